@@ -1,0 +1,29 @@
+"""onearm: an online decision engine.
+
+>>> import onearm
+>>> engine = onearm.open(policy="ucb1", arms=["a", "b"])
+>>> decision = engine.decide()
+>>> decision.action_id
+'a'
+>>> engine.learn(decision, reward=1.0)
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onearm.api.door import open
+
+__all__ = ["__version__", "open"]
+__version__ = version("onearm")
+
+
+def __getattr__(name: str) -> Any:
+    """Load the Python door on first use: `onearm --help` must not pay for numba."""
+    if name == "open":
+        from onearm.api.door import open
+
+        return open
+    raise AttributeError(f"module 'onearm' has no attribute {name!r}")

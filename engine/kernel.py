@@ -1,0 +1,182 @@
+"""All that knows numba's options: `@kernel`, `@loop`, the registry of kernels, and the disk cache of compiled code.
+
+A *kernel* is a small jitted function over arrays (`select`, `update`, `respond` ...). `register` files a policy's or
+an environment's kernels under the class of its params; the generic functions of `engine/protocol.py` find them there
+while numba compiles, so a compiled loop calls them directly and still hits the disk cache.
+
+The cache is ours because numba's own goes stale: it watches only the file of the cached function, and silently
+returns old code after an edit in the file of a kernel that the function calls. Here the stamp of every cached
+function is the digest of all kernel sources, and the digest names the folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numba
+import numpy as np
+from numba import njit, types, typeof
+from numba.core.caching import CacheImpl, _CacheLocator
+
+from onearm.engine.errors import InvalidInput
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+KERNELS: dict[type, dict[str, Callable[..., Any]]] = {}
+OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+SOURCES = ("engine", "policies", "envs")
+CACHES_KEPT = 4
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Jit a kernel: no exceptions, no allocation, no globals but constants.
+
+    Kernels of the package are cached on disk; one from outside is compiled in each process, because its file is
+    not part of the digest.
+    """
+    return cast(Callable[P, R], njit(cache=not is_outside(function), **OPTIONS)(function))
+
+
+class Loop:
+    """A jitted function that runs kernels, specialised for each combination of params and state classes.
+
+    `Loop.compiled(*args)` returns the entry for the types of `args`, compiling or loading it if need be. Calling that
+    entry skips numba's dispatch (0.6 us a call with NamedTuples instead of 2.7 us); it refuses other types.
+    A combination in which a class comes from outside the package goes to a twin that is never cached on disk.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.python = function
+        self._cached = njit(cache=True, **OPTIONS)(function)
+        self._uncached = njit(**OPTIONS)(function)
+
+    def compiled(self, *args: Any) -> Callable[..., Any]:
+        """Return the entry compiled for the types of `args`; with the JIT disabled, the Python function itself."""
+        if numba.config.DISABLE_JIT:
+            return self.python
+        twin = self._uncached if any(map(_holds_outside_class, args)) else self._cached
+        signature = tuple(typeof(arg) for arg in args)
+        if signature not in twin.overloads:
+            twin.compile(signature)
+        return cast(Callable[..., Any], twin.overloads[signature].entry_point)
+
+    def __call__(self, *args: Any) -> Any:
+        """Compile for these arguments if need be, and run."""
+        return self.compiled(*args)(*args)
+
+    @property
+    def compilations(self) -> int:
+        """How many specialisations this process compiled instead of loading them from the cache."""
+        if numba.config.DISABLE_JIT:
+            return 0
+        misses = self._cached.stats.cache_misses
+        return sum(misses.values()) + len(self._uncached.overloads)
+
+
+def loop(function: Callable[..., Any]) -> Loop:
+    """Turn a function over (params, state, ...) into a `Loop`."""
+    return Loop(function)
+
+
+def register(params_class: type, **kernels: Callable[..., Any]) -> None:
+    """File the kernels of a policy or an environment under the class of its params. Write-once.
+
+    Raises `InvalidInput` where the name of the class is taken: numba tells classes apart by their qualified name, so
+    two of one name would run each other's kernels without a word.
+    """
+    for known in KERNELS:
+        if known.__qualname__ == params_class.__qualname__:
+            raise InvalidInput(
+                "class_name_taken",
+                f"the class name {params_class.__qualname__!r} of {_file_of(params_class)} is taken by "
+                f"{_file_of(known)}: names of params classes are unique; rename yours",
+            )
+    KERNELS[params_class] = kernels
+
+
+def kernel_of(params: Any, name: str) -> Callable[..., Any] | None:
+    """Return the kernel `name` of a numba type (while compiling) or of a params value (in Python)."""
+    params_class = params.instance_class if isinstance(params, types.BaseNamedTuple) else type(params)
+    return KERNELS.get(params_class, {}).get(name)
+
+
+def is_outside(thing: Any) -> bool:
+    """Tell whether a class or function comes from outside the package (a user's policy file, say)."""
+    return not thing.__module__.startswith("onearm.")
+
+
+def _holds_outside_class(value: Any) -> bool:
+    if not isinstance(value, tuple):
+        return False
+    return is_outside(type(value)) or any(map(_holds_outside_class, value))
+
+
+def _file_of(thing: type) -> str:
+    return getattr(sys.modules.get(thing.__module__), "__file__", None) or thing.__module__
+
+
+@functools.cache
+def package_root() -> Path:
+    """Return the folder that holds this file's folder `engine`."""
+    return Path(__file__).resolve().parent.parent
+
+
+@functools.cache
+def source_digest() -> str:
+    """Return the sha256 of every kernel source file and of the versions that turn them into code."""
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info[:2]}".encode())
+    for room in SOURCES:
+        folder = Path(sys.modules[f"onearm.{room}"].__path__[0]) if f"onearm.{room}" in sys.modules else None
+        for file in sorted((folder or package_root() / room).glob("*.py")):
+            digest.update(file.name.encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """Return the folder of compiled code for these sources; older ones beyond the newest few are removed."""
+    base = os.environ.get("ONEARM_CACHE_DIR") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "onearm"
+    )
+    folder = Path(base) / source_digest()[:16]
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        others = sorted((p for p in folder.parent.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+        for stale in others[:-CACHES_KEPT]:
+            shutil.rmtree(stale, ignore_errors=True)
+    return folder
+
+
+class _DigestLocator(_CacheLocator):  # type: ignore[misc]
+    """Numba's cache locator for our files: stamped by `source_digest`, kept outside the source tree."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return str(cache_folder())
+
+    def get_source_stamp(self) -> str:
+        return source_digest()
+
+    def get_disambiguator(self) -> str:
+        return f"{self._line}-{hashlib.sha256(self._name.encode()).hexdigest()[:8]}"
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> _DigestLocator | None:
+        return None if is_outside(inspect.unwrap(function)) else cls(function)
+
+
+CacheImpl._locator_classes.insert(0, _DigestLocator)

@@ -1,0 +1,249 @@
+"""THE LOOP: the circle instance -> decision -> feedback -> state, and the only caller of the kernels.
+
+One event at a time: `decide`, `learn`. Closed, against an environment: `simulate`. Open, over a log: `replay` makes
+every decision again and compares, `fold` learns only (recovery), `match` lets another policy decide on logged events.
+All of them run the same `select` and `update`, so their bits agree.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from onearm.engine.kernel import kernel, loop
+from onearm.engine.protocol import observe, probability, regret, respond, select, update
+from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Decision, Feedback, Instance, Key
+
+
+@loop
+def decide(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
+    """Choose an action for one instance. Only reads."""
+    return select(params, state, instance, key)
+
+
+@loop
+def learn(params: Any, state: Any, instance: Instance, decision: Decision, feedback: Feedback, key: Key) -> None:
+    """Learn from one feedback: write `state` in place."""
+    update(params, state, instance, decision, feedback, key)
+
+
+class World(NamedTuple):
+    """An environment at work: its params and state, nature's run key, and the buffers that it writes into."""
+
+    params: Any
+    state: Any
+    run: np.uint64
+    context: Array  # float64[*context shape]
+    available: Array  # bool[k]
+    detail: Array  # float64[m]
+
+
+class Pending(NamedTuple):
+    """Decisions whose feedback is under way: a calendar queue of `delay_max` + 1 places."""
+
+    first: Array  # int64[n], by due date: place of the first decision due then, -1 if none
+    last: Array  # int64[n]
+    following: Array  # int64[n], by place: place of the next decision due on the same date
+    number: Array  # int64[n], by place
+    action: Array  # int64[n]
+    propensity: Array  # float64[n]
+    reward: Array  # float64[n]
+    context: Array  # float64[n, *context shape]
+    available: Array  # bool[n, k]
+    detail: Array  # float64[n, m]
+
+
+class Totals(NamedTuple):
+    """What a simulation adds up, kept in arrays so that it can be stopped and continued."""
+
+    reward: Array  # float64[1]
+    regret: Array  # float64[1]
+
+
+@loop
+def simulate(
+    params: Any,
+    state: Any,
+    run: np.uint64,
+    world: World,
+    pending: Pending,
+    totals: Totals,
+    columns: Columns,
+    start: int,
+    stop: int,
+) -> int:
+    """Run decisions `start` <= t < `stop` against an environment; return the number of rows written to `columns`.
+
+    Each event is written to `columns` where these hold 2 (stop - start + delay_max) rows; columns of no rows are left alone.
+    Simulating in two parts gives the bits of simulating in one.
+    """
+    row = 0
+    keep = len(columns.kind) > 0
+    total_reward = totals.reward[0]
+    total_regret = totals.regret[0]
+    places = len(pending.first)
+    for t in range(start, stop):
+        key = Key(run, t)
+        nature = Key(world.run, t)
+        observe(world.params, world.state, t, world.context, world.available, nature)
+        instance = Instance(t, world.context, world.available)
+        decision = select(params, state, instance, key)
+        reward, delay = respond(world.params, world.state, instance, decision.action, world.detail, nature)
+        total_reward += reward
+        total_regret += regret(world.params, world.state, instance, decision.action)
+        if keep:
+            _write(columns, row, DECIDE, t, decision, math.nan, world.context, world.available)
+            row += 1
+        if delay == 0:
+            update(params, state, instance, decision, Feedback(reward, world.detail), key)
+            if keep:
+                _write(columns, row, LEARN, t, decision, reward, world.context, world.available)
+                row += 1
+        else:
+            _hold(pending, t, decision, reward, world, delay)
+        if places > 1:
+            row = _deliver(params, state, run, pending, columns, t, row, keep)
+    totals.reward[0] = total_reward
+    totals.regret[0] = total_regret
+    return row
+
+
+@loop
+def replay(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Array) -> int:
+    """Make every decision of `columns` again and learn every feedback; return the row of the first difference, or -1."""
+    masks = len(columns.available)
+    for row in range(len(columns.kind)):
+        number = columns.number[row]
+        instance = Instance(number, columns.context[row], columns.available[min(row, masks - 1)])
+        key = Key(run, number)
+        if columns.kind[row] == DECIDE:
+            decision = select(params, state, instance, key)
+            logged = columns.propensity[row]
+            same = decision.propensity == logged or (math.isnan(decision.propensity) and math.isnan(logged))
+            if decision.action != columns.action[row] or not same:
+                return row
+        elif columns.kind[row] == LEARN:
+            decision = Decision(columns.action[row], columns.propensity[row])
+            update(params, state, instance, decision, Feedback(columns.reward[row], detail), key)
+    return -1
+
+
+@loop
+def fold(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Array) -> None:
+    """Learn every feedback of `columns`, in order: what recovery does."""
+    masks = len(columns.available)
+    for row in range(len(columns.kind)):
+        if columns.kind[row] == LEARN:
+            number = columns.number[row]
+            instance = Instance(number, columns.context[row], columns.available[min(row, masks - 1)])
+            decision = Decision(columns.action[row], columns.propensity[row])
+            update(
+                params, state, instance, decision, Feedback(columns.reward[row], detail), Key(run, number)
+            )
+
+
+@loop
+def match(
+    params: Any,
+    state: Any,
+    run: np.uint64,
+    columns: Columns,
+    detail: Array,
+    start: int,
+    matched: int,
+    agrees: Array,
+    target: Array,
+) -> int:
+    """Let a policy decide on logged rows and learn where it agrees (Li et al. 2011); return the number matched so far.
+
+    Each row of `columns` is one logged decision with its reward; `start` is the number of rows before these.
+    Writes `agrees` bool[n] and `target` float64[n], the probability that the policy takes the logged action (where it
+    does not know its law: 1 where it agrees and else 0, which is unbiased as well).
+    The policy's clock counts the matches; its draws are keyed by the row, so a rejected draw is not drawn again.
+    """
+    masks = len(columns.available)
+    for row in range(len(columns.kind)):
+        instance = Instance(matched, columns.context[row], columns.available[min(row, masks - 1)])
+        key = Key(run, start + row)
+        action = columns.action[row]
+        decision = select(params, state, instance, key)
+        agrees[row] = decision.action == action
+        target[row] = probability(params, state, instance, action)
+        if math.isnan(target[row]):
+            target[row] = 1.0 if agrees[row] else 0.0
+        if agrees[row]:
+            update(params, state, instance, decision, Feedback(columns.reward[row], detail), key)
+            matched += 1
+    return matched
+
+
+@kernel
+def _write(
+    columns: Columns,
+    row: int,
+    kind: int,
+    number: int,
+    decision: Decision,
+    reward: float,
+    context: Array,
+    available: Array,
+) -> None:
+    columns.kind[row] = kind
+    columns.number[row] = number
+    columns.action[row] = decision.action
+    columns.propensity[row] = decision.propensity
+    columns.reward[row] = reward
+    _copy(context, columns.context[row])
+    if len(columns.available) > 1:
+        _copy(available, columns.available[row])
+
+
+@kernel
+def _copy(source: Array, target: Array) -> None:
+    to = target.reshape(target.size)
+    of = source.reshape(source.size)
+    for i in range(of.size):
+        to[i] = of[i]
+
+
+@kernel
+def _hold(pending: Pending, t: int, decision: Decision, reward: float, world: World, delay: int) -> None:
+    """Keep a decision until `t + delay`, behind those that are due on the same date."""
+    place = t % len(pending.first)
+    date = (t + delay) % len(pending.first)
+    pending.number[place] = t
+    pending.action[place] = decision.action
+    pending.propensity[place] = decision.propensity
+    pending.reward[place] = reward
+    _copy(world.context, pending.context[place])
+    _copy(world.available, pending.available[place])
+    _copy(world.detail, pending.detail[place])
+    pending.following[place] = -1
+    if pending.first[date] < 0:
+        pending.first[date] = place
+    else:
+        pending.following[pending.last[date]] = place
+    pending.last[date] = place
+
+
+@kernel
+def _deliver(
+    params: Any, state: Any, run: np.uint64, pending: Pending, columns: Columns, t: int, row: int, keep: bool
+) -> int:
+    """Learn what is due at `t`, oldest decision first; return the next row of `columns`."""
+    date = t % len(pending.first)
+    place = pending.first[date]
+    while place >= 0:
+        number = pending.number[place]
+        instance = Instance(number, pending.context[place], pending.available[place])
+        decision = Decision(pending.action[place], pending.propensity[place])
+        reward = pending.reward[place]
+        update(params, state, instance, decision, Feedback(reward, pending.detail[place]), Key(run, number))
+        if keep:
+            _write(columns, row, LEARN, number, decision, reward, instance.context, instance.available)
+            row += 1
+        place = pending.following[place]
+    pending.first[date] = -1
+    return row

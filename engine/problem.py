@@ -1,0 +1,112 @@
+"""What can be decided, seen and revealed: checks at the boundary, before anything is written.
+
+>>> check_reward(float("nan"))
+Traceback (most recent call last):
+onearm.engine.errors.InvalidInput: the reward is nan: it must be a finite number
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from onearm.engine.errors import InvalidInput
+from onearm.engine.vocabulary import Array, Problem
+
+ARMS_MAX = 1_000_000
+SEED_MAX = 2**64 - 1
+
+
+def check_problem(problem: Problem) -> None:
+    """Refuse a problem without arms, or with more than a million."""
+    if not 1 <= problem.n_arms <= ARMS_MAX:
+        raise InvalidInput("bad_arms", f"there are {problem.n_arms} arms: a problem has 1 to {ARMS_MAX}")
+
+
+def check_seed(seed: int) -> int:
+    """Return a seed from 0 to 2^64 - 1."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= SEED_MAX:
+        raise InvalidInput("bad_seed", f"the seed is {seed!r}: it must be a whole number from 0 to 2^64 - 1")
+    return seed
+
+
+def check_param(
+    name: str,
+    value: float,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> float:
+    """Return a finite number within its range; the ends belong to it unless they are open."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or value < low or value > high or (low_open and value == low) or (high_open and value == high):
+        left = "(" if low_open or low == -math.inf else "["
+        right = ")" if high_open or high == math.inf else "]"
+        raise InvalidInput(
+            "bad_param", f"{name} is {value!r}: it must be a number in {left}{low:g}, {high:g}{right}"
+        )
+    return float(value)
+
+
+def check_vector(
+    name: str, values: Sequence[float] | Array, *, low: float = -math.inf, high: float = math.inf
+) -> Array:
+    """Return a float64[n] copy of `values`, n >= 1, all finite and within [low, high]."""
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput("bad_param", f"{name} is {values!r}: it must be a list of numbers") from None
+    if array.ndim != 1 or len(array) == 0:
+        raise InvalidInput("bad_param", f"{name} has the shape {array.shape}: it must be a list of one or more numbers")
+    for i, value in enumerate(array):
+        if not math.isfinite(value) or not low <= value <= high:
+            raise InvalidInput(
+                "bad_param", f"{name}[{i}] is {value:g}: it must be a finite number from {low:g} to {high:g}"
+            )
+    return array
+
+
+def check_reward(reward: Any) -> float:
+    """Return a finite reward."""
+    if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not math.isfinite(reward):
+        raise InvalidInput("bad_reward", f"the reward is {reward}: it must be a finite number")
+    return float(reward)
+
+
+def check_context(problem: Problem, context: Any) -> Array:
+    """Return the context as float64 of the problem's shape; `None` stands for none."""
+    shape = problem.context_shape
+    if context is None:
+        if shape != (0,):
+            raise InvalidInput("bad_context", f"the context is missing: it must have the shape {list(shape)}")
+        return np.zeros(0)
+    try:
+        array = np.array(context, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput("bad_context", "the context is not a list of numbers: it must be one") from None
+    if array.shape != shape:
+        raise InvalidInput(
+            "bad_context", f"the context has the shape {list(array.shape)}: it must have {list(shape)}"
+        )
+    if not np.isfinite(array).all():
+        raise InvalidInput("bad_context", "the context holds a number that is not finite: all must be")
+    return array
+
+
+def check_available(problem: Problem, available: Any) -> Array:
+    """Return the mask as bool[k] with at least one arm; `None` stands for all."""
+    if available is None:
+        return np.ones(problem.n_arms, np.bool_)
+    mask = np.array(available, dtype=np.bool_)
+    if mask.shape != (problem.n_arms,):
+        raise InvalidInput(
+            "bad_available", f"the mask has the shape {list(mask.shape)}: it must have [{problem.n_arms}]"
+        )
+    if not mask.any():
+        raise InvalidInput("no_arm_available", "no arm is available: at least one must be")
+    return mask

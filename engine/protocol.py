@@ -1,0 +1,140 @@
+"""The protocol: what a policy and an environment can be asked. Each function finds the kernel of its params' class.
+
+In compiled code numba resolves the kernel while compiling (`@overload`), so nothing is looked up at run time; with the
+JIT off the same lookup happens in Python. `engine/loop.py` and wrapper policies are the only callers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from numba.extending import overload
+
+from onearm.engine.kernel import KERNELS, kernel, kernel_of, register
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key
+
+
+def select(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
+    """Choose an action. Only reads."""
+    return KERNELS[type(params)]["select"](params, state, instance, key)  # type: ignore[no-any-return]
+
+
+def update(
+    params: Any, state: Any, instance: Instance, decision: Decision, feedback: Feedback, key: Key
+) -> None:
+    """Learn from one feedback. Only writes `state`, in place."""
+    KERNELS[type(params)]["update"](params, state, instance, decision, feedback, key)
+
+
+def probability(params: Any, state: Any, instance: Instance, action: int) -> float:
+    """Return the probability that `select` takes `action`; NaN where the policy has no known law."""
+    return KERNELS[type(params)]["probability"](params, state, instance, action)  # type: ignore[no-any-return]
+
+
+def observe(params: Any, state: Any, t: int, context: Array, available: Array, key: Key) -> None:
+    """Write what arrives at t into `context` and `available`, which hold what they held before."""
+    KERNELS[type(params)]["observe"](params, state, t, context, available, key)
+
+
+def respond(
+    params: Any, state: Any, instance: Instance, action: int, detail: Array, key: Key
+) -> tuple[float, int]:
+    """Return the reward of `action` and its delay in decisions; write what else is revealed into `detail`."""
+    return KERNELS[type(params)]["respond"](params, state, instance, action, detail, key)  # type: ignore[no-any-return]
+
+
+def regret(params: Any, state: Any, instance: Instance, action: int) -> float:
+    """Return how much less than the comparator `action` earns in expectation; NaN where that is unknown."""
+    return KERNELS[type(params)]["regret"](params, state, instance, action)  # type: ignore[no-any-return]
+
+
+def register_policy(
+    params_class: type,
+    *,
+    select: Callable[..., Decision],
+    update: Callable[..., None],
+    probability: Callable[..., float] | None = None,
+) -> None:
+    """File a policy's kernels under the class of its params."""
+    register(params_class, select=select, update=update, probability=probability or _unknown_probability)
+
+
+def register_env(
+    params_class: type,
+    *,
+    respond: Callable[..., tuple[float, int]],
+    observe: Callable[..., None] | None = None,
+    regret: Callable[..., float] | None = None,
+) -> None:
+    """File an environment's kernels under the class of its params."""
+    register(
+        params_class, respond=respond, observe=observe or _observe_nothing, regret=regret or _unknown_regret
+    )
+
+
+@kernel
+def _unknown_probability(params: Any, state: Any, instance: Instance, action: int) -> float:
+    return math.nan
+
+
+@kernel
+def _observe_nothing(params: Any, state: Any, t: int, context: Array, available: Array, key: Key) -> None:
+    pass
+
+
+@kernel
+def _unknown_regret(params: Any, state: Any, instance: Instance, action: int) -> float:
+    return math.nan
+
+
+# Numba compares the signatures of a stub and of its implementation to the letter, so these carry no annotations.
+
+
+@overload(select)
+def _select(params, state, instance, key):
+    if found := kernel_of(params, "select"):
+        return lambda params, state, instance, key: found(params, state, instance, key)
+    return None
+
+
+@overload(update)
+def _update(params, state, instance, decision, feedback, key):
+    if found := kernel_of(params, "update"):
+        return lambda params, state, instance, decision, feedback, key: found(
+            params, state, instance, decision, feedback, key
+        )
+    return None
+
+
+@overload(probability)
+def _probability(params, state, instance, action):
+    if found := kernel_of(params, "probability"):
+        return lambda params, state, instance, action: found(params, state, instance, action)
+    return None
+
+
+@overload(observe)
+def _observe(params, state, t, context, available, key):
+    if found := kernel_of(params, "observe"):
+        return lambda params, state, t, context, available, key: found(
+            params, state, t, context, available, key
+        )
+    return None
+
+
+@overload(respond)
+def _respond(params, state, instance, action, detail, key):
+    if found := kernel_of(params, "respond"):
+        return lambda params, state, instance, action, detail, key: found(
+            params, state, instance, action, detail, key
+        )
+    return None
+
+
+@overload(regret)
+def _regret(params, state, instance, action):
+    if found := kernel_of(params, "regret"):
+        return lambda params, state, instance, action: found(params, state, instance, action)
+    return None

@@ -1,0 +1,143 @@
+"""A folder is a catalogue: file name = function name = public name.
+
+>>> from onearm.policies import catalog
+>>> catalog.parse('epsilon_greedy:{"epsilon":0.2}').spec
+{'name': 'epsilon_greedy', 'params': {'epsilon': 0.2}}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import inspect
+import json
+import pkgutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from onearm.engine.errors import InvalidInput, NotFound
+
+Made = TypeVar("Made")
+
+
+class Registry(Generic[Made]):
+    """The policies, or the environments, by name: those of a package, of entry points and of single files.
+
+    `word` is what one of them is called in messages, `package` both the package's name and the entry point group's.
+    """
+
+    def __init__(self, word: str, package: str, made: type[Made]) -> None:
+        self.word = word
+        self.package = package
+        self.made = made
+        self._outside: dict[str, Callable[..., Made]] = {}
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        return sorted({*self._built_in(), *self._entry_points(), *self._outside})
+
+    def factory(self, name: str) -> Callable[..., Made]:
+        """Return the public function of that name; raise `NotFound` with near names where there is none."""
+        if name in self._outside:
+            return self._outside[name]
+        if name in self._built_in():
+            return getattr(importlib.import_module(f"{self.package}.{name}"), name)  # type: ignore[no-any-return]
+        if name in (points := self._entry_points()):
+            return points[name].load()  # type: ignore[no-any-return]
+        known = self.names()
+        near = difflib.get_close_matches(name, known, n=3) or known
+        raise NotFound(f"unknown_{self.word}", f"there is no {self.word} {name!r}: try {', '.join(near)}")
+
+    def make(self, name: str, **params: Any) -> Made:
+        """Build one from its name and params; its `spec` holds every param, defaults included."""
+        factory = self.factory(name)
+        signature = inspect.signature(factory)
+        for given in params:
+            if given not in signature.parameters:
+                known = ", ".join(signature.parameters) or "none"
+                raise InvalidInput(
+                    "unknown_param", f"{self.word} {name!r} has no param {given!r}: its params are {known}"
+                )
+        for needed, parameter in signature.parameters.items():
+            if parameter.default is parameter.empty and needed not in params:
+                raise InvalidInput("missing_param", f"{self.word} {name!r} needs the param {needed!r}")
+        hints = get_type_hints(factory)
+        values = {key: self._inner(value, hints.get(key)) for key, value in params.items()}
+        bound = signature.bind(**values)
+        bound.apply_defaults()
+        made = factory(**values)
+        spec = {"name": name, "params": {key: _as_json(value) for key, value in bound.arguments.items()}}
+        return dataclasses.replace(made, spec=spec)  # type: ignore[type-var]
+
+    def from_spec(self, spec: Any) -> Made:
+        """Build one from `{"name": ..., "params": {...}}`."""
+        if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
+            raise InvalidInput(
+                "bad_spec", f'{self.word} is {spec!r}: it must be {{"name": ..., "params": {{...}}}}'
+            )
+        params = spec.get("params", {})
+        if unknown := set(spec) - {"name", "params"}:
+            raise InvalidInput(
+                "bad_spec", f"{self.word} has the fields {sorted(unknown)}: only name and params are known"
+            )
+        if not isinstance(params, dict):
+            raise InvalidInput("bad_spec", f"params of {spec['name']!r} are {params!r}: they must be an object")
+        return self.make(spec["name"], **params)
+
+    def parse(self, text: str) -> Made:
+        """Build one from the command line's form: `name` or `name:{json params}`."""
+        name, _, params = text.partition(":")
+        try:
+            return self.from_spec({"name": name, "params": json.loads(params) if params else {}})
+        except json.JSONDecodeError as error:
+            raise InvalidInput(
+                "bad_params",
+                f"the params of {name!r} are not JSON ({error.msg} at character {error.pos}): "
+                f'write {self.word}s as name or name:{{"param": value}}',
+            ) from None
+
+    def add_file(self, path: Path) -> str:
+        """Load a file from outside the package and take its public function under the file's name; return the name."""
+        name = path.stem
+        if not path.is_file():
+            raise NotFound("no_file", f"there is no file {path}: name a Python file that holds a {self.word}")
+        if name in self.names():
+            raise InvalidInput("name_taken", f"a {self.word} {name!r} exists already: rename the file {path}")
+        module_name = f"{self.word}_file_{name}"
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, name, None)):
+            raise InvalidInput(
+                "no_function",
+                f"{path} has no function {name}(): the file's name is the {self.word}'s name, and the function of "
+                "that name returns it",
+            )
+        self._outside[name] = getattr(module, name)
+        return name
+
+    def _built_in(self) -> list[str]:
+        folder = importlib.import_module(self.package).__path__
+        return [module.name for module in pkgutil.iter_modules(folder) if not module.name.startswith("_")]
+
+    def _entry_points(self) -> dict[str, Any]:
+        return {point.name: point for point in entry_points(group=self.package)}
+
+    def _inner(self, value: Any, hint: Any) -> Any:
+        """Turn a nested spec into what it names, where the factory asks for one."""
+        if hint is not self.made or isinstance(value, self.made):
+            return value
+        return self.parse(value) if isinstance(value, str) else self.from_spec(value)
+
+
+def _as_json(value: Any) -> Any:
+    if hasattr(value, "spec"):
+        return value.spec
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -1,0 +1,1 @@
+"""Where logs live: SQL tables and files. The only I/O of the engine."""

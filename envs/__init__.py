@@ -1,0 +1,9 @@
+"""One file, one environment. `catalog` finds them by name."""
+
+if __name__ != "onearm.envs":
+    raise ImportError("import it as onearm.envs")
+
+from onearm.engine.registry import Registry
+from onearm.engine.vocabulary import Environment
+
+catalog: Registry[Environment] = Registry("env", "onearm.envs", Environment)
