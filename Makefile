@@ -1,0 +1,74 @@
+# The house: everything is built in .venv from the locks in requirements/. `make help` lists the commands.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+HOST ?= 127.0.0.1
+PORT ?= 8080
+DATABASE ?= sqlite:///onearm.db
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# uv installs in seconds what takes pip a minute; where there is none for this platform, pip does.
+INSTALL = if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install --quiet --python $(PY) $(1); \
+	else $(PY) -m pip install --quiet --disable-pip-version-check $(1); fi
+ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .)
+
+.PHONY: help run test check format bench clean lock
+
+help:  ## list these commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+
+run: $(VENV)/.run  ## start the decision service on 127.0.0.1:8080 (HOST=, PORT=, DATABASE=)
+	@$(VENV)/bin/onearm serve --host $(HOST) --port $(PORT) --database $(DATABASE)
+
+test: $(VENV)/.dev  ## run all tests, with the JIT off and with it on (ARGS="-k ucb1" selects)
+	@$(PY) tests/both_ways.py $(ARGS)
+
+check: $(VENV)/.dev  ## lint, format and types of the installed package, and the direction of imports
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@rm -rf build && $(call INSTALL,--no-deps --no-build-isolation --target build/check .)
+	@MYPYPATH=build/check $(VENV)/bin/mypy
+	@$(PY) -m pytest tests/test_architecture.py
+
+format: $(VENV)/.dev  ## write the code as `make check` wants to see it
+	@$(VENV)/bin/ruff check --fix-only .
+	@$(VENV)/bin/ruff format .
+
+bench: $(VENV)/.dev  ## measure against C and against other libraries, and write the README's tables
+	@$(PY) benchmarks/speed.py $(ARGS)
+	@$(PY) benchmarks/tables.py
+
+clean:  ## remove what was built: .venv, the peers' environments, caches
+	rm -rf $(VENV) .peers build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.uv: requirements/uv.lock
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 was found: install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -x $(PY) || { echo "building $(VENV) with $(PYTHON)" && $(PYTHON) -m venv $(VENV); }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock \
+		|| echo "uv cannot be installed here: going on with pip, which takes a minute"
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.uv requirements/run.lock pyproject.toml
+	@echo "installing what onearm needs"
+	@$(call INSTALL,--require-hashes -r requirements/run.lock)
+	@$(ONEARM)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.uv requirements/dev.lock pyproject.toml
+	@echo "installing what onearm and its tests need"
+	@$(call INSTALL,--require-hashes -r requirements/dev.lock)
+	@$(ONEARM)
+	@touch $@ $(VENV)/.run
+
+# One resolution for Python 3.11 to 3.13 and every platform. run.lock is the part of dev.lock that `make run` needs.
+# UPGRADE=--upgrade takes the newest versions; without it the locked ones stay where they still fit.
+COMPILE = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header $(UPGRADE)
+lock: $(VENV)/.uv  ## resolve pyproject.toml again into requirements/*.lock (UPGRADE=--upgrade)
+	@$(COMPILE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
+	@$(COMPILE) --extra examples --extra postgres pyproject.toml requirements/build.in -c requirements/dev.lock \
+		-o requirements/run.lock
+	@$(COMPILE) requirements/uv.in -o requirements/uv.lock

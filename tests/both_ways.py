@@ -1,0 +1,61 @@
+"""Run the suite both ways, logic with the JIT off and the tests marked `jit` with it on, and add the two up.
+
+Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`. The last line is the sum, worded as pytest words it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+WAYS = {"JIT off": ("not jit", "1"), "JIT on": ("jit", "0")}  # name: (marker expression, NUMBA_DISABLE_JIT)
+NO_TESTS = 5  # pytest's exit code where nothing was selected
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 where every selected test passed in both runs."""
+    start = time.perf_counter()
+    total: Counter[str] = Counter()
+    codes = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (marker, disable_jit) in WAYS.items():
+            print(f"---- {name} ----", flush=True)
+            report = Path(folder, "report.xml")
+            report.unlink(missing_ok=True)
+            codes.append(run(marker, disable_jit, report, arguments))
+            total += count(report)
+    words = ", ".join(f"{number} {outcome}" for outcome, number in total.items() if number) or "no tests ran"
+    print(f"==== {words} in {time.perf_counter() - start:.2f}s ====", flush=True)
+    if all(code == NO_TESTS for code in codes):
+        return NO_TESTS
+    return max(0 if code == NO_TESTS and arguments else code for code in codes)
+
+
+def run(marker: str, disable_jit: str, report: Path, arguments: list[str]) -> int:
+    """Run pytest on two processes that share one cache of compiled kernels; return its exit code."""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": disable_jit}
+    environment.setdefault("ONEARM_CACHE_DIR", str(ROOT / "out" / "cache"))
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-m", marker, f"--junitxml={report}", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def count(report: Path) -> Counter[str]:
+    """Return how many tests had which outcome; a run that broke off before its report counts as an error."""
+    if not report.exists():
+        return Counter(errors=1)
+    found = [suite.attrib for suite in ElementTree.parse(report).iter("testsuite")]
+    tests, failed, errors, skipped = (
+        sum(int(suite[field]) for suite in found) for field in ("tests", "failures", "errors", "skipped")
+    )
+    return Counter(failed=failed, passed=tests - failed - errors - skipped, skipped=skipped, errors=errors)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
