@@ -1,0 +1,661 @@
+"""The log in SQL: tables experiment, event and snapshot, in SQLite (the embedded default) or PostgreSQL.
+
+The log is append-only and there is one writer: `Store.open` takes a lock that only one process can hold,
+`append` writes everything of a batch in one transaction, and an answer may leave once it returns. Snapshots are
+derived data. Hot statements are plain SQL over many rows, built once for each number of rows: `executemany` gives
+up the GIL at every row.
+
+>>> import tempfile
+>>> folder = tempfile.TemporaryDirectory()
+>>> store = Store.open(f"sqlite:///{folder.name}/run.db")
+>>> hello = store.add_experiment("hello", "{}", b"", "{}", 0)
+>>> store.append([Event(hello.key, 1, DECIDE, number=0, action=2, propensity=0.5, time=7)])
+>>> store.last(hello.key)
+(1, 1)
+>>> store.close()
+>>> folder.cleanup()
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from onearm.engine.errors import Conflict, Damaged, InvalidInput, OnearmError, Unavailable
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
+
+ROWS_MAX = 200  # rows of one INSERT
+KEYS_MAX = 5_000  # numbers or ids of one SELECT
+SNAPSHOTS_KEPT = 2
+BUSY_SECONDS = 30
+LOCK_SECONDS = 2
+ADVISORY_LOCK = 0x6F6E6561726D  # "onearm"
+VERSION_TABLE = "onearm_schema"
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+
+METADATA = sa.MetaData()
+EXPERIMENT = sa.Table(
+    "experiment",
+    METADATA,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    sa.Column("versions", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("archived_at", sa.BigInteger),
+)
+EVENT = sa.Table(
+    "event",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("number", sa.BigInteger),
+    sa.Column("action", sa.BigInteger),
+    sa.Column("propensity", sa.Double),
+    sa.Column("reward", sa.Double),
+    sa.Column("context", sa.LargeBinary),
+    sa.Column("available", sa.LargeBinary),
+    sa.Column("detail", sa.Text),
+    sa.Column("sent", sa.Text),
+    sa.Column("decision_id", sa.Text),
+    sa.Column("reward_id", sa.Text),
+    sa.Column("body_hash", sa.LargeBinary),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("experiment", "decision_id", name="event_decision_id"),
+    sa.UniqueConstraint("experiment", "number", "reward_id", name="event_number_reward_id"),
+)
+SNAPSHOT = sa.Table(
+    "snapshot",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("decisions", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("versions", sa.Text, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+)
+
+
+class Experiment(NamedTuple):
+    """A row of table experiment: an immutable spec."""
+
+    key: int  # the foreign key of event and snapshot
+    id: str  # the public id, unique
+    spec: str  # JSON: policy, problem, arms, seed
+    body_hash: bytes  # sha256 of the creating request's body
+    versions: str  # JSON: onearm, policy, numba, numpy, platform
+    created_at: int  # microseconds since 1970 UTC
+    archived_at: int | None = None  # microseconds since 1970 UTC
+
+
+class Event(NamedTuple):
+    """A row of table event. The fields are the columns, in their order."""
+
+    experiment: int
+    seq: int  # from 1 per experiment, without gaps
+    kind: int  # DECIDE, LEARN or CHANGE
+    number: int | None = None  # of the decision, from 0 without gaps; None on CHANGE
+    action: int | None = None  # on LEARN repeated from the decision
+    propensity: float | None = None  # on LEARN repeated from the decision; NaN is stored as NULL
+    reward: float | None = None  # LEARN only
+    context: bytes | None = None  # float64 little-endian; DECIDE only, None where the problem has none
+    available: bytes | None = None  # numpy.packbits of the mask; DECIDE only, None where all arms are
+    detail: str | None = None  # JSON; on CHANGE what changed
+    sent: str | None = None  # the client's JSON, for people
+    decision_id: str | None = None  # the client's; DECIDE only, None where the server made it
+    reward_id: str | None = None  # LEARN only: the client's, or ''
+    body_hash: bytes | None = None  # sha256 of the request's body
+    time: int = 0  # microseconds since 1970 UTC
+
+
+class Snapshot(NamedTuple):
+    """A row of table snapshot: a state as bytes at a seq. Derived from the log."""
+
+    experiment: int
+    seq: int  # the last event that the state has learned
+    decisions: int  # the number of the next decision
+    digest: str  # sha256 of `state`, in hex
+    versions: str  # JSON
+    state: bytes
+
+
+class Counts(NamedTuple):
+    """How much an experiment's log holds."""
+
+    seq: int  # of the last event, 0 if there is none
+    decisions: int
+    rewards: int
+
+
+class Store:
+    """A database of experiments and their events. One writer; readers in any thread or process.
+
+    `append`, `add_experiment` and `save_snapshot` share one connection, which on PostgreSQL also holds the
+    lock: a writer that lost its connection lost its lock with it, and cannot write until it holds both again.
+    Every method raises `Unavailable` where the database does not answer, and may be called again after that.
+    """
+
+    def __init__(self, url: URL, *, write: bool) -> None:
+        self.url = url
+        self.name = url.render_as_string(hide_password=True)
+        self._sqlite = url.get_backend_name() == "sqlite"
+        self._write = write
+        self._reader = _engine(url, write=False)
+        self._opener = _engine(url, write=True, poolclass=NullPool)  # so that closing really ends the session
+        self._writer: Connection | None = None
+        self._writing = threading.Lock()
+        self._lock_file: IO[str] | None = None
+        self._insert = functools.cache(self._insert_sql)
+
+    @classmethod
+    def open(cls, url: str, *, write: bool = True) -> Store:
+        """Open a database, `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
+
+        With `write` the file and the tables are made or migrated as need be, and the database is locked until
+        `close` or the end of the process; a second writer is refused with `Unavailable`. Without, nothing is
+        changed, and a writer may be at work meanwhile.
+        """
+        store = cls(_parse(url), write=write)
+        try:
+            if write:
+                store._open_to_write()
+            else:
+                store._open_to_read()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Close all connections and give up the lock."""
+        with self._writing:
+            self._drop_writer()
+        self._reader.dispose()
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    # Writing
+
+    def append(
+        self,
+        events: Sequence[Event],
+        archived: Sequence[tuple[int, int | None]] = (),
+        snapshots: Sequence[Snapshot] = (),
+    ) -> None:
+        """Write everything in one transaction, or nothing.
+
+        `archived` holds pairs of (experiment, time in microseconds). Of an experiment's snapshots the newest
+        two stay. Raises `Unavailable` ("commit_failed") on any error; what the log holds must then be read from
+        it, as a lost connection may hide a commit that succeeded.
+        """
+        with self._transaction() as connection:
+            for start in range(0, len(events), ROWS_MAX):
+                part = events[start : start + ROWS_MAX]
+                rows = [e if e.propensity == e.propensity else e._replace(propensity=None) for e in part]
+                connection.exec_driver_sql(self._insert(len(rows)), tuple(chain.from_iterable(rows)))
+            for key, at in archived:
+                connection.execute(
+                    sa.update(EXPERIMENT).where(EXPERIMENT.c.key == key).values(archived_at=at)
+                )
+            for snapshot in snapshots:
+                _put_snapshot(connection, snapshot)
+
+    def add_experiment(
+        self, id: str, spec: str, body_hash: bytes, versions: str, created_at: int
+    ) -> Experiment:
+        """Write a new experiment and return it with its key; a taken id raises `Conflict`."""
+        values = {
+            "id": id,
+            "spec": spec,
+            "body_hash": body_hash,
+            "versions": versions,
+            "created_at": created_at,
+        }
+        with self._transaction() as connection:
+            taken = connection.scalar(sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.id == id))
+            if taken is not None:
+                raise Conflict(
+                    "experiment_exists", f"there is an experiment {id!r} already: choose another id"
+                )
+            key = connection.execute(sa.insert(EXPERIMENT).values(values)).inserted_primary_key
+            assert key is not None
+        return Experiment(key[0], id, spec, body_hash, versions, created_at)
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Write a snapshot in a transaction of its own."""
+        self.append((), snapshots=(snapshot,))
+
+    # Reading
+
+    def experiments(self) -> list[Experiment]:
+        """Return all experiments, in the order of their creation."""
+        rows = self._read_core(sa.select(EXPERIMENT).order_by(EXPERIMENT.c.key))
+        return [Experiment._make(row) for row in rows]
+
+    def read_events(self, experiment: int, after: int, limit: int = 5000) -> list[Event]:
+        """Return the first `limit` events whose seq is greater than `after`, in order."""
+        sql = f"SELECT {_ALL} FROM event WHERE experiment = ? AND seq > ? ORDER BY seq LIMIT ?"
+        return list(map(Event._make, self._read(sql, (experiment, after, limit))))
+
+    def find(self, experiment: int, numbers: Sequence[int], decision_ids: Sequence[str] = ()) -> list[Event]:
+        """Return the DECIDE rows asked for, by number or by the client's id, and all LEARN rows of theirs.
+
+        In the order of seq; what does not exist is not in the answer.
+        """
+        wanted = set(numbers)
+        for ids in _parts(list(dict.fromkeys(decision_ids))):
+            sql = f"SELECT number FROM event WHERE experiment = ? AND decision_id IN ({_marks(len(ids))})"
+            wanted.update(number for (number,) in self._read(sql, (experiment, *ids)))
+        events: list[Event] = []
+        for some in _parts(sorted(wanted)):
+            sql = f"SELECT {_ALL} FROM event WHERE experiment = ? AND number IN ({_marks(len(some))})"
+            events += map(Event._make, self._read(sql, (experiment, *some)))
+        return sorted(events, key=lambda event: event.seq)
+
+    def newest_snapshots(self, experiment: int) -> list[Snapshot]:
+        """Return the snapshots that are kept, newest first."""
+        mine = sa.select(SNAPSHOT).where(SNAPSHOT.c.experiment == experiment)
+        return [Snapshot._make(row) for row in self._read_core(mine.order_by(SNAPSHOT.c.seq.desc()))]
+
+    def last(self, experiment: int) -> tuple[int, int]:
+        """Return the seq of the last event (0 if there is none) and the number of the next decision."""
+        seq = "SELECT seq FROM event WHERE experiment = ? ORDER BY seq DESC LIMIT 1"
+        number = "SELECT max(number) FROM event WHERE experiment = ?"
+        last_seq, last_number = self._read(f"SELECT ({seq}), ({number})", (experiment, experiment))[0]
+        return last_seq or 0, 0 if last_number is None else last_number + 1
+
+    def counts(self, experiment: int) -> Counts:
+        """Return how many events, decisions and rewards there are, from the ends of two indexes."""
+        # CHANGE rows alone have no number. They are counted first: one more meanwhile must not be taken off.
+        changes = self._read(
+            "SELECT count(*) FROM event WHERE experiment = ? AND number IS NULL", (experiment,)
+        )
+        seq, decisions = self.last(experiment)
+        return Counts(seq, decisions, seq - decisions - changes[0][0])
+
+    def columns(
+        self,
+        experiment: int,
+        problem: Problem,
+        after: int = 0,
+        page: int = 5000,
+        learned_only: bool = False,
+    ) -> Iterator[tuple[Columns, int, int]]:
+        """Yield the events after seq `after` as Columns, page by page, each with its first and last seq.
+
+        LEARN rows repeat the action, propensity, context and mask of their decision; decisions older than a
+        page are fetched in one query a page. CHANGE rows count for the seq and are not in the columns, nor are
+        DECIDE rows with `learned_only`. Raises `Damaged` where rows do not fit the problem or a decision is
+        missing.
+        """
+        sql = (
+            "SELECT seq, kind, number, action, propensity, reward, context, available FROM event "
+            "WHERE experiment = ? AND seq > ? ORDER BY seq LIMIT ?"
+        )
+        while rows := self._read(sql, (experiment, after, page)):
+            first, after = rows[0][0], rows[-1][0]
+            if events := [row for row in rows if row[1] != CHANGE]:
+                yield self._as_columns(experiment, problem, events, learned_only), first, after
+            if len(rows) < page:
+                return
+
+    def _as_columns(self, experiment: int, problem: Problem, rows: list[Any], learned_only: bool) -> Columns:
+        """Turn rows of (seq, kind, number, action, propensity, reward, context, available) into Columns."""
+        _, kinds, numbers, actions, propensities, rewards, contexts, masks = zip(*rows, strict=True)
+        kind = np.array(kinds, np.int8)
+        number = np.array(numbers, np.int64)
+        decided, learned = np.flatnonzero(kind == DECIDE), np.flatnonzero(kind == LEARN)
+        # A LEARN row finds its decision among this page's, whose numbers ascend, or behind them among the older.
+        known, sought = number[decided], number[learned]
+        place = np.searchsorted(known, sought)
+        missed = (
+            known[np.minimum(place, len(known) - 1)] != sought if len(known) else np.ones(len(sought), bool)
+        )
+        older = np.unique(sought[missed])
+        place[missed] = len(known) + np.searchsorted(older, sought[missed])
+        old_contexts, old_masks = self._older(experiment, older) if len(older) else ((), ())
+        context = _contexts([*(contexts[i] for i in decided), *old_contexts], problem)
+        mask = _masks([*(masks[i] for i in decided), *old_masks], problem)
+        source = np.empty(len(rows), np.int64)
+        source[decided] = np.arange(len(decided))
+        source[learned] = place
+        keep = learned if learned_only else slice(None)
+        return Columns(
+            kind[keep],
+            number[keep],
+            np.array(actions, np.int64)[keep],
+            np.array(propensities, np.float64)[keep],
+            np.array(rewards, np.float64)[keep],
+            context[source[keep]],
+            mask if len(mask) == 1 else mask[source[keep]],
+        )
+
+    def _older(self, experiment: int, numbers: Array) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return the contexts and the masks of decisions, as bytes; `numbers` ascend."""
+        rows: list[Any] = []
+        for some in _parts(numbers.tolist()):
+            sql = (
+                f"SELECT number, context, available FROM event WHERE experiment = ? AND kind = {DECIDE} "
+                f"AND number IN ({_marks(len(some))}) ORDER BY number"
+            )
+            rows += self._read(sql, (experiment, *some))
+        found, contexts, masks = zip(*rows, strict=True) if rows else ((), (), ())
+        if len(rows) < len(numbers):
+            lost = min(set(numbers.tolist()) - set(found))
+            raise Damaged(
+                "missing_decision",
+                f"the log of experiment {experiment} in {self.name} has a reward of decision {lost}, but not "
+                "the decision: restore the database from a backup",
+            )
+        return contexts, masks
+
+    # Statements and connections
+
+    def _insert_sql(self, n_rows: int) -> str:
+        row = f"({_marks(len(Event._fields))})"
+        return self._in_dialect(f"INSERT INTO event ({_ALL}) VALUES {','.join([row] * n_rows)}")
+
+    def _in_dialect(self, sql: str) -> str:
+        return sql if self._sqlite else sql.replace("?", "%s")
+
+    def _read(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
+        """Return plain tuples of the driver, without SQLAlchemy's rows around them."""
+        with self._reading() as connection:
+            result = connection.exec_driver_sql(self._in_dialect(sql), parameters)
+            assert result.cursor is not None
+            rows: list[Any] = result.cursor.fetchall()
+            result.close()
+            return rows
+
+    def _read_core(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        with self._reading() as connection:
+            return connection.execute(query).all()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._reader.connect() as connection:
+                yield connection
+        except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
+            raise Unavailable(
+                "read_failed", f"{self.name} could not be read ({_reason(error)}): try again"
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Give the writer's connection in a transaction: committed at the end, rolled back on any error."""
+        assert self._write, "this store is open for reading only"
+        with self._writing:
+            try:
+                if self._writer is None:
+                    self._writer = self._connect_writer()
+                with self._writer.begin():
+                    yield self._writer
+            except OnearmError:
+                raise
+            except Exception as error:  # the drivers also raise OverflowError, UnicodeError ...
+                if not self._is_sound(error):
+                    self._drop_writer()
+                raise Unavailable(
+                    "commit_failed",
+                    f"nothing was written to {self.name}, as the transaction failed ({_reason(error)}): "
+                    "see that the disk has room and the database answers, then try again",
+                ) from error
+
+    def _is_sound(self, error: Exception) -> bool:
+        """Tell whether the writer's connection can be used after this error."""
+        if self._writer is None or self._writer.invalidated or self._writer.in_transaction():
+            return False
+        return self._sqlite or not isinstance(error, OperationalError)
+
+    def _connect_writer(self) -> Connection:
+        """Open the writer's connection; on PostgreSQL take the lock, which lives as long as the session."""
+        connection = self._opener.connect()
+        if self._sqlite:
+            return connection
+        patience = time.monotonic() + LOCK_SECONDS  # a server notices a killed client a moment later
+        while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})").scalar():
+            if time.monotonic() > patience:
+                connection.close()
+                raise self._in_use("another process")
+            time.sleep(0.05)
+        connection.commit()
+        return connection
+
+    def _drop_writer(self) -> None:
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            try:
+                writer.close()
+            except SQLAlchemyError:
+                writer.invalidate()
+
+    def _open_to_write(self) -> None:
+        if self._sqlite:
+            self._lock_sqlite_file()
+        try:
+            self._writer = self._connect_writer()
+            known = self._revision(self._writer)
+            tables = set(sa.inspect(self._writer).get_table_names())
+            if known is None and (taken := tables & set(METADATA.tables)):
+                raise InvalidInput(
+                    "foreign_database",
+                    f"{self.name} has a table {min(taken)!r} not made by onearm: name another database",
+                )
+            self._writer.rollback()
+            with self._writer.begin():
+                migrate(self._writer)
+        except (SQLAlchemyError, self._opener.dialect.loaded_dbapi.Error) as error:
+            raise self._cannot_open(error) from error
+
+    def _open_to_read(self) -> None:
+        if self._sqlite and not Path(self.url.database or "").is_file():
+            raise InvalidInput(
+                "no_database", f"there is no file {self.url.database}: name a database that exists"
+            )
+        try:
+            with self._reader.connect() as connection:
+                known = self._revision(connection)
+        except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
+            raise self._cannot_open(error) from error
+        if known != _scripts().get_current_head():
+            seen = "has no tables of onearm" if known is None else f"has the older schema {known!r}"
+            raise InvalidInput("older_schema", f"{self.name} {seen}: open it once with `onearm serve`")
+
+    def _revision(self, connection: Connection) -> str | None:
+        """Return the schema's revision, None without one; raise where this version does not know it."""
+        options = {"version_table": VERSION_TABLE}
+        known = MigrationContext.configure(connection, opts=options).get_current_revision()
+        if known is not None and known not in {script.revision for script in _scripts().walk_revisions()}:
+            raise InvalidInput(
+                "newer_schema",
+                f"{self.name} has the schema {known!r}, which this version of onearm does not know; its newest "
+                f"is {_scripts().get_current_head()!r}; use the version of onearm that wrote it",
+            )
+        return known
+
+    def _lock_sqlite_file(self) -> None:
+        """Take the lock that the kernel gives back when this process ends, however it ends."""
+        path = Path(self.url.database or "").resolve()
+        if not path.parent.is_dir():
+            raise InvalidInput("no_folder", f"there is no folder {path.parent}: make it, or name another")
+        if path.is_dir():
+            raise InvalidInput("is_folder", f"{path} is a folder: name a file, such as {path / 'run.db'}")
+        try:
+            self._lock_file = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - open as long as the store
+        except OSError as error:
+            raise InvalidInput(
+                "not_writable",
+                f"{path}.lock cannot be written ({error.strerror}): use a folder that you may write to",
+            ) from error
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock_file.seek(0)
+            raise self._in_use(f"process {self._lock_file.read() or 'unknown'}") from None
+        self._lock_file.truncate(0)
+        self._lock_file.write(str(os.getpid()))
+        self._lock_file.flush()
+
+    def _in_use(self, by: str) -> Unavailable:
+        return Unavailable(
+            "database_in_use",
+            f"{self.name} is in use by {by}: there is one writer; stop that one or name another database",
+        )
+
+    def _cannot_open(self, error: Exception) -> OnearmError:
+        if self._sqlite:
+            return InvalidInput(
+                "not_a_database",
+                f"{self.name} cannot be used ({_reason(error)}): name an SQLite file that you may read "
+                "and write, or one that does not exist yet",
+            )
+        return Unavailable(
+            "database_unavailable",
+            f"{self.name} does not answer ({_reason(error)}): see that the server runs and lets this user in",
+        )
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables to the newest schema, within the caller's transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = VERSION_TABLE
+    command.upgrade(config, "head")
+
+
+def _put_snapshot(connection: Connection, snapshot: Snapshot) -> None:
+    mine = SNAPSHOT.c.experiment == snapshot.experiment
+    connection.execute(sa.delete(SNAPSHOT).where(mine, SNAPSHOT.c.seq == snapshot.seq))
+    connection.execute(sa.insert(SNAPSHOT).values(snapshot._asdict()))
+    newest = sa.select(SNAPSHOT.c.seq).where(mine).order_by(SNAPSHOT.c.seq.desc())
+    for old in connection.scalars(newest.offset(SNAPSHOTS_KEPT)).all():
+        connection.execute(sa.delete(SNAPSHOT).where(mine, SNAPSHOT.c.seq == old))
+
+
+def _contexts(blobs: list[bytes | None], problem: Problem) -> Array:
+    """Return float64[n, *context shape] of n contexts as bytes."""
+    shape = (len(blobs), *problem.context_shape)
+    if 0 in problem.context_shape:
+        return np.zeros(shape)
+    data = b"".join([blob or b"" for blob in blobs])
+    if len(data) != 8 * math.prod(shape):
+        raise Damaged(
+            "bad_context", f"the log holds contexts of another shape than {list(problem.context_shape)}"
+        )
+    return np.frombuffer(data, "<f8").reshape(shape)
+
+
+def _marks(n: int) -> str:
+    return ",".join("?" * n)
+
+
+def _masks(blobs: list[bytes | None], problem: Problem) -> Array:
+    """Return bool[n, k] of n packed masks; bool[1, k] where every arm is available in all of them."""
+    k = problem.n_arms
+    if not any(blobs):
+        return np.ones((1, k), np.bool_)
+    every = np.packbits(np.ones(k, np.bool_)).tobytes()
+    data = b"".join([every if blob is None else blob for blob in blobs])
+    if len(data) != len(every) * len(blobs):
+        raise Damaged("bad_mask", f"the log holds masks that are not of the problem's {k} arms")
+    packed = np.frombuffer(data, np.uint8).reshape(len(blobs), len(every))
+    return np.unpackbits(packed, axis=1, count=k).view(np.bool_)
+
+
+def _parts(keys: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(keys), KEYS_MAX):
+        yield keys[start : start + KEYS_MAX]
+
+
+def _parse(text: str) -> URL:
+    try:
+        url = make_url(text)
+        backend = url.get_backend_name()
+        if backend in ("postgresql", "postgres"):
+            url = url.set(drivername="postgresql+psycopg")
+        elif backend != "sqlite":
+            raise InvalidInput(
+                "unknown_database",
+                f"the database is of the kind {backend!r}: it must be sqlite or postgresql",
+            )
+    except (ArgumentError, NoSuchModuleError):
+        raise InvalidInput(
+            "bad_database_url",
+            f"{text!r} names no database: write sqlite:///FILE or postgresql://USER@HOST/NAME",
+        ) from None
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise InvalidInput(
+            "no_file", f"{text!r} names no file: a log must outlive its process; write sqlite:///FILE"
+        )
+    return url
+
+
+def _engine(url: URL, *, write: bool, **options: Any) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        try:
+            return sa.create_engine(url, pool_pre_ping=not write, **options)
+        except ModuleNotFoundError as error:
+            raise InvalidInput(
+                "no_driver", f"PostgreSQL needs the package {error.name}: pip install 'onearm[postgres]'"
+            ) from None
+    if not write:
+        path = Path(url.database or "").resolve()
+        url = url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        connection.isolation_level = (
+            None  # we begin, not the driver, which would leave DDL out of transactions
+        )
+        if write:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+@functools.cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(MIGRATIONS))
+
+
+def _reason(error: Exception) -> str:
+    """Return the driver's own words, on one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+_ALL = ", ".join(Event._fields)
+assert list(EVENT.c.keys()) == list(Event._fields)
+assert list(EXPERIMENT.c.keys()) == list(Experiment._fields)
+assert list(SNAPSHOT.c.keys()) == list(Snapshot._fields)
