@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.protocol import observe, probability, regret, respond, select, update
+from onearm.engine.protocol import observe, probability, regret, respond, row_of, select, update
 from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Decision, Feedback, Instance, Key
 
 
@@ -177,6 +177,40 @@ def match(
             update(params, state, instance, decision, Feedback(columns.reward[row], detail), key)
             matched += 1
     return matched
+
+
+@loop
+def answer_all(
+    params: Any,
+    states: Any,
+    runs: Array,
+    t: int,
+    actions: Array,
+    contexts: Array,
+    available: Array,
+    details: Array,
+    rewards: Array,
+    regrets: Array,
+    delays: Array,
+) -> None:
+    """Let n copies of an environment answer at `t`: writes rewards, regrets and delays, each [n].
+
+    `states` holds the copies' states stacked along a new first axis; `runs` are their keys, uint64[n].
+    """
+    for i in range(len(runs)):
+        state = row_of(states, i)
+        instance = Instance(t, contexts[i], available[i])
+        reward, delay = respond(params, state, instance, actions[i], details[i], Key(runs[i], t))
+        rewards[i] = reward
+        delays[i] = delay
+        regrets[i] = regret(params, state, instance, actions[i])
+
+
+@loop
+def observe_all(params: Any, states: Any, runs: Array, t: int, contexts: Array, available: Array) -> None:
+    """Let n copies of an environment show what arrives at `t`: writes contexts [n, ...] and available [n, k]."""
+    for i in range(len(runs)):
+        observe(params, row_of(states, i), t, contexts[i], available[i], Key(runs[i], t))
 
 
 @kernel

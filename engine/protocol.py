@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from numba import types
 from numba.extending import overload
 
 from onearm.engine.kernel import KERNELS, kernel, kernel_of, register
@@ -48,6 +49,11 @@ def respond(
 def regret(params: Any, state: Any, instance: Instance, action: int) -> float:
     """Return how much less than the comparator `action` earns in expectation; NaN where that is unknown."""
     return KERNELS[type(params)]["regret"](params, state, instance, action)  # type: ignore[no-any-return]
+
+
+def row_of(states: Any, i: int) -> Any:
+    """Return the i-th of stacked states: the same NamedTuple with row i of every array."""
+    return type(states)(*(row_of(field, i) if isinstance(field, tuple) else field[i] for field in states))
 
 
 def register_policy(
@@ -138,3 +144,15 @@ def _regret(params, state, instance, action):
     if found := kernel_of(params, "regret"):
         return lambda params, state, instance, action: found(params, state, instance, action)
     return None
+
+
+@overload(row_of)
+def _row_of(states, i):
+    # A NamedTuple of rows has to be spelled out field by field: numba has no comprehension over tuples of mixed types.
+    if not isinstance(states, types.BaseNamedTuple):
+        return None
+    nested = [isinstance(field, types.BaseNamedTuple) for field in states]
+    rows = (f"row_of(states[{f}], i)" if inner else f"states[{f}][i]" for f, inner in enumerate(nested))
+    scope = {"State": states.instance_class, "row_of": row_of}
+    exec(f"def rows(states, i):\n    return State({', '.join(rows)})\n", scope)
+    return scope["rows"]

@@ -42,7 +42,7 @@ class Registry(Generic[Made]):
         return sorted({*self._built_in(), *self._entry_points(), *self._outside})
 
     def factory(self, name: str) -> Callable[..., Made]:
-        """Return the public function of that name; raise `NotFound` with near names where there is none."""
+        """Return the public function of that name; raise `InvalidInput` with near names where there is none."""
         if name in self._outside:
             return self._outside[name]
         if name in self._built_in():
@@ -51,7 +51,7 @@ class Registry(Generic[Made]):
             return points[name].load()  # type: ignore[no-any-return]
         known = self.names()
         near = difflib.get_close_matches(name, known, n=3) or known
-        raise NotFound(f"unknown_{self.word}", f"there is no {self.word} {name!r}: try {', '.join(near)}")
+        raise InvalidInput(f"unknown_{self.word}", f"there is no {self.word} {name!r}: try {', '.join(near)}")
 
     def make(self, name: str, **params: Any) -> Made:
         """Build one from its name and params; its `spec` holds every param, defaults included."""

@@ -1,0 +1,75 @@
+"""The command table. Commands are imported when they run, so `onearm --help` loads neither numba nor FastAPI."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "serve": "Run the decision service.",
+    "demo": "Stream a data set through a running service and watch it learn.",
+    "simulate": "Run policies against an environment and compare their regret.",
+    "replay": "Let policies decide on a logged table and estimate what they are worth.",
+    "verify": "Make every decision of a log again and name the first that differs.",
+    "export": "Write the log of an experiment to a file.",
+    "policies": "List the policies with their params.",
+    "envs": "List the environments with their params.",
+}
+
+
+class Table(click.Group):
+    """A group that knows the names and one line of its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command by its name."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"onearm.api.cli.{name}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Table, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="onearm")
+def main() -> None:
+    """onearm: an online decision engine. One compiled loop behind a service, a simulator and a replay command.
+
+    \b
+    Example:
+      onearm simulate --env 'bernoulli:{"mean":[0.1,0.5,0.9]}' --policy ucb1 --horizon 10000
+    """
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 1 a check failed, 2 wrong use."""
+    try:
+        result: Any = main.main(arguments, prog_name="onearm", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except Exception as error:
+        if not hasattr(error, "code") or type(error).__module__ != "onearm.engine.errors":
+            raise
+        click.echo(f"onearm: {error}", err=True)
+        return 2
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

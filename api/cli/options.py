@@ -1,0 +1,49 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from onearm.policies import catalog as policies
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DATABASE_DEFAULT = "sqlite:///onearm.db"
+
+policy_option = click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    required=True,
+    metavar="NAME[:JSON]",
+    help="A policy, as name or name:{json params}; may be given several times.",
+)
+database_option = click.option(
+    "--database",
+    envvar="ONEARM_DATABASE_URL",
+    default=DATABASE_DEFAULT,
+    show_default=True,
+    show_envvar=True,
+    metavar="URL",
+    help="Where the log lives: sqlite:///file.db or postgresql://user@host/name.",
+)
+
+
+def _load(ctx: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> tuple[str, ...]:
+    return tuple(policies.add_file(file) for file in files)
+
+
+policy_file_option = click.option(
+    "--policy-file",
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_load,
+    type=click.Path(path_type=Path),
+    help="A Python file with a policy of your own; its name is the file's name.",
+)
+seed_option = click.option("--seed", type=int, default=0, show_default=True, help="The seed of every draw.")

@@ -1,0 +1,78 @@
+"""`onearm serve`: the decision service as a process."""
+
+from __future__ import annotations
+
+import socket
+
+import click
+import uvicorn
+from rich.markup import escape
+
+from onearm.api.cli.options import database_option, policy_file_option
+from onearm.api.cli.show import console
+from onearm.api.http.app import create_app
+from onearm.api.service import Service
+from onearm.engine.errors import Unavailable
+from onearm.engine.storage.sql import Store
+
+BACKLOG = 2048
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free port.")
+@database_option
+@policy_file_option
+@click.option("--verbose", is_flag=True, help="Log every request.")
+def serve(host: str, port: int, database: str, verbose: bool) -> None:
+    """Run the decision service; an empty database gets the experiment `hello`.
+
+    \b
+    Example:
+      onearm serve --port 8080 --database sqlite:///run.db
+    """
+    listener = _listen(host, port)
+    store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
+    address = f"http://{host}:{listener.getsockname()[1]}"
+
+    def started(service: Service) -> None:
+        _welcome(address, database, service)
+
+    config = uvicorn.Config(
+        create_app(store, started=started),
+        log_level="info" if verbose else "warning",
+        access_log=verbose,
+        lifespan="on",
+        timeout_graceful_shutdown=10,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else, so that a port in use is said in one line."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            "port_in_use",
+            f"cannot listen on {host}:{port} ({error.strerror}): stop what uses the port, or give another --port",
+        ) from None
+    listener.listen(BACKLOG)
+    listener.set_inheritable(True)
+    return listener
+
+
+def _welcome(address: str, database: str, service: Service) -> None:
+    ids = ", ".join(live.spec.id for live in service.lives()[:5])
+    first = service.lives()[0].spec.id
+    console.print(f"[bold]onearm[/bold] decides at [bold]{address}[/bold]   database: {escape(database)}")
+    console.print(f"experiments: {escape(ids)}")
+    console.print(f"open         {address}/   and   {address}/docs")
+    console.print("try          ", end="")
+    click.echo(f"curl -d '{{}}' {address}/v1/experiments/{first}/decisions")
+    console.print("             .venv/bin/onearm demo        (in a second terminal)")
+    console.print("stop with Ctrl-C", highlight=False)

@@ -1,0 +1,143 @@
+"""`onearm simulate`: policies against an environment."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from onearm.api.cli.options import policy_file_option, policy_option, seed_option
+from onearm.api.cli.show import as_json, print_json, print_table, progress, rate
+from onearm.engine.errors import InvalidInput
+from onearm.engine.experiment import LOG_CHUNK, Curves, Simulation
+from onearm.engine.experiment import simulate as run_experiment
+from onearm.engine.storage.jsonl import Writer
+from onearm.engine.vocabulary import Environment, Policy
+from onearm.envs import catalog as env_catalog
+from onearm.policies import catalog as policy_catalog
+
+
+@click.command()
+@click.option("--env", required=True, metavar="NAME[:JSON]", help="The environment, as name or name:{json params}.")
+@policy_option
+@policy_file_option
+@click.option("--horizon", type=int, help="Decisions per replication; default: one pass, where the env has one.")
+@click.option("--passes", type=int, help="Instead of --horizon: how often to go through the env's data.")
+@click.option("--replications", type=int, default=1, show_default=True, help="Independent runs, in threads.")
+@seed_option
+@click.option("--log", "log_file", type=click.Path(path_type=Path), help="Write every event of one run to this file.")
+@as_json
+def simulate(
+    env: str,
+    policies: tuple[str, ...],
+    horizon: int | None,
+    passes: int | None,
+    replications: int,
+    seed: int,
+    log_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Run policies against an environment and compare reward and regret.
+
+    \b
+    Example:
+      onearm simulate --env 'bernoulli:{"mean":[0.1,0.5,0.9]}' --policy ucb1 \\
+        --policy 'epsilon_greedy:{"epsilon":0.1}' --horizon 10000 --replications 20 --seed 1
+    """
+    world = env_catalog.parse(env)
+    contenders = [policy_catalog.parse(policy) for policy in policies]
+    steps = _horizon(world, horizon, passes)
+    if log_file is not None:
+        _write_log(log_file, world, contenders, steps, replications, seed)
+        return
+    runs = []
+    with progress("simulating", steps * replications * len(contenders), "decisions") as advance:
+        for policy in contenders:
+            runs.append(
+                run_experiment(
+                    policy, world, horizon=steps, replications=replications, seed=seed, progress=advance
+                )
+            )
+    if as_json:
+        print_json({"runs": [_summary(run) for run in runs]})
+    else:
+        _print_runs(runs)
+
+
+def _horizon(env: Environment, horizon: int | None, passes: int | None) -> int:
+    once = env.problem.horizon
+    if horizon is not None and passes is not None:
+        raise InvalidInput("bad_horizon", "both --horizon and --passes are given: give one of them")
+    if horizon is None and once is None:
+        raise InvalidInput("bad_horizon", f"{env.name} has no end of its own: give --horizon")
+    if passes is not None and once is None:
+        raise InvalidInput("bad_horizon", f"{env.name} is no table that could be passed through: give --horizon")
+    return horizon if horizon is not None else int(once or 1) * (passes or 1)
+
+
+def _write_log(
+    file: Path, env: Environment, policies: list[Policy], horizon: int, replications: int, seed: int
+) -> None:
+    if len(policies) != 1 or replications != 1:
+        raise InvalidInput("bad_log", "--log writes one run: give one --policy and one replication")
+    run = Simulation(policies[0], env, horizon=horizon, seed=seed)
+    header = {"policy": policies[0].spec, "env": env.spec, "horizon": horizon}
+    with progress("simulating", horizon, "decisions") as advance, Writer.for_simulation(file, run, header, seed) as out:
+        while run.t < horizon:
+            steps = min(LOG_CHUNK, horizon - run.t)
+            out.write(run.advance_logged(steps))
+            advance(steps)
+    click.echo(f"{horizon} decisions of {policies[0].name} in {file}", err=True)
+
+
+def _summary(run: Curves) -> dict[str, Any]:
+    final = run.regret[:, -1]
+    n = len(final)
+    known = run.regret_kind is not None
+    return {
+        "policy": run.policy["name"],
+        "params": run.policy["params"],
+        "horizon": run.horizon,
+        "replications": n,
+        "reward_mean": float(run.reward[:, -1].mean() / run.horizon),
+        "reward_stderr": float(run.reward[:, -1].std(ddof=1) / math.sqrt(n) / run.horizon) if n > 1 else None,
+        "regret_mean": float(final.mean()) if known else None,
+        "regret_stderr": float(final.std(ddof=1) / math.sqrt(n)) if known and n > 1 else None,
+        "regret_kind": run.regret_kind,
+        "steps_per_second": run.steps_per_second,
+    }
+
+
+def _print_runs(runs: list[Curves]) -> None:
+    rows: list[list[Any]] = []
+    for run in runs:
+        found = _summary(run)
+        params = " ".join(f"{key}={value}" for key, value in found["params"].items())
+        rows.append(
+            [
+                found["policy"],
+                params,
+                found["reward_mean"],
+                found["regret_mean"],
+                found["regret_stderr"],
+                _sparkline(run),
+                rate(found["steps_per_second"]),
+            ]
+        )
+    rows.sort(key=lambda row: -row[2])
+    first = runs[0]
+    title = f"{first.env['name']}, {first.horizon:,} decisions, {first.reward.shape[0]} replications"
+    columns = ["policy", "params", "reward", "regret", "+-", "regret over log t", "decisions/s"]
+    note = f"reward per decision; regret in total, against: {first.regret_kind}" if first.regret_kind else None
+    print_table(title, columns, rows, note)
+
+
+def _sparkline(run: Curves) -> str:
+    if run.regret_kind is None:
+        return ""
+    mean = run.regret.mean(axis=0)[np.linspace(0, len(run.t) - 1, min(16, len(run.t))).astype(int)]
+    top = max(float(mean.max()), 1e-12)
+    return "".join("▁▂▃▄▅▆▇█"[min(7, max(0, int(7.999 * value / top)))] for value in mean)

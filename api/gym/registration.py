@@ -1,0 +1,29 @@
+"""Gymnasium's list of our environments. Called once, by the entry point `gymnasium.envs`; imports no kernel."""
+
+from __future__ import annotations
+
+import gymnasium
+
+from onearm.envs import catalog
+
+NAMESPACE = "onearm"
+
+
+def register_envs() -> None:
+    """Register every file of envs/: `logged_table` becomes `onearm/LoggedTable-v0`."""
+    for name in catalog.names():
+        gymnasium.register(
+            id=env_id(name),
+            entry_point="onearm.api.gym.envs:BanditEnv",
+            vector_entry_point="onearm.api.gym.envs:BanditVectorEnv",
+            kwargs={"env": name},
+        )
+
+
+def env_id(name: str) -> str:
+    """Return the Gymnasium id of an environment.
+
+    >>> env_id("logged_table")
+    'onearm/LoggedTable-v0'
+    """
+    return f"{NAMESPACE}/{''.join(word.capitalize() for word in name.split('_'))}-v0"

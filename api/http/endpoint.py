@@ -1,0 +1,146 @@
+"""From ASGI to a handler and back: body limit, errors as problem+json. One class for every route, hot or not.
+
+A plain ASGI class costs a third less CPU a request than a FastAPI endpoint with models.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from onearm.api.http.schemas import Problem
+from onearm.api.service import Service
+from onearm.engine.errors import Conflict, InvalidInput, NotFound, OnearmError, Unavailable
+
+log = logging.getLogger("onearm")
+
+BODY_MAX = 4_000_000
+JSON = b"application/json"
+encode = msgspec.json.Encoder().encode
+
+
+class Call(NamedTuple):
+    """A request."""
+
+    path: dict[str, str]
+    headers: list[tuple[bytes, bytes]]
+    query: bytes
+    body: bytes
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header by its lower-case name."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+
+class Answer(NamedTuple):
+    """A response; `content` is what msgspec can encode, or bytes."""
+
+    status: int
+    content: Any
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    kind: bytes = JSON
+
+
+Handler = Callable[[Service, Call], Awaitable[Answer]]
+
+
+class Endpoint:
+    """An ASGI app around one handler."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await _body(receive)
+            if body is None:
+                return
+            call = Call(scope["path_params"], scope["headers"], scope["query_string"], body)
+            answer = await self._handler(scope["app"].state.service, call)
+        except OnearmError as error:
+            answer = problem(error)
+        except Exception:
+            log.exception("a request to %s failed", scope["path"])
+            answer = _problem(500, "internal_error", "the service failed; its log says how")
+        content = answer.content if isinstance(answer.content, bytes) else encode(answer.content)
+        headers = [
+            (b"content-type", answer.kind),
+            (b"content-length", b"%d" % len(content)),
+            *answer.headers,
+        ]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+
+def problem(error: OnearmError) -> Answer:
+    """Return an error as problem+json."""
+    if error.code == "body_too_large":
+        return _problem(413, error.code, str(error))
+    if isinstance(error, InvalidInput):
+        return _problem(422, error.code, str(error))
+    if isinstance(error, NotFound):
+        return _problem(404, error.code, str(error))
+    if isinstance(error, Conflict):
+        return _problem(409, error.code, str(error))
+    if isinstance(error, Unavailable):
+        return _problem(503, error.code, str(error))
+    return _problem(500, error.code, str(error))
+
+
+TITLES = {
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Body too large",
+    422: "Invalid input",
+    500: "Internal error",
+    503: "Unavailable",
+}
+
+
+def _problem(status: int, code: str, detail: str) -> Answer:
+    headers = ((b"retry-after", b"1"),) if status == 503 else ()
+    body = Problem(title=TITLES.get(status, "Error"), status=status, detail=detail, code=code)
+    return Answer(status, body, headers, b"application/problem+json")
+
+
+def http_problem(status: int, detail: str) -> Answer:
+    """Return an error of the router (no such path, no such method) as problem+json."""
+    codes = {404: "no_such_path", 405: "method_not_allowed"}
+    return _problem(status, codes.get(status, "http_error"), detail)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body; None where the client left."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        return None
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return _limited(body)
+    parts = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_MAX:
+            break
+    return _limited(b"".join(parts))
+
+
+def _limited(body: bytes) -> bytes:
+    if len(body) > BODY_MAX:
+        raise InvalidInput(
+            "body_too_large", f"the body has more than {BODY_MAX} bytes: send less, or several batches"
+        )
+    return body

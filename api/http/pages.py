@@ -1,0 +1,37 @@
+"""What a person sees in a browser: the front page and the documentation, without any request to the outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi.openapi.docs import get_swagger_ui_html
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from onearm.api.http.endpoint import Answer, Call
+from onearm.api.http.experiments import describe
+from onearm.api.service import Service
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+HTML = b"text/html; charset=utf-8"
+_templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape())
+
+
+async def front(service: Service, call: Call) -> Answer:
+    """Show the experiments and what to try next."""
+    experiments = [describe(live) for live in service.lives()]
+    host = call.header(b"host") or "127.0.0.1:8080"
+    page = _templates.get_template("front.html").render(experiments=experiments, base=f"http://{host}")
+    return Answer(200, page.encode(), kind=HTML)
+
+
+async def docs(service: Service, call: Call) -> Answer:
+    """Show the API's documentation from vendored files."""
+    page = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="onearm",
+        swagger_js_url="/static/swagger/swagger-ui-bundle.js",
+        swagger_css_url="/static/swagger/swagger-ui.css",
+        swagger_favicon_url="/static/favicon.svg",
+    )
+    return Answer(200, bytes(page.body), kind=HTML)

@@ -1,0 +1,99 @@
+"""The whole API in one table; routes and OpenAPI are both made from it."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.routing import Route
+
+from onearm.api.http import decisions, experiments, health, pages, schemas
+from onearm.api.http.endpoint import Endpoint, Handler
+
+
+class Entry(NamedTuple):
+    """One line of the table."""
+
+    method: str
+    path: str
+    handler: Handler
+    answers: dict[int, type | None]  # by status; None for a page
+    body: type | None = None
+
+
+ONE = "/v1/experiments/{experiment_id}"
+TABLE = [
+    Entry("POST", f"{ONE}/decisions", decisions.decide, {201: schemas.Decided, 200: schemas.Decided}, schemas.Decide),
+    Entry("POST", f"{ONE}/decisions/{{decision_id}}/reward", decisions.reward, {200: schemas.Rewarded}, schemas.Reward),
+    Entry("POST", f"{ONE}/decisions:batch", decisions.decide_batch, {200: schemas.DecidedBatch}, schemas.Decisions),
+    Entry("POST", f"{ONE}/rewards:batch", decisions.reward_batch, {200: schemas.RewardedBatch}, schemas.Rewards),
+    Entry("GET", f"{ONE}/decisions/{{decision_id}}", decisions.story, {200: schemas.DecisionStory}),
+    Entry(
+        "POST",
+        "/v1/experiments",
+        experiments.create,
+        {201: schemas.Experiment, 200: schemas.Experiment},
+        schemas.NewExperiment,
+    ),
+    Entry("GET", "/v1/experiments", experiments.list_all, {200: schemas.Experiments}),
+    Entry("GET", ONE, experiments.read_one, {200: schemas.Experiment}),
+    Entry("POST", f"{ONE}:archive", experiments.archive, {200: schemas.Experiment}),
+    Entry("GET", "/health/live", health.alive, {200: schemas.Health}),
+    Entry("GET", "/health/ready", health.ready, {200: schemas.Health, 503: schemas.Health}),
+    Entry("GET", "/", pages.front, {200: None}),
+    Entry("GET", "/docs", pages.docs, {200: None}),
+]
+
+
+def routes() -> list[Route]:
+    """Return the routes, the hot ones first; one route a path, whatever the methods."""
+    return [Route(entry.path, Endpoint(entry.handler), methods=[entry.method]) for entry in TABLE]
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the table."""
+    documented = [entry for entry in TABLE if None not in entry.answers.values()]
+    models = {t for entry in documented for t in (entry.body, schemas.Problem, *entry.answers.values()) if t is not None}
+    _, components = msgspec.json.schema_components(
+        sorted(models, key=lambda model: model.__name__), ref_template="#/components/schemas/{name}"
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for entry in documented:
+        paths.setdefault(entry.path, {})[entry.method.lower()] = _operation(entry)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "onearm", "version": version("onearm"), "description": "Online decision engine."},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _operation(entry: Entry) -> dict[str, Any]:
+    responses = {
+        str(status): {"description": (model.__doc__ or "").strip(), "content": _content(model, "application/json")}
+        for status, model in entry.answers.items()
+        if model is not None
+    }
+    responses["default"] = {
+        "description": "An error",
+        "content": _content(schemas.Problem, "application/problem+json"),
+    }
+    operation: dict[str, Any] = {
+        "operationId": f"{entry.handler.__module__.rsplit('.', 1)[-1]}_{entry.handler.__name__}",
+        "tags": [entry.handler.__module__.rsplit(".", 1)[-1]],
+        "summary": (entry.handler.__doc__ or "").strip().splitlines()[0].rstrip("."),
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"{(\w+)}", entry.path)
+        ],
+        "responses": responses,
+    }
+    if entry.body is not None:
+        operation["requestBody"] = {"required": True, "content": _content(entry.body, "application/json")}
+    return operation
+
+
+def _content(model: type, kind: str) -> dict[str, Any]:
+    return {kind: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}

@@ -1,0 +1,131 @@
+"""Group commit: one thread writes the events of all experiments, one transaction a batch, answers after it.
+
+Batches form by themselves: while one is being committed the next one gathers. The event loop owns the queue, so events
+reach the log in the order in which the states learned them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from onearm.engine import snapshot
+from onearm.engine.errors import OnearmError
+from onearm.engine.storage.sql import Event, Snapshot, Store
+
+if TYPE_CHECKING:
+    from onearm.api.live import Live
+
+BATCH_MAX = 1000
+ARCHIVED = '{"change": "archived"}'  # the detail of the CHANGE event that ends an experiment
+
+
+class Entry(NamedTuple):
+    """One event on its way to the log."""
+
+    live: Live
+    event: Event
+    committed: asyncio.Future[None]
+
+
+class Picture(NamedTuple):
+    """A copy of a state, to be packed and stored by the writer."""
+
+    experiment: int
+    seq: int
+    decisions: int
+    versions: str
+    state: Any
+
+
+class Writer:
+    """The queue of events and the thread that commits them. Its methods belong to the event loop's thread."""
+
+    def __init__(self, store: Store, failed: Callable[[set[Live], OnearmError], None]) -> None:
+        self._store = store
+        self._failed = failed
+        self._loop = asyncio.get_running_loop()
+        self._entries: list[Entry] = []
+        self._pictures: list[Picture] = []
+        self._busy = False
+        self._batches: queue.SimpleQueue[tuple[list[Entry], list[Picture]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="onearm-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, live: Live, event: Event) -> asyncio.Future[None]:
+        """Queue an event; the future is done when it is committed, or raises `Unavailable`."""
+        future = self._loop.create_future()
+        self._entries.append(Entry(live, event, future))
+        self._kick_soon()
+        return future
+
+    def keep(self, picture: Picture) -> None:
+        """Queue a snapshot, to be stored with the events before it."""
+        self._pictures.append(picture)
+        self._kick_soon()
+
+    async def drain(self) -> None:
+        """Wait until everything queued is committed or has failed."""
+        while self._busy or self._entries or self._pictures:
+            await asyncio.sleep(0.002)
+
+    def close(self) -> None:
+        """End the thread after the batch at work."""
+        self._batches.put(None)
+        self._thread.join()
+
+    def _kick_soon(self) -> None:
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._kick)
+
+    def _kick(self) -> None:
+        batch, self._entries = self._entries[:BATCH_MAX], self._entries[BATCH_MAX:]
+        pictures, self._pictures = self._pictures, []
+        self._batches.put((batch, pictures))
+
+    def _work(self) -> None:
+        while (job := self._batches.get()) is not None:
+            batch, pictures = job
+            error = None
+            try:
+                events = [entry.event for entry in batch]
+                archived = [(event.experiment, event.time) for event in events if event.detail == ARCHIVED]
+                self._store.append(events, archived, [_packed(picture) for picture in pictures])
+            except OnearmError as caught:
+                error = caught
+            self._loop.call_soon_threadsafe(self._done, batch, error)
+
+    def _done(self, batch: list[Entry], error: OnearmError | None) -> None:
+        if error is not None:
+            self._give_up(batch, error)
+        else:
+            for entry in batch:
+                if not entry.committed.cancelled():
+                    entry.committed.set_result(None)
+        if self._entries or self._pictures:
+            self._kick()
+        else:
+            self._busy = False
+
+    def _give_up(self, batch: list[Entry], error: OnearmError) -> None:
+        """Fail a batch and all that is queued behind it for its experiments, whose states are ahead of the log."""
+        lives = {entry.live for entry in batch}
+        behind = [entry for entry in self._entries if entry.live in lives]
+        self._entries = [entry for entry in self._entries if entry.live not in lives]
+        self._pictures = []
+        for entry in batch + behind:
+            if not entry.committed.done():
+                entry.committed.set_exception(error)
+                entry.committed.exception()  # retrieved: a client that left must not leave a warning
+        self._failed(lives, error)
+
+
+def _packed(picture: Picture) -> Snapshot:
+    state = snapshot.pack(picture.state)
+    return Snapshot(
+        picture.experiment, picture.seq, picture.decisions, snapshot.digest_of(state), picture.versions, state
+    )

@@ -1,0 +1,176 @@
+"""Simulated experiments: a policy against an environment, replicated in threads, with regret curves.
+
+>>> from onearm.policies import catalog as policies
+>>> from onearm.envs import catalog as envs
+>>> curve = simulate(policies.make("ucb1"), envs.make("bernoulli", mean=[0.1, 0.9]), horizon=1000, replications=4, seed=1)
+>>> curve.reward.shape == (4, len(curve.t))
+True
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from onearm.engine import loop
+from onearm.engine.columns import empty
+from onearm.engine.draws import NATURE, POLICY, run_key
+from onearm.engine.errors import InvalidInput
+from onearm.engine.problem import check_problem, check_seed
+from onearm.engine.vocabulary import Array, Columns, Environment, Policy, Problem
+
+CURVE_POINTS = 100
+CHUNK = 1_000_000  # steps between two reports of progress
+LOG_CHUNK = 100_000  # steps between two pages of the log
+
+
+class Simulation:
+    """One run of a policy against an environment; may be advanced in parts, to the same bits as at once.
+
+    `seed` is shared by all policies that are compared: they meet the same nature. Not to be shared between threads.
+    """
+
+    def __init__(
+        self, policy: Policy, env: Environment, *, horizon: int, seed: int = 0, replication: int = 0
+    ) -> None:
+        self.problem = problem_of(env, horizon)
+        self.run = run_key(check_seed(seed), replication, POLICY)
+        self.params = policy.params
+        self.state = policy.init(policy.params, self.problem)
+        nature = run_key(seed, replication, NATURE)
+        self.world = loop.World(
+            params=env.params,
+            state=env.init(env.params, self.problem, nature),
+            run=nature,
+            context=np.zeros(self.problem.context_shape),
+            available=np.ones(self.problem.n_arms, np.bool_),
+            detail=np.zeros(0),
+        )
+        self.totals = loop.Totals(reward=np.zeros(1), regret=np.zeros(1))
+        self.delay_max = env.delay_max
+        self.t = 0
+        self._pending = _no_pending(self.problem, env.delay_max)
+        self._no_columns = empty(0, self.problem)
+
+    def compile(self) -> None:
+        """Compile the loop for this pair, or load it from the cache, without running a step."""
+        loop.simulate.compiled(*self._arguments(self._no_columns, 0))
+
+    def advance(self, steps: int) -> None:
+        """Run `steps` more decisions."""
+        self._simulate(self._no_columns, steps)
+
+    def advance_logged(self, steps: int) -> Columns:
+        """Run `steps` more decisions and return their events, and those of rewards that arrive meanwhile."""
+        columns = empty(2 * steps + self.delay_max, self.problem)
+        rows = self._simulate(columns, steps)
+        return Columns(*(column[:rows] if len(column) > 1 else column for column in columns))
+
+    def _simulate(self, columns: Columns, steps: int) -> int:
+        arguments = self._arguments(columns, steps)
+        rows: int = loop.simulate.compiled(*arguments)(*arguments)
+        self.t += steps
+        return rows
+
+    def _arguments(self, columns: Columns, steps: int) -> tuple[Any, ...]:
+        span = (self.t, self.t + steps)
+        return (self.params, self.state, self.run, self.world, self._pending, self.totals, columns, *span)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What an experiment found: cumulative reward and regret of each replication at log-spaced times."""
+
+    policy: dict[str, Any]  # spec
+    env: dict[str, Any]  # spec
+    regret_kind: str | None
+    horizon: int
+    t: Array  # int64[m], decisions made
+    reward: Array  # float64[r, m], summed up to t
+    regret: Array  # float64[r, m], NaN where the environment does not know its optimum
+    cpu_seconds: float  # spent in the compiled loop, over all threads
+
+    @property
+    def steps_per_second(self) -> float:
+        """Decisions per second of CPU."""
+        return self.reward.shape[0] * self.horizon / max(self.cpu_seconds, 1e-9)
+
+
+def simulate(
+    policy: Policy,
+    env: Environment,
+    *,
+    horizon: int,
+    replications: int = 1,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Callable[[int], None] = lambda steps: None,
+) -> Curves:
+    """Run `replications` independent runs of `horizon` decisions each, in threads (the compiled loop frees the GIL).
+
+    `progress` is told of each chunk of steps done. Replication r gives the same bits whatever the number of threads.
+    """
+    if replications < 1:
+        raise InvalidInput("bad_replications", f"there are {replications} replications: at least 1 is needed")
+    times = curve_times(horizon)
+    stops = sorted({*times.tolist(), *range(CHUNK, horizon, CHUNK)})
+    reward = np.empty((replications, len(times)))
+    regret = np.empty_like(reward)
+    seconds = np.zeros(replications)
+
+    def replicate(r: int) -> None:
+        simulation = Simulation(policy, env, horizon=horizon, seed=seed, replication=r)
+        simulation.compile()
+        point = 0
+        for stop in stops:
+            steps = stop - simulation.t
+            started = time.thread_time()
+            simulation.advance(steps)
+            seconds[r] += time.thread_time() - started
+            if stop == times[point]:
+                reward[r, point] = simulation.totals.reward[0]
+                regret[r, point] = simulation.totals.regret[0]
+                point += 1
+            progress(steps)
+
+    Simulation(policy, env, horizon=horizon, seed=seed).compile()
+    with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
+        list(pool.map(replicate, range(replications)))
+    return Curves(
+        policy.spec, env.spec, env.regret_kind, horizon, times, reward, regret, float(seconds.sum())
+    )
+
+
+def problem_of(env: Environment, horizon: int) -> Problem:
+    """Return the environment's problem with the horizon of this run."""
+    if horizon < 1:
+        raise InvalidInput("bad_horizon", f"the horizon is {horizon}: at least 1 decision is needed")
+    check_problem(env.problem)
+    return replace(env.problem, horizon=horizon)
+
+
+def curve_times(horizon: int) -> Array:
+    """Return up to 100 log-spaced times from 1 to `horizon`, both included."""
+    return np.unique(np.geomspace(1, horizon, CURVE_POINTS).round().astype(np.int64))
+
+
+def _no_pending(problem: Problem, delay_max: int) -> loop.Pending:
+    places = delay_max + 1
+    return loop.Pending(
+        first=np.full(places, -1),
+        last=np.full(places, -1),
+        following=np.full(places, -1),
+        number=np.zeros(places, np.int64),
+        action=np.zeros(places, np.int64),
+        propensity=np.zeros(places),
+        reward=np.zeros(places),
+        context=np.zeros((places, *problem.context_shape)),
+        available=np.ones((places, problem.n_arms), np.bool_),
+        detail=np.zeros((places, 0)),
+    )
