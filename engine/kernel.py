@@ -50,7 +50,8 @@ class Loop:
     """A jitted function that runs kernels, specialised for each combination of params and state classes.
 
     `Loop.compiled(*args)` returns the entry for the types of `args`, compiling or loading it if need be. Calling that
-    entry skips numba's dispatch (0.6 us a call with NamedTuples instead of 2.7 us); it refuses other types.
+    entry skips numba's dispatch (0.6 us a call with NamedTuples instead of 2.7 us) and with it the check of types:
+    another class or dtype, or an array that is not contiguous, gives wrong numbers without a word.
     A combination in which a class comes from outside the package goes to a twin that is never cached on disk.
     """
 
@@ -137,8 +138,9 @@ def source_digest() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info[:2]}".encode())
     for room in SOURCES:
         folder = Path(sys.modules[f"onearm.{room}"].__path__[0]) if f"onearm.{room}" in sys.modules else None
-        for file in sorted((folder or package_root() / room).glob("*.py")):
-            digest.update(file.name.encode())
+        folder = folder or package_root() / room
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(file.relative_to(folder).as_posix().encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -1,6 +1,6 @@
 """Run the suite both ways, logic with the JIT off and the tests marked `jit` with it on, and add the two up.
 
-Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`. The last line is the sum, worded as pytest words it.
+Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`. The last line is the sum, in pytest's words.
 """
 
 from __future__ import annotations

@@ -1,0 +1,258 @@
+"""The house as a test: imports run one way, and files keep the rules of the design (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("engine", "policies", "envs", "api")
+FILES = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
+SCRIPTS = [file for room in ("tests", "benchmarks") for file in sorted((ROOT / room).rglob("*.py"))]
+
+# What each part may import of the package, longest prefix first: never up, never sideways.
+ARROWS = {
+    "engine._root": {"api"},  # the root package: `onearm.open` and the command line
+    "engine.storage": {"engine", "engine.storage"},
+    "engine": {"engine"},
+    "policies": {"engine", "policies.catalog"},
+    "envs": {"engine", "envs.catalog"},
+    "api": {"engine", "engine.storage", "policies", "envs", "api"},
+}
+# What the foundation may import from outside, beside the standard library.
+FOUNDATION = {"numpy", "numba"}
+EXCEPT = {"engine.storage": {"sqlalchemy", "alembic", "pyarrow"}, "engine.exact": {"scipy"}}
+# The engine has no clock, disk or network. Who needs one says why.
+WORLD = {
+    "time",
+    "datetime",
+    "random",
+    "socket",
+    "subprocess",
+    "urllib",
+    "http",
+    "asyncio",
+    "os",
+    "shutil",
+    "tempfile",
+}
+WORLD_NEEDED = {
+    "engine/kernel.py": {"os", "shutil"},  # the cache of compiled code is a folder
+    "engine/experiment.py": {"os", "time"},  # counts processors and measures its own speed
+}
+# Imports inside a function, each with its reason.
+LAZY = {
+    "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
+    "engine/_root/__main__.py": "as above: the command line is not needed by `import onearm`",
+    "api/gym/__init__.py": "every `import gymnasium` imports this entry point, and must not pay for numba",
+}
+GUARD = 'if __name__ != "onearm.{room}":'
+VAGUE = re.compile(r"(?:^|_)(utils?|helpers?|common|misc|tools)(?:$|_)")
+# An index, a registry's host or a file's address belongs to one network and not in a repository.
+ADDRESS = re.compile(
+    r"index[-_]url|--find-links|trusted-host|artifactory|pypi\.org|pythonhosted|registry\.npmjs"
+    r"|https?://[^\s\"')]*/(?:simple|packages)/",
+    re.IGNORECASE,
+)
+VENDORED = "api/http/static/swagger/"
+
+
+def name_of(file: Path) -> str:
+    """Return the dotted name of a file below the root: engine.loop, policies (for its __init__.py)."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def within(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+def part_of(name: str, parts: Iterable[str]) -> str | None:
+    """Return the longest of `parts` that holds the module `name`."""
+    return max((part for part in parts if within(name, part)), key=len, default=None)
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Yield every module that a file imports, `from a import b` as a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import; write onearm.<room>.<module>"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def forbidden(name: str, source: str) -> list[str]:
+    """Return the imports of module `name` that break the arrows."""
+    part = part_of(name, ARROWS)
+    assert part is not None
+    wrong = []
+    for imported in imports(ast.parse(source)):
+        if within(imported, "onearm"):
+            target = imported.removeprefix("onearm").removeprefix(".")
+            # `engine.storage` is a room of its own: the arrow to `engine` does not open it.
+            holder = part_of(target, [*ARROWS, *ARROWS[part]])
+            own = within(target, name)
+            if target and not own and holder not in ARROWS[part]:
+                wrong.append(f"{name} imports {imported}")
+        elif part in ("engine", "engine.storage"):
+            allowed = FOUNDATION | EXCEPT.get(part_of(name, EXCEPT) or "", set())
+            top = imported.partition(".")[0]
+            if top not in allowed and top not in sys.stdlib_module_names:
+                wrong.append(
+                    f"{name} imports {imported}: the engine stands on NumPy, numba and the standard library"
+                )
+    return wrong
+
+
+def lazy_imports(source: str) -> list[int]:
+    """Return the lines of imports inside functions."""
+    return [
+        inner.lineno
+        for outer in ast.walk(ast.parse(source))
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(outer)
+        if isinstance(inner, ast.Import | ast.ImportFrom)
+    ]
+
+
+def test_imports_run_one_way() -> None:
+    assert [wrong for file in FILES for wrong in forbidden(name_of(file), file.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("engine.loop", "from onearm.policies.ucb1 import ucb1"),
+        ("engine.loop", "import onearm.api"),
+        ("engine.loop", "from onearm.engine.storage import sql"),
+        ("engine.loop", "import scipy.stats"),
+        ("engine.problem", "def f():\n    import sqlalchemy"),
+        ("engine.storage.sql", "from onearm.api.service import Service"),
+        ("engine.storage.sql", "import fastapi"),
+        ("policies.ucb1", "from onearm.envs.bernoulli import bernoulli"),
+        ("policies.ucb1", "from onearm.policies.moss import moss"),
+        ("policies.ucb1", "from onearm.engine.storage.sql import append"),
+        ("envs.bernoulli", "from onearm.policies import catalog"),
+        ("envs.bernoulli", "from onearm.envs.normal import normal"),
+    ],
+)
+def test_an_import_against_the_arrows_is_found(name: str, line: str) -> None:
+    assert len(forbidden(name, line)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("engine.loop", "from onearm.engine.kernel import kernel"),
+        ("engine.exact.value", "import scipy.optimize"),
+        ("engine.storage.sql", "import sqlalchemy"),
+        ("policies.ucb1", "from onearm.engine.kernel import kernel"),
+        ("api.service", "from onearm.engine.storage import sql"),
+        ("api.cli.policies", "from onearm.policies import catalog"),
+    ],
+)
+def test_an_import_along_the_arrows_is_allowed(name: str, line: str) -> None:
+    assert forbidden(name, line) == []
+
+
+def test_the_engine_has_no_clock_disk_or_network() -> None:
+    for file in FILES:
+        path = file.relative_to(ROOT).as_posix()
+        if part_of(name_of(file), ARROWS) == "engine":
+            used = {imported.partition(".")[0] for imported in imports(ast.parse(file.read_text()))} & WORLD
+            assert used <= WORLD_NEEDED.get(path, set()), path
+
+
+def test_only_the_loop_and_wrapper_policies_call_kernels() -> None:
+    asked = {"select", "update", "observe", "respond", "regret"}
+    for file in FILES:
+        name = name_of(file)
+        called = {
+            imported.rpartition(".")[2]
+            for imported in imports(ast.parse(file.read_text()))
+            if imported.startswith("onearm.engine.protocol.")
+        }
+        if name != "engine.loop" and not within(name, "policies"):
+            assert not called & asked, f"{name} calls {called & asked}: only engine/loop.py does"
+
+
+def test_imports_stand_at_the_top_of_a_file() -> None:
+    found = {file.relative_to(ROOT).as_posix(): lazy_imports(file.read_text()) for file in FILES}
+    assert {path: lines for path, lines in found.items() if lines and path not in LAZY} == {}
+    assert [path for path in LAZY if not found.get(path)] == [], "LAZY names a file that needs no exception"
+
+
+def test_an_import_inside_a_function_is_found() -> None:
+    assert lazy_imports("import a\ndef f():\n    if True:\n        from b import c\n") == [4]
+
+
+def test_every_file_says_what_it_is_for() -> None:
+    for file in [*FILES, *SCRIPTS]:
+        docstring = ast.get_docstring(ast.parse(file.read_text()))
+        assert docstring, f"{file}: write one sentence at its top"
+        assert docstring.splitlines()[0][-1] in ".:?", f"{file}: its first line is no sentence"
+
+
+def test_files_are_named_for_a_subject() -> None:
+    assert [file for file in [*FILES, *SCRIPTS] if VAGUE.search(file.stem)] == []
+    assert [name for name in ("utils", "test_helpers", "common", "io_misc") if not VAGUE.search(name)] == []
+
+
+def test_class_names_are_unique() -> None:
+    """Numba dispatches on the names of params and state classes."""
+    names = Counter(
+        node.name
+        for file in FILES
+        if part_of(name_of(file), ARROWS) in ("policies", "envs", "engine")
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert names["Ucb1Params"] == 1
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_is_not_imported_by_its_bare_name(room: str) -> None:
+    first = next(
+        node
+        for node in ast.parse((ROOT / room / "__init__.py").read_text()).body
+        if not isinstance(node, ast.Expr)
+    )
+    assert ast.unparse(first).startswith(GUARD.format(room=room).replace('"', "'"))
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {room}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert f"import it as onearm.{room}" in done.stderr
+
+
+def test_the_repository_names_no_package_index() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.decode()
+    own = Path(__file__).relative_to(ROOT).as_posix()
+    found = []
+    for path in listed.rstrip("\0").split("\0"):
+        file = ROOT / path
+        if path == own or path.startswith(VENDORED) or not file.is_file():
+            continue
+        text = file.read_bytes().decode(errors="ignore").replace("--no-emit-index-url", "")
+        found += [f"{path}: {match.group()}" for match in ADDRESS.finditer(text)]
+    assert found == []
+
+
+def test_locks_hold_hashes_and_no_address() -> None:
+    for lock in sorted((ROOT / "requirements").glob("*.lock")):
+        lines = lock.read_text().replace("\\\n", "").splitlines()
+        assert lines
+        assert "://" not in lock.read_text(), lock
+        assert [
+            line for line in lines if not re.match(r"[a-z0-9._-]+(\[.*\])?==\S+ .*--hash=sha256:", line)
+        ] == []

@@ -1,0 +1,287 @@
+"""Kernels and their cache: who runs which kernel, what is compiled when, and what numba refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import pytest
+
+from onearm.engine import loop
+from onearm.engine.errors import InvalidInput
+from onearm.engine.kernel import KERNELS, is_outside, kernel, package_root, register
+from onearm.engine.vocabulary import Decision, Instance, Key, Problem
+from onearm.policies.ucb1 import Ucb1Params, ucb1
+
+# Two policies of one shape, and two environments of one shape: only the names of their classes differ.
+POLICY = '''"""{title}: play one arm for ever."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.kernel import kernel
+from onearm.engine.protocol import register_policy
+from onearm.engine.vocabulary import Decision, Policy
+
+
+class {title}Params(NamedTuple):
+    arm: int
+
+
+class {title}State(NamedTuple):
+    count: np.ndarray
+
+
+def {name}(arm: int = 1) -> Policy:
+    return Policy("{name}", {title}Params(arm), init)
+
+
+def init(params, problem):
+    return {title}State(np.zeros(problem.n_arms, np.int64))
+
+
+@kernel
+def select(params, state, instance, key):
+    return Decision({action}, 1.0)
+
+
+@kernel
+def update(params, state, instance, decision, feedback, key):
+    state.count[decision.action] += 1
+
+
+register_policy({title}Params, select=select, update=update)
+'''
+
+ENV = '''"""{title}: pay a multiple of the arm's number."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.kernel import kernel
+from onearm.engine.protocol import register_env
+from onearm.engine.vocabulary import Environment, Problem
+
+
+class {title}Params(NamedTuple):
+    scale: float
+
+
+class {title}State(NamedTuple):
+    pass
+
+
+def {name}(scale: float = 1.0) -> Environment:
+    return Environment("{name}", {title}Params(scale), init, Problem(4))
+
+
+def init(params, problem, run):
+    return {title}State()
+
+
+@kernel
+def respond(params, state, instance, action, detail, key):
+    return {reward}, 0
+
+
+register_env({title}Params, respond=respond)
+'''
+
+# Prints {"policy on env": [total reward in a first run, in a second run], ..., "compilations": n}.
+DRIVER = """
+import json, sys
+from pathlib import Path
+from onearm.engine import loop
+from onearm.engine.experiment import Simulation
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+outsider = sys.argv[1:] and policies.add_file(Path(sys.argv[1]))
+found = {}
+for again in (1, 2):
+    for policy in ("stay", "step", *([outsider] if outsider else [])):
+        for env in ("single", "double"):
+            simulation = Simulation(policies.make(policy), envs.make(env), horizon=10)
+            simulation.advance(10)
+            found.setdefault(f"{policy} on {env}", []).append(float(simulation.totals.reward[0]))
+found["compilations"] = loop.simulate.compilations
+print(json.dumps(found))
+"""
+# 10 steps: `stay` plays arm 1 and `step` arm 2; `single` pays the arm's number and `double` twice that.
+RESULTS = {
+    "stay on single": [10.0, 10.0],
+    "stay on double": [20.0, 20.0],
+    "step on single": [20.0, 20.0],
+    "step on double": [40.0, 40.0],
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a folder that holds a copy of the package with two policies and two environments more."""
+    package = tmp_path / "path" / "onearm"
+    source = package_root()
+    ignore = shutil.ignore_patterns("__pycache__", "_root", "storage")
+    shutil.copytree(source / "engine" / "_root", package, ignore=shutil.ignore_patterns("__pycache__"))
+    for room in ("engine", "policies", "envs"):
+        shutil.copytree(source / room, package / room, ignore=ignore)
+    write_policy(package / "policies" / "stay.py", "params.arm")
+    write_policy(package / "policies" / "step.py", "params.arm + 1")
+    write_env(package / "envs" / "single.py", "1.0 * action * params.scale")
+    write_env(package / "envs" / "double.py", "2.0 * action * params.scale")
+    return tmp_path
+
+
+def write_policy(file: Path, action: str) -> Path:
+    file.write_text(POLICY.format(name=file.stem, title=file.stem.title(), action=action))
+    return file
+
+
+def write_env(file: Path, reward: str) -> None:
+    file.write_text(ENV.format(name=file.stem, title=file.stem.title(), reward=reward))
+
+
+def run(copy: Path, *arguments: str | Path, jit: bool = True) -> dict[str, Any]:
+    """Run the driver on the copied package and return what it found."""
+    found: dict[str, Any] = json.loads(python(copy, DRIVER, *arguments, jit=jit))
+    return found
+
+
+def digest(copy: Path) -> str:
+    return python(copy, "from onearm.engine.kernel import source_digest; print(source_digest())")
+
+
+def python(copy: Path, code: str, *arguments: str | Path, jit: bool = True) -> str:
+    """Run code in a process of its own, on the copied package and its cache; return what it prints."""
+    environment = os.environ | {
+        "PYTHONPATH": str(copy / "path"),
+        "ONEARM_CACHE_DIR": str(copy / "cache"),
+        "NUMBA_DISABLE_JIT": "0" if jit else "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=copy,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.jit
+def test_a_second_process_compiles_nothing_until_a_kernel_is_edited(copy: Path) -> None:
+    assert run(copy) == RESULTS | {"compilations": 4}
+    assert run(copy) == RESULTS | {"compilations": 0}
+    env = copy / "path" / "onearm" / "envs" / "single.py"
+    write_env(env, "5.0 * action * params.scale")
+    edited = RESULTS | {"stay on single": [50.0, 50.0], "step on single": [100.0, 100.0]}
+    assert run(copy) == edited | {"compilations": 4}
+    write_env(env, "1.0 * action * params.scale")
+    assert run(copy) == RESULTS | {"compilations": 0}
+
+
+@pytest.mark.jit
+def test_a_policy_from_outside_runs_its_own_kernel_beside_the_built_in_ones_and_is_never_cached(
+    copy: Path,
+) -> None:
+    outsider = write_policy(copy / "outsider.py", "params.arm + 2")
+    expected = RESULTS | {"outsider on single": [30.0, 30.0], "outsider on double": [60.0, 60.0]}
+    assert run(copy, outsider) == expected | {"compilations": 6}
+    assert run(copy, outsider) == expected | {"compilations": 2}
+    write_policy(outsider, "0")
+    assert run(copy, outsider) == RESULTS | {
+        "outsider on single": [0.0, 0.0],
+        "outsider on double": [0.0, 0.0],
+        "compilations": 2,
+    }
+
+
+def test_the_jit_off_gives_the_same_results(copy: Path) -> None:
+    outsider = write_policy(copy / "outsider.py", "params.arm + 2")
+    assert run(copy, outsider, jit=False) == RESULTS | {
+        "outsider on single": [30.0, 30.0],
+        "outsider on double": [60.0, 60.0],
+        "compilations": 0,
+    }
+
+
+def test_a_taken_class_name_is_refused_and_the_first_owner_keeps_its_kernels() -> None:
+    kernels = KERNELS[Ucb1Params]
+    usurper = NamedTuple("Ucb1Params", [("alpha", float)])  # noqa: UP014 - a class here has a longer name
+    with pytest.raises(InvalidInput, match=r"'Ucb1Params' of .*test_kernel.py is taken by .*ucb1.py.*rename"):
+        register(usurper, select=kernel(first))
+    assert KERNELS[Ucb1Params] is kernels
+    assert usurper not in KERNELS
+
+
+def test_the_package_is_inside_and_everything_else_outside() -> None:
+    assert not is_outside(Ucb1Params)
+    assert is_outside(Path)
+    assert is_outside(first)
+
+
+def test_the_digest_changes_with_every_source_file_and_back(copy: Path) -> None:
+    before = digest(copy)
+    folder = copy / "path" / "onearm" / "policies" / "tree"
+    folder.mkdir()
+    (folder / "split.py").write_text('"""A kernel in a folder."""\n')
+    after = digest(copy)
+    (folder / "split.py").rename(folder / "leaf.py")
+    renamed = digest(copy)
+    shutil.rmtree(folder)
+    assert len({before, after, renamed}) == 3
+    assert digest(copy) == before
+
+
+@pytest.mark.jit
+def test_a_kernel_that_allocates_an_array_is_refused() -> None:
+    with pytest.raises(
+        numba.core.errors.TypingError, match="Only accept returning of array passed into the function"
+    ):
+        kernel(allocates)(3)
+
+
+@pytest.mark.jit
+def test_a_loop_compiles_once_for_every_number_of_arms() -> None:
+    few, many = (arguments_of_decide(n_arms) for n_arms in (2, 37))
+    assert loop.decide.compiled(*few) is loop.decide.compiled(*many)
+    assert loop.decide(*few) == Decision(0, 1.0)
+    assert loop.decide.compiled(*many)(*many) == Decision(0, 1.0)
+
+
+@pytest.mark.jit
+def test_a_loop_refuses_params_without_kernels() -> None:
+    stranger = Stranger(1.0)
+    _, *rest = arguments_of_decide(2)
+    with pytest.raises(numba.core.errors.TypingError, match="select"):
+        loop.decide(stranger, *rest)
+
+
+class Stranger(NamedTuple):
+    alpha: float
+
+
+def arguments_of_decide(n_arms: int) -> tuple[Any, ...]:
+    policy = ucb1()
+    state = policy.init(policy.params, Problem(n_arms))
+    instance = Instance(0, np.zeros(0), np.ones(n_arms, np.bool_))
+    return policy.params, state, instance, Key(np.uint64(1), 0)
+
+
+def first(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
+    return Decision(0, 1.0)
+
+
+def allocates(n: int) -> int:
+    return len(np.empty(n))
