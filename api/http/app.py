@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,24 +12,45 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
-from onearm.api.http.endpoint import encode, http_problem
+from onearm.api.http.decisions import decide, reward
+from onearm.api.http.endpoint import Endpoint, encode, http_problem
 from onearm.api.http.pages import STATIC
 from onearm.api.http.routes import openapi, routes
+from onearm.api.live import CACHE_BYTES
 from onearm.api.service import Service
 from onearm.engine.storage.sql import Store
 
 HELLO = {
     "experiment_id": "hello",
     "arms": [{"id": "red"}, {"id": "blue"}],
-    "policy": {"name": "thompson_beta", "params": {}},
+    "policy": {"name": "ucb1", "params": {}},
     "seed": 1,
 }
-CACHED_BYTES = 64_000_000
+HOT = re.compile("/v1/experiments/(?P<experiment_id>[^/]+)/decisions(?:/(?P<decision_id>[^/]+)/reward)?")
+decide_endpoint = Endpoint(decide)
+reward_endpoint = Endpoint(reward)
+
+
+class DecisionApp(FastAPI):
+    """FastAPI, with a short way to the hot routes past its middleware: a fifth of a request's CPU.
+
+    The same endpoints stand in the table of routes, so what the documentation says is what is served.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
+            scope["app"] = self
+            scope["path_params"] = found.groupdict()
+            endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
+            await endpoint(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def create_app(
-    store: Store, *, cache_bytes: int = CACHED_BYTES, started: Callable[[Service], None] = lambda service: None
+    store: Store, *, cache_bytes: int = CACHE_BYTES, started: Callable[[Service], None] = lambda service: None
 ) -> FastAPI:
     """Return the application over an open database; `started` is called when it can answer."""
 
@@ -45,7 +67,7 @@ def create_app(
         finally:
             await service.stop()
 
-    app = FastAPI(title="onearm", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = DecisionApp(title="onearm", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.openapi = openapi  # type: ignore[method-assign]
     app.router.routes.extend(routes())
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
