@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from onearm.engine import loop
-from onearm.engine.columns import empty
+from onearm.engine.columns import empty, take
 from onearm.engine.draws import NATURE, POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_problem, check_seed
+from onearm.engine.protocol import observes
 from onearm.engine.vocabulary import Array, Columns, Environment, Policy, Problem
 
 CURVE_POINTS = 100
@@ -57,10 +58,7 @@ class Simulation:
         self.t = 0
         self._pending = _no_pending(self.problem, env.delay_max)
         self._no_columns = empty(0, self.problem)
-
-    def compile(self) -> None:
-        """Compile the loop for this pair, or load it from the cache, without running a step."""
-        loop.simulate.compiled(*self._arguments(self._no_columns, 0))
+        self._entry = loop.simulate.compiled(*self._arguments(self._no_columns, 0))
 
     def advance(self, steps: int) -> None:
         """Run `steps` more decisions."""
@@ -68,13 +66,11 @@ class Simulation:
 
     def advance_logged(self, steps: int) -> Columns:
         """Run `steps` more decisions and return their events, and those of rewards that arrive meanwhile."""
-        columns = empty(2 * steps + self.delay_max, self.problem)
-        rows = self._simulate(columns, steps)
-        return Columns(*(column[:rows] if len(column) > 1 else column for column in columns))
+        columns = empty(2 * steps + self.delay_max, self.problem, masked=observes(self.world.params))
+        return take(columns, slice(0, self._simulate(columns, steps)))
 
     def _simulate(self, columns: Columns, steps: int) -> int:
-        arguments = self._arguments(columns, steps)
-        rows: int = loop.simulate.compiled(*arguments)(*arguments)
+        rows: int = self._entry(*self._arguments(columns, steps))
         self.t += steps
         return rows
 
@@ -126,7 +122,6 @@ def simulate(
 
     def replicate(r: int) -> None:
         simulation = Simulation(policy, env, horizon=horizon, seed=seed, replication=r)
-        simulation.compile()
         point = 0
         for stop in stops:
             steps = stop - simulation.t
@@ -139,7 +134,7 @@ def simulate(
                 point += 1
             progress(steps)
 
-    Simulation(policy, env, horizon=horizon, seed=seed).compile()
+    Simulation(policy, env, horizon=horizon, seed=seed)  # compiles in one thread, or loads from the cache
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
         list(pool.map(replicate, range(replications)))
     return Curves(

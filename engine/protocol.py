@@ -80,6 +80,11 @@ def register_env(
     )
 
 
+def observes(params: Any) -> bool:
+    """Tell whether an environment shows anything that changes: contexts or availability."""
+    return KERNELS[type(params)]["observe"] is not _observe_nothing
+
+
 @kernel
 def _unknown_probability(params: Any, state: Any, instance: Instance, action: int) -> float:
     return math.nan

@@ -5,6 +5,7 @@ Source: the stochastic bandit of Robbins 1952. State: none. Cost: one draw per r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ class BernoulliState(NamedTuple):
     """Nothing changes."""
 
 
-def bernoulli(mean: list[float]) -> Environment:
+def bernoulli(mean: Sequence[float] = (0.1, 0.5, 0.9)) -> Environment:
     """Pay 1 with probability `mean[arm]`, else 0."""
     means = check_vector("mean", mean, low=0.0, high=1.0)
     params = BernoulliParams(means, float(means.max()))

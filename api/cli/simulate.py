@@ -9,12 +9,12 @@ from typing import Any
 import click
 import numpy as np
 
+from onearm.api.cli.files import writer
 from onearm.api.cli.options import policy_file_option, policy_option, seed_option
 from onearm.api.cli.show import as_json, print_json, print_table, progress, rate
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import LOG_CHUNK, Curves, Simulation
 from onearm.engine.experiment import simulate as run_experiment
-from onearm.engine.storage.jsonl import Writer
 from onearm.engine.vocabulary import Environment, Policy
 from onearm.envs import catalog as env_catalog
 from onearm.policies import catalog as policy_catalog
@@ -84,8 +84,8 @@ def _write_log(
     if len(policies) != 1 or replications != 1:
         raise InvalidInput("bad_log", "--log writes one run: give one --policy and one replication")
     run = Simulation(policies[0], env, horizon=horizon, seed=seed)
-    header = {"policy": policies[0].spec, "env": env.spec, "horizon": horizon}
-    with progress("simulating", horizon, "decisions") as advance, Writer.for_simulation(file, run, header, seed) as out:
+    spec = {"policy": policies[0].spec, "env": env.spec, "seed": str(seed)}
+    with progress("simulating", horizon, "decisions") as advance, writer(file, run.problem, spec) as out:
         while run.t < horizon:
             steps = min(LOG_CHUNK, horizon - run.t)
             out.write(run.advance_logged(steps))

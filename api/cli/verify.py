@@ -1,0 +1,105 @@
+"""`onearm verify`: every decision of a log, made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onearm.api.cli.files import format_option, read_log
+from onearm.api.cli.options import database_option, policy_file_option
+from onearm.api.cli.show import as_json, print_json, print_table, progress
+from onearm.api.spec import Spec
+from onearm.api.verification import Verification
+from onearm.api.verification import verify as verify_pages
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.sql import Experiment, Store
+from onearm.engine.vocabulary import Columns
+from onearm.policies import catalog
+
+
+@click.command()
+@click.argument("log", required=False, type=click.Path(path_type=Path))
+@format_option
+@database_option
+@policy_file_option
+@as_json
+def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> int:
+    """Make every decision of a database, or of an export LOG, again; name the first that differs.
+
+    Exit code 1 where one differs. A running service is not disturbed.
+
+    \b
+    Example:
+      onearm verify --database sqlite:///run.db
+    """
+    found = [_file(log, form)] if log is not None else _database(database)
+    if as_json:
+        print_json({"experiments": found})
+    else:
+        columns = ["experiment", "events", "decisions", "first difference", "digest", "note"]
+        rows = [
+            [
+                one["id"],
+                one["events"],
+                one["decisions"],
+                "none" if one["first_difference"] is None else f"decision {one['first_difference']}",
+                one["digest"][:16],
+                one.get("note", ""),
+            ]
+            for one in found
+        ]
+        print_table("Every decision made again", columns, rows)
+    return 1 if any(one["first_difference"] is not None for one in found) else 0
+
+
+def _database(url: str) -> list[dict[str, Any]]:
+    store = Store.open(url, write=False)
+    try:
+        return [_experiment(store, row) for row in store.experiments()]
+    finally:
+        store.close()
+
+
+def _experiment(store: Store, row: Experiment) -> dict[str, Any]:
+    spec = Spec.from_json(json.loads(row.spec))
+    total = store.counts(row.key).seq
+
+    def pages() -> Iterator[Columns]:
+        for columns, _, last in store.columns(row.key, spec.problem):
+            if last > total:  # written after we began to look
+                return
+            yield columns
+
+    with progress(f"verifying {row.id}", total, "events") as advance:
+        found = verify_pages(spec.policy, spec.problem, spec.run, pages(), advance)
+    then = json.loads(row.versions)
+    now = spec.versions()
+    other = ", ".join(f"{key} {then.get(key)}" for key in now if then.get(key) != now[key])
+    return _report(row.id, found, f"created with {other}" if other else None)
+
+
+def _file(path: Path, form: str | None) -> dict[str, Any]:
+    log = read_log(path, form)
+    if log.events is None or log.spec is None or "policy" not in log.spec or "seed" not in log.spec:
+        raise InvalidInput(
+            "no_events", f"{path} is a table of decisions, not an export of events: its policy is not on record"
+        )
+    policy = catalog.from_spec(log.spec["policy"])
+    with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
+        found = verify_pages(
+            policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), [log.events], advance
+        )
+    bad = dict(log.bad_lines.count)
+    return _report(str(log.spec.get("experiment_id", path.name)), found, f"bad lines: {bad}" if bad else None)
+
+
+def _report(name: str, found: Verification, note: str | None) -> dict[str, Any]:
+    report: dict[str, Any] = {"id": name, **found._asdict()}
+    if note is not None:
+        report["note"] = note
+    return report
