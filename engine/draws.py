@@ -2,15 +2,23 @@
 
 Source: Philox4x32-10, Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 The Philox key is the 64-bit run key, the counter is (t low, t high, i, attempt). No generator state exists: a retried
-decision is the same decision.
+decision is the same decision. A sampler that needs more than one block of random bits counts `attempt` up, so draw i
+never touches the bits of another i. Every sampler uses + - * / sqrt and `engine/elementary.py` only, so its bits are
+the same on every machine.
+
+Draws: uniform, uniform_pair, normal, gamma, beta, categorical, binomial.
 """
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal, localcontext
+
 import numpy as np
 
+from onearm.engine.elementary import exp, log, log1p, stirling_rest
 from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Key
+from onearm.engine.vocabulary import Array, Key
 
 POLICY, NATURE = 0, 1
 _LOW = np.uint64(0xFFFFFFFF)
@@ -18,6 +26,11 @@ _32 = np.uint64(32)
 _11 = np.uint64(11)
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+
+# One try of a sampler owns 64 attempts: its first block, and those that its rare paths need. A draw made of several
+# owns several streams, 2^26 tries each.
+_TRY = 64
+_STREAM = 1 << 30
 
 
 @kernel
@@ -39,22 +52,292 @@ def words(key: Key, i: int, attempt: int) -> tuple[np.uint64, np.uint64]:
     """Return two uint64: the block of draw i, attempt `attempt` (samplers that reject count attempts)."""
     t = np.uint64(key.t)
     run = np.uint64(key.run)
-    a, b, c, d = philox(
-        t & _LOW, t >> _32, np.uint64(i), np.uint64(attempt), run & _LOW, run >> _32
-    )
+    a, b, c, d = philox(t & _LOW, t >> _32, np.uint64(i), np.uint64(attempt), run & _LOW, run >> _32)
     return a | (b << _32), c | (d << _32)
 
 
 @kernel
 def unit(word: np.uint64) -> float:
     """Turn 64 random bits into a float64 in [0, 1): the top 53 bits."""
-    return np.float64(word >> _11) * 2.0**-53
+    return np.float64(np.int64(word >> _11)) * 2.0**-53
+
+
+@kernel
+def open_unit(word: np.uint64) -> float:
+    """Turn 64 random bits into a float64 in (0, 1), symmetric around 1/2: the top 52 bits and a half."""
+    return (np.float64(np.int64(word >> np.uint64(12))) + 0.5) * 2.0**-52
 
 
 @kernel
 def uniform(key: Key, i: int) -> float:
     """Return the i-th draw from U[0, 1)."""
     return unit(words(key, i, 0)[0])
+
+
+@kernel
+def uniform_pair(key: Key, i: int) -> tuple[float, float]:
+    """Return two independent draws from U[0, 1) for the price of one; the first is `uniform(key, i)`."""
+    a, b = words(key, i, 0)
+    return unit(a), unit(b)
+
+
+def _ziggurat() -> tuple[Array, Array, Array]:
+    """Return float64[256] scale and edge, and float64[257] density, of 256 layers of equal area under exp(-x^2 / 2).
+
+    Layer j is x[j] wide, and x[j + 1] of it lies under the curve; x[0] is the width of a box with the area of the base,
+    tail included. Decimal arithmetic is exact to the last digit, so the tables are the same on every machine.
+    """
+    with localcontext() as context:
+        context.prec = 30
+        area = Decimal("0.004928673233974655347361775402336")
+
+        def curve(x: Decimal) -> Decimal:
+            return (-x * x / 2).exp()
+
+        x = [area / curve(_TAIL), _TAIL]
+        while len(x) < 256:
+            x.append((-2 * (area / x[-1] + curve(x[-1])).ln()).sqrt())
+        x.append(Decimal(0))
+        scale = np.array([float(width / 2**52) for width in x[:-1]])
+        edge = np.array([float(width) for width in x[1:]])
+        density = np.array([float(curve(width)) for width in x])
+    return scale, edge, density
+
+
+_TAIL = Decimal("3.654152885361008771645429720399516")
+_SCALE, _EDGE, _DENSITY = _ziggurat()
+_TAIL_START = float(_TAIL)
+
+
+@kernel
+def normal(key: Key, i: int) -> float:
+    """Return the i-th draw from N(0, 1).
+
+    Source: the ziggurat of Marsaglia and Tsang 2000, 256 layers; the layer and the position come from separate bits
+    (Doornik 2005): the low 8 and the high 53 of one word.
+    """
+    word = words(key, i, 0)[0]
+    layer = np.int64(word & np.uint64(255))
+    x = np.float64(np.uint64(word).view(np.int64) >> np.int64(11)) * _SCALE[layer]
+    if abs(x) < _EDGE[layer]:
+        return x
+    return _normal_rest(key, i, 0, layer, x)
+
+
+@kernel
+def _normal_rest(key: Key, i: int, attempt: int, layer: int, x: float) -> float:
+    """Finish a normal draw that fell outside its layer's inner box (1 in 80), with the blocks after `attempt`."""
+    while True:
+        attempt += 1
+        a, b = words(key, i, attempt)
+        if layer == 0:
+            return _normal_tail(key, i, attempt, x < 0.0)
+        low = _DENSITY[layer]
+        if low + unit(a) * (_DENSITY[layer + 1] - low) < exp(-0.5 * x * x):
+            return x
+        layer = np.int64(b & np.uint64(255))
+        x = np.float64(np.uint64(b).view(np.int64) >> np.int64(11)) * _SCALE[layer]
+        if abs(x) < _EDGE[layer]:
+            return x
+
+
+@kernel
+def _normal_tail(key: Key, i: int, attempt: int, negative: bool) -> float:
+    """Draw beyond the last edge (Marsaglia 1964), with the blocks from `attempt` on."""
+    while True:
+        a, b = words(key, i, attempt)
+        x = -log(open_unit(a)) / _TAIL_START
+        if -2.0 * log(open_unit(b)) > x * x:
+            return -(_TAIL_START + x) if negative else _TAIL_START + x
+        attempt += 1
+
+
+@kernel
+def gamma(key: Key, i: int, shape: float) -> float:
+    """Return the i-th draw from Gamma(shape, scale 1), shape > 0; below shape 0.01 it may be so small that it is 0.
+
+    Source: Marsaglia and Tsang, "A simple method for generating gamma variables", 2000.
+    """
+    if shape >= 1.0:
+        return _gamma(key, i, 0, shape)
+    return _gamma(key, i, 0, shape + 1.0) * exp(log(open_unit(words(key, i, _STREAM)[0])) / shape)
+
+
+@kernel
+def _gamma(key: Key, i: int, attempt: int, shape: float) -> float:
+    """Draw from Gamma(shape), shape >= 1, with the blocks from `attempt` on: one block for 98 draws of 100."""
+    d = shape - 1.0 / 3.0
+    c = 1.0 / math.sqrt(9.0 * d)
+    while True:
+        a, b = words(key, i, attempt)
+        layer = np.int64(a & np.uint64(255))
+        x = np.float64(np.uint64(a).view(np.int64) >> np.int64(11)) * _SCALE[layer]
+        if not abs(x) < _EDGE[layer]:
+            x = _normal_rest(key, i, attempt, layer, x)
+        v = 1.0 + c * x
+        v = v * v * v
+        xx = x * x
+        u = unit(b)
+        if u < 1.0 - 0.0331 * (xx * xx) and v > 0.0:
+            return d * v
+        if v > 0.0 and log(u) < 0.5 * xx + d * (1.0 - v + log(v)):
+            return d * v
+        attempt += _TRY
+
+
+@kernel
+def beta(key: Key, i: int, a: float, b: float) -> float:
+    """Return the i-th draw from Beta(a, b), a and b > 0: x / (x + y) of two gamma draws.
+
+    Below shape 1 both may be too small for a float64, so their ratio is formed of logarithms.
+    """
+    if a >= 1.0 and b >= 1.0:
+        x = _gamma(key, i, 0, a)
+        return x / (x + _gamma(key, i, 2 * _STREAM, b))
+    log_x = _log_gamma_draw(key, i, 0, a)
+    log_y = _log_gamma_draw(key, i, 2 * _STREAM, b)
+    return 1.0 / (1.0 + exp(log_y - log_x))
+
+
+@kernel
+def _log_gamma_draw(key: Key, i: int, attempt: int, shape: float) -> float:
+    """Return the logarithm of a draw from Gamma(shape)."""
+    if shape >= 1.0:
+        return log(_gamma(key, i, attempt, shape))
+    boost = log(open_unit(words(key, i, attempt + _STREAM)[0])) / shape
+    return log(_gamma(key, i, attempt, shape + 1.0)) + boost
+
+
+@kernel
+def categorical(key: Key, i: int, law: Array) -> int:
+    """Return the i-th draw of an index from `law`, float64[k] >= 0 that sums to 1 up to rounding."""
+    return pick(law, uniform(key, i))
+
+
+@kernel
+def pick(law: Array, u: float) -> int:
+    """Return the index in whose share of [0, sum) u lies: the first one whose running sum exceeds u.
+
+    `law` float64[k] >= 0, not all 0. An index of probability 0 is never returned: its running sum is that of the index
+    before it. Where rounding leaves u above the sum, the last index of positive probability is returned.
+    """
+    total = 0.0
+    last = 0
+    for a in range(len(law)):
+        total += law[a]
+        if u < total:
+            return a
+        if law[a] > 0.0:
+            last = a
+    return last
+
+
+@kernel
+def binomial(key: Key, i: int, n: int, p: float) -> int:
+    """Return the i-th draw from Binomial(n, p), 0 <= n <= 1e10, 0 <= p <= 1.
+
+    Source: inversion where the smaller side expects fewer than 10; else BTRS of Hoermann, "The generation of binomial
+    random variates", 1993, with the exact test in a form that does not cancel at large n (`_log_binomial`).
+    """
+    q = min(p, 1.0 - p)
+    count = _binomial_small(key, i, n, q) if n * q < 10.0 else _binomial_large(key, i, n, q)
+    return count if p <= 0.5 else n - count
+
+
+@kernel
+def _binomial_small(key: Key, i: int, n: int, p: float) -> int:
+    """Draw by inversion, n p < 10: walk up from 0. Beyond 110 (chance 1e-70) lie only rounding errors: try again."""
+    none = exp(n * log1p(-p))
+    odds = p / (1.0 - p)
+    attempt = 0
+    while True:
+        u = unit(words(key, i, attempt)[0])
+        probability = none
+        for count in range(min(n, 110) + 1):
+            if u < probability:
+                return count
+            u -= probability
+            probability *= (n - count) * odds / (count + 1)
+        attempt += 1
+
+
+@kernel
+def _binomial_large(key: Key, i: int, n: int, p: float) -> int:
+    """Draw by BTRS, n p >= 10, p <= 1/2: transformed rejection, with a squeeze that accepts 6 of 7 tries at once."""
+    deviation = math.sqrt(n * p * (1.0 - p))
+    b = 1.15 + 2.53 * deviation
+    a = -0.0873 + 0.0248 * b + 0.01 * p
+    c = n * p + 0.5
+    squeeze = 0.92 - 4.2 / b
+    attempt = 0
+    while True:
+        first, second = words(key, i, attempt)
+        attempt += 1
+        u = open_unit(first) - 0.5
+        v = open_unit(second)
+        side = 0.5 - abs(u)
+        count = np.floor((2.0 * a / side + b) * u + c)
+        if side >= 0.07 and v <= squeeze:
+            return int(count)
+        if count >= 0.0 and count <= n:
+            height = v * (2.83 + 5.1 / b) * deviation / (a / (side * side) + b)
+            if log(height) <= _log_binomial_ratio(count, float(n), p):
+                return int(count)
+
+
+@kernel
+def _log_binomial_ratio(count: float, n: float, p: float) -> float:
+    """Return ln of P(count) / P(mode)."""
+    return _log_binomial(count, n, p) - _log_binomial(np.floor((n + 1.0) * p), n, p)
+
+
+@kernel
+def _log_binomial(count: float, n: float, p: float) -> float:
+    """Return ln P(count) plus a constant of n.
+
+    Source: Loader, "Fast and accurate computation of binomial probabilities", 2000. With factorials in Stirling's form
+    the large terms join into two deviances, which are small near the mode: nothing of size n cancels.
+    """
+    rest = n - count
+    deviances = _deviance(count, n * p) + _deviance(rest, n * (1.0 - p))
+    return -deviances - _log_factorial_rest(count) - _log_factorial_rest(rest)
+
+
+@kernel
+def _deviance(x: float, mean: float) -> float:
+    """Return x ln(x / mean) + mean - x, x >= 0, mean > 0, without cancellation where x is near the mean."""
+    gap = x - mean
+    if abs(gap) < 0.1 * (x + mean):
+        v = gap / (x + mean)
+        power = 2.0 * x * v
+        total = gap * v
+        for j in range(1, 10):  # v^2 < 0.01, so each term is 100 times smaller than the one before
+            power *= v * v
+            total += power / (2 * j + 1)
+        return total
+    if x == 0.0:
+        return mean
+    return x * log(x / mean) - gap
+
+
+@kernel
+def _log_factorial_rest(x: float) -> float:
+    """Return ln x! - (x ln x - x) of a whole number x >= 0."""
+    if x < 10.0:
+        return _FACTORIAL_REST[int(x)]
+    return _HALF_LOG_TWO_PI + 0.5 * log(x) + stirling_rest(x)
+
+
+def _factorial_rest() -> Array:
+    """Return float64[10], ln x! - (x ln x - x) for x = 0 .. 9, rounded correctly."""
+    with localcontext() as context:
+        context.prec = 30
+        whole = [Decimal(x) for x in range(1, 10)]
+        return np.array([0.0] + [float(Decimal(math.factorial(int(x))).ln() - x * x.ln() + x) for x in whole])
+
+
+_FACTORIAL_REST = _factorial_rest()
+_HALF_LOG_TWO_PI = 0.9189385332046727
 
 
 def run_key(seed: int, replication: int, role: int) -> np.uint64:
