@@ -1,0 +1,104 @@
+"""Write the README's tables from benchmarks/results/*.json: python benchmarks/tables.py [--check].
+
+A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; what was between them is replaced. With
+--check nothing is written, and the exit code is 1 where a table is not what its results say.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+RESULTS = Path(__file__).resolve().parent / "results"
+PLACE = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+
+def speed(result: dict[str, Any]) -> str:
+    """Show steps per second beside C and the fastest other library, then the figures that stand alone."""
+    rows = [["policy", "steps/s", "of C -O3", "fastest Python peer", "times the peer"]]
+    for name, found in result["simulate"].items():
+        peer = fastest_peer(name, result["peers"])
+        rows.append(
+            [
+                f"`{name}`",
+                f"{found['onearm'] / 1e6:.1f} M",
+                "-" if found["ratio"] is None else f"{found['ratio']:.2f}",
+                "-" if peer is None else f"{peer[0]}: {peer[1] / 1e6:.3f} M",
+                "-" if peer is None else f"{found['onearm'] / peer[1]:.0f}",
+            ]
+        )
+    call, start, replications = result["call_us"], result["start"], result["replications"]
+    alone = [
+        ["what", "measured"],
+        ["one decide / one learn from Python", f"{call['decide']:.2f} / {call['learn']:.2f} us"],
+        [
+            f"{replications['replications']} replications, {replications['threads']} threads against one",
+            f"{replications['speed_up']:.2f} times as fast",
+        ],
+        ["loops compiled by a second process", f"{result['compilations_of_second_process']}"],
+        ["`onearm --help`", f"{start['help']:.2f} s of CPU"],
+        ["`onearm simulate` to its first step, warm", f"{start['simulate']:.2f} s of CPU"],
+    ]
+    return "\n\n".join([markdown(rows), markdown(alone), machine_line(result["machine"])])
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"speed": speed}
+
+
+def fastest_peer(policy: str, peers: dict[str, Any]) -> tuple[str, float] | None:
+    """Return the name, version and rate of the fastest library that has this policy."""
+    rates = [
+        (f"{name} {peer['version']}", peer["steps_per_second"][policy])
+        for name, peer in peers.items()
+        if peer and policy in peer["steps_per_second"]
+    ]
+    return max(rates, key=lambda rate: rate[1], default=None)
+
+
+def machine_line(machine: dict[str, Any]) -> str:
+    """Say where and when a table was measured."""
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "numpy", "numba"))
+    where = f"{machine['cpu']}, {machine['cores']} cores, {versions}"
+    return f"Measured on {machine['date']} at {machine['commit']}: {where}."
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """Return rows as a Markdown table; the first is the head, numbers stand right."""
+    head, *body = rows
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body))
+
+
+def filled(text: str, results: Path) -> str:
+    """Return `text` with every table in it made from the results in a folder."""
+
+    def table(place: re.Match[str]) -> str:
+        before, name, after = place.groups()
+        if name not in TABLES:
+            raise SystemExit(f"README.md asks for the table {name!r}: known are {', '.join(TABLES)}")
+        file = results / f"{name}.json"
+        if not file.exists():
+            raise SystemExit(f"there is no {file}: run `make bench` first")
+        return f"{before}{TABLES[name](json.loads(file.read_text()))}\n{after}"
+
+    return PLACE.sub(table, text)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the tables, or check them."""
+    text = README.read_text()
+    made = filled(text, RESULTS)
+    if arguments == ["--check"]:
+        return 0 if made == text else 1
+    README.write_text(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""The README's tables are made from measured results, never typed."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLES = runpy.run_path(str(ROOT / "benchmarks" / "tables.py"))
+RESULT = {
+    "machine": {
+        "cpu": "Abacus",
+        "cores": 2,
+        "python": "3.11.7",
+        "numpy": "2.4.6",
+        "numba": "0.68.1",
+        "commit": "abc1234",
+        "date": "2026-01-02",
+    },
+    "simulate": {
+        "ucb1": {"onearm": 30e6, "c": 60e6, "ratio": 0.5, "asked": 0.5},
+        "tsallis_inf": {"onearm": 12e6, "c": None, "ratio": None, "asked": 0.6},
+    },
+    "peers": {
+        "river": {"version": "0.26.1", "steps_per_second": {"ucb1": 150_000.0}},
+        "mabwiser": {"version": "2.7.4", "steps_per_second": {"ucb1": 14_000.0}},
+        "obp": None,
+    },
+    "call_us": {"decide": 0.97, "learn": 1.07},
+    "replications": {"replications": 16, "threads": 2, "speed_up": 1.87},
+    "start": {"help": 0.1, "simulate": 1.25},
+    "compilations_of_second_process": 0,
+}
+EXPECTED = """Before.
+<!-- table:speed -->
+| policy | steps/s | of C -O3 | fastest Python peer | times the peer |
+| --- | ---: | ---: | ---: | ---: |
+| `ucb1` | 30.0 M | 0.50 | river 0.26.1: 0.150 M | 200 |
+| `tsallis_inf` | 12.0 M | - | - | - |
+
+| what | measured |
+| --- | ---: |
+| one decide / one learn from Python | 0.97 / 1.07 us |
+| 16 replications, 2 threads against one | 1.87 times as fast |
+| loops compiled by a second process | 0 |
+| `onearm --help` | 0.10 s of CPU |
+| `onearm simulate` to its first step, warm | 1.25 s of CPU |
+
+Measured on 2026-01-02 at abc1234: Abacus, 2 cores, python 3.11.7, numpy 2.4.6, numba 0.68.1.
+<!-- /table -->
+After.
+"""
+
+
+def test_a_table_is_replaced_and_what_stands_around_it_stays(tmp_path: Path) -> None:
+    (tmp_path / "speed.json").write_text(json.dumps(RESULT))
+    text = "Before.\n<!-- table:speed -->\nold\n<!-- /table -->\nAfter.\n"
+    assert TABLES["filled"](text, tmp_path) == EXPECTED
+    assert TABLES["filled"](EXPECTED, tmp_path) == EXPECTED
+
+
+def test_an_unknown_table_and_missing_results_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="table 'sped': known are speed"):
+        TABLES["filled"]("<!-- table:sped -->\n<!-- /table -->", tmp_path)
+    with pytest.raises(SystemExit, match="make bench"):
+        TABLES["filled"]("<!-- table:speed -->\n<!-- /table -->", tmp_path)
+
+
+def test_the_tables_of_the_readme_are_those_of_the_results() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "benchmarks" / "tables.py"), "--check"], check=False)
+    assert done.returncode == 0, "run `python benchmarks/tables.py`"
