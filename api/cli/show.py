@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -26,10 +27,10 @@ def print_json(data: Any) -> None:
 
 def print_table(title: str, columns: list[str], rows: list[list[Any]], note: str | None = None) -> None:
     """Print a table: text to the left, numbers to the right."""
-    table = Table(title=title, title_justify="left", caption=note, caption_justify="left")
+    table = Table(title=title, title_justify="left", caption=note, caption_justify="left", box=SIMPLE_HEAD)
     for i, column in enumerate(columns):
         number = any(isinstance(row[i], (int, float)) for row in rows)
-        table.add_column(column, justify="right" if number else "left")
+        table.add_column(column, justify="right" if number else "left", no_wrap=number or i == 0)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console.print(table)
@@ -76,7 +77,7 @@ def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.5g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -130,7 +130,7 @@ def _print_runs(runs: list[Curves]) -> None:
     rows.sort(key=lambda row: -row[2])
     first = runs[0]
     title = f"{first.env['name']}, {first.horizon:,} decisions, {first.reward.shape[0]} replications"
-    columns = ["policy", "params", "reward", "regret", "+-", "regret over log t", "decisions/s"]
+    columns = ["policy", "params", "reward", "regret", "+-", "over log t", "per second"]
     note = f"reward per decision; regret in total, against: {first.regret_kind}" if first.regret_kind else None
     print_table(title, columns, rows, note)
 
@@ -138,6 +138,6 @@ def _print_runs(runs: list[Curves]) -> None:
 def _sparkline(run: Curves) -> str:
     if run.regret_kind is None:
         return ""
-    mean = run.regret.mean(axis=0)[np.linspace(0, len(run.t) - 1, min(16, len(run.t))).astype(int)]
+    mean = run.regret.mean(axis=0)[np.linspace(0, len(run.t) - 1, min(12, len(run.t))).astype(int)]
     top = max(float(mean.max()), 1e-12)
     return "".join("▁▂▃▄▅▆▇█"[min(7, max(0, int(7.999 * value / top)))] for value in mean)

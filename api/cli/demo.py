@@ -1,0 +1,178 @@
+"""`onearm demo`: a world streamed through a running service, with a live picture in the terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from contextlib import nullcontext
+from typing import Any
+
+import click
+import httpx
+import numpy as np
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from onearm.api.cli.show import as_json, console, print_json
+from onearm.api.gym.envs import Copies
+from onearm.engine.errors import Conflict, Unavailable
+from onearm.envs import catalog as env_catalog
+from onearm.policies import catalog as policy_catalog
+
+ENV = 'bernoulli:{"mean": [0.05, 0.1, 0.2, 0.4, 0.3]}'
+STEPS = 2000
+COLUMNS = 64  # of the curve
+ROWS = 8
+BLOCKS = " ▁▂▃▄▅▆▇█"
+SHARES_SHOWN = 12
+
+
+@click.command()
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the service runs.")
+@click.option("--env", default=ENV, show_default=True, metavar="NAME[:JSON]", help="The world that answers.")
+@click.option("--policy", default="thompson_beta", show_default=True, metavar="NAME[:JSON]", help="Who decides.")
+@click.option("--steps", type=click.IntRange(1), help=f"Decisions to make; default: one pass, or {STEPS}.")
+@click.option("--experiment", help="The id of the experiment; default: a new one.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed of the world and of the policy.")
+@as_json
+def demo(
+    url: str, env: str, policy: str, steps: int | None, experiment: str | None, seed: int, as_json: bool
+) -> None:
+    """Stream a world through a running service (`make run` in another terminal) and watch it learn.
+
+    Each step is one decision and one reward over HTTP. Any environment will do: scikit-learn's digits as a
+    classification bandit are 'classification:{"dataset":"digits"}'.
+
+    \b
+    Example:
+      onearm demo --env 'bernoulli:{"mean":[0.2,0.5,0.8]}' --policy ucb1 --steps 1000
+    """
+    world = env_catalog.parse(env)
+    copies = Copies(world, 1, steps or world.problem.horizon or STEPS)
+    copies.restart([seed])
+    total = copies.problem.horizon or STEPS
+    with httpx.Client(base_url=url, timeout=30) as client:
+        name = _create(client, copies, policy_catalog.parse(policy).spec, experiment, seed)
+        story = _Story(name, policy, env, total)
+        quiet = as_json or not sys.stdout.isatty()
+        with nullcontext() if quiet else Live(console=console, refresh_per_second=8, get_renderable=story.picture):
+            _stream(client, copies, name, story)
+    if as_json:
+        print_json(story.summary())
+    elif quiet:
+        click.echo(story.line())
+
+
+class _Story:
+    """What has happened so far, and its picture."""
+
+    def __init__(self, experiment: str, policy: str, env: str, total: int) -> None:
+        self.title = f"{experiment}: {policy} on {env}"
+        self.experiment = experiment
+        self.total = total
+        self.rewards: list[float] = []
+        self.actions: Counter[str] = Counter()
+        self.started = time.perf_counter()
+
+    def add(self, action: str, reward: float) -> None:
+        self.actions[action] += 1
+        self.rewards.append(reward)
+
+    @property
+    def rate(self) -> float:
+        return len(self.rewards) / max(time.perf_counter() - self.started, 1e-9)
+
+    def summary(self) -> dict[str, Any]:
+        n = len(self.rewards)
+        half = self.rewards[n // 2 :]
+        return {
+            "experiment": self.experiment,
+            "decisions": n,
+            "reward_mean": float(np.mean(self.rewards)),
+            "reward_mean_second_half": float(np.mean(half)),
+            "shares": {action: count / n for action, count in self.actions.most_common()},
+            "decisions_per_second": self.rate,
+        }
+
+    def line(self) -> str:
+        found = self.summary()
+        return (
+            f"{found['decisions']} decisions of {self.title}: mean reward {found['reward_mean']:.4f}, "
+            f"{found['reward_mean_second_half']:.4f} in the second half"
+        )
+
+    def picture(self) -> Group:
+        n = max(len(self.rewards), 1)
+        mean = sum(self.rewards) / n
+        left = f"{(self.total - n) / self.rate:,.0f} s left" if self.rewards else "waiting"
+        head = Text.assemble(
+            (self.title, "bold"),
+            f"\n{len(self.rewards):,} of {self.total:,} decisions   {self.rate:,.0f}/s   {left}   ",
+            (f"mean reward {mean:.3f}", "bold green"),
+        )
+        return Group(head, Text("\nreward against time (each column a mean)"), self._curve(), self._shares())
+
+    def _curve(self) -> Text:
+        if not self.rewards:
+            return Text("\n" * ROWS)
+        parts = np.array_split(np.array(self.rewards), min(COLUMNS, len(self.rewards)))
+        means = [float(part.mean()) for part in parts]
+        low, high = min(0.0, *means), max(1e-9, *means)
+        heights = [(value - low) / (high - low) * ROWS for value in means]
+        lines = []
+        for row in range(ROWS - 1, -1, -1):
+            cells = "".join(BLOCKS[int(8 * min(1.0, max(0.0, height - row)))] for height in heights)
+            label = f"{high:7.3f} " if row == ROWS - 1 else f"{low:7.3f} " if row == 0 else " " * 8
+            lines.append(label + cells)
+        return Text("\n".join(lines), style="cyan")
+
+    def _shares(self) -> Text:
+        n = max(len(self.rewards), 1)
+        lines = ["\nshare of each action"]
+        for action, count in sorted(self.actions.items(), key=lambda item: -item[1])[:SHARES_SHOWN]:
+            lines.append(f"{action[:12]:>12} {'█' * round(40 * count / n):<40} {count / n:6.1%}")
+        return Text("\n".join(lines))
+
+
+def _create(
+    client: httpx.Client, copies: Copies, policy: dict[str, Any], experiment: str | None, seed: int
+) -> str:
+    body: dict[str, Any] = {
+        "experiment_id": experiment or f"demo-{time.time_ns() // 1_000_000:x}",
+        "policy": policy,
+        "arms": [{"id": str(arm)} for arm in range(copies.problem.n_arms)],
+        "seed": seed,
+    }
+    if copies.problem.context_shape != (0,):
+        body["problem"] = {"context": {"kind": "dense", "length": copies.problem.context_shape[0]}}
+    answer = _answer(client.post, "/v1/experiments", body)
+    return str(answer["experiment_id"])
+
+
+def _stream(client: httpx.Client, copies: Copies, name: str, story: _Story) -> None:
+    path = f"/v1/experiments/{name}/decisions"
+    has_context = copies.problem.context_shape != (0,)
+    while not copies.ended:
+        body: dict[str, Any] = {"context": copies.contexts[0].tolist()} if has_context else {}
+        if not copies.available[0].all():
+            body["eligible_actions"] = [str(arm) for arm in np.flatnonzero(copies.available[0])]
+        decision = _answer(client.post, path, body)
+        copies.step(np.array([int(decision["action_id"])]))
+        reward = float(copies.rewards[0])
+        _answer(client.post, f"{path}/{decision['decision_id']}/reward", {"value": reward})
+        story.add(decision["action_id"], reward)
+
+
+def _answer(call: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    try:
+        answer = call(path, json=body)
+    except httpx.TransportError as error:
+        raise Unavailable(
+            "no_service", f"no service answers ({error}): start one with `make run` or `onearm serve`, or give --url"
+        ) from None
+    if answer.status_code >= 400:
+        raise Conflict("refused", f"the service refused {path}: {answer.json().get('detail', answer.text)}")
+    found: dict[str, Any] = answer.json()
+    return found
