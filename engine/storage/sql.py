@@ -1,9 +1,9 @@
 """The log in SQL: tables experiment, event and snapshot, in SQLite (the embedded default) or PostgreSQL.
 
 The log is append-only and there is one writer: `Store.open` takes a lock that only one process can hold,
-`append` writes everything of a batch in one transaction, and an answer may leave once it returns. Snapshots are
-derived data. Hot statements are plain SQL over many rows, built once for each number of rows: `executemany` gives
-up the GIL at every row.
+`append` writes everything of a batch in one transaction, and an answer may leave once it returns. Snapshots
+are derived data. Hot statements are plain SQL over many rows, built once for each number of rows:
+`executemany` gives up the GIL at every row.
 
 >>> import tempfile
 >>> folder = tempfile.TemporaryDirectory()
@@ -208,8 +208,8 @@ class Store:
         """Write everything in one transaction, or nothing.
 
         `archived` holds pairs of (experiment, time in microseconds). Of an experiment's snapshots the newest
-        two stay. Raises `Unavailable` ("commit_failed") on any error; what the log holds must then be read from
-        it, as a lost connection may hide a commit that succeeded.
+        two stay. Raises `Unavailable` ("commit_failed") on any error; what the log holds must then be read
+        from it, as a lost connection may hide a commit that succeeded.
         """
         with self._transaction() as connection:
             for start in range(0, len(events), ROWS_MAX):
@@ -307,9 +307,9 @@ class Store:
         """Yield the events after seq `after` as Columns, page by page, each with its first and last seq.
 
         LEARN rows repeat the action, propensity, context and mask of their decision; decisions older than a
-        page are fetched in one query a page. CHANGE rows count for the seq and are not in the columns, nor are
-        DECIDE rows with `learned_only`. Raises `Damaged` where rows do not fit the problem or a decision is
-        missing.
+        page are fetched in one query a page. CHANGE rows count for the seq and are not in the columns, nor
+        are DECIDE rows with `learned_only`. Raises `Damaged` where rows do not fit the problem or a decision
+        is missing.
         """
         sql = (
             "SELECT seq, kind, number, action, propensity, reward, context, available FROM event "
@@ -328,7 +328,7 @@ class Store:
         kind = np.array(kinds, np.int8)
         number = np.array(numbers, np.int64)
         decided, learned = np.flatnonzero(kind == DECIDE), np.flatnonzero(kind == LEARN)
-        # A LEARN row finds its decision among this page's, whose numbers ascend, or behind them among the older.
+        # A LEARN row finds its decision among this page's, whose numbers ascend, or behind them, in `older`.
         known, sought = number[decided], number[learned]
         place = np.searchsorted(known, sought)
         missed = (
@@ -386,7 +386,7 @@ class Store:
         with self._reading() as connection:
             result = connection.exec_driver_sql(self._in_dialect(sql), parameters)
             assert result.cursor is not None
-            rows: list[Any] = result.cursor.fetchall()
+            rows = list(result.cursor.fetchall())
             result.close()
             return rows
 
@@ -492,8 +492,8 @@ class Store:
         if known is not None and known not in {script.revision for script in _scripts().walk_revisions()}:
             raise InvalidInput(
                 "newer_schema",
-                f"{self.name} has the schema {known!r}, which this version of onearm does not know; its newest "
-                f"is {_scripts().get_current_head()!r}; use the version of onearm that wrote it",
+                f"{self.name} has the schema {known!r}, which this version of onearm does not know (it knows "
+                f"up to {_scripts().get_current_head()!r}): use the version of onearm that wrote it",
             )
         return known
 

@@ -1,0 +1,120 @@
+"""The log as arrays: its schema, and how parts of it are made, joined and cut.
+
+Everything here copies or views whole arrays; nothing loops over events.
+
+>>> events = empty(2, Problem(n_arms=3))
+>>> events.kind[:] = DECIDE, LEARN
+>>> events.action[:], events.reward[1] = 2, 1.5
+>>> rewarded(events).reward
+array([1.5])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Problem
+
+SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this in their metadata
+    "kind": ("int8", "1", "0 decide, 1 learn, 2 change"),
+    "number": ("int64", "decisions", "number of the decision, from 0"),
+    "action": ("int64", "1", "the arm, from 0"),
+    "propensity": (
+        "float64",
+        "probability",
+        "with which the policy took this action; null or NaN if unknown",
+    ),
+    "reward": ("float64", "reward", "up is better; null or NaN on decide rows"),
+    "context": ("float64", "1", "features of the instance"),
+    "available": ("bool", "1", "whether each arm could be chosen; null if all could"),
+}
+assert tuple(SCHEMA) == Columns._fields
+
+
+def empty(n: int, problem: Problem, *, masked: bool = False) -> Columns:
+    """Return n rows to be filled: decide rows of arm 0, propensity and reward unknown, all arms available.
+
+    `available` is bool[1, k], one mask for all rows, or bool[n, k] where it is `masked`.
+    """
+    return Columns(
+        kind=np.zeros(n, np.int8),
+        number=np.zeros(n, np.int64),
+        action=np.zeros(n, np.int64),
+        propensity=np.full(n, np.nan),
+        reward=np.full(n, np.nan),
+        context=np.zeros((n, *problem.context_shape)),
+        available=np.ones((n if masked else 1, problem.n_arms), np.bool_),
+    )
+
+
+def concat(parts: Sequence[Columns]) -> Columns:
+    """Return one or more parts of a log as one, in their order."""
+    if len(parts) == 1:
+        return parts[0]
+    fields = [np.concatenate(arrays) for arrays in zip(*(part[:-1] for part in parts), strict=True)]
+    masks = [part.available for part in parts]
+    if all(len(mask) == 1 and (mask == masks[0]).all() for mask in masks):
+        return Columns._make([*fields, masks[0]])
+    return Columns._make([*fields, np.concatenate([every_mask(part) for part in parts])])
+
+
+def grow(columns: Columns, n: int) -> Columns:
+    """Return n rows, the first of which are these; the others are to be filled as after `empty`."""
+    more = n - len(columns.kind)
+    assert more >= 0, "a log only grows"
+    problem = Problem(columns.available.shape[1], columns.context.shape[1:])
+    return concat([columns, empty(more, problem, masked=len(columns.available) > 1)])
+
+
+def take(columns: Columns, rows: Array | slice) -> Columns:
+    """Return some rows: a slice of them as views, an index or a mask as copies."""
+    mask = columns.available
+    return Columns._make([*(column[rows] for column in columns[:-1]), mask if len(mask) == 1 else mask[rows]])
+
+
+def every_mask(columns: Columns) -> Array:
+    """Return the mask of each row, bool[n, k], as a view where one mask holds for all."""
+    return np.broadcast_to(columns.available, (len(columns.kind), columns.available.shape[1]))
+
+
+def decided_at(columns: Columns) -> Array:
+    """Return int64[n]: the first row that decides the same number, -1 where none does up to this row."""
+    decided = np.flatnonzero(columns.kind == DECIDE)
+    if len(decided) == 0:
+        return np.full(len(columns.kind), -1)
+    known = columns.number[decided]
+    if (np.diff(known) == 1).all():  # as our own logs are: no search
+        place = columns.number - known[0]
+        outside = (place < 0) | (place >= len(known))
+    else:
+        order = np.argsort(known, kind="stable")
+        decided, known = decided[order], known[order]
+        place = np.searchsorted(known, columns.number)
+        outside = place == len(known)
+        outside |= known[np.where(outside, 0, place)] != columns.number
+    row = decided[np.where(outside, 0, place)]
+    row[outside | (row > np.arange(len(row)))] = -1
+    return row
+
+
+def joined(columns: Columns) -> Columns:
+    """Return the log with its LEARN rows repeating the columns of their decision, which must all be there."""
+    source = decided_at(columns)
+    assert (source >= 0).all(), "a reward without its decision"
+    full = take(columns, source)
+    return full._replace(kind=columns.kind, number=columns.number, reward=columns.reward)
+
+
+def rewarded(columns: Columns) -> Columns:
+    """Return one row per rewarded decision, in their order: the DECIDE row with its reward filled in.
+
+    Several rewards of one decision are added up.
+    """
+    learned = columns.kind == LEARN
+    source = decided_at(columns)[learned]
+    known = source >= 0
+    total = np.bincount(source[known], weights=columns.reward[learned][known], minlength=len(columns.kind))
+    rows = np.flatnonzero(np.bincount(source[known], minlength=len(columns.kind)))
+    return take(columns, rows)._replace(reward=total[rows])

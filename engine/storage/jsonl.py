@@ -1,0 +1,300 @@
+"""JSON lines: our own export, which people can read and `verify` can check, and plain tables of decisions.
+
+An export begins with a header, {"onearm": 1, "problem": {...}, "experiment": {...}}, and goes on with one
+event a line:
+
+    {"kind": "decide", "seq": 1, "number": 0, "action": 2, "propensity": 0.25, "context": [0.5, -1.0]}
+    {"kind": "learn", "seq": 2, "number": 0, "reward": 1.0}
+    {"kind": "change", "seq": 3, "detail": "..."}
+
+A propensity of null is unknown; `available` lists the arms that could be chosen, and is left out where all
+could. A plain table has one decision a line, {"action": 2, "reward": 1.0}, with propensity and context if
+they are known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from onearm.engine.columns import empty
+from onearm.engine.storage.log import (
+    BadLines,
+    Log,
+    header_of,
+    log_of_events,
+    log_of_table,
+    read_header,
+    reading,
+)
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
+
+if TYPE_CHECKING:
+    from onearm.engine.storage.sql import Event
+
+PAGE = 10_000  # lines
+
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True, kw_only=True):
+    """A decision."""
+
+    seq: Natural
+    number: Natural
+    action: int
+    propensity: float | None
+    context: list[Any] | None = None
+    available: list[Natural] | None = None
+    decision_id: str | None = None
+    sent: str | None = None
+    time: int | None = None  # microseconds since 1970 UTC
+
+
+class Learn(msgspec.Struct, tag_field="kind", tag="learn", omit_defaults=True, kw_only=True):
+    """A reward."""
+
+    seq: Natural
+    number: Natural
+    reward: float
+    reward_id: str | None = None
+    sent: str | None = None
+    time: int | None = None
+
+
+class Change(msgspec.Struct, tag_field="kind", tag="change", omit_defaults=True, kw_only=True):
+    """Something that is neither."""
+
+    seq: Natural
+    detail: str | None = None
+    sent: str | None = None
+    time: int | None = None
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """A line of a plain table: a decision with its reward."""
+
+    kind: Literal["row"] = "row"
+    action: int
+    reward: float
+    propensity: float | None = None
+    context: list[Any] | None = None
+
+
+class Writer:
+    """An export under way; used in a `with` statement.
+
+    `experiment` is what `verify` needs to make the decisions again: {"policy": spec, "seed": text, ...}.
+    """
+
+    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any]) -> None:
+        self._problem = problem
+        self._encoder = msgspec.json.Encoder()
+        self._file = path.open("wb")
+        self._file.write(self._encoder.encode(header_of(problem, experiment)) + b"\n")
+        self._seq = 0
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, columns: Columns) -> None:
+        """Write events that have no ids and no time, as a simulation's, behind those written before."""
+        has_context = columns.context.size > 0
+        masked = not columns.available.all()
+        lines: list[Decide | Learn] = []
+        for row, (kind, number, action, propensity, reward) in enumerate(
+            zip(*(column.tolist() for column in columns[:5]), strict=True)
+        ):
+            self._seq += 1
+            if kind == LEARN:
+                lines.append(Learn(seq=self._seq, number=number, reward=reward))
+                continue
+            mask = columns.available[min(row, len(columns.available) - 1)] if masked else None
+            lines.append(
+                Decide(
+                    seq=self._seq,
+                    number=number,
+                    action=action,
+                    propensity=propensity,
+                    context=columns.context[row].tolist() if has_context else None,
+                    available=None if mask is None or mask.all() else np.flatnonzero(mask).tolist(),
+                )
+            )
+        self._file.write(self._encoder.encode_lines(lines))
+
+    def write_events(self, events: Iterable[Event]) -> None:
+        """Write rows of the database."""
+        self._file.write(self._encoder.encode_lines([self._line(event) for event in events]))
+
+    def _line(self, event: Event) -> Decide | Learn | Change:
+        if event.kind == CHANGE:
+            return Change(seq=event.seq, detail=event.detail, sent=event.sent, time=event.time)
+        assert event.number is not None
+        if event.kind == LEARN:
+            assert event.reward is not None
+            return Learn(
+                seq=event.seq,
+                number=event.number,
+                reward=event.reward,
+                reward_id=event.reward_id or None,
+                sent=event.sent,
+                time=event.time,
+            )
+        assert event.action is not None
+        shape = self._problem.context_shape
+        context = (
+            None if event.context is None else np.frombuffer(event.context, "<f8").reshape(shape).tolist()
+        )
+        mask = None
+        if event.available is not None:
+            mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=self._problem.n_arms)
+        return Decide(
+            seq=event.seq,
+            number=event.number,
+            action=event.action,
+            propensity=event.propensity,
+            context=context,
+            available=None if mask is None else np.flatnonzero(mask).tolist(),
+            decision_id=event.decision_id,
+            sent=event.sent,
+            time=event.time,
+        )
+
+
+def read(path: Path) -> Log:
+    """Read an export, or a plain table of decisions. Bad lines are counted and named; the others are read."""
+    bad_lines = BadLines()
+    with reading(path, "a file of JSON lines"), path.open("rb") as file:
+        if _is_header(header := file.readline()):
+            problem, spec = read_header(path, header)
+            lines = _decoded(file, msgspec.json.Decoder(Decide | Learn | Change), bad_lines, start=2)
+            pages = [_events(page, problem, bad_lines) for page in _pages(lines)]
+            return log_of_events(problem, spec, pages, bad_lines)
+        file.seek(0)
+        table = _pages(_decoded(file, msgspec.json.Decoder(Row), bad_lines, start=1))
+        return log_of_table(path, list(_rows(table, bad_lines)), bad_lines)
+
+
+def _is_header(line: bytes) -> bool:
+    try:
+        header = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(header, dict) and "onearm" in header
+
+
+def _decoded(
+    file: IO[bytes], decoder: msgspec.json.Decoder[Any], bad_lines: BadLines, start: int
+) -> Iterator[tuple[int, Any]]:
+    """Yield the lines that can be decoded, each with its number; count the others."""
+    for number, line in enumerate(file, start):
+        try:
+            yield number, decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if line.strip():
+                bad_lines.add(_kind_of(error, complete=line.endswith(b"\n")), number)
+
+
+def _kind_of(error: Exception, *, complete: bool) -> str:
+    """Name what is wrong with a line."""
+    if not isinstance(error, msgspec.ValidationError):
+        return "not_json" if complete else "truncated"
+    text = str(error)
+    if "missing required field" in text:
+        return "unknown_kind" if "`kind`" in text else "missing_field"
+    return "unknown_kind" if "$.kind" in text else "wrong_type"
+
+
+def _pages(lines: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
+    while page := list(islice(lines, PAGE)):
+        yield page
+
+
+def _events(page: list[tuple[int, Any]], problem: Problem, bad_lines: BadLines) -> tuple[Columns, Array]:
+    """Return the DECIDE and LEARN lines of a page, with their numbers."""
+    good: list[tuple[int, Any]] = []
+    contexts: list[tuple[int, Array]] = []
+    masks: list[tuple[int, list[int]]] = []
+    for number, line in page:
+        if isinstance(line, Change):
+            continue
+        if isinstance(line, Decide):
+            if problem.context_shape != (0,):
+                context = _context(line.context, problem.context_shape)
+                if context is None:
+                    bad_lines.add("bad_context", number)
+                    continue
+                contexts.append((len(good), context))
+            if line.available is not None:
+                if not line.available or max(line.available) >= problem.n_arms:
+                    bad_lines.add("bad_available", number)
+                    continue
+                masks.append((len(good), line.available))
+        good.append((number, line))
+    columns = empty(len(good), problem, masked=bool(masks))
+    _, lines = zip(*good, strict=True) if good else ((), ())
+    columns.kind[:] = [DECIDE if isinstance(line, Decide) else LEARN for line in lines]
+    columns.number[:] = [line.number for line in lines]
+    columns.action[:] = [_in_range(line.action) if isinstance(line, Decide) else 0 for line in lines]
+    columns.propensity[:] = [
+        _or_nan(line.propensity) if isinstance(line, Decide) else math.nan for line in lines
+    ]
+    columns.reward[:] = [line.reward if isinstance(line, Learn) else math.nan for line in lines]
+    for row, context in contexts:
+        columns.context[row] = context
+    for row, arms in masks:
+        columns.available[row] = False
+        columns.available[row, arms] = True
+    return columns, np.array([number for number, _ in good], np.int64)
+
+
+def _rows(pages: Iterator[list[tuple[int, Any]]], bad_lines: BadLines) -> Iterator[tuple[Columns, Array]]:
+    """Yield the lines of a plain table page by page; the first line's context fixes the shape of all."""
+    shape: tuple[int, ...] | None = None
+    for page in pages:
+        good: list[tuple[int, Row, Array]] = []
+        for number, line in page:
+            context = _context(line.context or [], shape)
+            if context is None:
+                bad_lines.add("bad_context", number)
+                continue
+            shape = context.shape
+            good.append((number, line, context))
+        if shape is None or not good:
+            continue
+        columns = empty(len(good), Problem(1, shape))
+        columns.action[:] = [_in_range(line.action) for _, line, _ in good]
+        columns.propensity[:] = [_or_nan(line.propensity) for _, line, _ in good]
+        columns.reward[:] = [line.reward for _, line, _ in good]
+        columns.context[:] = [context for _, _, context in good]
+        yield columns, np.array([number for number, _, _ in good], np.int64)
+
+
+def _context(values: list[Any] | None, shape: tuple[int, ...] | None) -> Array | None:
+    """Return the context as float64 of this shape (of any, without one), or None where it is not of it."""
+    try:
+        context = np.array(values, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return context if shape is None and context.ndim else context if context.shape == shape else None
+
+
+def _in_range(action: int) -> int:
+    """Return an int64; one that does not fit becomes -1, which no arm is."""
+    return action if 0 <= action < 2**63 else -1
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

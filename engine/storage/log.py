@@ -1,0 +1,171 @@
+"""What is read from a file: a log, and the lines of it that were bad."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onearm.engine.columns import concat, decided_at, empty, joined, rewarded, take
+from onearm.engine.errors import InvalidInput, OnearmError
+from onearm.engine.problem import ARMS_MAX, check_problem
+from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Problem
+
+FORMAT = 1  # of our own exports
+LINES_KEPT = 20  # line numbers kept for each kind of bad line
+ADVICE = "a log is an export of onearm, or a table with the columns action and reward"
+
+
+class BadLines:
+    """How many lines were bad, by kind, and the numbers of the first, from 1; in Parquet lines are rows."""
+
+    def __init__(self) -> None:
+        self.count: Counter[str] = Counter()
+        self.lines: dict[str, list[int]] = {}
+
+    def add(self, kind: str, *lines: int) -> None:
+        """Count lines of one kind, all that are given."""
+        if lines:
+            self.count[kind] += len(lines)
+            kept = self.lines.setdefault(kind, [])
+            self.lines[kind] = sorted([*kept, *lines])[:LINES_KEPT]
+
+    def drop(self, kind: str, bad: Array, lines: Array, kept: Array) -> None:
+        """Count the lines that are `bad` and still `kept`, both bool[n], and take them out of `kept`."""
+        self.add(kind, *lines[bad & kept].tolist())
+        kept &= ~bad
+
+
+@dataclass
+class Log:
+    """A log that was read from a file."""
+
+    problem: Problem
+    events: Columns | None = None  # in the order of the log, where it is a log of events
+    spec: dict[str, Any] | None = None  # of the experiment, as the export's header holds it
+    bad_lines: BadLines = field(default_factory=BadLines)
+    rows: Columns | None = None  # where it is a table with one row a decision
+
+    @cached_property
+    def table(self) -> Columns:
+        """One row per rewarded decision, kind DECIDE with its reward, in their order: for replay."""
+        if self.rows is not None:
+            return self.rows
+        assert self.events is not None
+        return rewarded(self.events)
+
+
+@contextmanager
+def reading(path: Path, form: str, *errors: type[Exception]) -> Iterator[None]:
+    """Say in our words that a file cannot be read, or that it is not of this format."""
+    try:
+        if path.stat().st_size == 0:
+            raise InvalidInput("empty_file", f"{path} is empty: {ADVICE}")
+        yield
+    except OSError as error:
+        if error.strerror is None:  # Arrow's own
+            raise InvalidInput("wrong_format", f"{path} is not {form} ({_line(error)}): {ADVICE}") from error
+        raise InvalidInput(
+            "unreadable_file", f"{path} cannot be read ({error.strerror}): name a file that you may read"
+        ) from error
+    except errors as error:
+        raise InvalidInput("wrong_format", f"{path} is not {form} ({_line(error)}): {ADVICE}") from error
+
+
+def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the header of an export."""
+    shape = {
+        "n_arms": problem.n_arms,
+        "context_shape": list(problem.context_shape),
+        "horizon": problem.horizon,
+    }
+    return {"onearm": FORMAT, "problem": shape, "experiment": spec}
+
+
+def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
+    """Return the problem and the experiment's spec of an export's header, a JSON object."""
+    try:
+        header = json.loads(text)
+        if (form := header["onearm"]) != FORMAT:
+            raise InvalidInput(
+                "unknown_format",
+                f"{path} is an export of the format {form!r}: this version of onearm reads {FORMAT}",
+            )
+        shape = header["problem"]
+        problem = Problem(int(shape["n_arms"]), tuple(map(int, shape["context_shape"])), shape.get("horizon"))
+        check_problem(problem)
+        return problem, dict(header["experiment"])
+    except OnearmError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidInput(
+            "bad_header", f"the header of {path} is damaged ({type(error).__name__} {error}): export it again"
+        ) from error
+
+
+def log_of_events(
+    problem: Problem, spec: dict[str, Any], pages: list[tuple[Columns, Array]], bad_lines: BadLines
+) -> Log:
+    """Return the log of pages of events with their line numbers, without the bad ones among them."""
+    events, lines = _one(pages, problem)
+    decides, learns = events.kind == DECIDE, events.kind == LEARN
+    kept = _sifted(events, lines, decides, problem.n_arms, bad_lines)
+    bad_lines.drop("bad_reward", learns & ~np.isfinite(events.reward), lines, kept)
+    source = decided_at(events)
+    bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
+    lost = learns & ((source < 0) | ~kept[source])
+    bad_lines.drop("unknown_decision", lost, lines, kept)
+    return Log(problem, joined(events if kept.all() else take(events, kept)), spec, bad_lines)
+
+
+def log_of_table(path: Path, pages: list[tuple[Columns, Array]], bad_lines: BadLines, n_arms: int = 0) -> Log:
+    """Return the log of pages of rewarded decisions with their line numbers, without the bad ones.
+
+    Without `n_arms` there are as many arms as the largest action shows. The rows are numbered from 0.
+    """
+    if not pages:
+        raise InvalidInput(
+            "wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}"
+        )
+    rows, lines = _one(pages, Problem(1))
+    kept = _sifted(rows, lines, np.ones(len(lines), np.bool_), n_arms or ARMS_MAX, bad_lines)
+    bad_lines.drop("bad_reward", ~np.isfinite(rows.reward), lines, kept)
+    rows = rows if kept.all() else take(rows, kept)
+    if not len(rows.kind):
+        raise InvalidInput(
+            "wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}"
+        )
+    n_arms = n_arms or int(rows.action.max()) + 1
+    rows = rows._replace(number=np.arange(len(rows.kind)), available=np.ones((1, n_arms), np.bool_))
+    return Log(Problem(n_arms, rows.context.shape[1:]), rows=rows, bad_lines=bad_lines)
+
+
+def _one(pages: list[tuple[Columns, Array]], problem: Problem) -> tuple[Columns, Array]:
+    if not pages:
+        return empty(0, problem), np.zeros(0, np.int64)
+    return concat([page for page, _ in pages]), np.concatenate([lines for _, lines in pages])
+
+
+def _sifted(columns: Columns, lines: Array, rows: Array, n_arms: int, bad_lines: BadLines) -> Array:
+    """Return bool[n], whether each row is good as far as its decision goes, for `rows`, bool[n], only."""
+    kept = np.ones(len(lines), np.bool_)
+    action, propensity = columns.action, columns.propensity
+    bad_lines.drop("bad_action", rows & ((action < 0) | (action >= n_arms)), lines, kept)
+    bad_lines.drop("bad_propensity", rows & ((propensity <= 0) | (propensity > 1)), lines, kept)
+    axes = tuple(range(1, columns.context.ndim))
+    bad_lines.drop("bad_context", rows & ~np.isfinite(columns.context).all(axis=axes), lines, kept)
+    if len(columns.available) > 1:
+        choosable = columns.available[np.arange(len(lines)), np.where(kept, action, 0)]
+        bad_lines.drop("unavailable_action", rows & ~choosable, lines, kept)
+    return kept
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,258 @@
+"""Parquet: our own export in columns, with schema and units in the metadata, and plain tables of decisions.
+
+An export has a row for each event, in the order of the log, and the header of a JSON lines export in its
+metadata. On learn rows action and propensity are repeated from the decision; context and mask are null there.
+A plain table has the columns action and reward, and propensity and context (a list of numbers) if they are
+known.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from onearm.engine.columns import SCHEMA, every_mask
+from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.log import (
+    ADVICE,
+    BadLines,
+    Log,
+    header_of,
+    log_of_events,
+    log_of_table,
+    read_header,
+    reading,
+)
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
+
+if TYPE_CHECKING:
+    from onearm.engine.storage.sql import Event
+
+PAGE = 1 << 17  # rows
+OURS = ("detail", "sent", "decision_id", "reward_id", "time")  # columns that no kernel sees
+
+
+class Writer:
+    """An export under way; used in a `with` statement. `experiment` is as for `jsonl.Writer`."""
+
+    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any]) -> None:
+        self._problem = problem
+        self._schema = schema(problem, experiment)
+        self._writer = pq.ParquetWriter(path, self._schema)
+        self._seq = 0
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+    def write(self, columns: Columns) -> None:
+        """Write events that have no ids and no time, as a simulation's, behind those written before."""
+        n = len(columns.kind)
+        learned = columns.kind == LEARN
+        masks = every_mask(columns)
+        self._write(
+            {
+                "seq": pa.array(np.arange(self._seq + 1, self._seq + n + 1)),
+                "kind": pa.array(columns.kind),
+                "number": pa.array(columns.number),
+                "action": pa.array(columns.action),
+                "propensity": pa.array(columns.propensity, mask=np.isnan(columns.propensity)),
+                "reward": pa.array(columns.reward, mask=~learned),
+                **self._lists(columns.context, learned, masks, learned | masks.all(axis=1)),
+                **{name: pa.nulls(n, self._schema.field(name).type) for name in OURS},
+            }
+        )
+        self._seq += n
+
+    def write_events(self, events: Iterable[Event]) -> None:
+        """Write rows of the database."""
+        rows = list(events)
+        context = np.zeros((len(rows), math.prod(self._problem.context_shape)))
+        mask = np.ones((len(rows), self._problem.n_arms), np.bool_)
+        for i, event in enumerate(rows):
+            if event.context is not None:
+                context[i] = np.frombuffer(event.context, "<f8")
+            if event.available is not None:
+                mask[i] = np.unpackbits(np.frombuffer(event.available, np.uint8), count=self._problem.n_arms)
+        plain = ("seq", "kind", "number", "action", "propensity", "reward", *OURS)
+        undecided = np.array([event.kind != DECIDE for event in rows], np.bool_)
+        unmasked = np.array([event.available is None for event in rows], np.bool_)
+        self._write(
+            {
+                name: pa.array([getattr(e, name) for e in rows], self._schema.field(name).type)
+                for name in plain
+            }
+            | self._lists(context, undecided, mask, unmasked)
+        )
+
+    def _lists(self, context: Array, undecided: Array, mask: Array, unmasked: Array) -> dict[str, pa.Array]:
+        """Return contexts and masks as columns, null where `undecided` and `unmasked`, bool[n], say so."""
+        lists = {"available": _fixed(mask, unmasked)}
+        if context.shape[1:] != (0,):
+            lists["context"] = _fixed(context, undecided)
+        return lists
+
+    def _write(self, arrays: dict[str, pa.Array]) -> None:
+        self._writer.write_table(pa.table([arrays[name] for name in self._schema.names], self._schema))
+
+
+def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
+    """Return the schema of an export: types, and units and meanings in the fields' metadata."""
+    sizes = {"context": math.prod(problem.context_shape), "available": problem.n_arms}
+    fields = [_field("seq", pa.int64(), "events", "position in the log, from 1")]
+    for name, (dtype, unit, meaning) in SCHEMA.items():
+        value = pa.from_numpy_dtype(np.dtype(dtype))
+        if sizes.get(name, 1):  # there is no list of size 0
+            fields.append(
+                _field(name, pa.list_(value, sizes[name]) if name in sizes else value, unit, meaning)
+            )
+    fields += [_field(name, pa.string(), "text", "as in the database") for name in OURS[:-1]]
+    fields.append(_field("time", pa.int64(), "microseconds since 1970 UTC", "when the event was accepted"))
+    return pa.schema(fields, {"onearm": json.dumps(header_of(problem, experiment))})
+
+
+def read(path: Path) -> Log:
+    """Read an export, or a plain table of decisions. Bad rows are counted and named; the others are read."""
+    bad_lines = BadLines()
+    with reading(path, "a Parquet file", pa.ArrowException), pq.ParquetFile(path) as file:
+        names = set(file.schema_arrow.names)
+        header = (file.schema_arrow.metadata or {}).get(b"onearm")
+        if header is not None:
+            problem, spec = read_header(path, header)
+            wanted = [name for name in SCHEMA if name not in ("context", "available")]
+            wanted += ["context"] if problem.context_shape != (0,) else []
+            wanted += ["available"] if _holds(file, "available") else []
+            pages = [_events(*page, problem, bad_lines) for page in _pages(path, file, names, wanted)]
+            return log_of_events(problem, spec, pages, bad_lines)
+        wanted = [name for name in ("propensity", "context") if name in names]
+        pages = list(_rows(_pages(path, file, names, ["action", "reward", *wanted]), bad_lines))
+        return log_of_table(path, pages, bad_lines)
+
+
+def _pages(
+    path: Path, file: pq.ParquetFile, names: set[str], wanted: list[str]
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """Yield the columns `wanted` in batches of rows, each with the number of rows before it."""
+    if missing := [name for name in wanted if name not in names]:
+        raise InvalidInput("wrong_format", f"{path} has no column {missing[0]!r}: {ADVICE}")
+    before = 0
+    for batch in file.iter_batches(PAGE, columns=wanted):
+        yield batch, before
+        before += batch.num_rows
+
+
+def _events(
+    batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines
+) -> tuple[Columns, Array]:
+    """Return the DECIDE and LEARN rows of a batch, with their numbers from 1."""
+    kind = _integers(batch.column("kind"), fill=-1).astype(np.int8)
+    lines = np.arange(before + 1, before + len(kind) + 1)
+    bad_lines.add("unknown_kind", *lines[(kind < DECIDE) | (kind > CHANGE)].tolist())
+    some = (kind == DECIDE) | (kind == LEARN)
+    if not some.all():
+        kind, lines, batch = kind[some], lines[some], batch.filter(pa.array(some))
+    n = len(kind)
+    if problem.context_shape == (0,):
+        context = np.zeros((n, 0))
+    else:
+        context = _floats(_values(batch.column("context"))).reshape(n, *problem.context_shape)
+        context[kind == LEARN] = 0.0
+    mask = np.ones((1, problem.n_arms), np.bool_)
+    if "available" in batch.schema.names:
+        values = pc.fill_null(_values(batch.column("available")), True)
+        mask = values.to_numpy(zero_copy_only=False).reshape(n, problem.n_arms)
+    columns = Columns(
+        kind,
+        _integers(batch.column("number"), fill=-1),
+        _integers(batch.column("action"), fill=-1),
+        _floats(batch.column("propensity")),
+        _floats(batch.column("reward")),
+        context,
+        mask,
+    )
+    return columns, lines
+
+
+def _rows(
+    pages: Iterable[tuple[pa.RecordBatch, int]], bad_lines: BadLines
+) -> Iterator[tuple[Columns, Array]]:
+    """Yield the rows of a plain table; the first context fixes the length of all."""
+    length: int | None = None
+    for batch, before in pages:
+        lines = np.arange(before + 1, before + batch.num_rows + 1)
+        if "context" in batch.schema.names:
+            lengths = pc.list_value_length(batch.column("context")).fill_null(-1).to_numpy()
+            length = int(lengths[0]) if length is None else length
+            if not (same := lengths == length).all():
+                bad_lines.add("bad_context", *lines[~same].tolist())
+                lines, batch = lines[same], batch.filter(pa.array(same))
+            context = _floats(batch.column("context").flatten()).reshape(len(lines), max(length, 0))
+        else:
+            context = np.zeros((len(lines), 0))
+        unknown = np.full(len(lines), np.nan)
+        columns = Columns(
+            np.zeros(len(lines), np.int8),
+            lines,
+            _integers(batch.column("action"), fill=-1),
+            _floats(batch.column("propensity")) if "propensity" in batch.schema.names else unknown,
+            _floats(batch.column("reward")),
+            context,
+            np.ones((1, 1), np.bool_),
+        )
+        yield columns, lines
+
+
+def _holds(file: pq.ParquetFile, name: str) -> bool:
+    """Tell by its statistics whether a list column holds anything: reading null lists is slow."""
+    for group in range(file.num_row_groups):
+        row_group = file.metadata.row_group(group)
+        for leaf in map(row_group.column, range(row_group.num_columns)):
+            known = leaf.statistics
+            if leaf.path_in_schema.split(".")[0] == name and (
+                known is None or not known.has_null_count or known.null_count < leaf.num_values
+            ):
+                return True
+    return False
+
+
+def _integers(column: pa.Array, fill: int) -> Array:
+    """Return int64[n]; null becomes `fill`, and so does what is not whole."""
+    if not pa.types.is_integer(column.type):
+        values = _floats(column)
+        return np.where(values == np.floor(values), values, fill).astype(np.int64)
+    column = column.cast(pa.int64())
+    return np.asarray(column.fill_null(fill) if column.null_count else column)
+
+
+def _floats(column: pa.Array) -> Array:
+    """Return float64[n]; null becomes NaN."""
+    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+
+
+def _values(lists: pa.FixedSizeListArray) -> pa.Array:
+    """Return all values one behind the other, those of null lists included."""
+    size = lists.type.list_size
+    return lists.values.slice(lists.offset * size, len(lists) * size)
+
+
+def _fixed(rows: Array, null: Array) -> pa.Array:
+    """Return the rows, [n, ...], as lists of one size, null where `null`, bool[n], says so."""
+    flat = pa.array(np.ascontiguousarray(rows).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, math.prod(rows.shape[1:]), mask=pa.array(null))
+
+
+def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})
