@@ -21,6 +21,7 @@ def machine() -> dict[str, object]:
         "numba": version("numba"),
         "onearm": version("onearm"),
         "commit": commit(),
+        "load": round(os.getloadavg()[0], 1),  # processes that wanted a core before this one came
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
 

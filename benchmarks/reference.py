@@ -79,6 +79,4 @@ if __name__ == "__main__":
     with reference() as built:
         for policy in FUNCTIONS if built else ():
             assert built is not None
-            print(
-                f"{policy:15} {built.steps_per_second(policy, 5_000_000) / 1e6:8.1f} million steps a second"
-            )
+            print(f"{policy:15} {built.steps_per_second(policy, 5_000_000) / 1e6:8.1f} million steps a second")

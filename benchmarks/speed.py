@@ -1,8 +1,8 @@
 """How fast the loop is: against C and other libraries in one run, from Python, on two cores, at its start.
 
-Run: python benchmarks/speed.py [--rounds 7] [--seconds 0.4] [--no-peers]. Writes results/speed.json, from which
-tables.py makes the README's table. Rates are steps per second of CPU on one thread, with 10 Bernoulli arms and
-propensities off; a ratio is the median over rounds, in each of which the rivals take turns.
+Run: python benchmarks/speed.py [--rounds 7] [--seconds 0.4] [--no-peers]. Writes results/speed.json, of which
+tables.py makes the README's table. Rates are steps per second of CPU on one thread, with 10 Bernoulli arms, no
+propensities; a ratio is the median over rounds, in each of which the rivals take turns.
 """
 
 from __future__ import annotations
@@ -69,23 +69,15 @@ print(loop.simulate.compilations)
 
 def main() -> None:
     """Measure everything and write the results."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.4, help="of CPU, for each rival in each round")
-    parser.add_argument(
-        "--policy", action="append", choices=[*POLICIES], help="only these; the results are not kept"
-    )
+    parser.add_argument("--policy", action="append", choices=[*POLICIES], help="only these; the results are not kept")
     parser.add_argument("--no-peers", action="store_true", help="leave the other libraries out")
     arguments = parser.parse_args()
     console = Console(stderr=True)
     made = {name: policies.make(name, **POLICIES[name][0]) for name in arguments.policy or POLICIES}
-    peers = (
-        {}
-        if arguments.no_peers
-        else {path.stem: peer_python(path) for path in sorted(HERE.glob("peers/*.txt"))}
-    )
+    peers = {} if arguments.no_peers else {path.stem: peer_python(path) for path in sorted(HERE.glob("peers/*.txt"))}
     with (
         reference() as c,
         Progress(console=console, disable=not console.is_terminal, transient=True) as progress,
@@ -96,8 +88,7 @@ def main() -> None:
             "machine": machine(),
             "rounds": arguments.rounds,
             "simulate": {
-                name: against_c(policy, c, arguments.rounds, arguments.seconds, step)
-                for name, policy in made.items()
+                name: against_c(policy, c, arguments.rounds, arguments.seconds, step) for name, policy in made.items()
             },
             "peers": {
                 name: peer_rates(name, python, arguments.rounds, arguments.seconds, step)
@@ -131,17 +122,13 @@ def against_c(
         ours.append(our_rate(policy, steps))
         if c is not None:
             theirs.append(
-                c.steps_per_second(
-                    policy.name, steps_within(seconds, lambda n: c.steps_per_second(policy.name, n))
-                )
+                c.steps_per_second(policy.name, steps_within(seconds, lambda n: c.steps_per_second(policy.name, n)))
             )
         step()
     return {
         "onearm": statistics.median(ours),
         "c": statistics.median(theirs) if theirs else None,
-        "ratio": statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
-        if theirs
-        else None,
+        "ratio": statistics.median(our / their for our, their in zip(ours, theirs, strict=True)) if theirs else None,
         "asked": POLICIES[policy.name][1],
     }
 
@@ -275,9 +262,7 @@ def peer_rates(
             command = [str(python), str(HERE / "peers" / "play.py"), name, str(seconds)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                print(
-                    f"!!! {name} failed and is MISSING from this run: {done.stderr.strip().splitlines()[-1]}"
-                )
+                print(f"!!! {name} failed and is MISSING from this run: {done.stderr.strip().splitlines()[-1]}")
                 python = None
             else:
                 found.append(json.loads(done.stdout))
@@ -297,16 +282,11 @@ def report(result: dict[str, Any]) -> None:
         ratio = "no C" if found["ratio"] is None else f"{found['ratio']:.2f} of C (asked: {found['asked']})"
         print(f"{name:15} {found['onearm'] / 1e6:7.1f} million steps a second, {ratio}")
     for name, peer in result["peers"].items():
-        rates = peer and ", ".join(
-            f"{policy} {rate:,.0f}" for policy, rate in peer["steps_per_second"].items()
-        )
+        rates = peer and ", ".join(f"{policy} {rate:,.0f}" for policy, rate in peer["steps_per_second"].items())
         print(f"{name:15} {rates or 'MISSING'}")
     print("one call        " + ", ".join(f"{name} {us:.2f} us" for name, us in result["call_us"].items()))
     print(f"replications    {result['replications']['speed_up']:.2f} times as fast on two threads")
-    print(
-        "start           "
-        + ", ".join(f"{name} {seconds:.2f} s of CPU" for name, seconds in result["start"].items())
-    )
+    print("start           " + ", ".join(f"{name} {seconds:.2f} s of CPU" for name, seconds in result["start"].items()))
     print(f"second process  compiles {result['compilations_of_second_process']}")
 
 

@@ -28,7 +28,7 @@ ARROWS = {
 }
 # What the foundation may import from outside, beside the standard library.
 FOUNDATION = {"numpy", "numba"}
-EXCEPT = {"engine.storage": {"sqlalchemy", "alembic", "pyarrow"}, "engine.exact": {"scipy"}}
+EXCEPT = {"engine.storage": {"sqlalchemy", "alembic", "pyarrow", "msgspec"}, "engine.exact": {"scipy"}}
 # The engine has no clock, disk or network. Who needs one says why.
 WORLD = {
     "time",
@@ -46,6 +46,7 @@ WORLD = {
 WORLD_NEEDED = {
     "engine/kernel.py": {"os", "shutil"},  # the cache of compiled code is a folder
     "engine/experiment.py": {"os", "time"},  # counts processors and measures its own speed
+    "engine/matching.py": {"time"},  # measures its own speed
 }
 # Imports inside a function, each with its reason.
 LAZY = {
@@ -106,9 +107,7 @@ def forbidden(name: str, source: str) -> list[str]:
             allowed = FOUNDATION | EXCEPT.get(part_of(name, EXCEPT) or "", set())
             top = imported.partition(".")[0]
             if top not in allowed and top not in sys.stdlib_module_names:
-                wrong.append(
-                    f"{name} imports {imported}: the engine stands on NumPy, numba and the standard library"
-                )
+                wrong.append(f"{name} imports {imported}: the engine stands on NumPy, numba and the standard library")
     return wrong
 
 
@@ -222,9 +221,7 @@ def test_class_names_are_unique() -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_is_not_imported_by_its_bare_name(room: str) -> None:
     first = next(
-        node
-        for node in ast.parse((ROOT / room / "__init__.py").read_text()).body
-        if not isinstance(node, ast.Expr)
+        node for node in ast.parse((ROOT / room / "__init__.py").read_text()).body if not isinstance(node, ast.Expr)
     )
     assert ast.unparse(first).startswith(GUARD.format(room=room).replace('"', "'"))
     done = subprocess.run(
@@ -234,9 +231,7 @@ def test_a_room_is_not_imported_by_its_bare_name(room: str) -> None:
 
 
 def test_the_repository_names_no_package_index() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
-    ).stdout.decode()
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
     own = Path(__file__).relative_to(ROOT).as_posix()
     found = []
     for path in listed.rstrip("\0").split("\0"):
@@ -253,6 +248,4 @@ def test_locks_hold_hashes_and_no_address() -> None:
         lines = lock.read_text().replace("\\\n", "").splitlines()
         assert lines
         assert "://" not in lock.read_text(), lock
-        assert [
-            line for line in lines if not re.match(r"[a-z0-9._-]+(\[.*\])?==\S+ .*--hash=sha256:", line)
-        ] == []
+        assert [line for line in lines if not re.match(r"[a-z0-9._-]+(\[.*\])?==\S+ .*--hash=sha256:", line)] == []

@@ -246,9 +246,7 @@ def test_the_digest_changes_with_every_source_file_and_back(copy: Path) -> None:
 
 @pytest.mark.jit
 def test_a_kernel_that_allocates_an_array_is_refused() -> None:
-    with pytest.raises(
-        numba.core.errors.TypingError, match="Only accept returning of array passed into the function"
-    ):
+    with pytest.raises(numba.core.errors.TypingError, match="Only accept returning of array passed into the function"):
         kernel(allocates)(3)
 
 

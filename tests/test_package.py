@@ -33,9 +33,7 @@ def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(tmp_path: Path
     for name in (*ROOMS, "pyproject.toml", "README.md", "LICENSE"):
         (tree / name).symlink_to(ROOT / name)
     build = "import setuptools.build_meta as backend; print(backend.build_wheel('..'))"
-    done = subprocess.run(
-        [sys.executable, "-c", build], cwd=tree, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", build], cwd=tree, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -74,7 +72,5 @@ def test_every_command_has_help_with_an_example() -> None:
         "    if result.exit_code or 'Example' not in result.output:",
         "        print(name, result.output, result.exception)",
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(from_table)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(from_table)], capture_output=True, text=True, check=True)
     assert done.stdout == ""

@@ -34,9 +34,7 @@ def river() -> dict[str, tuple[Decide, Learn]]:
         "exp3_ix": bandit.Exp3(gamma=0.01, seed=1),
         "thompson_beta": bandit.ThompsonSampling(reward_obj=proba.Beta(seed=1), seed=1),
     }
-    return {
-        name: (lambda policy=policy: policy.pull(ARMS), policy.update) for name, policy in policies.items()
-    }
+    return {name: (lambda policy=policy: policy.pull(ARMS), policy.update) for name, policy in policies.items()}
 
 
 def mabwiser() -> dict[str, tuple[Decide, Learn]]:
