@@ -118,7 +118,8 @@ class Engine:
         for label in eligible:
             if label not in self.spec.arm_numbers:
                 raise InvalidInput(
-                    "unknown_action", f"there is no arm {label!r}: the arms are {', '.join(self.spec.labels[:20])}"
+                    "unknown_action",
+                    f"there is no arm {label!r}: the arms are {', '.join(self.spec.labels[:20])}",
                 )
             mask[self.spec.arm_numbers[label]] = True
         if not mask.any():

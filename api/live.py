@@ -224,9 +224,7 @@ class Live:
         """Queue a copy of the state, to be packed and stored by the writer."""
         if self.unusable is None and self._bytes_since_snapshot:
             self._bytes_since_snapshot = 0
-            self._writer.keep(
-                Picture(self.row.key, self.seq, self.number, self._versions, _copied(self._state))
-            )
+            self._writer.keep(Picture(self.row.key, self.seq, self.number, self._versions, _copied(self._state)))
 
     def _queue(self, event: Event) -> asyncio.Future[None]:
         future = self._writer.append(self, event)
@@ -243,7 +241,8 @@ class Live:
         self._check_usable()
         if self.archived:
             raise Conflict(
-                "archived", f"the experiment {self.spec.id!r} is archived: it takes no more decisions or rewards"
+                "archived",
+                f"the experiment {self.spec.id!r} is archived: it takes no more decisions or rewards",
             )
 
     def context(self, event: Event) -> Array:

@@ -75,7 +75,13 @@ class Spec:
         problem = _problem(body.get("problem") or {}, len(arms))
         check_problem(problem)
         policy.init(policy.params, problem)  # refuses a problem that does not fit
-        return cls(check_id("experiment_id", body["experiment_id"]), policy, problem, arms, _seed(body.get("seed", 0)))
+        return cls(
+            check_id("experiment_id", body["experiment_id"]),
+            policy,
+            problem,
+            arms,
+            _seed(body.get("seed", 0)),
+        )
 
     def versions(self) -> dict[str, Any]:
         """Return the versions that the bits of a decision depend on."""
@@ -109,7 +115,8 @@ def check_fields(what: str, body: Any, known: set[str], planned: set[str] = froz
         raise InvalidInput("not_built", f"{what} has the field {early[0]!r}, which is not built yet: leave it out")
     if unknown := sorted(set(body) - known):
         raise InvalidInput(
-            "unknown_field", f"{what} has the unknown field {unknown[0]!r}: known are {', '.join(sorted(known))}"
+            "unknown_field",
+            f"{what} has the unknown field {unknown[0]!r}: known are {', '.join(sorted(known))}",
         )
 
 
@@ -145,7 +152,8 @@ def _problem(problem: Any, n_arms: int) -> Problem:
     length = context.get("length")
     if isinstance(length, bool) or not isinstance(length, int) or not 1 <= length <= 100_000:
         raise InvalidInput(
-            "bad_context", f"the length of the context is {length!r}: it must be a whole number from 1 to 100000"
+            "bad_context",
+            f"the length of the context is {length!r}: it must be a whole number from 1 to 100000",
         )
     return Problem(n_arms, (length,), horizon)
 
@@ -156,6 +164,7 @@ def _seed(seed: Any) -> int:
         seed = int(seed)
     elif isinstance(seed, int) and seed > SAFE_INTEGER_MAX:
         raise InvalidInput(
-            "bad_seed", f"the seed is {seed}: a seed above 2^53 is written as a string, for JSON readers round it"
+            "bad_seed",
+            f"the seed is {seed}: a seed above 2^53 is written as a string, for JSON readers round it",
         )
     return check_seed(seed)

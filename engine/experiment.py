@@ -37,9 +37,7 @@ class Simulation:
     `seed` is shared by all policies that are compared: they meet the same nature. Not to be shared between threads.
     """
 
-    def __init__(
-        self, policy: Policy, env: Environment, *, horizon: int, seed: int = 0, replication: int = 0
-    ) -> None:
+    def __init__(self, policy: Policy, env: Environment, *, horizon: int, seed: int = 0, replication: int = 0) -> None:
         self.problem = problem_of(env, horizon)
         self.run = run_key(check_seed(seed), replication, POLICY)
         self.params = policy.params
@@ -137,9 +135,7 @@ def simulate(
     Simulation(policy, env, horizon=horizon, seed=seed)  # compiles in one thread, or loads from the cache
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
         list(pool.map(replicate, range(replications)))
-    return Curves(
-        policy.spec, env.spec, env.regret_kind, horizon, times, reward, regret, float(seconds.sum())
-    )
+    return Curves(policy.spec, env.spec, env.regret_kind, horizon, times, reward, regret, float(seconds.sum()))
 
 
 def problem_of(env: Environment, horizon: int) -> Problem:

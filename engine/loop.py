@@ -139,9 +139,7 @@ def fold(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Arra
             number = columns.number[row]
             instance = Instance(number, columns.context[row], columns.available[min(row, masks - 1)])
             decision = Decision(columns.action[row], columns.propensity[row])
-            update(
-                params, state, instance, decision, Feedback(columns.reward[row], detail), Key(run, number)
-            )
+            update(params, state, instance, decision, Feedback(columns.reward[row], detail), Key(run, number))
 
 
 @loop

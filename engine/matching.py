@@ -60,8 +60,6 @@ def match(
     for start in range(0, n, PAGE):
         part = slice(start, start + PAGE)
         page = take(rows, part)
-        matched = entry(
-            policy.params, state, run, page, np.zeros(0), start, matched, agrees[part], target[part]
-        )
+        matched = entry(policy.params, state, run, page, np.zeros(0), start, matched, agrees[part], target[part])
         progress(len(page.kind))
     return Matching(policy.spec, agrees, target, time.thread_time() - started)

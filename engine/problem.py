@@ -47,9 +47,7 @@ def check_param(
     if not number or value < low or value > high or (low_open and value == low) or (high_open and value == high):
         left = "(" if low_open or low == -math.inf else "["
         right = ")" if high_open or high == math.inf else "]"
-        raise InvalidInput(
-            "bad_param", f"{name} is {value!r}: it must be a number in {left}{low:g}, {high:g}{right}"
-        )
+        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a number in {left}{low:g}, {high:g}{right}")
     return float(value)
 
 
@@ -90,9 +88,7 @@ def check_context(problem: Problem, context: Any) -> Array:
     except (TypeError, ValueError):
         raise InvalidInput("bad_context", "the context is not a list of numbers: it must be one") from None
     if array.shape != shape:
-        raise InvalidInput(
-            "bad_context", f"the context has the shape {list(array.shape)}: it must have {list(shape)}"
-        )
+        raise InvalidInput("bad_context", f"the context has the shape {list(array.shape)}: it must have {list(shape)}")
     if not np.isfinite(array).all():
         raise InvalidInput("bad_context", "the context holds a number that is not finite: all must be")
     return array

@@ -22,9 +22,7 @@ def select(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
     return KERNELS[type(params)]["select"](params, state, instance, key)  # type: ignore[no-any-return]
 
 
-def update(
-    params: Any, state: Any, instance: Instance, decision: Decision, feedback: Feedback, key: Key
-) -> None:
+def update(params: Any, state: Any, instance: Instance, decision: Decision, feedback: Feedback, key: Key) -> None:
     """Learn from one feedback. Only writes `state`, in place."""
     KERNELS[type(params)]["update"](params, state, instance, decision, feedback, key)
 
@@ -39,9 +37,7 @@ def observe(params: Any, state: Any, t: int, context: Array, available: Array, k
     KERNELS[type(params)]["observe"](params, state, t, context, available, key)
 
 
-def respond(
-    params: Any, state: Any, instance: Instance, action: int, detail: Array, key: Key
-) -> tuple[float, int]:
+def respond(params: Any, state: Any, instance: Instance, action: int, detail: Array, key: Key) -> tuple[float, int]:
     """Return the reward of `action` and its delay in decisions; write what else is revealed into `detail`."""
     return KERNELS[type(params)]["respond"](params, state, instance, action, detail, key)  # type: ignore[no-any-return]
 
@@ -75,9 +71,7 @@ def register_env(
     regret: Callable[..., float] | None = None,
 ) -> None:
     """File an environment's kernels under the class of its params."""
-    register(
-        params_class, respond=respond, observe=observe or _observe_nothing, regret=regret or _unknown_regret
-    )
+    register(params_class, respond=respond, observe=observe or _observe_nothing, regret=regret or _unknown_regret)
 
 
 def observes(params: Any) -> bool:
@@ -129,18 +123,14 @@ def _probability(params, state, instance, action):
 @overload(observe)
 def _observe(params, state, t, context, available, key):
     if found := kernel_of(params, "observe"):
-        return lambda params, state, t, context, available, key: found(
-            params, state, t, context, available, key
-        )
+        return lambda params, state, t, context, available, key: found(params, state, t, context, available, key)
     return None
 
 
 @overload(respond)
 def _respond(params, state, instance, action, detail, key):
     if found := kernel_of(params, "respond"):
-        return lambda params, state, instance, action, detail, key: found(
-            params, state, instance, action, detail, key
-        )
+        return lambda params, state, instance, action, detail, key: found(params, state, instance, action, detail, key)
     return None
 
 

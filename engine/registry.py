@@ -77,9 +77,7 @@ class Registry(Generic[Made]):
     def from_spec(self, spec: Any) -> Made:
         """Build one from `{"name": ..., "params": {...}}`."""
         if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
-            raise InvalidInput(
-                "bad_spec", f'{self.word} is {spec!r}: it must be {{"name": ..., "params": {{...}}}}'
-            )
+            raise InvalidInput("bad_spec", f'{self.word} is {spec!r}: it must be {{"name": ..., "params": {{...}}}}')
         params = spec.get("params", {})
         if unknown := set(spec) - {"name", "params"}:
             raise InvalidInput(

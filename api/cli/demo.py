@@ -37,9 +37,7 @@ SHARES_SHOWN = 12
 @click.option("--experiment", help="The id of the experiment; default: a new one.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of the world and of the policy.")
 @as_json
-def demo(
-    url: str, env: str, policy: str, steps: int | None, experiment: str | None, seed: int, as_json: bool
-) -> None:
+def demo(url: str, env: str, policy: str, steps: int | None, experiment: str | None, seed: int, as_json: bool) -> None:
     """Stream a world through a running service (`make run` in another terminal) and watch it learn.
 
     Each step is one decision and one reward over HTTP. Any environment will do: scikit-learn's digits as a
@@ -136,9 +134,7 @@ class _Story:
         return Text("\n".join(lines))
 
 
-def _create(
-    client: httpx.Client, copies: Copies, policy: dict[str, Any], experiment: str | None, seed: int
-) -> str:
+def _create(client: httpx.Client, copies: Copies, policy: dict[str, Any], experiment: str | None, seed: int) -> str:
     body: dict[str, Any] = {
         "experiment_id": experiment or f"demo-{time.time_ns() // 1_000_000:x}",
         "policy": policy,
@@ -170,7 +166,8 @@ def _answer(call: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = call(path, json=body)
     except httpx.TransportError as error:
         raise Unavailable(
-            "no_service", f"no service answers ({error}): start one with `make run` or `onearm serve`, or give --url"
+            "no_service",
+            f"no service answers ({error}): start one with `make run` or `onearm serve`, or give --url",
         ) from None
     if answer.status_code >= 400:
         raise Conflict("refused", f"the service refused {path}: {answer.json().get('detail', answer.text)}")

@@ -57,9 +57,7 @@ def simulate(
     with progress("simulating", steps * replications * len(contenders), "decisions") as advance:
         for policy in contenders:
             runs.append(
-                run_experiment(
-                    policy, world, horizon=steps, replications=replications, seed=seed, progress=advance
-                )
+                run_experiment(policy, world, horizon=steps, replications=replications, seed=seed, progress=advance)
             )
     if as_json:
         print_json({"runs": [_summary(run) for run in runs]})

@@ -87,13 +87,12 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
     log = read_log(path, form)
     if log.events is None or log.spec is None or "policy" not in log.spec or "seed" not in log.spec:
         raise InvalidInput(
-            "no_events", f"{path} is a table of decisions, not an export of events: its policy is not on record"
+            "no_events",
+            f"{path} is a table of decisions, not an export of events: its policy is not on record",
         )
     policy = catalog.from_spec(log.spec["policy"])
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
-        found = verify_pages(
-            policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), [log.events], advance
-        )
+        found = verify_pages(policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), [log.events], advance)
     bad = dict(log.bad_lines.count)
     return _report(str(log.spec.get("experiment_id", path.name)), found, f"bad lines: {bad}" if bad else None)
 

@@ -85,9 +85,7 @@ class Copies:
         return self.contexts.copy()
 
     def _observe(self) -> None:
-        loop.observe_all(
-            self.env.params, self._states, self._runs, self.t, self.contexts, self.available
-        )
+        loop.observe_all(self.env.params, self._states, self._runs, self.t, self.contexts, self.available)
 
 
 class BanditEnv(gymnasium.Env[Any, Any]):

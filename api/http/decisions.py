@@ -109,9 +109,7 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
     return Answer(201, _decided(live, made))
 
 
-async def _reward_one(
-    service: Service, live: Live, decision_id: str, value: float, reward_id: str | None
-) -> Answer:
+async def _reward_one(service: Service, live: Live, decision_id: str, value: float, reward_id: str | None) -> Answer:
     check_reward(value)
     if reward_id is not None:
         check_id("reward_id", reward_id)
@@ -198,7 +196,8 @@ def _mask(live: Live, eligible: list[str] | None, excluded: list[str] | None) ->
         for label in labels or ():
             if label not in numbers:
                 raise InvalidInput(
-                    "unknown_action", f"there is no action {label!r}: the actions are {', '.join(live.spec.labels[:20])}"
+                    "unknown_action",
+                    f"there is no action {label!r}: the actions are {', '.join(live.spec.labels[:20])}",
                 )
             mask[numbers[label]] = value
     if not mask.any():

@@ -140,7 +140,5 @@ async def _body(receive: Receive) -> bytes | None:
 
 def _limited(body: bytes) -> bytes:
     if len(body) > BODY_MAX:
-        raise InvalidInput(
-            "body_too_large", f"the body has more than {BODY_MAX} bytes: send less, or several batches"
-        )
+        raise InvalidInput("body_too_large", f"the body has more than {BODY_MAX} bytes: send less, or several batches")
     return body

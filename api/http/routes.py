@@ -25,9 +25,27 @@ class Entry(NamedTuple):
 
 ONE = "/v1/experiments/{experiment_id}"
 TABLE = [
-    Entry("POST", f"{ONE}/decisions", decisions.decide, {201: schemas.Decided, 200: schemas.Decided}, schemas.Decide),
-    Entry("POST", f"{ONE}/decisions/{{decision_id}}/reward", decisions.reward, {200: schemas.Rewarded}, schemas.Reward),
-    Entry("POST", f"{ONE}/decisions:batch", decisions.decide_batch, {200: schemas.DecidedBatch}, schemas.Decisions),
+    Entry(
+        "POST",
+        f"{ONE}/decisions",
+        decisions.decide,
+        {201: schemas.Decided, 200: schemas.Decided},
+        schemas.Decide,
+    ),
+    Entry(
+        "POST",
+        f"{ONE}/decisions/{{decision_id}}/reward",
+        decisions.reward,
+        {200: schemas.Rewarded},
+        schemas.Reward,
+    ),
+    Entry(
+        "POST",
+        f"{ONE}/decisions:batch",
+        decisions.decide_batch,
+        {200: schemas.DecidedBatch},
+        schemas.Decisions,
+    ),
     Entry("POST", f"{ONE}/rewards:batch", decisions.reward_batch, {200: schemas.RewardedBatch}, schemas.Rewards),
     Entry("GET", f"{ONE}/decisions/{{decision_id}}", decisions.story, {200: schemas.DecisionStory}),
     Entry(
@@ -55,7 +73,9 @@ def routes() -> list[Route]:
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of the table."""
     documented = [entry for entry in TABLE if None not in entry.answers.values()]
-    models = {t for entry in documented for t in (entry.body, schemas.Problem, *entry.answers.values()) if t is not None}
+    models = {
+        t for entry in documented for t in (entry.body, schemas.Problem, *entry.answers.values()) if t is not None
+    }
     _, components = msgspec.json.schema_components(
         sorted(models, key=lambda model: model.__name__), ref_template="#/components/schemas/{name}"
     )
@@ -72,7 +92,10 @@ def openapi() -> dict[str, Any]:
 
 def _operation(entry: Entry) -> dict[str, Any]:
     responses = {
-        str(status): {"description": (model.__doc__ or "").strip(), "content": _content(model, "application/json")}
+        str(status): {
+            "description": (model.__doc__ or "").strip(),
+            "content": _content(model, "application/json"),
+        }
         for status, model in entry.answers.items()
         if model is not None
     }
