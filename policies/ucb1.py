@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.elementary import log
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
@@ -76,7 +77,7 @@ def probability(params: Ucb1Params, state: Ucb1State, instance: Instance, action
 
 @kernel
 def _leader(params: Ucb1Params, state: Ucb1State, instance: Instance) -> int:
-    scale = params.alpha * math.sqrt(2.0 * math.log(max(instance.t, 2)))
+    scale = params.alpha * math.sqrt(2.0 * log(float(max(instance.t, 2))))
     best = -math.inf
     leader = -1
     for a in range(len(state.mean)):

@@ -1,0 +1,75 @@
+"""Uniform: play each available arm with the same probability.
+
+Source: the baseline of every experiment, and the logging policy of a randomised trial. Regret grows linearly.
+State: none. Cost: O(K) per decision, for the count of available arms; nothing per feedback.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from onearm.engine.draws import uniform as draw_uniform
+from onearm.engine.kernel import kernel
+from onearm.engine.protocol import register_policy
+from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+
+
+class UniformParams(NamedTuple):
+    """Nothing is fixed at creation."""
+
+
+class UniformState(NamedTuple):
+    """Nothing is learned."""
+
+
+def uniform() -> Policy:
+    """Play each available arm with the same probability."""
+    return Policy("uniform", UniformParams(), init)
+
+
+def init(params: UniformParams, problem: Problem) -> UniformState:
+    """Return the empty state."""
+    return UniformState()
+
+
+@kernel
+def select(params: UniformParams, state: UniformState, instance: Instance, key: Key) -> Decision:
+    """Draw one of the available arms."""
+    count = _count(instance)
+    place = int(draw_uniform(key, 0) * count)
+    action = -1
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            if place == 0:
+                action = a
+            place -= 1
+    return Decision(action, 1.0 / count)
+
+
+@kernel
+def update(
+    params: UniformParams,
+    state: UniformState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Learn nothing."""
+
+
+@kernel
+def probability(params: UniformParams, state: UniformState, instance: Instance, action: int) -> float:
+    """Return 1 over the number of available arms, or 0 for an arm that is not."""
+    return 1.0 / _count(instance) if instance.available[action] else 0.0
+
+
+@kernel
+def _count(instance: Instance) -> int:
+    count = 0
+    for a in range(len(instance.available)):
+        count += instance.available[a]
+    return count
+
+
+register_policy(UniformParams, select=select, update=update, probability=probability)
