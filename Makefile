@@ -36,8 +36,9 @@ format: $(VENV)/.dev  ## write the code as `make check` wants to see it
 	@$(VENV)/bin/ruff check --fix-only .
 	@$(VENV)/bin/ruff format .
 
-bench: $(VENV)/.dev  ## measure against C and against other libraries, and write the README's tables
-	@$(PY) benchmarks/speed.py $(ARGS)
+bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; write the README's tables
+	@$(PY) benchmarks/speed.py
+	@$(PY) benchmarks/service.py || echo "going on without the service's figures"
 	@$(PY) benchmarks/tables.py
 
 clean:  ## remove what was built: .venv, the peers' environments, caches

@@ -1,7 +1,7 @@
 """The service under load: CPU a request against a bare FastAPI endpoint, latency at saturation and at one connection.
 
-Run: python benchmarks/service.py [--seconds 5] [--rounds 3] [--json]. Needs wrk. Every answer of the service leaves after its
-commit (SQLite, WAL, synchronous=FULL); the bare endpoint stores nothing.
+Run: python benchmarks/service.py [--seconds 5] [--rounds 3] [--json]. Needs wrk. Every answer of the service leaves after
+its commit (SQLite, WAL, synchronous=FULL); the bare endpoint stores nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+from machine import machine
 
 HERE = Path(__file__).parent
+RESULT = HERE / "results" / "service.json"
 CONNECTIONS = 64
 CONTEXT = 32
 
@@ -175,8 +177,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
-        sys.exit("benchmarks/service.py needs wrk: install it (apt-get install wrk)")
-    found = measure(options.seconds, options.rounds)
+        sys.exit("!!! benchmarks/service.py needs wrk (apt-get install wrk): the service is MISSING from this run")
+    found = measure(options.seconds, options.rounds) | {"machine": machine()}
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found) if options.json else json.dumps(found, indent=2))
 
 

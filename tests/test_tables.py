@@ -64,11 +64,31 @@ def test_a_table_is_replaced_and_what_stands_around_it_stays(tmp_path: Path) -> 
     assert TABLES["filled"](EXPECTED, tmp_path) == EXPECTED
 
 
-def test_an_unknown_table_and_missing_results_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="table 'sped': known are speed"):
+def test_the_service_stands_beside_a_bare_endpoint() -> None:
+    one = {"cpu_us": 80.4, "per_second": 6123.0, "p50_ms": 9.96, "p99_ms": 20.0}
+    result = {
+        "connections": 64,
+        "decide": one,
+        "reward": one,
+        "decide_1": one,
+        "decide_cpu_ratio": 0.65,
+        "reward_cpu_ratio": 0.5,
+        "fdatasync_ms": 4.0,
+        "p50_fdatasync_ratio": 1.5,
+        "machine": RESULT["machine"],
+    }
+    lines = TABLES["service"](result).splitlines()
+    assert lines[2] == "| decide | 64 | 80 | 0.65 | 6,123 | 10.0 | 20.0 |"
+    assert lines[4] == "| decide | 1 | 80 | - | 6,123 | 10.0 | 20.0 |"
+    assert "1.50 of that" in lines[6]
+
+
+def test_an_unknown_table_and_missing_results_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="table 'sped': known are speed, service"):
         TABLES["filled"]("<!-- table:sped -->\n<!-- /table -->", tmp_path)
-    with pytest.raises(SystemExit, match="make bench"):
-        TABLES["filled"]("<!-- table:speed -->\n<!-- /table -->", tmp_path)
+    text = "<!-- table:speed -->\nold\n<!-- /table -->"
+    assert TABLES["filled"](text, tmp_path) == text
+    assert "!!! there is no" in capsys.readouterr().out
 
 
 def test_the_tables_of_the_readme_are_those_of_the_results() -> None:
