@@ -65,7 +65,10 @@ def grow(columns: Columns, n: int) -> Columns:
     more = n - len(columns.kind)
     assert more >= 0, "a log only grows"
     problem = Problem(columns.available.shape[1], columns.context.shape[1:])
-    return concat([columns, empty(more, problem, masked=len(columns.available) > 1)])
+    rest = empty(more, problem, masked=len(columns.available) > 1)
+    if len(columns.available) == 1:
+        rest = rest._replace(available=columns.available)
+    return concat([columns, rest])
 
 
 def take(columns: Columns, rows: Array | slice) -> Columns:

@@ -79,9 +79,7 @@ def snips(reward: Array, propensity: Array, target: Array) -> Estimate:
     return _estimate("snips", value, stderr, matched, total**2 / float((weight**2).sum()), None)
 
 
-def _estimate(
-    method: str, value: float, stderr: float, matched: int, size: float, note: str | None
-) -> Estimate:
+def _estimate(method: str, value: float, stderr: float, matched: int, size: float, note: str | None) -> Estimate:
     return Estimate(method, value, stderr, value - Z95 * stderr, value + Z95 * stderr, matched, size, note)
 
 

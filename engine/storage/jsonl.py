@@ -154,9 +154,7 @@ class Writer:
             )
         assert event.action is not None
         shape = self._problem.context_shape
-        context = (
-            None if event.context is None else np.frombuffer(event.context, "<f8").reshape(shape).tolist()
-        )
+        context = None if event.context is None else np.frombuffer(event.context, "<f8").reshape(shape).tolist()
         mask = None
         if event.available is not None:
             mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=self._problem.n_arms)
@@ -248,9 +246,7 @@ def _events(page: list[tuple[int, Any]], problem: Problem, bad_lines: BadLines) 
     columns.kind[:] = [DECIDE if isinstance(line, Decide) else LEARN for line in lines]
     columns.number[:] = [line.number for line in lines]
     columns.action[:] = [_in_range(line.action) if isinstance(line, Decide) else 0 for line in lines]
-    columns.propensity[:] = [
-        _or_nan(line.propensity) if isinstance(line, Decide) else math.nan for line in lines
-    ]
+    columns.propensity[:] = [_or_nan(line.propensity) if isinstance(line, Decide) else math.nan for line in lines]
     columns.reward[:] = [line.reward if isinstance(line, Learn) else math.nan for line in lines]
     for row, context in contexts:
         columns.context[row] = context

@@ -66,6 +66,8 @@ class Log:
 def reading(path: Path, form: str, *errors: type[Exception]) -> Iterator[None]:
     """Say in our words that a file cannot be read, or that it is not of this format."""
     try:
+        if path.is_dir():
+            raise InvalidInput("unreadable_file", f"{path} is a folder: name a file")
         if path.stat().st_size == 0:
             raise InvalidInput("empty_file", f"{path} is empty: {ADVICE}")
         yield
@@ -131,17 +133,13 @@ def log_of_table(path: Path, pages: list[tuple[Columns, Array]], bad_lines: BadL
     Without `n_arms` there are as many arms as the largest action shows. The rows are numbered from 0.
     """
     if not pages:
-        raise InvalidInput(
-            "wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}"
-        )
+        raise InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}")
     rows, lines = _one(pages, Problem(1))
     kept = _sifted(rows, lines, np.ones(len(lines), np.bool_), n_arms or ARMS_MAX, bad_lines)
     bad_lines.drop("bad_reward", ~np.isfinite(rows.reward), lines, kept)
     rows = rows if kept.all() else take(rows, kept)
     if not len(rows.kind):
-        raise InvalidInput(
-            "wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}"
-        )
+        raise InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}")
     n_arms = n_arms or int(rows.action.max()) + 1
     rows = rows._replace(number=np.arange(len(rows.kind)), available=np.ones((1, n_arms), np.bool_))
     return Log(Problem(n_arms, rows.context.shape[1:]), rows=rows, bad_lines=bad_lines)

@@ -23,6 +23,7 @@ from onearm.engine.vocabulary import Array, Columns
 
 COLUMNS = ("timestamp", "item_id", "click", "propensity_score")
 AFFINITY = "user-item_affinity_"
+ARM = r"^\d{1,18}$"
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 TIMESTAMP = r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?\+00:00$"
 ITEMS = "item_context.csv"
@@ -37,8 +38,7 @@ def read(path: Path) -> Log:
         if missing := [name for name in COLUMNS if name not in names]:
             raise InvalidInput(
                 "wrong_format",
-                f"{path} has no column {missing[0]!r}: a campaign of the Open Bandit Dataset has "
-                f"{', '.join(COLUMNS)}",
+                f"{path} has no column {missing[0]!r}: a campaign of the Open Bandit Dataset has {', '.join(COLUMNS)}",
             )
         pages = list(_pages(path, bad_lines))
         if not pages:
@@ -73,10 +73,12 @@ def _pages(path: Path, bad_lines: BadLines) -> Iterator[tuple[Array, Columns, Ar
         following = lines[-1] + 1 if len(lines) else following
         time, item, click, propensity = batch.columns
         good = np.ones(batch.num_rows, np.bool_)
+        empty_line = pc.and_(pc.equal(time, ""), pc.equal(item, "")).fill_null(True)
+        bad_lines.drop("broken", empty_line.to_numpy(zero_copy_only=False), lines, good)
         columns = Columns(
             np.zeros(batch.num_rows, np.int8),
             lines,
-            _numbers(item, "bad_action", bad_lines, lines, good).astype(np.int64),
+            _matching(item, ARM, "bad_action", bad_lines, lines, good).cast(pa.int64()).fill_null(0).to_numpy(),
             _numbers(propensity, "bad_propensity", bad_lines, lines, good),
             _numbers(click, "bad_reward", bad_lines, lines, good),
             np.zeros((batch.num_rows, 0)),
@@ -94,9 +96,7 @@ def _numbers(texts: pa.Array, kind: str, bad_lines: BadLines, lines: Array, good
     return np.asarray(numbers.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False))
 
 
-def _matching(
-    texts: pa.Array, pattern: str, kind: str, bad_lines: BadLines, lines: Array, good: Array
-) -> pa.Array:
+def _matching(texts: pa.Array, pattern: str, kind: str, bad_lines: BadLines, lines: Array, good: Array) -> pa.Array:
     """Return the texts, null where one does not match, which counts as a bad line of this kind."""
     matches = pc.match_substring_regex(texts, pattern).fill_null(False)
     bad_lines.drop(kind, ~matches.to_numpy(zero_copy_only=False), lines, good)

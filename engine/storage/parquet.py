@@ -91,10 +91,7 @@ class Writer:
         undecided = np.array([event.kind != DECIDE for event in rows], np.bool_)
         unmasked = np.array([event.available is None for event in rows], np.bool_)
         self._write(
-            {
-                name: pa.array([getattr(e, name) for e in rows], self._schema.field(name).type)
-                for name in plain
-            }
+            {name: pa.array([getattr(e, name) for e in rows], self._schema.field(name).type) for name in plain}
             | self._lists(context, undecided, mask, unmasked)
         )
 
@@ -116,9 +113,7 @@ def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
     for name, (dtype, unit, meaning) in SCHEMA.items():
         value = pa.from_numpy_dtype(np.dtype(dtype))
         if sizes.get(name, 1):  # there is no list of size 0
-            fields.append(
-                _field(name, pa.list_(value, sizes[name]) if name in sizes else value, unit, meaning)
-            )
+            fields.append(_field(name, pa.list_(value, sizes[name]) if name in sizes else value, unit, meaning))
     fields += [_field(name, pa.string(), "text", "as in the database") for name in OURS[:-1]]
     fields.append(_field("time", pa.int64(), "microseconds since 1970 UTC", "when the event was accepted"))
     return pa.schema(fields, {"onearm": json.dumps(header_of(problem, experiment))})
@@ -154,9 +149,7 @@ def _pages(
         before += batch.num_rows
 
 
-def _events(
-    batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines
-) -> tuple[Columns, Array]:
+def _events(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines) -> tuple[Columns, Array]:
     """Return the DECIDE and LEARN rows of a batch, with their numbers from 1."""
     kind = _integers(batch.column("kind"), fill=-1).astype(np.int8)
     lines = np.arange(before + 1, before + len(kind) + 1)
@@ -186,9 +179,7 @@ def _events(
     return columns, lines
 
 
-def _rows(
-    pages: Iterable[tuple[pa.RecordBatch, int]], bad_lines: BadLines
-) -> Iterator[tuple[Columns, Array]]:
+def _rows(pages: Iterable[tuple[pa.RecordBatch, int]], bad_lines: BadLines) -> Iterator[tuple[Columns, Array]]:
     """Yield the rows of a plain table; the first context fixes the length of all."""
     length: int | None = None
     for batch, before in pages:

@@ -217,15 +217,11 @@ class Store:
                 rows = [e if e.propensity == e.propensity else e._replace(propensity=None) for e in part]
                 connection.exec_driver_sql(self._insert(len(rows)), tuple(chain.from_iterable(rows)))
             for key, at in archived:
-                connection.execute(
-                    sa.update(EXPERIMENT).where(EXPERIMENT.c.key == key).values(archived_at=at)
-                )
+                connection.execute(sa.update(EXPERIMENT).where(EXPERIMENT.c.key == key).values(archived_at=at))
             for snapshot in snapshots:
                 _put_snapshot(connection, snapshot)
 
-    def add_experiment(
-        self, id: str, spec: str, body_hash: bytes, versions: str, created_at: int
-    ) -> Experiment:
+    def add_experiment(self, id: str, spec: str, body_hash: bytes, versions: str, created_at: int) -> Experiment:
         """Write a new experiment and return it with its key; a taken id raises `Conflict`."""
         values = {
             "id": id,
@@ -237,9 +233,7 @@ class Store:
         with self._transaction() as connection:
             taken = connection.scalar(sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.id == id))
             if taken is not None:
-                raise Conflict(
-                    "experiment_exists", f"there is an experiment {id!r} already: choose another id"
-                )
+                raise Conflict("experiment_exists", f"there is an experiment {id!r} already: choose another id")
             key = connection.execute(sa.insert(EXPERIMENT).values(values)).inserted_primary_key
             assert key is not None
         return Experiment(key[0], id, spec, body_hash, versions, created_at)
@@ -290,9 +284,7 @@ class Store:
     def counts(self, experiment: int) -> Counts:
         """Return how many events, decisions and rewards there are, from the ends of two indexes."""
         # CHANGE rows alone have no number. They are counted first: one more meanwhile must not be taken off.
-        changes = self._read(
-            "SELECT count(*) FROM event WHERE experiment = ? AND number IS NULL", (experiment,)
-        )
+        changes = self._read("SELECT count(*) FROM event WHERE experiment = ? AND number IS NULL", (experiment,))
         seq, decisions = self.last(experiment)
         return Counts(seq, decisions, seq - decisions - changes[0][0])
 
@@ -331,9 +323,7 @@ class Store:
         # A LEARN row finds its decision among this page's, whose numbers ascend, or behind them, in `older`.
         known, sought = number[decided], number[learned]
         place = np.searchsorted(known, sought)
-        missed = (
-            known[np.minimum(place, len(known) - 1)] != sought if len(known) else np.ones(len(sought), bool)
-        )
+        missed = known[np.minimum(place, len(known) - 1)] != sought if len(known) else np.ones(len(sought), bool)
         older = np.unique(sought[missed])
         place[missed] = len(known) + np.searchsorted(older, sought[missed])
         old_contexts, old_masks = self._older(experiment, older) if len(older) else ((), ())
@@ -400,9 +390,7 @@ class Store:
             with self._reader.connect() as connection:
                 yield connection
         except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
-            raise Unavailable(
-                "read_failed", f"{self.name} could not be read ({_reason(error)}): try again"
-            ) from error
+            raise Unavailable("read_failed", f"{self.name} could not be read ({_reason(error)}): try again") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -473,9 +461,7 @@ class Store:
 
     def _open_to_read(self) -> None:
         if self._sqlite and not Path(self.url.database or "").is_file():
-            raise InvalidInput(
-                "no_database", f"there is no file {self.url.database}: name a database that exists"
-            )
+            raise InvalidInput("no_database", f"there is no file {self.url.database}: name a database that exists")
         try:
             with self._reader.connect() as connection:
                 known = self._revision(connection)
@@ -500,11 +486,11 @@ class Store:
     def _lock_sqlite_file(self) -> None:
         """Take the lock that the kernel gives back when this process ends, however it ends."""
         path = Path(self.url.database or "").resolve()
-        if not path.parent.is_dir():
+        if not path.parent.exists():
             raise InvalidInput("no_folder", f"there is no folder {path.parent}: make it, or name another")
-        if path.is_dir():
-            raise InvalidInput("is_folder", f"{path} is a folder: name a file, such as {path / 'run.db'}")
         try:
+            if path.is_dir():
+                raise InvalidInput("is_folder", f"{path} is a folder: name a file, such as {path / 'run.db'}")
             self._lock_file = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - open as long as the store
         except OSError as error:
             raise InvalidInput(
@@ -564,9 +550,7 @@ def _contexts(blobs: list[bytes | None], problem: Problem) -> Array:
         return np.zeros(shape)
     data = b"".join([blob or b"" for blob in blobs])
     if len(data) != 8 * math.prod(shape):
-        raise Damaged(
-            "bad_context", f"the log holds contexts of another shape than {list(problem.context_shape)}"
-        )
+        raise Damaged("bad_context", f"the log holds contexts of another shape than {list(problem.context_shape)}")
     return np.frombuffer(data, "<f8").reshape(shape)
 
 
@@ -609,9 +593,7 @@ def _parse(text: str) -> URL:
             f"{text!r} names no database: write sqlite:///FILE or postgresql://USER@HOST/NAME",
         ) from None
     if backend == "sqlite" and url.database in (None, "", ":memory:"):
-        raise InvalidInput(
-            "no_file", f"{text!r} names no file: a log must outlive its process; write sqlite:///FILE"
-        )
+        raise InvalidInput("no_file", f"{text!r} names no file: a log must outlive its process; write sqlite:///FILE")
     return url
 
 
@@ -630,9 +612,7 @@ def _engine(url: URL, *, write: bool, **options: Any) -> Engine:
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
-        connection.isolation_level = (
-            None  # we begin, not the driver, which would leave DDL out of transactions
-        )
+        connection.isolation_level = None  # we begin, not the driver, which would leave DDL out of transactions
         if write:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")

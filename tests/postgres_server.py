@@ -1,0 +1,58 @@
+"""A PostgreSQL server for the tests, from what is installed, in a folder of its own, reached by its socket only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+
+def binaries() -> Path | None:
+    """Return the folder of initdb and pg_ctl, the newest where there are several; None where there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    known = shutil.which("initdb")
+    return Path(known).resolve().parent if known else None
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """Yield the URL of the server, without a database's name: `URL.format(name)` names one."""
+    bin_folder = binaries()
+    assert bin_folder is not None, "PostgreSQL is not installed: install it, or set ONEARM_TEST_POSTGRES_URL"
+    folder = Path(tempfile.mkdtemp(prefix="onearm-pg-"))
+    user: list[str] = []
+    if os.getuid() == 0:  # the server refuses to run as root
+        shutil.chown(folder, "postgres", "postgres")
+        user = ["runuser", "-u", "postgres", "--"]
+
+    def run(name: str, *arguments: str) -> None:
+        command = [*user, str(bin_folder / name), "-D", str(folder / "data"), *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+
+    try:
+        run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", "--no-sync")
+        # The log of the server goes to a file: a pipe would keep pg_ctl's reader waiting.
+        options = f"-k {folder} -h '' -c fsync=off -c max_connections=50"
+        run("pg_ctl", "-w", "-l", str(folder / "server.log"), "-o", options, "start")
+        try:
+            yield f"postgresql://postgres@/{{}}?host={folder}"
+        finally:
+            run("pg_ctl", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_database(url: str, name: str) -> str:
+    """Make a database and return its URL."""
+    with psycopg.connect(url.format("postgres"), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return url.format(name)
