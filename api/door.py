@@ -87,7 +87,7 @@ class Engine:
             self.spec.policy.params, self.state, Instance(number, checked, available), Key(self._run, number)
         )
         self.number += 1
-        choice = Choice(number, self.spec.labels[action], action, propensity)
+        choice = Choice(number, self.spec.labels[action], int(action), float(propensity))
         self._open[number] = (choice, checked, available)
         return choice
 

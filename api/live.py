@@ -169,8 +169,8 @@ class Live:
             seq=self.seq,
             kind=DECIDE,
             number=number,
-            action=decision.action,
-            propensity=None if math.isnan(decision.propensity) else decision.propensity,
+            action=int(decision.action),  # with the JIT off these are NumPy's scalars
+            propensity=None if math.isnan(decision.propensity) else float(decision.propensity),
             context=context.tobytes() if context.size else None,
             available=None if available is None else np.packbits(available).tobytes(),
             sent=sent,

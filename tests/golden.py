@@ -1,0 +1,124 @@
+"""Golden decisions: what every policy decides on a fixed course, as digests in golden.json, by the policy's version.
+
+`python tests/golden.py` writes the digests of policies that are new or whose version was bumped; it refuses the others,
+so that the bits of a policy change only with its version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onearm.engine import loop, snapshot
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.policies import catalog
+
+FILE = Path(__file__).with_name("golden.json")
+N_ARMS, STEPS, SEED = 5, 300, 20
+LATE = 3  # decisions that the longest delay takes
+
+# Params for policies that cannot be built without: a new policy with required params adds a line.
+SPECIMENS: dict[str, dict[str, Any]] = {
+    "floor": {"minimum": 0.03, "policy": {"name": "ucb1", "params": {}}},
+}
+
+
+def specimen(name: str) -> Policy:
+    """Return the policy of that name as the tests build it."""
+    return catalog.make(name, **SPECIMENS.get(name, {}))
+
+
+def entry(policy: Policy) -> dict[str, Any]:
+    """Return the policy's version, the digest of its decisions and that of its last state.
+
+    The course has masks, late rewards and decisions without one; rewards are 0, 1 or an eighth part, so they are exact.
+    """
+    problem = Problem(N_ARMS, horizon=STEPS)
+    state = policy.init(policy.params, problem)
+    run = run_key(SEED, 0, POLICY)
+    made = hashlib.sha256()
+    due: list[tuple[int, Instance, Decision]] = []
+    for t in range(STEPS):
+        instance = Instance(t, np.zeros(0), _mask(t))
+        decision = Decision(*loop.decide(policy.params, state, instance, Key(run, t)))
+        assert instance.available[decision.action]
+        made.update(struct.pack("<qd", decision.action, _one_nan(decision.propensity)))
+        if t % 11 != 10:
+            due.append((t + t % (LATE + 1), instance, decision))
+        for _, then, before in [one for one in due if one[0] == t]:
+            feedback = Feedback(_reward(then.t, before.action), np.zeros(0))
+            loop.learn(policy.params, state, then, before, feedback, Key(run, then.t))
+        due = [one for one in due if one[0] > t]
+    return {"version": policy.version, "decisions": made.hexdigest(), "state": snapshot.digest(state)}
+
+
+def difference(name: str, golden: dict[str, Any] | None, now: dict[str, Any]) -> str | None:
+    """Say what is wrong with a policy whose digests are not the golden ones, and what to do."""
+    if golden == now:
+        return None
+    if golden is None:
+        return f"{FILE.name} does not know the policy {name!r}: run `python tests/golden.py`"
+    if golden["version"] != now["version"]:
+        return (
+            f"{name!r} has version {now['version']}, and {FILE.name} holds version {golden['version']}: "
+            "run `python tests/golden.py`"
+        )
+    changed = " and ".join(part for part in ("decisions", "state") if golden[part] != now[part])
+    return (
+        f"the {changed} of {name!r} changed, and its version is still {now['version']}: logs on record could not be "
+        f"verified. If that is meant, bump `version` in policies/{name}.py, then run `python tests/golden.py`"
+    )
+
+
+def read() -> dict[str, dict[str, Any]]:
+    """Return the golden entries by the policy's name."""
+    found: dict[str, dict[str, Any]] = json.loads(FILE.read_text())
+    return found
+
+
+def main() -> int:
+    """Rewrite golden.json; return 1 where a policy changed without its version."""
+    golden = read()
+    now = {name: entry(specimen(name)) for name in catalog.names()}
+    code = 0
+    for name, found in now.items():
+        known = golden.get(name)
+        if known is not None and known != found and known["version"] == found["version"]:
+            print(difference(name, known, found), file=sys.stderr)
+            now[name] = known
+            code = 1
+        elif known != found:
+            print(f"{name}: version {found['version']} written")
+    FILE.write_text(json.dumps(now, indent=1) + "\n")
+    return code
+
+
+def _mask(t: int) -> np.ndarray[Any, Any]:
+    """Return all arms, but on every third decision only some of them."""
+    mask = np.ones(N_ARMS, np.bool_)
+    if t % 3 == 2:
+        mask[t % N_ARMS] = mask[(t // 7) % N_ARMS] = False
+    return mask
+
+
+def _reward(t: int, action: int) -> float:
+    """Return 1 or 0, more often 1 for arms further up; an eighth part at every fifth decision."""
+    mixed = (t * 2654435761 + action * 40503) % 4294967296 >> 13
+    return (mixed % 9) / 8 if t % 5 == 4 else float(mixed % N_ARMS < action)
+
+
+def _one_nan(propensity: float) -> float:
+    """Return the propensity; there are many NaN, and all of them say the same: unknown."""
+    return math.nan if math.isnan(propensity) else propensity
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""Why one can trust the house: every door makes the same decisions, to the last bit.
+
+A simulation writes a log. The log is then walked, event by event, through each of the other doors: every decision must
+come out with the logged action and propensity, and after the last event the state must have the same digest.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import golden
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+from worlds import squall
+
+import onearm
+from onearm.api.http.app import create_app
+from onearm.api.spec import Spec
+from onearm.engine import loop, snapshot
+from onearm.engine.columns import empty, take
+from onearm.engine.experiment import Simulation, problem_of
+from onearm.engine.storage.sql import Store
+from onearm.engine.vocabulary import DECIDE, Array, Columns, Decision, Environment, Feedback, Instance, Key, Policy
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+SEED = 7
+NO_DETAIL = np.zeros(0)
+WORLDS = {"bernoulli": envs.make("bernoulli", mean=[0.2, 0.5, 0.8]), "squall": squall()}
+
+
+class Run:
+    """A policy simulated for `steps` decisions, with its log and the digest of its last state."""
+
+    def __init__(self, name: str, env: Environment, steps: int) -> None:
+        self.policy: Policy = golden.specimen(name)
+        self.problem = problem_of(env, steps)
+        simulation = Simulation(self.policy, env, horizon=steps, seed=SEED)
+        self.key = simulation.run
+        self.log = simulation.advance_logged(steps)
+        self.digest = snapshot.digest(simulation.state)
+
+    def fresh(self) -> Any:
+        return self.policy.init(self.policy.params, self.problem)
+
+    def spec(self) -> dict[str, Any]:
+        """Return the body that creates the same experiment in the service."""
+        (length,) = self.problem.context_shape
+        context = {"kind": "dense", "length": length} if length else {"kind": "none"}
+        return {
+            "experiment_id": f"{self.policy.name}-{length}",
+            "policy": self.policy.spec,
+            "arms": [{"id": f"arm-{arm}"} for arm in range(self.problem.n_arms)],
+            "problem": {"context": context, "horizon": self.problem.horizon},
+            "seed": SEED,
+        }
+
+
+class Loop:
+    """The loop, one event at a time."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.state = run, run.fresh()
+        self.open: dict[int, tuple[Instance, Decision]] = {}
+
+    def decide(self, number: int, context: Array, available: Array) -> tuple[int, float]:
+        instance = Instance(number, context.copy(), available.copy())
+        decision = Decision(*loop.decide(self.run.policy.params, self.state, instance, Key(self.run.key, number)))
+        self.open[number] = (instance, decision)
+        return decision
+
+    def learn(self, number: int, reward: float) -> None:
+        feedback, key = Feedback(reward, NO_DETAIL), Key(self.run.key, number)
+        loop.learn(self.run.policy.params, self.state, *self.open.pop(number), feedback, key)
+
+    def digest(self) -> str:
+        return snapshot.digest(self.state)
+
+
+class Python:
+    """`onearm.open`."""
+
+    def __init__(self, run: Run) -> None:
+        spec = run.spec()
+        self.engine = onearm.open(
+            policy=spec["policy"],
+            arms=[arm["id"] for arm in spec["arms"]],
+            context_length=run.problem.context_shape[0],
+            seed=SEED,
+            horizon=run.problem.horizon,
+        )
+
+    def decide(self, number: int, context: Array, available: Array) -> tuple[int, float]:
+        choice = self.engine.decide(context, [f"arm-{arm}" for arm in np.flatnonzero(available)])
+        assert (choice.number, choice.action_id) == (number, f"arm-{choice.action}")
+        return choice.action, choice.propensity
+
+    def learn(self, number: int, reward: float) -> None:
+        self.engine.learn(number, reward)
+
+    def digest(self) -> str:
+        return self.engine.digest()
+
+
+class Http:
+    """The decision service."""
+
+    def __init__(self, run: Run, client: TestClient) -> None:
+        self.client, self.id = client, run.spec()["experiment_id"]
+        answer = client.post("/v1/experiments", json=run.spec())
+        assert answer.status_code == 201, answer.text
+
+    def decide(self, number: int, context: Array, available: Array) -> tuple[int, float]:
+        body = {
+            "context": context.tolist(),
+            "eligible_actions": [f"arm-{arm}" for arm in np.flatnonzero(available)],
+        }
+        answer = self.client.post(f"/v1/experiments/{self.id}/decisions", json=body)
+        assert answer.status_code == 201, answer.text
+        found = answer.json()
+        assert found["decision_id"] == f"~{number}"
+        propensity = found["propensity"]
+        return int(found["action_id"].removeprefix("arm-")), math.nan if propensity is None else propensity
+
+    def learn(self, number: int, reward: float) -> None:
+        path = f"/v1/experiments/{self.id}/decisions/~{number}/reward"
+        assert self.client.post(path, json={"value": reward}).json() == {"status": "accepted"}
+
+    def digest(self) -> str:
+        live = self.client.app.state.service.live(self.id)  # type: ignore[attr-defined]
+        digest: str = live.digest()
+        return digest
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('doors')}/run.db")
+    with TestClient(create_app(store)) as client:
+        yield client
+
+
+def walk(run: Run, door: Any) -> None:
+    """Take the events of the log through a door and compare."""
+    log = run.log
+    masks = np.broadcast_to(log.available, (len(log.kind), run.problem.n_arms))
+    for row, number in enumerate(log.number.tolist()):
+        if log.kind[row] == DECIDE:
+            action, propensity = door.decide(number, log.context[row], masks[row])
+            assert (action, bits(propensity)) == (log.action[row], bits(log.propensity[row])), f"decision {number}"
+        else:
+            door.learn(number, float(log.reward[row]))
+    assert door.digest() == run.digest
+
+
+def bits(value: float) -> str:
+    return float(value).hex()
+
+
+def assert_replay_and_fold_agree(run: Run) -> None:
+    replayed, folded = run.fresh(), run.fresh()
+    assert loop.replay(run.policy.params, replayed, run.key, run.log, NO_DETAIL) == -1
+    loop.fold(run.policy.params, folded, run.key, run.log, NO_DETAIL)
+    assert snapshot.digest(replayed) == snapshot.digest(folded) == run.digest
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("name", policies.names())
+def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str, world: str) -> None:
+    run = Run(name, WORLDS[world], 100)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+    walk(run, Python(run))
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("name", policies.names())
+def test_the_service_decides_as_the_simulation(name: str, world: str, client: TestClient) -> None:
+    run = Run(name, WORLDS[world], 30)
+    walk(run, Http(run, client))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", policies.names())
+def test_compiled_doors_decide_as_the_compiled_simulation(name: str, client: TestClient) -> None:
+    run = Run(name, WORLDS["bernoulli"], 300)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+    walk(run, Python(run))
+    short = Run(name, WORLDS["bernoulli"], 30)
+    walk(short, Http(short, client))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", ["ucb1", "exp3_ix"])
+def test_compiled_doors_agree_on_contexts_masks_and_late_rewards(name: str, client: TestClient) -> None:
+    run = Run(name, WORLDS["squall"], 300)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+    walk(run, Python(run))
+
+
+def test_the_worlds_show_what_the_doors_are_tried_with() -> None:
+    """An oracle of the oracle: contexts change, masks exclude, rewards come late and out of order."""
+    log = Run("uniform", WORLDS["squall"], 100).log
+    decided = log.kind == DECIDE
+    assert len(np.unique(log.context[decided], axis=0)) == 100
+    assert not log.available[decided].all(axis=1).all()
+    learned = log.number[~decided]
+    assert 90 <= len(learned) < 100
+    assert (np.diff(learned) < 0).any()
+
+
+def test_the_experiment_of_the_service_and_the_simulation_draw_from_one_run() -> None:
+    run = Run("uniform", WORLDS["bernoulli"], 1)
+    assert Spec.from_json(run.spec()).run == run.key
+
+
+@pytest.mark.parametrize("column", ["action", "propensity"])
+def test_a_decision_that_differs_is_named_by_replay(column: str) -> None:
+    run = Run("exp3_ix", WORLDS["squall"], 50)
+    log = copy.deepcopy(run.log)
+    row = int(np.flatnonzero(log.kind == DECIDE)[20])
+    changed: Array = getattr(log, column)
+    if column == "action":
+        changed[row] = (changed[row] + 1) % run.problem.n_arms
+    else:
+        changed[row] = np.nextafter(changed[row], 1.0)
+    assert loop.replay(run.policy.params, run.fresh(), run.key, log, NO_DETAIL) == row
+
+
+def test_a_log_can_be_replayed_in_pages() -> None:
+    run = Run("ucb1", WORLDS["squall"], 60)
+    state = run.fresh()
+    for start in range(0, len(run.log.kind), 17):
+        page: Columns = take(run.log, slice(start, start + 17))
+        assert loop.replay(run.policy.params, state, run.key, page, NO_DETAIL) == -1
+    assert loop.replay(run.policy.params, state, run.key, empty(0, run.problem), NO_DETAIL) == -1
+    assert snapshot.digest(state) == run.digest
+
+
+@pytest.mark.parametrize("name", policies.names())
+def test_golden_decisions_without_the_jit(name: str) -> None:
+    assert golden.difference(name, golden.read().get(name), golden.entry(golden.specimen(name))) is None
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", policies.names())
+def test_golden_decisions_with_the_jit(name: str) -> None:
+    """The same file for both: compiled and plain Python decide the same, to the bit."""
+    assert golden.difference(name, golden.read().get(name), golden.entry(golden.specimen(name))) is None
+
+
+def test_golden_holds_no_policy_that_is_gone() -> None:
+    assert sorted(golden.read()) == policies.names()
+
+
+def test_a_change_of_bits_without_a_new_version_is_refused() -> None:
+    now = {"version": 1, "decisions": "b", "state": "s"}
+    assert golden.difference("ucb1", dict(now), now) is None
+    assert "does not know" in str(golden.difference("ucb1", None, now))
+    assert "bump `version` in policies/ucb1.py" in str(golden.difference("ucb1", now | {"decisions": "a"}, now))
+    assert "decisions and state of" in str(golden.difference("ucb1", now | {"decisions": "a", "state": "t"}, now))
+    assert "run `python tests/golden.py`" in str(golden.difference("ucb1", now | {"version": 0}, now))
+
+
+def test_rewriting_keeps_the_entry_of_a_policy_that_changed_without_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(golden, "FILE", tmp_path / "golden.json")
+    monkeypatch.setattr(golden, "STEPS", 10)
+    monkeypatch.setattr(policies, "names", lambda: ["ucb1", "uniform"])
+    golden.FILE.write_text('{"ucb1": {"version": 1, "decisions": "a", "state": "s"}, "gone": {}}')
+    assert golden.main() == 1
+    written = golden.read()
+    assert written["ucb1"]["decisions"] == "a"
+    assert list(written) == ["ucb1", "uniform"]
+    assert "bump `version`" in capsys.readouterr().err
+    golden.FILE.write_text('{"ucb1": {"version": 0, "decisions": "a", "state": "s"}}')
+    assert golden.main() == 0
+    assert golden.main() == 0
+    assert golden.read()["uniform"] == written["uniform"]
