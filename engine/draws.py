@@ -37,7 +37,7 @@ _STREAM = 1 << 30
 def philox(
     c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
-    """Return the four 32-bit words of Philox4x32-10, each in a uint64, for counter c0..c3 and key k0, k1 (32 bits each)."""
+    """Return the four words of Philox4x32-10 for counter c0..c3 and key k0, k1: 32 bits each, in uint64."""
     for _ in range(10):
         p0 = _M0 * c0
         p1 = _M1 * c2
@@ -116,12 +116,17 @@ def normal(key: Key, i: int) -> float:
     Source: the ziggurat of Marsaglia and Tsang 2000, 256 layers; the layer and the position come from separate bits
     (Doornik 2005): the low 8 and the high 53 of one word.
     """
-    word = words(key, i, 0)[0]
-    layer = np.int64(word & np.uint64(255))
-    x = np.float64(np.uint64(word).view(np.int64) >> np.int64(11)) * _SCALE[layer]
+    layer, x = _ziggurat_point(words(key, i, 0)[0])
     if abs(x) < _EDGE[layer]:
         return x
     return _normal_rest(key, i, 0, layer, x)
+
+
+@kernel
+def _ziggurat_point(word: np.uint64) -> tuple[int, float]:
+    """Return a layer and a point in -width .. width of it."""
+    layer = int(np.int64(word & np.uint64(255)))
+    return layer, float(np.uint64(word).view(np.int64) >> np.int64(11)) * float(_SCALE[layer])
 
 
 @kernel
@@ -135,8 +140,7 @@ def _normal_rest(key: Key, i: int, attempt: int, layer: int, x: float) -> float:
         low = _DENSITY[layer]
         if low + unit(a) * (_DENSITY[layer + 1] - low) < exp(-0.5 * x * x):
             return x
-        layer = np.int64(b & np.uint64(255))
-        x = np.float64(np.uint64(b).view(np.int64) >> np.int64(11)) * _SCALE[layer]
+        layer, x = _ziggurat_point(b)
         if abs(x) < _EDGE[layer]:
             return x
 
@@ -170,8 +174,7 @@ def _gamma(key: Key, i: int, attempt: int, shape: float) -> float:
     c = 1.0 / math.sqrt(9.0 * d)
     while True:
         a, b = words(key, i, attempt)
-        layer = np.int64(a & np.uint64(255))
-        x = np.float64(np.uint64(a).view(np.int64) >> np.int64(11)) * _SCALE[layer]
+        layer, x = _ziggurat_point(a)
         if not abs(x) < _EDGE[layer]:
             x = _normal_rest(key, i, attempt, layer, x)
         v = 1.0 + c * x
@@ -324,7 +327,7 @@ def _deviance(x: float, mean: float) -> float:
 def _log_factorial_rest(x: float) -> float:
     """Return ln x! - (x ln x - x) of a whole number x >= 0."""
     if x < 10.0:
-        return _FACTORIAL_REST[int(x)]
+        return float(_FACTORIAL_REST[int(x)])
     return _HALF_LOG_TWO_PI + 0.5 * log(x) + stirling_rest(x)
 
 

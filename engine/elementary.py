@@ -5,7 +5,7 @@ bits differ between builds and processors, and its functions stop a loop from ve
 branch: `for a in range(k): w[a] = exp(x[a])` compiles to vector code.
 
 Source: exp and log use the approximations of fdlibm (Sun Microsystems 1993: "Permission to use, copy, modify, and
-distribute this software is freely granted, provided that this notice is preserved"). Those of log_gamma are fitted here.
+distribute this software is freely granted, provided that this notice is preserved"). The one of log_gamma is our fit.
 """
 
 from __future__ import annotations
