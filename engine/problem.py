@@ -69,6 +69,37 @@ def check_vector(
     return array
 
 
+def check_table(
+    name: str,
+    rows: Sequence[Sequence[float | None]] | Array,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    missing: bool = False,
+) -> Array:
+    """Return a float64[n, k] copy of `rows`, n and k >= 1, all finite and within [low, high].
+
+    Where `missing` is allowed, None and NaN stand for a missing number, and become NaN.
+    """
+    try:
+        table = np.array(rows, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            "bad_param", f"{name} is not a table: it must hold rows of numbers, all of one length"
+        ) from None
+    if table.ndim != 2 or table.size == 0:
+        raise InvalidInput("bad_param", f"{name} has the shape {table.shape}: it must hold rows of one or more numbers")
+    bad = (table < low) | (table > high) | np.isinf(table)
+    if not missing:
+        bad |= np.isnan(table)
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
+        raise InvalidInput(
+            "bad_param", f"{name}[{i}][{j}] is {table[i, j]:g}: it must be a finite number from {low:g} to {high:g}"
+        )
+    return table
+
+
 def check_reward(reward: Any) -> float:
     """Return a finite reward."""
     if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not math.isfinite(reward):
