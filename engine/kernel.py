@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
-from numba import njit, types, typeof
+from numba import njit, typeof, types
 from numba.core.caching import CacheImpl, _CacheLocator
 
 from onearm.engine.errors import InvalidInput
