@@ -16,6 +16,7 @@ import golden
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from witness import witness
 from worlds import squall
 
 import onearm
@@ -31,6 +32,7 @@ from onearm.policies import catalog as policies
 
 SEED = 7
 NO_DETAIL = np.zeros(0)
+NAMES = [*policies.names(), "witness"]
 WORLDS = {"bernoulli": envs.make("bernoulli", mean=[0.2, 0.5, 0.8]), "squall": squall()}
 
 
@@ -137,6 +139,11 @@ class Http:
         return digest
 
 
+@pytest.fixture(autouse=True)
+def _witness_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "_outside", {"witness": witness})
+
+
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('doors')}/run.db")
@@ -169,7 +176,7 @@ def assert_replay_and_fold_agree(run: Run) -> None:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("name", policies.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str, world: str) -> None:
     run = Run(name, WORLDS[world], 100)
     assert_replay_and_fold_agree(run)
@@ -178,14 +185,14 @@ def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str
 
 
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("name", policies.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_service_decides_as_the_simulation(name: str, world: str, client: TestClient) -> None:
     run = Run(name, WORLDS[world], 30)
     walk(run, Http(run, client))
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("name", policies.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_compiled_doors_decide_as_the_compiled_simulation(name: str, client: TestClient) -> None:
     run = Run(name, WORLDS["bernoulli"], 300)
     assert_replay_and_fold_agree(run)
@@ -196,7 +203,7 @@ def test_compiled_doors_decide_as_the_compiled_simulation(name: str, client: Tes
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("name", ["ucb1", "exp3_ix"])
+@pytest.mark.parametrize("name", ["exp3_ix", "witness"])
 def test_compiled_doors_agree_on_contexts_masks_and_late_rewards(name: str, client: TestClient) -> None:
     run = Run(name, WORLDS["squall"], 300)
     assert_replay_and_fold_agree(run)
@@ -256,7 +263,7 @@ def test_golden_decisions_with_the_jit(name: str) -> None:
 
 
 def test_golden_holds_no_policy_that_is_gone() -> None:
-    assert sorted(golden.read()) == policies.names()
+    assert sorted([*golden.read(), "witness"]) == policies.names()
 
 
 def test_a_change_of_bits_without_a_new_version_is_refused() -> None:
