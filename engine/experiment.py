@@ -112,6 +112,7 @@ def simulate(
     """
     if replications < 1:
         raise InvalidInput("bad_replications", f"there are {replications} replications: at least 1 is needed")
+    Simulation(policy, env, horizon=horizon, seed=seed)  # checks, and compiles in one thread or loads from the cache
     times = curve_times(horizon)
     stops = sorted({*times.tolist(), *range(CHUNK, horizon, CHUNK)})
     reward = np.empty((replications, len(times)))
@@ -132,7 +133,6 @@ def simulate(
                 point += 1
             progress(steps)
 
-    Simulation(policy, env, horizon=horizon, seed=seed)  # compiles in one thread, or loads from the cache
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
         list(pool.map(replicate, range(replications)))
     return Curves(policy.spec, env.spec, env.regret_kind, horizon, times, reward, regret, float(seconds.sum()))

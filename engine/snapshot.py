@@ -31,11 +31,7 @@ State = TypeVar("State")
 def pack(state: Any) -> bytes:
     """Return the bytes of a state, a NamedTuple of arrays (or of such NamedTuples)."""
     fields = list(_arrays(state))
-    header = {
-        "class": type(state).__qualname__,
-        "arrays": [[path, array.dtype.str, list(array.shape)] for path, array in fields],
-    }
-    text = json.dumps(header).encode()
+    text = _header(state)
     parts = [MAGIC, len(text).to_bytes(8, "little"), text]
     parts += [array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes() for _, array in fields]
     return b"".join(parts)
@@ -51,12 +47,10 @@ def unpack(data: bytes, like: State) -> State:
         raise Damaged("bad_snapshot", "these bytes are not a snapshot of a state")
     end = start + int.from_bytes(data[len(MAGIC) : start], "little")
     fields = list(_arrays(like))
-    wanted = {
-        "class": type(like).__qualname__,
-        "arrays": [[path, array.dtype.str, list(array.shape)] for path, array in fields],
-    }
-    if len(data) != end + sum(array.nbytes for _, array in fields) or json.loads(data[start:end]) != wanted:
-        raise Damaged("bad_snapshot", f"the snapshot is cut short or not of a {wanted['class']} of this problem")
+    if len(data) != end + sum(array.nbytes for _, array in fields) or data[start:end] != _header(like):
+        raise Damaged(
+            "bad_snapshot", f"the snapshot is cut short or not of a {type(like).__qualname__} of this problem"
+        )
     for _, array in fields:
         stored = np.frombuffer(data, array.dtype.newbyteorder("<"), array.size, end)
         array[...] = stored.reshape(array.shape)
@@ -72,6 +66,11 @@ def digest(state: Any) -> str:
 def digest_of(data: bytes) -> str:
     """Return the sha256 of a packed state in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _header(state: Any) -> bytes:
+    arrays = [[path, array.dtype.newbyteorder("<").str, list(array.shape)] for path, array in _arrays(state)]
+    return json.dumps({"class": type(state).__qualname__, "arrays": arrays}).encode()
 
 
 def _arrays(state: Any, path: str = "") -> Iterator[tuple[str, Array]]:

@@ -1,0 +1,167 @@
+"""A state as bytes: what goes in comes out, and what is not whole is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import golden
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+from onearm.engine.errors import Damaged
+from onearm.engine.experiment import Simulation
+from onearm.engine.snapshot import MAGIC, digest, digest_of, pack, unpack
+from onearm.engine.vocabulary import Array
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+
+class InnerState(NamedTuple):
+    weight: Array
+    scratch_sum: Array
+
+
+class OuterState(NamedTuple):
+    count: Array
+    mean: Array
+    inner: InnerState
+    scratch_law: Array
+    flag: Array
+
+
+class OtherState(NamedTuple):
+    count: Array
+    mean: Array
+    inner: InnerState
+    scratch_law: Array
+    flag: Array
+
+
+def state(k: int = 3) -> OuterState:
+    """Return a state of several dtypes and ranks with scratch at both levels."""
+    return OuterState(
+        count=np.arange(k, dtype=np.int64),
+        mean=np.array([np.nan, -0.0, np.inf, 1e-308, 0.1][:k]),
+        inner=InnerState(np.arange(2.0 * k).reshape(2, k), np.ones(k)),
+        scratch_law=np.full(k, 7.0),
+        flag=np.array([True, False]),
+    )
+
+
+def blank(k: int = 3) -> OuterState:
+    return OuterState(
+        np.zeros(k, np.int64),
+        np.zeros(k),
+        InnerState(np.zeros((2, k)), np.zeros(k)),
+        np.zeros(k),
+        np.zeros(2, np.bool_),
+    )
+
+
+def test_a_state_comes_back_to_the_bit_but_for_its_scratch() -> None:
+    like = blank()
+    found = unpack(pack(state()), like=like)
+    assert found is like
+    assert found.count.tolist() == [0, 1, 2]
+    assert found.mean.tobytes() == state().mean.tobytes()
+    assert found.inner.weight.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert found.flag.tolist() == [True, False]
+    assert found.scratch_law.tolist() == found.inner.scratch_sum.tolist() == [0, 0, 0]
+
+
+def test_the_layout_is_as_written_down() -> None:
+    """Hand-worked: the magic, the header's length in 8 bytes, the header, the arrays one behind the other."""
+    data = pack(InnerState(np.array([1.0, 2.0]), np.zeros(5)))
+    header = b'{"class": "InnerState", "arrays": [["weight", "<f8", [2]]]}'
+    numbers = bytes.fromhex("000000000000f03f0000000000000040")
+    assert data == b"onearm state 1\n" + len(header).to_bytes(8, "little") + header + numbers
+
+
+def test_big_endian_and_strided_arrays_are_stored_as_the_same_bytes() -> None:
+    plain = InnerState(np.arange(4.0), np.zeros(1))
+    strided = InnerState(np.arange(8.0)[::2] / 2.0, np.zeros(1))
+    swapped = InnerState(np.arange(4.0).astype(">f8"), np.zeros(1))
+    assert pack(strided) == pack(swapped) == pack(plain)
+
+
+def test_scratch_is_neither_stored_nor_digested() -> None:
+    changed = state()
+    changed.scratch_law[:] = 1.0
+    changed.inner.scratch_sum[:] = 5.0
+    assert digest(changed) == digest(state())
+    assert b"scratch" not in pack(state())
+    changed.inner.weight[0, 0] = 9.0
+    assert digest(changed) != digest(state())
+
+
+def test_the_digest_is_that_of_the_bytes() -> None:
+    assert digest(state()) == digest_of(pack(state()))
+    assert digest_of(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_state_of_another_class_or_shape_is_refused() -> None:
+    with pytest.raises(Damaged, match="not of a OtherState"):
+        unpack(pack(state()), like=OtherState(*blank()))
+    with pytest.raises(Damaged, match="not of a OuterState of this problem"):
+        unpack(pack(state(3)), like=blank(4))
+    other_type = blank()._replace(count=np.zeros(3))  # as many bytes, another dtype
+    with pytest.raises(Damaged, match="not of a OuterState"):
+        unpack(pack(state()), like=other_type)
+
+
+def test_bytes_cut_short_anywhere_are_refused() -> None:
+    data = pack(state())
+    for cut in range(len(data)):
+        with pytest.raises(Damaged) as caught:
+            unpack(data[:cut], like=blank())
+        assert caught.value.code == "bad_snapshot"
+
+
+def test_bytes_too_many_and_bytes_of_something_else_are_refused() -> None:
+    for data in (pack(state()) + b"\0", b"", b"onearm state 2\n", b"x" * 500, MAGIC + b"\xff" * 8 + b"{}"):
+        with pytest.raises(Damaged):
+            unpack(data, like=blank())
+
+
+@hypothesis.given(place=st.integers(0, len(pack(state())) - 1), value=st.integers(1, 255))
+def test_a_flipped_byte_is_refused_or_changes_the_digest(place: int, value: int) -> None:
+    data = bytearray(pack(state()))
+    data[place] ^= value
+    assert digest_of(bytes(data)) != digest(state())
+    try:
+        found = unpack(bytes(data), like=blank())
+    except Damaged:
+        return
+    assert json.dumps(_lists(found)) != json.dumps(_lists(unpack(pack(state()), like=blank())))
+
+
+@pytest.mark.parametrize("name", policies.names())
+def test_a_simulation_goes_on_from_the_bytes_of_its_state(name: str) -> None:
+    """The bytes hold all that a policy knows: a run continued from them ends as the uninterrupted one."""
+    policy, env = golden.specimen(name), envs.make("bernoulli")
+    whole, first, second = (Simulation(policy, env, horizon=60, seed=9) for _ in range(3))
+    whole.advance(60)
+    first.advance(25)
+    second.advance(25)
+    for array in _arrays(second.state):
+        array[...] = 0
+    fresh = policy.init(policy.params, second.problem)
+    for target, source in zip(_arrays(second.state), _arrays(fresh), strict=True):
+        target[...] = source
+    unpack(pack(first.state), like=second.state)
+    second.advance(35)
+    assert digest(second.state) == digest(whole.state)
+
+
+def _arrays(value: Any) -> list[Array]:
+    if isinstance(value, tuple):
+        return [array for field in value for array in _arrays(field)]
+    return [value]
+
+
+def _lists(value: Any) -> Any:
+    """Return the bits of every array; two states are the same where these are."""
+    return [_lists(field) for field in value] if isinstance(value, tuple) else value.tobytes().hex()
