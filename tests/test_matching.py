@@ -1,0 +1,136 @@
+"""Matching: a policy on somebody else's log, against hand-worked rows and the simulated truth."""
+
+from __future__ import annotations
+
+import math
+
+import golden
+import numpy as np
+import pytest
+from witness import witness
+from worlds import squall
+
+from onearm.engine import estimate
+from onearm.engine.columns import empty, rewarded, take
+from onearm.engine.draws import POLICY, run_key, uniform
+from onearm.engine.experiment import Simulation, simulate
+from onearm.engine.matching import match
+from onearm.engine.vocabulary import Columns, Key, Problem
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+MEAN = [0.3, 0.5, 0.7]
+
+
+def rows(actions: list[int], rewards: list[float], n_arms: int = 2) -> Columns:
+    table = empty(len(actions), Problem(n_arms))
+    table.action[:], table.reward[:] = actions, rewards
+    return table
+
+
+def uniform_log(steps: int) -> Columns:
+    env = envs.make("bernoulli", mean=MEAN)
+    return rewarded(Simulation(policies.make("uniform"), env, horizon=steps, seed=11).advance_logged(steps))
+
+
+def test_ucb1_on_hand_worked_rows() -> None:
+    """It asks for arm 0, then for arm 1 until it sees it, then for the better mean: the rejected rows teach nothing."""
+    table = rows([1, 0, 0, 1, 1, 0, 0], [1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    found = match(policies.make("ucb1", alpha=0.01), Problem(2), table)
+    assert found.agrees.tolist() == [False, True, False, True, True, False, False]
+    assert found.target.tolist() == [0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0]
+    assert estimate.match(table.reward, found.agrees).value == 2 / 3
+
+
+def test_the_clock_counts_matches_and_the_draws_count_rows() -> None:
+    """The draw at a row is the draw keyed by the row's number, also behind rejected rows."""
+    n = 40
+    table = rows([0] * n, [0.0] * n, n_arms=4)
+    found = match(policies.make("uniform"), Problem(4), table, seed=5)
+    run = run_key(5, 0, POLICY)
+    assert found.agrees.tolist() == [int(uniform(Key(run, row), 0) * 4) == 0 for row in range(n)]
+    assert found.target.tolist() == [0.25] * n
+
+
+def test_a_policy_without_a_known_law_counts_where_it_agrees() -> None:
+    table = rows([0, 1] * 10, [1.0] * 20)
+    found = match(witness(), Problem(2), table)
+    assert 0 < found.agrees.sum() < 20
+    assert found.target.tolist() == found.agrees.astype(float).tolist()
+
+
+@pytest.mark.parametrize("name", policies.names())
+def test_the_policy_that_made_a_log_agrees_with_all_of_it(name: str) -> None:
+    """With prompt rewards and the log's own seed every decision comes out again, with its propensity as the target."""
+    env = envs.make("bernoulli", mean=MEAN)
+    run = Simulation(golden.specimen(name), env, horizon=60, seed=8)
+    log = rewarded(run.advance_logged(60))
+    found = match(golden.specimen(name), run.problem, log, seed=8)
+    assert found.agrees.all()
+    known = ~np.isnan(log.propensity)
+    assert np.allclose(found.target[known], log.propensity[known], rtol=1e-12, atol=0)
+
+
+def test_masks_are_honoured() -> None:
+    """The log of a world whose arms come and go: the target is 1 over the number of arms that were there."""
+    log = rewarded(Simulation(policies.make("uniform"), squall(0), horizon=60, seed=8).advance_logged(60))
+    found = match(policies.make("uniform"), Problem(4, (2,)), log, seed=1)
+    assert found.target.tolist() == (1.0 / log.available.sum(axis=1)).tolist()
+
+
+def test_pages_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = rewarded(Simulation(policies.make("uniform"), squall(0), horizon=50, seed=8).advance_logged(50))
+    whole = match(policies.make("exp3_ix"), Problem(4, (2,)), log, seed=1)
+    monkeypatch.setattr("onearm.engine.matching.PAGE", 7)
+    done: list[int] = []
+    parts = match(policies.make("exp3_ix"), Problem(4, (2,)), log, seed=1, progress=done.append)
+    assert np.array_equal(whole.agrees, parts.agrees) and np.array_equal(whole.target, parts.target)
+    assert done == [7] * 7 + [1]
+
+
+def test_an_empty_log_is_matched_without_a_word() -> None:
+    found = match(policies.make("ucb1"), Problem(2), empty(0, Problem(2)))
+    assert len(found.agrees) == len(found.target) == 0
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", ["ucb1", "epsilon_greedy", "exp3_ix", "moss"])
+def test_match_on_a_uniform_log_is_unbiased_against_the_simulated_truth(name: str) -> None:
+    """The matched rows are a run of the policy: they earn what simulated decisions earn, within 4 standard errors.
+
+    Li et al. 2011, theorem 1; logs of 3,000 decisions each, so m is about 1,000 and the policy is still learning.
+    """
+    logs, horizon = 100, 3_000
+    log = uniform_log(logs * horizon)
+    totals, lengths = [], []
+    for i in range(logs):
+        part = take(log, slice(i * horizon, (i + 1) * horizon))
+        found = match(golden.specimen(name), Problem(3, horizon=900), part, seed=i)
+        m = int(found.agrees.sum())
+        totals.append(float(part.reward[found.agrees][:900].mean()))
+        lengths.append(m)
+    assert min(lengths) >= 900
+    truth = simulate(golden.specimen(name), envs.make("bernoulli", mean=MEAN), horizon=900, replications=400, seed=77)
+    earned = truth.reward[:, -1] / 900
+    error = math.sqrt(np.var(totals, ddof=1) / logs + earned.var(ddof=1) / 400)
+    assert abs(np.mean(totals) - earned.mean()) < 4 * error
+    assert error < 0.01
+
+
+@pytest.mark.jit
+def test_snips_with_a_known_law_finds_the_value_of_that_law() -> None:
+    """A log drawn by (0.2, 0.3, 0.5), a target (0.25, 0.25, 0.5): closed form 0.55."""
+    generator = np.random.default_rng(3)
+    n = 200_000
+    law = np.array([0.2, 0.3, 0.5])
+    action = generator.choice(3, n, p=law)
+    reward = (generator.random(n) < np.array(MEAN)[action]).astype(float)
+    target = np.array([0.25, 0.25, 0.5])
+    found = estimate.snips(reward, law[action], target[action])
+    assert abs(found.value - float(target @ MEAN)) < 4 * found.stderr < 0.01
+    table = rows(action.tolist(), reward.tolist(), n_arms=3)._replace(propensity=law[action])
+    run = match(policies.make("uniform"), Problem(3), table)
+    by_run = estimate.snips(table.reward, table.propensity, run.target)
+    assert abs(by_run.value - 0.5) < 4 * by_run.stderr < 0.01
+    biased = estimate.match(table.reward, run.agrees)  # as a uniform policy's, it sees the log's own mixture
+    assert abs(biased.value - float(law @ MEAN)) < 4 * biased.stderr

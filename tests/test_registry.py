@@ -1,0 +1,122 @@
+"""A folder is a catalogue: names, params, specs, and what is said about wrong ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import golden
+import numpy as np
+import pytest
+
+from onearm.engine.errors import InvalidInput
+from onearm.engine.registry import Registry
+from onearm.engine.vocabulary import Policy
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+
+class NestParams(NamedTuple):
+    pass
+
+
+def nest(policy: Policy, weights: Any = (1.0, 2.0), share: float = 0.5) -> Policy:
+    """Wrap a policy."""
+    return Policy("nest", NestParams(), lambda params, problem: policy)
+
+
+@pytest.fixture
+def catalog() -> Registry[Policy]:
+    """Return a catalogue of its own, with a wrapper."""
+    found: Registry[Policy] = Registry("policy", "onearm.policies", Policy)
+    found._outside["nest"] = nest
+    return found
+
+
+def test_every_file_of_a_folder_is_a_name(root: Path) -> None:
+    for catalog, folder in ((policies, "policies"), (envs, "envs")):
+        assert set(catalog.names()) == {file.stem for file in (root / folder).glob("*.py")} - {"__init__"}
+        assert catalog.names() == sorted(catalog.names())
+
+
+@pytest.mark.parametrize("name", policies.names())
+def test_the_spec_of_a_policy_makes_it_again(name: str) -> None:
+    made = golden.specimen(name)
+    spec = json.loads(json.dumps(made.spec))
+    assert set(spec) == {"name", "params"} and spec["name"] == name == made.name
+    again = policies.from_spec(spec)
+    assert again.spec == made.spec
+    assert _bits(again.params) == _bits(made.params)
+    assert policies.parse(f"{name}:{json.dumps(spec['params'])}").spec == made.spec
+
+
+def test_defaults_are_written_into_the_spec() -> None:
+    assert policies.make("ucb1").spec == {"name": "ucb1", "params": {"alpha": 1.0}}
+    assert policies.parse('ucb1:{"alpha": 2}').spec == {"name": "ucb1", "params": {"alpha": 2}}
+    assert envs.make("bernoulli", mean=np.array([0.25, 0.5])).spec["params"] == {"mean": [0.25, 0.5]}
+
+
+@pytest.mark.parametrize("inner", ["ucb1", {"name": "ucb1"}, 'ucb1:{"alpha":1.0}', {"name": "ucb1", "params": {}}])
+def test_a_nested_policy_is_built_from_its_spec(catalog: Registry[Policy], inner: Any) -> None:
+    made = catalog.make("nest", policy=inner)
+    assert made.init(made.params, None).name == "ucb1"  # type: ignore[arg-type]
+    assert made.spec["params"]["policy"] == {"name": "ucb1", "params": {"alpha": 1.0}}
+    assert catalog.make("nest", policy=policies.make("ucb1")).spec == made.spec
+    assert catalog.from_spec(made.spec).spec == made.spec
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("ucb2", "unknown_policy", "there is no policy 'ucb2': try ucb1"),
+        ("", "unknown_policy", "there is no policy ''"),
+        ("../ucb1", "unknown_policy", "try ucb1"),
+        ("_private", "unknown_policy", "there is no policy"),
+        ('ucb1:{"alhpa":1}', "unknown_param", "no param 'alhpa': its params are alpha"),
+        ('uniform:{"a":1}', "unknown_param", "its params are none"),
+        ("ucb1:{alpha:1}", "bad_params", "not JSON"),
+        ("ucb1:1", "bad_spec", "params of 'ucb1' are 1: they must be an object"),
+        ("ucb1:[1]", "bad_spec", "they must be an object"),
+        ('ucb1:{"alpha":"x"}', "bad_param", "alpha is 'x': it must be a number"),
+        ('ucb1:{"alpha":NaN}', "bad_param", "alpha is nan"),
+        ("nest", "missing_param", "policy 'nest' needs the param 'policy'"),
+        ('nest:{"policy":"ucb2"}', "unknown_policy", "there is no policy 'ucb2'"),
+        ('nest:{"policy":3}', "bad_spec", "policy is 3: it must be"),
+    ],
+)
+def test_what_cannot_be_parsed_is_explained(catalog: Registry[Policy], text: str, code: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        catalog.parse(text)
+    assert caught.value.code == code
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (None, "policy is None"),
+        ("ucb1", "policy is 'ucb1'"),
+        ({}, "it must be"),
+        ({"name": 3}, "it must be"),
+        ({"name": "ucb1", "parms": {}}, "the fields ['parms']: only name and params are known"),
+        ({"name": "ucb1", "params": None}, "they must be an object"),
+    ],
+)
+def test_a_spec_that_is_none_is_refused(spec: Any, said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        policies.from_spec(spec)
+    assert caught.value.code == "bad_spec"
+    assert said in str(caught.value)
+
+
+def test_a_name_without_near_ones_lists_all() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        envs.parse("zzzzzzzz")
+    assert all(name in str(caught.value) for name in envs.names())
+
+
+def _bits(params: Any) -> Any:
+    if isinstance(params, tuple):
+        return [_bits(field) for field in params]
+    return params.tobytes() if isinstance(params, np.ndarray) else params
