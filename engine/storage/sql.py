@@ -22,11 +22,12 @@ import fcntl
 import functools
 import math
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import quote
@@ -48,7 +49,7 @@ ROWS_MAX = 200  # rows of one INSERT
 KEYS_MAX = 5_000  # numbers or ids of one SELECT
 SNAPSHOTS_KEPT = 2
 BUSY_SECONDS = 30
-LOCK_SECONDS = 2
+LOCK_SECONDS = 1
 ADVISORY_LOCK = 0x6F6E6561726D  # "onearm"
 VERSION_TABLE = "onearm_schema"
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -369,7 +370,11 @@ class Store:
         return self._in_dialect(f"INSERT INTO event ({_ALL}) VALUES {','.join([row] * n_rows)}")
 
     def _in_dialect(self, sql: str) -> str:
-        return sql if self._sqlite else sql.replace("?", "%s")
+        """Return a statement with its places for values, ?, written as this driver wants them."""
+        if self._sqlite:
+            return sql
+        number = count(1)
+        return re.sub(r"\?", lambda place: f"${next(number)}", sql)
 
     def _read(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
         """Return plain tuples of the driver, without SQLAlchemy's rows around them."""
@@ -599,12 +604,30 @@ def _parse(text: str) -> URL:
 
 def _engine(url: URL, *, write: bool, **options: Any) -> Engine:
     if url.get_backend_name() != "sqlite":
-        try:
-            return sa.create_engine(url, pool_pre_ping=not write, **options)
-        except ModuleNotFoundError as error:
-            raise InvalidInput(
-                "no_driver", f"PostgreSQL needs the package {error.name}: pip install 'onearm[postgres]'"
-            ) from None
+        return _postgresql_engine(url, pool_pre_ping=not write, **options)
+    return _sqlite_engine(url, write=write, **options)
+
+
+def _postgresql_engine(url: URL, **options: Any) -> Engine:
+    """Return an engine whose statements name their values as the server does, $1.
+
+    The driver rewrites %s, anew for each long statement: 35 us of CPU a row of 15 columns, against 3 us.
+    """
+    try:
+        engine = sa.create_engine(url, paramstyle="numeric_dollar", **options)
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            "no_driver", f"PostgreSQL needs the package {error.name}: pip install 'onearm[postgres]'"
+        ) from None
+
+    @sa.event.listens_for(engine, "do_connect")
+    def prepare(dialect: Any, record: Any, arguments: Any, named: dict[str, Any]) -> None:
+        named["cursor_factory"] = dialect.loaded_dbapi.RawCursor
+
+    return engine
+
+
+def _sqlite_engine(url: URL, *, write: bool, **options: Any) -> Engine:
     if not write:
         path = Path(url.database or "").resolve()
         url = url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
