@@ -1,0 +1,71 @@
+"""UCB1: its bounds worked by hand, its regret against theorem 1."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from onearm.engine import loop
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.errors import InvalidInput
+from onearm.engine.experiment import simulate
+from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Problem
+from onearm.envs import catalog as envs
+from onearm.policies import catalog
+
+MEANS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]
+RUN = run_key(1, 0, POLICY)
+ALL = np.ones(3, np.bool_)
+
+
+def test_arms_never_learned_come_first_and_in_order() -> None:
+    policy = catalog.make("ucb1")
+    state = policy.init(policy.params, Problem(3))
+    for t in range(3):
+        instance = Instance(t, np.zeros(0), ALL)
+        decision = Decision(*loop.decide(policy.params, state, instance, Key(RUN, t)))
+        assert decision == (t, 1.0)
+        loop.learn(policy.params, state, instance, decision, Feedback(0.5, np.zeros(0)), Key(RUN, t))
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1.0, 3.0])
+@pytest.mark.parametrize("t", [3, 10, 1000])
+def test_the_arm_of_the_highest_bound_is_taken(alpha: float, t: int) -> None:
+    count, mean = np.array([50, 4, 20]), np.array([0.7, 0.5, 0.72])
+    policy = catalog.make("ucb1", alpha=alpha)
+    state = policy.init(policy.params, Problem(3))._replace(count=count, mean=mean, width=1 / np.sqrt(count))
+    bounds = [m + alpha * math.sqrt(2 * math.log(t) / n) for m, n in zip(mean, count, strict=True)]
+    best = int(np.argmax(bounds))
+    for available in (ALL, np.arange(3) != best):
+        instance = Instance(t, np.zeros(0), available)
+        decision = loop.decide(policy.params, state, instance, Key(RUN, t))
+        assert decision.action == int(np.argmax(np.where(available, bounds, -np.inf)))
+
+
+def test_means_and_widths_are_those_of_the_rewards() -> None:
+    policy = catalog.make("ucb1")
+    state = policy.init(policy.params, Problem(2))
+    rewards = [0.25, 1.0, 0.0, 0.5, 0.75]
+    for t, reward in enumerate(rewards):
+        instance = Instance(t, np.zeros(0), np.ones(2, np.bool_))
+        loop.learn(policy.params, state, instance, Decision(1, 1.0), Feedback(reward, np.zeros(0)), Key(RUN, t))
+    assert state.count.tolist() == [0, 5]
+    assert state.mean == pytest.approx([0.0, np.mean(rewards)], abs=1e-15)
+    assert state.width.tolist() == pytest.approx([math.inf, 1 / math.sqrt(5)])
+
+
+def test_alpha_must_be_positive() -> None:
+    with pytest.raises(InvalidInput, match="alpha is 0"):
+        catalog.make("ucb1", alpha=0.0)
+
+
+@pytest.mark.jit
+def test_regret_is_within_theorem_1() -> None:
+    horizon = 100_000
+    env = envs.make("bernoulli", mean=MEANS)
+    regret = simulate(catalog.make("ucb1"), env, horizon=horizon, replications=20, seed=1).regret[:, -1]
+    gaps = 0.8 - np.array(MEANS[:-1])
+    bound = 8 * math.log(horizon) * (1 / gaps).sum() + (1 + math.pi**2 / 3) * gaps.sum()
+    assert 0.1 * bound < regret.mean() < bound

@@ -1,0 +1,349 @@
+"""What every policy and every environment keeps to: a file in policies/ or envs/ is tested without a line here.
+
+A policy with required params adds a line to SPECIMENS of golden.py, an environment to WORLDS here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import math
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import golden
+import numpy as np
+import pytest
+from numba import njit
+
+from onearm.engine import loop, protocol, snapshot
+from onearm.engine.columns import empty
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.errors import InvalidInput
+from onearm.engine.experiment import Simulation, simulate
+from onearm.engine.protocol import probability, select
+from onearm.engine.vocabulary import (
+    DECIDE,
+    LEARN,
+    Array,
+    Decision,
+    Environment,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+POLICIES = policies.names()
+RUN = run_key(20, 0, POLICY)
+NO_DETAIL = np.zeros(0)
+MEANS = [0.3, 0.7, 0.1, 0.5]
+
+# Params for environments that cannot be built without.
+WORLDS: dict[str, dict[str, Any]] = {
+    "bernoulli": {"mean": [0.1, 0.5, 0.9]},
+    "delayed": {"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.5, 0.9]}}, "delay": 3, "law": "geometric"},
+    "logged_table": {"reward": [[1, None, 0.5], [0.25, 1, None], [0, 0, 2]], "context": [[1, 2], [3, 4], [5, 6]]},
+    "normal": {"mean": [-1.0, 0.0, 2.0]},
+    "piecewise": {"means": [[0.1, 0.9], [0.8, 0.2], [0.5, 0.4]], "length": 50},
+}
+ENVS = envs.names()
+NEVER_RANDOM = {"adversarial", "logged_table"}  # they answer without a draw
+# A policy that needs a home of its own adds a line; these must earn more than uniform there.
+HOME = "bernoulli", {"mean": [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]}
+HOMES: dict[str, tuple[str, dict[str, Any]]] = {}
+DRAWS = 1_000_000
+DRAWS_OF_SLOW = {"thompson_beta": 20_000, "thompson_normal": 20_000}  # a quadrature per decision
+IN_HINDSIGHT = {"adversarial"}  # regret of one decision may be negative: the comparator is one arm
+
+
+class Course(NamedTuple):
+    """A policy in the middle of a run."""
+
+    policy: Policy
+    problem: Problem
+    state: Any
+
+
+def start(name: str, n_arms: int = len(MEANS), steps: int = 0) -> Course:
+    """Return a policy after `steps` decisions with masks, each learned at once."""
+    policy = golden.specimen(name)
+    problem = Problem(n_arms, horizon=1000)
+    course = Course(policy, problem, policy.init(policy.params, problem))
+    for instance in instances(n_arms, 0, steps):
+        learn(course, instance, decide(course, instance))
+    return course
+
+
+def instances(n_arms: int, first: int, stop: int) -> Iterator[Instance]:
+    """Yield decisions `first` to `stop`, each with a mask of its own: one to all arms."""
+    for t in range(first, stop):
+        rng = np.random.default_rng([5, t])
+        available = rng.random(n_arms) < rng.choice([0.3, 0.7, 1.0])
+        available[rng.integers(n_arms)] = True
+        yield Instance(t, np.zeros(0), available)
+
+
+def decide(course: Course, instance: Instance) -> Decision:
+    return Decision(*loop.decide(course.policy.params, course.state, instance, Key(RUN, instance.t)))
+
+
+def learn(course: Course, instance: Instance, decision: Decision, reward: float | None = None) -> None:
+    if reward is None:
+        reward = float(np.random.default_rng([6, instance.t]).random() < MEANS[decision.action])
+    loop.learn(
+        course.policy.params, course.state, instance, decision, Feedback(reward, NO_DETAIL), Key(RUN, instance.t)
+    )
+
+
+def law_of(course: Course, instance: Instance) -> Array:
+    """Return the probability of every arm."""
+    arms = range(course.problem.n_arms)
+    return np.array([probability(course.policy.params, course.state, instance, a) for a in arms])
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_actions_are_available_and_propensities_are_the_law(name: str) -> None:
+    course = start(name)
+    for instance in instances(len(MEANS), 0, 60):
+        decision = decide(course, instance)
+        assert instance.available[decision.action]
+        law = law_of(course, instance)
+        if math.isnan(decision.propensity):
+            assert np.isnan(law).all()
+        else:
+            assert 0.0 < decision.propensity <= 1.0
+            assert decision.propensity == law[decision.action]
+            assert law.sum() == pytest.approx(1.0, abs=1e-9)
+            assert (law[~instance.available] == 0.0).all()
+        learn(course, instance, decision)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_deciding_only_reads_and_repeats_itself(name: str) -> None:
+    course = start(name, steps=20)
+    before = snapshot.digest(course.state)
+    for instance in instances(len(MEANS), 20, 40):
+        first = decide(course, instance)
+        law_of(course, instance)
+        np.testing.assert_equal(tuple(decide(course, instance)), tuple(first))
+    assert snapshot.digest(course.state) == before
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_run_goes_on_from_its_snapshot_to_the_same_bits(name: str) -> None:
+    course = start(name, steps=20)
+    fresh = course.policy.init(course.policy.params, course.problem)
+    restored = course._replace(state=snapshot.unpack(snapshot.pack(course.state), like=fresh))
+    for instance in instances(len(MEANS), 20, 40):
+        made = [decide(each, instance) for each in (course, restored)]
+        np.testing.assert_equal(tuple(made[0]), tuple(made[1]))
+        learn(course, instance, made[0])
+        learn(restored, instance, made[1])
+    assert snapshot.digest(restored.state) == snapshot.digest(course.state)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_single_arm_is_taken_for_sure(name: str) -> None:
+    alone = start(name, n_arms=1)
+    several = start(name, steps=10)
+    for t in range(10, 14):
+        only = np.arange(len(MEANS)) == t % len(MEANS)
+        for course, available, arm in ((alone, np.ones(1, np.bool_), 0), (several, only, t % len(MEANS))):
+            decision = decide(course, Instance(t, np.zeros(0), available))
+            assert decision.action == arm
+            assert math.isnan(decision.propensity) or decision.propensity == pytest.approx(1.0, abs=1e-12)
+            learn(course, Instance(t, np.zeros(0), available), decision)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_late_and_shuffled_feedback_is_a_fold_of_the_log(name: str) -> None:
+    course = start(name)
+    rng = np.random.default_rng(7)
+    log = empty(200, course.problem)
+    log = log._replace(available=np.ones((200, len(MEANS)), np.bool_))
+    row = 0
+    waiting: list[tuple[Instance, Decision]] = []
+    for instance in instances(len(MEANS), 0, 60):
+        waiting.append((instance, decide(course, instance)))
+        events = [(DECIDE, *waiting[-1], math.nan)]
+        while len(waiting) > 8:
+            then, decision = waiting.pop(rng.integers(len(waiting)))
+            events.append((LEARN, then, decision, float(rng.random())))
+        for kind, then, decision, reward in events:
+            log.kind[row], log.number[row], log.reward[row] = kind, then.t, reward
+            log.action[row], log.propensity[row] = decision
+            log.available[row] = then.available
+            row += 1
+            if kind == LEARN:
+                learn(course, then, decision, reward)
+    log = type(log)(*(column[:row] for column in log))
+    again = course.policy.init(course.policy.params, course.problem)
+    assert loop.replay(course.policy.params, again, RUN, log, NO_DETAIL) == -1
+    assert snapshot.digest(again) == snapshot.digest(course.state)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("reward", [-1e9, 1e9])
+def test_wild_rewards_leave_a_law(name: str, reward: float) -> None:
+    course = start(name)
+    for instance in instances(len(MEANS), 0, 20):
+        decision = decide(course, instance)
+        learn(course, instance, decision, reward)
+        law = law_of(course, instance)
+        assert np.isnan(law).all() or law.sum() == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_file_says_its_source_state_and_cost(name: str) -> None:
+    _says_source_state_and_cost(policies.factory(name))
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_an_environment_file_says_its_source_state_and_cost(name: str) -> None:
+    _says_source_state_and_cost(envs.factory(name))
+
+
+def _says_source_state_and_cost(factory: Any) -> None:
+    text = sys.modules[factory.__module__].__doc__ or ""
+    assert [word for word in ("Source: ", "State: ", "Cost: ") if word not in text] == []
+    assert inspect.getdoc(factory)
+
+
+@pytest.mark.parametrize(("catalog", "name"), [(policies, n) for n in POLICIES] + [(envs, n) for n in ENVS])
+def test_unknown_params_are_refused_by_name(catalog: Any, name: str) -> None:
+    with pytest.raises(InvalidInput, match="no param 'no_such_param'"):
+        catalog.make(name, no_such_param=1)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_is_rebuilt_from_its_spec(name: str) -> None:
+    policy = golden.specimen(name)
+    again = policies.from_spec(json.loads(json.dumps(policy.spec)))
+    assert again.name == name
+    np.testing.assert_equal(_plain(again.params), _plain(policy.params))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", [name for name in POLICIES if name != "uniform"])
+def test_a_policy_earns_more_than_uniform_at_home(name: str) -> None:
+    world, params = HOMES.get(name, HOME)
+    earned = [
+        simulate(policy, envs.make(world, **params), horizon=2000, replications=4, seed=1).reward[:, -1].mean()
+        for policy in (golden.specimen(name), golden.specimen("uniform"))
+    ]
+    assert earned[0] > 1.2 * earned[1]
+
+
+@njit(error_model="numpy")  # type: ignore[misc]
+def count_actions(params: Any, state: Any, instance: Instance, run: np.uint64, counts: Array, draws: int) -> None:
+    """Count which arm is drawn at times 0 to `draws`, all with one state."""
+    for t in range(draws):
+        counts[select(params, state, instance, Key(run, t)).action] += 1
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", POLICIES)
+def test_frequencies_are_the_law(name: str) -> None:
+    course = start(name, steps=40)
+    instance = Instance(40, np.zeros(0), np.array([True, True, False, True]))
+    counts = np.zeros(len(MEANS), np.int64)
+    draws = DRAWS_OF_SLOW.get(name, DRAWS)
+    count_actions(course.policy.params, course.state, instance, RUN, counts, draws)
+    law = law_of(course, instance)
+    assert not np.isnan(law).any(), "a policy's specimen knows its law"
+    assert (np.abs(counts / draws - law) <= 4.0 * np.sqrt(law * (1.0 - law) / draws)).all()
+
+
+def world(name: str) -> Environment:
+    return envs.make(name, **WORLDS.get(name, {}))
+
+
+def fixed_arm(arm: int) -> Any:
+    """Return what takes `arm`, or the next one that is available."""
+
+    def choose(available: Array) -> int:
+        k = len(available)
+        return next(a % k for a in range(arm, arm + k) if available[a % k])
+
+    return choose
+
+
+def walk(env: Environment, choose: Any, steps: int, seed: int = 3) -> Iterator[tuple[Instance, int, float, int, float]]:
+    """Yield instance, action, reward, delay and regret of `steps` decisions."""
+    run = run_key(seed, 0, 1)
+    state = env.init(env.params, env.problem, run)
+    context = np.zeros(env.problem.context_shape)
+    available = np.ones(env.problem.n_arms, np.bool_)
+    for t in range(steps):
+        key = Key(run, t)
+        protocol.observe(env.params, state, t, context, available, key)
+        instance = Instance(t, context.copy(), available.copy())
+        action = choose(available)
+        reward, delay = protocol.respond(env.params, state, instance, action, NO_DETAIL, key)
+        yield instance, action, reward, delay, protocol.regret(env.params, state, instance, action)
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_an_environment_keeps_to_its_problem(name: str) -> None:
+    env = world(name)
+    for instance, action, reward, delay, regret in walk(env, fixed_arm(1), 60):
+        assert instance.context.shape == env.problem.context_shape
+        assert np.isfinite(instance.context).all()
+        assert instance.available[action]
+        assert math.isfinite(reward)
+        assert 0 <= delay <= env.delay_max
+        assert math.isnan(regret) == (env.regret_kind is None)
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_an_environment_is_a_function_of_its_key(name: str) -> None:
+    env = world(name)
+    first, again, other = (
+        [(*x.context, *x.available, action, reward, delay) for x, action, reward, delay, _ in walk(env, one, 60, seed)]
+        for one, seed in ((fixed_arm(0), 3), (fixed_arm(0), 3), (fixed_arm(0), 4))
+    )
+    assert again == first
+    assert (other == first) == (name in NEVER_RANDOM)
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_no_fixed_arm_has_less_than_no_regret(name: str) -> None:
+    env = world(name)
+    assert env.regret_kind is not None
+    steps = min(env.problem.horizon or 100, 100)
+    for arm in range(env.problem.n_arms):
+        found = [regret for *_, regret in walk(_with_horizon(env, steps), fixed_arm(arm), steps)]
+        assert sum(found) >= -1e-9
+        assert name in IN_HINDSIGHT or min(found) >= 0.0
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_an_environment_is_rebuilt_from_its_spec(name: str) -> None:
+    env = world(name)
+    again = envs.from_spec(json.loads(json.dumps(env.spec)))
+    np.testing.assert_equal(_plain(again.params), _plain(env.params))
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_a_simulation_in_two_parts_is_one_simulation(name: str) -> None:
+    whole, parts = (Simulation(golden.specimen("ucb1"), world(name), horizon=80, seed=2) for _ in range(2))
+    whole.advance(80)
+    parts.advance(33)
+    parts.advance(47)
+    assert parts.totals.reward[0] == whole.totals.reward[0]
+    assert snapshot.digest(parts.state) == snapshot.digest(whole.state)
+
+
+def _with_horizon(env: Environment, horizon: int) -> Environment:
+    return dataclasses.replace(env, problem=dataclasses.replace(env.problem, horizon=horizon))
+
+
+def _plain(value: Any) -> Any:
+    """Return nested params as tuples, for a comparison by value."""
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
