@@ -52,7 +52,6 @@ WORLD_NEEDED = {
 LAZY = {
     "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
     "engine/_root/__main__.py": "as above: the command line is not needed by `import onearm`",
-    "api/gym/__init__.py": "every `import gymnasium` imports this entry point, and must not pay for numba",
 }
 GUARD = 'if __name__ != "onearm.{room}":'
 VAGUE = re.compile(r"(?:^|_)(utils?|helpers?|common|misc|tools)(?:$|_)")

@@ -10,12 +10,12 @@ import pytest
 from witness import witness
 from worlds import squall
 
-from onearm.engine import estimate
+from onearm.engine import estimate, loop
 from onearm.engine.columns import empty, rewarded, take
 from onearm.engine.draws import POLICY, run_key, uniform
 from onearm.engine.experiment import Simulation, simulate
 from onearm.engine.matching import match
-from onearm.engine.vocabulary import Columns, Key, Problem
+from onearm.engine.vocabulary import Columns, Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -50,6 +50,23 @@ def test_the_clock_counts_matches_and_the_draws_count_rows() -> None:
     run = run_key(5, 0, POLICY)
     assert found.agrees.tolist() == [int(uniform(Key(run, row), 0) * 4) == 0 for row in range(n)]
     assert found.target.tolist() == [0.25] * n
+
+
+def test_matching_is_deciding_on_a_clock_of_matches_and_learning_where_both_agree() -> None:
+    """One row at a time through the loop, with a policy whose decisions depend on its clock, context and mask."""
+    log = rewarded(Simulation(policies.make("uniform"), squall(0), horizon=200, seed=8).advance_logged(200))
+    policy, problem, run = witness(unknown=False), Problem(4, (2,)), run_key(6, 0, POLICY)
+    state, matched, agrees = policy.init(policy.params, problem), 0, []
+    for row in range(200):
+        instance, key = Instance(matched, log.context[row], log.available[row]), Key(run, row)
+        decision = Decision(*loop.decide(policy.params, state, instance, key))
+        agrees.append(bool(decision.action == log.action[row]))
+        if agrees[-1]:
+            feedback = Feedback(log.reward[row], np.zeros(0))
+            loop.learn(policy.params, state, instance, decision, feedback, key)
+            matched += 1
+    assert 20 < matched < 180
+    assert match(policy, problem, log, seed=6).agrees.tolist() == agrees
 
 
 def test_a_policy_without_a_known_law_counts_where_it_agrees() -> None:

@@ -1,23 +1,20 @@
 """The Gymnasium door: our environments as Gymnasium environments, and our policies on any Gymnasium environment.
 
-`gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9])` and `gymnasium.make_vec(..., num_envs=8)` find them by the entry
-point of the package.
+Importing this package registers the environments: from then on `gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9])`
+finds them, and so does `gymnasium.make_vec(..., num_envs=8, vectorization_mode="vector_entry_point")`. Without the
+import, `gymnasium.make("onearm.api.gym:onearm/Bernoulli-v0")` does both. (Gymnasium 1.0 dropped the entry points that
+let it find packages itself.)
+
+>>> import gymnasium
+>>> gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9]).action_space
+Discrete(2)
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from onearm.api.gym.registration import register_envs
+from onearm.api.gym.runner import run
 
-if TYPE_CHECKING:
-    from onearm.api.gym.runner import run
+__all__ = ["register_envs", "run"]
 
-__all__ = ["run"]
-
-
-def __getattr__(name: str) -> Any:
-    """Load the runner on first use: Gymnasium imports this package at its own start and must not pay for numba."""
-    if name == "run":
-        from onearm.api.gym.runner import run
-
-        return run
-    raise AttributeError(f"module 'onearm.api.gym' has no attribute {name!r}")
+register_envs()

@@ -50,7 +50,15 @@ class Copies:
         self._observe()
 
     def step(self, actions: Array) -> None:
-        """Take one action in each copy, and see what arrives next."""
+        """Take one action in each copy, int64[n], and see what arrives next."""
+        allowed = self.available[np.arange(self.n), actions]
+        if not allowed.all():
+            i = int(allowed.argmin())
+            there = ", ".join(map(str, np.flatnonzero(self.available[i])))
+            raise InvalidInput(
+                "unavailable_action",
+                f"arm {actions[i]} is not available at decision {self.t}: available arms are {there} (see action_mask)",
+            )
         loop.answer_all(
             self.env.params,
             self._states,
@@ -93,9 +101,9 @@ class BanditEnv(gymnasium.Env[Any, Any]):
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own convention
 
-    def __init__(self, env: str, horizon: int | None = None, render_mode: None = None, **params: Any) -> None:
+    def __init__(self, name: str, horizon: int | None = None, render_mode: None = None, **params: Any) -> None:
         self.render_mode = render_mode
-        self._copies = Copies(catalog.make(env, **params), 1, horizon)
+        self._copies = Copies(catalog.make(name, **params), 1, horizon)
         self.action_space = spaces.Discrete(self._copies.problem.n_arms)
         self.observation_space = self._copies.observation_space()
 
@@ -128,11 +136,11 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(
-        self, env: str, num_envs: int = 1, horizon: int | None = None, render_mode: None = None, **params: Any
+        self, name: str, num_envs: int = 1, horizon: int | None = None, render_mode: None = None, **params: Any
     ) -> None:
         self.num_envs = num_envs
         self.render_mode = render_mode
-        self._copies = Copies(catalog.make(env, **params), num_envs, horizon)
+        self._copies = Copies(catalog.make(name, **params), num_envs, horizon)
         self.single_action_space = spaces.Discrete(self._copies.problem.n_arms)
         self.single_observation_space = self._copies.observation_space()
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -157,10 +165,10 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
         if self._copies.ended:
             observation, info = self.reset()
             return observation, np.zeros(self.num_envs), no, no, info
-        chosen = np.asarray(actions, np.int64)
-        if chosen.shape != (self.num_envs,) or chosen.min() < 0 or chosen.max() >= self._copies.problem.n_arms:
+        chosen = np.asarray(actions)
+        if not np.issubdtype(chosen.dtype, np.integer) or not self.action_space.contains(chosen):
             raise InvalidInput("bad_action", f"the actions are {actions!r}: they must be in {self.action_space}")
-        self._copies.step(chosen)
+        self._copies.step(chosen.astype(np.int64))
         info = {**self._mask(), "regret": self._copies.regrets.copy(), "delay": self._copies.delays.copy()}
         over = np.full(self.num_envs, self._copies.ended)
         return self._copies.observation(), self._copies.rewards.copy(), no, over, info

@@ -1,4 +1,4 @@
-"""Gymnasium's list of our environments. Called once, by the entry point `gymnasium.envs`; imports no kernel."""
+"""Gymnasium's list of our environments. Loads no kernel: an environment is imported when it is made."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ NAMESPACE = "onearm"
 
 
 def register_envs() -> None:
-    """Register every file of envs/: `logged_table` becomes `onearm/LoggedTable-v0`."""
+    """Register every file of envs/ that is not registered yet: `logged_table` becomes `onearm/LoggedTable-v0`."""
     for name in catalog.names():
-        gymnasium.register(
-            id=env_id(name),
-            entry_point="onearm.api.gym.envs:BanditEnv",
-            vector_entry_point="onearm.api.gym.envs:BanditVectorEnv",
-            kwargs={"env": name},
-        )
+        if env_id(name) not in gymnasium.registry:
+            gymnasium.register(
+                id=env_id(name),
+                entry_point="onearm.api.gym.envs:BanditEnv",
+                vector_entry_point="onearm.api.gym.envs:BanditVectorEnv",
+                kwargs={"name": name},
+            )
 
 
 def env_id(name: str) -> str:

@@ -39,8 +39,8 @@ def run(
 ) -> Course:
     """Let a policy act for `steps` steps; every step is one decision, and its reward is learned at once.
 
-    The context is the flattened observation (none for a Discrete observation of one value); an `action_mask` in `info` is
-    honoured. Episodes follow one another; the policy keeps what it learned.
+    The context is the flattened observation (none for a Discrete observation of one value); an `action_mask` in `info`
+    is honoured. Episodes follow one another; the policy keeps what it learned.
 
     >>> import gymnasium
     >>> course = run("ucb1", gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9]), steps=500, seed=1)
