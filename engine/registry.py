@@ -20,7 +20,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from onearm.engine.errors import InvalidInput, NotFound
+from onearm.engine.errors import InvalidInput, NotFound, OnearmError
 
 Made = TypeVar("Made")
 
@@ -53,7 +53,7 @@ class Registry(Generic[Made]):
         near = difflib.get_close_matches(name, known, n=3) or known
         raise InvalidInput(f"unknown_{self.word}", f"there is no {self.word} {name!r}: try {', '.join(near)}")
 
-    def make(self, name: str, **params: Any) -> Made:
+    def make(self, name: str, /, **params: Any) -> Made:
         """Build one from its name and params; its `spec` holds every param, defaults included."""
         factory = self.factory(name)
         signature = inspect.signature(factory)
@@ -102,8 +102,8 @@ class Registry(Generic[Made]):
     def add_file(self, path: Path) -> str:
         """Load a file from outside the package and take its public function under the file's name; return the name."""
         name = path.stem
-        if not path.is_file():
-            raise NotFound("no_file", f"there is no file {path}: name a Python file that holds a {self.word}")
+        if not path.is_file() or path.suffix != ".py":
+            raise NotFound("no_file", f"there is no Python file {path}: name a .py file that holds a {self.word}")
         if name in self.names():
             raise InvalidInput("name_taken", f"a {self.word} {name!r} exists already: rename the file {path}")
         module_name = f"{self.word}_file_{name}"
@@ -111,7 +111,14 @@ class Registry(Generic[Made]):
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except OnearmError:
+            raise
+        except Exception as error:
+            raise InvalidInput(
+                "bad_file", f"{path} cannot be loaded ({type(error).__name__}: {error}): mend it"
+            ) from error
         if not callable(getattr(module, name, None)):
             raise InvalidInput(
                 "no_function",
