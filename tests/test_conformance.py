@@ -119,7 +119,7 @@ def test_actions_are_available_and_propensities_are_the_law(name: str) -> None:
         else:
             assert 0.0 < decision.propensity <= 1.0
             assert decision.propensity == law[decision.action]
-            assert law.sum() == pytest.approx(1.0, abs=1e-9)
+            assert law.sum() == pytest.approx(1.0, abs=1e-12)
             assert (law[~instance.available] == 0.0).all()
         learn(course, instance, decision)
 

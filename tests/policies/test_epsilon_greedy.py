@@ -46,6 +46,7 @@ def test_a_hand_worked_trace() -> None:
 def test_a_tie_goes_to_the_lowest_available_arm() -> None:
     state = after([(2, 0.5), (0, 0.5), (3, 0.25)])
     assert law(state, ALL) == pytest.approx([0.85, 0.05, 0.05, 0.05])
+    assert law(after([(0, 0.5), (2, 1.0), (2, 0.0)]), ALL)[0] == pytest.approx(0.85), "arm 2 fell back to a tie"
     masked = law(state, np.array([False, True, True, True]))
     assert masked == pytest.approx([0.0, 0.2 / 3, 0.8 + 0.2 / 3, 0.2 / 3])
 
