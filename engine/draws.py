@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal, localcontext
+from typing import NamedTuple
 
 import numpy as np
 
 from onearm.engine.elementary import exp, log, log1p, stirling_rest
-from onearm.engine.kernel import kernel
+from onearm.engine.kernel import inlined, kernel
 from onearm.engine.vocabulary import Array, Key
 
 POLICY, NATURE = 0, 1
+_BLOCK_BITS = 6
+_BLOCK = 1 << _BLOCK_BITS
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 _11 = np.uint64(11)
@@ -33,7 +36,7 @@ _TRY = 64
 _STREAM = 1 << 30
 
 
-@kernel
+@inlined
 def philox(
     c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
@@ -47,7 +50,7 @@ def philox(
     return c0, c1, c2, c3
 
 
-@kernel
+@inlined
 def words(key: Key, i: int, attempt: int) -> tuple[np.uint64, np.uint64]:
     """Return two uint64: the block of draw i, attempt `attempt` (samplers that reject count attempts)."""
     t = np.uint64(key.t)
@@ -56,25 +59,25 @@ def words(key: Key, i: int, attempt: int) -> tuple[np.uint64, np.uint64]:
     return a | (b << _32), c | (d << _32)
 
 
-@kernel
+@inlined
 def unit(word: np.uint64) -> float:
     """Turn 64 random bits into a float64 in [0, 1): the top 53 bits."""
     return np.float64(np.int64(word >> _11)) * 2.0**-53
 
 
-@kernel
+@inlined
 def open_unit(word: np.uint64) -> float:
     """Turn 64 random bits into a float64 in (0, 1), symmetric around 1/2: the top 52 bits and a half."""
     return (np.float64(np.int64(word >> np.uint64(12))) + 0.5) * 2.0**-52
 
 
-@kernel
+@inlined
 def uniform(key: Key, i: int) -> float:
     """Return the i-th draw from U[0, 1)."""
     return unit(words(key, i, 0)[0])
 
 
-@kernel
+@inlined
 def uniform_pair(key: Key, i: int) -> tuple[float, float]:
     """Return two independent draws from U[0, 1) for the price of one; the first is `uniform(key, i)`."""
     a, b = words(key, i, 0)
@@ -341,6 +344,40 @@ def _factorial_rest() -> Array:
 
 _FACTORIAL_REST = _factorial_rest()
 _HALF_LOG_TWO_PI = 0.9189385332046727
+
+
+class UniformBlock(NamedTuple):
+    """The draws uniform(key, 0) of 64 consecutive decisions of a run, made at once: 1.5 ns each, and 8 one by one.
+
+    A cache of a pure function: it belongs in a field of a state whose name begins with `scratch_`.
+    """
+
+    run: Array  # uint64[1]
+    number: Array  # int64[1] t // 64; -1 before the first
+    value: Array  # float64[64]
+
+
+def uniform_block() -> UniformBlock:
+    """Return an empty block."""
+    return UniformBlock(np.zeros(1, np.uint64), np.full(1, -1), np.zeros(_BLOCK))
+
+
+@kernel
+def uniform_from(block: UniformBlock, key: Key) -> float:
+    """Return uniform(key, 0), by way of the block."""
+    number = key.t >> _BLOCK_BITS
+    if block.number[0] != number or block.run[0] != key.run:
+        _fill(block, number, key.run)
+    return block.value[key.t & (_BLOCK - 1)]
+
+
+@kernel
+def _fill(block: UniformBlock, number: int, run: np.uint64) -> None:
+    """Write the draws of the decisions from 64 `number` on."""
+    block.number[0] = number
+    block.run[0] = run
+    for j in range(_BLOCK):
+        block.value[j] = uniform(Key(run, (number << _BLOCK_BITS) + j), 0)
 
 
 def run_key(seed: int, replication: int, role: int) -> np.uint64:

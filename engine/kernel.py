@@ -46,6 +46,11 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     return cast(Callable[P, R], njit(cache=not is_outside(function), **OPTIONS)(function))
 
 
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """Jit a small kernel whose code is put where it is called, so that a loop around it can be vectorised."""
+    return cast(Callable[P, R], njit(cache=not is_outside(function), forceinline=True, **OPTIONS)(function))
+
+
 class Loop:
     """A jitted function that runs kernels, specialised for each combination of params and state classes.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import uniform
+from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_vector
 from onearm.engine.protocol import register_env
@@ -25,7 +25,9 @@ class BernoulliParams(NamedTuple):
 
 
 class BernoulliState(NamedTuple):
-    """Nothing changes."""
+    """Nothing changes but working space."""
+
+    scratch_uniform: UniformBlock
 
 
 def bernoulli(mean: Sequence[float] = (0.1, 0.5, 0.9)) -> Environment:
@@ -36,8 +38,8 @@ def bernoulli(mean: Sequence[float] = (0.1, 0.5, 0.9)) -> Environment:
 
 
 def init(params: BernoulliParams, problem: Problem, run: np.uint64) -> BernoulliState:
-    """Return the empty state."""
-    return BernoulliState()
+    """Return the state, which is the same for every run."""
+    return BernoulliState(uniform_block())
 
 
 @kernel
@@ -45,7 +47,7 @@ def respond(
     params: BernoulliParams, state: BernoulliState, instance: Instance, action: int, detail: Array, key: Key
 ) -> tuple[float, int]:
     """Draw the reward of the arm, at once."""
-    return (1.0 if uniform(key, 0) < params.mean[action] else 0.0), 0
+    return (1.0 if uniform_from(state.scratch_uniform, key) < params.mean[action] else 0.0), 0
 
 
 @kernel

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import uniform
+from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
@@ -34,6 +34,7 @@ class EpsilonGreedyState(NamedTuple):
     mean: Array  # float64[k] mean reward per arm
     leader: Array  # int64[1] the lowest arm of the highest mean, over all arms
     ceiling: Array  # float64[1] no other arm's mean is above it: while the leader's is, it still leads
+    scratch_uniform: UniformBlock
 
 
 def epsilon_greedy(epsilon: float = 0.1) -> Policy:
@@ -45,7 +46,7 @@ def epsilon_greedy(epsilon: float = 0.1) -> Policy:
 def init(params: EpsilonGreedyParams, problem: Problem) -> EpsilonGreedyState:
     """Return the state before any feedback."""
     k = problem.n_arms
-    return EpsilonGreedyState(np.zeros(k, np.int64), np.zeros(k), np.zeros(1, np.int64), np.zeros(1))
+    return EpsilonGreedyState(np.zeros(k, np.int64), np.zeros(k), np.zeros(1, np.int64), np.zeros(1), uniform_block())
 
 
 @kernel
@@ -54,7 +55,7 @@ def select(params: EpsilonGreedyParams, state: EpsilonGreedyState, instance: Ins
     leader = _leader(state, instance)
     count = _count(instance)
     share = params.epsilon / count
-    u = uniform(key, 0)
+    u = uniform_from(state.scratch_uniform, key)
     action = leader
     if u < params.epsilon:
         action = _nth(instance, min(int(u / params.epsilon * count), count - 1))

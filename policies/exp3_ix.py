@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import categorical
+from onearm.engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from onearm.engine.elementary import exp, log
 from onearm.engine.kernel import kernel
 from onearm.engine.protocol import register_policy
@@ -31,6 +31,7 @@ class Exp3IxState(NamedTuple):
 
     loss: Array  # float64[k] sum of the estimated losses per arm
     scratch_law: Array  # float64[k] probability per arm
+    scratch_uniform: UniformBlock
 
 
 def exp3_ix() -> Policy:
@@ -41,14 +42,14 @@ def exp3_ix() -> Policy:
 def init(params: Exp3IxParams, problem: Problem) -> Exp3IxState:
     """Return the state before any feedback."""
     k = problem.n_arms
-    return Exp3IxState(np.zeros(k), np.zeros(k))
+    return Exp3IxState(np.zeros(k), np.zeros(k), uniform_block())
 
 
 @kernel
 def select(params: Exp3IxParams, state: Exp3IxState, instance: Instance, key: Key) -> Decision:
     """Draw an arm from the law."""
     _weigh(state, instance)
-    action = categorical(key, 0, state.scratch_law)
+    action = pick(state.scratch_law, uniform_from(state.scratch_uniform, key))
     return Decision(action, state.scratch_law[action])
 
 
