@@ -1,12 +1,14 @@
 """Tsallis-INF: follow the leader, regularised by the Tsallis entropy of power 1/2; best of both worlds.
 
 Source: Zimmert, Seldin, "Tsallis-INF: an optimal algorithm for stochastic and adversarial bandits", JMLR 2021,
-alpha = 1/2, importance-weighted losses, eta_t = 2 / sqrt(t). Rewards in [0, 1] (others are clipped); regret at most
-4 sqrt(K T) + 1 against any adversary, and O(sum_a ln T / gap_a) where the means do not change.
-State: cumulative importance-weighted loss per arm.
-Cost: O(K) per decision (2 to 4 passes of Newton's method), O(1) per feedback.
+alpha = 1/2. Rewards in [0, 1] (others are clipped). Losses are estimated by importance weighting, eta_t = 2 / sqrt(t),
+regret at most 4 sqrt(K T) + 1 against any adversary; or with reduced variance, eta_t = 4 / sqrt(t): half the regret on
+10 arms, at the cost of one more decision per feedback. Both: O(sum_a ln T / gap_a) where the means stand still.
+State: cumulative estimated loss per arm.
+Cost: O(K) per decision (2 to 4 passes of Newton's method); O(1) per feedback, or O(K) with reduced variance.
 An arm that is not available has probability 0, and the others share its part; the bounds hold where all arms are
-available.
+available. Late feedback keeps the estimates unbiased: they use the propensity that was drawn with, and baselines of the
+state that learns, which has not seen that draw.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.draws import UniformBlock, pick, uniform_block, uniform_from
+from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -24,10 +27,19 @@ from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, P
 _TOLERANCE = 1e-9  # how far from 1 the solver may leave the sum, before the law is normalised
 _PASSES_MAX = 100
 _SMALL = 0.03
+_BASELINE = 0.5  # the loss that is known beforehand of arms that are played often enough, in the middle of [0, 1]
 
 
 class TsallisInfParams(NamedTuple):
-    """Nothing is fixed at creation."""
+    """Numbers fixed at creation, for importance-weighted losses."""
+
+    eta: float  # eta_t = eta / sqrt(t)
+
+
+class TsallisInfReducedParams(NamedTuple):
+    """Numbers fixed at creation, for losses of reduced variance."""
+
+    eta: float  # eta_t = eta / sqrt(t)
 
 
 class TsallisInfState(NamedTuple):
@@ -39,21 +51,33 @@ class TsallisInfState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-def tsallis_inf() -> Policy:
-    """Draw an arm with probability 4 / (eta (loss - x))^2, where x makes them sum to 1."""
-    return Policy("tsallis_inf", TsallisInfParams(), init)
+Params = TsallisInfParams | TsallisInfReducedParams
 
 
-def init(params: TsallisInfParams, problem: Problem) -> TsallisInfState:
+def tsallis_inf(estimator: str = "importance_weighted") -> Policy:
+    """Draw an arm with probability 4 / (eta (loss - x))^2, where x makes them sum to 1.
+
+    `estimator` of the losses: "importance_weighted" or "reduced_variance".
+    """
+    params: dict[str, Params] = {
+        "importance_weighted": TsallisInfParams(2.0),
+        "reduced_variance": TsallisInfReducedParams(4.0),
+    }
+    if estimator not in params:
+        raise InvalidInput("bad_param", f"estimator is {estimator!r}: it must be one of {', '.join(params)}")
+    return Policy("tsallis_inf", params[estimator], init)
+
+
+def init(params: Params, problem: Problem) -> TsallisInfState:
     """Return the state before any feedback."""
     k = problem.n_arms
     return TsallisInfState(np.zeros(k), np.zeros(k), np.zeros(k), uniform_block())
 
 
 @kernel
-def select(params: TsallisInfParams, state: TsallisInfState, instance: Instance, key: Key) -> Decision:
+def select(params: Params, state: TsallisInfState, instance: Instance, key: Key) -> Decision:
     """Draw an arm from the law."""
-    total = _solve(state, instance)
+    total = _solve(params.eta, state, instance)
     action = pick(state.scratch_law, uniform_from(state.scratch_uniform, key) * total)
     return Decision(action, state.scratch_law[action] / total)
 
@@ -73,14 +97,39 @@ def update(
 
 
 @kernel
-def probability(params: TsallisInfParams, state: TsallisInfState, instance: Instance, action: int) -> float:
+def update_reduced(
+    params: TsallisInfReducedParams,
+    state: TsallisInfState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Add every arm's baseline, and for the arm that was played what its loss differs by, over its propensity.
+
+    An arm has a baseline where its probability is at least eta_t^2, so that no estimate falls far below 0.
+    """
+    total = _solve(params.eta, state, instance)
+    enough = total * params.eta * params.eta / (instance.t + 1.0)
+    arm = decision.action
+    difference = 1.0 - min(max(feedback.reward, 0.0), 1.0)
+    if state.scratch_law[arm] >= enough:
+        difference -= _BASELINE
+    for a in range(len(state.loss)):
+        if state.scratch_law[a] >= enough:
+            state.loss[a] += _BASELINE
+    state.loss[arm] += difference / decision.propensity
+
+
+@kernel
+def probability(params: Params, state: TsallisInfState, instance: Instance, action: int) -> float:
     """Return the probability of the arm in the law of `select`."""
-    total = _solve(state, instance)
+    total = _solve(params.eta, state, instance)
     return state.scratch_law[action] / total
 
 
 @kernel
-def _solve(state: TsallisInfState, instance: Instance) -> float:
+def _solve(eta: float, state: TsallisInfState, instance: Instance) -> float:
     """Write the law but for a factor near 1, and return its sum.
 
     It is 1 / (gap + y)^2 with gap = eta / 2 (loss - lowest loss) and y so that the sum f is 1. y lies in [1, sqrt(K)].
@@ -95,7 +144,7 @@ def _solve(state: TsallisInfState, instance: Instance) -> float:
     for a in range(k):
         if instance.available[a] and loss[a] < lowest:
             lowest = loss[a]
-    scale = 1.0 / math.sqrt(instance.t + 1.0)
+    scale = 0.5 * eta / math.sqrt(instance.t + 1.0)
     y = 1.0
     total = 0.0
     slope = 0.0
@@ -124,3 +173,4 @@ def _solve(state: TsallisInfState, instance: Instance) -> float:
 
 
 register_policy(TsallisInfParams, select=select, update=update, probability=probability)
+register_policy(TsallisInfReducedParams, select=select, update=update_reduced, probability=probability)
