@@ -213,10 +213,12 @@ class Store:
         from it, as a lost connection may hide a commit that succeeded.
         """
         with self._transaction() as connection:
+            cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way costs 20 us a statement
             for start in range(0, len(events), ROWS_MAX):
                 part = events[start : start + ROWS_MAX]
                 rows = [e if e.propensity == e.propensity else e._replace(propensity=None) for e in part]
-                connection.exec_driver_sql(self._insert(len(rows)), tuple(chain.from_iterable(rows)))
+                cursor.execute(self._insert(len(rows)), tuple(chain.from_iterable(rows)))
+            cursor.close()
             for key, at in archived:
                 connection.execute(sa.update(EXPERIMENT).where(EXPERIMENT.c.key == key).values(archived_at=at))
             for snapshot in snapshots:
@@ -643,7 +645,7 @@ def _sqlite_engine(url: URL, *, write: bool, **options: Any) -> Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        connection.connection.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
 
