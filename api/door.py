@@ -93,8 +93,8 @@ class Engine:
 
     def learn(self, decision: Choice | int, reward: float) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
-        reward = check_reward(reward)
-        number = decision if isinstance(decision, int) else decision.number
+        value = check_reward(reward.item() if isinstance(reward, np.generic) else reward)
+        number = decision.number if isinstance(decision, Choice) else int(decision)
         if number not in self._open:
             if 0 <= number < self.number:
                 raise Conflict("reward_exists", f"decision {number} already has feedback: feedback is accepted once")
@@ -105,7 +105,7 @@ class Engine:
             self.state,
             Instance(number, context, available),
             Decision(choice.action, choice.propensity),
-            Feedback(reward, np.zeros(0)),
+            Feedback(value, np.zeros(0)),
             Key(self._run, number),
         )
 

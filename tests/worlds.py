@@ -14,6 +14,8 @@ from onearm.engine.kernel import kernel
 from onearm.engine.protocol import register_env
 from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
 
+BERNOULLI = 'bernoulli:{"mean":[0.2,0.5,0.8]}'  # as the command line spells it
+
 
 class SquallParams(NamedTuple):
     delay_max: int  # the longest delay of a reward, in decisions

@@ -69,11 +69,11 @@ def _horizon(env: Environment, horizon: int | None, passes: int | None) -> int:
     once = env.problem.horizon
     if horizon is not None and passes is not None:
         raise InvalidInput("bad_horizon", "both --horizon and --passes are given: give one of them")
-    if horizon is None and once is None:
-        raise InvalidInput("bad_horizon", f"{env.name} has no end of its own: give --horizon")
     if passes is not None and once is None:
         raise InvalidInput("bad_horizon", f"{env.name} is no table that could be passed through: give --horizon")
-    return horizon if horizon is not None else int(once or 1) * (passes or 1)
+    if horizon is None and once is None:
+        raise InvalidInput("bad_horizon", f"{env.name} has no end of its own: give --horizon")
+    return horizon if horizon is not None else int(once or 1) * (1 if passes is None else passes)
 
 
 def _write_log(

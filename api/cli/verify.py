@@ -31,7 +31,7 @@ from onearm.policies import catalog
 def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> int:
     """Make every decision of a database, or of an export LOG, again; name the first that differs.
 
-    Exit code 1 where one differs. A running service is not disturbed.
+    Exit code 1 where one differs, or where lines of the export cannot be read. A running service is not disturbed.
 
     \b
     Example:
@@ -54,7 +54,7 @@ def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> 
             for one in found
         ]
         print_table("Every decision made again", columns, rows)
-    return 1 if any(one["first_difference"] is not None for one in found) else 0
+    return 1 if any(one["first_difference"] is not None or one.get("bad_lines") for one in found) else 0
 
 
 def _database(url: str) -> list[dict[str, Any]]:
@@ -93,8 +93,12 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
     policy = catalog.from_spec(log.spec["policy"])
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
         found = verify_pages(policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), [log.events], advance)
-    bad = dict(log.bad_lines.count)
-    return _report(str(log.spec.get("experiment_id", path.name)), found, f"bad lines: {bad}" if bad else None)
+    report = _report(str(log.spec.get("experiment_id", path.name)), found, None)
+    if bad := log.bad_lines.count:
+        report["bad_lines"] = dict(bad)
+        kinds = (f"{kind} in lines {', '.join(map(str, lines))}" for kind, lines in log.bad_lines.lines.items())
+        report["note"] = f"{bad.total()} bad lines: {'; '.join(kinds)}"
+    return report
 
 
 def _report(name: str, found: Verification, note: str | None) -> dict[str, Any]:

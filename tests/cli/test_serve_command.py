@@ -1,0 +1,127 @@
+"""`onearm serve` and `onearm demo` as processes: what they say, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "onearm"]
+
+
+@contextmanager
+def serving(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """Run the service on a free port; yield the process, its address, and what it said."""
+    arguments = ["serve", "--port", "0", "--database", "sqlite:///run.db", *more]
+    with subprocess.Popen(
+        [*COMMAND, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        while "stop with Ctrl-C" not in said:
+            line = process.stdout.readline()
+            assert line, process.communicate()[1]
+            said += line
+        try:
+            yield process, next(word for word in said.split() if word.startswith("http://")), said
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+
+
+def onearm_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_port_in_use_is_explained_before_anything_is_made(onearm: Any, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = onearm("serve", "--port", str(port), "--database", "sqlite:///run.db")
+    assert done.code == 2
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use): stop what uses the port" in done.err
+    assert not (tmp_path / "run.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "70000"], "70000 is not in the range"),
+        (["--port", "http"], "'http' is not a valid integer"),
+        (["--database", "run.db"], "names no database: write sqlite:///FILE"),
+        (["--database", "sqlite:///no/such/folder/run.db"], "there is no folder"),
+        (["--database", "sqlite:///"], "names no file"),
+        (["--host", "nowhere.invalid"], "cannot listen on nowhere.invalid"),
+        (["--policy-file", "nobody.py"], "there is no Python file nobody.py"),
+    ],
+)
+def test_wrong_use_is_explained(onearm: Any, arguments: list[str], said: str) -> None:
+    done = onearm("serve", *(["--port", "0"] if "--port" not in arguments else []), *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_demo_without_a_service_says_how_to_start_one(onearm: Any) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    done = onearm("demo", "--url", address, "--steps", "1")
+    assert (done.code, done.out) == (2, "")
+    assert "no service answers" in done.err and "start one with `make run`" in done.err
+
+
+@pytest.mark.jit
+def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, address, said):
+        assert f"open         {address}/   and   {address}/docs" in said
+        assert "experiments: hello" in said
+        (pasted,) = [line.removeprefix("try").strip() for line in said.splitlines() if line.startswith("try")]
+        curl = subprocess.run(["bash", "-c", f"{pasted} --silent --fail"], capture_output=True, text=True, check=False)
+        if curl.returncode == 127:  # no curl here: send what it would send
+            url = pasted.split()[-1]
+            with urllib.request.urlopen(urllib.request.Request(url, b"{}"), timeout=30) as answer:
+                body = json.load(answer)
+        else:
+            body = json.loads(curl.stdout)
+        assert body["action_id"] in ("red", "blue")
+        second = onearm_in(tmp_path, "serve", "--port", "0", "--database", "sqlite:///run.db")
+        assert second.returncode == 2
+        assert f"is in use by process {process.pid}: there is one writer" in second.stderr
+        assert "Traceback" not in second.stderr
+        beside = onearm_in(tmp_path, "verify", "--database", "sqlite:///run.db", "--json")
+        assert json.loads(beside.stdout)["experiments"][0]["decisions"] == 1, beside.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr is not None and process.stderr.read().strip() == "stopped"
+
+
+@pytest.mark.jit
+def test_demo_streams_a_world_through_the_service_and_a_policy_learns(tmp_path: Path) -> None:
+    world = 'bernoulli:{"mean":[0.0,1.0]}'
+    common = ("demo", "--env", world, "--policy", "ucb1", "--steps", "60")
+    with serving(tmp_path) as (_, address, _):
+        done = onearm_in(tmp_path, *common, "--url", address, "--experiment", "shown", "--json")
+        found = json.loads(done.stdout)
+        assert (found["experiment"], found["decisions"]) == ("shown", 60)
+        assert found["reward_mean_second_half"] > 0.7
+        assert sum(found["shares"].values()) == pytest.approx(1.0)
+        other = onearm_in(tmp_path, *common, "--policy", "moss", "--url", address, "--experiment", "shown")
+        assert other.returncode == 2
+        assert "the service refused /v1/experiments" in other.stderr
+        piped = onearm_in(tmp_path, *common, "--url", address)
+        assert piped.stdout.startswith("60 decisions of demo-"), piped.stderr
+        assert "\x1b" not in piped.stdout + piped.stderr
+    verified = onearm_in(tmp_path, "verify", "--database", "sqlite:///run.db", "--json")
+    assert verified.returncode == 0
+    assert {one["id"]: one["decisions"] for one in json.loads(verified.stdout)["experiments"]}["shown"] == 60

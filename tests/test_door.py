@@ -1,0 +1,163 @@
+"""The Python door: `onearm.open`, `decide`, `learn`, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from witness import witness
+
+import onearm
+from onearm.api.door import Choice, Engine
+from onearm.engine import snapshot
+from onearm.engine.errors import Conflict, InvalidInput, NotFound
+from onearm.policies import catalog
+
+ARMS = ["cat", "dog", "fox"]
+
+
+def test_a_decision_names_its_arm_number_and_propensity() -> None:
+    engine = onearm.open(policy="ucb1", arms=ARMS)
+    assert isinstance(engine, Engine)
+    assert engine.decide() == Choice(number=0, action_id="cat", action=0, propensity=1.0)
+    assert [type(value) for value in engine.decide()] == [int, str, int, float]
+
+
+def test_arms_may_be_a_number_and_the_policy_a_text_or_a_spec() -> None:
+    assert onearm.open("uniform", arms=4).spec.labels == ("0", "1", "2", "3")
+    assert onearm.open("uniform").spec.labels == ("0", "1")
+    for policy in ('ucb1:{"alpha":2.0}', {"name": "ucb1", "params": {"alpha": 2.0}}):
+        assert onearm.open(policy).spec.policy.params.alpha == 2.0
+
+
+def test_ucb1_by_hand() -> None:
+    """Each arm once, then the highest mean + sqrt(2 ln t / count): at t = 3 that is dog, who paid."""
+    engine = onearm.open(policy="ucb1", arms=ARMS)
+    for reward in (0.0, 1.0, 0.5):
+        engine.learn(engine.decide(), reward)
+    assert engine.state.mean.tolist() == [0.0, 1.0, 0.5]
+    assert engine.decide().action_id == "dog"
+
+
+def test_rewards_may_come_late_in_any_order_and_by_number() -> None:
+    early, late = (onearm.open(policy="ucb1", arms=ARMS) for _ in range(2))
+    for engine in (early, late):
+        decisions = [engine.decide(eligible=[arm]) for arm in ARMS]
+        order = (0, 1, 2) if engine is early else (2, 0, 1)
+        for place in order:
+            engine.learn(decisions[place].number if place else decisions[place], reward=float(place))
+    assert late.digest() == early.digest()
+
+
+def test_eligible_arms_are_the_only_ones_chosen_and_the_propensity_says_so() -> None:
+    engine = onearm.open(policy="uniform", arms=ARMS, seed=3)
+    choices = [engine.decide(eligible=("dog", "fox")) for _ in range(50)]
+    assert {choice.action_id for choice in choices} == {"dog", "fox"}
+    assert {choice.propensity for choice in choices} == {0.5}
+    assert engine.decide(eligible=["fox", "fox"]).propensity == 1.0
+    assert math.isclose(engine.decide().propensity, 1 / 3)
+
+
+def test_the_same_seed_decides_the_same_and_another_does_not() -> None:
+    def actions(seed: int) -> list[int]:
+        engine = onearm.open("uniform", arms=10, seed=seed)
+        return [engine.decide().action for _ in range(30)]
+
+    assert actions(1) == actions(1) != actions(2)
+    assert actions(2**64 - 1) == actions(2**64 - 1) != actions(1)
+
+
+def test_what_is_learned_is_what_was_seen_at_the_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller's context is copied: changing it afterwards changes nothing."""
+    monkeypatch.setattr(catalog, "_outside", {"witness": witness})
+    digests = []
+    for change in (0.0, 9.0):
+        engine = onearm.open("witness", arms=ARMS, context_length=2)
+        context = np.array([0.25, 0.5])
+        decision = engine.decide(context)
+        context += change
+        engine.learn(decision, 1.0)
+        digests.append(engine.digest())
+    assert digests[0] == digests[1]
+    other = onearm.open("witness", arms=ARMS, context_length=2)
+    other.learn(other.decide([0.25, 0.75]), 1.0)
+    assert other.digest() != digests[0]
+
+
+def test_the_digest_is_that_of_the_state() -> None:
+    engine = onearm.open("ucb1")
+    before = engine.digest()
+    engine.learn(engine.decide(), 1.0)
+    assert engine.digest() == snapshot.digest(engine.state) != before
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        ({"policy": "ucb2"}, "unknown_policy", "there is no policy 'ucb2'"),
+        ({"policy": "ucb1:{"}, "bad_params", "are not JSON"),
+        ({"policy": {"nam": "ucb1"}}, "bad_spec", "it must be"),
+        ({"arms": []}, "bad_arms", "one or more"),
+        ({"arms": 0}, "bad_arms", "one or more"),
+        ({"arms": ["a", "a"]}, "bad_arms", "two arms have the id 'a'"),
+        ({"arms": ["a/b"]}, "bad_id", "no slash"),
+        ({"seed": -1}, "bad_seed", "-1"),
+        ({"seed": 2**64}, "bad_seed", "from 0 to 2^64 - 1"),
+        ({"horizon": 0}, "bad_horizon", "0"),
+        ({"context_length": -2}, "bad_context", "-2"),
+    ],
+)
+def test_what_cannot_be_opened_is_explained(asked: dict[str, Any], code: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        onearm.open(**{"policy": "ucb1", **asked})
+    assert caught.value.code == code
+    assert said in str(caught.value)
+
+
+def test_what_cannot_be_decided_is_explained_and_takes_no_number() -> None:
+    plain = onearm.open("ucb1", arms=ARMS)
+    dense = onearm.open("ucb1", arms=ARMS, context_length=2)
+    with pytest.raises(InvalidInput, match="there is no arm 'cow': the arms are cat, dog, fox"):
+        plain.decide(eligible=["cow"])
+    with pytest.raises(InvalidInput, match="no arm is eligible: at least one must be"):
+        plain.decide(eligible=[])
+    with pytest.raises(InvalidInput, match="the context is missing"):
+        dense.decide()
+    with pytest.raises(InvalidInput, match=r"has the shape \[3\]: it must have \[2\]"):
+        dense.decide([1, 2, 3])
+    with pytest.raises(InvalidInput, match="not finite"):
+        dense.decide([1, math.nan])
+    with pytest.raises(InvalidInput, match=r"it must have \[0\]"):
+        plain.decide([1.0])
+    assert plain.decide().number == dense.decide([0, 0]).number == 0
+
+
+def test_what_cannot_be_learned_is_explained_and_changes_nothing() -> None:
+    engine = onearm.open("ucb1", arms=ARMS)
+    decision = engine.decide()
+    before = engine.digest()
+    for reward in (math.nan, math.inf, "1", None, True):
+        with pytest.raises(InvalidInput, match="it must be a finite number"):
+            engine.learn(decision, reward)  # type: ignore[arg-type]
+    for number in (1, -1, 10**9):
+        with pytest.raises(NotFound, match=f"there is no decision {number}: decide first"):
+            engine.learn(number, 1.0)
+    assert engine.digest() == before
+    engine.learn(decision, 1.0)
+    after = engine.digest()
+    with pytest.raises(Conflict, match="decision 0 already has feedback: feedback is accepted once"):
+        engine.learn(decision, 1.0)
+    assert engine.digest() == after
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    """What people have at hand: a reward and a decision's number out of an array."""
+    engine = onearm.open("ucb1", arms=ARMS)
+    engine.decide()
+    engine.learn(np.int64(0), np.float64(0.5))
+    assert engine.state.mean[0] == 0.5
+    engine.learn(engine.decide(), np.float32(0.25))
+    engine.learn(engine.decide(), np.int64(1))
+    assert engine.state.mean.tolist() == [0.5, 0.25, 1.0]
