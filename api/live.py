@@ -12,14 +12,16 @@ import json
 import logging
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from onearm.api.spec import Spec
 from onearm.api.writer import ARCHIVED, Picture, Writer
 from onearm.engine import loop, snapshot
-from onearm.engine.errors import Conflict, Damaged, NotFound, OnearmError, Unavailable
+from onearm.engine.errors import Conflict, Damaged, InvalidInput, NotFound, OnearmError, Unavailable
 from onearm.engine.storage.sql import Event, Experiment, Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Decision, Feedback, Instance, Key
 
@@ -61,6 +63,7 @@ class Recovered(NamedTuple):
     seq: int
     number: int  # of the next decision
     rewards: int
+    archived: bool
 
 
 class Live:
@@ -88,6 +91,9 @@ class Live:
         self._cache_bytes = cache_bytes
         self._cached = 0
         self._wanted: dict[int | str, asyncio.Future[Story | None]] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self._folds = 0  # how often the log was folded
+        self._archiving: asyncio.Future[None] | None = None
 
     # -- recovery ------------------------------------------------------------------------------------------------------
 
@@ -95,6 +101,7 @@ class Live:
         """Fold the log from the newest good snapshot on, and compile the kernels. Runs in a worker thread."""
         policy = self.spec.policy
         state = policy.init(policy.params, self.problem)
+        counts = self._store.counts(self.row.key)
         after = 0
         for picture in self._store.newest_snapshots(self.row.key):
             try:
@@ -102,6 +109,8 @@ class Live:
                     raise Damaged("other_version", f"it is of other versions: {picture.versions}")
                 if snapshot.digest_of(picture.state) != picture.digest:
                     raise Damaged("bad_digest", "its bytes do not have the digest on record")
+                if picture.seq > counts.seq:
+                    raise Damaged("ahead_of_log", f"the log ends at seq {counts.seq}")
                 state = snapshot.unpack(picture.state, like=policy.init(policy.params, self.problem))
                 after = picture.seq
                 break
@@ -114,13 +123,15 @@ class Live:
                 )
         for columns, _, _ in self._store.columns(self.row.key, self.problem, after, learned_only=True):
             loop.fold(policy.params, state, self._run, columns, NO_DETAIL)
-        counts = self._store.counts(self.row.key)
-        self._compile(state)
-        return Recovered(state, counts.seq, counts.decisions, counts.rewards)
+        self._select, self._update = compile_kernels(self.spec)
+        archived = any(row.archived_at is not None for row in self._store.experiments() if row.key == self.row.key)
+        return Recovered(state, counts.seq, counts.decisions, counts.rewards, archived)
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
-        self._state, self.seq, self.number, self.rewards = recovered
+        self._state, self.seq, self.number, self.rewards, self.archived = recovered
+        self._folds += 1
+        self._archiving = None
         self._stories.clear()
         self._numbers.clear()
         self._cached = 0
@@ -135,15 +146,6 @@ class Live:
         """Return the digest of the state as it is."""
         self._check_usable()
         return snapshot.digest(self._state)
-
-    def _compile(self, state: Any) -> None:
-        """Get the compiled entries; with these, one decision costs about 2 us."""
-        instance = Instance(0, np.zeros(self.problem.context_shape), self._all)
-        key = Key(self._run, 0)
-        self._select = loop.decide.compiled(self._params, state, instance, key)
-        self._update = loop.learn.compiled(
-            self._params, state, instance, Decision(0, 1.0), Feedback(0.0, NO_DETAIL), key
-        )
 
     # -- the two transitions -------------------------------------------------------------------------------------------
 
@@ -161,7 +163,7 @@ class Live:
         number = self.number
         mask = self._all if available is None else available
         decision = self._select(self._params, self._state, Instance(number, context, mask), Key(self._run, number))
-        assert mask[decision.action], "a policy chose an arm that is not available"
+        assert 0 <= decision.action < len(mask) and mask[decision.action], "a policy chose an arm that is not available"
         self.number += 1
         self.seq += 1
         event = Event(
@@ -213,12 +215,15 @@ class Live:
         story.reward = event
         story.rewarded = self._queue(event)
 
-    def archive(self, now: int) -> asyncio.Future[None]:
-        """Close the experiment for good: its log stays readable."""
-        self._check_open()
-        self.seq += 1
-        self.archived = True
-        return self._queue(Event(self.row.key, self.seq, CHANGE, detail=ARCHIVED, time=now))
+    async def archive(self, now: int) -> None:
+        """Close the experiment for good: its log stays readable. Once it is closed this changes nothing."""
+        self._check_usable()
+        if not self.archived:
+            self.seq += 1
+            self.archived = True
+            self._archiving = self._queue(Event(self.row.key, self.seq, CHANGE, detail=ARCHIVED, time=now))
+        if self._archiving is not None:
+            await asyncio.shield(self._archiving)
 
     def snapshot(self) -> None:
         """Queue a copy of the state, to be packed and stored by the writer."""
@@ -264,6 +269,7 @@ class Live:
         """Return the decision of a number or of a client's id; None where there is none.
 
         The newest are in memory; others are read from the log, all that are asked for meanwhile in one query.
+        Whoever asks for the same decision gets the same object, or two rewards of it would both be the first.
         """
         self._check_usable()
         if (story := self._known(name)) is not None:
@@ -272,8 +278,8 @@ class Live:
             return None
         if (wanted := self._wanted.get(name)) is None:
             wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
-            if len(self._wanted) == 1:
-                asyncio.get_running_loop().call_soon(self._start_reading)
+            if self._reading is None:
+                self._reading = asyncio.get_running_loop().create_task(self._read())
         story = await asyncio.shield(wanted)
         self._check_usable()
         return self._known(name) or (self._remember(story) if story is not None else None)
@@ -282,44 +288,57 @@ class Live:
         number = self._numbers.get(name) if isinstance(name, str) else name
         return None if number is None else self._stories.get(number)
 
-    def _start_reading(self) -> None:
-        self._reading = asyncio.get_running_loop().create_task(self._read())
-
     async def _read(self) -> None:
+        """Read what is wanted, until nothing is.
+
+        Nothing leaves the cache while a query runs: what is committed meanwhile is not in its answer, so it must be
+        found in memory. What left the cache before was committed before, and is in the answer.
+        """
         while self._wanted:
+            self._evict()
             wanted = dict(self._wanted)
+            folds = self._folds
             numbers = [name for name in wanted if isinstance(name, int)]
             ids = [name for name in wanted if isinstance(name, str)]
             try:
                 stories = _stories(await asyncio.to_thread(self._store.find, self.row.key, numbers, ids))
-            except OnearmError as error:
+            except Exception as error:
                 for name, future in wanted.items():
                     del self._wanted[name]
                     future.set_exception(error)
-                    future.exception()
+                    future.exception()  # retrieved: a client that left must not leave a warning
+                continue
+            if folds != self._folds:  # the cache was emptied meanwhile
                 continue
             for name, future in wanted.items():
                 del self._wanted[name]
                 future.set_result(stories.get(name))
+        self._reading = None
+        self._evict()
 
     def _remember(self, story: Story) -> Story:
-        """Keep a story in the cache; the oldest leave it, but none that is in flight."""
+        """Keep a story in the cache; room is made before, so that this one stays at least until the next."""
+        if self._reading is None:
+            self._evict()
         number = story.event.number
         assert number is not None
         self._stories[number] = story
         self._cached += story.size
         if story.event.decision_id is not None:
             self._numbers[story.event.decision_id] = number
+        return story
+
+    def _evict(self) -> None:
+        """Let the oldest stories leave the cache where it is too large, but none that is in flight."""
         while self._cached > self._cache_bytes:
             oldest = next(iter(self._stories.values()))
-            if oldest.in_flight or oldest is story:
+            if oldest.in_flight:
                 break
             assert oldest.event.number is not None
             del self._stories[oldest.event.number]
             if oldest.event.decision_id is not None:
                 del self._numbers[oldest.event.decision_id]
             self._cached -= oldest.size
-        return story
 
 
 def missing(experiment_id: str, decision_id: str) -> NotFound:
@@ -328,6 +347,23 @@ def missing(experiment_id: str, decision_id: str) -> NotFound:
         "unknown_decision",
         f"the experiment {experiment_id!r} has no decision {decision_id!r}: decide first, or check the id",
     )
+
+
+def compile_kernels(spec: Spec) -> tuple[Callable[..., Decision], Callable[..., None]]:
+    """Return the compiled `decide` and `learn` of a spec; with these, one decision costs about 2 us."""
+    params, problem = spec.policy.params, spec.problem
+    state = spec.policy.init(params, problem)
+    instance = Instance(0, np.zeros(problem.context_shape), np.ones(problem.n_arms, np.bool_))
+    key = Key(spec.run, 0)
+    try:
+        return (
+            loop.decide.compiled(params, state, instance, key),
+            loop.learn.compiled(params, state, instance, Decision(0, 1.0), Feedback(0.0, NO_DETAIL), key),
+        )
+    except NumbaError as error:
+        raise InvalidInput(
+            "cannot_compile", f"the kernels of policy {spec.policy.name!r} do not compile: {error}; mend its file"
+        ) from error
 
 
 def _stories(events: list[Event]) -> dict[int | str, Story]:

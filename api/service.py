@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 import logging
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from onearm.api.live import CACHE_BYTES, Live
+from onearm.api.live import CACHE_BYTES, Live, compile_kernels
 from onearm.api.spec import Spec
 from onearm.api.writer import Writer
 from onearm.engine.errors import Conflict, NotFound, OnearmError, Unavailable
@@ -46,8 +47,10 @@ class Service:
         for row in await asyncio.to_thread(self.store.experiments):
             try:
                 await self._add(row)
-            except OnearmError as error:
-                log.error("experiment %r cannot be opened: %s", row.id, error)
+            except Exception as error:  # a policy file may raise anything; the other experiments go on
+                unexpected = not isinstance(error, OnearmError)
+                log.error("experiment %r cannot be opened: %s", row.id, error, exc_info=unexpected)
+                self._lives.pop(row.id, None)
                 self._unusable[row.id] = Unavailable(
                     "cannot_open", f"the experiment {row.id!r} cannot be opened: {error}"
                 )
@@ -62,6 +65,11 @@ class Service:
         await self.writer.drain()
         self.writer.close()
         self.store.close()
+
+    @property
+    def empty(self) -> bool:
+        """Whether the database has no experiment, not even one that cannot be opened."""
+        return not self._lives and not self._unusable
 
     @property
     def ready(self) -> bool:
@@ -85,11 +93,10 @@ class Service:
 
     async def create(self, body: dict[str, Any]) -> tuple[Live, bool]:
         """Create an experiment; return it and whether it is new. The same id and body again give the same one."""
-        if "experiment_id" not in body:
-            body = {**body, "experiment_id": f"e{len(self._lives) + 1}"}
-            while body["experiment_id"] in self._lives or body["experiment_id"] in self._unusable:
-                body["experiment_id"] += "x"
-        spec = await asyncio.to_thread(Spec.from_json, body)
+        named = body.get("experiment_id") is not None
+        spec = await asyncio.to_thread(Spec.from_json, body if named else {**body, "experiment_id": "unnamed"})
+        if not named:
+            spec = dataclasses.replace(spec, id=self._free_id())
         body_hash = hashlib.sha256(json.dumps(spec.to_json(), sort_keys=True).encode()).digest()
         async with self._creating.setdefault(spec.id, asyncio.Lock()):
             if spec.id in self._unusable:
@@ -101,6 +108,7 @@ class Service:
                         f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
                     )
                 return known, False
+            await asyncio.to_thread(compile_kernels, spec)  # one that does not compile must not be written
             row = await asyncio.to_thread(
                 self.store.add_experiment,
                 spec.id,
@@ -109,7 +117,18 @@ class Service:
                 json.dumps(spec.versions(), sort_keys=True),
                 self.clock(),
             )
-            return await self._add(row), True
+            try:
+                return await self._add(row), True
+            except OnearmError:  # it is written, and can be read when the database answers again
+                self._refold_soon(self._lives[spec.id])
+                raise
+
+    def _free_id(self) -> str:
+        """Return an id that nobody has or gets."""
+        number = len(self._lives) + len(self._unusable) + 1
+        while (free := f"e{number}") in self._lives or free in self._unusable or free in self._creating:
+            number += 1
+        return free
 
     async def _add(self, row: Experiment) -> Live:
         spec = await asyncio.to_thread(Spec.from_json, json.loads(row.spec))
@@ -123,15 +142,18 @@ class Service:
         log.error("a commit failed: %s", error)
         for live in lives:
             live.stop(Unavailable("refolding", "the experiment folds its log again: try again in a second"))
-            task = asyncio.get_running_loop().create_task(self._refold(live))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._refold_soon(live)
+
+    def _refold_soon(self, live: Live) -> None:
+        task = asyncio.get_running_loop().create_task(self._refold(live))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _refold(self, live: Live) -> None:
         while True:
             try:
                 recovered = await asyncio.to_thread(live.recover)
-            except OnearmError as error:
+            except Exception as error:  # whatever it is, the next try may succeed
                 log.error("experiment %r cannot be folded yet: %s", live.spec.id, error)
                 await asyncio.sleep(REFOLD_PAUSE)
             else:

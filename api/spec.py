@@ -13,12 +13,13 @@ import numba
 import numpy as np
 
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import InvalidInput
+from onearm.engine.errors import InvalidInput, OnearmError
 from onearm.engine.problem import check_problem, check_seed
 from onearm.engine.vocabulary import Policy, Problem
 from onearm.policies import catalog
 
 ID_LENGTH_MAX = 256
+DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
 SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON readers: they travel as strings
 DEFAULT_POLICY = {"name": "thompson_beta", "params": {}}
 
@@ -69,19 +70,16 @@ class Spec:
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Spec:
         """Check a creation body (docs/http.md) and return its spec; nothing is left unread."""
+        if not _is_shallow(body):
+            raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
         check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed"}, {"reward"})
         arms = _arms(body.get("arms"))
-        policy = catalog.from_spec(body.get("policy", DEFAULT_POLICY))
-        problem = _problem(body.get("problem") or {}, len(arms))
+        problem = _problem(body.get("problem", {}), len(arms))
         check_problem(problem)
-        policy.init(policy.params, problem)  # refuses a problem that does not fit
-        return cls(
-            check_id("experiment_id", body["experiment_id"]),
-            policy,
-            problem,
-            arms,
-            _seed(body.get("seed", 0)),
-        )
+        seed = _seed(body.get("seed", 0))
+        experiment_id = check_id("experiment_id", body["experiment_id"])
+        policy = _policy(body.get("policy", DEFAULT_POLICY), problem)
+        return cls(experiment_id, policy, problem, arms, seed)
 
     def versions(self) -> dict[str, Any]:
         """Return the versions that the bits of a decision depend on."""
@@ -98,13 +96,28 @@ def check_id(name: str, value: Any) -> str:
     """Return an id: 1 to 256 printable characters, without a slash and not beginning with a tilde."""
     if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH_MAX:
         raise InvalidInput("bad_id", f"{name} must be a string of 1 to {ID_LENGTH_MAX} characters")
-    if "/" in value or value.startswith("~") or not value.isprintable():
+    if not is_id(value):
         raise InvalidInput(
             "bad_id",
-            f"{name} is {value!r}: an id has printable characters only, no slash, and does not begin with a tilde "
-            "(~12 is the id that the service gives to decision 12)",
+            f"{name} is {value!r}: an id has printable characters only, no slash, is not . or .., and does not begin "
+            "with a tilde (~12 is the id that the service gives to decision 12)",
         )
     return value
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a client's id is one that can stand in a URL; paths with . or .. are rewritten by clients.
+
+    >>> [is_id(text) for text in ("a b", "caf\u00e9", "..", "~1", "a/b", "")]
+    [True, True, False, False, False, False]
+    """
+    return (
+        1 <= len(text) <= ID_LENGTH_MAX
+        and "/" not in text
+        and not text.startswith("~")
+        and text not in (".", "..")
+        and text.isprintable()
+    )
 
 
 def check_fields(what: str, body: Any, known: set[str], planned: set[str] = frozenset()) -> None:  # type: ignore[assignment]
@@ -134,17 +147,42 @@ def _arms(arms: Any) -> tuple[dict[str, Any], ...]:
     return tuple(arms)
 
 
+def _is_shallow(value: Any, depth: int = DEPTH_MAX) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return True
+    return depth > 0 and all(_is_shallow(inner, depth - 1) for inner in value)
+
+
+def _policy(spec: Any, problem: Problem) -> Policy:
+    """Return the policy of a spec; it refuses params and problems that do not fit."""
+    try:
+        policy = catalog.from_spec(spec)
+        policy.init(policy.params, problem)
+    except OnearmError:
+        raise
+    except Exception as error:  # the function of a policy file need not check everything that a client may send
+        raise InvalidInput(
+            "bad_param",
+            f"the policy {json.dumps(spec)[:200]} cannot be built ({type(error).__name__}: {error}): check its params",
+        ) from error
+    return policy
+
+
 def _problem(problem: Any, n_arms: int) -> Problem:
     check_fields("problem", problem, {"kind", "context", "horizon"}, {"domain", "memory"})
     if (kind := problem.get("kind", "arms")) != "arms":
         raise InvalidInput("not_built", f"the kind of problem is {kind!r}: only 'arms' is built yet")
     horizon = problem.get("horizon")
-    if horizon is not None and (isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 1):
-        raise InvalidInput("bad_horizon", f"the horizon is {horizon!r}: it must be a whole number of at least 1")
+    if horizon is not None and (isinstance(horizon, bool) or not isinstance(horizon, int)):
+        raise InvalidInput("bad_horizon", f"the horizon is {horizon!r}: it must be a whole number, or left out")
     context = problem.get("context", {"kind": "none"})
     check_fields("problem.context", context, {"kind", "length"})
-    if context.get("kind") == "none":
+    if context.get("kind") == "none" and "length" not in context:
         return Problem(n_arms, (0,), horizon)
+    if context.get("kind") == "none":
+        raise InvalidInput("bad_context", "the context has the kind 'none' and a length: leave the length out")
     if context.get("kind") != "dense":
         raise InvalidInput(
             "not_built", f"the kind of context is {context.get('kind')!r}: 'none' and 'dense' are built yet"
@@ -160,7 +198,7 @@ def _problem(problem: Any, n_arms: int) -> Problem:
 
 def _seed(seed: Any) -> int:
     """Return the seed; one above 2^53 comes as a string of digits."""
-    if isinstance(seed, str) and seed.isascii() and seed.isdigit():
+    if isinstance(seed, str) and seed.isascii() and seed.isdigit() and len(seed) <= 20:
         seed = int(seed)
     elif isinstance(seed, int) and seed > SAFE_INTEGER_MAX:
         raise InvalidInput(

@@ -7,17 +7,20 @@ reach the log in the order in which the states learned them.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onearm.engine import snapshot
-from onearm.engine.errors import OnearmError
+from onearm.engine.errors import OnearmError, Unavailable
 from onearm.engine.storage.sql import Event, Snapshot, Store
 
 if TYPE_CHECKING:
     from onearm.api.live import Live
+
+log = logging.getLogger("onearm")
 
 BATCH_MAX = 1000
 ARCHIVED = '{"change": "archived"}'  # the detail of the CHANGE event that ends an experiment
@@ -84,19 +87,36 @@ class Writer:
 
     def _kick(self) -> None:
         batch, self._entries = self._entries[:BATCH_MAX], self._entries[BATCH_MAX:]
-        pictures, self._pictures = self._pictures, []
+        pictures, self._pictures = self._ready_pictures()
         self._batches.put((batch, pictures))
+
+    def _ready_pictures(self) -> tuple[list[Picture], list[Picture]]:
+        """Return the pictures whose events are on their way, and the others: no snapshot is ahead of the log."""
+        if not self._entries or not self._pictures:
+            return self._pictures, []
+        waiting: dict[int, int] = {}  # the first seq of each experiment that still waits
+        for entry in self._entries:
+            waiting.setdefault(entry.event.experiment, entry.event.seq)
+        ready: list[Picture] = []
+        early: list[Picture] = []
+        for picture in self._pictures:
+            first = waiting.get(picture.experiment)
+            (ready if first is None or picture.seq < first else early).append(picture)
+        return ready, early
 
     def _work(self) -> None:
         while (job := self._batches.get()) is not None:
             batch, pictures = job
-            error = None
+            error: OnearmError | None = None
             try:
                 events = [entry.event for entry in batch]
                 archived = [(event.experiment, event.time) for event in events if event.detail == ARCHIVED]
                 self._store.append(events, archived, [_packed(picture) for picture in pictures])
             except OnearmError as caught:
                 error = caught
+            except Exception as caught:  # whatever it is, those who wait must hear of it
+                log.exception("the writer failed")
+                error = Unavailable("commit_failed", f"nothing was written ({caught}): try again")
             self._loop.call_soon_threadsafe(self._done, batch, error)
 
     def _done(self, batch: list[Entry], error: OnearmError | None) -> None:

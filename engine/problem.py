@@ -2,12 +2,13 @@
 
 >>> check_reward(float("nan"))
 Traceback (most recent call last):
-onearm.engine.errors.InvalidInput: the reward is nan: it must be a finite number
+onearm.engine.errors.InvalidInput: the reward is nan: it must be a finite number from -1e+100 to 1e+100
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,13 +18,20 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.vocabulary import Array, Problem
 
 ARMS_MAX = 1_000_000
+REWARD_MAX = 1e100  # sums and squares of such rewards stay finite; one infinity would spoil a state for good
+HORIZON_MAX = 2**53  # whole numbers up to here are exact as floats
+FLOAT_MAX = sys.float_info.max
 SEED_MAX = 2**64 - 1
 
 
 def check_problem(problem: Problem) -> None:
-    """Refuse a problem without arms, or with more than a million."""
+    """Refuse a problem without arms or with more than a million, or with a horizon of more than 2^53."""
     if not 1 <= problem.n_arms <= ARMS_MAX:
         raise InvalidInput("bad_arms", f"there are {problem.n_arms} arms: a problem has 1 to {ARMS_MAX}")
+    if problem.horizon is not None and not 1 <= problem.horizon <= HORIZON_MAX:
+        raise InvalidInput(
+            "bad_horizon", f"the horizon is {problem.horizon!r}: it must be a whole number from 1 to 2^53, or left out"
+        )
 
 
 def check_seed(seed: int) -> int:
@@ -43,7 +51,7 @@ def check_param(
     high_open: bool = False,
 ) -> float:
     """Return a finite number within its range; the ends belong to it unless they are open."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= FLOAT_MAX
     if not number or value < low or value > high or (low_open and value == low) or (high_open and value == high):
         left = "(" if low_open or low == -math.inf else "["
         right = ")" if high_open or high == math.inf else "]"
@@ -57,7 +65,7 @@ def check_vector(
     """Return a float64[n] copy of `values`, n >= 1, all finite and within [low, high]."""
     try:
         array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidInput("bad_param", f"{name} is {values!r}: it must be a list of numbers") from None
     if array.ndim != 1 or len(array) == 0:
         raise InvalidInput("bad_param", f"{name} has the shape {array.shape}: it must be a list of one or more numbers")
@@ -83,7 +91,7 @@ def check_table(
     """
     try:
         table = np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidInput(
             "bad_param", f"{name} is not a table: it must hold rows of numbers, all of one length"
         ) from None
@@ -101,9 +109,11 @@ def check_table(
 
 
 def check_reward(reward: Any) -> float:
-    """Return a finite reward."""
-    if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not math.isfinite(reward):
-        raise InvalidInput("bad_reward", f"the reward is {reward}: it must be a finite number")
+    """Return a finite reward of at most 1e100 in size."""
+    if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not abs(reward) <= REWARD_MAX:
+        raise InvalidInput(
+            "bad_reward", f"the reward is {reward}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}"
+        )
     return float(reward)
 
 
@@ -116,7 +126,7 @@ def check_context(problem: Problem, context: Any) -> Array:
         return np.zeros(0)
     try:
         array = np.array(context, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidInput("bad_context", "the context is not a list of numbers: it must be one") from None
     if array.shape != shape:
         raise InvalidInput("bad_context", f"the context has the shape {list(array.shape)}: it must have {list(shape)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import click
 import uvicorn
@@ -16,6 +17,7 @@ from onearm.engine.errors import Unavailable
 from onearm.engine.storage.sql import Store
 
 BACKLOG = 2048
+SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for the GIL, thrice a request; default 0.005
 
 
 @click.command()
@@ -31,21 +33,22 @@ def serve(host: str, port: int, database: str, verbose: bool) -> None:
     Example:
       onearm serve --port 8080 --database sqlite:///run.db
     """
-    listener = _listen(host, port)
-    store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
-    address = f"http://{host}:{listener.getsockname()[1]}"
+    sys.setswitchinterval(SWITCH_SECONDS)
+    with _listen(host, port) as listener:
+        store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
+        address = f"http://{host}:{listener.getsockname()[1]}"
 
-    def started(service: Service) -> None:
-        _welcome(address, database, service)
+        def started(service: Service) -> None:
+            _welcome(address, database, service)
 
-    config = uvicorn.Config(
-        create_app(store, started=started),
-        log_level="info" if verbose else "warning",
-        access_log=verbose,
-        lifespan="on",
-        timeout_graceful_shutdown=10,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+        config = uvicorn.Config(
+            create_app(store, started=started),
+            log_level="info" if verbose else "warning",
+            access_log=verbose,
+            lifespan="on",
+            timeout_graceful_shutdown=10,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -67,10 +70,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _welcome(address: str, database: str, service: Service) -> None:
-    ids = ", ".join(live.spec.id for live in service.lives()[:5])
-    first = service.lives()[0].spec.id
+    open_ids = [live.spec.id for live in service.lives() if not live.archived]
+    first = open_ids[0] if open_ids else "ID"
     console.print(f"[bold]onearm[/bold] decides at [bold]{address}[/bold]   database: {escape(database)}")
-    console.print(f"experiments: {escape(ids)}")
+    console.print(f"experiments: {escape(', '.join(open_ids[:5]) or 'none is open')}")
     console.print(f"open         {address}/   and   {address}/docs")
     console.print("try          ", end="")
     click.echo(f"curl -d '{{}}' {address}/v1/experiments/{first}/decisions")

@@ -39,7 +39,7 @@ class DecisionApp(FastAPI):
     The same endpoints stand in the table of routes, so what the documentation says is what is served.
     """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         if scope["type"] == "http" and scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
             scope["app"] = self
             scope["path_params"] = found.groupdict()
@@ -59,7 +59,7 @@ def create_app(
         service = app.state.service = Service(store, cache_bytes=cache_bytes)
         try:
             await service.start()
-            if not service.lives():
+            if service.empty:
                 await service.create(HELLO)
             _quiet_garbage_collector()
             started(service)

@@ -16,8 +16,8 @@ from onearm.api.http.schemas import (
     BatchReward,
     Decide,
     Decided,
-    DecisionStory,
     Decisions,
+    DecisionStory,
     Reward,
     Rewarded,
     Rewards,
@@ -25,7 +25,7 @@ from onearm.api.http.schemas import (
 )
 from onearm.api.live import Live, Story, missing
 from onearm.api.service import Service
-from onearm.api.spec import check_id
+from onearm.api.spec import check_id, is_id
 from onearm.engine.errors import Conflict, InvalidInput, OnearmError
 from onearm.engine.problem import check_context, check_reward
 from onearm.engine.vocabulary import Array
@@ -79,10 +79,7 @@ async def reward_batch(service: Service, call: Call) -> Answer:
 async def story(service: Service, call: Call) -> Answer:
     """Tell everything on record about one decision."""
     live = service.live(call.path["experiment_id"])
-    name = call.path["decision_id"]
-    found = await live.find(_number_or_id(name))
-    if found is None:
-        raise missing(live.spec.id, name)
+    found = await _find(live, call.path["decision_id"])
     await _settled(found)
     return Answer(200, _story(live, found))
 
@@ -96,7 +93,8 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
             if known.event.body_hash != _hash(raw):
                 raise Conflict(
                     "decision_exists",
-                    f"the decision {decision_id!r} was asked with another body: a decision is made once; take another id",
+                    f"the decision {decision_id!r} was asked with another body: a decision is made once; "
+                    "take another id",
                 )
             await _settled(known)
             return Answer(200, _decided(live, known), REPLAYED)
@@ -113,9 +111,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, value: flo
     check_reward(value)
     if reward_id is not None:
         check_id("reward_id", reward_id)
-    found = await live.find(_number_or_id(decision_id))
-    if found is None:
-        raise missing(live.spec.id, decision_id)
+    found = await _find(live, decision_id)
     if found.reward is None:
         live.learn(found, value, reward_id or "", None, service.clock())
         await found.rewarded
@@ -154,12 +150,14 @@ def read(decoder: msgspec.json.Decoder[Body], raw: bytes, what: str) -> Body:
         raise _refusal(raw, what, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput("malformed_json", f"{what} is not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidInput("too_deep", f"{what} has brackets nested too deep: keep it flat") from None
 
 
 def _refusal(raw: bytes, what: str, message: str) -> InvalidInput:
     try:
         body = msgspec.json.decode(raw)
-    except msgspec.DecodeError:  # a number out of range, say: the message names it
+    except (msgspec.DecodeError, RecursionError):  # a number out of range, say: the message names it
         body = None
     if isinstance(body, dict) and (early := sorted(LATER.get(what.split()[-1], set()) & set(body))):
         return InvalidInput("not_built", f"{what} has the field {early[0]!r}, which is not built yet: leave it out")
@@ -178,12 +176,16 @@ def _one_id(in_body: str | None, in_header: str | None) -> str | None:
     return in_body if in_body is not None else in_header
 
 
-def _number_or_id(decision_id: str) -> int | str:
-    """Return the number in an id that the service made (~12), or the client's id as it is."""
+async def _find(live: Live, decision_id: str) -> Story:
+    """Return a decision by the client's id or by the service's (~ and its number)."""
     digits = decision_id[1:]
+    name: int | str | None = decision_id if is_id(decision_id) else None
     if decision_id.startswith("~") and digits.isascii() and digits.isdigit() and len(digits) < 19:
-        return int(digits)
-    return decision_id
+        name = int(digits)
+    found = None if name is None else await live.find(name)
+    if found is None:
+        raise missing(live.spec.id, decision_id)
+    return found
 
 
 def _mask(live: Live, eligible: list[str] | None, excluded: list[str] | None) -> Array | None:

@@ -32,10 +32,13 @@ class Call(NamedTuple):
     body: bytes
 
     def header(self, name: bytes) -> str | None:
-        """Return a header by its lower-case name."""
+        """Return a header by its lower-case name; UTF-8, as in bodies."""
         for key, value in self.headers:
             if key == name:
-                return value.decode("latin-1")
+                try:
+                    return value.decode()
+                except UnicodeDecodeError:
+                    raise InvalidInput("bad_header", f"the header {name.decode()} is not UTF-8: send UTF-8") from None
         return None
 
 
@@ -57,7 +60,7 @@ class Endpoint:
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         try:
             body = await _body(receive)
             if body is None:

@@ -50,8 +50,7 @@ async def read_one(service: Service, call: Call) -> Answer:
 async def archive(service: Service, call: Call) -> Answer:
     """Close an experiment for good; it stays readable."""
     live = service.live(call.path["experiment_id"])
-    if not live.archived:
-        await live.archive(service.clock())
+    await live.archive(service.clock())
     return Answer(200, describe(live))
 
 
@@ -70,6 +69,6 @@ def describe(live: Live) -> schemas.Experiment:
 
 
 def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
-        raise InvalidInput("bad_limit", f"limit is {text!r}: it must be a whole number from 1 to 1000")
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= 1000:
+        raise InvalidInput("bad_limit", f"limit is {text[:20]!r}: it must be a whole number from 1 to 1000")
     return int(text)

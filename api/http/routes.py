@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from onearm.api.http import decisions, experiments, health, pages, schemas
 from onearm.api.http.endpoint import Endpoint, Handler
@@ -65,9 +66,22 @@ TABLE = [
 ]
 
 
+class ByMethod:
+    """The endpoints of one path, so that a 405 names all methods that the path has."""
+
+    def __init__(self, endpoints: dict[str, Endpoint]) -> None:
+        self._endpoints = endpoints | ({"HEAD": endpoints["GET"]} if "GET" in endpoints else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        await self._endpoints[scope["method"]](scope, receive, send)
+
+
 def routes() -> list[Route]:
-    """Return the routes, the hot ones first; one route a path, whatever the methods."""
-    return [Route(entry.path, Endpoint(entry.handler), methods=[entry.method]) for entry in TABLE]
+    """Return the routes, the hot ones first."""
+    paths: dict[str, dict[str, Endpoint]] = {}
+    for entry in TABLE:
+        paths.setdefault(entry.path, {})[entry.method] = Endpoint(entry.handler)
+    return [Route(path, ByMethod(endpoints), methods=list(endpoints)) for path, endpoints in paths.items()]
 
 
 def openapi() -> dict[str, Any]:

@@ -1,0 +1,175 @@
+"""What the tests of the service share: the service in this process, and what its log folds to by an independent hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import numpy as np
+from starlette.testclient import TestClient
+
+from onearm.api.http.app import create_app
+from onearm.api.service import Service
+from onearm.api.spec import Spec
+from onearm.engine import loop, snapshot
+from onearm.engine.storage.sql import Event, Experiment, Store
+from onearm.engine.vocabulary import DECIDE, LEARN, Decision, Feedback, Instance, Key
+
+ARMS = [{"id": "a"}, {"id": "b"}, {"id": "c"}]
+RANDOM = {"name": "epsilon_greedy", "params": {"epsilon": 0.5}}
+NO_DETAIL = np.zeros(0)
+
+
+class Served:
+    """The service over an SQLite file, in this process. It can be stopped and started again, and looked behind."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.url = f"sqlite:///{folder}/run.db"
+        self.options = options
+        self.start()
+
+    def start(self) -> None:
+        self.store = Store.open(self.url)
+        self.app = create_app(self.store, **self.options)
+        self.client = TestClient(self.app, raise_server_exceptions=False).__enter__()
+
+    def stop(self) -> None:
+        self.client.__exit__(None, None, None)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Served:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def service(self) -> Service:
+        service: Service = self.app.state.service
+        return service
+
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        """Post bytes as they are, and anything else as JSON."""
+        content = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
+        return self.client.post(path, content=content, **options)
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(path)
+
+    def create(self, experiment_id: str = "e", **fields: Any) -> httpx.Response:
+        body = {"experiment_id": experiment_id, "arms": ARMS, "policy": RANDOM, "seed": 5} | fields
+        return self.post("/v1/experiments", body)
+
+    def decide(self, body: Any = None, experiment_id: str = "e", **options: Any) -> httpx.Response:
+        return self.post(f"/v1/experiments/{experiment_id}/decisions", body, **options)
+
+    def reward(self, decision_id: str, body: Any, experiment_id: str = "e") -> httpx.Response:
+        body = body if isinstance(body, (bytes, dict)) else {"value": body}
+        return self.post(f"/v1/experiments/{experiment_id}/decisions/{decision_id}/reward", body)
+
+    def story(self, decision_id: str, experiment_id: str = "e") -> httpx.Response:
+        return self.get(f"/v1/experiments/{experiment_id}/decisions/{decision_id}")
+
+    def events(self, experiment_id: str = "e") -> list[Event]:
+        return log_of(self.store, experiment_id)[1]
+
+    def everything(self) -> Any:
+        """Return all that is in the log, of all experiments."""
+        rows = self.store.experiments()
+        return rows, [self.store.read_events(row.key, 0, 1_000_000) for row in rows]
+
+    def digest(self, experiment_id: str = "e") -> str:
+        digest: str = self.get(f"/v1/experiments/{experiment_id}").json()["digest"]
+        return digest
+
+    def assert_consistent(self, experiment_id: str = "e") -> None:
+        """Check the log, and that the state and the counters are what it folds to."""
+        row, events = log_of(self.store, experiment_id)
+        assert_sound(events)
+        kinds = Counter(event.kind for event in events)
+        found = self.get(f"/v1/experiments/{experiment_id}").json()
+        assert (found["seq"], found["decisions"], found["rewards"]) == (len(events), kinds[DECIDE], kinds[LEARN])
+        assert found["pending"] == kinds[DECIDE] - kinds[LEARN]
+        assert found["digest"] == folded(row, events)
+
+
+def log_of(store: Store, experiment_id: str) -> tuple[Experiment, list[Event]]:
+    """Return an experiment's row and all its events."""
+    row = next(row for row in store.experiments() if row.id == experiment_id)
+    return row, store.read_events(row.key, after=0, limit=10_000_000)
+
+
+def assert_sound(events: Iterable[Event]) -> None:
+    """Check what holds for every log: no gap in seq or number, one decision per id, one reward per decision, after it."""
+    seq, number = 0, 0
+    rewarded: set[int | None] = set()
+    ids: set[str] = set()
+    for event in events:
+        seq += 1
+        assert event.seq == seq, "seq has no gaps"
+        if event.kind == DECIDE:
+            assert event.number == number, "decisions are numbered without gaps"
+            number += 1
+            assert event.decision_id not in ids, "an id is decided once"
+            if event.decision_id is not None:
+                ids.add(event.decision_id)
+        elif event.kind == LEARN:
+            assert event.number is not None and event.number < number, "a reward comes after its decision"
+            assert event.number not in rewarded, "a decision is rewarded once"
+            rewarded.add(event.number)
+
+
+def folded(row: Experiment, events: Iterable[Event]) -> str:
+    """Make every decision of a log again, one at a time, and return the digest of the state after the last event."""
+    spec = Spec.from_json(json.loads(row.spec))
+    params, problem = spec.policy.params, spec.problem
+    state = spec.policy.init(params, problem)
+    open_decisions: dict[int, tuple[Instance, Decision]] = {}
+    for event in events:
+        if event.kind == DECIDE:
+            assert event.number is not None
+            context = np.frombuffer(event.context or b"", "<f8").reshape(problem.context_shape).copy()
+            available = np.ones(problem.n_arms, np.bool_)
+            if event.available is not None:
+                available = np.unpackbits(np.frombuffer(event.available, np.uint8), count=problem.n_arms) == 1
+            instance = Instance(event.number, context, available)
+            decision = Decision(*loop.decide(params, state, instance, Key(spec.run, event.number)))
+            propensity = math.nan if event.propensity is None else event.propensity
+            assert decision.action == event.action, f"decision {event.number} comes out differently"
+            assert decision.propensity == propensity or (math.isnan(decision.propensity) and math.isnan(propensity))
+            open_decisions[event.number] = (instance, Decision(int(decision.action), float(decision.propensity)))
+        elif event.kind == LEARN:
+            assert event.number is not None and event.reward is not None
+            instance, decision = open_decisions.pop(event.number)
+            loop.learn(
+                params, state, instance, decision, Feedback(event.reward, NO_DETAIL), Key(spec.run, event.number)
+            )
+    return snapshot.digest(state)
+
+
+def assert_refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that an answer is problem+json with this status and code, and return it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert ("retry-after" in answer.headers) == (status == 503)
+    found: dict[str, Any] = answer.json()
+    assert_problem(found, status, code)
+    return found
+
+
+def assert_problem(found: dict[str, Any], status: int, code: str) -> None:
+    """Check the shape of a problem."""
+    assert set(found) == {"title", "status", "detail", "code"}, found
+    assert (found["status"], found["code"]) == (status, code), found
+    assert found["title"] and len(found["detail"]) > 10
