@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.elementary import exp, log, log1p, stirling_rest
-from onearm.engine.kernel import inlined, kernel
+from onearm.engine.kernel import kernel
 from onearm.engine.vocabulary import Array, Key
 
 POLICY, NATURE = 0, 1
@@ -36,7 +36,7 @@ _TRY = 64
 _STREAM = 1 << 30
 
 
-@inlined
+@kernel
 def philox(
     c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
@@ -50,7 +50,7 @@ def philox(
     return c0, c1, c2, c3
 
 
-@inlined
+@kernel
 def words(key: Key, i: int, attempt: int) -> tuple[np.uint64, np.uint64]:
     """Return two uint64: the block of draw i, attempt `attempt` (samplers that reject count attempts)."""
     t = np.uint64(key.t)
@@ -59,25 +59,25 @@ def words(key: Key, i: int, attempt: int) -> tuple[np.uint64, np.uint64]:
     return a | (b << _32), c | (d << _32)
 
 
-@inlined
+@kernel
 def unit(word: np.uint64) -> float:
     """Turn 64 random bits into a float64 in [0, 1): the top 53 bits."""
     return np.float64(np.int64(word >> _11)) * 2.0**-53
 
 
-@inlined
+@kernel
 def open_unit(word: np.uint64) -> float:
     """Turn 64 random bits into a float64 in (0, 1), symmetric around 1/2: the top 52 bits and a half."""
     return (np.float64(np.int64(word >> np.uint64(12))) + 0.5) * 2.0**-52
 
 
-@inlined
+@kernel
 def uniform(key: Key, i: int) -> float:
     """Return the i-th draw from U[0, 1)."""
     return unit(words(key, i, 0)[0])
 
 
-@inlined
+@kernel
 def uniform_pair(key: Key, i: int) -> tuple[float, float]:
     """Return two independent draws from U[0, 1) for the price of one; the first is `uniform(key, i)`."""
     a, b = words(key, i, 0)
