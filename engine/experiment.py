@@ -2,7 +2,8 @@
 
 >>> from onearm.policies import catalog as policies
 >>> from onearm.envs import catalog as envs
->>> curve = simulate(policies.make("ucb1"), envs.make("bernoulli", mean=[0.1, 0.9]), horizon=1000, replications=4, seed=1)
+>>> world = envs.make("bernoulli", mean=[0.1, 0.9])
+>>> curve = simulate(policies.make("ucb1"), world, horizon=1000, replications=4, seed=1)
 >>> curve.reward.shape == (4, len(curve.t))
 True
 """

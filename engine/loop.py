@@ -76,7 +76,8 @@ def simulate(
 ) -> int:
     """Run decisions `start` <= t < `stop` against an environment; return the number of rows written to `columns`.
 
-    Each event is written to `columns` where these hold 2 (stop - start + delay_max) rows; columns of no rows are left alone.
+    Each event is written to `columns` where these hold 2 (stop - start + delay_max) rows; columns of no rows are left
+    alone.
     Simulating in two parts gives the bits of simulating in one.
     """
     row = 0
@@ -112,7 +113,7 @@ def simulate(
 
 @loop
 def replay(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Array) -> int:
-    """Make every decision of `columns` again and learn every feedback; return the row of the first difference, or -1."""
+    """Make every decision of `columns` again, learn every feedback; return the row of the first difference, or -1."""
     masks = len(columns.available)
     for row in range(len(columns.kind)):
         number = columns.number[row]
