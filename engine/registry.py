@@ -46,9 +46,9 @@ class Registry(Generic[Made]):
         if name in self._outside:
             return self._outside[name]
         if name in self._built_in():
-            return getattr(importlib.import_module(f"{self.package}.{name}"), name)  # type: ignore[no-any-return]
+            return getattr(importlib.import_module(f"{self.package}.{name}"), name)
         if name in (points := self._entry_points()):
-            return points[name].load()  # type: ignore[no-any-return]
+            return points[name].load()
         known = self.names()
         near = difflib.get_close_matches(name, known, n=3) or known
         raise InvalidInput(f"unknown_{self.word}", f"there is no {self.word} {name!r}: try {', '.join(near)}")

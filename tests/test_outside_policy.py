@@ -177,11 +177,13 @@ def test_simulate_replay_and_verify_take_a_file_in_processes_of_their_own(tmp_pa
     simulated = ["simulate", "--env", world, "--policy", "in_turn", "--policy-file", file, "--horizon", "300", "--json"]
     done = onearm_in(tmp_path, *simulated)
     assert json.loads(done.stdout)["runs"][0]["reward_mean"] == pytest.approx(1 / 3), done.stderr
+    plain = {"NUMBA_DISABLE_JIT": "1"}  # the same to the bit, and each process would compile it anew
     assert onearm_in(tmp_path, *simulated[:-1], "--log", "turn.jsonl").returncode == 0
-    replayed = onearm_in(tmp_path, "replay", "turn.jsonl", "--policy", "in_turn", "--policy-file", file, "--json")
-    assert json.loads(replayed.stdout)["estimates"][0]["matched"] == 300, replayed.stderr
-    assert onearm_in(tmp_path, "verify", "turn.jsonl", "--policy-file", file).returncode == 0
-    without = onearm_in(tmp_path, "verify", "turn.jsonl")
+    replayed = ("replay", "turn.jsonl", "--policy", "in_turn", "--policy-file", file, "--json")
+    done = onearm_in(tmp_path, *replayed, **plain)
+    assert json.loads(done.stdout)["estimates"][0]["matched"] == 300, done.stderr
+    assert onearm_in(tmp_path, "verify", "turn.jsonl", "--policy-file", file, **plain).returncode == 0
+    without = onearm_in(tmp_path, "verify", "turn.jsonl", **plain)
     assert (without.returncode, "there is no policy 'in_turn'" in without.stderr) == (2, True)
 
 

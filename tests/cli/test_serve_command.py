@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -40,7 +41,16 @@ def serving(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], s
 
 
 def onearm_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    """Run a command beside the service, uncompiled: it is the same to the bit, and done before it would be compiled."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def test_a_port_in_use_is_explained_before_anything_is_made(onearm: Any, tmp_path: Path) -> None:
