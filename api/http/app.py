@@ -20,12 +20,13 @@ from onearm.api.http.pages import STATIC
 from onearm.api.http.routes import openapi, routes
 from onearm.api.live import CACHE_BYTES
 from onearm.api.service import Service
+from onearm.api.spec import DEFAULT_POLICY
 from onearm.engine.storage.sql import Store
 
 HELLO = {
     "experiment_id": "hello",
     "arms": [{"id": "red"}, {"id": "blue"}],
-    "policy": {"name": "ucb1", "params": {}},
+    "policy": DEFAULT_POLICY,
     "seed": 1,
 }
 HOT = re.compile("/v1/experiments/(?P<experiment_id>[^/]+)/decisions(?:/(?P<decision_id>[^/]+)/reward)?")
