@@ -178,7 +178,7 @@ def test_simulate_replay_and_verify_take_a_file_in_processes_of_their_own(tmp_pa
     done = onearm_in(tmp_path, *simulated)
     assert json.loads(done.stdout)["runs"][0]["reward_mean"] == pytest.approx(1 / 3), done.stderr
     plain = {"NUMBA_DISABLE_JIT": "1"}  # the same to the bit, and each process would compile it anew
-    assert onearm_in(tmp_path, *simulated[:-1], "--log", "turn.jsonl").returncode == 0
+    assert onearm_in(tmp_path, *simulated[:-1], "--log", "turn.jsonl", **plain).returncode == 0
     replayed = ("replay", "turn.jsonl", "--policy", "in_turn", "--policy-file", file, "--json")
     done = onearm_in(tmp_path, *replayed, **plain)
     assert json.loads(done.stdout)["estimates"][0]["matched"] == 300, done.stderr
