@@ -39,6 +39,7 @@ format: $(VENV)/.dev  ## write the code as `make check` wants to see it
 bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; write the README's tables
 	@$(PY) benchmarks/speed.py
 	@$(PY) benchmarks/service.py || echo "going on without the service's figures"
+	@$(PY) benchmarks/log.py
 	@$(PY) benchmarks/tables.py
 
 clean:  ## remove what was built: .venv, the peers' environments, caches
