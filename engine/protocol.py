@@ -74,6 +74,11 @@ def register_env(
     register(params_class, respond=respond, observe=observe or _observe_nothing, regret=regret or _unknown_regret)
 
 
+def has_law(params: Any) -> bool:
+    """Tell whether a policy knows the probabilities that it decides with."""
+    return KERNELS[type(params)]["probability"] is not _unknown_probability
+
+
 def observes(params: Any) -> bool:
     """Tell whether an environment shows anything that changes: contexts or availability."""
     return KERNELS[type(params)]["observe"] is not _observe_nothing

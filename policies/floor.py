@@ -1,0 +1,139 @@
+"""Floor: a wrapper that gives every available arm a minimum probability, so that the log can be used for estimates.
+
+Source: mixing with the uniform law, as in Auer, Cesa-Bianchi, Freund, Schapire, "The nonstochastic multiarmed bandit
+problem", 2002. With k available arms and minimum f the law is p' = (1 - k f) p + f. One uniform chooses the branch, and
+in the uniform one the arm; in the other the inner policy decides with its own draws.
+State: the inner policy's. Cost: the inner policy's, its law included; O(K) more.
+The inner policy learns with the logged propensity p', which is the law that was drawn from.
+Draws: the wrapper's own is number 2^32 - 1, at the far end from those of policies, which count from 0. One floor is
+enough: a second one inside, at any depth, is refused (its kernels would call themselves with other types, which numba
+cannot link).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from onearm.engine import protocol
+from onearm.engine.draws import uniform
+from onearm.engine.errors import InvalidInput
+from onearm.engine.kernel import kernel
+from onearm.engine.problem import check_param
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+
+_DRAW = 2**32 - 1
+
+
+class FloorParams(NamedTuple):
+    """Numbers fixed at creation, and the inner policy's."""
+
+    minimum: float  # lowest probability of an available arm, > 0, at most 1 / k
+    inner: Any  # the inner policy's params
+
+
+class FloorState(NamedTuple):
+    """The inner policy's state."""
+
+    inner: Any
+
+
+def floor(policy: Policy, minimum: float = 0.01) -> Policy:
+    """Decide as `policy` does, but give every available arm at least the probability `minimum`."""
+    check_param("minimum", minimum, low=0.0, high=1.0, low_open=True)
+    if not isinstance(policy, Policy):
+        raise InvalidInput(
+            "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "ucb1", "params": {{}}}}'
+        )
+    if not protocol.has_law(policy.params):
+        raise InvalidInput(
+            "no_law",
+            f"policy {policy.name!r} does not know the probabilities it decides with, and a floor mixes probabilities: "
+            "wrap one that does (Thompson sampling: with propensities=true)",
+        )
+    if _holds_floor(policy.params):
+        raise InvalidInput(
+            "floor_in_floor", f"policy {policy.name!r} has a floor already: wrap once, with the larger minimum"
+        )
+
+    def init(params: FloorParams, problem: Problem) -> FloorState:
+        if problem.n_arms * params.minimum > 1.0 + 1e-12:
+            raise InvalidInput(
+                "floor_too_high",
+                f"minimum is {params.minimum:g} and there are {problem.n_arms} arms: their product must be at most 1; "
+                f"take a minimum up to {1.0 / problem.n_arms:g}",
+            )
+        return FloorState(policy.init(params.inner, problem))
+
+    return Policy("floor", FloorParams(float(minimum), policy.params), init, policy.version)
+
+
+def _holds_floor(params: Any) -> bool:
+    return isinstance(params, FloorParams) or (isinstance(params, tuple) and any(map(_holds_floor, params)))
+
+
+@kernel
+def select(params: FloorParams, state: FloorState, instance: Instance, key: Key) -> Decision:
+    """Take an arm of the uniform law with probability k f, else the inner policy's."""
+    minimum = params.minimum
+    k = _count(instance.available)
+    u = uniform(key, _DRAW)
+    if u < k * minimum:
+        arm = _nth(instance.available, min(int(u / minimum), k - 1))
+        p = protocol.probability(params.inner, state.inner, instance, arm)
+    else:
+        decision = protocol.select(params.inner, state.inner, instance, key)
+        arm = decision.action
+        p = decision.propensity
+    return Decision(arm, _mix(k, minimum, p))
+
+
+@kernel
+def update(
+    params: FloorParams,
+    state: FloorState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Let the inner policy learn."""
+    protocol.update(params.inner, state.inner, instance, decision, feedback, key)
+
+
+@kernel
+def probability(params: FloorParams, state: FloorState, instance: Instance, action: int) -> float:
+    """Return the arm's probability in the mixture; 0 where it is not available."""
+    if not instance.available[action]:
+        return 0.0
+    p = protocol.probability(params.inner, state.inner, instance, action)
+    return _mix(_count(instance.available), params.minimum, p)
+
+
+@kernel
+def _mix(k: int, minimum: float, p: float) -> float:
+    """Return minimum + (1 - k minimum) p; rounding may not lead beyond 1."""
+    return min(minimum + max(1.0 - k * minimum, 0.0) * p, 1.0)
+
+
+@kernel
+def _count(available: Array) -> int:
+    k = 0
+    for a in range(len(available)):
+        if available[a]:
+            k += 1
+    return k
+
+
+@kernel
+def _nth(available: Array, n: int) -> int:
+    """Return the n-th available arm, from 0 on."""
+    arm = -1
+    for a in range(len(available)):
+        if available[a]:
+            if n == 0:
+                arm = a
+            n -= 1
+    return arm
+
+
+protocol.register_policy(FloorParams, select=select, update=update, probability=probability)

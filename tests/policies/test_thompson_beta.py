@@ -1,0 +1,142 @@
+"""Thompson sampling with Beta posteriors: its posterior, its law, and the law of its other mode."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+
+from onearm.engine import loop, snapshot
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.errors import InvalidInput
+from onearm.engine.experiment import simulate
+from onearm.engine.protocol import has_law, probability, select
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.envs import catalog as envs
+from onearm.policies import catalog
+
+RUN = run_key(1, 0, POLICY)
+ALL = np.ones(3, np.bool_)
+
+
+def instance(t: int, available: Array = ALL) -> Instance:
+    return Instance(t, np.zeros(0), available)
+
+
+def learn(policy: Policy, state: object, arm: int, reward: float) -> None:
+    feedback = Feedback(reward, np.zeros(0))
+    loop.learn(policy.params, state, instance(0), Decision(arm, 0.5), feedback, Key(RUN, 0))
+
+
+@pytest.mark.parametrize("propensities", [True, False])
+def test_the_posterior_of_a_hand_worked_trace(propensities: bool) -> None:
+    policy = catalog.make("thompson_beta", prior_success=2.0, prior_failure=0.5, propensities=propensities)
+    state = policy.init(policy.params, Problem(3))
+    for arm, reward in ((0, 1.0), (1, 0.0), (1, 0.25), (0, 1.0), (2, 7.0), (2, -3.0), (2, 0.5)):
+        learn(policy, state, arm, reward)
+    assert state.success.tolist() == [4.0, 2.25, 3.5]
+    assert state.failure.tolist() == [0.5, 2.25, 2.0]
+
+
+def test_the_first_law_is_uniform_over_the_available_arms() -> None:
+    policy = catalog.make("thompson_beta")
+    state = policy.init(policy.params, Problem(3))
+    for available in (ALL, np.array([True, False, True])):
+        law = [probability(policy.params, state, instance(0, available), a) for a in range(3)]
+        assert law == pytest.approx(available / available.sum(), rel=1e-12)
+
+
+def test_the_law_after_feedback_is_an_exact_number() -> None:
+    """Beta(2, 1), Beta(1, 1), Beta(3, 1): F is x^a, so the shares are a / 6."""
+    policy = catalog.make("thompson_beta")
+    state = policy.init(policy.params, Problem(3))
+    for arm in (0, 2, 2):
+        learn(policy, state, arm, 1.0)
+    law = [probability(policy.params, state, instance(3), a) for a in range(3)]
+    assert law == pytest.approx([2 / 6, 1 / 6, 3 / 6], rel=1e-9)
+    digest = snapshot.digest(state)
+    for t in range(20):
+        decision = loop.decide(policy.params, state, instance(t), Key(RUN, t))
+        assert decision[1] == law[decision[0]]
+    assert snapshot.digest(state) == digest
+
+
+def test_without_propensities_they_are_unknown() -> None:
+    policy = catalog.make("thompson_beta", propensities=False)
+    state = policy.init(policy.params, Problem(3))
+    for t in range(20):
+        assert math.isnan(loop.decide(policy.params, state, instance(t), Key(RUN, t))[1])
+        assert math.isnan(probability(policy.params, state, instance(t), 1))
+    assert not has_law(policy.params)
+    assert has_law(catalog.make("thompson_beta").params)
+
+
+def test_what_is_not_a_prior_is_refused() -> None:
+    for params in ({"prior_success": 0.0}, {"prior_failure": -1.0}, {"prior_success": 1e9}):
+        with pytest.raises(InvalidInput, match=r"must be a number in \[0.01, 1e\+08\]"):
+            catalog.make("thompson_beta", **params)
+    with pytest.raises(InvalidInput, match="propensities is 'no'"):
+        catalog.make("thompson_beta", propensities="no")
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize(
+    ("success", "failure", "available"),
+    [
+        ([3.0, 2.0, 1.0, 9.0], [4.0, 2.0, 0.5, 12.0], [True, True, True, True]),
+        ([500.0, 0.3, 60.0, 7.0], [700.0, 0.4, 70.0, 9.0], [True, True, True, False]),
+    ],
+)
+def test_samples_follow_the_law(success: list[float], failure: list[float], available: list[bool]) -> None:
+    """Ten million draws of the mode without propensities, within 4 standard errors of the law by quadrature."""
+    draws, k = 10_000_000, len(success)
+    mask = np.array(available)
+    posterior = np.array(success), np.array(failure)
+    policy = catalog.make("thompson_beta")
+    state = policy.init(policy.params, Problem(k))
+    state.success[:], state.failure[:] = posterior
+    law = np.array([probability(policy.params, state, instance(0, mask), a) for a in range(k)])
+    count = count_of(catalog.make("thompson_beta", propensities=False), posterior, mask, draws)
+    assert (np.abs(count / draws - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
+
+
+@pytest.mark.jit
+def test_decisions_follow_the_law() -> None:
+    draws = 100_000
+    posterior = np.array([3.0, 2.0, 6.0]), np.array([4.0, 2.0, 4.0])
+    policy = catalog.make("thompson_beta")
+    count = count_of(policy, posterior, ALL, draws)
+    state = policy.init(policy.params, Problem(3))
+    state.success[:], state.failure[:] = posterior
+    law = np.array([probability(policy.params, state, instance(0), a) for a in range(3)])
+    assert (np.abs(count / draws - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
+
+
+def count_of(policy: Policy, posterior: tuple[Array, Array], available: Array, draws: int) -> Array:
+    """Return how often each arm is taken in decisions 0 to `draws` at one posterior."""
+    state = policy.init(policy.params, Problem(len(available)))
+    state.success[:], state.failure[:] = posterior
+    count = np.zeros(len(available), np.int64)
+    count_actions(policy.params, state, instance(0, available), RUN, count, draws)
+    return count
+
+
+@njit(error_model="numpy")  # type: ignore[misc]
+def count_actions(params: Any, state: Any, instance: Instance, run: np.uint64, count: Array, draws: int) -> None:
+    for t in range(draws):
+        count[select(params, state, instance, Key(run, t)).action] += 1
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("propensities", [True, False])
+def test_regret_is_near_the_best_that_is_possible(propensities: bool) -> None:
+    """Agrawal and Goyal 2013, theorem 1: as T grows, the sum of gap ln T / d(mean, best), as Lai and Robbins 1985."""
+    means, horizon = [0.1, 0.5, 0.9], 5000
+    policy = catalog.make("thompson_beta", propensities=propensities)
+    env = envs.make("bernoulli", mean=means)
+    regret = simulate(policy, env, horizon=horizon, replications=20, seed=1).regret[:, -1].mean()
+    divergence = [m * math.log(m / 0.9) + (1 - m) * math.log((1 - m) / 0.1) for m in means[:2]]
+    assert 2 < regret < math.log(horizon) * (0.8 / divergence[0] + 0.4 / divergence[1])
