@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 # uv installs in seconds what takes pip a minute; where there is none for this platform, pip does.
 INSTALL = if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install --quiet --python $(PY) $(1); \
 	else $(PY) -m pip install --quiet --disable-pip-version-check $(1); fi
-ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .)
+ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .) && $(PY) -m onearm.api.gym.autoload >/dev/null
 
 .PHONY: help run test check format bench clean lock
 

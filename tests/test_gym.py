@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import golden
@@ -17,6 +18,7 @@ from gymnasium.vector import AutoresetMode
 from test_conformance import WORLDS
 
 from onearm.api import gym
+from onearm.api.gym import autoload
 from onearm.api.gym.envs import Copies
 from onearm.api.gym.registration import env_id
 from onearm.engine import loop, snapshot
@@ -42,6 +44,22 @@ def make(name: str, **more: Any) -> gymnasium.Env[Any, Any]:
 
 def make_vec(name: str, n: int, **more: Any) -> Any:
     return gymnasium.make_vec(env_id(name), num_envs=n, vectorization_mode="vector_entry_point", **params(name), **more)
+
+
+def test_an_environment_that_asked_for_it_needs_no_import(tmp_path: Path) -> None:
+    """Gymnasium 1.0 loads no entry points; ours is run where autoload's file is among the site packages."""
+    autoload.write(tmp_path)
+    started = f"import site; site.addsitedir({str(tmp_path)!r})"
+    script = "import gymnasium; print(gymnasium.make('onearm/Bernoulli-v0').spec.id)"
+    for lines, code in ((f"{started}; {script}", 0), (f"{started}; {started}; import onearm.api.gym; {script}", 0)):
+        done = subprocess.run(
+            [sys.executable, "-I", "-W", "error", "-c", lines],
+            env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (code, "onearm/Bernoulli-v0\n"), done.stderr
 
 
 @pytest.mark.jit

@@ -2,8 +2,8 @@
 
 Importing this package registers the environments: from then on `gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9])`
 finds them, and so does `gymnasium.make_vec(..., num_envs=8, vectorization_mode="vector_entry_point")`. Without the
-import, `gymnasium.make("onearm.api.gym:onearm/Bernoulli-v0")` does both. (Gymnasium 1.0 dropped the entry points that
-let it find packages itself.)
+import, `gymnasium.make("onearm.api.gym:onearm/Bernoulli-v0")` does both. Gymnasium 1.0 dropped the entry points that
+let it find packages itself; `python -m onearm.api.gym.autoload` brings that back for an environment.
 
 >>> import gymnasium
 >>> gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9]).action_space

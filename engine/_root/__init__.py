@@ -10,18 +10,21 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onearm.api.door import open
 
 __all__ = ["__version__", "open"]
-__version__ = version("onearm")
+__version__: str
 
 
 def __getattr__(name: str) -> Any:
-    """Load the Python door on first use: `onearm --help` must not pay for numba."""
+    """Load on first use what costs time: the Python door loads numba, and the version is looked up."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("onearm")
     if name == "open":
         from onearm.api.door import open
 
