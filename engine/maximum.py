@@ -9,7 +9,7 @@ right, each so short that no logarithm of a density changes by more than `_CHANG
 nodes; F at the nodes is F at its left end plus the integral of the polynomial through the densities. An arm that lies
 below the panel (F = 1) costs nothing. Below the highest of the arms' lower ends none is the largest: there they begin.
 
-Accuracy: relative error below 1e-6 where p >= 1e-12 (worst seen: 3e-8 up to 34 arms, 4e-7 at 5000), absolute below 1e-14
+Accuracy: relative error below 1e-6 where p >= 1e-12 (seen: 3e-8 up to 34 arms, 4e-7 at 5000), absolute below 1e-14
 elsewhere, for shapes from 0.05 to 1e8; beyond, the error grows as 1e-15 times the shape.
 Cost: O(K x panels), ten panels where the arms' widths are alike, about three more for each halving of the narrowest.
 On one core of a Xeon, us: K = 2: 5, 10: 15-25, 34: 60-80, 100: 200, 1000: 2000 (with every width from 1 to 1e-8 in one
