@@ -312,7 +312,7 @@ class Live:
                 continue
             for name, future in wanted.items():
                 del self._wanted[name]
-                future.set_result(stories.get(name))
+                future.set_result(self._known(name) or stories.get(name))
         self._reading = None
         self._evict()
 

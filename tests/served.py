@@ -1,4 +1,4 @@
-"""What the tests of the service share: the service in this process, and what its log folds to by an independent hand."""
+"""What the tests of the service share: the service in this process, and its log folded by another hand."""
 
 from __future__ import annotations
 
@@ -111,12 +111,11 @@ def log_of(store: Store, experiment_id: str) -> tuple[Experiment, list[Event]]:
 
 
 def assert_sound(events: Iterable[Event]) -> None:
-    """Check what holds for every log: no gap in seq or number, one decision per id, one reward per decision, after it."""
-    seq, number = 0, 0
+    """Check what holds for every log: seq and number have no gap, an id one decision, a decision one later reward."""
+    number = 0
     rewarded: set[int | None] = set()
     ids: set[str] = set()
-    for event in events:
-        seq += 1
+    for seq, event in enumerate(events, start=1):
         assert event.seq == seq, "seq has no gaps"
         if event.kind == DECIDE:
             assert event.number == number, "decisions are numbered without gaps"
@@ -136,6 +135,7 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
     params, problem = spec.policy.params, spec.problem
     state = spec.policy.init(params, problem)
     open_decisions: dict[int, tuple[Instance, Decision]] = {}
+    decide = learn = None
     for event in events:
         if event.kind == DECIDE:
             assert event.number is not None
@@ -144,17 +144,19 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
             if event.available is not None:
                 available = np.unpackbits(np.frombuffer(event.available, np.uint8), count=problem.n_arms) == 1
             instance = Instance(event.number, context, available)
-            decision = Decision(*loop.decide(params, state, instance, Key(spec.run, event.number)))
+            key = Key(spec.run, event.number)
+            decide = decide or loop.decide.compiled(params, state, instance, key)
+            decision = Decision(*decide(params, state, instance, key))
             propensity = math.nan if event.propensity is None else event.propensity
             assert decision.action == event.action, f"decision {event.number} comes out differently"
             assert decision.propensity == propensity or (math.isnan(decision.propensity) and math.isnan(propensity))
             open_decisions[event.number] = (instance, Decision(int(decision.action), float(decision.propensity)))
         elif event.kind == LEARN:
             assert event.number is not None and event.reward is not None
-            instance, decision = open_decisions.pop(event.number)
-            loop.learn(
-                params, state, instance, decision, Feedback(event.reward, NO_DETAIL), Key(spec.run, event.number)
-            )
+            call = (params, state, *open_decisions.pop(event.number), Feedback(event.reward, NO_DETAIL))
+            key = Key(spec.run, event.number)
+            learn = learn or loop.learn.compiled(*call, key)
+            learn(*call, key)
     return snapshot.digest(state)
 
 

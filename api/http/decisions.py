@@ -103,6 +103,7 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
     sent = raw.decode() if len(raw) > 2 else None
     body_hash = None if decision_id is None else _hash(raw)
     made = live.decide(context, available, decision_id, sent, body_hash, service.clock())
+    assert made.decided is not None
     await made.decided
     return Answer(201, _decided(live, made))
 
@@ -114,6 +115,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, value: flo
     found = await _find(live, decision_id)
     if found.reward is None:
         live.learn(found, value, reward_id or "", None, service.clock())
+        assert found.rewarded is not None
         await found.rewarded
         return Answer(200, Rewarded("accepted"))
     before = found.reward
@@ -129,7 +131,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, value: flo
 
 async def _or_problem(answer: Any) -> Answer:
     try:
-        return await answer  # type: ignore[no-any-return]
+        return await answer
     except OnearmError as error:
         return problem(error)
 
