@@ -122,7 +122,7 @@ def update(
 def probability(params: ThompsonBetaParams, state: ThompsonBetaState, instance: Instance, action: int) -> float:
     """Return the probability that the arm's mean is the largest."""
     beta_law(state.scratch_maximum, state.success, state.failure, instance.available)
-    return state.scratch_maximum.law[action]  # type: ignore[no-any-return]
+    return state.scratch_maximum.law[action]
 
 
 register_policy(ThompsonBetaParams, select=select, update=update, probability=probability)

@@ -137,7 +137,7 @@ def update(
 def probability(params: ThompsonNormalParams, state: ThompsonNormalState, instance: Instance, action: int) -> float:
     """Return the probability that the arm's mean is the largest."""
     normal_law(state.scratch_maximum, state.mean, state.sd, instance.available)
-    return state.scratch_maximum.law[action]  # type: ignore[no-any-return]
+    return state.scratch_maximum.law[action]
 
 
 register_policy(ThompsonNormalParams, select=select, update=update, probability=probability)
