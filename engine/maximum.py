@@ -63,7 +63,7 @@ class MaximumWorkspace(NamedTuple):
 def workspace(k: int) -> MaximumWorkspace:
     """Return the working space for k arms."""
     columns = [np.zeros(k) for _ in range(11)]
-    return MaximumWorkspace(np.zeros(1, np.bool_), *columns, np.zeros((k, _NODES)), np.zeros((4, _NODES)))
+    return MaximumWorkspace._make([np.zeros(1, np.bool_), *columns, np.zeros((k, _NODES)), np.zeros((4, _NODES))])
 
 
 @kernel
