@@ -14,6 +14,7 @@ from onearm.api.service import Service
 from onearm.engine.errors import InvalidInput, NotFound
 
 PAGE = 100
+PAGE_MAX = 1000
 _object = msgspec.json.Decoder(dict[str, object])
 
 
@@ -69,6 +70,6 @@ def describe(live: Live) -> schemas.Experiment:
 
 
 def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= 1000:
-        raise InvalidInput("bad_limit", f"limit is {text[:20]!r}: it must be a whole number from 1 to 1000")
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= PAGE_MAX:
+        raise InvalidInput("bad_limit", f"limit is {text[:20]!r}: it must be a whole number from 1 to {PAGE_MAX}")
     return int(text)

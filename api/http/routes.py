@@ -11,7 +11,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from onearm.api.http import decisions, experiments, health, pages, schemas
-from onearm.api.http.endpoint import Endpoint, Handler
+from onearm.api.http.endpoint import TITLES, Endpoint, Handler
+from onearm.api.spec import ID_LENGTH_MAX
 
 
 class Entry(NamedTuple):
@@ -21,23 +22,46 @@ class Entry(NamedTuple):
     path: str
     handler: Handler
     answers: dict[int, type | None]  # by status; None for a page
+    errors: tuple[int, ...] = ()  # the statuses of its problems
     body: type | None = None
+    parameters: tuple[dict[str, Any], ...] = ()  # besides those in the path
 
 
 ONE = "/v1/experiments/{experiment_id}"
+KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX},
+    "description": "The decision_id, for clients that have a header for it.",
+}
+AFTER = {
+    "name": "after",
+    "in": "query",
+    "schema": {"type": "string"},
+    "description": "Only what follows this experiment: `next` of the page before.",
+}
+LIMIT = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": experiments.PAGE_MAX, "default": experiments.PAGE},
+    "description": "How many at most.",
+}
 TABLE = [
     Entry(
         "POST",
         f"{ONE}/decisions",
         decisions.decide,
         {201: schemas.Decided, 200: schemas.Decided},
+        (404, 409, 413, 422, 503),
         schemas.Decide,
+        (KEY,),
     ),
     Entry(
         "POST",
         f"{ONE}/decisions/{{decision_id}}/reward",
         decisions.reward,
         {200: schemas.Rewarded},
+        (404, 409, 413, 422, 503),
         schemas.Reward,
     ),
     Entry(
@@ -45,25 +69,47 @@ TABLE = [
         f"{ONE}/decisions:batch",
         decisions.decide_batch,
         {200: schemas.DecidedBatch},
+        (404, 413, 422, 503),
         schemas.Decisions,
     ),
-    Entry("POST", f"{ONE}/rewards:batch", decisions.reward_batch, {200: schemas.RewardedBatch}, schemas.Rewards),
-    Entry("GET", f"{ONE}/decisions/{{decision_id}}", decisions.story, {200: schemas.DecisionStory}),
+    Entry(
+        "POST",
+        f"{ONE}/rewards:batch",
+        decisions.reward_batch,
+        {200: schemas.RewardedBatch},
+        (404, 413, 422, 503),
+        schemas.Rewards,
+    ),
+    Entry("GET", f"{ONE}/decisions/{{decision_id}}", decisions.story, {200: schemas.DecisionStory}, (404, 503)),
     Entry(
         "POST",
         "/v1/experiments",
         experiments.create,
         {201: schemas.Experiment, 200: schemas.Experiment},
+        (409, 413, 422, 503),
         schemas.NewExperiment,
     ),
-    Entry("GET", "/v1/experiments", experiments.list_all, {200: schemas.Experiments}),
-    Entry("GET", ONE, experiments.read_one, {200: schemas.Experiment}),
-    Entry("POST", f"{ONE}:archive", experiments.archive, {200: schemas.Experiment}),
+    Entry(
+        "GET",
+        "/v1/experiments",
+        experiments.list_all,
+        {200: schemas.Experiments},
+        (404, 422),
+        parameters=(AFTER, LIMIT),
+    ),
+    Entry("GET", ONE, experiments.read_one, {200: schemas.Experiment}, (404, 503)),
+    Entry("POST", f"{ONE}:archive", experiments.archive, {200: schemas.Experiment}, (404, 503)),
     Entry("GET", "/health/live", health.alive, {200: schemas.Health}),
     Entry("GET", "/health/ready", health.ready, {200: schemas.Health, 503: schemas.Health}),
     Entry("GET", "/", pages.front, {200: None}),
     Entry("GET", "/docs", pages.docs, {200: None}),
 ]
+ITEMS = {  # what is in the lists that are read and answered item by item
+    (schemas.Decisions, "decisions"): (schemas.Decide,),
+    (schemas.DecidedBatch, "decisions"): (schemas.Decided, schemas.Problem),
+    (schemas.Rewards, "rewards"): (schemas.BatchReward,),
+    (schemas.RewardedBatch, "rewards"): (schemas.Rewarded, schemas.Problem),
+}
 
 
 class ByMethod:
@@ -87,12 +133,13 @@ def routes() -> list[Route]:
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of the table."""
     documented = [entry for entry in TABLE if None not in entry.answers.values()]
-    models = {
-        t for entry in documented for t in (entry.body, schemas.Problem, *entry.answers.values()) if t is not None
-    }
+    models = {t for entry in documented for t in (entry.body, *entry.answers.values()) if t is not None}
+    models.update({schemas.Problem}, *ITEMS.values())
     _, components = msgspec.json.schema_components(
         sorted(models, key=lambda model: model.__name__), ref_template="#/components/schemas/{name}"
     )
+    for (model, field), items in ITEMS.items():
+        components[model.__name__]["properties"][field]["items"] = {"anyOf": [_reference(item) for item in items]}
     paths: dict[str, dict[str, Any]] = {}
     for entry in documented:
         paths.setdefault(entry.path, {})[entry.method.lower()] = _operation(entry)
@@ -113,17 +160,21 @@ def _operation(entry: Entry) -> dict[str, Any]:
         for status, model in entry.answers.items()
         if model is not None
     }
-    responses["default"] = {
-        "description": "An error",
-        "content": _content(schemas.Problem, "application/problem+json"),
-    }
+    for status in entry.errors:
+        responses[str(status)] = {
+            "description": TITLES[status],
+            "content": _content(schemas.Problem, "application/problem+json"),
+        }
     operation: dict[str, Any] = {
         "operationId": f"{entry.handler.__module__.rsplit('.', 1)[-1]}_{entry.handler.__name__}",
         "tags": [entry.handler.__module__.rsplit(".", 1)[-1]],
         "summary": (entry.handler.__doc__ or "").strip().splitlines()[0].rstrip("."),
         "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in re.findall(r"{(\w+)}", entry.path)
+            *(
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                for name in re.findall(r"{(\w+)}", entry.path)
+            ),
+            *entry.parameters,
         ],
         "responses": responses,
     }
@@ -133,4 +184,8 @@ def _operation(entry: Entry) -> dict[str, Any]:
 
 
 def _content(model: type, kind: str) -> dict[str, Any]:
-    return {kind: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
+    return {kind: {"schema": _reference(model)}}
+
+
+def _reference(model: type) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
+
+from onearm.api.spec import ID_LENGTH_MAX, SAFE_INTEGER_MAX
+from onearm.engine.problem import ARMS_MAX, HORIZON_MAX
+
+Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 
 
 class Problem(msgspec.Struct):
@@ -45,7 +51,7 @@ class Reward(msgspec.Struct, forbid_unknown_fields=True):
 class Rewarded(msgspec.Struct):
     """accepted, or duplicate where the same reward was on record already."""
 
-    status: str
+    status: Literal["accepted", "duplicate"]
 
 
 class BatchReward(msgspec.Struct, forbid_unknown_fields=True):
@@ -104,14 +110,42 @@ class Experiments(msgspec.Struct):
     next: str | None
 
 
-class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
-    """A new experiment: arms are enough; the default policy is thompson_beta."""
+class Arm(msgspec.Struct):
+    """An arm: its id, and whatever else describes it."""
 
-    arms: list[dict[str, Any]]
-    experiment_id: str | None = None
-    problem: dict[str, Any] = {}
-    policy: dict[str, Any] = {}
-    seed: int | str = 0
+    id: Id
+
+
+class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
+    """A policy by name; params that are left out have their defaults."""
+
+    name: str
+    params: dict[str, Any] = {}
+
+
+class Context(msgspec.Struct, forbid_unknown_fields=True):
+    """What a decision sees: nothing, or so many numbers."""
+
+    kind: Literal["none", "dense"]
+    length: int = 0
+
+
+class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
+    """What is decided; the arms say the rest."""
+
+    kind: Literal["arms"] = "arms"
+    context: Context = msgspec.field(default_factory=lambda: Context("none"))
+    horizon: Annotated[int, Meta(ge=1, le=HORIZON_MAX)] | None = None
+
+
+class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
+    """A new experiment: arms are enough; the policy is then thompson_beta. For the documentation only."""
+
+    arms: Annotated[list[Arm], Meta(min_length=1, max_length=ARMS_MAX)]
+    experiment_id: Id | None = None
+    problem: NewProblem = msgspec.field(default_factory=NewProblem)
+    policy: NewPolicy = msgspec.field(default_factory=lambda: NewPolicy("thompson_beta"))
+    seed: Annotated[int, Meta(ge=0, le=SAFE_INTEGER_MAX)] | Annotated[str, Meta(pattern="^[0-9]{1,20}$")] = 0
 
 
 class StoryReward(msgspec.Struct):
@@ -143,7 +177,7 @@ class DecisionStory(msgspec.Struct):
 class Health(msgspec.Struct):
     """How the service is."""
 
-    status: str
+    status: Literal["alive", "ready", "recovering"]
 
 
 LATER = {

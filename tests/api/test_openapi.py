@@ -1,0 +1,84 @@
+"""The document says what the service does: its answers to bodies that fit it, and to others, are as it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.python import asgi
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+from served import ARMS, RANDOM
+
+from onearm.api.http.app import create_app
+from onearm.api.http.routes import TABLE, openapi, routes
+from onearm.engine.storage.sql import Store
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    unsupported_method,
+]
+OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Yield the document of a service that has an experiment `e` with decisions d0 and d1, and a contextual one."""
+    app = create_app(Store.open(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/run.db"))
+    try:
+        with asgi.get_client(app) as client:
+            dense = {"context": {"kind": "dense", "length": 2}}
+            for body in ({"experiment_id": "e", "arms": ARMS}, {"experiment_id": "c", "arms": ARMS, "problem": dense}):
+                assert client.post("http://test/v1/experiments", json=body | {"policy": RANDOM}).status_code == 201
+            for name in ("d0", "d1"):
+                client.post("http://test/v1/experiments/e/decisions", json={"decision_id": name})
+        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+    finally:
+        asgi.shutdown_lifespans()
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_answers_are_as_documented(document: Any, method: str, path: str) -> None:
+    operation = document[path][method]
+    cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
+    known = st.fixed_dictionaries(
+        {"experiment_id": st.sampled_from("eec"), "decision_id": st.sampled_from(["d0", "d1"])}
+    )
+    seen = set()
+
+    @settings(max_examples=30, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(case=cases, names=st.none() | known)
+    def check(case: Any, names: dict[str, str] | None) -> None:
+        if names is not None and case.path_parameters:  # else nothing is ever found
+            case.path_parameters.update({name: names[name] for name in case.path_parameters})
+        if names is not None and path == "/v1/experiments" and isinstance(case.body, dict):
+            case.body.update(policy=RANDOM, arms=ARMS)  # no generator guesses a policy's name
+        answer = case.call()
+        seen.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    check()
+    assert seen & {200, 201}, "what fits is accepted"
+    assert seen & {404, 422} or "{" not in path
+
+
+def test_every_route_is_in_the_table() -> None:
+    paths = {re.sub(r":\w+}", "}", route.path) for route in routes()}
+    assert paths == {entry.path for entry in TABLE}
+    assert set(openapi()["paths"]) == {path for _, path in OPERATIONS}
