@@ -1,0 +1,106 @@
+"""The README's main job on real input: a stream through the service, a crash in the middle, and every decision made again.
+
+The service runs as a process; a client streams scikit-learn's digits through it as a classification bandit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sklearn.datasets import load_digits
+
+STEPS = 400
+READY_SECONDS = 120
+BODY = {
+    "experiment_id": "digits",
+    "arms": [{"id": str(digit)} for digit in range(10)],
+    "policy": {"name": "thompson_beta", "params": {}},
+    "problem": {"context": {"kind": "dense", "length": 64}},
+    "seed": 4,
+}
+DECISIONS = "/v1/experiments/digits/decisions"
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """Run the service over the folder's database until the block ends; yields it when it is ready."""
+    command = [sys.executable, "-m", "onearm", "serve", "--port", "0", "--database", f"sqlite:///{folder}/run.db"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split("http://", 1)[1].split()[0]
+        with httpx.Client(base_url=f"http://{address}", timeout=30) as client:
+            deadline = time.monotonic() + READY_SECONDS
+            while time.monotonic() < deadline:
+                with suppress(httpx.TransportError):
+                    if client.get("/health/ready").status_code == 200:
+                        break
+                time.sleep(0.05)
+            yield process, client
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def stream(client: httpx.Client, first: int, last: int) -> list[dict[str, Any]]:
+    """Decide on the digits from `first` to `last` and reward each decision; return the answers with their rewards."""
+    digits = load_digits()
+    answers = []
+    for row in range(first, last):
+        body = {"context": (digits.data[row] / 16.0).tolist(), "decision_id": f"digit-{row}"}
+        answer = client.post(DECISIONS, json=body)
+        assert answer.status_code == 201, answer.text
+        decided = answer.json()
+        value = float(decided["action_id"] == str(digits.target[row]))
+        rewarded = client.post(f"{DECISIONS}/{decided['decision_id']}/reward", json={"value": value})
+        assert rewarded.json() == {"status": "accepted"}
+        answers.append(decided | {"value": value})
+    return answers
+
+
+@pytest.mark.jit
+def test_a_stream_survives_a_kill_and_every_decision_can_be_made_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, client):
+        assert client.post("/v1/experiments", json=BODY).status_code == 201
+        answers = stream(client, 0, STEPS // 2)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    with serving(tmp_path) as (process, client):
+        retried = client.post(
+            DECISIONS,
+            json={"context": (load_digits().data[7] / 16.0).tolist(), "decision_id": "digit-7"},
+        )
+        assert retried.status_code == 200
+        assert retried.json()["action_id"] == answers[7]["action_id"]
+        assert retried.json()["propensity"] == answers[7]["propensity"]
+        answers += stream(client, STEPS // 2, STEPS)
+        now = client.get("/v1/experiments/digits").json()
+        for row in (0, STEPS // 2 - 1, STEPS // 2, STEPS - 1):
+            story = client.get(f"{DECISIONS}/digit-{row}").json()
+            assert story["action_id"] == answers[row]["action_id"]
+            assert story["reward"]["value"] == answers[row]["value"]
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    assert (now["decisions"], now["rewards"], now["pending"], now["seq"]) == (STEPS, STEPS, 0, 2 * STEPS)
+    verified = subprocess.run(
+        [sys.executable, "-m", "onearm", "verify", "--database", f"sqlite:///{tmp_path}/run.db", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert verified.returncode == 0, verified.stderr
+    found = {one["id"]: one for one in json.loads(verified.stdout)["experiments"]}["digits"]
+    assert found["first_difference"] is None
+    assert (found["events"], found["decisions"]) == (2 * STEPS, STEPS)
+    assert found["digest"] == now["digest"]
