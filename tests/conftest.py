@@ -1,14 +1,18 @@
-"""What all tests share: the repository's root, the folder of real data, and strict numbers."""
+"""What all tests share: the repository's root, the folder of real data, a PostgreSQL server, and strict numbers."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import hypothesis
+import postgres_server
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+DATABASES = count()  # made on the PostgreSQL server
 
 # Compiling inside an example takes seconds, and a busy machine is no bug; fixed examples keep a red run red.
 hypothesis.settings.register_profile("onearm", deadline=None, derandomize=True, max_examples=50)
@@ -31,3 +35,23 @@ def data_folder() -> Path:
             "set ONEARM_TEST_DATA to where it lies"
         )
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Yield the URL of a server, with {} for the database's name."""
+    if url := os.environ.get("ONEARM_TEST_POSTGRES_URL"):  # postgresql://USER@HOST/{}
+        yield url
+        return
+    if postgres_server.binaries() is None:
+        reason = "PostgreSQL is not installed (initdb was not found), so nothing can be tested on it"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with postgres_server.running() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> str:
+    return postgres_server.new_database(postgres, f"onearm_{os.getpid()}_{next(DATABASES)}")

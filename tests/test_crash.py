@@ -1,0 +1,235 @@
+"""Kill the service at random moments while clients use it: nothing acknowledged is lost, nothing is applied twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from served import ARMS, RANDOM, assert_sound, folded, log_of
+
+from onearm.engine.storage.sql import Store
+from onearm.engine.vocabulary import DECIDE, LEARN
+
+SEED = 20
+CLIENTS = 6
+EXPERIMENTS = {"e": RANDOM, "x": {"name": "exp3_ix"}}
+READY_SECONDS = 60.0
+
+
+class Process:
+    """The service as a process that can be killed and started again on the same port."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "onearm", "serve", "--port", str(self.port), "--database", self.database]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.answers = False
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        if self.answers:
+            return
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert "http://" in line, f"the service did not start: {line}{self.stop(signal.SIGKILL)}"
+        self.port = int(line.split("http://", 1)[1].split()[0].rsplit(":", 1)[1])
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                if httpx.get(f"{self.url}/health/ready").status_code == 200:
+                    self.answers = True
+                    return
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals) -> str:
+        """Send a signal, wait for the end, and return what was written to stderr."""
+        self.process.send_signal(how)
+        return self.process.communicate(timeout=60)[1]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Decided(NamedTuple):
+    """A decision that a client was told of."""
+
+    experiment: str
+    body: dict[str, Any]
+    answer: dict[str, Any]
+
+
+class Client(threading.Thread):
+    """Decides and rewards, retries until it is answered, and keeps what it was told."""
+
+    def __init__(self, me: int, url: str, over: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.random = random.Random(SEED * 1000 + me)
+        self.me, self.url, self.over = me, url, over
+        self.decided: dict[str, Decided] = {}
+        self.rewarded: dict[str, float] = {}
+        self.open: list[str] = []
+        self.retries = 0
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with httpx.Client(base_url=self.url, timeout=20) as self.http:
+                while not self.over.is_set():
+                    self.random.choice([self.decide, self.decide, self.reward, self.reward, self.repeat])()
+        except BaseException as error:
+            self.error = error
+
+    def decide(self) -> None:
+        name = f"{self.me}-{len(self.decided)}"
+        body: dict[str, Any] = {"decision_id": name}
+        if self.random.random() < 0.3:
+            body["eligible_actions"] = self.random.sample("abc", 2)
+        experiment = self.random.choice(list(EXPERIMENTS))
+        answer, tries = self.post(experiment, "decisions", body)
+        assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text
+        self.decided[name] = Decided(experiment, body, answer.json())
+        self.open.append(name)
+
+    def reward(self) -> None:
+        if self.open:
+            name = self.open.pop(self.random.randrange(len(self.open)))
+            value = self.random.choice([0.0, 0.25, 1.0])
+            answer, tries = self.post(self.decided[name].experiment, f"decisions/{name}/reward", {"value": value})
+            allowed = ("accepted",) if tries == 1 else ("accepted", "duplicate")
+            assert answer.status_code == 200 and answer.json()["status"] in allowed, answer.text
+            self.rewarded[name] = value
+
+    def repeat(self) -> None:
+        """Ask again what was answered already, perhaps by another process."""
+        if self.decided:
+            name = self.random.choice(list(self.decided))
+            experiment, body, first = self.decided[name]
+            answer, _ = self.post(experiment, "decisions", body)
+            assert (answer.status_code, answer.json()) == (200, first)
+            if name in self.rewarded:
+                answer, _ = self.post(experiment, f"decisions/{name}/reward", {"value": self.rewarded[name]})
+                assert answer.json() == {"status": "duplicate"}
+
+    def post(self, experiment: str, path: str, body: dict[str, Any]) -> tuple[httpx.Response, int]:
+        """Try until there is an answer that is not 503; return it and how many times it took."""
+        tries = 0
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            tries += 1
+            assert time.monotonic() < deadline, "there is no answer"
+            try:
+                answer = self.http.post(f"/v1/experiments/{experiment}/{path}", json=body)
+                if answer.status_code != 503:
+                    return answer, tries
+            except httpx.TransportError:
+                self.retries += 1
+            time.sleep(0.03)
+
+
+def storm(database: str, blows: list[tuple[signal.Signals, bool]]) -> None:
+    """Run clients against a service that is stopped by each blow: a signal, and whether to wait until it answers."""
+    moments = random.Random(SEED)
+    service = Process(database)
+    over = threading.Event()
+    clients: list[Client] = []
+    try:
+        service.wait()
+        for name, policy in EXPERIMENTS.items():
+            body = {"experiment_id": name, "arms": ARMS, "policy": policy, "seed": 9}
+            httpx.post(f"{service.url}/v1/experiments", json=body, timeout=60).raise_for_status()
+        clients = [Client(me, service.url, over) for me in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        for how, ready in blows:
+            if ready:
+                service.wait()
+            before = sum(len(client.decided) for client in clients)
+            time.sleep(moments.uniform(0.2, 0.8))
+            assert sum(len(client.decided) for client in clients) > before or not ready
+            stderr = service.stop(how)
+            assert "Traceback" not in stderr, stderr
+            assert service.process.returncode == -how
+            service.start()
+        service.wait()
+        time.sleep(0.3)
+        over.set()
+        for client in clients:
+            client.join(30)
+            assert not client.is_alive()
+            if client.error is not None:
+                raise client.error
+        assert "Traceback" not in service.stop(signal.SIGKILL)
+        store = Store.open(database)
+        try:
+            logs = {name: log_of(store, name) for name in EXPERIMENTS}
+        finally:
+            store.close()
+        for name, (_, events) in logs.items():
+            check(name, events, clients)
+        assert sum(client.retries for client in clients) > CLIENTS
+        digests = {name: folded(row, events) for name, (row, events) in logs.items()}
+        service.start()
+        service.wait()
+        for name in EXPERIMENTS:
+            found = httpx.get(f"{service.url}/v1/experiments/{name}").json()
+            assert (found["digest"], found["seq"]) == (digests[name], len(logs[name][1]))
+        assert service.stop(signal.SIGTERM) == ""
+    finally:
+        over.set()
+        service.process.kill()
+        service.process.communicate()
+    verified = subprocess.run(
+        [sys.executable, "-m", "onearm", "verify", "--database", database, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    reports = {one["id"]: one for one in json.loads(verified.stdout)["experiments"]}
+    for name in EXPERIMENTS:
+        assert reports[name]["first_difference"] is None
+        assert reports[name]["digest"] == digests[name]
+
+
+def check(experiment: str, events: list[Any], clients: list[Client]) -> None:
+    """Check that the log holds what the clients were told, once, and little else."""
+    assert_sound(events)
+    decided = {event.decision_id: event for event in events if event.kind == DECIDE}
+    learned = {event.number: event for event in events if event.kind == LEARN}
+    told = {name: one for client in clients for name, one in client.decided.items() if one.experiment == experiment}
+    for name, one in told.items():
+        event = decided[name]
+        assert one.answer["action_id"] == "abc"[event.action]
+        assert one.answer["propensity"] == event.propensity
+        assert one.answer["model_version"] == event.seq - 1
+    accepted = {name: value for client in clients for name, value in client.rewarded.items() if name in told}
+    assert {name: learned[decided[name].number].reward for name in accepted} == accepted
+    assert len(decided) == len(told) and len(learned) == len(accepted), "all clients went on until they were answered"
+
+
+@pytest.mark.jit
+def test_kills_at_random_moments_lose_nothing_and_apply_nothing_twice(tmp_path: Path) -> None:
+    kill, term = signal.SIGKILL, signal.SIGTERM
+    storm(f"sqlite:///{tmp_path}/run.db", [(kill, True), (term, True), (kill, True), (kill, False), (kill, True)])
+
+
+@pytest.mark.jit
+def test_a_kill_on_postgresql_loses_nothing(postgres_url: str) -> None:
+    storm(postgres_url, [(signal.SIGKILL, True)])
