@@ -100,7 +100,17 @@ def wrk(server: Server, script: str, connections: int, seconds: float) -> dict[s
         before = server.cpu_seconds()
         url = f"{server.url}/v1/experiments/e/decisions"
         out = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", file.name, url],
+            [
+                "wrk",
+                "-t1",
+                f"-c{connections}",
+                f"-d{max(1, round(seconds))}s",
+                "--timeout",
+                "10s",
+                "-s",
+                file.name,
+                url,
+            ],
             check=True,
             capture_output=True,
             text=True,
@@ -131,8 +141,20 @@ def measure(seconds: float, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         port, bare_port = free_port(), free_port()
-        onearm = [sys.executable, "-m", "onearm", "serve", "--port", str(port), "--database", f"sqlite:///{folder}/run.db"]
-        with serve(onearm, port) as service, serve([sys.executable, str(HERE / "bare.py"), str(bare_port)], bare_port) as bare:
+        onearm = [
+            sys.executable,
+            "-m",
+            "onearm",
+            "serve",
+            "--port",
+            str(port),
+            "--database",
+            f"sqlite:///{folder}/run.db",
+        ]
+        with (
+            serve(onearm, port) as service,
+            serve([sys.executable, str(HERE / "bare.py"), str(bare_port)], bare_port) as bare,
+        ):
             body = {
                 "experiment_id": "e",
                 "arms": [{"id": f"arm{i}"} for i in range(10)],
@@ -156,7 +178,9 @@ def measure(seconds: float, rounds: int) -> dict[str, Any]:
             found["decide_1"] = [wrk(service, decide, 1, seconds)]
             syncs.append(fdatasync_ms(folder))
     medians = {
-        label: {key: statistics.median(run[key] for run in runs) for key in ("cpu_us", "per_second", "p50_ms", "p99_ms")}
+        label: {
+            key: statistics.median(run[key] for run in runs) for key in ("cpu_us", "per_second", "p50_ms", "p99_ms")
+        }
         for label, runs in found.items()
     }
     return {

@@ -1,4 +1,4 @@
-"""Write the README's tables from benchmarks/results/*.json: python benchmarks/tables.py [--check].
+"""Write the tables of the README and of docs/ from benchmarks/results/*.json: python benchmarks/tables.py [--check].
 
 A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; what was between them is replaced. With
 --check nothing is written, and the exit code is 1 where a table is not what its results say.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "policies.md")
 RESULTS = Path(__file__).resolve().parent / "results"
 PLACE = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -90,7 +90,16 @@ def log(result: dict[str, Any]) -> str:
     return "\n\n".join([markdown(rows), machine_line(result["machine"])])
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"speed": speed, "service": service, "log": log}
+def law(result: dict[str, Any]) -> str:
+    """Show what a decision by the exact law costs, by the number of arms."""
+    found = result["decision_us"]
+    rewards = list(next(iter(found.values())))
+    rows = [["arms", *(f"us a decision after {int(n):,} rewards an arm" for n in rewards)]]
+    rows += [[k, *(f"{times[n]:.0f}" for n in rewards)] for k, times in found.items()]
+    return "\n\n".join([markdown(rows), machine_line(result["machine"])])
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"speed": speed, "service": service, "log": log, "law": law}
 
 
 def fastest_peer(policy: str, peers: dict[str, Any]) -> tuple[str, float] | None:
@@ -123,7 +132,7 @@ def filled(text: str, results: Path) -> str:
     def table(place: re.Match[str]) -> str:
         before, name, after = place.groups()
         if name not in TABLES:
-            raise SystemExit(f"README.md asks for the table {name!r}: known are {', '.join(TABLES)}")
+            raise SystemExit(f"a page asks for the table {name!r}: known are {', '.join(TABLES)}")
         file = results / f"{name}.json"
         if not file.exists():
             print(f"!!! there is no {file}: its table stays as it is")
@@ -135,12 +144,14 @@ def filled(text: str, results: Path) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the tables, or check them."""
-    text = README.read_text()
-    made = filled(text, RESULTS)
-    if arguments == ["--check"]:
-        return 0 if made == text else 1
-    README.write_text(made)
-    return 0
+    stale = False
+    for page in PAGES:
+        text = page.read_text()
+        made = filled(text, RESULTS)
+        stale |= made != text
+        if arguments != ["--check"]:
+            page.write_text(made)
+    return 1 if stale and arguments == ["--check"] else 0
 
 
 if __name__ == "__main__":

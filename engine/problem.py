@@ -114,7 +114,7 @@ def check_reward(reward: Any) -> float:
         raise InvalidInput(
             "bad_reward", f"the reward is {reward}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}"
         )
-    return float(reward)
+    return float(reward) + 0.0  # -0.0 becomes 0.0, as it does in SQLite: the fold must see what was learned
 
 
 def check_context(problem: Problem, context: Any) -> Array:

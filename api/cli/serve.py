@@ -79,3 +79,4 @@ def _welcome(address: str, database: str, service: Service) -> None:
     click.echo(f"curl -d '{{}}' {address}/v1/experiments/{first}/decisions")
     console.print("             .venv/bin/onearm demo        (in a second terminal)")
     console.print("stop with Ctrl-C", highlight=False)
+    sys.stdout.flush()  # a log file shows it at once

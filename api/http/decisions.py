@@ -109,7 +109,7 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
 
 
 async def _reward_one(service: Service, live: Live, decision_id: str, value: float, reward_id: str | None) -> Answer:
-    check_reward(value)
+    value = check_reward(value)
     if reward_id is not None:
         check_id("reward_id", reward_id)
     found = await _find(live, decision_id)
