@@ -47,8 +47,10 @@ def open(
     `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; `arms` their ids, or how many.
     For a log on disk run the service (`onearm serve`): its decisions are the same, bit for bit, at the same seed.
     """
+    if not isinstance(policy, (str, dict)):
+        raise InvalidInput("bad_spec", f"policy is {policy!r}: it must be a name or a spec")
     spec = policy if isinstance(policy, dict) else catalog.parse(policy).spec
-    labels = [str(arm) for arm in range(arms)] if isinstance(arms, int) else list(arms)
+    labels = _labels(arms)
     body: dict[str, Any] = {
         "experiment_id": "python",
         "policy": spec,
@@ -94,11 +96,18 @@ class Engine:
     def learn(self, decision: Choice | int, reward: float) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
         value = check_reward(reward.item() if isinstance(reward, np.generic) else reward)
-        number = decision.number if isinstance(decision, Choice) else int(decision)
+        number = decision.number if isinstance(decision, Choice) else decision
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise InvalidInput(
+                "bad_decision", f"the decision is {decision!r}: give what decide() returned, or its number"
+            )
+        number = int(number)
         if number not in self._open:
             if 0 <= number < self.number:
                 raise Conflict("reward_exists", f"decision {number} already has feedback: feedback is accepted once")
             raise NotFound("unknown_decision", f"there is no decision {number}: decide first")
+        if isinstance(decision, Choice) and decision != self._open[number][0]:
+            raise Conflict("other_engine", f"decision {number} is another one here: it comes from another engine")
         choice, context, available = self._open.pop(number)
         self._update(
             self.spec.policy.params,
@@ -115,6 +124,8 @@ class Engine:
 
     def _mask(self, eligible: Iterable[str]) -> Array:
         mask = np.zeros(self.spec.problem.n_arms, np.bool_)
+        if isinstance(eligible, str):
+            raise InvalidInput("bad_eligible", f"eligible is {eligible!r}: it must be a list of ids")
         for label in eligible:
             if label not in self.spec.arm_numbers:
                 raise InvalidInput(
@@ -125,3 +136,11 @@ class Engine:
         if not mask.any():
             raise InvalidInput("no_arm_available", "no arm is eligible: at least one must be")
         return mask
+
+
+def _labels(arms: Any) -> list[str]:
+    if isinstance(arms, (int, np.integer)) and not isinstance(arms, bool):
+        return [str(arm) for arm in range(arms)]
+    if isinstance(arms, (str, bytes)) or not isinstance(arms, Iterable):
+        raise InvalidInput("bad_arms", f"arms is {arms!r}: it must be a list of ids, or how many there are")
+    return list(arms)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine import loop, snapshot
-from onearm.engine.vocabulary import DECIDE, Columns, Policy, Problem
+from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Policy, Problem
 
 
 class Verification(NamedTuple):
@@ -16,8 +16,11 @@ class Verification(NamedTuple):
 
     events: int
     decisions: int
-    first_difference: int | None  # number of the first decision that comes out differently
+    first_difference: (
+        int | None
+    )  # number of the first decision that comes out differently, or whose record is not whole
     digest: str  # of the state after the last event that was verified
+    note: str | None = None  # what is wrong with that record
 
 
 def verify(
@@ -27,10 +30,13 @@ def verify(
     pages: Iterable[Columns],
     progress: Callable[[int], None] = lambda events: None,
 ) -> Verification:
-    """Replay the pages of a log through its policy; stop at the first decision that differs."""
+    """Replay the pages of a log through its policy; stop at the first decision that differs or is not on record."""
     state = policy.init(policy.params, problem)
+    ledger = _Ledger()
     events = decisions = 0
     for columns in pages:
+        if (fault := ledger.fault(columns)) is not None:
+            return Verification(events, decisions, fault.number, snapshot.digest(state), fault.note)
         row = loop.replay(policy.params, state, run, columns, np.zeros(0))
         if row >= 0:
             return Verification(
@@ -43,3 +49,45 @@ def verify(
         decisions += int((columns.kind == DECIDE).sum())
         progress(len(columns.kind))
     return Verification(events, decisions, None, snapshot.digest(state))
+
+
+class _Fault(NamedTuple):
+    number: int
+    note: str
+
+
+class _Ledger:
+    """Every decision once, in order; at most one reward for each, which repeats its action and propensity."""
+
+    def __init__(self) -> None:
+        self._action = np.zeros(0, np.int64)
+        self._propensity = np.zeros(0)
+        self._learned = np.zeros(0, np.bool_)
+
+    def fault(self, columns: Columns) -> _Fault | None:
+        """Enter a page of the log; return the first thing that is wrong with it."""
+        decided, learned = columns.kind == DECIDE, columns.kind == LEARN
+        number = columns.number[decided]
+        first = len(self._action)
+        wrong = np.flatnonzero(number != np.arange(first, first + len(number)))
+        if len(wrong):
+            return _Fault(first + int(wrong[0]), f"decision {first + int(wrong[0])} is missing, or not in its place")
+        self._action = np.append(self._action, columns.action[decided])
+        self._propensity = np.append(self._propensity, columns.propensity[decided])
+        self._learned = np.append(self._learned, np.zeros(len(number), np.bool_))
+        number = columns.number[learned]
+        if len(unknown := number[number >= len(self._action)]):
+            return _Fault(int(unknown[0]), f"decision {unknown[0]} has a reward, but is missing")
+        once, places = np.unique(number, return_index=True)
+        twice = np.append(number[np.setdiff1d(np.arange(len(number)), places)], once[self._learned[once]])
+        if len(twice):
+            return _Fault(int(twice.min()), f"decision {twice.min()} has two rewards")
+        self._learned[number] = True
+        action, propensity = columns.action[learned], columns.propensity[learned]
+        same = (action == self._action[number]) & (
+            (propensity == self._propensity[number]) | (np.isnan(propensity) & np.isnan(self._propensity[number]))
+        )
+        if not same.all():
+            other = int(number[~same][0])
+            return _Fault(other, f"the reward of decision {other} repeats another action or propensity")
+        return None

@@ -1,4 +1,4 @@
-"""The yardstick of benchmarks/service.py: a bare FastAPI endpoint with pydantic models in and out, and nothing behind it."""
+"""The yardstick of benchmarks/service.py: bare FastAPI endpoints with pydantic models, and nothing behind them."""
 
 from __future__ import annotations
 

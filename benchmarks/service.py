@@ -1,7 +1,7 @@
 """The service under load: CPU a request against a bare FastAPI endpoint, latency at saturation and at one connection.
 
-Run: python benchmarks/service.py [--seconds 5] [--rounds 3] [--json]. Needs wrk. Every answer of the service leaves after
-its commit (SQLite, WAL, synchronous=FULL); the bare endpoint stores nothing.
+Run: python benchmarks/service.py [--seconds 5] [--rounds 3] [--json]. Needs wrk. Every answer of the service leaves
+after its commit (SQLite, WAL, synchronous=FULL); the bare endpoint stores nothing.
 """
 
 from __future__ import annotations

@@ -38,14 +38,15 @@ class Estimate(NamedTuple):
 def match(reward: Array, agrees: Array) -> Estimate:
     """Estimate by the mean of `reward`, float64[n], where the policy `agrees`, bool[n], with the log.
 
-    The standard error is that of a mean; one matched decision has none (NaN).
+    The standard error is that of a mean; rewards that are all the same have none (NaN).
     """
     matched = np.asarray(reward)[np.asarray(agrees, np.bool_)]
     n = len(matched)
     if n == 0:
         return _nothing("match")
-    stderr = float(matched.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-    note = None if n > 1 else "one decision was matched: it shows no spread"
+    spread = float(matched.std(ddof=1)) if n > 1 else 0.0
+    stderr = spread / math.sqrt(n) if spread > 0 else math.nan
+    note = None if spread > 0 else "all matched rewards are the same: they show no spread, and no interval"
     return _estimate("match", float(matched.mean()), stderr, n, float(n), note)
 
 

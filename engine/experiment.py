@@ -28,6 +28,8 @@ from onearm.engine.protocol import observes
 from onearm.engine.vocabulary import Array, Columns, Environment, Policy, Problem
 
 CURVE_POINTS = 100
+HORIZON_MAX = 10**15
+REPLICATIONS_MAX = 10**6
 CHUNK = 1_000_000  # steps between two reports of progress
 LOG_CHUNK = 100_000  # steps between two pages of the log
 
@@ -111,8 +113,11 @@ def simulate(
 
     `progress` is told of each chunk of steps done. Replication r gives the same bits whatever the number of threads.
     """
-    if replications < 1:
-        raise InvalidInput("bad_replications", f"there are {replications} replications: at least 1 is needed")
+    if not 1 <= replications <= REPLICATIONS_MAX:
+        raise InvalidInput(
+            "bad_replications",
+            f"there are {replications} replications: at least 1 is needed, and at most {REPLICATIONS_MAX}",
+        )
     Simulation(policy, env, horizon=horizon, seed=seed)  # checks, and compiles in one thread or loads from the cache
     times = curve_times(horizon)
     stops = sorted({*times.tolist(), *range(CHUNK, horizon, CHUNK)})
@@ -141,8 +146,10 @@ def simulate(
 
 def problem_of(env: Environment, horizon: int) -> Problem:
     """Return the environment's problem with the horizon of this run."""
-    if horizon < 1:
-        raise InvalidInput("bad_horizon", f"the horizon is {horizon}: at least 1 decision is needed")
+    if not 1 <= horizon <= HORIZON_MAX:
+        raise InvalidInput(
+            "bad_horizon", f"the horizon is {horizon}: at least 1 decision is needed, and at most {HORIZON_MAX}"
+        )
     check_problem(env.problem)
     return replace(env.problem, horizon=horizon)
 

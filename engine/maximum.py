@@ -25,15 +25,26 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.elementary import exp, log, log1p, log_gamma, stirling_rest
+from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.vocabulary import Array
 
+ARMS_MAX = 2000
 _NODES = 16
 _CHANGE = 10.0  # most that ln f may change in a panel: the polynomial is then within 1e-9 of its largest value
 _GROWTH = 1e14  # most that the product of all F may grow in a panel
 _NOTHING = 1e-25  # a product of all F below this is not worth resolving
 _DROP = 42.0  # an arm ends where ln f has fallen by this much: exp(-42) = 6e-19 of its mass lies beyond
 _HALF_LOG_TWO_PI = 0.9189385332046727
+
+
+def check_arms(k: int) -> None:
+    """Refuse more arms than a decision should wait for: it takes about 2.5 us an arm."""
+    if k > ARMS_MAX:
+        raise InvalidInput(
+            "too_many_arms",
+            f"there are {k} arms: exact propensities are computed for up to {ARMS_MAX}; take propensities=false",
+        )
 
 
 class MaximumWorkspace(NamedTuple):

@@ -71,6 +71,11 @@ class Registry(Generic[Made]):
         bound = signature.bind(**values)
         bound.apply_defaults()
         made = factory(**values)
+        if not isinstance(made, self.made):
+            raise InvalidInput(
+                f"not_a_{self.word}",
+                f"{name}() returned {made!r}: the function of a {self.word} returns a {self.made.__name__}",
+            )
         spec = {"name": name, "params": {key: _as_json(value) for key, value in bound.arguments.items()}}
         return dataclasses.replace(made, spec=spec)  # type: ignore[type-var]
 
@@ -96,7 +101,7 @@ class Registry(Generic[Made]):
             raise InvalidInput(
                 "bad_params",
                 f"the params of {name!r} are not JSON ({error.msg} at character {error.pos}): "
-                f'write {self.word}s as name or name:{{"param": value}}',
+                f'write a {self.word} as name or name:{{"param": value}}',
             ) from None
 
     def add_file(self, path: Path) -> str:
@@ -115,7 +120,7 @@ class Registry(Generic[Made]):
             spec.loader.exec_module(module)
         except OnearmError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InvalidInput(
                 "bad_file", f"{path} cannot be loaded ({type(error).__name__}: {error}): mend it"
             ) from error

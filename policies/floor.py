@@ -21,6 +21,7 @@ from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
+_VERSION = 1  # of the floor's own bits; the inner policy's is added
 _DRAW = 2**32 - 1
 
 
@@ -64,7 +65,7 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
             )
         return FloorState(policy.init(params.inner, problem))
 
-    return Policy("floor", FloorParams(float(minimum), policy.params), init, policy.version)
+    return Policy("floor", FloorParams(float(minimum), policy.params), init, _VERSION - 1 + policy.version)
 
 
 def _holds_floor(params: Any) -> bool:

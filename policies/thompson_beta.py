@@ -20,7 +20,7 @@ import numpy as np
 from onearm.engine.draws import beta, categorical
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
-from onearm.engine.maximum import MaximumWorkspace, beta_law, workspace
+from onearm.engine.maximum import MaximumWorkspace, beta_law, check_arms, workspace
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -67,8 +67,9 @@ def thompson_beta(prior_success: float = 1.0, prior_failure: float = 1.0, propen
 
 
 def init(params: ThompsonBetaParams, problem: Problem) -> ThompsonBetaState:
-    """Return the priors."""
+    """Return the priors; up to 2000 arms."""
     k = problem.n_arms
+    check_arms(k)
     return ThompsonBetaState(np.full(k, params.prior_success), np.full(k, params.prior_failure), workspace(k))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from onearm.engine.draws import categorical, normal
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
-from onearm.engine.maximum import MaximumWorkspace, normal_law, workspace
+from onearm.engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -76,7 +76,8 @@ def thompson_normal(
 
 
 def init(params: ThompsonNormalParams, problem: Problem) -> ThompsonNormalState:
-    """Return the priors."""
+    """Return the priors; up to 2000 arms."""
+    check_arms(problem.n_arms)
     return ThompsonNormalState(*_priors(params, problem.n_arms), workspace(problem.n_arms))
 
 

@@ -51,7 +51,8 @@ WORLD_NEEDED = {
 # Imports inside a function, each with its reason.
 LAZY = {
     "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
-    "engine/_root/__main__.py": "as above: the command line is not needed by `import onearm`",
+    "engine/_root/_gymnasium.py": "it is imported whenever Python starts, and must cost nothing then",
+    "engine/_root/__main__.py": "as the first: the command line is not needed by `import onearm`",
 }
 GUARD = 'if __name__ != "onearm.{room}":'
 VAGUE = re.compile(r"(?:^|_)(utils?|helpers?|common|misc|tools)(?:$|_)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -161,3 +162,29 @@ def test_numpy_numbers_are_numbers() -> None:
     engine.learn(engine.decide(), np.float32(0.25))
     engine.learn(engine.decide(), np.int64(1))
     assert engine.state.mean.tolist() == [0.5, 0.25, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("misuse", "message"),
+    [
+        (lambda: onearm.open(arms=2.0), "arms is 2.0: it must be a list of ids"),
+        (lambda: onearm.open(arms=True), "arms is True"),
+        (lambda: onearm.open(arms="abc"), "arms is 'abc'"),
+        (lambda: onearm.open(policy=None), "policy is None: it must be a name or a spec"),
+        (lambda: onearm.open("ucb1").decide(eligible="0"), "eligible is '0': it must be a list of ids"),
+        (lambda: onearm.open("ucb1").learn("x", 1.0), "the decision is 'x'"),
+        (lambda: onearm.open("ucb1").learn(0.7, 1.0), "the decision is 0.7"),
+        (lambda: onearm.open("ucb1").learn(None, 1.0), "the decision is None"),
+    ],
+)
+def test_misuse_is_explained(misuse: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        misuse()
+
+
+def test_a_choice_of_another_engine_is_refused() -> None:
+    one, two = onearm.open("ucb1", arms=["a", "b"]), onearm.open("ucb1", arms=["c", "d"])
+    choice = one.decide()
+    two.decide()
+    with pytest.raises(Conflict, match="it comes from another engine"):
+        two.learn(choice, 1.0)

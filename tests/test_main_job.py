@@ -1,4 +1,4 @@
-"""The README's main job on real input: a stream through the service, a crash in the middle, and every decision made again.
+"""The README's main job on real input: a stream, a crash in the middle, and every decision made again.
 
 The service runs as a process; a client streams scikit-learn's digits through it as a classification bandit.
 """

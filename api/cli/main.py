@@ -67,7 +67,7 @@ def run(arguments: list[str] | None = None) -> int:
         if not hasattr(error, "code") or type(error).__module__ != "onearm.engine.errors":
             raise
         click.echo(f"onearm: {error}", err=True)
-        return 2
+        return 1 if type(error).__name__ == "Damaged" else 2
     return result if isinstance(result, int) else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from onearm.api.verification import verify as verify_pages
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.sql import Experiment, Store
-from onearm.engine.vocabulary import Columns
 from onearm.policies import catalog
 
 
@@ -69,14 +67,9 @@ def _experiment(store: Store, row: Experiment) -> dict[str, Any]:
     spec = Spec.from_json(json.loads(row.spec))
     total = store.counts(row.key).seq
 
-    def pages() -> Iterator[Columns]:
-        for columns, _, last in store.columns(row.key, spec.problem):
-            if last > total:  # written after we began to look
-                return
-            yield columns
-
+    pages = (columns for columns, _, _ in store.columns(row.key, spec.problem, until=total))
     with progress(f"verifying {row.id}", total, "events") as advance:
-        found = verify_pages(spec.policy, spec.problem, spec.run, pages(), advance)
+        found = verify_pages(spec.policy, spec.problem, spec.run, pages, advance)
     then = json.loads(row.versions)
     now = spec.versions()
     other = ", ".join(f"{key} {then.get(key)}" for key in now if then.get(key) != now[key])
@@ -103,6 +96,5 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
 
 def _report(name: str, found: Verification, note: str | None) -> dict[str, Any]:
     report: dict[str, Any] = {"id": name, **found._asdict()}
-    if note is not None:
-        report["note"] = note
-    return report
+    notes = [text for text in (report.pop("note"), note) if text is not None]
+    return report | ({"note": "; ".join(notes)} if notes else {})

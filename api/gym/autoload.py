@@ -10,7 +10,8 @@ import sysconfig
 from pathlib import Path
 
 NAME = "onearm_gymnasium.pth"
-LINE = "import onearm._gymnasium; onearm._gymnasium.install()\n"
+# Guarded, so that it does no harm where onearm was uninstalled; a .pth file runs lines that begin with `import`.
+LINE = 'import sys; exec("try:\\n import onearm._gymnasium as g; g.install()\\nexcept ImportError: pass")\n'
 
 
 def write(folder: Path) -> Path:

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.metadata import entry_points
 from types import ModuleType
 
 GROUP = "gymnasium.envs"
@@ -33,6 +32,8 @@ class Autoload(MetaPathFinder):
                 load(module)
                 if "onearm.api.gym" in sys.modules:  # it is what imports Gymnasium, and registers by itself
                     return
+                from importlib.metadata import entry_points
+
                 for point in entry_points(group=GROUP, name="onearm"):
                     point.load()()
 

@@ -191,9 +191,9 @@ class Store:
 
     def close(self) -> None:
         """Close all connections and give up the lock."""
+        self._reader.dispose()  # first: the last connection of SQLite moves the log into the file, if it may write
         with self._writing:
             self._drop_writer()
-        self._reader.dispose()
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None
@@ -298,19 +298,26 @@ class Store:
         after: int = 0,
         page: int = 5000,
         learned_only: bool = False,
+        until: int = 2**63 - 1,
     ) -> Iterator[tuple[Columns, int, int]]:
-        """Yield the events after seq `after` as Columns, page by page, each with its first and last seq.
+        """Yield the events after seq `after`, up to `until`, as Columns: pages, each with its first and last seq.
 
         LEARN rows repeat the action, propensity, context and mask of their decision; decisions older than a
         page are fetched in one query a page. CHANGE rows count for the seq and are not in the columns, nor
-        are DECIDE rows with `learned_only`. Raises `Damaged` where rows do not fit the problem or a decision
-        is missing.
+        are DECIDE rows with `learned_only`. Raises `Damaged` where rows do not fit the problem or an event is
+        missing.
         """
         sql = (
             "SELECT seq, kind, number, action, propensity, reward, context, available FROM event "
-            "WHERE experiment = ? AND seq > ? ORDER BY seq LIMIT ?"
+            "WHERE experiment = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         )
-        while rows := self._read(sql, (experiment, after, page)):
+        while rows := self._read(sql, (experiment, after, until, page)):
+            if rows[-1][0] - after != len(rows):
+                raise Damaged(
+                    "missing_events",
+                    f"the log of experiment {experiment} in {self.name} lacks events between seq {after} and "
+                    f"{rows[-1][0]}: restore the database from a backup",
+                )
             first, after = rows[0][0], rows[-1][0]
             if events := [row for row in rows if row[1] != CHANGE]:
                 yield self._as_columns(experiment, problem, events, learned_only), first, after
