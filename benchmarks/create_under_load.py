@@ -24,6 +24,7 @@ from machine import machine
 from service import free_port, serve
 
 LIMIT_MS = 100.0
+COMPILES_SECONDS = 0.5  # a creation that compiles nothing takes 0.05
 ARMS = [{"id": f"arm{i}"} for i in range(10)]
 
 
@@ -111,6 +112,8 @@ def measure(connections: int, seconds: float, policy: str) -> dict[str, Any]:
                 thread.join()
             decided = httpx.post(f"{service.url}/v1/experiments/new/decisions", json={"context": [0.0] * 32})
             decided.raise_for_status()
+    if done - created < COMPILES_SECONDS:
+        raise RuntimeError(f"the creation took {done - created:.3f} s: {policy} had been compiled; name another policy")
     before, during = summary(requests, begin, created), summary(requests, created, done)
     return {
         "connections": connections,
