@@ -15,7 +15,8 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from onearm.api.cli.show import as_json, console, print_json
+from onearm.api.cli.show import as_json, print_json
+from onearm.api.cli.terminal import console
 from onearm.api.gym.envs import Copies
 from onearm.engine.errors import Conflict, Unavailable
 from onearm.envs import catalog as env_catalog

@@ -10,7 +10,7 @@ import uvicorn
 from rich.markup import escape
 
 from onearm.api.cli.options import database_option, policy_file_option
-from onearm.api.cli.show import console
+from onearm.api.cli.terminal import console
 from onearm.api.http.app import create_app
 from onearm.api.service import Service
 from onearm.engine.errors import Unavailable
