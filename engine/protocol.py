@@ -19,7 +19,7 @@ from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key
 
 def select(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
     """Choose an action. Only reads."""
-    return KERNELS[type(params)]["select"](params, state, instance, key)  # type: ignore[no-any-return]
+    return KERNELS[type(params)]["select"](params, state, instance, key)
 
 
 def update(params: Any, state: Any, instance: Instance, decision: Decision, feedback: Feedback, key: Key) -> None:
@@ -29,7 +29,7 @@ def update(params: Any, state: Any, instance: Instance, decision: Decision, feed
 
 def probability(params: Any, state: Any, instance: Instance, action: int) -> float:
     """Return the probability that `select` takes `action`; NaN where the policy has no known law."""
-    return KERNELS[type(params)]["probability"](params, state, instance, action)  # type: ignore[no-any-return]
+    return KERNELS[type(params)]["probability"](params, state, instance, action)
 
 
 def observe(params: Any, state: Any, t: int, context: Array, available: Array, key: Key) -> None:
@@ -39,12 +39,12 @@ def observe(params: Any, state: Any, t: int, context: Array, available: Array, k
 
 def respond(params: Any, state: Any, instance: Instance, action: int, detail: Array, key: Key) -> tuple[float, int]:
     """Return the reward of `action` and its delay in decisions; write what else is revealed into `detail`."""
-    return KERNELS[type(params)]["respond"](params, state, instance, action, detail, key)  # type: ignore[no-any-return]
+    return KERNELS[type(params)]["respond"](params, state, instance, action, detail, key)
 
 
 def regret(params: Any, state: Any, instance: Instance, action: int) -> float:
     """Return how much less than the comparator `action` earns in expectation; NaN where that is unknown."""
-    return KERNELS[type(params)]["regret"](params, state, instance, action)  # type: ignore[no-any-return]
+    return KERNELS[type(params)]["regret"](params, state, instance, action)
 
 
 def row_of(states: Any, i: int) -> Any:
