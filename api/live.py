@@ -184,7 +184,7 @@ class Live:
         self._remember(story)
         return story
 
-    def learn(self, story: Story, reward: float, reward_id: str, body_hash: bytes | None, now: int) -> None:
+    def learn(self, story: Story, reward: float, reward_id: str, now: int) -> None:
         """Learn the reward of a decision and queue the event."""
         self._check_open()
         decided = story.event
@@ -209,7 +209,7 @@ class Live:
             sent=None,
             decision_id=None,
             reward_id=reward_id,
-            body_hash=body_hash,
+            body_hash=None,
             time=now,
         )
         story.reward = event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -120,7 +121,7 @@ def is_id(text: str) -> bool:
     )
 
 
-def check_fields(what: str, body: Any, known: set[str], planned: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+def check_fields(what: str, body: Any, known: Set[str], planned: Set[str] = frozenset()) -> None:
     """Refuse a body that is no object, or that has fields nobody reads."""
     if not isinstance(body, dict):
         raise InvalidInput("bad_body", f"{what} is {json.dumps(body)[:80]}: it must be a JSON object")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.availability import count_available, nth_available
 from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
@@ -53,12 +54,12 @@ def init(params: EpsilonGreedyParams, problem: Problem) -> EpsilonGreedyState:
 def select(params: EpsilonGreedyParams, state: EpsilonGreedyState, instance: Instance, key: Key) -> Decision:
     """Take the leader, or any available arm; below epsilon, one draw serves as the coin and as the arm."""
     leader = _leader(state, instance)
-    count = _count(instance)
+    count = count_available(instance.available)
     share = params.epsilon / count
     u = uniform_from(state.scratch_uniform, key)
     action = leader
     if u < params.epsilon:
-        action = _nth(instance, min(int(u / params.epsilon * count), count - 1))
+        action = nth_available(instance.available, min(int(u / params.epsilon * count), count - 1))
     return Decision(action, share + (1.0 - params.epsilon if action == leader else 0.0))
 
 
@@ -92,7 +93,7 @@ def probability(params: EpsilonGreedyParams, state: EpsilonGreedyState, instance
     """Return epsilon / k, plus 1 - epsilon for the leader, over the k available arms."""
     if not instance.available[action]:
         return 0.0
-    share = params.epsilon / _count(instance)
+    share = params.epsilon / count_available(instance.available)
     return share + (1.0 - params.epsilon if action == _leader(state, instance) else 0.0)
 
 
@@ -122,26 +123,6 @@ def _search(state: EpsilonGreedyState) -> None:
             ceiling = max(ceiling, state.mean[a])
     state.leader[0] = leader
     state.ceiling[0] = ceiling
-
-
-@kernel
-def _count(instance: Instance) -> int:
-    count = 0
-    for a in range(len(instance.available)):
-        count += instance.available[a]
-    return count
-
-
-@kernel
-def _nth(instance: Instance, place: int) -> int:
-    """Return the available arm that has `place` available arms below it."""
-    action = -1
-    for a in range(len(instance.available)):
-        if instance.available[a]:
-            if place == 0:
-                action = a
-            place -= 1
-    return action
 
 
 register_policy(EpsilonGreedyParams, select=select, update=update, probability=probability)

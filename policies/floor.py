@@ -15,11 +15,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from onearm.engine import protocol
+from onearm.engine.availability import count_available, nth_available
 from onearm.engine.draws import uniform
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the floor's own bits; the inner policy's is added
 _DRAW = 2**32 - 1
@@ -76,10 +77,10 @@ def _holds_floor(params: Any) -> bool:
 def select(params: FloorParams, state: FloorState, instance: Instance, key: Key) -> Decision:
     """Take an arm of the uniform law with probability k f, else the inner policy's."""
     minimum = params.minimum
-    k = _count(instance.available)
+    k = count_available(instance.available)
     u = uniform(key, _DRAW)
     if u < k * minimum:
-        arm = _nth(instance.available, min(int(u / minimum), k - 1))
+        arm = nth_available(instance.available, min(int(u / minimum), k - 1))
         p = protocol.probability(params.inner, state.inner, instance, arm)
     else:
         decision = protocol.select(params.inner, state.inner, instance, key)
@@ -107,34 +108,13 @@ def probability(params: FloorParams, state: FloorState, instance: Instance, acti
     if not instance.available[action]:
         return 0.0
     p = protocol.probability(params.inner, state.inner, instance, action)
-    return _mix(_count(instance.available), params.minimum, p)
+    return _mix(count_available(instance.available), params.minimum, p)
 
 
 @kernel
 def _mix(k: int, minimum: float, p: float) -> float:
     """Return minimum + (1 - k minimum) p; rounding may not lead beyond 1."""
     return min(minimum + max(1.0 - k * minimum, 0.0) * p, 1.0)
-
-
-@kernel
-def _count(available: Array) -> int:
-    k = 0
-    for a in range(len(available)):
-        if available[a]:
-            k += 1
-    return k
-
-
-@kernel
-def _nth(available: Array, n: int) -> int:
-    """Return the n-th available arm, from 0 on."""
-    arm = -1
-    for a in range(len(available)):
-        if available[a]:
-            if n == 0:
-                arm = a
-            n -= 1
-    return arm
 
 
 protocol.register_policy(FloorParams, select=select, update=update, probability=probability)

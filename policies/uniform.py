@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from onearm.engine.availability import count_available, nth_available
 from onearm.engine.draws import uniform as draw_uniform
 from onearm.engine.kernel import kernel
 from onearm.engine.protocol import register_policy
@@ -35,15 +36,8 @@ def init(params: UniformParams, problem: Problem) -> UniformState:
 @kernel
 def select(params: UniformParams, state: UniformState, instance: Instance, key: Key) -> Decision:
     """Draw one of the available arms."""
-    count = _count(instance)
-    place = int(draw_uniform(key, 0) * count)
-    action = -1
-    for a in range(len(instance.available)):
-        if instance.available[a]:
-            if place == 0:
-                action = a
-            place -= 1
-    return Decision(action, 1.0 / count)
+    count = count_available(instance.available)
+    return Decision(nth_available(instance.available, int(draw_uniform(key, 0) * count)), 1.0 / count)
 
 
 @kernel
@@ -61,15 +55,7 @@ def update(
 @kernel
 def probability(params: UniformParams, state: UniformState, instance: Instance, action: int) -> float:
     """Return 1 over the number of available arms, or 0 for an arm that is not."""
-    return 1.0 / _count(instance) if instance.available[action] else 0.0
-
-
-@kernel
-def _count(instance: Instance) -> int:
-    count = 0
-    for a in range(len(instance.available)):
-        count += instance.available[a]
-    return count
+    return 1.0 / count_available(instance.available) if instance.available[action] else 0.0
 
 
 register_policy(UniformParams, select=select, update=update, probability=probability)

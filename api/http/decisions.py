@@ -114,7 +114,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, value: flo
         check_id("reward_id", reward_id)
     found = await _find(live, decision_id)
     if found.reward is None:
-        live.learn(found, value, reward_id or "", None, service.clock())
+        live.learn(found, value, reward_id or "", service.clock())
         assert found.rewarded is not None
         await found.rewarded
         return Answer(200, Rewarded("accepted"))

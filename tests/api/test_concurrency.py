@@ -137,7 +137,7 @@ def test_a_read_that_is_older_than_a_reward_does_not_undo_it(tmp_path: Path, mon
             # While that query is held up, its decision is rewarded and committed, and another query waits behind it.
             held = asyncio.create_task(client.post(f"{E}/decisions", json={"decision_id": "d1x"}))
             story = live._remember(Story(served.store.find(live.row.key, [1])[0]))
-            live.learn(story, 0.25, "early", None, 0)
+            live.learn(story, 0.25, "early", 0)
             assert story.rewarded is not None
             await story.rewarded
             for _ in range(5):
