@@ -15,7 +15,7 @@ import numpy as np
 
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput, OnearmError
-from onearm.engine.problem import check_problem, check_seed
+from onearm.engine.problem import check_fit, check_problem, check_seed
 from onearm.engine.vocabulary import Policy, Problem
 from onearm.policies import catalog
 
@@ -160,6 +160,7 @@ def _policy(spec: Any, problem: Problem) -> Policy:
     """Return the policy of a spec; it refuses params and problems that do not fit."""
     try:
         policy = catalog.from_spec(spec)
+        check_fit(policy, problem)
         policy.init(policy.params, problem)
     except OnearmError:
         raise

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from onearm.engine.contexts import concat_contexts, empty_contexts, take_contexts
 from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Problem
 
 SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this in their metadata
@@ -44,7 +45,7 @@ def empty(n: int, problem: Problem, *, masked: bool = False) -> Columns:
         action=np.zeros(n, np.int64),
         propensity=np.full(n, np.nan),
         reward=np.full(n, np.nan),
-        context=np.zeros((n, *problem.context_shape)),
+        context=empty_contexts(n, problem),
         available=np.ones((n if masked else 1, problem.n_arms), np.bool_),
     )
 
@@ -53,28 +54,26 @@ def concat(parts: Sequence[Columns]) -> Columns:
     """Return one or more parts of a log as one, in their order."""
     if len(parts) == 1:
         return parts[0]
-    fields = [np.concatenate(arrays) for arrays in zip(*(part[:-1] for part in parts), strict=True)]
+    fields = [np.concatenate(arrays) for arrays in zip(*(part[:-2] for part in parts), strict=True)]
+    fields.append(concat_contexts([part.context for part in parts]))
     masks = [part.available for part in parts]
-    if all(len(mask) == 1 and (mask == masks[0]).all() for mask in masks):
+    if all(len(mask) == 1 and np.array_equal(mask, masks[0]) for mask in masks):
         return Columns._make([*fields, masks[0]])
-    return Columns._make([*fields, np.concatenate([every_mask(part) for part in parts])])
-
-
-def grow(columns: Columns, n: int) -> Columns:
-    """Return n rows, the first of which are these; the others are to be filled as after `empty`."""
-    more = n - len(columns.kind)
-    assert more >= 0, "a log only grows"
-    problem = Problem(columns.available.shape[1], columns.context.shape[1:])
-    rest = empty(more, problem, masked=len(columns.available) > 1)
-    if len(columns.available) == 1:
-        rest = rest._replace(available=columns.available)
-    return concat([columns, rest])
+    k = max(mask.shape[1] for mask in masks)
+    padded = [np.pad(every_mask(part), ((0, 0), (0, k - part.available.shape[1]))) for part in parts]
+    return Columns._make([*fields, np.concatenate(padded)])
 
 
 def take(columns: Columns, rows: Array | slice) -> Columns:
     """Return some rows: a slice of them as views, an index or a mask as copies."""
     mask = columns.available
-    return Columns._make([*(column[rows] for column in columns[:-1]), mask if len(mask) == 1 else mask[rows]])
+    return Columns._make(
+        [
+            *(column[rows] for column in columns[:-2]),
+            take_contexts(columns.context, rows),
+            mask if len(mask) == 1 else mask[rows],
+        ]
+    )
 
 
 def every_mask(columns: Columns) -> Array:

@@ -21,9 +21,10 @@ import numpy as np
 
 from onearm.engine import loop
 from onearm.engine.columns import empty, take
+from onearm.engine.contexts import empty_context, empty_contexts
 from onearm.engine.draws import NATURE, POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_problem, check_seed
+from onearm.engine.problem import check_fit, check_problem, check_seed
 from onearm.engine.protocol import observes
 from onearm.engine.vocabulary import Array, Columns, Environment, Policy, Problem
 
@@ -42,6 +43,7 @@ class Simulation:
 
     def __init__(self, policy: Policy, env: Environment, *, horizon: int, seed: int = 0, replication: int = 0) -> None:
         self.problem = problem_of(env, horizon)
+        check_fit(policy, self.problem)
         self.run = run_key(check_seed(seed), replication, POLICY)
         self.params = policy.params
         self.state = policy.init(policy.params, self.problem)
@@ -50,7 +52,7 @@ class Simulation:
             params=env.params,
             state=env.init(env.params, self.problem, nature),
             run=nature,
-            context=np.zeros(self.problem.context_shape),
+            context=empty_context(self.problem),
             available=np.ones(self.problem.n_arms, np.bool_),
             detail=np.zeros(0),
         )
@@ -169,7 +171,7 @@ def _no_pending(problem: Problem, delay_max: int) -> loop.Pending:
         action=np.zeros(places, np.int64),
         propensity=np.zeros(places),
         reward=np.zeros(places),
-        context=np.zeros((places, *problem.context_shape)),
+        context=empty_contexts(places, problem),
         available=np.ones((places, problem.n_arms), np.bool_),
         detail=np.zeros((places, 0)),
     )

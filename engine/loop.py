@@ -12,8 +12,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onearm.engine.contexts import context_at, put_context
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.protocol import observe, probability, regret, respond, row_of, select, update
+from onearm.engine.protocol import (
+    appraise,
+    attribute,
+    observe,
+    probability,
+    regret,
+    respond,
+    row_of,
+    select,
+    update,
+)
 from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Decision, Feedback, Instance, Key
 
 
@@ -29,13 +40,29 @@ def learn(params: Any, state: Any, instance: Instance, decision: Decision, feedb
     update(params, state, instance, decision, feedback, key)
 
 
+@loop
+def explain(
+    params: Any, state: Any, instance: Instance, law: Array, scores: Array, widths: Array, parts: Array
+) -> None:
+    """Say why `select` decides as it does. Writes float64[k] each, and `parts` float64[k, m]; NaN for no answer.
+
+    `law` becomes the probability of each available action, `scores` and `widths` what the policy expects of it and how
+    sure it is, row a of `parts` what each feature adds to the score of action a.
+    """
+    appraise(params, state, instance, scores, widths)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = probability(params, state, instance, a)
+            attribute(params, state, instance, a, parts[a])
+
+
 class World(NamedTuple):
     """An environment at work: its params and state, nature's run key, and the buffers that it writes into."""
 
     params: Any
     state: Any
     run: np.uint64
-    context: Array  # float64[*context shape]
+    context: Any  # float64[*context shape], or Features
     available: Array  # bool[k]
     detail: Array  # float64[m]
 
@@ -50,7 +77,7 @@ class Pending(NamedTuple):
     action: Array  # int64[n]
     propensity: Array  # float64[n]
     reward: Array  # float64[n]
-    context: Array  # float64[n, *context shape]
+    context: Any  # of n rows: `engine/contexts.py`
     available: Array  # bool[n, k]
     detail: Array  # float64[n, m]
 
@@ -117,7 +144,7 @@ def replay(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Ar
     masks = len(columns.available)
     for row in range(len(columns.kind)):
         number = columns.number[row]
-        instance = Instance(number, columns.context[row], columns.available[min(row, masks - 1)])
+        instance = Instance(number, context_at(columns.context, row), columns.available[min(row, masks - 1)])
         key = Key(run, number)
         if columns.kind[row] == DECIDE:
             decision = select(params, state, instance, key)
@@ -138,7 +165,7 @@ def fold(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Arra
     for row in range(len(columns.kind)):
         if columns.kind[row] == LEARN:
             number = columns.number[row]
-            instance = Instance(number, columns.context[row], columns.available[min(row, masks - 1)])
+            instance = Instance(number, context_at(columns.context, row), columns.available[min(row, masks - 1)])
             decision = Decision(columns.action[row], columns.propensity[row])
             update(params, state, instance, decision, Feedback(columns.reward[row], detail), Key(run, number))
 
@@ -164,7 +191,7 @@ def match(
     """
     masks = len(columns.available)
     for row in range(len(columns.kind)):
-        instance = Instance(matched, columns.context[row], columns.available[min(row, masks - 1)])
+        instance = Instance(matched, context_at(columns.context, row), columns.available[min(row, masks - 1)])
         key = Key(run, start + row)
         action = columns.action[row]
         decision = select(params, state, instance, key)
@@ -185,7 +212,7 @@ def answer_all(
     runs: Array,
     t: int,
     actions: Array,
-    contexts: Array,
+    contexts: Any,
     available: Array,
     details: Array,
     rewards: Array,
@@ -198,7 +225,7 @@ def answer_all(
     """
     for i in range(len(runs)):
         state = row_of(states, i)
-        instance = Instance(t, contexts[i], available[i])
+        instance = Instance(t, context_at(contexts, i), available[i])
         reward, delay = respond(params, state, instance, actions[i], details[i], Key(runs[i], t))
         rewards[i] = reward
         delays[i] = delay
@@ -206,10 +233,10 @@ def answer_all(
 
 
 @loop
-def observe_all(params: Any, states: Any, runs: Array, t: int, contexts: Array, available: Array) -> None:
+def observe_all(params: Any, states: Any, runs: Array, t: int, contexts: Any, available: Array) -> None:
     """Let n copies of an environment show what arrives at `t`: writes contexts [n, ...] and available [n, k]."""
     for i in range(len(runs)):
-        observe(params, row_of(states, i), t, contexts[i], available[i], Key(runs[i], t))
+        observe(params, row_of(states, i), t, context_at(contexts, i), available[i], Key(runs[i], t))
 
 
 @kernel
@@ -220,7 +247,7 @@ def _write(
     number: int,
     decision: Decision,
     reward: float,
-    context: Array,
+    context: Any,
     available: Array,
 ) -> None:
     columns.kind[row] = kind
@@ -228,7 +255,7 @@ def _write(
     columns.action[row] = decision.action
     columns.propensity[row] = decision.propensity
     columns.reward[row] = reward
-    _copy(context, columns.context[row])
+    put_context(columns.context, row, context)
     if len(columns.available) > 1:
         _copy(available, columns.available[row])
 
@@ -250,7 +277,7 @@ def _hold(pending: Pending, t: int, decision: Decision, reward: float, world: Wo
     pending.action[place] = decision.action
     pending.propensity[place] = decision.propensity
     pending.reward[place] = reward
-    _copy(world.context, pending.context[place])
+    put_context(pending.context, place, world.context)
     _copy(world.available, pending.available[place])
     _copy(world.detail, pending.detail[place])
     pending.following[place] = -1
@@ -270,7 +297,7 @@ def _deliver(
     place = pending.first[date]
     while place >= 0:
         number = pending.number[place]
-        instance = Instance(number, pending.context[place], pending.available[place])
+        instance = Instance(number, context_at(pending.context, place), pending.available[place])
         decision = Decision(pending.action[place], pending.propensity[place])
         reward = pending.reward[place]
         update(params, state, instance, decision, Feedback(reward, pending.detail[place]), Key(run, number))

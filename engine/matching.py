@@ -16,7 +16,7 @@ import numpy as np
 from onearm.engine import loop
 from onearm.engine.columns import take
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.problem import check_seed
+from onearm.engine.problem import check_fit, check_seed
 from onearm.engine.vocabulary import Array, Columns, Policy, Problem
 
 PAGE = 1 << 18  # rows between two reports of progress
@@ -49,6 +49,7 @@ def match(
     >>> match(catalog.make("ucb1"), Problem(n_arms=2), rows).agrees
     array([ True, False,  True,  True])
     """
+    check_fit(policy, problem)
     state = policy.init(policy.params, problem)
     n = len(rows.kind)
     agrees, target = np.zeros(n, np.bool_), np.zeros(n)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.vocabulary import Array, Problem
+from onearm.engine.vocabulary import Array, Policy, Problem
 
 ARMS_MAX = 1_000_000
 REWARD_MAX = 1e100  # sums and squares of such rewards stay finite; one infinity would spoil a state for good
@@ -32,6 +32,28 @@ def check_problem(problem: Problem) -> None:
         raise InvalidInput(
             "bad_horizon", f"the horizon is {problem.horizon!r}: it must be a whole number from 1 to 2^53, or left out"
         )
+
+
+def check_fit(policy: Policy, problem: Problem) -> None:
+    """Refuse a policy that cannot read the contexts of a problem."""
+    if (kind := problem.context_kind) not in policy.contexts:
+        raise InvalidInput(
+            "policy_does_not_fit",
+            f"policy {policy.name!r} decides on {_READS[policy.contexts[0]]}, but this problem has {_READS[kind]}: "
+            f"{_INSTEAD[kind]}",
+        )
+
+
+_READS = {
+    "dense": "arms that are numbered once for all",
+    "actions": "a row of numbers for each action",
+    "named": "named features of each action",
+}
+_INSTEAD = {
+    "dense": "offer actions with features, or take another policy (see `onearm policies`)",
+    "actions": "take a policy that reads the features of actions, like squarecb or linucb",
+    "named": "take a policy that reads named features, like squarecb, or give them a dimension (up to 1024)",
+}
 
 
 def check_seed(seed: int) -> int:

@@ -32,7 +32,17 @@ def probability(params: Any, state: Any, instance: Instance, action: int) -> flo
     return KERNELS[type(params)]["probability"](params, state, instance, action)
 
 
-def observe(params: Any, state: Any, t: int, context: Array, available: Array, key: Key) -> None:
+def appraise(params: Any, state: Any, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write each available action's score and its width (how unsure that is), float64[k] each; NaN for no answer."""
+    KERNELS[type(params)]["appraise"](params, state, instance, scores, widths)
+
+
+def attribute(params: Any, state: Any, instance: Instance, action: int, parts: Array) -> None:
+    """Write what each feature adds to the score of `action` into float64[m]: `engine.oracles.oracle.split`."""
+    KERNELS[type(params)]["attribute"](params, state, instance, action, parts)
+
+
+def observe(params: Any, state: Any, t: int, context: Any, available: Array, key: Key) -> None:
     """Write what arrives at t into `context` and `available`, which hold what they held before."""
     KERNELS[type(params)]["observe"](params, state, t, context, available, key)
 
@@ -58,9 +68,18 @@ def register_policy(
     select: Callable[..., Decision],
     update: Callable[..., None],
     probability: Callable[..., float] | None = None,
+    appraise: Callable[..., None] | None = None,
+    attribute: Callable[..., None] | None = None,
 ) -> None:
     """File a policy's kernels under the class of its params."""
-    register(params_class, select=select, update=update, probability=probability or _unknown_probability)
+    register(
+        params_class,
+        select=select,
+        update=update,
+        probability=probability or _unknown_probability,
+        appraise=appraise or _no_appraisal,
+        attribute=attribute or _no_attribution,
+    )
 
 
 def register_env(
@@ -79,6 +98,12 @@ def has_law(params: Any) -> bool:
     return KERNELS[type(params)]["probability"] is not _unknown_probability
 
 
+def explains(params: Any) -> bool:
+    """Tell whether a policy can say why; a wrapper can where its inner policy does."""
+    inner = getattr(params, "inner", None)
+    return KERNELS[type(params)]["attribute"] is not _no_attribution and (inner is None or explains(inner))
+
+
 def observes(params: Any) -> bool:
     """Tell whether an environment shows anything that changes: contexts or availability."""
     return KERNELS[type(params)]["observe"] is not _observe_nothing
@@ -90,7 +115,20 @@ def _unknown_probability(params: Any, state: Any, instance: Instance, action: in
 
 
 @kernel
-def _observe_nothing(params: Any, state: Any, t: int, context: Array, available: Array, key: Key) -> None:
+def _no_appraisal(params: Any, state: Any, instance: Instance, scores: Array, widths: Array) -> None:
+    for a in range(len(instance.available)):
+        scores[a] = math.nan
+        widths[a] = math.nan
+
+
+@kernel
+def _no_attribution(params: Any, state: Any, instance: Instance, action: int, parts: Array) -> None:
+    for j in range(len(parts)):
+        parts[j] = math.nan
+
+
+@kernel
+def _observe_nothing(params: Any, state: Any, t: int, context: Any, available: Array, key: Key) -> None:
     pass
 
 
@@ -122,6 +160,20 @@ def _update(params, state, instance, decision, feedback, key):
 def _probability(params, state, instance, action):
     if found := kernel_of(params, "probability"):
         return lambda params, state, instance, action: found(params, state, instance, action)
+    return None
+
+
+@overload(appraise)
+def _appraise(params, state, instance, scores, widths):
+    if found := kernel_of(params, "appraise"):
+        return lambda params, state, instance, scores, widths: found(params, state, instance, scores, widths)
+    return None
+
+
+@overload(attribute)
+def _attribute(params, state, instance, action, parts):
+    if found := kernel_of(params, "attribute"):
+        return lambda params, state, instance, action, parts: found(params, state, instance, action, parts)
     return None
 
 

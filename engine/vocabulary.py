@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+ContextKind = Literal["dense", "actions", "named"]
 
 
 class Key(NamedTuple):
@@ -18,12 +19,20 @@ class Key(NamedTuple):
     t: int  # number of the decision
 
 
+class Features(NamedTuple):
+    """Named features of k actions, hashed to slots and written sparsely (`engine/features.py` makes them)."""
+
+    start: Array  # int64[k + 2]: row i is start[i] <= j < start[i + 1]; row 0 is shared, row a + 1 is action a's
+    index: Array  # uint32[m], slots from 0 to 2^bits - 1
+    value: Array  # float64[m]
+
+
 class Instance(NamedTuple):
     """What arrives at t."""
 
     t: int  # int64, the policy's clock: decisions made before this one
-    context: Array  # float64[d], or float64[k, p] with action features
-    available: Array  # bool[k], at least one True
+    context: Any  # float64[d]; with action features float64[k, p] or Features
+    available: Array  # bool[k], at least one True; what is not available may be padding, and is never looked at
 
 
 class Decision(NamedTuple):
@@ -48,7 +57,7 @@ class Columns(NamedTuple):
     action: Array  # int64[n]
     propensity: Array  # float64[n]
     reward: Array  # float64[n], NaN on DECIDE rows
-    context: Array  # float64[n, *context shape]
+    context: Any  # float64[n, *context shape], or Features of n rows: `engine/contexts.py`
     available: Array  # bool[n, k], or bool[1, k] where it never changes
 
 
@@ -59,13 +68,27 @@ DECIDE, LEARN, CHANGE = 0, 1, 2
 class Problem:
     """The static shape of a task: `n_arms` arms, a context of `context_shape`, and a horizon if there is one.
 
+    A context of shape (d,) belongs to the instance, and arms are numbered once for all. One of shape (k, p) has a row
+    for each action: what can be chosen may then be another set in each call, of up to k = `n_arms` actions, and the
+    action is a position in it. Where `nonzeros` is given, the rows are sparse `Features` of at most so many entries.
+
     >>> Problem(n_arms=3)
-    Problem(n_arms=3, context_shape=(0,), horizon=None)
+    Problem(n_arms=3, context_shape=(0,), horizon=None, nonzeros=None)
+    >>> [Problem(3, (8,)).context_kind, Problem(3, (3, 8)).context_kind, Problem(3, (3, 2**18), None, 100).context_kind]
+    ['dense', 'actions', 'named']
     """
 
     n_arms: int
     context_shape: tuple[int, ...] = (0,)
     horizon: int | None = None
+    nonzeros: int | None = None
+
+    @property
+    def context_kind(self) -> ContextKind:
+        """Return what a context is: float64[d], float64[k, p], or `Features`."""
+        if self.nonzeros is not None:
+            return "named"
+        return "actions" if len(self.context_shape) == 2 else "dense"
 
 
 @dataclass(frozen=True)
@@ -76,6 +99,9 @@ class Policy:
     params: Any  # a NamedTuple of numbers and arrays
     init: Callable[[Any, Problem], Any]  # (params, problem) -> state, a NamedTuple of arrays
     version: int = 1  # bumped when its bits change; held by a golden digest test
+    contexts: tuple[ContextKind, ...] = (
+        "dense",
+    )  # the kinds that its kernels read; arms' numbers mean nothing in others
     spec: dict[str, Any] = field(default_factory=dict, compare=False)  # {"name", "params"} as JSON, set by the registry
 
 

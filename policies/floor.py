@@ -20,7 +20,7 @@ from onearm.engine.draws import uniform
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the floor's own bits; the inner policy's is added
 _DRAW = 2**32 - 1
@@ -66,7 +66,8 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
             )
         return FloorState(policy.init(params.inner, problem))
 
-    return Policy("floor", FloorParams(float(minimum), policy.params), init, _VERSION - 1 + policy.version)
+    params = FloorParams(float(minimum), policy.params)
+    return Policy("floor", params, init, _VERSION - 1 + policy.version, policy.contexts)
 
 
 def _holds_floor(params: Any) -> bool:
@@ -112,9 +113,23 @@ def probability(params: FloorParams, state: FloorState, instance: Instance, acti
 
 
 @kernel
+def appraise(params: FloorParams, state: FloorState, instance: Instance, scores: Array, widths: Array) -> None:
+    """Let the inner policy say what it expects."""
+    protocol.appraise(params.inner, state.inner, instance, scores, widths)
+
+
+@kernel
+def attribute(params: FloorParams, state: FloorState, instance: Instance, action: int, parts: Array) -> None:
+    """Let the inner policy say why."""
+    protocol.attribute(params.inner, state.inner, instance, action, parts)
+
+
+@kernel
 def _mix(k: int, minimum: float, p: float) -> float:
     """Return minimum + (1 - k minimum) p; rounding may not lead beyond 1."""
     return min(minimum + max(1.0 - k * minimum, 0.0) * p, 1.0)
 
 
-protocol.register_policy(FloorParams, select=select, update=update, probability=probability)
+protocol.register_policy(
+    FloorParams, select=select, update=update, probability=probability, appraise=appraise, attribute=attribute
+)

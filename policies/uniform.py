@@ -25,7 +25,7 @@ class UniformState(NamedTuple):
 
 def uniform() -> Policy:
     """Play each available arm with the same probability."""
-    return Policy("uniform", UniformParams(), init)
+    return Policy("uniform", UniformParams(), init, contexts=("dense", "actions", "named"))
 
 
 def init(params: UniformParams, problem: Problem) -> UniformState:

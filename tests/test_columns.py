@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.engine.columns import SCHEMA, concat, decided_at, empty, grow, joined, rewarded, take
+from onearm.engine.columns import SCHEMA, concat, decided_at, empty, joined, rewarded, take
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Problem
 
 PROBLEM = Problem(3, (2,))
@@ -41,17 +41,6 @@ def test_parts_with_one_mask_and_parts_with_many_are_joined() -> None:
     whole = concat([one, many, single])
     assert whole.number.tolist() == [0, 1, 2, 3]
     assert whole.available.tolist() == [[True] * 3, [True, False, True], [True] * 3, [True, True, False]]
-
-
-def test_growth_keeps_what_there_is() -> None:
-    for masked in (False, True):
-        before = log((DECIDE, 0, 0), (DECIDE, 1, 0), masked=masked)
-        before.available[0, 0] = False
-        after = grow(before, 5)
-        assert len(after.kind) == 5
-        for old, new in zip(before, take(after, slice(0, 2)), strict=True):
-            np.testing.assert_array_equal(new, old)
-        assert np.isnan(after.reward[2:]).all()
 
 
 def test_take_cuts_views_by_slice_and_copies_by_index() -> None:

@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from onearm.engine import loop
+from onearm.engine.contexts import empty_contexts
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import problem_of
@@ -33,7 +34,7 @@ class Copies:
         self.env = env
         self.n = n
         self.problem = problem_of(env, horizon or env.problem.horizon or HORIZON)
-        self.contexts = np.zeros((n, *self.problem.context_shape))
+        self.contexts = empty_contexts(n, self.problem)
         self.available = np.ones((n, self.problem.n_arms), np.bool_)
         self.rewards = np.zeros(n)
         self.regrets = np.zeros(n)

@@ -1,0 +1,86 @@
+"""What a model can be asked. Each function finds the kernel of the model's class, as `engine/protocol.py` does.
+
+A model is a NamedTuple of arrays that lies inside a policy's state: `fit` writes it in place, the others only read it
+(and write its `scratch_*` arrays). Contexts are whatever the problem has: float64[d], float64[k, p] or `Features`.
+Several models of one class can be stacked along a new first axis: `engine.protocol.row_of` gives the i-th.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba.extending import overload
+
+from onearm.engine.kernel import KERNELS, kernel_of, register
+from onearm.engine.vocabulary import Array
+
+
+def predict(model: Any, context: Any, available: Array, scores: Array) -> None:
+    """Write the predicted reward of each available action into `scores`, float64[k]; others are left alone."""
+    KERNELS[type(model)]["predict"](model, context, available, scores)
+
+
+def spread(model: Any, context: Any, available: Array, widths: Array) -> None:
+    """Write the standard error of each available action's prediction, in units of the noise, into float64[k].
+
+    For ridge regression sqrt(x' A^-1 x), with A the Gram matrix and the prior. Never negative, never NaN.
+    """
+    KERNELS[type(model)]["spread"](model, context, available, widths)
+
+
+def fit(model: Any, context: Any, action: int, reward: float, weight: float) -> None:
+    """Learn one reward of one action; `weight` > 0 counts it so many times. Writes `model` in place."""
+    KERNELS[type(model)]["fit"](model, context, action, reward, weight)
+
+
+def split(model: Any, context: Any, action: int, parts: Array) -> None:
+    """Write what each feature adds to the prediction for `action` into `parts`; they sum to what `predict` gives.
+
+    parts[j] belongs to feature j of the context (of the action's row; with `Features` to the shared entries in their
+    order, then to the action's own), the one after the last feature to the intercept; further ones become 0.
+    """
+    KERNELS[type(model)]["split"](model, context, action, parts)
+
+
+def register_model(
+    model_class: type,
+    *,
+    predict: Callable[..., None],
+    spread: Callable[..., None],
+    fit: Callable[..., None],
+    split: Callable[..., None],
+) -> None:
+    """File a model's kernels under its class, whose name is unique in the package."""
+    register(model_class, predict=predict, spread=spread, fit=fit, split=split)
+
+
+# Numba compares the signatures of a stub and of its implementation to the letter, so these carry no annotations.
+
+
+@overload(predict)
+def _predict(model, context, available, scores):
+    if found := kernel_of(model, "predict"):
+        return lambda model, context, available, scores: found(model, context, available, scores)
+    return None
+
+
+@overload(spread)
+def _spread(model, context, available, widths):
+    if found := kernel_of(model, "spread"):
+        return lambda model, context, available, widths: found(model, context, available, widths)
+    return None
+
+
+@overload(fit)
+def _fit(model, context, action, reward, weight):
+    if found := kernel_of(model, "fit"):
+        return lambda model, context, action, reward, weight: found(model, context, action, reward, weight)
+    return None
+
+
+@overload(split)
+def _split(model, context, action, parts):
+    if found := kernel_of(model, "split"):
+        return lambda model, context, action, parts: found(model, context, action, parts)
+    return None
