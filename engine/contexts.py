@@ -21,6 +21,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from onearm.engine.kernel import kernel
 from onearm.engine.vocabulary import Array, Features, Problem
 
 Contexts = Any  # float64[n, ...] or Features with start int64[n, k + 2]
@@ -87,6 +88,7 @@ def put_context(contexts: Contexts, row: int, context: Any) -> None:
         _put_array(contexts, row, context)
 
 
+@kernel
 def _put_array(contexts: Array, row: int, context: Array) -> None:
     to = contexts[row].reshape(context.size)
     of = context.reshape(context.size)
@@ -94,6 +96,7 @@ def _put_array(contexts: Array, row: int, context: Array) -> None:
         to[i] = of[i]
 
 
+@kernel
 def _put_features(contexts: Features, row: int, context: Features) -> None:
     first = row * (len(contexts.index) // len(contexts.start))
     shift = first - context.start[0]
@@ -113,4 +116,5 @@ def _context_at(contexts, row):
 
 @overload(put_context)
 def _put_context(contexts, row, context):
-    return _put_features if isinstance(contexts, types.BaseNamedTuple) else _put_array
+    put = _put_features if isinstance(contexts, types.BaseNamedTuple) else _put_array
+    return lambda contexts, row, context: put(contexts, row, context)
