@@ -52,7 +52,7 @@ class Feedback(NamedTuple):
 class Columns(NamedTuple):
     """A log, or a part of it, as arrays of n events. A LEARN row repeats its decision's columns."""
 
-    kind: Array  # int8[n], DECIDE or LEARN
+    kind: Array  # int8[n], DECIDE, LEARN or GIVEN
     number: Array  # int64[n], number of the decision
     action: Array  # int64[n]
     propensity: Array  # float64[n]
@@ -61,7 +61,7 @@ class Columns(NamedTuple):
     available: Array  # bool[n, k], or bool[1, k] where it never changes
 
 
-DECIDE, LEARN, CHANGE = 0, 1, 2
+DECIDE, LEARN, CHANGE, GIVEN = 0, 1, 2, 3  # GIVEN: a decision that someone else made, learned from and not made again
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ class Policy:
         "dense",
     )  # the kinds that its kernels read; arms' numbers mean nothing in others
     spec: dict[str, Any] = field(default_factory=dict, compare=False)  # {"name", "params"} as JSON, set by the registry
+    grow: Callable[[Any, Any, Problem], Any] | None = None  # (params, state, larger problem) -> state: engine/growth.py
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 
 from onearm.engine.availability import count_available, nth_available
 from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
+from onearm.engine.growth import padded
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
@@ -41,13 +42,20 @@ class EpsilonGreedyState(NamedTuple):
 def epsilon_greedy(epsilon: float = 0.1) -> Policy:
     """Play the arm with the highest mean, and with probability `epsilon` any available arm."""
     params = EpsilonGreedyParams(check_param("epsilon", epsilon, low=0.0, high=1.0))
-    return Policy("epsilon_greedy", params, init)
+    return Policy("epsilon_greedy", params, init, grow=grow)
 
 
 def init(params: EpsilonGreedyParams, problem: Problem) -> EpsilonGreedyState:
     """Return the state before any feedback."""
     k = problem.n_arms
     return EpsilonGreedyState(np.zeros(k, np.int64), np.zeros(k), np.zeros(1, np.int64), np.zeros(1), uniform_block())
+
+
+def grow(params: EpsilonGreedyParams, state: EpsilonGreedyState, problem: Problem) -> EpsilonGreedyState:
+    """Return the state with new arms, whose means of 0 may lead."""
+    more = padded(state, init(params, problem))
+    _search(more)
+    return more
 
 
 @kernel

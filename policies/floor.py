@@ -18,6 +18,7 @@ from onearm.engine import protocol
 from onearm.engine.availability import count_available, nth_available
 from onearm.engine.draws import uniform
 from onearm.engine.errors import InvalidInput
+from onearm.engine.growth import grown
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -57,17 +58,25 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
             "floor_in_floor", f"policy {policy.name!r} has a floor already: wrap once, with the larger minimum"
         )
 
-    def init(params: FloorParams, problem: Problem) -> FloorState:
+    def check_room(params: FloorParams, problem: Problem) -> None:
         if problem.n_arms * params.minimum > 1.0 + 1e-12:
             raise InvalidInput(
                 "floor_too_high",
                 f"minimum is {params.minimum:g} and there are {problem.n_arms} arms: their product must be at most 1; "
                 f"take a minimum up to {1.0 / problem.n_arms:g}",
             )
+
+    def init(params: FloorParams, problem: Problem) -> FloorState:
+        check_room(params, problem)
         return FloorState(policy.init(params.inner, problem))
 
+    def grow(params: FloorParams, state: FloorState, problem: Problem) -> FloorState:
+        check_room(params, problem)
+        return FloorState(grown(policy, state.inner, problem))
+
     params = FloorParams(float(minimum), policy.params)
-    return Policy("floor", params, init, _VERSION - 1 + policy.version, policy.contexts)
+    version = _VERSION - 1 + policy.version
+    return Policy("floor", params, init, version, policy.contexts, grow=grow if policy.grow else None)
 
 
 def _holds_floor(params: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.elementary import exp, log, log1p
+from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
@@ -39,7 +40,7 @@ class KlUcbState(NamedTuple):
 
 def kl_ucb(c: float = 0.0) -> Policy:
     """Play the arm with the highest q such that count kl(mean, q) <= ln t + c ln ln t."""
-    return Policy("kl_ucb", KlUcbParams(check_param("c", c, low=0.0)), init)
+    return Policy("kl_ucb", KlUcbParams(check_param("c", c, low=0.0)), init, grow=by_padding(init))
 
 
 def init(params: KlUcbParams, problem: Problem) -> KlUcbState:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.elementary import log
+from onearm.engine.growth import padded
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
@@ -39,7 +40,8 @@ class MossState(NamedTuple):
 
 def moss(alpha: float = 1.35) -> Policy:
     """Play the arm with the highest mean + sqrt(max(ln(T / (K count)), 0) / count); anytime without a horizon."""
-    return Policy("moss", MossParams(check_param("alpha", alpha, low=0.0, low_open=True)), init)
+    params = MossParams(check_param("alpha", alpha, low=0.0, low_open=True))
+    return Policy("moss", params, init, grow=grow)
 
 
 def init(params: MossParams, problem: Problem) -> MossState:
@@ -47,6 +49,14 @@ def init(params: MossParams, problem: Problem) -> MossState:
     k = problem.n_arms
     horizon = np.array([problem.horizon or 0], np.int64)
     return MossState(horizon, np.zeros(k, np.int64), np.zeros(k), np.full(k, -np.inf))
+
+
+def grow(params: MossParams, state: MossState, problem: Problem) -> MossState:
+    """Return the state with new arms, of which each of the others has a smaller share."""
+    more = padded(state, init(params, problem))
+    for arm in np.flatnonzero(more.count):
+        more.log_share[arm] = log(float(problem.n_arms * more.count[arm]))
+    return more
 
 
 @kernel

@@ -19,6 +19,7 @@ import numpy as np
 
 from onearm.engine.draws import beta, categorical
 from onearm.engine.errors import InvalidInput
+from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.maximum import MaximumWorkspace, beta_law, check_arms, workspace
 from onearm.engine.problem import check_param
@@ -62,8 +63,9 @@ def thompson_beta(prior_success: float = 1.0, prior_failure: float = 1.0, propen
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     if propensities:
-        return Policy("thompson_beta", ThompsonBetaParams(success, failure), init)
-    return Policy("thompson_beta", ThompsonBetaSampledParams(success, failure), init_sampled)
+        return Policy("thompson_beta", ThompsonBetaParams(success, failure), init, grow=by_padding(init))
+    sampled = ThompsonBetaSampledParams(success, failure)
+    return Policy("thompson_beta", sampled, init_sampled, grow=by_padding(init_sampled))
 
 
 def init(params: ThompsonBetaParams, problem: Problem) -> ThompsonBetaState:

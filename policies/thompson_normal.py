@@ -19,6 +19,7 @@ import numpy as np
 
 from onearm.engine.draws import categorical, normal
 from onearm.engine.errors import InvalidInput
+from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
 from onearm.engine.problem import check_param
@@ -71,8 +72,9 @@ def thompson_normal(
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     if propensities:
-        return Policy("thompson_normal", ThompsonNormalParams(*numbers), init)
-    return Policy("thompson_normal", ThompsonNormalSampledParams(*numbers), init_sampled)
+        return Policy("thompson_normal", ThompsonNormalParams(*numbers), init, grow=by_padding(init))
+    sampled = ThompsonNormalSampledParams(*numbers)
+    return Policy("thompson_normal", sampled, init_sampled, grow=by_padding(init_sampled))
 
 
 def init(params: ThompsonNormalParams, problem: Problem) -> ThompsonNormalState:

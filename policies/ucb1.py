@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.elementary import log
+from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
@@ -37,7 +38,7 @@ class Ucb1State(NamedTuple):
 def ucb1(alpha: float = 1.0) -> Policy:
     """Play the arm with the highest mean + alpha sqrt(2 ln t / count)."""
     check_param("alpha", alpha, low=0.0, low_open=True)
-    return Policy("ucb1", Ucb1Params(float(alpha)), init)
+    return Policy("ucb1", Ucb1Params(float(alpha)), init, grow=by_padding(init))
 
 
 def init(params: Ucb1Params, problem: Problem) -> Ucb1State:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from onearm.engine.availability import count_available, nth_available
 from onearm.engine.draws import uniform as draw_uniform
+from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
@@ -25,7 +26,7 @@ class UniformState(NamedTuple):
 
 def uniform() -> Policy:
     """Play each available arm with the same probability."""
-    return Policy("uniform", UniformParams(), init, contexts=("dense", "actions", "named"))
+    return Policy("uniform", UniformParams(), init, contexts=("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: UniformParams, problem: Problem) -> UniformState:
