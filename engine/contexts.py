@@ -6,10 +6,15 @@ the same k rows written sparsely. Here is the only place that knows how n of the
 dense   float64[n, d] or float64[n, k, p]
 named   `Features` whose `start` is int64[n, k + 2]: row i's numbers point into the `index` and `value` of all
 
+As bytes, which the log keeps (`pack_context`), all little-endian: dense ones are their float64; named ones are k as
+int64, `start` as int32[k + 2] from 0, `index` as uint32[m] and `value` as float64[m].
+
 >>> two = Features(np.array([[0, 1, 2], [2, 2, 3]]), np.array([7, 3, 5], np.uint32), np.array([1.0, 0.5, 2.0]))
 >>> second = context_at(two, 1)
 >>> row_slice(second, 1)
 slice(2, 3, None)
+>>> pack_context(second, Problem(1, (1, 2**18), nonzeros=4)).hex()
+'0100000000000000000000000000000001000000050000000000000000000040'
 """
 
 from __future__ import annotations
@@ -21,8 +26,9 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from onearm.engine.errors import Damaged
 from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array, Features, Problem
+from onearm.engine.vocabulary import Array, Features, Instance, Problem
 
 Contexts = Any  # float64[n, ...] or Features with start int64[n, k + 2]
 
@@ -80,6 +86,11 @@ def context_at(contexts: Contexts, row: int) -> Any:
     return contexts[row]
 
 
+def instance_at(t: int, contexts: Contexts, row: int, available: Array) -> Instance:
+    """Return the instance of one of n contexts. (Without reference counting a kernel can return no bare view.)"""
+    return Instance(t, context_at(contexts, row), available)
+
+
 def put_context(contexts: Contexts, row: int, context: Any) -> None:
     """Write a context into row `row` of room made by `empty_contexts`, which has the same room for each row."""
     if isinstance(contexts, Features):
@@ -107,11 +118,81 @@ def _put_features(contexts: Features, row: int, context: Features) -> None:
         contexts.value[i + shift] = context.value[i]
 
 
-@overload(context_at)
-def _context_at(contexts, row):
+def pack_context(context: Any, problem: Problem) -> bytes:
+    """Return a context as bytes; there are none where the problem has no context."""
+    if not isinstance(context, Features):
+        return np.ascontiguousarray(context, "<f8").tobytes()
+    kept = slice(int(context.start[0]), int(context.start[-1]))
+    parts = (
+        np.array([len(context.start) - 2], "<i8"),
+        (context.start - context.start[0]).astype("<i4"),
+        context.index[kept].astype("<u4", copy=False),
+        context.value[kept].astype("<f8", copy=False),
+    )
+    return b"".join(part.tobytes() for part in parts)
+
+
+def unpack_contexts(blobs: Sequence[bytes | None], problem: Problem) -> Contexts:
+    """Return n contexts of n results of `pack_context`; None is as good as no bytes.
+
+    Action sets of fewer actions than the largest are padded, with rows that no one may choose: see `n_actions`. Raises
+    `Damaged` where bytes are not those of a context of this problem.
+    """
+    if problem.context_kind == "named":
+        return concat_contexts([_unpacked_features(blob or b"", problem) for blob in blobs] or [_no_features(problem)])
+    try:
+        if problem.context_kind == "dense":
+            whole = np.frombuffer(b"".join(blob or b"" for blob in blobs), "<f8")
+            return whole.astype(np.float64).reshape(len(blobs), *problem.context_shape)
+        length = problem.context_shape[1]
+        parts = [np.frombuffer(blob or b"", "<f8").reshape(1, -1, length) for blob in blobs]
+    except ValueError:
+        raise _not_of(problem) from None
+    if any(not 1 <= part.shape[1] <= problem.n_arms for part in parts):
+        raise _not_of(problem)
+    return concat_contexts([np.zeros((0, 1, length)), *parts])
+
+
+def n_actions(blobs: Sequence[bytes | None], problem: Problem) -> Array:
+    """Return how many actions each of n results of `pack_context` has, int64[n]."""
+    if problem.context_kind == "dense":
+        return np.full(len(blobs), problem.n_arms)
+    if problem.context_kind == "actions":
+        return np.array([len(blob or b"") // (8 * problem.context_shape[1]) for blob in blobs], np.int64)
+    return np.array([int.from_bytes((blob or b"")[:8], "little") for blob in blobs], np.int64)
+
+
+def _unpacked_features(blob: bytes, problem: Problem) -> Features:
+    """Return features of one row."""
+    k = int.from_bytes(blob[:8], "little")
+    if len(blob) < 8 or not 1 <= k <= problem.n_arms or len(blob) < (after := 8 + 4 * (k + 2)):
+        raise _not_of(problem)
+    start = np.frombuffer(blob, "<i4", k + 2, 8).astype(np.int64)
+    m = (len(blob) - after) // 12
+    if start[0] != 0 or start[-1] != m or (np.diff(start) < 0).any() or len(blob) != after + 12 * m:
+        raise _not_of(problem)
+    index = np.frombuffer(blob, "<u4", m, after)
+    if m and index.max() >= problem.context_shape[1]:
+        raise _not_of(problem)
+    return Features(start[np.newaxis], index, np.frombuffer(blob, "<f8", m, after + 4 * m))
+
+
+def _no_features(problem: Problem) -> Features:
+    return Features(np.zeros((0, problem.n_arms + 2), np.int64), np.zeros(0, np.uint32), np.zeros(0))
+
+
+def _not_of(problem: Problem) -> Damaged:
+    shape = list(problem.context_shape)
+    return Damaged("bad_context", f"the log holds a context that is not {problem.context_kind} of the shape {shape}")
+
+
+@overload(instance_at)
+def _instance_at(t, contexts, row, available):
     if isinstance(contexts, types.BaseNamedTuple):
-        return lambda contexts, row: Features(contexts.start[row], contexts.index, contexts.value)
-    return lambda contexts, row: contexts[row]
+        return lambda t, contexts, row, available: Instance(
+            t, Features(contexts.start[row], contexts.index, contexts.value), available
+        )
+    return lambda t, contexts, row, available: Instance(t, contexts[row], available)
 
 
 @overload(put_context)

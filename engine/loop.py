@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.contexts import context_at, put_context
+from onearm.engine.contexts import instance_at, put_context
 from onearm.engine.kernel import kernel, loop
 from onearm.engine.protocol import (
     appraise,
@@ -144,7 +144,7 @@ def replay(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Ar
     masks = len(columns.available)
     for row in range(len(columns.kind)):
         number = columns.number[row]
-        instance = Instance(number, context_at(columns.context, row), columns.available[min(row, masks - 1)])
+        instance = instance_at(number, columns.context, row, columns.available[min(row, masks - 1)])
         key = Key(run, number)
         if columns.kind[row] == DECIDE:
             decision = select(params, state, instance, key)
@@ -165,7 +165,7 @@ def fold(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Arra
     for row in range(len(columns.kind)):
         if columns.kind[row] == LEARN:
             number = columns.number[row]
-            instance = Instance(number, context_at(columns.context, row), columns.available[min(row, masks - 1)])
+            instance = instance_at(number, columns.context, row, columns.available[min(row, masks - 1)])
             decision = Decision(columns.action[row], columns.propensity[row])
             update(params, state, instance, decision, Feedback(columns.reward[row], detail), Key(run, number))
 
@@ -191,7 +191,7 @@ def match(
     """
     masks = len(columns.available)
     for row in range(len(columns.kind)):
-        instance = Instance(matched, context_at(columns.context, row), columns.available[min(row, masks - 1)])
+        instance = instance_at(matched, columns.context, row, columns.available[min(row, masks - 1)])
         key = Key(run, start + row)
         action = columns.action[row]
         decision = select(params, state, instance, key)
@@ -225,7 +225,7 @@ def answer_all(
     """
     for i in range(len(runs)):
         state = row_of(states, i)
-        instance = Instance(t, context_at(contexts, i), available[i])
+        instance = instance_at(t, contexts, i, available[i])
         reward, delay = respond(params, state, instance, actions[i], details[i], Key(runs[i], t))
         rewards[i] = reward
         delays[i] = delay
@@ -236,7 +236,8 @@ def answer_all(
 def observe_all(params: Any, states: Any, runs: Array, t: int, contexts: Any, available: Array) -> None:
     """Let n copies of an environment show what arrives at `t`: writes contexts [n, ...] and available [n, k]."""
     for i in range(len(runs)):
-        observe(params, row_of(states, i), t, context_at(contexts, i), available[i], Key(runs[i], t))
+        instance = instance_at(t, contexts, i, available[i])
+        observe(params, row_of(states, i), t, instance.context, instance.available, Key(runs[i], t))
 
 
 @kernel
@@ -297,7 +298,7 @@ def _deliver(
     place = pending.first[date]
     while place >= 0:
         number = pending.number[place]
-        instance = Instance(number, context_at(pending.context, place), pending.available[place])
+        instance = instance_at(number, pending.context, place, pending.available[place])
         decision = Decision(pending.action[place], pending.propensity[place])
         reward = pending.reward[place]
         update(params, state, instance, decision, Feedback(reward, pending.detail[place]), Key(run, number))
