@@ -1,0 +1,79 @@
+"""One ridge regression that all actions share, on the features of the action: the oracle for dense action features.
+
+An action set may be another one in each call. The scale of the features is that of the actions that were learned; how
+it is kept, and how feedbacks are forgotten, is told in `ridge.py`.
+Cost, for k actions of p features: predict O(k p), spread O(k p^2), fit O(p^2); a refit O(p^3).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from onearm.engine.kernel import kernel
+from onearm.engine.oracles.oracle import register_model
+from onearm.engine.oracles.ridge import arrays, divide_up, dot, learn, quadratic, scale, width
+from onearm.engine.vocabulary import Array, Problem
+
+
+class ActionRidge(NamedTuple):
+    """One ridge regression over p coordinates: d scaled features and an intercept, or d features as they are."""
+
+    count: Array  # int64[1] feedbacks learned
+    due: Array  # int64[1] the count at which the next refit comes
+    period: Array  # int64[1] feedbacks from one refit to the next, at most
+    weight: Array  # float64[1] of the newest feedback; 1 where nothing is forgotten
+    growth: Array  # float64[1] by which each feedback weighs more than the one before
+    prior: Array  # float64[p] precision of each coefficient before any feedback
+    shift: Array  # float64[d] what is subtracted from a row
+    factor: Array  # float64[d] what it is then multiplied with; 0 where the feature was never seen to vary
+    gram: Array  # float64[1, p, p] weighted sums of products, lower triangle
+    moment: Array  # float64[1, p] weighted sums of reward times coordinate
+    inverse: Array  # float64[1, p, p] quadratic form of the inverse, lower triangle
+    theta: Array  # float64[1, p] coefficients
+    repairs: Array  # int64[1] refits because the solution had drifted
+    scratch_raw: Array  # float64[p]
+    scratch_scaled: Array  # float64[p]
+    scratch_row: Array  # float64[p]
+    scratch_matrix: Array  # float64[p, p]
+
+
+def action_ridge(
+    problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None, scaling: str = "online"
+) -> ActionRidge:
+    """Return the model of a problem with contexts float64[k, d], before any feedback."""
+    return ActionRidge(**arrays(1, problem.context_shape[1], regularisation, half_life, scaling))
+
+
+@kernel
+def predict(model: ActionRidge, context: Array, available: Array, scores: Array) -> None:
+    """Write theta' z of each available action."""
+    z = model.scratch_scaled
+    for a in range(len(available)):
+        if available[a]:
+            scale(model, context[a])
+            scores[a] = dot(model.theta[0], z, len(z))
+
+
+@kernel
+def spread(model: ActionRidge, context: Array, available: Array, widths: Array) -> None:
+    """Write sqrt(z' A^-1 z) of each available action."""
+    for a in range(len(available)):
+        if available[a]:
+            scale(model, context[a])
+            q = quadratic(model.inverse[0], model.scratch_scaled, model.scratch_row)
+            widths[a] = width(q, model.weight[0])
+
+
+@kernel
+def fit(model: ActionRidge, context: Array, action: int, reward: float, weight: float) -> None:
+    """Learn one reward of one action."""
+    learn(model, context[action], 0, reward, weight)
+
+
+@kernel
+def split(model: ActionRidge, context: Array, action: int, parts: Array) -> None:
+    """Write what each feature of the action adds to its prediction, then the intercept."""
+    divide_up(model, context[action], model.theta[0], parts)
+
+
+register_model(ActionRidge, predict=predict, spread=spread, fit=fit, split=split)

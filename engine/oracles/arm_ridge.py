@@ -1,0 +1,96 @@
+"""One ridge regression per arm on the instance's features: the oracle for arms that are numbered once for all.
+
+The scale of the features is that of all contexts learned so far, whatever the arm; how it is kept, and how feedbacks
+are forgotten, is told in `ridge.py`. Without features there is only the intercept: the shrunken mean reward of an arm.
+Cost: predict O(K d), spread O(K d^2), fit O(d^2); a refit O(K d^3).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.kernel import kernel
+from onearm.engine.oracles.oracle import register_model
+from onearm.engine.oracles.ridge import arrays, divide_up, dot, learn, quadratic, scale, width
+from onearm.engine.vocabulary import Array, Problem
+
+
+class ArmRidge(NamedTuple):
+    """K ridge regressions over p coordinates: d scaled features and an intercept, or d features as they are."""
+
+    count: Array  # int64[1] feedbacks learned
+    due: Array  # int64[1] the count at which the next refit comes
+    period: Array  # int64[1] feedbacks from one refit to the next, at most
+    weight: Array  # float64[1] of the newest feedback; 1 where nothing is forgotten
+    growth: Array  # float64[1] by which each feedback weighs more than the one before
+    prior: Array  # float64[p] precision of each coefficient before any feedback
+    shift: Array  # float64[d] what is subtracted from a context
+    factor: Array  # float64[d] what it is then multiplied with; 0 where the feature was never seen to vary
+    gram: Array  # float64[k, p, p] weighted sums of products, lower triangle
+    moment: Array  # float64[k, p] weighted sums of reward times coordinate
+    inverse: Array  # float64[k, p, p] quadratic form of the inverse, lower triangle
+    theta: Array  # float64[k, p] coefficients
+    repairs: Array  # int64[1] refits because a solution had drifted
+    scratch_raw: Array  # float64[p]
+    scratch_scaled: Array  # float64[p]
+    scratch_row: Array  # float64[p]
+    scratch_matrix: Array  # float64[p, p]
+
+
+def arm_ridge(
+    problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None, scaling: str = "online"
+) -> ArmRidge:
+    """Return the model of a problem with contexts float64[d], before any feedback."""
+    return ArmRidge(**arrays(problem.n_arms, problem.context_shape[0], regularisation, half_life, scaling))
+
+
+def grown(model: ArmRidge, problem: Problem) -> ArmRidge:
+    """Return a model with more arms; the new ones know nothing but the scale of the features."""
+    k, p = model.moment.shape
+    more = problem.n_arms - k
+    form = np.zeros((more, p, p))
+    for i in range(p):
+        form[:, i, i] = 1.0 / model.prior[i]
+    return model._replace(
+        gram=np.concatenate([model.gram, np.zeros((more, p, p))]),
+        moment=np.concatenate([model.moment, np.zeros((more, p))]),
+        inverse=np.concatenate([model.inverse, form]),
+        theta=np.concatenate([model.theta, np.zeros((more, p))]),
+    )
+
+
+@kernel
+def predict(model: ArmRidge, context: Array, available: Array, scores: Array) -> None:
+    """Write theta' z of each available arm."""
+    scale(model, context)
+    z = model.scratch_scaled
+    for a in range(len(available)):
+        if available[a]:
+            scores[a] = dot(model.theta[a], z, len(z))
+
+
+@kernel
+def spread(model: ArmRidge, context: Array, available: Array, widths: Array) -> None:
+    """Write sqrt(z' A^-1 z) of each available arm."""
+    scale(model, context)
+    for a in range(len(available)):
+        if available[a]:
+            q = quadratic(model.inverse[a], model.scratch_scaled, model.scratch_row)
+            widths[a] = width(q, model.weight[0])
+
+
+@kernel
+def fit(model: ArmRidge, context: Array, action: int, reward: float, weight: float) -> None:
+    """Learn one reward of one arm."""
+    learn(model, context, action, reward, weight)
+
+
+@kernel
+def split(model: ArmRidge, context: Array, action: int, parts: Array) -> None:
+    """Write what each feature adds to the arm's prediction, then the intercept."""
+    divide_up(model, context, model.theta[action], parts)
+
+
+register_model(ArmRidge, predict=predict, spread=spread, fit=fit, split=split)

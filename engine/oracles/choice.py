@@ -1,0 +1,24 @@
+"""The model that fits a problem: one ridge regression per arm, or one over the features of the actions."""
+
+from __future__ import annotations
+
+from onearm.engine.oracles.action_ridge import ActionRidge, action_ridge
+from onearm.engine.oracles.arm_ridge import ArmRidge, arm_ridge
+from onearm.engine.vocabulary import Problem
+
+Model = ArmRidge | ActionRidge
+
+
+def oracle(
+    problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None, scaling: str = "online"
+) -> Model:
+    """Return the model for the kind of a problem's contexts, before any feedback.
+
+    `regularisation` > 0 is the precision of the prior, `half_life` the number of feedbacks after which one counts half
+    (None: never), `scaling` "online" lets the model find the units of the features, and "none" takes them as they are.
+
+    >>> type(oracle(Problem(3, (8,)))).__name__, type(oracle(Problem(3, (3, 8)))).__name__
+    ('ArmRidge', 'ActionRidge')
+    """
+    make = action_ridge if problem.context_kind == "actions" else arm_ridge
+    return make(problem, regularisation=regularisation, half_life=half_life, scaling=scaling)
