@@ -18,8 +18,8 @@ from onearm.engine.vocabulary import Array, Problem
 class ActionRidge(NamedTuple):
     """One ridge regression over p coordinates: d scaled features and an intercept, or d features as they are."""
 
-    count: Array  # int64[1] feedbacks learned
-    due: Array  # int64[1] the count at which the next refit comes
+    learned: Array  # int64[1] feedbacks
+    due: Array  # int64[1] the number of feedbacks at which the next refit comes
     period: Array  # int64[1] feedbacks from one refit to the next, at most
     weight: Array  # float64[1] of the newest feedback; 1 where nothing is forgotten
     growth: Array  # float64[1] by which each feedback weighs more than the one before

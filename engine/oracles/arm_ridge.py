@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from onearm.engine.kernel import kernel
 from onearm.engine.oracles.oracle import register_model
 from onearm.engine.oracles.ridge import arrays, divide_up, dot, learn, quadratic, scale, width
@@ -20,8 +18,8 @@ from onearm.engine.vocabulary import Array, Problem
 class ArmRidge(NamedTuple):
     """K ridge regressions over p coordinates: d scaled features and an intercept, or d features as they are."""
 
-    count: Array  # int64[1] feedbacks learned
-    due: Array  # int64[1] the count at which the next refit comes
+    learned: Array  # int64[1] feedbacks
+    due: Array  # int64[1] the number of feedbacks at which the next refit comes
     period: Array  # int64[1] feedbacks from one refit to the next, at most
     weight: Array  # float64[1] of the newest feedback; 1 where nothing is forgotten
     growth: Array  # float64[1] by which each feedback weighs more than the one before
@@ -44,21 +42,6 @@ def arm_ridge(
 ) -> ArmRidge:
     """Return the model of a problem with contexts float64[d], before any feedback."""
     return ArmRidge(**arrays(problem.n_arms, problem.context_shape[0], regularisation, half_life, scaling))
-
-
-def grown(model: ArmRidge, problem: Problem) -> ArmRidge:
-    """Return a model with more arms; the new ones know nothing but the scale of the features."""
-    k, p = model.moment.shape
-    more = problem.n_arms - k
-    form = np.zeros((more, p, p))
-    for i in range(p):
-        form[:, i, i] = 1.0 / model.prior[i]
-    return model._replace(
-        gram=np.concatenate([model.gram, np.zeros((more, p, p))]),
-        moment=np.concatenate([model.moment, np.zeros((more, p))]),
-        inverse=np.concatenate([model.inverse, form]),
-        theta=np.concatenate([model.theta, np.zeros((more, p))]),
-    )
 
 
 @kernel

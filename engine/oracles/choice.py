@@ -15,7 +15,8 @@ def oracle(
     """Return the model for the kind of a problem's contexts, before any feedback.
 
     `regularisation` > 0 is the precision of the prior, `half_life` the number of feedbacks after which one counts half
-    (None: never), `scaling` "online" lets the model find the units of the features, and "none" takes them as they are.
+    (None or infinity: never). `scaling` "online" lets the model find the units of the features, and "none" takes them
+    as they are.
 
     >>> type(oracle(Problem(3, (8,)))).__name__, type(oracle(Problem(3, (3, 8)))).__name__
     ('ArmRidge', 'ActionRidge')

@@ -46,21 +46,18 @@ def arrays(systems: int, d: int, regularisation: float, half_life: float | None,
     takes contexts as they are and has no intercept, unless there are no features.
     """
     check_param("regularisation", regularisation, low=1e-12, high=1e12)
-    if half_life is not None:
-        check_param("half_life", half_life, low=1.0, high=1e15)
-    if scaling not in SCALINGS:
-        raise InvalidInput("bad_param", f"scaling is {scaling!r}: it must be one of {', '.join(SCALINGS)}")
-    scaled = scaling == "online"
+    half_life = check_half_life(half_life)
+    scaled = check_scaling(scaling) == "online"
     p = d + 1 if scaled or d == 0 else d
     form = np.zeros((systems, p, p))
     for i in range(p):
         form[:, i, i] = 1.0 / regularisation
     return {
-        "count": np.zeros(1, np.int64),
+        "learned": np.zeros(1, np.int64),
         "due": np.array([1 if scaled and d > 0 else _period(half_life)]),
         "period": np.array([_period(half_life)]),
         "weight": np.ones(1),
-        "growth": np.array([1.0 if half_life is None else 2.0 ** (1.0 / half_life)]),
+        "growth": np.array([2.0 ** (1.0 / half_life)]),
         "prior": np.full(p, float(regularisation)),
         "shift": np.zeros(d),
         "factor": np.full(d, 0.0 if scaled else 1.0),
@@ -76,8 +73,22 @@ def arrays(systems: int, d: int, regularisation: float, half_life: float | None,
     }
 
 
-def _period(half_life: float | None) -> int:
-    return NEVER if half_life is None else int(half_life)
+def check_half_life(half_life: float | None) -> float:
+    """Return a half-life in feedbacks; infinity, which None stands for, is never."""
+    if half_life is None or half_life == math.inf:
+        return math.inf
+    return check_param("half_life", half_life, low=1.0, high=1e15)
+
+
+def check_scaling(scaling: str) -> str:
+    """Return "online" or "none"."""
+    if scaling not in SCALINGS:
+        raise InvalidInput("bad_param", f"scaling is {scaling!r}: it must be one of {', '.join(SCALINGS)}")
+    return scaling
+
+
+def _period(half_life: float) -> int:
+    return NEVER if half_life == math.inf else int(half_life)
 
 
 @kernel
@@ -143,13 +154,13 @@ def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> No
     """Learn one reward of a system at the context x, float64[d], as if it came `weight` > 0 times."""
     d = len(model.shift)
     p = len(model.prior)
-    model.count[0] += 1
+    model.learned[0] += 1
     model.weight[0] *= model.growth[0]
     w = weight * model.weight[0]
     gram = model.gram[system]
     moment = model.moment[system]
     theta = model.theta[system]
-    stale = model.count[0] >= model.due[0]
+    stale = model.learned[0] >= model.due[0]
     if d == 0:
         gram[0, 0] += w
         moment[0] += w * reward
@@ -157,7 +168,7 @@ def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> No
         model.inverse[system, 0, 0] = inverse
         theta[0] = moment[0] * inverse
     else:
-        if model.count[0] == 1 and p > d:
+        if model.learned[0] == 1 and p > d:
             for j in range(d):
                 model.shift[j] = x[j]
         scale(model, x)
@@ -165,7 +176,7 @@ def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> No
         if not stale and not _move(model, model.inverse[system], theta, reward, w):
             stale = True
             model.repairs[0] += 1
-        if not stale and _drifted(model, gram, moment, theta, model.count[0] % p):
+        if not stale and _drifted(model, gram, moment, theta, model.learned[0] % p):
             stale = True
             model.repairs[0] += 1
     if stale:
@@ -246,9 +257,9 @@ def _refit(model: Any) -> None:
         _rescale(model)
     for s in range(len(model.moment)):
         _solve(model, model.gram[s], model.moment[s], model.inverse[s], model.theta[s])
-    model.due[0] = model.count[0] + model.period[0]
+    model.due[0] = model.learned[0] + model.period[0]
     if p > d > 0:
-        model.due[0] = min(model.due[0], 2 * model.count[0])
+        model.due[0] = min(model.due[0], 2 * model.learned[0])
 
 
 @kernel
