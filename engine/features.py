@@ -1,0 +1,347 @@
+"""Named features: JSON objects, as people have them, become the numbers that kernels read.
+
+A context and each action are JSON objects of namespaces, as in Vowpal Wabbit's JSON and dsjson:
+
+    {"user": {"age": 31, "city": "paris", "tags": ["new", "vip"]}, "query": {"_text": "red shoes"}, "hour": 9}
+
+    "age": 31              the feature `age` of the namespace `user`, with the value 31; 0 is no feature
+    "city": "paris"        the feature `city=paris` with the value 1
+    "member": true         the feature `member` with the value 1; false and null are no feature
+    "tags": ["new"]        the feature `new` of the namespace `user.tags`, with the value 1
+    "pixels": [0.5, 2]     the features `0` and `1` of the namespace `user.pixels`, with the values 0.5 and 2
+    "address": {...}       the namespace `user.address`; objects in a list belong to the list's namespace
+    "_text": "red shoes"   the features `red` and `shoes` with the value 1
+    "_anything": ...       left out, as every other key that begins with an underscore
+    "hour": 9              a feature of the namespace without a name, ""; an action's `id` is read as a string there
+
+Features of one name add up. A feature is known by the first 8 bytes, little-endian, of
+BLAKE2b(digest_size=8) of its namespace, the byte 0x1f and its name, in UTF-8. Its slot is that number mod 2^bits; two
+features that meet in a slot share it. The product of two features is known by `mixed` of their two numbers. These numbers
+are the same on every machine and in every version.
+
+Source: Weinberger, Dasgupta, Langford, Smola, Attenberg 2009 (hashing, without their signs: an intercept takes up the bias).
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from onearm.engine.errors import InvalidInput
+from onearm.engine.vocabulary import Array, Features
+
+BITS_MAX = 26
+DIMENSION_MAX = 1024
+NAME_MAX = 1000  # characters of a key, or of a string
+DEPTH_MAX = 10
+VALUE_MAX = 1e30  # products of two, and their squares, stay finite
+NONZEROS_MAX = 1_000_000  # of one context, with all its actions
+PAIRS_MAX = 100
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+class Cells(NamedTuple):
+    """All features of one context, in no order: what shares a row and a slot is still apart."""
+
+    row: Array  # int64[n], 0 for the context's own, a + 1 for those of action a
+    number: Array  # uint64[n], what the feature is known by
+    value: Array  # float64[n]
+    left: Array  # int64[n], which entry it is,
+    right: Array  # int64[n], and which one it is multiplied with, -1 for none
+
+
+Entry = tuple[str, str, float]  # namespace, name, value
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Turns a shared context and the actions of one call into what kernels read.
+
+    `interactions` are pairs of namespaces whose features are multiplied, each with each; None stands for every namespace
+    of the context with every one of the action, () for no products. A namespace stands for those nested in it too. A
+    product of two features of the context belongs to the context, any other to the action.
+
+    >>> encoder = Encoder(bits=10)
+    >>> context, actions = {"user": {"age": 3}}, [{"id": "a"}, {"id": "b", "price": 0.5}]
+    >>> found = encoder.encode(context, actions)
+    >>> found.start.tolist(), found.value.tolist()
+    ([0, 1, 3, 7], [3.0, 1.0, 3.0, 1.5, 1.0, 3.0, 0.5])
+    >>> encoder.names(context, actions)[:2]
+    [['user.age'], ['id=a', 'user.age*id=a']]
+    """
+
+    bits: int = 18  # of a slot, 1 to 26
+    interactions: tuple[tuple[str, str], ...] | None = None
+    dimension: int | None = None  # columns of `dense`, 1 to 1024
+    nonzeros: int = NONZEROS_MAX  # that one context may have, with all its actions
+
+    def __post_init__(self) -> None:
+        _check_whole("bits", self.bits, BITS_MAX)
+        _check_whole("nonzeros", self.nonzeros, NONZEROS_MAX)
+        if self.dimension is not None:
+            _check_whole("dimension", self.dimension, DIMENSION_MAX)
+        if self.interactions is not None:
+            object.__setattr__(self, "interactions", _checked_pairs(self.interactions))
+
+    def encode(self, shared: Any, actions: Sequence[Any]) -> Features:
+        """Return the features of k actions: slots ascend within a row, and none occurs twice in it.
+
+        `shared` is an object or None. Raises `InvalidInput` where a limit is passed, or an action has no features.
+        """
+        cells = self._cells(*_entries(shared, actions))
+        key = cells.row << self.bits | self._slot(cells)
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        first = np.flatnonzero(np.diff(key, prepend=-1))
+        value = np.add.reduceat(cells.value[order], first)
+        key = key[first]
+        start = np.searchsorted(key, np.arange(len(actions) + 2) << self.bits)
+        return Features(start, (key & (1 << self.bits) - 1).astype(np.uint32), value)
+
+    def dense(self, shared: Any, actions: Sequence[Any]) -> Array:
+        """Return float64[k, dimension]: each action's row and the shared one, hashed to so many columns."""
+        cells = self._cells(*_entries(shared, actions))
+        columns = self._columns()
+        place = cells.row * columns + self._column(cells)
+        rows = np.bincount(place, cells.value, (len(actions) + 1) * columns).reshape(-1, columns)
+        return np.asarray(rows[1:] + rows[0])
+
+    def names(self, shared: Any, actions: Sequence[Any]) -> list[list[str]]:
+        """Return the name of each entry that `encode` gives, row by row; what shares a slot is joined by " + "."""
+        entries, rows = _entries(shared, actions)
+        cells = self._cells(entries, rows)
+        found = _named(entries, cells, self._slot(cells), len(actions) + 1)
+        return [[row[slot] for slot in sorted(row)] for row in found]
+
+    def dense_names(self, shared: Any, actions: Sequence[Any]) -> list[list[str]]:
+        """Return the name of each column that `dense` gives, action by action; "" for one that nothing is in."""
+        entries, rows = _entries(shared, actions)
+        cells = self._cells(entries, rows)
+        common, *own = _named(entries, cells, self._column(cells), len(actions) + 1)
+        columns = range(self._columns())
+        return [[" + ".join(row[j] for row in (common, mine) if j in row) for j in columns] for mine in own]
+
+    def _slot(self, cells: Cells) -> Array:
+        return (cells.number & np.uint64((1 << self.bits) - 1)).view(np.int64)
+
+    def _column(self, cells: Cells) -> Array:
+        return (cells.number % np.uint64(self._columns())).view(np.int64)
+
+    def _columns(self) -> int:
+        assert self.dimension is not None, "an encoder of dense rows has a dimension"
+        return self.dimension
+
+    def _cells(self, entries: list[Entry], rows: list[int]) -> Cells:
+        """Return the entries and their products; rows ascend."""
+        n = len(entries)
+        row = np.array(rows, np.int64)
+        number = np.fromiter((feature_number(space, name) for space, name, _ in entries), np.uint64, n)
+        value = np.fromiter((value for _, _, value in entries), np.float64, n)
+        left, right = self._products(entries, row)
+        return Cells(
+            np.concatenate([row, np.maximum(row[left], row[right])]),
+            np.concatenate([number, mixed(number[left], number[right])]),
+            np.concatenate([value, value[left] * value[right]]),
+            np.concatenate([np.arange(n), left]),
+            np.concatenate([np.full(n, -1), right]),
+        )
+
+    def _products(self, entries: list[Entry], row: Array) -> tuple[Array, Array]:
+        """Return which entry is multiplied with which other, int64[m] each."""
+        n_shared = int(np.searchsorted(row, 1))
+        if self.interactions is None:
+            blocks = [(np.arange(n_shared), np.arange(n_shared, len(row)), False)]
+        else:
+            blocks = list(_blocks([space for space, _, _ in entries], row, self.interactions))
+        size = len(row) + sum(len(one) * len(other) for one, other, _ in blocks)
+        if size > self.nonzeros:
+            raise InvalidInput(
+                "too_many_features",
+                f"the context has {size} features, those of all actions and products counted: at most {self.nonzeros} "
+                "are allowed; send fewer, or name the interactions that matter",
+            )
+        products = [_each_with_each(*block) for block in blocks]
+        none = np.zeros(0, np.int64)
+        return (
+            np.concatenate([none, *(left for left, _ in products)]),
+            np.concatenate([none, *(right for _, right in products)]),
+        )
+
+
+@lru_cache(maxsize=1 << 15)
+def feature_number(namespace: str, name: str) -> int:
+    """Return the 64-bit number that a feature is known by.
+
+    >>> hex(feature_number("user", "city=paris"))
+    '0x5f82c7ddd1717c9d'
+    """
+    text = f"{namespace}\x1f{name}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+
+
+def mixed(left: Array, right: Array) -> Array:
+    """Return the number of the product of two features, uint64[n]; the order matters.
+
+    The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over left * 0x9e3779b97f4a7c15 + right, mod 2^64.
+    """
+    z = left * _GOLDEN + right
+    z = (z ^ (z >> np.uint64(30))) * _MIX_1
+    z = (z ^ (z >> np.uint64(27))) * _MIX_2
+    return np.asarray(z ^ (z >> np.uint64(31)))
+
+
+def _blocks(spaces: list[str], row: Array, pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[Array, Array, bool]]:
+    """Yield sets of entries that are multiplied, each of one with each of the other; True for a set with itself."""
+    bounds = np.searchsorted(row, np.arange(row[-1] + 2 if len(row) else 1))
+    for pair in pairs:
+        firsts, seconds = (
+            np.flatnonzero(np.fromiter((_within(space, one) for space in spaces), np.bool_, len(spaces)))
+            for one in pair
+        )
+        n_first, n_second = (int(np.searchsorted(row[members], 1)) for members in (firsts, seconds))
+        yield firsts[:n_first], seconds[n_second:], False
+        if pair[0] != pair[1]:
+            yield firsts[n_first:], seconds[:n_second], False
+        for start, stop in pairwise(bounds.tolist()):
+            one, other = (part[slice(*np.searchsorted(part, (start, stop)))] for part in (firsts, seconds))
+            if len(one) and len(other):
+                yield one, other, pair[0] == pair[1]
+
+
+def _each_with_each(one: Array, other: Array, itself: bool) -> tuple[Array, Array]:
+    left, right = np.repeat(one, len(other)), np.tile(other, len(one))
+    return (left[left <= right], right[left <= right]) if itself else (left, right)
+
+
+def _within(namespace: str, outer: str) -> bool:
+    return namespace == outer or (outer != "" and namespace.startswith(f"{outer}."))
+
+
+def _entries(shared: Any, actions: Sequence[Any]) -> tuple[list[Entry], list[int]]:
+    """Return the features of the context and of all actions, and the row of each."""
+    if not len(actions):
+        raise InvalidInput("no_actions", "the set of actions is empty: at least one is needed")
+    entries: list[Entry] = []
+    if shared is not None:
+        _add_object(entries, "", shared, 1, "the context")
+    rows = [0] * len(entries)
+    for a, action in enumerate(actions):
+        what = f"action {a}"
+        if isinstance(action, dict) and type(action.get("id")) in (int, float):
+            action = action | {"id": str(action["id"])}
+        _add_object(entries, "", action, 1, what)
+        if len(entries) == len(rows):
+            raise InvalidInput("no_features", f"{what} has no features: give it an id, or fields of its own")
+        rows += [a + 1] * (len(entries) - len(rows))
+    return entries, rows
+
+
+def _add_object(entries: list[Entry], space: str, thing: Any, depth: int, what: str) -> None:
+    """Add the features of an object to `entries`; `what` begins the messages."""
+    if not isinstance(thing, dict):
+        raise InvalidInput("bad_feature", f"{what} is {_short(thing)}: named features come as a JSON object")
+    if depth > DEPTH_MAX:
+        raise InvalidInput("bad_feature", f"{what} is nested deeper than {DEPTH_MAX}: flatten it")
+    for key, value in thing.items():
+        _check_text(key, what)
+        if key[:1] == "_":
+            if key == "_text":
+                _add_text(entries, space, value, what)
+        elif isinstance(value, str):
+            _check_text(value, what)
+            entries.append((space, f"{key}={value}", 1.0))
+        elif isinstance(value, dict):
+            _add_object(entries, f"{space}.{key}" if space else key, value, depth + 1, what)
+        elif isinstance(value, list | tuple):
+            _add_list(entries, f"{space}.{key}" if space else key, value, depth + 1, what)
+        else:
+            _add_number(entries, space, key, value, what)
+
+
+def _add_list(entries: list[Entry], space: str, values: Sequence[Any], depth: int, what: str) -> None:
+    if depth > DEPTH_MAX:
+        raise InvalidInput("bad_feature", f"{what} is nested deeper than {DEPTH_MAX}: flatten it")
+    for place, value in enumerate(values):
+        if isinstance(value, str):
+            _check_text(value, what)
+            entries.append((space, value, 1.0))
+        elif isinstance(value, dict):
+            _add_object(entries, space, value, depth, what)
+        elif isinstance(value, list | tuple):
+            _add_list(entries, f"{space}.{place}", value, depth + 1, what)
+        else:
+            _add_number(entries, space, str(place), value, what)
+
+
+def _add_text(entries: list[Entry], space: str, text: Any, what: str) -> None:
+    if not isinstance(text, str):
+        raise InvalidInput("bad_feature", f"{what} has the _text {_short(text)}: it must be a string")
+    for word in text.split():
+        _check_text(word, what)
+        entries.append((space, word, 1.0))
+
+
+def _add_number(entries: list[Entry], space: str, name: str, value: Any, what: str) -> None:
+    if value is None or value is False:
+        return
+    if not isinstance(value, numbers.Real) or not abs(value) <= VALUE_MAX:
+        raise InvalidInput(
+            "bad_feature",
+            f"{what} has the feature {name!r} with the value {_short(value)}: it must be a string, a list, an object, or "
+            f"a number from {-VALUE_MAX:g} to {VALUE_MAX:g}",
+        )
+    if value != 0:
+        entries.append((space, name, float(value)))
+
+
+def _check_text(text: Any, what: str) -> None:
+    if not isinstance(text, str) or len(text) > NAME_MAX:
+        seen = f"of {len(text)} characters" if isinstance(text, str) else _short(text)
+        raise InvalidInput(
+            "bad_feature", f"{what} has a name or string {seen}: it must be a string of at most {NAME_MAX} characters"
+        )
+
+
+def _short(thing: Any) -> str:
+    """Return a thing's text, cut where a message would drown in it."""
+    text = repr(thing)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _named(entries: list[Entry], cells: Cells, place: Array, n_rows: int) -> list[dict[int, str]]:
+    """Return for each row the names of what lies at each place."""
+    texts = [f"{space}.{name}" if space else name for space, name, _ in entries]
+    found: list[dict[int, list[str]]] = [{} for _ in range(n_rows)]
+    for row, at, left, right in zip(*(part.tolist() for part in (cells.row, place, *cells[3:])), strict=True):
+        text = texts[left] if right < 0 else f"{texts[left]}*{texts[right]}"
+        here = found[row].setdefault(at, [])
+        if text not in here:
+            here.append(text)
+    return [{at: " + ".join(here) for at, here in row.items()} for row in found]
+
+
+def _check_whole(name: str, value: Any, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
+        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {high}")
+
+
+def _checked_pairs(pairs: Any) -> tuple[tuple[str, str], ...]:
+    """Return the interactions as tuples."""
+    if isinstance(pairs, list | tuple) and len(pairs) <= PAIRS_MAX:
+        found = [tuple(pair) if isinstance(pair, list | tuple) else () for pair in pairs]
+        if all(len(pair) == 2 and all(isinstance(space, str) for space in pair) for pair in found):
+            return tuple((one, other) for one, other in found)
+    raise InvalidInput(
+        "bad_param",
+        f"interactions are {_short(pairs)}: they must be up to {PAIRS_MAX} pairs of namespaces, like "
+        '[["user", "item"]]; "" is that of what is in no namespace',
+    )
