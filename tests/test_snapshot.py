@@ -138,6 +138,62 @@ def test_a_flipped_byte_is_refused_or_changes_the_digest(place: int, value: int)
     assert json.dumps(_lists(found)) != json.dumps(_lists(unpack(pack(state()), like=blank())))
 
 
+class TableState(NamedTuple):
+    table: Array
+    count: Array
+
+
+def table_state(places: list[int], size: int = 150_001) -> TableState:
+    """Return a state with an array of more than 1 MiB whose last block is short; its numbers at `places` are not 0."""
+    state = TableState(np.zeros(size), np.arange(3))
+    state.table[places] = [place + 0.5 for place in places]
+    return state
+
+
+def test_of_a_big_array_only_blocks_that_are_not_zero_are_stored() -> None:
+    """Hand-worked: 150,001 numbers are 292 blocks of 512 and one of 497; used are the blocks 0, 1, 4 and 292."""
+    state = table_state([3, 512, 1023, 2048, 150_000])
+    data = pack(state)
+    header = b'{"class": "TableState", "arrays": [["table", "<f8", [150001], "blocks"], ["count", "<i8", [3]]]}'
+    runs = np.array([3, 0, 2, 4, 1, 292, 1], "<i8").tobytes()
+    kept = np.concatenate([state.table[:1024], state.table[2048:2560], state.table[149_504:]]).tobytes()
+    begin = b"onearm state 1\n" + len(header).to_bytes(8, "little") + header
+    assert data == begin + runs + kept + np.arange(3).tobytes()
+    assert digest(state) == digest_of(data)
+
+
+@hypothesis.given(places=st.lists(st.integers(0, 150_000), max_size=20), before=st.lists(st.integers(0, 150_000)))
+def test_a_big_array_comes_back_whatever_was_there(places: list[int], before: list[int]) -> None:
+    state = table_state(places)
+    state.table[:1] = -0.0  # its bits are not zero
+    found = unpack(pack(state), like=table_state(before))
+    assert found.table.tobytes() == state.table.tobytes()
+    strided = TableState(np.repeat(state.table, 2)[::2], state.count)
+    assert pack(strided) == pack(state)
+    like = TableState(np.ones(300_002)[::2], np.zeros(3, np.int64))
+    assert unpack(pack(state), like=like).table.tobytes() == state.table.tobytes()
+
+
+def test_big_arrays_that_are_empty_or_full_come_back() -> None:
+    for table in (np.zeros(140_000), np.ones(140_000), np.ones(140_288, np.float32).repeat(2)):
+        state = TableState(table, np.arange(3))
+        found = unpack(pack(state), like=TableState(np.full_like(table, 7.0), np.zeros(3, np.int64)))
+        assert found.table.tobytes() == table.tobytes()
+        assert found.count.tolist() == [0, 1, 2]
+    assert len(pack(TableState(np.zeros(10**7), np.arange(3)))) < 200
+
+
+def test_damaged_runs_are_refused() -> None:
+    data = pack(table_state([3, 2048, 150_000]))
+    place = data.index(b"}") + 1
+    for cut in (place, place + 4, place + 8, place + 30, place + 100, len(data) - 25, len(data) - 1):
+        with pytest.raises(Damaged):
+            unpack(data[:cut], like=table_state([]))
+    for numbers in ([2**62], [294], [1, -1, 1], [1, 293, 1], [1, 0, 294], [1, 0, -1], [2, 0, 1, 1, 1], [2, 4, 1, 0, 1]):
+        with pytest.raises(Damaged):
+            unpack(data[:place] + np.array(numbers, "<i8").tobytes() + data[place + 56 :], like=table_state([]))
+
+
 @pytest.mark.parametrize("name", policies.names())
 def test_a_simulation_goes_on_from_the_bytes_of_its_state(name: str) -> None:
     """The bytes hold all that a policy knows: a run continued from them ends as the uninterrupted one."""
