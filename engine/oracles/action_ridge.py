@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from onearm.engine.kernel import kernel
+from onearm.engine.oracles.lanes import dot_around, quadratic
 from onearm.engine.oracles.oracle import register_model
-from onearm.engine.oracles.ridge import arrays, divide_up, dot, learn, quadratic, scale, width
+from onearm.engine.oracles.ridge import arrays, divide_up, learn, scale, width
 from onearm.engine.vocabulary import Array, Problem
 
 
@@ -34,6 +35,7 @@ class ActionRidge(NamedTuple):
     scratch_raw: Array  # float64[p]
     scratch_scaled: Array  # float64[p]
     scratch_row: Array  # float64[p]
+    scratch_slope: Array  # float64[d]
     scratch_matrix: Array  # float64[p, p]
 
 
@@ -47,11 +49,14 @@ def action_ridge(
 @kernel
 def predict(model: ActionRidge, context: Array, available: Array, scores: Array) -> None:
     """Write theta' z of each available action."""
-    z = model.scratch_scaled
+    d = len(model.shift)
+    slope = model.scratch_slope
+    for j in range(d):
+        slope[j] = model.factor[j] * model.theta[0, j]
+    base = model.theta[0, d] if model.theta.shape[1] > d else 0.0
     for a in range(len(available)):
         if available[a]:
-            scale(model, context[a])
-            scores[a] = dot(model.theta[0], z, len(z))
+            scores[a] = base + dot_around(context[a], model.shift, slope, d)
 
 
 @kernel
@@ -60,7 +65,7 @@ def spread(model: ActionRidge, context: Array, available: Array, widths: Array) 
     for a in range(len(available)):
         if available[a]:
             scale(model, context[a])
-            q = quadratic(model.inverse[0], model.scratch_scaled, model.scratch_row)
+            q = quadratic(model.inverse[0], model.scratch_scaled)
             widths[a] = width(q, model.weight[0])
 
 

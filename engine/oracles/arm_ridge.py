@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from onearm.engine.kernel import kernel
+from onearm.engine.oracles.lanes import dot, quadratic
 from onearm.engine.oracles.oracle import register_model
-from onearm.engine.oracles.ridge import arrays, divide_up, dot, learn, quadratic, scale, width
+from onearm.engine.oracles.ridge import arrays, divide_up, learn, scale, width
 from onearm.engine.vocabulary import Array, Problem
 
 
@@ -34,6 +35,7 @@ class ArmRidge(NamedTuple):
     scratch_raw: Array  # float64[p]
     scratch_scaled: Array  # float64[p]
     scratch_row: Array  # float64[p]
+    scratch_slope: Array  # float64[d]
     scratch_matrix: Array  # float64[p, p]
 
 
@@ -60,7 +62,7 @@ def spread(model: ArmRidge, context: Array, available: Array, widths: Array) -> 
     scale(model, context)
     for a in range(len(available)):
         if available[a]:
-            q = quadratic(model.inverse[a], model.scratch_scaled, model.scratch_row)
+            q = quadratic(model.inverse[a], model.scratch_scaled)
             widths[a] = width(q, model.weight[0])
 
 

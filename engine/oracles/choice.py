@@ -1,12 +1,13 @@
-"""The model that fits a problem: one ridge regression per arm, or one over the features of the actions."""
+"""The model that fits a problem's contexts: a ridge regression per arm, one for all actions, or a sparse linear model."""
 
 from __future__ import annotations
 
 from onearm.engine.oracles.action_ridge import ActionRidge, action_ridge
 from onearm.engine.oracles.arm_ridge import ArmRidge, arm_ridge
+from onearm.engine.oracles.sparse_linear import SparseLinear, sparse_linear
 from onearm.engine.vocabulary import Problem
 
-Model = ArmRidge | ActionRidge
+Model = ArmRidge | ActionRidge | SparseLinear
 
 
 def oracle(
@@ -16,10 +17,13 @@ def oracle(
 
     `regularisation` > 0 is the precision of the prior, `half_life` the number of feedbacks after which one counts half
     (None or infinity: never). `scaling` "online" lets the model find the units of the features, and "none" takes them
-    as they are.
+    as they are. Only ridge regressions have a prior, and contexts as they are.
 
-    >>> type(oracle(Problem(3, (8,)))).__name__, type(oracle(Problem(3, (3, 8)))).__name__
-    ('ArmRidge', 'ActionRidge')
+    >>> problems = Problem(3, (8,)), Problem(3, (3, 8)), Problem(3, (3, 64), nonzeros=9)
+    >>> [type(oracle(problem)).__name__ for problem in problems]
+    ['ArmRidge', 'ActionRidge', 'SparseLinear']
     """
+    if problem.context_kind == "named":
+        return sparse_linear(problem, half_life=half_life)
     make = action_ridge if problem.context_kind == "actions" else arm_ridge
     return make(problem, regularisation=regularisation, half_life=half_life, scaling=scaling)

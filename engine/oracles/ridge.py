@@ -30,6 +30,7 @@ import numpy as np
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
+from onearm.engine.oracles.lanes import dot
 from onearm.engine.problem import check_param
 from onearm.engine.vocabulary import Array
 
@@ -69,6 +70,7 @@ def arrays(systems: int, d: int, regularisation: float, half_life: float | None,
         "scratch_raw": np.zeros(p),
         "scratch_scaled": np.zeros(p),
         "scratch_row": np.zeros(p),
+        "scratch_slope": np.zeros(d),
         "scratch_matrix": np.zeros((p, p)),
     }
 
@@ -100,38 +102,6 @@ def scale(model: Any, x: Array) -> None:
         z[j] = (x[j] - model.shift[j]) * model.factor[j]
     if len(z) > d:
         z[d] = 1.0
-
-
-@kernel
-def dot(a: Array, b: Array, n: int) -> float:
-    """Return the sum of a[i] b[i], i < n, in four lanes."""
-    s0 = 0.0
-    s1 = 0.0
-    s2 = 0.0
-    s3 = 0.0
-    whole = n - n % 4
-    for i in range(0, whole, 4):
-        s0 += a[i] * b[i]
-        s1 += a[i + 1] * b[i + 1]
-        s2 += a[i + 2] * b[i + 2]
-        s3 += a[i + 3] * b[i + 3]
-    for i in range(whole, n):
-        s0 += a[i] * b[i]
-    return (s0 + s1) + (s2 + s3)
-
-
-@kernel
-def quadratic(form: Array, z: Array, row: Array) -> float:
-    """Return z' A^-1 z, of the form float64[p, p]; `row` float64[p] is working space."""
-    p = len(z)
-    for j in range(p):
-        row[j] = 0.0
-    for i in range(p):
-        zi = z[i]
-        of = form[i]
-        for j in range(i + 1):
-            row[j] += zi * of[j]
-    return dot(row, z, p)
 
 
 @kernel

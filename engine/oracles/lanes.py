@@ -1,0 +1,244 @@
+"""Sums of products in eight lanes: `dot`, `dot_around` and `quadratic`.
+
+A sum of floats has an order, and a compiler may not change it; so one that is added up in sequence can use no vector
+instruction. Here the order is eight partial sums, side by side, which it can: `dot` is 4 times as fast, and `quadratic`
+reads one triangle only. Numba has no word for that, hence the instructions are built by hand, and the Python functions
+add in the same order to the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from onearm.engine.vocabulary import Array
+
+_WIDTH = 8
+_DOUBLE = ir.DoubleType()
+_LANES = ir.VectorType(_DOUBLE, _WIDTH)
+_INT = ir.IntType(32)
+
+
+def dot(a: Array, b: Array, n: int) -> float:
+    """Return the sum of a[i] b[i], i < n, of two contiguous float64[>= n]."""
+    whole = n - n % _WIDTH
+    lanes = [0.0] * _WIDTH
+    for i in range(0, whole, _WIDTH):
+        for j in range(_WIDTH):
+            lanes[j] += a[i + j] * b[i + j]
+    total = _sum(lanes)
+    for i in range(whole, n):
+        total += a[i] * b[i]
+    return total
+
+
+def dot_around(a: Array, centre: Array, b: Array, n: int) -> float:
+    """Return the sum of (a[i] - centre[i]) b[i], i < n, of three contiguous float64[>= n]."""
+    whole = n - n % _WIDTH
+    lanes = [0.0] * _WIDTH
+    for i in range(0, whole, _WIDTH):
+        for j in range(_WIDTH):
+            lanes[j] += (a[i + j] - centre[i + j]) * b[i + j]
+    total = _sum(lanes)
+    for i in range(whole, n):
+        total += (a[i] - centre[i]) * b[i]
+    return total
+
+
+def quadratic(form: Array, z: Array) -> float:
+    """Return the sum of form[i, j] z[i] z[j] over j <= i, of a contiguous float64[p, p] and float64[p].
+
+    What lies above the diagonal must be 0 (it is read, but for the last p mod 8 columns).
+    """
+    p = len(z)
+    whole = p - p % _WIDTH
+    lanes = [0.0] * _WIDTH
+    for j in range(0, whole, _WIDTH):
+        columns = [0.0] * _WIDTH
+        i = j
+        while i + 3 < p:
+            for k in range(_WIDTH):
+                pair = z[i] * form[i, j + k] + z[i + 1] * form[i + 1, j + k]
+                columns[k] += pair + (z[i + 2] * form[i + 2, j + k] + z[i + 3] * form[i + 3, j + k])
+            i += 4
+        while i < p:
+            for k in range(_WIDTH):
+                columns[k] += z[i] * form[i, j + k]
+            i += 1
+        for k in range(_WIDTH):
+            lanes[k] += columns[k] * z[j + k]
+    total = _sum(lanes)
+    for i in range(whole, p):
+        row = 0.0
+        for j in range(whole, i + 1):
+            row += form[i, j] * z[j]
+        total += row * z[i]
+    return total
+
+
+def _sum(lanes: list[float]) -> float:
+    a, b, c, d, e, f, g, h = lanes
+    return ((a + e) + (c + g)) + ((b + f) + (d + h))
+
+
+@overload(dot)
+def _dot(a, b, n):
+    return lambda a, b, n: _dot_in_lanes(a, b, n)
+
+
+@overload(dot_around)
+def _dot_around(a, centre, b, n):
+    return lambda a, centre, b, n: _dot_around_in_lanes(a, centre, b, n)
+
+
+@overload(quadratic)
+def _quadratic(form, z):
+    return lambda form, z: _quadratic_in_lanes(form, z)
+
+
+@intrinsic
+def _dot_in_lanes(typing: Any, a: Any, b: Any, n: Any) -> Any:
+    _check_contiguous(a, b)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x = _data(context, builder, a, args[0])
+        y = _data(context, builder, b, args[1])
+
+        def term(load: Any, i: Any) -> Any:
+            return builder.fmul(load(builder, x, i), load(builder, y, i))
+
+        return _add_up(builder, term, args[2])
+
+    return types.float64(a, b, types.intp), build
+
+
+@intrinsic
+def _dot_around_in_lanes(typing: Any, a: Any, centre: Any, b: Any, n: Any) -> Any:
+    _check_contiguous(a, centre, b)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, c, y = (_data(context, builder, kind, arg) for kind, arg in zip((a, centre, b), args[:3], strict=True))
+
+        def term(load: Any, i: Any) -> Any:
+            return builder.fmul(builder.fsub(load(builder, x, i), load(builder, c, i)), load(builder, y, i))
+
+        return _add_up(builder, term, args[3])
+
+    return types.float64(a, centre, b, types.intp), build
+
+
+@intrinsic
+def _quadratic_in_lanes(typing: Any, form: Any, z: Any) -> Any:
+    _check_contiguous(form, z)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = _data(context, builder, form, args[0])
+        x = _data(context, builder, z, args[1])
+        p = builder.extract_value(context.make_array(z)(context, builder, args[1]).shape, 0)
+        whole = _whole(builder, p)
+        one, four = p.type(1), p.type(4)
+
+        def term(i: Any, j: Any) -> Any:
+            """Return z[i] form[i, j .. j + 7]."""
+            at = builder.add(builder.mul(i, p), j)
+            return builder.fmul(_broadcast(builder, _item(builder, x, i)), _load(builder, data, at))
+
+        lanes = _Sum(builder, _LANES)
+        with _steps(builder, p.type(0), whole, _WIDTH) as j:
+            columns = _Sum(builder, _LANES)
+            rest = builder.urem(builder.sub(p, j), four)
+            quads = builder.sub(p, rest)
+            with _steps(builder, j, quads, 4) as i:
+                rows = [builder.add(i, p.type(r)) for r in range(4)]
+                a, b, c, d = (term(row, j) for row in rows)
+                columns.add(builder.fadd(builder.fadd(a, b), builder.fadd(c, d)))
+            with _steps(builder, quads, p, 1) as i:
+                columns.add(term(i, j))
+            lanes.add(builder.fmul(columns.value(), _load(builder, x, j)))
+        total = _Sum(builder, _DOUBLE, _sum_lanes(builder, lanes.value()))
+        with _steps(builder, whole, p, 1) as i:
+            row = _Sum(builder, _DOUBLE)
+            with _steps(builder, whole, builder.add(i, one), 1) as j:
+                at = builder.add(builder.mul(i, p), j)
+                row.add(builder.fmul(_item(builder, data, at), _item(builder, x, j)))
+            total.add(builder.fmul(row.value(), _item(builder, x, i)))
+        return total.value()
+
+    return types.float64(form, z), build
+
+
+class _Sum:
+    """A running sum in a variable of the function that is built."""
+
+    def __init__(self, builder: Any, kind: Any, start: Any = None) -> None:
+        self._builder = builder
+        self._place = cgutils.alloca_once(builder, kind)
+        builder.store(kind(None) if start is None else start, self._place)
+
+    def add(self, term: Any) -> None:
+        self._builder.store(self._builder.fadd(self.value(), term), self._place)
+
+    def value(self) -> Any:
+        return self._builder.load(self._place)
+
+
+def _add_up(builder: Any, term: Any, n: Any) -> Any:
+    """Return the sum of term(load, i) over i < n: eight at once with `_load`, the rest one by one with `_item`."""
+    whole = _whole(builder, n)
+    lanes = _Sum(builder, _LANES)
+    with _steps(builder, n.type(0), whole, _WIDTH) as i:
+        lanes.add(term(_load, i))
+    total = _Sum(builder, _DOUBLE, _sum_lanes(builder, lanes.value()))
+    with _steps(builder, whole, n, 1) as i:
+        total.add(term(_item, i))
+    return total.value()
+
+
+@contextmanager
+def _steps(builder: Any, start: Any, stop: Any, step: int) -> Iterator[Any]:
+    """Build a loop `for i in range(start, stop, step)` around what is built within."""
+    with cgutils.for_range_slice(builder, start, stop, start.type(step), start.type) as (i, _):
+        yield i
+
+
+def _check_contiguous(*arrays: Any) -> None:
+    assert all(array.layout == "C" and array.dtype == types.float64 for array in arrays)
+
+
+def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    return context.make_array(kind)(context, builder, value).data
+
+
+def _whole(builder: Any, n: Any) -> Any:
+    return builder.and_(n, n.type(-_WIDTH))
+
+
+def _item(builder: Any, data: Any, i: Any) -> Any:
+    return builder.load(builder.gep(data, [i]))
+
+
+def _load(builder: Any, data: Any, i: Any) -> Any:
+    return builder.load(builder.bitcast(builder.gep(data, [i]), _LANES.as_pointer()), align=8)
+
+
+def _broadcast(builder: Any, value: Any) -> Any:
+    one = builder.insert_element(ir.Constant(_LANES, ir.Undefined), value, _INT(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT, _WIDTH), [0] * _WIDTH))
+
+
+def _sum_lanes(builder: Any, lanes: Any) -> Any:
+    for half in (4, 2, 1):
+        low, high = (
+            builder.shuffle_vector(
+                lanes, lanes, ir.Constant(ir.VectorType(_INT, half), list(range(start, start + half)))
+            )
+            for start in (0, half)
+        )
+        lanes = builder.fadd(low, high)
+    return builder.extract_element(lanes, _INT(0))
