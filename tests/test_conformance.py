@@ -58,7 +58,7 @@ NEVER_RANDOM = {"adversarial", "logged_table"}  # they answer without a draw
 HOME = "bernoulli", {"mean": [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]}
 HOMES: dict[str, tuple[str, dict[str, Any]]] = {}
 DRAWS = 1_000_000
-DRAWS_OF_SLOW = {"thompson_beta": 20_000, "thompson_normal": 20_000}  # a quadrature per decision
+DRAWS_OF_SLOW = dict.fromkeys(("logistic_thompson", "thompson_beta", "thompson_normal"), 20_000)  # a quadrature each
 IN_HINDSIGHT = {"adversarial"}  # regret of one decision may be negative: the comparator is one arm
 
 
