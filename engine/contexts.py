@@ -38,7 +38,7 @@ def empty_contexts(n: int, problem: Problem) -> Contexts:
     if problem.nonzeros is None:
         return np.zeros((n, *problem.context_shape))
     room = n * problem.nonzeros
-    start = np.repeat(np.arange(n) * problem.nonzeros, problem.n_arms + 2).reshape(n, -1)
+    start = np.repeat(np.arange(n) * problem.nonzeros, problem.n_arms + 2).reshape(n, problem.n_arms + 2)
     return Features(start, np.zeros(room, np.uint32), np.zeros(room))
 
 
@@ -72,6 +72,14 @@ def concat_contexts(parts: Sequence[Contexts]) -> Contexts:
         np.concatenate([part.index for part in parts]),
         np.concatenate([part.value for part in parts]),
     )
+
+
+def finite_contexts(contexts: Contexts) -> Array:
+    """Return whether all numbers of each context are finite, bool[n]."""
+    if not isinstance(contexts, Features):
+        return np.asarray(np.isfinite(contexts).all(axis=tuple(range(1, contexts.ndim))))
+    before = np.cumsum(np.concatenate([[0], ~np.isfinite(contexts.value)]))
+    return np.asarray(before[contexts.start[:, 0]] == before[contexts.start[:, -1]])
 
 
 def row_slice(features: Features, row: int) -> slice:
@@ -153,6 +161,18 @@ def unpack_contexts(blobs: Sequence[bytes | None], problem: Problem) -> Contexts
     return concat_contexts([np.zeros((0, 1, length)), *parts])
 
 
+def actions_in(contexts: Contexts, problem: Problem) -> int:
+    """Return how many actions the rows have, those that pad included."""
+    if isinstance(contexts, Features):
+        return int(contexts.start.shape[1]) - 2
+    return int(contexts.shape[1]) if problem.context_kind == "actions" else problem.n_arms
+
+
+def first_actions(context: Any, k: int) -> Any:
+    """Return one action set without those that pad it, from the k-th on."""
+    return context._replace(start=context.start[: k + 2]) if isinstance(context, Features) else context[:k]
+
+
 def n_actions(blobs: Sequence[bytes | None], problem: Problem) -> Array:
     """Return how many actions each of n results of `pack_context` has, int64[n]."""
     if problem.context_kind == "dense":
@@ -162,19 +182,24 @@ def n_actions(blobs: Sequence[bytes | None], problem: Problem) -> Array:
     return np.array([int.from_bytes((blob or b"")[:8], "little") for blob in blobs], np.int64)
 
 
+def checked_features(start: Array, index: Array, value: Array, problem: Problem) -> Features:
+    """Return features of one row, with `start` int64[1, k + 2]; raise `Damaged` where they are not of this problem."""
+    k, m = len(start) - 2, len(index)
+    fits = 1 <= k <= problem.n_arms and start[0] == 0 and start[-1] == m == len(value)
+    if not fits or (np.diff(start) < 0).any() or (m and index.max() >= problem.context_shape[1]):
+        raise _not_of(problem)
+    return Features(start[np.newaxis], index, value)
+
+
 def _unpacked_features(blob: bytes, problem: Problem) -> Features:
-    """Return features of one row."""
     k = int.from_bytes(blob[:8], "little")
-    if len(blob) < 8 or not 1 <= k <= problem.n_arms or len(blob) < (after := 8 + 4 * (k + 2)):
+    after = 8 + 4 * (k + 2)
+    m = (len(blob) - after) // 12
+    if m < 0 or len(blob) != after + 12 * m:
         raise _not_of(problem)
     start = np.frombuffer(blob, "<i4", k + 2, 8).astype(np.int64)
-    m = (len(blob) - after) // 12
-    if start[0] != 0 or start[-1] != m or (np.diff(start) < 0).any() or len(blob) != after + 12 * m:
-        raise _not_of(problem)
-    index = np.frombuffer(blob, "<u4", m, after)
-    if m and index.max() >= problem.context_shape[1]:
-        raise _not_of(problem)
-    return Features(start[np.newaxis], index, np.frombuffer(blob, "<f8", m, after + 4 * m))
+    index, value = np.frombuffer(blob, "<u4", m, after), np.frombuffer(blob, "<f8", m, after + 4 * m)
+    return checked_features(start, index, value, problem)
 
 
 def _no_features(problem: Problem) -> Features:
@@ -183,7 +208,7 @@ def _no_features(problem: Problem) -> Features:
 
 def _not_of(problem: Problem) -> Damaged:
     shape = list(problem.context_shape)
-    return Damaged("bad_context", f"the log holds a context that is not {problem.context_kind} of the shape {shape}")
+    return Damaged("bad_context", f"a context is not {problem.context_kind} of the shape {shape}")
 
 
 @overload(instance_at)

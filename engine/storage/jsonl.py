@@ -7,9 +7,11 @@ event a line:
     {"kind": "learn", "seq": 2, "number": 0, "reward": 1.0}
     {"kind": "change", "seq": 3, "detail": "..."}
 
-A propensity of null is unknown; `available` lists the arms that could be chosen, and is left out where all
-could. A plain table has one decision a line, {"action": 2, "reward": 1.0}, with propensity and context if
-they are known.
+A context with a row for each action is a list of those rows; one of named features a list of 1 + k lists, the shared
+row first, of slot, value, slot, value ... A propensity of null is unknown; `available` lists the arms (of action sets:
+the positions) that could be chosen, and is left out where all could.
+
+A plain table has one decision a line, {"action": 2, "reward": 1.0}, with propensity and context if they are known.
 """
 
 from __future__ import annotations
@@ -25,16 +27,27 @@ import msgspec
 import numpy as np
 
 from onearm.engine.columns import empty
+from onearm.engine.contexts import (
+    actions_in,
+    checked_features,
+    context_at,
+    n_actions,
+    row_slice,
+    take_contexts,
+    unpack_contexts,
+)
+from onearm.engine.errors import Damaged
 from onearm.engine.storage.log import (
     BadLines,
     Log,
+    gathered,
     header_of,
     log_of_events,
     log_of_table,
     read_header,
     reading,
 )
-from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Features, Problem
 
 if TYPE_CHECKING:
     from onearm.engine.storage.sql import Event
@@ -111,7 +124,7 @@ class Writer:
 
     def write(self, columns: Columns) -> None:
         """Write events that have no ids and no time, as a simulation's, behind those written before."""
-        has_context = columns.context.size > 0
+        has_context = self._problem.context_shape != (0,)
         masked = not columns.available.all()
         lines: list[Decide | Learn] = []
         for row, (kind, number, action, propensity, reward) in enumerate(
@@ -128,7 +141,7 @@ class Writer:
                     number=number,
                     action=action,
                     propensity=propensity,
-                    context=columns.context[row].tolist() if has_context else None,
+                    context=_as_list(context_at(columns.context, row)) if has_context else None,
                     available=None if mask is None or mask.all() else np.flatnonzero(mask).tolist(),
                 )
             )
@@ -153,11 +166,13 @@ class Writer:
                 time=event.time,
             )
         assert event.action is not None
-        shape = self._problem.context_shape
-        context = None if event.context is None else np.frombuffer(event.context, "<f8").reshape(shape).tolist()
+        context, k = None, self._problem.n_arms
+        if event.context is not None:
+            context = _as_list(context_at(unpack_contexts([event.context], self._problem), 0))
+            k = int(n_actions([event.context], self._problem)[0])
         mask = None
         if event.available is not None:
-            mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=self._problem.n_arms)
+            mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=k)
         return Decide(
             seq=event.seq,
             number=event.number,
@@ -223,36 +238,42 @@ def _pages(lines: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
 def _events(page: list[tuple[int, Any]], problem: Problem, bad_lines: BadLines) -> tuple[Columns, Array]:
     """Return the DECIDE and LEARN lines of a page, with their numbers."""
     good: list[tuple[int, Any]] = []
-    contexts: list[tuple[int, Array]] = []
-    masks: list[tuple[int, list[int]]] = []
+    contexts: list[Any] = []  # of one row each, of DECIDE lines
+    source: list[int] = []  # for each good line its place among these
+    masks: list[Array | None] = []
     for number, line in page:
         if isinstance(line, Change):
             continue
         if isinstance(line, Decide):
-            if problem.context_shape != (0,):
-                context = _context(line.context, problem.context_shape)
-                if context is None:
-                    bad_lines.add("bad_context", number)
-                    continue
-                contexts.append((len(good), context))
+            context = _context_of(line.context, problem)
+            if context is None:
+                bad_lines.add("bad_context", number)
+                continue
+            mask = None
             if line.available is not None:
-                if not line.available or max(line.available) >= problem.n_arms:
+                mask = np.zeros(actions_in(context, problem), np.bool_)
+                if not line.available or max(line.available) >= len(mask):
                     bad_lines.add("bad_available", number)
                     continue
-                masks.append((len(good), line.available))
+                mask[line.available] = True
+            masks.append(mask)
+            source.append(len(contexts))
+            contexts.append(context)
+        else:
+            source.append(0)  # any will do: the decision's is filled in
         good.append((number, line))
-    columns = empty(len(good), problem, masked=bool(masks))
+    context, available = gathered(contexts, masks, problem)
     _, lines = zip(*good, strict=True) if good else ((), ())
-    columns.kind[:] = [DECIDE if isinstance(line, Decide) else LEARN for line in lines]
-    columns.number[:] = [line.number for line in lines]
-    columns.action[:] = [_in_range(line.action) if isinstance(line, Decide) else 0 for line in lines]
-    columns.propensity[:] = [_or_nan(line.propensity) if isinstance(line, Decide) else math.nan for line in lines]
-    columns.reward[:] = [line.reward if isinstance(line, Learn) else math.nan for line in lines]
-    for row, context in contexts:
-        columns.context[row] = context
-    for row, arms in masks:
-        columns.available[row] = False
-        columns.available[row, arms] = True
+    decides = [isinstance(line, Decide) for line in lines]
+    columns = Columns(
+        np.where(decides, DECIDE, LEARN).astype(np.int8),
+        np.array([line.number for line in lines], np.int64),
+        np.array([_in_range(line.action) if isinstance(line, Decide) else 0 for line in lines], np.int64),
+        np.array([_or_nan(line.propensity) if isinstance(line, Decide) else math.nan for line in lines]),
+        np.array([line.reward if isinstance(line, Learn) else math.nan for line in lines]),
+        take_contexts(context, np.array(source, np.int64)),
+        available if len(available) == 1 else available[source],
+    )
     return columns, np.array([number for number, _ in good], np.int64)
 
 
@@ -276,6 +297,37 @@ def _rows(pages: Iterator[list[tuple[int, Any]]], bad_lines: BadLines) -> Iterat
         columns.reward[:] = [line.reward for _, line, _ in good]
         columns.context[:] = [context for _, _, context in good]
         yield columns, np.array([number for number, _, _ in good], np.int64)
+
+
+def _context_of(values: list[Any] | None, problem: Problem) -> Any:
+    """Return a context of this problem as one row of contexts, or None where it is none."""
+    if problem.context_kind == "named":
+        try:
+            rows = [np.array(row, np.float64) for row in values or []]
+            start = np.cumsum([0, *(len(row) // 2 for row in rows)])
+            whole = np.concatenate([np.zeros(0), *rows])
+            index = whole[::2].astype(np.int64)
+            if any(row.ndim != 1 or len(row) % 2 for row in rows) or (index != whole[::2]).any() or (index < 0).any():
+                return None
+            return checked_features(start, index.astype(np.uint32), whole[1::2].copy(), problem)
+        except (TypeError, ValueError, OverflowError, Damaged):
+            return None
+    shape = problem.context_shape
+    if problem.context_kind == "actions":
+        if not values or len(values) > problem.n_arms:
+            return None
+        shape = (len(values), shape[1])
+    context = _context(values, shape) if shape != (0,) else np.zeros(0)
+    return None if context is None else context[np.newaxis]
+
+
+def _as_list(context: Any) -> list[Any]:
+    """Return a context as it stands in a line."""
+    if not isinstance(context, Features):
+        return list(context.tolist())
+    pairs = [context.index.tolist(), context.value.tolist()]
+    rows = (row_slice(context, row) for row in range(len(context.start) - 1))
+    return [[number for pair in zip(*(part[row] for part in pairs), strict=True) for number in pair] for row in rows]
 
 
 def _context(values: list[Any] | None, shape: tuple[int, ...] | None) -> Array | None:

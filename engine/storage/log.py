@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from onearm.engine.columns import concat, decided_at, empty, joined, rewarded, take
+from onearm.engine.contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
 from onearm.engine.errors import InvalidInput, OnearmError
 from onearm.engine.problem import ARMS_MAX, check_problem
 from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Problem
@@ -83,11 +84,13 @@ def reading(path: Path, form: str, *errors: type[Exception]) -> Iterator[None]:
 
 def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
     """Return the header of an export."""
-    shape = {
+    shape: dict[str, Any] = {
         "n_arms": problem.n_arms,
         "context_shape": list(problem.context_shape),
         "horizon": problem.horizon,
     }
+    if problem.nonzeros is not None:
+        shape["nonzeros"] = problem.nonzeros
     return {"onearm": FORMAT, "problem": shape, "experiment": spec}
 
 
@@ -101,7 +104,8 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
                 f"{path} is an export of the format {form!r}: this version of onearm reads {FORMAT}",
             )
         shape = header["problem"]
-        problem = Problem(int(shape["n_arms"]), tuple(map(int, shape["context_shape"])), shape.get("horizon"))
+        context_shape = tuple(map(int, shape["context_shape"]))
+        problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), shape.get("nonzeros"))
         check_problem(problem)
         return problem, dict(header["experiment"])
     except OnearmError:
@@ -112,13 +116,30 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
         ) from error
 
 
+def gathered(contexts: Sequence[Any], masks: Sequence[Array | None], problem: Problem) -> tuple[Any, Array]:
+    """Return contexts of one row each as one, and their masks: bool[n, k], or bool[1, k] where all can be chosen.
+
+    A mask is bool[k] of the actions that its context has, None for all of them. Of no contexts this makes an empty one.
+    """
+    if not contexts:
+        return empty_contexts(1, problem), np.ones((1, problem.n_arms), np.bool_)
+    sizes = [actions_in(context, problem) for context in contexts]
+    k = max(sizes)
+    if min(sizes) == k and all(mask is None for mask in masks):
+        return concat_contexts(contexts), np.ones((1, k), np.bool_)
+    available = np.zeros((len(sizes), k), np.bool_)
+    for row, (size, mask) in enumerate(zip(sizes, masks, strict=True)):
+        available[row, :size] = True if mask is None else mask
+    return concat_contexts(contexts), available
+
+
 def log_of_events(
     problem: Problem, spec: dict[str, Any], pages: list[tuple[Columns, Array]], bad_lines: BadLines
 ) -> Log:
     """Return the log of pages of events with their line numbers, without the bad ones among them."""
     events, lines = _one(pages, problem)
     decides, learns = events.kind == DECIDE, events.kind == LEARN
-    kept = _sifted(events, lines, decides, problem.n_arms, bad_lines)
+    kept = _sifted(events, lines, decides, events.available.shape[1], bad_lines)
     bad_lines.drop("bad_reward", learns & ~np.isfinite(events.reward), lines, kept)
     source = decided_at(events)
     bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
@@ -132,17 +153,22 @@ def log_of_table(path: Path, pages: list[tuple[Columns, Array]], bad_lines: BadL
 
     Without `n_arms` there are as many arms as the largest action shows. The rows are numbered from 0.
     """
-    if not pages:
-        raise InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}")
-    rows, lines = _one(pages, Problem(1))
-    kept = _sifted(rows, lines, np.ones(len(lines), np.bool_), n_arms or ARMS_MAX, bad_lines)
-    bad_lines.drop("bad_reward", ~np.isfinite(rows.reward), lines, kept)
-    rows = rows if kept.all() else take(rows, kept)
-    if not len(rows.kind):
-        raise InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}")
+    rows = good_rows(path, pages, bad_lines, n_arms or ARMS_MAX)
     n_arms = n_arms or int(rows.action.max()) + 1
-    rows = rows._replace(number=np.arange(len(rows.kind)), available=np.ones((1, n_arms), np.bool_))
+    rows = rows._replace(available=np.ones((1, n_arms), np.bool_))
     return Log(Problem(n_arms, rows.context.shape[1:]), rows=rows, bad_lines=bad_lines)
+
+
+def good_rows(path: Path, pages: list[tuple[Columns, Array]], bad_lines: BadLines, n_arms: int) -> Columns:
+    """Return the good ones among pages of rewarded decisions, numbered from 0; there is at least one."""
+    if pages:
+        rows, lines = _one(pages, Problem(1))
+        kept = _sifted(rows, lines, np.ones(len(lines), np.bool_), n_arms, bad_lines)
+        bad_lines.drop("bad_reward", ~np.isfinite(rows.reward), lines, kept)
+        if kept.any():
+            rows = rows if kept.all() else take(rows, kept)
+            return rows._replace(number=np.arange(len(rows.kind)))
+    raise InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}")
 
 
 def _one(pages: list[tuple[Columns, Array]], problem: Problem) -> tuple[Columns, Array]:
@@ -157,8 +183,7 @@ def _sifted(columns: Columns, lines: Array, rows: Array, n_arms: int, bad_lines:
     action, propensity = columns.action, columns.propensity
     bad_lines.drop("bad_action", rows & ((action < 0) | (action >= n_arms)), lines, kept)
     bad_lines.drop("bad_propensity", rows & ((propensity <= 0) | (propensity > 1)), lines, kept)
-    axes = tuple(range(1, columns.context.ndim))
-    bad_lines.drop("bad_context", rows & ~np.isfinite(columns.context).all(axis=axes), lines, kept)
+    bad_lines.drop("bad_context", rows & ~finite_contexts(columns.context), lines, kept)
     if len(columns.available) > 1:
         choosable = columns.available[np.arange(len(lines)), np.where(kept, action, 0)]
         bad_lines.drop("unavailable_action", rows & ~choosable, lines, kept)

@@ -1,7 +1,9 @@
 """Parquet: our own export in columns, with schema and units in the metadata, and plain tables of decisions.
 
 An export has a row for each event, in the order of the log, and the header of a JSON lines export in its
-metadata. On learn rows action and propensity are repeated from the decision; context and mask are null there.
+metadata. On learn rows action and propensity are repeated from the decision; context and mask are null there. A context
+with a row for each action is a list of those rows; one of named features the lists `start`, `index` and `value` of
+`Features`, with `start` from 0. Masks are then as long as the set of actions.
 A plain table has the columns action and reward, and propensity and context (a list of numbers) if they are
 known.
 """
@@ -21,11 +23,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from onearm.engine.columns import SCHEMA, every_mask
-from onearm.engine.errors import InvalidInput
+from onearm.engine.contexts import (
+    Contexts,
+    actions_in,
+    checked_features,
+    context_at,
+    first_actions,
+    n_actions,
+    pack_context,
+    take_contexts,
+    unpack_contexts,
+)
+from onearm.engine.errors import Damaged, InvalidInput
 from onearm.engine.storage.log import (
     ADVICE,
     BadLines,
     Log,
+    gathered,
     header_of,
     log_of_events,
     log_of_table,
@@ -38,6 +52,7 @@ if TYPE_CHECKING:
     from onearm.engine.storage.sql import Event
 
 PAGE = 1 << 17  # rows
+FEATURES = pa.struct({"start": pa.list_(pa.int32()), "index": pa.list_(pa.uint32()), "value": pa.list_(pa.float64())})
 OURS = ("detail", "sent", "decision_id", "reward_id", "time")  # columns that no kernel sees
 
 
@@ -71,7 +86,7 @@ class Writer:
                 "action": pa.array(columns.action),
                 "propensity": pa.array(columns.propensity, mask=np.isnan(columns.propensity)),
                 "reward": pa.array(columns.reward, mask=~learned),
-                **self._lists(columns.context, learned, masks, learned | masks.all(axis=1)),
+                **self._lists(columns.context, np.arange(n), learned, masks, learned | masks.all(axis=1), None),
                 **{name: pa.nulls(n, self._schema.field(name).type) for name in OURS},
             }
         )
@@ -80,26 +95,65 @@ class Writer:
     def write_events(self, events: Iterable[Event]) -> None:
         """Write rows of the database."""
         rows = list(events)
-        context = np.zeros((len(rows), math.prod(self._problem.context_shape)))
-        mask = np.ones((len(rows), self._problem.n_arms), np.bool_)
-        for i, event in enumerate(rows):
-            if event.context is not None:
-                context[i] = np.frombuffer(event.context, "<f8")
-            if event.available is not None:
-                mask[i] = np.unpackbits(np.frombuffer(event.available, np.uint8), count=self._problem.n_arms)
+        decided = [row for row, event in enumerate(rows) if event.kind == DECIDE]
+        contexts, mask = gathered(
+            [unpack_contexts([rows[row].context], self._problem) for row in decided],
+            [self._mask(rows[row]) for row in decided],
+            self._problem,
+        )
+        source = np.zeros(len(rows), np.int64)
+        source[decided] = np.arange(len(decided))
         plain = ("seq", "kind", "number", "action", "propensity", "reward", *OURS)
         undecided = np.array([event.kind != DECIDE for event in rows], np.bool_)
         unmasked = np.array([event.available is None for event in rows], np.bool_)
+        mask = np.broadcast_to(mask, (max(len(decided), 1), mask.shape[1]))[source]
+        sizes = n_actions([event.context for event in rows], self._problem)
         self._write(
             {name: pa.array([getattr(e, name) for e in rows], self._schema.field(name).type) for name in plain}
-            | self._lists(context, undecided, mask, unmasked)
+            | self._lists(contexts, source, undecided, mask, unmasked, sizes)
         )
 
-    def _lists(self, context: Array, undecided: Array, mask: Array, unmasked: Array) -> dict[str, pa.Array]:
-        """Return contexts and masks as columns, null where `undecided` and `unmasked`, bool[n], say so."""
-        lists = {"available": _fixed(mask, unmasked)}
-        if context.shape[1:] != (0,):
-            lists["context"] = _fixed(context, undecided)
+    def _mask(self, event: Event) -> Array | None:
+        if event.available is None:
+            return None
+        k = int(n_actions([event.context], self._problem)[0])
+        return np.unpackbits(np.frombuffer(event.available, np.uint8), count=k).view(np.bool_)
+
+    def _lists(
+        self, contexts: Contexts, source: Array, undecided: Array, mask: Array, unmasked: Array, sizes: Array | None
+    ) -> dict[str, pa.Array]:
+        """Return contexts and masks as columns, null where `undecided` and `unmasked`, bool[n], say so.
+
+        The context of row i is the one at source[i]; of an action set its first sizes[i] rows, all without `sizes`.
+        """
+        if self._problem.context_kind == "dense":
+            lists = {"available": _fixed(mask, unmasked)}
+            if self._problem.context_shape != (0,):
+                lists["context"] = _fixed(contexts[source], undecided)
+            return lists
+        if sizes is None:
+            sizes = np.full(len(mask), mask.shape[1])
+        there = np.arange(mask.shape[1]) < sizes[:, np.newaxis]
+        lists = {"available": _varying(pa.array(mask[there]), sizes, unmasked)}
+        rows = [
+            first_actions(context_at(contexts, place), size)
+            for place, size in zip(source.tolist(), sizes.tolist(), strict=True)
+        ]
+        if self._problem.context_kind == "actions":
+            flat = pa.array(np.concatenate([np.zeros(0), *(row.reshape(-1) for row in rows)]))
+            sets = pa.FixedSizeListArray.from_arrays(flat, self._problem.context_shape[1])
+            lists["context"] = _varying(sets, np.array([len(row) for row in rows], np.int64), undecided)
+            return lists
+        starts = [row.start - row.start[0] for row in rows]
+        kept = [slice(row.start[0], row.start[-1]) for row in rows]
+        sizes = np.array([start[-1] for start in starts], np.int64)
+        none = np.zeros(len(rows), np.bool_)
+        parts = [
+            _varying(_joined(np.int32, starts), np.array([len(start) for start in starts], np.int64), none),
+            _varying(_joined(np.uint32, [row.index[part] for row, part in zip(rows, kept, strict=True)]), sizes, none),
+            _varying(_joined(np.float64, [row.value[part] for row, part in zip(rows, kept, strict=True)]), sizes, none),
+        ]
+        lists["context"] = pa.StructArray.from_arrays(parts, FEATURES.names, mask=pa.array(undecided))
         return lists
 
     def _write(self, arrays: dict[str, pa.Array]) -> None:
@@ -108,15 +162,22 @@ class Writer:
 
 def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
     """Return the schema of an export: types, and units and meanings in the fields' metadata."""
-    sizes = {"context": math.prod(problem.context_shape), "available": problem.n_arms}
+    lists = _list_types(problem)
     fields = [_field("seq", pa.int64(), "events", "position in the log, from 1")]
     for name, (dtype, unit, meaning) in SCHEMA.items():
-        value = pa.from_numpy_dtype(np.dtype(dtype))
-        if sizes.get(name, 1):  # there is no list of size 0
-            fields.append(_field(name, pa.list_(value, sizes[name]) if name in sizes else value, unit, meaning))
+        if name != "context" or problem.context_shape != (0,):  # there is no list of size 0
+            fields.append(_field(name, lists.get(name) or pa.from_numpy_dtype(np.dtype(dtype)), unit, meaning))
     fields += [_field(name, pa.string(), "text", "as in the database") for name in OURS[:-1]]
     fields.append(_field("time", pa.int64(), "microseconds since 1970 UTC", "when the event was accepted"))
     return pa.schema(fields, {"onearm": json.dumps(header_of(problem, experiment))})
+
+
+def _list_types(problem: Problem) -> dict[str, pa.DataType]:
+    kind, shape = problem.context_kind, problem.context_shape
+    if kind == "dense":
+        return {"context": pa.list_(pa.float64(), shape[0]), "available": pa.list_(pa.bool_(), problem.n_arms)}
+    rows = FEATURES if kind == "named" else pa.list_(pa.list_(pa.float64(), shape[1]))
+    return {"context": rows, "available": pa.list_(pa.bool_())}
 
 
 def read(path: Path) -> Log:
@@ -157,16 +218,12 @@ def _events(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: Bad
     some = (kind == DECIDE) | (kind == LEARN)
     if not some.all():
         kind, lines, batch = kind[some], lines[some], batch.filter(pa.array(some))
-    n = len(kind)
-    if problem.context_shape == (0,):
-        context = np.zeros((n, 0))
+    if problem.context_kind == "dense":
+        context, mask = _dense(batch, kind, problem)
     else:
-        context = _floats(_values(batch.column("context"))).reshape(n, *problem.context_shape)
-        context[kind == LEARN] = 0.0
-    mask = np.ones((1, problem.n_arms), np.bool_)
-    if "available" in batch.schema.names:
-        values = pc.fill_null(_values(batch.column("available")), True)
-        mask = values.to_numpy(zero_copy_only=False).reshape(n, problem.n_arms)
+        some, context, mask = _sets(batch, kind, problem)
+        bad_lines.add("bad_context", *lines[~some].tolist())
+        kind, lines, batch = kind[some], lines[some], batch.filter(pa.array(some))
     columns = Columns(
         kind,
         _integers(batch.column("number"), fill=-1),
@@ -177,6 +234,55 @@ def _events(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: Bad
         mask,
     )
     return columns, lines
+
+
+def _dense(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array, Array]:
+    """Return contexts and masks of one size."""
+    n = len(kind)
+    context = np.zeros((n, *problem.context_shape))
+    if problem.context_shape != (0,):
+        context = _floats(_values(batch.column("context"))).reshape(context.shape)
+        context[kind == LEARN] = 0.0
+    mask = np.ones((1, problem.n_arms), np.bool_)
+    if "available" in batch.schema.names:
+        values = pc.fill_null(_values(batch.column("available")), True)
+        mask = values.to_numpy(zero_copy_only=False).reshape(n, problem.n_arms)
+    return context, mask
+
+
+def _sets(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array, Contexts, Array]:
+    """Return which rows are good, bool[n], and of these the contexts and masks of action sets."""
+    contexts: list[Contexts] = []
+    masks: list[Array | None] = []
+    good, source = np.ones(len(kind), np.bool_), []
+    allowed = batch.column("available") if "available" in batch.schema.names else pa.nulls(len(kind))
+    for row, (context, mask) in enumerate(zip(batch.column("context"), allowed, strict=True)):
+        if kind[row] == LEARN:
+            source.append(0)  # any will do: the decision's is filled in
+            continue
+        try:
+            found = _set(context, problem)
+            available = np.array(mask.as_py(), np.bool_) if mask.is_valid else None
+            good[row] = available is None or len(available) == actions_in(found, problem)
+        except (Damaged, TypeError, ValueError):
+            good[row] = False
+        if good[row]:
+            source.append(len(contexts))
+            contexts.append(found)
+            masks.append(available)
+    whole, available = gathered(contexts, masks, problem)
+    source = np.array(source, np.int64)
+    return good, take_contexts(whole, source), available if len(available) == 1 else available[source]
+
+
+def _set(context: pa.Scalar, problem: Problem) -> Contexts:
+    """Return the context of one action set as one row of contexts."""
+    if problem.context_kind == "actions":
+        rows = np.array(context.as_py(), np.float64)
+        return unpack_contexts([pack_context(rows, problem)], problem)
+    start, index, value = (context[name].values for name in FEATURES.names)
+    kept = (start.to_numpy().astype(np.int64), index.to_numpy(), value.to_numpy(zero_copy_only=False))
+    return checked_features(*kept, problem)
 
 
 def _rows(pages: Iterable[tuple[pa.RecordBatch, int]], bad_lines: BadLines) -> Iterator[tuple[Columns, Array]]:
@@ -243,6 +349,16 @@ def _fixed(rows: Array, null: Array) -> pa.Array:
     """Return the rows, [n, ...], as lists of one size, null where `null`, bool[n], says so."""
     flat = pa.array(np.ascontiguousarray(rows).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, math.prod(rows.shape[1:]), mask=pa.array(null))
+
+
+def _varying(values: pa.Array, lengths: Array, null: Array) -> pa.Array:
+    """Return the values as lists of these lengths, int64[n], null where `null`, bool[n], says so."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(null))
+
+
+def _joined(dtype: type[np.generic], arrays: list[Array]) -> pa.Array:
+    return pa.array(np.concatenate([np.zeros(0, dtype), *arrays]).astype(dtype))
 
 
 def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:

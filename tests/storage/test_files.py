@@ -7,6 +7,7 @@ import math
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from onearm.engine.columns import concat, empty, rewarded, take
+from onearm.engine.contexts import context_at, first_actions, n_actions, pack_context, take_contexts
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import jsonl, obd, parquet
-from onearm.engine.storage.log import Log
+from onearm.engine.storage.log import Log, gathered, header_of
 from onearm.engine.storage.sql import Event, Store
-from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Features, Problem
 
 EXPORTS = {"jsonl": jsonl, "parquet": parquet}
 SPEC = {"policy": {"name": "ucb1", "params": {"alpha": 1.0}}, "seed": "18446744073709551615"}
@@ -34,7 +36,7 @@ def form(request: pytest.FixtureRequest) -> types.ModuleType:
 @st.composite
 def logs(draw: st.DrawFn) -> tuple[Problem, Columns]:
     """A log in which each decision is learned at most once, at any time after it."""
-    shape = draw(st.sampled_from([(0,), (1,), (3,), (2, 2)]))
+    shape: tuple[int, ...] = draw(st.sampled_from([(0,), (1,), (3,)]))
     problem = Problem(draw(st.integers(1, 10)), shape, draw(st.sampled_from([None, 50])))
     n = draw(st.integers(0, 12))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
@@ -83,6 +85,143 @@ def test_an_export_is_read_back_to_the_bit(
     assert read.events is not None
     assert_same(read.events, columns)
     assert_same(read.table, rewarded(columns))
+
+
+KINDS = {"actions": Problem(4, (4, 3)), "named": Problem(4, (4, 64), 50, 30)}
+
+
+@st.composite
+def sets(draw: st.DrawFn) -> tuple[Problem, Columns, list[bytes]]:
+    """A log of action sets of 1 to 4 actions, with contexts as bytes too."""
+    problem = KINDS[draw(st.sampled_from(sorted(KINDS)))]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    sizes = draw(st.lists(st.integers(1, 4), max_size=6))
+    masked = draw(st.booleans())
+    contexts, masks = [], []
+    for k in sizes:
+        if problem.nonzeros is None:
+            contexts.append(rng.normal(size=(1, k, 3)))
+        else:
+            start = np.concatenate([[0], np.sort(rng.integers(0, 8, k)), [8]])
+            contexts.append(Features(start[np.newaxis], rng.integers(0, 64, 8, np.uint32), rng.normal(size=8)))
+        masks.append(rng.permutation(k) > 0 if masked and k > 1 else None)
+    context, available = gathered(contexts, masks, problem)
+    n = len(sizes)
+    columns = empty(2 * n, problem)._replace(context=take_contexts(context, np.repeat(np.arange(n), 2)))
+    columns = columns._replace(available=available if len(available) == 1 else np.repeat(available, 2, axis=0))
+    columns.kind[1::2], columns.number[:] = LEARN, np.repeat(np.arange(n), 2)
+    columns.propensity[:], columns.reward[1::2] = np.repeat(rng.random(n), 2), rng.normal(size=n)
+    if n:
+        columns.action[:] = np.broadcast_to(columns.available, (2 * n, columns.available.shape[1])).argmax(axis=1)
+    return problem, columns, [pack_context(context_at(one, 0), problem) for one in contexts]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(log=sets(), cut=st.integers(0, 12))
+def test_action_sets_are_read_back_to_the_bit(
+    form: types.ModuleType, tmp_path: Path, log: tuple[Problem, Columns, list[bytes]], cut: int
+) -> None:
+    problem, columns, _ = log
+    with form.Writer(tmp_path / "log", problem, SPEC) as out:
+        out.write(take(columns, slice(0, cut)))
+        out.write(take(columns, slice(cut, None)))
+    read = form.read(tmp_path / "log")
+    assert read.problem == problem
+    assert not read.bad_lines.count
+    assert read.events is not None
+    found = read.events
+    for name in Columns._fields[:5]:
+        assert getattr(found, name).tobytes() == getattr(columns, name).tobytes(), name
+    n, k = len(columns.kind), columns.available.shape[1]
+    np.testing.assert_array_equal(np.broadcast_to(found.available, (n, k)), np.broadcast_to(columns.available, (n, k)))
+    for row in range(n):
+        one, other = (pack_context(context_at(each.context, row), problem) for each in (found, columns))
+        assert one == other
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(log=sets())
+def test_action_sets_of_the_database_are_exported(
+    form: types.ModuleType, tmp_path: Path, log: tuple[Problem, Columns, list[bytes]]
+) -> None:
+    problem, columns, packed = log
+    events = []
+    sizes = n_actions(packed, problem)
+    for row in range(len(columns.kind)):
+        kind, number = int(columns.kind[row]), int(columns.number[row])
+        event = Event(1, row + 1, kind, number, int(columns.action[row]), float(columns.propensity[row]))
+        if kind == DECIDE:
+            mask = columns.available[min(row, len(columns.available) - 1), : sizes[number]]
+            bits = None if mask.all() else np.packbits(mask).tobytes()
+            events.append(event._replace(context=packed[number], available=bits))
+        else:
+            events.append(event._replace(reward=float(columns.reward[row])))
+    with form.Writer(tmp_path / "log", problem, SPEC) as out:
+        out.write_events(events[:3])
+        out.write_events(events[3:])
+    read = form.read(tmp_path / "log")
+    assert not read.bad_lines.count
+    found = read.events
+    assert found is not None
+    assert found.reward.tobytes() == columns.reward.tobytes()
+    for row in range(len(columns.kind)):
+        context = first_actions(context_at(found.context, row), sizes[columns.number[row]])
+        assert pack_context(context, problem) == packed[columns.number[row]]
+        masks = (each.available[min(row, len(each.available) - 1)] for each in (found, columns))
+        assert len({mask.tobytes() for mask in masks}) == 1
+
+
+def test_a_bad_action_set_is_a_bad_line_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """The one line in the middle is bad; what is around it is read."""
+    good = {"actions": [[1, 2, 3]], "named": [[], [3, 1.5]]}
+    wrong: dict[str, list[Any]] = {
+        "actions": [None, [], [[1, 2]], [[1, 2, "x"]], [[1, 2, 3]] * 5, 7, [1, 2, 3], [[[1, 2, 3]]]],
+        "named": [
+            None,
+            [],
+            [[1, 2]],
+            [[], [1]],
+            [[], [1.5, 2]],
+            [[], [64, 2]],
+            [[], [-1, 2]],
+            [[]] * 6,
+            [[], [[1, 2]]],
+        ],
+    }
+    for kind, problem in KINDS.items():
+        for bad in wrong[kind]:
+            lines: list[dict[str, Any]] = [
+                {"onearm": 1, "problem": header_of(problem, {})["problem"], "experiment": {}}
+            ]
+            for number, context in enumerate((good[kind], bad, good[kind])):
+                lines.append({"kind": "decide", "seq": number + 1, "number": number, "action": 0, "propensity": 1.0})
+                lines[-1]["context"] = context
+            (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+            read = jsonl.read(tmp_path / "log.jsonl")
+            assert sum(read.bad_lines.count.values()) == 1, bad
+            assert read.events is not None
+            assert read.events.number.tolist() == [0, 2]
+
+
+def test_the_lines_of_action_sets_look_as_documented(tmp_path: Path) -> None:
+    features = Features(np.array([[0, 1, 1, 3]]), np.array([7, 3, 5], np.uint32), np.array([1.0, 0.5, 2.0]))
+    shown = {
+        "actions": (np.array([[[1.0, 2.0, 3.0]] * 2]), [[1, 2, 3]] * 2),
+        "named": (features, [[7, 1], [], [3, 0.5, 5, 2]]),
+    }
+    for kind, (context, lists) in shown.items():
+        columns = empty(1, KINDS[kind])._replace(context=context, available=np.array([[False, True]]))
+        columns.action[:] = 1
+        with jsonl.Writer(tmp_path / "log.jsonl", KINDS[kind], SPEC) as out:
+            out.write(columns)
+        header, line = (json.loads(text) for text in (tmp_path / "log.jsonl").read_text().splitlines())
+        assert header["problem"].get("nonzeros") == KINDS[kind].nonzeros
+        assert (line["context"], line["available"]) == (lists, [1])
+        with parquet.Writer(tmp_path / "log.parquet", KINDS[kind], SPEC) as table:
+            table.write(columns)
+        row = pq.read_table(tmp_path / "log.parquet").to_pylist()[0]
+        wanted = {"start": [0, 1, 1, 3], "index": [7, 3, 5], "value": [1.0, 0.5, 2.0]} if kind == "named" else lists
+        assert (row["context"], row["available"]) == (wanted, [False, True])
 
 
 def test_an_export_of_the_database_holds_the_columns_of_the_database(form: types.ModuleType, tmp_path: Path) -> None:
