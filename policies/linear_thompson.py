@@ -71,8 +71,8 @@ class LinearThompsonSampledState(NamedTuple):
 
 
 def linear_thompson(
-    v: float = 0.3,
-    regularisation: float = 0.3,
+    v: float = 0.06,
+    regularisation: float = 0.1,
     half_life: float | None = None,
     scaling: str = "online",
     propensities: bool = True,

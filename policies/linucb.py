@@ -46,7 +46,7 @@ class LinucbState(NamedTuple):
 
 
 def linucb(
-    alpha: float = 1.0, regularisation: float = 1.0, half_life: float | None = None, scaling: str = "online"
+    alpha: float = 0.4, regularisation: float = 0.2, half_life: float | None = None, scaling: str = "online"
 ) -> Policy:
     """Play the action with the highest prediction plus `alpha` standard errors."""
     params = LinucbParams(

@@ -7,12 +7,13 @@ Cost, for k actions of p features: predict O(k p), spread O(k p^2), fit O(p^2); 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from onearm.engine.kernel import kernel
 from onearm.engine.oracles.lanes import dot_around, quadratic
 from onearm.engine.oracles.oracle import register_model
-from onearm.engine.oracles.ridge import arrays, divide_up, learn, scale, width
+from onearm.engine.oracles.ridge import INTERCEPT, arrays, divide_up, learn, scale, width
 from onearm.engine.vocabulary import Array, Problem
 
 
@@ -27,12 +28,16 @@ class ActionRidge(NamedTuple):
     prior: Array  # float64[p] precision of each coefficient before any feedback
     shift: Array  # float64[d] what is subtracted from a row
     factor: Array  # float64[d] what it is then multiplied with; 0 where the feature was never seen to vary
-    gram: Array  # float64[1, p, p] weighted sums of products, lower triangle
+    bound: Array  # float64[1] largest size of a scaled feature
+    gram: Array  # float64[1, p, p] weighted sums of products of coordinates, lower triangle
     moment: Array  # float64[1, p] weighted sums of reward times coordinate
     inverse: Array  # float64[1, p, p] quadratic form of the inverse, lower triangle
     theta: Array  # float64[1, p] coefficients
     repairs: Array  # int64[1] refits because the solution had drifted
-    scratch_raw: Array  # float64[p]
+    warm_context: Array  # float64[64, d] the first contexts, which find the scale; none where there is no scaling
+    warm_system: Array  # int64[64] 0
+    warm_reward: Array  # float64[64]
+    warm_weight: Array  # float64[64]
     scratch_scaled: Array  # float64[p]
     scratch_row: Array  # float64[p]
     scratch_slope: Array  # float64[d]
@@ -43,7 +48,7 @@ def action_ridge(
     problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None, scaling: str = "online"
 ) -> ActionRidge:
     """Return the model of a problem with contexts float64[k, d], before any feedback."""
-    return ActionRidge(**arrays(1, problem.context_shape[1], regularisation, half_life, scaling))
+    return ActionRidge(**arrays(1, problem.context_shape[1], regularisation, half_life, scaling, math.inf))
 
 
 @kernel
@@ -53,7 +58,7 @@ def predict(model: ActionRidge, context: Array, available: Array, scores: Array)
     slope = model.scratch_slope
     for j in range(d):
         slope[j] = model.factor[j] * model.theta[0, j]
-    base = model.theta[0, d] if model.theta.shape[1] > d else 0.0
+    base = model.theta[0, d] * INTERCEPT if model.theta.shape[1] > d else 0.0
     for a in range(len(available)):
         if available[a]:
             scores[a] = base + dot_around(context[a], model.shift, slope, d)

@@ -15,6 +15,8 @@ from onearm.engine.oracles.oracle import register_model
 from onearm.engine.oracles.ridge import arrays, divide_up, learn, scale, width
 from onearm.engine.vocabulary import Array, Problem
 
+_CLIP = 2.0  # standard deviations
+
 
 class ArmRidge(NamedTuple):
     """K ridge regressions over p coordinates: d scaled features and an intercept, or d features as they are."""
@@ -27,12 +29,16 @@ class ArmRidge(NamedTuple):
     prior: Array  # float64[p] precision of each coefficient before any feedback
     shift: Array  # float64[d] what is subtracted from a context
     factor: Array  # float64[d] what it is then multiplied with; 0 where the feature was never seen to vary
-    gram: Array  # float64[k, p, p] weighted sums of products, lower triangle
+    bound: Array  # float64[1] largest size of a scaled feature
+    gram: Array  # float64[k, p, p] weighted sums of products of coordinates, lower triangle
     moment: Array  # float64[k, p] weighted sums of reward times coordinate
     inverse: Array  # float64[k, p, p] quadratic form of the inverse, lower triangle
     theta: Array  # float64[k, p] coefficients
     repairs: Array  # int64[1] refits because a solution had drifted
-    scratch_raw: Array  # float64[p]
+    warm_context: Array  # float64[64, d] the first contexts, which find the scale; none where there is no scaling
+    warm_system: Array  # int64[64] their arms
+    warm_reward: Array  # float64[64]
+    warm_weight: Array  # float64[64]
     scratch_scaled: Array  # float64[p]
     scratch_row: Array  # float64[p]
     scratch_slope: Array  # float64[d]
@@ -43,7 +49,7 @@ def arm_ridge(
     problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None, scaling: str = "online"
 ) -> ArmRidge:
     """Return the model of a problem with contexts float64[d], before any feedback."""
-    return ArmRidge(**arrays(problem.n_arms, problem.context_shape[0], regularisation, half_life, scaling))
+    return ArmRidge(**arrays(problem.n_arms, problem.context_shape[0], regularisation, half_life, scaling, _CLIP))
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""The model that fits a problem's contexts: a ridge regression per arm, one for all actions, or a sparse linear model."""
+"""The model that fits the contexts: a ridge regression per arm, one for all actions, or a sparse linear model."""
 
 from __future__ import annotations
 

@@ -1,15 +1,16 @@
 """Ridge regressions by rank-one updates: the arithmetic that `ArmRidge` and `ActionRidge` share.
 
-A model holds one or more *systems* over the same p coordinates. A system is kept twice: as sums over what it learned,
-gram = sum w u u' and moment = sum w y u of the raw coordinates u = context - shift (with a last one that is 1, the
-intercept), and solved, as inverse = A^-1 and theta = A^-1 b of the scaled coordinates z = factor u, where
+A model holds one or more *systems* over the same p coordinates z. A system is kept as sums over what it learned,
+gram = sum w z z' and moment = sum w y z, and solved, as inverse = A^-1 and theta = A^-1 moment, where A = gram +
+diag(prior).
+`learn` moves the solution by Sherman-Morrison. A *refit* solves the sums again, by Cholesky: every half-life if
+old feedbacks are forgotten, and where one row of A theta - moment, looked at after each update, has drifted from 0.
 
-    A = F gram F + diag(prior), b = F moment, F = diag(factor).
-
-`learn` moves the solution by Sherman-Morrison. A *refit* solves the sums again by Cholesky: when the number of
-feedbacks reaches 1, 2, 4, 8 ... if contexts are scaled, for then shift becomes the mean of what was learned and factor
-1 / (standard deviation sqrt(d)), so that z has about length 1 whatever the units; at least every half-life if old
-feedbacks are forgotten; and where one row of A theta - b, looked at after each update, has drifted away from 0.
+Scaling: z[j] = (x[j] - shift[j]) factor[j] within +-bound, so that z has about length 1 whatever the units, and
+a last coordinate, the intercept. Shift and factor are the mean and 1 / (standard deviation sqrt(d)) of the contexts
+learned so far, found at feedbacks 1, 2, 4 ... 64; the model keeps these contexts, and then learns them all anew. After
+that they stay. A feature that never varied has the factor 0; when it first does, the distance becomes its unit, which
+is as if it had been so from the start, as its z were 0.
 
 Forgetting: instead of shrinking what is known, new feedbacks weigh more, by 2^(1 / half_life) each, which is exact and
 keeps A positive definite. A refit divides by the newest weight and puts the full prior back, so that the prior never
@@ -36,38 +37,49 @@ from onearm.engine.vocabulary import Array
 
 NEVER = 2**62
 SCALINGS = ("online", "none")
-_DRIFT = 1e-7  # largest |row of A theta - b| that is let pass, relative to the sum of its terms' sizes
-_FLAT = 1e-12  # a variance that is less than this of the second moment around the old shift is rounding
+WARM = 64  # feedbacks that find the scale
+INTERCEPT = 0.3  # the last coordinate: small, so that the level of rewards is believed before it is learned
+_FARTHEST = 1e100  # a context farther from the shift counts as this far
+_NEAREST = 1e-50  # a standard deviation below this is none
+_DRIFT = 1e-7  # largest |row of A theta - moment| that is let pass, relative to the sum of its terms' sizes
+_FLAT = 1e-10  # a standard deviation of less than this of the mean is rounding
 
 
-def arrays(systems: int, d: int, regularisation: float, half_life: float | None, scaling: str) -> dict[str, Array]:
+def arrays(
+    systems: int, d: int, regularisation: float, half_life: float | None, scaling: str, clip: float
+) -> dict[str, Array]:
     """Return the fields that every ridge model has, before any feedback, for contexts of d features.
 
-    `regularisation` > 0 is the prior's precision in each scaled coordinate, in units of the noise's. `scaling` "none"
-    takes contexts as they are and has no intercept, unless there are no features.
+    `regularisation` > 0 is the prior's precision in each coordinate, in units of the noise's. `scaling` "none" takes
+    contexts as they are and has no intercept, unless there are no features.
     """
     check_param("regularisation", regularisation, low=1e-12, high=1e12)
     half_life = check_half_life(half_life)
     scaled = check_scaling(scaling) == "online"
     p = d + 1 if scaled or d == 0 else d
+    warm = WARM if scaled and d > 0 else 0
     form = np.zeros((systems, p, p))
     for i in range(p):
         form[:, i, i] = 1.0 / regularisation
     return {
         "learned": np.zeros(1, np.int64),
-        "due": np.array([1 if scaled and d > 0 else _period(half_life)]),
+        "due": np.array([_period(half_life)]),
         "period": np.array([_period(half_life)]),
         "weight": np.ones(1),
         "growth": np.array([2.0 ** (1.0 / half_life)]),
         "prior": np.full(p, float(regularisation)),
         "shift": np.zeros(d),
         "factor": np.full(d, 0.0 if scaled else 1.0),
+        "bound": np.full(1, clip / math.sqrt(max(d, 1)) if scaled else math.inf),
         "gram": np.zeros((systems, p, p)),
         "moment": np.zeros((systems, p)),
         "inverse": form,
         "theta": np.zeros((systems, p)),
         "repairs": np.zeros(1, np.int64),
-        "scratch_raw": np.zeros(p),
+        "warm_context": np.zeros((warm, d)),
+        "warm_system": np.zeros(warm, np.int64),
+        "warm_reward": np.zeros(warm),
+        "warm_weight": np.zeros(warm),
         "scratch_scaled": np.zeros(p),
         "scratch_row": np.zeros(p),
         "scratch_slope": np.zeros(d),
@@ -95,13 +107,15 @@ def _period(half_life: float) -> int:
 
 @kernel
 def scale(model: Any, x: Array) -> None:
-    """Write the scaled coordinates of a context float64[d] into `scratch_scaled`."""
+    """Write the coordinates of a context float64[d] into `scratch_scaled`."""
     z = model.scratch_scaled
+    bound = model.bound[0]
     d = len(model.shift)
     for j in range(d):
-        z[j] = (x[j] - model.shift[j]) * model.factor[j]
+        distance = min(max(x[j] - model.shift[j], -_FARTHEST), _FARTHEST)
+        z[j] = min(max(distance * model.factor[j], -bound), bound)
     if len(z) > d:
-        z[d] = 1.0
+        z[d] = INTERCEPT if d > 0 else 1.0
 
 
 @kernel
@@ -122,31 +136,20 @@ def multiply(form: Array, z: Array, row: Array) -> None:
 @kernel
 def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> None:
     """Learn one reward of a system at the context x, float64[d], as if it came `weight` > 0 times."""
-    d = len(model.shift)
-    p = len(model.prior)
     model.learned[0] += 1
     model.weight[0] *= model.growth[0]
+    learned = model.learned[0]
     w = weight * model.weight[0]
-    gram = model.gram[system]
-    moment = model.moment[system]
-    theta = model.theta[system]
-    stale = model.learned[0] >= model.due[0]
-    if d == 0:
-        gram[0, 0] += w
-        moment[0] += w * reward
-        inverse = 1.0 / (gram[0, 0] + model.prior[0])
-        model.inverse[system, 0, 0] = inverse
-        theta[0] = moment[0] * inverse
+    stale = learned >= model.due[0]
+    if len(model.shift) == 0:
+        _learn_mean(model, system, reward, w)
+    elif learned <= len(model.warm_reward):
+        _warm_up(model, x, system, reward, w)
     else:
-        if model.learned[0] == 1 and p > d:
-            for j in range(d):
-                model.shift[j] = x[j]
+        _wake(model, x)
         scale(model, x)
-        _add(model, x, gram, moment, reward, w)
-        if not stale and not _move(model, model.inverse[system], theta, reward, w):
-            stale = True
-            model.repairs[0] += 1
-        if not stale and _drifted(model, gram, moment, theta, model.learned[0] % p):
+        _add(model, system, reward, w)
+        if not (stale or (_move(model, system, reward, w) and _solved(model, system, learned % len(model.prior)))):
             stale = True
             model.repairs[0] += 1
     if stale:
@@ -154,28 +157,104 @@ def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> No
 
 
 @kernel
-def _add(model: Any, x: Array, gram: Array, moment: Array, reward: float, w: float) -> None:
-    """Add one feedback to the sums."""
-    u = model.scratch_raw
-    d = len(model.shift)
-    p = len(u)
-    for j in range(d):
-        u[j] = x[j] - model.shift[j]
-    if p > d:
-        u[d] = 1.0
-    for i in range(p):
-        of = gram[i]
-        wu = w * u[i]
-        for j in range(i + 1):
-            of[j] += wu * u[j]
-    wy = w * reward
-    for j in range(p):
-        moment[j] += wy * u[j]
+def _learn_mean(model: Any, system: int, reward: float, w: float) -> None:
+    """Learn where the intercept is all there is."""
+    gram = model.gram[system, 0, 0] + w
+    moment = model.moment[system, 0] + w * reward
+    inverse = 1.0 / (gram + model.prior[0])
+    model.gram[system, 0, 0] = gram
+    model.moment[system, 0] = moment
+    model.inverse[system, 0, 0] = inverse
+    model.theta[system, 0] = moment * inverse
 
 
 @kernel
-def _move(model: Any, form: Array, theta: Array, reward: float, w: float) -> bool:
+def _warm_up(model: Any, x: Array, system: int, reward: float, w: float) -> None:
+    """Keep one of the first feedbacks, and learn it; at each power of two find the scale and learn all of them anew."""
+    n = model.learned[0]
+    for j in range(len(x)):
+        model.warm_context[n - 1, j] = x[j]
+    model.warm_system[n - 1] = system
+    model.warm_reward[n - 1] = reward
+    model.warm_weight[n - 1] = w
+    first = n - 1
+    if n & (n - 1) == 0:
+        first = 0
+        _find_scale(model, n)
+        _forget_all(model)
+    for i in range(first, n):
+        scale(model, model.warm_context[i])
+        _add(model, model.warm_system[i], model.warm_reward[i], model.warm_weight[i])
+        _move(model, model.warm_system[i], model.warm_reward[i], model.warm_weight[i])
+
+
+@kernel
+def _find_scale(model: Any, n: int) -> None:
+    """Take the mean and the deviation of the first n contexts."""
+    d = len(model.shift)
+    for j in range(d):
+        mean = 0.0
+        for i in range(n):
+            mean += model.warm_context[i, j] / n
+        square = 0.0
+        for i in range(n):
+            distance = min(max(model.warm_context[i, j] - mean, -_FARTHEST), _FARTHEST)
+            square += distance * distance / n
+        deviation = math.sqrt(square)
+        model.shift[j] = mean
+        model.factor[j] = 0.0
+        if deviation > max(_FLAT * abs(mean), _NEAREST):
+            model.factor[j] = 1.0 / (deviation * math.sqrt(d))
+        else:
+            model.shift[j] = model.warm_context[0, j]
+
+
+@kernel
+def _forget_all(model: Any) -> None:
+    p = len(model.prior)
+    for s in range(len(model.moment)):
+        for i in range(p):
+            for j in range(i + 1):
+                model.gram[s, i, j] = 0.0
+                model.inverse[s, i, j] = 0.0
+            model.inverse[s, i, i] = 1.0 / model.prior[i]
+            model.moment[s, i] = 0.0
+            model.theta[s, i] = 0.0
+
+
+@kernel
+def _wake(model: Any, x: Array) -> None:
+    """Give a unit to features that vary for the first time."""
+    d = len(model.shift)
+    for j in range(d):
+        if model.factor[j] == 0.0:
+            distance = abs(x[j] - model.shift[j])
+            if distance > max(_FLAT * abs(model.shift[j]), _NEAREST):
+                model.factor[j] = 1.0 / (min(distance, _FARTHEST) * math.sqrt(d))
+
+
+@kernel
+def _add(model: Any, system: int, reward: float, w: float) -> None:
+    """Add one feedback at `scratch_scaled` to the sums."""
+    z = model.scratch_scaled
+    gram = model.gram[system]
+    moment = model.moment[system]
+    p = len(z)
+    for i in range(p):
+        of = gram[i]
+        wz = w * z[i]
+        for j in range(i + 1):
+            of[j] += wz * z[j]
+    wy = w * reward
+    for j in range(p):
+        moment[j] += wy * z[j]
+
+
+@kernel
+def _move(model: Any, system: int, reward: float, w: float) -> bool:
     """Move a solution by Sherman-Morrison; return False, and leave it alone, where the inverse isn't one any more."""
+    form = model.inverse[system]
+    theta = model.theta[system]
     z = model.scratch_scaled
     row = model.scratch_row
     p = len(z)
@@ -189,47 +268,37 @@ def _move(model: Any, form: Array, theta: Array, reward: float, w: float) -> boo
         theta[j] += step * row[j]
     for i in range(p):
         of = form[i]
-        less = gain * row[i]
-        of[i] += less * row[i]
-        less *= 2.0
-        for j in range(i + 1):
+        less = 2.0 * gain * row[i]
+        for j in range(i):
             of[j] -= less * row[j]
+        of[i] -= 0.5 * less * row[i]
     return True
 
 
 @kernel
-def _drifted(model: Any, gram: Array, moment: Array, theta: Array, i: int) -> bool:
-    """Tell whether row i of A theta - b is off."""
-    d = len(model.shift)
-    p = len(theta)
-    total = -moment[i]
-    size = abs(moment[i])
-    for j in range(p):
+def _solved(model: Any, system: int, i: int) -> bool:
+    """Tell whether row i of A theta - moment is 0 up to rounding."""
+    gram = model.gram[system]
+    theta = model.theta[system]
+    moment = model.moment[system, i]
+    total = model.prior[i] * theta[i] - moment
+    size = abs(model.prior[i] * theta[i]) + abs(moment)
+    for j in range(len(theta)):
         term = (gram[i, j] if j <= i else gram[j, i]) * theta[j]
-        if j < d:
-            term *= model.factor[j]
         total += term
         size += abs(term)
-    factor = model.factor[i] if i < d else 1.0
-    own = model.prior[i] * theta[i]
-    return not abs(total * factor + own) <= _DRIFT * (size * factor + abs(own))
+    return abs(total) <= _DRIFT * size
 
 
 @kernel
 def _refit(model: Any) -> None:
-    """Divide by the newest weight, scale anew if contexts are scaled, and solve all systems."""
-    p = len(model.prior)
-    d = len(model.shift)
+    """Divide by the newest weight, and solve all systems."""
     if model.weight[0] != 1.0:
         _divide(model, model.weight[0])
         model.weight[0] = 1.0
-    if p > d > 0:
-        _rescale(model)
     for s in range(len(model.moment)):
         _solve(model, model.gram[s], model.moment[s], model.inverse[s], model.theta[s])
     model.due[0] = model.learned[0] + model.period[0]
-    if p > d > 0:
-        model.due[0] = min(model.due[0], 2 * model.learned[0])
 
 
 @kernel
@@ -240,69 +309,19 @@ def _divide(model: Any, by: float) -> None:
             for j in range(i + 1):
                 of[j] /= by
             model.moment[s, i] /= by
-
-
-@kernel
-def _rescale(model: Any) -> None:
-    """Move the shift to the mean of what was learned, transform the sums, and take the new deviations as units.
-
-    The scale of a feature that never varied is unknown: its factor is 0, and it counts from the refit on that sees it
-    vary.
-    """
-    d = len(model.shift)
-    mean = model.scratch_scaled
-    before = model.scratch_raw
-    for j in range(d + 1):
-        mean[j] = 0.0
-        before[j] = 0.0
-    for s in range(len(model.moment)):
-        for j in range(d + 1):
-            mean[j] += model.gram[s, d, j]
-            before[j] += model.gram[s, j, j]
-    total = mean[d]
-    for j in range(d):
-        mean[j] /= total
-        model.shift[j] += mean[j]
-        model.factor[j] = 0.0
-    for s in range(len(model.moment)):
-        _shift_sums(model.gram[s], model.moment[s], mean)
-        for j in range(d):
-            model.factor[j] += model.gram[s, j, j]
-    for j in range(d):
-        spread = model.factor[j]
-        model.factor[j] = 1.0 / math.sqrt(spread / total * d) if spread > _FLAT * before[j] else 0.0
-
-
-@kernel
-def _shift_sums(gram: Array, moment: Array, by: Array) -> None:
-    """Make the sums of u into those of u - by; the last coordinate is the intercept's."""
-    d = len(moment) - 1
-    first = gram[d]
-    n = first[d]
-    for i in range(d):
-        of = gram[i]
-        a = by[i]
-        b = first[i] - a * n
-        for j in range(i + 1):
-            of[j] -= a * first[j] + b * by[j]
-    for j in range(d):
-        first[j] -= by[j] * n
-        moment[j] -= by[j] * moment[d]
+    for i in range(len(model.warm_weight)):
+        model.warm_weight[i] /= by
 
 
 @kernel
 def _solve(model: Any, gram: Array, moment: Array, form: Array, theta: Array) -> None:
-    """Write A^-1 as a form, and theta = A^-1 b, from the sums."""
+    """Write A^-1 as a form, and theta = A^-1 moment, from the sums."""
     matrix = model.scratch_matrix
     row = model.scratch_row
-    f = model.scratch_scaled
-    d = len(model.shift)
     p = len(theta)
-    for j in range(p):
-        f[j] = model.factor[j] if j < d else 1.0
     for i in range(p):
         for j in range(i + 1):
-            matrix[i, j] = f[i] * gram[i, j] * f[j]
+            matrix[i, j] = gram[i, j]
         matrix[i, i] += model.prior[i]
     _cholesky(matrix, model.prior, row)
     _invert(matrix, row)
@@ -313,9 +332,7 @@ def _solve(model: Any, gram: Array, moment: Array, form: Array, theta: Array) ->
         theta[i] = 0.0
     for k in range(p):
         of = matrix[k]
-        y = 0.0
-        for j in range(k + 1):
-            y += of[j] * f[j] * moment[j]
+        y = dot(of, moment, k + 1)
         for j in range(k + 1):
             theta[j] += y * of[j]
         for i in range(k + 1):
@@ -373,10 +390,7 @@ def width(q: float, weight: float) -> float:
 @kernel
 def divide_up(model: Any, x: Array, theta: Array, parts: Array) -> None:
     """Write what each feature of x adds to the prediction, then the intercept, then zeros."""
-    d = len(model.shift)
+    scale(model, x)
+    z = model.scratch_scaled
     for j in range(len(parts)):
-        parts[j] = 0.0
-    for j in range(d):
-        parts[j] = (x[j] - model.shift[j]) * model.factor[j] * theta[j]
-    if len(theta) > d:
-        parts[d] = theta[d]
+        parts[j] = theta[j] * z[j] if j < len(z) else 0.0
