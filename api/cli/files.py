@@ -12,26 +12,42 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onearm.engine.errors import InvalidInput
+from onearm.engine.features import Encoder
 from onearm.engine.vocabulary import Problem
 
 if TYPE_CHECKING:
     from onearm.engine.storage.log import Log
 
-READERS = ("jsonl", "parquet", "obd")  # modules of engine/storage with a function `read`
+READERS = ("jsonl", "parquet", "obd", "dsjson")  # modules of engine/storage with a function `read`
 WRITERS = ("jsonl", "parquet")  # modules of engine/storage with a class `Writer`
-ENDINGS = {".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".csv": "obd"}
+ENDINGS = {
+    ".jsonl": "jsonl",
+    ".json": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".csv": "obd",
+    ".dsjson": "dsjson",
+}
 
 format_option = click.option(
     "--format",
     "form",
     type=click.Choice(READERS),
-    help="What the file is; default: by its ending (.jsonl, .parquet, .csv = obd, the Open Bandit Dataset).",
+    help="What the file is; default: by its ending (.jsonl, .parquet, .csv = obd, the Open Bandit Dataset, "
+    ".dsjson = Vowpal Wabbit's logs).",
 )
 
 
-def read_log(path: Path, form: str | None) -> Log:
-    """Read a log."""
-    log: Log = _module(form or _by_ending(path, READERS)).read(path)
+def form_of(path: Path, form: str | None) -> str:
+    """Return the format that a person named, or else that of the file's ending."""
+    return form or _by_ending(path, READERS)
+
+
+def read_log(path: Path, form: str | None, dimension: int | None = None) -> Log:
+    """Read a log; the named features of dsjson become rows of numbers where there is a `dimension`."""
+    name = form_of(path, form)
+    encoder = (Encoder(dimension=dimension),) if name == "dsjson" else ()
+    log: Log = _module(name).read(path, *encoder)
     return log
 
 

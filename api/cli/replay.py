@@ -10,42 +10,59 @@ from typing import Any
 import click
 import numpy as np
 
-from onearm.api.cli.files import format_option, read_log
+from onearm.api.cli.files import form_of, format_option, read_log
 from onearm.api.cli.options import policy_file_option, policy_option, seed_option
 from onearm.api.cli.show import as_json, print_json, print_table, progress, rate
 from onearm.engine import estimate, matching
-from onearm.engine.vocabulary import Array
+from onearm.engine.errors import InvalidInput
+from onearm.engine.features import DIMENSION_MAX
+from onearm.engine.vocabulary import Array, Policy
 from onearm.policies import catalog
+
+DIMENSION = 256  # of named features for policies that read rows of numbers
 
 
 @click.command()
 @click.argument("log", type=click.Path(path_type=Path))
 @format_option
+@click.option(
+    "--dimension",
+    type=click.IntRange(1, DIMENSION_MAX),
+    help=f"dsjson: hash features to so many columns; default: {DIMENSION}, for policies that read no named features.",
+)
 @policy_option
 @policy_file_option
 @seed_option
 @as_json
-def replay(log: Path, form: str | None, policies: tuple[str, ...], seed: int, as_json: bool) -> None:
+def replay(
+    log: Path, form: str | None, dimension: int | None, policies: tuple[str, ...], seed: int, as_json: bool
+) -> None:
     """Let policies decide on the rows of LOG, and estimate what each would have earned.
 
-    LOG is our own export, a table with the columns action and reward (.jsonl, .parquet), or the Open Bandit Dataset
-    (.csv). `match` is the mean reward where policy and log agree (for logs drawn uniformly), `snips` weights every
-    row by the policy's probability over the logged one.
+    LOG is our own export, a table with the columns action and reward (.jsonl, .parquet), the Open Bandit Dataset
+    (.csv), or a log of Vowpal Wabbit (--format dsjson). `match` is the mean reward where policy and log agree (for logs
+    drawn uniformly), `snips` weights every row by the policy's probability over the logged one.
 
     \b
     Example:
       onearm simulate --env bernoulli --policy uniform --horizon 10000 --log out.jsonl
       onearm replay out.jsonl --policy ucb1 --policy thompson_beta
     """
+    form = form_of(log, form)
+    if dimension is not None and form != "dsjson":
+        raise InvalidInput("no_dimension", f"{log} is no dsjson log: --dimension is for features that have names")
+    contenders = [catalog.parse(policy) for policy in policies]
     started = time.process_time()
-    table = read_log(log, form)
+    kinds = [_dimension(policy, form, dimension) for policy in contenders]
+    logs = {kind: read_log(log, form, kind) for kind in dict.fromkeys(kinds)}
+    table = logs[kinds[0]]
     rows = table.table
     seconds = time.process_time() - started
-    contenders = [catalog.parse(policy) for policy in policies]
     found = []
     with progress("replaying", len(rows.kind) * len(contenders), "rows") as advance:
-        for policy in contenders:
-            found.append(matching.match(policy, table.problem, rows, seed=seed, progress=advance))
+        for policy, kind in zip(contenders, kinds, strict=True):
+            ran = matching.match(policy, logs[kind].problem, logs[kind].table, seed=seed, progress=advance)
+            found.append(ran)
     seconds += sum(run.cpu_seconds for run in found)
     estimates = [one for run in found for one in _estimates(run, rows.reward, rows.propensity)]
     events = len(rows.kind)
@@ -71,6 +88,11 @@ def replay(log: Path, form: str | None, policies: tuple[str, ...], seed: int, as
     for kind, count in bad.items():
         lines = ", ".join(map(str, table.bad_lines.lines[kind]))
         click.echo(f"bad lines, {kind}: {count} (lines {lines}{', ...' if count > 20 else ''})", err=True)
+
+
+def _dimension(policy: Policy, form: str, dimension: int | None) -> int | None:
+    """Return the number of columns that named features are hashed to for a policy; None for none."""
+    return dimension or (None if form != "dsjson" or "named" in policy.contexts else DIMENSION)
 
 
 def _estimates(run: matching.Matching, reward: Array, propensity: Array) -> list[dict[str, Any]]:

@@ -34,6 +34,12 @@ class Copies:
         self.env = env
         self.n = n
         self.problem = problem_of(env, horizon or env.problem.horizon or HORIZON)
+        if self.problem.context_kind == "named":
+            raise InvalidInput(
+                "named_context",
+                f"the environment {env.name!r} shows named features, which no space of Gymnasium holds: "
+                "take the environment inside it",
+            )
         self.contexts = empty_contexts(n, self.problem)
         self.available = np.ones((n, self.problem.n_arms), np.bool_)
         self.rewards = np.zeros(n)

@@ -159,3 +159,23 @@ def test_a_folder_is_no_log(onearm: Any, tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
     done = onearm("replay", str(tmp_path / "folder.jsonl"), "--policy", "ucb1")
     assert (done.code, "folder.jsonl is a folder: name a file" in done.err) == (2, True)
+
+
+def test_a_log_of_vowpal_wabbit_is_replayed_by_policies_of_every_kind(onearm: Any, data_folder: Path) -> None:
+    """Uniform reads named features, linucb rows of numbers; snips of uniform is a sum that numpy does as well."""
+    file = data_folder / "dsjson" / "dsjson_cb.json"
+    done = onearm("replay", str(file), "--format", "dsjson", "--policy", "uniform", "--policy", "linucb", "--json")
+    assert (done.code, done.json["events"], done.json["bad_lines"]) == (0, 23, {})
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    weight = np.array([0.25 / event["_label_probability"] for event in events])
+    reward = np.array([-event["_label_cost"] for event in events])
+    assert done.json["estimates"][1]["value"] == pytest.approx((weight * reward).sum() / weight.sum(), rel=1e-12)
+    assert [one["policy"] for one in done.json["estimates"]] == ["uniform", "uniform", "linucb", "linucb"]
+    fewer = onearm("replay", str(file), "--format", "dsjson", "--dimension", "8", "--policy", "linucb", "--json")
+    assert fewer.code == 0
+    assert fewer.json["estimates"] != done.json["estimates"][2:]
+
+
+def test_a_dimension_is_for_named_features_only(onearm: Any, log: Path) -> None:
+    done = onearm("replay", str(log), "--dimension", "8", "--policy", "uniform")
+    assert (done.code, "--dimension is for features that have names" in done.err) == (2, True)
