@@ -2,12 +2,12 @@
 
 Source: normalised adaptive gradient steps, Ross, Mineiro, Langford 2013, "Normalized online learning", algorithm NAG.
 Departs from it, for feature i in slot i of the table:
-- The prediction is bias + sum over the features present of presence_i + slope_i (x_i - mean_i). The running mean makes a
-  number free of its origin as the scale makes it free of its unit; one that never changed has a presence and no slope.
+- The prediction is bias + sum over the features present of presence_i + slope_i (x_i - mean_i). The running mean makes
+  a number free of its origin as the scale makes it free of its unit; one that never changed has a presence, no slope.
 - A step is implicit: as long as its own gradient at the point where it ends asks for (Kulis, Bartlett 2010). Hence any
   rate from 1/2 to 4 does; it is 1.
-- Errors are those of the prediction clipped to the rewards seen so far, and are counted in units of their range: rewards
-  may be shifted and scaled.
+- Errors are those of the prediction clipped to the rewards seen so far, and are counted in units of their range:
+  rewards may be shifted and scaled.
 - A number's presence is not learned where a feature that does not change has been there as often: that has it already.
 
 State: 32 bytes a slot, float64 weights and float32 statistics. Cost: O(nonzeros of the shared and of the actions' rows)
@@ -47,7 +47,8 @@ class SparseLinear(NamedTuple):
 def sparse_linear(problem: Problem, *, half_life: float | None = None) -> SparseLinear:
     """Return a model of named features that knows nothing yet.
 
-    After `half_life` feedbacks that hold a feature, the older ones count half for its mean and rate; None: they count in full.
+    After `half_life` feedbacks that hold a feature, the older ones count half for its mean and its rate; None: they
+    count in full.
     """
     slots = problem.context_shape[1]
     keep = 1.0 if half_life is None else 0.5 ** (1.0 / half_life)
