@@ -1,4 +1,4 @@
-"""Elementary functions with the same bits on every machine: exp, log, log1p, log_gamma.
+"""Elementary functions with the same bits on every machine: exp, log, log1p, log_gamma, cos_turns.
 
 They use IEEE + - * / and the bits of a float only, so a log made on one machine replays on another; the C library's
 bits differ between builds and processors, and its functions stop a loop from vectorising. exp, log and log1p have no
@@ -118,3 +118,40 @@ def stirling_rest(x: float) -> float:
     z = 1.0 / (x * x)
     rest = 1.0 / 1188.0 - z * (691.0 / 360360.0 - z * (1.0 / 156.0))
     return (1.0 / 12.0 - z * (1.0 / 360.0 - z * (1.0 / 1260.0 - z * (1.0 / 1680.0 - z * rest)))) / x
+
+
+_SINE = (  # of sin(2 pi x) / x in powers of x^2: its Taylor series
+    6.283185307179586,
+    -41.34170224039976,
+    81.60524927607506,
+    -76.70585975306139,
+    42.058693944897655,
+    -15.09464257682299,
+    3.819952584848282,
+    -0.7181223017785006,
+    0.10422916220813984,
+    -0.012031585942120627,
+    0.0011309237482517963,
+    -8.823533599243006e-05,
+)
+
+
+@kernel
+def cos_turns(x: float) -> float:
+    """Return cos(2 pi x) within 4e-16, for |x| < 2^51; NaN at inf."""
+    r = x - ((x + _ROUND) - _ROUND)
+    y = 0.25 - abs(r)  # cos(2 pi r) = sin(2 pi y), |y| <= 1/4
+    yy = y * y
+    p = _SINE[11]
+    p = p * yy + _SINE[10]
+    p = p * yy + _SINE[9]
+    p = p * yy + _SINE[8]
+    p = p * yy + _SINE[7]
+    p = p * yy + _SINE[6]
+    p = p * yy + _SINE[5]
+    p = p * yy + _SINE[4]
+    p = p * yy + _SINE[3]
+    p = p * yy + _SINE[2]
+    p = p * yy + _SINE[1]
+    p = p * yy + _SINE[0]
+    return p * y

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from onearm.engine.elementary import exp, log, log1p, log_gamma, stirling_rest
+from onearm.engine.elementary import cos_turns, exp, log, log1p, log_gamma, stirling_rest
 from onearm.engine.kernel import kernel
 from onearm.engine.vocabulary import Array
 
@@ -27,6 +27,7 @@ GOLDEN = [
     (log, 1e-320, "-0x1.7069e3078e52dp+9"),
     (log, 1.0001, "0x1.a368d0657fcd4p-14"),
     (log1p, 1e-9, "0x1.12e0be801f1d9p-30"),
+    (cos_turns, 0.1, "0x1.9e3779b97f4a8p-1"),
     (log_gamma, 0.2, "0x1.86290bf25b626p+0"),
     (log_gamma, 3.7, "0x1.6d9625e359b87p+0"),
     (log_gamma, 1e9, "0x1.25e649c8e03cep+34"),
@@ -140,3 +141,16 @@ def test_a_loop_is_vector_code_with_the_bits_of_single_calls(fill: Any, one: Any
     fill(x, y)
     assert y.tobytes() == np.array([one(v) for v in x]).tobytes()
     assert "x double>" in next(iter(fill.inspect_llvm().values()))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_cos_turns_is_the_cosine_of_whole_and_broken_turns(way: str) -> None:
+    xs = np.concatenate([np.random.default_rng(5).uniform(-1.0, 1.0, 300), [0.0, 0.125, 0.25, 0.5, -0.75, 1e-300]])
+    for x in xs.tolist():
+        turn = abs(Fraction(x) - round(Fraction(x)))  # exact
+        exact = math.sin(2.0 * math.pi * float(Fraction(1, 4) - turn))
+        for turns in (0, 3, -1000):
+            moved = x + turns
+            if Fraction(moved) == Fraction(x) + turns:
+                assert abs(cos_turns(moved) - exact) <= 4e-16
+    assert cos_turns(0.25) == cos_turns(-0.75) == 0.0
