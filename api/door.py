@@ -13,15 +13,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
+from onearm.api.cli.files import read_log
+from onearm.api.compiling import NO_DETAIL, compile_explain, compile_kernels
+from onearm.api.explanation import explain
+from onearm.api.history import Roster
+from onearm.api.intake import check_labels, check_propensity, mask_of
 from onearm.api.spec import Spec
 from onearm.engine import loop, snapshot
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
-from onearm.engine.problem import check_context, check_reward
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key
+from onearm.engine.problem import check_reward
+from onearm.engine.protocol import explains
+from onearm.engine.vocabulary import LEARN, Array, Columns, Decision, Features, Feedback, Instance, Key, Problem
 from onearm.policies import catalog
 
 
@@ -38,28 +46,36 @@ def open(
     policy: str | dict[str, Any] = "thompson_beta",
     arms: Sequence[str] | int = 2,
     *,
-    context_length: int = 0,
+    context: int | dict[str, Any] = 0,
+    actions: int | dict[str, Any] | None = None,
     seed: int = 0,
     horizon: int | None = None,
 ) -> Engine:
     """Return an engine in memory: `decide()` asks, `learn(decision, reward)` tells.
 
-    `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; `arms` their ids, or how many.
+    `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; `arms` their ids, or how many. `context`
+    is how many numbers each decision brings, or as in docs/http.md, like {"kind": "features"}. Where `actions` is
+    given, each call lists its own and there are no arms: how many numbers each brings, or as in docs/http.md.
     For a log on disk run the service (`onearm serve`): its decisions are the same, bit for bit, at the same seed.
     """
     if not isinstance(policy, (str, dict)):
         raise InvalidInput("bad_spec", f"policy is {policy!r}: it must be a name or a spec")
     spec = policy if isinstance(policy, dict) else catalog.parse(policy).spec
-    labels = _labels(arms)
+    problem: dict[str, Any] = {}
+    if context != 0:
+        problem["context"] = context if isinstance(context, dict) else {"kind": "dense", "length": context}
+    if actions is not None:
+        listed = actions if isinstance(actions, dict) else {"length": actions}
+        problem["actions"] = {"kind": "listed"} | listed
+    if horizon is not None:
+        problem["horizon"] = horizon
     body: dict[str, Any] = {
         "experiment_id": "python",
         "policy": spec,
-        "arms": [{"id": label} for label in labels],
+        "arms": [{"id": label} for label in _labels(arms)] if actions is None else [],
         "seed": str(seed),
-        "problem": {"context": {"kind": "dense", "length": context_length}} if context_length else {},
+        "problem": problem,
     }
-    if horizon is not None:
-        body["problem"]["horizon"] = horizon
     return Engine(Spec.from_json(body))
 
 
@@ -68,30 +84,48 @@ class Engine:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
+        self.roster = Roster(spec.arms)
         self.state = spec.policy.init(spec.policy.params, spec.problem)
         self.number = 0
-        self._open: dict[int, tuple[Choice, Array, Array]] = {}
-        self._all = np.ones(spec.problem.n_arms, np.bool_)
+        self._open: dict[int, tuple[Choice, Any, Array]] = {}
         self._run = spec.run
-        key = Key(self._run, 0)
-        instance = Instance(0, np.zeros(spec.problem.context_shape), self._all)
-        self._select = loop.decide.compiled(spec.policy.params, self.state, instance, key)
-        self._update = loop.learn.compiled(
-            spec.policy.params, self.state, instance, Decision(0, 1.0), Feedback(0.0, np.zeros(0)), key
-        )
+        self._select, self._update = compile_kernels(spec)
 
-    def decide(self, context: Any = None, eligible: Iterable[str] | None = None) -> Choice:
-        """Choose an arm; `context` float64[d] where the problem has one, `eligible` the ids to choose from."""
-        checked = check_context(self.spec.problem, context)
-        available = self._all if eligible is None else self._mask(eligible)
-        number = self.number
-        action, propensity = self._select(
-            self.spec.policy.params, self.state, Instance(number, checked, available), Key(self._run, number)
-        )
+    def decide(
+        self,
+        context: Any = None,
+        eligible: Iterable[str] | None = None,
+        *,
+        actions: Sequence[dict[str, Any]] | None = None,
+    ) -> Choice:
+        """Choose an action.
+
+        `context` float64[d] or a dict of named features, where the problem has one; `actions` what can be chosen, where
+        it comes with the call: dicts with their "id" and "features", a list of numbers, or named features. `eligible`
+        are the ids to choose from, of all.
+        """
+        labels, instance = self._asked(context, eligible, actions)
+        action, propensity = self._select(self.spec.policy.params, self.state, instance, Key(self._run, self.number))
         self.number += 1
-        choice = Choice(number, self.spec.labels[action], int(action), float(propensity))
-        self._open[number] = (choice, checked, available)
+        choice = Choice(instance.t, labels[action], int(action), float(propensity))
+        self._open[instance.t] = (choice, instance.context, instance.available)
         return choice
+
+    def explain(
+        self,
+        context: Any = None,
+        eligible: Iterable[str] | None = None,
+        *,
+        actions: Sequence[dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:
+        """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and its reasons."""
+        if not explains(self.spec.policy.params):
+            raise InvalidInput("no_explanation", f"policy {self.spec.policy.name!r} cannot say why it decides")
+        labels, instance = self._asked(context, eligible, actions)
+        names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
+        found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)
+        reasons: dict[str, Any] = msgspec.to_builtins(found)
+        return reasons
 
     def learn(self, decision: Choice | int, reward: float) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
@@ -114,28 +148,65 @@ class Engine:
             self.state,
             Instance(number, context, available),
             Decision(choice.action, choice.propensity),
-            Feedback(value, np.zeros(0)),
+            Feedback(value, NO_DETAIL),
             Key(self._run, number),
         )
+
+    def warm_start(self, log: str | Path | Columns) -> int:
+        """Learn from the rewarded decisions of another policy, and return how many there were.
+
+        `log` is a file that `onearm replay` reads, or columns of one row a decision, with its reward. Each takes a
+        number, as any decision does. Nothing is learned where one of them does not fit this engine's problem.
+        """
+        rows = log if isinstance(log, Columns) else read_log(Path(log), None).table
+        _check_fit(self.spec.problem, rows)
+        for row, (propensity, reward) in enumerate(zip(rows.propensity.tolist(), rows.reward.tolist(), strict=True)):
+            try:
+                check_propensity(propensity)
+                check_reward(reward)
+            except InvalidInput as error:
+                raise InvalidInput("bad_log", f"row {row} of the log: {error}") from None
+        given = rows._replace(
+            kind=np.full(len(rows.kind), LEARN, np.int8), number=self.number + np.arange(len(rows.kind))
+        )
+        loop.fold(self.spec.policy.params, self.state, self._run, given, NO_DETAIL)
+        self.number += len(rows.kind)
+        return len(rows.kind)
 
     def digest(self) -> str:
         """Return the digest of the state."""
         return snapshot.digest(self.state)
 
-    def _mask(self, eligible: Iterable[str]) -> Array:
-        mask = np.zeros(self.spec.problem.n_arms, np.bool_)
+    def _asked(
+        self, context: Any, eligible: Iterable[str] | None, actions: Sequence[dict[str, Any]] | None
+    ) -> tuple[Sequence[str], Instance]:
+        """Return the ids of what can be chosen, and the instance that the kernels see."""
         if isinstance(eligible, str):
             raise InvalidInput("bad_eligible", f"eligible is {eligible!r}: it must be a list of ids")
-        for label in eligible:
-            if label not in self.spec.arm_numbers:
-                raise InvalidInput(
-                    "unknown_action",
-                    f"there is no arm {label!r}: the arms are {', '.join(self.spec.labels[:20])}",
-                )
-            mask[self.spec.arm_numbers[label]] = True
-        if not mask.any():
-            raise InvalidInput("no_arm_available", "no arm is eligible: at least one must be")
-        return mask
+        intake, roster = self.spec.intake, self.roster
+        if intake.listed != (actions is not None):
+            rule = "list the actions of this call" if intake.listed else "this engine has arms, so leave them out"
+            raise InvalidInput("bad_actions", f"actions is {'missing' if actions is None else 'given'}: {rule}")
+        labels, numbers, active = roster.labels, roster.numbers, roster.active
+        if actions is not None:
+            labels = check_labels([action.get("id") for action in actions], intake.actions_max)
+            numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
+        checked = intake.read(context, roster.arms if actions is None else actions)
+        available = active if eligible is None else mask_of(numbers, active, eligible, None)
+        return labels, Instance(self.number, checked, available)
+
+
+def _check_fit(problem: Problem, rows: Columns) -> None:
+    """Refuse a log of other arms, or of contexts of another kind or shape."""
+    named, k = isinstance(rows.context, Features), rows.available.shape[1]
+    kind = "named" if named else "actions" if rows.context.ndim == 3 else "dense"
+    if kind != problem.context_kind:
+        raise InvalidInput("bad_log", f"the log's contexts are {kind}: this engine reads {problem.context_kind} ones")
+    if k > problem.n_arms or (kind == "dense" and k < problem.n_arms):
+        raise InvalidInput("bad_log", f"the log has {k} arms: this engine has {problem.n_arms}")
+    size = int(rows.context.index.max(initial=0)) + 1 if named else rows.context.shape[-1]
+    if size > problem.context_shape[-1] or (not named and size < problem.context_shape[-1]):
+        raise InvalidInput("bad_log", f"the log's contexts do not have the shape {list(problem.context_shape)}")
 
 
 def _labels(arms: Any) -> list[str]:

@@ -12,18 +12,46 @@ import json
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
-from numba.core.errors import NumbaError
 
-from onearm.api.spec import Spec
-from onearm.api.writer import ARCHIVED, Picture, Writer
+from onearm.api.compiling import NO_DETAIL, compile_explain, compile_kernels
+from onearm.api.explanation import explain
+from onearm.api.history import (
+    Archived,
+    ArmAdded,
+    ArmRetired,
+    Change,
+    History,
+    Roster,
+    detail_of,
+    labels_of,
+    problem_of,
+)
+from onearm.api.spec import Spec, check_arm
+from onearm.api.writer import Picture, Writer
 from onearm.engine import loop, snapshot
+from onearm.engine.contexts import context_at, n_actions, pack_context, unpack_contexts
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, NotFound, OnearmError, Unavailable
+from onearm.engine.growth import grown
+from onearm.engine.problem import check_problem
+from onearm.engine.protocol import explains
 from onearm.engine.storage.sql import Event, Experiment, Store
-from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Decision, Feedback, Instance, Key
+from onearm.engine.vocabulary import (
+    CHANGE,
+    DECIDE,
+    GIVEN,
+    LEARN,
+    Array,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Problem,
+)
 
 log = logging.getLogger("onearm")
 
@@ -31,7 +59,19 @@ STORY_BYTES = 600  # what one decision costs in the cache besides its context an
 CACHE_BYTES = 64_000_000
 EVENT_BYTES = 200  # what one event costs in the log besides its context
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
-NO_DETAIL = np.zeros(0)
+COPY_BYTES = 64_000_000  # larger states are packed at once: memory for a second one might not be there
+
+
+class Asked(NamedTuple):
+    """What a client asks a decision for."""
+
+    context: Any  # as the kernels read it
+    available: Array  # bool[k], over the actions of the call or all arms
+    labels: Sequence[str] | None  # ids of the actions, where they came with the call
+    decision_id: str | None = None
+    sent: str | None = None
+    body_hash: bytes | None = None
+    names: list[list[str]] | None = None  # of the features of each action, where an explanation is asked for
 
 
 class Story:
@@ -53,7 +93,8 @@ class Story:
     @property
     def size(self) -> int:
         """About how many bytes it takes in memory."""
-        return STORY_BYTES + len(self.event.context or b"") + len(self.event.sent or "")
+        event = self.event
+        return STORY_BYTES + sum(len(part or "") for part in (event.context, event.sent, event.actions, event.detail))
 
 
 class Recovered(NamedTuple):
@@ -63,7 +104,7 @@ class Recovered(NamedTuple):
     seq: int
     number: int  # of the next decision
     rewards: int
-    archived: bool
+    history: History
 
 
 class Live:
@@ -75,6 +116,7 @@ class Live:
         self.row = row
         self.spec = spec
         self.problem = spec.problem
+        self.roster = Roster(spec.arms)
         self.archived = row.archived_at is not None
         self.unusable: OnearmError | None = Unavailable("recovering", "the experiment folds its log: try again soon")
         self.seq = self.number = self.rewards = 0
@@ -85,7 +127,6 @@ class Live:
         self._state: Any = None
         self._versions = json.dumps(spec.versions(), sort_keys=True)
         self._bytes_since_snapshot = 0
-        self._all = np.ones(self.problem.n_arms, np.bool_)
         self._stories: OrderedDict[int, Story] = OrderedDict()
         self._numbers: dict[str, int] = {}  # client id -> number, of cached stories
         self._cache_bytes = cache_bytes
@@ -93,16 +134,17 @@ class Live:
         self._wanted: dict[int | str, asyncio.Future[Story | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._folds = 0  # how often the log was folded
-        self._archiving: asyncio.Future[None] | None = None
+        self._changing: asyncio.Future[None] | None = None  # the last change
+        self._explain: Callable[..., None] | None = None
 
     # -- recovery ------------------------------------------------------------------------------------------------------
 
     def recover(self) -> Recovered:
         """Fold the log from the newest good snapshot on, and compile the kernels. Runs in a worker thread."""
         policy = self.spec.policy
-        state = policy.init(policy.params, self.problem)
+        history = History(self.spec, self._store.changes(self.row.key))
         counts = self._store.counts(self.row.key)
-        after = 0
+        state, after = policy.init(policy.params, self.spec.problem), 0
         for picture in self._store.newest_snapshots(self.row.key):
             try:
                 if picture.versions != self._versions:
@@ -111,8 +153,8 @@ class Live:
                     raise Damaged("bad_digest", "its bytes do not have the digest on record")
                 if picture.seq > counts.seq:
                     raise Damaged("ahead_of_log", f"the log ends at seq {counts.seq}")
-                state = snapshot.unpack(picture.state, like=policy.init(policy.params, self.problem))
-                after = picture.seq
+                like = policy.init(policy.params, history.problem(picture.seq))
+                state, after = snapshot.unpack(picture.state, like=like), picture.seq
                 break
             except Damaged as error:
                 log.warning(
@@ -121,17 +163,21 @@ class Live:
                     picture.seq,
                     error,
                 )
-        for columns, _, _ in self._store.columns(self.row.key, self.problem, after, learned_only=True):
-            loop.fold(policy.params, state, self._run, columns, NO_DETAIL)
+        for page in history.pages(self._store, self.row.key, after, counts.seq, learned_only=True):
+            if isinstance(page, Problem):
+                state = grown(policy, state, page)
+            else:
+                loop.fold(policy.params, state, self._run, page, NO_DETAIL)
         self._select, self._update = compile_kernels(self.spec)
-        archived = any(row.archived_at is not None for row in self._store.experiments() if row.key == self.row.key)
-        return Recovered(state, counts.seq, counts.decisions, counts.rewards, archived)
+        return Recovered(state, counts.seq, counts.decisions, counts.rewards, history)
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
-        self._state, self.seq, self.number, self.rewards, self.archived = recovered
+        self._state, self.seq, self.number, self.rewards, history = recovered
+        self.roster, self.archived = history.roster, history.archived
+        self.problem = history.problem(self.seq)
         self._folds += 1
-        self._archiving = None
+        self._changing = None
         self._stories.clear()
         self._numbers.clear()
         self._cached = 0
@@ -144,45 +190,66 @@ class Live:
 
     def digest(self) -> str:
         """Return the digest of the state as it is."""
-        self._check_usable()
+        self.check_usable()
         return snapshot.digest(self._state)
 
     # -- the two transitions -------------------------------------------------------------------------------------------
 
-    def decide(
-        self,
-        context: Array,
-        available: Array | None,
-        decision_id: str | None,
-        sent: str | None,
-        body_hash: bytes | None,
-        now: int,
-    ) -> Story:
+    def decide(self, asked: Asked, now: int) -> Story:
         """Decide on one instance and queue the event."""
         self._check_open()
-        number = self.number
-        mask = self._all if available is None else available
-        decision = self._select(self._params, self._state, Instance(number, context, mask), Key(self._run, number))
+        instance = Instance(self.number, asked.context, asked.available)
+        decision = self._select(self._params, self._state, instance, Key(self._run, self.number))
+        mask = asked.available
         assert 0 <= decision.action < len(mask) and mask[decision.action], "a policy chose an arm that is not available"
+        detail = None
+        if asked.names is not None:
+            assert self._explain is not None, "explanations are compiled before"
+            labels = asked.labels or self.roster.labels
+            reasons = explain(self._explain, self._params, self._state, instance, labels, asked.names)
+            detail = msgspec.json.encode(reasons).decode()
+        return self._enter(DECIDE, asked, decision, detail, now)
+
+    def give(self, asked: Asked, decision: Decision, now: int) -> Story:
+        """Take over a decision that someone else made, to learn from; it takes a number as any other."""
+        self._check_open()
+        return self._enter(GIVEN, asked, decision, None, now)
+
+    def _enter(self, kind: int, asked: Asked, decision: Decision, detail: str | None, now: int) -> Story:
+        number = self.number
         self.number += 1
         self.seq += 1
         event = Event(
             experiment=self.row.key,
             seq=self.seq,
-            kind=DECIDE,
+            kind=kind,
             number=number,
             action=int(decision.action),  # with the JIT off these are NumPy's scalars
             propensity=None if math.isnan(decision.propensity) else float(decision.propensity),
-            context=context.tobytes() if context.size else None,
-            available=None if available is None else np.packbits(available).tobytes(),
-            sent=sent,
-            decision_id=decision_id,
-            body_hash=body_hash,
+            context=pack_context(asked.context, self.problem) or None,
+            available=None if asked.available.all() else np.packbits(asked.available).tobytes(),
+            detail=detail,
+            sent=asked.sent,
+            decision_id=asked.decision_id,
+            body_hash=asked.body_hash,
             time=now,
+            actions=None if asked.labels is None else msgspec.json.encode(asked.labels).decode(),
         )
         story = Story(event, self._queue(event))
         self._remember(story)
         return story
+
+    async def prepare_explanations(self) -> None:
+        """Compile what explains, in another thread; raises `InvalidInput` where the policy cannot."""
+        self.check_usable()
+        if not explains(self._params):
+            raise InvalidInput(
+                "no_explanation",
+                f"policy {self.spec.policy.name!r} cannot say why it decides: leave explain out, or take one "
+                "with a model of the rewards",
+            )
+        if self._explain is None:
+            self._explain = await asyncio.to_thread(compile_explain, self.spec)
 
     def learn(self, story: Story, reward: float, reward_id: str, now: int) -> None:
         """Learn the reward of a decision and queue the event."""
@@ -206,62 +273,138 @@ class Live:
             reward=reward,
             context=None,
             available=None,
+            detail=None,
             sent=None,
             decision_id=None,
             reward_id=reward_id,
             body_hash=None,
             time=now,
+            actions=None,
         )
         story.reward = event
         story.rewarded = self._queue(event)
 
+    # -- changes -------------------------------------------------------------------------------------------------------
+
     async def archive(self, now: int) -> None:
         """Close the experiment for good: its log stays readable. Once it is closed this changes nothing."""
-        self._check_usable()
+        self.check_usable()
         if not self.archived:
-            self.seq += 1
+            self._change(Archived(), now)
             self.archived = True
-            self._archiving = self._queue(Event(self.row.key, self.seq, CHANGE, detail=ARCHIVED, time=now))
-        if self._archiving is not None:
-            await asyncio.shield(self._archiving)
+        await self._changed()
+
+    async def add_arm(self, arm: dict[str, Any], now: int) -> bool:
+        """Let an arm join; return whether it is new. The same arm again changes nothing."""
+        self.check_usable()
+        label = check_arm(arm)
+        self._check_fixed_arms()
+        if (known := self.roster.numbers.get(label)) is not None:
+            if self.roster.arms[known] != arm:
+                raise Conflict("arm_exists", f"there is an arm {label!r} with another description: take another id")
+            await self._changed()
+            return False
+        self._check_open()
+        if self.spec.intake.encoder is not None:
+            self.spec.intake.read(None, [arm])  # raises where it has a field that is no feature
+        problem = problem_of(self.spec, len(self.roster.arms) + 1)
+        check_problem(problem)
+        self._state = grown(self.spec.policy, self._state, problem)
+        self.problem = problem
+        self._change(ArmAdded(arm, self.number), now)
+        await self._changed()
+        return True
+
+    async def retire_arm(self, label: str, now: int) -> None:
+        """Never choose an arm again; once it is retired this changes nothing."""
+        self.check_usable()
+        self._check_fixed_arms()
+        if label not in self.roster.numbers:
+            raise NotFound(
+                "unknown_arm", f"there is no arm {label!r}: the arms are {', '.join(self.roster.labels[:20])}"
+            )
+        if label not in self.roster.retired:
+            self._check_open()
+            if self.roster.active.sum() == 1:
+                raise Conflict("last_arm", f"the arm {label!r} is the last one: add another one first, or archive")
+            self._change(ArmRetired(label), now)
+        await self._changed()
+
+    def _change(self, change: Change, now: int) -> None:
+        self.seq += 1
+        self.roster = self.roster.after(change)
+        self._changing = self._queue(Event(self.row.key, self.seq, CHANGE, detail=detail_of(change), time=now))
+
+    async def _changed(self) -> None:
+        """Wait until the last change is committed, and with it all before it."""
+        if self._changing is not None:
+            await asyncio.shield(self._changing)
+
+    def _check_fixed_arms(self) -> None:
+        if self.spec.intake.listed:
+            raise InvalidInput(
+                "actions_are_listed",
+                f"the experiment {self.spec.id!r} has no arms: its actions come with each call; list them there",
+            )
+
+    # -- snapshots -----------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> None:
         """Queue a copy of the state, to be packed and stored by the writer."""
         if self.unusable is None and self._bytes_since_snapshot:
             self._bytes_since_snapshot = 0
-            self._writer.keep(Picture(self.row.key, self.seq, self.number, self._versions, _copied(self._state)))
+            copy = snapshot.pack(self._state) if self.state_bytes > COPY_BYTES else _copied(self._state)
+            self._writer.keep(Picture(self.row.key, self.seq, self.number, self._versions, copy))
+
+    @property
+    def state_bytes(self) -> int:
+        """How much memory the state takes, working space included."""
+        return _size(self._state)
+
+    @property
+    def repairs(self) -> int | None:
+        """How often the policy's models broke down numerically and were rebuilt; None where they do not count it."""
+        counts = list(_fields_named("repairs", self._state))
+        return sum(int(count.sum()) for count in counts) if counts else None
 
     def _queue(self, event: Event) -> asyncio.Future[None]:
         future = self._writer.append(self, event)
         self._bytes_since_snapshot += EVENT_BYTES + len(event.context or b"")
-        if self._bytes_since_snapshot > max(SNAPSHOT_BYTES, 4 * _size(self._state)):
+        if self._bytes_since_snapshot > max(SNAPSHOT_BYTES, 4 * self.state_bytes):
             self.snapshot()
         return future
 
-    def _check_usable(self) -> None:
+    def check_usable(self) -> None:
+        """Raise what everything is refused with, where something is."""
         if self.unusable is not None:
             raise self.unusable
 
     def _check_open(self) -> None:
-        self._check_usable()
+        self.check_usable()
         if self.archived:
             raise Conflict(
                 "archived",
                 f"the experiment {self.spec.id!r} is archived: it takes no more decisions or rewards",
             )
 
-    def context(self, event: Event) -> Array:
+    def context(self, event: Event) -> Any:
         """Return the context of a DECIDE event as the kernels saw it."""
-        if event.context is None:
-            return np.zeros(self.problem.context_shape)
-        return np.frombuffer(event.context, "<f8").reshape(self.problem.context_shape).copy()
+        return context_at(unpack_contexts([event.context], self.problem), 0)
 
     def mask(self, event: Event) -> Array:
-        """Return the availability mask of a DECIDE event."""
-        if event.available is None:
-            return self._all
-        bits = np.unpackbits(np.frombuffer(event.available, np.uint8), count=self.problem.n_arms)
-        return bits.astype(np.bool_)
+        """Return the availability mask of a DECIDE event; arms that joined later are not available."""
+        k = int(n_actions([event.context], self.problem)[0])
+        there = k
+        if self.problem.context_kind == "dense":
+            there = int(self.roster.sizes(np.array([event.number]))[0])
+        mask = np.arange(k) < there
+        if event.available is not None:
+            mask[:there] = np.unpackbits(np.frombuffer(event.available, np.uint8), count=there)
+        return mask
+
+    def labels(self, event: Event) -> Sequence[str]:
+        """Return the ids of the actions of a DECIDE event, by position."""
+        return self.roster.labels if event.actions is None else labels_of(event.actions)
 
     # -- what was decided before ---------------------------------------------------------------------------------------
 
@@ -271,7 +414,7 @@ class Live:
         The newest are in memory; others are read from the log, all that are asked for meanwhile in one query.
         Whoever asks for the same decision gets the same object, or two rewards of it would both be the first.
         """
-        self._check_usable()
+        self.check_usable()
         if (story := self._known(name)) is not None:
             return story
         if isinstance(name, int) and not 0 <= name < self.number:
@@ -281,7 +424,7 @@ class Live:
             if self._reading is None:
                 self._reading = asyncio.get_running_loop().create_task(self._read())
         story = await asyncio.shield(wanted)
-        self._check_usable()
+        self.check_usable()
         return self._known(name) or (self._remember(story) if story is not None else None)
 
     def _known(self, name: int | str) -> Story | None:
@@ -349,33 +492,16 @@ def missing(experiment_id: str, decision_id: str) -> NotFound:
     )
 
 
-def compile_kernels(spec: Spec) -> tuple[Callable[..., Decision], Callable[..., None]]:
-    """Return the compiled `decide` and `learn` of a spec; with these, one decision costs about 2 us."""
-    params, problem = spec.policy.params, spec.problem
-    state = spec.policy.init(params, problem)
-    instance = Instance(0, np.zeros(problem.context_shape), np.ones(problem.n_arms, np.bool_))
-    key = Key(spec.run, 0)
-    try:
-        return (
-            loop.decide.compiled(params, state, instance, key),
-            loop.learn.compiled(params, state, instance, Decision(0, 1.0), Feedback(0.0, NO_DETAIL), key),
-        )
-    except NumbaError as error:
-        raise InvalidInput(
-            "cannot_compile", f"the kernels of policy {spec.policy.name!r} do not compile: {error}; mend its file"
-        ) from error
-
-
 def _stories(events: list[Event]) -> dict[int | str, Story]:
     """Put the events of the log together, by number and by client's id."""
     stories: dict[int | str, Story] = {}
-    for event in sorted(events, key=lambda event: event.kind):
+    for event in sorted(events, key=lambda event: event.kind == LEARN):
         assert event.number is not None
-        if event.kind == DECIDE:
+        if event.kind != LEARN:
             story = stories[event.number] = Story(event)
             if event.decision_id is not None:
                 stories[event.decision_id] = story
-        elif event.kind == LEARN:
+        else:
             stories[event.number].reward = event
     return stories
 
@@ -386,3 +512,11 @@ def _copied(state: Any) -> Any:
 
 def _size(state: Any) -> int:
     return sum(_size(value) if isinstance(value, tuple) else value.nbytes for value in state)
+
+
+def _fields_named(name: str, state: Any) -> Iterator[Array]:
+    for field, value in zip(state._fields, state, strict=True):
+        if isinstance(value, tuple):
+            yield from _fields_named(name, value)
+        elif field == name:
+            yield value

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from onearm.api.live import CACHE_BYTES, Live, compile_kernels
+from onearm.api.compiling import compile_kernels
+from onearm.api.live import CACHE_BYTES, Live
 from onearm.api.spec import Spec
 from onearm.api.writer import Writer
 from onearm.engine.errors import Conflict, NotFound, OnearmError, Unavailable

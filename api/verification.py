@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine import loop, snapshot
+from onearm.engine.growth import grown
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Policy, Problem
 
 
@@ -27,14 +28,21 @@ def verify(
     policy: Policy,
     problem: Problem,
     run: np.uint64,
-    pages: Iterable[Columns],
+    pages: Iterable[Columns | Problem],
     progress: Callable[[int], None] = lambda events: None,
 ) -> Verification:
-    """Replay the pages of a log through its policy; stop at the first decision that differs or is not on record."""
+    """Replay the pages of a log through its policy; stop at the first decision that differs or is not on record.
+
+    Where an arm joined, the problem from there on stands between two pages. Decisions that someone else made are
+    learned from, and not made again.
+    """
     state = policy.init(policy.params, problem)
     ledger = _Ledger()
     events = decisions = 0
     for columns in pages:
+        if isinstance(columns, Problem):
+            state = grown(policy, state, columns)
+            continue
         if (fault := ledger.fault(columns)) is not None:
             return Verification(events, decisions, fault.number, snapshot.digest(state), fault.note)
         row = loop.replay(policy.params, state, run, columns, np.zeros(0))
@@ -66,7 +74,7 @@ class _Ledger:
 
     def fault(self, columns: Columns) -> _Fault | None:
         """Enter a page of the log; return the first thing that is wrong with it."""
-        decided, learned = columns.kind == DECIDE, columns.kind == LEARN
+        decided, learned = columns.kind != LEARN, columns.kind == LEARN
         number = columns.number[decided]
         first = len(self._action)
         wrong = np.flatnonzero(number != np.arange(first, first + len(number)))

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onearm.api.history import ARCHIVED
 from onearm.engine import snapshot
 from onearm.engine.errors import OnearmError, Unavailable
 from onearm.engine.storage.sql import Event, Snapshot, Store
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("onearm")
 
 BATCH_MAX = 1000
-ARCHIVED = '{"change": "archived"}'  # the detail of the CHANGE event that ends an experiment
 
 
 class Entry(NamedTuple):
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A copy of a state, to be packed and stored by the writer."""
+    """A copy of a state, to be packed and stored by the writer; a large one comes packed."""
 
     experiment: int
     seq: int
@@ -145,7 +145,7 @@ class Writer:
 
 
 def _packed(picture: Picture) -> Snapshot:
-    state = snapshot.pack(picture.state)
+    state = picture.state if isinstance(picture.state, bytes) else snapshot.pack(picture.state)
     return Snapshot(
         picture.experiment, picture.seq, picture.decisions, snapshot.digest_of(state), picture.versions, state
     )

@@ -19,7 +19,7 @@ from onearm.api.service import Service
 from onearm.api.spec import Spec
 from onearm.engine import loop, snapshot
 from onearm.engine.storage.sql import Event, Experiment, Store
-from onearm.engine.vocabulary import DECIDE, LEARN, Decision, Feedback, Instance, Key
+from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Decision, Features, Feedback, Instance, Key
 
 ARMS = [{"id": "a"}, {"id": "b"}, {"id": "c"}]
 RANDOM = {"name": "epsilon_greedy", "params": {"epsilon": 0.5}}
@@ -99,8 +99,9 @@ class Served:
         assert_sound(events)
         kinds = Counter(event.kind for event in events)
         found = self.get(f"/v1/experiments/{experiment_id}").json()
-        assert (found["seq"], found["decisions"], found["rewards"]) == (len(events), kinds[DECIDE], kinds[LEARN])
-        assert found["pending"] == kinds[DECIDE] - kinds[LEARN]
+        decided = kinds[DECIDE] + kinds[GIVEN]
+        assert (found["seq"], found["decisions"], found["rewards"]) == (len(events), decided, kinds[LEARN])
+        assert found["pending"] == decided - kinds[LEARN]
         assert found["digest"] == folded(row, events)
 
 
@@ -117,7 +118,7 @@ def assert_sound(events: Iterable[Event]) -> None:
     ids: set[str] = set()
     for seq, event in enumerate(events, start=1):
         assert event.seq == seq, "seq has no gaps"
-        if event.kind == DECIDE:
+        if event.kind in (DECIDE, GIVEN):
             assert event.number == number, "decisions are numbered without gaps"
             number += 1
             assert event.decision_id not in ids, "an id is decided once"
@@ -130,34 +131,66 @@ def assert_sound(events: Iterable[Event]) -> None:
 
 
 def folded(row: Experiment, events: Iterable[Event]) -> str:
-    """Make every decision of a log again, one at a time, and return the digest of the state after the last event."""
+    """Make every decision of a log again, one at a time, and return the digest of the state after the last event.
+
+    Contexts are read from the bytes here, and arms that join are added, by another hand than the service's.
+    """
     spec = Spec.from_json(json.loads(row.spec))
-    params, problem = spec.policy.params, spec.problem
-    state = spec.policy.init(params, problem)
+    params, k = spec.policy.params, len(spec.arms)
+    state = spec.policy.init(params, spec.problem)
     open_decisions: dict[int, tuple[Instance, Decision]] = {}
     decide = learn = None
     for event in events:
-        if event.kind == DECIDE:
+        if event.kind == CHANGE:
+            change = json.loads(event.detail or "{}")
+            if change["change"] == "arm_added":
+                k += 1
+                assert spec.policy.grow is not None
+                state = spec.policy.grow(params, state, spec.intake.problem(k, spec.problem.horizon))
+        elif event.kind in (DECIDE, GIVEN):
             assert event.number is not None
-            context = np.frombuffer(event.context or b"", "<f8").reshape(problem.context_shape).copy()
-            available = np.ones(problem.n_arms, np.bool_)
-            if event.available is not None:
-                available = np.unpackbits(np.frombuffer(event.available, np.uint8), count=problem.n_arms) == 1
-            instance = Instance(event.number, context, available)
+            there = k if event.actions is None else len(json.loads(event.actions))
+            instance = Instance(event.number, read_context(event, spec, there), read_mask(event, there))
             key = Key(spec.run, event.number)
-            decide = decide or loop.decide.compiled(params, state, instance, key)
-            decision = Decision(*decide(params, state, instance, key))
             propensity = math.nan if event.propensity is None else event.propensity
-            assert decision.action == event.action, f"decision {event.number} comes out differently"
-            assert decision.propensity == propensity or (math.isnan(decision.propensity) and math.isnan(propensity))
-            open_decisions[event.number] = (instance, Decision(int(decision.action), float(decision.propensity)))
+            if event.kind == DECIDE:
+                decide = decide or loop.decide.compiled(params, state, instance, key)
+                decision = Decision(*decide(params, state, instance, key))
+                assert decision.action == event.action, f"decision {event.number} comes out differently"
+                assert decision.propensity == propensity or (math.isnan(decision.propensity) and math.isnan(propensity))
+            assert event.action is not None
+            open_decisions[event.number] = (instance, Decision(event.action, propensity))
         elif event.kind == LEARN:
             assert event.number is not None and event.reward is not None
-            call = (params, state, *open_decisions.pop(event.number), Feedback(event.reward, NO_DETAIL))
+            instance, decision = open_decisions.pop(event.number)
+            if spec.problem.context_kind == "dense":  # arms that joined later could not be chosen
+                mask = np.pad(instance.available, (0, k - len(instance.available)))
+                instance = instance._replace(available=mask)
+            call = (params, state, instance, decision, Feedback(event.reward, NO_DETAIL))
             key = Key(spec.run, event.number)
             learn = learn or loop.learn.compiled(*call, key)
             learn(*call, key)
     return snapshot.digest(state)
+
+
+def read_context(event: Event, spec: Spec, k: int) -> Any:
+    """Return the context of a DECIDE event, from its bytes."""
+    data = event.context or b""
+    if spec.problem.context_kind == "named":
+        assert int.from_bytes(data[:8], "little") == k
+        start = np.frombuffer(data, "<i4", k + 2, 8).astype(np.int64)
+        m, after = int(start[-1]), 8 + 4 * (k + 2)
+        index = np.frombuffer(data, "<u4", m, after).copy()
+        return Features(start, index, np.frombuffer(data, "<f8", m, after + 4 * m).copy())
+    shape = spec.problem.context_shape if spec.problem.context_kind == "dense" else (k, spec.problem.context_shape[1])
+    return np.frombuffer(data, "<f8").reshape(shape).copy()
+
+
+def read_mask(event: Event, k: int) -> Array:
+    """Return the mask of a DECIDE event, from its bytes."""
+    if event.available is None:
+        return np.ones(k, np.bool_)
+    return np.unpackbits(np.frombuffer(event.available, np.uint8), count=k) == 1
 
 
 def assert_refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -27,8 +27,8 @@ def test_a_decision_names_its_arm_number_and_propensity() -> None:
 
 
 def test_arms_may_be_a_number_and_the_policy_a_text_or_a_spec() -> None:
-    assert onearm.open("uniform", arms=4).spec.labels == ("0", "1", "2", "3")
-    assert onearm.open("uniform").spec.labels == ("0", "1")
+    assert onearm.open("uniform", arms=4).roster.labels == ("0", "1", "2", "3")
+    assert onearm.open("uniform").roster.labels == ("0", "1")
     for policy in ('ucb1:{"alpha":2.0}', {"name": "ucb1", "params": {"alpha": 2.0}}):
         assert onearm.open(policy).spec.policy.params.alpha == 2.0
 
@@ -75,14 +75,14 @@ def test_what_is_learned_is_what_was_seen_at_the_decision(monkeypatch: pytest.Mo
     monkeypatch.setattr(catalog, "_outside", {"witness": witness})
     digests = []
     for change in (0.0, 9.0):
-        engine = onearm.open("witness", arms=ARMS, context_length=2)
+        engine = onearm.open("witness", arms=ARMS, context=2)
         context = np.array([0.25, 0.5])
         decision = engine.decide(context)
         context += change
         engine.learn(decision, 1.0)
         digests.append(engine.digest())
     assert digests[0] == digests[1]
-    other = onearm.open("witness", arms=ARMS, context_length=2)
+    other = onearm.open("witness", arms=ARMS, context=2)
     other.learn(other.decide([0.25, 0.75]), 1.0)
     assert other.digest() != digests[0]
 
@@ -107,7 +107,7 @@ def test_the_digest_is_that_of_the_state() -> None:
         ({"seed": -1}, "bad_seed", "-1"),
         ({"seed": 2**64}, "bad_seed", "from 0 to 2^64 - 1"),
         ({"horizon": 0}, "bad_horizon", "0"),
-        ({"context_length": -2}, "bad_context", "-2"),
+        ({"context": -2}, "bad_context", "-2"),
     ],
 )
 def test_what_cannot_be_opened_is_explained(asked: dict[str, Any], code: str, said: str) -> None:
@@ -119,10 +119,10 @@ def test_what_cannot_be_opened_is_explained(asked: dict[str, Any], code: str, sa
 
 def test_what_cannot_be_decided_is_explained_and_takes_no_number() -> None:
     plain = onearm.open("ucb1", arms=ARMS)
-    dense = onearm.open("ucb1", arms=ARMS, context_length=2)
-    with pytest.raises(InvalidInput, match="there is no arm 'cow': the arms are cat, dog, fox"):
+    dense = onearm.open("ucb1", arms=ARMS, context=2)
+    with pytest.raises(InvalidInput, match="there is no action 'cow': the actions are cat, dog, fox"):
         plain.decide(eligible=["cow"])
-    with pytest.raises(InvalidInput, match="no arm is eligible: at least one must be"):
+    with pytest.raises(InvalidInput, match="no action is left to choose from"):
         plain.decide(eligible=[])
     with pytest.raises(InvalidInput, match="the context is missing"):
         dense.decide()

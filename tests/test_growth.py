@@ -90,7 +90,7 @@ def test_a_floor_takes_as_many_arms_as_it_has_room_for_and_its_policy_takes() ->
     wrap = {"name": "floor", "params": {"policy": {"name": "ucb1", "params": {}}, "minimum": 0.25}}
     policy = catalog.from_spec(wrap)
     state = grown(policy, policy.init(policy.params, Problem(2)), Problem(4))
-    with pytest.raises(InvalidInput, match="minimum is 0.25 and there are 5 arms"):
+    with pytest.raises(InvalidInput, match=r"minimum is 0\.25 and there are 5 arms"):
         grown(policy, state, Problem(5))
     fixed = catalog.from_spec({"name": "floor", "params": {"policy": {"name": "exp3_ix", "params": {}}}})
     assert fixed.grow is None

@@ -11,6 +11,7 @@ import click
 from onearm.api.cli.files import format_option, read_log
 from onearm.api.cli.options import database_option, policy_file_option
 from onearm.api.cli.show import as_json, print_json, print_table, progress
+from onearm.api.history import History
 from onearm.api.spec import Spec
 from onearm.api.verification import Verification
 from onearm.api.verification import verify as verify_pages
@@ -66,8 +67,7 @@ def _database(url: str) -> list[dict[str, Any]]:
 def _experiment(store: Store, row: Experiment) -> dict[str, Any]:
     spec = Spec.from_json(json.loads(row.spec))
     total = store.counts(row.key).seq
-
-    pages = (columns for columns, _, _ in store.columns(row.key, spec.problem, until=total))
+    pages = History(spec, store.changes(row.key)).pages(store, row.key, 0, total)
     with progress(f"verifying {row.id}", total, "events") as advance:
         found = verify_pages(spec.policy, spec.problem, spec.run, pages, advance)
     then = json.loads(row.versions)

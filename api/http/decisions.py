@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
+from onearm.api.explanation import Explanation
 from onearm.api.http.endpoint import Answer, Call, problem
 from onearm.api.http.schemas import (
     LATER,
@@ -18,17 +19,22 @@ from onearm.api.http.schemas import (
     Decided,
     Decisions,
     DecisionStory,
+    Example,
+    Examples,
+    Learned,
     Reward,
     Rewarded,
     Rewards,
+    RowAction,
     StoryReward,
 )
-from onearm.api.live import Live, Story, missing
+from onearm.api.ids import check_id, is_id
+from onearm.api.intake import check_labels, check_propensity, mask_of
+from onearm.api.live import Asked, Live, Story, missing
 from onearm.api.service import Service
-from onearm.api.spec import check_id, is_id
 from onearm.engine.errors import Conflict, InvalidInput, OnearmError
-from onearm.engine.problem import check_context, check_reward
-from onearm.engine.vocabulary import Array
+from onearm.engine.problem import check_reward
+from onearm.engine.vocabulary import GIVEN, Decision
 
 BATCH_MAX = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,6 +46,11 @@ _reward = msgspec.json.Decoder(Reward)
 _batch_reward = msgspec.json.Decoder(BatchReward)
 _decisions = msgspec.json.Decoder(Decisions)
 _rewards = msgspec.json.Decoder(Rewards)
+_example = msgspec.json.Decoder(Example)
+_examples = msgspec.json.Decoder(Examples)
+_row_actions = msgspec.json.Decoder(list[RowAction])
+_named_actions = msgspec.json.Decoder(list[dict[str, Any]])
+_explanation = msgspec.json.Decoder(Explanation)
 
 
 async def decide(service: Service, call: Call) -> Answer:
@@ -84,28 +95,112 @@ async def story(service: Service, call: Call) -> Answer:
     return Answer(200, _story(live, found))
 
 
+async def learn_examples(service: Service, call: Call) -> Answer:
+    """Learn from decisions that someone else made, in order."""
+    live = service.live(call.path["experiment_id"])
+    bodies = _checked_batch(read(_examples, call.body, "the batch").examples)
+    answers = await asyncio.gather(*(_or_problem(_learn_example(service, live, bytes(raw))) for raw in bodies))
+    return Answer(200, {"examples": [answer.content for answer in answers]})
+
+
 async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str | None) -> Answer:
     body = read(_decide, raw or b"{}", "the decision")
+    if body.explain:
+        await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = _one_id(body.decision_id, header_id)
-    if decision_id is not None:
-        known = await live.find(check_id("decision_id", decision_id))
-        if known is not None:
-            if known.event.body_hash != _hash(raw):
-                raise Conflict(
-                    "decision_exists",
-                    f"the decision {decision_id!r} was asked with another body: a decision is made once; "
-                    "take another id",
-                )
-            await _settled(known)
-            return Answer(200, _decided(live, known), REPLAYED)
-    context = check_context(live.problem, body.context)
-    available = _mask(live, body.eligible_actions, body.excluded_actions)
-    sent = raw.decode() if len(raw) > 2 else None
-    body_hash = None if decision_id is None else _hash(raw)
-    made = live.decide(context, available, decision_id, sent, body_hash, service.clock())
+    if (known := await _known(live, decision_id, raw)) is not None:
+        return Answer(200, _decided(live, known), REPLAYED)
+    made = live.decide(_asked(live, body, decision_id, raw), service.clock())
     assert made.decided is not None
     await made.decided
     return Answer(201, _decided(live, made))
+
+
+async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
+    body = read(_example, raw, "the example")
+    value, propensity = check_reward(body.value), check_propensity(body.propensity)
+    found = await _known(live, body.decision_id, raw)
+    status: Any = "duplicate"
+    if found is None:
+        asked = _asked(live, body, body.decision_id, raw)
+        action = _position(live, asked, body.action_id)
+        found = live.give(asked, Decision(action, propensity), service.clock())
+    if found.reward is None:
+        live.learn(found, value, "", service.clock())
+        status = "accepted"
+    await _settled(found)
+    return Answer(200, Learned(found.event.decision_id or f"~{found.event.number}", status))
+
+
+async def _known(live: Live, decision_id: str | None, raw: bytes) -> Story | None:
+    """Return the decision of an id that was asked for before with the same body, once it is committed."""
+    if decision_id is None:
+        return None
+    known = await live.find(check_id("decision_id", decision_id))
+    if known is None:
+        return None
+    if known.event.body_hash != _hash(raw):
+        raise Conflict(
+            "decision_exists",
+            f"the decision {decision_id!r} was asked with another body: a decision is made once; take another id",
+        )
+    await _settled(known)
+    return known
+
+
+def _asked(live: Live, body: Decide | Example, decision_id: str | None, raw: bytes) -> Asked:
+    """Return what a body asks for, as the kernels read it."""
+    intake, roster = live.spec.intake, live.roster
+    listed = bytes(body.actions)
+    if not intake.listed and listed:
+        raise InvalidInput(
+            "unexpected_actions", "the decision has actions, but the experiment has arms: use eligible_actions"
+        )
+    if intake.listed and not listed:
+        raise InvalidInput("missing_actions", "the decision has no actions: list them, each with its id and features")
+    if intake.listed:
+        actions = _actions(live, listed)
+        labels = [action["id"] for action in actions]
+        numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
+    else:
+        actions, labels, numbers, active = roster.arms, None, roster.numbers, roster.active
+    available = active
+    if body.eligible_actions is not None or body.excluded_actions is not None:
+        available = mask_of(numbers, active, body.eligible_actions, body.excluded_actions)
+    return Asked(
+        context=intake.read(body.context, actions),
+        available=available,
+        labels=labels,
+        decision_id=decision_id,
+        sent=raw.decode() if len(raw) > 2 else None,
+        body_hash=None if decision_id is None else _hash(raw),
+        names=intake.names(body.context, actions) if isinstance(body, Decide) and body.explain else None,
+    )
+
+
+def _actions(live: Live, raw: bytes) -> list[dict[str, Any]]:
+    """Return the actions that a call lists, each an object with its id."""
+    actions: list[dict[str, Any]]
+    if live.spec.intake.encoder is None:
+        rows = read(_row_actions, raw, "the list of actions")
+        actions = [{"id": row.id} if row.features is None else {"id": row.id, "features": row.features} for row in rows]
+    else:
+        actions = read(_named_actions, raw, "the list of actions")
+    check_labels([action.get("id") for action in actions], live.spec.intake.actions_max)
+    return actions
+
+
+def _position(live: Live, asked: Asked, action_id: str) -> int:
+    """Return the position of an action that was available."""
+    labels = live.roster.labels if asked.labels is None else asked.labels
+    if action_id not in labels:
+        raise InvalidInput(
+            "unknown_action", f"there is no action {action_id[:80]!r}: the actions are {', '.join(labels[:20])}"
+        )
+    action = labels.index(action_id)
+    if not asked.available[action]:
+        raise InvalidInput("unavailable_action", f"the action {action_id!r} is not eligible, or retired: leave it out")
+    return action
 
 
 async def _reward_one(service: Service, live: Live, decision_id: str, value: float, reward_id: str | None) -> Answer:
@@ -190,46 +285,33 @@ async def _find(live: Live, decision_id: str) -> Story:
     return found
 
 
-def _mask(live: Live, eligible: list[str] | None, excluded: list[str] | None) -> Array | None:
-    """Return the availability mask of a request; None where it leaves all arms."""
-    if eligible is None and excluded is None:
-        return None
-    numbers = live.spec.arm_numbers
-    mask = np.full(live.problem.n_arms, eligible is None)
-    for labels, value in ((eligible, True), (excluded, False)):
-        for label in labels or ():
-            if label not in numbers:
-                raise InvalidInput(
-                    "unknown_action",
-                    f"there is no action {label!r}: the actions are {', '.join(live.spec.labels[:20])}",
-                )
-            mask[numbers[label]] = value
-    if not mask.any():
-        raise InvalidInput("no_arm_available", "no action is left to choose from: at least one must be eligible")
-    return None if mask.all() else mask
-
-
 def _hash(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()
 
 
 def _decided(live: Live, found: Story) -> Decided:
     event = found.event
-    return Decided(
+    decided = Decided(
         decision_id=event.decision_id or f"~{event.number}",
-        action_id=live.spec.labels[event.action],  # type: ignore[index]
+        action_id=live.labels(event)[event.action],  # type: ignore[index]
         propensity=event.propensity,
         policy=live.spec.policy.name,
         model_version=event.seq - 1,
     )
+    if event.detail is not None:
+        reasons = _explanation.decode(event.detail)
+        decided.ranking, decided.explanation = reasons.ranking, reasons.explanation
+    return decided
 
 
 def _story(live: Live, found: Story) -> DecisionStory:
     event = found.event
     decided = _decided(live, found)
+    labels = live.labels(event)
     eligible = None
     if event.available is not None:
-        eligible = [label for label, free in zip(live.spec.labels, live.mask(event), strict=True) if free]
+        eligible = [label for label, free in zip(labels, live.mask(event), strict=False) if free]
+    named = live.problem.context_kind == "named"
     return DecisionStory(
         decision_id=decided.decision_id,
         number=event.number,  # type: ignore[arg-type]
@@ -238,7 +320,9 @@ def _story(live: Live, found: Story) -> DecisionStory:
         propensity=decided.propensity,
         policy=decided.policy,
         model_version=decided.model_version,
-        context=None if event.context is None else live.context(event).tolist(),
+        given=event.kind == GIVEN,
+        context=None if event.context is None or named else live.context(event).tolist(),
+        actions=None if event.actions is None else list(labels),
         eligible_actions=eligible,
         sent=None if event.sent is None else msgspec.Raw(event.sent.encode()),
         time=iso(event.time),
@@ -250,6 +334,8 @@ def _story(live: Live, found: Story) -> DecisionStory:
             seq=found.reward.seq,
             time=iso(found.reward.time),
         ),
+        ranking=decided.ranking,
+        explanation=decided.explanation,
     )
 
 

@@ -1,7 +1,8 @@
-"""Experiments: create, list, read, archive."""
+"""Experiments: create, list, read, archive; their arms and their health."""
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import parse_qs
 
 import msgspec
@@ -55,11 +56,51 @@ async def archive(service: Service, call: Call) -> Answer:
     return Answer(200, describe(live))
 
 
+async def add_arm(service: Service, call: Call) -> Answer:
+    """Let an arm join an experiment at work."""
+    live = service.live(call.path["experiment_id"])
+    arm = read(_object, call.body, "the arm")
+    new = await live.add_arm(arm, service.clock())
+    return Answer(201 if new else 200, _status(live, str(arm["id"])))
+
+
+async def retire_arm(service: Service, call: Call) -> Answer:
+    """Never choose an arm again; its number stays its own."""
+    live = service.live(call.path["experiment_id"])
+    await live.retire_arm(call.path["arm_id"], service.clock())
+    return Answer(200, _status(live, call.path["arm_id"]))
+
+
+async def diagnostics(service: Service, call: Call) -> Answer:
+    """Tell the health of one experiment; this reads its whole log."""
+    live = service.live(call.path["experiment_id"])
+    live.check_usable()
+    unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
+    return Answer(
+        200,
+        schemas.Diagnostics(
+            decisions=live.number,
+            rewards=live.rewards,
+            pending=live.number - live.rewards,
+            seq=live.seq,
+            reward_share=live.rewards / live.number if live.number else None,
+            unknown_propensity_share=unknown / live.number if live.number else None,
+            state_bytes=live.state_bytes,
+            repairs=live.repairs,
+        ),
+    )
+
+
+def _status(live: Live, label: str) -> schemas.ArmStatus:
+    return schemas.ArmStatus(label, label in live.roster.retired)
+
+
 def describe(live: Live) -> schemas.Experiment:
     """Return an experiment as the service shows it."""
-    spec = live.spec.to_json()
+    spec = live.spec.to_json() | {"arms": list(live.roster.arms)}
     return schemas.Experiment(
         **spec,
+        retired_arms=[label for label in live.roster.labels if label in live.roster.retired],
         created_at=iso(live.row.created_at),
         archived=live.archived,
         decisions=live.number,

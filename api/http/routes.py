@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from onearm.api.http import decisions, experiments, health, pages, schemas
 from onearm.api.http.endpoint import TITLES, Endpoint, Handler
-from onearm.api.spec import ID_LENGTH_MAX
+from onearm.api.ids import ID_LENGTH_MAX
 
 
 class Entry(NamedTuple):
@@ -80,6 +80,14 @@ TABLE = [
         (404, 413, 422, 503),
         schemas.Rewards,
     ),
+    Entry(
+        "POST",
+        f"{ONE}/examples:batch",
+        decisions.learn_examples,
+        {200: schemas.LearnedBatch},
+        (404, 413, 422, 503),
+        schemas.Examples,
+    ),
     Entry("GET", f"{ONE}/decisions/{{decision_id}}", decisions.story, {200: schemas.DecisionStory}, (404, 503)),
     Entry(
         "POST",
@@ -99,6 +107,22 @@ TABLE = [
     ),
     Entry("GET", ONE, experiments.read_one, {200: schemas.Experiment}, (404, 503)),
     Entry("POST", f"{ONE}:archive", experiments.archive, {200: schemas.Experiment}, (404, 503)),
+    Entry(
+        "POST",
+        f"{ONE}/arms",
+        experiments.add_arm,
+        {201: schemas.ArmStatus, 200: schemas.ArmStatus},
+        (404, 409, 413, 422, 503),
+        schemas.Arm,
+    ),
+    Entry(
+        "POST",
+        f"{ONE}/arms/{{arm_id}}:retire",
+        experiments.retire_arm,
+        {200: schemas.ArmStatus},
+        (404, 409, 422, 503),
+    ),
+    Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, {200: schemas.Diagnostics}, (404, 503)),
     Entry("GET", "/health/live", health.alive, {200: schemas.Health}),
     Entry("GET", "/health/ready", health.ready, {200: schemas.Health, 503: schemas.Health}),
     Entry("GET", "/", pages.front, {200: None}),
@@ -109,6 +133,10 @@ ITEMS = {  # what is in the lists that are read and answered item by item
     (schemas.DecidedBatch, "decisions"): (schemas.Decided, schemas.Problem),
     (schemas.Rewards, "rewards"): (schemas.BatchReward,),
     (schemas.RewardedBatch, "rewards"): (schemas.Rewarded, schemas.Problem),
+    (schemas.Examples, "examples"): (schemas.Example,),
+    (schemas.LearnedBatch, "examples"): (schemas.Learned, schemas.Problem),
+    (schemas.Decide, "actions"): (schemas.Action,),
+    (schemas.Example, "actions"): (schemas.Action,),
 }
 
 
@@ -139,7 +167,8 @@ def openapi() -> dict[str, Any]:
         sorted(models, key=lambda model: model.__name__), ref_template="#/components/schemas/{name}"
     )
     for (model, field), items in ITEMS.items():
-        components[model.__name__]["properties"][field]["items"] = {"anyOf": [_reference(item) for item in items]}
+        some = {"type": "array", "items": {"anyOf": [_reference(item) for item in items]}}
+        components[model.__name__]["properties"][field] = some
     paths: dict[str, dict[str, Any]] = {}
     for entry in documented:
         paths.setdefault(entry.path, {})[entry.method.lower()] = _operation(entry)

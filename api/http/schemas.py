@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from onearm.api.spec import ID_LENGTH_MAX, SAFE_INTEGER_MAX
+from onearm.api.explanation import Ranked, Reasons
+from onearm.api.ids import ID_LENGTH_MAX
+from onearm.api.spec import SAFE_INTEGER_MAX
 from onearm.engine.problem import ARMS_MAX, HORIZON_MAX
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
@@ -25,20 +27,70 @@ class Problem(msgspec.Struct):
 class Decide(msgspec.Struct, forbid_unknown_fields=True):
     """What a client sends for a decision; `{}` is enough."""
 
-    context: list[float] | None = None
+    context: list[float] | dict[str, Any] | None = None
+    actions: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)  # [Action]
     eligible_actions: list[str] | None = None
     excluded_actions: list[str] | None = None
     decision_id: str | None = None
+    explain: bool = False
+
+
+class Action(msgspec.Struct):
+    """An action of one call: its id and its features, as numbers or as further fields (strings, numbers, objects)."""
+
+    id: Id
+    features: list[float] | None = None
+
+
+class RowAction(msgspec.Struct, forbid_unknown_fields=True):
+    """An action whose features are numbers."""
+
+    id: str
+    features: list[float] | None = None
 
 
 class Decided(msgspec.Struct):
-    """A decision: the arm to play, and the probability with which it was chosen (null if unknown)."""
+    """A decision: what to do, and the probability with which it was chosen (null if unknown); why, where asked for."""
 
     decision_id: str
     action_id: str
     propensity: float | None
     policy: str
     model_version: int
+    ranking: list[Ranked] | UnsetType = UNSET
+    explanation: list[Reasons] | UnsetType = UNSET
+
+
+class Example(msgspec.Struct, forbid_unknown_fields=True):
+    """A decision that someone else made, with its reward and the probability with which it was chosen."""
+
+    action_id: str
+    value: float
+    propensity: float
+    context: list[float] | dict[str, Any] | None = None
+    actions: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)  # [Action]
+    eligible_actions: list[str] | None = None
+    excluded_actions: list[str] | None = None
+    decision_id: str | None = None
+
+
+class Examples(msgspec.Struct, forbid_unknown_fields=True):
+    """Many examples at once: one status each, in order; a bad one fails alone."""
+
+    examples: list[msgspec.Raw]
+
+
+class Learned(msgspec.Struct):
+    """accepted, or duplicate where the same example was on record already."""
+
+    decision_id: str
+    status: Literal["accepted", "duplicate"]
+
+
+class LearnedBatch(msgspec.Struct):
+    """The answers to a batch of examples, in order."""
+
+    examples: list[Any]  # Learned or Problem
 
 
 class Reward(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,6 +145,7 @@ class Experiment(msgspec.Struct):
     problem: dict[str, Any]
     policy: dict[str, Any]
     arms: list[dict[str, Any]]
+    retired_arms: list[str]
     seed: int | str
     created_at: str
     archived: bool
@@ -116,6 +169,26 @@ class Arm(msgspec.Struct):
     id: Id
 
 
+class ArmStatus(msgspec.Struct):
+    """An arm of an experiment at work; a retired one is never chosen again."""
+
+    arm_id: str
+    retired: bool
+
+
+class Diagnostics(msgspec.Struct):
+    """The health of an experiment."""
+
+    decisions: int
+    rewards: int
+    pending: int
+    seq: int
+    reward_share: float | None  # of decisions that have a reward
+    unknown_propensity_share: float | None  # of decisions
+    state_bytes: int  # in memory
+    repairs: int | None  # of models that broke down numerically; null where the policy has none
+
+
 class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
     """A policy by name; params that are left out have their defaults."""
 
@@ -124,10 +197,21 @@ class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Context(msgspec.Struct, forbid_unknown_fields=True):
-    """What a decision sees: nothing, or so many numbers."""
+    """What a decision sees: nothing, so many numbers, or named features (2^bits slots, or so many columns)."""
 
-    kind: Literal["none", "dense"]
-    length: int = 0
+    kind: Literal["none", "dense", "features"]
+    length: int | UnsetType = UNSET
+    bits: int | UnsetType = UNSET
+    dimension: int | UnsetType = UNSET
+    interactions: list[tuple[str, str]] | UnsetType = UNSET
+
+
+class NewActions(msgspec.Struct, forbid_unknown_fields=True):
+    """What can be chosen: the arms, or a list in each call, each of so many numbers (or named features)."""
+
+    kind: Literal["fixed", "listed"]
+    length: int | UnsetType = UNSET
+    max: int | UnsetType = UNSET
 
 
 class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
@@ -135,13 +219,14 @@ class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
 
     kind: Literal["arms"] = "arms"
     context: Context = msgspec.field(default_factory=lambda: Context("none"))
+    actions: NewActions = msgspec.field(default_factory=lambda: NewActions("fixed"))
     horizon: Annotated[int, Meta(ge=1, le=HORIZON_MAX)] | None = None
 
 
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
     """A new experiment: arms are enough; the policy is then thompson_beta. For the documentation only."""
 
-    arms: Annotated[list[Arm], Meta(min_length=1, max_length=ARMS_MAX)]
+    arms: Annotated[list[Arm], Meta(max_length=ARMS_MAX)] = []
     experiment_id: Id | None = None
     problem: NewProblem = msgspec.field(default_factory=NewProblem)
     policy: NewPolicy = msgspec.field(default_factory=lambda: NewPolicy("thompson_beta"))
@@ -167,11 +252,15 @@ class DecisionStory(msgspec.Struct):
     propensity: float | None
     policy: str
     model_version: int
-    context: list[float] | None
+    given: bool  # someone else made it
+    context: list[Any] | None  # numbers, or a row of them for each action; null where it is named features
+    actions: list[str] | None  # the ids of the actions of the call
     eligible_actions: list[str] | None
     sent: Any
     time: str
     reward: StoryReward | None
+    ranking: list[Ranked] | UnsetType = UNSET
+    explanation: list[Reasons] | UnsetType = UNSET
 
 
 class Health(msgspec.Struct):
@@ -181,7 +270,7 @@ class Health(msgspec.Struct):
 
 
 LATER = {
-    "decision": {"actions", "unit_id", "defer_activation", "explain"},
+    "decision": {"unit_id", "defer_activation"},
     "reward": {"observed_at", "detail", "pulls"},
 }
 """Fields that docs/http.md names but that are not built: they are refused, never ignored."""

@@ -20,12 +20,11 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import math
 import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
@@ -42,11 +41,14 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from onearm.engine.contexts import n_actions, take_contexts, unpack_contexts
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, OnearmError, Unavailable
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
 
 ROWS_MAX = 200  # rows of one INSERT
 KEYS_MAX = 5_000  # numbers or ids of one SELECT
+PAGE_FIRST = 100  # events of the first page where a context may be large
+PAGE_BYTES = 1 << 25  # of the contexts of a page
 SNAPSHOTS_KEPT = 2
 BUSY_SECONDS = 30
 LOCK_SECONDS = 1
@@ -84,6 +86,7 @@ EVENT = sa.Table(
     sa.Column("reward_id", sa.Text),
     sa.Column("body_hash", sa.LargeBinary),
     sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("actions", sa.Text),
     sa.UniqueConstraint("experiment", "decision_id", name="event_decision_id"),
     sa.UniqueConstraint("experiment", "number", "reward_id", name="event_number_reward_id"),
 )
@@ -116,19 +119,20 @@ class Event(NamedTuple):
 
     experiment: int
     seq: int  # from 1 per experiment, without gaps
-    kind: int  # DECIDE, LEARN or CHANGE
+    kind: int  # DECIDE, LEARN, CHANGE or GIVEN; what is said of DECIDE holds for GIVEN
     number: int | None = None  # of the decision, from 0 without gaps; None on CHANGE
     action: int | None = None  # on LEARN repeated from the decision
     propensity: float | None = None  # on LEARN repeated from the decision; NaN is stored as NULL
     reward: float | None = None  # LEARN only
-    context: bytes | None = None  # float64 little-endian; DECIDE only, None where the problem has none
+    context: bytes | None = None  # as `engine/contexts.py` packs it; DECIDE only, None where the problem has none
     available: bytes | None = None  # numpy.packbits of the mask; DECIDE only, None where all arms are
-    detail: str | None = None  # JSON; on CHANGE what changed
+    detail: str | None = None  # JSON; on CHANGE what changed, on DECIDE the explanation that was asked for
     sent: str | None = None  # the client's JSON, for people
     decision_id: str | None = None  # the client's; DECIDE only, None where the server made it
     reward_id: str | None = None  # LEARN only: the client's, or ''
     body_hash: bytes | None = None  # sha256 of the request's body
     time: int = 0  # microseconds since 1970 UTC
+    actions: str | None = None  # JSON, the ids of the actions by position; DECIDE only, None where arms are fixed
 
 
 class Snapshot(NamedTuple):
@@ -258,7 +262,7 @@ class Store:
         return list(map(Event._make, self._read(sql, (experiment, after, limit))))
 
     def find(self, experiment: int, numbers: Sequence[int], decision_ids: Sequence[str] = ()) -> list[Event]:
-        """Return the DECIDE rows asked for, by number or by the client's id, and all LEARN rows of theirs.
+        """Return the DECIDE and GIVEN rows asked for, by number or by the client's id, and all their LEARN rows.
 
         In the order of seq; what does not exist is not in the answer.
         """
@@ -284,6 +288,17 @@ class Store:
         last_seq, last_number = self._read(f"SELECT ({seq}), ({number})", (experiment, experiment))[0]
         return last_seq or 0, 0 if last_number is None else last_number + 1
 
+    def changes(self, experiment: int) -> list[Event]:
+        """Return the CHANGE events, in order."""
+        sql = f"SELECT {_ALL} FROM event WHERE experiment = ? AND number IS NULL ORDER BY seq"
+        return list(map(Event._make, self._read(sql, (experiment,))))
+
+    def unknown_propensities(self, experiment: int) -> int:
+        """Return how many decisions have no propensity; this reads the whole log."""
+        sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind = {DECIDE} AND propensity IS NULL"
+        count: int = self._read(sql, (experiment,))[0][0]
+        return count
+
     def counts(self, experiment: int) -> Counts:
         """Return how many events, decisions and rewards there are, from the ends of two indexes."""
         # CHANGE rows alone have no number. They are counted first: one more meanwhile must not be taken off.
@@ -299,19 +314,22 @@ class Store:
         page: int = 5000,
         learned_only: bool = False,
         until: int = 2**63 - 1,
+        sizes: Callable[[Array], Array] | None = None,
     ) -> Iterator[tuple[Columns, int, int]]:
         """Yield the events after seq `after`, up to `until`, as Columns: pages, each with its first and last seq.
 
         LEARN rows repeat the action, propensity, context and mask of their decision; decisions older than a
         page are fetched in one query a page. CHANGE rows count for the seq and are not in the columns, nor
-        are DECIDE rows with `learned_only`. Raises `Damaged` where rows do not fit the problem or an event is
-        missing.
+        are DECIDE and GIVEN rows with `learned_only`. Action sets of fewer actions than the page's largest are padded.
+        `sizes` gives the number of arms at decisions of some numbers, where arms were added. Pages are shorter than
+        `page` where contexts are large. Raises `Damaged` where rows do not fit the problem or an event is missing.
         """
         sql = (
             "SELECT seq, kind, number, action, propensity, reward, context, available FROM event "
             "WHERE experiment = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         )
-        while rows := self._read(sql, (experiment, after, until, page)):
+        limit = min(page, PAGE_FIRST) if problem.context_kind != "dense" else page
+        while rows := self._read(sql, (experiment, after, until, limit)):
             if rows[-1][0] - after != len(rows):
                 raise Damaged(
                     "missing_events",
@@ -320,16 +338,25 @@ class Store:
                 )
             first, after = rows[0][0], rows[-1][0]
             if events := [row for row in rows if row[1] != CHANGE]:
-                yield self._as_columns(experiment, problem, events, learned_only), first, after
-            if len(rows) < page:
+                yield self._as_columns(experiment, problem, events, learned_only, sizes), first, after
+            if len(rows) < limit:
                 return
+            largest = max(len(row[6] or b"") for row in rows)
+            limit = min(page, max(1, PAGE_BYTES // (largest + 1)), 2 * limit)
 
-    def _as_columns(self, experiment: int, problem: Problem, rows: list[Any], learned_only: bool) -> Columns:
+    def _as_columns(
+        self,
+        experiment: int,
+        problem: Problem,
+        rows: list[Any],
+        learned_only: bool,
+        sizes: Callable[[Array], Array] | None,
+    ) -> Columns:
         """Turn rows of (seq, kind, number, action, propensity, reward, context, available) into Columns."""
         _, kinds, numbers, actions, propensities, rewards, contexts, masks = zip(*rows, strict=True)
         kind = np.array(kinds, np.int8)
         number = np.array(numbers, np.int64)
-        decided, learned = np.flatnonzero(kind == DECIDE), np.flatnonzero(kind == LEARN)
+        decided, learned = np.flatnonzero(kind != LEARN), np.flatnonzero(kind == LEARN)
         # A LEARN row finds its decision among this page's, whose numbers ascend, or behind them, in `older`.
         known, sought = number[decided], number[learned]
         place = np.searchsorted(known, sought)
@@ -337,8 +364,11 @@ class Store:
         older = np.unique(sought[missed])
         place[missed] = len(known) + np.searchsorted(older, sought[missed])
         old_contexts, old_masks = self._older(experiment, older) if len(older) else ((), ())
-        context = _contexts([*(contexts[i] for i in decided), *old_contexts], problem)
-        mask = _masks([*(masks[i] for i in decided), *old_masks], problem)
+        packed = [*(contexts[i] for i in decided), *old_contexts]
+        context = unpack_contexts(packed, problem)
+        numbers_decided = np.concatenate([known, older])
+        there = sizes(numbers_decided) if sizes and problem.context_kind == "dense" else n_actions(packed, problem)
+        mask = _masks([*(masks[i] for i in decided), *old_masks], there, problem)
         source = np.empty(len(rows), np.int64)
         source[decided] = np.arange(len(decided))
         source[learned] = place
@@ -349,7 +379,7 @@ class Store:
             np.array(actions, np.int64)[keep],
             np.array(propensities, np.float64)[keep],
             np.array(rewards, np.float64)[keep],
-            context[source[keep]],
+            take_contexts(context, source[keep]),
             mask if len(mask) == 1 else mask[source[keep]],
         )
 
@@ -358,7 +388,7 @@ class Store:
         rows: list[Any] = []
         for some in _parts(numbers.tolist()):
             sql = (
-                f"SELECT number, context, available FROM event WHERE experiment = ? AND kind = {DECIDE} "
+                f"SELECT number, context, available FROM event WHERE experiment = ? AND kind <> {LEARN} "
                 f"AND number IN ({_marks(len(some))}) ORDER BY number"
             )
             rows += self._read(sql, (experiment, *some))
@@ -557,32 +587,24 @@ def _put_snapshot(connection: Connection, snapshot: Snapshot) -> None:
         connection.execute(sa.delete(SNAPSHOT).where(mine, SNAPSHOT.c.seq == old))
 
 
-def _contexts(blobs: list[bytes | None], problem: Problem) -> Array:
-    """Return float64[n, *context shape] of n contexts as bytes."""
-    shape = (len(blobs), *problem.context_shape)
-    if 0 in problem.context_shape:
-        return np.zeros(shape)
-    data = b"".join([blob or b"" for blob in blobs])
-    if len(data) != 8 * math.prod(shape):
-        raise Damaged("bad_context", f"the log holds contexts of another shape than {list(problem.context_shape)}")
-    return np.frombuffer(data, "<f8").reshape(shape)
-
-
 def _marks(n: int) -> str:
     return ",".join("?" * n)
 
 
-def _masks(blobs: list[bytes | None], problem: Problem) -> Array:
-    """Return bool[n, k] of n packed masks; bool[1, k] where every arm is available in all of them."""
-    k = problem.n_arms
-    if not any(blobs):
+def _masks(blobs: list[bytes | None], there: Array, problem: Problem) -> Array:
+    """Return bool[n, k] of n packed masks over `there`, int64[n], actions; bool[1, k] where all are in all of them."""
+    k = problem.n_arms if problem.context_kind == "dense" else int(there.max(initial=1))
+    if not any(blobs) and (there == k).all():
         return np.ones((1, k), np.bool_)
-    every = np.packbits(np.ones(k, np.bool_)).tobytes()
-    data = b"".join([every if blob is None else blob for blob in blobs])
-    if len(data) != len(every) * len(blobs):
-        raise Damaged("bad_mask", f"the log holds masks that are not of the problem's {k} arms")
-    packed = np.frombuffer(data, np.uint8).reshape(len(blobs), len(every))
-    return np.unpackbits(packed, axis=1, count=k).view(np.bool_)
+    mask = np.arange(k) < there[:, np.newaxis]
+    for length in {len(blob) for blob in blobs if blob is not None}:
+        rows = [row for row, blob in enumerate(blobs) if blob is not None and len(blob) == length]
+        if ((there[rows] + 7) // 8 != length).any():
+            raise Damaged("bad_mask", f"the log holds masks that are not of the problem's {k} arms")
+        packed = np.frombuffer(b"".join(blobs[row] or b"" for row in rows), np.uint8).reshape(len(rows), length)
+        bits = np.unpackbits(packed, axis=1).view(np.bool_)[:, :k]
+        mask[rows] &= np.pad(bits, ((0, 0), (0, k - bits.shape[1])))
+    return mask
 
 
 def _parts(keys: list[Any]) -> Iterator[list[Any]]:

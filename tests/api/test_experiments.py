@@ -36,6 +36,7 @@ def test_a_new_experiment_is_described_in_full(served: Served) -> None:
         "problem": {"kind": "arms", "context": {"kind": "none"}},
         "policy": {"name": "ucb1", "params": {"alpha": 1.0}},
         "arms": [{"id": "x", "price": 3}],
+        "retired_arms": [],
         "seed": 0,
         "archived": False,
         "decisions": 0,

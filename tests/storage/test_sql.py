@@ -232,8 +232,8 @@ def run_sql(url: str, *statements: str) -> None:
 
 def test_columns_repeat_a_decision_on_its_rewards_however_old_it_is(store: Store) -> None:
     key = add(store)
-    problem = Problem(n_arms=10, context_shape=(2, 3))
-    contexts = np.arange(24.0).reshape(4, 2, 3)
+    problem = Problem(n_arms=10, context_shape=(10, 3))
+    contexts = np.arange(120.0).reshape(4, 10, 3)
     masks = np.arange(40).reshape(4, 10) % 3 > 0
     events: list[Event] = []
     for number in range(4):
@@ -265,7 +265,7 @@ def test_columns_refuse_a_log_that_does_not_hang_together(store: Store) -> None:
         list(store.columns(key, NO_CONTEXT))
     key = add(store, "short context")
     store.append([decide(key, 1, 0, context=b"12345678")])
-    with pytest.raises(Damaged, match=r"another shape than \[2\]"):
+    with pytest.raises(Damaged, match=r"not dense of the shape \[2\]"):
         list(store.columns(key, Problem(3, (2,))))
     key = add(store, "long mask")
     store.append([decide(key, 1, 0, available=b"12")])
