@@ -97,7 +97,7 @@ class Python:
         self.engine = onearm.open(
             policy=spec["policy"],
             arms=[arm["id"] for arm in spec["arms"]],
-            context_length=run.problem.context_shape[0],
+            context=run.problem.context_shape[0],
             seed=SEED,
             horizon=run.problem.horizon,
         )
