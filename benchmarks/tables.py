@@ -99,7 +99,44 @@ def law(result: dict[str, Any]) -> str:
     return "\n\n".join([markdown(rows), machine_line(result["machine"])])
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"speed": speed, "service": service, "log": log, "law": law}
+def contextual(result: dict[str, Any]) -> str:
+    """Show what contextual policies earn beside Vowpal Wabbit, then how fast they are beside C and others."""
+    sets = result["sets"]
+    names = list(dict.fromkeys(name for rows in sets.values() for name in rows))
+    earned = [["mean reward of one pass", *sets, "mean of the first five"]]
+    for name in names:
+        cells = [f"{rows[name][0]:.3f} ± {rows[name][1]:.3f}" if name in rows else "-" for rows in sets.values()]
+        mean = result["mean"].get(name)
+        earned.append([f"`{name}`", *cells, f"{mean[0]:.3f} ± {mean[1]:.3f}" if mean else "-"])
+    margins = [
+        f"{dataset} {difference:+.3f} ({errors:+.1f} standard errors)"
+        for dataset, (difference, errors) in result["margin"].items()
+    ]
+    beside = f"`default` beside `vw_best`: {', '.join(margins)}." if margins else "Vowpal Wabbit is missing."
+    speeds = [["speed", "a second", "of C -O3", "of NumPy's BLAS", "times the fastest peer", "times Vowpal Wabbit"]]
+    for task, found in result["speed"].items():
+        peers = {name: peer["times"] for name, peer in found.get("peers", {}).items() if peer}
+        nearest = min(peers, key=lambda name: peers[name], default=None)
+        vw = found.get("vw", {}).get("times", {})
+        speeds.append(
+            [
+                f"`{task}`",
+                f"{found['onearm'] / 1e6:.2f} M",
+                *(f"{found['ratio'][rival]:.2f}" if rival in found["ratio"] else "-" for rival in ("c", "blas")),
+                "-" if nearest is None else f"{nearest}: {peers[nearest]:.0f}",
+                ", ".join(f"{form}: {times:.0f}" for form, times in vw.items()) or "-",
+            ]
+        )
+    return "\n\n".join([markdown(earned), beside, markdown(speeds), machine_line(result["machine"])])
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "speed": speed,
+    "service": service,
+    "log": log,
+    "law": law,
+    "contextual": contextual,
+}
 
 
 def fastest_peer(policy: str, peers: dict[str, Any]) -> tuple[str, float] | None:

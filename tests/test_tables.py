@@ -83,6 +83,32 @@ def test_the_service_stands_beside_a_bare_endpoint() -> None:
     assert "1.50 of that" in lines[6]
 
 
+def test_contextual_policies_stand_beside_vowpal_wabbit() -> None:
+    result = {
+        "machine": RESULT["machine"],
+        "sets": {
+            "wine": {"default": [0.9, 0.01], "vw_best": [0.8, 0.02, "-l 3"]},
+            "mnist_5k": {"default": [0.75, 0.01]},
+        },
+        "mean": {"default": [0.9, 0.01]},
+        "margin": {"wine": [0.1, 4.47]},
+        "speed": {
+            "linucb": {
+                "onearm": 9e5,
+                "ratio": {"c": 0.85},
+                "peers": {"obp": {"times": 60.0}, "river": {"times": 200.0}, "mabwiser": None},
+            },
+            "squarecb": {"onearm": 8e6, "ratio": {}, "vw": {"times": {"text": 140.2, "cache": 99.8}}},
+        },
+    }
+    lines = TABLES["contextual"](result).splitlines()
+    assert lines[2] == "| `default` | 0.900 ± 0.010 | 0.750 ± 0.010 | 0.900 ± 0.010 |"
+    assert lines[3] == "| `vw_best` | 0.800 ± 0.020 | - | - |"
+    assert lines[5] == "`default` beside `vw_best`: wine +0.100 (+4.5 standard errors)."
+    assert lines[9] == "| `linucb` | 0.90 M | 0.85 | - | obp: 60 | - |"
+    assert lines[10] == "| `squarecb` | 8.00 M | - | - | - | text: 140, cache: 100 |"
+
+
 def test_an_unknown_table_and_missing_results_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="table 'sped': known are speed, service"):
         TABLES["filled"]("<!-- table:sped -->\n<!-- /table -->", tmp_path)
