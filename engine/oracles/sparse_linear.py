@@ -27,7 +27,8 @@ from onearm.engine.vocabulary import Array, Features, Problem
 
 VALUE_MAX = 1e30  # beyond, a value counts as this: float32 holds its scale
 SAME = 1e-6  # relative; a value as near to its mean is the mean, which is kept as a float32
-MARKS = 64
+SLOPE_MIN = 1e-100  # of what is smaller, the square would vanish
+MARKS = 1024
 
 PRESENCE, SLOPE = 0, 1  # columns of `weight`
 COUNT, MEAN, SCALE, SQUARE = 0, 1, 2, 3  # columns of `seen`
@@ -41,7 +42,7 @@ class SparseLinear(NamedTuple):
     seen: Array  # float32[2^bits, 4] how often; mean; largest distance from it; sum of squared gradients in units of it
     total: Array  # float64[6] feedbacks; norms of contexts; squared errors; bias; lowest and highest reward
     keep: Array  # float64[1] what of a count is left after the next feedback, in (0, 1]
-    scratch_marks: Array  # float64[64] counts of the features at hand that never changed
+    scratch_marks: Array  # float64[1024] counts of the features at hand that never changed
 
 
 def sparse_linear(problem: Problem, *, half_life: float | None = None) -> SparseLinear:
@@ -95,7 +96,7 @@ def fit(model: SparseLinear, context: Features, action: int, reward: float, weig
         return
     predicted = total[BIAS] + _sum(model, context, 0) + _sum(model, context, action + 1)
     slope = 2.0 * (min(max(predicted, total[LOW]), total[HIGH]) - reward) / size
-    if slope == 0.0:
+    if abs(slope) < SLOPE_MIN:
         return
     total[ERROR] += weight * slope * slope
     rate = math.sqrt(total[FEEDBACKS] / total[NORM])
@@ -199,12 +200,18 @@ def _presence_rate(model: SparseLinear, i: int, rate: float) -> float:
 @kernel
 def _has_presence(model: SparseLinear, i: int) -> bool:
     count = float(model.seen[i, COUNT])
-    return float(model.seen[i, SCALE]) == 0.0 or model.scratch_marks[int(count) % MARKS] != count
+    return float(model.seen[i, SCALE]) == 0.0 or model.scratch_marks[_mark_of(count)] != count
 
 
 @kernel
 def _mark(model: SparseLinear, count: float) -> None:
-    model.scratch_marks[int(count) % MARKS] = count
+    model.scratch_marks[_mark_of(count)] = count
+
+
+@kernel
+def _mark_of(count: float) -> int:
+    """Return a place for a count; of two that meet in one, the first is forgotten, which costs a presence too many."""
+    return int(count * 7919.0) % MARKS
 
 
 @kernel
