@@ -138,22 +138,48 @@ def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> No
     """Learn one reward of a system at the context x, float64[d], as if it came `weight` > 0 times."""
     model.learned[0] += 1
     model.weight[0] *= model.growth[0]
-    learned = model.learned[0]
+    n = model.learned[0]
     w = weight * model.weight[0]
-    stale = learned >= model.due[0]
+    due = n >= model.due[0]
+    drifted = False
     if len(model.shift) == 0:
         _learn_mean(model, system, reward, w)
-    elif learned <= len(model.warm_reward):
-        _warm_up(model, x, system, reward, w)
     else:
-        _wake(model, x)
-        scale(model, x)
-        _add(model, system, reward, w)
-        if not (stale or (_move(model, system, reward, w) and _solved(model, system, learned % len(model.prior)))):
-            stale = True
-            model.repairs[0] += 1
-    if stale:
+        first = n - 1
+        if n <= len(model.warm_reward):
+            _keep(model, n - 1, x, system, reward, w)
+            if n & (n - 1) == 0:
+                _find_scale(model, n)
+                _forget_all(model)
+                first = 0
+        else:
+            _wake(model, x)
+        for i in range(first, n):  # what came before, then this feedback
+            past = i < n - 1
+            scale(model, model.warm_context[i] if past else x)
+            of = model.warm_system[i] if past else system
+            y = model.warm_reward[i] if past else reward
+            drifted = not _take_in(model, of, y, model.warm_weight[i] if past else w)
+    if due or drifted:
+        model.repairs[0] += drifted
         _refit(model)
+
+
+@kernel
+def _keep(model: Any, i: int, x: Array, system: int, reward: float, w: float) -> None:
+    """Keep one of the first feedbacks."""
+    for j in range(len(x)):
+        model.warm_context[i, j] = x[j]
+    model.warm_system[i] = system
+    model.warm_reward[i] = reward
+    model.warm_weight[i] = w
+
+
+@kernel
+def _take_in(model: Any, system: int, reward: float, w: float) -> bool:
+    """Learn a feedback at `scratch_scaled`; return whether the solution still is one."""
+    _add(model, system, reward, w)
+    return _move(model, system, reward, w) and _solved(model, system)
 
 
 @kernel
@@ -166,26 +192,6 @@ def _learn_mean(model: Any, system: int, reward: float, w: float) -> None:
     model.moment[system, 0] = moment
     model.inverse[system, 0, 0] = inverse
     model.theta[system, 0] = moment * inverse
-
-
-@kernel
-def _warm_up(model: Any, x: Array, system: int, reward: float, w: float) -> None:
-    """Keep one of the first feedbacks, and learn it; at each power of two find the scale and learn all of them anew."""
-    n = model.learned[0]
-    for j in range(len(x)):
-        model.warm_context[n - 1, j] = x[j]
-    model.warm_system[n - 1] = system
-    model.warm_reward[n - 1] = reward
-    model.warm_weight[n - 1] = w
-    first = n - 1
-    if n & (n - 1) == 0:
-        first = 0
-        _find_scale(model, n)
-        _forget_all(model)
-    for i in range(first, n):
-        scale(model, model.warm_context[i])
-        _add(model, model.warm_system[i], model.warm_reward[i], model.warm_weight[i])
-        _move(model, model.warm_system[i], model.warm_reward[i], model.warm_weight[i])
 
 
 @kernel
@@ -276,8 +282,9 @@ def _move(model: Any, system: int, reward: float, w: float) -> bool:
 
 
 @kernel
-def _solved(model: Any, system: int, i: int) -> bool:
-    """Tell whether row i of A theta - moment is 0 up to rounding."""
+def _solved(model: Any, system: int) -> bool:
+    """Tell whether a row of A theta - moment, each in turn, is 0 up to rounding."""
+    i = model.learned[0] % len(model.prior)
     gram = model.gram[system]
     theta = model.theta[system]
     moment = model.moment[system, i]

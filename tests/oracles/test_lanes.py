@@ -1,0 +1,44 @@
+"""Sums in lanes: the vector instructions give the bits of the Python functions, and both the value of NumPy's product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onearm.engine.kernel import loop
+from onearm.engine.oracles.lanes import dot, dot_around, quadratic
+
+SIZES = [1, 2, 7, 8, 9, 12, 16, 17, 31, 33, 64, 67]
+
+
+@loop
+def three_sums(a: Any, centre: Any, b: Any, form: Any) -> tuple[float, float, float]:
+    return dot(a, b, len(a)), dot_around(a, centre, b, len(a)), quadratic(form, a)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("n", SIZES)
+def test_compiled_sums_have_the_bits_of_python(n: int) -> None:
+    a, centre, b, form = operands(n)
+    python = dot(a, b, n), dot_around(a, centre, b, n), quadratic(form, a)
+    assert three_sums(a, centre, b, form) == python
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_sums_are_those_of_numpy(n: int) -> None:
+    a, centre, b, form = operands(n)
+    assert dot(a, b, n) == pytest.approx(a @ b, abs=1e-13)
+    assert dot_around(a, centre, b, n) == pytest.approx((a - centre) @ b, abs=1e-13)
+    assert quadratic(form, a) == pytest.approx(a @ form @ a, abs=1e-12)
+
+
+def test_only_the_first_n_are_added() -> None:
+    a = np.arange(1.0, 21.0)
+    assert [dot(a, a, n) for n in (0, 3, 8, 11)] == [0.0, 14.0, 204.0, 506.0]
+
+
+def operands(n: int) -> tuple[Any, Any, Any, Any]:
+    rng = np.random.default_rng(n)
+    return rng.normal(size=n), rng.normal(size=n), rng.normal(size=n), np.tril(rng.normal(size=(n, n)))
