@@ -1,4 +1,4 @@
-"""Sums in lanes: the vector instructions give the bits of the Python functions, and both the value of NumPy's product."""
+"""Sums in lanes: vector instructions give the bits of the Python functions, and both the value of NumPy's product."""
 
 from __future__ import annotations
 
