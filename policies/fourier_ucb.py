@@ -6,15 +6,16 @@ An oracle predicts a score s_a and its standard error w_a for each action: for f
 the context and on random Fourier features of it (`engine/oracles/fourier_ridge.py`); for rows of actions one ridge
 regression; for named features a sparse linear model. The action of the highest s_a + alpha w_a is played, where
 
-    alpha = min_a (target - s_a) / w_a, no less than 0.2 sd and no more than 2 sd,    target = best reward seen - sd
+    alpha = min_a (target - s_a) / w_a, no less than 0.2 sd and no more than 3 sd,
 
-and sd is the root mean square of the oracle's errors. So where a prediction reaches the target, there is next to no
-exploration; where none does, the action is played that needs the least luck to reach it (Reverdy, Srivastava, Leonard,
-"Satisficing in multi-armed bandit problems", 2017, study such targets); and 2 sd is the width of LinUCB.
+the target lies at seven tenths of the way from the lowest to the best reward seen, and sd is the root mean square of
+the oracle's errors. So where a prediction reaches the target, there is next to no exploration, and where none does, the
+action is played that needs the least luck to reach it (Reverdy, Srivastava, Leonard, "Satisficing in multi-armed bandit
+problems", 2017, study such targets).
 Departs from LinUCB (Li, Chu, Langford, Schapire 2010) in these widths, for which no bound is known: measured.
 Ties go to the lowest action. Propensities: 1, as nothing is drawn (`floor` around it makes a log for estimates).
 State: the model, its errors, the best and the lowest reward.
-Cost: a prediction and a standard error of all actions per decision; O(K p^2) at p = 1 + d + 128 coordinates.
+Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
-_NARROW, _WIDE = 0.2, 2.0  # bounds of alpha, in standard deviations
+_NARROW, _WIDE = 0.2, 3.0  # bounds of alpha, in standard deviations
+_ASPIRATION = 0.7  # where the target lies between the lowest and the best reward
 
 
 class FourierUcbParams(NamedTuple):
@@ -55,7 +57,7 @@ class FourierUcbState(NamedTuple):
     scratch_work: Work
 
 
-def fourier_ucb(regularisation: float = 0.2, half_life: float | None = None) -> Policy:
+def fourier_ucb(regularisation: float = 0.3, half_life: float | None = None) -> Policy:
     """Play optimistically on features that bend; nothing needs tuning, and `half_life` makes it forget."""
     params = FourierUcbParams(
         check_param("regularisation", regularisation, low=1e-12, high=1e12), check_half_life(half_life)
@@ -147,7 +149,7 @@ def _choose(state: FourierUcbState, instance: Instance) -> int:
     sd = _noise(state)
     alpha = 1.0  # before any error the widths alone decide
     if sd > 0.0:
-        target = state.range[1] - sd
+        target = state.range[0] + _ASPIRATION * (state.range[1] - state.range[0])
         alpha = _WIDE * sd
         for a in range(len(available)):
             if available[a] and work.width[a] > 0.0:

@@ -2,12 +2,12 @@
 
 Each arm has a regression on p coordinates of a context x float64[d],
 
-    constant,  z_1 ... z_d / sqrt(d),  sqrt(2 / m) cos(2 pi (w_i' z + b_i)), i = 1 ... m,
+    0.1,  1.5 z_1 / sqrt(d) ... 1.5 z_d / sqrt(d),  sqrt(2 / m) cos(2 pi (w_i' z + b_i)), i = 1 ... m,
 
 where z is x with each feature's mean taken off and divided by its standard deviation, and then drawn in smoothly,
 z / sqrt(1 + (z / 2.5)^2), so that no outlier takes a prediction far away. The cosines are a random draw of the features
 of a Gaussian kernel, whose width is 1 / 1.2 of the root mean square distance of z from its mean: a linear model on them
-bends. Above 127 features there are cosines only, 255 of them, which keeps a regression at 256 coordinates.
+bends. There are p = 256 coordinates; above 127 features all but the first are cosines.
 
 Mean and deviation must be known before the coordinates are. So the first 64 feedbacks are kept, and at the 2nd, 4th,
 8th, 16th, 32nd and 64th all of them are learned anew in the units they show; from then on the units stay. The lowest
@@ -35,9 +35,10 @@ from onearm.engine.oracles.ridge import dot
 from onearm.engine.vocabulary import Array, Key, Problem
 
 KEPT = 64
+COORDINATES = 256
 OWN_MAX = 127  # features that still are coordinates themselves
-COSINES, COSINES_ONLY = 128, 255
-_CONSTANT = 0.3
+_CONSTANT = 0.1
+_OWN = 1.5
 _SQUEEZE = 2.5
 _BANDWIDTH = 1.2
 _TURN = 2.0 * math.pi
@@ -48,7 +49,7 @@ _FLAT = 1e-10  # a deviation that is less than this of the mean is rounding
 class FourierRidge(NamedTuple):
     """Arrays that `fit` writes."""
 
-    ridge: ArmRidge  # over the p coordinates
+    ridge: ArmRidge  # over the 256 coordinates
     origin: Array  # float64[1] what a reward is measured from
     mean: Array  # float64[d]
     factor: Array  # float64[d] 1 / standard deviation; 0 where the feature was never seen to vary
@@ -59,15 +60,16 @@ class FourierRidge(NamedTuple):
     scratch_frequency: Array  # float64[m, d] w, in turns; drawn from a fixed key
     scratch_phase: Array  # float64[m] b, in turns
     scratch_z: Array  # float64[d]
-    scratch_coordinates: Array  # float64[p]
+    scratch_coordinates: Array  # float64[256]
 
 
 def fourier_ridge(problem: Problem, *, regularisation: float, half_life: float | None = None) -> FourierRidge:
     """Return the model of a problem with contexts float64[d], d >= 1, before any feedback."""
     d = problem.context_shape[0]
-    m = COSINES if d <= OWN_MAX else COSINES_ONLY
-    p = 1 + m + (d if d <= OWN_MAX else 0)
-    ridge = arm_ridge(Problem(problem.n_arms, (p,)), regularisation=regularisation, half_life=half_life, scaling="none")
+    m = COORDINATES - 1 - (d if d <= OWN_MAX else 0)
+    ridge = arm_ridge(
+        Problem(problem.n_arms, (COORDINATES,)), regularisation=regularisation, half_life=half_life, scaling="none"
+    )
     frequency, phase = np.empty((m, d)), np.empty(m)
     _draw(_BANDWIDTH / math.sqrt(d) / _TURN, frequency, phase)
     return FourierRidge(
@@ -82,7 +84,7 @@ def fourier_ridge(problem: Problem, *, regularisation: float, half_life: float |
         scratch_frequency=frequency,
         scratch_phase=phase,
         scratch_z=np.zeros(d),
-        scratch_coordinates=np.zeros(p),
+        scratch_coordinates=np.zeros(COORDINATES),
     )
 
 
@@ -156,7 +158,7 @@ def split(model: FourierRidge, context: Array, action: int, parts: Array) -> Non
 
 @kernel
 def _coordinates(model: FourierRidge, context: Array) -> None:
-    """Write the p coordinates of a context into `scratch_coordinates`."""
+    """Write the 256 coordinates of a context into `scratch_coordinates`."""
     _standardise(model, context)
     _transform(model)
 
@@ -180,7 +182,7 @@ def _transform(model: FourierRidge) -> None:
     to[0] = _CONSTANT
     first = len(to) - m
     if first > 1:
-        size = 1.0 / math.sqrt(float(d))
+        size = _OWN / math.sqrt(float(d))
         for j in range(d):
             to[1 + j] = size * z[j]
     size = math.sqrt(2.0 / m)

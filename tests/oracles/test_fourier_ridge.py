@@ -47,8 +47,8 @@ def coordinates(model: FourierRidge, contexts: Array, units: Array) -> Array:
     turns = z @ model.scratch_frequency.T + model.scratch_phase
     m = len(model.scratch_phase)
     cosines = math.sqrt(2 / m) * np.cos(2 * math.pi * turns)
-    own = [z / math.sqrt(z.shape[1])] if z.shape[1] < 128 else []
-    return np.hstack([np.full((len(z), 1), 0.3), *own, cosines])
+    own = [1.5 * z / math.sqrt(z.shape[1])] if z.shape[1] < 128 else []
+    return np.hstack([np.full((len(z), 1), 0.1), *own, cosines])
 
 
 @pytest.mark.jit
@@ -76,10 +76,10 @@ def test_cosines_stand_for_a_gaussian_kernel() -> None:
     random = np.random.default_rng(2)
     z = random.normal(size=(40, 6))
     turns = z @ model.scratch_frequency.T + model.scratch_phase
-    cosines = math.sqrt(2 / 128) * np.cos(2 * math.pi * turns)
+    cosines = math.sqrt(2 / 249) * np.cos(2 * math.pi * turns)
     distance = ((z[:, None] - z[None]) ** 2).sum(2)
     kernel = np.exp(-0.5 * 1.44 / 6 * distance)
-    assert np.abs(cosines @ cosines.T - kernel).max() < 4 / math.sqrt(128)
+    assert np.abs(cosines @ cosines.T - kernel).max() < 4 / math.sqrt(249)
     assert model.scratch_frequency.std() == pytest.approx(1.2 / math.sqrt(6) / (2 * math.pi), rel=0.06)
 
 

@@ -33,18 +33,18 @@ def play(contexts: Array, rewards: Array, spec: str = "fourier_ucb") -> list[int
 
 
 def test_without_contexts_the_rule_by_hand() -> None:
-    """A ridge of one intercept: mean = sum / (n + 0.2), width = 1 / sqrt(n + 0.2)."""
+    """A ridge of one intercept: mean = sum / (n + 0.3), width = 1 / sqrt(n + 0.3)."""
     policy = catalog.make("fourier_ucb")
     state = policy.init(policy.params, Problem(3))
     total, count, square, low, high = np.zeros(3), np.zeros(3), 0.0, 0.0, 0.0
     rewards = np.random.default_rng(1).normal([1.0, 1.5, 1.2], 0.3, (40, 3))
     seen = 0
     for t in range(40):
-        mean, width = total / (count + 0.2), 1 / np.sqrt(count + 0.2)
+        mean, width = total / (count + 0.3), 1 / np.sqrt(count + 0.3)
         sd = math.sqrt((square + (0.5 * (high - low)) ** 2) / (seen + 1.0))
         alpha = 1.0
         if sd > 0.0:
-            alpha = max(min(2.0 * sd, *((high - sd - mean) / width)), 0.2 * sd)
+            alpha = max(min(3.0 * sd, *((0.3 * low + 0.7 * high - mean) / width)), 0.2 * sd)
         instance = Instance(t, np.zeros(0), np.ones(3, np.bool_))
         arm = int(loop.decide(policy.params, state, instance, KEY).action)
         assert arm == int(np.argmax(mean + alpha * width))
