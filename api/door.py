@@ -187,7 +187,8 @@ class Engine:
         if intake.listed != (actions is not None):
             rule = "list the actions of this call" if intake.listed else "this engine has arms, so leave them out"
             raise InvalidInput("bad_actions", f"actions is {'missing' if actions is None else 'given'}: {rule}")
-        labels, numbers, active = roster.labels, roster.numbers, roster.active
+        labels: Sequence[str] = roster.labels
+        numbers, active = roster.numbers, roster.active
         if actions is not None:
             labels = check_labels([action.get("id") for action in actions], intake.actions_max)
             numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -55,7 +55,12 @@ def parts_room(names: list[list[str]]) -> int:
 
 
 def explain(
-    explain: Callable[..., None], params: Any, state: Any, instance: Instance, labels: list[str], names: list[list[str]]
+    explain: Callable[..., None],
+    params: Any,
+    state: Any,
+    instance: Instance,
+    labels: Sequence[str],
+    names: list[list[str]],
 ) -> Explanation:
     """Explain one decision: `explain` is the compiled `loop.explain`, `names` those of `Intake.names`."""
     k = len(instance.available)

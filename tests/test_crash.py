@@ -17,11 +17,22 @@ import pytest
 from served import ARMS, RANDOM, assert_sound, folded, log_of
 
 from onearm.engine.storage.sql import Store
-from onearm.engine.vocabulary import DECIDE, LEARN
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 
 SEED = 20
 CLIENTS = 6
-EXPERIMENTS = {"e": RANDOM, "x": {"name": "exp3_ix"}}
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "e": {"arms": ARMS, "policy": RANDOM},  # arms join and retire meanwhile
+    "x": {"arms": ARMS, "policy": {"name": "exp3_ix"}},
+    "n": {
+        "policy": {"name": "linear_greedy", "params": {"epsilon": 0.3}},
+        "problem": {"context": {"kind": "features", "bits": 12}, "actions": {"kind": "listed", "max": 5}},
+    },
+    "r": {
+        "policy": {"name": "linear_greedy", "params": {"epsilon": 0.3}},
+        "problem": {"actions": {"kind": "listed", "length": 2, "max": 5}},
+    },
+}
 READY_SECONDS = 60.0
 
 
@@ -84,6 +95,7 @@ class Client(threading.Thread):
         self.decided: dict[str, Decided] = {}
         self.rewarded: dict[str, float] = {}
         self.open: list[str] = []
+        self.joined: list[str] = []
         self.retries = 0
         self.error: BaseException | None = None
 
@@ -92,15 +104,22 @@ class Client(threading.Thread):
             with httpx.Client(base_url=self.url, timeout=20) as self.http:
                 while not self.over.is_set():
                     self.random.choice([self.decide, self.decide, self.reward, self.reward, self.repeat])()
+                    if self.me == 0 and self.random.random() < 0.1:
+                        self.change()
         except BaseException as error:
             self.error = error
 
     def decide(self) -> None:
         name = f"{self.me}-{len(self.decided)}"
         body: dict[str, Any] = {"decision_id": name}
-        if self.random.random() < 0.3:
-            body["eligible_actions"] = self.random.sample("abc", 2)
         experiment = self.random.choice(list(EXPERIMENTS))
+        if experiment == "n":
+            body["context"] = {"user": {"age": self.random.randrange(5)}}
+            body["actions"] = [{"id": f"i{i}", "price": i / 2} for i in range(self.random.randint(1, 5))]
+        elif experiment == "r":
+            body["actions"] = [{"id": f"i{i}", "features": [i, 1]} for i in range(self.random.randint(1, 5))]
+        elif self.random.random() < 0.3:
+            body["eligible_actions"] = ["b", self.random.choice("ac")]
         answer, tries = self.post(experiment, "decisions", body)
         assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text
         self.decided[name] = Decided(experiment, body, answer.json())
@@ -126,6 +145,17 @@ class Client(threading.Thread):
                 answer, _ = self.post(experiment, f"decisions/{name}/reward", {"value": self.rewarded[name]})
                 assert answer.json() == {"status": "duplicate"}
 
+    def change(self) -> None:
+        """Let an arm join, or retire the one that joined last; asked again, it has happened already."""
+        if len(self.joined) < 6 and self.random.random() < 0.7:
+            name = f"j{len(self.joined)}"
+            answer, tries = self.post("e", "arms", {"id": name})
+            assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text
+            self.joined.append(name)
+        elif self.joined:
+            answer, _ = self.post("e", f"arms/{self.joined[-1]}:retire", {})
+            assert answer.json() == {"arm_id": self.joined[-1], "retired": True}
+
     def post(self, experiment: str, path: str, body: dict[str, Any]) -> tuple[httpx.Response, int]:
         """Try until there is an answer that is not 503; return it and how many times it took."""
         tries = 0
@@ -150,8 +180,8 @@ def storm(database: str, blows: list[tuple[signal.Signals, bool]]) -> None:
     clients: list[Client] = []
     try:
         service.wait()
-        for name, policy in EXPERIMENTS.items():
-            body = {"experiment_id": name, "arms": ARMS, "policy": policy, "seed": 9}
+        for name, fields in EXPERIMENTS.items():
+            body = {"experiment_id": name, "seed": 9, **fields}
             httpx.post(f"{service.url}/v1/experiments", json=body, timeout=60).raise_for_status()
         clients = [Client(me, service.url, over) for me in range(CLIENTS)]
         for client in clients:
@@ -214,9 +244,14 @@ def check(experiment: str, events: list[Any], clients: list[Client]) -> None:
     decided = {event.decision_id: event for event in events if event.kind == DECIDE}
     learned = {event.number: event for event in events if event.kind == LEARN}
     told = {name: one for client in clients for name, one in client.decided.items() if one.experiment == experiment}
+    changes = [json.loads(event.detail) for event in events if event.kind == CHANGE]
+    joined = [change["arm"]["id"] for change in changes if change["change"] == "arm_added"]
+    if experiment == "e":
+        assert joined == clients[0].joined and joined, "each arm joined once"
     for name, one in told.items():
         event = decided[name]
-        assert one.answer["action_id"] == "abc"[event.action]
+        labels = [*"abc", *joined] if event.actions is None else json.loads(event.actions)
+        assert one.answer["action_id"] == labels[event.action]
         assert one.answer["propensity"] == event.propensity
         assert one.answer["model_version"] == event.seq - 1
     accepted = {name: value for client in clients for name, value in client.rewarded.items() if name in told}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -158,12 +159,12 @@ def _asked(live: Live, body: Decide | Example, decision_id: str | None, raw: byt
         )
     if intake.listed and not listed:
         raise InvalidInput("missing_actions", "the decision has no actions: list them, each with its id and features")
+    actions: Sequence[dict[str, Any]] = roster.arms
+    labels, numbers, active = None, roster.numbers, roster.active
     if intake.listed:
         actions = _actions(live, listed)
         labels = [action["id"] for action in actions]
         numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
-    else:
-        actions, labels, numbers, active = roster.arms, None, roster.numbers, roster.active
     available = active
     if body.eligible_actions is not None or body.excluded_actions is not None:
         available = mask_of(numbers, active, body.eligible_actions, body.excluded_actions)
