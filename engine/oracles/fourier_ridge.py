@@ -30,8 +30,8 @@ from onearm.engine.elementary import cos_turns
 from onearm.engine.kernel import kernel, loop
 from onearm.engine.oracles import arm_ridge as arms
 from onearm.engine.oracles.arm_ridge import ArmRidge, arm_ridge
+from onearm.engine.oracles.lanes import dot
 from onearm.engine.oracles.oracle import register_model
-from onearm.engine.oracles.ridge import dot
 from onearm.engine.vocabulary import Array, Key, Problem
 
 KEPT = 64
