@@ -190,7 +190,7 @@ def vowpal_wabbit(dataset: str, python: Path, sweep: Sweep, step: Step) -> dict[
         everyone = configurations(dataset, sweep)
         run(everyone, range(1))
         better = sorted(everyone, reverse=True)[: sweep.semifinalists]
-        run(better, range(1, 3))
+        run(better, range(1, min(3, sweep.replications)))
         finalists = the_last(sorted(better, reverse=True), everyone, sweep)
         for shuffle in range(1, sweep.replications):
             run([each for each in finalists if len(each.rewards) == shuffle], [shuffle])
@@ -249,7 +249,9 @@ def run_vw(python: Path, some: list[Configuration], shuffles: Any, folder: Path,
                     job = {"play": file, "arms": arms, "flags": each.flags, "seed": shuffle}
                     process.stdin.write(json.dumps(job) + "\n")
                     process.stdin.flush()
-                    found[id(each), shuffle] = json.loads(process.stdout.readline())["mean"]
+                    answer = process.stdout.readline()
+                    assert answer, f"Vowpal Wabbit died of {each.flags} on {file}"
+                    found[id(each), shuffle] = json.loads(answer)["mean"]
                     with LOCK:
                         step()
             process.stdin.close()
