@@ -19,7 +19,7 @@ import numpy as np
 
 from onearm.api.spec import Spec
 from onearm.engine.errors import Damaged
-from onearm.engine.vocabulary import Array, Columns, Problem
+from onearm.engine.vocabulary import DECIDE, GIVEN, Array, Columns, Problem
 
 if TYPE_CHECKING:
     from onearm.engine.storage.sql import Event, Store
@@ -131,6 +131,22 @@ class History:
         ends = [seq for seq, _ in self._growths if seq > after]
         for start, end in zip([after, *ends], [*ends, last], strict=True):
             yield Spell(self.problem(start), start, end)
+
+    def masked(self, events: list[Event]) -> list[Event]:
+        """Return events with masks over all arms that there are in the end: later ones are not available."""
+        problem = problem_of(self._spec, len(self.roster.arms))
+        if not self.roster.joined or problem.context_kind != "dense":
+            return events
+        found = []
+        for event in events:
+            if event.kind in (DECIDE, GIVEN):
+                there = int(self.roster.sizes(np.array([event.number]))[0])
+                mask = np.arange(problem.n_arms) < there
+                if event.available is not None:
+                    mask[:there] = np.unpackbits(np.frombuffer(event.available, np.uint8), count=there)
+                event = event._replace(available=None if mask.all() else np.packbits(mask).tobytes())
+            found.append(event)
+        return found
 
     def pages(
         self, store: Store, key: int, after: int, last: int, *, learned_only: bool = False

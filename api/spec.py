@@ -23,6 +23,7 @@ from onearm.policies import catalog
 DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
 SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON readers: they travel as strings
 DEFAULT_POLICY = {"name": "thompson_beta", "params": {}}
+CONTEXT_POLICY = {"name": "fourier_ucb", "params": {}}  # where there are contexts
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Spec:
         problem, intake = _problem(body.get("problem", {}), arms)
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
-        policy = _policy(body.get("policy", DEFAULT_POLICY), problem)
+        default = DEFAULT_POLICY if problem.context_shape == (0,) else CONTEXT_POLICY
+        policy = _policy(body.get("policy", default), problem)
         return cls(experiment_id, policy, problem, arms, seed, intake)
 
     def versions(self) -> dict[str, Any]:

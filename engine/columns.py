@@ -16,10 +16,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from onearm.engine.contexts import concat_contexts, empty_contexts, take_contexts
-from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Problem
+from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
 
 SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this in their metadata
-    "kind": ("int8", "1", "0 decide, 1 learn, 2 change"),
+    "kind": ("int8", "1", "0 decide, 1 learn, 2 change, 3 given: decided by someone else"),
     "number": ("int64", "decisions", "number of the decision, from 0"),
     "action": ("int64", "1", "the arm, from 0"),
     "propensity": (
@@ -83,7 +83,7 @@ def every_mask(columns: Columns) -> Array:
 
 def decided_at(columns: Columns) -> Array:
     """Return int64[n]: the first row that decides the same number, -1 where none does up to this row."""
-    decided = np.flatnonzero(columns.kind == DECIDE)
+    decided = np.flatnonzero(columns.kind != LEARN)
     if len(decided) == 0:
         return np.full(len(columns.kind), -1)
     known = columns.number[decided]
@@ -110,7 +110,7 @@ def joined(columns: Columns) -> Columns:
 
 
 def rewarded(columns: Columns) -> Columns:
-    """Return one row per rewarded decision, in their order: the DECIDE row with its reward filled in.
+    """Return one row per rewarded decision, in their order: the row of the decision with its reward filled in.
 
     Several rewards of one decision are added up.
     """

@@ -18,11 +18,12 @@ from rich.text import Text
 from onearm.api.cli.show import as_json, print_json
 from onearm.api.cli.terminal import console
 from onearm.api.gym.envs import Copies
+from onearm.api.spec import CONTEXT_POLICY, DEFAULT_POLICY
 from onearm.engine.errors import Conflict, Unavailable
 from onearm.envs import catalog as env_catalog
 from onearm.policies import catalog as policy_catalog
 
-ENV = 'bernoulli:{"mean": [0.05, 0.1, 0.2, 0.4, 0.3]}'
+ENV = 'classification:{"dataset": "digits"}'
 STEPS = 2000
 COLUMNS = 64  # of the curve
 ROWS = 8
@@ -33,16 +34,22 @@ SHARES_SHOWN = 12
 @click.command()
 @click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the service runs.")
 @click.option("--env", default=ENV, show_default=True, metavar="NAME[:JSON]", help="The world that answers.")
-@click.option("--policy", default="thompson_beta", show_default=True, metavar="NAME[:JSON]", help="Who decides.")
+@click.option(
+    "--policy",
+    metavar="NAME[:JSON]",
+    help=f"Who decides; default: {CONTEXT_POLICY['name']} where the world has contexts, else {DEFAULT_POLICY['name']}.",
+)
 @click.option("--steps", type=click.IntRange(1), help=f"Decisions to make; default: one pass, or {STEPS}.")
 @click.option("--experiment", help="The id of the experiment; default: a new one.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of the world and of the policy.")
 @as_json
-def demo(url: str, env: str, policy: str, steps: int | None, experiment: str | None, seed: int, as_json: bool) -> None:
+def demo(
+    url: str, env: str, policy: str | None, steps: int | None, experiment: str | None, seed: int, as_json: bool
+) -> None:
     """Stream a world through a running service (`make run` in another terminal) and watch it learn.
 
-    Each step is one decision and one reward over HTTP. Any environment will do: scikit-learn's digits as a
-    classification bandit are 'classification:{"dataset":"digits"}'.
+    Each step is one decision and one reward over HTTP. The default world are scikit-learn's digits: ten arms, 64
+    numbers a decision, a reward of 1 for the right digit. Any other environment will do.
 
     \b
     Example:
@@ -52,6 +59,8 @@ def demo(url: str, env: str, policy: str, steps: int | None, experiment: str | N
     copies = Copies(world, 1, steps or world.problem.horizon or STEPS)
     copies.restart([seed])
     total = copies.problem.horizon or STEPS
+    default = DEFAULT_POLICY if copies.problem.context_shape == (0,) else CONTEXT_POLICY
+    policy = policy or str(default["name"])
     with httpx.Client(base_url=url, timeout=30) as client:
         name = _create(client, copies, policy_catalog.parse(policy).spec, experiment, seed)
         story = _Story(name, policy, env, total)
@@ -136,30 +145,42 @@ class _Story:
 
 
 def _create(client: httpx.Client, copies: Copies, policy: dict[str, Any], experiment: str | None, seed: int) -> str:
+    problem = copies.problem
     body: dict[str, Any] = {
         "experiment_id": experiment or f"demo-{time.time_ns() // 1_000_000:x}",
         "policy": policy,
-        "arms": [{"id": str(arm)} for arm in range(copies.problem.n_arms)],
         "seed": seed,
     }
-    if copies.problem.context_shape != (0,):
-        body["problem"] = {"context": {"kind": "dense", "length": copies.problem.context_shape[0]}}
+    if problem.context_kind == "actions":
+        body["problem"] = {"actions": {"kind": "listed", "length": problem.context_shape[1], "max": problem.n_arms}}
+    else:
+        body["arms"] = [{"id": str(arm)} for arm in range(problem.n_arms)]
+        if problem.context_shape != (0,):
+            body["problem"] = {"context": {"kind": "dense", "length": problem.context_shape[0]}}
     answer = _answer(client.post, "/v1/experiments", body)
     return str(answer["experiment_id"])
 
 
 def _stream(client: httpx.Client, copies: Copies, name: str, story: _Story) -> None:
     path = f"/v1/experiments/{name}/decisions"
-    has_context = copies.problem.context_shape != (0,)
     while not copies.ended:
-        body: dict[str, Any] = {"context": copies.contexts[0].tolist()} if has_context else {}
-        if not copies.available[0].all():
-            body["eligible_actions"] = [str(arm) for arm in np.flatnonzero(copies.available[0])]
-        decision = _answer(client.post, path, body)
+        decision = _answer(client.post, path, _question(copies))
         copies.step(np.array([int(decision["action_id"])]))
         reward = float(copies.rewards[0])
         _answer(client.post, f"{path}/{decision['decision_id']}/reward", {"value": reward})
         story.add(decision["action_id"], reward)
+
+
+def _question(copies: Copies) -> dict[str, Any]:
+    """Return the body that asks for the decision on what the world shows now."""
+    context, available = copies.contexts[0], copies.available[0]
+    there = np.flatnonzero(available)
+    if copies.problem.context_kind == "actions":
+        return {"actions": [{"id": str(a), "features": context[a].tolist()} for a in there]}
+    body: dict[str, Any] = {"context": context.tolist()} if context.size else {}
+    if not available.all():
+        body["eligible_actions"] = [str(arm) for arm in there]
+    return body
 
 
 def _answer(call: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import click
 from onearm.api.cli.files import writer
 from onearm.api.cli.options import database_option
 from onearm.api.cli.show import as_json, print_json, progress
+from onearm.api.history import History
 from onearm.api.spec import Spec
 from onearm.engine.errors import NotFound
 from onearm.engine.storage.sql import Store
@@ -40,12 +41,14 @@ def export(experiment: str, file: Path, database: str, as_json: bool) -> None:
         key = rows[experiment].key
         spec = Spec.from_json(json.loads(rows[experiment].spec))
         last = store.counts(key).seq
+        history = History(spec, store.changes(key))
+        problem = history.problem(last)
         header = spec.to_json() | {"seed": str(spec.seed)}
         after = 0
-        with progress("exporting", last, "events") as advance, writer(file, spec.problem, header) as out:
+        with progress("exporting", last, "events") as advance, writer(file, problem, header) as out:
             while after < last:
                 events = store.read_events(key, after, min(PAGE, last - after))
-                out.write_events(events)
+                out.write_events(history.masked(events))
                 after = events[-1].seq
                 advance(len(events))
     finally:

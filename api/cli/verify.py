@@ -83,6 +83,10 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
             "no_events",
             f"{path} is a table of decisions, not an export of events: its policy is not on record",
         )
+    if (arms := log.spec.get("arms")) and len(arms) != log.problem.n_arms:
+        raise InvalidInput(
+            "arms_joined", f"arms joined while the experiment of {path} was at work: verify its database instead"
+        )
     policy = catalog.from_spec(log.spec["policy"])
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
         found = verify_pages(policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), [log.events], advance)

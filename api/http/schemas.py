@@ -224,12 +224,12 @@ class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
-    """A new experiment: arms are enough; the policy is then thompson_beta. For the documentation only."""
+    """A new experiment: arms are enough. The policy is then thompson_beta, with contexts fourier_ucb."""
 
     arms: Annotated[list[Arm], Meta(max_length=ARMS_MAX)] = []
     experiment_id: Id | None = None
     problem: NewProblem = msgspec.field(default_factory=NewProblem)
-    policy: NewPolicy = msgspec.field(default_factory=lambda: NewPolicy("thompson_beta"))
+    policy: NewPolicy | UnsetType = UNSET
     seed: Annotated[int, Meta(ge=0, le=SAFE_INTEGER_MAX)] | Annotated[str, Meta(pattern="^[0-9]{1,20}$")] = 0
 
 

@@ -6,6 +6,7 @@ event a line:
     {"kind": "decide", "seq": 1, "number": 0, "action": 2, "propensity": 0.25, "context": [0.5, -1.0]}
     {"kind": "learn", "seq": 2, "number": 0, "reward": 1.0}
     {"kind": "change", "seq": 3, "detail": "..."}
+    {"kind": "given", "seq": 4, "number": 1, "action": 0, "propensity": 0.5}
 
 A context with a row for each action is a list of those rows; one of named features a list of 1 + k lists, the shared
 row first, of slot, value, slot, value ... A propensity of null is unknown; `available` lists the arms (of action sets:
@@ -47,7 +48,7 @@ from onearm.engine.storage.log import (
     read_header,
     reading,
 )
-from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Features, Problem
+from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Columns, Features, Problem
 
 if TYPE_CHECKING:
     from onearm.engine.storage.sql import Event
@@ -69,6 +70,10 @@ class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     decision_id: str | None = None
     sent: str | None = None
     time: int | None = None  # microseconds since 1970 UTC
+
+
+class Given(Decide, tag="given"):
+    """A decision that someone else made, to be learned from."""
 
 
 class Learn(msgspec.Struct, tag_field="kind", tag="learn", omit_defaults=True, kw_only=True):
@@ -173,7 +178,7 @@ class Writer:
         mask = None
         if event.available is not None:
             mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=k)
-        return Decide(
+        return (Given if event.kind == GIVEN else Decide)(
             seq=event.seq,
             number=event.number,
             action=event.action,
@@ -192,7 +197,7 @@ def read(path: Path) -> Log:
     with reading(path, "a file of JSON lines"), path.open("rb") as file:
         if _is_header(header := file.readline()):
             problem, spec = read_header(path, header)
-            lines = _decoded(file, msgspec.json.Decoder(Decide | Learn | Change), bad_lines, start=2)
+            lines = _decoded(file, msgspec.json.Decoder(Decide | Given | Learn | Change), bad_lines, start=2)
             pages = [_events(page, problem, bad_lines) for page in _pages(lines)]
             return log_of_events(problem, spec, pages, bad_lines)
         file.seek(0)
@@ -236,7 +241,7 @@ def _pages(lines: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
 
 
 def _events(page: list[tuple[int, Any]], problem: Problem, bad_lines: BadLines) -> tuple[Columns, Array]:
-    """Return the DECIDE and LEARN lines of a page, with their numbers."""
+    """Return the DECIDE, GIVEN and LEARN lines of a page, with their numbers."""
     good: list[tuple[int, Any]] = []
     contexts: list[Any] = []  # of one row each, of DECIDE lines
     source: list[int] = []  # for each good line its place among these
@@ -264,9 +269,8 @@ def _events(page: list[tuple[int, Any]], problem: Problem, bad_lines: BadLines) 
         good.append((number, line))
     context, available = gathered(contexts, masks, problem)
     _, lines = zip(*good, strict=True) if good else ((), ())
-    decides = [isinstance(line, Decide) for line in lines]
     columns = Columns(
-        np.where(decides, DECIDE, LEARN).astype(np.int8),
+        np.array([_kind(line) for line in lines], np.int8),
         np.array([line.number for line in lines], np.int64),
         np.array([_in_range(line.action) if isinstance(line, Decide) else 0 for line in lines], np.int64),
         np.array([_or_nan(line.propensity) if isinstance(line, Decide) else math.nan for line in lines]),
@@ -275,6 +279,12 @@ def _events(page: list[tuple[int, Any]], problem: Problem, bad_lines: BadLines) 
         available if len(available) == 1 else available[source],
     )
     return columns, np.array([number for number, _ in good], np.int64)
+
+
+def _kind(line: Decide | Learn) -> int:
+    if isinstance(line, Given):
+        return GIVEN
+    return DECIDE if isinstance(line, Decide) else LEARN
 
 
 def _rows(pages: Iterator[list[tuple[int, Any]]], bad_lines: BadLines) -> Iterator[tuple[Columns, Array]]:

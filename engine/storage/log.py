@@ -17,7 +17,7 @@ from onearm.engine.columns import concat, decided_at, empty, joined, rewarded, t
 from onearm.engine.contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
 from onearm.engine.errors import InvalidInput, OnearmError
 from onearm.engine.problem import ARMS_MAX, check_problem
-from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Problem
+from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
 
 FORMAT = 1  # of our own exports
 LINES_KEPT = 20  # line numbers kept for each kind of bad line
@@ -138,7 +138,7 @@ def log_of_events(
 ) -> Log:
     """Return the log of pages of events with their line numbers, without the bad ones among them."""
     events, lines = _one(pages, problem)
-    decides, learns = events.kind == DECIDE, events.kind == LEARN
+    decides, learns = events.kind != LEARN, events.kind == LEARN
     kept = _sifted(events, lines, decides, events.available.shape[1], bad_lines)
     bad_lines.drop("bad_reward", learns & ~np.isfinite(events.reward), lines, kept)
     source = decided_at(events)

@@ -46,7 +46,7 @@ from onearm.engine.storage.log import (
     read_header,
     reading,
 )
-from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
+from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Array, Columns, Problem
 
 if TYPE_CHECKING:
     from onearm.engine.storage.sql import Event
@@ -95,7 +95,7 @@ class Writer:
     def write_events(self, events: Iterable[Event]) -> None:
         """Write rows of the database."""
         rows = list(events)
-        decided = [row for row, event in enumerate(rows) if event.kind == DECIDE]
+        decided = [row for row, event in enumerate(rows) if event.kind in (DECIDE, GIVEN)]
         contexts, mask = gathered(
             [unpack_contexts([rows[row].context], self._problem) for row in decided],
             [self._mask(rows[row]) for row in decided],
@@ -104,7 +104,7 @@ class Writer:
         source = np.zeros(len(rows), np.int64)
         source[decided] = np.arange(len(decided))
         plain = ("seq", "kind", "number", "action", "propensity", "reward", *OURS)
-        undecided = np.array([event.kind != DECIDE for event in rows], np.bool_)
+        undecided = np.array([event.kind not in (DECIDE, GIVEN) for event in rows], np.bool_)
         unmasked = np.array([event.available is None for event in rows], np.bool_)
         mask = np.broadcast_to(mask, (max(len(decided), 1), mask.shape[1]))[source]
         sizes = n_actions([event.context for event in rows], self._problem)
@@ -211,11 +211,11 @@ def _pages(
 
 
 def _events(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines) -> tuple[Columns, Array]:
-    """Return the DECIDE and LEARN rows of a batch, with their numbers from 1."""
+    """Return the DECIDE, GIVEN and LEARN rows of a batch, with their numbers from 1."""
     kind = _integers(batch.column("kind"), fill=-1).astype(np.int8)
     lines = np.arange(before + 1, before + len(kind) + 1)
-    bad_lines.add("unknown_kind", *lines[(kind < DECIDE) | (kind > CHANGE)].tolist())
-    some = (kind == DECIDE) | (kind == LEARN)
+    bad_lines.add("unknown_kind", *lines[(kind < DECIDE) | (kind > GIVEN)].tolist())
+    some = (kind == DECIDE) | (kind == LEARN) | (kind == GIVEN)
     if not some.all():
         kind, lines, batch = kind[some], lines[some], batch.filter(pa.array(some))
     if problem.context_kind == "dense":

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from served import Served, assert_problem, assert_refused
 
+from onearm.api.cli.files import read_log
 from onearm.api.cli.main import run
 from onearm.api.history import ARCHIVED, History, change_of
 from onearm.api.spec import Spec
@@ -297,3 +298,34 @@ def test_diagnostics_count_what_is_in_the_log_and_in_the_state(served: Served) -
     served.service.live("l")._state.model.repairs[0] = 3
     assert served.get("/v1/experiments/l/diagnostics").json()["repairs"] == 3
     assert np.isfinite(served.get("/v1/experiments/l/diagnostics").json()["state_bytes"])
+
+
+# -- exports -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_exports_carry_what_others_decided_and_the_masks_of_arms_that_joined(
+    served: Served, tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.create("u", policy=UCB)
+    learn(served, {"action_id": "b", "value": 1.0, "propensity": 0.25}, experiment_id="u")
+    play(served, 5, "u")
+    play(served, 2)
+    add(served, {"id": "d"})
+    play(served, 2)
+    digest = served.digest("u")
+    served.stop()
+    files = {name: str(tmp_path / f"{name}.{ending}") for name in ("e", "u")}
+    for name, file in files.items():
+        assert run(["export", name, file, "--database", served.url]) == 0
+    capsys.readouterr()
+    assert run(["verify", files["u"], "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["experiments"]
+    assert (found["digest"], found["decisions"], found["events"]) == (digest, 5, 10)
+    log = read_log(Path(files["e"]), None)
+    assert log.problem.n_arms == 4 and log.events is not None and not log.bad_lines.count
+    decided = log.events.kind == DECIDE
+    assert log.events.available[decided].tolist() == [[True] * 3 + [False]] * 2 + [[True] * 4] * 2
+    assert run(["verify", files["e"]]) == 2
+    assert "verify its database instead" in capsys.readouterr().err
+    served.start()

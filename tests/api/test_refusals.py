@@ -276,7 +276,10 @@ EXPERIMENTS: list[tuple[Any, str]] = [
     ({"arms": ARMS, "policy": {"name": "moss"}, "problem": {"horizon": 10**400}}, "bad_horizon"),
     ({"arms": ARMS, "policy": POLICY, "problem": {"context": {}}}, "bad_context"),
     ({"arms": ARMS, "policy": POLICY, "problem": {"context": {"kind": "features"}}}, "policy_does_not_fit"),
-    ({"arms": ARMS, "problem": {"context": {"kind": "features", "dimension": 8}}}, "policy_does_not_fit"),
+    (
+        {"arms": ARMS, "policy": POLICY, "problem": {"context": {"kind": "features", "dimension": 8}}},
+        "policy_does_not_fit",
+    ),
     ({"policy": POLICY, "problem": {"actions": {"kind": "listed", "length": 2}}}, "policy_does_not_fit"),
     ({"arms": ARMS, "problem": {"context": {"kind": "words"}}}, "bad_context"),
     ({"arms": ARMS, "problem": {"context": {"kind": "features", "length": 3}}}, "bad_context"),
