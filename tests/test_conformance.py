@@ -5,6 +5,7 @@ A policy with required params adds a line to SPECIMENS of golden.py, an environm
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import json
@@ -19,10 +20,12 @@ import pytest
 from numba import njit
 
 from onearm.engine import loop, protocol, snapshot
-from onearm.engine.columns import empty
+from onearm.engine.columns import empty, take
+from onearm.engine.contexts import empty_context, put_context
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import Simulation, simulate
+from onearm.engine.features import Encoder
 from onearm.engine.protocol import probability, select
 from onearm.engine.vocabulary import (
     DECIDE,
@@ -30,6 +33,7 @@ from onearm.engine.vocabulary import (
     Array,
     Decision,
     Environment,
+    Features,
     Feedback,
     Instance,
     Key,
@@ -49,6 +53,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "bernoulli": {"mean": [0.1, 0.5, 0.9]},
     "delayed": {"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.5, 0.9]}}, "delay": 3, "law": "geometric"},
     "logged_table": {"reward": [[1, None, 0.5], [0.25, 1, None], [0, 0, 2]], "context": [[1, 2], [3, 4], [5, 6]]},
+    "named": {"env": {"name": "linear", "params": {"arms": 4, "dimension": 3, "min_actions": 2}}, "bits": 8},
     "normal": {"mean": [-1.0, 0.0, 2.0]},
     "piecewise": {"means": [[0.1, 0.9], [0.8, 0.2], [0.5, 0.4]], "length": 50},
 }
@@ -58,7 +63,8 @@ NEVER_RANDOM = {"adversarial", "logged_table"}  # they answer without a draw
 HOME = "bernoulli", {"mean": [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]}
 HOMES: dict[str, tuple[str, dict[str, Any]]] = {}
 DRAWS = 1_000_000
-DRAWS_OF_SLOW = dict.fromkeys(("logistic_thompson", "thompson_beta", "thompson_normal"), 20_000)  # a quadrature each
+SLOW = ("linear_thompson", "logistic_thompson", "thompson_beta", "thompson_normal")  # a quadrature per decision
+DRAWS_OF_SLOW = dict.fromkeys(SLOW, 20_000)
 IN_HINDSIGHT = {"adversarial"}  # regret of one decision may be negative: the comparator is one arm
 
 
@@ -70,23 +76,42 @@ class Course(NamedTuple):
     state: Any
 
 
-def start(name: str, n_arms: int = len(MEANS), steps: int = 0) -> Course:
-    """Return a policy after `steps` decisions with masks, each learned at once."""
+def contexts_of(name: str) -> list[str]:
+    """Return the kinds of contexts that a policy reads; all that read dense ones can do without."""
+    kinds = golden.specimen(name).contexts
+    return [*(("none",) if "dense" in kinds else ()), *kinds]
+
+
+def problem_of(kind: str, n_arms: int) -> Problem:
+    shapes = {"none": (0,), "dense": (3,), "actions": (n_arms, 3), "named": (n_arms, 256)}
+    return Problem(n_arms, shapes[kind], horizon=1000, nonzeros=100 if kind == "named" else None)
+
+
+def start(name: str, n_arms: int = len(MEANS), steps: int = 0, kind: str = "") -> Course:
+    """Return a policy after `steps` decisions with masks, each learned at once; contexts are the first it reads."""
     policy = golden.specimen(name)
-    problem = Problem(n_arms, horizon=1000)
+    problem = problem_of(kind or contexts_of(name)[0], n_arms)
     course = Course(policy, problem, policy.init(policy.params, problem))
-    for instance in instances(n_arms, 0, steps):
+    for instance in instances(problem, 0, steps):
         learn(course, instance, decide(course, instance))
     return course
 
 
-def instances(n_arms: int, first: int, stop: int) -> Iterator[Instance]:
+def instances(problem: Problem, first: int, stop: int) -> Iterator[Instance]:
     """Yield decisions `first` to `stop`, each with a mask of its own: one to all arms."""
     for t in range(first, stop):
         rng = np.random.default_rng([5, t])
-        available = rng.random(n_arms) < rng.choice([0.3, 0.7, 1.0])
-        available[rng.integers(n_arms)] = True
-        yield Instance(t, np.zeros(0), available)
+        available = rng.random(problem.n_arms) < rng.choice([0.3, 0.7, 1.0])
+        available[rng.integers(problem.n_arms)] = True
+        yield Instance(t, context(problem, t), available)
+
+
+def context(problem: Problem, t: int) -> Any:
+    rng = np.random.default_rng([7, t])
+    if problem.context_kind == "named":
+        shared = {"x": rng.normal(size=2).tolist(), "city": str(rng.integers(3))}
+        return Encoder(bits=8).encode(shared, [{"id": str(a), "price": rng.random()} for a in range(problem.n_arms)])
+    return rng.normal(size=problem.context_shape)
 
 
 def decide(course: Course, instance: Instance) -> Decision:
@@ -107,10 +132,14 @@ def law_of(course: Course, instance: Instance) -> Array:
     return np.array([probability(course.policy.params, course.state, instance, a) for a in arms])
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_actions_are_available_and_propensities_are_the_law(name: str) -> None:
-    course = start(name)
-    for instance in instances(len(MEANS), 0, 60):
+COURSES = [(name, kind) for name in POLICIES for kind in contexts_of(name)]
+STEPS = {"none": 60, "dense": 30, "actions": 30, "named": 30}
+
+
+@pytest.mark.parametrize(("name", "kind"), COURSES)
+def test_actions_are_available_and_propensities_are_the_law(name: str, kind: str) -> None:
+    course = start(name, kind=kind)
+    for instance in instances(course.problem, 0, STEPS[kind]):
         decision = decide(course, instance)
         assert instance.available[decision.action]
         law = law_of(course, instance)
@@ -124,23 +153,23 @@ def test_actions_are_available_and_propensities_are_the_law(name: str) -> None:
         learn(course, instance, decision)
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_deciding_only_reads_and_repeats_itself(name: str) -> None:
-    course = start(name, steps=20)
+@pytest.mark.parametrize(("name", "kind"), COURSES)
+def test_deciding_only_reads_and_repeats_itself(name: str, kind: str) -> None:
+    course = start(name, steps=STEPS[kind] // 3, kind=kind)
     before = snapshot.digest(course.state)
-    for instance in instances(len(MEANS), 20, 40):
+    for instance in instances(course.problem, 20, 40):
         first = decide(course, instance)
         law_of(course, instance)
         np.testing.assert_equal(tuple(decide(course, instance)), tuple(first))
     assert snapshot.digest(course.state) == before
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_a_run_goes_on_from_its_snapshot_to_the_same_bits(name: str) -> None:
-    course = start(name, steps=20)
+@pytest.mark.parametrize(("name", "kind"), COURSES)
+def test_a_run_goes_on_from_its_snapshot_to_the_same_bits(name: str, kind: str) -> None:
+    course = start(name, steps=STEPS[kind] // 3, kind=kind)
     fresh = course.policy.init(course.policy.params, course.problem)
     restored = course._replace(state=snapshot.unpack(snapshot.pack(course.state), like=fresh))
-    for instance in instances(len(MEANS), 20, 40):
+    for instance in instances(course.problem, 20, 40):
         made = [decide(each, instance) for each in (course, restored)]
         np.testing.assert_equal(tuple(made[0]), tuple(made[1]))
         learn(course, instance, made[0])
@@ -148,28 +177,29 @@ def test_a_run_goes_on_from_its_snapshot_to_the_same_bits(name: str) -> None:
     assert snapshot.digest(restored.state) == snapshot.digest(course.state)
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_a_single_arm_is_taken_for_sure(name: str) -> None:
-    alone = start(name, n_arms=1)
-    several = start(name, steps=10)
+@pytest.mark.parametrize(("name", "kind"), COURSES)
+def test_a_single_arm_is_taken_for_sure(name: str, kind: str) -> None:
+    alone = start(name, n_arms=1, kind=kind)
+    several = start(name, steps=10, kind=kind)
     for t in range(10, 14):
         only = np.arange(len(MEANS)) == t % len(MEANS)
         for course, available, arm in ((alone, np.ones(1, np.bool_), 0), (several, only, t % len(MEANS))):
-            decision = decide(course, Instance(t, np.zeros(0), available))
+            instance = Instance(t, context(course.problem, t), available)
+            decision = decide(course, instance)
             assert decision.action == arm
             assert math.isnan(decision.propensity) or decision.propensity == pytest.approx(1.0, abs=1e-12)
-            learn(course, Instance(t, np.zeros(0), available), decision)
+            learn(course, instance, decision)
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_late_and_shuffled_feedback_is_a_fold_of_the_log(name: str) -> None:
-    course = start(name)
+@pytest.mark.parametrize(("name", "kind"), COURSES)
+def test_late_and_shuffled_feedback_is_a_fold_of_the_log(name: str, kind: str) -> None:
+    course = start(name, kind=kind)
     rng = np.random.default_rng(7)
     log = empty(200, course.problem)
     log = log._replace(available=np.ones((200, len(MEANS)), np.bool_))
     row = 0
     waiting: list[tuple[Instance, Decision]] = []
-    for instance in instances(len(MEANS), 0, 60):
+    for instance in instances(course.problem, 0, STEPS[kind]):
         waiting.append((instance, decide(course, instance)))
         events = [(DECIDE, *waiting[-1], math.nan)]
         while len(waiting) > 8:
@@ -178,11 +208,12 @@ def test_late_and_shuffled_feedback_is_a_fold_of_the_log(name: str) -> None:
         for kind, then, decision, reward in events:
             log.kind[row], log.number[row], log.reward[row] = kind, then.t, reward
             log.action[row], log.propensity[row] = decision
+            put_context(log.context, row, then.context)
             log.available[row] = then.available
             row += 1
             if kind == LEARN:
                 learn(course, then, decision, reward)
-    log = type(log)(*(column[:row] for column in log))
+    log = take(log, slice(0, row))
     again = course.policy.init(course.policy.params, course.problem)
     assert loop.replay(course.policy.params, again, RUN, log, NO_DETAIL) == -1
     assert snapshot.digest(again) == snapshot.digest(course.state)
@@ -192,7 +223,7 @@ def test_late_and_shuffled_feedback_is_a_fold_of_the_log(name: str) -> None:
 @pytest.mark.parametrize("reward", [-1e9, 1e9])
 def test_wild_rewards_leave_a_law(name: str, reward: float) -> None:
     course = start(name)
-    for instance in instances(len(MEANS), 0, 20):
+    for instance in instances(course.problem, 0, 20):
         decision = decide(course, instance)
         learn(course, instance, decision, reward)
         law = law_of(course, instance)
@@ -251,7 +282,7 @@ def count_actions(params: Any, state: Any, instance: Instance, run: np.uint64, c
 @pytest.mark.parametrize("name", POLICIES)
 def test_frequencies_are_the_law(name: str) -> None:
     course = start(name, steps=40)
-    instance = Instance(40, np.zeros(0), np.array([True, True, False, True]))
+    instance = Instance(40, context(course.problem, 40), np.array([True, True, False, True]))
     counts = np.zeros(len(MEANS), np.int64)
     draws = DRAWS_OF_SLOW.get(name, DRAWS)
     count_actions(course.policy.params, course.state, instance, RUN, counts, draws)
@@ -278,23 +309,35 @@ def walk(env: Environment, choose: Any, steps: int, seed: int = 3) -> Iterator[t
     """Yield instance, action, reward, delay and regret of `steps` decisions."""
     run = run_key(seed, 0, 1)
     state = env.init(env.params, env.problem, run)
-    context = np.zeros(env.problem.context_shape)
+    context = empty_context(env.problem)
     available = np.ones(env.problem.n_arms, np.bool_)
     for t in range(steps):
         key = Key(run, t)
         protocol.observe(env.params, state, t, context, available, key)
-        instance = Instance(t, context.copy(), available.copy())
+        instance = Instance(t, copy.deepcopy(context), available.copy())
         action = choose(available)
         reward, delay = protocol.respond(env.params, state, instance, action, NO_DETAIL, key)
         yield instance, action, reward, delay, protocol.regret(env.params, state, instance, action)
+
+
+def numbers_of(context: Any) -> list[float]:
+    """Return all numbers of a context."""
+    if isinstance(context, Features):
+        kept = slice(context.start[0], context.start[-1])
+        return [*context.start.tolist(), *context.index[kept].tolist(), *context.value[kept].tolist()]
+    return list(context.ravel().tolist())
 
 
 @pytest.mark.parametrize("name", ENVS)
 def test_an_environment_keeps_to_its_problem(name: str) -> None:
     env = world(name)
     for instance, action, reward, delay, regret in walk(env, fixed_arm(1), 60):
-        assert instance.context.shape == env.problem.context_shape
-        assert np.isfinite(instance.context).all()
+        if isinstance(instance.context, Features):
+            assert len(instance.context.start) == env.problem.n_arms + 2
+            assert len(instance.context.index) == env.problem.nonzeros
+        else:
+            assert instance.context.shape == env.problem.context_shape
+        assert np.isfinite(numbers_of(instance.context)).all()
         assert instance.available[action]
         assert math.isfinite(reward)
         assert 0 <= delay <= env.delay_max
@@ -305,7 +348,7 @@ def test_an_environment_keeps_to_its_problem(name: str) -> None:
 def test_an_environment_is_a_function_of_its_key(name: str) -> None:
     env = world(name)
     first, again, other = (
-        [(*x.context, *x.available, action, reward, delay) for x, action, reward, delay, _ in walk(env, one, 60, seed)]
+        [(*numbers_of(x.context), *x.available, *rest[:3]) for x, *rest in walk(env, one, 60, seed)]
         for one, seed in ((fixed_arm(0), 3), (fixed_arm(0), 3), (fixed_arm(0), 4))
     )
     assert again == first
@@ -332,7 +375,8 @@ def test_an_environment_is_rebuilt_from_its_spec(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENVS)
 def test_a_simulation_in_two_parts_is_one_simulation(name: str) -> None:
-    whole, parts = (Simulation(golden.specimen("ucb1"), world(name), horizon=80, seed=2) for _ in range(2))
+    policy = "ucb1" if world(name).problem.context_kind == "dense" else "squarecb"
+    whole, parts = (Simulation(golden.specimen(policy), world(name), horizon=80, seed=2) for _ in range(2))
     whole.advance(80)
     parts.advance(33)
     parts.advance(47)

@@ -7,6 +7,7 @@ come out with the logged action and propensity, and after the last event the sta
 from __future__ import annotations
 
 import copy
+import importlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,10 @@ import onearm
 from onearm.api.http.app import create_app
 from onearm.api.spec import Spec
 from onearm.engine import loop, snapshot
-from onearm.engine.columns import empty, take
+from onearm.engine.columns import empty, every_mask, rewarded, take
+from onearm.engine.contexts import context_at
 from onearm.engine.experiment import Simulation, problem_of
+from onearm.engine.matching import match
 from onearm.engine.storage.sql import Store
 from onearm.engine.vocabulary import DECIDE, Array, Columns, Decision, Environment, Feedback, Instance, Key, Policy
 from onearm.envs import catalog as envs
@@ -34,10 +37,16 @@ SEED = 7
 NO_DETAIL = np.zeros(0)
 NAMES = [*policies.names(), "witness"]
 PLAIN = {"name": "bernoulli", "params": {"mean": [0.2, 0.5, 0.8]}}
+MEADOW = {
+    "name": "linear",
+    "params": {"arms": 4, "dimension": 3, "action_features": True, "min_actions": 2},
+}
 WORLDS = {
     "bernoulli": envs.from_spec(PLAIN),
     "delayed": envs.make("delayed", env=PLAIN, delay=3, law="geometric"),
     "squall": squall(),  # contexts, masks, late rewards
+    "actions": envs.make("delayed", env=MEADOW, delay=3, law="geometric"),  # of actions' features
+    "named": envs.factory("named")(squall(), bits=8),
 }
 
 
@@ -76,7 +85,7 @@ class Loop:
         self.open: dict[int, tuple[Instance, Decision]] = {}
 
     def decide(self, number: int, context: Array, available: Array) -> tuple[int, float]:
-        instance = Instance(number, context.copy(), available.copy())
+        instance = Instance(number, copy.deepcopy(context), available.copy())
         decision = Decision(*loop.decide(self.run.policy.params, self.state, instance, Key(self.run.key, number)))
         self.open[number] = (instance, decision)
         return decision
@@ -162,7 +171,7 @@ def walk(run: Run, door: Any) -> None:
     masks = np.broadcast_to(log.available, (len(log.kind), run.problem.n_arms))
     for row, number in enumerate(log.number.tolist()):
         if log.kind[row] == DECIDE:
-            action, propensity = door.decide(number, log.context[row], masks[row])
+            action, propensity = door.decide(number, context_at(log.context, row), masks[row])
             assert (action, bits(propensity)) == (log.action[row], bits(log.propensity[row])), f"decision {number}"
         else:
             door.learn(number, float(log.reward[row]))
@@ -180,8 +189,16 @@ def assert_replay_and_fold_agree(run: Run) -> None:
     assert snapshot.digest(replayed) == snapshot.digest(folded) == run.digest
 
 
-@pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("name", NAMES)
+def fitting(*worlds: str) -> list[tuple[str, str]]:
+    """Return the names of the policies that read what a world shows, each with the world's."""
+    return [(name, world) for world in worlds for name in NAMES if WORLDS[world].problem.context_kind in kinds(name)]
+
+
+def kinds(name: str) -> tuple[str, ...]:
+    return witness().contexts if name == "witness" else golden.specimen(name).contexts
+
+
+@pytest.mark.parametrize(("name", "world"), fitting("bernoulli", "delayed", "squall"))
 def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str, world: str) -> None:
     run = Run(name, WORLDS[world], 60)
     assert_replay_and_fold_agree(run)
@@ -189,8 +206,38 @@ def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str
     walk(run, Python(run))
 
 
-@pytest.mark.parametrize("world", ["bernoulli", "squall"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "world"), fitting("actions", "named"))
+def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_features_of_actions(name: str, world: str) -> None:
+    run = Run(name, WORLDS[world], 40)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("world", ["squall", "actions", "named"])
+def test_a_log_that_was_exported_is_replayed_to_the_same_state(form: str, world: str, tmp_path: Path) -> None:
+    run = Run("witness", WORLDS[world], 40)
+    module = importlib.import_module(f"onearm.engine.storage.{form}")
+    with module.Writer(tmp_path / "log", run.problem, {}) as out:
+        out.write(run.log)
+    read = module.read(tmp_path / "log")
+    assert read.problem == run.problem
+    state = run.fresh()
+    assert loop.replay(run.policy.params, state, run.key, read.events, NO_DETAIL) == -1
+    assert snapshot.digest(state) == run.digest
+
+
+@pytest.mark.parametrize("world", ["actions", "named"])
+def test_a_policy_can_be_matched_with_a_log_of_features_of_actions(world: str) -> None:
+    """Uniform takes each available action with the same probability, and draws by the row's number."""
+    run = Run("uniform", WORLDS[world], 30)
+    rows = rewarded(run.log)
+    found = match(golden.specimen("uniform"), run.problem, rows, seed=SEED)
+    available = every_mask(rows)
+    np.testing.assert_array_equal(found.target, 1.0 / available.sum(axis=1))
+
+
+@pytest.mark.parametrize(("name", "world"), fitting("bernoulli", "squall"))
 def test_the_service_decides_as_the_simulation(name: str, world: str, client: TestClient) -> None:
     run = Run(name, WORLDS[world], 30)
     walk(run, Http(run, client))
@@ -216,6 +263,18 @@ def test_compiled_doors_agree_on_contexts_masks_and_late_rewards(name: str, worl
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
     walk(run, Python(run))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize(
+    ("name", "world"), [("witness", "actions"), ("witness", "named"), ("squarecb", "named"), ("linucb", "actions")]
+)
+def test_compiled_doors_agree_on_features_of_actions(name: str, world: str) -> None:
+    run = Run(name, WORLDS[world], 300)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+    replayed = match(run.policy, run.problem, rewarded(run.log), seed=SEED)
+    assert replayed.agrees.sum() > 0
 
 
 def test_the_worlds_show_what_the_doors_are_tried_with() -> None:
