@@ -43,7 +43,9 @@ _SQUEEZE = 2.5
 _BANDWIDTH = 1.2
 _TURN = 2.0 * math.pi
 _RUN = np.uint64(0x666F7572696572)  # of the draws that make the cosines: the same ones in every run
-_FLAT = 1e-10  # a deviation that is less than this of the mean is rounding
+_FARTHEST = 1e100  # a context farther from the mean counts as this far
+_NEAREST = 1e-50  # a standard deviation below this is none
+_FLAT = 1e-10  # one that is less than this of the mean is rounding
 
 
 class FourierRidge(NamedTuple):
@@ -167,7 +169,7 @@ def _coordinates(model: FourierRidge, context: Array) -> None:
 def _standardise(model: FourierRidge, context: Array) -> None:
     """Write z into `scratch_z`."""
     for j in range(len(context)):
-        v = (context[j] - model.mean[j]) * model.factor[j]
+        v = min(max(context[j] - model.mean[j], -_FARTHEST), _FARTHEST) * model.factor[j]
         q = v / _SQUEEZE
         model.scratch_z[j] = v / math.sqrt(1.0 + q * q)
 
@@ -220,11 +222,11 @@ def _measure(model: FourierRidge, count: int) -> None:
             mean += model.context[i, j] / count
         square = 0.0
         for i in range(count):
-            u = model.context[i, j] - mean
+            u = min(max(model.context[i, j] - mean, -_FARTHEST), _FARTHEST)
             square += u * u
         deviation = math.sqrt(square / count)
         model.mean[j] = mean
-        model.factor[j] = 1.0 / deviation if deviation > _FLAT * abs(mean) else 0.0
+        model.factor[j] = 1.0 / deviation if deviation > max(_FLAT * abs(mean), _NEAREST) else 0.0
 
 
 @kernel

@@ -115,3 +115,14 @@ def test_units_stay_after_the_first_feedbacks() -> None:
     np.testing.assert_array_equal(model.mean, mean)
     np.testing.assert_array_equal(model.factor, factor)
     assert np.isfinite(model.ridge.theta).all()
+
+
+def test_the_largest_numbers_there_are_do_no_harm() -> None:
+    contexts, actions, rewards = stream(16, 3, 2, seed=6)
+    contexts[5] = [1.7e308, -1.7e308, 1e-300]
+    contexts[6] = [-1.7e308, 1.7e308, -1e-300]
+    model = fourier_ridge(Problem(2, (3,)), regularisation=0.2)
+    learn_all(model, contexts, actions, rewards)
+    for context in contexts:
+        scores, widths, parts = answers(model, context)
+        assert np.isfinite(scores).all() and np.isfinite(widths).all() and np.isfinite(parts).all()
