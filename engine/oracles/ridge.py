@@ -31,7 +31,7 @@ import numpy as np
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
-from onearm.engine.oracles.lanes import dot
+from onearm.engine.oracles.lanes import aligned_zeros, column_sums, dot
 from onearm.engine.problem import check_param
 from onearm.engine.vocabulary import Array
 
@@ -58,7 +58,7 @@ def arrays(
     scaled = check_scaling(scaling) == "online"
     p = d + 1 if scaled or d == 0 else d
     warm = WARM if scaled and d > 0 else 0
-    form = np.zeros((systems, p, p))
+    form = aligned_zeros(systems, p, p)
     for i in range(p):
         form[:, i, i] = 1.0 / regularisation
     return {
@@ -68,22 +68,22 @@ def arrays(
         "weight": np.ones(1),
         "growth": np.array([2.0 ** (1.0 / half_life)]),
         "prior": np.full(p, float(regularisation)),
-        "shift": np.zeros(d),
+        "shift": aligned_zeros(d),
         "factor": np.full(d, 0.0 if scaled else 1.0),
         "bound": np.full(1, clip / math.sqrt(max(d, 1)) if scaled else math.inf),
-        "gram": np.zeros((systems, p, p)),
-        "moment": np.zeros((systems, p)),
+        "gram": aligned_zeros(systems, p, p),
+        "moment": aligned_zeros(systems, p),
         "inverse": form,
-        "theta": np.zeros((systems, p)),
+        "theta": aligned_zeros(systems, p),
         "repairs": np.zeros(1, np.int64),
         "warm_context": np.zeros((warm, d)),
         "warm_system": np.zeros(warm, np.int64),
         "warm_reward": np.zeros(warm),
         "warm_weight": np.zeros(warm),
-        "scratch_scaled": np.zeros(p),
-        "scratch_row": np.zeros(p),
-        "scratch_slope": np.zeros(d),
-        "scratch_matrix": np.zeros((p, p)),
+        "scratch_scaled": aligned_zeros(p),
+        "scratch_row": aligned_zeros(p),
+        "scratch_slope": aligned_zeros(d),
+        "scratch_matrix": aligned_zeros(p, p),
     }
 
 
@@ -120,17 +120,15 @@ def scale(model: Any, x: Array) -> None:
 
 @kernel
 def multiply(form: Array, z: Array, row: Array) -> None:
-    """Write A^-1 z into `row`, float64[p]."""
+    """Write A^-1 z into `row`, float64[p].
+
+    Half the sum of form's columns and rows times z: the diagonal is in both. Rows are read up to a multiple of eight
+    numbers, as far as there are any: they are 0 there.
+    """
     p = len(z)
+    column_sums(form, z, row)
     for i in range(p):
-        row[i] = dot(form[i], z, i)
-    for i in range(p):
-        of = form[i]
-        zi = z[i]
-        for j in range(i):
-            row[j] += zi * of[j]
-    for i in range(p):
-        row[i] = 0.5 * row[i] + form[i, i] * z[i]
+        row[i] = 0.5 * (row[i] + dot(form[i], z, min(i + 8 - i % 8, p)))
 
 
 @kernel
@@ -152,7 +150,7 @@ def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> No
                 _find_scale(model, n)
                 _forget_all(model)
                 first = 0
-        else:
+        elif len(model.warm_reward) > 0:
             _wake(model, x)
         for i in range(first, n):  # what came before, then this feedback
             past = i < n - 1

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from onearm.engine.kernel import loop
-from onearm.engine.oracles.lanes import dot, dot_around, quadratic
+from onearm.engine.oracles.lanes import aligned_zeros, column_sums, dot, dot_around, quadratic
 
 SIZES = [1, 2, 7, 8, 9, 12, 16, 17, 31, 33, 64, 67]
 
 
 @loop
-def three_sums(a: Any, centre: Any, b: Any, form: Any) -> tuple[float, float, float]:
+def all_sums(a: Any, centre: Any, b: Any, form: Any, columns: Any) -> tuple[float, float, float]:
+    column_sums(form, a, columns)
     return dot(a, b, len(a)), dot_around(a, centre, b, len(a)), quadratic(form, a)
 
 
@@ -23,7 +24,10 @@ def three_sums(a: Any, centre: Any, b: Any, form: Any) -> tuple[float, float, fl
 def test_compiled_sums_have_the_bits_of_python(n: int) -> None:
     a, centre, b, form = operands(n)
     python = dot(a, b, n), dot_around(a, centre, b, n), quadratic(form, a)
-    assert three_sums(a, centre, b, form) == python
+    sums, expected = np.full(n, 9.0), np.zeros(n)
+    column_sums(form, a, expected)
+    assert all_sums(a, centre, b, form, sums) == python
+    assert sums.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -32,11 +36,23 @@ def test_sums_are_those_of_numpy(n: int) -> None:
     assert dot(a, b, n) == pytest.approx(a @ b, abs=1e-13)
     assert dot_around(a, centre, b, n) == pytest.approx((a - centre) @ b, abs=1e-13)
     assert quadratic(form, a) == pytest.approx(a @ form @ a, abs=1e-12)
+    sums = np.full(n, 9.0)
+    column_sums(form, a, sums)
+    assert sums == pytest.approx(form.T @ a, abs=1e-12)
 
 
 def test_only_the_first_n_are_added() -> None:
     a = np.arange(1.0, 21.0)
     assert [dot(a, a, n) for n in (0, 3, 8, 11)] == [0.0, 14.0, 204.0, 506.0]
+
+
+@pytest.mark.parametrize("shape", [(1,), (5, 3), (2, 33, 33)])
+def test_aligned_zeros_begin_with_a_line_of_the_cache(shape: tuple[int, ...]) -> None:
+    zeros = aligned_zeros(*shape)
+    assert zeros.ctypes.data % 64 == 0
+    assert zeros.shape == shape
+    assert not zeros.any()
+    assert zeros.flags.c_contiguous
 
 
 def operands(n: int) -> tuple[Any, Any, Any, Any]:
