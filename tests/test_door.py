@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -188,3 +190,71 @@ def test_a_choice_of_another_engine_is_refused() -> None:
     two.decide()
     with pytest.raises(Conflict, match="it comes from another engine"):
         two.learn(choice, 1.0)
+
+
+ROWS = [{"id": "x", "features": [1.0, 0.0]}, {"id": "y", "features": [0.0, 1.0]}]
+
+
+def test_actions_may_come_with_each_call() -> None:
+    engine = onearm.open("linear_greedy", actions=2, seed=1)
+    for t in range(20):
+        some = ROWS[: 1 + t % 2]
+        choice = engine.decide(actions=some)
+        assert choice.action_id == some[choice.action]["id"]
+        engine.learn(choice, 1.0 if choice.action_id == "y" else 0.0)
+    assert engine.decide(actions=ROWS[::-1], eligible=["x"])[1:3] == ("x", 1)
+    named = onearm.open("linear_greedy", context={"kind": "features", "bits": 8}, actions={})
+    choice = named.decide({"user": {"age": 3}}, actions=[{"id": "a", "price": 2}, {"id": "b"}])
+    named.learn(choice, 1.0)
+    assert onearm.open("linucb", context={"kind": "features", "dimension": 8}).decide({"x": 1}).action_id == "0"
+
+
+def test_actions_that_do_not_fit_are_explained() -> None:
+    listed, fixed = onearm.open("uniform", actions=2), onearm.open("uniform")
+    for misuse, message in (
+        (lambda: listed.decide(), "actions is missing: list the actions of this call"),
+        (lambda: fixed.decide(actions=ROWS), "actions is given: this engine has arms"),
+        (lambda: listed.decide(actions=[]), "the set of actions is empty"),
+        (lambda: listed.decide(actions=ROWS[:1] * 2), "two actions have the id 'x'"),
+        (lambda: listed.decide(actions=[{"id": "x"}]), "the action 'x' must have features, a list of 2 numbers"),
+        (lambda: listed.decide(actions=[{"id": "x", "features": [1, math.inf]}]), "not finite"),
+        (lambda: listed.decide(actions=[{"id": "x", "features": [1, None, 2][:2]}]), "not"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            misuse()
+    assert (listed.number, fixed.number) == (0, 0)
+
+
+def test_a_door_explains_what_it_would_do_and_changes_nothing() -> None:
+    engine = onearm.open("linucb", arms=ARMS, context=1)
+    for t in range(9):
+        engine.learn(engine.decide([float(t % 4)]), t % 3)
+    before = engine.digest()
+    found = engine.explain([2.0], eligible=["cat", "fox"])
+    assert engine.digest() == before
+    assert found["ranking"][0]["action_id"] == engine.decide([2.0], eligible=["cat", "fox"]).action_id
+    for reasons in found["explanation"]:
+        assert sum(part["contribution"] for part in reasons["features"]) == pytest.approx(reasons["score"], abs=1e-9)
+    with pytest.raises(InvalidInput, match="policy 'ucb1' cannot say why"):
+        onearm.open("ucb1").explain()
+
+
+def test_a_warm_start_learns_what_the_log_says(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    rows = [(0, 0.0), (1, 1.0), (2, 0.5), (1, 0.5)]
+    lines = [json.dumps({"action": action, "reward": reward, "propensity": 0.25}) for action, reward in rows]
+    file.write_text("\n".join(lines) + "\n")
+    engine = onearm.open("ucb1", arms=ARMS)
+    assert engine.warm_start(str(file)) == 4
+    assert (engine.state.mean.tolist(), engine.state.count.tolist()) == ([0.0, 0.75, 0.5], [1, 2, 1])
+    assert engine.decide().number == 4
+    fresh = onearm.open("ucb1", arms=2)
+    with pytest.raises(InvalidInput, match="the log has 3 arms: this engine has 2"):
+        fresh.warm_start(file)
+    file.write_text("\n".join([*lines, json.dumps({"action": 2, "reward": 1.0})]) + "\n")
+    with pytest.raises(InvalidInput, match="row 4 of the log: the propensity is nan"):
+        engine.warm_start(file)
+    dense = onearm.open("linear_greedy", arms=ARMS, context=2)
+    with pytest.raises(InvalidInput, match=r"contexts do not have the shape \[2\]"):
+        dense.warm_start(file)
+    assert engine.number == 5 and engine.state.count.sum() == 4

@@ -25,6 +25,7 @@ from onearm.policies import catalog as policy_catalog
 
 ENV = 'classification:{"dataset": "digits"}'
 STEPS = 2000
+CREATE_SECONDS = 180  # the service compiles the policy's kernels before it answers
 COLUMNS = 64  # of the curve
 ROWS = 8
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -61,7 +62,7 @@ def demo(
     total = copies.problem.horizon or STEPS
     default = DEFAULT_POLICY if copies.problem.context_shape == (0,) else CONTEXT_POLICY
     policy = policy or str(default["name"])
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=CREATE_SECONDS) as client:
         name = _create(client, copies, policy_catalog.parse(policy).spec, experiment, seed)
         story = _Story(name, policy, env, total)
         quiet = as_json or not sys.stdout.isatty()
