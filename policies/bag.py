@@ -116,7 +116,7 @@ def probability(params: BagParams, state: BagState, instance: Instance, action: 
 def appraise(params: BagParams, state: BagState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the mean of the models' predictions, and their standard deviation."""
     k = len(instance.available)
-    score = state.scratch_work.score[:k]
+    score = state.scratch_work.score
     for a in range(k):
         scores[a] = 0.0
         widths[a] = 0.0
@@ -160,8 +160,8 @@ def poisson_one(u: float) -> int:
 def _weigh(params: BagParams, state: BagState, instance: Instance) -> None:
     """Write the law: each model gives 1 / models to what it expects most of."""
     k = len(instance.available)
-    score = state.scratch_work.score[:k]
-    law = state.scratch_work.law[:k]
+    score = state.scratch_work.score
+    law = state.scratch_work.law
     for a in range(k):
         law[a] = 0.0
     for b in range(params.models):

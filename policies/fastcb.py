@@ -101,7 +101,7 @@ def update(
     """Learn the reward, how far it was off, and whether it is the best so far."""
     work = state.scratch_work
     k = len(instance.available)
-    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score[:k])
+    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score)
     add_residual(state.errors, feedback.reward - predicted, params.keep)
     fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
     if params.reward_max == -math.inf:
@@ -134,16 +134,14 @@ def attribute(params: FastCbParams, state: FastCbState, instance: Instance, acti
 @kernel
 def _weigh(params: FastCbParams, state: FastCbState, instance: Instance) -> int:
     """Write the law, and return its leader."""
-    k = len(instance.available)
-    work = state.scratch_work
-    score = work.score[:k]
+    score = state.scratch_work.score
     predict(state.model, instance.context, instance.available, score)
     sd = residual_sd(state.errors)
     gamma = 0.0  # Without any error all rewards were 0, and so are all scores: the law is uniform in any case.
     if sd > 0.0:
         loss = max(state.top[0] - score[leader_of(score, instance.available)], _LOSS_MIN * sd)
         gamma = params.gamma * power(state.errors.weight[0], params.exponent) / loss
-    return inverse_gap(score, instance.available, gamma, work.law[:k])
+    return inverse_gap(score, instance.available, gamma, state.scratch_work.law)
 
 
 register_policy(

@@ -104,11 +104,9 @@ def attribute(
 @kernel
 def _weigh(params: LinearGreedyParams, state: LinearGreedyState, instance: Instance) -> int:
     """Write the law, and return its leader."""
-    k = len(instance.available)
-    work = state.scratch_work
-    score = work.score[:k]
+    score = state.scratch_work.score
     predict(state.model, instance.context, instance.available, score)
-    return greedy(score, instance.available, params.epsilon, work.law[:k])
+    return greedy(score, instance.available, params.epsilon, state.scratch_work.law)
 
 
 register_policy(

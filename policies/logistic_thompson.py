@@ -7,6 +7,7 @@ regression that learns the response m* + (reward - p*) / w with the weight w = p
 the oracle is ridge: a model for each arm on dense contexts, one for all on rows of actions; the prior of each weight,
 in scaled features, is N(0, 1 / regularisation).
 Departs from the paper: the score of each action is drawn, not the weights, independently of the others.
+The standard deviations are multiplied with alpha, as they found that less than the posterior's 1 explores better.
 Rewards in [0, 1]; others are clipped. A fraction counts as so many clicks of one.
 State: the model.
 Propensities: the law P(this action's logit is the largest) is computed by quadrature (`engine/maximum.py`) and drawn
@@ -42,6 +43,7 @@ _SD_MIN = 1e-9  # of a logit: an action whose features are all 0 may have none, 
 class LogisticThompsonParams(NamedTuple):
     """Numbers fixed at creation."""
 
+    alpha: float  # >= 0, what the posterior's standard deviations are multiplied with
     regularisation: float  # > 0, precision of the prior of each weight
     half_life: float  # in feedbacks; inf where nothing is forgotten
 
@@ -49,6 +51,7 @@ class LogisticThompsonParams(NamedTuple):
 class LogisticThompsonSampledParams(NamedTuple):
     """The same, for the kernels without propensities."""
 
+    alpha: float
     regularisation: float
     half_life: float
 
@@ -68,9 +71,15 @@ class LogisticThompsonSampledState(NamedTuple):
     scratch_work: Work
 
 
-def logistic_thompson(regularisation: float = 0.1, half_life: float | None = None, propensities: bool = True) -> Policy:
+def logistic_thompson(
+    alpha: float = 0.25, regularisation: float = 0.1, half_life: float | None = None, propensities: bool = True
+) -> Policy:
     """Play each action with the probability that its chance of a click is the largest."""
-    numbers = (check_param("regularisation", regularisation, low=1e-12, high=1e12), check_half_life(half_life))
+    numbers = (
+        check_param("alpha", alpha, low=0.0, high=1e6),
+        check_param("regularisation", regularisation, low=1e-12, high=1e12),
+        check_half_life(half_life),
+    )
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     if propensities:
@@ -105,7 +114,7 @@ def _prior(params: LogisticThompsonParams | LogisticThompsonSampledParams, probl
 @kernel
 def select(params: LogisticThompsonParams, state: LogisticThompsonState, instance: Instance, key: Key) -> Decision:
     """Draw an action from the law."""
-    _weigh(state, instance)
+    _weigh(params, state, instance)
     law = state.scratch_maximum.law
     action = categorical(key, 0, law)
     return Decision(action, law[action])
@@ -116,7 +125,7 @@ def select_sampled(
     params: LogisticThompsonSampledParams, state: LogisticThompsonSampledState, instance: Instance, key: Key
 ) -> Decision:
     """Draw a logit for every available action and take the largest."""
-    _appraise(state, instance)
+    _appraise(params, state, instance)
     work = state.scratch_work
     best = -math.inf
     leader = -1
@@ -144,9 +153,9 @@ def update(
     action = decision.action
     only = work.only[:k]
     reward = min(max(feedback.reward, 0.0), 1.0)
-    mean = predict_one(state.model, instance.context, action, only, work.score[:k])
+    mean = predict_one(state.model, instance.context, action, only, work.score)
     only[action] = True
-    spread(state.model, instance.context, only, work.width[:k])
+    spread(state.model, instance.context, only, work.width)
     only[action] = False
     mode = posterior_mode(mean, work.width[action] * work.width[action], reward)
     p = logistic(mode)
@@ -157,7 +166,7 @@ def update(
 @kernel
 def probability(params: LogisticThompsonParams, state: LogisticThompsonState, instance: Instance, action: int) -> float:
     """Return the probability that the action's logit is the largest."""
-    _weigh(state, instance)
+    _weigh(params, state, instance)
     return state.scratch_maximum.law[action]
 
 
@@ -165,9 +174,11 @@ def probability(params: LogisticThompsonParams, state: LogisticThompsonState, in
 def appraise(
     params: LogisticThompsonParams, state: LogisticThompsonState, instance: Instance, scores: Array, widths: Array
 ) -> None:
-    """Write the predicted logits and their standard deviations."""
+    """Write the predicted logits and their standard deviations, as they are drawn with."""
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
+    for a in range(len(instance.available)):
+        widths[a] *= params.alpha
 
 
 @kernel
@@ -211,9 +222,9 @@ def posterior_mode(mean: float, variance: float, reward: float) -> float:
 
 
 @kernel
-def _weigh(state: LogisticThompsonState, instance: Instance) -> None:
+def _weigh(params: LogisticThompsonParams, state: LogisticThompsonState, instance: Instance) -> None:
     """Write the law; the working space has all arms, of which a set of fewer actions uses the first."""
-    _appraise(state, instance)
+    _appraise(params, state, instance)
     work = state.scratch_work
     k = len(instance.available)
     for a in range(k):
@@ -224,14 +235,14 @@ def _weigh(state: LogisticThompsonState, instance: Instance) -> None:
 
 
 @kernel
-def _appraise(state: Any, instance: Instance) -> None:
-    """Write means and standard deviations of the logits."""
+def _appraise(params: Any, state: Any, instance: Instance) -> None:
+    """Write means and standard deviations of the logits, as they are drawn with."""
     k = len(instance.available)
-    width = state.scratch_work.width[:k]
-    predict(state.model, instance.context, instance.available, state.scratch_work.score[:k])
+    width = state.scratch_work.width
+    predict(state.model, instance.context, instance.available, state.scratch_work.score)
     spread(state.model, instance.context, instance.available, width)
     for a in range(k):
-        width[a] = max(width[a], _SD_MIN)
+        width[a] = max(params.alpha * width[a], _SD_MIN)
 
 
 register_policy(

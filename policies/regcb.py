@@ -89,7 +89,7 @@ def update(
     """Learn the reward, and how far it was off."""
     work = state.scratch_work
     k = len(instance.available)
-    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score[:k])
+    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score)
     add_residual(state.errors, feedback.reward - predicted, params.keep)
     fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
 
@@ -120,8 +120,8 @@ def attribute(params: RegCbParams, state: RegCbState, instance: Instance, action
 def _optimist(params: RegCbParams, state: RegCbState, instance: Instance) -> int:
     """Return the lowest available action of the highest optimistic score."""
     k = len(instance.available)
-    score = state.scratch_work.score[:k]
-    width = state.scratch_work.width[:k]
+    score = state.scratch_work.score
+    width = state.scratch_work.width
     predict(state.model, instance.context, instance.available, score)
     spread(state.model, instance.context, instance.available, width)
     reach = _reach(params, state)

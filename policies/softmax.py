@@ -91,7 +91,7 @@ def update(
     """Learn the reward, and how far it was off."""
     work = state.scratch_work
     k = len(instance.available)
-    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score[:k])
+    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score)
     add_residual(state.errors, feedback.reward - predicted, params.keep)
     fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
 
@@ -122,14 +122,12 @@ def attribute(params: SoftmaxParams, state: SoftmaxState, instance: Instance, ac
 @kernel
 def _weigh(params: SoftmaxParams, state: SoftmaxState, instance: Instance) -> int:
     """Write the law, and return its leader."""
-    k = len(instance.available)
-    work = state.scratch_work
-    score = work.score[:k]
+    score = state.scratch_work.score
     predict(state.model, instance.context, instance.available, score)
     sd = params.noise if params.noise > 0.0 else residual_sd(state.errors)
     # Without any error all rewards were 0, and so are all scores: the law is uniform in any case.
     sharpness = params.sharpness / sd if sd > 0.0 else 0.0
-    return softmax_law(score, instance.available, sharpness, work.law[:k])
+    return softmax_law(score, instance.available, sharpness, state.scratch_work.law)
 
 
 register_policy(

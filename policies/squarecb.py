@@ -51,7 +51,7 @@ class SquareCbState(NamedTuple):
 
 
 def squarecb(
-    gamma: float = 20.0,
+    gamma: float = 10.0,
     exponent: float = 0.5,
     noise: float | None = None,
     regularisation: float = 0.1,
@@ -97,7 +97,7 @@ def update(
     """Learn the reward, and from how far it was off how soon gaps count."""
     work = state.scratch_work
     k = len(instance.available)
-    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score[:k])
+    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score)
     add_residual(state.errors, feedback.reward - predicted, params.keep)
     fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
     sd = params.noise if params.noise > 0.0 else residual_sd(state.errors)
@@ -131,11 +131,9 @@ def attribute(params: SquareCbParams, state: SquareCbState, instance: Instance, 
 @kernel
 def _weigh(state: SquareCbState, instance: Instance) -> int:
     """Write the law, and return its leader."""
-    k = len(instance.available)
-    work = state.scratch_work
-    score = work.score[:k]
+    score = state.scratch_work.score
     predict(state.model, instance.context, instance.available, score)
-    return inverse_gap(score, instance.available, state.gamma[0], work.law[:k])
+    return inverse_gap(score, instance.available, state.gamma[0], state.scratch_work.law)
 
 
 register_policy(

@@ -27,7 +27,7 @@ LATE = 3  # decisions that the longest delay takes
 
 # Params for policies that cannot be built without: a new policy with required params adds a line.
 SPECIMENS: dict[str, dict[str, Any]] = {
-    "budget": {"policy": {"name": "softmax", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 5, 4, 2], "limit": 2.5},
+    "budget": {"policy": {"name": "squarecb", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 2, 3, 2], "limit": 2.8},
     "floor": {"minimum": 0.03, "policy": {"name": "ucb1", "params": {}}},
 }
 

@@ -1,0 +1,133 @@
+"""What all explorers over an oracle keep to, on each kind of context: units, permutations, exact laws, a home."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import explorers as x
+import numpy as np
+import pytest
+from numba import njit
+
+from onearm.engine import loop
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.experiment import simulate
+from onearm.engine.growth import grown
+from onearm.engine.protocol import select
+from onearm.engine.vocabulary import Array, Instance, Key, Problem
+from onearm.envs import catalog as envs
+from onearm.policies import catalog
+
+OVER_AN_ORACLE = ("bag", "fastcb", "linear_greedy", "logistic_thompson", "regcb", "softmax", "squarecb")
+RANDOM = ("bag", "fastcb", "linear_greedy", "logistic_thompson", "softmax", "squarecb")
+FREE_OF_UNITS = ("bag", "fastcb", "linear_greedy", "regcb", "softmax", "squarecb")  # the others want rewards in [0, 1]
+DENSE, ACTIONS = Problem(4, (3,)), Problem(4, (4, 3))
+
+
+def contexts(problem: Problem, n: int) -> list[Instance]:
+    rng = np.random.default_rng(8)
+    return [x.instance(t, rng.normal(size=problem.context_shape), problem.n_arms) for t in range(n)]
+
+
+@pytest.mark.parametrize("problem", [DENSE, ACTIONS], ids=["dense", "actions"])
+@pytest.mark.parametrize("name", FREE_OF_UNITS)
+def test_the_unit_of_rewards_does_not_matter(name: str, problem: Problem) -> None:
+    policy = catalog.make(name)
+    one, thousand = (x.taught(policy, problem, 60, scale) for scale in (1.0, 1000.0))
+    for at in contexts(problem, 20):
+        assert x.law_of(policy, thousand, at) == pytest.approx(x.law_of(policy, one, at), rel=1e-6, abs=1e-12)
+        assert x.decide(policy, thousand, at).action == x.decide(policy, one, at).action
+
+
+@pytest.mark.parametrize("problem", [DENSE, ACTIONS], ids=["dense", "actions"])
+@pytest.mark.parametrize("name", OVER_AN_ORACLE)
+def test_the_order_of_actions_does_not_matter(name: str, problem: Problem) -> None:
+    """`order[a]` is the new number of action a; its probability moves with it."""
+    policy = catalog.make(name)
+    order = np.array([2, 0, 3, 1])
+    plain, moved = x.taught(policy, problem, 60), x.taught(policy, problem, 60, order=order)
+    for at in contexts(problem, 20):
+        context = at.context[np.argsort(order)] if problem.context_kind == "actions" else at.context
+        law = x.law_of(policy, moved, x.instance(at.t, context, 4))
+        assert law[order] == pytest.approx(x.law_of(policy, plain, at), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", OVER_AN_ORACLE)
+def test_action_sets_may_be_smaller_than_the_largest(name: str) -> None:
+    """A set of two actions has the law of the same two among four of which the others are not available."""
+    policy = catalog.make(name)
+    state = x.taught(policy, ACTIONS, 60)
+    for at in contexts(ACTIONS, 20):
+        two = x.instance(at.t, at.context[:2].copy(), 2)
+        masked = x.instance(at.t, at.context, available=np.array([True, True, False, False]))
+        law = x.law_of(policy, state, two)
+        assert law.tolist() == x.law_of(policy, state, masked)[:2].tolist()
+        assert law.sum() == pytest.approx(1.0, abs=1e-12)
+        assert x.decide(policy, state, two) == x.decide(policy, state, masked)
+        x.learn(policy, state, two, 1, 0.5)
+
+
+@pytest.mark.parametrize("problem", [DENSE, ACTIONS], ids=["dense", "actions"])
+@pytest.mark.parametrize("name", OVER_AN_ORACLE)
+def test_a_decision_is_explained(name: str, problem: Problem) -> None:
+    """Parts sum to the score, widths are positive, and the law is that of the decision."""
+    policy = catalog.make(name)
+    state = x.taught(policy, problem, 60)
+    at = contexts(problem, 1)[0]
+    law, scores, widths, parts = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros((4, 4))
+    loop.explain(policy.params, state, at, law, scores, widths, parts)
+    assert parts.sum(axis=1) == pytest.approx(scores, rel=1e-9)
+    assert (widths > 0.0).all()
+    decision = x.decide(policy, state, at)
+    assert law[decision.action] == decision.propensity
+
+
+@pytest.mark.parametrize("name", OVER_AN_ORACLE)
+def test_arms_may_join(name: str) -> None:
+    """The others' probabilities keep their ratios where the newcomer's score is known not to change the best."""
+    policy = catalog.make(name)
+    state = x.taught(policy, DENSE, 60)
+    larger = grown(policy, state, Problem(6, (3,)))
+    for at in contexts(DENSE, 10):
+        old = x.instance(at.t, at.context, available=np.array([True] * 4 + [False] * 2))
+        assert x.law_of(policy, larger, old)[:4].tolist() == x.law_of(policy, state, at).tolist()
+    x.learn(policy, larger, x.instance(99, np.ones(3), 6), 5, 1.0)
+
+
+@njit(error_model="numpy")  # type: ignore[misc]
+def count_actions(params: Any, state: Any, instance: Instance, run: np.uint64, counts: Array, draws: int) -> None:
+    """Count which action is drawn at times 0 to `draws`, all with one state."""
+    for t in range(draws):
+        counts[select(params, state, instance, Key(run, t)).action] += 1
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("problem", [DENSE, ACTIONS], ids=["dense", "actions"])
+@pytest.mark.parametrize("name", RANDOM)
+def test_frequencies_are_the_law_where_there_are_contexts(name: str, problem: Problem) -> None:
+    policy = catalog.make(name)
+    state = x.taught(policy, problem, 30)
+    context = contexts(problem, 1)[0].context
+    at = Instance(0, context, np.array([True, True, False, True]))
+    counts = np.zeros(4, np.int64)
+    draws = 20_000 if name == "logistic_thompson" else 1_000_000
+    count_actions(policy.params, state, at, run_key(1, 0, POLICY), counts, draws)
+    law = x.law_of(policy, state, at)
+    assert (np.abs(counts / draws - law) <= 4.0 * np.sqrt(law * (1.0 - law) / draws)).all()
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", OVER_AN_ORACLE)
+def test_contexts_are_used(name: str) -> None:
+    """Iris has three kinds of flowers, of which uniform guesses a third; 300 decisions are two passes."""
+    params = {"propensities": False} if name == "logistic_thompson" else {}
+    found = simulate(catalog.make(name, **params), envs.make("classification", dataset="iris"), horizon=300, seed=1)
+    assert found.reward[:, -1].mean() / 300 > 0.75
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", [name for name in OVER_AN_ORACLE if name != "logistic_thompson"])
+def test_named_features_are_used(name: str) -> None:
+    world = envs.make("named", env={"name": "classification", "params": {"dataset": "iris"}})
+    found = simulate(catalog.make(name), world, horizon=300, seed=1)
+    assert found.reward[:, -1].mean() / 300 > 0.6
