@@ -20,11 +20,12 @@ features that meet in a slot share it. The product of two features is known by `
 numbers are the same on every machine and in every version.
 
 Source: Weinberger, Dasgupta, Langford, Smola, Attenberg 2009 (hashing; without their signs: an intercept takes up the
-bias). Cost: 0.4 ms for 10 actions of 6 features with 20 shared ones, half of it in the 1,000 products.
+bias). Cost: 0.3 ms for 10 actions of 5 features and 20 shared ones, a third of it in the 1,000 products.
 """
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -294,14 +295,18 @@ def _add_text(entries: list[Entry], space: str, text: Any, what: str) -> None:
 def _add_number(entries: list[Entry], space: str, name: str, value: Any, what: str) -> None:
     if value is None or value is False:
         return
-    if not isinstance(value, numbers.Real) or not abs(value) <= VALUE_MAX:
+    try:
+        number = float(value) if isinstance(value, numbers.Real) else math.nan
+    except OverflowError:  # a whole number of hundreds of digits
+        number = math.inf
+    if not abs(number) <= VALUE_MAX:
         raise InvalidInput(
             "bad_feature",
             f"{what} has the feature {name!r} with the value {_short(value)}: it must be a string, a list, an object, "
             f"or a number from {-VALUE_MAX:g} to {VALUE_MAX:g}",
         )
-    if value != 0:
-        entries.append((space, name, float(value)))
+    if number != 0.0:
+        entries.append((space, name, number))
 
 
 def _check_text(text: Any, what: str) -> None:

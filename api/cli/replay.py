@@ -85,9 +85,9 @@ def replay(
     print_table(title, [*fields[:3], "+-", *fields[4:]], body, note)
     for text in dict.fromkeys(f"{one['method']}: {one['note']}" for one in estimates if one["note"]):
         click.echo(text, err=True)
-    for kind, count in bad.items():
-        lines = ", ".join(map(str, table.bad_lines.lines[kind]))
-        click.echo(f"bad lines, {kind}: {count} (lines {lines}{', ...' if count > 20 else ''})", err=True)
+    for word, count in bad.items():
+        lines = ", ".join(map(str, table.bad_lines.lines[word]))
+        click.echo(f"bad lines, {word}: {count} (lines {lines}{', ...' if count > 20 else ''})", err=True)
 
 
 def _dimension(policy: Policy, form: str, dimension: int | None) -> int | None:

@@ -254,11 +254,12 @@ def _sets(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array, 
     """Return which rows are good, bool[n], and of these the contexts and masks of action sets."""
     contexts: list[Contexts] = []
     masks: list[Array | None] = []
-    good, source = np.ones(len(kind), np.bool_), []
+    good = np.ones(len(kind), np.bool_)
+    places: list[int] = []
     allowed = batch.column("available") if "available" in batch.schema.names else pa.nulls(len(kind))
     for row, (context, mask) in enumerate(zip(batch.column("context"), allowed, strict=True)):
         if kind[row] == LEARN:
-            source.append(0)  # any will do: the decision's is filled in
+            places.append(0)  # any will do: the decision's is filled in
             continue
         try:
             found = _set(context, problem)
@@ -267,11 +268,11 @@ def _sets(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array, 
         except (Damaged, TypeError, ValueError):
             good[row] = False
         if good[row]:
-            source.append(len(contexts))
+            places.append(len(contexts))
             contexts.append(found)
             masks.append(available)
     whole, available = gathered(contexts, masks, problem)
-    source = np.array(source, np.int64)
+    source = np.array(places, np.int64)
     return good, take_contexts(whole, source), available if len(available) == 1 else available[source]
 
 

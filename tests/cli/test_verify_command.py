@@ -227,3 +227,17 @@ def test_a_log_of_a_policy_from_outside_needs_its_file(onearm: Any, monkeypatch:
     monkeypatch.setattr(policies, "_outside", {})
     without = onearm("verify", "out.jsonl")
     assert (without.code, "there is no policy 'witness'" in without.err) == (2, True)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_log_of_named_features_is_simulated_verified_and_replayed(onearm: Any, ending: str) -> None:
+    world = 'named:{"env":{"name":"linear","params":{"arms":4,"dimension":3,"min_actions":2}},"bits":8}'
+    common = ("--policy", "squarecb", "--seed", "3")
+    assert onearm("simulate", "--env", world, *common, "--horizon", "40", "--log", f"out.{ending}").code == 0
+    done = onearm("verify", f"out.{ending}", "--json")
+    (one,) = done.json["experiments"]
+    assert (done.code, one["decisions"], one["first_difference"]) == (0, 40, None)
+    found = onearm("replay", f"out.{ending}", *common, "--policy", "uniform", "--json")
+    assert (found.code, found.json["events"]) == (0, 40)
+    refused = onearm("replay", f"out.{ending}", "--policy", "ucb1")
+    assert (refused.code, "has named features of each action" in refused.err) == (2, True)
