@@ -10,9 +10,11 @@ regression; for named features a sparse linear model. The action of the highest 
 
 the target lies at seven tenths of the way from the lowest to the best reward seen, and sd is the root mean square of
 the oracle's errors. So where a prediction reaches the target, there is next to no exploration, and where none does, the
-action is played that needs the least luck to reach it (Reverdy, Srivastava, Leonard, "Satisficing in multi-armed bandit
-problems", 2017, study such targets).
-Departs from LinUCB (Li, Chu, Langford, Schapire 2010) in these widths, for which no bound is known: measured.
+action is played that needs the least luck to reach it.
+
+Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007, and a target, as
+Reverdy, Srivastava, Leonard, "Satisficing in multi-armed bandit problems", 2017, have one. These widths are ours, and no
+bound is known for them: measured. Units and origin of rewards and of contexts do not matter.
 Ties go to the lowest action. Propensities: 1, as nothing is drawn (`floor` around it makes a log for estimates).
 State: the model, its errors, the best and the lowest reward.
 Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.

@@ -27,7 +27,7 @@ ARROWS = {
     "api": {"engine", "engine.storage", "policies", "envs", "api"},
 }
 # What the foundation may import from outside, beside the standard library.
-FOUNDATION = {"numpy", "numba"}
+FOUNDATION = {"numpy", "numba", "llvmlite"}  # llvmlite builds what numba compiles
 EXCEPT = {"engine.storage": {"sqlalchemy", "alembic", "pyarrow", "msgspec"}, "engine.exact": {"scipy"}}
 # The engine has no clock, disk or network. Who needs one says why.
 WORLD = {
