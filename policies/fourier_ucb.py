@@ -1,6 +1,6 @@
 """Fourier UCB: optimism on features that bend, just wide enough for some action to promise a reward near the best seen.
 
-Nothing needs tuning: contexts may have any units, rewards any unit and origin. It is the default for contexts.
+Nothing needs tuning. It is the default for contexts.
 
 An oracle predicts a score s_a and its standard error w_a for each action: for float64[d] contexts ridge regressions on
 the context and on random Fourier features of it (`engine/oracles/fourier_ridge.py`); for rows of actions one ridge
@@ -13,8 +13,8 @@ the oracle's errors. So where a prediction reaches the target, there is next to 
 action is played that needs the least luck to reach it.
 
 Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007, and a target, as
-Reverdy, Srivastava, Leonard, "Satisficing in multi-armed bandit problems", 2017, have one. These widths are ours, and no
-bound is known for them: measured. Units and origin of rewards and of contexts do not matter.
+Reverdy, Srivastava, Leonard, "Satisficing in multi-armed bandit problems", 2017, have one. These widths are ours:
+measured, without a bound. Units and origin of rewards and of contexts do not matter.
 Ties go to the lowest action. Propensities: 1, as nothing is drawn (`floor` around it makes a log for estimates).
 State: the model, its errors, the best and the lowest reward.
 Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.
