@@ -2,6 +2,7 @@
 
 Everything here copies or views whole arrays; nothing loops over events.
 
+>>> from onearm.engine.vocabulary import DECIDE
 >>> events = empty(2, Problem(n_arms=3))
 >>> events.kind[:] = DECIDE, LEARN
 >>> events.action[:], events.reward[1] = 2, 1.5

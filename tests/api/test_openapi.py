@@ -75,6 +75,8 @@ def test_answers_are_as_documented(document: Any, method: str, path: str) -> Non
             case.path_parameters.update({name: names[name] for name in case.path_parameters if name in names})
         if names is not None and path == "/v1/experiments" and isinstance(case.body, dict):
             case.body.update(policy=RANDOM, arms=ARMS)  # no generator guesses a policy's name
+        if names is not None and path.endswith("/arms"):
+            case.body = {"id": "c"}  # as it is: whatever is archived meanwhile, this is answered
         answer = case.call()
         seen.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
