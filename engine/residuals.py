@@ -13,16 +13,12 @@ unit 1000 times larger, and the decisions stay what they were.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import exp
 from onearm.engine.kernel import kernel
-from onearm.engine.oracles.oracle import predict
 from onearm.engine.vocabulary import Array
-
-_LN2 = 0.6931471805599453
 
 
 class Residuals(NamedTuple):
@@ -37,12 +33,6 @@ def residuals() -> Residuals:
     return Residuals(np.zeros(1), np.zeros(1))
 
 
-def kept(half_life: float) -> float:
-    """Return what one more feedback leaves of the weight of those before: 2^(-1 / half_life), 1 for inf."""
-    in_python = getattr(exp, "py_func", exp)  # once an experiment: not worth loading compiled code
-    return float(in_python(-_LN2 / half_life))
-
-
 @kernel
 def add_residual(errors: Residuals, error: float, keep: float) -> None:
     """Add one error; what was there before counts `keep` times as much."""
@@ -54,12 +44,3 @@ def add_residual(errors: Residuals, error: float, keep: float) -> None:
 def residual_sd(errors: Residuals) -> float:
     """Return the root of the mean squared error, in units of the reward; 0 before any error."""
     return math.sqrt(errors.square[0] / errors.weight[0]) if errors.weight[0] > 0.0 else 0.0
-
-
-@kernel
-def predict_one(model: Any, context: Any, action: int, only: Array, scores: Array) -> float:
-    """Return the predicted reward of one action; `only` bool[k] is all False, and `scores` float64[k] is written."""
-    only[action] = True
-    predict(model, context, only, scores)
-    only[action] = False
-    return scores[action]

@@ -8,7 +8,7 @@ gamma_n / L*. gamma_n = gamma n^exponent, where n counts the feedbacks learned (
 the root mean square of the oracle's errors. So rewards may have any unit and any origin.
 Departs from the paper: the oracle minimises the squared loss, not the log loss.
 State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
-Cost: a prediction of all actions and O(K) per decision; one fit and one prediction per feedback.
+Cost: a prediction of all actions and O(K) per decision; one fit per feedback.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.laws import Work, draw, inverse_gap, leader_of, power, work_of
 from onearm.engine.oracles.choice import oracle
+from onearm.engine.oracles.forgetting import check_half_life, kept
 from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.oracles.ridge import check_half_life
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
-from onearm.engine.residuals import Residuals, add_residual, kept, predict_one, residual_sd, residuals
+from onearm.engine.residuals import Residuals, add_residual, residual_sd, residuals
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _LOSS_MIN = 0.01  # of sd: the least that the best action is taken to lose
@@ -99,11 +99,8 @@ def update(
     key: Key,
 ) -> None:
     """Learn the reward, how far it was off, and whether it is the best so far."""
-    work = state.scratch_work
-    k = len(instance.available)
-    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score)
-    add_residual(state.errors, feedback.reward - predicted, params.keep)
-    fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+    error = fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+    add_residual(state.errors, error, params.keep)
     if params.reward_max == -math.inf:
         state.top[0] = max(state.top[0], feedback.reward)
 

@@ -21,8 +21,9 @@ import numpy as np
 from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.oracles.choice import oracle
+from onearm.engine.oracles.forgetting import check_half_life
 from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.oracles.ridge import check_half_life, check_scaling
+from onearm.engine.oracles.ridge import check_scaling
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem

@@ -29,11 +29,10 @@ from onearm.engine.kernel import kernel
 from onearm.engine.laws import Work, work_of
 from onearm.engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
 from onearm.engine.oracles.choice import oracle
-from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.oracles.ridge import check_half_life
+from onearm.engine.oracles.forgetting import check_half_life
+from onearm.engine.oracles.oracle import fit, predict, predict_one, split, spread
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
-from onearm.engine.residuals import predict_one
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _WEIGHT_MIN = 1e-4  # of a feedback: below, its response would be so large that nothing but rounding comes of it

@@ -8,7 +8,7 @@ is the root mean square of the oracle's errors, so rewards may have any unit; `n
 that covers the truth (1 and more) is too careful in practice, as Bietti, Agarwal, Langford, JMLR 2021, found as well.
 On named features the width is the oracle's diagonal one. Ties go to the lowest; the propensity is 1.
 State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
-Cost: prediction and width of all actions per decision, O(K p^2) with p features; a fit and a prediction per feedback.
+Cost: prediction and width of all actions per decision, O(K p^2) with p features; one fit per feedback.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.laws import Work, leader_of, work_of
 from onearm.engine.oracles.choice import oracle
+from onearm.engine.oracles.forgetting import check_half_life, kept
 from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.oracles.ridge import check_half_life
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
-from onearm.engine.residuals import Residuals, add_residual, kept, predict_one, residual_sd, residuals
+from onearm.engine.residuals import Residuals, add_residual, residual_sd, residuals
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
@@ -87,11 +87,8 @@ def update(
     key: Key,
 ) -> None:
     """Learn the reward, and how far it was off."""
-    work = state.scratch_work
-    k = len(instance.available)
-    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score)
-    add_residual(state.errors, feedback.reward - predicted, params.keep)
-    fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+    error = fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+    add_residual(state.errors, error, params.keep)
 
 
 @kernel

@@ -6,7 +6,7 @@ sd is the root mean square of the oracle's errors, so rewards may have any unit;
 The sharpness is constant, so regret grows linearly: actions within sd / sharpness of the best are played nearly as
 often, which is what one wants of a share for each, not of the highest reward.
 State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
-Cost: a prediction of all actions and an exponential for each per decision; one fit and one prediction per feedback.
+Cost: a prediction of all actions and an exponential for each per decision; one fit per feedback.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from onearm.engine.kernel import kernel
 from onearm.engine.laws import Work, draw, work_of
 from onearm.engine.laws import softmax as softmax_law
 from onearm.engine.oracles.choice import oracle
+from onearm.engine.oracles.forgetting import check_half_life, kept
 from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.oracles.ridge import check_half_life
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
-from onearm.engine.residuals import Residuals, add_residual, kept, predict_one, residual_sd, residuals
+from onearm.engine.residuals import Residuals, add_residual, residual_sd, residuals
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
@@ -89,11 +89,8 @@ def update(
     key: Key,
 ) -> None:
     """Learn the reward, and how far it was off."""
-    work = state.scratch_work
-    k = len(instance.available)
-    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score)
-    add_residual(state.errors, feedback.reward - predicted, params.keep)
-    fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+    error = fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+    add_residual(state.errors, error, params.keep)
 
 
 @kernel

@@ -7,7 +7,7 @@ gamma is sqrt(k T / regret of the oracle), which nobody knows: here sd is the ro
 so rewards may have any unit. With `noise` given it stands for sd: 1 gives the textbook's gamma, in units of 1 / reward.
 Regret O(sqrt(k T Reg)) where the model holds and gamma is the paper's.
 State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
-Cost: a prediction of all actions and O(K) per decision; one fit and one prediction per feedback.
+Cost: a prediction of all actions and O(K) per decision; one fit per feedback.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.laws import Work, draw, inverse_gap, power, work_of
 from onearm.engine.oracles.choice import oracle
+from onearm.engine.oracles.forgetting import check_half_life, kept
 from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.oracles.ridge import check_half_life
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
-from onearm.engine.residuals import Residuals, add_residual, kept, predict_one, residual_sd, residuals
+from onearm.engine.residuals import Residuals, add_residual, residual_sd, residuals
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
@@ -95,11 +95,8 @@ def update(
     key: Key,
 ) -> None:
     """Learn the reward, and from how far it was off how soon gaps count."""
-    work = state.scratch_work
-    k = len(instance.available)
-    predicted = predict_one(state.model, instance.context, decision.action, work.only[:k], work.score)
-    add_residual(state.errors, feedback.reward - predicted, params.keep)
-    fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+    error = fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+    add_residual(state.errors, error, params.keep)
     sd = params.noise if params.noise > 0.0 else residual_sd(state.errors)
     # Without any error all rewards were 0, and so are all scores: the law is uniform in any case.
     state.gamma[0] = params.gamma * power(state.errors.weight[0], params.exponent) / sd if sd > 0.0 else 0.0

@@ -75,9 +75,9 @@ def spread(model: ActionRidge, context: Array, available: Array, widths: Array) 
 
 
 @kernel
-def fit(model: ActionRidge, context: Array, action: int, reward: float, weight: float) -> None:
-    """Learn one reward of one action."""
-    learn(model, context[action], 0, reward, weight)
+def fit(model: ActionRidge, context: Array, action: int, reward: float, weight: float) -> float:
+    """Learn one reward of one action; return how far the prediction was off."""
+    return learn(model, context[action], 0, reward, weight)
 
 
 @kernel

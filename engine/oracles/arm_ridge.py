@@ -1,7 +1,7 @@
 """One ridge regression per arm on the instance's features: the oracle for arms that are numbered once for all.
 
 The scale of the features is that of all contexts learned so far, whatever the arm; how it is kept, and how feedbacks
-are forgotten, is told in `ridge.py`. Without features there is only the intercept: the shrunken mean reward of an arm.
+are forgotten, is told in `ridge.py`.
 Cost: predict O(K d), spread O(K d^2), fit O(d^2); a refit O(K d^3).
 """
 
@@ -73,9 +73,9 @@ def spread(model: ArmRidge, context: Array, available: Array, widths: Array) -> 
 
 
 @kernel
-def fit(model: ArmRidge, context: Array, action: int, reward: float, weight: float) -> None:
-    """Learn one reward of one arm."""
-    learn(model, context, action, reward, weight)
+def fit(model: ArmRidge, context: Array, action: int, reward: float, weight: float) -> float:
+    """Learn one reward of one arm; return how far the prediction was off."""
+    return learn(model, context, action, reward, weight)
 
 
 @kernel

@@ -1,13 +1,14 @@
-"""The model that fits the contexts: a ridge regression per arm, one for all actions, or a sparse linear model."""
+"""The model that fits a problem: means without contexts, ridge on dense ones, a sparse linear model on named ones."""
 
 from __future__ import annotations
 
 from onearm.engine.oracles.action_ridge import ActionRidge, action_ridge
+from onearm.engine.oracles.arm_mean import ArmMean, arm_mean
 from onearm.engine.oracles.arm_ridge import ArmRidge, arm_ridge
 from onearm.engine.oracles.sparse_linear import SparseLinear, sparse_linear
 from onearm.engine.vocabulary import Problem
 
-Model = ArmRidge | ActionRidge | SparseLinear
+Model = ArmMean | ArmRidge | ActionRidge | SparseLinear
 
 
 def oracle(
@@ -19,11 +20,13 @@ def oracle(
     (None or infinity: never). `scaling` "online" lets the model find the units of the features, and "none" takes them
     as they are. Only ridge regressions have a prior, and contexts as they are.
 
-    >>> problems = Problem(3, (8,)), Problem(3, (3, 8)), Problem(3, (3, 64), nonzeros=9)
+    >>> problems = Problem(3), Problem(3, (8,)), Problem(3, (3, 8)), Problem(3, (3, 64), nonzeros=9)
     >>> [type(oracle(problem)).__name__ for problem in problems]
-    ['ArmRidge', 'ActionRidge', 'SparseLinear']
+    ['ArmMean', 'ArmRidge', 'ActionRidge', 'SparseLinear']
     """
     if problem.context_kind == "named":
         return sparse_linear(problem, half_life=half_life)
+    if problem.context_shape == (0,):
+        return arm_mean(problem, regularisation=regularisation, half_life=half_life)
     make = action_ridge if problem.context_kind == "actions" else arm_ridge
     return make(problem, regularisation=regularisation, half_life=half_life, scaling=scaling)

@@ -118,8 +118,11 @@ def spread(model: FourierRidge, context: Array, available: Array, widths: Array)
 
 
 @kernel
-def fit(model: FourierRidge, context: Array, action: int, reward: float, weight: float) -> None:
-    """Learn one reward of one arm."""
+def fit(model: FourierRidge, context: Array, action: int, reward: float, weight: float) -> float:
+    """Learn one reward of one arm; return how far the prediction was off."""
+    _coordinates(model, context)
+    theta = model.ridge.theta[action]
+    error = reward - model.origin[0] - dot(theta, model.scratch_coordinates, len(theta))
     before = model.ridge.learned[0]
     if before < KEPT:
         model.action[before] = action
@@ -132,6 +135,7 @@ def fit(model: FourierRidge, context: Array, action: int, reward: float, weight:
         _begin_anew(model, count)
     else:
         _learn(model, context, action, reward, weight)
+    return error
 
 
 @kernel

@@ -12,12 +12,12 @@ from typing import Any
 
 from numba.extending import overload
 
-from onearm.engine.kernel import KERNELS, kernel_of, register
+from onearm.engine.kernel import KERNELS, kernel, kernel_of, register
 from onearm.engine.vocabulary import Array
 
 
 def predict(model: Any, context: Any, available: Array, scores: Array) -> None:
-    """Write the predicted reward of each available action into `scores`, float64[k]; others are left alone."""
+    """Write the predicted reward of each available action into `scores`, float64[k]; of others it means nothing."""
     KERNELS[type(model)]["predict"](model, context, available, scores)
 
 
@@ -29,9 +29,12 @@ def spread(model: Any, context: Any, available: Array, widths: Array) -> None:
     KERNELS[type(model)]["spread"](model, context, available, widths)
 
 
-def fit(model: Any, context: Any, action: int, reward: float, weight: float) -> None:
-    """Learn one reward of one action; `weight` > 0 counts it so many times. Writes `model` in place."""
-    KERNELS[type(model)]["fit"](model, context, action, reward, weight)
+def fit(model: Any, context: Any, action: int, reward: float, weight: float) -> float:
+    """Learn one reward of one action; `weight` > 0 counts it so many times. Writes `model` in place.
+
+    Return how far the prediction was off before: reward - prediction.
+    """
+    return KERNELS[type(model)]["fit"](model, context, action, reward, weight)
 
 
 def split(model: Any, context: Any, action: int, parts: Array) -> None:
@@ -43,12 +46,21 @@ def split(model: Any, context: Any, action: int, parts: Array) -> None:
     KERNELS[type(model)]["split"](model, context, action, parts)
 
 
+@kernel
+def predict_one(model: Any, context: Any, action: int, only: Array, scores: Array) -> float:
+    """Return the predicted reward of one action; `only` bool[k] is all False, and `scores` float64[k] is written."""
+    only[action] = True
+    predict(model, context, only, scores)
+    only[action] = False
+    return scores[action]
+
+
 def register_model(
     model_class: type,
     *,
     predict: Callable[..., None],
     spread: Callable[..., None],
-    fit: Callable[..., None],
+    fit: Callable[..., float],
     split: Callable[..., None],
 ) -> None:
     """File a model's kernels under its class, whose name is unique in the package."""

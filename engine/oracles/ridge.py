@@ -31,11 +31,11 @@ import numpy as np
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
+from onearm.engine.oracles.forgetting import check_half_life, growth, period
 from onearm.engine.oracles.lanes import aligned_zeros, column_sums, dot
 from onearm.engine.problem import check_param
 from onearm.engine.vocabulary import Array
 
-NEVER = 2**62
 SCALINGS = ("online", "none")
 WARM = 64  # feedbacks that find the scale
 INTERCEPT = 0.3  # the last coordinate: small, so that the level of rewards is believed before it is learned
@@ -51,26 +51,26 @@ def arrays(
     """Return the fields that every ridge model has, before any feedback, for contexts of d features.
 
     `regularisation` > 0 is the prior's precision in each coordinate, in units of the noise's. `scaling` "none" takes
-    contexts as they are and has no intercept, unless there are no features.
+    contexts as they are and has no intercept.
     """
     check_param("regularisation", regularisation, low=1e-12, high=1e12)
     half_life = check_half_life(half_life)
     scaled = check_scaling(scaling) == "online"
-    p = d + 1 if scaled or d == 0 else d
-    warm = WARM if scaled and d > 0 else 0
+    p = d + 1 if scaled else d
+    warm = WARM if scaled else 0
     form = aligned_zeros(systems, p, p)
     for i in range(p):
         form[:, i, i] = 1.0 / regularisation
     return {
         "learned": np.zeros(1, np.int64),
-        "due": np.array([_period(half_life)]),
-        "period": np.array([_period(half_life)]),
+        "due": np.array([period(half_life)]),
+        "period": np.array([period(half_life)]),
         "weight": np.ones(1),
-        "growth": np.array([2.0 ** (1.0 / half_life)]),
+        "growth": np.array([growth(half_life)]),
         "prior": np.full(p, float(regularisation)),
         "shift": aligned_zeros(d),
         "factor": np.full(d, 0.0 if scaled else 1.0),
-        "bound": np.full(1, clip / math.sqrt(max(d, 1)) if scaled else math.inf),
+        "bound": np.full(1, clip / math.sqrt(d) if scaled else math.inf),
         "gram": aligned_zeros(systems, p, p),
         "moment": aligned_zeros(systems, p),
         "inverse": form,
@@ -87,22 +87,11 @@ def arrays(
     }
 
 
-def check_half_life(half_life: float | None) -> float:
-    """Return a half-life in feedbacks; infinity, which None stands for, is never."""
-    if half_life is None or half_life == math.inf:
-        return math.inf
-    return check_param("half_life", half_life, low=1.0, high=1e15)
-
-
 def check_scaling(scaling: str) -> str:
     """Return "online" or "none"."""
     if scaling not in SCALINGS:
         raise InvalidInput("bad_param", f"scaling is {scaling!r}: it must be one of {', '.join(SCALINGS)}")
     return scaling
-
-
-def _period(half_life: float) -> int:
-    return NEVER if half_life == math.inf else int(half_life)
 
 
 @kernel
@@ -115,7 +104,7 @@ def scale(model: Any, x: Array) -> None:
         distance = min(max(x[j] - model.shift[j], -_FARTHEST), _FARTHEST)
         z[j] = min(max(distance * model.factor[j], -bound), bound)
     if len(z) > d:
-        z[d] = INTERCEPT if d > 0 else 1.0
+        z[d] = INTERCEPT
 
 
 @kernel
@@ -132,35 +121,38 @@ def multiply(form: Array, z: Array, row: Array) -> None:
 
 
 @kernel
-def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> None:
-    """Learn one reward of a system at the context x, float64[d], as if it came `weight` > 0 times."""
+def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> float:
+    """Learn one reward of a system at the context x, float64[d], as if it came `weight` > 0 times.
+
+    Return how far the prediction was off.
+    """
+    scale(model, x)
+    error = reward - dot(model.theta[system], model.scratch_scaled, len(model.prior))
     model.learned[0] += 1
     model.weight[0] *= model.growth[0]
     n = model.learned[0]
     w = weight * model.weight[0]
     due = n >= model.due[0]
-    drifted = False
-    if len(model.shift) == 0:
-        _learn_mean(model, system, reward, w)
-    else:
-        first = n - 1
-        if n <= len(model.warm_reward):
-            _keep(model, n - 1, x, system, reward, w)
-            if n & (n - 1) == 0:
-                _find_scale(model, n)
-                _forget_all(model)
-                first = 0
-        elif len(model.warm_reward) > 0:
-            _wake(model, x)
-        for i in range(first, n):  # what came before, then this feedback
-            past = i < n - 1
-            scale(model, model.warm_context[i] if past else x)
-            of = model.warm_system[i] if past else system
-            y = model.warm_reward[i] if past else reward
-            drifted = not _take_in(model, of, y, model.warm_weight[i] if past else w)
-    if due or drifted:
-        model.repairs[0] += drifted
+    first = n - 1
+    if n <= len(model.warm_reward):
+        _keep(model, n - 1, x, system, reward, w)
+        if n & (n - 1) == 0:
+            _find_scale(model, n)
+            _forget_all(model)
+            first = 0
+    elif len(model.warm_reward) > 0:
+        _wake(model, x)
+    sound = True
+    for i in range(first, n):  # what came before, then this feedback
+        past = i < n - 1
+        scale(model, model.warm_context[i] if past else x)
+        of = model.warm_system[i] if past else system
+        y = model.warm_reward[i] if past else reward
+        sound = _take_in(model, of, y, model.warm_weight[i] if past else w)
+    if due or not sound:
+        model.repairs[0] += not sound
         _refit(model)
+    return error
 
 
 @kernel
@@ -178,18 +170,6 @@ def _take_in(model: Any, system: int, reward: float, w: float) -> bool:
     """Learn a feedback at `scratch_scaled`; return whether the solution still is one."""
     _add(model, system, reward, w)
     return _move(model, system, reward, w) and _solved(model, system)
-
-
-@kernel
-def _learn_mean(model: Any, system: int, reward: float, w: float) -> None:
-    """Learn where the intercept is all there is."""
-    gram = model.gram[system, 0, 0] + w
-    moment = model.moment[system, 0] + w * reward
-    inverse = 1.0 / (gram + model.prior[0])
-    model.gram[system, 0, 0] = gram
-    model.moment[system, 0] = moment
-    model.inverse[system, 0, 0] = inverse
-    model.theta[system, 0] = moment * inverse
 
 
 @kernel

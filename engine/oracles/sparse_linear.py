@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel
+from onearm.engine.oracles.forgetting import check_half_life, kept
 from onearm.engine.oracles.oracle import register_model
 from onearm.engine.vocabulary import Array, Features, Problem
 
@@ -52,9 +53,8 @@ def sparse_linear(problem: Problem, *, half_life: float | None = None) -> Sparse
     count in full.
     """
     slots = problem.context_shape[1]
-    keep = 1.0 if half_life is None else 0.5 ** (1.0 / half_life)
     weight, seen = np.zeros((slots, 2)), np.zeros((slots, 4), np.float32)
-    return SparseLinear(weight, seen, np.zeros(6), np.array([keep]), np.zeros(MARKS))
+    return SparseLinear(weight, seen, np.zeros(6), np.array([kept(check_half_life(half_life))]), np.zeros(MARKS))
 
 
 @kernel
@@ -80,8 +80,10 @@ def spread(model: SparseLinear, context: Features, available: Array, widths: Arr
 
 
 @kernel
-def fit(model: SparseLinear, context: Features, action: int, reward: float, weight: float) -> None:
-    """Take one step towards the reward."""
+def fit(model: SparseLinear, context: Features, action: int, reward: float, weight: float) -> float:
+    """Take one step towards the reward; return how far the prediction was off."""
+    predicted = model.total[BIAS] + _sum(model, context, 0) + _sum(model, context, action + 1)
+    error = reward - predicted
     total = model.total
     if total[FEEDBACKS] == 0.0:
         total[BIAS] = total[LOW] = total[HIGH] = reward
@@ -93,11 +95,11 @@ def fit(model: SparseLinear, context: Features, action: int, reward: float, weig
     total[ERROR] *= keep
     size = total[HIGH] - total[LOW]
     if size == 0.0:
-        return
+        return error
     predicted = total[BIAS] + _sum(model, context, 0) + _sum(model, context, action + 1)
     slope = 2.0 * (min(max(predicted, total[LOW]), total[HIGH]) - reward) / size
     if abs(slope) < SLOPE_MIN:
-        return
+        return error
     total[ERROR] += weight * slope * slope
     rate = math.sqrt(total[FEEDBACKS] / total[NORM])
     bias_rate = rate / math.sqrt(total[ERROR])
@@ -105,6 +107,7 @@ def fit(model: SparseLinear, context: Features, action: int, reward: float, weig
     step = weight * slope * size / (1.0 + 2.0 * weight * reach)
     total[BIAS] -= step * bias_rate
     _move(model, context, action, step, rate)
+    return error
 
 
 @kernel

@@ -144,15 +144,6 @@ def test_a_feature_that_never_varied_counts_from_where_it_does() -> None:
     assert answers(model, np.array([0.0, 12.0]), 1)[0][0] == pytest.approx(0.0, abs=0.1)
 
 
-def test_without_features_an_arm_has_its_shrunken_mean() -> None:
-    model = arm_ridge(Problem(2, (0,)), regularisation=0.5)
-    rewards = np.array([1.0, 0.0, 4.0])
-    learn_all(model, np.zeros((3, 0)), np.array([1, 1, 1]), rewards, np.array([1.0, 2.0, 0.5]))
-    scores, widths = answers(model, np.zeros(0), 2)
-    assert scores.tolist() == pytest.approx([0.0, 3.0 / 4.0])
-    assert widths.tolist() == pytest.approx([np.sqrt(2.0), np.sqrt(1.0 / 4.0)])
-
-
 @pytest.mark.parametrize("scaling", ["online", "none"])
 def test_forgetting_is_the_ridge_regression_of_weights_that_halve(scaling: str) -> None:
     n, half_life = 300, 20

@@ -102,7 +102,7 @@ def test_arms_may_join_where_they_have_a_cost() -> None:
     state = policy.init(policy.params, Problem(3))
     x.learn(policy, state, x.instance(0), 1, 1.0)
     larger = grown(policy, state, Problem(4))
-    assert larger.inner.model.theta[:3, 0].tolist() == state.inner.model.theta[:, 0].tolist()
+    assert larger.inner.model.mean[:3].tolist() == state.inner.model.mean.tolist()
     with pytest.raises(InvalidInput, match="one per arm"):
         grown(policy, state, Problem(5))
     fixed = budget("exp3_ix", 2.0)

@@ -43,8 +43,8 @@ def test_the_posterior_is_that_of_laplace_one_feedback_at_a_time() -> None:
         before = mean, variance
         mean = brentq(lambda m, r=reward, b=before: m - b[0] - b[1] * (r - expit(m)), -20.0, 20.0, xtol=1e-13)
         variance = 1.0 / (1.0 / variance + expit(mean) * (1.0 - expit(mean)))
-    assert state.model.theta[1, 0] == pytest.approx(mean, rel=1e-9)
-    assert state.model.inverse[1, 0, 0] == pytest.approx(variance, rel=1e-9)
+    assert state.model.mean[1] == pytest.approx(mean, rel=1e-9)
+    assert 1.0 / state.model.precision[1] == pytest.approx(variance, rel=1e-9)
 
 
 def test_the_law_is_that_of_the_largest_logit() -> None:
@@ -52,8 +52,8 @@ def test_the_law_is_that_of_the_largest_logit() -> None:
     state = policy.init(policy.params, Problem(3))
     for t in range(9):
         x.learn(policy, state, x.instance(t), t % 2, float(t % 4 == 0))
-    mean = state.model.theta[:, 0]
-    sd = 0.6 * np.sqrt(state.model.inverse[:, 0, 0])
+    mean = state.model.mean
+    sd = 0.6 / np.sqrt(state.model.precision)
 
     def wins(a: int) -> float:
         others = [b for b in range(3) if b != a]

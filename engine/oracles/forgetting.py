@@ -1,0 +1,42 @@
+"""Half-lives: how fast old feedbacks lose weight. The same bits everywhere, as they become part of a state.
+
+>>> round(kept(10.0) ** 10, 12), round(growth(10.0) ** 10, 12), period(math.inf) > 10**18
+(0.5, 2.0, True)
+"""
+
+from __future__ import annotations
+
+import math
+
+from onearm.engine.elementary import exp
+from onearm.engine.problem import check_param
+
+_LN2 = 0.6931471805599453
+_NEVER = 2**62
+
+
+def check_half_life(half_life: float | None) -> float:
+    """Return a half-life in feedbacks, at least 1; infinity, which None stands for, is never."""
+    if half_life is None or half_life == math.inf:
+        return math.inf
+    return check_param("half_life", half_life, low=1.0, high=1e15)
+
+
+def kept(half_life: float) -> float:
+    """Return what one more feedback leaves of the weight of those before: 2^(-1 / half_life), 1 for inf."""
+    return _exp(-_LN2 / half_life)
+
+
+def growth(half_life: float) -> float:
+    """Return how much more a feedback weighs than the one before: 2^(1 / half_life), 1 for inf."""
+    return _exp(_LN2 / half_life)
+
+
+def period(half_life: float) -> int:
+    """Return after how many feedbacks weights that grow are to be divided by the newest."""
+    return _NEVER if half_life == math.inf else int(half_life)
+
+
+def _exp(x: float) -> float:
+    in_python = getattr(exp, "py_func", exp)  # once an experiment: not worth loading compiled code
+    return float(in_python(x))
