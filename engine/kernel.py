@@ -33,6 +33,7 @@ R = TypeVar("R")
 
 KERNELS: dict[type, dict[str, Callable[..., Any]]] = {}
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+INLINED = {"forceinline": True}  # for kernels, and for what finds them: a call would push every field of a state
 SOURCES = ("engine", "policies", "envs")
 CACHES_KEPT = 4
 
@@ -43,7 +44,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     Its code is put where it is called: loops around it can then be vectorised (a keyed draw costs 2.3 ns instead of 8).
     Kernels of the package are cached on disk, see `_PackageCache`; one from outside is compiled in each process.
     """
-    return cast(Callable[P, R], _jitted(function, forceinline=True))
+    return cast(Callable[P, R], _jitted(function, **INLINED))
 
 
 class Loop:

@@ -13,7 +13,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from onearm.engine.kernel import KERNELS, kernel, kernel_of, register
+from onearm.engine.kernel import INLINED, KERNELS, kernel, kernel_of, register
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key
 
 
@@ -140,14 +140,14 @@ def _unknown_regret(params: Any, state: Any, instance: Instance, action: int) ->
 # Numba compares the signatures of a stub and of its implementation to the letter, so these carry no annotations.
 
 
-@overload(select)
+@overload(select, jit_options=INLINED)
 def _select(params, state, instance, key):
     if found := kernel_of(params, "select"):
         return lambda params, state, instance, key: found(params, state, instance, key)
     return None
 
 
-@overload(update)
+@overload(update, jit_options=INLINED)
 def _update(params, state, instance, decision, feedback, key):
     if found := kernel_of(params, "update"):
         return lambda params, state, instance, decision, feedback, key: found(
@@ -156,49 +156,49 @@ def _update(params, state, instance, decision, feedback, key):
     return None
 
 
-@overload(probability)
+@overload(probability, jit_options=INLINED)
 def _probability(params, state, instance, action):
     if found := kernel_of(params, "probability"):
         return lambda params, state, instance, action: found(params, state, instance, action)
     return None
 
 
-@overload(appraise)
+@overload(appraise, jit_options=INLINED)
 def _appraise(params, state, instance, scores, widths):
     if found := kernel_of(params, "appraise"):
         return lambda params, state, instance, scores, widths: found(params, state, instance, scores, widths)
     return None
 
 
-@overload(attribute)
+@overload(attribute, jit_options=INLINED)
 def _attribute(params, state, instance, action, parts):
     if found := kernel_of(params, "attribute"):
         return lambda params, state, instance, action, parts: found(params, state, instance, action, parts)
     return None
 
 
-@overload(observe)
+@overload(observe, jit_options=INLINED)
 def _observe(params, state, t, context, available, key):
     if found := kernel_of(params, "observe"):
         return lambda params, state, t, context, available, key: found(params, state, t, context, available, key)
     return None
 
 
-@overload(respond)
+@overload(respond, jit_options=INLINED)
 def _respond(params, state, instance, action, detail, key):
     if found := kernel_of(params, "respond"):
         return lambda params, state, instance, action, detail, key: found(params, state, instance, action, detail, key)
     return None
 
 
-@overload(regret)
+@overload(regret, jit_options=INLINED)
 def _regret(params, state, instance, action):
     if found := kernel_of(params, "regret"):
         return lambda params, state, instance, action: found(params, state, instance, action)
     return None
 
 
-@overload(row_of)
+@overload(row_of, jit_options=INLINED)
 def _row_of(states, i):
     # A NamedTuple of rows has to be spelled out field by field: numba has no comprehension over tuples of mixed types.
     if not isinstance(states, types.BaseNamedTuple):

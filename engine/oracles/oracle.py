@@ -12,7 +12,7 @@ from typing import Any
 
 from numba.extending import overload
 
-from onearm.engine.kernel import KERNELS, kernel, kernel_of, register
+from onearm.engine.kernel import INLINED, KERNELS, kernel, kernel_of, register
 from onearm.engine.vocabulary import Array
 
 
@@ -70,28 +70,28 @@ def register_model(
 # Numba compares the signatures of a stub and of its implementation to the letter, so these carry no annotations.
 
 
-@overload(predict)
+@overload(predict, jit_options=INLINED)
 def _predict(model, context, available, scores):
     if found := kernel_of(model, "predict"):
         return lambda model, context, available, scores: found(model, context, available, scores)
     return None
 
 
-@overload(spread)
+@overload(spread, jit_options=INLINED)
 def _spread(model, context, available, widths):
     if found := kernel_of(model, "spread"):
         return lambda model, context, available, widths: found(model, context, available, widths)
     return None
 
 
-@overload(fit)
+@overload(fit, jit_options=INLINED)
 def _fit(model, context, action, reward, weight):
     if found := kernel_of(model, "fit"):
         return lambda model, context, action, reward, weight: found(model, context, action, reward, weight)
     return None
 
 
-@overload(split)
+@overload(split, jit_options=INLINED)
 def _split(model, context, action, parts):
     if found := kernel_of(model, "split"):
         return lambda model, context, action, parts: found(model, context, action, parts)
