@@ -39,7 +39,7 @@ from onearm.engine.errors import Conflict, Damaged, InvalidInput, NotFound, Onea
 from onearm.engine.growth import grown
 from onearm.engine.problem import check_problem
 from onearm.engine.protocol import explains
-from onearm.engine.storage.sql import Event, Experiment, Store
+from onearm.engine.storage.sql import Event, Experiment, Snapshot, Store
 from onearm.engine.vocabulary import (
     CHANGE,
     DECIDE,
@@ -59,7 +59,7 @@ STORY_BYTES = 600  # what one decision costs in the cache besides its context an
 CACHE_BYTES = 64_000_000
 EVENT_BYTES = 200  # what one event costs in the log besides its context
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
-COPY_BYTES = 64_000_000  # larger states are packed at once: memory for a second one might not be there
+COPY_BYTES = 64_000_000  # larger states are not copied: memory for a second one might not be there
 
 
 class Asked(NamedTuple):
@@ -134,6 +134,9 @@ class Live:
         self._wanted: dict[int | str, asyncio.Future[Story | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._folds = 0  # how often the log was folded
+        self._readers = 0  # of the state as it is, in other threads
+        self._unread = asyncio.Event()
+        self._unread.set()
         self._changing: asyncio.Future[None] | None = None  # the last change
         self._explain: Callable[..., None] | None = None
 
@@ -144,25 +147,7 @@ class Live:
         policy = self.spec.policy
         history = History(self.spec, self._store.changes(self.row.key))
         counts = self._store.counts(self.row.key)
-        state, after = policy.init(policy.params, self.spec.problem), 0
-        for picture in self._store.newest_snapshots(self.row.key):
-            try:
-                if picture.versions != self._versions:
-                    raise Damaged("other_version", f"it is of other versions: {picture.versions}")
-                if snapshot.digest_of(picture.state) != picture.digest:
-                    raise Damaged("bad_digest", "its bytes do not have the digest on record")
-                if picture.seq > counts.seq:
-                    raise Damaged("ahead_of_log", f"the log ends at seq {counts.seq}")
-                like = policy.init(policy.params, history.problem(picture.seq))
-                state, after = snapshot.unpack(picture.state, like=like), picture.seq
-                break
-            except Damaged as error:
-                log.warning(
-                    "experiment %r: the snapshot at seq %d is skipped (%s); the log is folded instead",
-                    self.spec.id,
-                    picture.seq,
-                    error,
-                )
+        state, after = self._newest_state(history, counts.seq)
         for page in history.pages(self._store, self.row.key, after, counts.seq, learned_only=True):
             if isinstance(page, Problem):
                 state = grown(policy, state, page)
@@ -170,6 +155,28 @@ class Live:
                 loop.fold(policy.params, state, self._run, page, NO_DETAIL)
         self._select, self._update = compile_kernels(self.spec)
         return Recovered(state, counts.seq, counts.decisions, counts.rewards, history)
+
+    def _newest_state(self, history: History, last: int) -> tuple[Any, int]:
+        """Return the state of the newest good snapshot and its seq, or the state before any event."""
+        for picture in self._store.newest_snapshots(self.row.key):
+            try:
+                if picture.versions != self._versions:
+                    raise Damaged("other_version", f"it is of other versions: {picture.versions}")
+                if picture.seq > last:
+                    raise Damaged("ahead_of_log", f"the log ends at seq {last}")
+                return self._state_of(picture, history.problem(picture.seq)), picture.seq
+            except Damaged as error:
+                log.warning(
+                    "experiment %r: the snapshot at seq %d is skipped (%s); the log is folded instead",
+                    self.spec.id,
+                    picture.seq,
+                    error,
+                )
+        return self.spec.policy.init(self._params, self.spec.problem), 0
+
+    def _state_of(self, picture: Snapshot, problem: Problem) -> Any:
+        parts = snapshot.checked(self._store.snapshot_parts(self.row.key, picture.seq), picture.digest)
+        return snapshot.unpack(parts, like=self.spec.policy.init(self._params, problem))
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
@@ -185,13 +192,37 @@ class Live:
         self.unusable = None
 
     def stop(self, why: OnearmError) -> None:
-        """Refuse everything from now on with this error."""
+        """Refuse everything from now on with this error, and give up the state: there is no room for two large ones."""
         self.unusable = why
+        self._state = None
 
-    def digest(self) -> str:
-        """Return the digest of the state as it is."""
+    async def digest(self) -> str:
+        """Return the digest of the state as it is, computed in another thread; rewards wait meanwhile."""
         self.check_usable()
-        return snapshot.digest(self._state)
+        self._hold()
+        try:
+            return await asyncio.to_thread(snapshot.digest, self._state)
+        finally:
+            self._release()
+
+    async def still(self) -> None:
+        """Wait until no other thread reads the state: rewards change it."""
+        while self.held:
+            await self._unread.wait()
+
+    @property
+    def held(self) -> bool:
+        """Whether another thread reads the state."""
+        return self._readers > 0
+
+    def _hold(self) -> None:
+        self._readers += 1
+        self._unread.clear()
+
+    def _release(self) -> None:
+        self._readers -= 1
+        if not self._readers:
+            self._unread.set()
 
     # -- the two transitions -------------------------------------------------------------------------------------------
 
@@ -208,10 +239,12 @@ class Live:
             labels = asked.labels or self.roster.labels
             reasons = explain(self._explain, self._params, self._state, instance, labels, asked.names)
             detail = msgspec.json.encode(reasons).decode()
-        return self._enter(DECIDE, asked, decision, detail, now)
+        story = self._enter(DECIDE, asked, decision, detail, now)
+        self._snapshot_if_due()
+        return story
 
     def give(self, asked: Asked, decision: Decision, now: int) -> Story:
-        """Take over a decision that someone else made, to learn from; it takes a number as any other."""
+        """Take over a decision that someone else made, to be learned from at once; it takes a number as any other."""
         self._check_open()
         return self._enter(GIVEN, asked, decision, None, now)
 
@@ -252,8 +285,9 @@ class Live:
             self._explain = await asyncio.to_thread(compile_explain, self.spec)
 
     def learn(self, story: Story, reward: float, reward_id: str, now: int) -> None:
-        """Learn the reward of a decision and queue the event."""
+        """Learn the reward of a decision and queue the event; the caller waited until the state was `still`."""
         self._check_open()
+        assert not self.held, "the state changes while another thread reads it"
         decided = story.event
         assert story.reward is None and decided.number is not None and decided.action is not None
         propensity = math.nan if decided.propensity is None else decided.propensity
@@ -283,6 +317,7 @@ class Live:
         )
         story.reward = event
         story.rewarded = self._queue(event)
+        self._snapshot_if_due()
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
@@ -350,11 +385,20 @@ class Live:
     # -- snapshots -----------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> None:
-        """Queue a copy of the state, to be packed and stored by the writer."""
-        if self.unusable is None and self._bytes_since_snapshot:
-            self._bytes_since_snapshot = 0
-            copy = snapshot.pack(self._state) if self.state_bytes > COPY_BYTES else _copied(self._state)
-            self._writer.keep(Picture(self.row.key, self.seq, self.number, self._versions, copy))
+        """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait."""
+        if self.unusable is not None or self.held or not self._bytes_since_snapshot:
+            return
+        self._bytes_since_snapshot = 0
+        about = (self.row.key, self.seq, self.number, self._versions)
+        if self.state_bytes > COPY_BYTES:
+            self._hold()
+            self._writer.keep(Picture(*about, self._state, self._release))
+        else:
+            self._writer.keep(Picture(*about, _copied(self._state)))
+
+    def _snapshot_if_due(self) -> None:
+        if self._bytes_since_snapshot > max(SNAPSHOT_BYTES, 4 * self.state_bytes):
+            self.snapshot()
 
     @property
     def state_bytes(self) -> int:
@@ -370,8 +414,6 @@ class Live:
     def _queue(self, event: Event) -> asyncio.Future[None]:
         future = self._writer.append(self, event)
         self._bytes_since_snapshot += EVENT_BYTES + len(event.context or b"")
-        if self._bytes_since_snapshot > max(SNAPSHOT_BYTES, 4 * self.state_bytes):
-            self.snapshot()
         return future
 
     def check_usable(self) -> None:

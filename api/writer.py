@@ -7,16 +7,18 @@ reach the log in the order in which the states learned them.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import queue
 import threading
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onearm.api.history import ARCHIVED
 from onearm.engine import snapshot
 from onearm.engine.errors import OnearmError, Unavailable
-from onearm.engine.storage.sql import Event, Snapshot, Store
+from onearm.engine.storage.sql import Event, Snapshot, SnapshotPart, Store
 
 if TYPE_CHECKING:
     from onearm.api.live import Live
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("onearm")
 
 BATCH_MAX = 1000
+PARTS_MAX = 8  # of a snapshot with one batch: those who wait for the batch wait for them
 
 
 class Entry(NamedTuple):
@@ -34,14 +37,38 @@ class Entry(NamedTuple):
     committed: asyncio.Future[None]
 
 
-class Picture(NamedTuple):
-    """A copy of a state, to be packed and stored by the writer; a large one comes packed."""
+class Picture:
+    """A state on its way to the store, some parts with each batch; `stored` is called when it is there or given up.
 
-    experiment: int
-    seq: int
-    decisions: int
-    versions: str
-    state: Any
+    The state must not change until then.
+    """
+
+    def __init__(
+        self,
+        experiment: int,
+        seq: int,
+        decisions: int,
+        versions: str,
+        state: Any,
+        stored: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.experiment = experiment
+        self.seq = seq
+        self.stored = stored
+        self.whole: Snapshot | None = None  # once all parts are taken
+        self._decisions, self._versions = decisions, versions
+        self._left = enumerate(snapshot.parts(state))
+        self._digest = hashlib.sha256()
+
+    def take(self) -> list[SnapshotPart]:
+        """Pack the next few parts."""
+        parts = [SnapshotPart(self.experiment, self.seq, *part) for part in islice(self._left, PARTS_MAX)]
+        for part in parts:
+            self._digest.update(part.state)
+        if len(parts) < PARTS_MAX:
+            digest = self._digest.hexdigest()
+            self.whole = Snapshot(self.experiment, self.seq, self._decisions, digest, self._versions)
+        return parts
 
 
 class Writer:
@@ -111,21 +138,27 @@ class Writer:
             try:
                 events = [entry.event for entry in batch]
                 archived = [(event.experiment, event.time) for event in events if event.detail == ARCHIVED]
-                self._store.append(events, archived, [_packed(picture) for picture in pictures])
+                parts = [part for picture in pictures for part in picture.take()]
+                self._store.append(events, archived, parts, [picture.whole for picture in pictures if picture.whole])
             except OnearmError as caught:
                 error = caught
             except Exception as caught:  # whatever it is, those who wait must hear of it
                 log.exception("the writer failed")
                 error = Unavailable("commit_failed", f"nothing was written ({caught}): try again")
-            self._loop.call_soon_threadsafe(self._done, batch, error)
+            self._loop.call_soon_threadsafe(self._done, batch, pictures, error)
 
-    def _done(self, batch: list[Entry], error: OnearmError | None) -> None:
+    def _done(self, batch: list[Entry], pictures: list[Picture], error: OnearmError | None) -> None:
+        self._pictures = pictures + self._pictures
         if error is not None:
             self._give_up(batch, error)
         else:
             for entry in batch:
                 if not entry.committed.cancelled():
                     entry.committed.set_result(None)
+            self._pictures = [picture for picture in self._pictures if picture.whole is None]
+            for picture in pictures:
+                if picture.whole is not None:
+                    picture.stored()
         if self._entries or self._pictures:
             self._kick()
         else:
@@ -136,16 +169,11 @@ class Writer:
         lives = {entry.live for entry in batch}
         behind = [entry for entry in self._entries if entry.live in lives]
         self._entries = [entry for entry in self._entries if entry.live not in lives]
+        for picture in self._pictures:
+            picture.stored()
         self._pictures = []
         for entry in batch + behind:
             if not entry.committed.done():
                 entry.committed.set_exception(error)
                 entry.committed.exception()  # retrieved: a client that left must not leave a warning
         self._failed(lives, error)
-
-
-def _packed(picture: Picture) -> Snapshot:
-    state = picture.state if isinstance(picture.state, bytes) else snapshot.pack(picture.state)
-    return Snapshot(
-        picture.experiment, picture.seq, picture.decisions, snapshot.digest_of(state), picture.versions, state
-    )

@@ -39,12 +39,18 @@ def by_padding(init: Callable[[Any, Problem], Any]) -> Callable[[Any, Any, Probl
 
 
 def padded(old: State, fresh: State) -> State:
-    """Write every array of `old`, but scratch, into the leading corner of that of `fresh`, and return `fresh`."""
+    """Return `fresh` with every array of `old`, but scratch, in the leading corner of its own.
+
+    An array that stays as large as it was is the old one itself: it is not copied, whatever its size.
+    """
+    arrays = []
     for name, before, now in zip(old._fields, old, fresh, strict=True):  # type: ignore[attr-defined, call-overload]
-        if name.startswith("scratch_"):
-            continue
         if isinstance(before, tuple):
-            padded(before, now)
-        else:
-            now[tuple(map(slice, before.shape))] = before
-    return fresh
+            now = padded(before, now)
+        elif not name.startswith("scratch_"):
+            if before.shape == now.shape:
+                now = before
+            else:
+                now[tuple(map(slice, before.shape))] = before
+        arrays.append(now)
+    return type(fresh)(*arrays)

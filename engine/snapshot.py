@@ -6,14 +6,14 @@ neither stored nor digested.
 
 An array of more than 1 MiB says "blocks" in the header, and only what is not zero is stored of it: the number of runs
 as int64, for each run its first block and its number of blocks as int64, then the bytes of all runs. A block is 4096
-bytes of the array, the last one may be shorter. So a table of 2^24 slots of which few are used is a small snapshot,
-and a digest reads it without a copy.
+bytes of the array, the last one may be shorter. So a table of 2^24 slots of which few are used is a small snapshot.
+States may be half as large as the memory: nothing but `pack` ever holds all bytes of one.
 
 >>> from onearm.policies import catalog
 >>> from onearm.engine.vocabulary import Problem
 >>> policy = catalog.make("ucb1")
 >>> state = policy.init(policy.params, Problem(n_arms=2))
->>> unpack(pack(state), like=state).mean
+>>> unpack(parts(state), like=state).mean
 array([0., 0.])
 """
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,57 +33,99 @@ MAGIC = b"onearm state 1\n"
 BIG = 1 << 20  # bytes of an array that is stored whole
 BLOCK = 4096  # bytes
 CHUNK = 1 << 12  # blocks looked at in one go
+PART = 1 << 20  # bytes
 State = TypeVar("State")
 
 
+def parts(state: Any) -> Iterator[bytes]:
+    """Yield the bytes of a state, a NamedTuple of arrays (or of such NamedTuples), in parts of 1 to 2 MiB.
+
+    The last one may be smaller. The state must not change until all are taken.
+    """
+    pieces: list[bytes | memoryview] = []
+    size = 0
+    for piece in _pieces(state):
+        pieces.append(piece)
+        size += len(piece)
+        if size >= PART:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    if pieces:
+        yield b"".join(pieces)
+
+
 def pack(state: Any) -> bytes:
-    """Return the bytes of a state, a NamedTuple of arrays (or of such NamedTuples)."""
-    return b"".join(_parts(state))
+    """Return all bytes of a state as one."""
+    return b"".join(parts(state))
 
 
-def unpack(data: bytes, like: State) -> State:
+def digest(state: Any) -> str:
+    """Return the sha256 of the bytes of a state in hexadecimal."""
+    found = hashlib.sha256()
+    for piece in _pieces(state):
+        found.update(piece)
+    return found.hexdigest()
+
+
+def checked(parts: Iterable[bytes], digest: str) -> Iterator[bytes]:
+    """Yield the parts, and raise `Damaged` after the last where the digest of all is another."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part)
+        yield part
+    if found.hexdigest() != digest:
+        raise Damaged("bad_digest", "its bytes do not have the digest on record")
+
+
+def unpack(parts: Iterable[bytes], like: State) -> State:
     """Write the bytes of a state into the arrays of `like`, a fresh state of the same problem, and return it.
 
     Raises `Damaged` where the bytes are cut short or belong to another class or shape; `like` may then be half written.
     """
-    start = len(MAGIC) + 8
-    if not data.startswith(MAGIC) or len(data) < start:
+    source = _Source(parts)
+    if source.take(len(MAGIC)) != MAGIC:
         raise Damaged("bad_snapshot", "these bytes are not a snapshot of a state")
-    end = start + int.from_bytes(data[len(MAGIC) : start], "little")
-    whole = data[start:end] == _header(like)
+    header = _header(like)
+    whole = source.take(len(header)) == header
     for _, array in _arrays(like):
-        if whole and array.nbytes > BIG:
-            end = _read_blocks(data, end, array)
-            whole = end > 0
-        elif whole and end + array.nbytes <= len(data):
-            array[...] = np.frombuffer(data, _little(array), array.size, end).reshape(array.shape)
-            end += array.nbytes
-        else:
-            whole = False
-    if not whole or end != len(data):
+        whole = whole and _read(source, array)
+    if not whole or source.take(1):
         raise Damaged(
             "bad_snapshot", f"the snapshot is cut short or not of a {type(like).__qualname__} of this problem"
         )
     return like
 
 
-def digest(state: Any) -> str:
-    """Return the sha256 of `pack(state)` in hexadecimal."""
-    found = hashlib.sha256()
-    for part in _parts(state):
-        found.update(part)
-    return found.hexdigest()
+class _Source:
+    """Bytes that come in parts."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = iter(parts)
+        self._rest = memoryview(b"")
+
+    def take(self, n: int) -> bytes:
+        """Return the next n bytes; fewer where there are no more."""
+        room = np.zeros(n, np.uint8)
+        return room[: self.fill(room)].tobytes()
+
+    def fill(self, room: Array) -> int:
+        """Write the next bytes into uint8[n]; return how many, fewer than n where there are no more."""
+        done = 0
+        while done < len(room) and (self._rest or self._next()):
+            piece = self._rest[: len(room) - done]
+            room[done : done + len(piece)] = piece
+            self._rest = self._rest[len(piece) :]
+            done += len(piece)
+        return done
+
+    def _next(self) -> bool:
+        self._rest = memoryview(next(self._parts, b""))
+        return len(self._rest) > 0
 
 
-def digest_of(data: bytes) -> str:
-    """Return the sha256 of a packed state in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def _parts(state: Any) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a state piece by piece; big arrays are not copied."""
-    text = _header(state)
-    yield MAGIC + len(text).to_bytes(8, "little") + text
+def _pieces(state: Any) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a state in pieces of at most 1 MiB; big arrays are not copied."""
+    yield MAGIC + _header(state)
     for _, array in _arrays(state):
         stored = array.astype(_little(array), copy=False)
         if array.nbytes <= BIG:
@@ -93,36 +135,40 @@ def _parts(state: Any) -> Iterator[bytes | memoryview]:
         runs = _runs(flat)
         yield np.array([len(runs), *runs.ravel()], "<i8").tobytes()
         for first, count in runs.tolist():
-            yield flat[first * BLOCK : (first + count) * BLOCK].data
+            run = flat[first * BLOCK : (first + count) * BLOCK]
+            for start in range(0, len(run), PART):
+                yield run[start : start + PART].data
 
 
-def _read_blocks(data: bytes, start: int, array: Array) -> int:
-    """Write the runs at `start` of `data` into a big array; return where they end, 0 where they make no sense."""
-    n_runs = int.from_bytes(data[start : start + 8], "little")
-    blocks = -(-array.nbytes // BLOCK)
-    end = start + 8 + 16 * n_runs
-    if n_runs > blocks or end > len(data):
-        return 0
-    runs = np.frombuffer(data, "<i8", 2 * n_runs, start + 8).reshape(-1, 2)
+def _read(source: _Source, array: Array) -> bool:
+    """Write the next bytes into an array; return whether they make sense."""
+    plain = array
+    if not array.flags.c_contiguous or array.dtype != _little(array):
+        plain = np.zeros(array.shape, _little(array))
+    flat = _bytes_of(plain)
+    whole = _read_blocks(source, flat) if array.nbytes > BIG else source.fill(flat) == len(flat)
+    if plain is not array:
+        array[...] = plain
+    return whole
+
+
+def _read_blocks(source: _Source, flat: Array) -> bool:
+    """Write the next runs into the bytes of a big array, 0 where there are none; return whether they make sense."""
+    blocks = -(-len(flat) // BLOCK)
+    n_runs = int.from_bytes(source.take(8), "little")
+    if n_runs > blocks:
+        return False
+    numbers = np.frombuffer(source.take(16 * n_runs), np.uint8)
+    if len(numbers) != 16 * n_runs:
+        return False
+    runs = numbers.view("<i8").reshape(-1, 2)
     first, count = runs.T
     apart = first[1:] > first[:-1] + count[:-1]
     if n_runs and (first[0] < 0 or not apart.all() or not ((count > 0) & (count <= blocks - first)).all()):
-        return 0
-    plain = (
-        array if array.flags.c_contiguous and array.dtype == _little(array) else np.zeros(array.shape, _little(array))
-    )
-    flat = _bytes_of(plain)
+        return False
     for place, n in _runs(flat).tolist():
         flat[place * BLOCK : (place + n) * BLOCK] = 0
-    for place, n in runs.tolist():
-        part = flat[place * BLOCK : (place + n) * BLOCK]
-        if end + len(part) > len(data):
-            return 0
-        part[:] = np.frombuffer(data, np.uint8, len(part), end)
-        end += len(part)
-    if plain is not array:
-        array[...] = plain
-    return end
+    return all(source.fill(run := flat[place * BLOCK : (place + n) * BLOCK]) == len(run) for place, n in runs.tolist())
 
 
 def _runs(flat: Array) -> Array:
@@ -146,11 +192,13 @@ def _little(array: Array) -> np.dtype[Any]:
 
 
 def _header(state: Any) -> bytes:
+    """Return the length of the header and the header."""
     arrays: list[list[Any]] = []
     for path, array in _arrays(state):
         blocks = ["blocks"] if array.nbytes > BIG else []
         arrays.append([path, _little(array).str, list(array.shape), *blocks])
-    return json.dumps({"class": type(state).__qualname__, "arrays": arrays}).encode()
+    text = json.dumps({"class": type(state).__qualname__, "arrays": arrays}).encode()
+    return len(text).to_bytes(8, "little") + text
 
 
 def _arrays(state: Any, path: str = "") -> Iterator[tuple[str, Array]]:

@@ -168,7 +168,7 @@ def test_deciding_only_reads_and_repeats_itself(name: str, kind: str) -> None:
 def test_a_run_goes_on_from_its_snapshot_to_the_same_bits(name: str, kind: str) -> None:
     course = start(name, steps=STEPS[kind] // 3, kind=kind)
     fresh = course.policy.init(course.policy.params, course.problem)
-    restored = course._replace(state=snapshot.unpack(snapshot.pack(course.state), like=fresh))
+    restored = course._replace(state=snapshot.unpack(snapshot.parts(course.state), like=fresh))
     for instance in instances(course.problem, 20, 40):
         made = [decide(each, instance) for each in (course, restored)]
         np.testing.assert_equal(tuple(made[0]), tuple(made[1]))

@@ -77,6 +77,15 @@ def test_each_arm_of_moss_has_a_smaller_share_of_more_arms() -> None:
     assert loop.decide(policy.params, more, Instance(10, np.zeros(0), np.ones(4, np.bool_)), Key(RUN, 10))[0] == 2
 
 
+def test_what_does_not_depend_on_the_arms_is_not_copied() -> None:
+    """The table of named features, which may be as large as the memory."""
+    policy = catalog.make("squarecb")
+    state = policy.init(policy.params, Problem(2, (2, 64), None, 8))
+    more = grown(policy, state, Problem(3, (3, 64), None, 12))
+    assert more.model.weight is state.model.weight and more.model.seen is state.model.seen
+    assert len(more.scratch_work.score) == 3
+
+
 @pytest.mark.parametrize("name", ["exp3_ix", "tsallis_inf"])
 def test_a_policy_whose_new_arms_would_begin_wrong_takes_none(name: str) -> None:
     policy = catalog.make(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -41,6 +41,7 @@ BATCH_MAX = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REPLAYED = ((b"idempotency-replayed", b"true"),)
 Body = TypeVar("Body")
+Found = TypeVar("Found")
 
 _decide = msgspec.json.Decoder(Decide)
 _reward = msgspec.json.Decoder(Reward)
@@ -120,7 +121,7 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
 async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
     body = read(_example, raw, "the example")
     value, propensity = check_reward(body.value), check_propensity(body.propensity)
-    found = await _known(live, body.decision_id, raw)
+    found = await _found_still(live, lambda: _known(live, body.decision_id, raw))
     status: Any = "duplicate"
     if found is None:
         asked = _asked(live, body, body.decision_id, raw)
@@ -208,7 +209,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, value: flo
     value = check_reward(value)
     if reward_id is not None:
         check_id("reward_id", reward_id)
-    found = await _find(live, decision_id)
+    found = await _found_still(live, lambda: _find(live, decision_id))
     if found.reward is None:
         live.learn(found, value, reward_id or "", service.clock())
         assert found.rewarded is not None
@@ -223,6 +224,15 @@ async def _reward_one(service: Service, live: Live, decision_id: str, value: flo
         f"the decision {decision_id!r} has the reward {before.reward} already (seq {before.seq}): "
         "a decision takes one reward",
     )
+
+
+async def _found_still(live: Live, find: Callable[[], Awaitable[Found]]) -> Found:
+    """Return what `find` finds while the state may change: nothing may be awaited between that and learning."""
+    while True:
+        await live.still()
+        found = await find()
+        if not live.held:
+            return found
 
 
 async def _or_problem(answer: Any) -> Answer:

@@ -44,8 +44,9 @@ async def list_all(service: Service, call: Call) -> Answer:
 async def read_one(service: Service, call: Call) -> Answer:
     """Read one experiment, its counters, and the digest of its state."""
     live = service.live(call.path["experiment_id"])
-    found = describe(live)
-    found.digest = live.digest()
+    digest = await live.digest()
+    found = describe(live)  # behind it: what the state has learned is what is counted
+    found.digest = digest
     return Answer(200, found)
 
 
@@ -74,8 +75,8 @@ async def retire_arm(service: Service, call: Call) -> Answer:
 async def diagnostics(service: Service, call: Call) -> Answer:
     """Tell the health of one experiment; this reads its whole log."""
     live = service.live(call.path["experiment_id"])
-    live.check_usable()
     unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
+    live.check_usable()
     return Answer(
         200,
         schemas.Diagnostics(

@@ -1,4 +1,4 @@
-"""The log in SQL: tables experiment, event and snapshot, in SQLite (the embedded default) or PostgreSQL.
+"""The log in SQL: tables experiment, event, snapshot and snapshot_part, in SQLite (the embedded default) or PostgreSQL.
 
 The log is append-only and there is one writer: `Store.open` takes a lock that only one process can hold,
 `append` writes everything of a batch in one transaction, and an answer may leave once it returns. Snapshots
@@ -98,6 +98,13 @@ SNAPSHOT = sa.Table(
     sa.Column("decisions", sa.BigInteger, nullable=False),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("versions", sa.Text, nullable=False),
+)
+SNAPSHOT_PART = sa.Table(
+    "snapshot_part",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True),
     sa.Column("state", sa.LargeBinary, nullable=False),
 )
 
@@ -136,13 +143,21 @@ class Event(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A row of table snapshot: a state as bytes at a seq. Derived from the log."""
+    """A row of table snapshot: a state at a seq, whose parts are all there. Derived from the log."""
 
     experiment: int
     seq: int  # the last event that the state has learned
     decisions: int  # the number of the next decision
-    digest: str  # sha256 of `state`, in hex
+    digest: str  # sha256 of the bytes of all parts, in hex
     versions: str  # JSON
+
+
+class SnapshotPart(NamedTuple):
+    """A row of table snapshot_part: some of the bytes of a state, written before the row of its snapshot."""
+
+    experiment: int
+    seq: int
+    part: int  # from 0 without gaps
     state: bytes
 
 
@@ -157,7 +172,7 @@ class Counts(NamedTuple):
 class Store:
     """A database of experiments and their events. One writer; readers in any thread or process.
 
-    `append`, `add_experiment` and `save_snapshot` share one connection, which on PostgreSQL also holds the
+    `append` and `add_experiment` share one connection, which on PostgreSQL also holds the
     lock: a writer that lost its connection lost its lock with it, and cannot write until it holds both again.
     Every method raises `Unavailable` where the database does not answer, and may be called again after that.
     """
@@ -208,23 +223,27 @@ class Store:
         self,
         events: Sequence[Event],
         archived: Sequence[tuple[int, int | None]] = (),
+        parts: Sequence[SnapshotPart] = (),
         snapshots: Sequence[Snapshot] = (),
     ) -> None:
         """Write everything in one transaction, or nothing.
 
-        `archived` holds pairs of (experiment, time in microseconds). Of an experiment's snapshots the newest
-        two stay. Raises `Unavailable` ("commit_failed") on any error; what the log holds must then be read
-        from it, as a lost connection may hide a commit that succeeded.
+        `archived` holds pairs of (experiment, time in microseconds), `parts` some parts of snapshots, `snapshots` those
+        that become whole with this. Of an experiment's snapshots the newest two stay. Raises `Unavailable`
+        ("commit_failed") on any error; what the log holds must then be read from it, as a lost connection may hide a
+        commit that succeeded.
         """
         with self._transaction() as connection:
             cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way costs 20 us a statement
             for start in range(0, len(events), ROWS_MAX):
-                part = events[start : start + ROWS_MAX]
-                rows = [e if e.propensity == e.propensity else e._replace(propensity=None) for e in part]
+                page = events[start : start + ROWS_MAX]
+                rows = [e if e.propensity == e.propensity else e._replace(propensity=None) for e in page]
                 cursor.execute(self._insert(len(rows)), tuple(chain.from_iterable(rows)))
             cursor.close()
             for key, at in archived:
                 connection.execute(sa.update(EXPERIMENT).where(EXPERIMENT.c.key == key).values(archived_at=at))
+            for part in parts:
+                _put_part(connection, part)
             for snapshot in snapshots:
                 _put_snapshot(connection, snapshot)
 
@@ -244,10 +263,6 @@ class Store:
             key = connection.execute(sa.insert(EXPERIMENT).values(values)).inserted_primary_key
             assert key is not None
         return Experiment(key[0], id, spec, body_hash, versions, created_at)
-
-    def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Write a snapshot in a transaction of its own."""
-        self.append((), snapshots=(snapshot,))
 
     # Reading
 
@@ -280,6 +295,15 @@ class Store:
         """Return the snapshots that are kept, newest first."""
         mine = sa.select(SNAPSHOT).where(SNAPSHOT.c.experiment == experiment)
         return [Snapshot._make(row) for row in self._read_core(mine.order_by(SNAPSHOT.c.seq.desc()))]
+
+    def snapshot_parts(self, experiment: int, seq: int) -> Iterator[bytes]:
+        """Yield the bytes of a snapshot part by part, each when it is asked for."""
+        sql = "SELECT state FROM snapshot_part WHERE experiment = ? AND seq = ? AND part = ?"
+        for part in count():
+            rows = self._read(sql, (experiment, seq, part))
+            if not rows:
+                return
+            yield rows[0][0]
 
     def last(self, experiment: int) -> tuple[int, int]:
         """Return the seq of the last event (0 if there is none) and the number of the next decision."""
@@ -578,13 +602,23 @@ def migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
+def _put_part(connection: Connection, part: SnapshotPart) -> None:
+    """Write a part; the first one replaces what there is at its seq."""
+    if part.part == 0:
+        for table in (SNAPSHOT, SNAPSHOT_PART):
+            same = (table.c.experiment == part.experiment) & (table.c.seq == part.seq)
+            connection.execute(sa.delete(table).where(same))
+    connection.execute(sa.insert(SNAPSHOT_PART).values(part._asdict()))
+
+
 def _put_snapshot(connection: Connection, snapshot: Snapshot) -> None:
-    mine = SNAPSHOT.c.experiment == snapshot.experiment
-    connection.execute(sa.delete(SNAPSHOT).where(mine, SNAPSHOT.c.seq == snapshot.seq))
+    """Write a snapshot whose parts are written; delete older ones, and parts that belong to none."""
     connection.execute(sa.insert(SNAPSHOT).values(snapshot._asdict()))
-    newest = sa.select(SNAPSHOT.c.seq).where(mine).order_by(SNAPSHOT.c.seq.desc())
-    for old in connection.scalars(newest.offset(SNAPSHOTS_KEPT)).all():
-        connection.execute(sa.delete(SNAPSHOT).where(mine, SNAPSHOT.c.seq == old))
+    newest = sa.select(SNAPSHOT.c.seq).where(SNAPSHOT.c.experiment == snapshot.experiment)
+    kept = connection.scalars(newest.order_by(SNAPSHOT.c.seq.desc()).limit(SNAPSHOTS_KEPT)).all()
+    for table in (SNAPSHOT, SNAPSHOT_PART):
+        old = (table.c.experiment == snapshot.experiment) & table.c.seq.not_in(kept)
+        connection.execute(sa.delete(table).where(old))
 
 
 def _marks(n: int) -> str:
@@ -693,3 +727,4 @@ _ALL = ", ".join(Event._fields)
 assert list(EVENT.c.keys()) == list(Event._fields)
 assert list(EXPERIMENT.c.keys()) == list(Experiment._fields)
 assert list(SNAPSHOT.c.keys()) == list(Snapshot._fields)
+assert list(SNAPSHOT_PART.c.keys()) == list(SnapshotPart._fields)

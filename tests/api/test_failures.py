@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from served import ARMS, RANDOM, Served, assert_problem, assert_refused
+from served import ARMS, RANDOM, Served, assert_problem, assert_refused, folded, log_of
 
 from onearm.api import live as live_module
 from onearm.api import service as service_module
 from onearm.api.writer import Picture
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.sql import SNAPSHOT
+from onearm.engine.storage.sql import SNAPSHOT, SNAPSHOT_PART
 
 BIG = b" " * 30_000 + b"{}"  # kept as it was sent, so it needs pages
 
@@ -290,26 +292,28 @@ def count_folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return folds
 
 
-HALF = sa.func.substr(SNAPSHOT.c.state, 1, sa.func.length(SNAPSHOT.c.state) / 2)
+HALF = sa.func.substr(SNAPSHOT_PART.c.state, 1, sa.func.length(SNAPSHOT_PART.c.state) / 2)
+OTHER_BYTES = "its bytes do not have the digest on record"
 
 
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ({"digest": "0" * 64}, "its bytes do not have the digest on record"),
-        ({"state": HALF}, "its bytes do not have the digest on record"),
-        ({"versions": '{"onearm": "0.0.0"}'}, 'it is of other versions: {"onearm": "0.0.0"}'),
-        ({"seq": 31}, "the log ends at seq 30"),
+        (sa.update(SNAPSHOT).values(digest="0" * 64), OTHER_BYTES),
+        (sa.update(SNAPSHOT_PART).values(state=HALF), OTHER_BYTES),
+        (sa.delete(SNAPSHOT_PART), OTHER_BYTES),
+        (sa.update(SNAPSHOT).values(versions='{"onearm": "0.0.0"}'), 'it is of other versions: {"onearm": "0.0.0"}'),
+        (sa.update(SNAPSHOT).values(seq=31), "the log ends at seq 30"),
     ],
 )
 def test_a_bad_snapshot_is_skipped_with_a_warning(
     stopped: Served,
-    damage: dict[str, Any],
+    damage: sa.Update | sa.Delete,
     said: str,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    snapshots(stopped, sa.update(SNAPSHOT).values(damage))
+    snapshots(stopped, damage)
     folds = count_folds(monkeypatch)
     with caplog.at_level(logging.WARNING, "onearm"):
         stopped.start()
@@ -348,8 +352,8 @@ def test_a_snapshot_is_never_ahead_of_the_log(served: Served, monkeypatch: pytes
     commits: list[tuple[int, list[int]]] = []
     append = served.store.append
 
-    def watched(events: Any, archived: Any, pictures: Any) -> None:
-        append(events, archived, pictures)
+    def watched(events: Any, archived: Any, parts: Any, pictures: Any) -> None:
+        append(events, archived, parts, pictures)
         seq = served.store.last(served.service.live("e").row.key)[0]
         commits.append((seq, [picture.seq for picture in pictures]))
 
@@ -361,6 +365,78 @@ def test_a_snapshot_is_never_ahead_of_the_log(served: Served, monkeypatch: pytes
     assert len(taken) > 3 and len(commits) >= 50 / 7
     for seq, pictures in commits:
         assert all(picture <= seq for picture in pictures)
+
+
+def test_a_large_state_is_written_part_by_part_while_traffic_goes_on(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each snapshot is what the log folds to up to its seq, though rewards arrived before its last part was written."""
+    monkeypatch.setattr(live_module, "COPY_BYTES", 0)
+    monkeypatch.setattr(live_module, "SNAPSHOT_BYTES", 0)
+    monkeypatch.setattr("onearm.engine.snapshot.PART", 1)
+    monkeypatch.setattr("onearm.api.writer.PARTS_MAX", 1)
+    digests: dict[int, str] = {}
+    between: list[int] = []
+    append = served.store.append
+
+    def watched(events: Any, archived: Any, parts: Any, pictures: Any) -> None:
+        append(events, archived, parts, pictures)
+        digests.update((picture.seq, picture.digest) for picture in pictures)
+        between.extend(len(events) for part in parts if part.part > 0)
+
+    monkeypatch.setattr(served.store, "append", watched)
+    monkeypatch.setattr("onearm.api.writer.BATCH_MAX", 3)
+    for _ in range(3):
+        made = served.post("/v1/experiments/e/decisions:batch", {"decisions": [{}] * 40}).json()["decisions"]
+        rewards = [{"decision_id": one["decision_id"], "value": i / 40} for i, one in enumerate(made)]
+        answer = served.post("/v1/experiments/e/rewards:batch", {"rewards": rewards})
+        assert [one["status"] for one in answer.json()["rewards"]] == ["accepted"] * 40
+        examples = [{"action_id": "b", "value": i / 10, "propensity": 0.5} for i in range(10)]
+        answer = served.post("/v1/experiments/e/examples:batch", {"examples": examples})
+        assert [one["status"] for one in answer.json()["examples"]] == ["accepted"] * 10
+    row, events = log_of(served.store, "e")
+    assert len(digests) > 2 and sum(between) > 20
+    assert digests == {seq: folded(row, events[:seq]) for seq in digests}
+    served.restart()
+    served.assert_consistent()
+
+
+def test_decisions_go_on_while_a_digest_is_computed_and_rewards_wait(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.decide({"decision_id": "d0"})
+    begun, go_on = threading.Event(), threading.Event()
+    digest = live_module.snapshot.digest
+
+    def slow(state: Any) -> str:
+        begun.set()
+        assert go_on.wait(10)
+        return digest(state)
+
+    monkeypatch.setattr(live_module.snapshot, "digest", slow)
+    with ThreadPoolExecutor(2) as pool:
+        read = pool.submit(served.get, "/v1/experiments/e")
+        assert begun.wait(10)
+        reward = pool.submit(served.reward, "d0", 1.0)
+        assert served.decide({"decision_id": "d1"}).status_code == 201
+        assert not reward.done()
+        go_on.set()
+        assert reward.result(10).json() == {"status": "accepted"}
+        found = read.result(10).json()
+    monkeypatch.undo()
+    row, events = log_of(served.store, "e")
+    assert found["digest"] == folded(row, events[: found["seq"]])
+    served.assert_consistent()
+
+
+def test_a_state_that_is_given_up_makes_room_for_its_successor(served: Served) -> None:
+    live = served.service.live("e")
+    live.stop(Unavailable("refolding", "the experiment folds its log again"))
+    assert live._state is None
+    assert_refused(served.get("/v1/experiments/e/diagnostics"), 503, "refolding")
+    assert_refused(served.get("/v1/experiments/e"), 503, "refolding")
+    live.open(live.recover())
+    served.assert_consistent()
 
 
 def test_a_snapshot_that_cannot_be_packed_is_answered(served: Served) -> None:

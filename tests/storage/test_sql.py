@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from onearm.engine.columns import concat
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, OnearmError, Unavailable
-from onearm.engine.storage.sql import METADATA, VERSION_TABLE, Counts, Event, Experiment, Snapshot, Store
+from onearm.engine.storage.sql import METADATA, VERSION_TABLE, Counts, Event, Experiment, Snapshot, SnapshotPart, Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
 
 NO_CONTEXT = Problem(n_arms=3)
@@ -83,15 +84,29 @@ def test_archiving_and_its_event_are_one_transaction(store: Store) -> None:
 
 def test_the_newest_two_snapshots_stay(store: Store) -> None:
     key, other = add(store, "a"), add(store, "b")
-    pictures = [Snapshot(key, seq, 10 * seq, f"digest{seq}", "{}", bytes([seq])) for seq in (1, 2, 3)]
-    store.save_snapshot(Snapshot(other, 1, 0, "", "{}", b""))
+    pictures = [Snapshot(key, seq, 10 * seq, f"digest{seq}", "{}") for seq in (1, 2, 3)]
+    store.append([], (), [SnapshotPart(other, 1, 0, b"other")], [Snapshot(other, 1, 0, "", "{}")])
     for picture in pictures:
-        store.append([], snapshots=[picture])
+        store.append([], (), [SnapshotPart(key, picture.seq, 0, bytes([picture.seq]))], [picture])
     assert store.newest_snapshots(key) == [pictures[2], pictures[1]]
-    assert len(store.newest_snapshots(other)) == 1
+    assert [list(store.snapshot_parts(key, seq)) for seq in (1, 2, 3)] == [[], [b"\2"], [b"\3"]]
+    assert list(store.snapshot_parts(other, 1)) == [b"other"]
     again = pictures[2]._replace(digest="again")
-    store.save_snapshot(again)
+    store.append([], (), [SnapshotPart(key, 3, 0, b"again")], [again])
     assert store.newest_snapshots(key) == [again, pictures[1]]
+    assert list(store.snapshot_parts(key, 3)) == [b"again"]
+
+
+def test_a_snapshot_is_there_once_all_its_parts_are(store: Store) -> None:
+    key = add(store)
+    store.append([], (), [SnapshotPart(key, 1, part, bytes([part])) for part in (0, 1, 2)])  # never whole
+    for part in (0, 1):
+        store.append([], (), [SnapshotPart(key, 2, part, bytes([part]))])
+    assert store.newest_snapshots(key) == []
+    store.append([], (), [], [Snapshot(key, 2, 7, "digest", "{}")])
+    assert store.newest_snapshots(key) == [Snapshot(key, 2, 7, "digest", "{}")]
+    assert list(store.snapshot_parts(key, 2)) == [b"\0", b"\1"]
+    assert list(store.snapshot_parts(key, 1)) == []
 
 
 def test_counts_and_last_tell_decisions_rewards_and_changes_apart(store: Store) -> None:
@@ -200,6 +215,19 @@ def test_the_migrations_make_the_tables_that_the_code_expects(url: str) -> None:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, METADATA) == []
     engine.dispose()
+
+
+def test_an_older_schema_keeps_its_snapshots(url: str) -> None:
+    with closing(Store.open(url)) as store:
+        key = add(store)
+    binary, state = ("BLOB", "x'6279746573'") if url.startswith("sqlite") else ("BYTEA", "'bytes'")
+    run_sql(url, "DROP TABLE snapshot_part")
+    run_sql(url, f"ALTER TABLE snapshot ADD COLUMN state {binary} NOT NULL DEFAULT ''")
+    run_sql(url, f"INSERT INTO snapshot VALUES ({key}, 3, 2, 'digest', '{{}}', {state})")
+    run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '0002'")
+    with closing(Store.open(url)) as store:
+        assert store.newest_snapshots(key) == [Snapshot(key, 3, 2, "digest", "{}")]
+        assert list(store.snapshot_parts(key, 3)) == [b"bytes"]
 
 
 def test_a_database_of_a_newer_schema_is_left_alone(url: str) -> None:
