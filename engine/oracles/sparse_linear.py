@@ -188,7 +188,7 @@ def _move(model: SparseLinear, context: Features, action: int, step: float, rate
 
 @kernel
 def _slope_rate(model: SparseLinear, i: int, rate: float) -> float:
-    square = float(model.seen[i, SQUARE])
+    square = np.float64(model.seen[i, SQUARE])  # compiled, `float` leaves it a float32, and then so is its root
     return rate / math.sqrt(square) if square > 0.0 else 0.0
 
 
