@@ -1,4 +1,4 @@
-"""Sums of products in eight lanes: `dot`, `dot_around`, `quadratic` and `column_sums`.
+"""Sums of products in eight lanes: `dot`, `dot_around`, `four_dots_around`, `quadratic` and `column_sums`.
 
 A sum of floats has an order, and a compiler may not change it; so one that is added up in sequence can use no vector
 instruction. Here the order is eight partial sums, side by side, which it can: `dot` is 4 times as fast, and `quadratic`
@@ -62,6 +62,12 @@ def dot_around(a: Array, centre: Array, b: Array, n: int) -> float:
     for i in range(whole, n):
         total += (a[i] - centre[i]) * b[i]
     return total
+
+
+def four_dots_around(rows: Array, first: int, centre: Array, b: Array) -> tuple[float, float, float, float]:
+    """Return `dot_around` of rows `first` .. `first` + 3 of a contiguous float64[k, n]; the rest is read once."""
+    s0, s1, s2, s3 = (dot_around(row, centre, b, len(b)) for row in rows[first : first + 4])
+    return s0, s1, s2, s3
 
 
 def quadratic(form: Array, z: Array) -> float:
@@ -129,6 +135,11 @@ def _dot_around(a, centre, b, n):
     return lambda a, centre, b, n: _dot_around_in_lanes(a, centre, b, n)
 
 
+@overload(four_dots_around)
+def _four_dots_around(rows, first, centre, b):
+    return lambda rows, first, centre, b: _four_dots_around_in_lanes(rows, first, centre, b)
+
+
 @overload(quadratic)
 def _quadratic(form, z):
     return lambda form, z: _quadratic_in_lanes(form, z)
@@ -147,10 +158,10 @@ def _dot_in_lanes(typing: Any, a: Any, b: Any, n: Any) -> Any:
         x = _data(context, builder, a, args[0])
         y = _data(context, builder, b, args[1])
 
-        def term(load: Any, i: Any) -> Any:
-            return builder.fmul(load(builder, x, i), load(builder, y, i))
+        def terms(load: Any, i: Any) -> list[Any]:
+            return [builder.fmul(load(builder, x, i), load(builder, y, i))]
 
-        return _add_up(builder, term, args[2])
+        return _add_up(builder, 1, terms, args[2])[0]
 
     return types.float64(a, b, types.intp), build
 
@@ -161,13 +172,22 @@ def _dot_around_in_lanes(typing: Any, a: Any, centre: Any, b: Any, n: Any) -> An
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         x, c, y = (_data(context, builder, kind, arg) for kind, arg in zip((a, centre, b), args[:3], strict=True))
-
-        def term(load: Any, i: Any) -> Any:
-            return builder.fmul(builder.fsub(load(builder, x, i), load(builder, c, i)), load(builder, y, i))
-
-        return _add_up(builder, term, args[3])
+        return _dots_around(builder, [x], c, y, args[3])[0]
 
     return types.float64(a, centre, b, types.intp), build
+
+
+@intrinsic
+def _four_dots_around_in_lanes(typing: Any, rows: Any, first: Any, centre: Any, b: Any) -> Any:
+    _check_contiguous(rows, centre, b)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, c, y = (_data(context, builder, kind, args[i]) for i, kind in ((0, rows), (2, centre), (3, b)))
+        n = builder.extract_value(context.make_array(b)(context, builder, args[3]).shape, 0)
+        starts = [builder.gep(x, [builder.mul(builder.add(args[1], n.type(row)), n)]) for row in range(4)]
+        return context.make_tuple(builder, signature.return_type, _dots_around(builder, starts, c, y, n))
+
+    return types.UniTuple(types.float64, 4)(rows, types.intp, centre, b), build
 
 
 @intrinsic
@@ -258,16 +278,28 @@ class _Sum:
         return self._builder.load(self._place)
 
 
-def _add_up(builder: Any, term: Any, n: Any) -> Any:
-    """Return the sum of term(load, i) over i < n: eight at once with `_load`, the rest one by one with `_item`."""
+def _dots_around(builder: Any, rows: list[Any], centre: Any, b: Any, n: Any) -> list[Any]:
+    """Build what `dot_around` does, of several rows side by side."""
+
+    def terms(load: Any, i: Any) -> list[Any]:
+        middle, factor = load(builder, centre, i), load(builder, b, i)
+        return [builder.fmul(builder.fsub(load(builder, row, i), middle), factor) for row in rows]
+
+    return _add_up(builder, len(rows), terms, n)
+
+
+def _add_up(builder: Any, count: int, terms: Any, n: Any) -> list[Any]:
+    """Return `count` sums of terms(load, i), i < n: eight at once with `_load`, the rest one by one with `_item`."""
     whole = _whole(builder, n)
-    lanes = _Sum(builder, _LANES)
+    lanes = [_Sum(builder, _LANES) for _ in range(count)]
     with _steps(builder, n.type(0), whole, _WIDTH) as i:
-        lanes.add(term(_load, i))
-    total = _Sum(builder, _DOUBLE, _sum_lanes(builder, lanes.value()))
+        for sums, term in zip(lanes, terms(_load, i), strict=True):
+            sums.add(term)
+    totals = [_Sum(builder, _DOUBLE, _sum_lanes(builder, sums.value())) for sums in lanes]
     with _steps(builder, whole, n, 1) as i:
-        total.add(term(_item, i))
-    return total.value()
+        for total, term in zip(totals, terms(_item, i), strict=True):
+            total.add(term)
+    return [total.value() for total in totals]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.kernel import loop
-from onearm.engine.oracles.lanes import aligned_zeros, column_sums, dot, dot_around, quadratic
+from onearm.engine.oracles.lanes import aligned_zeros, column_sums, dot, dot_around, four_dots_around, quadratic
 
 SIZES = [1, 2, 7, 8, 9, 12, 16, 17, 31, 33, 64, 67]
 
@@ -28,6 +28,21 @@ def test_compiled_sums_have_the_bits_of_python(n: int) -> None:
     column_sums(form, a, expected)
     assert all_sums(a, centre, b, form, sums) == python
     assert sums.tolist() == expected.tolist()
+
+
+@loop
+def four(rows: Any, first: int, centre: Any, b: Any) -> tuple[float, float, float, float]:
+    return four_dots_around(rows, first, centre, b)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("n", SIZES)
+def test_four_compiled_sums_at_once_have_the_bits_of_each(n: int) -> None:
+    _, centre, b, _ = operands(n)
+    rows = np.random.default_rng(n).normal(size=(7, n))
+    for first in (0, 3):
+        each = tuple(dot_around(row, centre, b, n) for row in rows[first : first + 4])
+        assert four(rows, first, centre, b) == each == four_dots_around(rows, first, centre, b)
 
 
 @pytest.mark.parametrize("n", SIZES)

@@ -103,6 +103,26 @@ def test_actions_share_the_ridge_regression_of_the_rows_that_were_chosen(scaling
     assert widths == pytest.approx(np.sqrt(np.diag(rows @ np.linalg.solve(matrix, rows.T))), abs=1e-9)
 
 
+@pytest.mark.parametrize("hidden", [[], [0], [5, 6], [0, 3, 8, 10]])
+def test_actions_are_predicted_alike_alone_and_with_neighbours_and_the_rest_is_left_alone(hidden: list[int]) -> None:
+    k, d = 11, 9
+    contexts = np.random.default_rng(0).normal(size=(70, k, d))
+    model = action_ridge(Problem(k, (k, d)))
+    learn_all(model, contexts, np.arange(70) % k, contexts[:, 0, 0] + 2.0, np.ones(70))
+    expected, _ = answers(model, contexts[0], k)
+    available = np.ones(k, np.bool_)
+    available[hidden] = False
+    contexts[0, hidden] = np.nan
+    expected[hidden] = 7.0
+    scores = np.full(k, 7.0)
+    ask(model, contexts[0], available, scores, np.zeros(k))
+    assert scores.tolist() == expected.tolist()
+    for a in np.flatnonzero(available):
+        only = np.arange(k) == a
+        ask(model, contexts[0], only, scores, np.zeros(k))
+    assert scores.tolist() == expected.tolist()
+
+
 def test_the_first_feedbacks_are_learned_anew_when_the_scale_changes() -> None:
     contexts, actions, rewards, weights = stream(WARM, 3, 2)
     for n in (2, 4, 8, 16):
