@@ -11,7 +11,7 @@ import math
 from typing import NamedTuple
 
 from onearm.engine.kernel import kernel
-from onearm.engine.oracles.lanes import dot_around, four_dots_around, quadratic
+from onearm.engine.oracles.lanes import dot, dot_around, four_dots_around, quadratic
 from onearm.engine.oracles.oracle import register_model
 from onearm.engine.oracles.ridge import INTERCEPT, arrays, divide_up, learn, scale, width
 from onearm.engine.vocabulary import Array, Problem
@@ -69,6 +69,16 @@ def predict(model: ActionRidge, context: Array, available: Array, scores: Array)
             if available[a]:
                 scores[a] = base + dot_around(context[a], model.shift, slope, d)
             a += 1
+    _bring_back(model, context, available, scores)
+
+
+@kernel
+def _bring_back(model: ActionRidge, context: Array, available: Array, scores: Array) -> None:
+    """Make scores finite: where one is not, coordinates are far beyond the bound that `fit` sets them."""
+    for a in range(len(available)):
+        if available[a] and not abs(scores[a]) < math.inf:
+            scale(model, context[a])
+            scores[a] = dot(model.theta[0], model.scratch_scaled, len(model.scratch_scaled))
 
 
 @kernel

@@ -39,6 +39,7 @@ from onearm.engine.vocabulary import Array
 SCALINGS = ("online", "none")
 WARM = 64  # feedbacks that find the scale
 INTERCEPT = 0.3  # the last coordinate: small, so that the level of rewards is believed before it is learned
+_LARGEST = 1e15  # a coordinate beyond counts as this: the precision of sums does not reach farther
 _FARTHEST = 1e100  # a context farther from the shift counts as this far
 _NEAREST = 1e-50  # a standard deviation below this is none
 _DRIFT = 1e-7  # largest |row of A theta - moment| that is let pass, relative to the sum of its terms' sizes
@@ -51,7 +52,7 @@ def arrays(
     """Return the fields that every ridge model has, before any feedback, for contexts of d features.
 
     `regularisation` > 0 is the prior's precision in each coordinate, in units of the noise's. `scaling` "none" takes
-    contexts as they are and has no intercept.
+    contexts as they are, within +-1e15, and has no intercept.
     """
     check_param("regularisation", regularisation, low=1e-12, high=1e12)
     half_life = check_half_life(half_life)
@@ -70,7 +71,7 @@ def arrays(
         "prior": np.full(p, float(regularisation)),
         "shift": aligned_zeros(d),
         "factor": np.full(d, 0.0 if scaled else 1.0),
-        "bound": np.full(1, clip / math.sqrt(d) if scaled else math.inf),
+        "bound": np.full(1, min(clip / math.sqrt(d), _LARGEST) if scaled else _LARGEST),
         "gram": aligned_zeros(systems, p, p),
         "moment": aligned_zeros(systems, p),
         "inverse": form,

@@ -282,3 +282,32 @@ def test_new_arms_start_from_the_prior_with_the_scale_that_was_found() -> None:
 def test_bad_params_are_refused(params: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         oracle(Problem(2, (3,)), **params)
+
+
+@pytest.mark.parametrize("make", [arm_ridge, action_ridge])
+@pytest.mark.parametrize("scaling", ["online", "none"])
+@pytest.mark.parametrize("size", [1e30, 1e150, 1.7e308])
+def test_the_largest_numbers_there_are_leave_finite_ones(make: Any, scaling: str, size: float) -> None:
+    """Early ones, from which the scale is found, and late ones, with an old feedback forgotten soon."""
+    k, d = 2, 3
+    problem = Problem(k, (d,) if make is arm_ridge else (k, d))
+    model = make(problem, scaling=scaling, half_life=5.0)
+    rng = np.random.default_rng(4)
+    for t in range(100):
+        context = rng.uniform(-1.0, 1.0, problem.context_shape)
+        if t in (9, 70, 71, 90):
+            context *= size
+        with np.errstate(over="ignore", invalid="ignore"):  # on the way to a finite answer, without the JIT
+            fit(model, context, t % k, 1e100 * rng.normal(), 1.0)
+            scores, widths = answers(model, context, k)
+        assert np.isfinite(scores).all() and np.isfinite(widths).all()
+    for name, array in zip(model._fields, model, strict=True):
+        assert np.isfinite(array).all(), name
+
+
+def test_without_scaling_a_number_beyond_1e15_counts_as_that() -> None:
+    one, other = (arm_ridge(Problem(1, (2,)), scaling="none") for _ in range(2))
+    fit(one, np.array([3e15, 1.0]), 0, 1.0, 1.0)
+    fit(other, np.array([1e15, 1.0]), 0, 1.0, 1.0)
+    assert one.theta.tobytes() == other.theta.tobytes()
+    assert one.theta[0] == pytest.approx([1e-15, 1e-30], rel=1e-6)
