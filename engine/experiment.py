@@ -32,7 +32,8 @@ CURVE_POINTS = 100
 HORIZON_MAX = 10**15
 REPLICATIONS_MAX = 10**6
 CHUNK = 1_000_000  # steps between two reports of progress
-LOG_CHUNK = 100_000  # steps between two pages of the log
+LOG_CHUNK = 100_000  # steps between two pages of the log, at the most
+LOG_BYTES = 1 << 24  # of the contexts and masks of a page, where one decision has not more
 
 
 class Simulation:
@@ -66,6 +67,14 @@ class Simulation:
     def advance(self, steps: int) -> None:
         """Run `steps` more decisions."""
         self._simulate(self._no_columns, steps)
+
+    @property
+    def logged_at_once(self) -> int:
+        """How many decisions make a page of the log: the fewer the wider their contexts are."""
+        row = empty(1, self.problem)
+        arrays = [*row.context] if isinstance(row.context, tuple) else [row.context]
+        size = sum(array.nbytes for array in (*arrays, row.available))
+        return min(LOG_CHUNK, max(1, LOG_BYTES // (2 * size)))  # a decision and its reward are two rows
 
     def advance_logged(self, steps: int) -> Columns:
         """Run `steps` more decisions and return their events, and those of rewards that arrive meanwhile."""

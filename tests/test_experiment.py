@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import golden
@@ -13,7 +14,7 @@ from worlds import squall
 from onearm.engine import snapshot
 from onearm.engine.draws import NATURE, run_key, uniform
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import CURVE_POINTS, Simulation, curve_times, simulate
+from onearm.engine.experiment import CURVE_POINTS, LOG_BYTES, LOG_CHUNK, Simulation, curve_times, simulate
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Environment, Key
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -193,3 +194,20 @@ def test_long_runs_report_progress_in_chunks_and_give_the_same_bits() -> None:
     whole.advance(2_500_000)
     assert curves.reward[0, -1] == whole.totals.reward[0]
     assert curves.regret[0, -1] == whole.totals.regret[0]
+
+
+@pytest.mark.parametrize("wide", [10, 300])
+def test_a_page_of_the_log_takes_bounded_memory_however_wide_the_contexts(wide: int) -> None:
+    """Of named features each nonzero takes 12 bytes, of rows that hold a decision and its reward."""
+    features = np.ones((4, wide)).tolist()
+    world = envs.factory("named")(envs.make("classification", features=features, label=list(range(4))), bits=14)
+    run = Simulation(policies.make("uniform"), world, horizon=100_000)
+    nonzeros = run.problem.nonzeros
+    assert nonzeros is not None and nonzeros >= 4 * wide
+    steps = run.logged_at_once
+    assert steps == min(LOG_CHUNK, LOG_BYTES // (2 * (12 * nonzeros + 8 * (4 + 2) + 4)))
+    tracemalloc.start()
+    run.advance_logged(min(steps, 100))
+    taken = tracemalloc.get_traced_memory()[1] / min(steps, 100)
+    tracemalloc.stop()
+    assert taken * steps < 1.5 * LOG_BYTES

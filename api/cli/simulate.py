@@ -13,7 +13,7 @@ from onearm.api.cli.files import writer
 from onearm.api.cli.options import policy_file_option, policy_option, seed_option
 from onearm.api.cli.show import as_json, print_json, print_table, progress, rate
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import LOG_CHUNK, Curves, Simulation
+from onearm.engine.experiment import Curves, Simulation
 from onearm.engine.experiment import simulate as run_experiment
 from onearm.engine.vocabulary import Environment, Policy
 from onearm.envs import catalog as env_catalog
@@ -100,7 +100,7 @@ def _write_log(
     spec = {"policy": policies[0].spec, "env": env.spec, "seed": str(seed)}
     with progress("simulating", horizon, "decisions") as advance, writer(file, run.problem, spec) as out:
         while run.t < horizon:
-            steps = min(LOG_CHUNK, horizon - run.t)
+            steps = min(run.logged_at_once, horizon - run.t)
             out.write(run.advance_logged(steps))
             advance(steps)
     click.echo(f"{horizon} decisions of {policies[0].name} in {file}", err=True)

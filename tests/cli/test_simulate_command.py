@@ -115,7 +115,7 @@ def test_an_environment_with_an_end_needs_no_horizon_and_can_be_passed_several_t
 def test_a_log_holds_every_event_of_the_simulation(
     onearm: Any, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("onearm.api.cli.simulate.LOG_CHUNK", 7)
+    monkeypatch.setattr("onearm.engine.experiment.LOG_CHUNK", 7)
     file = tmp_path / "new folder" / f"out.{ending}"
     common = ("simulate", "--env", WORLD, "--policy", "exp3_ix", "--horizon", "25", "--seed", "18446744073709551615")
     done = onearm(*common, "--log", str(file))
