@@ -59,17 +59,21 @@ def predict(model: ActionRidge, context: Array, available: Array, scores: Array)
     for j in range(d):
         slope[j] = model.factor[j] * model.theta[0, j]
     base = model.theta[0, d] * INTERCEPT if model.theta.shape[1] > d else 0.0
+    size = 0.0  # not finite where a score is not
     a, k = 0, len(available)
     while a < k:
         if a + 4 <= k and available[a] and available[a + 1] and available[a + 2] and available[a + 3]:
             s0, s1, s2, s3 = four_dots_around(context, a, model.shift, slope)
             scores[a], scores[a + 1], scores[a + 2], scores[a + 3] = base + s0, base + s1, base + s2, base + s3
+            size += abs((scores[a] + scores[a + 1]) + (scores[a + 2] + scores[a + 3]))
             a += 4
         else:
             if available[a]:
                 scores[a] = base + dot_around(context[a], model.shift, slope, d)
+                size += abs(scores[a])
             a += 1
-    _bring_back(model, context, available, scores)
+    if not size < math.inf:
+        _bring_back(model, context, available, scores)
 
 
 @kernel
