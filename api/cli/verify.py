@@ -85,7 +85,9 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
         )
     if (arms := log.spec.get("arms")) and len(arms) != log.problem.n_arms:
         raise InvalidInput(
-            "arms_joined", f"arms joined while the experiment of {path} was at work: verify its database instead"
+            "arms_joined",
+            f"the experiment of {path} began with {len(arms)} arms and ends with {log.problem.n_arms}, and an export "
+            "cannot say from which event on: run onearm verify --database URL on the database that it is from",
         )
     policy = catalog.from_spec(log.spec["policy"])
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:

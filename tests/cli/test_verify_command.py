@@ -15,7 +15,9 @@ from worlds import BERNOULLI
 from onearm.api.http.app import create_app
 from onearm.engine import snapshot
 from onearm.engine.experiment import Simulation
+from onearm.engine.storage import jsonl, parquet
 from onearm.engine.storage.sql import VERSION_TABLE, Store
+from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -45,8 +47,7 @@ def serve_some(steps: int = 20) -> dict[str, str]:
                     for known in (late.pop(), late.pop(0)):
                         answer = client.post(f"{path}/{known}/reward", json={"value": 0.5})
                         assert answer.json() == {"status": "accepted"}
-        service = client.app.state.service  # type: ignore[attr-defined]
-        return {name: service.live(name).digest() for name in specs}
+        return {name: client.get(f"/v1/experiments/{name}").json()["digest"] for name in specs}
 
 
 def test_a_simulated_log_verifies_and_its_digest_is_that_of_the_simulation(onearm: Any, log: Path) -> None:
@@ -241,3 +242,53 @@ def test_a_log_of_named_features_is_simulated_verified_and_replayed(onearm: Any,
     assert (found.code, found.json["events"]) == (0, 40)
     refused = onearm("replay", f"out.{ending}", "--policy", "ucb1")
     assert (refused.code, "has named features of each action" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_decisions_of_others_are_exported_verified_and_replayed(onearm: Any, tmp_path: Path, ending: str) -> None:
+    """A warm start, then decisions of its own: verified from the file as from the database, and read as a table."""
+    body = {"experiment_id": "e", "arms": ARMS, "policy": {"name": "ucb1"}, "problem": DENSE, "seed": 5}
+    with TestClient(create_app(Store.open(URL))) as client:
+        assert client.post("/v1/experiments", json=body).status_code == 201
+        examples = [
+            {"action_id": "abc"[i % 3], "value": i / 6, "propensity": 0.25, "context": [i, 1]} for i in range(6)
+        ]
+        answer = client.post("/v1/experiments/e/examples:batch", json={"examples": examples}).json()
+        assert [one["status"] for one in answer["examples"]] == ["accepted"] * 6
+        for i in range(4):
+            made = client.post("/v1/experiments/e/decisions", json={"context": [i, 2]}).json()
+            client.post(f"/v1/experiments/e/decisions/{made['decision_id']}/reward", json={"value": 1.0})
+        digest = client.get("/v1/experiments/e").json()["digest"]
+    file = tmp_path / f"out.{ending}"
+    assert onearm("export", "e", str(file), "--database", URL).code == 0
+    done = onearm("verify", str(file), "--json")
+    (found,) = done.json["experiments"]
+    assert done.code == 0
+    assert (found["events"], found["decisions"], found["first_difference"]) == (20, 4, None)
+    assert found["digest"] == digest == onearm("verify", "--database", URL, "--json").json["experiments"][-1]["digest"]
+    replayed = onearm("replay", str(file), "--policy", "uniform", "--json").json
+    assert (replayed["events"], replayed["bad_lines"]) == (10, {})
+    log = {"jsonl": jsonl, "parquet": parquet}[ending].read(file)
+    assert log.events is not None
+    assert log.events.kind.tolist() == [GIVEN, LEARN] * 6 + [DECIDE, LEARN] * 4
+    assert log.table.propensity[:6].tolist() == [0.25] * 6
+    assert log.table.reward[:6].tolist() == [i / 6 for i in range(6)]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_an_export_to_which_arms_joined_says_what_to_verify_instead(onearm: Any, tmp_path: Path, ending: str) -> None:
+    with TestClient(create_app(Store.open(URL))) as client:
+        client.post("/v1/experiments", json={"experiment_id": "e", "arms": ARMS, "policy": {"name": "ucb1"}})
+        client.post("/v1/experiments/e/decisions", json={})
+        assert client.post("/v1/experiments/e/arms", json={"id": "d"}).status_code == 201
+        client.post("/v1/experiments/e/decisions", json={})
+    file = tmp_path / f"out.{ending}"
+    assert onearm("export", "e", str(file), "--database", URL).code == 0
+    done = onearm("verify", str(file))
+    assert done.code == 2
+    assert "began with 3 arms and ends with 4" in done.err
+    assert "onearm verify --database URL" in done.err
+    assert onearm("verify", "--database", URL).code == 0
+
+
+DENSE = {"context": {"kind": "dense", "length": 2}}
