@@ -49,8 +49,10 @@ class SparseLinear(NamedTuple):
 def sparse_linear(problem: Problem, *, half_life: float | None = None) -> SparseLinear:
     """Return a model of named features that knows nothing yet.
 
-    After `half_life` feedbacks that hold a feature, the older ones count half for its mean and its rate; None: they
-    count in full.
+    After `half_life` >= 1 feedbacks that hold a feature, the older ones count half for its mean, its rate and its
+    width; after as many of any kind, for the rate of all and that of the bias. None: they count in full. Weights, the
+    largest distance of a feature from its mean and the range of the rewards are never forgotten: a half-life keeps
+    up how far new feedbacks move the weights.
     """
     slots = problem.context_shape[1]
     weight, seen = np.zeros((slots, 2)), np.zeros((slots, 4), np.float32)

@@ -4,8 +4,9 @@
      "c": {"user": {"age": 31}, "_multi": [{"i": {"id": "a"}}, {"i": {"id": "b"}}]}}
 
 The reward is minus the cost. The action is `_labelIndex`, from 0, or `_label_Action`, from 1: a position in `_multi`.
-The rest of `c` is the shared context; keys that begin with an underscore are no features. What `pdrop` says is left
-out: it would weight all lines of a log alike. Upper and lower case of the names of labels do not matter.
+The rest of `c` is the shared context; keys that begin with an underscore are no features. `pdrop`, the share
+of events that were dropped, is ignored: every line counts once, also where shares differ. Upper and lower case of the
+names of labels do not matter.
 
 Left out, counted and named are lines that are no JSON object (checkpoints among them), rewards without a decision,
 decisions that were never activated (`_skipLearn`), and those that are no contextual bandit's: with slots, of a
