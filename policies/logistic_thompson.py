@@ -37,6 +37,7 @@ from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, P
 
 _WEIGHT_MIN = 1e-4  # of a feedback: below, its response would be so large that nothing but rounding comes of it
 _SD_MIN = 1e-9  # of a logit: an action whose features are all 0 may have none, and the quadrature needs some
+_LOGIT_MAX = 1e100  # what is learned from it, and its square, stay finite
 
 
 class LogisticThompsonParams(NamedTuple):
@@ -152,7 +153,7 @@ def update(
     action = decision.action
     only = work.only[:k]
     reward = min(max(feedback.reward, 0.0), 1.0)
-    mean = predict_one(state.model, instance.context, action, only, work.score)
+    mean = _bounded(predict_one(state.model, instance.context, action, only, work.score))
     only[action] = True
     spread(state.model, instance.context, only, work.width)
     only[action] = False
@@ -241,7 +242,13 @@ def _appraise(params: Any, state: Any, instance: Instance) -> None:
     predict(state.model, instance.context, instance.available, state.scratch_work.score)
     spread(state.model, instance.context, instance.available, width)
     for a in range(k):
+        state.scratch_work.score[a] = _bounded(state.scratch_work.score[a])
         width[a] = max(params.alpha * width[a], _SD_MIN)
+
+
+@kernel
+def _bounded(logit: float) -> float:
+    return min(max(logit, -_LOGIT_MAX), _LOGIT_MAX)
 
 
 register_policy(

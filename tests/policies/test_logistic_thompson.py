@@ -13,9 +13,11 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import norm
 
+from onearm.engine import loop
 from onearm.engine.errors import InvalidInput
 from onearm.engine.protocol import appraise
-from onearm.engine.vocabulary import Problem
+from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Problem
+from onearm.policies import catalog
 from onearm.policies.logistic_thompson import logistic, logistic_thompson, posterior_mode
 
 
@@ -105,3 +107,21 @@ def test_params_out_of_range_are_refused() -> None:
         logistic_thompson(alpha=-1.0)
     with pytest.raises(InvalidInput, match="propensities"):
         logistic_thompson(propensities=1)  # type: ignore[arg-type]
+
+
+def test_the_largest_features_there_are_leave_finite_numbers() -> None:
+    """A late outlier, whose logit is far from any that was learned."""
+    policy = catalog.make("logistic_thompson")
+    problem = Problem(3, (3, 3))
+    state = policy.init(policy.params, problem)
+    rng = np.random.default_rng(0)
+    for t in range(80):
+        context = rng.normal(size=(3, 3)) * (1e307 if t in (3, 20, 70, 71) else 1.0)
+        instance, key = Instance(t, context, np.ones(3, np.bool_)), Key(np.uint64(3), t)
+        with np.errstate(over="ignore", invalid="ignore"):  # on the way to a finite answer, without the JIT
+            decision = Decision(*loop.decide(policy.params, state, instance, key))
+            assert 0.0 < decision.propensity <= 1.0
+            feedback = Feedback(float(rng.random() < 0.5), np.zeros(0))
+            loop.learn(policy.params, state, instance, decision, feedback, key)
+    for name, array in zip(state.model._fields, state.model, strict=True):
+        assert np.isfinite(array).all(), name
