@@ -327,5 +327,5 @@ def test_exports_carry_what_others_decided_and_the_masks_of_arms_that_joined(
     decided = log.events.kind == DECIDE
     assert log.events.available[decided].tolist() == [[True] * 3 + [False]] * 2 + [[True] * 4] * 2
     assert run(["verify", files["e"]]) == 2
-    assert "verify its database instead" in capsys.readouterr().err
+    assert "run onearm verify --database URL" in capsys.readouterr().err
     served.start()
