@@ -41,6 +41,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/service.py || echo "going on without the service's figures"
 	@$(PY) benchmarks/log.py
 	@$(PY) benchmarks/law.py
+	@$(PY) benchmarks/contextual.py
 	@$(PY) benchmarks/tables.py
 
 clean:  ## remove what was built: .venv, the peers' environments, caches

@@ -25,7 +25,8 @@ from onearm.engine.contexts import empty_context, put_context
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import Simulation, simulate
-from onearm.engine.features import Encoder
+from onearm.engine.features import VALUE_MAX, Encoder
+from onearm.engine.problem import REWARD_MAX
 from onearm.engine.protocol import probability, select
 from onearm.engine.vocabulary import (
     DECIDE,
@@ -219,15 +220,38 @@ def test_late_and_shuffled_feedback_is_a_fold_of_the_log(name: str, kind: str) -
     assert snapshot.digest(again) == snapshot.digest(course.state)
 
 
-@pytest.mark.parametrize("name", POLICIES)
-@pytest.mark.parametrize("reward", [-1e9, 1e9])
-def test_wild_rewards_leave_a_law(name: str, reward: float) -> None:
-    course = start(name)
-    for instance in instances(course.problem, 0, 20):
+@pytest.mark.parametrize(("name", "kind"), COURSES)
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e307])
+@pytest.mark.parametrize("reward", [-1e9, REWARD_MAX])
+@np.errstate(over="ignore", invalid="ignore")  # a score may be anything; no state and no law
+def test_wild_rewards_and_features_leave_a_law(name: str, kind: str, size: float, reward: float) -> None:
+    course = start(name, kind=kind)
+    for instance in instances(course.problem, 0, 12):
+        if instance.t % 3 == 1:
+            scale(instance.context, size)
         decision = decide(course, instance)
-        learn(course, instance, decision, reward)
+        assert instance.available[decision.action]
+        learn(course, instance, decision, reward if instance.t % 3 == 1 else None)
         law = law_of(course, instance)
         assert np.isnan(law).all() or law.sum() == pytest.approx(1.0, abs=1e-9)
+    assert not any(np.isnan(array).any() for array in kept(course.state))
+
+
+def kept(state: Any) -> Iterator[Array]:
+    """Yield the arrays that a snapshot would hold."""
+    for name, field in zip(state._fields, state, strict=True):
+        if isinstance(field, tuple):
+            yield from kept(field)
+        elif not name.startswith("scratch_"):
+            yield field
+
+
+def scale(context: Any, size: float) -> None:
+    """Multiply every feature in place, as far as the door lets features grow."""
+    if isinstance(context, Features):
+        context.value[:] *= min(size, VALUE_MAX / 10.0)
+    else:
+        context *= size
 
 
 @pytest.mark.parametrize("name", POLICIES)
