@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from onearm.api.cli.files import read_log
-from onearm.api.compiling import NO_DETAIL, compile_explain, compile_kernels
+from onearm.api.compiling import compile_explain, compile_kernels
 from onearm.api.explanation import explain
 from onearm.api.history import Roster
 from onearm.api.intake import check_labels, check_propensity, mask_of
@@ -31,6 +31,8 @@ from onearm.engine.problem import check_reward
 from onearm.engine.protocol import explains
 from onearm.engine.vocabulary import LEARN, Array, Columns, Decision, Features, Feedback, Instance, Key, Problem
 from onearm.policies import catalog
+
+_NO_DETAIL = np.zeros(0)
 
 
 class Choice(NamedTuple):
@@ -148,7 +150,7 @@ class Engine:
             self.state,
             Instance(number, context, available),
             Decision(choice.action, choice.propensity),
-            Feedback(value, NO_DETAIL),
+            Feedback(value, _NO_DETAIL),
             Key(self._run, number),
         )
 
@@ -169,7 +171,7 @@ class Engine:
         given = rows._replace(
             kind=np.full(len(rows.kind), LEARN, np.int8), number=self.number + np.arange(len(rows.kind))
         )
-        loop.fold(self.spec.policy.params, self.state, self._run, given, NO_DETAIL)
+        loop.fold(self.spec.policy.params, self.state, self._run, given)
         self.number += len(rows.kind)
         return len(rows.kind)
 

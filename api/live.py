@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from onearm.api.compiling import NO_DETAIL, compile_explain, compile_kernels
+from onearm.api.compiling import compile_explain, compile_kernels
 from onearm.api.explanation import explain
 from onearm.api.history import (
     Archived,
@@ -60,6 +60,7 @@ CACHE_BYTES = 64_000_000
 EVENT_BYTES = 200  # what one event costs in the log besides its context
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
 COPY_BYTES = 64_000_000  # larger states are not copied: memory for a second one might not be there
+_NO_DETAIL = np.zeros(0)
 
 
 class Asked(NamedTuple):
@@ -152,7 +153,7 @@ class Live:
             if isinstance(page, Problem):
                 state = grown(policy, state, page)
             else:
-                loop.fold(policy.params, state, self._run, page, NO_DETAIL)
+                loop.fold(policy.params, state, self._run, page)
         self._select, self._update = compile_kernels(self.spec)
         return Recovered(state, counts.seq, counts.decisions, counts.rewards, history)
 
@@ -296,7 +297,7 @@ class Live:
             self._state,
             Instance(decided.number, self.context(decided), self.mask(decided)),
             Decision(decided.action, propensity),
-            Feedback(reward, NO_DETAIL),
+            Feedback(reward, _NO_DETAIL),
             Key(self._run, decided.number),
         )
         self.seq += 1

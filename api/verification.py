@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine import loop, snapshot
+from onearm.engine.actions import empty_actions
 from onearm.engine.growth import grown
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Policy, Problem
 
@@ -37,7 +38,7 @@ def verify(
     learned from, and not made again.
     """
     state = policy.init(policy.params, problem)
-    ledger = _Ledger()
+    ledger = _Ledger(problem)
     events = decisions = 0
     for columns in pages:
         if isinstance(columns, Problem):
@@ -45,7 +46,7 @@ def verify(
             continue
         if (fault := ledger.fault(columns)) is not None:
             return Verification(events, decisions, fault.number, snapshot.digest(state), fault.note)
-        row = loop.replay(policy.params, state, run, columns, np.zeros(0))
+        row = loop.replay(policy.params, state, run, columns)
         if row >= 0:
             return Verification(
                 events + row,
@@ -67,8 +68,8 @@ class _Fault(NamedTuple):
 class _Ledger:
     """Every decision once, in order; at most one reward for each, which repeats its action and propensity."""
 
-    def __init__(self) -> None:
-        self._action = np.zeros(0, np.int64)
+    def __init__(self, problem: Problem) -> None:
+        self._action = empty_actions(0, problem)
         self._propensity = np.zeros(0)
         self._learned = np.zeros(0, np.bool_)
 
@@ -80,7 +81,7 @@ class _Ledger:
         wrong = np.flatnonzero(number != np.arange(first, first + len(number)))
         if len(wrong):
             return _Fault(first + int(wrong[0]), f"decision {first + int(wrong[0])} is missing, or not in its place")
-        self._action = np.append(self._action, columns.action[decided])
+        self._action = np.concatenate([self._action, columns.action[decided]])
         self._propensity = np.append(self._propensity, columns.propensity[decided])
         self._learned = np.append(self._learned, np.zeros(len(number), np.bool_))
         number = columns.number[learned]
@@ -92,7 +93,7 @@ class _Ledger:
             return _Fault(int(twice.min()), f"decision {twice.min()} has two rewards")
         self._learned[number] = True
         action, propensity = columns.action[learned], columns.propensity[learned]
-        same = (action == self._action[number]) & (
+        same = (action == self._action[number]).reshape(len(number), -1).all(axis=1) & (
             (propensity == self._propensity[number]) | (np.isnan(propensity) & np.isnan(self._propensity[number]))
         )
         if not same.all():

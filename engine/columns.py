@@ -16,19 +16,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from onearm.engine.actions import empty_actions
 from onearm.engine.contexts import concat_contexts, empty_contexts, take_contexts
 from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
 
 SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this in their metadata
     "kind": ("int8", "1", "0 decide, 1 learn, 2 change, 3 given: decided by someone else"),
     "number": ("int64", "decisions", "number of the decision, from 0"),
-    "action": ("int64", "1", "the arm, from 0"),
+    "action": ("int64", "1", "the arm, from 0; of streams the move: what (0 pull, 1 read), slot, pulls"),
     "propensity": (
         "float64",
         "probability",
         "with which the policy took this action; null or NaN if unknown",
     ),
     "reward": ("float64", "reward", "up is better; null or NaN on decide rows"),
+    "detail": ("float64", "1", "what else was revealed; of moves the pulls done, and the arm that was read or -1"),
     "context": ("float64", "1", "features of the instance"),
     "available": ("bool", "1", "whether each arm could be chosen; null if all could"),
 }
@@ -36,18 +38,19 @@ assert tuple(SCHEMA) == Columns._fields
 
 
 def empty(n: int, problem: Problem, *, masked: bool = False) -> Columns:
-    """Return n rows to be filled: decide rows of arm 0, propensity and reward unknown, all arms available.
+    """Return n rows to be filled: decide rows of arm 0, propensity and feedback unknown, all arms available.
 
     `available` is bool[1, k], one mask for all rows, or bool[n, k] where it is `masked`.
     """
     return Columns(
         kind=np.zeros(n, np.int8),
         number=np.zeros(n, np.int64),
-        action=np.zeros(n, np.int64),
+        action=empty_actions(n, problem),
         propensity=np.full(n, np.nan),
         reward=np.full(n, np.nan),
+        detail=np.full((n, problem.detail_length), np.nan),
         context=empty_contexts(n, problem),
-        available=np.ones((n if masked else 1, problem.n_arms), np.bool_),
+        available=np.ones((n if masked else 1, problem.n_choices), np.bool_),
     )
 
 
@@ -107,7 +110,7 @@ def joined(columns: Columns) -> Columns:
     source = decided_at(columns)
     assert (source >= 0).all(), "a reward without its decision"
     full = take(columns, source)
-    return full._replace(kind=columns.kind, number=columns.number, reward=columns.reward)
+    return full._replace(kind=columns.kind, number=columns.number, reward=columns.reward, detail=columns.detail)
 
 
 def rewarded(columns: Columns) -> Columns:

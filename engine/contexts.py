@@ -165,7 +165,7 @@ def actions_in(contexts: Contexts, problem: Problem) -> int:
     """Return how many actions the rows have, those that pad included."""
     if isinstance(contexts, Features):
         return int(contexts.start.shape[1]) - 2
-    return int(contexts.shape[1]) if problem.context_kind == "actions" else problem.n_arms
+    return int(contexts.shape[1]) if problem.context_kind == "actions" else problem.n_choices
 
 
 def first_actions(context: Any, k: int) -> Any:
@@ -176,7 +176,7 @@ def first_actions(context: Any, k: int) -> Any:
 def n_actions(blobs: Sequence[bytes | None], problem: Problem) -> Array:
     """Return how many actions each of n results of `pack_context` has, int64[n]."""
     if problem.context_kind == "dense":
-        return np.full(len(blobs), problem.n_arms)
+        return np.full(len(blobs), problem.n_choices)
     if problem.context_kind == "actions":
         return np.array([len(blob or b"") // (8 * problem.context_shape[1]) for blob in blobs], np.int64)
     return np.array([int.from_bytes((blob or b"")[:8], "little") for blob in blobs], np.int64)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from onearm.engine import loop
+from onearm.engine.actions import empty_actions
 from onearm.engine.columns import empty, take
 from onearm.engine.contexts import empty_context, empty_contexts
 from onearm.engine.draws import NATURE, POLICY, run_key
@@ -29,9 +30,10 @@ from onearm.engine.protocol import observes
 from onearm.engine.vocabulary import Array, Columns, Environment, Policy, Problem
 
 CURVE_POINTS = 100
-HORIZON_MAX = 10**15
 REPLICATIONS_MAX = 10**6
-CHUNK = 1_000_000  # steps between two reports of progress
+CHUNK = 1_000_000  # trials between two reports of progress, at the least
+REPORTS_MAX = 10_000
+DECISIONS_MAX = 2**62
 LOG_CHUNK = 100_000  # steps between two pages of the log, at the most
 LOG_BYTES = 1 << 24  # of the contexts and masks of a page, where one decision has not more
 
@@ -43,9 +45,11 @@ class Simulation:
     """
 
     def __init__(self, policy: Policy, env: Environment, *, horizon: int, seed: int = 0, replication: int = 0) -> None:
+        self.horizon = horizon
         self.problem = problem_of(env, horizon)
         check_fit(policy, self.problem)
         self.run = run_key(check_seed(seed), replication, POLICY)
+        self.name = policy.name
         self.params = policy.params
         self.state = policy.init(policy.params, self.problem)
         nature = run_key(seed, replication, NATURE)
@@ -54,19 +58,33 @@ class Simulation:
             state=env.init(env.params, self.problem, nature),
             run=nature,
             context=empty_context(self.problem),
-            available=np.ones(self.problem.n_arms, np.bool_),
-            detail=np.zeros(0),
+            available=np.ones(self.problem.n_choices, np.bool_),
+            detail=np.zeros(self.problem.detail_length),
         )
-        self.totals = loop.Totals(reward=np.zeros(1), regret=np.zeros(1))
+        self.totals = loop.Totals(trials=np.zeros(2, np.int64), reward=np.zeros(2), regret=np.zeros(2))
         self.delay_max = env.delay_max
         self.t = 0
         self._pending = _no_pending(self.problem, env.delay_max)
         self._no_columns = empty(0, self.problem)
-        self._entry = loop.simulate.compiled(*self._arguments(self._no_columns, 0))
+        self._entry = loop.simulate.compiled(*self._arguments(self._no_columns, 0, 0))
 
-    def advance(self, steps: int) -> None:
-        """Run `steps` more decisions."""
-        self._simulate(self._no_columns, steps)
+    @property
+    def trials(self) -> int:
+        """How many trials are made: as many as decisions, and where these are moves as many as pulls."""
+        return int(self.totals.trials[0])
+
+    def advance(self, trials: int) -> None:
+        """Make `trials` more trials, and what is left of the last batch of pulls."""
+        self._simulate(self._no_columns, DECISIONS_MAX, self.trials + trials)
+
+    def at(self, trials: int) -> tuple[float, float]:
+        """Return reward and regret at a number of trials within the last decision.
+
+        Within a batch of pulls the regret grows by as much at each pull, and so does, on average, the reward.
+        """
+        now, before = self.totals.trials.tolist()
+        part = (trials - before) / (now - before) if trials < now else 1.0
+        return _between(self.totals.reward, part), _between(self.totals.regret, part)
 
     @property
     def logged_at_once(self) -> int:
@@ -76,19 +94,27 @@ class Simulation:
         size = sum(array.nbytes for array in (*arrays, row.available))
         return min(LOG_CHUNK, max(1, LOG_BYTES // (2 * size)))  # a decision and its reward are two rows
 
-    def advance_logged(self, steps: int) -> Columns:
-        """Run `steps` more decisions and return their events, and those of rewards that arrive meanwhile."""
-        columns = empty(2 * steps + self.delay_max, self.problem, masked=observes(self.world.params))
-        return take(columns, slice(0, self._simulate(columns, steps)))
+    def advance_logged(self, decisions: int) -> Columns:
+        """Make up to `decisions` more decisions, within the horizon, and return their events.
 
-    def _simulate(self, columns: Columns, steps: int) -> int:
-        rows: int = self._entry(*self._arguments(columns, steps))
-        self.t += steps
-        return rows
+        With them come those of rewards that arrive meanwhile.
+        """
+        columns = empty(2 * decisions + self.delay_max, self.problem, masked=observes(self.world.params))
+        return take(columns, slice(0, self._simulate(columns, decisions, self.horizon)))
 
-    def _arguments(self, columns: Columns, steps: int) -> tuple[Any, ...]:
-        span = (self.t, self.t + steps)
-        return (self.params, self.state, self.run, self.world, self._pending, self.totals, columns, *span)
+    def _simulate(self, columns: Columns, most: int, until: int) -> int:
+        self.t, rows = self._entry(*self._arguments(columns, most, min(until, self.horizon)))
+        if rows < 0:
+            raise InvalidInput(
+                "impossible_move",
+                f"policy {self.name!r} made at decision {self.t} a move that cannot be made there: pulls are of slots "
+                "that hold an arm, at least one, and nothing is read after the end of the stream; mend its file",
+            )
+        return int(rows)
+
+    def _arguments(self, columns: Columns, most: int, until: int) -> tuple[Any, ...]:
+        totals, span = self.totals, (self.t, most, until)
+        return (self.params, self.state, self.run, self.world, self._pending, totals, columns, *span)
 
 
 @dataclass(frozen=True)
@@ -99,14 +125,14 @@ class Curves:
     env: dict[str, Any]  # spec
     regret_kind: str | None
     horizon: int
-    t: Array  # int64[m], decisions made
+    t: Array  # int64[m], trials made; a decision is one, and where decisions are moves each pull is one
     reward: Array  # float64[r, m], summed up to t
     regret: Array  # float64[r, m], NaN where the environment does not know its optimum
     cpu_seconds: float  # spent in the compiled loop, over all threads
 
     @property
     def steps_per_second(self) -> float:
-        """Decisions per second of CPU."""
+        """Trials per second of CPU."""
         return self.reward.shape[0] * self.horizon / max(self.cpu_seconds, 1e-9)
 
 
@@ -120,9 +146,9 @@ def simulate(
     threads: int | None = None,
     progress: Callable[[int], None] = lambda steps: None,
 ) -> Curves:
-    """Run `replications` independent runs of `horizon` decisions each, in threads (the compiled loop frees the GIL).
+    """Run `replications` independent runs of `horizon` trials each, in threads (the compiled loop frees the GIL).
 
-    `progress` is told of each chunk of steps done. Replication r gives the same bits whatever the number of threads.
+    `progress` is told of each chunk of trials done. Replication r gives the same bits whatever the number of threads.
     """
     if not 1 <= replications <= REPLICATIONS_MAX:
         raise InvalidInput(
@@ -131,24 +157,24 @@ def simulate(
         )
     Simulation(policy, env, horizon=horizon, seed=seed)  # checks, and compiles in one thread or loads from the cache
     times = curve_times(horizon)
-    stops = sorted({*times.tolist(), *range(CHUNK, horizon, CHUNK)})
+    chunk = max(CHUNK, horizon // REPORTS_MAX)
+    stops = sorted({*times.tolist(), *range(chunk, horizon, chunk)})
     reward = np.empty((replications, len(times)))
     regret = np.empty_like(reward)
     seconds = np.zeros(replications)
 
     def replicate(r: int) -> None:
         simulation = Simulation(policy, env, horizon=horizon, seed=seed, replication=r)
-        point = 0
+        point = told = 0
         for stop in stops:
-            steps = stop - simulation.t
             started = time.thread_time()
-            simulation.advance(steps)
+            simulation.advance(stop - simulation.trials)
             seconds[r] += time.thread_time() - started
             if stop == times[point]:
-                reward[r, point] = simulation.totals.reward[0]
-                regret[r, point] = simulation.totals.regret[0]
+                reward[r, point], regret[r, point] = simulation.at(stop)
                 point += 1
-            progress(steps)
+            progress(stop - told)
+            told = stop
 
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
         list(pool.map(replicate, range(replications)))
@@ -157,17 +183,15 @@ def simulate(
 
 def problem_of(env: Environment, horizon: int) -> Problem:
     """Return the environment's problem with the horizon of this run."""
-    if not 1 <= horizon <= HORIZON_MAX:
-        raise InvalidInput(
-            "bad_horizon", f"the horizon is {horizon}: at least 1 decision is needed, and at most {HORIZON_MAX}"
-        )
-    check_problem(env.problem)
-    return replace(env.problem, horizon=horizon)
+    problem = replace(env.problem, horizon=horizon)
+    check_problem(problem)
+    return problem
 
 
 def curve_times(horizon: int) -> Array:
     """Return up to 100 log-spaced times from 1 to `horizon`, both included."""
-    return np.unique(np.geomspace(1, horizon, CURVE_POINTS).round().astype(np.int64))
+    times = np.geomspace(1, horizon, CURVE_POINTS).round()
+    return np.unique([*times[:-1].astype(np.int64), horizon])
 
 
 def _no_pending(problem: Problem, delay_max: int) -> loop.Pending:
@@ -177,10 +201,15 @@ def _no_pending(problem: Problem, delay_max: int) -> loop.Pending:
         last=np.full(places, -1),
         following=np.full(places, -1),
         number=np.zeros(places, np.int64),
-        action=np.zeros(places, np.int64),
+        action=empty_actions(places, problem),
         propensity=np.zeros(places),
         reward=np.zeros(places),
         context=empty_contexts(places, problem),
-        available=np.ones((places, problem.n_arms), np.bool_),
-        detail=np.zeros((places, 0)),
+        available=np.ones((places, problem.n_choices), np.bool_),
+        detail=np.zeros((places, problem.detail_length)),
     )
+
+
+def _between(totals: Array, part: float) -> float:
+    now, before = totals.tolist()
+    return float(now if part == 1.0 else before + part * (now - before))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onearm.engine.actions import allowed, decision_at, put_action, same_action, trials
 from onearm.engine.contexts import instance_at, put_context
 from onearm.engine.kernel import kernel, loop
 from onearm.engine.protocol import (
@@ -19,6 +20,7 @@ from onearm.engine.protocol import (
     attribute,
     observe,
     probability,
+    recommend,
     regret,
     respond,
     row_of,
@@ -56,6 +58,12 @@ def explain(
             attribute(params, state, instance, a, parts[a])
 
 
+@loop
+def recommendation(params: Any, state: Any) -> int:
+    """Return what a policy would commit to now: a slot, -1 where there is nothing. Only reads."""
+    return recommend(params, state)
+
+
 class World(NamedTuple):
     """An environment at work: its params and state, nature's run key, and the buffers that it writes into."""
 
@@ -74,7 +82,7 @@ class Pending(NamedTuple):
     last: Array  # int64[n]
     following: Array  # int64[n], by place: place of the next decision due on the same date
     number: Array  # int64[n], by place
-    action: Array  # int64[n]
+    action: Array  # of n rows: `engine/actions.py`
     propensity: Array  # float64[n]
     reward: Array  # float64[n]
     context: Any  # of n rows: `engine/contexts.py`
@@ -83,10 +91,14 @@ class Pending(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What a simulation adds up, kept in arrays so that it can be stopped and continued."""
+    """What a simulation adds up, kept in arrays so that it can be stopped and continued.
 
-    reward: Array  # float64[1]
-    regret: Array  # float64[1]
+    Each holds what it is now, and what it was before the last decision.
+    """
+
+    trials: Array  # int64[2]
+    reward: Array  # float64[2]
+    regret: Array  # float64[2]
 
 
 @loop
@@ -99,47 +111,59 @@ def simulate(
     totals: Totals,
     columns: Columns,
     start: int,
-    stop: int,
-) -> int:
-    """Run decisions `start` <= t < `stop` against an environment; return the number of rows written to `columns`.
+    most: int,
+    until: int,
+) -> tuple[int, int]:
+    """Run decisions from number `start` on against an environment, `most` of them or until so many trials are made.
 
-    Each event is written to `columns` where these hold 2 (stop - start + delay_max) rows; columns of no rows are left
-    alone.
+    Returns the number of the next decision, and how many rows were written to `columns`: each event, where these hold
+    2 (most + delay_max) rows; columns of no rows are left alone. -1 rows say that the policy made a move that cannot be
+    made, at that number.
     Simulating in two parts gives the bits of simulating in one.
     """
     row = 0
     keep = len(columns.kind) > 0
-    total_reward = totals.reward[0]
-    total_regret = totals.regret[0]
+    total_trials, trials_before = totals.trials[0], totals.trials[1]
+    total_reward, reward_before = totals.reward[0], totals.reward[1]
+    total_regret, regret_before = totals.regret[0], totals.regret[1]
     places = len(pending.first)
-    for t in range(start, stop):
+    t = start
+    while t < start + most and total_trials < until:
         key = Key(run, t)
         nature = Key(world.run, t)
         observe(world.params, world.state, t, world.context, world.available, nature)
         instance = Instance(t, world.context, world.available)
         decision = select(params, state, instance, key)
+        if not allowed(decision.action, world.available):
+            row = -1
+            break
         reward, delay = respond(world.params, world.state, instance, decision.action, world.detail, nature)
+        feedback = Feedback(reward, world.detail)
+        trials_before, reward_before, regret_before = total_trials, total_reward, total_regret
+        total_trials += trials(decision.action, world.detail)
         total_reward += reward
         total_regret += regret(world.params, world.state, instance, decision.action)
         if keep:
-            _write(columns, row, DECIDE, t, decision, math.nan, world.context, world.available)
+            _write_decision(columns, row, t, instance, decision)
             row += 1
         if delay == 0:
-            update(params, state, instance, decision, Feedback(reward, world.detail), key)
+            update(params, state, instance, decision, feedback, key)
             if keep:
-                _write(columns, row, LEARN, t, decision, reward, world.context, world.available)
+                _write_feedback(columns, row, t, instance, decision, feedback)
                 row += 1
         else:
             _hold(pending, t, decision, reward, world, delay)
         if places > 1:
             row = _deliver(params, state, run, pending, columns, t, row, keep)
-    totals.reward[0] = total_reward
-    totals.regret[0] = total_regret
-    return row
+        t += 1
+    totals.trials[0], totals.trials[1] = total_trials, trials_before
+    totals.reward[0], totals.reward[1] = total_reward, reward_before
+    totals.regret[0], totals.regret[1] = total_regret, regret_before
+    return t, row
 
 
 @loop
-def replay(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Array) -> int:
+def replay(params: Any, state: Any, run: np.uint64, columns: Columns) -> int:
     """Make every decision of `columns` again, learn every feedback; return the row of the first difference, or -1."""
     masks = len(columns.available)
     for row in range(len(columns.kind)):
@@ -150,24 +174,25 @@ def replay(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Ar
             decision = select(params, state, instance, key)
             logged = columns.propensity[row]
             same = decision.propensity == logged or (math.isnan(decision.propensity) and math.isnan(logged))
-            if decision.action != columns.action[row] or not same:
+            if not (same and same_action(columns.action, row, decision.action)):
                 return row
         elif columns.kind[row] == LEARN:
-            decision = Decision(columns.action[row], columns.propensity[row])
-            update(params, state, instance, decision, Feedback(columns.reward[row], detail), key)
+            decision = decision_at(columns.action, row, columns.propensity[row])
+            update(params, state, instance, decision, Feedback(columns.reward[row], columns.detail[row]), key)
     return -1
 
 
 @loop
-def fold(params: Any, state: Any, run: np.uint64, columns: Columns, detail: Array) -> None:
+def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
     """Learn every feedback of `columns`, in order: what recovery does."""
     masks = len(columns.available)
     for row in range(len(columns.kind)):
         if columns.kind[row] == LEARN:
             number = columns.number[row]
             instance = instance_at(number, columns.context, row, columns.available[min(row, masks - 1)])
-            decision = Decision(columns.action[row], columns.propensity[row])
-            update(params, state, instance, decision, Feedback(columns.reward[row], detail), Key(run, number))
+            decision = decision_at(columns.action, row, columns.propensity[row])
+            feedback = Feedback(columns.reward[row], columns.detail[row])
+            update(params, state, instance, decision, feedback, Key(run, number))
 
 
 @loop
@@ -176,7 +201,6 @@ def match(
     state: Any,
     run: np.uint64,
     columns: Columns,
-    detail: Array,
     start: int,
     matched: int,
     agrees: Array,
@@ -200,7 +224,7 @@ def match(
         if math.isnan(target[row]):
             target[row] = 1.0 if agrees[row] else 0.0
         if agrees[row]:
-            update(params, state, instance, decision, Feedback(columns.reward[row], detail), key)
+            update(params, state, instance, decision, Feedback(columns.reward[row], columns.detail[row]), key)
             matched += 1
     return matched
 
@@ -241,24 +265,24 @@ def observe_all(params: Any, states: Any, runs: Array, t: int, contexts: Any, av
 
 
 @kernel
-def _write(
-    columns: Columns,
-    row: int,
-    kind: int,
-    number: int,
-    decision: Decision,
-    reward: float,
-    context: Any,
-    available: Array,
-) -> None:
-    columns.kind[row] = kind
+def _write_decision(columns: Columns, row: int, number: int, instance: Instance, decision: Decision) -> None:
+    columns.kind[row] = DECIDE
     columns.number[row] = number
-    columns.action[row] = decision.action
     columns.propensity[row] = decision.propensity
-    columns.reward[row] = reward
-    put_context(columns.context, row, context)
+    put_action(columns.action, row, decision.action)
+    put_context(columns.context, row, instance.context)
     if len(columns.available) > 1:
-        _copy(available, columns.available[row])
+        _copy(instance.available, columns.available[row])
+
+
+@kernel
+def _write_feedback(
+    columns: Columns, row: int, number: int, instance: Instance, decision: Decision, feedback: Feedback
+) -> None:
+    _write_decision(columns, row, number, instance, decision)
+    columns.kind[row] = LEARN
+    columns.reward[row] = feedback.reward
+    _copy(feedback.detail, columns.detail[row])
 
 
 @kernel
@@ -275,7 +299,7 @@ def _hold(pending: Pending, t: int, decision: Decision, reward: float, world: Wo
     place = t % len(pending.first)
     date = (t + delay) % len(pending.first)
     pending.number[place] = t
-    pending.action[place] = decision.action
+    put_action(pending.action, place, decision.action)
     pending.propensity[place] = decision.propensity
     pending.reward[place] = reward
     put_context(pending.context, place, world.context)
@@ -299,11 +323,11 @@ def _deliver(
     while place >= 0:
         number = pending.number[place]
         instance = instance_at(number, pending.context, place, pending.available[place])
-        decision = Decision(pending.action[place], pending.propensity[place])
-        reward = pending.reward[place]
-        update(params, state, instance, decision, Feedback(reward, pending.detail[place]), Key(run, number))
+        decision = decision_at(pending.action, place, pending.propensity[place])
+        feedback = Feedback(pending.reward[place], pending.detail[place])
+        update(params, state, instance, decision, feedback, Key(run, number))
         if keep:
-            _write(columns, row, LEARN, number, decision, reward, instance.context, instance.available)
+            _write_feedback(columns, row, number, instance, decision, feedback)
             row += 1
         place = pending.following[place]
     pending.first[date] = -1

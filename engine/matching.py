@@ -54,13 +54,13 @@ def match(
     n = len(rows.kind)
     agrees, target = np.zeros(n, np.bool_), np.zeros(n)
     run = run_key(check_seed(seed), 0, POLICY)
-    arguments = (policy.params, state, run, take(rows, slice(0, 0)), np.zeros(0), 0, 0, agrees, target)
+    arguments = (policy.params, state, run, take(rows, slice(0, 0)), 0, 0, agrees, target)
     entry = loop.match.compiled(*arguments)
     matched = 0
     started = time.thread_time()
     for start in range(0, n, PAGE):
         part = slice(start, start + PAGE)
         page = take(rows, part)
-        matched = entry(policy.params, state, run, page, np.zeros(0), start, matched, agrees[part], target[part])
+        matched = entry(policy.params, state, run, page, start, matched, agrees[part], target[part])
         progress(len(page.kind))
     return Matching(policy.spec, agrees, target, time.thread_time() - started)

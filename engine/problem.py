@@ -18,24 +18,52 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.vocabulary import Array, Policy, Problem
 
 ARMS_MAX = 1_000_000
+SLOTS_MAX = 64
+STREAM_MAX = 2**53  # arms of a stream
+PULLS_MAX = 2**53  # of one move: whole numbers up to here are exact as floats
+TRIALS_MAX = 2**62  # of a stream
 REWARD_MAX = 1e100  # sums and squares of such rewards stay finite; one infinity would spoil a state for good
-HORIZON_MAX = 2**53  # whole numbers up to here are exact as floats
+HORIZON_MAX = 2**53  # decisions: exact as floats
 FLOAT_MAX = sys.float_info.max
 SEED_MAX = 2**64 - 1
 
 
 def check_problem(problem: Problem) -> None:
-    """Refuse a problem without arms or with more than a million, or with a horizon of more than 2^53."""
-    if not 1 <= problem.n_arms <= ARMS_MAX:
+    """Refuse a problem without arms or with more than a million, or with a horizon of more than 2^53.
+
+    A stream may have up to 2^53 arms, or an unknown number of them, and a horizon of up to 2^62 trials.
+    """
+    if problem.slots is not None:
+        _check_stream(problem.slots, problem)
+    elif not 1 <= problem.n_arms <= ARMS_MAX:
         raise InvalidInput("bad_arms", f"there are {problem.n_arms} arms: a problem has 1 to {ARMS_MAX}")
-    if problem.horizon is not None and not 1 <= problem.horizon <= HORIZON_MAX:
+    most, power = (HORIZON_MAX, 53) if problem.slots is None else (TRIALS_MAX, 62)
+    if problem.horizon is not None and not 1 <= problem.horizon <= most:
         raise InvalidInput(
-            "bad_horizon", f"the horizon is {problem.horizon!r}: it must be a whole number from 1 to 2^53, or left out"
+            "bad_horizon",
+            f"the horizon is {problem.horizon!r}: it must be a whole number from 1 to 2^{power}, or left out",
+        )
+
+
+def _check_stream(slots: int, problem: Problem) -> None:
+    if not 1 <= slots <= SLOTS_MAX:
+        raise InvalidInput("bad_slots", f"there are {slots} slots: a stream has 1 to {SLOTS_MAX}")
+    if not 0 <= problem.n_arms <= STREAM_MAX:
+        raise InvalidInput("bad_arms", f"the stream has {problem.n_arms} arms: 1 to 2^53, or 0 where that is unknown")
+    if problem.context_shape != (0,) or problem.nonzeros is not None:
+        raise InvalidInput(
+            "bad_context", "arms that stream come without contexts: leave the context out, or take numbered arms"
         )
 
 
 def check_fit(policy: Policy, problem: Problem) -> None:
-    """Refuse a policy that cannot read the contexts of a problem."""
+    """Refuse a policy that does not decide what a problem asks, or cannot read its contexts."""
+    if problem.action_kind not in policy.actions:
+        raise InvalidInput(
+            "policy_does_not_fit",
+            f"policy {policy.name!r} decides on {_DECIDES[policy.actions[0]]}, but this problem has "
+            f"{_DECIDES[problem.action_kind]}: take another policy (see `onearm policies`)",
+        )
     if (kind := problem.context_kind) not in policy.contexts:
         raise InvalidInput(
             "policy_does_not_fit",
@@ -44,6 +72,7 @@ def check_fit(policy: Policy, problem: Problem) -> None:
         )
 
 
+_DECIDES = {"arm": "arms that are all there", "move": "arms that stream past"}
 _READS = {
     "dense": "arms that are numbered once for all",
     "actions": "a row of numbers for each action",
@@ -160,11 +189,11 @@ def check_context(problem: Problem, context: Any) -> Array:
 def check_available(problem: Problem, available: Any) -> Array:
     """Return the mask as bool[k] with at least one arm; `None` stands for all."""
     if available is None:
-        return np.ones(problem.n_arms, np.bool_)
+        return np.ones(problem.n_choices, np.bool_)
     mask = np.array(available, dtype=np.bool_)
-    if mask.shape != (problem.n_arms,):
+    if mask.shape != (problem.n_choices,):
         raise InvalidInput(
-            "bad_available", f"the mask has the shape {list(mask.shape)}: it must have [{problem.n_arms}]"
+            "bad_available", f"the mask has the shape {list(mask.shape)}: it must have [{problem.n_choices}]"
         )
     if not mask.any():
         raise InvalidInput("no_arm_available", "no arm is available: at least one must be")

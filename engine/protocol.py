@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import overload
 
 from onearm.engine.kernel import INLINED, KERNELS, kernel, kernel_of, register
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key
+from onearm.engine.vocabulary import Action, Array, Decision, Feedback, Instance, Key
 
 
 def select(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
@@ -27,7 +27,7 @@ def update(params: Any, state: Any, instance: Instance, decision: Decision, feed
     KERNELS[type(params)]["update"](params, state, instance, decision, feedback, key)
 
 
-def probability(params: Any, state: Any, instance: Instance, action: int) -> float:
+def probability(params: Any, state: Any, instance: Instance, action: Action) -> float:
     """Return the probability that `select` takes `action`; NaN where the policy has no known law."""
     return KERNELS[type(params)]["probability"](params, state, instance, action)
 
@@ -42,17 +42,22 @@ def attribute(params: Any, state: Any, instance: Instance, action: int, parts: A
     KERNELS[type(params)]["attribute"](params, state, instance, action, parts)
 
 
+def recommend(params: Any, state: Any) -> int:
+    """Return what the policy would commit to now: a slot, -1 where there is nothing. Only reads."""
+    return KERNELS[type(params)]["recommend"](params, state)
+
+
 def observe(params: Any, state: Any, t: int, context: Any, available: Array, key: Key) -> None:
     """Write what arrives at t into `context` and `available`, which hold what they held before."""
     KERNELS[type(params)]["observe"](params, state, t, context, available, key)
 
 
-def respond(params: Any, state: Any, instance: Instance, action: int, detail: Array, key: Key) -> tuple[float, int]:
+def respond(params: Any, state: Any, instance: Instance, action: Action, detail: Array, key: Key) -> tuple[float, int]:
     """Return the reward of `action` and its delay in decisions; write what else is revealed into `detail`."""
     return KERNELS[type(params)]["respond"](params, state, instance, action, detail, key)
 
 
-def regret(params: Any, state: Any, instance: Instance, action: int) -> float:
+def regret(params: Any, state: Any, instance: Instance, action: Action) -> float:
     """Return how much less than the comparator `action` earns in expectation; NaN where that is unknown."""
     return KERNELS[type(params)]["regret"](params, state, instance, action)
 
@@ -70,6 +75,7 @@ def register_policy(
     probability: Callable[..., float] | None = None,
     appraise: Callable[..., None] | None = None,
     attribute: Callable[..., None] | None = None,
+    recommend: Callable[..., int] | None = None,
 ) -> None:
     """File a policy's kernels under the class of its params."""
     register(
@@ -79,6 +85,7 @@ def register_policy(
         probability=probability or _unknown_probability,
         appraise=appraise or _no_appraisal,
         attribute=attribute or _no_attribution,
+        recommend=recommend or _no_recommendation,
     )
 
 
@@ -104,13 +111,18 @@ def explains(params: Any) -> bool:
     return KERNELS[type(params)]["attribute"] is not _no_attribution and (inner is None or explains(inner))
 
 
+def recommends(params: Any) -> bool:
+    """Tell whether a policy ends in an answer: something that it commits to."""
+    return KERNELS[type(params)]["recommend"] is not _no_recommendation
+
+
 def observes(params: Any) -> bool:
     """Tell whether an environment shows anything that changes: contexts or availability."""
     return KERNELS[type(params)]["observe"] is not _observe_nothing
 
 
 @kernel
-def _unknown_probability(params: Any, state: Any, instance: Instance, action: int) -> float:
+def _unknown_probability(params: Any, state: Any, instance: Instance, action: Action) -> float:
     return math.nan
 
 
@@ -128,12 +140,17 @@ def _no_attribution(params: Any, state: Any, instance: Instance, action: int, pa
 
 
 @kernel
+def _no_recommendation(params: Any, state: Any) -> int:
+    return -1
+
+
+@kernel
 def _observe_nothing(params: Any, state: Any, t: int, context: Any, available: Array, key: Key) -> None:
     pass
 
 
 @kernel
-def _unknown_regret(params: Any, state: Any, instance: Instance, action: int) -> float:
+def _unknown_regret(params: Any, state: Any, instance: Instance, action: Action) -> float:
     return math.nan
 
 
@@ -174,6 +191,13 @@ def _appraise(params, state, instance, scores, widths):
 def _attribute(params, state, instance, action, parts):
     if found := kernel_of(params, "attribute"):
         return lambda params, state, instance, action, parts: found(params, state, instance, action, parts)
+    return None
+
+
+@overload(recommend, jit_options=INLINED)
+def _recommend(params, state):
+    if found := kernel_of(params, "recommend"):
+        return lambda params, state: found(params, state)
     return None
 
 

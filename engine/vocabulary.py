@@ -10,6 +10,8 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 ContextKind = Literal["dense", "actions", "named"]
+ActionKind = Literal["arm", "move"]
+Action = Any  # int64, an arm; or int64[3], a move: `engine/actions.py`
 
 
 class Key(NamedTuple):
@@ -32,13 +34,14 @@ class Instance(NamedTuple):
 
     t: int  # int64, the policy's clock: decisions made before this one
     context: Any  # float64[d]; with action features float64[k, p] or Features
-    available: Array  # bool[k], at least one True; what is not available may be padding, and is never looked at
+    available: Array  # bool[k], at least one True; what is not available may be padding, and is never looked at.
+    # Where arms stream: whether there is an arm in each slot, and whether another can be read, bool[slots + 2]
 
 
 class Decision(NamedTuple):
     """What was chosen, and how likely that was."""
 
-    action: int  # int64, an arm
+    action: Action
     propensity: float  # probability with which the policy took this action; NaN if unknown
 
 
@@ -54,9 +57,10 @@ class Columns(NamedTuple):
 
     kind: Array  # int8[n], DECIDE, LEARN or GIVEN
     number: Array  # int64[n], number of the decision
-    action: Array  # int64[n]
+    action: Array  # int64[n]; of moves int64[n, 3]
     propensity: Array  # float64[n]
     reward: Array  # float64[n], NaN on DECIDE rows
+    detail: Array  # float64[n, m], what else was revealed; NaN on DECIDE rows
     context: Any  # float64[n, *context shape], or Features of n rows: `engine/contexts.py`
     available: Array  # bool[n, k], or bool[1, k] where it never changes
 
@@ -72,8 +76,14 @@ class Problem:
     for each action: what can be chosen may then be another set in each call, of up to k = `n_arms` actions, and the
     action is a position in it. Where `nonzeros` is given, the rows are sparse `Features` of at most so many entries.
 
+    Where `slots` is given, arms arrive once, one after another: one can be pulled on arrival, `slots` can be stored, and
+    what is dropped never comes back. There `n_arms` is the length of the stream, 0 where it is unknown, an action is a
+    move, and the horizon counts trials, which are pulls.
+
     >>> Problem(n_arms=3)
-    Problem(n_arms=3, context_shape=(0,), horizon=None, nonzeros=None)
+    Problem(n_arms=3, context_shape=(0,), horizon=None, nonzeros=None, slots=None)
+    >>> Problem(1_000_000, horizon=10**9, slots=1).n_choices
+    3
     >>> [Problem(3, (8,)).context_kind, Problem(3, (3, 8)).context_kind, Problem(3, (3, 2**18), None, 100).context_kind]
     ['dense', 'actions', 'named']
     """
@@ -82,6 +92,22 @@ class Problem:
     context_shape: tuple[int, ...] = (0,)
     horizon: int | None = None
     nonzeros: int | None = None
+    slots: int | None = None
+
+    @property
+    def action_kind(self) -> ActionKind:
+        """Return what an action is: an arm or a move."""
+        return "arm" if self.slots is None else "move"
+
+    @property
+    def n_choices(self) -> int:
+        """Return the length of a mask: the arms; of a stream the slots, the place of the arm that arrived, and reading."""
+        return self.n_arms if self.slots is None else self.slots + 2
+
+    @property
+    def detail_length(self) -> int:
+        """Return how many numbers a feedback holds beside its reward."""
+        return 0 if self.slots is None else 2
 
     @property
     def context_kind(self) -> ContextKind:
@@ -102,6 +128,7 @@ class Policy:
     contexts: tuple[ContextKind, ...] = (
         "dense",
     )  # the kinds that its kernels read; arms' numbers mean nothing in others
+    actions: tuple[ActionKind, ...] = ("arm",)  # the kinds that it decides
     spec: dict[str, Any] = field(default_factory=dict, compare=False)  # {"name", "params"} as JSON, set by the registry
     grow: Callable[[Any, Any, Problem], Any] | None = None  # (params, state, larger problem) -> state: engine/growth.py
 

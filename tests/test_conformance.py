@@ -216,7 +216,7 @@ def test_late_and_shuffled_feedback_is_a_fold_of_the_log(name: str, kind: str) -
                 learn(course, then, decision, reward)
     log = take(log, slice(0, row))
     again = course.policy.init(course.policy.params, course.problem)
-    assert loop.replay(course.policy.params, again, RUN, log, NO_DETAIL) == -1
+    assert loop.replay(course.policy.params, again, RUN, log) == -1
     assert snapshot.digest(again) == snapshot.digest(course.state)
 
 

@@ -183,8 +183,8 @@ def bits(value: float) -> str:
 
 def assert_replay_and_fold_agree(run: Run) -> None:
     replayed, folded = run.fresh(), run.fresh()
-    assert loop.replay(run.policy.params, replayed, run.key, run.log, NO_DETAIL) == -1
-    loop.fold(run.policy.params, folded, run.key, run.log, NO_DETAIL)
+    assert loop.replay(run.policy.params, replayed, run.key, run.log) == -1
+    loop.fold(run.policy.params, folded, run.key, run.log)
     assert snapshot.digest(replayed) == snapshot.digest(folded) == run.digest
 
 
@@ -222,7 +222,7 @@ def test_a_log_that_was_exported_is_replayed_to_the_same_state(form: str, world:
     read = module.read(tmp_path / "log")
     assert read.problem == run.problem
     state = run.fresh()
-    assert loop.replay(run.policy.params, state, run.key, read.events, NO_DETAIL) == -1
+    assert loop.replay(run.policy.params, state, run.key, read.events) == -1
     assert snapshot.digest(state) == run.digest
 
 
@@ -302,7 +302,7 @@ def test_a_decision_that_differs_is_named_by_replay(column: str) -> None:
         changed[row] = (changed[row] + 1) % run.problem.n_arms
     else:
         changed[row] = np.nextafter(changed[row], 1.0)
-    assert loop.replay(run.policy.params, run.fresh(), run.key, log, NO_DETAIL) == row
+    assert loop.replay(run.policy.params, run.fresh(), run.key, log) == row
 
 
 def test_a_log_can_be_replayed_in_pages() -> None:
@@ -310,8 +310,8 @@ def test_a_log_can_be_replayed_in_pages() -> None:
     state = run.fresh()
     for start in range(0, len(run.log.kind), 17):
         page: Columns = take(run.log, slice(start, start + 17))
-        assert loop.replay(run.policy.params, state, run.key, page, NO_DETAIL) == -1
-    assert loop.replay(run.policy.params, state, run.key, empty(0, run.problem), NO_DETAIL) == -1
+        assert loop.replay(run.policy.params, state, run.key, page) == -1
+    assert loop.replay(run.policy.params, state, run.key, empty(0, run.problem)) == -1
     assert snapshot.digest(state) == run.digest
 
 

@@ -24,7 +24,7 @@ from onearm.policies import catalog as policy_catalog
 @click.option("--env", required=True, metavar="NAME[:JSON]", help="The environment, as name or name:{json params}.")
 @policy_option
 @policy_file_option
-@click.option("--horizon", type=int, help="Decisions per replication; default: one pass, where the env has one.")
+@click.option("--horizon", type=int, help="Trials per replication; default: one pass, where the env has one.")
 @click.option("--passes", type=int, help="Instead of --horizon: how often to go through the env's data.")
 @click.option("--replications", type=int, default=1, show_default=True, help="Independent runs, in threads.")
 @seed_option
@@ -99,11 +99,11 @@ def _write_log(
     run = Simulation(policies[0], env, horizon=horizon, seed=seed)
     spec = {"policy": policies[0].spec, "env": env.spec, "seed": str(seed)}
     with progress("simulating", horizon, "decisions") as advance, writer(file, run.problem, spec) as out:
-        while run.t < horizon:
-            steps = min(run.logged_at_once, horizon - run.t)
-            out.write(run.advance_logged(steps))
-            advance(steps)
-    click.echo(f"{horizon} decisions of {policies[0].name} in {file}", err=True)
+        while run.trials < horizon:
+            before = run.trials
+            out.write(run.advance_logged(min(run.logged_at_once, horizon - before)))
+            advance(run.trials - before)
+    click.echo(f"{run.t} decisions of {policies[0].name} in {file}", err=True)
 
 
 def _summary(run: Curves) -> dict[str, Any]:

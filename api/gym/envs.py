@@ -41,11 +41,11 @@ class Copies:
                 "take the environment inside it",
             )
         self.contexts = empty_contexts(n, self.problem)
-        self.available = np.ones((n, self.problem.n_arms), np.bool_)
+        self.available = np.ones((n, self.problem.n_choices), np.bool_)
         self.rewards = np.zeros(n)
         self.regrets = np.zeros(n)
         self.delays = np.zeros(n, np.int64)
-        self._details = np.zeros((n, 0))
+        self._details = np.zeros((n, self.problem.detail_length))
         self.restart([0] * n)
 
     def restart(self, seeds: list[int]) -> None:

@@ -83,6 +83,7 @@ def _columns(page: list[Line], problem: Problem) -> tuple[Columns, Array]:
         np.array([line.action for line in page], np.int64),
         np.array([line.propensity for line in page]),
         np.array([line.reward for line in page]),
+        np.zeros((len(page), 0)),
         context,
         available,
     )

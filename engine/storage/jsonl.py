@@ -10,7 +10,8 @@ event a line:
 
 A context with a row for each action is a list of those rows; one of named features a list of 1 + k lists, the shared
 row first, of slot, value, slot, value ... A propensity of null is unknown; `available` lists the arms (of action sets:
-the positions) that could be chosen, and is left out where all could.
+the positions) that could be chosen, and is left out where all could. Where arms stream, an action is a list, [what,
+slot, pulls], and a learn line has a `detail`, [pulls done, arm read]: `engine/actions.py`.
 
 A plain table has one decision a line, {"action": 2, "reward": 1.0}, with propensity and context if they are known.
 """
@@ -27,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import numpy as np
 
+from onearm.engine.actions import empty_actions, unpack_actions
 from onearm.engine.columns import empty
 from onearm.engine.contexts import (
     actions_in,
@@ -63,7 +65,7 @@ class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
 
     seq: Natural
     number: Natural
-    action: int
+    action: int | list[int]
     propensity: float | None
     context: list[Any] | None = None
     available: list[Natural] | None = None
@@ -82,6 +84,7 @@ class Learn(msgspec.Struct, tag_field="kind", tag="learn", omit_defaults=True, k
     seq: Natural
     number: Natural
     reward: float
+    detail: list[float] | None = None
     reward_id: str | None = None
     sent: str | None = None
     time: int | None = None
@@ -132,12 +135,12 @@ class Writer:
         has_context = self._problem.context_shape != (0,)
         masked = not columns.available.all()
         lines: list[Decide | Learn] = []
-        for row, (kind, number, action, propensity, reward) in enumerate(
-            zip(*(column.tolist() for column in columns[:5]), strict=True)
+        for row, (kind, number, action, propensity, reward, detail) in enumerate(
+            zip(*(column.tolist() for column in columns[:6]), strict=True)
         ):
             self._seq += 1
             if kind == LEARN:
-                lines.append(Learn(seq=self._seq, number=number, reward=reward))
+                lines.append(Learn(seq=self._seq, number=number, reward=reward, detail=detail or None))
                 continue
             mask = columns.available[min(row, len(columns.available) - 1)] if masked else None
             lines.append(
@@ -166,12 +169,12 @@ class Writer:
                 seq=event.seq,
                 number=event.number,
                 reward=event.reward,
+                detail=None if event.detail is None else msgspec.json.decode(event.detail),
                 reward_id=event.reward_id or None,
                 sent=event.sent,
                 time=event.time,
             )
-        assert event.action is not None
-        context, k = None, self._problem.n_arms
+        context, k = None, self._problem.n_choices
         if event.context is not None:
             context = _as_list(context_at(unpack_contexts([event.context], self._problem), 0))
             k = int(n_actions([event.context], self._problem)[0])
@@ -181,7 +184,7 @@ class Writer:
         return (Given if event.kind == GIVEN else Decide)(
             seq=event.seq,
             number=event.number,
-            action=event.action,
+            action=unpack_actions([event.vector], [event.action], self._problem)[0].tolist(),
             propensity=event.propensity,
             context=context,
             available=None if mask is None else np.flatnonzero(mask).tolist(),
@@ -272,13 +275,30 @@ def _events(page: list[tuple[int, Any]], problem: Problem, bad_lines: BadLines) 
     columns = Columns(
         np.array([_kind(line) for line in lines], np.int8),
         np.array([line.number for line in lines], np.int64),
-        np.array([_in_range(line.action) if isinstance(line, Decide) else 0 for line in lines], np.int64),
+        _actions([line.action if isinstance(line, Decide) else None for line in lines], problem),
         np.array([_or_nan(line.propensity) if isinstance(line, Decide) else math.nan for line in lines]),
         np.array([line.reward if isinstance(line, Learn) else math.nan for line in lines]),
+        np.array([_detail_of(line, problem) for line in lines]).reshape(len(lines), problem.detail_length),
         take_contexts(context, np.array(source, np.int64)),
         available if len(available) == 1 else available[source],
     )
     return columns, np.array([number for number, _ in good], np.int64)
+
+
+def _actions(actions: list[Any], problem: Problem) -> Array:
+    """Return actions as they stand in lines, None counting as 0; what is none of this problem becomes -1."""
+    found = empty_actions(len(actions), problem)
+    size = found[0].size if len(found) else 0
+    for row, action in enumerate(actions):
+        numbers = action if isinstance(action, list) else [action or 0]
+        found[row] = [_in_range(number) for number in numbers] if len(numbers) == size else -1
+    return found
+
+
+def _detail_of(line: Decide | Learn, problem: Problem) -> list[float]:
+    """Return the detail of a line, NaN where there is none of this problem's length."""
+    detail = line.detail or [] if isinstance(line, Learn) else []
+    return detail if len(detail) == problem.detail_length else [math.nan] * problem.detail_length
 
 
 def _kind(line: Decide | Learn) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from onearm.engine.actions import places
 from onearm.engine.columns import concat, decided_at, empty, joined, rewarded, take
 from onearm.engine.contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
 from onearm.engine.errors import InvalidInput, OnearmError
@@ -21,6 +22,7 @@ from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
 
 FORMAT = 1  # of our own exports
 LINES_KEPT = 20  # line numbers kept for each kind of bad line
+SPARING = ("nonzeros", "slots")  # what a header says of a problem only where it is so
 ADVICE = "a log is an export of onearm, or a table with the columns action and reward"
 
 
@@ -89,8 +91,7 @@ def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
         "context_shape": list(problem.context_shape),
         "horizon": problem.horizon,
     }
-    if problem.nonzeros is not None:
-        shape["nonzeros"] = problem.nonzeros
+    shape |= {name: value for name in SPARING if (value := getattr(problem, name)) is not None}
     return {"onearm": FORMAT, "problem": shape, "experiment": spec}
 
 
@@ -105,7 +106,8 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
             )
         shape = header["problem"]
         context_shape = tuple(map(int, shape["context_shape"]))
-        problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), shape.get("nonzeros"))
+        sparing = {name: shape.get(name) for name in SPARING}
+        problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), **sparing)
         check_problem(problem)
         return problem, dict(header["experiment"])
     except OnearmError:
@@ -122,7 +124,7 @@ def gathered(contexts: Sequence[Any], masks: Sequence[Array | None], problem: Pr
     A mask is bool[k] of the actions that its context has, None for all of them. Of no contexts this makes an empty one.
     """
     if not contexts:
-        return empty_contexts(1, problem), np.ones((1, problem.n_arms), np.bool_)
+        return empty_contexts(1, problem), np.ones((1, problem.n_choices), np.bool_)
     sizes = [actions_in(context, problem) for context in contexts]
     k = max(sizes)
     if min(sizes) == k and all(mask is None for mask in masks):
@@ -141,6 +143,7 @@ def log_of_events(
     decides, learns = events.kind != LEARN, events.kind == LEARN
     kept = _sifted(events, lines, decides, events.available.shape[1], bad_lines)
     bad_lines.drop("bad_reward", learns & ~np.isfinite(events.reward), lines, kept)
+    bad_lines.drop("bad_detail", learns & ~np.isfinite(events.detail).all(axis=1), lines, kept)
     source = decided_at(events)
     bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
     lost = learns & ((source < 0) | ~kept[source])
@@ -180,12 +183,12 @@ def _one(pages: list[tuple[Columns, Array]], problem: Problem) -> tuple[Columns,
 def _sifted(columns: Columns, lines: Array, rows: Array, n_arms: int, bad_lines: BadLines) -> Array:
     """Return bool[n], whether each row is good as far as its decision goes, for `rows`, bool[n], only."""
     kept = np.ones(len(lines), np.bool_)
-    action, propensity = columns.action, columns.propensity
-    bad_lines.drop("bad_action", rows & ((action < 0) | (action >= n_arms)), lines, kept)
+    propensity, place = columns.propensity, places(columns.action, n_arms)
+    bad_lines.drop("bad_action", rows & ((place < 0) | (place >= n_arms)), lines, kept)
     bad_lines.drop("bad_propensity", rows & ((propensity <= 0) | (propensity > 1)), lines, kept)
     bad_lines.drop("bad_context", rows & ~finite_contexts(columns.context), lines, kept)
     if len(columns.available) > 1:
-        choosable = columns.available[np.arange(len(lines)), np.where(kept, action, 0)]
+        choosable = columns.available[np.arange(len(lines)), np.where(kept, place, 0)]
         bad_lines.drop("unavailable_action", rows & ~choosable, lines, kept)
     return kept
 

@@ -82,6 +82,7 @@ def _pages(path: Path, bad_lines: BadLines) -> Iterator[tuple[Array, Columns, Ar
             _numbers(propensity, "bad_propensity", bad_lines, lines, good),
             _numbers(click, "bad_reward", bad_lines, lines, good),
             np.zeros((batch.num_rows, 0)),
+            np.zeros((batch.num_rows, 0)),
             np.ones((1, 1), np.bool_),
         )
         stamps = _matching(time, TIMESTAMP, "bad_timestamp", bad_lines, lines, good)

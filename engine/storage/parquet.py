@@ -10,6 +10,7 @@ known.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from onearm.engine.actions import unpack_actions
 from onearm.engine.columns import SCHEMA, every_mask
 from onearm.engine.contexts import (
     Contexts,
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
 PAGE = 1 << 17  # rows
 FEATURES = pa.struct({"start": pa.list_(pa.int32()), "index": pa.list_(pa.uint32()), "value": pa.list_(pa.float64())})
-OURS = ("detail", "sent", "decision_id", "reward_id", "time")  # columns that no kernel sees
+OURS = ("detail", "sent", "decision_id", "reward_id", "time")  # columns as they are in the database
 
 
 class Writer:
@@ -83,11 +85,12 @@ class Writer:
                 "seq": pa.array(np.arange(self._seq + 1, self._seq + n + 1)),
                 "kind": pa.array(columns.kind),
                 "number": pa.array(columns.number),
-                "action": pa.array(columns.action),
+                "action": _actions(columns.action),
                 "propensity": pa.array(columns.propensity, mask=np.isnan(columns.propensity)),
                 "reward": pa.array(columns.reward, mask=~learned),
                 **self._lists(columns.context, np.arange(n), learned, masks, learned | masks.all(axis=1), None),
                 **{name: pa.nulls(n, self._schema.field(name).type) for name in OURS},
+                "detail": pa.array(_texts(columns.detail, learned), pa.string()),
             }
         )
         self._seq += n
@@ -103,15 +106,21 @@ class Writer:
         )
         source = np.zeros(len(rows), np.int64)
         source[decided] = np.arange(len(decided))
-        plain = ("seq", "kind", "number", "action", "propensity", "reward", *OURS)
+        plain = ("seq", "kind", "number", "propensity", "reward", *OURS)
         undecided = np.array([event.kind not in (DECIDE, GIVEN) for event in rows], np.bool_)
         unmasked = np.array([event.available is None for event in rows], np.bool_)
         mask = np.broadcast_to(mask, (max(len(decided), 1), mask.shape[1]))[source]
         sizes = n_actions([event.context for event in rows], self._problem)
         self._write(
             {name: pa.array([getattr(e, name) for e in rows], self._schema.field(name).type) for name in plain}
+            | {"action": self._actions(rows)}
             | self._lists(contexts, source, undecided, mask, unmasked, sizes)
         )
+
+    def _actions(self, rows: list[Event]) -> pa.Array:
+        if self._problem.action_kind == "arm":
+            return pa.array([event.action for event in rows], pa.int64())
+        return _actions(unpack_actions([event.vector for event in rows], (), self._problem))
 
     def _mask(self, event: Event) -> Array | None:
         if event.available is None:
@@ -165,6 +174,8 @@ def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
     lists = _list_types(problem)
     fields = [_field("seq", pa.int64(), "events", "position in the log, from 1")]
     for name, (dtype, unit, meaning) in SCHEMA.items():
+        if name == "detail":
+            continue  # below, as text
         if name != "context" or problem.context_shape != (0,):  # there is no list of size 0
             fields.append(_field(name, lists.get(name) or pa.from_numpy_dtype(np.dtype(dtype)), unit, meaning))
     fields += [_field(name, pa.string(), "text", "as in the database") for name in OURS[:-1]]
@@ -175,7 +186,8 @@ def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
 def _list_types(problem: Problem) -> dict[str, pa.DataType]:
     kind, shape = problem.context_kind, problem.context_shape
     if kind == "dense":
-        return {"context": pa.list_(pa.float64(), shape[0]), "available": pa.list_(pa.bool_(), problem.n_arms)}
+        types = {"context": pa.list_(pa.float64(), shape[0]), "available": pa.list_(pa.bool_(), problem.n_choices)}
+        return types | ({"action": pa.list_(pa.int64(), 3)} if problem.action_kind == "move" else {})
     rows = FEATURES if kind == "named" else pa.list_(pa.list_(pa.float64(), shape[1]))
     return {"context": rows, "available": pa.list_(pa.bool_())}
 
@@ -188,7 +200,8 @@ def read(path: Path) -> Log:
         header = (file.schema_arrow.metadata or {}).get(b"onearm")
         if header is not None:
             problem, spec = read_header(path, header)
-            wanted = [name for name in SCHEMA if name not in ("context", "available")]
+            wanted = [name for name in SCHEMA if name not in ("detail", "context", "available")]
+            wanted += ["detail"] if problem.detail_length else []
             wanted += ["context"] if problem.context_shape != (0,) else []
             wanted += ["available"] if _holds(file, "available") else []
             pages = [_events(*page, problem, bad_lines) for page in _pages(path, file, names, wanted)]
@@ -227,9 +240,10 @@ def _events(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: Bad
     columns = Columns(
         kind,
         _integers(batch.column("number"), fill=-1),
-        _integers(batch.column("action"), fill=-1),
+        _read_actions(batch.column("action"), problem),
         _floats(batch.column("propensity")),
         _floats(batch.column("reward")),
+        _details(batch, problem),
         context,
         mask,
     )
@@ -243,11 +257,40 @@ def _dense(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array,
     if problem.context_shape != (0,):
         context = _floats(_values(batch.column("context"))).reshape(context.shape)
         context[kind == LEARN] = 0.0
-    mask = np.ones((1, problem.n_arms), np.bool_)
+    mask = np.ones((1, problem.n_choices), np.bool_)
     if "available" in batch.schema.names:
         values = pc.fill_null(_values(batch.column("available")), True)
-        mask = values.to_numpy(zero_copy_only=False).reshape(n, problem.n_arms)
+        mask = values.to_numpy(zero_copy_only=False).reshape(n, problem.n_choices)
     return context, mask
+
+
+def _actions(actions: Array) -> pa.Array:
+    return pa.array(actions) if actions.ndim == 1 else _fixed(actions, np.zeros(len(actions), np.bool_))
+
+
+def _read_actions(column: pa.Array, problem: Problem) -> Array:
+    if problem.action_kind == "arm":
+        return _integers(column, fill=-1)
+    return _integers(_values(column), fill=-1).reshape(len(column), 3)
+
+
+def _texts(details: Array, learned: Array) -> list[str | None]:
+    """Return the details of LEARN rows as JSON, None where there is none."""
+    if details.shape[1] == 0:
+        return [None] * len(details)
+    return [json.dumps(row) if is_learn else None for row, is_learn in zip(details.tolist(), learned, strict=True)]
+
+
+def _details(batch: pa.RecordBatch, problem: Problem) -> Array:
+    """Return float64[n, m] of the details of LEARN rows; NaN where a row has none of this length."""
+    n, m = batch.num_rows, problem.detail_length
+    found = np.full((n, m), np.nan)
+    if m:
+        kinds = batch.column("kind").to_pylist()
+        for row, (kind, text) in enumerate(zip(kinds, batch.column("detail").to_pylist(), strict=True)):
+            with contextlib.suppress(TypeError, ValueError):
+                found[row] = json.loads(text) if kind == LEARN else math.nan
+    return found
 
 
 def _sets(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array, Contexts, Array]:
@@ -307,6 +350,7 @@ def _rows(pages: Iterable[tuple[pa.RecordBatch, int]], bad_lines: BadLines) -> I
             _integers(batch.column("action"), fill=-1),
             _floats(batch.column("propensity")) if "propensity" in batch.schema.names else unknown,
             _floats(batch.column("reward")),
+            np.zeros((len(lines), 0)),
             context,
             np.ones((1, 1), np.bool_),
         )

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import json
 import os
 import re
 import threading
@@ -41,6 +42,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from onearm.engine.actions import unpack_actions
 from onearm.engine.contexts import n_actions, take_contexts, unpack_contexts
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, OnearmError, Unavailable
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
@@ -87,6 +89,7 @@ EVENT = sa.Table(
     sa.Column("body_hash", sa.LargeBinary),
     sa.Column("time", sa.BigInteger, nullable=False),
     sa.Column("actions", sa.Text),
+    sa.Column("vector", sa.LargeBinary),
     sa.UniqueConstraint("experiment", "decision_id", name="event_decision_id"),
     sa.UniqueConstraint("experiment", "number", "reward_id", name="event_number_reward_id"),
 )
@@ -128,18 +131,19 @@ class Event(NamedTuple):
     seq: int  # from 1 per experiment, without gaps
     kind: int  # DECIDE, LEARN, CHANGE or GIVEN; what is said of DECIDE holds for GIVEN
     number: int | None = None  # of the decision, from 0 without gaps; None on CHANGE
-    action: int | None = None  # on LEARN repeated from the decision
+    action: int | None = None  # an arm; on LEARN repeated from the decision
     propensity: float | None = None  # on LEARN repeated from the decision; NaN is stored as NULL
     reward: float | None = None  # LEARN only
     context: bytes | None = None  # as `engine/contexts.py` packs it; DECIDE only, None where the problem has none
     available: bytes | None = None  # numpy.packbits of the mask; DECIDE only, None where all arms are
-    detail: str | None = None  # JSON; on CHANGE what changed, on DECIDE the explanation that was asked for
+    detail: str | None = None  # JSON; on CHANGE what changed, on DECIDE the explanation asked for, on LEARN a list
     sent: str | None = None  # the client's JSON, for people
     decision_id: str | None = None  # the client's; DECIDE only, None where the server made it
     reward_id: str | None = None  # LEARN only: the client's, or ''
     body_hash: bytes | None = None  # sha256 of the request's body
     time: int = 0  # microseconds since 1970 UTC
     actions: str | None = None  # JSON, the ids of the actions by position; DECIDE only, None where arms are fixed
+    vector: bytes | None = None  # an action that is no arm, as `engine/actions.py` packs it; DECIDE only
 
 
 class Snapshot(NamedTuple):
@@ -349,7 +353,7 @@ class Store:
         `page` where contexts are large. Raises `Damaged` where rows do not fit the problem or an event is missing.
         """
         sql = (
-            "SELECT seq, kind, number, action, propensity, reward, context, available FROM event "
+            "SELECT seq, kind, number, action, propensity, reward, context, available, detail, vector FROM event "
             "WHERE experiment = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         )
         limit = min(page, PAGE_FIRST) if problem.context_kind != "dense" else page
@@ -376,8 +380,8 @@ class Store:
         learned_only: bool,
         sizes: Callable[[Array], Array] | None,
     ) -> Columns:
-        """Turn rows of (seq, kind, number, action, propensity, reward, context, available) into Columns."""
-        _, kinds, numbers, actions, propensities, rewards, contexts, masks = zip(*rows, strict=True)
+        """Turn rows of an event's numbers, (seq, kind ... available, detail, vector), into Columns."""
+        _, kinds, numbers, actions, propensities, rewards, contexts, masks, details, vectors = zip(*rows, strict=True)
         kind = np.array(kinds, np.int8)
         number = np.array(numbers, np.int64)
         decided, learned = np.flatnonzero(kind != LEARN), np.flatnonzero(kind == LEARN)
@@ -387,7 +391,7 @@ class Store:
         missed = known[np.minimum(place, len(known) - 1)] != sought if len(known) else np.ones(len(sought), bool)
         older = np.unique(sought[missed])
         place[missed] = len(known) + np.searchsorted(older, sought[missed])
-        old_contexts, old_masks = self._older(experiment, older) if len(older) else ((), ())
+        old_contexts, old_masks, old_vectors = self._older(experiment, older) if len(older) else ((), (), ())
         packed = [*(contexts[i] for i in decided), *old_contexts]
         context = unpack_contexts(packed, problem)
         numbers_decided = np.concatenate([known, older])
@@ -396,27 +400,32 @@ class Store:
         source = np.empty(len(rows), np.int64)
         source[decided] = np.arange(len(decided))
         source[learned] = place
+        if problem.action_kind == "arm":
+            action = unpack_actions(vectors, actions, problem)
+        else:
+            action = unpack_actions([*(vectors[i] for i in decided), *old_vectors], (), problem)[source]
         keep = learned if learned_only else slice(None)
         return Columns(
             kind[keep],
             number[keep],
-            np.array(actions, np.int64)[keep],
+            action[keep],
             np.array(propensities, np.float64)[keep],
             np.array(rewards, np.float64)[keep],
+            _details(details, learned, problem)[keep],
             take_contexts(context, source[keep]),
             mask if len(mask) == 1 else mask[source[keep]],
         )
 
-    def _older(self, experiment: int, numbers: Array) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Return the contexts and the masks of decisions, as bytes; `numbers` ascend."""
+    def _older(self, experiment: int, numbers: Array) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+        """Return the contexts, masks and vectors of decisions, as bytes; `numbers` ascend."""
         rows: list[Any] = []
         for some in _parts(numbers.tolist()):
             sql = (
-                f"SELECT number, context, available FROM event WHERE experiment = ? AND kind <> {LEARN} "
+                f"SELECT number, context, available, vector FROM event WHERE experiment = ? AND kind <> {LEARN} "
                 f"AND number IN ({_marks(len(some))}) ORDER BY number"
             )
             rows += self._read(sql, (experiment, *some))
-        found, contexts, masks = zip(*rows, strict=True) if rows else ((), (), ())
+        found, contexts, masks, vectors = zip(*rows, strict=True) if rows else ((), (), (), ())
         if len(rows) < len(numbers):
             lost = min(set(numbers.tolist()) - set(found))
             raise Damaged(
@@ -424,7 +433,7 @@ class Store:
                 f"the log of experiment {experiment} in {self.name} has a reward of decision {lost}, but not "
                 "the decision: restore the database from a backup",
             )
-        return contexts, masks
+        return contexts, masks, vectors
 
     # Statements and connections
 
@@ -625,9 +634,20 @@ def _marks(n: int) -> str:
     return ",".join("?" * n)
 
 
+def _details(texts: Sequence[str | None], learned: Array, problem: Problem) -> Array:
+    """Return float64[n, m] of the details of LEARN rows, int64[l], as JSON; NaN in all others."""
+    detail = np.full((len(texts), problem.detail_length), np.nan)
+    if problem.detail_length:
+        try:
+            detail[learned] = [json.loads(texts[row] or "") for row in learned]
+        except ValueError:
+            raise Damaged("bad_detail", "the log holds a feedback whose detail is not a list of numbers") from None
+    return detail
+
+
 def _masks(blobs: list[bytes | None], there: Array, problem: Problem) -> Array:
     """Return bool[n, k] of n packed masks over `there`, int64[n], actions; bool[1, k] where all are in all of them."""
-    k = problem.n_arms if problem.context_kind == "dense" else int(there.max(initial=1))
+    k = problem.n_choices if problem.context_kind == "dense" else int(there.max(initial=1))
     if not any(blobs) and (there == k).all():
         return np.ones((1, k), np.bool_)
     mask = np.arange(k) < there[:, np.newaxis]

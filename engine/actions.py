@@ -1,0 +1,171 @@
+"""Actions: an arm is its number, a move says what to do with a stream of arms. Here is all that tells the two apart.
+
+A move is int64[3]: what, slot, pulls.
+
+pull   (PULL, slot, n): pull the arm in `slot` n times
+read   (READ, slot, 0): store the arm that arrived in `slot`, in place of what was there, and read the next one
+
+Slots are numbered from 0; behind them lies the place of the arm that arrived, number `slots`. Reading with that number
+drops it. The feedback on a move has the sum of the rewards, and as detail how many pulls were done and the number of
+the arm that was read, -1 where none was: the stream is over.
+
+>>> move = np.zeros(3, np.int64)
+>>> pull(move, slot=0, n=8).tolist(), read(move, slot=1).tolist()
+([0, 0, 8], [1, 1, 0])
+>>> unpack_actions([pack_action(move)], [None], Problem(0, slots=1)).tolist()
+[[1, 1, 0]]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from onearm.engine.errors import Damaged
+from onearm.engine.kernel import INLINED, kernel
+from onearm.engine.vocabulary import Action, Array, Decision, Problem
+
+PULL, READ = 0, 1
+
+
+@kernel
+def pull(move: Array, slot: int, n: int) -> Array:
+    """Make a move of n pulls of the arm in a slot, and return it."""
+    move[0] = PULL
+    move[1] = slot
+    move[2] = n
+    return move
+
+
+@kernel
+def read(move: Array, slot: int) -> Array:
+    """Make a move that stores the arm that arrived in a slot and reads the next one, and return it."""
+    move[0] = READ
+    move[1] = slot
+    move[2] = 0
+    return move
+
+
+def empty_actions(n: int, problem: Problem) -> Array:
+    """Return room for n actions of a problem: zeros."""
+    return np.zeros((n, 3) if problem.action_kind == "move" else n, np.int64)
+
+
+def pack_action(action: Array) -> bytes:
+    """Return a move as bytes, little-endian, as the log keeps it."""
+    return np.ascontiguousarray(action, "<i8").tobytes()
+
+
+def unpack_actions(vectors: Sequence[bytes | None], numbers: Sequence[int | None], problem: Problem) -> Array:
+    """Return n actions of what the log keeps: moves as the bytes `vectors`, arms as `numbers`; None counts as 0.
+
+    Raises `Damaged` where bytes are not those of an action of this problem.
+    """
+    if problem.action_kind == "arm":
+        return np.array([number or 0 for number in numbers], np.int64)
+    try:
+        return np.frombuffer(b"".join(v or bytes(24) for v in vectors), "<i8").astype(np.int64).reshape(len(vectors), 3)
+    except ValueError:
+        raise Damaged("bad_action", "the log holds an action that is not a move: restore it from a backup") from None
+
+
+def places(actions: Array, k: int) -> Array:
+    """Return which place of a mask of k each of n actions needs, int64[n]; one that is no action needs one outside."""
+    if actions.ndim == 1:
+        return actions
+    what, slot, _ = actions.T
+    return np.where((what == READ) & (0 <= slot) & (slot < k - 1), k - 1, np.where(what == PULL, slot, -1))
+
+
+def decision_at(actions: Array, row: int, propensity: float) -> Decision:
+    """Return the decision whose action is one of n."""
+    return Decision(actions[row], propensity)
+
+
+def put_action(actions: Array, row: int, action: Action) -> None:
+    """Write an action into row `row` of room made by `empty_actions`."""
+    actions[row] = action
+
+
+def same_action(actions: Array, row: int, action: Action) -> bool:
+    """Tell whether an action is that of a row."""
+    return bool(np.all(actions[row] == action))
+
+
+def trials(action: Action, detail: Array) -> int:
+    """Return how many trials a decision took: 1; the pulls that were done where it is a move."""
+    return 1 if np.ndim(action) == 0 else int(detail[0])
+
+
+def allowed(action: Action, available: Array) -> bool:
+    """Tell whether a move is one that can be made: a pull of what is there, or reading. Of arms always."""
+    return True if np.ndim(action) == 0 else _move_allowed(action, available)
+
+
+@kernel
+def _move_allowed(move: Array, available: Array) -> bool:
+    slots = len(available) - 2
+    if not 0 <= move[1] <= slots:
+        return False
+    if move[0] == READ:
+        return available[slots + 1]
+    return move[0] == PULL and move[2] >= 1 and available[move[1]]
+
+
+@kernel
+def _put_move(actions: Array, row: int, action: Array) -> None:
+    for i in range(3):
+        actions[row, i] = action[i]
+
+
+@kernel
+def _same_move(actions: Array, row: int, action: Array) -> bool:
+    return actions[row, 0] == action[0] and actions[row, 1] == action[1] and actions[row, 2] == action[2]
+
+
+# Numba compares the signatures of a stub and of its implementation to the letter, so these carry no annotations.
+
+
+def _are_moves(actions: Any) -> bool:
+    return isinstance(actions, types.Array) and actions.ndim == 2
+
+
+@overload(decision_at, jit_options=INLINED)
+def _decision_at(actions, row, propensity):
+    return lambda actions, row, propensity: Decision(actions[row], propensity)
+
+
+@overload(put_action, jit_options=INLINED)
+def _put_action(actions, row, action):
+    if _are_moves(actions):
+        return lambda actions, row, action: _put_move(actions, row, action)
+
+    def put(actions, row, action):
+        actions[row] = action
+
+    return put
+
+
+@overload(same_action, jit_options=INLINED)
+def _same_action(actions, row, action):
+    if _are_moves(actions):
+        return lambda actions, row, action: _same_move(actions, row, action)
+    return lambda actions, row, action: actions[row] == action
+
+
+@overload(allowed, jit_options=INLINED)
+def _allowed(action, available):
+    if isinstance(action, types.Array):
+        return lambda action, available: _move_allowed(action, available)
+    return lambda action, available: True
+
+
+@overload(trials, jit_options=INLINED)
+def _trials(action, detail):
+    if isinstance(action, types.Array):
+        return lambda action, detail: int(detail[0])
+    return lambda action, detail: 1

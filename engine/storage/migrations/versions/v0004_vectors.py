@@ -1,0 +1,14 @@
+"""Actions that are no arms: column event.vector."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.add_column("event", sa.Column("vector", sa.LargeBinary))

@@ -1,0 +1,157 @@
+"""Early drop: one arm is kept, the king; a newcomer is dropped as soon as it is plainly worse than the king's record.
+
+A newcomer is pulled in batches that double, all its pulls pooled, up to `reach` u of them. After each batch it is
+dropped where even mean + sqrt(L / (2 n)) is below the record, L = `width` ln(K) / 2; once it has all its pulls it is
+crowned where its mean is above the record. The record is the mean at which the king was crowned, and never falls.
+So a newcomer costs about L / (2 gap^2) pulls, where other one-slot rules pay at least u for each.
+Of T trials all newcomers together get a third at the most, at `reach` u each.
+
+Source: ours, in the model of Assadi and Wang 2020 (streams of arms), after the analysis of Wang 2023. No theorem is
+claimed: the bound K^(1/3) T^(2/3) is measured, not proved.
+State: the king's place and record, and the newcomer's count and sum. Cost: O(1) a move.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.actions import PULL, READ, pull, read
+from onearm.engine.kernel import kernel
+from onearm.engine.problem import check_param
+from onearm.engine.protocol import register_policy
+from onearm.engine.streams import (
+    Stream,
+    advance,
+    arms_of,
+    batch_of_kept,
+    begin,
+    log_arms,
+    readable,
+    there,
+    trials_of,
+    unit,
+    whole,
+)
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+
+
+class EarlyDropParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    reach: float  # pulls of a newcomer at the most, in u, > 0
+    first: float  # pulls of its first batch, >= 1
+    width: float  # of the interval, > 0: 1 is sqrt(ln(K) / (4 n))
+    scale: float  # of the rewards, > 0: 1 where they lie in [0, 1]
+
+
+class EarlyDropState(NamedTuple):
+    """The king, and the newcomer."""
+
+    stream: Stream
+    king: Array  # int64[1] the king's place, -1 while there is none; the last place where it has not been stored yet
+    record: Array  # float64[2] mean at which it was crowned, and the pulls of it
+    pulls: Array  # int64[1] of the newcomer
+    total: Array  # float64[1] of its rewards
+    judged: Array  # int64[1] 1 where nothing more is to be learned of the newcomer
+    scratch_move: Array  # int64[3]
+
+
+def early_drop(reach: float = 4.0, first: float = 8.0, width: float = 1.0, scale: float = 1.0) -> Policy:
+    """Keep one arm, and drop a newcomer as soon as it is plainly worse.
+
+    `reach` times u are the most pulls of a newcomer, `first` those of its first batch, `width` scales the interval that
+    drops it, and `scale` is the range of the rewards.
+    """
+    params = EarlyDropParams(
+        check_param("reach", reach, low=0.0, low_open=True),
+        check_param("first", first, low=1.0),
+        check_param("width", width, low=0.0, low_open=True),
+        check_param("scale", scale, low=0.0, low_open=True),
+    )
+    return Policy("early_drop", params, init, actions=("move",))
+
+
+def init(params: EarlyDropParams, problem: Problem) -> EarlyDropState:
+    """Return the state before the first arm."""
+    return EarlyDropState(
+        stream=begin(problem),
+        king=np.full(1, -1),
+        record=np.zeros(2),
+        pulls=np.zeros(1, np.int64),
+        total=np.zeros(1),
+        judged=np.zeros(1, np.int64),
+        scratch_move=np.zeros(3, np.int64),
+    )
+
+
+@kernel
+def most_pulls(params: EarlyDropParams, stream: Stream) -> float:
+    """Return how many pulls a newcomer can have at the most: with all of them a third of the trials."""
+    most = params.reach * params.scale * params.scale * unit(stream)
+    return max(np.ceil(min(most, trials_of(stream) / (3.0 * arms_of(stream)))), 1.0)
+
+
+@kernel
+def select(params: EarlyDropParams, state: EarlyDropState, instance: Instance, key: Key) -> Decision:
+    """Pull the newcomer until it is judged; then read the next one, or pull the king where there is none to read."""
+    arrived = len(instance.available) - 2
+    king, move, stream = state.king[0], state.scratch_move, state.stream
+    if there(instance.available, arrived) and state.judged[0] == 0:
+        most = most_pulls(params, stream)
+        batch = most if king < 0 else min(max(params.first, float(state.pulls[0])), most - state.pulls[0])
+        return Decision(pull(move, arrived, whole(stream, batch)), 1.0)
+    if readable(instance.available):
+        return Decision(read(move, 0 if king == arrived else arrived), 1.0)
+    return Decision(pull(move, king if there(instance.available, king) else arrived, batch_of_kept(stream)), 1.0)
+
+
+@kernel
+def update(
+    params: EarlyDropParams,
+    state: EarlyDropState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Judge the newcomer after a batch; make room for the next one after a read."""
+    arrived = len(instance.available) - 2
+    move = decision.action
+    advance(state.stream, decision, feedback)
+    if move[0] == READ:
+        if state.king[0] == arrived:
+            state.king[0] = move[1]
+        state.pulls[0] = 0
+        state.total[0] = 0.0
+        state.judged[0] = 0
+    elif move[0] == PULL and move[1] == arrived and state.judged[0] == 0:
+        state.pulls[0] += int(feedback.detail[0])
+        state.total[0] += feedback.reward
+        _judge(params, state, arrived)
+
+
+@kernel
+def _judge(params: EarlyDropParams, state: EarlyDropState, arrived: int) -> None:
+    n = float(max(state.pulls[0], 1))
+    mean = state.total[0] / n
+    reached = n >= most_pulls(params, state.stream)
+    if state.king[0] < 0 or (reached and mean > state.record[0]):
+        state.king[0] = arrived
+        state.record[0] = mean
+        state.record[1] = n
+        state.judged[0] = 1
+    else:
+        width = params.scale * math.sqrt(params.width * log_arms(state.stream) / (4.0 * n))
+        state.judged[0] = 1 if reached or mean + width < state.record[0] else 0
+
+
+@kernel
+def recommend(params: EarlyDropParams, state: EarlyDropState) -> int:
+    """Return the king's place."""
+    return state.king[0]
+
+
+register_policy(EarlyDropParams, select=select, update=update, recommend=recommend)
