@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine import loop, snapshot
-from onearm.engine.actions import empty_actions
+from onearm.engine.actions import empty_actions, equal_actions
 from onearm.engine.growth import grown
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Policy, Problem
 
@@ -93,7 +93,7 @@ class _Ledger:
             return _Fault(int(twice.min()), f"decision {twice.min()} has two rewards")
         self._learned[number] = True
         action, propensity = columns.action[learned], columns.propensity[learned]
-        same = (action == self._action[number]).reshape(len(number), -1).all(axis=1) & (
+        same = equal_actions(action, self._action[number]) & (
             (propensity == self._propensity[number]) | (np.isnan(propensity) & np.isnan(self._propensity[number]))
         )
         if not same.all():

@@ -78,7 +78,13 @@ def places(actions: Array, k: int) -> Array:
     if actions.ndim == 1:
         return actions
     what, slot, _ = actions.T
-    return np.where((what == READ) & (0 <= slot) & (slot < k - 1), k - 1, np.where(what == PULL, slot, -1))
+    return np.where((what == READ) & (slot >= 0) & (slot < k - 1), k - 1, np.where(what == PULL, slot, -1))
+
+
+def equal_actions(actions: Array, others: Array) -> Array:
+    """Return which of n actions are the same, bool[n]."""
+    same = actions == others
+    return same if same.ndim == 1 else same.all(axis=1)
 
 
 def decision_at(actions: Array, row: int, propensity: float) -> Decision:

@@ -76,9 +76,9 @@ class Problem:
     for each action: what can be chosen may then be another set in each call, of up to k = `n_arms` actions, and the
     action is a position in it. Where `nonzeros` is given, the rows are sparse `Features` of at most so many entries.
 
-    Where `slots` is given, arms arrive once, one after another: one can be pulled on arrival, `slots` can be stored, and
-    what is dropped never comes back. There `n_arms` is the length of the stream, 0 where it is unknown, an action is a
-    move, and the horizon counts trials, which are pulls.
+    Where `slots` is given, arms arrive once, one after another: the one that arrived can be pulled, `slots` more can be
+    stored, and what is dropped never comes back. There `n_arms` is the length of the stream, 0 where it is unknown, an
+    action is a move, and the horizon counts trials, which are pulls.
 
     >>> Problem(n_arms=3)
     Problem(n_arms=3, context_shape=(0,), horizon=None, nonzeros=None, slots=None)
@@ -101,7 +101,7 @@ class Problem:
 
     @property
     def n_choices(self) -> int:
-        """Return the length of a mask: the arms; of a stream the slots, the place of the arm that arrived, and reading."""
+        """Return the length of a mask: the arms; of a stream the slots, the place of what arrived, and reading."""
         return self.n_arms if self.slots is None else self.slots + 2
 
     @property

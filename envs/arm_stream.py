@@ -92,7 +92,7 @@ def arm_stream(
         raise InvalidInput("bad_param", f"arms is {arms!r}: it must be a whole number from 1 to 2^53")
     if rewards not in REWARDS:
         raise InvalidInput("bad_param", f"rewards is {rewards!r}: it must be one of {', '.join(REWARDS)}")
-    if rewards == "bernoulli" and len(table) and not (0.0 <= table.min() and table.max() <= 1.0):
+    if rewards == "bernoulli" and len(table) and not (table.min() >= 0.0 and table.max() <= 1.0):
         raise InvalidInput("bad_param", "a mean lies outside of [0, 1]: Bernoulli rewards have means from 0 to 1")
     if isinstance(slots, bool) or not isinstance(slots, int):
         raise InvalidInput("bad_param", f"slots is {slots!r}: it must be a whole number")

@@ -288,10 +288,10 @@ def _events(page: list[tuple[int, Any]], problem: Problem, bad_lines: BadLines) 
 def _actions(actions: list[Any], problem: Problem) -> Array:
     """Return actions as they stand in lines, None counting as 0; what is none of this problem becomes -1."""
     found = empty_actions(len(actions), problem)
-    size = found[0].size if len(found) else 0
-    for row, action in enumerate(actions):
-        numbers = action if isinstance(action, list) else [action or 0]
-        found[row] = [_in_range(number) for number in numbers] if len(numbers) == size else -1
+    rows = found[:, np.newaxis] if found.ndim == 1 else found
+    for row, action in zip(rows, actions, strict=True):
+        numbers = action if isinstance(action, list) else [action or 0] * (len(row) if action is None else 1)
+        row[:] = [_in_range(number) for number in numbers] if len(numbers) == len(row) else -1
     return found
 
 

@@ -284,9 +284,9 @@ def count_folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     folds: list[int] = []
     known = live_module.loop.fold
 
-    def counting(params: Any, state: Any, run: Any, columns: Any, detail: Any) -> None:
+    def counting(params: Any, state: Any, run: Any, columns: Any) -> None:
         folds.append(len(columns.kind))
-        known(params, state, run, columns, detail)
+        known(params, state, run, columns)
 
     monkeypatch.setattr(live_module.loop, "fold", counting)
     return folds

@@ -221,6 +221,7 @@ def test_an_older_schema_keeps_its_snapshots(url: str) -> None:
     with closing(Store.open(url)) as store:
         key = add(store)
     binary, state = ("BLOB", "x'6279746573'") if url.startswith("sqlite") else ("BYTEA", "'bytes'")
+    run_sql(url, "ALTER TABLE event DROP COLUMN vector")
     run_sql(url, "DROP TABLE snapshot_part")
     run_sql(url, f"ALTER TABLE snapshot ADD COLUMN state {binary} NOT NULL DEFAULT ''")
     run_sql(url, f"INSERT INTO snapshot VALUES ({key}, 3, 2, 'digest', '{{}}', {state})")
@@ -351,6 +352,7 @@ def truth(problem: Problem, events: list[dict[str, object]]) -> Columns:
         action=np.array([decision["action"] for decision in made], np.int64),
         propensity=np.array([decision["propensity"] for decision in made], np.float64),
         reward=np.array([event.get("reward", math.nan) for event in rows], np.float64),
+        detail=np.zeros((len(rows), 0)),
         context=np.array([decision["context"] for decision in made]).reshape(len(rows), *problem.context_shape),
         available=masks,
     )
