@@ -73,7 +73,7 @@ def arm_stream(
     sd: float = 0.5,
     slots: int = 8,
 ) -> Environment:
-    """Let `arms` arms come by, of which `slots` can be stored.
+    """Let `arms` arms come by (1000, or as many as there are means), of which `slots` can be stored.
 
     `means` are theirs, in order, or how they are drawn: "uniform" on [0, 1]; "clear", one at 0.82 among others that are
     N(0.5, 0.1) cut to [0, 0.8]; "hard", one better by `gap` eps among others at 0.5, with eps = (arms / horizon)^(1/3);
@@ -88,6 +88,7 @@ def arm_stream(
         arms = len(table)
     if kind not in KINDS[1:] and not len(table):
         raise InvalidInput("bad_param", f"means is {means!r}: it must be a list, or one of {', '.join(KINDS[1:])}")
+    arms = 1000 if arms is None else arms
     if isinstance(arms, bool) or not isinstance(arms, int) or not 1 <= arms <= STREAM_MAX:
         raise InvalidInput("bad_param", f"arms is {arms!r}: it must be a whole number from 1 to 2^53")
     if rewards not in REWARDS:
