@@ -85,6 +85,18 @@ def unit(stream: Stream) -> float:
 
 
 @kernel
+def share_of_arm(stream: Stream) -> float:
+    """Return T / (3 K): the pulls of an arm where all of them together get a third of the trials."""
+    return trials_of(stream) / (3.0 * arms_of(stream))
+
+
+@kernel
+def accuracy(stream: Stream) -> float:
+    """Return eps = (K / T)^(1/3), the error that u pulls of an arm leave."""
+    return 1.0 / cube_root(trials_of(stream) / arms_of(stream))
+
+
+@kernel
 def cube_root(x: float) -> float:
     """Return the cube root of x > 0; a whole number where there is one: a batch is rounded up."""
     root = exp(log(x) / 3.0)
