@@ -14,9 +14,9 @@ on the last one, 4 eps below the best. Without a gap of yours eps = (K / T)^(1/3
 Source: Assadi, Wang, "Exploration with limited memory: streaming algorithms for coin tossing, noisy comparisons, and
 multi-armed bandits", STOC 2020, the algorithm for the best coin, with its constant C = 1.
 Departs from the paper: a unit is `size` = 1/4 of the printed one, which keeps the promise at a quarter of the price:
-of 400 streams each of 100, 1000 and 10 000 arms (gap 0.1, the others at 0.5, delta 0.1) all ended on the best arm, after
-6.0 K ln(1 / delta) / gap^2 pulls; a twelfth of the printed unit did in 85 of 100. And where the trials are known, units
-shrink until a third of the trials suffices for all.
+400 streams each of 100, 1000 and 10 000 arms (gap 0.1, the others at 0.5, delta 0.1) all ended on the best arm, after
+6.0 K ln(1 / delta) / gap^2 pulls; with a twelfth of the printed unit 85 of 100 did. And where the trials are known,
+units shrink until a third of the trials suffices for all.
 State: the king's place and budget, and the round's size, counts and sums. Cost: O(1) a move.
 """
 
