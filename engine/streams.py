@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import READ
+from onearm.engine.actions import PULL, READ, pull, read
 from onearm.engine.elementary import exp, log
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import PULLS_MAX
-from onearm.engine.vocabulary import Array, Decision, Feedback, Problem
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Problem
 
 TRIALS_MIN = 1 << 10  # what unknown trials count as at the least
 
@@ -36,10 +36,35 @@ class Stream(NamedTuple):
     over: Array  # int64[1] 1 once there is nothing more to read
 
 
+class Contest(NamedTuple):
+    """The state of a rule that pulls every arm equally often, once, and keeps the one of the largest mean."""
+
+    stream: Stream
+    king: Array  # int64[1] place of the arm kept, -1 while there is none; the last one where it is not stored yet
+    record: Array  # float64[2] mean at which it was crowned, and the pulls of it
+    pulls: Array  # int64[1] of the newcomer
+    most: Array  # int64[1] how many it gets
+    total: Array  # float64[1] of its rewards
+    scratch_move: Array  # int64[3]
+
+
 def begin(problem: Problem) -> Stream:
     """Return a stream before its first arm."""
     known = np.array([problem.n_arms]), np.array([problem.horizon or 0])
     return Stream(*known, np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64))
+
+
+def begin_contest(problem: Problem) -> Contest:
+    """Return a contest before its first arm."""
+    return Contest(
+        stream=begin(problem),
+        king=np.full(1, -1),
+        record=np.zeros(2),
+        pulls=np.zeros(1, np.int64),
+        most=np.zeros(1, np.int64),
+        total=np.zeros(1),
+        scratch_move=np.zeros(3, np.int64),
+    )
 
 
 @kernel
@@ -114,8 +139,13 @@ def log_arms(stream: Stream) -> float:
 @kernel
 def whole(stream: Stream, pulls: float) -> int:
     """Return a batch of `pulls`, rounded up and cut to the trials that are left: at least 1, at most 2^53."""
-    most = min(trials_left(stream), PULLS_MAX)
-    return int(min(max(np.ceil(pulls), 1.0), float(max(most, 1))))
+    return min(rounded_up(pulls), max(trials_left(stream), 1))
+
+
+@kernel
+def rounded_up(pulls: float) -> int:
+    """Return the whole number of pulls that is not below `pulls`: at least 1, at most 2^53."""
+    return int(min(max(np.ceil(pulls), 1.0), float(PULLS_MAX)))
 
 
 @kernel
@@ -124,6 +154,12 @@ def batch_of_kept(stream: Stream) -> int:
     if stream.over[0] == 1 and stream.trials[0] > 0:
         return whole(stream, float(PULLS_MAX))
     return whole(stream, unit(stream))
+
+
+@kernel
+def affordable(stream: Stream, pulls: float) -> float:
+    """Return `pulls` of each arm, where those of all arms fit into the trials; else a third of the trials, shared."""
+    return pulls if pulls * arms_of(stream) <= trials_of(stream) else share_of_arm(stream)
 
 
 @kernel
@@ -136,3 +172,42 @@ def there(available: Array, place: int) -> bool:
 def readable(available: Array) -> bool:
     """Tell whether the next arm can be read."""
     return available[len(available) - 1]
+
+
+@kernel
+def contest(state: Contest, instance: Instance) -> Decision:
+    """Pull the newcomer until it has its pulls; then read the next one, or where there is none pull the king."""
+    arrived = len(instance.available) - 2
+    king, move, stream = state.king[0], state.scratch_move, state.stream
+    missing = state.most[0] - state.pulls[0]
+    if missing > 0 and there(instance.available, arrived):
+        return Decision(pull(move, arrived, whole(stream, float(missing))), 1.0)
+    if readable(instance.available):
+        return Decision(read(move, 0 if king == arrived else arrived), 1.0)
+    return Decision(pull(move, king if there(instance.available, king) else arrived, batch_of_kept(stream)), 1.0)
+
+
+@kernel
+def settle(state: Contest, instance: Instance, decision: Decision, feedback: Feedback) -> bool:
+    """Count what a move did, crown a newcomer that has all its pulls and a larger mean.
+
+    Returns whether the pulls of a new one have to be worked out: where T and K are known, all get those of the first.
+    """
+    arrived = len(instance.available) - 2
+    move = decision.action
+    advance(state.stream, decision, feedback)
+    if move[0] == READ:
+        if state.king[0] == arrived:
+            state.king[0] = move[1]
+        state.pulls[0] = 0
+        state.total[0] = 0.0
+        return state.most[0] == 0 or state.stream.trials[0] == 0 or state.stream.arms[0] == 0
+    if move[0] == PULL and move[1] == arrived and state.pulls[0] < state.most[0]:
+        state.pulls[0] += int(feedback.detail[0])
+        state.total[0] += feedback.reward
+        mean = state.total[0] / max(state.pulls[0], 1)
+        if state.pulls[0] >= state.most[0] and (state.king[0] < 0 or mean > state.record[0]):
+            state.king[0] = arrived
+            state.record[0] = mean
+            state.record[1] = state.pulls[0]
+    return False

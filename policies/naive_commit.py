@@ -1,0 +1,91 @@
+"""Naive commit: pull every arm u ln K times, keep the one of the largest mean, and commit to it at the end.
+
+With so many pulls the largest of K errors is below eps = 1 / sqrt(u) but for a chance of 1 / K^c, which makes the
+expected regret O(K^(1/3) T^(2/3) ln K). After s pulls of each arm the largest error is about sqrt(ln K / (2 s)), which
+s = u (ln K)^(1/3), `power` = 1/3, balances better: O(K^(1/3) T^(2/3) (ln K)^(1/3)).
+A K of 1 counts as 2 in ln K: a first arm of a single pull would set a record that others cannot reach. Where K s is
+more than T, an arm gets T / (3 K) pulls, at least one. What T and K are where they are unknown stands in
+`engine/streams.py`: of a K that is unknown, the i-th arm has the pulls of the last of i.
+
+Source: Wang, "Tight regret bounds for single-pass streaming multi-armed bandits", ICML 2023 (the naive algorithm of
+the experiments); the other power is ours.
+State: the king's place and record, and the newcomer's count and sum. Cost: O(1) a move, one slot.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from onearm.engine.elementary import exp, log
+from onearm.engine.kernel import kernel
+from onearm.engine.problem import check_param
+from onearm.engine.protocol import register_policy
+from onearm.engine.streams import (
+    Contest,
+    Stream,
+    affordable,
+    arms_of,
+    begin_contest,
+    contest,
+    rounded_up,
+    settle,
+    unit,
+)
+from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+
+
+class NaiveCommitParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    power: float  # of ln K, > 0
+    scale: float  # of the rewards, > 0: 1 where they lie in [0, 1]
+
+
+def naive_commit(power: float = 1.0, scale: float = 1.0) -> Policy:
+    """Pull every arm u (ln K)^`power` times, and keep the best; `scale` is the range of the rewards."""
+    params = NaiveCommitParams(
+        check_param("power", power, low=0.0, low_open=True), check_param("scale", scale, low=0.0, low_open=True)
+    )
+    return Policy("naive_commit", params, init, actions=("move",))
+
+
+def init(params: NaiveCommitParams, problem: Problem) -> Contest:
+    """Return the state before the first arm."""
+    return begin_contest(problem)
+
+
+@kernel
+def pulls_of_arm(params: NaiveCommitParams, stream: Stream) -> int:
+    """Return s."""
+    log_k = log(float(max(arms_of(stream), 2)))
+    factor = log_k if params.power == 1.0 else exp(params.power * log(log_k))
+    return rounded_up(affordable(stream, params.scale * params.scale * unit(stream) * factor))
+
+
+@kernel
+def select(params: NaiveCommitParams, state: Contest, instance: Instance, key: Key) -> Decision:
+    """Pull the newcomer until it has its pulls; then read the next one, or where there is none pull the king."""
+    return contest(state, instance)
+
+
+@kernel
+def update(
+    params: NaiveCommitParams,
+    state: Contest,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Judge the newcomer after its pulls; fix those of the next one after a read."""
+    if settle(state, instance, decision, feedback):
+        state.most[0] = pulls_of_arm(params, state.stream)
+
+
+@kernel
+def recommend(params: NaiveCommitParams, state: Contest) -> int:
+    """Return the king's place."""
+    return state.king[0]
+
+
+register_policy(NaiveCommitParams, select=select, update=update, recommend=recommend)
