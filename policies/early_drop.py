@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import PULL, READ, pull, read
+from onearm.engine.actions import READ, pull, read
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
@@ -101,7 +101,9 @@ def select(params: EarlyDropParams, state: EarlyDropState, instance: Instance, k
     king, move, stream = state.king[0], state.scratch_move, state.stream
     if there(instance.available, arrived) and state.judged[0] == 0:
         most = most_pulls(params, stream)
-        batch = most if king < 0 else min(max(params.first, float(state.pulls[0])), most - state.pulls[0])
+        batch = most - state.pulls[0]
+        if king >= 0:
+            batch = min(batch, max(params.first, float(state.pulls[0])))
         return Decision(pull(move, arrived, whole(stream, batch)), 1.0)
     if readable(instance.available):
         return Decision(read(move, 0 if king == arrived else arrived), 1.0)
@@ -127,7 +129,7 @@ def update(
         state.pulls[0] = 0
         state.total[0] = 0.0
         state.judged[0] = 0
-    elif move[0] == PULL and move[1] == arrived and state.judged[0] == 0:
+    elif move[1] == arrived and state.judged[0] == 0 and feedback.detail[0] > 0.0:
         state.pulls[0] += int(feedback.detail[0])
         state.total[0] += feedback.reward
         _judge(params, state, arrived)
@@ -135,15 +137,15 @@ def update(
 
 @kernel
 def _judge(params: EarlyDropParams, state: EarlyDropState, arrived: int) -> None:
-    n = float(max(state.pulls[0], 1))
+    n = float(state.pulls[0])
     mean = state.total[0] / n
     reached = n >= most_pulls(params, state.stream)
-    if state.king[0] < 0 or (reached and mean > state.record[0]):
+    if reached and (state.king[0] < 0 or mean > state.record[0]):
         state.king[0] = arrived
         state.record[0] = mean
         state.record[1] = n
         state.judged[0] = 1
-    else:
+    elif state.king[0] >= 0:
         width = params.scale * math.sqrt(params.width * log_arms(state.stream) / (4.0 * n))
         state.judged[0] = 1 if reached or mean + width < state.record[0] else 0
 
