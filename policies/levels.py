@@ -19,9 +19,9 @@ Source: the experiments of Wang, "Tight regret bounds for single-pass streaming 
 theorem on log* K arms of memory gives O(K^(1/3) T^(2/3)); the proof: Assadi, Wang, "Exploration with limited memory:
 streaming algorithms for coin tossing, noisy comparisons, and multi-armed bandits", STOC 2020. Departs from both in the
 last comparison, of all arms that are kept: the highest level is not reached at any real size.
-A K of 1 counts as 2 in ln K. Where K u is more than T, T / (3 K) takes the place of u. Where K is unknown, the levels
-are those of as many arms as were read so far, and no more than there are slots; what T counts as where it is unknown
-stands in `engine/streams.py`.
+A K of 1 counts as 2 in ln K. Where the trials are few, u counts as T / (3 K) at the most. Where K is unknown, the
+levels are those of as many arms as were read so far, and no more than there are slots; what T counts as where it is
+unknown stands in `engine/streams.py`.
 State: per level its arm's place, its record and its arrivals; what is being pulled. Cost: O(1) pulls and reads for each
 arm on average. Slots: one for each level that is reached, which `init` asks for: 3 to 6 at K = 50 000.
 """
@@ -42,12 +42,12 @@ from onearm.engine.protocol import register_policy
 from onearm.engine.streams import (
     Stream,
     advance,
-    affordable,
     arms_of,
     batch_of_kept,
     begin,
     readable,
     rounded_up,
+    share_of_arm,
     there,
     unit,
     whole,
@@ -310,7 +310,7 @@ def _pulls_of(params: LevelsParams, state: LevelsState, level: int) -> float:
 
 @kernel
 def _unit(params: LevelsParams, state: LevelsState) -> float:
-    return affordable(state.stream, params.scale * params.scale * unit(state.stream))
+    return min(params.scale * params.scale * unit(state.stream), share_of_arm(state.stream))
 
 
 @kernel
