@@ -64,6 +64,40 @@ def recommendation(params: Any, state: Any) -> int:
     return recommend(params, state)
 
 
+@loop
+def turn(
+    params: Any,
+    state: Any,
+    run: np.uint64,
+    number: int,
+    what: int,
+    slot: int,
+    pulls: int,
+    propensity: float,
+    seen: Array,
+    reward: float,
+    detail: Array,
+    following: int,
+    context: Array,
+    available: Array,
+    move: Array,
+) -> tuple[int, int, int, float, int]:
+    """Learn what the move (what, slot, pulls) of decision `number` did, and make that of decision `following`.
+
+    `seen` is what was available when the first was decided, `available` what is now, bool[slots + 2]; `move`, int64[3],
+    is written. Returns the new move, its propensity, and the recommendation: `learn`, `decide` and `recommendation` in
+    one call of 0.4 us, where Python makes 1.9 us of theirs and the tuples.
+    """
+    move[0] = what
+    move[1] = slot
+    move[2] = pulls
+    instance = Instance(number, context, seen)
+    update(params, state, instance, Decision(move, propensity), Feedback(reward, detail), Key(run, number))
+    decision = select(params, state, Instance(following, context, available), Key(run, following))
+    action = decision.action
+    return int(action[0]), int(action[1]), int(action[2]), decision.propensity, recommend(params, state)
+
+
 class World(NamedTuple):
     """An environment at work: its params and state, nature's run key, and the buffers that it writes into."""
 
@@ -234,7 +268,8 @@ def answer_all(
     params: Any,
     states: Any,
     runs: Array,
-    t: int,
+    times: Array,
+    asked: Array,
     actions: Array,
     contexts: Any,
     available: Array,
@@ -242,24 +277,33 @@ def answer_all(
     rewards: Array,
     regrets: Array,
     delays: Array,
+    made: Array,
 ) -> None:
-    """Let n copies of an environment answer at `t`: writes rewards, regrets and delays, each [n].
+    """Let those of n copies of an environment that are `asked`, bool[n], answer, each at a time of its own, int64[n].
 
+    Writes rewards, regrets, delays and the trials `made` by it, each [n]; 0 for those that are not asked.
     `states` holds the copies' states stacked along a new first axis; `runs` are their keys, uint64[n].
     """
     for i in range(len(runs)):
-        state = row_of(states, i)
-        instance = instance_at(t, contexts, i, available[i])
-        reward, delay = respond(params, state, instance, actions[i], details[i], Key(runs[i], t))
-        rewards[i] = reward
-        delays[i] = delay
-        regrets[i] = regret(params, state, instance, actions[i])
+        rewards[i] = 0.0
+        regrets[i] = 0.0
+        delays[i] = 0
+        made[i] = 0
+        if asked[i]:
+            state = row_of(states, i)
+            instance = instance_at(times[i], contexts, i, available[i])
+            reward, delay = respond(params, state, instance, actions[i], details[i], Key(runs[i], times[i]))
+            rewards[i] = reward
+            delays[i] = delay
+            made[i] = trials(actions[i], details[i])
+            regrets[i] = regret(params, state, instance, actions[i])
 
 
 @loop
-def observe_all(params: Any, states: Any, runs: Array, t: int, contexts: Any, available: Array) -> None:
-    """Let n copies of an environment show what arrives at `t`: writes contexts [n, ...] and available [n, k]."""
+def observe_all(params: Any, states: Any, runs: Array, times: Array, contexts: Any, available: Array) -> None:
+    """Let n copies of an environment show what arrives, at times int64[n]: writes contexts and `available` [n, ...]."""
     for i in range(len(runs)):
+        t = times[i]
         instance = instance_at(t, contexts, i, available[i])
         observe(params, row_of(states, i), t, instance.context, instance.available, Key(runs[i], t))
 

@@ -30,12 +30,14 @@ from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
 NAMES = [name for name in envs.names() if name != "named"]  # which has no space, see below
+OF_ARMS = [name for name in NAMES if name != "arm_stream"]
+STREAM = {"arms": 12, "slots": 2}
 TABLE = {"features": [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], "label": [0, 1, 2]}
 
 
 def params(name: str) -> dict[str, Any]:
     """Return what the environment is made of here; a table of three rows where digits would take a while."""
-    return TABLE if name == "classification" else WORLDS.get(name, {})
+    return {"classification": TABLE, "arm_stream": STREAM}.get(name) or WORLDS.get(name, {})
 
 
 def make(name: str, **more: Any) -> gymnasium.Env[Any, Any]:
@@ -114,7 +116,7 @@ def test_an_arm_that_the_mask_excludes_is_refused() -> None:
     assert many.step(np.array([0, 2]))[1].tolist() == [1.0, 0.5]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OF_ARMS)
 def test_an_episode_is_the_simulation_of_the_environment(name: str) -> None:
     """The seed of `reset` gives nature's seed; what a policy meets here is what it meets in a simulation."""
     made, steps = envs.make(name, **params(name)), 30
@@ -191,7 +193,7 @@ def test_params_and_names_are_checked_as_elsewhere() -> None:
         gymnasium.make("onearm/Nobody-v0")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OF_ARMS)
 def test_a_vector_is_single_environments_to_the_bit(name: str) -> None:
     n, steps = 3, 25
     many = make_vec(name, n, horizon=steps)
@@ -260,7 +262,7 @@ def test_a_vector_refuses_actions_that_are_no_arms(actions: Any) -> None:
         many.step(np.array(actions))
 
 
-@pytest.mark.parametrize("name", policies.names())
+@pytest.mark.parametrize("name", golden.names("arm"))
 def test_run_on_our_own_environment_is_the_simulation(name: str) -> None:
     """With prompt rewards: same nature, same policy key, so the same course and the same last state."""
     steps = 40
@@ -268,13 +270,14 @@ def test_run_on_our_own_environment_is_the_simulation(name: str) -> None:
     course = gym.run(golden.specimen(name), env, steps=steps, seed=5)
     nature = int(gymnasium.utils.seeding.np_random(5)[0].integers(2**63))
     world = Copies(envs.make("bernoulli", **params("bernoulli")), 1, steps)
-    world.restart([nature])
+    world.restart([0], [nature])
+    world.observe()
     policy = golden.specimen(name)
     state, run = policy.init(policy.params, world.problem), run_key(5, 0, POLICY)
     for t in range(steps):
         instance, key = Instance(t, np.zeros(0), np.ones(3, np.bool_)), Key(run, t)
         decision = Decision(*loop.decide(policy.params, state, instance, key))
-        world.step(np.array([decision.action]))
+        world.step(np.array([decision.action]), np.ones(1, np.bool_))
         loop.learn(policy.params, state, instance, decision, Feedback(float(world.rewards[0]), np.zeros(0)), key)
         assert (course.action[t], course.reward[t]) == (decision.action, world.rewards[0])
         assert np.array_equal(course.propensity[t], decision.propensity, equal_nan=True)
@@ -330,8 +333,115 @@ def test_run_reports_progress_and_refuses_actions_that_are_no_arms() -> None:
     assert done == [1] * 7
     with pytest.raises(InvalidInput, match="needs a Discrete one"):
         gym.run("uniform", gymnasium.make("Pendulum-v1"), steps=1)
+    with pytest.raises(InvalidInput, match="needs a Discrete one"):
+        gym.run("early_drop", make("arm_stream"), steps=1)
+    with pytest.raises(InvalidInput, match="'early_drop' decides on arms that stream past"):
+        gym.run("early_drop", Corridor(), steps=1)
     with pytest.raises(InvalidInput, match="no policy 'nobody'"):
         gym.run("nobody", Corridor(), steps=1)
+
+
+def test_an_episode_of_a_stream_is_its_simulation() -> None:
+    """It is truncated by the last trial, not by a number of moves."""
+    trials, made = 500, envs.make("arm_stream", **STREAM)
+    env = make("arm_stream", horizon=trials)
+    _, info = env.reset(seed=5)
+    seed = int(gymnasium.utils.seeding.np_random(5)[0].integers(2**63))
+    run = Simulation(policies.make("early_drop"), made, horizon=trials, seed=seed)
+    log = run.advance_logged(trials)
+    rows = np.flatnonzero(log.kind == DECIDE)
+    regret = 0.0
+    for row in rows:
+        assert info["action_mask"].tolist() == log.available[row].tolist()
+        observation, reward, terminated, truncated, info = env.step(log.action[row])
+        assert (observation, reward, terminated, truncated) == (0, log.reward[row + 1], False, row == rows[-1])
+        assert info["detail"].tolist() == log.detail[row + 1].tolist()
+        regret += info["regret"]
+    assert regret == run.totals.regret[0] > 0.0
+
+
+def test_the_space_of_moves_says_what_comes_and_draws_possible_ones() -> None:
+    env = make("arm_stream", horizon=50).unwrapped
+    assert env.action_space == spaces.MultiDiscrete([2, 3, 51])
+    assert env.observation_space == spaces.Discrete(1)
+    _, info = env.reset(seed=1)
+    assert info["action_mask"].tolist() == [0, 0, 0, 1]
+    env.action_space.seed(3)
+    drawn, asked = set(), []
+    ends = [False, False]
+    while not any(ends):
+        move = env.action_space.sample(info["action_mask"])
+        assert env.action_space.contains(move)
+        drawn.add(tuple(move[:2].tolist()))
+        asked.append(move[2])
+        _, _, *ends, info = env.step(move)
+    assert {what for what, _ in drawn} == {0, 1}
+    assert max(asked) <= 50
+    assert env.action_space.sample()[0] == 1, "a stream begins with reading"
+
+
+@pytest.mark.parametrize(
+    "move", [[0, 0, 1], [0, 1, 1], [0, 2, 0], [0, 3, 1], [2, 0, 0], [0, 2, 51], [0, 2], [0.0, 2.0, 1.0], 1, None]
+)
+def test_an_impossible_move_is_refused_and_changes_nothing(move: Any) -> None:
+    """An arm has arrived, and the slots are empty."""
+    env = make("arm_stream", horizon=50).unwrapped
+    env.reset(seed=1)
+    env.step([1, 2, 0])
+    with pytest.raises(InvalidInput, match=r"cannot be made at decision 1: pull a place|must be in"):
+        env.step(move)
+    assert env.step([0, 2, 50])[3]
+
+
+@pytest.mark.parametrize("move", [[0, 0, 1], [0, 2, 0], [0, 3, 1], [0.5, 2, 1]])
+def test_a_vector_refuses_an_impossible_move_and_nothing_changes(move: list[float]) -> None:
+    many = make_vec("arm_stream", 2, horizon=50)
+    many.reset(seed=1)
+    many.step(np.array([[1, 2, 0]] * 2))
+    with pytest.raises(InvalidInput, match=r"cannot be made at decision 1: pull a place|must be in"):
+        many.step(np.array([[0, 2, 1], move]))
+    assert many.step(np.array([[0, 2, 50], [0, 2, 1]]))[3].tolist() == [True, False]
+    with pytest.raises(InvalidInput, match="cannot be made at decision 2"):
+        many.step(np.array([[0, 0, 0], [0, 1, 1]]))
+    assert many.step(np.array([[0, 0, 0], [0, 2, 1]]))[1][0] == 0.0
+    assert many.step(np.array([[1, 2, 0], [0, 2, 48]]))[3].tolist() == [False, True]
+
+
+def test_an_episode_whose_arms_were_all_dropped_is_terminated() -> None:
+    env = make("arm_stream")
+    env.reset(seed=1)
+    ends = [env.step([1, 2, 0])[2:4] for _ in range(STREAM["arms"] + 1)]
+    assert ends == [(False, False)] * STREAM["arms"] + [(True, False)]
+
+
+def test_copies_of_a_stream_end_each_in_its_own_time_as_single_environments_do() -> None:
+    n, trials = 4, 60
+    many = make_vec("arm_stream", n, horizon=trials)
+    singles = [make("arm_stream", horizon=trials).unwrapped for _ in range(n)]
+    _, info = many.reset(seed=40)
+    alone = [single.reset(seed=40 + i)[1] for i, single in enumerate(singles)]
+    ended, ends = np.zeros(n, np.bool_), [0] * n
+    space = many.single_action_space
+    space.seed(2)
+    for _ in range(150):
+        moves = [
+            [0, 0, 0] if over else space.sample(mask) for over, mask in zip(ended, info["action_mask"], strict=True)
+        ]
+        _, rewards, terminated, truncated, info = many.step(np.array(moves))
+        for i, single in enumerate(singles):
+            if ended[i]:
+                alone[i] = single.reset()[1]
+                assert (rewards[i], terminated[i], truncated[i], info["regret"][i]) == (0.0, False, False, 0.0)
+            else:
+                _, reward, over, cut, alone[i] = single.step(moves[i])
+                assert (rewards[i], terminated[i], truncated[i]) == (reward, over, cut)
+                assert info["detail"][i].tolist() == alone[i]["detail"].tolist()
+                assert info["regret"][i] == alone[i]["regret"]
+            assert info["action_mask"][i].tolist() == alone[i]["action_mask"].tolist()
+        ended = terminated | truncated
+        ends = [count + int(over) for count, over in zip(ends, ended, strict=True)]
+    assert min(ends) >= 3
+    assert len(set(ends)) > 1, "they did end at different times"
 
 
 @pytest.mark.jit
@@ -339,6 +449,8 @@ def test_compiled_environments_answer_as_single_ones() -> None:
     for name in ("bernoulli", "logged_table"):
         test_a_vector_is_single_environments_to_the_bit(name)
         test_an_episode_is_the_simulation_of_the_environment(name)
+    test_an_episode_of_a_stream_is_its_simulation()
+    test_copies_of_a_stream_end_each_in_its_own_time_as_single_environments_do()
 
 
 @pytest.mark.jit

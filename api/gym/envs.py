@@ -3,19 +3,28 @@
 An observation is the context, or 0 where there is none; an action is an arm. An episode is `horizon` decisions long and
 ends by truncation. `info` holds `action_mask` int8[k] (which arms are available), and after a step `regret` and `delay`
 (the reward itself is handed out at once).
+
+Where arms stream, an action is a move, int64[3] (`moves.py`), the episode is `horizon` pulls long, `action_mask` is
+int8[slots + 2] (which places hold an arm, and whether another can be read), and `info` has after a step the `detail` of
+the move, float64[2] (pulls done, the arm that was read or -1). An episode in which all arms were dropped is terminated:
+no move is left.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from onearm.api.gym.moves import Moves
 from onearm.engine import loop
+from onearm.engine.actions import empty_actions, places
 from onearm.engine.contexts import empty_contexts
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
@@ -42,50 +51,84 @@ class Copies:
             )
         self.contexts = empty_contexts(n, self.problem)
         self.available = np.ones((n, self.problem.n_choices), np.bool_)
+        self.details = np.zeros((n, self.problem.detail_length))
         self.rewards = np.zeros(n)
         self.regrets = np.zeros(n)
         self.delays = np.zeros(n, np.int64)
-        self._details = np.zeros((n, self.problem.detail_length))
-        self.restart([0] * n)
+        self._made = np.zeros(n, np.int64)
+        self._times = np.zeros(n, np.int64)
+        self._trials = np.zeros(n, np.int64)
+        self._runs = np.zeros(n, np.uint64)
+        self._states = _stacked([self._fresh(np.uint64(0))] * n)
+        self.restart(range(n), [0] * n)
+        self.observe()
 
-    def restart(self, seeds: list[int]) -> None:
-        """Begin anew with these seeds."""
-        self.t = 0
-        self._runs = np.array([run_key(seed, 0, NATURE) for seed in seeds], np.uint64)
-        states = [self.env.init(self.env.params, self.problem, run) for run in self._runs]
-        self._states = _stacked(states)
-        self._observe()
+    def restart(self, copies: Sequence[int] | Array, seeds: list[int]) -> None:
+        """Begin anew in some copies, with these seeds; what they show is to be observed."""
+        for copy, seed in zip(copies, seeds, strict=True):
+            self._runs[copy] = run_key(seed, 0, NATURE)
+            self._times[copy] = self._trials[copy] = 0
+            self.details[copy] = 0.0
+            _put(self._states, copy, self._fresh(self._runs[copy]))
 
-    def step(self, actions: Array) -> None:
-        """Take one action in each copy, int64[n], and see what arrives next."""
-        allowed = self.available[np.arange(self.n), actions]
-        if not allowed.all():
-            i = int(allowed.argmin())
-            there = ", ".join(map(str, np.flatnonzero(self.available[i])))
+    def check(self, actions: Array, asked: Array) -> None:
+        """Refuse actions that are not possible in a copy that is `asked`, bool[n]; of the others nothing is said."""
+        place = np.where(asked, places(actions, self.problem.n_choices), 0)
+        wrong = np.flatnonzero(asked & ((place < 0) | ~self.available[np.arange(self.n), place]))
+        if not len(wrong):
+            return
+        i = wrong[0]
+        if self.problem.action_kind == "move":
             raise InvalidInput(
-                "unavailable_action",
-                f"arm {actions[i]} is not available at decision {self.t}: available arms are {there} (see action_mask)",
+                "impossible_move",
+                f"the move {actions[i].tolist()} cannot be made at decision {self._times[i]}: pull a place that holds "
+                "an arm at least once, or read while there is an arm to come (see action_mask)",
             )
+        there = ", ".join(map(str, np.flatnonzero(self.available[i])))
+        raise InvalidInput(
+            "unavailable_action",
+            f"arm {actions[i]} is not available at decision {self._times[i]}: available arms are {there} "
+            "(see action_mask)",
+        )
+
+    def step(self, actions: Array, asked: Array) -> None:
+        """Take one possible action in each copy that is `asked`, bool[n], and see what arrives next in all of them."""
         loop.answer_all(
             self.env.params,
             self._states,
             self._runs,
-            self.t,
+            self._times,
+            asked,
             actions,
             self.contexts,
             self.available,
-            self._details,
+            self.details,
             self.rewards,
             self.regrets,
             self.delays,
+            self._made,
         )
-        self.t += 1
-        self._observe()
+        self._times += asked
+        self._trials += self._made
+        self.observe()
+
+    def observe(self) -> None:
+        """See what arrives in each copy."""
+        loop.observe_all(self.env.params, self._states, self._runs, self._times, self.contexts, self.available)
 
     @property
-    def ended(self) -> bool:
-        """Whether the horizon is reached."""
-        return self.t >= (self.problem.horizon or 0)
+    def stuck(self) -> Array:
+        """Which copies allow no action any more, bool[n]: their arms were dropped, all of them."""
+        return ~self.available.any(axis=1)
+
+    @property
+    def over(self) -> Array:
+        """Which copies have made the trials of an episode, bool[n]."""
+        return self._trials >= (self.problem.horizon or 0)
+
+    def action_space(self) -> spaces.Space[Any]:
+        """Return the space of one copy's action."""
+        return Moves(self.problem) if self.problem.action_kind == "move" else spaces.Discrete(self.problem.n_arms)
 
     def observation_space(self) -> spaces.Space[Any]:
         """Return the space of one copy's observation."""
@@ -99,8 +142,17 @@ class Copies:
             return np.zeros(self.n, np.int64)
         return self.contexts.copy()
 
-    def _observe(self) -> None:
-        loop.observe_all(self.env.params, self._states, self._runs, self.t, self.contexts, self.available)
+    def shown(self) -> dict[str, Any]:
+        """Return what `info` says of all copies before a step."""
+        return {"action_mask": self.available.astype(np.int8)}
+
+    def told(self) -> dict[str, Any]:
+        """Return what `info` says of all copies after a step."""
+        detail = {"detail": self.details.copy()} if self.problem.detail_length else {}
+        return {**self.shown(), "regret": self.regrets.copy(), "delay": self.delays.copy(), **detail}
+
+    def _fresh(self, run: np.uint64) -> Any:
+        return self.env.init(self.env.params, self.problem, run)
 
 
 class BanditEnv(gymnasium.Env[Any, Any]):
@@ -111,26 +163,26 @@ class BanditEnv(gymnasium.Env[Any, Any]):
     def __init__(self, name: str, horizon: int | None = None, render_mode: None = None, **params: Any) -> None:
         self.render_mode = render_mode
         self._copies = Copies(catalog.make(name, **params), 1, horizon)
-        self.action_space = spaces.Discrete(self._copies.problem.n_arms)
+        self._asked = np.ones(1, np.bool_)
+        self.action_space = self._copies.action_space()
         self.observation_space = self._copies.observation_space()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode; the same seed gives the same nature."""
         super().reset(seed=seed)
-        self._copies.restart([int(self.np_random.integers(2**63))])
-        return self._observation(), {"action_mask": self._copies.available[0].astype(np.int8)}
+        self._copies.restart([0], [int(self.np_random.integers(2**63))])
+        self._copies.observe()
+        return self._observation(), _first(self._copies.shown())
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Play an arm."""
+        """Take an action."""
         if not self.action_space.contains(action):
             raise InvalidInput("bad_action", f"the action is {action!r}: it must be in {self.action_space}")
-        self._copies.step(np.array([action], np.int64))
-        info = {
-            "action_mask": self._copies.available[0].astype(np.int8),
-            "regret": float(self._copies.regrets[0]),
-            "delay": int(self._copies.delays[0]),
-        }
-        return self._observation(), float(self._copies.rewards[0]), False, self._copies.ended, info
+        copies, actions = self._copies, np.array([action], np.int64)
+        copies.check(actions, self._asked)
+        copies.step(actions, self._asked)
+        ends = bool(copies.stuck[0]), bool(copies.over[0])
+        return self._observation(), float(copies.rewards[0]), *ends, _first(copies.told())
 
     def _observation(self) -> Any:
         observation = self._copies.observation()[0]
@@ -148,7 +200,9 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
         self.num_envs = num_envs
         self.render_mode = render_mode
         self._copies = Copies(catalog.make(name, **params), num_envs, horizon)
-        self.single_action_space = spaces.Discrete(self._copies.problem.n_arms)
+        self._ended = np.zeros(num_envs, np.bool_)
+        self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
+        self.single_action_space = self._copies.action_space()
         self.single_observation_space = self._copies.observation_space()
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -158,33 +212,51 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode in every copy; with one seed s the copies get s, s + 1, ..."""
         if isinstance(seed, int):
-            seeds = [seed + i for i in range(self.num_envs)]
-        else:
-            given = seed or [None] * self.num_envs
-            seeds = [int(self.np_random.integers(2**63)) if one is None else one for one in given]
-        first = [int(np.random.default_rng(one).integers(2**63)) for one in seeds]
-        self._copies.restart(first)
-        return self._copies.observation(), self._mask()
+            seed = [seed + i for i in range(self.num_envs)]
+        for copy, one in enumerate(seed or ()):
+            if one is not None:
+                self._generators[copy] = seeding.np_random(one)[0]
+        self._restart(range(self.num_envs))
+        self._copies.observe()
+        self._ended = np.zeros(self.num_envs, np.bool_)
+        return self._copies.observation(), self._copies.shown()
 
     def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
-        """Play one arm in each copy; after the end of an episode the next step begins another."""
-        no = np.zeros(self.num_envs, np.bool_)
-        if self._copies.ended:
-            observation, info = self.reset()
-            return observation, np.zeros(self.num_envs), no, no, info
-        chosen = np.asarray(actions)
-        if not np.issubdtype(chosen.dtype, np.integer) or not self.action_space.contains(chosen):
-            raise InvalidInput("bad_action", f"the actions are {actions!r}: they must be in {self.action_space}")
-        self._copies.step(chosen.astype(np.int64))
-        info = {**self._mask(), "regret": self._copies.regrets.copy(), "delay": self._copies.delays.copy()}
-        over = np.full(self.num_envs, self._copies.ended)
-        return self._copies.observation(), self._copies.rewards.copy(), no, over, info
+        """Take one action in each copy; one whose episode has ended ignores it, and begins another."""
+        asked, ended = ~self._ended, np.flatnonzero(self._ended)
+        chosen = empty_actions(self.num_envs, self._copies.problem)
+        if asked.any():
+            given = np.asarray(actions)
+            if not np.issubdtype(given.dtype, np.integer) or not self.action_space.contains(given):
+                raise InvalidInput("bad_action", f"the actions are {actions!r}: they must be in {self.action_space}")
+            chosen[:] = given
+            self._copies.check(chosen, asked)
+        self._restart(ended)
+        self._copies.step(chosen, asked)
+        terminated, truncated = self._copies.stuck, self._copies.over
+        self._ended = terminated | truncated
+        return self._copies.observation(), self._copies.rewards.copy(), terminated, truncated, self._copies.told()
 
-    def _mask(self) -> dict[str, Any]:
-        return {"action_mask": self._copies.available.astype(np.int8)}
+    def _restart(self, copies: Sequence[int] | Array) -> None:
+        """Begin anew in some copies; as in single environments each nature follows from the copy's last seed."""
+        self._copies.restart(copies, [int(self._generators[copy].integers(2**63)) for copy in copies])
+
+
+def _first(info: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of the first copy."""
+    return {name: values[0].copy() if values.ndim > 1 else values[0].item() for name, values in info.items()}
 
 
 def _stacked(states: list[Any]) -> Any:
     """Return states as one, its arrays stacked along a new first axis."""
     fields = zip(*states, strict=True)
     return type(states[0])(*(_stacked(list(f)) if isinstance(f[0], tuple) else np.stack(f) for f in fields))
+
+
+def _put(states: Any, row: int, state: Any) -> None:
+    """Write a state into a row of stacked ones."""
+    for arrays, array in zip(states, state, strict=True):
+        if isinstance(array, tuple):
+            _put(arrays, row, array)
+        else:
+            arrays[row] = array

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_seed
+from onearm.engine.problem import check_fit, check_seed
 from onearm.engine.vocabulary import Array, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 
@@ -53,6 +53,7 @@ def run(
         raise InvalidInput("bad_env", f"the action space is {space}: a policy over arms needs a Discrete one")
     first, n_arms = int(space.start), int(space.n)
     problem = Problem(n_arms, _context_shape(env.observation_space), steps)
+    check_fit(chosen, problem)
     state = chosen.init(chosen.params, problem)
     key_run = run_key(check_seed(seed), 0, POLICY)
     action, propensity, reward = np.zeros(steps, np.int64), np.zeros(steps), np.zeros(steps)
