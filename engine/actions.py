@@ -18,6 +18,8 @@ the arm that was read, -1 where none was: the stream is over.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +29,7 @@ from numba.extending import overload
 
 from onearm.engine.errors import Damaged
 from onearm.engine.kernel import INLINED, kernel
+from onearm.engine.problem import PULLS_MAX
 from onearm.engine.vocabulary import Action, Array, Decision, Problem
 
 PULL, READ = 0, 1
@@ -73,12 +76,33 @@ def unpack_actions(vectors: Sequence[bytes | None], numbers: Sequence[int | None
         raise Damaged("bad_action", "the log holds an action that is not a move: restore it from a backup") from None
 
 
+def unpack_details(texts: Sequence[str | None], problem: Problem) -> Array:
+    """Return float64[n, m] of n details as the log keeps them, JSON lists; NaN where one is no list of m numbers."""
+    found = np.full((len(texts), problem.detail_length), np.nan)
+    if problem.detail_length:
+        for row, text in enumerate(texts):
+            with contextlib.suppress(TypeError, ValueError, OverflowError):
+                numbers = json.loads(text or "null")
+                if isinstance(numbers, list) and len(numbers) == problem.detail_length:
+                    found[row] = numbers
+    return found
+
+
+def possible_details(details: Array) -> Array:
+    """Return which of n details can be, bool[n]: of a move, pulls done and the number of an arm or -1."""
+    if details.shape[1] == 0:
+        return np.ones(len(details), np.bool_)
+    whole = (details == np.floor(details)) & (details >= (0.0, -1.0)) & (details <= PULLS_MAX)
+    return np.asarray(whole.all(axis=1))
+
+
 def places(actions: Array, k: int) -> Array:
     """Return which place of a mask of k each of n actions needs, int64[n]; one that is no action needs one outside."""
     if actions.ndim == 1:
         return actions
-    what, slot, _ = actions.T
-    return np.where((what == READ) & (slot >= 0) & (slot < k - 1), k - 1, np.where(what == PULL, slot, -1))
+    what, slot, pulls = actions.T
+    there = (slot >= 0) & (slot < k - 1)
+    return np.where(there & (what == READ), k - 1, np.where(there & (what == PULL) & (pulls >= 1), slot, -1))
 
 
 def equal_actions(actions: Array, others: Array) -> Array:

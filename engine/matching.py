@@ -16,6 +16,7 @@ import numpy as np
 from onearm.engine import loop
 from onearm.engine.columns import take
 from onearm.engine.draws import POLICY, run_key
+from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_fit, check_seed
 from onearm.engine.vocabulary import Array, Columns, Policy, Problem
 
@@ -42,6 +43,8 @@ def match(
 ) -> Matching:
     """Let a policy decide on `rows`, one logged decision with its reward each, in their order.
 
+    Moves are refused: matching needs decisions that leave the next ones as they are.
+
     >>> from onearm.policies import catalog
     >>> from onearm.engine.columns import empty
     >>> rows = empty(4, Problem(n_arms=2))
@@ -49,6 +52,13 @@ def match(
     >>> match(catalog.make("ucb1"), Problem(n_arms=2), rows).agrees
     array([ True, False,  True,  True])
     """
+    if problem.action_kind == "move":
+        raise InvalidInput(
+            "no_matching",
+            "the log is of arms that stream past, where each move changes which are possible later: what another "
+            "policy would have met is not in it; let policies play with onearm simulate, or make this log's own "
+            "decisions again with onearm verify",
+        )
     check_fit(policy, problem)
     state = policy.init(policy.params, problem)
     n = len(rows.kind)

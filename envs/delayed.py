@@ -43,6 +43,12 @@ class DelayedState(NamedTuple):
 
 def delayed(env: Environment, delay: int = 10, law: str = "fixed") -> Environment:
     """Pay what `env` pays, `delay` decisions later: always ("fixed"), or on average ("geometric")."""
+    if env.problem.action_kind == "move":
+        raise InvalidInput(
+            "bad_param",
+            "env lets arms stream past, where what a move did must be known before the next: nothing can come late; "
+            "name one with numbered arms",
+        )
     if isinstance(delay, bool) or not isinstance(delay, int) or not 1 <= delay <= 1_000_000:
         raise InvalidInput("bad_param", f"delay is {delay!r}: it must be a whole number of decisions, 1 to 1000000")
     if law not in LAWS:

@@ -41,6 +41,10 @@ class NamedState(NamedTuple):
 
 def named(env: Environment, bits: int = 18) -> Environment:
     """Show the context of `env` as named features, each alone and with every arm, hashed to 2^`bits` slots."""
+    if env.problem.action_kind == "move":
+        raise InvalidInput(
+            "bad_param", "env lets arms stream past, which have no features: name one with numbered arms"
+        )
     if env.problem.context_kind != "dense":
         raise InvalidInput("bad_param", "env has features for each action already: name one with numbered arms")
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= BITS_MAX:

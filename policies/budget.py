@@ -55,6 +55,12 @@ def budget(policy: Policy, cost: list[float], limit: float) -> Policy:
         raise InvalidInput(
             "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "ucb1", "params": {{}}}}'
         )
+    if "arm" not in policy.actions:
+        raise InvalidInput(
+            "no_arms",
+            f"policy {policy.name!r} decides on arms that stream past, which have no costs of their own: "
+            "wrap one that decides on numbered arms",
+        )
     if not protocol.has_law(policy.params):
         raise InvalidInput(
             "no_law",

@@ -47,6 +47,12 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
         raise InvalidInput(
             "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "ucb1", "params": {{}}}}'
         )
+    if "arm" not in policy.actions:
+        raise InvalidInput(
+            "no_arms",
+            f"policy {policy.name!r} decides on arms that stream past, which have no lowest probability: "
+            "wrap one that decides on numbered arms",
+        )
     if not protocol.has_law(policy.params):
         raise InvalidInput(
             "no_law",

@@ -13,6 +13,7 @@ from worlds import squall
 from onearm.engine import estimate, loop
 from onearm.engine.columns import empty, rewarded, take
 from onearm.engine.draws import POLICY, run_key, uniform
+from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import Simulation, simulate
 from onearm.engine.matching import match
 from onearm.engine.vocabulary import Columns, Decision, Feedback, Instance, Key, Problem
@@ -76,7 +77,7 @@ def test_a_policy_without_a_known_law_counts_where_it_agrees() -> None:
     assert found.target.tolist() == found.agrees.astype(float).tolist()
 
 
-@pytest.mark.parametrize("name", policies.names())
+@pytest.mark.parametrize("name", golden.names("arm"))
 def test_the_policy_that_made_a_log_agrees_with_all_of_it(name: str) -> None:
     """With prompt rewards and the log's own seed every decision comes out again, with its propensity as the target."""
     env = envs.make("bernoulli", mean=MEAN)
@@ -103,6 +104,16 @@ def test_pages_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> N
     parts = match(policies.make("exp3_ix"), Problem(4, (2,)), log, seed=1, progress=done.append)
     assert np.array_equal(whole.agrees, parts.agrees) and np.array_equal(whole.target, parts.target)
     assert done == [7] * 7 + [1]
+
+
+@pytest.mark.parametrize("name", ["early_drop", "ucb1"])
+def test_a_log_of_moves_is_not_matched(name: str) -> None:
+    """What comes next depends on what was dropped before, so another policy would have met other arms."""
+    run = Simulation(policies.make("early_drop"), envs.make("arm_stream", arms=5), horizon=200, seed=8)
+    log = rewarded(run.advance_logged(200))
+    with pytest.raises(InvalidInput, match="each move changes which are possible later") as refused:
+        match(policies.make(name), run.problem, log)
+    assert refused.value.code == "no_matching"
 
 
 def test_an_empty_log_is_matched_without_a_word() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.actions import places
+from onearm.engine.actions import places, possible_details
 from onearm.engine.columns import concat, decided_at, empty, joined, rewarded, take
 from onearm.engine.contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
 from onearm.engine.errors import InvalidInput, OnearmError
@@ -143,7 +143,7 @@ def log_of_events(
     decides, learns = events.kind != LEARN, events.kind == LEARN
     kept = _sifted(events, lines, decides, events.available.shape[1], bad_lines)
     bad_lines.drop("bad_reward", learns & ~np.isfinite(events.reward), lines, kept)
-    bad_lines.drop("bad_detail", learns & ~np.isfinite(events.detail).all(axis=1), lines, kept)
+    bad_lines.drop("bad_detail", learns & ~possible_details(events.detail), lines, kept)
     source = decided_at(events)
     bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
     lost = learns & ((source < 0) | ~kept[source])

@@ -10,7 +10,6 @@ known.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -23,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from onearm.engine.actions import unpack_actions
+from onearm.engine.actions import unpack_actions, unpack_details
 from onearm.engine.columns import SCHEMA, every_mask
 from onearm.engine.contexts import (
     Contexts,
@@ -283,14 +282,10 @@ def _texts(details: Array, learned: Array) -> list[str | None]:
 
 def _details(batch: pa.RecordBatch, problem: Problem) -> Array:
     """Return float64[n, m] of the details of LEARN rows; NaN where a row has none of this length."""
-    n, m = batch.num_rows, problem.detail_length
-    found = np.full((n, m), np.nan)
-    if m:
-        kinds = batch.column("kind").to_pylist()
-        for row, (kind, text) in enumerate(zip(kinds, batch.column("detail").to_pylist(), strict=True)):
-            with contextlib.suppress(TypeError, ValueError):
-                found[row] = json.loads(text) if kind == LEARN else math.nan
-    return found
+    if problem.detail_length == 0:
+        return np.zeros((batch.num_rows, 0))
+    learned = pc.equal(batch.column("kind"), LEARN)
+    return unpack_details(pc.if_else(learned, batch.column("detail"), None).to_pylist(), problem)
 
 
 def _sets(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array, Contexts, Array]:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import json
 import os
 import re
 import threading
@@ -42,7 +41,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from onearm.engine.actions import unpack_actions
+from onearm.engine.actions import possible_details, unpack_actions, unpack_details
 from onearm.engine.contexts import n_actions, take_contexts, unpack_contexts
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, OnearmError, Unavailable
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
@@ -637,11 +636,9 @@ def _marks(n: int) -> str:
 def _details(texts: Sequence[str | None], learned: Array, problem: Problem) -> Array:
     """Return float64[n, m] of the details of LEARN rows, int64[l], as JSON; NaN in all others."""
     detail = np.full((len(texts), problem.detail_length), np.nan)
-    if problem.detail_length:
-        try:
-            detail[learned] = [json.loads(texts[row] or "") for row in learned]
-        except ValueError:
-            raise Damaged("bad_detail", "the log holds a feedback whose detail is not a list of numbers") from None
+    detail[learned] = unpack_details([texts[row] for row in learned], problem)
+    if not possible_details(detail[learned]).all():
+        raise Damaged("bad_detail", "the log holds a feedback whose detail is not [pulls done, arm read]")
     return detail
 
 
