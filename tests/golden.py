@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import passing
 
 from onearm.engine import loop, snapshot
+from onearm.engine.actions import pack_action
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import ActionKind, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 
 FILE = Path(__file__).with_name("golden.json")
 N_ARMS, STEPS, SEED = 5, 300, 20
 LATE = 3  # decisions that the longest delay takes
+SLOTS, PASSING, TRIALS = 8, 40, 20_000  # of a stream
 
 # Params for policies that cannot be built without: a new policy with required params adds a line.
 SPECIMENS: dict[str, dict[str, Any]] = {
@@ -37,8 +40,33 @@ def specimen(name: str) -> Policy:
     return catalog.make(name, **SPECIMENS.get(name, {}))
 
 
+def names(kind: ActionKind) -> list[str]:
+    """Return the names of the policies that decide on arms, or on moves."""
+    return [name for name in catalog.names() if kind in specimen(name).actions]
+
+
 def entry(policy: Policy) -> dict[str, Any]:
-    """Return the policy's version, the digest of its decisions and that of its last state.
+    """Return the policy's version, the digest of its decisions and that of its last state."""
+    decisions, state = (_course_of_arms if "arm" in policy.actions else _course_of_moves)(policy)
+    return {"version": policy.version, "decisions": decisions, "state": snapshot.digest(state)}
+
+
+def _course_of_moves(policy: Policy) -> tuple[str, Any]:
+    """Return the digest of a policy's moves, and its last state.
+
+    It meets a stream of which it knows neither the length nor the trials, and then one of which it knows both.
+    """
+    made = hashlib.sha256()
+    for arms, trials in ((0, None), (PASSING, TRIALS)):
+        state = passing.fresh(policy, arms, trials, SLOTS)
+        world = passing.Passing(SLOTS, PASSING)
+        moves = passing.play(policy, state, world, 0, STEPS if trials is None else TRIALS, TRIALS)
+        made.update(pack_action(np.array(moves)))
+    return made.hexdigest(), state
+
+
+def _course_of_arms(policy: Policy) -> tuple[str, Any]:
+    """Return the digest of a policy's decisions, and its last state.
 
     The course has masks, late rewards and decisions without one; rewards are 0, 1 or an eighth part, so they are exact.
     """
@@ -58,7 +86,7 @@ def entry(policy: Policy) -> dict[str, Any]:
             feedback = Feedback(_reward(then.t, before.action), np.zeros(0))
             loop.learn(policy.params, state, then, before, feedback, Key(run, then.t))
         due = [one for one in due if one[0] > t]
-    return {"version": policy.version, "decisions": made.hexdigest(), "state": snapshot.digest(state)}
+    return made.hexdigest(), state
 
 
 def difference(name: str, golden: dict[str, Any] | None, now: dict[str, Any]) -> str | None:

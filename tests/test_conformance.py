@@ -1,5 +1,7 @@
 """What every policy and every environment keeps to: a file in policies/ or envs/ is tested without a line here.
 
+Policies that decide on moves, and the environments of streams, keep to test_stream_conformance.py as well.
+
 A policy with required params adds a line to SPECIMENS of golden.py, an environment to WORLDS here.
 """
 
@@ -44,7 +46,7 @@ from onearm.engine.vocabulary import (
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
-POLICIES = policies.names()
+POLICIES = golden.names("arm")
 RUN = run_key(20, 0, POLICY)
 NO_DETAIL = np.zeros(0)
 MEANS = [0.3, 0.7, 0.1, 0.5]
@@ -58,7 +60,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "normal": {"mean": [-1.0, 0.0, 2.0]},
     "piecewise": {"means": [[0.1, 0.9], [0.8, 0.2], [0.5, 0.4]], "length": 50},
 }
-ENVS = envs.names()
+ENVS = [name for name in envs.names() if envs.make(name, **WORLDS.get(name, {})).problem.action_kind == "arm"]
 NEVER_RANDOM = {"adversarial", "logged_table"}  # they answer without a draw
 # A policy that needs a home of its own adds a line; these must earn more than uniform there.
 HOME = "bernoulli", {"mean": [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]}
@@ -254,12 +256,12 @@ def scale(context: Any, size: float) -> None:
         context *= size
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", policies.names())
 def test_a_policy_file_says_its_source_state_and_cost(name: str) -> None:
     _says_source_state_and_cost(policies.factory(name))
 
 
-@pytest.mark.parametrize("name", ENVS)
+@pytest.mark.parametrize("name", envs.names())
 def test_an_environment_file_says_its_source_state_and_cost(name: str) -> None:
     _says_source_state_and_cost(envs.factory(name))
 
@@ -270,13 +272,15 @@ def _says_source_state_and_cost(factory: Any) -> None:
     assert inspect.getdoc(factory)
 
 
-@pytest.mark.parametrize(("catalog", "name"), [(policies, n) for n in POLICIES] + [(envs, n) for n in ENVS])
+@pytest.mark.parametrize(
+    ("catalog", "name"), [(policies, n) for n in policies.names()] + [(envs, n) for n in envs.names()]
+)
 def test_unknown_params_are_refused_by_name(catalog: Any, name: str) -> None:
     with pytest.raises(InvalidInput, match="no param 'no_such_param'"):
         catalog.make(name, no_such_param=1)
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", policies.names())
 def test_a_policy_is_rebuilt_from_its_spec(name: str) -> None:
     policy = golden.specimen(name)
     again = policies.from_spec(json.loads(json.dumps(policy.spec)))
@@ -390,7 +394,7 @@ def test_no_fixed_arm_has_less_than_no_regret(name: str) -> None:
         assert name in IN_HINDSIGHT or min(found) >= 0.0
 
 
-@pytest.mark.parametrize("name", ENVS)
+@pytest.mark.parametrize("name", envs.names())
 def test_an_environment_is_rebuilt_from_its_spec(name: str) -> None:
     env = world(name)
     again = envs.from_spec(json.loads(json.dumps(env.spec)))

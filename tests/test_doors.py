@@ -34,8 +34,8 @@ from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
 SEED = 7
-NO_DETAIL = np.zeros(0)
-NAMES = [*policies.names(), "witness"]
+NAMES = [*golden.names("arm"), "witness"]
+STREAMERS = golden.names("move")
 PLAIN = {"name": "bernoulli", "params": {"mean": [0.2, 0.5, 0.8]}}
 MEADOW = {
     "name": "linear",
@@ -47,7 +47,9 @@ WORLDS = {
     "squall": squall(),  # contexts, masks, late rewards
     "actions": envs.make("delayed", env=MEADOW, delay=3, law="geometric"),  # of actions' features
     "named": envs.factory("named")(squall(), bits=8),
+    "stream": envs.make("arm_stream", arms=30),
 }
+TRIALS = 20_000  # of the stream: some hundred moves
 
 
 class Run:
@@ -84,14 +86,15 @@ class Loop:
         self.run, self.state = run, run.fresh()
         self.open: dict[int, tuple[Instance, Decision]] = {}
 
-    def decide(self, number: int, context: Array, available: Array) -> tuple[int, float]:
+    def decide(self, number: int, context: Array, available: Array) -> tuple[Any, float]:
         instance = Instance(number, copy.deepcopy(context), available.copy())
-        decision = Decision(*loop.decide(self.run.policy.params, self.state, instance, Key(self.run.key, number)))
+        action, propensity = loop.decide(self.run.policy.params, self.state, instance, Key(self.run.key, number))
+        decision = Decision(copy.copy(action), propensity)  # a policy uses the array of its move again
         self.open[number] = (instance, decision)
         return decision
 
-    def learn(self, number: int, reward: float) -> None:
-        feedback, key = Feedback(reward, NO_DETAIL), Key(self.run.key, number)
+    def learn(self, number: int, reward: float, detail: Array) -> None:
+        feedback, key = Feedback(reward, detail), Key(self.run.key, number)
         loop.learn(self.run.policy.params, self.state, *self.open.pop(number), feedback, key)
 
     def digest(self) -> str:
@@ -116,7 +119,7 @@ class Python:
         assert (choice.number, choice.action_id) == (number, f"arm-{choice.action}")
         return choice.action, choice.propensity
 
-    def learn(self, number: int, reward: float) -> None:
+    def learn(self, number: int, reward: float, detail: Array) -> None:
         self.engine.learn(number, reward)
 
     def digest(self) -> str:
@@ -143,7 +146,7 @@ class Http:
         propensity = found["propensity"]
         return int(found["action_id"].removeprefix("arm-")), math.nan if propensity is None else propensity
 
-    def learn(self, number: int, reward: float) -> None:
+    def learn(self, number: int, reward: float, detail: Array) -> None:
         path = f"/v1/experiments/{self.id}/decisions/~{number}/reward"
         assert self.client.post(path, json={"value": reward}).json() == {"status": "accepted"}
 
@@ -167,13 +170,14 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 def walk(run: Run, door: Any) -> None:
     """Take the events of the log through a door and compare."""
     log = run.log
-    masks = np.broadcast_to(log.available, (len(log.kind), run.problem.n_arms))
+    masks = every_mask(log)
     for row, number in enumerate(log.number.tolist()):
         if log.kind[row] == DECIDE:
             action, propensity = door.decide(number, context_at(log.context, row), masks[row])
-            assert (action, bits(propensity)) == (log.action[row], bits(log.propensity[row])), f"decision {number}"
+            assert np.array_equal(action, log.action[row]), f"decision {number}"
+            assert bits(propensity) == bits(log.propensity[row]), f"decision {number}"
         else:
-            door.learn(number, float(log.reward[row]))
+            door.learn(number, float(log.reward[row]), log.detail[row])
     assert door.digest() == run.digest
 
 
@@ -212,10 +216,22 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_features_of_a
     walk(run, Loop(run))
 
 
+@pytest.mark.parametrize("name", STREAMERS)
+def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_a_stream(name: str) -> None:
+    run = Run(name, WORLDS["stream"], TRIALS)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+
+
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
-@pytest.mark.parametrize("world", ["squall", "actions", "named"])
-def test_a_log_that_was_exported_is_replayed_to_the_same_state(form: str, world: str, tmp_path: Path) -> None:
-    run = Run("witness", WORLDS[world], 40)
+@pytest.mark.parametrize(
+    ("name", "world", "steps"),
+    [("witness", "squall", 40), ("witness", "actions", 40), ("witness", "named", 40), ("early_drop", "stream", TRIALS)],
+)
+def test_a_log_that_was_exported_is_replayed_to_the_same_state(
+    form: str, name: str, world: str, steps: int, tmp_path: Path
+) -> None:
+    run = Run(name, WORLDS[world], steps)
     module = importlib.import_module(f"onearm.engine.storage.{form}")
     with module.Writer(tmp_path / "log", run.problem, {}) as out:
         out.write(run.log)
@@ -251,6 +267,14 @@ def test_compiled_doors_decide_as_the_compiled_simulation(name: str, client: Tes
     walk(run, Python(run))
     short = Run(name, WORLDS["bernoulli"], 30)
     walk(short, Http(short, client))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", STREAMERS)
+def test_compiled_doors_decide_as_the_compiled_simulation_on_a_stream(name: str) -> None:
+    run = Run(name, WORLDS["stream"], TRIALS)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
 
 
 @pytest.mark.jit

@@ -161,10 +161,14 @@ def test_curve_times_are_log_spaced_from_1_to_the_horizon(horizon: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"), [({"horizon": 0}, "bad_horizon"), ({"replications": 0}, "bad_replications")]
+    ("asked", "code", "said"),
+    [
+        ({"horizon": 0}, "bad_horizon", "the horizon is 0: it must be a whole number from 1"),
+        ({"replications": 0}, "bad_replications", "at least 1"),
+    ],
 )
-def test_nothing_to_simulate_is_refused(asked: dict[str, int], code: str) -> None:
-    with pytest.raises(InvalidInput, match="at least 1") as caught:
+def test_nothing_to_simulate_is_refused(asked: dict[str, int], code: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said) as caught:
         simulate(policies.make("uniform"), bernoulli(), **{"horizon": 10, "replications": 1, **asked})
     assert caught.value.code == code
 

@@ -18,7 +18,6 @@ from onearm.engine.experiment import Simulation
 from onearm.engine.snapshot import MAGIC, PART, checked, digest, pack, parts, unpack
 from onearm.engine.vocabulary import Array
 from onearm.envs import catalog as envs
-from onearm.policies import catalog as policies
 
 
 class InnerState(NamedTuple):
@@ -211,7 +210,7 @@ def test_damaged_runs_are_refused() -> None:
             unpack([data[:place] + np.array(numbers, "<i8").tobytes() + data[place + 56 :]], like=table_state([]))
 
 
-@pytest.mark.parametrize("name", policies.names())
+@pytest.mark.parametrize("name", golden.names("arm"))
 def test_a_simulation_goes_on_from_the_bytes_of_its_state(name: str) -> None:
     """The bytes hold all that a policy knows: a run continued from them ends as the uninterrupted one."""
     policy, env = golden.specimen(name), envs.make("bernoulli")
