@@ -31,6 +31,15 @@ def compile_kernels(spec: Spec) -> tuple[Callable[..., Decision], Callable[..., 
         raise _cannot_compile(spec, error) from error
 
 
+def compile_recommendation(spec: Spec) -> Callable[..., int]:
+    """Return the compiled `recommendation` of a spec."""
+    params, state, _ = _example(spec)
+    try:
+        return loop.recommendation.compiled(params, state)
+    except NumbaError as error:
+        raise _cannot_compile(spec, error) from error
+
+
 def compile_explain(spec: Spec) -> Callable[..., None]:
     """Return the compiled `explain` of a spec."""
     numbers = np.zeros(spec.problem.n_choices)

@@ -6,6 +6,12 @@
 
 Arms keep their numbers for good: a new one gets the next, a retired one is masked. An added arm enlarges the policy's
 state, so whoever folds a log does it in *spells*, parts in which the problem stays as it is.
+
+Where arms come once, these do not change the problem:
+
+    {"change": "arm_offered", "arm": {"id": "d"}}    it waits behind those that were offered before
+    {"change": "stream_closed"}                      no more arms are offered
+    {"change": "committed", "place": 0, "answer": {...}}    from now on the arm in this place alone is pulled
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
+from onearm.api.arm_line import Recommended
 from onearm.api.spec import Spec
 from onearm.engine.errors import Damaged
 from onearm.engine.vocabulary import DECIDE, GIVEN, Array, Columns, Problem
@@ -44,7 +51,24 @@ class Archived(msgspec.Struct, frozen=True, tag_field="change", tag="archived"):
     """The experiment ended."""
 
 
-Change = ArmAdded | ArmRetired | Archived
+class ArmOffered(msgspec.Struct, frozen=True, tag_field="change", tag="arm_offered"):
+    """An arm of a stream waits to be read."""
+
+    arm: dict[str, Any]
+
+
+class StreamClosed(msgspec.Struct, frozen=True, tag_field="change", tag="stream_closed"):
+    """The stream has no more arms than those that were offered."""
+
+
+class Committed(msgspec.Struct, frozen=True, tag_field="change", tag="committed"):
+    """Nothing is read any more, and one arm pulled."""
+
+    place: int
+    answer: Recommended
+
+
+Change = ArmAdded | ArmRetired | Archived | ArmOffered | StreamClosed | Committed
 _decoder = msgspec.json.Decoder(Change)
 
 
@@ -109,6 +133,9 @@ class History:
     def __init__(self, spec: Spec, events: Iterable[Event]) -> None:
         self.roster = Roster(spec.arms)
         self.archived = False
+        self.offers: list[dict[str, Any]] = []  # all arms of a stream, by number
+        self.closed = False
+        self.committed: Committed | None = None
         self._spec = spec
         self._growths: list[tuple[int, int]] = []  # (seq, arms from there on)
         for event in events:
@@ -117,6 +144,11 @@ class History:
             self.roster = self.roster.after(change)
             if isinstance(change, ArmAdded):
                 self._growths.append((event.seq, len(self.roster.arms)))
+            elif isinstance(change, ArmOffered):
+                self.offers.append(change.arm)
+            elif isinstance(change, Committed):
+                self.committed = change
+            self.closed |= isinstance(change, StreamClosed)
 
     def problem(self, seq: int) -> Problem:
         """Return the problem after the event of this seq."""
@@ -167,8 +199,9 @@ class History:
 
 
 def problem_of(spec: Spec, n_arms: int) -> Problem:
-    """Return the problem of an experiment once it has so many arms."""
-    return spec.problem if spec.intake.listed else spec.intake.problem(n_arms, spec.problem.horizon)
+    """Return the problem of an experiment once it has so many arms; of a stream it stays as it is."""
+    fixed = spec.intake.listed or spec.problem.slots is not None
+    return spec.problem if fixed else spec.intake.problem(n_arms, spec.problem.horizon)
 
 
 def labels_of(actions: str) -> Sequence[str]:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from onearm.api.arm_line import Line
 from onearm.api.compiling import compile_explain, compile_kernels
 from onearm.api.explanation import explain
 from onearm.api.history import (
@@ -45,6 +46,7 @@ from onearm.engine.vocabulary import (
     DECIDE,
     GIVEN,
     LEARN,
+    Action,
     Array,
     Decision,
     Feedback,
@@ -106,6 +108,7 @@ class Recovered(NamedTuple):
     number: int  # of the next decision
     rewards: int
     history: History
+    line: Line | None = None  # where arms come once
 
 
 class Live:
@@ -173,15 +176,24 @@ class Live:
                     picture.seq,
                     error,
                 )
-        return self.spec.policy.init(self._params, self.spec.problem), 0
+        return self._fresh(self.spec.problem), 0
 
     def _state_of(self, picture: Snapshot, problem: Problem) -> Any:
         parts = snapshot.checked(self._store.snapshot_parts(self.row.key, picture.seq), picture.digest)
-        return snapshot.unpack(parts, like=self.spec.policy.init(self._params, problem))
+        return snapshot.unpack(parts, like=self._fresh(problem))
+
+    def _fresh(self, problem: Problem) -> Any:
+        """Return what snapshots hold, as it is before any event."""
+        return self.spec.policy.init(self._params, problem)
+
+    @property
+    def _kept(self) -> Any:
+        """What snapshots hold, as it is."""
+        return self._state
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
-        self._state, self.seq, self.number, self.rewards, history = recovered
+        self._state, self.seq, self.number, self.rewards, history, _ = recovered
         self.roster, self.archived = history.roster, history.archived
         self.problem = history.problem(self.seq)
         self._folds += 1
@@ -288,37 +300,46 @@ class Live:
     def learn(self, story: Story, reward: float, reward_id: str, now: int) -> None:
         """Learn the reward of a decision and queue the event; the caller waited until the state was `still`."""
         self._check_open()
-        assert not self.held, "the state changes while another thread reads it"
         decided = story.event
-        assert story.reward is None and decided.number is not None and decided.action is not None
+        assert story.reward is None and decided.action is not None
+        self._apply(decided, decided.action, Feedback(reward, _NO_DETAIL))
+        story.reward = self._learned(decided, reward, None, reward_id, now)
+        story.rewarded = self._queue(story.reward)
+        self._snapshot_if_due()
+
+    def _apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
+        """Change the state by the feedback on a decision."""
+        assert not self.held, "the state changes while another thread reads it"
+        assert decided.number is not None
         propensity = math.nan if decided.propensity is None else decided.propensity
         self._update(
             self._params,
             self._state,
             Instance(decided.number, self.context(decided), self.mask(decided)),
-            Decision(decided.action, propensity),
-            Feedback(reward, _NO_DETAIL),
+            Decision(action, propensity),
+            feedback,
             Key(self._run, decided.number),
         )
+
+    def _learned(self, decided: Event, reward: float, detail: str | None, reward_id: str, now: int) -> Event:
+        """Return the event of a reward, the next of the log."""
         self.seq += 1
         self.rewards += 1
-        event = decided._replace(
+        return decided._replace(
             seq=self.seq,
             kind=LEARN,
             reward=reward,
             context=None,
             available=None,
-            detail=None,
+            detail=detail,
             sent=None,
             decision_id=None,
             reward_id=reward_id,
             body_hash=None,
             time=now,
             actions=None,
+            vector=None,
         )
-        story.reward = event
-        story.rewarded = self._queue(event)
-        self._snapshot_if_due()
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
@@ -393,9 +414,9 @@ class Live:
         about = (self.row.key, self.seq, self.number, self._versions)
         if self.state_bytes > COPY_BYTES:
             self._hold()
-            self._writer.keep(Picture(*about, self._state, self._release))
+            self._writer.keep(Picture(*about, self._kept, self._release))
         else:
-            self._writer.keep(Picture(*about, _copied(self._state)))
+            self._writer.keep(Picture(*about, _copied(self._kept)))
 
     def _snapshot_if_due(self) -> None:
         if self._bytes_since_snapshot > max(SNAPSHOT_BYTES, 4 * self.state_bytes):
@@ -412,9 +433,10 @@ class Live:
         counts = list(_fields_named("repairs", self._state))
         return sum(int(count.sum()) for count in counts) if counts else None
 
-    def _queue(self, event: Event) -> asyncio.Future[None]:
-        future = self._writer.append(self, event)
-        self._bytes_since_snapshot += EVENT_BYTES + len(event.context or b"")
+    def _queue(self, *events: Event) -> asyncio.Future[None]:
+        """Queue events that are written together or not at all."""
+        future = self._writer.append(self, *events)
+        self._bytes_since_snapshot += sum(EVENT_BYTES + len(event.context or b"") for event in events)
         return future
 
     def check_usable(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from onearm.api.compiling import compile_kernels
 from onearm.api.live import CACHE_BYTES, Live
+from onearm.api.live_stream import LiveStream
 from onearm.api.spec import Spec
 from onearm.api.writer import Writer
 from onearm.engine.errors import Conflict, NotFound, OnearmError, Unavailable
@@ -133,7 +134,8 @@ class Service:
 
     async def _add(self, row: Experiment) -> Live:
         spec = await asyncio.to_thread(Spec.from_json, json.loads(row.spec))
-        live = Live(row, spec, self.store, self.writer, self._cache_bytes)
+        kind = Live if spec.problem.slots is None else LiveStream
+        live = kind(row, spec, self.store, self.writer, self._cache_bytes)
         self._lives[spec.id] = live
         live.open(await asyncio.to_thread(live.recover))
         return live

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import platform
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from onearm.api.ids import check_fields, check_id
 from onearm.api.intake import Intake
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput, OnearmError
-from onearm.engine.problem import check_fit, check_problem, check_seed
+from onearm.engine.problem import HORIZON_MAX, REWARD_MAX, check_fit, check_problem, check_seed
 from onearm.engine.vocabulary import Policy, Problem
 from onearm.policies import catalog
 
@@ -24,6 +25,8 @@ DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the com
 SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON readers: they travel as strings
 DEFAULT_POLICY = {"name": "thompson_beta", "params": {}}
 CONTEXT_POLICY = {"name": "fourier_ucb", "params": {}}  # where there are contexts
+STREAM_POLICY = {"name": "early_drop", "params": {}}  # where arms come once
+UNIT = (0.0, 1.0)  # the range of the rewards of a stream, where its problem does not say
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Spec:
     arms: tuple[dict[str, Any], ...]  # each with its "id"; arm number = position; none where actions are listed
     seed: int
     intake: Intake
+    reward_range: tuple[float, float] | None = None  # of one pull, where arms come once; None without limits
 
     @cached_property
     def run(self) -> np.uint64:
@@ -45,6 +49,10 @@ class Spec:
     def to_json(self) -> dict[str, Any]:
         """Return the spec as JSON; `Spec.from_json` reads it back."""
         problem: dict[str, Any] = {"kind": "arms", **self.intake.to_json()}
+        if self.problem.slots is not None:
+            limits = None if self.reward_range is None else list(self.reward_range)
+            problem = {"kind": "arm_stream", "slots": self.problem.slots, "reward_range": limits}
+            problem |= {"arms": self.problem.n_arms} if self.problem.n_arms else {}
         if self.problem.horizon is not None:
             problem["horizon"] = self.problem.horizon
         return {
@@ -62,12 +70,11 @@ class Spec:
             raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
         check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed"}, {"reward"})
         arms = _arms(body.get("arms", []))
-        problem, intake = _problem(body.get("problem", {}), arms)
+        problem, intake, reward_range = _problem(body.get("problem", {}), arms)
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
-        default = DEFAULT_POLICY if problem.context_shape == (0,) else CONTEXT_POLICY
-        policy = _policy(body.get("policy", default), problem)
-        return cls(experiment_id, policy, problem, arms, seed, intake)
+        policy = _policy(_scaled(body.get("policy", _default(problem)), reward_range), problem)
+        return cls(experiment_id, policy, problem, arms, seed, intake, reward_range)
 
     def versions(self) -> dict[str, Any]:
         """Return the versions that the bits of a decision depend on."""
@@ -125,13 +132,31 @@ def _policy(spec: Any, problem: Problem) -> Policy:
     return policy
 
 
-def _problem(body: Any, arms: tuple[dict[str, Any], ...]) -> tuple[Problem, Intake]:
+def _default(problem: Problem) -> dict[str, Any]:
+    if problem.slots is not None:
+        return STREAM_POLICY
+    return DEFAULT_POLICY if problem.context_shape == (0,) else CONTEXT_POLICY
+
+
+def _scaled(spec: Any, reward_range: tuple[float, float] | None) -> Any:
+    """Return the spec of a policy; a param `scale` that is left out becomes the width of the rewards' range."""
+    if reward_range is None or not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
+        return spec
+    params = spec.get("params", {})
+    known = inspect.signature(catalog.factory(spec["name"])).parameters
+    if not isinstance(params, dict) or "scale" in params or "scale" not in known:
+        return spec
+    return {**spec, "params": {**params, "scale": reward_range[1] - reward_range[0]}}
+
+
+def _problem(body: Any, arms: tuple[dict[str, Any], ...]) -> tuple[Problem, Intake, tuple[float, float] | None]:
+    """Return the problem, how contexts and actions arrive, and where arms come once the range of a reward."""
+    if isinstance(body, dict) and body.get("kind") == "arm_stream":
+        return _stream(body, arms)
     check_fields("problem", body, {"kind", "context", "actions", "horizon"}, {"domain", "memory"})
     if (kind := body.get("kind", "arms")) != "arms":
-        raise InvalidInput("not_built", f"the kind of problem is {kind!r}: only 'arms' is built yet")
-    horizon = body.get("horizon")
-    if horizon is not None and (isinstance(horizon, bool) or not isinstance(horizon, int)):
-        raise InvalidInput("bad_horizon", f"the horizon is {horizon!r}: it must be a whole number, or left out")
+        raise InvalidInput("not_built", f"the kind of problem is {kind!r}: only 'arms' and 'arm_stream' are built yet")
+    horizon = _whole("bad_horizon", "the horizon", body.get("horizon"))
     intake = Intake.from_json(body.get("context", {"kind": "none"}), body.get("actions", {"kind": "fixed"}))
     if intake.listed and arms:
         raise InvalidInput("bad_arms", "arms are given, but the actions are listed in each call: leave the arms out")
@@ -141,7 +166,48 @@ def _problem(body: Any, arms: tuple[dict[str, Any], ...]) -> tuple[Problem, Inta
         intake.read(None, arms)  # raises where an arm has a field that is no feature
     problem = intake.problem(len(arms), horizon)
     check_problem(problem)
-    return problem, intake
+    return problem, intake, None
+
+
+def _stream(
+    body: dict[str, Any], arms: tuple[dict[str, Any], ...]
+) -> tuple[Problem, Intake, tuple[float, float] | None]:
+    check_fields("problem", body, {"kind", "slots", "arms", "horizon", "reward_range"}, {"domain", "memory"})
+    if arms:
+        raise InvalidInput(
+            "bad_arms", "arms are given, but they come once: leave them out, and offer them with POST .../arms"
+        )
+    horizon = _whole("bad_horizon", "the horizon", body.get("horizon"))
+    if horizon is not None and horizon > HORIZON_MAX:
+        raise InvalidInput("bad_horizon", f"the horizon is {horizon}: it is at most 2^53 pulls, or left out")
+    slots = _whole("bad_slots", "problem.slots", body.get("slots", 1))
+    n_arms = _whole("bad_arms", "problem.arms", body.get("arms"))
+    if n_arms == 0:
+        raise InvalidInput("bad_arms", "problem.arms is 0: it is about how many arms will be offered, or left out")
+    problem = Problem(n_arms or 0, horizon=horizon, slots=1 if slots is None else slots)
+    check_problem(problem)
+    limits = body.get("reward_range", UNIT)
+    return problem, Intake(), None if limits is None else _range(limits)
+
+
+def _range(limits: Any) -> tuple[float, float]:
+    """Return the range of a reward: two numbers, the lower one first."""
+    numbers = isinstance(limits, (list, tuple)) and len(limits) == 2
+    for limit in limits if numbers else ():
+        numbers = numbers and isinstance(limit, (int, float)) and not isinstance(limit, bool)
+    if not numbers or not -REWARD_MAX <= limits[0] < limits[1] <= REWARD_MAX:
+        raise InvalidInput(
+            "bad_range",
+            f"reward_range is {json.dumps(limits)[:80]}: it must be [low, high], two numbers, or null for no limits",
+        )
+    return float(limits[0]), float(limits[1])
+
+
+def _whole(code: str, what: str, value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise InvalidInput(code, f"{what} is {value!r}: it must be a whole number, or left out")
+    number: int | None = value
+    return number
 
 
 def _seed(seed: Any) -> int:

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("onearm")
 
-BATCH_MAX = 1000
+BATCH_MAX = 1000  # entries
 PARTS_MAX = 8  # of a snapshot with one batch: those who wait for the batch wait for them
 
 
 class Entry(NamedTuple):
-    """One event on its way to the log."""
+    """Events on their way to the log, which are written together or not at all."""
 
     live: Live
-    event: Event
+    events: tuple[Event, ...]
     committed: asyncio.Future[None]
 
 
@@ -85,10 +85,10 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="onearm-writer", daemon=True)
         self._thread.start()
 
-    def append(self, live: Live, event: Event) -> asyncio.Future[None]:
-        """Queue an event; the future is done when it is committed, or raises `Unavailable`."""
+    def append(self, live: Live, *events: Event) -> asyncio.Future[None]:
+        """Queue events of one transaction; the future is done when they are committed, or raises `Unavailable`."""
         future = self._loop.create_future()
-        self._entries.append(Entry(live, event, future))
+        self._entries.append(Entry(live, events, future))
         self._kick_soon()
         return future
 
@@ -123,7 +123,7 @@ class Writer:
             return self._pictures, []
         waiting: dict[int, int] = {}  # the first seq of each experiment that still waits
         for entry in self._entries:
-            waiting.setdefault(entry.event.experiment, entry.event.seq)
+            waiting.setdefault(entry.events[0].experiment, entry.events[0].seq)
         ready: list[Picture] = []
         early: list[Picture] = []
         for picture in self._pictures:
@@ -136,7 +136,7 @@ class Writer:
             batch, pictures = job
             error: OnearmError | None = None
             try:
-                events = [entry.event for entry in batch]
+                events = [event for entry in batch for event in entry.events]
                 archived = [(event.experiment, event.time) for event in events if event.detail == ARCHIVED]
                 parts = [part for picture in pictures for part in picture.take()]
                 self._store.append(events, archived, parts, [picture.whole for picture in pictures if picture.whole])

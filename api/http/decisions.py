@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from onearm.api.explanation import Explanation
 from onearm.api.http.endpoint import Answer, Call, problem
@@ -23,6 +24,7 @@ from onearm.api.http.schemas import (
     Example,
     Examples,
     Learned,
+    Pulled,
     Reward,
     Rewarded,
     Rewards,
@@ -32,9 +34,12 @@ from onearm.api.http.schemas import (
 from onearm.api.ids import check_id, is_id
 from onearm.api.intake import check_labels, check_propensity, mask_of
 from onearm.api.live import Asked, Live, Story, missing
+from onearm.api.live_stream import LiveStream, detail_of, feedback_of, moved
 from onearm.api.service import Service
+from onearm.engine.actions import READ
 from onearm.engine.errors import Conflict, InvalidInput, OnearmError
 from onearm.engine.problem import check_reward
+from onearm.engine.storage.sql import Event
 from onearm.engine.vocabulary import GIVEN, Decision
 
 BATCH_MAX = 10_000
@@ -53,6 +58,7 @@ _examples = msgspec.json.Decoder(Examples)
 _row_actions = msgspec.json.Decoder(list[RowAction])
 _named_actions = msgspec.json.Decoder(list[dict[str, Any]])
 _explanation = msgspec.json.Decoder(Explanation)
+_BARE = (None, False, msgspec.Raw())
 
 
 async def decide(service: Service, call: Call) -> Answer:
@@ -72,8 +78,7 @@ async def decide_batch(service: Service, call: Call) -> Answer:
 async def reward(service: Service, call: Call) -> Answer:
     """Take the reward of one decision."""
     live = service.live(call.path["experiment_id"])
-    body = read(_reward, call.body, "the reward")
-    return await _reward_one(service, live, call.path["decision_id"], body.value, body.reward_id)
+    return await _reward_one(service, live, call.path["decision_id"], read(_reward, call.body, "the reward"))
 
 
 async def reward_batch(service: Service, call: Call) -> Answer:
@@ -83,7 +88,7 @@ async def reward_batch(service: Service, call: Call) -> Answer:
 
     async def one(raw: msgspec.Raw) -> Answer:
         body = read(_batch_reward, bytes(raw), "the reward")
-        return await _reward_one(service, live, body.decision_id, body.value, body.reward_id)
+        return await _reward_one(service, live, body.decision_id, body)
 
     answers = await asyncio.gather(*(_or_problem(one(raw)) for raw in bodies))
     return Answer(200, {"rewards": [answer.content for answer in answers]})
@@ -107,6 +112,8 @@ async def learn_examples(service: Service, call: Call) -> Answer:
 
 async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str | None) -> Answer:
     body = read(_decide, raw or b"{}", "the decision")
+    if isinstance(live, LiveStream):
+        return await _pull_one(service, live, body, raw, header_id)
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = _one_id(body.decision_id, header_id)
@@ -118,8 +125,30 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
     return Answer(201, _decided(live, made))
 
 
+async def _pull_one(service: Service, live: LiveStream, body: Decide, raw: bytes, header_id: str | None) -> Answer:
+    for name in ("context", "actions", "eligible_actions", "excluded_actions", "explain"):
+        if getattr(body, name) not in _BARE:
+            raise InvalidInput(
+                "unexpected_field",
+                f"the decision has {name}, but the arms of {live.spec.id!r} come once: the policy chooses among those "
+                "that it holds; leave it out",
+            )
+    decision_id = _one_id(body.decision_id, header_id)
+    if (known := await _found_still(live, lambda: _known(live, decision_id, raw))) is not None:
+        return Answer(200, _pulled(live, known), REPLAYED)
+    made = live.pull(decision_id, _sent(raw), None if decision_id is None else _hash(raw), service.clock())
+    await _settled(made)
+    return Answer(201, _pulled(live, made))
+
+
 async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
     body = read(_example, raw, "the example")
+    if isinstance(live, LiveStream):
+        raise InvalidInput(
+            "no_examples",
+            f"the arms of {live.spec.id!r} come once: decisions that someone else made say nothing about them; offer "
+            "arms",
+        )
     value, propensity = check_reward(body.value), check_propensity(body.propensity)
     found = await _found_still(live, lambda: _known(live, body.decision_id, raw))
     status: Any = "duplicate"
@@ -174,7 +203,7 @@ def _asked(live: Live, body: Decide | Example, decision_id: str | None, raw: byt
         available=available,
         labels=labels,
         decision_id=decision_id,
-        sent=raw.decode() if len(raw) > 2 else None,
+        sent=_sent(raw),
         body_hash=None if decision_id is None else _hash(raw),
         names=intake.names(body.context, actions) if isinstance(body, Decide) and body.explain else None,
     )
@@ -205,25 +234,46 @@ def _position(live: Live, asked: Asked, action_id: str) -> int:
     return action
 
 
-async def _reward_one(service: Service, live: Live, decision_id: str, value: float, reward_id: str | None) -> Answer:
-    value = check_reward(value)
+async def _reward_one(service: Service, live: Live, decision_id: str, body: Reward | BatchReward) -> Answer:
+    value, pulls, reward_id = check_reward(body.value), body.pulls, body.reward_id
     if reward_id is not None:
         check_id("reward_id", reward_id)
+    _check_pulls(live, pulls)
     found = await _found_still(live, lambda: _find(live, decision_id))
+    if isinstance(live, LiveStream) and pulls is not None:
+        live.check_feedback(found, value, pulls)
     if found.reward is None:
-        live.learn(found, value, reward_id or "", service.clock())
+        if isinstance(live, LiveStream) and pulls is not None:
+            live.learn_pulls(found, value, pulls, reward_id or "", service.clock())
+        else:
+            live.learn(found, value, reward_id or "", service.clock())
         assert found.rewarded is not None
         await found.rewarded
         return Answer(200, Rewarded("accepted"))
     before = found.reward
     await _settled(found)
-    if before.reward == value and before.reward_id == (reward_id or ""):
+    same_pulls = pulls is None or before.detail == detail_of(pulls)
+    if before.reward == value and same_pulls and before.reward_id == (reward_id or ""):
         return Answer(200, Rewarded("duplicate"))
+    of_pulls = "" if pulls is None else f" of {feedback_of(before)[0]} pulls"
     raise Conflict(
         "reward_exists",
-        f"the decision {decision_id!r} has the reward {before.reward} already (seq {before.seq}): "
+        f"the decision {decision_id!r} has the reward {before.reward}{of_pulls} already (seq {before.seq}): "
         "a decision takes one reward",
     )
+
+
+def _check_pulls(live: Live, pulls: int | None) -> None:
+    if isinstance(live, LiveStream) and pulls is None:
+        raise InvalidInput(
+            "missing_pulls",
+            "the reward has no pulls: send the sum of the rewards as value, and how many pulls were done",
+        )
+    if not isinstance(live, LiveStream) and pulls is not None:
+        raise InvalidInput(
+            "unexpected_pulls",
+            f"the reward has pulls, but the decisions of {live.spec.id!r} are single ones: leave them out",
+        )
 
 
 async def _found_still(live: Live, find: Callable[[], Awaitable[Found]]) -> Found:
@@ -300,6 +350,27 @@ def _hash(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()
 
 
+def _sent(raw: bytes) -> str | None:
+    """Return what a client sent as the log keeps it."""
+    return raw.decode() if len(raw) > 2 else None
+
+
+def _pulled(live: LiveStream, found: Story) -> Pulled:
+    event = found.event
+    said = moved(event)
+    return Pulled(
+        decision_id=event.decision_id or f"~{event.number}",
+        number=event.number,  # type: ignore[arg-type]
+        move="pull",
+        arm_id=said.arm_id,  # type: ignore[arg-type]
+        pulls=int(live.action(event)[2]),
+        evicted=said.evicted,
+        propensity=event.propensity,
+        policy=live.spec.policy.name,
+        model_version=event.seq - 1,
+    )
+
+
 def _decided(live: Live, found: Story) -> Decided:
     event = found.event
     decided = Decided(
@@ -315,7 +386,45 @@ def _decided(live: Live, found: Story) -> Decided:
     return decided
 
 
+def _story_of_move(live: LiveStream, found: Story) -> DecisionStory:
+    """Tell a pull, or a read; an arm that was read is what was `sent` of it, when it was offered."""
+    event, reward = found.event, found.reward
+    what, _, pulls = live.action(event).tolist()
+    said = moved(event)
+    return DecisionStory(
+        decision_id=f"~{event.number}" if what == READ or event.decision_id is None else event.decision_id,
+        number=event.number,  # type: ignore[arg-type]
+        seq=event.seq,
+        action_id=said.arm_id,
+        propensity=event.propensity,
+        policy=live.spec.policy.name,
+        model_version=event.seq - 1,
+        given=False,
+        context=None,
+        actions=None,
+        eligible_actions=None,
+        sent=None if event.sent is None else msgspec.Raw(event.sent.encode()),
+        time=iso(event.time),
+        reward=None if reward is None else _told(reward, feedback_of(reward)[0]),
+        move="read" if what == READ else "pull",
+        pulls=pulls,
+        evicted=said.evicted,
+    )
+
+
+def _told(reward: Event, pulls: int | UnsetType = UNSET) -> StoryReward:
+    return StoryReward(
+        value=reward.reward,  # type: ignore[arg-type]
+        reward_id=reward.reward_id or None,
+        seq=reward.seq,
+        time=iso(reward.time),
+        pulls=pulls,
+    )
+
+
 def _story(live: Live, found: Story) -> DecisionStory:
+    if isinstance(live, LiveStream):
+        return _story_of_move(live, found)
     event = found.event
     decided = _decided(live, found)
     labels = live.labels(event)
@@ -337,14 +446,7 @@ def _story(live: Live, found: Story) -> DecisionStory:
         eligible_actions=eligible,
         sent=None if event.sent is None else msgspec.Raw(event.sent.encode()),
         time=iso(event.time),
-        reward=None
-        if found.reward is None
-        else StoryReward(
-            value=found.reward.reward,  # type: ignore[arg-type]
-            reward_id=found.reward.reward_id or None,
-            seq=found.reward.seq,
-            time=iso(found.reward.time),
-        ),
+        reward=None if found.reward is None else _told(found.reward),
         ranking=decided.ranking,
         explanation=decided.explanation,
     )

@@ -6,11 +6,13 @@ import asyncio
 from urllib.parse import parse_qs
 
 import msgspec
+from msgspec import UNSET
 
 from onearm.api.http import schemas
 from onearm.api.http.decisions import iso, read
 from onearm.api.http.endpoint import Answer, Call
 from onearm.api.live import Live
+from onearm.api.live_stream import LiveStream
 from onearm.api.service import Service
 from onearm.engine.errors import InvalidInput, NotFound
 
@@ -58,9 +60,12 @@ async def archive(service: Service, call: Call) -> Answer:
 
 
 async def add_arm(service: Service, call: Call) -> Answer:
-    """Let an arm join an experiment at work."""
+    """Let an arm join an experiment at work, or where arms come once offer it."""
     live = service.live(call.path["experiment_id"])
     arm = read(_object, call.body, "the arm")
+    if isinstance(live, LiveStream):
+        number, new = await live.offer(arm, service.clock())
+        return Answer(201 if new else 200, schemas.Offered(str(arm["id"]), number))
     new = await live.add_arm(arm, service.clock())
     return Answer(201 if new else 200, _status(live, str(arm["id"])))
 
@@ -70,6 +75,23 @@ async def retire_arm(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     await live.retire_arm(call.path["arm_id"], service.clock())
     return Answer(200, _status(live, call.path["arm_id"]))
+
+
+async def close(service: Service, call: Call) -> Answer:
+    """Say that no more arms will be offered to a stream."""
+    live = _stream(service, call)
+    await live.close(service.clock())
+    return Answer(200, describe(live))
+
+
+async def commit(service: Service, call: Call) -> Answer:
+    """Commit to the arm that is recommended: nothing else is pulled from now on."""
+    return Answer(200, await _stream(service, call).commit(service.clock()))
+
+
+async def recommend(service: Service, call: Call) -> Answer:
+    """Read which arm a commit would choose now, or has chosen."""
+    return Answer(200, _stream(service, call).recommendation())
 
 
 async def diagnostics(service: Service, call: Call) -> Answer:
@@ -92,6 +114,16 @@ async def diagnostics(service: Service, call: Call) -> Answer:
     )
 
 
+def _stream(service: Service, call: Call) -> LiveStream:
+    live = service.live(call.path["experiment_id"])
+    if not isinstance(live, LiveStream):
+        raise InvalidInput(
+            "no_stream",
+            f"the arms of {live.spec.id!r} stay: only problems of the kind arm_stream end in one arm; go on deciding",
+        )
+    return live
+
+
 def _status(live: Live, label: str) -> schemas.ArmStatus:
     return schemas.ArmStatus(label, label in live.roster.retired)
 
@@ -108,6 +140,24 @@ def describe(live: Live) -> schemas.Experiment:
         rewards=live.rewards,
         pending=live.number - live.rewards,
         seq=live.seq,
+        stream=_progress(live) if isinstance(live, LiveStream) else UNSET,
+    )
+
+
+def _progress(live: LiveStream) -> schemas.Stream:
+    line, problem = live.line, live.spec.problem
+    assert problem.slots is not None
+    return schemas.Stream(
+        slots=problem.slots,
+        held=line.held,
+        peak_held=int(line.places.peak[0]),
+        waiting=line.n_waiting,
+        arms_seen=line.read_so_far,
+        pulls_made=line.made,
+        pulls_left=None if problem.horizon is None else max(problem.horizon - line.made, 0),
+        closed=line.closed,
+        over=line.over,
+        committed=None if line.committed is None else line.label(line.committed),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from onearm.api.arm_line import Recommended
 from onearm.api.http import decisions, experiments, health, pages, schemas
 from onearm.api.http.endpoint import TITLES, Endpoint, Handler
 from onearm.api.ids import ID_LENGTH_MAX
@@ -21,7 +23,7 @@ class Entry(NamedTuple):
     method: str
     path: str
     handler: Handler
-    answers: dict[int, type | None]  # by status; None for a page
+    answers: dict[int, type | UnionType | None]  # by status; None for a page
     errors: tuple[int, ...] = ()  # the statuses of its problems
     body: type | None = None
     parameters: tuple[dict[str, Any], ...] = ()  # besides those in the path
@@ -51,7 +53,7 @@ TABLE = [
         "POST",
         f"{ONE}/decisions",
         decisions.decide,
-        {201: schemas.Decided, 200: schemas.Decided},
+        {201: schemas.Decided | schemas.Pulled, 200: schemas.Decided | schemas.Pulled},
         (404, 409, 413, 422, 503),
         schemas.Decide,
         (KEY,),
@@ -107,14 +109,17 @@ TABLE = [
     ),
     Entry("GET", ONE, experiments.read_one, {200: schemas.Experiment}, (404, 503)),
     Entry("POST", f"{ONE}:archive", experiments.archive, {200: schemas.Experiment}, (404, 503)),
+    Entry("POST", f"{ONE}:commit", experiments.commit, {200: Recommended}, (404, 409, 422, 503)),
+    Entry("GET", f"{ONE}/recommendation", experiments.recommend, {200: Recommended}, (404, 409, 422, 503)),
     Entry(
         "POST",
         f"{ONE}/arms",
         experiments.add_arm,
-        {201: schemas.ArmStatus, 200: schemas.ArmStatus},
+        {201: schemas.ArmStatus | schemas.Offered, 200: schemas.ArmStatus | schemas.Offered},
         (404, 409, 413, 422, 503),
         schemas.Arm,
     ),
+    Entry("POST", f"{ONE}/arms:close", experiments.close, {200: schemas.Experiment}, (404, 409, 422, 503)),
     Entry(
         "POST",
         f"{ONE}/arms/{{arm_id}}:retire",
@@ -130,7 +135,7 @@ TABLE = [
 ]
 ITEMS = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
-    (schemas.DecidedBatch, "decisions"): (schemas.Decided, schemas.Problem),
+    (schemas.DecidedBatch, "decisions"): (schemas.Decided, schemas.Pulled, schemas.Problem),
     (schemas.Rewards, "rewards"): (schemas.BatchReward,),
     (schemas.RewardedBatch, "rewards"): (schemas.Rewarded, schemas.Problem),
     (schemas.Examples, "examples"): (schemas.Example,),
@@ -161,7 +166,7 @@ def routes() -> list[Route]:
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of the table."""
     documented = [entry for entry in TABLE if None not in entry.answers.values()]
-    models = {t for entry in documented for t in (entry.body, *entry.answers.values()) if t is not None}
+    models = {model for entry in documented for t in (entry.body, *entry.answers.values()) for model in _kinds(t)}
     models.update({schemas.Problem}, *ITEMS.values())
     _, components = msgspec.json.schema_components(
         sorted(models, key=lambda model: model.__name__), ref_template="#/components/schemas/{name}"
@@ -183,7 +188,7 @@ def openapi() -> dict[str, Any]:
 def _operation(entry: Entry) -> dict[str, Any]:
     responses = {
         str(status): {
-            "description": (model.__doc__ or "").strip(),
+            "description": " Or: ".join((kind.__doc__ or "").strip() for kind in _kinds(model)),
             "content": _content(model, "application/json"),
         }
         for status, model in entry.answers.items()
@@ -212,8 +217,16 @@ def _operation(entry: Entry) -> dict[str, Any]:
     return operation
 
 
-def _content(model: type, kind: str) -> dict[str, Any]:
-    return {kind: {"schema": _reference(model)}}
+def _content(model: type | UnionType, kind: str) -> dict[str, Any]:
+    some = [_reference(one) for one in _kinds(model)]
+    return {kind: {"schema": some[0] if len(some) == 1 else {"anyOf": some}}}
+
+
+def _kinds(model: type | UnionType | None) -> tuple[type, ...]:
+    """Return the models of a union, or the one; none of None."""
+    if isinstance(model, UnionType):
+        return get_args(model)
+    return () if model is None else (model,)
 
 
 def _reference(model: type) -> dict[str, str]:

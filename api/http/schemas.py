@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from onearm.api.arm_line import Evicted, Held, Limits
 from onearm.api.explanation import Ranked, Reasons
 from onearm.api.ids import ID_LENGTH_MAX
 from onearm.api.spec import SAFE_INTEGER_MAX
-from onearm.engine.problem import ARMS_MAX, HORIZON_MAX
+from onearm.engine.problem import ARMS_MAX, HORIZON_MAX, SLOTS_MAX, STREAM_MAX
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 
@@ -61,6 +62,20 @@ class Decided(msgspec.Struct):
     explanation: list[Reasons] | UnsetType = UNSET
 
 
+class Pulled(msgspec.Struct):
+    """A decision where arms come once: which arm to pull and how often, and which arms left for good before it."""
+
+    decision_id: str
+    number: int
+    move: Literal["pull"]
+    arm_id: str
+    pulls: int  # at the most: fewer may be rewarded
+    evicted: list[Evicted]
+    propensity: float | None
+    policy: str
+    model_version: int
+
+
 class Example(msgspec.Struct, forbid_unknown_fields=True):
     """A decision that someone else made, with its reward and the probability with which it was chosen."""
 
@@ -94,10 +109,11 @@ class LearnedBatch(msgspec.Struct):
 
 
 class Reward(msgspec.Struct, forbid_unknown_fields=True):
-    """What came of a decision; up is better."""
+    """What came of a decision; up is better. Of pulls the sum, and how many were done."""
 
     value: float
     reward_id: str | None = None
+    pulls: int | None = None
 
 
 class Rewarded(msgspec.Struct):
@@ -112,6 +128,7 @@ class BatchReward(msgspec.Struct, forbid_unknown_fields=True):
     decision_id: str
     value: float
     reward_id: str | None = None
+    pulls: int | None = None
 
 
 class Decisions(msgspec.Struct, forbid_unknown_fields=True):
@@ -123,7 +140,7 @@ class Decisions(msgspec.Struct, forbid_unknown_fields=True):
 class DecidedBatch(msgspec.Struct):
     """The answers to a batch of decisions, in order."""
 
-    decisions: list[Any]  # Decided or Problem
+    decisions: list[Any]  # Decided, Pulled or Problem
 
 
 class RewardedBatch(msgspec.Struct):
@@ -138,8 +155,23 @@ class Rewards(msgspec.Struct, forbid_unknown_fields=True):
     rewards: list[msgspec.Raw]
 
 
+class Stream(msgspec.Struct):
+    """How far a stream of arms is."""
+
+    slots: int  # arms that can be stored, beside the one that arrived
+    held: list[Held]
+    peak_held: int  # the one that arrived included
+    waiting: int  # arms that were offered and not read yet
+    arms_seen: int  # arms that were read
+    pulls_made: int  # those that were rewarded
+    pulls_left: int | None  # null where the problem has no horizon
+    closed: bool  # no more arms are offered
+    over: bool  # the policy knows that there are no more
+    committed: str | None  # the arm that alone is pulled
+
+
 class Experiment(msgspec.Struct):
-    """An experiment and its counters."""
+    """An experiment and its counters. Where arms come once, what is read counts as decisions and rewards too."""
 
     experiment_id: str
     problem: dict[str, Any]
@@ -154,6 +186,7 @@ class Experiment(msgspec.Struct):
     pending: int
     seq: int
     digest: str | None = None
+    stream: Stream | UnsetType = UNSET
 
 
 class Experiments(msgspec.Struct):
@@ -174,6 +207,13 @@ class ArmStatus(msgspec.Struct):
 
     arm_id: str
     retired: bool
+
+
+class Offered(msgspec.Struct):
+    """An arm of a stream waits to be read; its number is its place in the order of all offers, from 0."""
+
+    arm_id: str
+    number: int
 
 
 class Diagnostics(msgspec.Struct):
@@ -215,16 +255,22 @@ class NewActions(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
-    """What is decided; the arms say the rest."""
+    """What is decided; the arms say the rest. `slots`, `arms` and `reward_range` are for arms that come once only."""
 
-    kind: Literal["arms"] = "arms"
+    kind: Literal["arms", "arm_stream"] = "arms"
     context: Context = msgspec.field(default_factory=lambda: Context("none"))
     actions: NewActions = msgspec.field(default_factory=lambda: NewActions("fixed"))
     horizon: Annotated[int, Meta(ge=1, le=HORIZON_MAX)] | None = None
+    slots: Annotated[int, Meta(ge=1, le=SLOTS_MAX)] | UnsetType = UNSET
+    arms: Annotated[int, Meta(ge=1, le=STREAM_MAX)] | UnsetType = UNSET
+    reward_range: Limits | UnsetType | None = UNSET
 
 
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
-    """A new experiment: arms are enough. The policy is then thompson_beta, with contexts fourier_ucb."""
+    """A new experiment: arms are enough. The policy is then thompson_beta, with contexts fourier_ucb.
+
+    Where arms come once there are none yet, and the policy is early_drop.
+    """
 
     arms: Annotated[list[Arm], Meta(max_length=ARMS_MAX)] = []
     experiment_id: Id | None = None
@@ -240,6 +286,7 @@ class StoryReward(msgspec.Struct):
     reward_id: str | None
     seq: int
     time: str
+    pulls: int | UnsetType = UNSET
 
 
 class DecisionStory(msgspec.Struct):
@@ -248,7 +295,7 @@ class DecisionStory(msgspec.Struct):
     decision_id: str
     number: int
     seq: int
-    action_id: str
+    action_id: str | None  # null where the end of a stream was read
     propensity: float | None
     policy: str
     model_version: int
@@ -261,6 +308,9 @@ class DecisionStory(msgspec.Struct):
     reward: StoryReward | None
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
+    move: Literal["pull", "read"] | UnsetType = UNSET
+    pulls: int | UnsetType = UNSET
+    evicted: list[Evicted] | UnsetType = UNSET
 
 
 class Health(msgspec.Struct):
@@ -271,6 +321,6 @@ class Health(msgspec.Struct):
 
 LATER = {
     "decision": {"unit_id", "defer_activation"},
-    "reward": {"observed_at", "detail", "pulls"},
+    "reward": {"observed_at", "detail"},
 }
 """Fields that docs/http.md names but that are not built: they are refused, never ignored."""

@@ -34,12 +34,13 @@ CHECKS = [
     response_headers_conformance,
     unsupported_method,
 ]
+OF_STREAMS = (":commit", "/recommendation", "/arms:close")
 OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
 
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Yield the document of a service that has an experiment `e` with decisions d0 and d1, and a contextual one."""
+    """Yield the document of a service with experiments: `e` with decisions d0 and d1, a contextual one, a stream."""
     app = create_app(Store.open(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/run.db"))
     try:
         with asgi.get_client(app) as client:
@@ -48,8 +49,16 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
                 assert client.post("http://test/v1/experiments", json=body | {"policy": RANDOM}).status_code == 201
             for path in ("arms", "arms/c:retire"):  # the second is answered for good, whatever is archived meanwhile
                 client.post(f"http://test/v1/experiments/e/{path}", json={"id": "c"})
-            for name in ("d0", "d1"):
-                client.post("http://test/v1/experiments/e/decisions", json={"decision_id": name})
+            stream = {"experiment_id": "s", "problem": {"kind": "arm_stream"}}
+            assert client.post("http://test/v1/experiments", json=stream).status_code == 201
+            for name in "abc":
+                assert client.post("http://test/v1/experiments/s/arms", json={"id": name}).status_code == 201
+            for experiment in "es":
+                for name in ("d0", "d1"):
+                    client.post(f"http://test/v1/experiments/{experiment}/decisions", json={"decision_id": name})
+            client.post("http://test/v1/experiments/s/decisions/d0/reward", json={"value": 0.0, "pulls": 2})
+            for what in ("/arms:close", ":commit"):  # these are answered for good as well
+                assert client.post(f"http://test/v1/experiments/s{what}").status_code == 200
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
     finally:
         asgi.shutdown_lifespans()
@@ -61,14 +70,14 @@ def test_answers_are_as_documented(document: Any, method: str, path: str) -> Non
     cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
     known = st.fixed_dictionaries(
         {
-            "experiment_id": st.sampled_from("eec"),
+            "experiment_id": st.sampled_from("s" if path.endswith(OF_STREAMS) else "eecs"),
             "decision_id": st.sampled_from(["d0", "d1"]),
             "arm_id": st.sampled_from(["a", "b", "c"]),
         }
     )
     seen = set()
 
-    @settings(max_examples=30, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(case=cases, names=st.none() | known)
     def check(case: Any, names: dict[str, str] | None) -> None:
         if names is not None and case.path_parameters:  # else nothing is ever found
