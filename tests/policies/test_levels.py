@@ -190,6 +190,13 @@ def test_the_last_comparison_is_won_by_the_best_and_not_by_the_highest_level() -
     assert [arm for arm, *_ in run.batches] == [*range(7), 0, 7, 8, 0, 8, 8]
 
 
+def test_a_level_whose_arm_has_risen_is_empty() -> None:
+    policy, world = catalog.make("levels", kind="log"), Passing(8, 1000)
+    state = fresh(policy, 1000, 10**6, 8)
+    play(policy, state, world, 0, 15, 10**6)
+    assert [state.place[0], *state.record[0], state.arrivals[0], state.arrivals[1]] == [-1, 0, 0, 0, 1]
+
+
 def test_before_the_last_comparison_the_highest_record_is_recommended() -> None:
     policy, world = catalog.make("levels", kind="log"), Passing(8, 1000)
     state = fresh(policy, 1000, 10**6, 8)

@@ -83,12 +83,13 @@ def test_of_unknown_arms_the_last_counts_as_the_last(pulls: str) -> None:
 
 
 def test_unknown_trials_count_as_a_power_of_two() -> None:
-    policy, world = catalog.make("uniform_exploration", pulls="unit"), Passing(1, 10)
-    play(policy, fresh(policy, 10, None, 1), world, 0, 20, 10**9)
+    policy, world = catalog.make("uniform_exploration", pulls="unit"), Passing(1, 100)
+    play(policy, fresh(policy, 0, None, 1), world, 0, 200, 10**9)
     expected: list[int] = []
-    for _ in range(10):
+    for i in range(1, 101):
         trials = max(1024, 2 ** sum(expected).bit_length())
-        expected.append(pulls_of_arm("unit", 10, trials))
+        expected.append(pulls_of_arm("unit", i, trials))
+    assert sum(expected) > 1024
     assert list(world.pulls.values()) == expected
 
 
