@@ -82,13 +82,14 @@ def test_of_unknown_arms_the_last_counts_as_the_last(pulls: str) -> None:
     assert list(world.pulls.values()) == [pulls_of_arm(pulls, i, trials) for i in range(1, arms + 1)]
 
 
-def test_unknown_trials_count_as_a_power_of_two() -> None:
-    policy, world = catalog.make("uniform_exploration", pulls="unit"), Passing(1, 100)
-    play(policy, fresh(policy, 0, None, 1), world, 0, 200, 10**9)
+@pytest.mark.parametrize(("told", "arms"), [(0, 100), (1500, 1500)])
+def test_unknown_trials_count_as_a_power_of_two(told: int, arms: int) -> None:
+    policy, world = catalog.make("uniform_exploration", pulls="unit"), Passing(1, arms)
+    play(policy, fresh(policy, told, None, 1), world, 0, 2 * arms, 10**9)
     expected: list[int] = []
-    for i in range(1, 101):
+    for i in range(1, arms + 1):
         trials = max(1024, 2 ** sum(expected).bit_length())
-        expected.append(pulls_of_arm("unit", i, trials))
+        expected.append(pulls_of_arm("unit", told or i, trials))
     assert sum(expected) > 1024
     assert list(world.pulls.values()) == expected
 
