@@ -95,8 +95,18 @@ class LiveStream(Live):
 
     # -- moves ---------------------------------------------------------------------------------------------------------
 
-    def pull(self, decision_id: str | None, sent: str | None, body_hash: bytes | None, now: int) -> Story:
-        """Let the policy move until it pulls, and queue its moves; the caller waited until the state was `still`."""
+    async def pull(self, decision_id: str | None, sent: str | None, body_hash: bytes | None, now: int) -> Story:
+        """Let the policy move until it pulls; return that once it is committed.
+
+        The caller waited until the state was `still`; nothing is awaited before all moves are queued.
+        """
+        try:
+            story = self._pull(decision_id, sent, body_hash, now)
+        finally:
+            await self._changed()
+        return story
+
+    def _pull(self, decision_id: str | None, sent: str | None, body_hash: bytes | None, now: int) -> Story:
         self._check_open()
         self._check_trials()
         events: list[Event] = []
@@ -121,7 +131,7 @@ class LiveStream(Live):
             events.append(event)
         finally:  # what was read has changed the state already: where nothing can be pulled, that is on record
             if events:
-                committed = self._queue(*events)
+                self._changing = committed = self._queue(*events)
                 for read in reads:
                     read.decided = read.rewarded = committed
                     self._remember(read)

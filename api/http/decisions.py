@@ -136,8 +136,7 @@ async def _pull_one(service: Service, live: LiveStream, body: Decide, raw: bytes
     decision_id = _one_id(body.decision_id, header_id)
     if (known := await _found_still(live, lambda: _known(live, decision_id, raw))) is not None:
         return Answer(200, _pulled(live, known), REPLAYED)
-    made = live.pull(decision_id, _sent(raw), None if decision_id is None else _hash(raw), service.clock())
-    await _settled(made)
+    made = await live.pull(decision_id, _sent(raw), None if decision_id is None else _hash(raw), service.clock())
     return Answer(201, _pulled(live, made))
 
 
