@@ -185,6 +185,27 @@ def test_a_simulation_makes_the_trials_within_the_slots_and_its_log_is_its_state
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_stream_shows_and_pays_what_the_moves_make_of_it(name: str) -> None:
+    """`Passing` follows the moves of the log; with rewards that do not vary the sums tell which arm was pulled."""
+    means = np.random.default_rng(6).random(ARMS).tolist()
+    env = envs.make("arm_stream", means=means, rewards="two_point", sd=0.0, slots=SLOTS)
+    run = Simulation(golden.specimen(name), env, horizon=TRIALS, seed=2)
+    log, world, regret = run.advance_logged(TRIALS), Passing(SLOTS, ARMS), 0.0
+    for row in np.flatnonzero(log.kind == DECIDE):
+        assert log.available[row].tolist() == world.available().tolist()
+        move, (done, read) = log.action[row], log.detail[row + 1].tolist()
+        arm = world.places[move[1]]
+        world.make(move, done / max(int(move[2]), 1))
+        if move[0] == READ:
+            assert read == (-1 if world.over else world.read - 1)
+            continue
+        assert arm is not None
+        assert log.reward[row + 1] == done * means[arm]
+        regret += done * (max(means) - means[arm])
+    assert regret == run.totals.regret[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_simulation_in_parts_is_one_simulation(name: str) -> None:
     policy = golden.specimen(name)
     whole, parts, logged = (Simulation(policy, stream(), horizon=TRIALS, seed=2) for _ in range(3))
