@@ -55,6 +55,8 @@ class EarlyDropState(NamedTuple):
     record: Array  # float64[2] mean at which it was crowned, and the pulls of it
     pulls: Array  # int64[1] of the newcomer
     total: Array  # float64[1] of its rewards
+    most: Array  # float64[1] how many pulls it can have
+    spread: Array  # float64[1] of its mean: the interval's half-width after one pull
     judged: Array  # int64[1] 1 where nothing more is to be learned of the newcomer
     scratch_move: Array  # int64[3]
 
@@ -82,6 +84,8 @@ def init(params: EarlyDropParams, problem: Problem) -> EarlyDropState:
         record=np.zeros(2),
         pulls=np.zeros(1, np.int64),
         total=np.zeros(1),
+        most=np.zeros(1),
+        spread=np.zeros(1),
         judged=np.zeros(1, np.int64),
         scratch_move=np.zeros(3, np.int64),
     )
@@ -100,8 +104,7 @@ def select(params: EarlyDropParams, state: EarlyDropState, instance: Instance, k
     arrived = len(instance.available) - 2
     king, move, stream = state.king[0], state.scratch_move, state.stream
     if there(instance.available, arrived) and state.judged[0] == 0:
-        most = most_pulls(params, stream)
-        batch = most - state.pulls[0]
+        batch = state.most[0] - state.pulls[0]
         if king >= 0:
             batch = min(batch, max(params.first, float(state.pulls[0])))
         return Decision(pull(move, arrived, whole(stream, batch)), 1.0)
@@ -126,28 +129,38 @@ def update(
     if move[0] == READ:
         if state.king[0] == arrived:
             state.king[0] = move[1]
-        state.pulls[0] = 0
-        state.total[0] = 0.0
-        state.judged[0] = 0
+        _expect(params, state)
     elif move[1] == arrived and state.judged[0] == 0 and feedback.detail[0] > 0.0:
         state.pulls[0] += int(feedback.detail[0])
         state.total[0] += feedback.reward
-        _judge(params, state, arrived)
+        _judge(state, arrived)
 
 
 @kernel
-def _judge(params: EarlyDropParams, state: EarlyDropState, arrived: int) -> None:
+def _expect(params: EarlyDropParams, state: EarlyDropState) -> None:
+    """Begin with a newcomer. What depends on the stream alone changes only where T or K is unknown."""
+    state.pulls[0] = 0
+    state.total[0] = 0.0
+    state.judged[0] = 0
+    stream = state.stream
+    if state.most[0] == 0.0 or stream.trials[0] == 0 or stream.arms[0] == 0:
+        state.most[0] = most_pulls(params, stream)
+        state.spread[0] = params.scale * math.sqrt(params.width * log_arms(stream) / 4.0)
+
+
+@kernel
+def _judge(state: EarlyDropState, arrived: int) -> None:
     n = float(state.pulls[0])
     mean = state.total[0] / n
-    reached = n >= most_pulls(params, state.stream)
+    reached = n >= state.most[0]
     if reached and (state.king[0] < 0 or mean > state.record[0]):
         state.king[0] = arrived
         state.record[0] = mean
         state.record[1] = n
         state.judged[0] = 1
     elif state.king[0] >= 0:
-        width = params.scale * math.sqrt(params.width * log_arms(state.stream) / (4.0 * n))
-        state.judged[0] = 1 if reached or mean + width < state.record[0] else 0
+        plainly_worse = mean + state.spread[0] / math.sqrt(n) < state.record[0]
+        state.judged[0] = 1 if reached or plainly_worse else 0
 
 
 @kernel
