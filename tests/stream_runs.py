@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Generator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +57,19 @@ def run(policy: Policy, trials: int, *, slots: int = 8, seed: int = 1, **world: 
     place = loop.recommendation(simulation.params, simulation.state)
     recommended = places[place] if place >= 0 else -1
     return Run(batches, recommended, simulation.totals.regret[0], int(simulation.world.state.held[1]))
+
+
+def follow(run: Run, pseudo_code: Generator[tuple[int, float], float, None], trials: int) -> None:
+    """Check the batches of a run against pseudo-code that yields arms and pulls, and is sent the sums of the rewards.
+
+    The last batch is cut to the trials that are left; the pseudo-code ends with as many pulls as there are of one arm.
+    """
+    expected = next(pseudo_code)
+    for arm, n, total in run.batches:
+        assert (arm, n) == (expected[0], min(expected[1], trials))
+        trials -= n
+        expected = pseudo_code.send(total)
+    assert trials == 0
 
 
 def without(policy: Policy, *, arms: bool = False, trials: bool = False) -> Policy:
