@@ -36,6 +36,8 @@ def _needs_nothing(name: str) -> bool:
 RULES = [name for name in catalog.names() if _needs_nothing(name) and "move" in catalog.make(name).actions]
 RULES += ['levels:{"kind":"loglog"}', 'king:{"thinned":true}'] if {"levels", "king"} <= set(RULES) else []
 
+ONE_SLOT = [rule for rule in RULES if not rule.startswith("levels") and "thinned" not in rule]
+
 
 def fixed(arm: float, n: int) -> tuple[float, int]:
     """Pull an arm that is its own mean."""
@@ -176,13 +178,14 @@ class Watched:
 @pytest.mark.parametrize("trials", [1, 7, 60, 5000])
 @pytest.mark.parametrize("rule", RULES)
 def test_memory_trials_and_reading_keep_their_limits(rule: str, trials: int, arms: int) -> None:
-    watched = Watched(shuffled(arms), SLOTS, trials)
-    asked = Stream(trials=trials, arms=arms, rule=rule, slots=SLOTS, on_evict=watched.evict)
+    slots = 1 if rule in ONE_SLOT else SLOTS
+    watched = Watched(shuffled(arms), slots, trials)
+    asked = Stream(trials=trials, arms=arms, rule=rule, slots=slots, on_evict=watched.evict)
     found = asked.run(watched.arms(), watched.pull)
     assert watched.made == trials == found.trials == found.status.trials_used
     assert watched.here == {found.arm} and asked.done and asked.held == 1
     assert found.status.trials_left == 0
-    assert asked.peak == watched.peak <= SLOTS + 1
+    assert asked.peak == watched.peak <= slots + 1
     assert watched.read == found.status.arms_seen <= arms
     assert len(watched.gone) == watched.read - 1
     assert set(watched.gone.values()) <= {"dropped", "replaced", "over"}
@@ -297,8 +300,10 @@ class Handle:
     """Something heavy."""
 
 
-def test_a_handle_is_released_before_the_next_arm_is_read() -> None:
+@pytest.mark.parametrize("rising", [True, False])
+def test_a_handle_is_released_before_the_next_arm_is_read(rising: bool) -> None:
     seen: list[weakref.ref[Handle]] = []
+    mean: dict[int, float] = {}  # by handle's id
 
     def arms() -> Iterator[Handle]:
         for _ in range(20):
@@ -306,15 +311,17 @@ def test_a_handle_is_released_before_the_next_arm_is_read() -> None:
             assert len(alive) <= 1, "beside the king nothing is held"
             handle = Handle()
             seen.append(weakref.ref(handle))
+            mean[id(handle)] = len(seen) / 20 if rising else 1.0 - len(seen) / 20
             yield handle
             del handle
 
     gc.disable()
     try:
         asked = Stream(trials=2000, arms=20)
-        asked.run(arms(), lambda handle, n: (n * (seen[-1]() is handle) * len(seen) / 20, n))
+        asked.run(arms(), lambda handle, n: (n * mean[id(handle)], n))
     finally:
         gc.enable()
+    assert [ref() is not None for ref in seen].index(True) == (19 if rising else 0)
     assert sum(ref() is not None for ref in seen) == 1
     assert asked.peak == 2
 
@@ -378,7 +385,7 @@ def test_while_the_next_arm_is_awaited_the_best_one_is_pulled(rule: str) -> None
             asked.tell(arm, *watched.pull(arm, n))
         if number == 24:
             break
-        explored = asked.status().explored
+        explored, before = asked.status().explored, asked.save()
         arm, n = asked.ask()
         assert arm == asked.commit().arm and not asked.ready
         assert asked.ask() == (arm, n)
@@ -386,13 +393,126 @@ def test_while_the_next_arm_is_awaited_the_best_one_is_pulled(rule: str) -> None
             asked.offer("too early")
         if number % 3 == 0:
             asked.tell(arm, 0.0, 0)
-            assert asked.ready
+            assert asked.ready and asked.save() == before
             assert asked.ask() == (arm, n)
         asked.tell(arm, *watched.pull(arm, n))
         assert asked.status().explored == explored
         assert asked.ready
     assert asked.done or asked.status().arms_seen == 25
     assert watched.peak <= SLOTS + 1
+
+
+NOSY = """
+from typing import NamedTuple
+import numpy as np
+from onearm.engine.actions import PULL, pull, read
+from onearm.engine.protocol import register_policy
+from onearm.engine.vocabulary import Decision, Policy
+
+class {name}Params(NamedTuple):
+    lowest: bool
+    wrong: int
+    pulls: int
+
+class {name}State(NamedTuple):
+    count: np.ndarray
+
+def {name}(lowest=True, wrong=0, pulls=1):
+    params = {name}Params(lowest, wrong, pulls)
+    return Policy("{name}", params, lambda params, problem: {name}State(np.zeros(2, np.int64)), actions=("move",))
+
+def select(params, state, instance, key):
+    available, move = instance.available, np.zeros(3, np.int64)
+    arrived = len(available) - 2
+    if params.wrong and state.count[1] == 5:
+        move[:] = {wrong}[params.wrong]
+        return Decision(move, 1.0)
+    if available[arrived] and state.count[0] == 0 and params.pulls:
+        return Decision(pull(move, arrived, params.pulls), 1.0)
+    if available[-1]:
+        return Decision(read(move, state.count[1] % (arrived + 1)), 1.0)
+    held = np.flatnonzero(available)
+    return Decision(pull(move, held[0] if params.lowest else held[-1], max(params.pulls, 1)), 1.0)
+
+def update(params, state, instance, decision, feedback, key):
+    if decision.action[0] == PULL:
+        state.count[0] += 1
+    else:
+        state.count[0] = 0
+        state.count[1] += 1
+
+register_policy({name}Params, select=select, update=update)
+"""
+WRONG = [[], [0, 0, 0], [0, 9, 1], [0, -1, 1], [1, 9, 0], [7, 0, 1]]  # no pulls, no such place, nothing at all
+
+
+@pytest.fixture(scope="module")
+def nosy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the name of a rule from a file that stores arms anywhere, and looks at all that is there."""
+    file = tmp_path_factory.mktemp("rules") / "nosy.py"
+    file.write_text(NOSY.format(name="nosy", wrong=WRONG))
+    yield catalog.add_file(file)
+    del catalog._outside["nosy"]
+
+
+@pytest.mark.parametrize("lowest", [True, False])
+def test_what_a_rule_is_shown_while_the_next_arm_is_awaited_is_there(nosy: str, lowest: bool) -> None:
+    """Who was dropped is not shown, nor who was replaced; who was stored is, wherever the rule knows it."""
+    watched = Watched(shuffled(25), 3, 10**9)
+    asked = Stream(rule={"name": nosy, "params": {"lowest": lowest}}, slots=3, on_evict=watched.evict)
+    for number in watched.arms():
+        asked.offer(number)
+        while asked.ask() and not asked.ready and asked.status().trials_used < 4 * (number + 1):
+            arm, n = asked.ask()
+            asked.tell(arm, *watched.pull(arm, n))
+        asked.tell(asked.ask()[0], 0.0, 0)
+        assert set(asked.handles.values()) == watched.here
+    assert asked.commit().arm in watched.here
+
+
+@pytest.mark.parametrize("wrong", range(1, len(WRONG)))
+def test_a_rule_that_makes_impossible_moves_is_stopped(nosy: str, wrong: int) -> None:
+    rule = {"name": nosy, "params": {"wrong": wrong}}
+    with pytest.raises(InvalidInput, match="the rule made at decision 9 a move that cannot be made"):
+        stream.run(shuffled(25), fixed, trials=1000, rule=rule, slots=3)
+
+
+def test_a_rule_may_let_arms_go_by_unseen(nosy: str) -> None:
+    watched = Watched([0.5] * 9, 3, 5)
+    found = stream.run(
+        watched.arms(),
+        watched.pull,
+        trials=5,
+        rule={"name": nosy, "params": {"pulls": 0}},
+        slots=3,
+        on_evict=watched.evict,
+    )
+    assert found.status.explored == 0 and watched.made == 5 and watched.here == {found.arm}
+
+
+def test_no_more_pulls_are_asked_than_are_left(nosy: str) -> None:
+    watched = Watched([0.5] * 9, 3, 100)
+    rule = {"name": nosy, "params": {"pulls": 30}}
+    stream.run(watched.arms(), watched.pull, trials=100, rule=rule, slots=3, on_evict=watched.evict)
+    assert watched.made == 100
+
+
+def test_without_trials_all_arms_that_are_kept_are_compared_at_the_end() -> None:
+    asked, compared = Stream(rule="levels", slots=SLOTS, arms=60), []
+    means = shuffled(60)
+    arms = iter(means)
+    while not asked.done:
+        if asked.ready:
+            asked.offer(next(arms))
+            continue
+        arm, n = asked.ask()
+        if asked._holding.over:
+            compared.append(arm)
+            places = asked._holding.places
+            kept = {places[place].arm for place in asked._holding.state.place if place >= 0}
+        asked.tell(arm, *fixed(arm, n))
+    assert len(kept) > 1 and set(compared) == kept
+    assert asked.commit().arm == max(kept)
 
 
 def test_closing_while_something_is_asked_waits_for_the_answer() -> None:
@@ -467,7 +587,7 @@ def test_what_can_have_been_pulled_is_learned() -> None:
     asked = judged()
     asked.tell("second", np.float32(1.5), np.int64(3))
     assert asked.ask() == ("second", 8)
-    asked.tell("second", sum([0.1] * 8) * 10.0, 8)  # 8.0 but for the last bit
+    asked.tell("second", 8.000000000001, 8)
     assert asked.handles == {0: "first", 1: "second"}
     assert asked.status().trials_used == 334 + 11
 
