@@ -65,14 +65,14 @@ def test_a_third_of_the_trials_is_the_most_that_it_explores_with() -> None:
         assert run.batches[-1][1] >= trials * 2 / 3 - 1000  # batches are rounded up
 
 
-@pytest.mark.parametrize("known", [(0, 10**6), (50, None), (0, None)])
+@pytest.mark.parametrize("known", [(0, 10**6), (100, None), (0, None)])
 def test_with_a_gap_neither_arms_nor_trials_need_be_known(known: tuple[int, int | None]) -> None:
     policy = catalog.make("game_of_coins", gap=0.25)
     moves = []
-    for arms, trials in ((50, 10**6), known):
-        world = Passing(1, 50)
+    for arms, trials in ((100, 10**6), known):
+        world = Passing(1, 100)
         moves.append(play(policy, fresh(policy, arms, trials, 1), world, 0, 150, 10**6))
-        assert 20 < world.read < 50
+        assert 20 < world.read < 100
     assert moves[0] == moves[1]
 
 
