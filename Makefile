@@ -42,6 +42,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/log.py
 	@$(PY) benchmarks/law.py
 	@$(PY) benchmarks/contextual.py
+	@$(PY) benchmarks/papers/streaming.py
 	@$(PY) benchmarks/tables.py
 
 clean:  ## remove what was built: .venv, the peers' environments, caches

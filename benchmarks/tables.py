@@ -1,7 +1,8 @@
 """Write the tables of the README and of docs/ from benchmarks/results/*.json: python benchmarks/tables.py [--check].
 
-A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; what was between them is replaced. With
---check nothing is written, and the exit code is 1 where a table is not what its results say.
+A table stands between `<!-- table:NAME -->` and `<!-- /table -->`, and what was there is replaced. It is made from
+NAME.json; so is the table NAME-PART. With --check nothing is written, and the exit code is 1 where a table is not what
+its results say.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "policies.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "policies.md", ROOT / "docs" / "streaming.md")
 RESULTS = Path(__file__).resolve().parent / "results"
 PLACE = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -130,12 +131,82 @@ def contextual(result: dict[str, Any]) -> str:
     return "\n\n".join([markdown(earned), beside, markdown(speeds), machine_line(result["machine"])])
 
 
+# what a column shows: setting, K, T
+STREAMS = [
+    (setting, arms, trials)
+    for setting in ("clear", "mix")
+    for arms, trials in ((500, 500_000), (50_000, 50_000_000), (50_000, 1000 * 50_000**3))
+]
+WORST = (1000, 10**9)  # K, T
+
+
+def streaming(result: dict[str, Any]) -> str:
+    """Show the regret of rules for streams of arms beside uniform exploration, then their speeds."""
+    found = {(row["rule"], row["setting"], row["arms"], row["trials"]): row for row in result["rows"]}
+    heads = [f"{setting}, K = {arms:,}, T = {trials:.3g}" for setting, arms, trials in STREAMS]
+    rows = [["regret over that of uniform exploration", *heads, "arms held"]]
+    for rule in dict.fromkeys(row["rule"] for row in result["rows"]):
+        of = [found[rule, *size] for size in STREAMS]
+        ratios = [plus_minus(row["ratio_to_uniform"], row["ratio_to_uniform_stderr"]) for row in of]
+        rows.append([f"`{rule}`", *ratios, str(max(row["peak_held"] for row in of))])
+    agreed, figures = sum(each["within"] for each in result["oracle"]), len(result["oracle"])
+    agreement = (
+        f"{agreed} of {figures} figures agree with those of an independent implementation, within 4 standard errors"
+    )
+    return "\n\n".join([markdown(rows), f"{agreement}.", stream_speeds(result), machine_line(result["machine"])])
+
+
+def stream_speeds(result: dict[str, Any]) -> str:
+    """Show what an arm, a batch from Python and a long pass cost."""
+    speed = result["speed"]
+    rows = [["a stream of a million arms", "measured", "of C -O3"]]
+    for rule, times in speed["rules"].items():
+        for trials, ns in times["ns"].items():
+            share = times["of_c"].get(trials)
+            beside = "-" if share is None else f"{share:.2f}"
+            rows.append([f"`{rule}`, simulated, T = {float(trials):.0e}", f"{ns:.0f} ns an arm", beside])
+    for rule, us in speed["batch_us"].items():
+        rows.append([f"`{rule}`, `onearm.api.stream.run`, beside `pull` itself", f"{us:.1f} us a batch", "-"])
+    for door, peaks in speed["peak_mb"].items():
+        sizes = " / ".join(f"{int(arms):,}" for arms in peaks)
+        rows.append(
+            [f"peak memory of `{door}` over {sizes} arms", " / ".join(f"{mb:.0f} MB" for mb in peaks.values()), "-"]
+        )
+    return markdown(rows)
+
+
+def streaming_more(result: dict[str, Any]) -> str:
+    """Show the regret on hard streams, how it grows, what was to be reached, and the plots."""
+    worst = [
+        row for row in result["rows"] if (row["arms"], row["trials"]) == WORST and row["setting"] in ("hard", "stair")
+    ]
+    gaps = sorted({row["gap"] for row in worst if "gap" in row})
+    slopes = [f"{setting}, over ln {axis}" for setting in result["slopes"] for axis in ("T", "K")]
+    hard = [["regret over K^(1/3) T^(2/3)", *(f"f = {gap:g}" for gap in gaps), "stair"]]
+    grows = [["slope of ln regret", *slopes]]
+    for rule in dict.fromkeys(row["rule"] for row in result["rows"]):
+        of = {row.get("gap"): row for row in worst if row["rule"] == rule}
+        cells = [plus_minus(of[gap]["scaled_mean"], of[gap]["scaled_stderr"]) for gap in (*gaps, None)]
+        hard.append([f"`{rule}`", *cells])
+        growth = [pair[rule][axis] for pair in result["slopes"].values() for axis in ("T", "K")]
+        grows.append([f"`{rule}`", *("-" if slope is None else f"{slope:.3f}" for slope in growth)])
+    claims = [["what was to be reached", "asked", "found", "reached"]]
+    for each in result["claims"]:
+        claims.append(
+            [each["claim"], f"{each['asked']:.3g}", f"{each['found']:.3g}", "yes" if each["holds"] else "**no**"]
+        )
+    plots = "\n\n".join(f"![mean regret, log-log](../{plot})" for plot in result["plots"])
+    return "\n\n".join([markdown(hard), markdown(grows), markdown(claims), plots, machine_line(result["machine"])])
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "speed": speed,
     "service": service,
     "log": log,
     "law": law,
     "contextual": contextual,
+    "streaming": streaming,
+    "streaming-more": streaming_more,
 }
 
 
@@ -147,6 +218,11 @@ def fastest_peer(policy: str, peers: dict[str, Any]) -> tuple[str, float] | None
         if peer and policy in peer["steps_per_second"]
     ]
     return max(rates, key=lambda rate: rate[1], default=None)
+
+
+def plus_minus(mean: float, error: float) -> str:
+    """Return a mean and its standard error, where that would be seen."""
+    return f"{mean:.3g}" + (f" ± {error:.1g}" if error >= 0.0005 * abs(mean) else "")
 
 
 def machine_line(machine: dict[str, Any]) -> str:
@@ -170,7 +246,7 @@ def filled(text: str, results: Path) -> str:
         before, name, after = place.groups()
         if name not in TABLES:
             raise SystemExit(f"a page asks for the table {name!r}: known are {', '.join(TABLES)}")
-        file = results / f"{name}.json"
+        file = results / f"{name.partition('-')[0]}.json"
         if not file.exists():
             print(f"!!! there is no {file}: its table stays as it is")
             return place.group()

@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +108,51 @@ def test_contextual_policies_stand_beside_vowpal_wabbit() -> None:
     assert lines[5] == "`default` beside `vw_best`: wine +0.100 (+4.5 standard errors)."
     assert lines[9] == "| `linucb` | 0.90 M | 0.85 | - | obp: 60 | - |"
     assert lines[10] == "| `squarecb` | 8.00 M | - | - | - | text: 140, cache: 100 |"
+
+
+def stream_result() -> dict[str, Any]:
+    """Return results for one rule: all of its ratios are 0.25."""
+    row = {"rule": "levels", "ratio_to_uniform": 0.25, "ratio_to_uniform_stderr": 0.0123, "peak_held": 4}
+    sizes = [(500, 500_000), (50_000, 50_000_000), (50_000, 1000 * 50_000**3)]
+    worst = {"rule": "levels", "arms": 1000, "trials": 10**9, "scaled_mean": 0.5, "scaled_stderr": 1e-9}
+    claim = {"claim": "it flies", "asked": 0.65, "found": 0.6, "holds": False}
+    return {
+        "machine": RESULT["machine"],
+        "rows": [
+            *[row | {"setting": s, "arms": k, "trials": t} for s in ("clear", "mix") for k, t in sizes],
+            *[worst | {"setting": "hard", "gap": gap} for gap in (0.5, 1.0)],
+            worst | {"setting": "stair"},
+        ],
+        "oracle": [{"within": True}, {"within": False}],
+        "slopes": {"clear": {"levels": {"T": 0.6666, "K": None}}},
+        "claims": [claim, claim | {"holds": True}],
+        "plots": ["benchmarks/results/a.svg"],
+        "speed": {
+            "rules": {"levels": {"ns": {"1000000000": 104.4, "1000000": 99.0}, "of_c": {"1000000000": 0.3}}},
+            "batch_us": {"levels": 1.84},
+            "peak_mb": {"simulate": {"1000000": 176.4, "10000000": 176.2}},
+        },
+    }
+
+
+def test_rules_for_streams_stand_beside_uniform_exploration(tmp_path: Path) -> None:
+    lines = TABLES["streaming"](stream_result()).splitlines()
+    assert lines[0].startswith("| regret over that of uniform exploration | clear, K = 500, T = 5e+05 |")
+    assert lines[2] == "| `levels` |" + " 0.25 ± 0.01 |" * 6 + " 4 |"
+    assert lines[4].startswith("1 of 2 figures agree")
+    assert lines[8] == "| `levels`, simulated, T = 1e+09 | 104 ns an arm | 0.30 |"
+    assert lines[9] == "| `levels`, simulated, T = 1e+06 | 99 ns an arm | - |"
+    assert lines[10].endswith("| 1.8 us a batch | - |")
+    assert lines[11] == "| peak memory of `simulate` over 1,000,000 / 10,000,000 arms | 176 MB / 176 MB | - |"
+    more = TABLES["streaming_more"](stream_result()).splitlines()
+    assert more[0] == "| regret over K^(1/3) T^(2/3) | f = 0.5 | f = 1 | stair |"
+    assert more[2] == "| `levels` | 0.5 | 0.5 | 0.5 |"
+    assert more[6] == "| `levels` | 0.667 | - |"
+    assert more[10:12] == ["| it flies | 0.65 | 0.6 | **no** |", "| it flies | 0.65 | 0.6 | yes |"]
+    assert more[13] == "![mean regret, log-log](../benchmarks/results/a.svg)"
+    (tmp_path / "streaming.json").write_text(json.dumps(stream_result()))
+    page = "<!-- table:streaming-more -->\n<!-- /table -->"  # a part has the results of the whole
+    assert "\n".join(more) in TABLES["filled"](page, tmp_path)
 
 
 def test_an_unknown_table_and_missing_results_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
