@@ -150,7 +150,7 @@ def update(
     """Move the posterior to its mode, by way of the ridge regression that has it."""
     work = state.scratch_work
     k = len(instance.available)
-    action = decision.action
+    action: int = decision.action
     only = work.only[:k]
     reward = min(max(feedback.reward, 0.0), 1.0)
     mean = _bounded(predict_one(state.model, instance.context, action, only, work.score))

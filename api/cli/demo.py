@@ -19,7 +19,7 @@ from onearm.api.cli.show import as_json, print_json
 from onearm.api.cli.terminal import console
 from onearm.api.gym.envs import Copies
 from onearm.api.spec import CONTEXT_POLICY, DEFAULT_POLICY
-from onearm.engine.errors import Conflict, Unavailable
+from onearm.engine.errors import Conflict, InvalidInput, Unavailable
 from onearm.envs import catalog as env_catalog
 from onearm.policies import catalog as policy_catalog
 
@@ -57,8 +57,13 @@ def demo(
       onearm demo --env 'bernoulli:{"mean":[0.2,0.5,0.8]}' --policy ucb1 --steps 1000
     """
     world = env_catalog.parse(env)
+    if world.problem.action_kind == "move":
+        raise InvalidInput(
+            "bad_env", f"{world.name} lets arms stream past, and the demo has arms that are all there: name another one"
+        )
     copies = Copies(world, 1, steps or world.problem.horizon or STEPS)
-    copies.restart([seed])
+    copies.restart([0], [seed])
+    copies.observe()
     total = copies.problem.horizon or STEPS
     default = DEFAULT_POLICY if copies.problem.context_shape == (0,) else CONTEXT_POLICY
     policy = policy or str(default["name"])
@@ -164,9 +169,9 @@ def _create(client: httpx.Client, copies: Copies, policy: dict[str, Any], experi
 
 def _stream(client: httpx.Client, copies: Copies, name: str, story: _Story) -> None:
     path = f"/v1/experiments/{name}/decisions"
-    while not copies.ended:
+    while not copies.over[0]:
         decision = _answer(client.post, path, _question(copies))
-        copies.step(np.array([int(decision["action_id"])]))
+        copies.step(np.array([int(decision["action_id"])]), np.ones(1, np.bool_))
         reward = float(copies.rewards[0])
         _answer(client.post, f"{path}/{decision['decision_id']}/reward", {"value": reward})
         story.add(decision["action_id"], reward)

@@ -119,7 +119,7 @@ class Copies:
     @property
     def stuck(self) -> Array:
         """Which copies allow no action any more, bool[n]: their arms were dropped, all of them."""
-        return ~self.available.any(axis=1)
+        return np.logical_not(self.available.any(axis=1))
 
     @property
     def over(self) -> Array:

@@ -127,6 +127,12 @@ def test_wrong_use_is_explained_in_one_line_and_ends_with_2(onearm: Any, env: st
     assert said in done.err
 
 
+def test_the_demo_has_arms_that_are_all_there(onearm: Any) -> None:
+    done = onearm("demo", "--env", STREAM, "--steps", "5")
+    assert (done.code, done.out) == (2, "")
+    assert "arm_stream lets arms stream past, and the demo has arms that are all there" in done.err
+
+
 @pytest.mark.jit
 def test_the_acceptance_command_runs_as_a_process_and_prints_json_only(tmp_path: Path) -> None:
     """10,000 arms and 10^8 trials: the time does not grow with the trials."""
