@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,17 @@ import golden
 import httpx
 import pytest
 import sqlalchemy as sa
+from passing_by import passing_by
 from served import Served, assert_problem, assert_refused
 from stream_log import StreamLog, assert_consistent
 
-from onearm.api import live_stream
-from onearm.api.arm_line import ARM_BYTES_MAX
+from onearm.api import live_stream, writer
+from onearm.api.arm_line import ARM_BYTES_MAX, Line, empty_places
 from onearm.api.cli.main import run
 from onearm.engine.errors import Damaged, InvalidInput, Unavailable
 from onearm.engine.experiment import Simulation
 from onearm.engine.storage.sql import SNAPSHOT
-from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
@@ -514,6 +516,7 @@ def test_the_moves_of_one_decision_are_written_together_or_not_at_all(
     offer(served, "a1", "a8", "a2", "a3")
     pull(served, 2)  # a8 was pulled and is to be dropped
     append, written = served.store.append, []
+    monkeypatch.setattr(writer, "BATCH_MAX", 1)
 
     def failing(events: Any, *rest: Any) -> None:
         raise Unavailable("commit_failed", "the disk is full: make room")
@@ -523,17 +526,16 @@ def test_the_moves_of_one_decision_are_written_together_or_not_at_all(
         append(events, *rest)
 
     before = served.everything()
-    while True:
-        with monkeypatch.context() as full:
-            full.setattr(served.store, "append", failing)
-            assert_refused(served.decide({"decision_id": "d"}, "s"), 503, "commit_failed")
-        while served.service.live("s").unusable is not None:
-            pass
-        assert served.everything() == before, "what was read for it is not on record either"
-        with monkeypatch.context() as room:
-            room.setattr(served.store, "append", watched)
-            made = ask(served, decision_id="d")
-        break
+    with monkeypatch.context() as full:
+        full.setattr(served.store, "append", failing)
+        assert_refused(served.decide({"decision_id": "d"}, "s"), 503, "commit_failed")
+    deadline = time.monotonic() + 10
+    while served.service.live("s").unusable is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert served.everything() == before, "what was read for it is not on record either"
+    monkeypatch.setattr(served.store, "append", watched)
+    made = ask(served, decision_id="d")
     assert written == [[DECIDE, LEARN, DECIDE]]
     assert [one["id"] for one in made["evicted"]] == ["a8"]
     assert_consistent(served)
@@ -575,6 +577,39 @@ def test_the_commit_and_the_end_survive_a_restart(served: Served) -> None:
     assert stream(served)["committed"] == committed["arm_id"] and stream(served)["closed"]
     assert post(served, ":commit").json() == committed
     assert_consistent(served)
+
+
+def test_all_that_left_before_a_pull_are_named_with_it(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalog._outside, "passing_by", passing_by)
+    assert create(served, policy={"name": "passing_by"}).status_code == 201
+    offer(served, *labels(10))
+    one, two, three = pull(served, 3)
+    assert [(made["arm_id"], [gone["id"] for gone in made["evicted"]]) for made in (one, two, three)] == [
+        ("a3", ["a0", "a1", "a2"]),
+        ("a7", ["a3", "a4", "a5", "a6"]),
+        ("a9", ["a7", "a8"]),
+    ]
+    assert two["evicted"][0] == {"id": "a3", "reason": "dropped", "pulls": 2, "mean": 3 / 8}
+    assert two["evicted"][1] == {"id": "a4", "reason": "dropped", "pulls": 0, "mean": None}
+    post(served, "/arms:close")
+    detail = assert_refused(served.decide({}, "s"), 409, "nothing_to_pull")["detail"]
+    assert "its stream is over" in detail, "it read its last arm away"
+    served.restart()
+    assert_consistent(served)
+
+
+def test_an_arm_is_in_its_slot_since_it_was_stored_there() -> None:
+    """A pull of the arm that was in the slot before it came later than the newcomer arrived."""
+    line = Line(Problem(0, slots=1), empty_places(1))
+    for label in labels(3):
+        line.offer({"id": label})
+    assert line.read(number=0, slot=1, arm=0) == []
+    assert line.read(number=2, slot=0, arm=1) == []
+    (gone,) = line.read(number=9, slot=0, arm=2)
+    assert (gone.id, gone.reason) == ("a0", "replaced")
+    assert line.places.since.tolist() == [9, 9] and line.places.arm.tolist() == [1, 2]
+    with pytest.raises(Damaged, match="lacks its offer"):
+        line.read(number=10, slot=1, arm=3)
 
 
 # -- the log -----------------------------------------------------------------------------------------------------------
