@@ -4,7 +4,8 @@ Arms come once. The batch sizes of all rules are multiples of one unit, u = (T /
 K u pulls to explore cost as much as an error of eps = (K / T)^(1/3) in each trial after it (Wang 2023).
 
 Where K is unknown, the i-th arm counts as the last: u = (T / i)^(2/3), which sums up to three times as much. Where T is
-unknown, it counts as the next power of two above the pulls made, so that what is seen early is judged more coarsely.
+unknown, it counts as 1024 for each arm, doubled while that is below the pulls made; what is seen early is judged more
+coarsely then.
 
 >>> state = begin(Problem(n_arms=1000, horizon=1_000_000_000, slots=1))
 >>> float(unit(state))
@@ -23,7 +24,8 @@ from onearm.engine.kernel import kernel
 from onearm.engine.problem import PULLS_MAX
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Problem
 
-TRIALS_MIN = 1 << 10  # what unknown trials count as at the least
+TRIALS_MIN = 1 << 10  # for each arm: what unknown trials count as at the least
+TRIALS_MAX = 1 << 61  # what they count as at the most
 
 
 class Stream(NamedTuple):
@@ -87,19 +89,19 @@ def arms_of(stream: Stream) -> int:
 
 @kernel
 def trials_of(stream: Stream) -> int:
-    """Return T; where it is unknown a power of two above the pulls made."""
+    """Return T; where it is unknown 1024 K, doubled until it is above the pulls made."""
     if stream.trials[0] > 0:
         return stream.trials[0]
-    trials = TRIALS_MIN
-    while trials <= stream.made[0]:
+    trials = min(TRIALS_MIN * arms_of(stream), TRIALS_MAX)
+    while trials <= stream.made[0] and trials < TRIALS_MAX:
         trials *= 2
     return trials
 
 
 @kernel
 def trials_left(stream: Stream) -> int:
-    """Return how many pulls are left, where that is unknown as many as a move may have."""
-    return max(stream.trials[0] - stream.made[0], 0) if stream.trials[0] > 0 else PULLS_MAX
+    """Return how many pulls are left, where that is unknown of the most that can be counted."""
+    return max((stream.trials[0] if stream.trials[0] > 0 else TRIALS_MAX) - stream.made[0], 0)
 
 
 @kernel
@@ -113,6 +115,12 @@ def unit(stream: Stream) -> float:
 def share_of_arm(stream: Stream) -> float:
     """Return T / (3 K): the pulls of an arm where all of them together get a third of the trials."""
     return trials_of(stream) / (3.0 * arms_of(stream))
+
+
+@kernel
+def affordable_unit(stream: Stream) -> float:
+    """Return u, at the most T / (3 K): that many pulls of each arm take a third of the trials."""
+    return min(unit(stream), share_of_arm(stream))
 
 
 @kernel
@@ -150,10 +158,13 @@ def rounded_up(pulls: float) -> int:
 
 @kernel
 def batch_of_kept(stream: Stream) -> int:
-    """Return how often to pull what is kept: all that is left once the stream is over; else u, as more may come."""
-    if stream.over[0] == 1 and stream.trials[0] > 0:
-        return whole(stream, float(PULLS_MAX))
-    return whole(stream, unit(stream))
+    """Return how often to pull what is kept: u, as more may come; once the stream is over all that is left.
+
+    Where that is unknown, as often as anything was pulled so far.
+    """
+    if stream.over[0] == 0:
+        return whole(stream, unit(stream))
+    return whole(stream, float(PULLS_MAX if stream.trials[0] > 0 else stream.made[0]))
 
 
 @kernel

@@ -44,7 +44,7 @@ class EarlyDropParams(NamedTuple):
     reach: float  # pulls of a newcomer at the most, in u, > 0
     first: float  # pulls of its first batch, >= 1
     width: float  # of the interval, > 0: 1 is sqrt(ln(K) / (4 n))
-    scale: float  # of the rewards, > 0: 1 where they lie in [0, 1]
+    scale: float  # unit of the rewards, > 0: the length of their range
 
 
 class EarlyDropState(NamedTuple):
@@ -94,7 +94,7 @@ def init(params: EarlyDropParams, problem: Problem) -> EarlyDropState:
 @kernel
 def most_pulls(params: EarlyDropParams, stream: Stream) -> float:
     """Return how many pulls a newcomer can have at the most: with all of them a third of the trials."""
-    most = params.reach * params.scale * params.scale * unit(stream)
+    most = params.reach * unit(stream)
     return max(np.ceil(min(most, trials_of(stream) / (3.0 * arms_of(stream)))), 1.0)
 
 

@@ -55,7 +55,7 @@ class GameOfCoinsParams(NamedTuple):
     gap: float  # between the best arm and every other, > 0; 0 stands for eps
     delta: float  # chance of an error, within (0, 1)
     size: float  # of the unit, > 0: 1 is the printed one
-    scale: float  # of the rewards, > 0: 1 where they lie in [0, 1]
+    scale: float  # unit of the rewards, > 0: the length of their range
 
 
 class GameOfCoinsState(NamedTuple):
@@ -103,7 +103,7 @@ def init(params: GameOfCoinsParams, problem: Problem) -> GameOfCoinsState:
 @kernel
 def unit_pulls(params: GameOfCoinsParams, stream: Stream) -> float:
     """Return how many pulls a unit is: a third at least, as the first round has three."""
-    gap = (params.gap if params.gap > 0.0 else accuracy(stream)) / params.scale
+    gap = params.gap / params.scale if params.gap > 0.0 else accuracy(stream)
     pulls = params.size * 4.0 / (gap * gap) * log(1.0 / params.delta)
     most = share_of_arm(stream) / _SPENT if stream.trials[0] > 0 else float(PULLS_MAX)
     return max(min(pulls, most), 1.0 / 3.0)

@@ -3,12 +3,13 @@
 The first arm is king unseen, with the record eps / 2. Each newcomer pays u pulls into the budget. Round l = 0, 1, ..
 costs 2^l u of it, pulls of the newcomer alone, afresh: a mean of at most the record less eps / 5 drops it. Once the
 budget does not suffice, or after floor(10 ln ln K) rounds, it is crowned: its record is its mean over 1.2 u more pulls,
-but better than the record before by `gap` / 2 at least, and the budget begins at 1.2 u again.
+but better than the record before by `gap` / 2 at least, and the budget begins at 1.2 u again. As a newcomer pays in
+what its first round costs, no second one can be paid for, and the full stream costs K u to 2.2 K u; only where K or T
+is unknown, and u changes, there are more rounds.
 
 `thinned` adds the second stream of the experiments, for which a second slot is needed: of all arms, each with
 probability 1.5 / ln K, the one with the largest mean over u ln K pulls. It is committed to only where the full stream
-was given up, after 10 K u pulls. As the full stream costs 3.4 K u at the most, that does not happen: the thinned one
-only costs, 1.5 u an arm.
+was given up, after 10 K u pulls, which does not happen: the thinned one only costs, 1.5 u an arm.
 
 THE PAPER'S VARIANT, for comparison: where the gap is not known, eps takes its place, and then a crowning lifts the
 record by eps / 2 even where the newcomer is no better, so the record can pass the best mean and lock all others out.
@@ -40,14 +41,13 @@ from onearm.engine.streams import (
     Stream,
     accuracy,
     advance,
+    affordable_unit,
     arms_of,
     batch_of_kept,
     begin,
     log_arms,
     readable,
-    share_of_arm,
     there,
-    unit,
     whole,
 )
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -63,7 +63,7 @@ class KingParams(NamedTuple):
 
     gap: float  # twice what a crowning adds to the record, > 0; 0 stands for eps
     thinned: bool  # whether there is a second, thinned stream
-    scale: float  # of the rewards, > 0: 1 where they lie in [0, 1]
+    scale: float  # unit of the rewards, > 0: the length of their range
 
 
 class KingState(NamedTuple):
@@ -126,12 +126,6 @@ def init(params: KingParams, problem: Problem) -> KingState:
 
 
 @kernel
-def unit_pulls(params: KingParams, stream: Stream) -> float:
-    """Return u."""
-    return min(params.scale * params.scale * unit(stream), share_of_arm(stream))
-
-
-@kernel
 def rounds(stream: Stream) -> int:
     """Return how many rounds a challenge has at the most: floor(10 ln ln K), at least 1."""
     return int(max(np.floor(10.0 * log(max(log_arms(stream), 1.0))), 1.0))
@@ -140,7 +134,7 @@ def rounds(stream: Stream) -> int:
 @kernel
 def size(params: KingParams, state: KingState) -> float:
     """Return the pulls of what the newcomer is in."""
-    u = unit_pulls(params, state.stream)
+    u = affordable_unit(state.stream)
     if state.phase[0] == CROWNING:
         return _START * u
     if state.phase[0] == THINNED:
@@ -151,7 +145,7 @@ def size(params: KingParams, state: KingState) -> float:
 @kernel
 def given_up(params: KingParams, state: KingState) -> bool:
     """Tell whether the full stream has had its pulls."""
-    return state.spent[0] > _GIVEN_UP * arms_of(state.stream) * unit_pulls(params, state.stream)
+    return state.spent[0] > _GIVEN_UP * arms_of(state.stream) * affordable_unit(state.stream)
 
 
 @kernel
@@ -210,10 +204,10 @@ def update(
 @kernel
 def _arrive(params: KingParams, state: KingState, arrived: int) -> None:
     """Begin with a newcomer."""
-    u = unit_pulls(params, state.stream)
+    u = affordable_unit(state.stream)
     if state.king[0] < 0:
         state.king[0] = arrived
-        state.record[0] = 0.5 * accuracy(state.stream)
+        state.record[0] = 0.5 * params.scale * accuracy(state.stream)
         state.budget[0] = _START * u
         _leave(state)
     elif given_up(params, state):
@@ -227,7 +221,7 @@ def _arrive(params: KingParams, state: KingState, arrived: int) -> None:
 def _judge(params: KingParams, state: KingState, arrived: int) -> None:
     """End a round of the newcomer."""
     mean = state.total[0] / max(state.pulls[0], 1)
-    eps = accuracy(state.stream)
+    eps = params.scale * accuracy(state.stream)
     if state.phase[0] == CHALLENGE:
         if mean <= state.record[0] - eps / 5.0:
             _leave(state)
@@ -254,7 +248,7 @@ def _challenge(params: KingParams, state: KingState, level: int, arrived: int) -
     cost = size(params, state)
     if state.budget[0] < cost or level >= rounds(state.stream):
         state.king[0] = arrived
-        state.budget[0] = _START * unit_pulls(params, state.stream)
+        state.budget[0] = _START * affordable_unit(state.stream)
         _enter(state, CROWNING)
     else:
         state.budget[0] -= cost

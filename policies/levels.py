@@ -42,14 +42,13 @@ from onearm.engine.protocol import register_policy
 from onearm.engine.streams import (
     Stream,
     advance,
+    affordable_unit,
     arms_of,
     batch_of_kept,
     begin,
     readable,
     rounded_up,
-    share_of_arm,
     there,
-    unit,
     whole,
 )
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -66,7 +65,6 @@ class LevelsParams(NamedTuple):
     kind: int  # of KINDS
     theory: bool  # the constants of the proof
     delta: float  # the chance of failure that they allow, in (0, 1)
-    scale: float  # of the rewards, > 0: 1 where they lie in [0, 1]
 
 
 class LevelsState(NamedTuple):
@@ -88,11 +86,11 @@ class LevelsState(NamedTuple):
     scratch_move: Array  # int64[3]
 
 
-def levels(kind: str = "logstar", constants: str = "practical", delta: float = 0.1, scale: float = 1.0) -> Policy:
+def levels(kind: str = "logstar", constants: str = "practical", delta: float = 0.1) -> Policy:
     """Let arms rise through "log", "loglog" or "logstar" levels, and commit to the best arm that one of them keeps.
 
     `constants` are "practical", or with "logstar" those of "theory", which allow a chance of failure of `delta` and
-    never pay. `scale` is the range of the rewards.
+    never pay.
     """
     if kind not in KINDS:
         raise InvalidInput("bad_param", f"kind is {kind!r}: it must be one of {', '.join(KINDS)}")
@@ -104,7 +102,6 @@ def levels(kind: str = "logstar", constants: str = "practical", delta: float = 0
         KINDS.index(kind),
         constants == "theory",
         check_param("delta", delta, low=0.0, low_open=True, high=1.0, high_open=True),
-        check_param("scale", scale, low=0.0, low_open=True),
     )
     return Policy("levels", params, init, actions=("move",))
 
@@ -298,19 +295,14 @@ def _compare_below(params: LevelsParams, state: LevelsState, above: int) -> None
     if level >= 0:
         state.entering[0] = state.place[level]
         state.entering[1] = level
-        _pull(state, state.place[level], FINAL * _unit(params, state))
+        _pull(state, state.place[level], FINAL * affordable_unit(state.stream))
 
 
 @kernel
 def _pulls_of(params: LevelsParams, state: LevelsState, level: int) -> float:
     """Return how often to pull at a level."""
     last = params.kind == LOGLOG and level == _top(state)
-    return _unit(params, state) * (log(float(max(arms_of(state.stream), 2))) if last else state.size[level])
-
-
-@kernel
-def _unit(params: LevelsParams, state: LevelsState) -> float:
-    return min(params.scale * params.scale * unit(state.stream), share_of_arm(state.stream))
+    return affordable_unit(state.stream) * (log(float(max(arms_of(state.stream), 2))) if last else state.size[level])
 
 
 @kernel

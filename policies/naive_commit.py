@@ -38,14 +38,11 @@ class NaiveCommitParams(NamedTuple):
     """Numbers fixed at creation."""
 
     power: float  # of ln K, > 0
-    scale: float  # of the rewards, > 0: 1 where they lie in [0, 1]
 
 
-def naive_commit(power: float = 1.0, scale: float = 1.0) -> Policy:
-    """Pull every arm u (ln K)^`power` times, and keep the best; `scale` is the range of the rewards."""
-    params = NaiveCommitParams(
-        check_param("power", power, low=0.0, low_open=True), check_param("scale", scale, low=0.0, low_open=True)
-    )
+def naive_commit(power: float = 1.0) -> Policy:
+    """Pull every arm u (ln K)^`power` times, and keep the best."""
+    params = NaiveCommitParams(check_param("power", power, low=0.0, low_open=True))
     return Policy("naive_commit", params, init, actions=("move",))
 
 
@@ -59,7 +56,7 @@ def pulls_of_arm(params: NaiveCommitParams, stream: Stream) -> int:
     """Return s."""
     log_k = log(float(max(arms_of(stream), 2)))
     factor = log_k if params.power == 1.0 else exp(params.power * log(log_k))
-    return rounded_up(affordable(stream, params.scale * params.scale * unit(stream) * factor))
+    return rounded_up(affordable(stream, unit(stream) * factor))
 
 
 @kernel

@@ -26,13 +26,12 @@ from onearm.engine.streams import (
     Stream,
     accuracy,
     advance,
+    affordable_unit,
     batch_of_kept,
     begin,
     log_arms,
     readable,
-    share_of_arm,
     there,
-    unit,
     whole,
 )
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -45,7 +44,7 @@ class RecordLadderParams(NamedTuple):
     high: float  # pulls of the last rung, in u ln(K), > 0
     growth: float  # of the rungs, > 1
     margin: float  # above the record, in eps, >= 0
-    scale: float  # of the rewards, > 0: 1 where they lie in [0, 1]
+    scale: float  # unit of the rewards, > 0: the length of their range
 
 
 class RecordLadderState(NamedTuple):
@@ -93,15 +92,9 @@ def init(params: RecordLadderParams, problem: Problem) -> RecordLadderState:
 
 
 @kernel
-def unit_pulls(params: RecordLadderParams, stream: Stream) -> float:
-    """Return u."""
-    return min(params.scale * params.scale * unit(stream), share_of_arm(stream))
-
-
-@kernel
 def top(params: RecordLadderParams, stream: Stream) -> float:
     """Return the pulls of the last rung: at least those of the first."""
-    return max(params.low, params.high * log_arms(stream)) * unit_pulls(params, stream)
+    return max(params.low, params.high * log_arms(stream)) * affordable_unit(stream)
 
 
 @kernel
@@ -132,7 +125,7 @@ def update(
     if move[0] == READ:
         if state.king[0] == arrived:
             state.king[0] = move[1]
-        first = top(params, state.stream) if state.king[0] < 0 else params.low * unit_pulls(params, state.stream)
+        first = top(params, state.stream) if state.king[0] < 0 else params.low * affordable_unit(state.stream)
         _begin_rung(state, first)
         state.judged[0] = 0
     elif move[0] == PULL and move[1] == arrived and state.judged[0] == 0:
@@ -145,7 +138,7 @@ def update(
 @kernel
 def _judge(params: RecordLadderParams, state: RecordLadderState, arrived: int) -> None:
     mean = state.total[0] / state.pulls[0]
-    bar = state.record[0] + params.margin * accuracy(state.stream)
+    bar = state.record[0] + params.margin * params.scale * accuracy(state.stream)
     last = top(params, state.stream)
     if state.king[0] >= 0 and mean <= bar:
         state.judged[0] = 1

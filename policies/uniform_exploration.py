@@ -17,7 +17,6 @@ from typing import NamedTuple
 from onearm.engine.elementary import log
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
 from onearm.engine.streams import (
     Contest,
@@ -41,18 +40,13 @@ class UniformExplorationParams(NamedTuple):
     """Numbers fixed at creation."""
 
     pulls: int  # of PULLS
-    scale: float  # of the rewards, > 0: 1 where they lie in [0, 1]
 
 
-def uniform_exploration(pulls: str = "log", scale: float = 1.0) -> Policy:
-    """Pull every arm equally often, and keep the best.
-
-    `pulls` of an arm are "log", u (ln T)^(1/3), or "unit", u; `scale` is the range of the rewards.
-    """
+def uniform_exploration(pulls: str = "log") -> Policy:
+    """Pull every arm equally often, and keep the best: "log", u (ln T)^(1/3) times, or "unit", u times."""
     if pulls not in PULLS:
         raise InvalidInput("bad_param", f"pulls is {pulls!r}: it must be one of {', '.join(PULLS)}")
-    params = UniformExplorationParams(PULLS.index(pulls), check_param("scale", scale, low=0.0, low_open=True))
-    return Policy("uniform_exploration", params, init, actions=("move",))
+    return Policy("uniform_exploration", UniformExplorationParams(PULLS.index(pulls)), init, actions=("move",))
 
 
 def init(params: UniformExplorationParams, problem: Problem) -> Contest:
@@ -63,7 +57,7 @@ def init(params: UniformExplorationParams, problem: Problem) -> Contest:
 @kernel
 def pulls_of_arm(params: UniformExplorationParams, stream: Stream) -> int:
     """Return s; ln T counts as 1 at the least."""
-    pulls = params.scale * params.scale * unit(stream)
+    pulls = unit(stream)
     if params.pulls == LOG:
         pulls *= cube_root(max(log(float(trials_of(stream))), 1.0))
     return rounded_up(affordable(stream, pulls))

@@ -784,8 +784,8 @@ def test_plans_by_hand() -> None:
     assert found.missed == pytest.approx(math.sqrt(math.log(1000) / 200))
     assert found.regret == pytest.approx(10**5 + 9 * 10**5 * found.missed)
     assert found.warnings == () and "26 %" in found.notes[0]
-    wide = stream.plan(10**6, 1000, 'uniform_exploration:{"pulls":"unit","scale":1.0}', reward_range=(0.0, 10.0))
-    assert wide.eps == pytest.approx(1.0)
+    wide = stream.plan(10**6, 1000, 'uniform_exploration:{"pulls":"unit"}', reward_range=(0.0, 10.0))
+    assert (wide.eps, wide.pulls, wide.regret) == (pytest.approx(1.0), 100.0, pytest.approx(10.0 * found.regret))
     assert stream.plan(1000, 1).missed == 0.0
     assert stream.plan(1, 1).pulls == 1.0
     assert "exploring can take 62 %" in stream.plan(500_000, 500, "naive_commit").warnings[0]

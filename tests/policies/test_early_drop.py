@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 import stream_runs
@@ -52,10 +53,10 @@ def test_batches_follow_the_params() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
-def test_pulls_and_intervals_grow_with_the_range_of_the_rewards(scale: float) -> None:
+def test_intervals_grow_with_the_range_of_the_rewards_and_pulls_do_not(scale: float) -> None:
     policy = catalog.make("early_drop", scale=scale)
     run = stream_runs.run(policy, 50 * 10**6, arms=50, slots=1, rewards="normal", sd=scale / 2)
-    stream_runs.follow(run, pseudo_code(50, int(scale**2 * 40_000), 8, 1.0, scale), 50 * 10**6)
+    stream_runs.follow(run, pseudo_code(50, 40_000, 8, 1.0, scale), 50 * 10**6)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +92,21 @@ def test_of_unknown_arms_the_last_counts_as_the_last() -> None:
     assert list(world.pulls.values())[1:8] == expected[1:]  # the first one becomes king, and may be pulled again
 
 
-def test_unknown_trials_count_as_a_power_of_two_above_the_pulls_made() -> None:
-    policy, world = catalog.make("early_drop", width=1e9), Passing(1, 3)
-    moves = play(policy, fresh(policy, 3, None, 1), world, 0, 2, 10**6)
-    assert moves[1] == [0, 1, math.ceil(1024 / 9)]
-    play(policy, state := fresh(policy, 3, None, 1), Passing(1, 3), 0, 40, 10**6)
-    assert state.most[0] == math.ceil(1024 / 9)  # type: ignore[attr-defined]
+def test_unknown_trials_count_as_1024_an_arm_doubled_until_above_the_pulls_made() -> None:
+    """While the third arm is late the king is pulled on, so the third one's most is that of a longer run."""
+    policy, world = catalog.make("early_drop", width=1e9), Passing(1, 2, closed=False)
+    state: Any = fresh(policy, 3, None, 1)
+    play(policy, state, world, 0, 200, 20_000)
+    made = sum(world.pulls.values())
+    assert made >= 20_000
+    assert (world.pulls[1], world.places) == (math.ceil(3 * 1024 / 9), [0, 1])
+    world.offered = 3
+    play(policy, state, world, 200, 40, 10**6)
+    trials = 3 * 1024
+    while trials <= made:
+        trials *= 2
+    assert world.places[state.king[0]] == 2
+    assert state.record[1] == math.ceil(4.0 * (trials / 3) ** (2 / 3))
 
 
 @pytest.mark.parametrize("params", [{"reach": 0}, {"first": 0.5}, {"width": 0}, {"scale": -1}])

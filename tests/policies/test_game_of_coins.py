@@ -90,15 +90,16 @@ def test_fewer_trials_than_arms_end_on_an_arm_that_was_read() -> None:
     assert 0 <= run.recommended < 6
 
 
-def test_pulls_grow_with_the_square_of_the_range_of_the_rewards() -> None:
+def test_a_gap_is_in_the_unit_of_the_rewards_and_a_unit_alone_changes_no_pulls() -> None:
     batches = [
         stream_runs.run(
-            catalog.make("game_of_coins", gap=0.5, scale=scale), 10**6, arms=5, rewards="normal", sd=0.5, slots=1
+            catalog.make("game_of_coins", gap=gap, scale=scale), 10**6, arms=5, rewards="normal", sd=0.5, slots=1
         ).batches[0][1]
-        for scale in (1.0, 3.0)
+        for gap, scale in ((0.5, 1.0), (1.5, 3.0), (0.5, 3.0), (None, 1.0), (None, 3.0))
     ]
     unit = 0.25 * 4.0 / 0.25 * math.log(10.0)
-    assert batches == [math.ceil(3.0 * unit), math.ceil(27.0 * unit)]
+    assert batches[:3] == [math.ceil(3.0 * unit), math.ceil(3.0 * unit), math.ceil(27.0 * unit)]
+    assert batches[3] == batches[4]
 
 
 @pytest.mark.parametrize("params", [{"gap": 0}, {"gap": -0.1}, {"delta": 0}, {"delta": 1}, {"size": 0}, {"scale": 0}])

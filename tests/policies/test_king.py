@@ -9,21 +9,34 @@ from typing import Any
 import pytest
 import stream_runs
 
+from onearm.engine import loop
 from onearm.engine.errors import InvalidInput
+from onearm.engine.experiment import Simulation
 from onearm.engine.problem import PULLS_MAX
 from onearm.engine.vocabulary import Problem
+from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
 
 def pseudo_code(
-    arms: int, u: float, eps: float, gap: float, thinned: bool = False
+    arms: int, trials: int, gap: float | None = None, *, known: bool = True, thinned: bool = False
 ) -> Generator[tuple[int, float], float, None]:
-    """Yield the arms to pull and how often, and take the sums of their rewards. Thinned, all arms are taken twice."""
+    """Yield the arms to pull and how often, and take the sums of their rewards. Thinned, all arms are taken twice.
+
+    Where the number of arms is not known, the arm that arrived counts as the last.
+    """
+
+    def now(arm: int) -> tuple[float, float, float]:
+        k = arms if known else arm + 1
+        return round((trials / k) ** (2 / 3), 9), (k / trials) ** (1 / 3), math.log(k)
+
+    u, eps, log_arms = now(0)
     king, record, budget = 0, eps / 2.0, 1.2 * u
-    rounds = max(1, math.floor(10.0 * math.log(math.log(arms)))) if arms > 2 else 1
     if thinned:
-        yield 0, math.ceil(u * math.log(arms))
+        yield 0, math.ceil(u * log_arms)
     for arm in range(1, arms):
+        u, eps, log_arms = now(arm)
+        rounds = max(1, math.floor(10.0 * math.log(log_arms)))
         budget += u
         crowned = True
         for level in range(rounds):
@@ -38,9 +51,9 @@ def pseudo_code(
         if crowned:
             n = math.ceil(1.2 * u)
             king, budget = arm, 1.2 * u
-            record = min(1.0, max((yield arm, n) / n, record + gap / 2.0))
+            record = min(1.0, max((yield arm, n) / n, record + (gap or eps) / 2.0))
         if thinned:
-            yield arm, math.ceil(u * math.log(arms))
+            yield arm, math.ceil(u * log_arms)
     while True:
         yield king, math.inf
 
@@ -51,7 +64,7 @@ def pseudo_code(
 def test_rounds_are_those_of_the_program(arms: int, seed: int, gap: float | None) -> None:
     """T / K = 1000, so u = 100 and eps = 0.1."""
     run = stream_runs.run(catalog.make("king", gap=gap), 1000 * arms, arms=arms, slots=1, seed=seed)
-    stream_runs.follow(run, pseudo_code(arms, 100.0, 0.1, gap or 0.1), 1000 * arms)
+    stream_runs.follow(run, pseudo_code(arms, 1000 * arms, gap), 1000 * arms)
     assert run.peak == min(arms, 2)
 
 
@@ -59,7 +72,18 @@ def test_rounds_are_those_of_the_program(arms: int, seed: int, gap: float | None
 def test_the_thinned_stream_takes_all_of_few_arms(seed: int) -> None:
     """1.5 / ln 4 is more than 1."""
     run = stream_runs.run(catalog.make("king", thinned=True), 4000, arms=4, slots=2, seed=seed)
-    stream_runs.follow(run, pseudo_code(4, 100.0, 0.1, 0.1, thinned=True), 4000)
+    stream_runs.follow(run, pseudo_code(4, 4000, thinned=True), 4000)
+
+
+def test_of_unknown_arms_the_last_counts_as_the_last() -> None:
+    """Later arms pay in less than the first ones did, so there are several rounds, and a last one."""
+    policy, most = stream_runs.without(catalog.make("king"), arms=True), 0
+    for seed in range(10):
+        run = stream_runs.run(policy, 10**6, arms=100, slots=1, seed=seed)
+        stream_runs.follow(run, pseudo_code(100, 10**6, known=False), 10**6)
+        arms = [arm for arm, *_ in run.batches[:-1]]
+        most = max(most, *(arms.count(arm) for arm in arms))
+    assert most > 2
 
 
 @pytest.mark.parametrize(("slots", "thinned", "peak"), [(1, False, 2), (2, True, 3), (8, True, 3)])
@@ -75,10 +99,20 @@ def test_the_thinned_stream_takes_one_arm_in_ln_k_and_a_half() -> None:
     assert abs(taken - share * arms) < 4.0 * math.sqrt(arms * share * (1.0 - share))
 
 
-def test_the_best_of_the_thinned_stream_is_kept_beside_the_king_and_taken_where_the_full_one_is_given_up() -> None:
+def test_the_best_of_the_thinned_stream_is_kept() -> None:
+    """Arm 1 is crowned, which lifts the record to 1, out of reach of the better arm 2."""
+    env = envs.make("arm_stream", means=[0.25, 0.5, 0.75, 0.0], slots=2)
+    run = Simulation(catalog.make("king", gap=2.0, thinned=True), env, horizon=4000)
+    run.advance(4000)
+    kept = run.world.state.arm
+    assert [kept[run.state.king[0]], kept[run.state.thin[0]]] == [1, 2]
+    assert run.state.thin_record[1] == math.ceil(100.0 * math.log(4))
+
+
+def test_the_best_of_the_thinned_stream_is_taken_where_the_full_one_is_given_up() -> None:
     policy = catalog.make("king", thinned=True)
     state = policy.init(policy.params, Problem(100, horizon=10**6, slots=2))
-    recommend = stream_runs.loop.recommendation
+    recommend = loop.recommendation
     state.king[0], state.thin[0] = 1, 0
     assert recommend(policy.params, state) == 1
     state.spent[0] = 10 * 100 * 465
@@ -89,14 +123,14 @@ def test_the_best_of_the_thinned_stream_is_kept_beside_the_king_and_taken_where_
 
 @pytest.mark.parametrize("means", [[1.0] * 50, [0.5] * 50, [i / 50 for i in range(50)], [i % 2 for i in range(50)]])
 def test_the_full_stream_is_never_given_up(means: list[float]) -> None:
-    """It costs 3.4 K u at the most."""
+    """It costs 2.2 K u at the most."""
     run = stream_runs.run(catalog.make("king"), 50_000 * 1000, means=means)
     u = 10_000.0
-    assert sum(n for _, n, _ in run.batches[:-1]) <= 3.4 * 50 * u
+    assert sum(n for _, n, _ in run.batches[:-1]) <= 2.2 * 50 * u
 
 
 def test_an_arm_that_wins_every_round_is_crowned() -> None:
-    """10 ln ln 3 is less than 1, so there is one round; the program would stop with an error."""
+    """There is one round, for 10 ln ln 3 is less than 1; the program would stop with an error."""
     run = stream_runs.run(catalog.make("king"), 3000, means=[0.0, 1.0, 0.0])
     assert [(arm, n) for arm, n, _ in run.batches] == [(1, 100), (1, 120), (2, 100), (1, 2680)]
 
@@ -117,10 +151,19 @@ def test_fewer_trials_than_arms_end_on_an_arm_that_was_read(trials: int) -> None
     assert 0 <= run.recommended <= trials
 
 
-def test_pulls_grow_with_the_square_of_the_range_of_the_rewards() -> None:
-    run = stream_runs.run(catalog.make("king", scale=2.0), 10**9, arms=1000, rewards="normal", sd=1.0, slots=1)
-    assert run.batches[0][:2] == (1, 40_000)
-    assert all(n <= PULLS_MAX for _, n, _ in run.batches)
+def test_the_unit_of_the_rewards_changes_nothing() -> None:
+    runs = [
+        stream_runs.run(
+            catalog.make("king", scale=scale),
+            10**6,
+            means=[scale * m for m in (0.25, 0.5, 0.125, 0.75, 0.5, 0.625)],
+            rewards="two_point",
+            sd=scale / 4,
+        )
+        for scale in (1.0, 4.0)
+    ]
+    assert [batch[:2] for batch in runs[0].batches] == [batch[:2] for batch in runs[1].batches]
+    assert all(n <= PULLS_MAX for _, n, _ in runs[0].batches)
 
 
 @pytest.mark.parametrize("params", [{"gap": 0}, {"thinned": 1}, {"thinned": "yes"}, {"scale": 0}])

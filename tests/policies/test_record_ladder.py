@@ -37,19 +37,21 @@ def pseudo_code(arms: int, u: float, eps: float) -> Generator[tuple[int, float],
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("arms", [1, 2, 3, 40])
-def test_rungs_are_those_of_the_pseudo_code(arms: int, seed: int) -> None:
+@pytest.mark.parametrize("means", ["uniform", "hard"])
+@pytest.mark.parametrize("arms", [1, 2, 3, 100])
+def test_rungs_are_those_of_the_pseudo_code(arms: int, means: str, seed: int) -> None:
     """T / K = 1000, so u = 100 and eps = 0.1."""
-    run = stream_runs.run(catalog.make("record_ladder"), 1000 * arms, arms=arms, slots=1, seed=seed)
+    run = stream_runs.run(catalog.make("record_ladder"), 1000 * arms, arms=arms, means=means, slots=1, seed=seed)
     stream_runs.follow(run, pseudo_code(arms, 100.0, 0.1), 1000 * arms)
     assert run.peak == min(arms, 2)
 
 
 def test_rungs_follow_the_params() -> None:
-    """All pay always but the first: rungs of 100, 200, 400 and 100 ln(100) pulls, then the next newcomer's first."""
+    """All pay always but the first: rungs of 100, 200, 400 and 100 ln(100) pulls; the others are no better then."""
     policy = catalog.make("record_ladder", low=1.0, high=1.0, growth=2.0, margin=0.0)
     run = stream_runs.run(policy, 100_000, means=[0.0] + [1.0] * 99)
-    assert [n for _, n, _ in run.batches[:6]] == [461, 100, 200, 400, 461, 100]
+    assert [(arm, n) for arm, n, _ in run.batches[:5]] == [(0, 461), (1, 100), (1, 200), (1, 400), (1, 461)]
+    assert [(arm, n) for arm, n, _ in run.batches[5:-1]] == [(arm, 100) for arm in range(2, 100)]
 
 
 def test_few_trials_shrink_the_rungs() -> None:
@@ -70,10 +72,19 @@ def test_fewer_trials_than_arms_are_one_pull_each() -> None:
     assert run.pulls == {0: 1, 1: 1, 2: 1, 3: 1}
 
 
-def test_pulls_grow_with_the_square_of_the_range_of_the_rewards() -> None:
-    policy = catalog.make("record_ladder", scale=2.0)
-    run = stream_runs.run(policy, 10**9, arms=1000, rewards="normal", sd=1.0, slots=1)
-    assert [n for _, n, _ in run.batches[:2]] == [math.ceil(2.0 * math.log(1000) * 10_000), 20_000]
+def test_the_unit_of_the_rewards_changes_nothing() -> None:
+    means = [0.25, 0.5, 0.125, 0.75, 0.5, 0.625]
+    runs = [
+        stream_runs.run(
+            catalog.make("record_ladder", scale=scale),
+            10**6,
+            means=[scale * mean for mean in means],
+            rewards="two_point",
+            sd=scale / 4,
+        )
+        for scale in (1.0, 4.0)
+    ]
+    assert [batch[:2] for batch in runs[0].batches] == [batch[:2] for batch in runs[1].batches]
 
 
 def test_of_unknown_arms_the_last_counts_as_the_last() -> None:

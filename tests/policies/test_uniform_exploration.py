@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from typing import Any
 
 import pytest
 import stream_runs
 from passing import EIGHTHS, Passing, fresh, play
 
+from onearm.engine.actions import PULL
 from onearm.engine.errors import InvalidInput
+from onearm.engine.streams import trials_of
 from onearm.policies import catalog
 
 ORDERS = {
@@ -22,8 +26,8 @@ ORDERS = {
 }  # means in eighths: the sums are exact
 
 
-def pulls_of_arm(pulls: str, arms: float, trials: int, scale: float = 1.0) -> int:
-    s = scale**2 * (trials / arms) ** (2 / 3) * (math.log(trials) ** (1 / 3) if pulls == "log" else 1.0)
+def pulls_of_arm(pulls: str, arms: float, trials: int) -> int:
+    s = (trials / arms) ** (2 / 3) * (math.log(trials) ** (1 / 3) if pulls == "log" else 1.0)
     return max(math.ceil(s if arms * s <= trials else trials / (3 * arms)), 1)
 
 
@@ -82,16 +86,29 @@ def test_of_unknown_arms_the_last_counts_as_the_last(pulls: str) -> None:
     assert list(world.pulls.values()) == [pulls_of_arm(pulls, i, trials) for i in range(1, arms + 1)]
 
 
-@pytest.mark.parametrize(("told", "arms"), [(0, 100), (1500, 1500)])
-def test_unknown_trials_count_as_a_power_of_two(told: int, arms: int) -> None:
+@pytest.mark.parametrize(("told", "arms"), [(0, 100), (50, 50)])
+def test_unknown_trials_count_as_1024_for_each_arm(told: int, arms: int) -> None:
     policy, world = catalog.make("uniform_exploration", pulls="unit"), Passing(1, arms)
     play(policy, fresh(policy, told, None, 1), world, 0, 2 * arms, 10**9)
-    expected: list[int] = []
-    for i in range(1, arms + 1):
-        trials = max(1024, 2 ** sum(expected).bit_length())
-        expected.append(pulls_of_arm("unit", told or i, trials))
-    assert sum(expected) > 1024
-    assert list(world.pulls.values()) == expected
+    assert list(world.pulls.values()) == [
+        pulls_of_arm("unit", told or i, 1024 * (told or i)) for i in range(1, arms + 1)
+    ]
+
+
+def test_unknown_trials_are_doubled_above_the_pulls_made() -> None:
+    policy = catalog.make("uniform_exploration", pulls="unit")
+    state: Any = fresh(policy, 4, None, 1)
+    for made, trials in ((0, 4096), (4095, 4096), (4096, 8192), (10**6, 2**20), (2**61, 2**61)):
+        state.stream.made[0] = made
+        assert trials_of(state.stream) == trials
+
+
+def test_once_the_stream_is_over_unknown_trials_are_made_in_batches_that_double() -> None:
+    policy, world = catalog.make("uniform_exploration"), Passing(1, 3)
+    moves = play(policy, fresh(policy, 3, None, 1), world, 0, 30, 10**6)
+    kept = [n for what, _, n in moves[7:] if what == PULL]
+    assert kept[0] == sum(n for what, _, n in moves[:7] if what == PULL)
+    assert [after / before for before, after in itertools.pairwise(kept[:5])] == [2.0] * 4
 
 
 def test_the_best_is_committed_to_for_all_trials_that_are_left() -> None:
@@ -101,18 +118,9 @@ def test_the_best_is_committed_to_for_all_trials_that_are_left() -> None:
     assert world.places[moves[-1][1]] == EIGHTHS.index(max(EIGHTHS))
 
 
-@pytest.mark.parametrize("scale", [0.5, 2.0])
-def test_pulls_grow_with_the_square_of_the_range_of_the_rewards(scale: float) -> None:
-    policy = catalog.make("uniform_exploration", scale=scale)
-    run = stream_runs.run(policy, 10**6, arms=10, rewards="normal", sd=scale / 2)
-    assert run.batches[0][1] == pulls_of_arm("log", 10, 10**6, scale)
-
-
 def test_params_out_of_their_range_are_refused() -> None:
     with pytest.raises(InvalidInput, match="pulls is 'ln': it must be one of unit, log"):
         catalog.make("uniform_exploration", pulls="ln")
-    with pytest.raises(InvalidInput, match="scale is 0"):
-        catalog.make("uniform_exploration", scale=0)
 
 
 CLEAR = {
