@@ -341,7 +341,7 @@ def label(rule: str) -> str:
 
 def report(result: dict[str, Any]) -> None:
     """Print the tables for a person."""
-    console = Console()
+    console = Console(highlight=False)
     rows = result["rows"]
     rules = list(dict.fromkeys(row["rule"] for row in rows))
     for setting in dict.fromkeys(row["setting"] for row in rows):
@@ -355,7 +355,9 @@ def report(result: dict[str, Any]) -> None:
         for each in (each for each in rows if each["setting"] == setting):
             value = each["scaled_mean"] if scaled else each["ratio_to_uniform"]
             size = (f"{each['arms']:,}", f"{each['trials']:.3g}", *([f"{each['gap']:g}"] if "gap" in each else []))
-            text = "-" if value is None else f"{value:.3g} ±{each[quantity + '_stderr']:.1g}"
+            error = each[quantity + "_stderr"]
+            text = "-" if value is None else f"{value:.3g}"
+            text += f" ±{error:.1g}" if value is not None and error >= 0.0005 * value else ""
             cells.setdefault(size, []).append(text)
         for size, texts in cells.items():
             table.add_row(*size, *texts)
@@ -371,8 +373,8 @@ def report(result: dict[str, Any]) -> None:
         holds = "holds" if each["holds"] else "[bold red]FAILS[/]"
         console.print(f"{holds}: {each['claim']}: {each['found']:.4g} (asked: {each['asked']:.3g})")
     wrong = [each for each in result["oracle"] if not each["within"]]
-    agreed = len(result["oracle"]) - len(wrong)
-    console.print(f"{agreed} of {len(result['oracle'])} figures agree with those of an independent implementation")
+    if figures := len(result["oracle"]):
+        console.print(f"{figures - len(wrong)} of {figures} figures agree with those of an independent implementation")
     for each in wrong:
         console.print(f"[bold red]not within[/]: {each}")
     if "speed" in result:
