@@ -75,13 +75,13 @@ def test_uniform_means_are_uniform_and_the_best_is_the_largest() -> None:
 
 
 def test_clear_means_are_a_cut_normal_and_one_at_082() -> None:
-    stream = Stream(arms=2000, means="clear")
+    stream = Stream(arms=5000, means="clear")
     means = stream.means()
     assert np.flatnonzero(means == 0.82).tolist() == stream.state.special.tolist()
     others = means[means != 0.82]
     assert distance(others, cut_normal) < 1.63
-    assert others.mean() == pytest.approx(0.4996, abs=4.0 * 0.1 / math.sqrt(2000))
-    assert others.std() == pytest.approx(0.0993, abs=4.0 * 0.1 / math.sqrt(4000))
+    assert others.mean() == pytest.approx(0.4996, abs=4.0 * 0.1 / math.sqrt(5000))
+    assert others.std() == pytest.approx(0.0993, abs=4.0 * 0.1 / math.sqrt(10_000))
     assert 0.0 <= others.min() < 0.25
     assert 0.75 < others.max() <= 0.8
     assert stream.state.best[0] == 0.82

@@ -84,6 +84,9 @@ def test_of_unknown_arms_the_last_counts_as_the_last() -> None:
         arms = [arm for arm, *_ in run.batches[:-1]]
         most = max(most, *(arms.count(arm) for arm in arms))
     assert most > 2
+    run = stream_runs.run(policy, 10**6, means=[0.0, 0.0, 1.0, 0.5], slots=1)
+    stream_runs.follow(run, pseudo_code(4, 10**6, known=False), 10**6)
+    assert [arm for arm, *_ in run.batches[:3]] == [1, 2, 2]  # 10 ln ln 3 is less than 1: one round, and a crown
 
 
 @pytest.mark.parametrize(("slots", "thinned", "peak"), [(1, False, 2), (2, True, 3), (8, True, 3)])
