@@ -7,7 +7,8 @@ So a newcomer costs about L / (2 gap^2) pulls, where other one-slot rules pay at
 Of T trials all newcomers together get a third at the most, at `reach` u each.
 
 Source: ours, in the model of Assadi and Wang 2020 (streams of arms), after the analysis of Wang 2023. No theorem is
-claimed: the bound K^(1/3) T^(2/3) is measured, not proved.
+claimed: the bound K^(1/3) T^(2/3) is measured, not proved. At K = 1000, T = 1e9 it is 0.48 of it at the most where one
+arm is better by 0.5 to 8 eps, and 0.88 of it where the means rise slowly, which costs most: `reach` 3 makes that 0.66.
 State: the king's place and record, and the newcomer's count and sum. Cost: O(1) a move.
 """
 
