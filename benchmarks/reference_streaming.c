@@ -96,16 +96,17 @@ double uniform_exploration(long arms, double trials, uint64_t seed) {
   return regret(&a, trials, kept);
 }
 
-/* Early drop: batches of 8, 16, .. up to 4 u pulls; out as soon as mean + sqrt(ln K / (4 n)) is below the record */
+/* Early drop: batches of 8, 16, .. up to 4 u pulls, and as many again where arms before left them over; out as soon as
+   mean + sqrt(ln K / (4 n)) is below the record */
 double early_drop(long arms, double trials, uint64_t seed) {
   rng r;
   seed_rng(&r, seed);
   account a = {0, 0, -1};
-  double root = cbrt(trials / arms), most = 4 * root * root, record = -1, kept = 0, log_arms = log((double)arms);
-  if (most > trials / (3.0 * arms)) most = trials / (3.0 * arms);
-  most = fmax(ceil(most), 1);
+  double root = cbrt(trials / arms), share = 4 * root * root, spare = 0, record = -1, kept = 0, log_arms = log((double)arms);
+  if (share > trials / (3.0 * arms)) share = trials / (3.0 * arms);
+  share = fmax(ceil(share), 1);
   for (long i = 0; i < arms; i++) {
-    double mean = uniform(&r), n = 0, total = 0;
+    double mean = uniform(&r), n = 0, total = 0, most = share + fmin(share, spare);
     if (mean > a.best) a.best = mean;
     for (;;) {
       double more = i == 0 ? most : fmin(most - n, fmax(8, n));
@@ -117,6 +118,7 @@ double early_drop(long arms, double trials, uint64_t seed) {
       }
       if (total / n + sqrt(log_arms / (4 * n)) < record) break;
     }
+    spare += share - n;
   }
   return regret(&a, trials, kept);
 }

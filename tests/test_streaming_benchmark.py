@@ -157,7 +157,9 @@ def test_a_figure_is_compared_within_its_tolerance(module: ModuleType) -> None:
     assert oracle.Figure.read("0.0138", 0.001) == (0.0138, 0.001, pytest.approx(0.00005))
     close = row("clear", 1000, 10**6, "levels", regret_mean=58_900.0, regret_stderr=200.0, peak_held=4)
     far = row("clear", 1000, 10**6, "naive_commit", regret_mean=224_700.0, regret_stderr=100.0, peak_held=2)
-    few = row("clear", 1000, 10**6, "early_drop", regret_mean=1.0, regret_stderr=0.0, peak_held=2, runs=9)
+    few = row(
+        "clear", 1000, 10**6, 'early_drop:{"lend":false}', regret_mean=1.0, regret_stderr=0.0, peak_held=2, runs=9
+    )
     first, second = oracle.compare([close, far, few], {})
     assert (first["rule"], first["theirs"], first["within"]) == ("naive_commit", 222_400.0, True)
     assert first["standard_errors"] == pytest.approx(2300 / math.hypot(100, 300))

@@ -63,6 +63,7 @@ RULES = {
     "game_of_coins": ("coins", "#8c6d5a"),
     oracle.UNIT: ("uniform, u", "#969696"),
     oracle.LADDER: ("ladder", "#41ab5d"),
+    oracle.ALONE: ("early drop, no lending", "#df65b0"),
     oracle.EARLY: ("early drop", "#ce1256"),
 }
 OTHERS = ("#6a51a3", "#9e9ac8", "#00441b", "#e7298a")  # of rules that do not stand above
@@ -430,7 +431,7 @@ def draw_panels(panels: dict[str, dict[str, Curve]], axis: str, file: Path) -> N
     for axes, (setting, curves) in zip(all_axes[0], panels.items(), strict=True):
         for rule, found in curves.items():
             x, y, error = (np.array(column, float) for column in zip(*found.points, strict=True))
-            ours, uniform = rule in (oracle.LADDER, oracle.EARLY), rule in (UNIFORM, oracle.UNIT)
+            ours, uniform = rule in (oracle.LADDER, oracle.ALONE, oracle.EARLY), rule in (UNIFORM, oracle.UNIT)
             axes.errorbar(
                 x,
                 y,

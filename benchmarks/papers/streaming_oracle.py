@@ -18,9 +18,10 @@ SLOPE = 0.02  # the tolerance of a slope
 UNIFORM, UNIT = "uniform_exploration", 'uniform_exploration:{"pulls":"unit"}'
 NAIVE, LOG, LOGLOG, LOGSTAR = "naive_commit", 'levels:{"kind":"log"}', 'levels:{"kind":"loglog"}', "levels"
 KING, THINNED, LADDER, EARLY = "king", 'king:{"thinned":true}', "record_ladder", "early_drop"
+ALONE = 'early_drop:{"lend":false}'  # the rule that the figures below are of
 
 # At the sizes of the paper, T = 1000 K^beta, 100 runs (K = 50 000: 10): regret of uniform, ratios to it of the others
-RATIOS = (NAIVE, LOG, LOGLOG, LOGSTAR, KING, THINNED, UNIT, EARLY, LADDER)
+RATIOS = (NAIVE, LOG, LOGLOG, LOGSTAR, KING, THINNED, UNIT, ALONE, LADDER)
 SIZES = """
 clear 500   5e5     4.133e4(9e2)   2.42  0.541 0.535 0.705 0.858 1.30  0.761 0.219  0.459
 clear 500   2.5e8   2.701e6(4e3)   2.315 0.417 0.479 0.652 0.375 0.941 0.373 0.0138 0.201
@@ -42,7 +43,7 @@ GROWTH = {
     ("clear", LOGLOG): "4.550e4(6e2) 1.973e5(2e2) 9.106e5(9e2) 4.222e6(4e3)",
     ("clear", LOGSTAR): "5.832e4(2e2) 2.636e5(3e2) 1.216e6(1e3) 5.639e6(7e3)",
     ("clear", UNIT): "6.327e4(3e3) 1.877e5(8e3) 7.125e5(2e4) 3.203e6(2e3)",
-    ("clear", EARLY): "1.987e4(1e3) 1.928e4(1e3) 2.939e4(6e2) 6.968e4(2e3)",
+    ("clear", ALONE): "1.987e4(1e3) 1.928e4(1e3) 2.939e4(6e2) 6.968e4(2e3)",
     ("clear", LADDER): "4.245e4(2e3) 1.550e5(1e4) 4.250e5(3e4) 1.675e6(3e3)",
     ("mix", UNIFORM): "1.222e5(3e2) 5.894e5(1e3) 2.850e6(4e3) 1.372e7(2e4)",
     ("mix", NAIVE): "3.451e5(5e2) 1.602e6(2e3) 7.431e6(1e4) 3.448e7(4e4)",
@@ -50,7 +51,7 @@ GROWTH = {
     ("mix", LOGSTAR): "6.620e4(1e2) 3.059e5(6e2) 1.414e6(3e3) 6.560e6(1e4)",
     ("mix", KING): "6.161e4(7e2) 2.873e5(3e3) 1.252e6(1e4) 5.393e6(5e4)",
     ("mix", UNIT): "5.839e4(7e2) 2.463e5(2e3) 1.099e6(4e3) 5.041e6(1e4)",
-    ("mix", EARLY): "1.138e4(2e2) 1.684e4(5e2) 2.918e4(2e3) 6.272e4(3e3)",
+    ("mix", ALONE): "1.138e4(2e2) 1.684e4(5e2) 2.918e4(2e3) 6.272e4(3e3)",
     ("mix", LADDER): "3.465e4(6e2) 1.665e5(3e3) 7.471e5(1e4) 3.329e6(7e4)",
 }
 # ln regret over ln T, of the last three of these; over ln K at T = 1e9, K = 100 to 10 000
@@ -71,13 +72,13 @@ WORST = {
     LOGSTAR: "0.339(.023) 0.258(.04) 0.087(.03) 0.097 0.194 0.621(.014)",
     KING: "0.490(.007) 0.901(.03) 0.634(.09) 0.040 0.080 0.554(.024)",
     UNIT: "0.495(.005) 0.822(.04) 0.416(.08) 0.040 0.080 0.435(.022)",
-    EARLY: "0.451(.015) 0.239(.04) 0.035(.001) 0.060(.003) 0.116(.007) 0.850(.009)",
+    ALONE: "0.451(.015) 0.239(.04) 0.035(.001) 0.060(.003) 0.116(.007) 0.850(.009)",
     LADDER: "0.465(.013) 0.523(.05) 0.053(.03) 0.027 0.054(.001) 0.732(.025)",
 }
 GAPS = (0.5, 1.0, 2.0, 4.0, 8.0)
 # Arms held at the most, the arriving one included, by K
 HELD = {LOG: (5, 6, 7), LOGLOG: (3, 4, 4), LOGSTAR: (4, 4, 4)} | dict.fromkeys(
-    (UNIFORM, UNIT, NAIVE, KING, LADDER, EARLY), (2, 2, 2)
+    (UNIFORM, UNIT, NAIVE, KING, LADDER, ALONE, EARLY), (2, 2, 2)
 )
 PEAKS = {(rule, arms): peak for rule, of in HELD.items() for arms, peak in zip((500, 5000, 50000), of, strict=True)}
 
@@ -143,7 +144,7 @@ def figures() -> list[tuple[tuple[Any, ...], str, Figure]]:
 
 def ratio_error(setting: str, rule: str, trials: int, ratio: float) -> float:
     """Return the standard error of a ratio to uniform exploration."""
-    if rule == EARLY:
+    if rule == ALONE:
         return 0.1 * ratio
     if trials <= 5 * 10**5:
         return (0.022 if setting == "clear" else 0.004) * ratio
