@@ -68,7 +68,7 @@ def test_answers_are_as_documented(document: Any, method: str, path: str) -> Non
     )
     seen = set()
 
-    @settings(max_examples=30, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(case=cases, names=st.none() | known)
     def check(case: Any, names: dict[str, str] | None) -> None:
         if names is not None and case.path_parameters:  # else nothing is ever found
