@@ -1,9 +1,10 @@
-"""Sums of products in eight lanes: `dot`, `four_dots`, `quadratic` and `column_sums`.
+"""Sums of products in eight lanes: `dot`, `four_dots`, `quadratic` and `column_sums`; and `add_scaled`.
 
 A sum of floats has an order, and a compiler may not change it; so one that is added up in sequence can use no vector
 instruction. Here the order is eight partial sums, side by side, which it can: `dot` is 4 times as fast, and `quadratic`
 reads one triangle only. Numba has no word for that, hence the instructions are built by hand, and the Python functions
-add in the same order to the same bits.
+add in the same order to the same bits. `add_scaled` has no order; a compiler unrolls it for rows far longer than those
+of a triangle, and adds the rest one by one.
 """
 
 from __future__ import annotations
@@ -55,6 +56,12 @@ def four_dots(rows: Array, first: int, b: Array) -> tuple[float, float, float, f
     """Return `dot` of rows `first` .. `first` + 3 of a contiguous float64[k, n] and of b, which is read once."""
     s0, s1, s2, s3 = (dot(row, b, len(b)) for row in rows[first : first + 4])
     return s0, s1, s2, s3
+
+
+def add_scaled(to: Array, a: float, x: Array, n: int) -> None:
+    """Add a x[i] to to[i], i < n, of two contiguous float64[>= n] that do not overlap."""
+    for i in range(n):
+        to[i] += a * x[i]
 
 
 def quadratic(form: Array, z: Array) -> float:
@@ -122,6 +129,11 @@ def _four_dots(rows, first, b):
     return lambda rows, first, b: _four_dots_in_lanes(rows, first, b)
 
 
+@overload(add_scaled)
+def _add_scaled(to, a, x, n):
+    return lambda to, a, x, n: _add_scaled_in_lanes(to, a, x, n)
+
+
 @overload(quadratic)
 def _quadratic(form, z):
     return lambda form, z: _quadratic_in_lanes(form, z)
@@ -159,6 +171,25 @@ def _four_dots_in_lanes(typing: Any, rows: Any, first: Any, b: Any) -> Any:
 
 
 @intrinsic
+def _add_scaled_in_lanes(typing: Any, to: Any, a: Any, x: Any, n: Any) -> Any:
+    _check_contiguous(to, x)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        y, z, stop = _data(context, builder, to, args[0]), _data(context, builder, x, args[2]), args[3]
+        start = stop.type(0)
+        for width in (8, 4, 2, 1):  # each of the narrow ones at most once
+            end = builder.and_(stop, stop.type(-width))
+            factor = _broadcast(builder, args[1], width)
+            with _steps(builder, start, end, width) as i:
+                term = builder.fmul(factor, _load(builder, z, i, width))
+                _store(builder, builder.fadd(_load(builder, y, i, width), term), y, i)
+            start = end
+        return context.get_dummy_value()
+
+    return types.void(to, types.float64, x, types.intp), build
+
+
+@intrinsic
 def _quadratic_in_lanes(typing: Any, form: Any, z: Any) -> Any:
     _check_contiguous(form, z)
 
@@ -183,8 +214,7 @@ def _column_sums_in_lanes(typing: Any, form: Any, z: Any, sums: Any) -> Any:
         triangle = _Triangle(context, builder, form, z, args)
         to = _data(context, builder, sums, args[2])
         with _steps(builder, triangle.p.type(0), triangle.whole, _WIDTH) as j:
-            place = builder.bitcast(builder.gep(to, [j]), _LANES.as_pointer())
-            builder.store(triangle.columns(j), place, align=8)
+            _store(builder, triangle.columns(j), to, j)
         with _steps(builder, triangle.whole, triangle.p, 1) as j:
             builder.store(triangle.column(j), builder.gep(to, [j]))
         return context.get_dummy_value()
@@ -285,13 +315,21 @@ def _item(builder: Any, data: Any, i: Any) -> Any:
     return builder.load(builder.gep(data, [i]))
 
 
-def _load(builder: Any, data: Any, i: Any) -> Any:
-    return builder.load(builder.bitcast(builder.gep(data, [i]), _LANES.as_pointer()), align=8)
+def _load(builder: Any, data: Any, i: Any, width: int = _WIDTH) -> Any:
+    return builder.load(_place(builder, data, i, ir.VectorType(_DOUBLE, width)), align=8)
 
 
-def _broadcast(builder: Any, value: Any) -> Any:
-    one = builder.insert_element(ir.Constant(_LANES, ir.Undefined), value, _INT(0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT, _WIDTH), [0] * _WIDTH))
+def _store(builder: Any, value: Any, data: Any, i: Any) -> None:
+    builder.store(value, _place(builder, data, i, value.type), align=8)
+
+
+def _place(builder: Any, data: Any, i: Any, kind: Any) -> Any:
+    return builder.bitcast(builder.gep(data, [i]), kind.as_pointer())
+
+
+def _broadcast(builder: Any, value: Any, width: int = _WIDTH) -> Any:
+    one = builder.insert_element(ir.Constant(ir.VectorType(_DOUBLE, width), ir.Undefined), value, _INT(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT, width), [0] * width))
 
 
 def _sum_lanes(builder: Any, lanes: Any) -> Any:
