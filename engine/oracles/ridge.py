@@ -29,10 +29,11 @@ from typing import Any
 
 import numpy as np
 
+from onearm.engine.aligned import aligned_zeros
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.oracles.forgetting import check_half_life, growth, period
-from onearm.engine.oracles.lanes import add_scaled, aligned_zeros, column_sums, dot
+from onearm.engine.oracles.lanes import add_scaled, column_sums, dot
 from onearm.engine.problem import check_param
 from onearm.engine.vocabulary import Array
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.kernel import loop
-from onearm.engine.oracles.lanes import aligned_zeros, column_sums, dot, four_dots, quadratic
+from onearm.engine.oracles.lanes import add_scaled, column_sums, dot, four_dots, quadratic
 
 SIZES = [1, 2, 7, 8, 9, 12, 16, 17, 31, 33, 64, 67]
 
@@ -60,13 +60,19 @@ def test_only_the_first_n_are_added() -> None:
     assert [dot(a, a, n) for n in (0, 3, 8, 11)] == [0.0, 14.0, 204.0, 506.0]
 
 
-@pytest.mark.parametrize("shape", [(1,), (5, 3), (2, 33, 33)])
-def test_aligned_zeros_begin_with_a_line_of_the_cache(shape: tuple[int, ...]) -> None:
-    zeros = aligned_zeros(*shape)
-    assert zeros.ctypes.data % 64 == 0
-    assert zeros.shape == shape
-    assert not zeros.any()
-    assert zeros.flags.c_contiguous
+@loop
+def plus(to: Any, a: float, x: Any, n: int) -> None:
+    add_scaled(to, a, x, n)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("n", SIZES)
+def test_scaled_terms_are_added_to_the_bit_and_no_further(n: int) -> None:
+    x, to, _ = operands(n + 9)
+    python, compiled = to.copy(), to.copy()
+    add_scaled(python, 0.3, x, n)
+    plus(compiled, 0.3, x, n)
+    assert compiled.tolist() == python.tolist() == [*(to[:n] + 0.3 * x[:n]), *to[n:]]
 
 
 def operands(n: int) -> tuple[Any, Any, Any]:
