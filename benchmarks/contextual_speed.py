@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from onearm.engine.aligned import aligned_zeros
 from onearm.engine.kernel import loop
 from onearm.engine.problem import check_fit
 from onearm.engine.protocol import select, update
@@ -46,7 +47,7 @@ TASKS: dict[str, tuple[str, dict[str, Any], tuple[int, ...], int, int, dict[str,
     "squarecb_actions": ("squarecb", SQUARECB, (M, D), 16, M, {"c": 0.5, "vw cache": 100}),
     "linucb_actions": ("linucb", LINUCB, (M, D), 16, M, {"blas": 0.6}),
 }
-VW_EXAMPLES = {"squarecb": 20_000, "squarecb_actions": 500}
+VW_EXAMPLES = {"squarecb": 20_000, "squarecb_actions": 2000}
 VW_FLAGS = "--cb_explore_adf --squarecb"
 
 
@@ -55,7 +56,8 @@ class Tables:
 
     def __init__(self, shape: tuple[int, ...], rows: int, arms: int) -> None:
         draws = np.random.default_rng(0)
-        self.contexts = draws.standard_normal((rows, *shape)) / np.sqrt(D)
+        self.contexts = aligned_zeros(rows, *shape)  # as the engine's own contexts are
+        self.contexts[:] = draws.standard_normal((rows, *shape)) / np.sqrt(D)
         if shape == (0,):
             self.rewards = (draws.random((rows, arms)) < np.linspace(0.1, 0.82, arms)).astype(float)
         else:

@@ -26,6 +26,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from onearm.engine.aligned import aligned_zeros
 from onearm.engine.errors import Damaged
 from onearm.engine.kernel import kernel
 from onearm.engine.vocabulary import Array, Features, Instance, Problem
@@ -36,7 +37,7 @@ Contexts = Any  # float64[n, ...] or Features with start int64[n, k + 2]
 def empty_contexts(n: int, problem: Problem) -> Contexts:
     """Return room for n contexts of a problem: zeros, or features without any nonzero."""
     if problem.nonzeros is None:
-        return np.zeros((n, *problem.context_shape))
+        return aligned_zeros(n, *problem.context_shape)
     room = n * problem.nonzeros
     start = np.repeat(np.arange(n) * problem.nonzeros, problem.n_arms + 2).reshape(n, problem.n_arms + 2)
     return Features(start, np.zeros(room, np.uint32), np.zeros(room))

@@ -1,19 +1,18 @@
-"""Sums of products in eight lanes: `dot`, `dot_around`, `four_dots_around`, `quadratic` and `column_sums`.
+"""Sums of products in eight lanes: `dot`, `four_dots`, `quadratic` and `column_sums`; and `add_scaled`.
 
 A sum of floats has an order, and a compiler may not change it; so one that is added up in sequence can use no vector
 instruction. Here the order is eight partial sums, side by side, which it can: `dot` is 4 times as fast, and `quadratic`
 reads one triangle only. Numba has no word for that, hence the instructions are built by hand, and the Python functions
-add in the same order to the same bits.
+add in the same order to the same bits. `add_scaled` has no order; a compiler unrolls it for rows far longer than those
+of a triangle, and adds the rest one by one.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -25,17 +24,6 @@ _WIDTH = 8
 _DOUBLE = ir.DoubleType()
 _LANES = ir.VectorType(_DOUBLE, _WIDTH)
 _INT = ir.IntType(32)
-
-
-def aligned_zeros(*shape: int) -> Array:
-    """Return float64 zeros that begin at a multiple of 64 bytes: eight lanes then lie in one line of the cache.
-
-    NumPy's begin at 16; reading rows of 32 numbers across lines takes a third longer.
-    """
-    size = math.prod(shape)
-    room = np.zeros(size + _WIDTH)
-    start = -(room.ctypes.data // room.itemsize) % _WIDTH
-    return room[start : start + size].reshape(shape)
 
 
 def dot(a: Array, b: Array, n: int) -> float:
@@ -51,23 +39,16 @@ def dot(a: Array, b: Array, n: int) -> float:
     return total
 
 
-def dot_around(a: Array, centre: Array, b: Array, n: int) -> float:
-    """Return the sum of (a[i] - centre[i]) b[i], i < n, of three contiguous float64[>= n]."""
-    whole = n - n % _WIDTH
-    lanes = [0.0] * _WIDTH
-    for i in range(0, whole, _WIDTH):
-        for j in range(_WIDTH):
-            lanes[j] += (a[i + j] - centre[i + j]) * b[i + j]
-    total = _sum(lanes)
-    for i in range(whole, n):
-        total += (a[i] - centre[i]) * b[i]
-    return total
-
-
-def four_dots_around(rows: Array, first: int, centre: Array, b: Array) -> tuple[float, float, float, float]:
-    """Return `dot_around` of rows `first` .. `first` + 3 of a contiguous float64[k, n]; the rest is read once."""
-    s0, s1, s2, s3 = (dot_around(row, centre, b, len(b)) for row in rows[first : first + 4])
+def four_dots(rows: Array, first: int, b: Array) -> tuple[float, float, float, float]:
+    """Return `dot` of rows `first` .. `first` + 3 of a contiguous float64[k, n] and of b, which is read once."""
+    s0, s1, s2, s3 = (dot(row, b, len(b)) for row in rows[first : first + 4])
     return s0, s1, s2, s3
+
+
+def add_scaled(to: Array, a: float, x: Array, n: int) -> None:
+    """Add a x[i] to to[i], i < n, of two contiguous float64[>= n] that do not overlap."""
+    for i in range(n):
+        to[i] += a * x[i]
 
 
 def quadratic(form: Array, z: Array) -> float:
@@ -130,14 +111,14 @@ def _dot(a, b, n):
     return lambda a, b, n: _dot_in_lanes(a, b, n)
 
 
-@overload(dot_around)
-def _dot_around(a, centre, b, n):
-    return lambda a, centre, b, n: _dot_around_in_lanes(a, centre, b, n)
+@overload(four_dots)
+def _four_dots(rows, first, b):
+    return lambda rows, first, b: _four_dots_in_lanes(rows, first, b)
 
 
-@overload(four_dots_around)
-def _four_dots_around(rows, first, centre, b):
-    return lambda rows, first, centre, b: _four_dots_around_in_lanes(rows, first, centre, b)
+@overload(add_scaled)
+def _add_scaled(to, a, x, n):
+    return lambda to, a, x, n: _add_scaled_in_lanes(to, a, x, n)
 
 
 @overload(quadratic)
@@ -158,36 +139,41 @@ def _dot_in_lanes(typing: Any, a: Any, b: Any, n: Any) -> Any:
         x = _data(context, builder, a, args[0])
         y = _data(context, builder, b, args[1])
 
-        def terms(load: Any, i: Any) -> list[Any]:
-            return [builder.fmul(load(builder, x, i), load(builder, y, i))]
-
-        return _add_up(builder, 1, terms, args[2])[0]
+        return _dots(builder, [x], y, args[2])[0]
 
     return types.float64(a, b, types.intp), build
 
 
 @intrinsic
-def _dot_around_in_lanes(typing: Any, a: Any, centre: Any, b: Any, n: Any) -> Any:
-    _check_contiguous(a, centre, b)
+def _four_dots_in_lanes(typing: Any, rows: Any, first: Any, b: Any) -> Any:
+    _check_contiguous(rows, b)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        x, c, y = (_data(context, builder, kind, arg) for kind, arg in zip((a, centre, b), args[:3], strict=True))
-        return _dots_around(builder, [x], c, y, args[3])[0]
+        x, y = _data(context, builder, rows, args[0]), _data(context, builder, b, args[2])
+        n = builder.extract_value(context.make_array(b)(context, builder, args[2]).shape, 0)
+        starts = [builder.gep(x, [builder.mul(builder.add(args[1], n.type(row)), n)]) for row in range(4)]
+        return context.make_tuple(builder, signature.return_type, _dots(builder, starts, y, n))
 
-    return types.float64(a, centre, b, types.intp), build
+    return types.UniTuple(types.float64, 4)(rows, types.intp, b), build
 
 
 @intrinsic
-def _four_dots_around_in_lanes(typing: Any, rows: Any, first: Any, centre: Any, b: Any) -> Any:
-    _check_contiguous(rows, centre, b)
+def _add_scaled_in_lanes(typing: Any, to: Any, a: Any, x: Any, n: Any) -> Any:
+    _check_contiguous(to, x)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        x, c, y = (_data(context, builder, kind, args[i]) for i, kind in ((0, rows), (2, centre), (3, b)))
-        n = builder.extract_value(context.make_array(b)(context, builder, args[3]).shape, 0)
-        starts = [builder.gep(x, [builder.mul(builder.add(args[1], n.type(row)), n)]) for row in range(4)]
-        return context.make_tuple(builder, signature.return_type, _dots_around(builder, starts, c, y, n))
+        y, z, stop = _data(context, builder, to, args[0]), _data(context, builder, x, args[2]), args[3]
+        start = stop.type(0)
+        for width in (8, 4, 2, 1):  # each of the narrow ones at most once
+            end = builder.and_(stop, stop.type(-width))
+            factor = _broadcast(builder, args[1], width)
+            with _steps(builder, start, end, width) as i:
+                term = builder.fmul(factor, _load(builder, z, i, width))
+                _store(builder, builder.fadd(_load(builder, y, i, width), term), y, i)
+            start = end
+        return context.get_dummy_value()
 
-    return types.UniTuple(types.float64, 4)(rows, types.intp, centre, b), build
+    return types.void(to, types.float64, x, types.intp), build
 
 
 @intrinsic
@@ -215,8 +201,7 @@ def _column_sums_in_lanes(typing: Any, form: Any, z: Any, sums: Any) -> Any:
         triangle = _Triangle(context, builder, form, z, args)
         to = _data(context, builder, sums, args[2])
         with _steps(builder, triangle.p.type(0), triangle.whole, _WIDTH) as j:
-            place = builder.bitcast(builder.gep(to, [j]), _LANES.as_pointer())
-            builder.store(triangle.columns(j), place, align=8)
+            _store(builder, triangle.columns(j), to, j)
         with _steps(builder, triangle.whole, triangle.p, 1) as j:
             builder.store(triangle.column(j), builder.gep(to, [j]))
         return context.get_dummy_value()
@@ -278,27 +263,19 @@ class _Sum:
         return self._builder.load(self._place)
 
 
-def _dots_around(builder: Any, rows: list[Any], centre: Any, b: Any, n: Any) -> list[Any]:
-    """Build what `dot_around` does, of several rows side by side."""
-
-    def terms(load: Any, i: Any) -> list[Any]:
-        middle, factor = load(builder, centre, i), load(builder, b, i)
-        return [builder.fmul(builder.fsub(load(builder, row, i), middle), factor) for row in rows]
-
-    return _add_up(builder, len(rows), terms, n)
-
-
-def _add_up(builder: Any, count: int, terms: Any, n: Any) -> list[Any]:
-    """Return `count` sums of terms(load, i), i < n: eight at once with `_load`, the rest one by one with `_item`."""
+def _dots(builder: Any, rows: list[Any], b: Any, n: Any) -> list[Any]:
+    """Build what `dot` does, of several rows side by side."""
     whole = _whole(builder, n)
-    lanes = [_Sum(builder, _LANES) for _ in range(count)]
+    lanes = [_Sum(builder, _LANES) for _ in rows]
     with _steps(builder, n.type(0), whole, _WIDTH) as i:
-        for sums, term in zip(lanes, terms(_load, i), strict=True):
-            sums.add(term)
+        factor = _load(builder, b, i)
+        for sums, row in zip(lanes, rows, strict=True):
+            sums.add(builder.fmul(_load(builder, row, i), factor))
     totals = [_Sum(builder, _DOUBLE, _sum_lanes(builder, sums.value())) for sums in lanes]
     with _steps(builder, whole, n, 1) as i:
-        for total, term in zip(totals, terms(_item, i), strict=True):
-            total.add(term)
+        factor = _item(builder, b, i)
+        for total, row in zip(totals, rows, strict=True):
+            total.add(builder.fmul(_item(builder, row, i), factor))
     return [total.value() for total in totals]
 
 
@@ -325,13 +302,21 @@ def _item(builder: Any, data: Any, i: Any) -> Any:
     return builder.load(builder.gep(data, [i]))
 
 
-def _load(builder: Any, data: Any, i: Any) -> Any:
-    return builder.load(builder.bitcast(builder.gep(data, [i]), _LANES.as_pointer()), align=8)
+def _load(builder: Any, data: Any, i: Any, width: int = _WIDTH) -> Any:
+    return builder.load(_place(builder, data, i, ir.VectorType(_DOUBLE, width)), align=8)
 
 
-def _broadcast(builder: Any, value: Any) -> Any:
-    one = builder.insert_element(ir.Constant(_LANES, ir.Undefined), value, _INT(0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT, _WIDTH), [0] * _WIDTH))
+def _store(builder: Any, value: Any, data: Any, i: Any) -> None:
+    builder.store(value, _place(builder, data, i, value.type), align=8)
+
+
+def _place(builder: Any, data: Any, i: Any, kind: Any) -> Any:
+    return builder.bitcast(builder.gep(data, [i]), kind.as_pointer())
+
+
+def _broadcast(builder: Any, value: Any, width: int = _WIDTH) -> Any:
+    one = builder.insert_element(ir.Constant(ir.VectorType(_DOUBLE, width), ir.Undefined), value, _INT(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT, width), [0] * width))
 
 
 def _sum_lanes(builder: Any, lanes: Any) -> Any:

@@ -29,10 +29,11 @@ from typing import Any
 
 import numpy as np
 
+from onearm.engine.aligned import aligned_zeros
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.oracles.forgetting import check_half_life, growth, period
-from onearm.engine.oracles.lanes import aligned_zeros, column_sums, dot
+from onearm.engine.oracles.lanes import add_scaled, column_sums, dot
 from onearm.engine.problem import check_param
 from onearm.engine.vocabulary import Array
 
@@ -226,13 +227,8 @@ def _add(model: Any, system: int, reward: float, w: float) -> None:
     moment = model.moment[system]
     p = len(z)
     for i in range(p):
-        of = gram[i]
-        wz = w * z[i]
-        for j in range(i + 1):
-            of[j] += wz * z[j]
-    wy = w * reward
-    for j in range(p):
-        moment[j] += wy * z[j]
+        add_scaled(gram[i], w * z[i], z, i + 1)
+    add_scaled(moment, w * reward, z, p)
 
 
 @kernel
@@ -249,14 +245,11 @@ def _move(model: Any, system: int, reward: float, w: float) -> bool:
         return False
     gain = w / (1.0 + w * q)
     step = gain * (reward - dot(theta, z, p))
-    for j in range(p):
-        theta[j] += step * row[j]
+    add_scaled(theta, step, row, p)
     for i in range(p):
-        of = form[i]
-        less = 2.0 * gain * row[i]
-        for j in range(i):
-            of[j] -= less * row[j]
-        of[i] -= 0.5 * less * row[i]
+        less = gain * row[i]
+        add_scaled(form[i], -2.0 * less, row, i)
+        form[i, i] -= less * row[i]
     return True
 
 
@@ -319,13 +312,9 @@ def _solve(model: Any, gram: Array, moment: Array, form: Array, theta: Array) ->
     for k in range(p):
         of = matrix[k]
         y = dot(of, moment, k + 1)
-        for j in range(k + 1):
-            theta[j] += y * of[j]
+        add_scaled(theta, y, of, k + 1)
         for i in range(k + 1):
-            to = form[i]
-            double = 2.0 * of[i]
-            for j in range(i + 1):
-                to[j] += double * of[j]
+            add_scaled(form[i], 2.0 * of[i], of, i + 1)
     for i in range(p):
         form[i, i] *= 0.5
 
@@ -359,9 +348,7 @@ def _invert(matrix: Array, row: Array) -> None:
             of[j] = 0.0
         for k in range(i):
             a = row[k]
-            upper = matrix[k]
-            for j in range(k + 1):
-                of[j] -= a * upper[j]
+            add_scaled(of, -a, matrix[k], k + 1)
         for j in range(i):
             of[j] /= pivot
         of[i] = 1.0 / pivot

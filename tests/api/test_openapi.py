@@ -35,6 +35,8 @@ CHECKS = [
     unsupported_method,
 ]
 OF_STREAMS = (":commit", "/recommendation", "/arms:close")
+# What fits, by the end of a path: hardly a random body does. An arm that is there already is answered in any case.
+FITTING = {"arms": {"id": "c"}, "decisions": {}, "reward": {"value": 1.0}}
 OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
 
 
@@ -77,15 +79,15 @@ def test_answers_are_as_documented(document: Any, method: str, path: str) -> Non
     )
     seen = set()
 
-    @settings(max_examples=40, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(case=cases, names=st.none() | known)
     def check(case: Any, names: dict[str, str] | None) -> None:
         if names is not None and case.path_parameters:  # else nothing is ever found
             case.path_parameters.update({name: names[name] for name in case.path_parameters if name in names})
         if names is not None and path == "/v1/experiments" and isinstance(case.body, dict):
             case.body.update(policy=RANDOM, arms=ARMS)  # no generator guesses a policy's name
-        if names is not None and path.endswith("/arms"):
-            case.body = {"id": "c"}  # as it is: whatever is archived meanwhile, this is answered
+        if names is not None and (body := FITTING.get(path.rsplit("/", 1)[1])) is not None:
+            case.body = dict(body)
         answer = case.call()
         seen.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)

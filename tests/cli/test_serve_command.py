@@ -23,9 +23,9 @@ COMMAND = [sys.executable, "-m", "onearm"]
 def serving(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """Run the service on a free port; yield the process, its address, and what it said."""
     arguments = ["serve", "--port", "0", "--database", "sqlite:///run.db", *more]
-    with subprocess.Popen(
-        [*COMMAND, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - a shell's background jobs ignore Ctrl-C
+    with subprocess.Popen([*COMMAND, *arguments], cwd=folder, text=True, preexec_fn=heed, **pipes) as process:
         assert process.stdout is not None
         said = ""
         while "stop with Ctrl-C" not in said:

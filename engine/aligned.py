@@ -1,0 +1,26 @@
+"""Arrays that begin with a line of the cache.
+
+NumPy's begin at a multiple of 16 bytes. Eight float64 at once then lie across two lines, and reading rows of 32 numbers
+takes a third longer.
+
+>>> aligned_zeros(2, 8).ctypes.data % 64
+0
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from onearm.engine.vocabulary import Array
+
+_LINE = 64  # bytes
+
+
+def aligned_zeros(*shape: int) -> Array:
+    """Return contiguous float64 zeros of a shape, which begin at a multiple of 64 bytes."""
+    size = math.prod(shape)
+    room = np.zeros(size + _LINE // 8)
+    start = -(room.ctypes.data // room.itemsize) % (_LINE // 8)
+    return room[start : start + size].reshape(shape)
