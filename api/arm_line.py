@@ -25,13 +25,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from onearm.api.interval import interval
 from onearm.engine.actions import READ
 from onearm.engine.errors import Damaged
 from onearm.engine.vocabulary import Array, Columns, Problem
 
 LINE_MAX = 10_000  # arms that wait
 ARM_BYTES_MAX = 10_000  # of an arm's description, as JSON
-CONFIDENCE = 0.95  # of the interval of a mean
 SLACK = 1e-9  # of a sum, relative: adding up n rewards rounds
 
 Arm = dict[str, Any]
@@ -90,7 +90,7 @@ class Recommended(msgspec.Struct, frozen=True):
     arm_id: str
     pulls: int
     mean: float | None  # null where it was never pulled
-    interval: Limits | None  # 95 % (Hoeffding) for the mean of an arm looked at by itself; null without a reward_range
+    interval: Limits | None  # of the mean, 95 %, for all arms seen at all times; null without a reward_range
     arms_seen: int
     pulls_made: int
     committed: bool
@@ -237,30 +237,16 @@ class Line:
 
     def recommended(self, place: int, reward_range: Range | None) -> Recommended:
         """Describe the arm in a place as the answer."""
-        pulls, mean = int(self.places.pulls[place]), self.mean(place)
+        pulls, total = int(self.places.pulls[place]), float(self.places.total[place])
         return Recommended(
             arm_id=self.label(place),
             pulls=pulls,
-            mean=mean,
-            interval=None if reward_range is None else interval(mean, pulls, reward_range),
+            mean=self.mean(place),
+            interval=None if reward_range is None else list(interval(total, pulls, self.read_so_far, reward_range)),
             arms_seen=self.read_so_far,
             pulls_made=self.made,
             committed=self.committed is not None,
         )
-
-
-def interval(mean: float | None, pulls: int, reward_range: Range) -> list[float]:
-    """Return Hoeffding's interval of the mean of rewards within a range.
-
-    >>> low, high = interval(0.5, 200, (0.0, 1.0))
-    >>> f"{low:.4f} {high:.4f}"
-    '0.4040 0.5960'
-    """
-    low, high = reward_range
-    if mean is None:
-        return [low, high]
-    width = (high - low) * math.sqrt(math.log(2.0 / (1.0 - CONFIDENCE)) / (2.0 * pulls))
-    return [max(low, mean - width), min(high, mean + width)]
 
 
 def within(total: float, pulls: int, reward_range: Range | None) -> bool:

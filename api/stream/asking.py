@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onearm.api.cli import show
+from onearm.api.interval import interval
 from onearm.api.stream.holding import Held, Holding, Record
 from onearm.api.stream.planning import (
     RULE,
@@ -31,7 +32,6 @@ from onearm.engine.problem import SLOTS_MAX, check_seed
 Pull = Callable[[Any, int], tuple[float, int]]  # (arm, n) -> sum of the rewards, pulls done: at most n
 OnEvict = Callable[[Any, Record, str], None]  # (arm, record, reason): "dropped", "replaced" or "over"
 
-SURE = 0.05  # chance that the interval of any arm is wrong, at any time
 ROUNDING = 1e-9  # of a sum of rewards, relative
 MAGIC = b"onearm stream 1\n"
 SHOWN_EVERY = 0.1  # seconds, of the progress bar
@@ -63,7 +63,7 @@ class Commitment(NamedTuple):
 
     arm: Any
     record: Record
-    low: float  # of an interval of its mean: 95 %, for all arms seen and after each batch at once
+    low: float  # of an interval of its mean: 95 %, for all arms seen and at all times at once
     high: float
     missed: float  # by how much at most an arm that was seen is better
     trials: int  # used so far
@@ -245,7 +245,7 @@ class Stream:
         if held is None:
             raise Conflict("nothing_held", "no arm has come yet, so there is nothing to commit to: offer one")
         status, record = self.status(), held.record
-        low, high = self._interval(held)
+        low, high = interval(held.total, held.pulls, self._holding.read, (self.low, self.high))
         return Commitment(held.arm, record, low, high, self._missed(), status.trials_used, status)
 
     def status(self) -> Status:
@@ -373,15 +373,6 @@ class Stream:
         while leaving:
             held, reason = leaving.pop(0)
             tell(held.arm, held.record, reason)
-
-    def _interval(self, held: Held) -> tuple[float, float]:
-        """Return Hoeffding's interval, with the chance of an error shared among all arms seen and all batches."""
-        if not held.pulls:
-            return self.low, self.high
-        ways = 2.0 * self._holding.read * held.batches * (held.batches + 1)
-        width = (self.high - self.low) * math.sqrt(math.log(ways / SURE) / (2.0 * held.pulls))
-        mean = held.total / held.pulls
-        return max(mean - width, self.low), min(mean + width, self.high)
 
     def _missed(self) -> float:
         """Return by how much at most an arm that was seen is better than the chosen one.

@@ -39,14 +39,13 @@ class Record(NamedTuple):
 class Held:
     """An arm that is held."""
 
-    __slots__ = ("arm", "batches", "number", "pulls", "total")
+    __slots__ = ("arm", "number", "pulls", "total")
 
-    def __init__(self, arm: Any, number: int, pulls: int = 0, total: float = 0.0, batches: int = 0) -> None:
+    def __init__(self, arm: Any, number: int, pulls: int = 0, total: float = 0.0) -> None:
         self.arm = arm
         self.number = number
         self.pulls = pulls
         self.total = total  # of its rewards
-        self.batches = batches
 
     @property
     def record(self) -> Record:
@@ -139,7 +138,6 @@ class Holding:
         assert held is not None
         held.pulls += n
         held.total += total
-        held.batches += 1
         self.made += n
         self.earned += total
         if self.over:
@@ -188,7 +186,7 @@ class Holding:
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the rule's state and the handles. A pull that was decided on is not kept: it is again."""
-        places = [None if held is None else [held.number, held.pulls, held.total, held.batches] for held in self.places]
+        places = [None if held is None else [held.number, held.pulls, held.total] for held in self.places]
         return {name: getattr(self, name) for name in KEPT} | {
             "number": self.number - (self.slot >= 0),
             "available": self.available.tolist(),

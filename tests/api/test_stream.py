@@ -714,11 +714,11 @@ def eighths(n: int) -> list[float]:
 
 
 def test_a_commitment_by_hand() -> None:
-    """Hoeffding's interval, for both sides, 2 arms and the first of all batches; sqrt(ln 2 / (2 s)) may be missed."""
+    """Hoeffding's interval, for both sides, 2 arms and all numbers of pulls; sqrt(ln 2 / (2 s)) may be missed."""
     asked = judged()
     found = asked.commit()
     assert (found.arm, found.record) == ("first", Record(0, 0.5, 334))
-    width = math.sqrt(math.log(2 * 2 * 1 * 2 / 0.05) / (2 * 334))
+    width = math.sqrt(math.log(2 * 2 * 334 * 335 / 0.05) / (2 * 334))
     assert found.low == pytest.approx(0.5 - width)
     assert found.high == pytest.approx(0.5 + width)
     assert found.missed == pytest.approx(math.sqrt(math.log(2) / (2 * 334)))
