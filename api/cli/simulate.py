@@ -60,7 +60,7 @@ def simulate(
         _write_log(log_file, world, contenders, steps, replications, seed)
         return
     runs = []
-    with progress("simulating", steps * replications * len(contenders), "decisions") as advance:
+    with progress("simulating", steps * replications * len(contenders), "trials") as advance:
         for policy in contenders:
             runs.append(
                 run_experiment(policy, world, horizon=steps, replications=replications, seed=seed, progress=advance)
@@ -98,7 +98,7 @@ def _write_log(
         raise InvalidInput("bad_log", "--log writes one run: give one --policy and one replication")
     run = Simulation(policies[0], env, horizon=horizon, seed=seed)
     spec = {"policy": policies[0].spec, "env": env.spec, "seed": str(seed)}
-    with progress("simulating", horizon, "decisions") as advance, writer(file, run.problem, spec) as out:
+    with progress("simulating", horizon, "trials") as advance, writer(file, run.problem, spec) as out:
         while run.trials < horizon:
             before = run.trials
             out.write(run.advance_logged(min(run.logged_at_once, horizon - before)))
@@ -142,9 +142,9 @@ def _print_runs(runs: list[Curves]) -> None:
         )
     rows.sort(key=lambda row: -row[2])
     first = runs[0]
-    title = f"{first.env['name']}, {first.horizon:,} decisions, {first.reward.shape[0]} replications"
+    title = f"{first.env['name']}, {first.horizon:,} trials, {first.reward.shape[0]} replications"
     columns = ["policy", "params", "reward", "regret", "+-", "over log t", "per second"]
-    note = f"reward per decision; regret in total, against: {first.regret_kind}" if first.regret_kind else None
+    note = f"reward per trial; regret in total, against: {first.regret_kind}" if first.regret_kind else None
     print_table(title, columns, rows, note)
 
 
