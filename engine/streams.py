@@ -25,7 +25,7 @@ from onearm.engine.problem import PULLS_MAX
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Problem
 
 TRIALS_MIN = 1 << 10  # for each arm: what unknown trials count as at the least
-TRIALS_MAX = 1 << 61  # what they count as at the most
+TRIALS_COUNTED = 1 << 61  # what they count as at the most
 
 
 class Stream(NamedTuple):
@@ -92,8 +92,8 @@ def trials_of(stream: Stream) -> int:
     """Return T; where it is unknown 1024 K, doubled until it is above the pulls made."""
     if stream.trials[0] > 0:
         return stream.trials[0]
-    trials = min(TRIALS_MIN * arms_of(stream), TRIALS_MAX)
-    while trials <= stream.made[0] and trials < TRIALS_MAX:
+    trials = min(TRIALS_MIN * arms_of(stream), TRIALS_COUNTED)
+    while trials <= stream.made[0] and trials < TRIALS_COUNTED:
         trials *= 2
     return trials
 
@@ -101,7 +101,7 @@ def trials_of(stream: Stream) -> int:
 @kernel
 def trials_left(stream: Stream) -> int:
     """Return how many pulls are left, where that is unknown of the most that can be counted."""
-    return max((stream.trials[0] if stream.trials[0] > 0 else TRIALS_MAX) - stream.made[0], 0)
+    return max((stream.trials[0] if stream.trials[0] > 0 else TRIALS_COUNTED) - stream.made[0], 0)
 
 
 @kernel
@@ -113,13 +113,19 @@ def unit(stream: Stream) -> float:
 
 @kernel
 def share_of_arm(stream: Stream) -> float:
-    """Return T / (3 K): the pulls of an arm where all of them together get a third of the trials."""
-    return trials_of(stream) / (3.0 * arms_of(stream))
+    """Return T / (3 K): the pulls of an arm where all of them together get a third of the trials.
+
+    Where K is unknown, more will come: a sixth of the trials that are left, by the i arms so far. If all take that,
+    T i^(-1/6) are left after i arms, however many there are.
+    """
+    if stream.arms[0] > 0 or stream.trials[0] == 0:
+        return trials_of(stream) / (3.0 * arms_of(stream))
+    return trials_left(stream) / (6.0 * arms_of(stream))
 
 
 @kernel
 def affordable_unit(stream: Stream) -> float:
-    """Return u, at the most T / (3 K): that many pulls of each arm take a third of the trials."""
+    """Return u, at the most the share of an arm."""
     return min(unit(stream), share_of_arm(stream))
 
 
@@ -169,7 +175,12 @@ def batch_of_kept(stream: Stream) -> int:
 
 @kernel
 def affordable(stream: Stream, pulls: float) -> float:
-    """Return `pulls` of each arm, where those of all arms fit into the trials; else a third of the trials, shared."""
+    """Return `pulls` of each arm, where those of all arms fit into the trials; else the share of an arm.
+
+    Where K is unknown and T is not, no more than that share in any case.
+    """
+    if stream.arms[0] == 0 and stream.trials[0] > 0:
+        return min(pulls, share_of_arm(stream))
     return pulls if pulls * arms_of(stream) <= trials_of(stream) else share_of_arm(stream)
 
 

@@ -6,7 +6,7 @@ crowned where its mean is above the record. The record is the mean at which the 
 So a newcomer costs about L / (2 gap^2) pulls, where other one-slot rules pay at least u for each.
 What it leaves of its `reach` u pulls is lent to those that come close: they can have twice as many, while there are
 some left over. So ordinary streams, most of whose arms are plainly worse, are judged more finely, and hard ones cost no
-more. Of T trials all newcomers together get a third at the most.
+more. Of T trials all newcomers together get a third at the most, where K is known.
 
 Source: ours, in the model of Assadi and Wang 2020 (streams of arms), after the analysis of Wang 2023. No theorem is
 claimed: the bound K^(1/3) T^(2/3) is measured, not proved. At K = 1000, T = 1e9 it is 0.44 of it at the most where one
@@ -29,13 +29,12 @@ from onearm.engine.protocol import register_policy
 from onearm.engine.streams import (
     Stream,
     advance,
-    arms_of,
     batch_of_kept,
     begin,
     log_arms,
     readable,
+    share_of_arm,
     there,
-    trials_of,
     unit,
     whole,
 )
@@ -110,7 +109,7 @@ def init(params: EarlyDropParams, problem: Problem) -> EarlyDropState:
 def share_of_newcomer(params: EarlyDropParams, stream: Stream) -> float:
     """Return how many pulls a newcomer can have by right: with all of them a third of the trials."""
     most = params.reach * unit(stream)
-    return max(np.ceil(min(most, trials_of(stream) / (3.0 * arms_of(stream)))), 1.0)
+    return max(np.ceil(min(most, share_of_arm(stream))), 1.0)
 
 
 @kernel

@@ -6,6 +6,7 @@ import math
 from collections.abc import Generator
 from typing import Any
 
+import golden
 import pytest
 import stream_runs
 from passing import Passing, fresh, play
@@ -100,6 +101,14 @@ def test_of_unknown_arms_the_last_counts_as_the_last() -> None:
     play(policy, fresh(policy, 0, 10**8, 1), world, 0, 10_000, 10**7)
     expected = [math.ceil(4.0 * (10**8 / i) ** (2 / 3) - 1e-6) for i in range(1, 9)]
     assert list(world.pulls.values())[1:8] == expected[1:]  # the first one becomes king, and may be pulled again
+
+
+@pytest.mark.parametrize("name", [name for name in catalog.names() if "move" in golden.specimen(name).actions])
+def test_an_unknown_number_of_arms_leaves_trials_for_all_of_them(name: str) -> None:
+    policy, world = golden.specimen(name), Passing(8, 300)
+    play(policy, fresh(policy, 0, 3000, 8), world, 0, 10_000, 3000)
+    assert world.read == 300 and sum(world.pulls.values()) == 3000
+    assert max(world.pulls.values()) > 300
 
 
 def test_unknown_trials_count_as_1024_an_arm_doubled_until_above_the_pulls_made() -> None:
