@@ -25,7 +25,7 @@ from onearm.engine.problem import PULLS_MAX
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Problem
 
 TRIALS_MIN = 1 << 10  # for each arm: what unknown trials count as at the least
-TRIALS_COUNTED = 1 << 61  # what they count as at the most
+TRIALS_COUNTED = 1 << 61  # of a stream, at the most
 
 
 class Stream(NamedTuple):
@@ -197,6 +197,15 @@ def readable(available: Array) -> bool:
 
 
 @kernel
+def go_on(stream: Stream, available: Array, king: int, move: Array) -> Decision:
+    """Read the next arm, and store the king where it just arrived; pull the king where there is nothing to read."""
+    arrived = len(available) - 2
+    if readable(available):
+        return Decision(read(move, 0 if king == arrived else arrived), 1.0)
+    return Decision(pull(move, king if there(available, king) else arrived, batch_of_kept(stream)), 1.0)
+
+
+@kernel
 def contest(state: Contest, instance: Instance) -> Decision:
     """Pull the newcomer until it has its pulls; then read the next one, or where there is none pull the king."""
     arrived = len(instance.available) - 2
@@ -204,9 +213,7 @@ def contest(state: Contest, instance: Instance) -> Decision:
     missing = state.most[0] - state.pulls[0]
     if missing > 0 and there(instance.available, arrived):
         return Decision(pull(move, arrived, whole(stream, float(missing))), 1.0)
-    if readable(instance.available):
-        return Decision(read(move, 0 if king == arrived else arrived), 1.0)
-    return Decision(pull(move, king if there(instance.available, king) else arrived, batch_of_kept(stream)), 1.0)
+    return go_on(stream, instance.available, king, move)
 
 
 @kernel

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import READ, pull, read
+from onearm.engine.actions import READ, pull
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
@@ -29,10 +29,9 @@ from onearm.engine.protocol import register_policy
 from onearm.engine.streams import (
     Stream,
     advance,
-    batch_of_kept,
     begin,
+    go_on,
     log_arms,
-    readable,
     share_of_arm,
     there,
     unit,
@@ -122,9 +121,7 @@ def select(params: EarlyDropParams, state: EarlyDropState, instance: Instance, k
         if king >= 0:
             batch = min(batch, max(params.first, float(state.pulls[0])))
         return Decision(pull(move, arrived, whole(stream, batch)), 1.0)
-    if readable(instance.available):
-        return Decision(read(move, 0 if king == arrived else arrived), 1.0)
-    return Decision(pull(move, king if there(instance.available, king) else arrived, batch_of_kept(stream)), 1.0)
+    return go_on(stream, instance.available, king, move)
 
 
 @kernel

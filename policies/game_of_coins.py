@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import PULL, READ, pull, read
+from onearm.engine.actions import PULL, READ, pull
 from onearm.engine.elementary import log
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import PULLS_MAX, check_param
@@ -35,9 +35,8 @@ from onearm.engine.streams import (
     Stream,
     accuracy,
     advance,
-    batch_of_kept,
     begin,
-    readable,
+    go_on,
     share_of_arm,
     there,
     whole,
@@ -118,9 +117,7 @@ def select(params: GameOfCoinsParams, state: GameOfCoinsState, instance: Instanc
         who = KING if state.pulls[KING] < state.size[0] else NEWCOMER
         batch = whole(stream, state.size[0] - state.pulls[who])
         return Decision(pull(move, king if who == KING else arrived, batch), 1.0)
-    if readable(instance.available):
-        return Decision(read(move, 0 if king == arrived else arrived), 1.0)
-    return Decision(pull(move, king if there(instance.available, king) else arrived, batch_of_kept(stream)), 1.0)
+    return go_on(stream, instance.available, king, move)
 
 
 @kernel

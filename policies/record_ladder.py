@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import PULL, READ, pull, read
+from onearm.engine.actions import PULL, READ, pull
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
@@ -27,10 +27,9 @@ from onearm.engine.streams import (
     accuracy,
     advance,
     affordable_unit,
-    batch_of_kept,
     begin,
+    go_on,
     log_arms,
-    readable,
     there,
     whole,
 )
@@ -104,9 +103,7 @@ def select(params: RecordLadderParams, state: RecordLadderState, instance: Insta
     king, move, stream = state.king[0], state.scratch_move, state.stream
     if there(instance.available, arrived) and state.judged[0] == 0:
         return Decision(pull(move, arrived, whole(stream, state.size[0] - state.pulls[0])), 1.0)
-    if readable(instance.available):
-        return Decision(read(move, 0 if king == arrived else arrived), 1.0)
-    return Decision(pull(move, king if there(instance.available, king) else arrived, batch_of_kept(stream)), 1.0)
+    return go_on(stream, instance.available, king, move)
 
 
 @kernel

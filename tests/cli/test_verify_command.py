@@ -113,7 +113,8 @@ def test_an_export_with_bad_lines_is_not_verified_and_they_are_named(onearm: Any
     (found,) = done.json["experiments"]
     assert (done.code, found["first_difference"], found["bad_lines"]) == (1, None, {"truncated": 1})
     assert found["note"] == "1 bad lines: truncated in lines 81"
-    assert "truncated in lines 81" in onearm("verify", str(log)).out
+    shown = onearm("verify", str(log)).out  # in a column that may be narrow
+    assert "truncated" in shown and "lines 81" in shown
 
 
 def test_a_database_verifies_with_the_digests_of_the_service(onearm: Any) -> None:
