@@ -197,12 +197,26 @@ def readable(available: Array) -> bool:
 
 
 @kernel
+def place_to_pull(available: Array, kept: int) -> int:
+    """Return the place of what is kept; where none is there that of the arm that arrived, or any that holds an arm.
+
+    After a commit one arm alone is there, whatever a policy comes to think best.
+    """
+    place = len(available) - 2
+    if there(available, kept):
+        return kept
+    while place > 0 and not available[place]:
+        place -= 1
+    return place
+
+
+@kernel
 def go_on(stream: Stream, available: Array, king: int, move: Array) -> Decision:
     """Read the next arm, and store the king where it just arrived; pull the king where there is nothing to read."""
     arrived = len(available) - 2
     if readable(available):
         return Decision(read(move, 0 if king == arrived else arrived), 1.0)
-    return Decision(pull(move, king if there(available, king) else arrived, batch_of_kept(stream)), 1.0)
+    return Decision(pull(move, place_to_pull(available, king), batch_of_kept(stream)), 1.0)
 
 
 @kernel

@@ -113,7 +113,7 @@ def select(params: GameOfCoinsParams, state: GameOfCoinsState, instance: Instanc
     """Pull the king and the newcomer until the round is over; then read the next one, or pull the king."""
     arrived = len(instance.available) - 2
     king, move, stream = state.king[0], state.scratch_move, state.stream
-    if there(instance.available, arrived) and state.judged[0] == 0:
+    if there(instance.available, arrived) and there(instance.available, king) and state.judged[0] == 0:
         who = KING if state.pulls[KING] < state.size[0] else NEWCOMER
         batch = whole(stream, state.size[0] - state.pulls[who])
         return Decision(pull(move, king if who == KING else arrived, batch), 1.0)

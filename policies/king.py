@@ -46,6 +46,7 @@ from onearm.engine.streams import (
     batch_of_kept,
     begin,
     log_arms,
+    place_to_pull,
     readable,
     there,
     whole,
@@ -165,8 +166,7 @@ def select(params: KingParams, state: KingState, instance: Instance, key: Key) -
         return Decision(pull(move, arrived, whole(stream, size(params, state) - state.pulls[0])), 1.0)
     if readable(instance.available):
         return Decision(read(move, _place(state, arrived)), 1.0)
-    kept = recommend(params, state)
-    return Decision(pull(move, kept if there(instance.available, kept) else arrived, batch_of_kept(stream)), 1.0)
+    return Decision(pull(move, place_to_pull(instance.available, recommend(params, state)), batch_of_kept(stream)), 1.0)
 
 
 @kernel

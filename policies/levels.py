@@ -46,6 +46,7 @@ from onearm.engine.streams import (
     arms_of,
     batch_of_kept,
     begin,
+    place_to_pull,
     readable,
     rounded_up,
     there,
@@ -191,8 +192,7 @@ def select(params: LevelsParams, state: LevelsState, instance: Instance, key: Ke
         return Decision(pull(move, state.pulled[0], whole(stream, float(state.pulls[1] - state.pulls[0]))), 1.0)
     if readable(instance.available):
         return Decision(read(move, _free_slot(state) if _level_of(state, arrived) >= 0 else arrived), 1.0)
-    kept = recommend(params, state)
-    return Decision(pull(move, kept if there(instance.available, kept) else arrived, batch_of_kept(stream)), 1.0)
+    return Decision(pull(move, place_to_pull(instance.available, recommend(params, state)), batch_of_kept(stream)), 1.0)
 
 
 @kernel

@@ -76,6 +76,19 @@ def test_moves_can_be_made_and_a_recommendation_is_an_arm_that_is_there(
     assert loop.recommendation(policy.params, state) >= 0
 
 
+@pytest.mark.parametrize(("name", "slots"), ROOMS)
+def test_where_one_arm_alone_is_left_it_is_pulled(name: str, slots: int) -> None:
+    """After a commit, which may be to another arm than the policy comes to think best."""
+    policy = golden.specimen(name)
+    state, world = fresh(policy, ARMS, TRIALS, slots), Passing(slots, ARMS)
+    for t in range(300):
+        for place in np.flatnonzero(world.available()[:-1]):
+            _, alone = decide(policy, state, t, np.arange(slots + 2) == place)
+            assert alone.action[:2].tolist() == [PULL, place] and alone.action[2] >= 1
+        instance, decision = decide(policy, state, t, world.available())
+        learn(policy, state, instance, decision, world.make(decision.action))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_deciding_only_reads_and_repeats_itself(name: str) -> None:
     policy = golden.specimen(name)
