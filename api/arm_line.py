@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from onearm.api.interval import interval
 from onearm.engine.actions import READ
@@ -35,6 +36,7 @@ ARM_BYTES_MAX = 10_000  # of an arm's description, as JSON
 SLACK = 1e-9  # of a sum, relative: adding up n rewards rounds
 
 Arm = dict[str, Any]
+Reason = Literal["dropped", "replaced", "over"]
 Range = tuple[float, float]
 Limits = Annotated[list[float], msgspec.Meta(min_length=2, max_length=2)]  # low, high
 
@@ -60,10 +62,13 @@ def empty_places(slots: int) -> Places:
 
 
 class Evicted(msgspec.Struct, frozen=True):
-    """An arm that left for good: dropped on arrival, or replaced in its slot by a newer one; what it had earned."""
+    """An arm that left for good, and what it had earned.
+
+    It was dropped on arrival, replaced in its slot by a newer one, or all was over: there is a commit to another.
+    """
 
     id: str
-    reason: Literal["dropped", "replaced"]
+    reason: Reason
     pulls: int
     mean: float | None  # null where it was never pulled
 
@@ -73,6 +78,7 @@ class Moved(msgspec.Struct, frozen=True):
 
     arm_id: str | None  # null where the end of the stream was read
     evicted: list[Evicted]
+    pulls: int | UnsetType = UNSET  # that are asked for, where fewer are left than the policy would make
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -94,6 +100,7 @@ class Recommended(msgspec.Struct, frozen=True):
     arms_seen: int
     pulls_made: int
     committed: bool
+    evicted: list[Evicted] | UnsetType = UNSET  # by the commit; what is recommended only names none
 
 
 class Line:
@@ -104,6 +111,7 @@ class Line:
         self.places = places
         self.closed = closed
         self.committed: int | None = None  # the place of the arm
+        self.untold: list[Evicted] = []  # those who left since a decision was answered
         self._arrived = problem.slots
         self._held: list[Arm | None] = [offers[arm] if arm >= 0 else None for arm in places.arm]
         read = self.read_so_far
@@ -186,7 +194,17 @@ class Line:
         self.places.arm[self._arrived] = arm
         self.places.read[0] += 1
 
-    def _evicted(self, place: int, reason: Literal["dropped", "replaced"]) -> Evicted:
+    def commit(self, place: int) -> list[Evicted]:
+        """Keep the arm in a place alone; return those that are let go for it, none when it is done again."""
+        self.committed = place
+        others = [held.place for held in self.held if held.place != place]
+        evicted = [self._evicted(other, "over") for other in others]
+        for other in others:
+            self._held[other] = None
+            self.places.arm[other], self.places.pulls[other], self.places.total[other] = -1, 0, 0.0
+        return evicted
+
+    def _evicted(self, place: int, reason: Reason) -> Evicted:
         return Evicted(self.label(place), reason, int(self.places.pulls[place]), self.mean(place))
 
     def learn(self, place: int, pulls: int, total: float) -> None:

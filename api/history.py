@@ -11,7 +11,7 @@ Where arms come once, these do not change the problem:
 
     {"change": "arm_offered", "arm": {"id": "d"}}    it waits behind those that were offered before
     {"change": "stream_closed"}                      no more arms are offered
-    {"change": "committed", "place": 0, "answer": {...}}    from now on the arm in this place alone is pulled
+    {"change": "committed", "place": 0, "answer": {...}}    from now on the arm in this place alone is held
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class StreamClosed(msgspec.Struct, frozen=True, tag_field="change", tag="stream_
 
 
 class Committed(msgspec.Struct, frozen=True, tag_field="change", tag="committed"):
-    """Nothing is read any more, and one arm pulled."""
+    """Nothing is read any more, and one arm held and pulled."""
 
     place: int
     answer: Recommended

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from onearm.api.arm_line import (
     ARM_BYTES_MAX,
@@ -35,6 +36,8 @@ from onearm.engine.contexts import empty_context
 from onearm.engine.errors import Conflict, InvalidInput, OnearmError
 from onearm.engine.storage.sql import Event
 from onearm.engine.vocabulary import DECIDE, Array, Decision, Feedback, Instance, Key, Problem
+
+NAMED_MAX = 20  # arms in an error
 
 _moved = msgspec.json.Decoder(Moved)
 _detail = msgspec.json.Decoder(tuple[int, int])
@@ -69,6 +72,10 @@ class LiveStream(Live):
             assert not isinstance(page, Problem), "the problem of a stream stays as it is"
             loop.fold(params, state, self._run, page)
             line.fold(page)
+        if history.committed is not None:
+            line.commit(history.committed.place)  # who left before was named with it
+        else:
+            line.untold = self._untold(counts.decisions)
         self._select, self._update = compile_kernels(self.spec)
         self._recommend = compile_recommendation(self.spec)
         return Recovered(state, counts.seq, counts.decisions, counts.rewards, history, line)
@@ -79,8 +86,16 @@ class LiveStream(Live):
         assert recovered.line is not None
         self.line = recovered.line
         self._committed = recovered.history.committed
-        if self._committed is not None:
-            self.line.committed = self._committed.place
+
+    def _untold(self, n_decisions: int) -> list[Evicted]:
+        """Return who left in the reads that the log ends with: no pull came after these to name them."""
+        evicted: list[Evicted] = []
+        for number in range(n_decisions - 1, -1, -1):
+            found = self._store.find(self.row.key, [number])
+            if not found or self.action(found[0])[0] == PULL:
+                break
+            evicted[:0] = moved(found[0]).evicted
+        return evicted
 
     def _no_places(self) -> Places:
         assert self.spec.problem.slots is not None
@@ -108,47 +123,40 @@ class LiveStream(Live):
 
     def _pull(self, decision_id: str | None, sent: str | None, body_hash: bytes | None, now: int) -> Story:
         self._check_open()
-        self._check_trials()
-        events: list[Event] = []
-        reads: list[Story] = []
-        evicted: list[Evicted] = []
+        left = self._check_trials()
+        moves: list[Story] = []
         try:
             while (chosen := self._choose())[1].action[0] == READ:
-                reads.append(self._read_next(*chosen, now))
-                events += [reads[-1].event, reads[-1].reward]  # type: ignore[list-item]
-                evicted += moved(reads[-1].event).evicted
+                moves.append(self._read_next(*chosen, now))
             available, decision = chosen
-            event = self._event(
-                available,
-                decision,
-                Moved(self.line.label(decision.action[1]), evicted),
-                now,
-                sent=sent,
-                decision_id=decision_id,
-                body_hash=body_hash,
+            told = Moved(
+                self.line.label(decision.action[1]),
+                self.line.untold,
+                UNSET if left is None or decision.action[2] <= left else left,
             )
-            story = Story(event)
-            events.append(event)
+            event = self._event(available, decision, told, now, sent=sent, decision_id=decision_id, body_hash=body_hash)
+            moves.append(Story(event))
+            self.line.untold = []
         finally:  # what was read has changed the state already: where nothing can be pulled, that is on record
-            if events:
-                self._changing = committed = self._queue(*events)
-                for read in reads:
-                    read.decided = read.rewarded = committed
-                    self._remember(read)
-        story.decided = committed
-        self._remember(story)
+            self._queue_moves(moves)
         self._snapshot_if_due()
-        return story
+        return moves[-1]
+
+    def _queue_moves(self, moves: list[Story]) -> None:
+        """Queue moves, and what reading brought, to be written together."""
+        events = [event for move in moves for event in (move.event, move.reward) if event is not None]
+        if events:
+            self._changing = committed = self._queue(*events)
+            for move in moves:
+                move.decided = committed
+                move.rewarded = None if move.reward is None else committed
+                self._remember(move)
 
     def _choose(self) -> tuple[Array, Decision]:
         """Return what can be done, and what the policy does."""
         available = self.line.mask()
         if not available.any():
-            raise Conflict(
-                "nothing_to_pull",
-                f"the experiment {self.spec.id!r} holds no arm, and none waits: "
-                + ("its stream is over" if self.line.closed else "offer one with POST .../arms"),
-            )
+            raise Conflict("nothing_to_pull", f"the experiment {self.spec.id!r} {self._why_nothing()}")
         action, propensity = self._select(
             self._params,
             self._state,
@@ -163,10 +171,18 @@ class LiveStream(Live):
             )
         return available, Decision(action.copy(), propensity)  # a copy: it is the policy's working space
 
+    def _why_nothing(self) -> str:
+        why = "holds no arm, and none waits: "
+        why += "its stream is over" if self.line.closed else "offer one with POST .../arms"
+        if gone := [repr(arm.id) for arm in self.line.untold[:NAMED_MAX]]:
+            why += f"; gone since the last decision: {', '.join(gone)}"
+        return why
+
     def _read_next(self, available: Array, decision: Decision, now: int) -> Story:
         """Read the next arm, or the end, and learn that."""
         number, (arm, described) = self.number, self.line.next
         evicted = self.line.read(number, int(decision.action[1]), arm)
+        self.line.untold += evicted
         label = None if described is None else described["id"]
         event = self._event(
             available,
@@ -201,8 +217,7 @@ class LiveStream(Live):
 
     def check_feedback(self, story: Story, total: float, pulls: int) -> None:
         """Refuse the sum of the rewards of so many pulls where it cannot be that of a decision."""
-        what, _, asked = self.action(story.event).tolist()
-        if what != PULL:
+        if (asked := self.asked(story.event)) == 0:
             raise InvalidInput(
                 "not_a_pull",
                 f"decision {story.event.number} read an arm: the service answered it; reward the pulls that you were "
@@ -247,19 +262,29 @@ class LiveStream(Live):
                 f"the arm {label!r} was stored in another place after decision {decided.number}: its pulls cannot be "
                 "counted any more; go on with a new decision",
             )
+        if self._committed is not None:
+            raise Conflict(
+                "committed",
+                f"the experiment {self.spec.id!r} is committed to {self._committed.answer.arm_id!r}, and the arm "
+                f"{label!r} left: its pulls count for nothing; unload it",
+            )
         raise Conflict(
             "arm_evicted",
             f"the arm {label!r} was dropped or replaced after decision {decided.number}: its pulls count for nothing; "
             "unload it",
         )
 
-    def _check_trials(self) -> None:
+    def _check_trials(self) -> int | None:
+        """Return how many pulls are left, None where there is no horizon; refuse to make any where it is reached."""
         horizon = self.spec.problem.horizon
-        if horizon is not None and self.line.made >= horizon:
+        if horizon is None:
+            return None
+        if self.line.made >= horizon:
             raise Conflict(
                 "horizon_reached",
                 f"{self.line.made} pulls are made of {horizon} (problem.horizon): commit with POST ...:commit",
             )
+        return horizon - self.line.made
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
@@ -315,13 +340,16 @@ class LiveStream(Live):
         await self._changed()
 
     async def commit(self, now: int) -> Recommended:
-        """Pull one arm only from now on, the one that the policy recommends; asked again, the first answer."""
+        """Keep and pull one arm only from now on, the one that the policy recommends; asked again, the first answer."""
+        await self.still()
         self.check_usable()
         if self._committed is None:
             self._check_open()
             place = self._recommended_place()
-            self.line.committed = place
-            self._committed = Committed(place, self.line.recommended(place, self.spec.reward_range))
+            evicted = [*self.line.untold, *self.line.commit(place)]
+            self.line.untold = []
+            answer = self.line.recommended(place, self.spec.reward_range)
+            self._committed = Committed(place, msgspec.structs.replace(answer, evicted=evicted))
             self._change(self._committed, now)
         answer = self._committed.answer
         await self._changed()
@@ -355,6 +383,11 @@ class LiveStream(Live):
         """Return the move of a DECIDE event, int64[3]."""
         move: Array = unpack_actions([event.vector], [None], self.problem)[0]
         return move
+
+    def asked(self, event: Event) -> int:
+        """Return how many pulls a DECIDE event asks for, 0 where it reads."""
+        fewer = moved(event).pulls
+        return int(self.action(event)[2]) if fewer is UNSET else fewer
 
     def mask(self, event: Event) -> Array:
         """Return what could be done at a DECIDE event, bool[slots + 2]."""

@@ -362,7 +362,7 @@ def _pulled(live: LiveStream, found: Story) -> Pulled:
         number=event.number,  # type: ignore[arg-type]
         move="pull",
         arm_id=said.arm_id,  # type: ignore[arg-type]
-        pulls=int(live.action(event)[2]),
+        pulls=live.asked(event),
         evicted=said.evicted,
         propensity=event.propensity,
         policy=live.spec.policy.name,
@@ -388,10 +388,9 @@ def _decided(live: Live, found: Story) -> Decided:
 def _story_of_move(live: LiveStream, found: Story) -> DecisionStory:
     """Tell a pull, or a read; an arm that was read is what was `sent` of it, when it was offered."""
     event, reward = found.event, found.reward
-    what, _, pulls = live.action(event).tolist()
-    said = moved(event)
+    was_read, said = live.action(event)[0] == READ, moved(event)
     return DecisionStory(
-        decision_id=f"~{event.number}" if what == READ or event.decision_id is None else event.decision_id,
+        decision_id=f"~{event.number}" if was_read or event.decision_id is None else event.decision_id,
         number=event.number,  # type: ignore[arg-type]
         seq=event.seq,
         action_id=said.arm_id,
@@ -405,8 +404,8 @@ def _story_of_move(live: LiveStream, found: Story) -> DecisionStory:
         sent=None if event.sent is None else msgspec.Raw(event.sent.encode()),
         time=iso(event.time),
         reward=None if reward is None else _told(reward, feedback_of(reward)[0]),
-        move="read" if what == READ else "pull",
-        pulls=pulls,
+        move="read" if was_read else "pull",
+        pulls=live.asked(event),
         evicted=said.evicted,
     )
 

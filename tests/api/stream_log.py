@@ -33,6 +33,7 @@ class StreamLog:
         self.gone: list[str] = []  # since the last pull
         self.dropped: set[str] = set()
         self.pulled: list[str] = []
+        self.asked: dict[int, int] = {}  # pulls, of decisions without a reward
         self._open: dict[int, tuple[Instance, Decision]] = {}
         assert_sound(events)
         for event in events:
@@ -47,8 +48,18 @@ class StreamLog:
             self.offered += 1
         self.closed |= change["change"] == "stream_closed"
         if change["change"] == "committed":
-            self.committed = change["place"]
-            assert self.label(change["place"]) == change["answer"]["arm_id"]
+            self.commit(change["place"], change["answer"])
+
+    def commit(self, place: int, answer: dict[str, Any]) -> None:
+        """Keep one arm alone; all that left since the last pull are named."""
+        self.committed = place
+        assert self.label(place) == answer["arm_id"] and answer["committed"]
+        let_go = [held[1] for other, held in enumerate(self.places) if held is not None and other != place]
+        assert [one["id"] for one in answer["evicted"]] == [*self.gone, *let_go]
+        assert [one["reason"] for one in answer["evicted"][len(self.gone) :]] == ["over"] * len(let_go)
+        self.dropped.update(let_go)
+        self.gone = []
+        self.places = [held if other == place else None for other, held in enumerate(self.places)]
 
     def label(self, place: int) -> str:
         held = self.places[place]
@@ -81,6 +92,8 @@ class StreamLog:
             assert [one["id"] for one in said["evicted"]] == self.gone, "those who left are named with the next pull"
             self.gone = []
             assert said["arm_id"] == self.label(int(move[1])) and said["arm_id"] not in self.dropped
+            assert 1 <= said.get("pulls", move[2]) <= move[2]
+            self.asked[event.number] = said.get("pulls", int(move[2]))
             self.pulled.append(said["arm_id"])
 
     def make_room(self, slot: int) -> list[str]:
@@ -104,7 +117,8 @@ class StreamLog:
             held = self.places[self.slots]
             assert (pulls, arm, event.reward) == (0, -1 if held is None else held[0], 0.0)
         else:
-            assert arm == -1 and 0 <= pulls <= decision.action[2]
+            assert arm == -1 and 0 <= pulls <= self.asked.pop(event.number)
+            assert self.committed in (None, decision.action[1])
             label = self.label(int(decision.action[1]))
             before = self.books.get(label, (0, 0.0))
             self.books[label] = (before[0] + pulls, before[1] + event.reward)

@@ -19,6 +19,7 @@ from stream_log import StreamLog, assert_consistent
 from onearm.api import live_stream, writer
 from onearm.api.arm_line import ARM_BYTES_MAX, Line, empty_places
 from onearm.api.cli.main import run
+from onearm.engine.actions import READ
 from onearm.engine.errors import Damaged, InvalidInput, Unavailable
 from onearm.engine.experiment import Simulation
 from onearm.engine.storage.sql import SNAPSHOT
@@ -200,6 +201,31 @@ def test_after_a_commit_one_arm_alone_is_pulled(served: Served, name: str, pulls
     assert {made["arm_id"] for made in pull(served, 2)} == {committed["arm_id"]}
     assert post(served, ":commit").json() == committed
     assert recommendation(served).json()["pulls"] > committed["pulls"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_commit_lets_the_others_go_and_what_comes_back_of_them_is_refused(served: Served, name: str) -> None:
+    create(served, policy=golden.specimen(name).spec, slots=SLOTS, arms=len(EIGHTHS), horizon=100_000)
+    offer(served, *labels(len(EIGHTHS)))
+    while (late := ask(served))["arm_id"] == recommendation(served).json()["arm_id"]:
+        served.reward(late["decision_id"], told(late), "s")
+    held = {one["arm_id"]: one for one in stream(served)["held"]}
+    assert "evicted" not in recommendation(served).json()
+    committed = post(served, ":commit").json()
+    assert {one["id"]: one["pulls"] for one in committed["evicted"]} == {
+        label: one["pulls"] for label, one in held.items() if label != committed["arm_id"]
+    }
+    assert late["arm_id"] in {one["id"] for one in committed["evicted"] if one["reason"] == "over"}
+    for _ in range(2):
+        before = served.everything()
+        detail = assert_refused(served.reward(late["decision_id"], told(late), "s"), 409, "committed")["detail"]
+        assert "its pulls count for nothing" in detail
+        assert served.everything() == before
+        assert {made["arm_id"] for made in pull(served, 3)} == {committed["arm_id"]}
+        assert [one["arm_id"] for one in stream(served)["held"]] == [committed["arm_id"]]
+        assert post(served, ":commit").json() == committed
+        assert_consistent(served)
+        served.restart()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -592,10 +618,54 @@ def test_all_that_left_before_a_pull_are_named_with_it(served: Served, monkeypat
     assert two["evicted"][0] == {"id": "a3", "reason": "dropped", "pulls": 2, "mean": 3 / 8}
     assert two["evicted"][1] == {"id": "a4", "reason": "dropped", "pulls": 0, "mean": None}
     post(served, "/arms:close")
-    detail = assert_refused(served.decide({}, "s"), 409, "nothing_to_pull")["detail"]
-    assert "its stream is over" in detail, "it read its last arm away"
+    for _ in range(2):
+        detail = assert_refused(served.decide({}, "s"), 409, "nothing_to_pull")["detail"]
+        assert "its stream is over; gone since the last decision: 'a9'" in detail, "it read its last arm away"
+        served.restart()
+        assert_consistent(served)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("commits", [False, True])
+def test_those_who_left_where_no_pull_followed_are_named_with_what_comes_next(
+    served: Served, monkeypatch: pytest.MonkeyPatch, commits: bool, restarted: bool
+) -> None:
+    monkeypatch.setitem(catalog._outside, "passing_by", passing_by)
+    create(served, policy={"name": "passing_by"})
+    offer(served, *labels(10))
+    pull(served, 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(live_stream, "allowed", lambda action, available: action[0] == READ)
+        assert_refused(served.decide({}, "s"), 500, "impossible_move")
+    if restarted:
+        served.restart()
+    answer = post(served, ":commit").json() if commits else ask(served)
+    assert (answer["arm_id"], [gone["id"] for gone in answer["evicted"]]) == ("a7", ["a3", "a4", "a5", "a6"])
     served.restart()
     assert_consistent(served)
+    if commits:
+        assert post(served, ":commit").json() == answer
+    else:
+        served.reward(answer["decision_id"], {"value": 0.0, "pulls": 1}, "s")
+    assert [gone["id"] for gone in ask(served)["evicted"]] == ([] if commits else ["a7", "a8"])
+
+
+def test_no_more_is_asked_for_than_is_left(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a policy that does not heed the horizon; what was asked for stays on record."""
+    monkeypatch.setitem(catalog._outside, "passing_by", passing_by)
+    create(served, policy={"name": "passing_by"}, horizon=3)
+    offer(served, *labels(10))
+    pull(served, 1)
+    last = ask(served, decision_id="last")
+    assert (last["pulls"], served.story("last", "s").json()["pulls"]) == (1, 1)
+    assert_refused(served.reward("last", {"value": 0.0, "pulls": 2}, "s"), 422, "bad_pulls")
+    assert served.reward("last", {"value": 0.0, "pulls": 1}, "s").status_code == 200
+    assert stream(served)["pulls_made"] == 3
+    for _ in range(2):
+        assert served.decide({"decision_id": "last"}, "s").json() == last
+        assert_refused(served.decide({}, "s"), 409, "horizon_reached")
+        assert_consistent(served)
+        served.restart()
 
 
 def test_an_arm_is_in_its_slot_since_it_was_stored_there() -> None:
