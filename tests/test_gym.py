@@ -444,6 +444,24 @@ def test_copies_of_a_stream_end_each_in_its_own_time_as_single_environments_do()
     assert len(set(ends)) > 1, "they did end at different times"
 
 
+def test_moves_can_be_drawn_by_the_masks_of_copies_that_end_without_arms() -> None:
+    """After such an episode nothing is possible; what is drawn then is ignored."""
+    many = make_vec("arm_stream", 3, horizon=1000)
+    _, info = many.reset(seed=1)
+    space = many.single_action_space
+    space.seed(2)
+    assert space.sample(np.zeros(4, np.int8))[0] == 1
+    ends = np.zeros(3, np.int64)
+    for _ in range(150):
+        moves = np.array([space.sample(mask) for mask in info["action_mask"]])
+        moves[moves[:, 0] == 1, 1] = 2  # nothing is stored
+        moves[:, 2] = moves[:, 0] == 0
+        _, _, terminated, _, info = many.step(moves)
+        assert info["action_mask"][terminated].sum() == 0
+        ends += terminated
+    assert ends.min() >= 3
+
+
 @pytest.mark.jit
 def test_compiled_environments_answer_as_single_ones() -> None:
     for name in ("bernoulli", "logged_table"):

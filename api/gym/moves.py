@@ -30,13 +30,14 @@ class Moves(spaces.MultiDiscrete[Any]):
     def sample(self, mask: Any = None, probability: Any = None) -> Array:
         """Return a random move among those possible by `mask`, the `action_mask` int8[slots + 2] of an `info`.
 
-        Without a mask it reads, which is possible as long as the stream goes on. The logarithm of the number of pulls
-        is uniform.
+        Without a mask it reads, which is possible as long as the stream goes on; so it does where nothing is possible,
+        and a vector of environments ignores what is drawn after an episode. The logarithm of the number of pulls is
+        uniform.
         """
         if probability is not None:
             return super().sample(probability=probability)
         reading = self._problem.n_choices - 1
-        places = np.array([reading]) if mask is None else np.flatnonzero(mask)
+        places = np.flatnonzero(mask) if np.any(mask) else np.array([reading])
         place = int(self.np_random.choice(places))
         move = empty_actions(1, self._problem)[0]
         if place == reading:
