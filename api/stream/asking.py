@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import json
+import inspect
 import math
 import reprlib
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.api.cli import show
+from onearm.api.arm_line import within
 from onearm.api.interval import interval
+from onearm.api.stream import bar, saving
 from onearm.api.stream.holding import Held, Holding, Record
 from onearm.api.stream.planning import (
     RULE,
     Rule,
     budgeted,
     check_range,
-    missed_at_most,
+    missed_about,
     plan,
     rule_policy,
     stream_problem,
 )
 from onearm.engine import snapshot
-from onearm.engine.errors import Conflict, Damaged, InvalidInput
+from onearm.engine.errors import Conflict, InvalidInput
 from onearm.engine.problem import SLOTS_MAX, check_seed
 
 Pull = Callable[[Any, int], tuple[float, int]]  # (arm, n) -> sum of the rewards, pulls done: at most n
 OnEvict = Callable[[Any, Record, str], None]  # (arm, record, reason): "dropped", "replaced" or "over"
 
-ROUNDING = 1e-9  # of a sum of rewards, relative
-MAGIC = b"onearm stream 1\n"
-SHOWN_EVERY = 0.1  # seconds, of the progress bar
 _END = object()
 
 
@@ -65,7 +61,7 @@ class Commitment(NamedTuple):
     record: Record
     low: float  # of an interval of its mean: 95 %, for all arms seen and at all times at once
     high: float
-    missed: float  # by how much at most an arm that was seen is better
+    missed: float  # by about how much an arm that was seen can be better
     trials: int  # used so far
     status: Status
 
@@ -112,7 +108,7 @@ class Stream:
     name:{json params}, or {"name": ..., "params": {...}}. Each reward lies in `reward_range`.
     `on_evict(arm, record, reason)` is called for each arm that is let go: "dropped", where it came and was not stored,
     "replaced", where another was stored in its place, "over", where all is done and another was chosen. What it raises
-    passes through; the arm is let go anyway.
+    passes through; the arm is let go anyway, and the others that are let go with it are named.
 
     Not to be shared between threads. A call that is refused changes nothing.
     """
@@ -129,7 +125,11 @@ class Stream:
         reward_range: tuple[float, float] = (0.0, 1.0),
         on_evict: OnEvict | None = None,
     ) -> None:
-        self.low, self.high = check_range(reward_range)
+        if not (on_evict is None or callable(on_evict)):
+            raise InvalidInput(
+                "bad_on_evict", f"on_evict is {reprlib.repr(on_evict)}: it must be a function of arm, record and reason"
+            )
+        self.low, self.high = self._range = check_range(reward_range)
         self._problem = stream_problem(trials, arms, slots)
         self._budget = budget
         if budget is not None:
@@ -141,8 +141,7 @@ class Stream:
         self._on_evict = on_evict
         self._holding = Holding(self._policy, self._problem, seed, self.low, spare=trials is None)
         self._holding.begin()
-        rounding = ROUNDING * max(abs(self.low), abs(self.high))
-        self._least, self._most = self.low - rounding, self.high + rounding
+        self._running = False
 
     @property
     def ready(self) -> bool:
@@ -177,6 +176,7 @@ class Stream:
 
     def offer(self, arm: Any) -> None:
         """Let the next arm come; only when `ready`."""
+        self._check_not_running()
         if not self.ready:
             raise Conflict("not_ready", self._why_not_ready())
         self._holding.arrive(arm)
@@ -187,6 +187,7 @@ class Stream:
 
         While the next arm is awaited, this is the best one so far.
         """
+        self._check_not_running()
         holding = self._holding
         if self.ready:
             holding.meanwhile()
@@ -199,6 +200,7 @@ class Stream:
 
         Telling 0 pulls takes the question back.
         """
+        self._check_not_running()
         if self._holding.slot < 0:
             raise Conflict("not_asked", f"nothing was asked about {reprlib.repr(arm)}: ask which arm to pull first")
         asked = self._asked()
@@ -215,28 +217,41 @@ class Stream:
 
     def close(self) -> None:
         """Say that no more arms will come. The one that came last is judged nevertheless."""
-        self._holding.end()
-        self._tell_of_leaving()
+        self._check_not_running()
+        self._close()
 
     def run(self, stream: Iterable[Any], pull: Pull, progress: bool = False) -> Commitment:
         """Go on with the arms of `stream`, pulling with `pull`, until it is done; as the function `run` does.
 
         What these raise passes through, and nothing is lost: commit, or run again. A pull that failed is made again.
+        What they call cannot change the stream meanwhile.
         """
-        holding, arms = self._holding, iter(stream)
-        with _bar(progress, self._problem.n_arms or None) as came:
-            while not holding.done:
-                if holding.slot >= 0:
-                    if not self._pull(pull):
-                        break
-                elif (arm := next(arms, _END)) is _END:
-                    self.close()
-                else:
-                    holding.arrive(arm)
-                    if holding.leaving:
-                        self._tell_of_leaving()
-                    came()
-                arm = None  # no handle is kept beside those that are held
+        self._check_not_running()
+        if not callable(pull):
+            raise InvalidInput("bad_pull", f"pull is {reprlib.repr(pull)}: it must be a function of arm and n")
+        try:
+            arms = iter(stream)
+        except TypeError as error:
+            raise InvalidInput(
+                "bad_stream", f"stream is {reprlib.repr(stream)}: it must be arms to iterate over, as a list"
+            ) from error
+        holding, self._running = self._holding, True
+        try:
+            with bar.shown(progress, self._problem.n_arms or None) as came:
+                while not holding.done:
+                    if holding.slot >= 0:
+                        if not self._pull(pull):
+                            break
+                    elif (arm := next(arms, _END)) is _END:
+                        self._close()
+                    else:
+                        holding.arrive(arm)
+                        if holding.leaving:
+                            self._tell_of_leaving()
+                        came()
+                    arm = None  # no handle is kept beside those that are held
+        finally:
+            self._running = False
         return self.commit()
 
     def commit(self) -> Commitment:
@@ -245,8 +260,8 @@ class Stream:
         if held is None:
             raise Conflict("nothing_held", "no arm has come yet, so there is nothing to commit to: offer one")
         status, record = self.status(), held.record
-        low, high = interval(held.total, held.pulls, self._holding.read, (self.low, self.high))
-        return Commitment(held.arm, record, low, high, self._missed(), status.trials_used, status)
+        low, high = interval(held.total, held.pulls, self._holding.read, self._range)
+        return Commitment(held.arm, record, low, high, self._missed(held), status.trials_used, status)
 
     def status(self) -> Status:
         """Say how far it is, in O(slots)."""
@@ -283,10 +298,9 @@ class Stream:
     def save(self) -> bytes:
         """Return all that was learned as bytes; the handles of the arms are yours to keep (`handles`).
 
-        What was asked and not told is not saved: ask again, and the answer is the same.
+        What was asked and not told is not saved: it is taken back, ask again.
         """
         problem = self._problem
-        state = snapshot.pack(self._holding.state)
         head = {
             "trials": problem.horizon if self._budget is None else None,
             "arms": problem.n_arms or None,
@@ -296,16 +310,14 @@ class Stream:
             "slots": self.slots,
             "seed": str(self._seed),
             "reward_range": [self.low, self.high],
-            "digest": self.digest(),
             "holding": self._holding.to_json(),
         }
-        text = json.dumps(head).encode()
-        return b"".join((MAGIC, len(text).to_bytes(8, "little"), text, state))
+        return saving.pack(head, snapshot.pack(self._holding.state))
 
     @classmethod
     def load(cls, data: bytes, handles: Mapping[int, Any], on_evict: OnEvict | None = None) -> Stream:
         """Return a stream as it was saved: it goes on bit for bit. `handles` are its arms by their numbers."""
-        head, state = _read(data)
+        head, state = saving.unpack(data)
         names = ("trials", "arms", "budget", "rule", "slots", "reward_range")
         loaded = cls(**{name: head[name] for name in names}, seed=int(head["seed"]), on_evict=on_evict)
         if head["version"] != loaded._policy.version:
@@ -319,10 +331,22 @@ class Stream:
         if missing := [number for number in numbers if number not in handles]:
             raise InvalidInput("bad_handles", f"the arms {missing} are missing: give the handles of arms {numbers}")
         holding = Holding(loaded._policy, loaded._problem, loaded._seed, loaded.low, spare=head["trials"] is None)
-        snapshot.unpack(snapshot.checked([state], head["digest"]), holding.state)
+        snapshot.unpack([state], holding.state)
         holding.restore(body, dict(handles))
         loaded._holding = holding
+        loaded._tell_of_leaving()
         return loaded
+
+    def _check_not_running(self) -> None:
+        if self._running:
+            raise Conflict(
+                "running",
+                "run is going on, and asks, tells and offers by itself: return the pulls done, or the next arm",
+            )
+
+    def _close(self) -> None:
+        self._holding.end()
+        self._tell_of_leaving()
 
     def _asked(self) -> Held:
         held = self._holding.places[self._holding.slot]
@@ -336,9 +360,7 @@ class Stream:
         try:
             total, n = answer
         except (TypeError, ValueError):
-            raise InvalidInput(
-                "bad_pull", f"pull returned {reprlib.repr(answer)}: it must return the sum of rewards, and pulls done"
-            ) from None
+            raise _no_pulls(answer) from None
         self._learn(total, n)
         if holding.leaving:
             self._tell_of_leaving()
@@ -353,7 +375,7 @@ class Stream:
             raise InvalidInput("bad_pulls", f"{n} pulls were done: it must be 0 to {asked}, as many as were asked")
         if type(total) is not float:
             total = _sum(total)
-        if not self._least * n <= total <= self._most * n:
+        if not (self.low * n <= total <= self.high * n or within(total, n, self._range)):  # a call takes 0.2 us
             raise InvalidInput(
                 "bad_reward",
                 f"{n} rewards add up to {total:g}: each lies in [{self.low:g}, {self.high:g}], so it must be "
@@ -370,22 +392,25 @@ class Stream:
         if tell is None:
             leaving.clear()
             return
-        while leaving:
+        if leaving:
             held, reason = leaving.pop(0)
-            tell(held.arm, held.record, reason)
+            try:
+                tell(held.arm, held.record, reason)
+            finally:
+                self._tell_of_leaving()
 
-    def _missed(self) -> float:
-        """Return by how much at most an arm that was seen is better than the chosen one.
+    def _missed(self, kept: Held) -> float:
+        """Return by about how much an arm that was seen can be better than the one that is kept.
 
-        Where the arms or the trials are unknown, as many as there were so far.
+        Where the arms or the trials are unknown, as many count as there were so far; and where the kept arm could not
+        be pulled as often as planned, its own pulls.
         """
-        seen, made = self._holding.read, self._holding.made
-        if made == 0 or seen == 1:
-            return missed_at_most(seen, 0.0, self.high - self.low)
-        trials, arms = self._problem.horizon or made, self._problem.n_arms or seen
-        span = (self.low, self.high)
-        pulls = plan(trials, arms, self._policy.spec, slots=SLOTS_MAX, reward_range=span).pulls
-        return missed_at_most(seen, pulls, self.high - self.low)
+        seen, pulls = self._holding.read, float(kept.pulls)
+        if pulls > 0 and seen > 1:
+            trials, arms = self._problem.horizon or self._holding.made, self._problem.n_arms or seen
+            planned = plan(trials, arms, self._policy.spec, slots=SLOTS_MAX, reward_range=self._range)
+            pulls = min(pulls, planned.pulls)
+        return missed_about(seen, pulls, self.high - self.low)
 
     def _why_not_ready(self) -> str:
         holding = self._holding
@@ -405,17 +430,16 @@ class Stream:
         return "no arm is held: offer one"
 
 
-def _read(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return the head and the rule's state of what `save` returned."""
-    start = len(MAGIC) + 8
-    stop = start + int.from_bytes(data[len(MAGIC) : start], "little")
-    try:
-        if not data.startswith(MAGIC):
-            raise ValueError
-        head = json.loads(data[start:stop])
-    except ValueError:
-        raise Damaged("bad_stream", "these bytes are not a stream that was saved, or are cut short") from None
-    return head, data[stop:]
+def _no_pulls(answer: Any) -> InvalidInput:
+    """Return the error of a pull that returned something else."""
+    advice = ""
+    if inspect.iscoroutine(answer):
+        answer.close()
+        advice = "; where rewards come later, ask what to pull and tell what it gave"
+    return InvalidInput(
+        "bad_pull",
+        f"pull returned {reprlib.repr(answer)}: it must return the sum of rewards, and pulls done{advice}",
+    )
 
 
 def _same(arm: Any, other: Any) -> bool:
@@ -436,23 +460,3 @@ def _sum(total: Any) -> float:
         except OverflowError:
             return math.inf
     raise InvalidInput("bad_reward", f"the sum of rewards is {reprlib.repr(total)}: it must be a number")
-
-
-@contextmanager
-def _bar(wanted: bool, arms: int | None) -> Iterator[Callable[[], None]]:
-    """Show how many arms came, on a terminal; yields what to call for each."""
-    if not wanted:
-        yield lambda: None
-        return
-    with show.progress("reading", arms, "arms") as advance:
-        count, shown = 0, time.monotonic()
-
-        def came() -> None:
-            nonlocal count, shown
-            count += 1
-            if (now := time.monotonic()) - shown >= SHOWN_EVERY:
-                advance(count)
-                count, shown = 0, now
-
-        yield came
-        advance(count)

@@ -131,6 +131,8 @@ class Holding:
         if self.reading is not None and self.slot >= 0:
             self.slot = -1
             self.number -= 1
+            if self.ended:
+                self._learn_of_end()
 
     def learn(self, total: float, n: int) -> None:
         """Learn the sum of the rewards of n pulls, at most as many as were to be made."""
@@ -196,7 +198,10 @@ class Holding:
         }
 
     def restore(self, body: dict[str, Any], handles: dict[int, Any]) -> None:
-        """Take up what `to_json` returned, with handles by their arms' numbers; the rule's state is there already."""
+        """Take up what `to_json` returned, with handles by their arms' numbers; the rule's state is there already.
+
+        Where the stream ended while something was asked, the rule learns of the end: nothing is asked any more.
+        """
         for name in KEPT:
             setattr(self, name, body[name])
         self.number, self._pulled_last = body["number"], body["pulled_last"]
@@ -210,8 +215,10 @@ class Holding:
             self.reading = number, what, slot, pulls, propensity
         if self.reading is None and not self.done:
             self.begin()
-        else:
-            self._best = int(loop.recommendation(self.params, self.state))
+            return
+        self._best = int(loop.recommendation(self.params, self.state))
+        if self.ended and not self.done:
+            self._learn_of_end()
 
     def _decide(self, available: Array) -> Move:
         """Let the rule decide without learning."""

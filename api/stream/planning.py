@@ -1,7 +1,8 @@
 """What a run will take, before it: pulls of an arm, the share of the trials that explores, and whether that can pay.
 
 The rule itself is run for this, on a few arms that all pay the same: nothing is harder to tell apart, so each of them
-gets as many pulls as an arm ever gets.
+gets about as many pulls as an arm ever gets. Only `record_ladder` can take more, where means rise all the time: up to
+four times as many.
 
 >>> found = plan(trials=10**9, arms=1000)
 >>> (found.pulls, round(found.explored, 3), round(found.missed, 4), found.handles)
@@ -44,9 +45,9 @@ class Plan(NamedTuple):
 
     eps: float  # (K / T)^(1/3) of the range of the rewards: the error that the rules aim at
     pulls: float  # of each arm on average, where all are as good as the best
-    explored: float  # share of the trials, at the most
-    missed: float  # by how much at most an arm that was seen is better than the chosen one, in rewards
-    regret: float  # at the most, in rewards: all that explores is lost, and `missed` in each trial after it
+    explored: float  # share of the trials, about, where all arms are as good as the best
+    missed: float  # by about how much an arm that was seen can be better than the chosen one, in rewards
+    regret: float  # about, in rewards, on a hard stream: all that explores is lost, and `missed` in each trial after it
     handles: int  # that are held at the same time, at the most
     state_bytes: int
     warnings: tuple[str, ...]
@@ -56,7 +57,7 @@ class Plan(NamedTuple):
 def plan(
     trials: int, arms: int, rule: Rule = RULE, *, slots: int = 1, reward_range: tuple[float, float] = (0.0, 1.0)
 ) -> Plan:
-    """Return what `rule` takes to find the best of `arms` arms that come once, in `trials` pulls in all."""
+    """Return about what `rule` takes to find the best of `arms` arms that come once, in `trials` pulls in all."""
     low, high = check_range(reward_range)
     problem = stream_problem(trials, arms, slots)
     if problem.horizon is None or problem.n_arms == 0:
@@ -66,7 +67,7 @@ def plan(
     pulls = holding.made / max(holding.read, 1)
     explored = min(pulls * arms / trials, 1.0)
     width = high - low
-    missed = missed_at_most(arms, pulls, width)
+    missed = missed_about(arms, pulls, width)
     return Plan(
         eps=width * (arms / trials) ** (1 / 3),
         pulls=pulls,
@@ -83,8 +84,8 @@ def plan(
     )
 
 
-def missed_at_most(arms: int, pulls: float, width: float) -> float:
-    """Return by how much at most the best of `arms` is better than the chosen one: sqrt(ln K / (2 s)) of the range.
+def missed_about(arms: int, pulls: float, width: float) -> float:
+    """Return by about how much the best of `arms` can be better than the chosen one: sqrt(ln K / (2 s)) of the range.
 
     It is the size of the largest of K errors of means of s = `pulls` rewards each.
     """
