@@ -74,7 +74,7 @@ def test_answers_are_as_documented(document: Any, method: str, path: str) -> Non
         {
             "experiment_id": st.sampled_from("s" if path.endswith(OF_STREAMS) else "eecs"),
             "decision_id": st.sampled_from(["d0", "d1"]),
-            "arm_id": st.sampled_from(["a", "b", "c"]),
+            "arm_id": st.sampled_from("cccab"),  # mostly the one whose retirement is answered for good
         }
     )
     seen = set()
