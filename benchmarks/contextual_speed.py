@@ -7,20 +7,19 @@ of which the rivals take turns.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from c_loops import c_loops
 from threadpoolctl import threadpool_limits
 
 from onearm.engine.aligned import aligned_zeros
@@ -32,7 +31,6 @@ from onearm.policies import catalog
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "reference_contextual.c"
-FLAGS = ("-O3", "-march=native", "-fopenmp-simd", "-shared", "-fPIC")
 D, K, M = 32, 10, 100  # of reference_contextual.c
 SCALE = 10.0  # of SquareCB: gamma = SCALE sqrt(t)
 Rate = Callable[[int], float]  # steps -> steps per second of CPU
@@ -136,7 +134,7 @@ def measure(
     `step` is called `rounds` times for each task.
     """
     found: dict[str, Any] = {}
-    with c_loops() as c, threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
+    with c_loops(SOURCE, "-fopenmp-simd") as c, threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
         for task, (*_, shape, rows, arms, asked) in TASKS.items():
             tables = Tables(shape, rows, arms)
             ours = Ours(task, tables)
@@ -179,20 +177,6 @@ def per_second(function: Callable[..., Any], arguments: tuple[Any, ...], steps: 
     start = time.thread_time()
     function(*arguments)
     return steps / (time.thread_time() - start)
-
-
-@contextlib.contextmanager
-def c_loops() -> Iterator[ctypes.CDLL | None]:
-    """Build the C loops in a temporary folder; yield None, and say so, where there is no C compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        print("!!! there is no C compiler (cc, gcc, clang): the ratios to C are MISSING from this run", file=sys.stderr)
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "reference.so")
-        subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(library), "-lm"], check=True)
-        yield ctypes.CDLL(str(library))
 
 
 def c_rate(library: ctypes.CDLL, task: str, tables: Tables) -> Rate:

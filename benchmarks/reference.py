@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from c_loops import c_loops
 
 SOURCE = Path(__file__).with_name("reference.c")
 TABLE_SIZE = 65536  # MASK + 1 of reference.c
@@ -32,8 +30,8 @@ FUNCTIONS: dict[str, tuple[str, tuple[float, ...]]] = {
 class Reference:
     """The built library, and the table of uniforms that its rewards come from."""
 
-    def __init__(self, library: Path) -> None:
-        self._library = ctypes.CDLL(str(library))
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
         self._table = np.random.default_rng(0).random(TABLE_SIZE)
 
     def play(self, policy: str, steps: int, seed: int = 1) -> float:
@@ -62,17 +60,9 @@ class Reference:
 
 @contextlib.contextmanager
 def reference() -> Iterator[Reference | None]:
-    """Build the library in a temporary folder; yield None, and say so, where there is no C compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        print("!!! there is no C compiler (cc, gcc, clang): the ratios to C are MISSING from this run")
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "reference.so")
-        flags = ["-O3", "-march=native", "-shared", "-fPIC"]
-        subprocess.run([compiler, *flags, str(SOURCE), "-o", str(library), "-lm"], check=True)
-        yield Reference(library)
+    """Build the library; yield None where there is no C compiler."""
+    with c_loops(SOURCE) as library:
+        yield None if library is None else Reference(library)
 
 
 if __name__ == "__main__":

@@ -2,30 +2,12 @@
    Build: cc -O3 -march=native -fopenmp-simd -shared -fPIC, call through ctypes. Each plays n steps and returns the total reward.
    Contexts x and rewards are tables made outside, of a power-of-two number of rows: mask = rows - 1, reward[row][action].
    These are the tables that our own loop plays on. */
-#include <stdint.h>
 #include <string.h>
 #include <math.h>
+#include "xoshiro.h"
 #define D 32
 #define K 10   /* arms of linucb_disjoint and squarecb */
 #define M 100  /* actions of the loops with action features */
-
-typedef struct { uint64_t s[4]; } rng;  /* xoshiro256++ */
-static inline uint64_t rotl(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
-static inline uint64_t next(rng *r) {
-  uint64_t *s = r->s, o = rotl(s[0] + s[3], 23) + s[0], t = s[1] << 17;
-  s[2] ^= s[0]; s[3] ^= s[1]; s[1] ^= s[2]; s[0] ^= s[3]; s[2] ^= t; s[3] = rotl(s[3], 45);
-  return o;
-}
-static inline double uniform(rng *r) { return (double)(next(r) >> 11) * 0x1.0p-53; }
-static void seed_rng(rng *r, uint64_t x) {
-  for (int i = 0; i < 4; i++) {
-    x += 0x9e3779b97f4a7c15ull;
-    uint64_t z = x;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    r->s[i] = z ^ (z >> 31);
-  }
-}
 
 /* The pragma allows the compiler to add up in lanes, as our own kernels do by hand; nothing else is relaxed. */
 static inline double dot(const double *restrict a, const double *restrict b) {

@@ -14,7 +14,7 @@ coarsely then.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from onearm.engine.actions import PULL, READ, pull, read
 from onearm.engine.elementary import exp, log
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import PULLS_MAX
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Problem
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Problem
 
 TRIALS_MIN = 1 << 10  # for each arm: what unknown trials count as at the least
 TRIALS_COUNTED = 1 << 61  # of a stream, at the most
@@ -56,8 +56,8 @@ def begin(problem: Problem) -> Stream:
     return Stream(*known, np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64))
 
 
-def begin_contest(problem: Problem) -> Contest:
-    """Return a contest before its first arm."""
+def begin_contest(params: Any, problem: Problem) -> Contest:
+    """Return a contest before its first arm: an `init`."""
     return Contest(
         stream=begin(problem),
         king=np.full(1, -1),
@@ -220,8 +220,14 @@ def go_on(stream: Stream, available: Array, king: int, move: Array) -> Decision:
 
 
 @kernel
-def contest(state: Contest, instance: Instance) -> Decision:
-    """Pull the newcomer until it has its pulls; then read the next one, or where there is none pull the king."""
+def recommend_king(params: Any, state: Any) -> int:
+    """Return the place of `state.king`: the `recommend` of rules that keep one arm."""
+    return state.king[0]
+
+
+@kernel
+def contest(params: Any, state: Contest, instance: Instance, key: Key) -> Decision:
+    """Pull the newcomer until it has its pulls; then read the next one, or pull the king: a `select`."""
     arrived = len(instance.available) - 2
     king, move, stream = state.king[0], state.scratch_move, state.stream
     missing = state.most[0] - state.pulls[0]

@@ -32,6 +32,7 @@ from onearm.engine.streams import (
     begin,
     go_on,
     log_arms,
+    recommend_king,
     share_of_arm,
     there,
     unit,
@@ -177,10 +178,4 @@ def _judge(state: EarlyDropState, arrived: int) -> None:
         state.judged[0] = 1 if reached or plainly_worse else 0
 
 
-@kernel
-def recommend(params: EarlyDropParams, state: EarlyDropState) -> int:
-    """Return the king's place."""
-    return state.king[0]
-
-
-register_policy(EarlyDropParams, select=select, update=update, recommend=recommend)
+register_policy(EarlyDropParams, select=select, update=update, recommend=recommend_king)

@@ -37,6 +37,7 @@ from onearm.engine.streams import (
     advance,
     begin,
     go_on,
+    recommend_king,
     share_of_arm,
     there,
     whole,
@@ -170,10 +171,4 @@ def _begin_round(state: GameOfCoinsState, size: float, arrived: int) -> None:
         state.total[who] = 0.0
 
 
-@kernel
-def recommend(params: GameOfCoinsParams, state: GameOfCoinsState) -> int:
-    """Return the king's place."""
-    return state.king[0]
-
-
-register_policy(GameOfCoinsParams, select=select, update=update, recommend=recommend)
+register_policy(GameOfCoinsParams, select=select, update=update, recommend=recommend_king)

@@ -27,11 +27,12 @@ from onearm.engine.streams import (
     arms_of,
     begin_contest,
     contest,
+    recommend_king,
     rounded_up,
     settle,
     unit,
 )
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy
 
 
 class NaiveCommitParams(NamedTuple):
@@ -43,12 +44,7 @@ class NaiveCommitParams(NamedTuple):
 def naive_commit(power: float = 1.0) -> Policy:
     """Pull every arm u (ln K)^`power` times, and keep the best."""
     params = NaiveCommitParams(check_param("power", power, low=0.0, low_open=True))
-    return Policy("naive_commit", params, init, actions=("move",))
-
-
-def init(params: NaiveCommitParams, problem: Problem) -> Contest:
-    """Return the state before the first arm."""
-    return begin_contest(problem)
+    return Policy("naive_commit", params, begin_contest, actions=("move",))
 
 
 @kernel
@@ -57,12 +53,6 @@ def pulls_of_arm(params: NaiveCommitParams, stream: Stream) -> int:
     log_k = log(float(max(arms_of(stream), 2)))
     factor = log_k if params.power == 1.0 else exp(params.power * log(log_k))
     return rounded_up(affordable(stream, unit(stream) * factor))
-
-
-@kernel
-def select(params: NaiveCommitParams, state: Contest, instance: Instance, key: Key) -> Decision:
-    """Pull the newcomer until it has its pulls; then read the next one, or where there is none pull the king."""
-    return contest(state, instance)
 
 
 @kernel
@@ -79,10 +69,4 @@ def update(
         state.most[0] = pulls_of_arm(params, state.stream)
 
 
-@kernel
-def recommend(params: NaiveCommitParams, state: Contest) -> int:
-    """Return the king's place."""
-    return state.king[0]
-
-
-register_policy(NaiveCommitParams, select=select, update=update, recommend=recommend)
+register_policy(NaiveCommitParams, select=contest, update=update, recommend=recommend_king)

@@ -30,6 +30,7 @@ from onearm.engine.streams import (
     begin,
     go_on,
     log_arms,
+    recommend_king,
     there,
     whole,
 )
@@ -155,10 +156,4 @@ def _begin_rung(state: RecordLadderState, size: float) -> None:
     state.total[0] = 0.0
 
 
-@kernel
-def recommend(params: RecordLadderParams, state: RecordLadderState) -> int:
-    """Return the king's place."""
-    return state.king[0]
-
-
-register_policy(RecordLadderParams, select=select, update=update, recommend=recommend)
+register_policy(RecordLadderParams, select=select, update=update, recommend=recommend_king)

@@ -25,12 +25,13 @@ from onearm.engine.streams import (
     begin_contest,
     contest,
     cube_root,
+    recommend_king,
     rounded_up,
     settle,
     trials_of,
     unit,
 )
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy
 
 PULLS = ("unit", "log")
 UNIT, LOG = range(2)
@@ -46,12 +47,7 @@ def uniform_exploration(pulls: str = "log") -> Policy:
     """Pull every arm equally often, and keep the best: "log", u (ln T)^(1/3) times, or "unit", u times."""
     if pulls not in PULLS:
         raise InvalidInput("bad_param", f"pulls is {pulls!r}: it must be one of {', '.join(PULLS)}")
-    return Policy("uniform_exploration", UniformExplorationParams(PULLS.index(pulls)), init, actions=("move",))
-
-
-def init(params: UniformExplorationParams, problem: Problem) -> Contest:
-    """Return the state before the first arm."""
-    return begin_contest(problem)
+    return Policy("uniform_exploration", UniformExplorationParams(PULLS.index(pulls)), begin_contest, actions=("move",))
 
 
 @kernel
@@ -61,12 +57,6 @@ def pulls_of_arm(params: UniformExplorationParams, stream: Stream) -> int:
     if params.pulls == LOG:
         pulls *= cube_root(max(log(float(trials_of(stream))), 1.0))
     return rounded_up(affordable(stream, pulls))
-
-
-@kernel
-def select(params: UniformExplorationParams, state: Contest, instance: Instance, key: Key) -> Decision:
-    """Pull the newcomer until it has its pulls; then read the next one, or where there is none pull the king."""
-    return contest(state, instance)
 
 
 @kernel
@@ -83,10 +73,4 @@ def update(
         state.most[0] = pulls_of_arm(params, state.stream)
 
 
-@kernel
-def recommend(params: UniformExplorationParams, state: Contest) -> int:
-    """Return the king's place."""
-    return state.king[0]
-
-
-register_policy(UniformExplorationParams, select=select, update=update, recommend=recommend)
+register_policy(UniformExplorationParams, select=contest, update=update, recommend=recommend_king)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,6 +78,15 @@ def without(policy: Policy, *, arms: bool = False, trials: bool = False) -> Poli
     return dataclasses.replace(
         policy, init=lambda params, problem: policy.init(params, dataclasses.replace(problem, **unknown))
     )
+
+
+def pulls_where_arms_are_unknown(pulls_of_arm: Callable[[int], int], trials: int, arms: int) -> list[int]:
+    """Return the pulls of each arm: as if it were the last, but at most its share of what is left."""
+    made: list[int] = []
+    for i in range(1, arms + 1):
+        share = (trials - sum(made)) / (6 * i)
+        made.append(max(min(pulls_of_arm(i), math.ceil(share)), 1))
+    return made
 
 
 def regrets(policy: Policy, trials: int, *, runs: int = 100, slots: int = 8, **world: Any) -> np.ndarray[Any, Any]:

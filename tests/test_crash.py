@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,6 +173,15 @@ class Client(threading.Thread):
             time.sleep(0.03)
 
 
+def join(clients: Sequence[Client]) -> None:
+    """Wait for clients that were told that it is over; raise what one of them met."""
+    for client in clients:
+        client.join(30)
+        assert not client.is_alive()
+        if client.error is not None:
+            raise client.error
+
+
 def storm(database: str, blows: list[tuple[signal.Signals, bool]]) -> None:
     """Run clients against a service that is stopped by each blow: a signal, and whether to wait until it answers."""
     moments = random.Random(SEED)
@@ -199,11 +209,7 @@ def storm(database: str, blows: list[tuple[signal.Signals, bool]]) -> None:
         service.wait()
         time.sleep(0.3)
         over.set()
-        for client in clients:
-            client.join(30)
-            assert not client.is_alive()
-            if client.error is not None:
-                raise client.error
+        join(clients)
         assert "Traceback" not in service.stop(signal.SIGKILL)
         store = Store.open(database)
         try:

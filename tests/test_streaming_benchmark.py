@@ -192,7 +192,7 @@ def test_the_c_loops_have_the_regret_of_ours(rule: str, module: ModuleType) -> N
         simulation = Simulation(policy, env, horizon=trials, seed=1, replication=r)
         simulation.advance(trials)
         ours[r] = simulation.totals.regret[0]
-    with module.streaming_speed.c_loops() as c:
+    with module.streaming_speed.c_loops(module.streaming_speed.SOURCE) as c:
         if c is None:
             pytest.skip("there is no C compiler")
         theirs = np.array([module.streaming_speed.c_regret(c, rule, arms, trials, seed) for seed in range(runs)])

@@ -357,11 +357,12 @@ def _sent(raw: bytes) -> str | None:
 def _pulled(live: LiveStream, found: Story) -> Pulled:
     event = found.event
     said = moved(event)
+    assert event.number is not None and said.arm_id is not None, "this is a pull"
     return Pulled(
         decision_id=event.decision_id or f"~{event.number}",
-        number=event.number,  # type: ignore[arg-type]
+        number=event.number,
         move="pull",
-        arm_id=said.arm_id,  # type: ignore[arg-type]
+        arm_id=said.arm_id,
         pulls=live.asked(event),
         evicted=said.evicted,
         propensity=event.propensity,
@@ -389,9 +390,10 @@ def _story_of_move(live: LiveStream, found: Story) -> DecisionStory:
     """Tell a pull, or a read; an arm that was read is what was `sent` of it, when it was offered."""
     event, reward = found.event, found.reward
     was_read, said = live.action(event)[0] == READ, moved(event)
+    assert event.number is not None, "this is a decision"
     return DecisionStory(
         decision_id=f"~{event.number}" if was_read or event.decision_id is None else event.decision_id,
-        number=event.number,  # type: ignore[arg-type]
+        number=event.number,
         seq=event.seq,
         action_id=said.arm_id,
         propensity=event.propensity,
@@ -411,8 +413,9 @@ def _story_of_move(live: LiveStream, found: Story) -> DecisionStory:
 
 
 def _told(reward: Event, pulls: int | UnsetType = UNSET) -> StoryReward:
+    assert reward.reward is not None, "this is a reward"
     return StoryReward(
-        value=reward.reward,  # type: ignore[arg-type]
+        value=reward.reward,
         reward_id=reward.reward_id or None,
         seq=reward.seq,
         time=iso(reward.time),

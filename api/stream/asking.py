@@ -356,6 +356,7 @@ class Stream:
     def _pull(self, pull: Pull) -> bool:
         """Pull what is to be pulled; return whether any pull was done."""
         holding = self._holding
+        # What is to be pulled is held. This runs once a batch, so `_asked`, which asserts it, is not called.
         answer = pull(holding.places[holding.slot].arm, holding.pulls)  # type: ignore[union-attr]
         try:
             total, n = answer

@@ -6,18 +6,17 @@ An arm costs all that a simulation does for it: its mean is drawn, it is read, p
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import random
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from c_loops import c_loops
 
 from onearm.api import stream
 from onearm.engine.experiment import Simulation
@@ -25,7 +24,6 @@ from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
 SOURCE = Path(__file__).resolve().parents[1] / "reference_streaming.c"
-FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
 ASKED_NS = {"uniform_exploration": 200.0, "early_drop": 500.0}  # an arm, at the most
 ASKED_US = 3.0  # a batch of a run from Python, at the most
 ARMS = 1_000_000
@@ -65,7 +63,7 @@ else:
 def measure(rounds: int, step: Callable[[], None]) -> dict[str, Any]:
     """Return times, ratios, peaks and what is asked for. `step` is called `rounds` x STEPS times."""
     found: dict[str, Any] = {"arms": ARMS}
-    with c_loops() as c:
+    with c_loops(SOURCE) as c:
         found["rules"] = {rule: arm_times(rule, c, rounds, step) for rule in ASKED_NS}
     found["batch_us"] = {rule: batch_us(rule, rounds, step) for rule in ASKED_NS}
     found["batch_us_asked"] = ASKED_US
@@ -97,20 +95,6 @@ def arm_times(rule: str, c: ctypes.CDLL | None, rounds: int, step: Callable[[], 
             found["c_ns"][name], found["c_regret"][name] = statistics.median(theirs), statistics.fmean(c_regrets)
             found["of_c"][name] = statistics.median(their / our for our, their in zip(ours, theirs, strict=True))
     return found
-
-
-@contextlib.contextmanager
-def c_loops() -> Iterator[ctypes.CDLL | None]:
-    """Build the C loops in a temporary folder; yield None, and say so, where there is no C compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        print("!!! there is no C compiler (cc, gcc, clang): the ratios to C are MISSING from this run", file=sys.stderr)
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "reference.so")
-        subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(library), "-lm"], check=True)
-        yield ctypes.CDLL(str(library))
 
 
 def c_regret(library: ctypes.CDLL, rule: str, arms: int, trials: int, seed: int) -> float:

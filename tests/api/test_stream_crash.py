@@ -14,7 +14,7 @@ import httpx
 import pytest
 from served import log_of
 from stream_log import StreamLog, assert_follows
-from test_crash import Client, Decided, Process
+from test_crash import Client, Decided, Process, join
 
 from onearm.engine.actions import READ
 from onearm.engine.storage.sql import Store
@@ -106,11 +106,7 @@ def storm(database: str, blows: list[signal.Signals]) -> None:
         service.wait()
         time.sleep(0.3)
         over.set()
-        for client in clients:
-            client.join(30)
-            assert not client.is_alive()
-            if client.error is not None:
-                raise client.error
+        join(clients)
         assert "Traceback" not in service.stop(signal.SIGKILL)
         store = Store.open(database)
         try:

@@ -56,10 +56,7 @@ def test_of_unknown_arms_the_last_counts_as_the_last_and_the_first_as_one_of_two
     trials, arms = 20_000, 30
     policy, world = catalog.make("naive_commit", power=power), Passing(1, arms)
     play(policy, fresh(policy, 0, trials, 1), world, 0, 2 * arms, trials)
-    expected: list[int] = []
-    for i in range(1, arms + 1):
-        share = (trials - sum(expected)) / (6 * i)
-        expected.append(max(min(pulls_of_arm(i, trials, power), math.ceil(share)), 1))
+    expected = stream_runs.pulls_where_arms_are_unknown(lambda i: pulls_of_arm(i, trials, power), trials, arms)
     assert list(world.pulls.values()) == expected
 
 

@@ -83,10 +83,7 @@ def test_of_unknown_arms_the_last_counts_as_the_last(pulls: str) -> None:
     trials, arms = 20_000, 30
     policy, world = catalog.make("uniform_exploration", pulls=pulls), Passing(1, arms)
     play(policy, fresh(policy, 0, trials, 1), world, 0, 2 * arms, trials)
-    expected: list[int] = []
-    for i in range(1, arms + 1):
-        share = (trials - sum(expected)) / (6 * i)
-        expected.append(max(min(pulls_of_arm(pulls, i, trials), math.ceil(share)), 1))
+    expected = stream_runs.pulls_where_arms_are_unknown(lambda i: pulls_of_arm(pulls, i, trials), trials, arms)
     assert list(world.pulls.values()) == expected
 
 
