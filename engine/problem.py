@@ -70,6 +70,13 @@ def check_fit(policy: Policy, problem: Problem) -> None:
             f"policy {policy.name!r} decides on {_READS[policy.contexts[0]]}, but this problem has {_READS[kind]}: "
             f"{_INSTEAD[kind]}",
         )
+    most, length = policy.context_length_max, problem.context_shape[-1]
+    if most is not None and length > most:
+        raise InvalidInput(
+            "policy_does_not_fit",
+            f"policy {policy.name!r} reads contexts of up to {most} numbers, but this problem has {length}: leave "
+            "some out, or take another policy (see `onearm policies`)",
+        )
 
 
 _DECIDES = {"arm": "arms that are all there", "move": "arms that stream past"}

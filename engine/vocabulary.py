@@ -128,6 +128,7 @@ class Policy:
     contexts: tuple[ContextKind, ...] = (
         "dense",
     )  # the kinds that its kernels read; arms' numbers mean nothing in others
+    context_length_max: int | None = None  # the most numbers of a dense context that it reads, where there is a limit
     actions: tuple[ActionKind, ...] = ("arm",)  # the kinds that it decides
     spec: dict[str, Any] = field(default_factory=dict, compare=False)  # {"name", "params"} as JSON, set by the registry
     grow: Callable[[Any, Any, Problem], Any] | None = None  # (params, state, larger problem) -> state: engine/growth.py

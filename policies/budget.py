@@ -81,7 +81,8 @@ def budget(policy: Policy, cost: list[float], limit: float) -> Policy:
         return BudgetState(policy.init(params.inner, problem))
 
     params = BudgetParams(costs, float(limit), policy.params)
-    return Policy("budget", params, init, _VERSION - 1 + policy.version, grow=_grow(policy))
+    version = _VERSION - 1 + policy.version
+    return Policy("budget", params, init, version, context_length_max=policy.context_length_max, grow=_grow(policy))
 
 
 def _check_costs(params: BudgetParams, problem: Problem) -> None:

@@ -82,7 +82,15 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
 
     params = FloorParams(float(minimum), policy.params)
     version = _VERSION - 1 + policy.version
-    return Policy("floor", params, init, version, policy.contexts, grow=grow if policy.grow else None)
+    return Policy(
+        "floor",
+        params,
+        init,
+        version,
+        policy.contexts,
+        policy.context_length_max,
+        grow=grow if policy.grow else None,
+    )
 
 
 def _holds_floor(params: Any) -> bool:

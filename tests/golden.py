@@ -68,15 +68,17 @@ def _course_of_moves(policy: Policy) -> tuple[str, Any]:
 def _course_of_arms(policy: Policy) -> tuple[str, Any]:
     """Return the digest of a policy's decisions, and its last state.
 
-    The course has masks, late rewards and decisions without one; rewards are 0, 1 or an eighth part, so they are exact.
+    The course has masks, late rewards and decisions without one, and contexts for policies that live by them; rewards
+    are 0, 1 or an eighth part, so they are exact.
     """
-    problem = Problem(N_ARMS, horizon=STEPS)
+    length = policy.context_length_max or 0
+    problem = Problem(N_ARMS, (length,), horizon=STEPS)
     state = policy.init(policy.params, problem)
     run = run_key(SEED, 0, POLICY)
     made = hashlib.sha256()
     due: list[tuple[int, Instance, Decision]] = []
     for t in range(STEPS):
-        instance = Instance(t, np.zeros(0), _mask(t))
+        instance = Instance(t, np.full(length, t % 16 / 8.0 - 1.0), _mask(t))
         decision = Decision(*loop.decide(policy.params, state, instance, Key(run, t)))
         assert instance.available[decision.action]
         made.update(struct.pack("<qd", decision.action, _one_nan(decision.propensity)))

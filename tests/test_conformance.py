@@ -85,15 +85,16 @@ def contexts_of(name: str) -> list[str]:
     return [*(("none",) if "dense" in kinds else ()), *kinds]
 
 
-def problem_of(kind: str, n_arms: int) -> Problem:
-    shapes = {"none": (0,), "dense": (3,), "actions": (n_arms, 3), "named": (n_arms, 256)}
+def problem_of(policy: Policy, kind: str, n_arms: int) -> Problem:
+    length = 3 if policy.context_length_max is None else min(3, policy.context_length_max)
+    shapes = {"none": (0,), "dense": (length,), "actions": (n_arms, 3), "named": (n_arms, 256)}
     return Problem(n_arms, shapes[kind], horizon=1000, nonzeros=100 if kind == "named" else None)
 
 
 def start(name: str, n_arms: int = len(MEANS), steps: int = 0, kind: str = "") -> Course:
     """Return a policy after `steps` decisions with masks, each learned at once; contexts are the first it reads."""
     policy = golden.specimen(name)
-    problem = problem_of(kind or contexts_of(name)[0], n_arms)
+    problem = problem_of(policy, kind or contexts_of(name)[0], n_arms)
     course = Course(policy, problem, policy.init(policy.params, problem))
     for instance in instances(problem, 0, steps):
         learn(course, instance, decide(course, instance))

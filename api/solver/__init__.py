@@ -1,0 +1,1 @@
+"""Linear solvers with one knob, and what tunes it while they work."""

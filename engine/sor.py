@@ -1,0 +1,188 @@
+"""SOR and SSOR: iterative solvers of A x = b with one knob, omega in (0, 2), over raw arrays of a sparse matrix.
+
+Source: Young, "Iterative methods for solving partial difference equations of elliptic type", 1954. With A = D + L + L^T
+and (D / omega + L) d = r, a sweep moves x by d, and the residual that it leaves is (1 / omega - 1) D d - L^T d. That
+needs the entries that the sweep has just read, and A x is never formed.
+An entry of the lower half costs two multiplications; a row waits for the row before it. See benchmarks/solver_speed.py.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.elementary import log
+from onearm.engine.kernel import kernel
+from onearm.engine.vocabulary import Array
+
+CONVERGED, CAPPED, STAGNATED, DIVERGED, NOT_FINITE, INDEFINITE = 0, 1, 2, 3, 4, 5
+REASONS = ("converged", "iteration cap", "stagnated", "diverged", "not finite", "not positive definite")
+GROWTH_MAX = 1e4  # of the residual: it may first grow, since the matrix of a sweep is not normal
+_PATIENCE = 100  # sweeps, beside twice what is expected
+_SLOWEST = 0.5  # the rate of a sweep that is expected at the least
+
+
+class Half(NamedTuple):
+    """A symmetric matrix of n rows: what lies strictly below the diagonal, row by row, and the diagonal."""
+
+    start: Array  # int32[n + 1]: row i is start[i] <= j < start[i + 1]
+    index: Array  # int32[m] column of an entry, below the row's number, rising within a row
+    value: Array  # float64[m]
+    diagonal: Array  # float64[n], none is 0
+
+
+class Rows(NamedTuple):
+    """Any square matrix of n rows: what lies beside the diagonal, row by row, and the diagonal."""
+
+    start: Array  # int32[n + 1]
+    index: Array  # int32[m]
+    value: Array  # float64[m]
+    diagonal: Array  # float64[n], none is 0
+
+
+class Outcome(NamedTuple):
+    """How a solve ended."""
+
+    iterations: int  # sweeps done; of SSOR pairs of sweeps, of conjugate gradients steps
+    reason: int  # a position in REASONS
+    residual_norm: float  # |b - A x|, computed anew at the end
+
+
+def half_of(start: Array, index: Array, value: Array) -> Half:
+    """Return the lower half of a symmetric matrix in CSR form, whose rows are sorted and have a diagonal entry.
+
+    >>> half = half_of(np.array([0, 2, 4]), np.array([0, 1, 0, 1]), np.array([4.0, -1.0, -1.0, 4.0]))
+    >>> half.start.tolist(), half.index.tolist(), half.value.tolist(), half.diagonal.tolist()
+    ([0, 0, 1], [0], [-1.0], [4.0, 4.0])
+    """
+    row = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    below = index < row
+    count = np.bincount(row[below], minlength=len(start) - 1)
+    return Half(
+        np.concatenate(([0], np.cumsum(count))).astype(np.int32),
+        index[below].astype(np.int32),
+        value[below].astype(np.float64),
+        value[index == row].astype(np.float64),
+    )
+
+
+def rows_of(start: Array, index: Array, value: Array) -> Rows:
+    """Return any square matrix in CSR form, whose rows have a diagonal entry, with the diagonal apart."""
+    row = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    beside = index != row
+    count = np.bincount(row[beside], minlength=len(start) - 1)
+    return Rows(
+        np.concatenate(([0], np.cumsum(count))).astype(np.int32),
+        index[beside].astype(np.int32),
+        value[beside].astype(np.float64),
+        value[~beside].astype(np.float64),
+    )
+
+
+def laplacian(side: int) -> Half:
+    """Return the five-point Laplacian of a grid of side x side points: 4 on the diagonal, -1 for each neighbour.
+
+    >>> laplacian(2).index.tolist()
+    [0, 0, 1, 2]
+    """
+    point = np.arange(side * side)
+    above, left = point >= side, point % side > 0
+    index = np.stack((point - side, point - 1), axis=1)[np.stack((above, left), axis=1)]
+    start = np.concatenate(([0], np.cumsum(above.astype(np.int64) + left)))
+    return Half(start.astype(np.int32), index.astype(np.int32), np.full(len(index), -1.0), np.full(side * side, 4.0))
+
+
+@kernel
+def sor(
+    half: Half, b: Array, x: Array, omega: float, tolerance: float, iterations_max: int, r: Array, d: Array
+) -> Outcome:
+    """Sweep until |b - A x| is at most `tolerance`; `x` float64[n] is where to start and becomes the solution.
+
+    `r` and `d`, float64[n], are working space. The residual of the sweeps drifts by rounding: the true one is computed
+    at the end, and sweeps go on from there while that helps.
+    """
+    norm = residual(half, b, x, r)
+    patience = patience_of(omega, tolerance, norm)
+    worst = GROWTH_MAX * norm
+    lowest, lowest_at = norm, 0
+    true_before = math.inf
+    k = 0
+    while True:
+        if not math.isfinite(norm):
+            return Outcome(k, NOT_FINITE, norm)
+        if norm <= tolerance:
+            norm = residual(half, b, x, r)
+            if norm <= tolerance:
+                return Outcome(k, CONVERGED, norm)
+            if norm > 0.5 * true_before:
+                return Outcome(k, STAGNATED, norm)
+            true_before = norm
+        if k == iterations_max:
+            return Outcome(k, CAPPED, residual(half, b, x, r))
+        if norm > worst:
+            return Outcome(k, DIVERGED, residual(half, b, x, r))
+        if norm < lowest:
+            lowest, lowest_at = norm, k
+        elif k - lowest_at > lowest_at + patience:
+            return Outcome(k, STAGNATED, residual(half, b, x, r))
+        norm = sweep(half, omega, x, r, d)
+        k += 1
+
+
+@kernel
+def patience_of(omega: float, tolerance: float, norm: float) -> float:
+    """Return how many sweeps without a new lowest residual are too many: twice what the rate omega - 1 needs."""
+    if not 0.0 < tolerance < norm:
+        return _PATIENCE
+    rate = max(omega - 1.0, _SLOWEST)
+    return _PATIENCE + 2.0 * log(tolerance / norm) / log(rate)
+
+
+@kernel
+def sweep(half: Half, omega: float, x: Array, r: Array, d: Array) -> float:
+    """Make one forward sweep: move `x`, make `r` its residual again, write the step into `d`; return |r|."""
+    n = len(x)
+    rest = 1.0 / omega - 1.0
+    for i in range(n):
+        s = r[i]
+        first, stop = half.start[i], half.start[i + 1]
+        for e in range(first, stop):
+            s -= half.value[e] * d[half.index[e]]
+        step = s * omega / half.diagonal[i]
+        d[i] = step
+        x[i] += step
+        r[i] = rest * half.diagonal[i] * step
+        for e in range(first, stop):
+            r[half.index[e]] -= half.value[e] * step
+    return norm_of(r)
+
+
+@kernel
+def residual(half: Half, b: Array, x: Array, r: Array) -> float:
+    """Write b - A x into `r`, and return its norm."""
+    for i in range(len(x)):
+        s = b[i] - half.diagonal[i] * x[i]
+        for e in range(half.start[i], half.start[i + 1]):
+            j = half.index[e]
+            s -= half.value[e] * x[j]
+            r[j] -= half.value[e] * x[i]
+        r[i] = s
+    return norm_of(r)
+
+
+@kernel
+def norm_of(r: Array) -> float:
+    """Return the Euclidean norm."""
+    s0 = s1 = s2 = s3 = 0.0
+    n = len(r)
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        s0 += r[i] * r[i]
+        s1 += r[i + 1] * r[i + 1]
+        s2 += r[i + 2] * r[i + 2]
+        s3 += r[i + 3] * r[i + 3]
+    for i in range(whole, n):
+        s0 += r[i] * r[i]
+    return math.sqrt((s0 + s1) + (s2 + s3))
