@@ -74,6 +74,14 @@ def test_one_changed_entry_of_either_half_is_found_and_zeros_are_not() -> None:
         assert asymmetry(checked(one)) == (0.25, max(i, j), min(i, j))
 
 
+def test_an_entry_of_one_half_alone_leaves_the_pairs_behind_it_alone() -> None:
+    dense = 4.0 * np.eye(4)
+    dense[0, 3] = dense[3, 0] = -2.0
+    dense[0, 1] = 0.5
+    assert asymmetry(checked(scipy_sparse.csr_matrix(dense))) == (0.125, 1, 0)
+    assert asymmetry(checked(scipy_sparse.csr_matrix(dense.T))) == (0.125, 1, 0)
+
+
 def test_rounding_is_no_asymmetry() -> None:
     start, index, _, shape = GOOD
     check_symmetric(check_csr(start, index, [4.0, -1.0, -1.0 - 2e-16, 4.0], shape))
