@@ -14,13 +14,21 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.elementary import log
-from onearm.engine.kernel import kernel
+from onearm.engine.kernel import kernel, loop
 from onearm.engine.vocabulary import Array
 
-CONVERGED, CAPPED, STAGNATED, DIVERGED, NOT_FINITE, INDEFINITE = 0, 1, 2, 3, 4, 5
-REASONS = ("converged", "iteration cap", "stagnated", "diverged", "not finite", "not positive definite")
+CONVERGED, CAPPED, STAGNATED, DIVERGED, NOT_FINITE, INDEFINITE, RUNNING = 0, 1, 2, 3, 4, 5, 6
+REASONS = (
+    "converged",
+    "iteration cap",
+    "stagnated",
+    "diverged",
+    "not finite",
+    "not positive definite",
+    "still running",
+)
 GROWTH_MAX = 1e4  # of the residual: it may first grow, since the matrix of a sweep is not normal
-_PATIENCE = 100  # sweeps, beside twice what is expected
+_PATIENCE = 100.0  # iterations, beside what is expected
 _SLOWEST = 0.5  # the rate of a sweep that is expected at the least
 
 
@@ -48,6 +56,25 @@ class Outcome(NamedTuple):
     iterations: int  # sweeps done; of SSOR pairs of sweeps, of conjugate gradients steps
     reason: int  # a position in REASONS
     residual_norm: float  # |b - A x|, computed anew at the end
+
+
+class Course(NamedTuple):
+    """Where a solve stands: what it takes, beside its working space, to stop after any iteration and go on later."""
+
+    iterations: int  # done so far; -1 before it begins
+    reason: int  # RUNNING, or how it ended
+    residual_norm: float
+    exact: bool  # whether that was computed from b - A x, not by the recurrence of the iterations
+    worst: float  # the residual that says that it diverges
+    lowest: float  # the lowest residual so far,
+    lowest_at: int  # and the iteration that reached it
+    patience: float  # iterations without a new lowest residual that are allowed, beside as many as led to the lowest
+    claimed: float  # the true residual where the recurrence last claimed convergence
+    rz: float  # of conjugate gradients: r . M^-1 r,
+    beta: float  # and what the next direction keeps of the last
+
+
+FRESH = Course(-1, RUNNING, math.inf, False, math.inf, math.inf, 0, 0.0, math.inf, 0.0, 0.0)
 
 
 def half_of(start: Array, index: Array, value: Array) -> Half:
@@ -103,32 +130,146 @@ def sor(
     `r` and `d`, float64[n], are working space. The residual of the sweeps drifts by rounding: the true one is computed
     at the end, and sweeps go on from there while that helps.
     """
-    norm = residual(half, b, x, r)
-    patience = patience_of(omega, tolerance, norm)
-    worst = GROWTH_MAX * norm
-    lowest, lowest_at = norm, 0
-    true_before = math.inf
-    k = 0
+    return outcome_of(sor_on(half, b, x, omega, tolerance, iterations_max, r, d, iterations_max, FRESH))
+
+
+@kernel
+def sor_on(
+    half: Half,
+    b: Array,
+    x: Array,
+    omega: float,
+    tolerance: float,
+    iterations_max: int,
+    r: Array,
+    d: Array,
+    until: int,
+    course: Course,
+) -> Course:
+    """Go on with `sor` from where `course` stands, FRESH at first, until it ends or `until` sweeps are done in all.
+
+    Solving in parts gives the bits of solving at once, where all else is handed in as it was left.
+    """
+    if course.iterations < 0:
+        norm = residual(half, b, x, r)
+        course = begin(norm, patience_of(omega, tolerance, norm))
     while True:
+        course = judge(course, tolerance, iterations_max)
+        if course.reason == RUNNING:
+            if course.iterations >= until:
+                return course
+            course = advance(course, sweep(half, omega, x, r, d), False, 0.0, 0.0)
+        elif course.exact:
+            return course
+        else:
+            course = confirm(course, residual(half, b, x, r), tolerance)
+
+
+@kernel
+def begin(norm: float, patience: float) -> Course:
+    """Return the course of a solve that starts from a residual."""
+    return Course(0, RUNNING, norm, True, GROWTH_MAX * norm, norm, 0, patience, math.inf, 0.0, 0.0)
+
+
+@kernel
+def judge(course: Course, tolerance: float, iterations_max: int) -> Course:
+    """Tell whether a running solve ends here, and why; where the norm is not exact, that is yet to be confirmed."""
+    k, norm = course.iterations, course.residual_norm
+    lowest, lowest_at = course.lowest, course.lowest_at
+    if norm < lowest:
+        lowest, lowest_at = norm, k
+    reason = course.reason
+    if reason == RUNNING:
         if not math.isfinite(norm):
-            return Outcome(k, NOT_FINITE, norm)
-        if norm <= tolerance:
-            norm = residual(half, b, x, r)
-            if norm <= tolerance:
-                return Outcome(k, CONVERGED, norm)
-            if norm > 0.5 * true_before:
-                return Outcome(k, STAGNATED, norm)
-            true_before = norm
-        if k == iterations_max:
-            return Outcome(k, CAPPED, residual(half, b, x, r))
-        if norm > worst:
-            return Outcome(k, DIVERGED, residual(half, b, x, r))
-        if norm < lowest:
-            lowest, lowest_at = norm, k
-        elif k - lowest_at > lowest_at + patience:
-            return Outcome(k, STAGNATED, residual(half, b, x, r))
-        norm = sweep(half, omega, x, r, d)
-        k += 1
+            reason = NOT_FINITE
+        elif norm <= tolerance:
+            reason = CONVERGED
+        elif k >= iterations_max:
+            reason = CAPPED
+        elif norm > course.worst:
+            reason = DIVERGED
+        elif k - lowest_at > lowest_at + course.patience:
+            reason = STAGNATED
+    return Course(
+        k,
+        reason,
+        norm,
+        course.exact,
+        course.worst,
+        lowest,
+        lowest_at,
+        course.patience,
+        course.claimed,
+        course.rz,
+        course.beta,
+    )
+
+
+@kernel
+def confirm(course: Course, norm: float, tolerance: float) -> Course:
+    """Put the true residual in the place of that of the recurrence; where it was claimed too early, run on.
+
+    A second claim that finds the true residual not even halved has come to what can be attained.
+    """
+    reason, claimed = course.reason, course.claimed
+    if reason == CONVERGED and not norm <= tolerance:
+        reason = STAGNATED if norm > 0.5 * claimed else RUNNING
+        claimed = norm
+    return Course(
+        course.iterations,
+        reason,
+        norm,
+        True,
+        course.worst,
+        course.lowest,
+        course.lowest_at,
+        course.patience,
+        claimed,
+        course.rz,
+        course.beta,
+    )
+
+
+@kernel
+def advance(course: Course, norm: float, exact: bool, rz: float, beta: float) -> Course:
+    """Return the course after one more iteration."""
+    return Course(
+        course.iterations + 1,
+        RUNNING,
+        norm,
+        exact,
+        course.worst,
+        course.lowest,
+        course.lowest_at,
+        course.patience,
+        course.claimed,
+        rz,
+        beta,
+    )
+
+
+@kernel
+def fail(course: Course, reason: int) -> Course:
+    """Return the course, ended before its next iteration; the norm is yet to be made exact."""
+    return Course(
+        course.iterations,
+        reason,
+        course.residual_norm,
+        False,
+        course.worst,
+        course.lowest,
+        course.lowest_at,
+        course.patience,
+        course.claimed,
+        course.rz,
+        course.beta,
+    )
+
+
+@kernel
+def outcome_of(course: Course) -> Outcome:
+    """Return how a course ended."""
+    return Outcome(course.iterations, course.reason, course.residual_norm)
 
 
 @kernel
@@ -186,3 +327,28 @@ def norm_of(r: Array) -> float:
     for i in range(whole, n):
         s0 += r[i] * r[i]
     return math.sqrt((s0 + s1) + (s2 + s3))
+
+
+@loop
+def solve_sor(
+    half: Half, b: Array, x: Array, omega: float, tolerance: float, iterations_max: int, r: Array, d: Array
+) -> Outcome:
+    """Run `sor` from Python."""
+    return sor(half, b, x, omega, tolerance, iterations_max, r, d)
+
+
+@loop
+def go_on_sor(
+    half: Half,
+    b: Array,
+    x: Array,
+    omega: float,
+    tolerance: float,
+    iterations_max: int,
+    r: Array,
+    d: Array,
+    until: int,
+    course: Course,
+) -> Course:
+    """Run `sor_on` from Python."""
+    return sor_on(half, b, x, omega, tolerance, iterations_max, r, d, until, course)
