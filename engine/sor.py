@@ -330,6 +330,12 @@ def norm_of(r: Array) -> float:
 
 
 @loop
+def norm(r: Array) -> float:
+    """Run `norm_of` from Python: the tolerance of a solve is a share of it, to the last bit the same in all doors."""
+    return norm_of(r)
+
+
+@loop
 def solve_sor(
     half: Half, b: Array, x: Array, omega: float, tolerance: float, iterations_max: int, r: Array, d: Array
 ) -> Outcome:
