@@ -1,14 +1,20 @@
 """Tsallis-INF: follow the leader, regularised by the Tsallis entropy of power 1/2; best of both worlds.
 
 Source: Zimmert, Seldin, "Tsallis-INF: an optimal algorithm for stochastic and adversarial bandits", JMLR 2021,
-alpha = 1/2. Rewards in [0, 1] (others are clipped). Losses are estimated by importance weighting, eta_t = 2 / sqrt(t),
-regret at most 4 sqrt(K T) + 1 against any adversary; or with reduced variance, eta_t = 4 / sqrt(t): half the regret on
-10 arms, at the cost of one more decision per feedback. Both: O(sum_a ln T / gap_a) where the means stand still.
-State: cumulative estimated loss per arm.
+alpha = 1/2. The loss is reward_max - reward, in [0, 1] (others are clipped). Losses are estimated by importance
+weighting, eta_t = 2 / sqrt(t), regret at most 4 sqrt(K T) + 1 against any adversary; or with reduced variance,
+eta_t = 4 / sqrt(t): half the regret on 10 arms, at the cost of one more decision per feedback. Both:
+O(sum_a ln T / gap_a) where the means stand still.
+With the running mean as scale losses may have any unit, such as iterations of a solver: they are divided by the mean of
+the losses learned so far (Khodak, Chow, Balcan, Talwalkar, "Learning to relax", ICLR 2024), in which all bounds above
+are only as good as the mean bounds the losses; only losses below 0 are clipped. A factor of 2 in all rewards changes no
+bit of a decision.
+State: cumulative estimated loss per arm; with a scale also the baselines, and the sum and number of losses.
 Cost: O(K) per decision (2 to 4 passes of Newton's method); O(1) per feedback, or O(K) with reduced variance.
 An arm that is not available has probability 0, and the others share its part; the bounds hold where all arms are
 available. Late feedback keeps the estimates unbiased: they use the propensity that was drawn with, and baselines of the
-state that learns, which has not seen that draw.
+state that learns, which has not seen that draw. The scale of a decision is the mean of what was learned before it, and
+divides all earlier losses; a loss that comes late counts in it from then on.
 """
 
 from __future__ import annotations
@@ -21,29 +27,52 @@ import numpy as np
 from onearm.engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
+from onearm.engine.problem import REWARD_MAX, check_param
 from onearm.engine.protocol import register_policy
+from onearm.engine.tsallis import (
+    BASELINE,
+    ScaledLosses,
+    TsallisWork,
+    add_reduced,
+    add_weighted,
+    scaled_law,
+    scaled_losses,
+    solve,
+    tsallis_work,
+)
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
-
-_TOLERANCE = 1e-9  # how far from 1 the solver may leave the sum, before the law is normalised
-_PASSES_MAX = 100
-_SMALL = 0.03
-_BASELINE = 0.5  # the loss that is known beforehand of arms that are played often enough, in the middle of [0, 1]
 
 
 class TsallisInfParams(NamedTuple):
     """Numbers fixed at creation, for importance-weighted losses."""
 
     eta: float  # eta_t = eta / sqrt(t)
+    reward_max: float  # the reward whose loss is 0
 
 
 class TsallisInfReducedParams(NamedTuple):
     """Numbers fixed at creation, for losses of reduced variance."""
 
-    eta: float  # eta_t = eta / sqrt(t)
+    eta: float
+    reward_max: float
+
+
+class TsallisInfScaledParams(NamedTuple):
+    """Numbers fixed at creation, for importance-weighted losses over their running mean."""
+
+    eta: float
+    reward_max: float
+
+
+class TsallisInfScaledReducedParams(NamedTuple):
+    """Numbers fixed at creation, for losses of reduced variance over their running mean."""
+
+    eta: float
+    reward_max: float
 
 
 class TsallisInfState(NamedTuple):
-    """Arrays that `update` writes, and working space of `select`."""
+    """Arrays that `update` writes, and working space of `select`, for losses in [0, 1]."""
 
     loss: Array  # float64[k] sum of the estimated losses per arm
     scratch_gap: Array  # float64[k] eta / 2 times the distance to the lowest loss, infinite where not available
@@ -51,31 +80,50 @@ class TsallisInfState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-Params = TsallisInfParams | TsallisInfReducedParams
+class TsallisInfScaledState(NamedTuple):
+    """Arrays that `update` writes, and working space of `select`, for losses of any unit."""
+
+    losses: ScaledLosses
+    scratch_work: TsallisWork
+    scratch_uniform: UniformBlock
 
 
-def tsallis_inf(estimator: str = "importance_weighted") -> Policy:
+UnitParams = TsallisInfParams | TsallisInfReducedParams
+ScaledParams = TsallisInfScaledParams | TsallisInfScaledReducedParams
+
+_ETA = {"importance_weighted": 2.0, "reduced_variance": 4.0}
+_PARAMS: dict[tuple[str, str], type[UnitParams | ScaledParams]] = {
+    ("unit", "importance_weighted"): TsallisInfParams,
+    ("unit", "reduced_variance"): TsallisInfReducedParams,
+    ("running_mean", "importance_weighted"): TsallisInfScaledParams,
+    ("running_mean", "reduced_variance"): TsallisInfScaledReducedParams,
+}
+
+
+def tsallis_inf(estimator: str = "importance_weighted", scale: str = "unit", reward_max: float = 1.0) -> Policy:
     """Draw an arm with probability 4 / (eta (loss - x))^2, where x makes them sum to 1.
 
-    `estimator` of the losses: "importance_weighted" or "reduced_variance".
+    `estimator` of the losses: "importance_weighted" or "reduced_variance". `scale` that divides them: "unit" for losses
+    in [0, 1], or "running_mean" for any. `reward_max` is the largest reward there can be, whose loss is 0: where the
+    reward is minus the iterations of a solver -1, where it is minus a time 0.
     """
-    params: dict[str, Params] = {
-        "importance_weighted": TsallisInfParams(2.0),
-        "reduced_variance": TsallisInfReducedParams(4.0),
-    }
-    if estimator not in params:
-        raise InvalidInput("bad_param", f"estimator is {estimator!r}: it must be one of {', '.join(params)}")
-    return Policy("tsallis_inf", params[estimator], init)
+    for name, value, place in (("estimator", estimator, 1), ("scale", scale, 0)):
+        if value not in (known := dict.fromkeys(each[place] for each in _PARAMS)):
+            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be one of {', '.join(known)}")
+    most = check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX)
+    return Policy("tsallis_inf", _PARAMS[scale, estimator](_ETA[estimator], most), init)
 
 
-def init(params: Params, problem: Problem) -> TsallisInfState:
+def init(params: UnitParams | ScaledParams, problem: Problem) -> TsallisInfState | TsallisInfScaledState:
     """Return the state before any feedback."""
     k = problem.n_arms
+    if isinstance(params, ScaledParams):
+        return TsallisInfScaledState(scaled_losses(k), tsallis_work(k), uniform_block())
     return TsallisInfState(np.zeros(k), np.zeros(k), np.zeros(k), uniform_block())
 
 
 @kernel
-def select(params: Params, state: TsallisInfState, instance: Instance, key: Key) -> Decision:
+def select(params: UnitParams, state: TsallisInfState, instance: Instance, key: Key) -> Decision:
     """Draw an arm from the law."""
     total = _solve(params.eta, state, instance)
     action = pick(state.scratch_law, uniform_from(state.scratch_uniform, key) * total)
@@ -92,8 +140,8 @@ def update(
     key: Key,
 ) -> None:
     """Add the loss of the arm that was played, over its propensity."""
-    reward = min(max(feedback.reward, 0.0), 1.0)
-    state.loss[decision.action] += (1.0 - reward) / decision.propensity
+    loss = min(max(params.reward_max - feedback.reward, 0.0), 1.0)
+    state.loss[decision.action] += loss / decision.propensity
 
 
 @kernel
@@ -112,65 +160,85 @@ def update_reduced(
     total = _solve(params.eta, state, instance)
     enough = total * params.eta * params.eta / (instance.t + 1.0)
     arm = decision.action
-    difference = 1.0 - min(max(feedback.reward, 0.0), 1.0)
+    difference = min(max(params.reward_max - feedback.reward, 0.0), 1.0)
     if state.scratch_law[arm] >= enough:
-        difference -= _BASELINE
+        difference -= BASELINE
     for a in range(len(state.loss)):
         if state.scratch_law[a] >= enough:
-            state.loss[a] += _BASELINE
+            state.loss[a] += BASELINE
     state.loss[arm] += difference / decision.propensity
 
 
 @kernel
-def probability(params: Params, state: TsallisInfState, instance: Instance, action: int) -> float:
+def probability(params: UnitParams, state: TsallisInfState, instance: Instance, action: int) -> float:
     """Return the probability of the arm in the law of `select`."""
     total = _solve(params.eta, state, instance)
     return state.scratch_law[action] / total
 
 
 @kernel
-def _solve(eta: float, state: TsallisInfState, instance: Instance) -> float:
-    """Write the law but for a factor near 1, and return its sum.
+def select_scaled(params: ScaledParams, state: TsallisInfScaledState, instance: Instance, key: Key) -> Decision:
+    """Draw an arm from the law of losses over their running mean."""
+    work = state.scratch_work
+    total = scaled_law(state.losses, params.eta, instance.t + 1.0, instance.available, work)
+    action = pick(work.law, uniform_from(state.scratch_uniform, key) * total)
+    return Decision(action, work.law[action] / total)
 
-    It is 1 / (gap + y)^2 with gap = eta / 2 (loss - lowest loss) and y so that the sum f is 1. y lies in [1, sqrt(K)].
-    The function f(y)^(-1/2) rises and is concave (a straight line for equal gaps), so Newton's method on f^(-1/2) = 1
-    climbs from y = 1 to the root and never passes it.
-    """
-    gap = state.scratch_gap
-    law = state.scratch_law
-    loss = state.loss
-    k = len(loss)
-    lowest = math.inf
-    for a in range(k):
-        if instance.available[a] and loss[a] < lowest:
-            lowest = loss[a]
+
+@kernel
+def update_scaled(
+    params: TsallisInfScaledParams,
+    state: TsallisInfScaledState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Add the loss of the arm that was played, over its propensity, and let the mean follow."""
+    loss = max(params.reward_max - feedback.reward, 0.0)
+    add_weighted(state.losses, decision.action, loss, decision.propensity)
+
+
+@kernel
+def update_scaled_reduced(
+    params: TsallisInfScaledReducedParams,
+    state: TsallisInfScaledState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Do the same around baselines of half the mean."""
+    loss = max(params.reward_max - feedback.reward, 0.0)
+    add_reduced(
+        state.losses,
+        params.eta,
+        instance.t + 1.0,
+        instance.available,
+        decision.action,
+        loss,
+        decision.propensity,
+        state.scratch_work,
+    )
+
+
+@kernel
+def probability_scaled(params: ScaledParams, state: TsallisInfScaledState, instance: Instance, action: int) -> float:
+    """Return the probability of the arm in the law of `select_scaled`."""
+    total = scaled_law(state.losses, params.eta, instance.t + 1.0, instance.available, state.scratch_work)
+    return state.scratch_work.law[action] / total
+
+
+@kernel
+def _solve(eta: float, state: TsallisInfState, instance: Instance) -> float:
+    """Write the law but for a factor near 1, and return its sum."""
     scale = 0.5 * eta / math.sqrt(instance.t + 1.0)
-    y = 1.0
-    total = 0.0
-    slope = 0.0
-    for a in range(k):
-        gap[a] = (loss[a] - lowest) * scale if instance.available[a] else math.inf
-        root = 1.0 / (gap[a] + y)
-        law[a] = root * root
-        total += law[a]
-        slope += law[a] * root
-    for _ in range(_PASSES_MAX):
-        rest = total - 1.0
-        if rest <= _TOLERANCE:
-            break
-        if rest < _SMALL:  # the first terms of the step below: a square root would be waited for
-            y += rest * (0.5 + rest * (0.375 - 0.0625 * rest)) / slope
-        else:
-            y += total * (math.sqrt(total) - 1.0) / slope
-        total = 0.0
-        slope = 0.0
-        for a in range(k):
-            root = 1.0 / (gap[a] + y)
-            law[a] = root * root
-            total += law[a]
-            slope += law[a] * root
-    return total
+    return solve(state.loss, instance.available, scale, state.scratch_gap, state.scratch_law)
 
 
 register_policy(TsallisInfParams, select=select, update=update, probability=probability)
 register_policy(TsallisInfReducedParams, select=select, update=update_reduced, probability=probability)
+register_policy(TsallisInfScaledParams, select=select_scaled, update=update_scaled, probability=probability_scaled)
+register_policy(
+    TsallisInfScaledReducedParams, select=select_scaled, update=update_scaled_reduced, probability=probability_scaled
+)

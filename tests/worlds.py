@@ -25,9 +25,9 @@ class SquallState(NamedTuple):
     drift: Array  # float64[1], what the contexts walk on
 
 
-def squall(delay_max: int = 4) -> Environment:
-    """Four arms of which 2 to 4 are there, a context of two numbers, rewards 0 to `delay_max` decisions late."""
-    return Environment("squall", SquallParams(delay_max), init, Problem(4, (2,)), "best arm there", delay_max)
+def squall(delay_max: int = 4, numbers: int = 2) -> Environment:
+    """Four arms of which 2 to 4 are there, rewards 0 to `delay_max` decisions late, a context of 1 number or more."""
+    return Environment("squall", SquallParams(delay_max), init, Problem(4, (numbers,)), "best arm there", delay_max)
 
 
 def init(params: SquallParams, problem: Problem, run: np.uint64) -> SquallState:
@@ -38,7 +38,7 @@ def init(params: SquallParams, problem: Problem, run: np.uint64) -> SquallState:
 def observe(params: SquallParams, state: SquallState, t: int, context: Array, available: Array, key: Key) -> None:
     state.drift[0] += uniform(key, 10) - 0.5
     context[0] = state.drift[0]
-    context[1] = uniform(key, 11)
+    context[len(context) - 1] = uniform(key, 11)
     for a in range(len(available)):
         available[a] = uniform(key, a) < 0.6
     available[t % 4] = True
@@ -64,7 +64,7 @@ def regret(params: SquallParams, state: SquallState, instance: Instance, action:
 
 @kernel
 def _mean(instance: Instance, action: int) -> float:
-    return 0.15 + 0.15 * action + 0.2 * instance.context[1]
+    return 0.15 + 0.15 * action + 0.2 * instance.context[len(instance.context) - 1]
 
 
 _kernels: dict[str, Any] = {"observe": observe, "respond": respond, "regret": regret}
