@@ -1,6 +1,6 @@
-"""Actions: an arm is its number, a move says what to do with a stream of arms. Here is all that tells the two apart.
+"""Actions: an arm is its number, a vector a point of a domain, a move says what to do with a stream of arms.
 
-A move is int64[3]: what, slot, pulls.
+Here is all that tells them apart. A vector is float64[d]; a move is int64[3]: what, slot, pulls.
 
 pull   (PULL, slot, n): pull the arm in `slot` n times
 read   (READ, slot, 0): store the arm that arrived in `slot`, in place of what was there, and read the next one
@@ -55,25 +55,34 @@ def read(move: Array, slot: int) -> Array:
 
 def empty_actions(n: int, problem: Problem) -> Array:
     """Return room for n actions of a problem: zeros."""
+    if problem.action_kind == "vector":
+        return np.zeros((n, problem.dimension))
     return np.zeros((n, 3) if problem.action_kind == "move" else n, np.int64)
 
 
 def pack_action(action: Array) -> bytes:
-    """Return a move as bytes, little-endian, as the log keeps it."""
-    return np.ascontiguousarray(action, "<i8").tobytes()
+    """Return a move or a vector as bytes, little-endian, as the log keeps it."""
+    return np.ascontiguousarray(action, action.dtype.newbyteorder("<")).tobytes()
 
 
 def unpack_actions(vectors: Sequence[bytes | None], numbers: Sequence[int | None], problem: Problem) -> Array:
-    """Return n actions of what the log keeps: moves as the bytes `vectors`, arms as `numbers`; None counts as 0.
+    """Return n actions of what the log keeps: arms as `numbers`, others as the bytes `vectors`; None counts as 0.
 
     Raises `Damaged` where bytes are not those of an action of this problem.
     """
     if problem.action_kind == "arm":
         return np.array([number or 0 for number in numbers], np.int64)
-    try:
-        return np.frombuffer(b"".join(v or bytes(24) for v in vectors), "<i8").astype(np.int64).reshape(len(vectors), 3)
-    except ValueError:
-        raise Damaged("bad_action", "the log holds an action that is not a move: restore it from a backup") from None
+    found = empty_actions(len(vectors), problem)
+    size = found.itemsize * found.shape[1]
+    if any(vector is not None and len(vector) != size for vector in vectors):
+        raise Damaged(
+            "bad_action",
+            f"the log holds an action that is not a {problem.action_kind} of {size} bytes: restore it from a backup",
+        )
+    found[:] = np.frombuffer(b"".join(v or bytes(size) for v in vectors), found.dtype.newbyteorder("<")).reshape(
+        found.shape
+    )
+    return found
 
 
 def unpack_details(texts: Sequence[str | None], problem: Problem) -> Array:
@@ -88,10 +97,10 @@ def unpack_details(texts: Sequence[str | None], problem: Problem) -> Array:
     return found
 
 
-def possible_details(details: Array) -> Array:
-    """Return which of n details can be, bool[n]: of a move, pulls done and the number of an arm or -1."""
-    if details.shape[1] == 0:
-        return np.ones(len(details), np.bool_)
+def possible_details(details: Array, problem: Problem) -> Array:
+    """Return which of n details can be, bool[n]: finite; of a move, pulls done and the number of an arm or -1."""
+    if problem.action_kind != "move":
+        return np.asarray(np.isfinite(details).all(axis=1))
     whole = (details == np.floor(details)) & (details >= (0.0, -1.0)) & (details <= PULLS_MAX)
     return np.asarray(whole.all(axis=1))
 
@@ -100,6 +109,8 @@ def places(actions: Array, k: int) -> Array:
     """Return which place of a mask of k each of n actions needs, int64[n]; one that is no action needs one outside."""
     if actions.ndim == 1:
         return actions
+    if actions.dtype.kind == "f":
+        return np.where(np.isfinite(actions).all(axis=1), 0, -1)
     what, slot, pulls = actions.T
     there = (slot >= 0) & (slot < k - 1)
     return np.where(there & (what == READ), k - 1, np.where(there & (what == PULL) & (pulls >= 1), slot, -1))
@@ -128,12 +139,16 @@ def same_action(actions: Array, row: int, action: Action) -> bool:
 
 def trials(action: Action, detail: Array) -> int:
     """Return how many trials a decision took: 1; the pulls that were done where it is a move."""
-    return 1 if np.ndim(action) == 0 else int(detail[0])
+    return int(detail[0]) if _is_move(action) else 1
 
 
 def allowed(action: Action, available: Array) -> bool:
-    """Tell whether a move is one that can be made: a pull of what is there, or reading. Of arms always."""
-    return True if np.ndim(action) == 0 else _move_allowed(action, available)
+    """Tell whether a move is one that can be made: a pull of what is there, or reading. Of others always."""
+    return _move_allowed(action, available) if _is_move(action) else True
+
+
+def _is_move(action: Action) -> bool:
+    return bool(np.ndim(action) == 1 and action.dtype.kind == "i")
 
 
 @kernel
@@ -147,21 +162,28 @@ def _move_allowed(move: Array, available: Array) -> bool:
 
 
 @kernel
-def _put_move(actions: Array, row: int, action: Array) -> None:
-    for i in range(3):
+def _put_numbers(actions: Array, row: int, action: Array) -> None:
+    for i in range(actions.shape[1]):
         actions[row, i] = action[i]
 
 
 @kernel
-def _same_move(actions: Array, row: int, action: Array) -> bool:
-    return actions[row, 0] == action[0] and actions[row, 1] == action[1] and actions[row, 2] == action[2]
+def _same_numbers(actions: Array, row: int, action: Array) -> bool:
+    same = True
+    for i in range(actions.shape[1]):
+        same &= actions[row, i] == action[i]
+    return same
 
 
 # Numba compares the signatures of a stub and of its implementation to the letter, so these carry no annotations.
 
 
-def _are_moves(actions: Any) -> bool:
+def _are_rows(actions: Any) -> bool:
     return isinstance(actions, types.Array) and actions.ndim == 2
+
+
+def _is_compiled_move(action: Any) -> bool:
+    return isinstance(action, types.Array) and isinstance(action.dtype, types.Integer)
 
 
 @overload(decision_at, jit_options=INLINED)
@@ -171,8 +193,8 @@ def _decision_at(actions, row, propensity):
 
 @overload(put_action, jit_options=INLINED)
 def _put_action(actions, row, action):
-    if _are_moves(actions):
-        return lambda actions, row, action: _put_move(actions, row, action)
+    if _are_rows(actions):
+        return lambda actions, row, action: _put_numbers(actions, row, action)
 
     def put(actions, row, action):
         actions[row] = action
@@ -182,20 +204,20 @@ def _put_action(actions, row, action):
 
 @overload(same_action, jit_options=INLINED)
 def _same_action(actions, row, action):
-    if _are_moves(actions):
-        return lambda actions, row, action: _same_move(actions, row, action)
+    if _are_rows(actions):
+        return lambda actions, row, action: _same_numbers(actions, row, action)
     return lambda actions, row, action: actions[row] == action
 
 
 @overload(allowed, jit_options=INLINED)
 def _allowed(action, available):
-    if isinstance(action, types.Array):
+    if _is_compiled_move(action):
         return lambda action, available: _move_allowed(action, available)
     return lambda action, available: True
 
 
 @overload(trials, jit_options=INLINED)
 def _trials(action, detail):
-    if isinstance(action, types.Array):
+    if _is_compiled_move(action):
         return lambda action, detail: int(detail[0])
     return lambda action, detail: 1

@@ -23,14 +23,14 @@ from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
 SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this in their metadata
     "kind": ("int8", "1", "0 decide, 1 learn, 2 change, 3 given: decided by someone else"),
     "number": ("int64", "decisions", "number of the decision, from 0"),
-    "action": ("int64", "1", "the arm, from 0; of streams the move: what (0 pull, 1 read), slot, pulls"),
+    "action": ("int64", "1", "the arm, from 0; of streams the move: what (0 pull, 1 read), slot, pulls; or the vector"),
     "propensity": (
         "float64",
         "probability",
         "with which the policy took this action; null or NaN if unknown",
     ),
     "reward": ("float64", "reward", "up is better; null or NaN on decide rows"),
-    "detail": ("float64", "1", "what else was revealed; of moves the pulls done, and the arm that was read or -1"),
+    "detail": ("float64", "1", "what else was revealed: of moves the pulls done, and the arm that was read or -1"),
     "context": ("float64", "1", "features of the instance"),
     "available": ("bool", "1", "whether each arm could be chosen; null if all could"),
 }

@@ -27,7 +27,7 @@ from onearm.engine.draws import NATURE, POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_fit, check_problem, check_seed
 from onearm.engine.protocol import observes
-from onearm.engine.vocabulary import Array, Columns, Environment, Policy, Problem
+from onearm.engine.vocabulary import Array, Certificate, Columns, Environment, Policy, Problem
 
 CURVE_POINTS = 100
 REPLICATIONS_MAX = 10**6
@@ -66,6 +66,7 @@ class Simulation:
         self.t = 0
         self._pending = _no_pending(self.problem, env.delay_max)
         self._no_columns = empty(0, self.problem)
+        self._certificate = loop.certificate.compiled(self.params, self.state)
         self._entry = loop.simulate.compiled(*self._arguments(self._no_columns, 0, 0))
 
     @property
@@ -85,6 +86,11 @@ class Simulation:
         now, before = self.totals.trials.tolist()
         part = (trials - before) / (now - before) if trials < now else 1.0
         return _between(self.totals.reward, part), _between(self.totals.regret, part)
+
+    @property
+    def certificate(self) -> Certificate:
+        """What the policy proves of its run so far."""
+        return Certificate(*self._certificate(self.params, self.state))
 
     @property
     def logged_at_once(self) -> int:
@@ -128,6 +134,8 @@ class Curves:
     t: Array  # int64[m], trials made; a decision is one, and where decisions are moves each pull is one
     reward: Array  # float64[r, m], summed up to t
     regret: Array  # float64[r, m], NaN where the environment does not know its optimum
+    bound: Array  # float64[r, m], what the policy proves of its regret up to t; NaN where it proves nothing
+    variation: Array  # float64[r], how far the losses were from what was expected; NaN where that is not asked
     cpu_seconds: float  # spent in the compiled loop, over all threads
 
     @property
@@ -160,7 +168,7 @@ def simulate(
     chunk = max(CHUNK, horizon // REPORTS_MAX)
     stops = sorted({*times.tolist(), *range(chunk, horizon, chunk)})
     reward = np.empty((replications, len(times)))
-    regret = np.empty_like(reward)
+    regret, bound, variation = np.empty_like(reward), np.empty_like(reward), np.empty(replications)
     seconds = np.zeros(replications)
 
     def replicate(r: int) -> None:
@@ -172,13 +180,15 @@ def simulate(
             seconds[r] += time.thread_time() - started
             if stop == times[point]:
                 reward[r, point], regret[r, point] = simulation.at(stop)
+                bound[r, point], variation[r] = simulation.certificate
                 point += 1
             progress(stop - told)
             told = stop
 
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
         list(pool.map(replicate, range(replications)))
-    return Curves(policy.spec, env.spec, env.regret_kind, horizon, times, reward, regret, float(seconds.sum()))
+    told_by = (policy.spec, env.spec, env.regret_kind, horizon, times)
+    return Curves(*told_by, reward, regret, bound, variation, float(seconds.sum()))
 
 
 def problem_of(env: Environment, horizon: int) -> Problem:

@@ -18,6 +18,7 @@ from onearm.engine.kernel import kernel, loop
 from onearm.engine.protocol import (
     appraise,
     attribute,
+    certify,
     observe,
     probability,
     recommend,
@@ -27,7 +28,7 @@ from onearm.engine.protocol import (
     select,
     update,
 )
-from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Decision, Feedback, Instance, Key
+from onearm.engine.vocabulary import DECIDE, LEARN, Array, Certificate, Columns, Decision, Feedback, Instance, Key
 
 
 @loop
@@ -62,6 +63,12 @@ def explain(
 def recommendation(params: Any, state: Any) -> int:
     """Return what a policy would commit to now: a slot, -1 where there is nothing. Only reads."""
     return recommend(params, state)
+
+
+@loop
+def certificate(params: Any, state: Any) -> Certificate:
+    """Return a policy's own bound on its regret so far. Only reads."""
+    return certify(params, state)
 
 
 @loop

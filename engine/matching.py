@@ -43,7 +43,8 @@ def match(
 ) -> Matching:
     """Let a policy decide on `rows`, one logged decision with its reward each, in their order.
 
-    Moves are refused: matching needs decisions that leave the next ones as they are.
+    Moves are refused, for matching needs decisions that leave the next ones as they are; and so are vectors, of which
+    no two are the same.
 
     >>> from onearm.policies import catalog
     >>> from onearm.engine.columns import empty
@@ -52,6 +53,12 @@ def match(
     >>> match(catalog.make("ucb1"), Problem(n_arms=2), rows).agrees
     array([ True, False,  True,  True])
     """
+    if problem.action_kind == "vector":
+        raise InvalidInput(
+            "no_matching",
+            "the log is of vectors: another policy decides another point, of whose reward it says nothing; let "
+            "policies play with onearm simulate, or make this log's own decisions again with onearm verify",
+        )
     if problem.action_kind == "move":
         raise InvalidInput(
             "no_matching",

@@ -35,6 +35,8 @@ def check_problem(problem: Problem) -> None:
     """
     if problem.slots is not None:
         _check_stream(problem.slots, problem)
+    elif problem.domain is not None:
+        _check_vectors(problem)
     elif not 1 <= problem.n_arms <= ARMS_MAX:
         raise InvalidInput("bad_arms", f"there are {problem.n_arms} arms: a problem has 1 to {ARMS_MAX}")
     most, power = (HORIZON_MAX, 53) if problem.slots is None else (TRIALS_MAX, 62)
@@ -56,6 +58,13 @@ def _check_stream(slots: int, problem: Problem) -> None:
         )
 
 
+def _check_vectors(problem: Problem) -> None:
+    if problem.n_arms:
+        raise InvalidInput("bad_arms", "a vector is decided, and there are arms: leave either the domain or them out")
+    if problem.context_kind != "dense":
+        raise InvalidInput("bad_context", "contexts of decisions that are vectors are lists of numbers, or left out")
+
+
 def check_fit(policy: Policy, problem: Problem) -> None:
     """Refuse a policy that does not decide what a problem asks, or cannot read its contexts."""
     if problem.action_kind not in policy.actions:
@@ -63,6 +72,12 @@ def check_fit(policy: Policy, problem: Problem) -> None:
             "policy_does_not_fit",
             f"policy {policy.name!r} decides on {_DECIDES[policy.actions[0]]}, but this problem has "
             f"{_DECIDES[problem.action_kind]}: take another policy (see `onearm policies`)",
+        )
+    if problem.feedback not in policy.feedbacks:
+        raise InvalidInput(
+            "policy_does_not_fit",
+            f"policy {policy.name!r} learns from {_TELLS[policy.feedbacks[0]]}, but this problem reveals "
+            f"{_TELLS[problem.feedback]}: take another policy (see `onearm policies`)",
         )
     if (kind := problem.context_kind) not in policy.contexts:
         raise InvalidInput(
@@ -79,7 +94,14 @@ def check_fit(policy: Policy, problem: Problem) -> None:
         )
 
 
-_DECIDES = {"arm": "arms that are all there", "move": "arms that stream past"}
+_DECIDES = {"arm": "arms that are all there", "move": "arms that stream past", "vector": "vectors in a domain"}
+_TELLS = {
+    "reward": "the reward of what was decided",
+    "gradient": "the gradient of the loss",
+    "losses": "the loss of every coordinate",
+    "two_rewards": "the rewards of two points",
+    "example": "an example, (a, b), of a known loss",
+}
 _READS = {
     "dense": "arms that are numbered once for all",
     "actions": "a row of numbers for each action",

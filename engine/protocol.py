@@ -14,11 +14,11 @@ from numba import types
 from numba.extending import overload
 
 from onearm.engine.kernel import INLINED, KERNELS, kernel, kernel_of, register
-from onearm.engine.vocabulary import Action, Array, Decision, Feedback, Instance, Key
+from onearm.engine.vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
 
 
 def select(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
-    """Choose an action. Only reads."""
+    """Choose an action. Only reads; a move or a vector is written into working space of the state."""
     return KERNELS[type(params)]["select"](params, state, instance, key)
 
 
@@ -45,6 +45,11 @@ def attribute(params: Any, state: Any, instance: Instance, action: int, parts: A
 def recommend(params: Any, state: Any) -> int:
     """Return what the policy would commit to now: a slot, -1 where there is nothing. Only reads."""
     return KERNELS[type(params)]["recommend"](params, state)
+
+
+def certify(params: Any, state: Any) -> Certificate:
+    """Return the policy's own bound on its regret so far; NaN where it has none. Only reads."""
+    return KERNELS[type(params)]["certify"](params, state)
 
 
 def observe(params: Any, state: Any, t: int, context: Any, available: Array, key: Key) -> None:
@@ -76,6 +81,7 @@ def register_policy(
     appraise: Callable[..., None] | None = None,
     attribute: Callable[..., None] | None = None,
     recommend: Callable[..., int] | None = None,
+    certify: Callable[..., Certificate] | None = None,
 ) -> None:
     """File a policy's kernels under the class of its params."""
     register(
@@ -86,6 +92,7 @@ def register_policy(
         appraise=appraise or _no_appraisal,
         attribute=attribute or _no_attribution,
         recommend=recommend or _no_recommendation,
+        certify=certify or _no_certificate,
     )
 
 
@@ -116,6 +123,11 @@ def recommends(params: Any) -> bool:
     return KERNELS[type(params)]["recommend"] is not _no_recommendation
 
 
+def certifies(params: Any) -> bool:
+    """Tell whether a policy bounds its own regret."""
+    return KERNELS[type(params)]["certify"] is not _no_certificate
+
+
 def observes(params: Any) -> bool:
     """Tell whether an environment shows anything that changes: contexts or availability."""
     return KERNELS[type(params)]["observe"] is not _observe_nothing
@@ -142,6 +154,11 @@ def _no_attribution(params: Any, state: Any, instance: Instance, action: int, pa
 @kernel
 def _no_recommendation(params: Any, state: Any) -> int:
     return -1
+
+
+@kernel
+def _no_certificate(params: Any, state: Any) -> Certificate:
+    return Certificate(math.nan, math.nan)
 
 
 @kernel
@@ -197,6 +214,13 @@ def _attribute(params, state, instance, action, parts):
 @overload(recommend, jit_options=INLINED)
 def _recommend(params, state):
     if found := kernel_of(params, "recommend"):
+        return lambda params, state: found(params, state)
+    return None
+
+
+@overload(certify, jit_options=INLINED)
+def _certify(params, state):
+    if found := kernel_of(params, "certify"):
         return lambda params, state: found(params, state)
     return None
 

@@ -8,10 +8,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from onearm.engine.domain import Domain
+
 Array = np.ndarray[Any, Any]
 ContextKind = Literal["dense", "actions", "named"]
-ActionKind = Literal["arm", "move"]
-Action = Any  # int64, an arm; or int64[3], a move: `engine/actions.py`
+ActionKind = Literal["arm", "move", "vector"]
+FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example"]
+Action = Any  # int64, an arm; int64[3], a move; or float64[d], a vector: `engine/actions.py`
 
 
 class Key(NamedTuple):
@@ -35,7 +38,8 @@ class Instance(NamedTuple):
     t: int  # int64, the policy's clock: decisions made before this one
     context: Any  # float64[d]; with action features float64[k, p] or Features
     available: Array  # bool[k], at least one True; what is not available may be padding, and is never looked at.
-    # Where arms stream: whether there is an arm in each slot, and whether another can be read, bool[slots + 2]
+    # Where arms stream: whether there is an arm in each slot, and whether another can be read, bool[slots + 2]; where
+    # decisions are vectors bool[1], True
 
 
 class Decision(NamedTuple):
@@ -52,12 +56,19 @@ class Feedback(NamedTuple):
     detail: Array  # float64[m], what else was revealed
 
 
+class Certificate(NamedTuple):
+    """What a policy that decides vectors proves of its own run."""
+
+    bound: float  # its regret against any fixed point of the domain is at most this
+    variation: float  # the sum of |gradient - hint|^2: how far the losses were from what was expected
+
+
 class Columns(NamedTuple):
     """A log, or a part of it, as arrays of n events. A LEARN row repeats its decision's columns."""
 
     kind: Array  # int8[n], DECIDE, LEARN or GIVEN
     number: Array  # int64[n], number of the decision
-    action: Array  # int64[n]; of moves int64[n, 3]
+    action: Array  # int64[n]; of moves int64[n, 3], of vectors float64[n, d]
     propensity: Array  # float64[n]
     reward: Array  # float64[n], NaN on DECIDE rows
     detail: Array  # float64[n, m], what else was revealed; NaN on DECIDE rows
@@ -80,8 +91,16 @@ class Problem:
     stored, and what is dropped never comes back. There `n_arms` is the length of the stream, 0 where it is unknown, an
     action is a move, and the horizon counts trials, which are pulls.
 
+    Where `domain` is given, a decision is a vector in it, and `n_arms` is 0. `feedback` says what is revealed of the
+    loss f at x beside the reward -f(x):
+    "reward"       nothing
+    "gradient"     detail = the gradient of -f at x, float64[d]
+    "losses"       detail = what each coordinate would have earned, float64[d]: the reward is detail . x
+    "two_rewards"  the decision is two points, float64[2 d], and detail = the reward of each
+    "example"      detail = a, float64[d], and b: the loss is a known function of a . x and b
+
     >>> Problem(n_arms=3)
-    Problem(n_arms=3, context_shape=(0,), horizon=None, nonzeros=None, slots=None)
+    Problem(n_arms=3, context_shape=(0,), horizon=None, nonzeros=None, slots=None, domain=None, feedback='reward')
     >>> Problem(1_000_000, horizon=10**9, slots=1).n_choices
     3
     >>> [Problem(3, (8,)).context_kind, Problem(3, (3, 8)).context_kind, Problem(3, (3, 2**18), None, 100).context_kind]
@@ -93,21 +112,38 @@ class Problem:
     horizon: int | None = None
     nonzeros: int | None = None
     slots: int | None = None
+    domain: Domain | None = None
+    feedback: FeedbackKind = "reward"
 
     @property
     def action_kind(self) -> ActionKind:
-        """Return what an action is: an arm or a move."""
+        """Return what an action is: an arm, a move or a vector."""
+        if self.domain is not None:
+            return "vector"
         return "arm" if self.slots is None else "move"
+
+    @property
+    def dimension(self) -> int:
+        """Return how many numbers a vector has that is decided; 0 where none is."""
+        if self.domain is None:
+            return 0
+        return self.domain.dimension * (2 if self.feedback == "two_rewards" else 1)
 
     @property
     def n_choices(self) -> int:
         """Return the length of a mask: the arms; of a stream the slots, the place of what arrived, and reading."""
+        if self.domain is not None:
+            return 1
         return self.n_arms if self.slots is None else self.slots + 2
 
     @property
     def detail_length(self) -> int:
         """Return how many numbers a feedback holds beside its reward."""
-        return 0 if self.slots is None else 2
+        if self.slots is not None or self.feedback == "two_rewards":
+            return 2
+        if self.domain is None or self.feedback == "reward":
+            return 0
+        return self.domain.dimension + (1 if self.feedback == "example" else 0)
 
     @property
     def context_kind(self) -> ContextKind:
@@ -130,6 +166,7 @@ class Policy:
     )  # the kinds that its kernels read; arms' numbers mean nothing in others
     context_length_max: int | None = None  # the most numbers of a dense context that it reads, where there is a limit
     actions: tuple[ActionKind, ...] = ("arm",)  # the kinds that it decides
+    feedbacks: tuple[FeedbackKind, ...] = ("reward",)  # the kinds that it learns from
     spec: dict[str, Any] = field(default_factory=dict, compare=False)  # {"name", "params"} as JSON, set by the registry
     grow: Callable[[Any, Any, Problem], Any] | None = None  # (params, state, larger problem) -> state: engine/growth.py
 

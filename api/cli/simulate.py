@@ -120,12 +120,21 @@ def _summary(run: Curves) -> dict[str, Any]:
         "regret_mean": float(final.mean()) if known else None,
         "regret_stderr": float(final.std(ddof=1) / math.sqrt(n)) if known and n > 1 else None,
         "regret_kind": run.regret_kind,
+        **_certificate(run),
         "steps_per_second": run.steps_per_second,
     }
 
 
+def _certificate(run: Curves) -> dict[str, float]:
+    """Return what a policy proves of its regret, where it proves anything: means over the replications."""
+    if np.isnan(run.bound[:, -1]).all():
+        return {}
+    return {"certificate_mean": float(run.bound[:, -1].mean()), "variation_mean": float(run.variation.mean())}
+
+
 def _print_runs(runs: list[Curves]) -> None:
     rows: list[list[Any]] = []
+    certified = any(_certificate(run) for run in runs)
     for run in runs:
         found = _summary(run)
         params = " ".join(f"{key}={value}" for key, value in found["params"].items())
@@ -137,13 +146,15 @@ def _print_runs(runs: list[Curves]) -> None:
                 found["regret_mean"],
                 found["regret_stderr"],
                 _sparkline(run),
+                *([found.get("certificate_mean", math.nan)] if certified else []),
                 rate(found["steps_per_second"]),
             ]
         )
     rows.sort(key=lambda row: -row[2])
     first = runs[0]
     title = f"{first.env['name']}, {first.horizon:,} trials, {first.reward.shape[0]} replications"
-    columns = ["policy", "params", "reward", "regret", "+-", "over log t", "per second"]
+    proven = ["certificate"] if certified else []
+    columns = ["policy", "params", "reward", "regret", "+-", "over log t", *proven, "per second"]
     note = f"reward per trial; regret in total, against: {first.regret_kind}" if first.regret_kind else None
     print_table(title, columns, rows, note)
 

@@ -65,7 +65,7 @@ class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
 
     seq: Natural
     number: Natural
-    action: int | list[int]
+    action: int | list[float]
     propensity: float | None
     context: list[Any] | None = None
     available: list[Natural] | None = None
@@ -286,8 +286,13 @@ def _events(page: list[tuple[int, Any]], problem: Problem, bad_lines: BadLines) 
 
 
 def _actions(actions: list[Any], problem: Problem) -> Array:
-    """Return actions as they stand in lines, None counting as 0; what is none of this problem becomes -1."""
+    """Return actions as they stand in lines, None counting as 0; what is none of this problem becomes -1 or NaN."""
     found = empty_actions(len(actions), problem)
+    if problem.action_kind == "vector":
+        for row, action in zip(found, actions, strict=True):
+            fits = isinstance(action, list) and len(action) == len(row)
+            row[:] = 0.0 if action is None else action if fits else math.nan
+        return found
     rows = found[:, np.newaxis] if found.ndim == 1 else found
     for row, action in zip(rows, actions, strict=True):
         numbers = action if isinstance(action, list) else [action or 0] * (len(row) if action is None else 1)
@@ -369,9 +374,9 @@ def _context(values: list[Any] | None, shape: tuple[int, ...] | None) -> Array |
     return context if shape is None and context.ndim else context if context.shape == shape else None
 
 
-def _in_range(action: int) -> int:
-    """Return an int64; one that does not fit becomes -1, which no arm is."""
-    return action if 0 <= action < 2**63 else -1
+def _in_range(action: float) -> int:
+    """Return an int64; what is not whole or does not fit becomes -1, which no arm is."""
+    return int(action) if 0 <= action < 2**63 and action == int(action) else -1
 
 
 def _or_nan(value: float | None) -> float:

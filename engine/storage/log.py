@@ -16,6 +16,7 @@ import numpy as np
 from onearm.engine.actions import places, possible_details
 from onearm.engine.columns import concat, decided_at, empty, joined, rewarded, take
 from onearm.engine.contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
+from onearm.engine.domain import Domain
 from onearm.engine.errors import InvalidInput, OnearmError
 from onearm.engine.problem import ARMS_MAX, check_problem
 from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
@@ -92,6 +93,8 @@ def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
         "horizon": problem.horizon,
     }
     shape |= {name: value for name in SPARING if (value := getattr(problem, name)) is not None}
+    if problem.domain is not None:
+        shape |= {"domain": problem.domain.to_json(), "feedback": problem.feedback}
     return {"onearm": FORMAT, "problem": shape, "experiment": spec}
 
 
@@ -107,6 +110,8 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
         shape = header["problem"]
         context_shape = tuple(map(int, shape["context_shape"]))
         sparing = {name: shape.get(name) for name in SPARING}
+        if "domain" in shape:
+            sparing |= {"domain": Domain.from_json(shape["domain"]), "feedback": shape["feedback"]}
         problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), **sparing)
         check_problem(problem)
         return problem, dict(header["experiment"])
@@ -143,7 +148,7 @@ def log_of_events(
     decides, learns = events.kind != LEARN, events.kind == LEARN
     kept = _sifted(events, lines, decides, events.available.shape[1], bad_lines)
     bad_lines.drop("bad_reward", learns & ~np.isfinite(events.reward), lines, kept)
-    bad_lines.drop("bad_detail", learns & ~possible_details(events.detail), lines, kept)
+    bad_lines.drop("bad_detail", learns & ~possible_details(events.detail, problem), lines, kept)
     source = decided_at(events)
     bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
     lost = learns & ((source < 0) | ~kept[source])

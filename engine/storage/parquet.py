@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from onearm.engine.actions import unpack_actions, unpack_details
+from onearm.engine.actions import empty_actions, unpack_actions, unpack_details
 from onearm.engine.columns import SCHEMA, every_mask
 from onearm.engine.contexts import (
     Contexts,
@@ -186,7 +186,10 @@ def _list_types(problem: Problem) -> dict[str, pa.DataType]:
     kind, shape = problem.context_kind, problem.context_shape
     if kind == "dense":
         types = {"context": pa.list_(pa.float64(), shape[0]), "available": pa.list_(pa.bool_(), problem.n_choices)}
-        return types | ({"action": pa.list_(pa.int64(), 3)} if problem.action_kind == "move" else {})
+        if problem.action_kind != "arm":
+            actions = empty_actions(0, problem)
+            types["action"] = pa.list_(pa.from_numpy_dtype(actions.dtype), actions.shape[1])
+        return types
     rows = FEATURES if kind == "named" else pa.list_(pa.list_(pa.float64(), shape[1]))
     return {"context": rows, "available": pa.list_(pa.bool_())}
 
@@ -270,7 +273,8 @@ def _actions(actions: Array) -> pa.Array:
 def _read_actions(column: pa.Array, problem: Problem) -> Array:
     if problem.action_kind == "arm":
         return _integers(column, fill=-1)
-    return _integers(_values(column), fill=-1).reshape(len(column), 3)
+    numbers = _floats(_values(column)) if problem.action_kind == "vector" else _integers(_values(column), fill=-1)
+    return numbers.reshape(empty_actions(len(column), problem).shape)
 
 
 def _texts(details: Array, learned: Array) -> list[str | None]:

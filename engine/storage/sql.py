@@ -637,8 +637,8 @@ def _details(texts: Sequence[str | None], learned: Array, problem: Problem) -> A
     """Return float64[n, m] of the details of LEARN rows, int64[l], as JSON; NaN in all others."""
     detail = np.full((len(texts), problem.detail_length), np.nan)
     detail[learned] = unpack_details([texts[row] for row in learned], problem)
-    if not possible_details(detail[learned]).all():
-        raise Damaged("bad_detail", "the log holds a feedback whose detail is not [pulls done, arm read]")
+    if not possible_details(detail[learned], problem).all():
+        raise Damaged("bad_detail", f"the log holds a feedback whose detail is not that of a {problem.action_kind}")
     return detail
 
 

@@ -164,7 +164,7 @@ def test_an_export_looks_as_documented(tmp_path: Path) -> None:
         (3, "action", [0, 3, 2**64], "bad_action"),
         (3, "action", 3, "bad_action"),
         (3, "action", None, "wrong_type"),
-        (3, "action", [0, 3, 0.5], "wrong_type"),
+        (3, "action", [0, 3, 0.5], "bad_action"),
         (3, "action", [0, 1, 8], "unavailable_action"),
         (3, "available", [0, 5], "bad_available"),
         (1, "action", [1, 4, 0], "bad_action"),
