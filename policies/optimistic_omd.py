@@ -1,0 +1,197 @@
+"""Optimistic online mirror descent: step ahead along the gradient that is expected, then along the one that came.
+
+Source: Chen, Zhang, Tu, Zhao, Zhang, "Optimistic online mirror descent for bridging stochastic and adversarial online
+convex optimization", JMLR 2024; two-step form of Rakhlin and Sridharan, COLT 2013. With the secondary point y, the hint
+M and a step eta the decision is x = P(y - eta M), and the gradient g moves y to P(y - eta g).
+Convex losses: eta_t = D / sqrt(10 D^2 L^2 + 4 G^2 + c V), V the sum of |g - M|^2 so far. The paper has c = 1; the
+regret grows like sqrt(V), which is the noise and the drift of the losses and not their number.
+Strongly convex losses (`convexity` lambda): eta_t = 2 / (lambda t), regret logarithmic in V.
+Without G it is taken to be the largest gradient seen, without L as G / D; the bound below holds with any steps that
+never grow.
+Certificate: for any u in the domain <g, x - u> <= <g, x - y'> + (|u - y|^2 - |u - y'|^2 - |y' - y|^2) / (2 eta), y' the
+point after the step; a decision that was made from the present y and M, as all are where feedback is in time, has the
+paper's <g - M, x - y'> - (|y' - x|^2 + |x - y|^2) / (2 eta) instead. Both are added up as they come; D^2 / (2 eta_T)
+is what the distances to u come to.
+State: the secondary point, the last gradient, sums. Cost: O(d) and one projection per decision, two per feedback.
+Late feedback is learned as it comes, by the step of then: as one whose hint was worse.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.domain import Region
+from onearm.engine.errors import InvalidInput
+from onearm.engine.hints import check_forecast, check_hint, hinted
+from onearm.engine.kernel import kernel
+from onearm.engine.problem import check_param
+from onearm.engine.projection import project
+from onearm.engine.protocol import register_policy
+from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+
+PAPER = 1.0  # the paper's c
+_STEADY = 10.0  # times D^2 L^2
+_GRADIENT = 4.0  # times G^2
+
+
+class OptimisticOmdParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    hint: int
+    gradient_max: float  # G > 0; 0 where it is not known
+    smoothness: float  # L >= 0; NaN where it is not known
+    caution: float  # c > 0
+    convexity: float  # lambda >= 0; 0 where the losses are not known to be strongly convex
+
+
+class OptimisticOmdState(NamedTuple):
+    """Arrays that `update` writes, and working space."""
+
+    point: Array  # float64[d] y, the secondary point
+    last: Array  # float64[d] the last gradient learned
+    count: Array  # int64[1] feedbacks learned
+    largest: Array  # float64[1] the largest |gradient|^2 learned
+    variation: Array  # float64[1] V
+    proven: Array  # float64[1] what the certificate adds up, but for the distances to u
+    step: Array  # float64[1] the last step
+    tail: Array  # float64[1] lambda / 2 |x - y'|^2 of the last feedback
+    region: Region
+    diameter: Array  # float64[1] D
+    scratch_point: Array  # float64[d] what is decided
+    scratch_next: Array  # float64[d]
+
+
+def optimistic_omd(
+    hint: str = "last",
+    gradient_max: float | None = None,
+    smoothness: float | None = None,
+    caution: float = 8.0,
+    convexity: float = 0.0,
+) -> Policy:
+    """Descend optimistically on any domain; nothing has to be known beforehand.
+
+    `hint` is "last", "zero" or "context". `gradient_max` (G) and `smoothness` (L) make it the paper's where they are
+    known, with `caution` = 1.
+    """
+    if smoothness is not None:
+        check_param("smoothness", smoothness, low=0.0, high=1e100)
+    params = OptimisticOmdParams(
+        check_hint(hint),
+        0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
+        math.nan if smoothness is None else float(smoothness),
+        check_param("caution", caution, low=0.0, high=1e6, low_open=True),
+        check_param("convexity", convexity, low=0.0, high=1e100),
+    )
+    return Policy("optimistic_omd", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
+
+
+def init(params: OptimisticOmdParams, problem: Problem) -> OptimisticOmdState:
+    """Return the state before any feedback: the middle of the domain."""
+    domain = problem.domain
+    assert domain is not None
+    d = domain.dimension
+    check_forecast(params.hint, problem, d)
+    if domain.diameter == 0.0:
+        raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
+    one = [np.zeros(1) for _ in range(5)]
+    return OptimisticOmdState(
+        domain.start,
+        np.zeros(d),
+        np.zeros(1, np.int64),
+        *one,
+        domain.region(),
+        np.array([domain.diameter]),
+        np.zeros(d),
+        np.zeros(d),
+    )
+
+
+@kernel
+def select(params: OptimisticOmdParams, state: OptimisticOmdState, instance: Instance, key: Key) -> Decision:
+    """Step ahead along the hint."""
+    _look_ahead(params, state, instance.context, _step(params, state, state.largest[0]), state.scratch_point)
+    return Decision(state.scratch_point, 1.0)
+
+
+@kernel
+def update(
+    params: OptimisticOmdParams,
+    state: OptimisticOmdState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Step along the gradient, and add what this round proves."""
+    point, following, gradient, action = state.point, state.scratch_next, feedback.detail, decision.action
+    square, error = 0.0, 0.0
+    for j in range(len(point)):
+        wrong = gradient[j] - hinted(params.hint, state.last, instance.context, j)
+        square += gradient[j] * gradient[j]
+        error += wrong * wrong
+    # Before the first gradient a step of an unknown size has no effect: there it may follow from that gradient.
+    eta = _step(params, state, state.largest[0] if state.count[0] > 0 else square)
+    _look_ahead(params, state, instance.context, eta, following)
+    in_time = True
+    for j in range(len(point)):
+        in_time &= following[j] == action[j]
+    for j in range(len(point)):
+        following[j] = point[j] + eta * gradient[j]
+    project(state.region, following)
+    ahead, moved, left, passed = 0.0, 0.0, 0.0, 0.0
+    for j in range(len(point)):
+        expected = hinted(params.hint, state.last, instance.context, j) if in_time else 0.0
+        ahead += (gradient[j] - expected) * (following[j] - action[j])
+        left += (following[j] - action[j]) * (following[j] - action[j])
+        passed += (action[j] - point[j]) * (action[j] - point[j])
+        moved += (following[j] - point[j]) * (following[j] - point[j])
+        point[j] = following[j]
+        state.last[j] = gradient[j]
+    state.proven[0] += ahead - (left + passed if in_time else moved) / (2.0 * eta)
+    if params.convexity > 0.0:
+        state.proven[0] += state.tail[0]
+        state.tail[0] = 0.5 * params.convexity * left
+    state.step[0] = eta
+    state.count[0] += 1
+    state.largest[0] = max(state.largest[0], square)
+    state.variation[0] += error
+
+
+@kernel
+def certify(params: OptimisticOmdParams, state: OptimisticOmdState) -> Certificate:
+    """Bound the regret of the rounds learned, against any fixed point."""
+    if state.count[0] == 0:
+        return Certificate(0.0, 0.0)
+    square = state.diameter[0] * state.diameter[0]
+    distances = 0.25 * params.convexity * square if params.convexity > 0.0 else square / (2.0 * state.step[0])
+    return Certificate(state.proven[0] + distances, state.variation[0])
+
+
+@kernel
+def _step(params: OptimisticOmdParams, state: OptimisticOmdState, largest: float) -> float:
+    """Return the step of the next feedback; `largest` is the square of the largest gradient that may be used."""
+    if params.convexity > 0.0:
+        return 2.0 / (params.convexity * (state.count[0] + 1.0))
+    diameter = state.diameter[0]
+    square = params.gradient_max * params.gradient_max if params.gradient_max > 0.0 else largest
+    bend = params.smoothness * params.smoothness * diameter * diameter
+    if math.isnan(bend):
+        bend = square
+    below = _STEADY * bend + _GRADIENT * square + params.caution * state.variation[0]
+    return diameter / math.sqrt(below) if below > 0.0 else 1.0
+
+
+@kernel
+def _look_ahead(
+    params: OptimisticOmdParams, state: OptimisticOmdState, context: Array, eta: float, point: Array
+) -> None:
+    """Write where the hint leads from the secondary point."""
+    for j in range(len(point)):
+        point[j] = state.point[j] + eta * hinted(params.hint, state.last, context, j)
+    project(state.region, point)
+
+
+register_policy(OptimisticOmdParams, select=select, update=update, certify=certify)
