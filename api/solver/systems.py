@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from typing import Any, Literal, NamedTuple
 
@@ -73,21 +74,21 @@ def check_vector(name: str, vector: Any, n: int) -> Array:
 
     Raises `InvalidInput` for other shapes, for what is not real, and for NaN and infinity.
     """
-    numbers = check_real(name, vector)
-    if numbers.shape != (n,):
-        if numbers.shape != (n, 1):
+    array = check_real(name, vector)
+    if array.shape != (n,):
+        if array.shape != (n, 1):
             raise InvalidInput(
-                "bad_shape", f"{name} has the shape {numbers.shape}: the matrix has {n} rows, so it must be ({n},)"
+                "bad_shape", f"{name} has the shape {array.shape}: the matrix has {n} rows, so it must be ({n},)"
             )
-        numbers = numbers.reshape(n)
-    return check_finite(name, numbers if numbers.flags.carray else numbers.copy())
+        array = array.reshape(n)
+    return check_finite(name, array if array.flags.carray else array.copy())
 
 
-def check_real(name: str, numbers: Any) -> Array:
+def check_real(name: str, given: Any) -> Array:
     """Return an array of float64 of any shape; raises `InvalidInput` for complex numbers and for what is no number."""
-    if type(numbers) is np.ndarray and numbers.dtype == np.float64:
-        return numbers
-    array = np.asarray(numbers)
+    if type(given) is np.ndarray and given.dtype == np.float64:
+        return given
+    array = np.asarray(given)
     if array.dtype.kind == "c":
         raise InvalidInput(
             "complex",
@@ -99,17 +100,17 @@ def check_real(name: str, numbers: Any) -> Array:
     return array.astype(np.float64, copy=False)
 
 
-def check_finite(name: str, numbers: Array) -> Array:
-    """Return numbers of any shape; raises `InvalidInput` for the first that is NaN or infinite."""
-    if not np.isfinite(numbers).all():
-        bad = np.argwhere(~np.isfinite(numbers))
+def check_finite(name: str, array: Array) -> Array:
+    """Return an array of any shape as it is; raises `InvalidInput` for the first entry that is NaN or infinite."""
+    if not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))
         place = tuple(int(i) for i in bad[0])
         raise InvalidInput(
             "not_finite",
-            f"{name}[{', '.join(map(str, place))}] is {numbers[place]}, and {len(bad)} of {numbers.size} entries are "
-            "not finite: all must be; look for what divided by zero before",
+            f"{name}[{', '.join(map(str, place))}] is {array[place]}, and {len(bad)} of {array.size} entries are not "
+            "finite: all must be; look for what divided by zero before",
         )
-    return numbers
+    return array
 
 
 def check_scale(b: Array, norm: float) -> float:
@@ -136,7 +137,4 @@ def _tolerance(name: str, value: Any) -> float:
 
 def _number(value: Any) -> float:
     """Return a real number as a float, NaN for what is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
+    return float(value) if isinstance(value, numbers.Real) else math.nan
