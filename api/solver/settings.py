@@ -128,13 +128,15 @@ def _spec(policy: Any, context: tuple[float, float] | None, arm: int, n_arms: in
     if not isinstance(params, dict):
         return {"name": name, "params": params}
     asked = inspect.signature(catalog.factory(name)).parameters
-    if context is None and "low" in asked and "low" not in params:
+    needed = {key for key in ("low", "high") if key in asked and asked[key].default is inspect.Parameter.empty}
+    known = {"reward_max": REWARD_MAX[cost]} if "reward_max" in asked else {}
+    if context is None and needed - set(params):
         raise InvalidInput(
             "no_context", f"policy {name!r} reads a context: give its range as context=(low, high), or take 'tsallis'"
         )
-    low, high = (None, None) if context is None else context
-    known = {"reward_max": REWARD_MAX[cost], "low": low, "high": high}
-    return {"name": name, "params": {key: known[key] for key in known if key in asked} | params}
+    if context is not None:
+        known |= {key: end for key, end in zip(("low", "high"), context, strict=True) if key in needed}
+    return {"name": name, "params": known | params}
 
 
 def _grid(grid: Any) -> tuple[Value, ...]:
