@@ -29,6 +29,7 @@ REASONS = (
 )
 GROWTH_MAX = 1e4  # of the residual: it may first grow, since the matrix of a sweep is not normal
 _PATIENCE = 100.0  # iterations, beside what is expected
+_1 = np.uint64(1)  # unsigned numbers are not looked at for being negative, which would mean "from the end"
 _SLOWEST = 0.5  # the rate of a sweep that is expected at the least
 
 
@@ -283,33 +284,70 @@ def patience_of(omega: float, tolerance: float, norm: float) -> float:
 
 @kernel
 def sweep(half: Half, omega: float, x: Array, r: Array, d: Array) -> float:
-    """Make one forward sweep: move `x`, make `r` its residual again, write the step into `d`; return |r|."""
-    n = len(x)
+    """Make one forward sweep: move `x`, make `r` its residual again, write the step into `d`; return |r|.
+
+    The last two entries of a row stand outside the loops: rows of structured grids have few, and a loop that ends at
+    once costs more than its body.
+    """
     rest = 1.0 / omega - 1.0
-    for i in range(n):
-        s = r[i]
-        first, stop = half.start[i], half.start[i + 1]
-        for e in range(first, stop):
-            s -= half.value[e] * d[half.index[e]]
-        step = s * omega / half.diagonal[i]
-        d[i] = step
-        x[i] += step
+    index, value = half.index, half.value
+    before = 0.0
+    first = np.uint64(half.start[0])
+    for i in range(len(x)):
+        stop = np.uint64(half.start[i + 1])
+        scale = omega / half.diagonal[i]
+        s, was = r[i], x[i]
+        if stop - first > _1:
+            last = stop - _1
+            last_but_one = last - _1
+            for e in range(first, last_but_one):
+                s -= value[e] * d[np.uint64(index[e])]
+            j, k = np.uint64(index[last_but_one]), np.uint64(index[last])
+            s -= value[last_but_one] * d[j]
+            step = step_after(i, before, s, scale, value[last], k, d)
+            for e in range(first, last_but_one):
+                r[np.uint64(index[e])] -= value[e] * step
+            r[j] -= value[last_but_one] * step
+            r[k] -= value[last] * step
+        elif stop > first:
+            k = np.uint64(index[first])
+            step = step_after(i, before, s, scale, value[first], k, d)
+            r[k] -= value[first] * step
+        else:
+            step = s * scale
+        d[i] = before = step
+        x[i] = was + step
         r[i] = rest * half.diagonal[i] * step
-        for e in range(first, stop):
-            r[half.index[e]] -= half.value[e] * step
+        first = stop
     return norm_of(r)
+
+
+@kernel
+def step_after(i: int, before: float, s: float, scale: float, value: float, k: int, d: Array) -> float:
+    """Return (s - value * d[k]) * scale, where the step `before`, of row i - 1, is the last to be known.
+
+    Row i waits for nothing but that step: here it is not read from memory, and it takes one product and one difference.
+    """
+    if k + _1 == np.uint64(i):
+        return s * scale - value * scale * before
+    return (s - value * d[k]) * scale
 
 
 @kernel
 def residual(half: Half, b: Array, x: Array, r: Array) -> float:
     """Write b - A x into `r`, and return its norm."""
+    index, value = half.index, half.value
+    first = np.uint64(half.start[0])
     for i in range(len(x)):
-        s = b[i] - half.diagonal[i] * x[i]
-        for e in range(half.start[i], half.start[i + 1]):
-            j = half.index[e]
-            s -= half.value[e] * x[j]
-            r[j] -= half.value[e] * x[i]
+        stop = np.uint64(half.start[i + 1])
+        xi = x[i]
+        s = b[i] - half.diagonal[i] * xi
+        for e in range(first, stop):
+            j = np.uint64(index[e])
+            s -= value[e] * x[j]
+            r[j] -= value[e] * xi
         r[i] = s
+        first = stop
     return norm_of(r)
 
 
