@@ -82,7 +82,7 @@ def test_the_scale_is_the_mean_of_the_losses_learned_and_1_while_all_are_0() -> 
     assert law(losses, IW, 50) == pytest.approx(law_of(np.array([0.0, 0.0, 32.0]) / 2.0, IW / 50**0.5, everyone))
     add_weighted(losses, 0, 12.0, 0.5)
     assert law(losses, IW, 51) == pytest.approx(law_of(np.array([24.0, 0.0, 32.0]) / 4.0, IW / 51**0.5, everyone))
-    assert (losses.total[0], losses.count[0], losses.shift.tolist()) == (20.0, 5, [0.0] * 3)
+    assert (losses.total[0], losses.learned[0], losses.shift.tolist()) == (20.0, 5, [0.0] * 3)
 
 
 @pytest.mark.parametrize(("arm", "loss", "shift"), [(0, [24.0, 4.0, 1000.0], -1.0), (2, [0.0, 4.0, 1024.0], 1.0)])
@@ -95,7 +95,7 @@ def test_reduced_variance_keeps_raw_losses_and_shifts_apart(arm: int, loss: list
     add_reduced(losses, RV, 100.0, np.ones(3, np.bool_), arm, 6.0, 0.25, tsallis_work(3))
     assert losses.loss.tolist() == loss
     assert losses.shift.tolist() == [shift, -0.5, 0.0]
-    assert (losses.total[0], losses.count[0]) == (36.0, 16)
+    assert (losses.total[0], losses.learned[0]) == (36.0, 16)
 
 
 def test_the_estimate_of_reduced_variance_is_unbiased() -> None:

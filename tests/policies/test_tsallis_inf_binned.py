@@ -42,7 +42,7 @@ def learned_in(policy: Policy, *context: float) -> tuple[int, int]:
     """Return the bin that learns a feedback with this context, and how many were counted as clipped."""
     state = policy.init(policy.params, Problem(K, (len(context),)))
     learn(policy, state, at(1, *context), Decision(0, 0.5), -3.0)
-    counts = state.losses.count[:, 0]
+    counts = state.losses.learned[:, 0]
     assert counts.sum() == 1
     assert (state.losses.total[:, 0] == 2.0 * counts).all()
     assert (state.losses.loss[:, 0] == 4.0 * counts).all()
@@ -110,7 +110,7 @@ def follow_references(estimator: str, late: int) -> None:
             reference = references[round(then.context[0] + 1)]
             now = len(reference.costs) + 1
             reference.learn(now, then.available, made.action, cost - 1.0, made.propensity)
-    counts = state.losses.count[:, 0].tolist()
+    counts = state.losses.learned[:, 0].tolist()
     assert counts == [len(reference.costs) for reference in references]
     assert min(counts) > 100
     assert bool(state.losses.shift.any()) == (estimator == "reduced_variance")
