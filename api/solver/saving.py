@@ -28,7 +28,7 @@ def unpack(what: str, data: bytes) -> tuple[dict[str, Any], bytes]:
     start = len(magic) + DIGEST
     rest = data[start:]
     if not data.startswith(magic) or data[len(magic) : start] != hashlib.sha256(rest).digest():
-        raise Damaged(f"bad_{what}", f"these bytes are not a {what} that was saved, or not all of it: load them anew")
+        raise Damaged(f"bad_{what}", f"these bytes are no saved {what}, or not all of it: load them anew")
     stop = LENGTH + int.from_bytes(rest[:LENGTH], "little")
     return json.loads(rest[LENGTH:stop]), rest[stop:]
 

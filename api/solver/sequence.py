@@ -161,7 +161,7 @@ class Solves(Iterator[Solved]):
         started = time.perf_counter()
         solution = self._run(b, proposal.omega, cap)
         elapsed = time.perf_counter() - started
-        if solution.converged or solution.iterations == 0:
+        if solution.converged:
             tuner.tell(proposal, elapsed if seconds and solution.iterations else solution.iterations)
             return _solved(solution, proposal.omega, proposal, False, solution.iterations)
         spent, omega, instead = solution.iterations, float(tuner.safe), None

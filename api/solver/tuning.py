@@ -195,13 +195,13 @@ class Tuner:
         self._close(number)
         if opened.clock < 0:
             return
-        if spent == 0.0:
-            self._clock -= 1
-            self._course.skipped += 1
-            return
         if instead is not None:
             self._course.fall_back(instead)
         limit = self._limit
+        if spent == 0.0 and (converged or math.isinf(limit)):
+            self._clock -= 1
+            self._course.skipped += 1
+            return
         learned = min(spent, limit) if converged or math.isinf(limit) else limit
         propensity = math.nan if opened.propensity is None else opened.propensity
         self._update(

@@ -270,6 +270,10 @@ def test_what_does_not_converge_is_learned_at_ten_times_the_median() -> None:
     assert means_of(tuner) == [30.0, 50.0, 300.0, 500.0]
     report = tuner.report()
     assert (report.censored, report.capped, report.mean_cost) == (2, 0, (30 + 50 + 10_000 + 3) / 4)
+    digest = tuner.digest()
+    tuner.propose()
+    tuner.observe(0, converged=False)  # it broke down before the first iteration, and that is not a solve of 0
+    assert tuner.digest() != digest and tuner.report().rounds == 5
 
 
 def test_what_converges_late_is_learned_at_ten_times_the_median() -> None:
@@ -413,7 +417,7 @@ def test_every_bit_that_changed_in_a_saved_tuner_is_found() -> None:
             with pytest.raises(Damaged):
                 Tuner.load(bytes(damaged))
     for length in range(0, len(saved), 7):
-        with pytest.raises(Damaged, match="not a tuner that was saved"):
+        with pytest.raises(Damaged, match="no saved tuner, or not all of it"):
             Tuner.load(saved[:length])
     with pytest.raises(Damaged):
         Tuner.load(saved + b"\0")
