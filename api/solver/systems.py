@@ -69,6 +69,14 @@ def check_omega(omega: Any) -> float:
     return number
 
 
+def check_number(name: str, value: Any) -> float:
+    """Return a finite number as a float; raises `InvalidInput` for what is none."""
+    number = _number(value)
+    if not math.isfinite(number):
+        raise InvalidInput("bad_number", f"{name} is {value!r}: it must be a finite real number")
+    return number
+
+
 def check_vector(name: str, vector: Any, n: int) -> Array:
     """Return a vector of n finite numbers, float64[n]; one of shape (n, 1) is taken too. May share its memory.
 
