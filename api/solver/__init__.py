@@ -30,12 +30,14 @@ For any other solver with one knob, ask a tuner for a value, and tell it what th
 `docs/solver.md` says when that pays, which tuner to take, and what is proved.
 """
 
+from onearm.api.solver.lanes import sor_many
 from onearm.api.solver.matrices import Matrix, NoEntries, prepare
 from onearm.api.solver.preconditioning import ssor_preconditioner
 from onearm.api.solver.report import ArmReport, Report
 from onearm.api.solver.sequence import Solved, Solves, solve_sequence
 from onearm.api.solver.solution import Solution, Solutions
 from onearm.api.solver.solving import cg, sor, ssor, ssor_cg
+from onearm.api.solver.stencil import sor_stencil
 from onearm.api.solver.tuners import PatternKey, Tuners
 from onearm.api.solver.tuning import Proposal, Trial, Tuner
 
@@ -57,6 +59,8 @@ __all__ = [
     "prepare",
     "solve_sequence",
     "sor",
+    "sor_many",
+    "sor_stencil",
     "ssor",
     "ssor_cg",
     "ssor_preconditioner",

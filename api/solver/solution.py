@@ -85,8 +85,10 @@ class Solutions(tuple[Array, Array]):
         return self.x, self.iterations, self.reason, self.residual_norm
 
     def __repr__(self) -> str:
-        n, k = self.x.shape
-        return f"Solutions({int(self.converged.sum())} of {k} converged, n={n}, iterations={self.iterations.tolist()})"
+        return (
+            f"Solutions({int(self.converged.sum())} of {len(self.info)} converged, "
+            f"{int(self.iterations.sum())} iterations in all, n={len(self.x)})"
+        )
 
     @property
     def x(self) -> Array:
