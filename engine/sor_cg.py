@@ -22,6 +22,7 @@ from onearm.engine.sor import (
     INDEFINITE,
     NOT_FINITE,
     RUNNING,
+    STAGNATED,
     Course,
     Half,
     Outcome,
@@ -36,6 +37,7 @@ from onearm.engine.sor import (
 )
 from onearm.engine.vocabulary import Array
 
+_VANISHED = 1e-300  # squares below are no numbers to go by
 _PATIENCE = 100.0  # steps beside n, in which the method would end if there were no rounding
 _1 = np.uint64(1)
 
@@ -100,6 +102,8 @@ def ssor_cg_step(half: Half, x: Array, omega: float, work: CgWork, course: Cours
         clear(work.v)
     solve_lower(half, omega, beta, work)
     pap = solve_upper_again(half, omega, work)
+    if rz < _VANISHED and pap <= 0.0:  # u went on to 0, while r stays at what rounding allows
+        return fail(course, STAGNATED)
     if not pap > 0.0:
         return fail(course, INDEFINITE if pap <= 0.0 else NOT_FINITE)
     alpha = rz / pap
