@@ -9,8 +9,9 @@ from __future__ import annotations
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel, routine
 from onearm.engine.problem import check_param
-from onearm.engine.sor import CONVERGED, FRESH, Half, Outcome, outcome_of, sor
+from onearm.engine.sor import CONVERGED, FRESH, Half, Outcome, Rows, outcome_of, sor
 from onearm.engine.sor_cg import CgWork, ssor_cg
+from onearm.engine.sor_rows import rows_on
 from onearm.engine.ssor import ssor_on
 from onearm.engine.vocabulary import Array
 
@@ -72,6 +73,14 @@ def solve_by_ssor_cg(
 ) -> Outcome:
     """Solve by conjugate gradients, preconditioned by SSOR."""
     return ssor_cg(half, b, x, omega, tolerance, iterations_max, work)
+
+
+@routine
+def solve_by_rows(
+    rows: Rows, b: Array, x: Array, omega: float, tolerance: float, iterations_max: int, work: CgWork
+) -> Outcome:
+    """Solve by SOR where the matrix is not symmetric."""
+    return outcome_of(rows_on(rows, b, x, omega, tolerance, iterations_max, work.r, iterations_max, FRESH))
 
 
 @kernel

@@ -56,6 +56,12 @@ WORLDS: dict[str, dict[str, Any]] = {
     "bernoulli": {"mean": [0.1, 0.5, 0.9]},
     "delayed": {"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.5, 0.9]}}, "delay": 3, "law": "geometric"},
     "heat_equation": {"side": 4, "points": 3, "rtol": 1e-2, "steps": 900},
+    "linear_systems": {
+        "matrices": [[[4, -1], [-1, 4]], [[3, 1, 0], [1, 3, 1], [0, 1, 3]]],
+        "b": [[1, 2], [1, 0, 1]],
+        "contexts": [0.5, 2],
+        "points": 3,
+    },
     "logged_table": {"reward": [[1, None, 0.5], [0.25, 1, None], [0, 0, 2]], "context": [[1, 2], [3, 4], [5, 6]]},
     "named": {"env": {"name": "linear", "params": {"arms": 4, "dimension": 3, "min_actions": 2}}, "bits": 8},
     "normal": {"mean": [-1.0, 0.0, 2.0]},
@@ -63,7 +69,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "shifted_laplacian": {"side": 3, "points": 3, "rtol": 1e-2},
 }
 ENVS = [name for name in envs.names() if envs.make(name, **WORLDS.get(name, {})).problem.action_kind == "arm"]
-NEVER_RANDOM = {"adversarial", "heat_equation", "logged_table"}  # they answer without a draw
+NEVER_RANDOM = {"adversarial", "heat_equation", "linear_systems", "logged_table"}  # they answer without a draw
 # A policy that needs a home of its own adds a line; these must earn more than uniform there.
 HOME = "bernoulli", {"mean": [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]}
 MIDDLE = "bernoulli", {"mean": [0.1, 0.2, 0.3, 0.4, 0.7, 0.8, 0.7, 0.4, 0.3, 0.2]}
@@ -75,7 +81,7 @@ DRAWS = 1_000_000
 SLOW = ("linear_thompson", "logistic_thompson", "thompson_beta", "thompson_normal")  # a quadrature per decision
 DRAWS_OF_SLOW = dict.fromkeys(SLOW, 20_000)
 IN_HINDSIGHT = {"adversarial"}  # regret of one decision may be negative: the comparator is one arm
-UNKNOWN = {"heat_equation", "shifted_laplacian"}  # a comparator would have to solve each system once for each arm
+UNKNOWN = {"heat_equation", "linear_systems", "shifted_laplacian"}  # regret would be a solve for each arm
 
 
 class Course(NamedTuple):
