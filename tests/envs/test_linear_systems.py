@@ -60,7 +60,7 @@ def expected(pairs: list[tuple[Any, Any]], both: bool = False) -> list[list[floa
 
 
 def test_systems_of_different_sizes_come_in_turn_and_again() -> None:
-    pairs = [(A3, B3), (A2, B2), (A3, [9.0, 0.0, 1.0]), (A2, [0.0, 1.0])]
+    pairs = [(A3, B3), (A2, B2), (A3, [9.0, 0.0, 1.0]), (A2, [5.0, 1.0])]
     matrices, b = zip(*pairs, strict=True)
     found = rewards(make(matrices, b), 6)
     assert found[:4] == expected(pairs)
