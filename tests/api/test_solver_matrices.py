@@ -100,6 +100,8 @@ def test_duplicates_in_csr_are_summed() -> None:
     matrix = prepare(A)
     assert dense_of(matrix).tolist() == [[4.0, -1.0], [-1.0, 4.0]]
     assert (dense_of(prepare(2.0 * A, like=matrix)) == 2.0 * dense_of(matrix)).all()
+    A = sparse.csr_array(([1.0, 3.0, 1.0, 3.0], [0, 0, 1, 1], [0, 2, 4]), shape=(2, 2))
+    assert dense_of(prepare(A, like=prepare(A))).tolist() == [[4.0, 0.0], [0.0, 4.0]]
 
 
 def test_a_stored_zero_without_an_image_is_symmetric() -> None:
@@ -250,6 +252,19 @@ def test_like_takes_a_matrix_that_is_not_symmetric_where_that_is_allowed() -> No
     again = prepare(A, symmetric=False, like=matrix)
     assert again.half is None and (dense_of(again) == A.toarray()).all()
     assert (dense_of(prepare(laplacian(3), like=again)) == laplacian(3).toarray()).all()
+
+
+def test_a_pattern_that_was_changed_in_place_is_noticed() -> None:
+    A = sparse.csr_array(([4.0, 1.0, 1.0, 4.0, 4.0, 2.0, 2.0, 4.0], [0, 1, 0, 1, 2, 3, 2, 3], [0, 2, 4, 6, 8]))
+    matrix = prepare(A)
+    A.data[:], A.indices[:] = [4.0, 1.0, 4.0, 2.0, 1.0, 4.0, 2.0, 4.0], [0, 2, 1, 3, 0, 2, 1, 3]
+    assert (dense_of(prepare(A, like=matrix)) == A.toarray()).all()
+
+
+def test_like_refuses_the_same_arrays_in_another_shape() -> None:
+    A = laplacian(3)
+    wide = sparse.csr_array((A.data, A.indices, A.indptr), shape=(9, 10))
+    assert refused(wide, like=prepare(A)).code == "not_square"
 
 
 def test_a_prepared_matrix_keeps_its_values_where_the_original_changes() -> None:

@@ -207,9 +207,10 @@ def test_right_hand_sides_of_other_types_are_converted(kind: Any) -> None:
 @pytest.mark.parametrize("solve", ALL)
 def test_the_tolerance_is_the_larger_of_both(solve: Callable[..., Any]) -> None:
     norm = np.linalg.norm(B)
+    expected = solve(A, B, X0, rtol=1e-3).iterations
     for rtol, atol in ((1e-3, 0.0), (0.0, 1e-3 * norm), (1e-3, 1e-9), (1e-9, 1e-3 * norm)):
         solution = solve(A, B, X0, rtol=rtol, atol=atol)
-        assert solution.residual_norm <= 1e-3 * norm * (1 + 1e-12)
+        assert solution.iterations == expected and solution.residual_norm <= 1e-3 * norm * (1 + 1e-12)
         assert solve(A, B, X0, rtol=rtol, atol=atol, maxiter=solution.iterations - 1).info > 0
 
 
@@ -427,3 +428,18 @@ def test_compiled_sweeps_over_a_matrix_that_is_not_symmetric() -> None:
     solution = sor(SKEW, B, X0, omega=1.2, rtol=1e-12, callback=seen.append)
     assert solution.converged and len(seen) == solution.iterations
     np.testing.assert_allclose(solution.x, spsolve(SKEW.tocsc(), B), rtol=1e-10)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("solve", ALL)
+def test_compiled_solves_take_every_layout(solve: Callable[..., Any]) -> None:
+    """Compiled code looks at the bytes alone: a stride, an order or a type that is not its own gives wrong numbers."""
+    whole = solve(A, B, X0).x
+    packed = np.zeros(25, dtype=[("flag", "i1"), ("number", "f8")])  # not aligned
+    packed["number"] = B
+    frozen = B.copy()
+    frozen.flags.writeable = False
+    for b in (np.repeat(B, 2)[::2], B[::-1].copy()[::-1], B.astype(">f8"), B[:, None], packed["number"], frozen):
+        assert (solve(A, b, X0).x == whole).all()
+    for x0 in (np.repeat(X0, 2)[::2], X0.astype(">f8"), X0[:, None], X0.tolist()):
+        assert (solve(A, B, x0).x == whole).all()
