@@ -155,6 +155,16 @@ def test_nothing_but_the_best_reward_leaves_the_law_uniform() -> None:
     assert x.law_of(policy, state, x.instance(5, np.array([0.2]))) == pytest.approx([1 / 3] * 3, rel=1e-15)
 
 
+def test_a_reward_above_the_largest_counts_as_it() -> None:
+    policy = chebcb(LOW, HIGH)
+    states = [policy.init(policy.params, Problem(3, (1,))) for _ in range(2)]
+    for state, reward in zip(states, (-1.0, 40.0), strict=True):
+        for t in range(4):
+            x.learn(policy, state, x.instance(t, np.array([0.2])), t % 3, reward if t == 2 else -30.0)
+    np.testing.assert_array_equal(states[0].fit.image, states[1].fit.image)
+    assert states[0].excess.tolist() == states[1].excess.tolist()
+
+
 def test_a_context_outside_of_the_range_counts_as_its_end_and_is_counted() -> None:
     policy = chebcb(0.0, 1.0)
     inside, outside = (taught_at(policy, values) for values in ((0.0, 1.0, 0.5), (-7.0, 1e300, 0.5)))
@@ -182,6 +192,8 @@ def test_without_a_context_an_arm_is_worth_its_mean() -> None:
     appraise(policy.params, state, x.instance(4, k=2), scores, widths)
     assert scores == pytest.approx([-30.5, -35.0], rel=1e-9)
     assert np.isnan(widths).all()
+    middle = np.array([1, 0, -1, 0, 1, 0])  # T_j at z = 0
+    assert state.fit.theta[0] == pytest.approx(29.5 / 3 * middle, abs=1e-3)
     parts = np.zeros(1)
     attribute(policy.params, state, x.instance(4, k=2), 1, parts)
     assert parts[0] == pytest.approx(-35.0, rel=1e-9)
