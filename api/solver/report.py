@@ -39,7 +39,7 @@ class Report(NamedTuple):
     cost: str  # the unit: iterations or seconds
     rounds: int  # solves that were learned
     mean_cost: float | None  # of a round, what safe arms did in place of others included
-    best: Value | None  # the least estimated cost plus its standard error; the least mean cost, where none is estimated
+    best: Value | None  # of the least estimated cost plus two errors; or mean cost, if none is estimated
     regret: float | None
     regret_error: float | None  # standard error
     censored: int  # solves that did not converge
@@ -93,8 +93,8 @@ def report_of(settings: Settings, course: Course, law: Array) -> Report:
     arms = tuple(_arm_report(settings, course, law, arm) for arm in range(len(settings.values)))
     best = regret = error = None
     if played:
-        worst_of = {arm: sum(course.estimate(arm)) if course.weighed else course.mean(arm) for arm in played}
-        best = min(played, key=worst_of.__getitem__)
+        known = [arm for arm in played if math.isfinite(course.estimate(arm)[0])]
+        best = min(known, key=lambda arm: _at_most(course, arm)) if known else min(played, key=course.mean)
         estimate, error = course.estimate(best)
         regret = course.learned - estimate
     return Report(
@@ -112,6 +112,12 @@ def report_of(settings: Settings, course: Course, law: Array) -> Report:
         course.skipped,
         arms,
     )
+
+
+def _at_most(course: Course, arm: int) -> float:
+    """Return what an arm would hardly have cost more than."""
+    estimate, error = course.estimate(arm)
+    return estimate + 2.0 * error
 
 
 def _arm_report(settings: Settings, course: Course, law: Array, arm: int) -> ArmReport:

@@ -25,6 +25,7 @@ from onearm.engine.protocol import has_law
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
 
 _NOTHING = np.zeros(0)
+_LAWS_MAX = 64  # values: a law takes time that grows with their square
 
 
 class Proposal(NamedTuple):
@@ -49,6 +50,7 @@ class _Open(NamedTuple):
     arm: int
     propensity: float | None
     context: float | None
+    law: list[float] | None  # that it was drawn from, where it is known
 
 
 class Tuner:
@@ -119,7 +121,8 @@ class Tuner:
         self._proposed: int | None = None  # by `propose`
         self._held: int | None = None  # the arm that is always proposed
         self._available = np.ones(len(settings.values), np.bool_)
-        self._select, self._update = self._compiled()
+        self._has_law = has_law(self._params)
+        self._select, self._update, self._explain = self._compiled()
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -167,11 +170,13 @@ class Tuner:
             instance = self._instance(self._clock, seen)
             decision = self._select(self._params, self._state, instance, Key(self._run, number))
             arm, propensity = int(decision.action), float(decision.propensity)
-            self._open[number] = _Open(self._clock, arm, None if math.isnan(propensity) else propensity, seen)
+            law = self._law_at(instance).tolist() if self._has_law and len(self.values) <= _LAWS_MAX else None
+            logged = None if math.isnan(propensity) else propensity
+            self._open[number] = _Open(self._clock, arm, logged, seen, law)
             self._clock += 1
         else:
             arm, propensity = self._held, 1.0
-            self._open[number] = _Open(-1, arm, propensity, seen)
+            self._open[number] = _Open(-1, arm, propensity, seen, None)
         self._number += 1
         self._course.clipped += clipped
         return Proposal(number, self.values[arm], arm, propensity, self.budget)
@@ -212,7 +217,7 @@ class Tuner:
             Feedback(-learned, _NOTHING),
             Key(self._run, number),
         )
-        self._course.add(opened.arm, propensity, spent, learned, bool(converged))
+        self._course.add(opened.arm, opened.law, spent, learned, bool(converged))
 
     def withdraw(self, token: int | Proposal | None = None) -> None:
         """Take back a proposal, or the one that `propose` made: nothing is learned of it, and it is not counted."""
@@ -238,13 +243,10 @@ class Tuner:
 
     def law(self, context: float | None = None) -> Array:
         """Return the probability of each value now, float64[k]; NaN where the policy does not know it."""
-        law = np.full(len(self.values), np.nan)
-        if has_law(self._params):
-            seen, _ = self._check_context(context)
-            scores, parts = np.zeros(len(law)), np.zeros((len(law), parts_room([["context"]])))
-            instance = self._instance(self._clock, seen)
-            loop.explain(self._params, self._state, instance, law, scores, scores.copy(), parts)
-        return law
+        seen, _ = self._check_context(context)
+        if not self._has_law:
+            return np.full(len(self.values), np.nan)
+        return self._law_at(self._instance(self._clock, seen))
 
     def report(self, context: float | None = None) -> Report:
         """Say how it is doing; the probabilities are those at `context`, by default the middle of the range."""
@@ -281,14 +283,17 @@ class Tuner:
         snapshot.unpack([state], loaded._state)
         return loaded
 
-    def _compiled(self) -> tuple[Callable[..., Decision], Callable[..., None]]:
-        """Return the entries `decide` and `learn`."""
+    def _compiled(self) -> tuple[Callable[..., Decision], Callable[..., None], Callable[..., None]]:
+        """Return the entries `decide`, `learn` and `explain`."""
         params, key = self._params, Key(self._run, 0)
         instance = self._instance(0, None if self.settings.context is None else self.settings.context[0])
+        k = len(self.values)
+        self._asides = np.zeros(k), np.zeros(k), np.zeros((k, parts_room([["context"]])))  # written, and not read
         try:
             return (
                 loop.decide.compiled(params, self._state, instance, key),
                 loop.learn.compiled(params, self._state, instance, Decision(0, 1.0), Feedback(0.0, _NOTHING), key),
+                loop.explain.compiled(params, self._state, instance, np.zeros(k), *self._asides),
             )
         except NumbaError as error:
             raise InvalidInput(
@@ -299,6 +304,12 @@ class Tuner:
     def _instance(self, clock: int, context: float | None) -> Instance:
         """Return what the kernels see; the context lies in its range."""
         return Instance(clock, _NOTHING if context is None else np.array([context]), self._available)
+
+    def _law_at(self, instance: Instance) -> Array:
+        """Return the probability of each value, float64[k]."""
+        law = np.zeros(len(self.values))
+        self._explain(self._params, self._state, instance, law, *self._asides)
+        return law
 
     @property
     def _limit(self) -> float:
