@@ -443,7 +443,7 @@ def test_a_policy_that_was_made_by_hand_works_and_says_that_it_cannot_be_saved()
         tuner.save()
 
 
-def histories(costs: list[dict[int, float]], law: Callable[[int], list[float]], expected: list[float] | None) -> Any:
+def histories(costs: list[dict[int, float]], law: Callable[[int], list[float]]) -> Any:
     """Yield every course of rounds with its probability: exact expectations over a law that depends on the round."""
     for arms in itertools.product(range(2), repeat=len(costs)):
         course, probability = Course(2), 1.0
