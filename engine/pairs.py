@@ -49,7 +49,7 @@ def _find_pairs(start: Array, index: Array, pairs: Pairs, place: Array) -> bool:
     """Write the places, and tell whether each entry has an image; `place`, int64[n], is working space.
 
     Rows are met in their order, so the entries right of row j's diagonal are asked for from left to right: `place[j]`
-    is the first that was not.
+    is the first that was not. Every pair has two of the entries beside the diagonal, so there is room for all.
     """
     n = len(place)
     h = 0
@@ -59,7 +59,7 @@ def _find_pairs(start: Array, index: Array, pairs: Pairs, place: Array) -> bool:
         while index[e] < i:
             j = index[e]
             p = place[j]
-            if h == len(pairs.below) or p == start[j + 1] or index[p] != i:
+            if p == start[j + 1] or index[p] != i:
                 return False
             pairs.half_index[h] = j
             pairs.below[h] = e
