@@ -23,6 +23,7 @@ from onearm.engine.sor import (
     NOT_FINITE,
     RUNNING,
     STAGNATED,
+    WINDOW,
     Course,
     Half,
     Outcome,
@@ -38,7 +39,7 @@ from onearm.engine.sor import (
 from onearm.engine.vocabulary import Array
 
 _VANISHED = 1e-300  # squares below are no numbers to go by
-_PATIENCE = 100.0  # steps beside n, in which the method would end if there were no rounding
+_GROWTH_MAX = 1e8  # of the residual: it may grow by the root of the condition number, which is at most 1e16
 _1 = np.uint64(1)
 
 
@@ -80,7 +81,7 @@ def ssor_cg_on(
 ) -> Course:
     """Go on with `ssor_cg` from where `course` stands, FRESH at first, until it ends or `until` steps are done."""
     if course.iterations < 0:
-        course = begin(residual(half, b, x, work.r), len(x) + _PATIENCE)
+        course = begin(residual(half, b, x, work.r), _GROWTH_MAX, len(x) + WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:
@@ -206,7 +207,7 @@ def solve_upper_again(half: Half, omega: float, work: CgWork) -> float:
 
 
 @kernel
-def pass_on(i: int, step: float, value: float, k: int, q: Array) -> float:
+def pass_on(i: int, step: float, value: float, k: np.uint64, q: Array) -> float:
     """Subtract value * step from q[k]; or return the value, where k is the next row: it subtracts that itself."""
     if k + _1 == np.uint64(i):
         return value
@@ -242,7 +243,7 @@ def cg_on(
 ) -> Course:
     """Go on with `cg` from where `course` stands, FRESH at first, until it ends or `until` steps are done."""
     if course.iterations < 0:
-        course = begin(residual(half, b, x, work.r), len(x) + _PATIENCE)
+        course = begin(residual(half, b, x, work.r), _GROWTH_MAX, len(x) + WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:

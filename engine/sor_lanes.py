@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import RUNNING, Course, Half, advance, begin, confirm, judge, patience_of, residual
+from onearm.engine.sor import GROWTH_MAX, RUNNING, WINDOW, Course, Half, advance, begin, confirm, judge, residual
 from onearm.engine.vocabulary import Array
 
 _1 = np.uint64(1)
@@ -31,7 +31,7 @@ class LanesWork(NamedTuple):
     norm: Array  # float64[L] |r|
     squares: Array  # float64[4, L]
     number: Array  # int64[L] which right-hand side is in the lane, -1 where none is left
-    course: Array  # float64[L, 11] the fields of `Course`
+    course: Array  # float64[L, 13] the fields of `Course`
 
 
 def lanes_work(n: int, lanes: int) -> LanesWork:
@@ -40,9 +40,10 @@ def lanes_work(n: int, lanes: int) -> LanesWork:
     >>> lanes_work(100, 16).x.shape
     (100, 16)
     """
-    wide = (np.zeros((n, lanes)) for _ in range(3))
-    single = (np.zeros(lanes) for _ in range(4))
-    return LanesWork(*wide, *single, np.zeros((4, lanes)), np.full(lanes, -1), np.zeros((lanes, len(Course._fields))))
+    x, r, d = np.zeros((3, n, lanes))
+    omega, scale, left, norm = np.zeros((4, lanes))
+    course = np.zeros((lanes, len(Course._fields)))
+    return LanesWork(x, r, d, omega, scale, left, norm, np.zeros((4, lanes)), np.full(lanes, -1), course)
 
 
 @loop
@@ -112,8 +113,7 @@ def refill(
         following += 1
         for i in range(x.shape[1]):
             work.x[i, lane] = x[s, i]
-        norm = residual(half, b[s], work.x[:, lane], work.r[:, lane])
-        course = begin(norm, patience_of(omega[s], tolerance[s], norm))
+        course = begin(residual(half, b[s], work.x[:, lane], work.r[:, lane]), GROWTH_MAX, WINDOW)
         course = settle(half, b[s], tolerance[s], iterations_max, work, lane, course)
         work.number[lane] = s
         if course.reason == RUNNING:
@@ -232,8 +232,9 @@ def keep(work: LanesWork, lane: int, course: Course) -> None:
     """Store a lane's course."""
     row = work.course[lane]
     row[0], row[1], row[2], row[3] = course.iterations, course.reason, course.residual_norm, course.exact
-    row[4], row[5], row[6], row[7] = course.worst, course.lowest, course.lowest_at, course.patience
-    row[8], row[9], row[10] = course.claimed, course.rz, course.beta
+    row[4], row[5], row[6], row[7] = course.worst, course.window, course.lowest, course.highest
+    row[8], row[9], row[10] = course.lowest_before, course.highest_before, course.claimed
+    row[11], row[12] = course.rz, course.beta
 
 
 @kernel
@@ -246,10 +247,12 @@ def recall(work: LanesWork, lane: int) -> Course:
         row[2],
         row[3] != 0.0,
         row[4],
-        row[5],
-        int(row[6]),
+        int(row[5]),
+        row[6],
         row[7],
         row[8],
         row[9],
         row[10],
+        row[11],
+        row[12],
     )

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import RUNNING, Outcome, advance, begin, confirm, judge, outcome_of, patience_of
+from onearm.engine.sor import GROWTH_MAX, RUNNING, WINDOW, Outcome, advance, begin, confirm, judge, outcome_of
 from onearm.engine.vocabulary import Array
 
 
@@ -45,7 +45,8 @@ def stencil_work(rows: int, columns: int) -> StencilWork:
     (5, 4)
     """
     width = (columns + 1) // 2 + 2
-    return StencilWork(*(np.zeros((rows + 2, width)) for _ in range(4)), np.zeros(width))
+    red, black, b_red, b_black = np.zeros((4, rows + 2, width))
+    return StencilWork(red, black, b_red, b_black, np.zeros(width))
 
 
 @loop
@@ -60,8 +61,7 @@ def solve_stencil(
     split(b, work.b_red, work.b_black)
     split(x, work.red, work.black)
     columns = b.shape[1]
-    norm = stencil_residual(stencil, columns, work)
-    course = begin(norm, patience_of(omega, tolerance, norm))
+    course = begin(stencil_residual(stencil, columns, work), GROWTH_MAX, WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:
