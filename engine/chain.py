@@ -55,7 +55,12 @@ def chain(k: int, variance: Array) -> Links:
     """
     m = len(variance)
     return Links(
-        *(np.zeros(shape) for _ in range(3) for shape in ((k, m, m), (k, m))),
+        np.zeros((k, m, m)),
+        np.zeros((k, m)),
+        np.zeros((k, m, m)),
+        np.zeros((k, m)),
+        np.zeros((k, m, m)),
+        np.zeros((k, m)),
         1.0 / variance,
         np.full(1, math.exp(-1.0 / max(k - 1, 1))),
         np.zeros((m, m)),
