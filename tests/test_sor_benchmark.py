@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import math
@@ -151,15 +152,21 @@ def test_hindsight_is_that_of_the_same_systems(quick: ModuleType) -> None:
         assert runs.of["best_grid_point"][trial].cost.tolist() == table[trial].min(axis=1).tolist()
 
 
-def test_sampled_steps_begin_where_the_reference_stands(quick: ModuleType) -> None:
+def test_sampled_steps_begin_where_the_reference_stands(module: ModuleType) -> None:
+    """While heat spreads fast, and counts depend on the temperature that a solve starts from."""
     runs_module, rules = importlib.import_module("sor_runs"), importlib.import_module("sor_rules")
-    env = runs_module.envs.make("heat_equation", side=4, points=20)
-    table = runs_module.sample(env, 10, 41, lambda made: None)
-    assert table.shape == (5, 20)
-    simulation = runs_module.Simulation(rules.policy_of(rules.RULES["omega_1.5"], "heat"), env, horizon=41)
-    reference = runs_module.play(simulation, lambda made: None)
-    assert table[:, 10].tolist() == reference.cost[::10].tolist()
-    assert len(np.unique(table, axis=1)) > 1
+    env = envs.make("heat_equation", side=4, points=20)
+    table = runs_module.sample(env, 90, 721, lambda made: None)
+    assert table.shape == (9, 20)
+    reference = rules.policy_of(rules.RULES["omega_1.5"], "heat")
+    simulation = runs_module.Simulation(reference, env, horizon=721)
+    for row, t in zip(table, range(0, 721, 90), strict=True):
+        simulation.advance(t - simulation.t)
+        for arm in (0, 10, 19):
+            state = copy.deepcopy(simulation.world.state)
+            instance = Instance(t, np.zeros(1), np.ones(20, np.bool_))
+            found = respond(env.params, state, instance, arm, np.zeros(0), Key(np.uint64(0), t))
+            assert row[arm] == -found[0]
 
 
 def test_conjugate_gradients_alone_make_all_steps(quick: ModuleType) -> None:
@@ -194,7 +201,7 @@ def row(mean: float, **rest: Any) -> dict[str, Any]:
 
 def test_claims_hold_or_not_by_the_figures(module: ModuleType) -> None:
     shift = {"low": {"fixed_omega": row(60.0, omega=1.65), "chebcb": row(51.0), "maillard_chain": row(44.0)}}
-    heat = {"100": {"cg": row(65.0), "chebcb": row(10.3), "maillard_chain": row(10.4, cpu_seconds=66.0)}}
+    heat = {"100": {"cg": row(67.5), "chebcb": row(10.9), "maillard_chain": row(11.0, cpu_seconds=68.0)}}
     found = module.claims(shift, heat, True, 5000)
     assert {name: each["holds"] for name, each in found.items()} == {
         "counts known to the integer are equal": True,
@@ -207,7 +214,7 @@ def test_claims_hold_or_not_by_the_figures(module: ModuleType) -> None:
         "low: maillard_chain / chebcb, last 1000": True,
         "heat 100: maillard_chain / chebcb": False,
         "heat 100: maillard_chain / chebcb, last 1000": False,
-        "heat 100: cg": True,
+        "heat 100: cg": False,
         "heat 100: chebcb": True,
         "heat 100: seconds of chebcb / cg": True,
         "heat 100: seconds of maillard_chain / cg": False,
