@@ -47,7 +47,8 @@ def test_patterns_that_differ_have_other_keys() -> None:
     lopsided = A.copy()
     lopsided.data[1] = -0.5
     wide = sparse.csr_array((A.data, A.indices, A.indptr), shape=(3, 4))
-    many = [A, OTHER, sparse.eye_array(3).tocsr(), sparse.eye_array(4).tocsr(), wide, np.triu(A.toarray())]
+    tall = sparse.csr_array((A.data, A.indices, [*A.indptr, A.indptr[-1]]), shape=(4, 3))
+    many = [tall, A, OTHER, sparse.eye_array(3).tocsr(), sparse.eye_array(4).tocsr(), wide, np.triu(A.toarray())]
     assert len({pattern_of(each) for each in many}) == len(many)
     assert pattern_of(lopsided) == pattern_of(prepare(lopsided, symmetric=False)) == pattern_of(A)
 

@@ -336,11 +336,20 @@ def test_the_safe_value_is_the_cheapest_of_those_that_always_converged() -> None
         tuner.propose()
         tuner.observe(cost)
     assert tuner.safe == 1.6
-    only = Tuner("ucb1", values=[1.0, 1.5])
-    for cost, converged in ((9, False), (50, False), (9, True)):
-        only.propose()
-        only.observe(cost, converged)
-    assert only.safe in (1.0, 1.5) and only._course.converged[only.values.index(only.safe)] == 1
+
+
+def test_a_value_that_failed_is_safe_only_where_none_has_always_converged() -> None:
+    course = Course(3)
+    assert course.safe(2) == 2
+    course.add(0, None, 9.0, 9.0, False)
+    assert course.safe(2) == 2
+    for cost, converged in ((5.0, True), (50.0, False)):
+        course.add(1, None, cost, cost, converged)
+    assert course.safe(2) == 1  # it did converge once
+    course.add(0, None, 900.0, 900.0, True)
+    assert course.safe(2) == 1
+    course.add(2, None, 100.0, 100.0, True)
+    assert course.safe(2) == 2  # though it is the dearer one
 
 
 def test_a_held_tuner_proposes_one_value_and_learns_nothing() -> None:
