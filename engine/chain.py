@@ -31,6 +31,8 @@ import numpy as np
 from onearm.engine.kernel import kernel, routine
 from onearm.engine.vocabulary import Array
 
+_ROUNDING = 1e-14  # of a pivot, relative to the sum that it comes from: above that of m products, 1e-16 each
+
 
 class Links(NamedTuple):
     """What is known of each arm by itself and by the others, and working space. Matrices are lower triangles."""
@@ -152,7 +154,8 @@ def _tell(links: Links, grams: Array, moments: Array, of: int, to: int) -> None:
 def _factorise(root: Array, least: Array) -> None:
     """Replace a lower triangle A by L, A = L L', with 1 / L[i, i] on the diagonal.
 
-    No pivot of A is below `least`, float64[m]: what is, is so by rounding.
+    No pivot of A is below `least`, float64[m]: what is, is so by rounding. What is small beside A's diagonal may be so
+    too, from some 1e12 feedbacks on; dividing by it would let the errors grow.
     """
     for i in range(len(least)):
         for j in range(i):
@@ -161,6 +164,7 @@ def _factorise(root: Array, least: Array) -> None:
                 s -= root[i, h] * root[j, h]
             root[i, j] = s * root[j, j]
         s = root[i, i]
+        lowest = max(least[i], _ROUNDING * s)
         for h in range(i):
             s -= root[i, h] * root[i, h]
-        root[i, i] = 1.0 / math.sqrt(max(s, least[i]))
+        root[i, i] = 1.0 / math.sqrt(max(s, lowest))
