@@ -173,8 +173,11 @@ def test_conjugate_gradients_alone_make_all_steps(quick: ModuleType) -> None:
     """Of a system of four unknowns each takes four iterations at the most."""
     runs_module = importlib.import_module("sor_runs")
     told: list[int] = []
-    cost = runs_module.heat_by_cg(3, 230, told.append).cost
-    assert told == [100, 100, 30] and cost.shape == (230,)
+    course = runs_module.CgCourse(3, told.append)
+    course.go(200)
+    course.go(30)
+    cost = course.run().cost
+    assert told == [200, 30] and cost.shape == (230,)
     assert cost.max() <= 4.0 and cost.min() >= 0.0 and cost.sum() > 230.0
 
 

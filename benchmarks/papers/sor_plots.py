@@ -17,12 +17,13 @@ from onearm.engine.vocabulary import Array
 
 ROOT = Path(__file__).resolve().parents[2]
 OVER_ROUNDS_LEFT_OUT = ("tsallis_inf_weighted", "omega_1.2", "omega_1.4", "omega_1.6", "omega_1.8")
+POINTS_MAX = 300  # of a curve over rounds
 SHIFTS = (-0.15, -0.1, 0.0, 0.15, 0.45)
 KAPPAS = ((0.0, 0.03), (0.03, 0.3), (0.3, 2.0), (2.0, 6.0), (6.0, 10.0))
 COLOURS = ("#440154", "#3B528B", "#21918C", "#5EC962", "#B8A500")  # of ordered curves: also dark to light
 WINDOW = {"shift": 500, "heat": 1000}  # rounds of a moving mean; a period of the heat equation
-RIGHT_SIDES = 8
-GROUPS = 12  # of contexts, each with as many rounds
+RIGHT_SIDES = 24
+GROUPS = 20  # of contexts, each with as many rounds
 Worlds = dict[str, Runs]  # by the title of a panel
 
 
@@ -64,51 +65,70 @@ def grid(rows: int, columns: int, width: float, height: float, **shape: Any) -> 
 
 def over_rounds(panels: Worlds, rules: dict[str, Rule], window: int) -> Any:
     """Above, the iterations made so far; below, the moving mean of those of a solve."""
-    figure, axes = grid(2, len(panels), 6.2, 3.9)
+    figure, axes = grid(2, len(panels), 6.4, 4.2)
     for column, (title, runs) in enumerate(panels.items()):
         above, below = axes[0][column], axes[1][column]
-        ends = []
         rounds = max(len(run.cost) for trials in runs.of.values() for run in trials)
-        for key, trials in runs.of.items():
-            cost = np.mean([run.cost for run in trials], axis=0)
-            if key in OVER_ROUNDS_LEFT_OUT:
-                continue
-            t = (np.arange(len(cost)) + 1) * (rounds / len(cost))  # where steps were sampled, each stands for several
-            total = np.cumsum(cost) * (rounds / len(cost))
+        curves = {
+            key: np.mean([run.cost for run in trials], axis=0)
+            for key, trials in runs.of.items()
+            if key not in OVER_ROUNDS_LEFT_OUT
+        }
+        top = height(curves, rules)
+        ends, lasts = [], []
+        for key, cost in curves.items():
+            each = rounds / len(cost)  # where steps were sampled, one stands for several
+            t, total = (np.arange(len(cost)) + 1) * each, np.cumsum(cost) * each / 1000.0
             style = style_of(key, rules)
-            above.plot(t, total, **style)
-            ends.append((total[-1], rules[key].label, style["color"]))
+            above.plot(*thinned(t, total), **style)
+            inside = total <= top * rounds / 1000.0
+            ends.append((t[inside][-1], total[inside][-1], key))
             width = max(1, round(min(window, rounds) * len(cost) / rounds))
             mean = np.convolve(cost, np.ones(width) / width, mode="valid")
-            below.plot(t[width - 1 :], mean, **style)
-        lowest = min(end[0] for end in ends)
-        above.set(yscale="log", title=title, ylabel="iterations so far" if not column else "")
-        above.set(xlim=(0, rounds), ylim=(lowest / 30, 1.3 * max(end[0] for end in ends)))
-        write_at_ends(above, rounds, ends)
+            below.plot(*thinned(t[width - 1 :], mean), **style)
+            lasts.append((float(rounds), mean[-1], key))
+        above.set(title=title, xlim=(0, rounds), ylim=(0.0, top * rounds / 1000.0))
         below.set(yscale="log", xlim=(0, rounds), xlabel="round")
         ticks(below, *below.get_ylim())
-        if not column:
-            below.set_ylabel(f"iterations a solve, mean of {min(window, rounds)} rounds")
-        for each in (above, below):
-            each.grid(which="major", alpha=0.25)
+        for place, found in ((above, ends), (below, lasts)):
+            place.grid(which="major", alpha=0.25)
+            write_at_ends(place, found, rules)
+    axes[0][0].set_ylabel("iterations so far, in thousands")
+    axes[1][0].set_ylabel(f"iterations a solve, mean of {window} rounds")
     return figure
 
 
-def write_at_ends(axes: Any, x: float, ends: list[tuple[float, str, str]]) -> None:
-    """Write labels right of the ends of curves, on a logarithmic axis, moved apart where they would meet."""
-    low, high = (math.log(y) for y in axes.get_ylim())
-    ordered = sorted((math.log(y), words, colour) for y, words, colour in ends)
-    places = apart([y for y, _, _ in ordered], 0.056 * (high - low), high)
-    for (y, words, colour), place in zip(ordered, places, strict=True):
+def height(curves: dict[str, Array], rules: dict[str, Rule]) -> float:
+    """Return the iterations a round at which the upper panels end: above all that learns, not above the rest."""
+    means = {key: float(cost.mean()) for key, cost in curves.items()}
+    shown = [means[key] for key in means if learns(key, rules) or key == BEST_FIXED]
+    return 1.25 * max(shown or means.values())
+
+
+def thinned(x: Array, y: Array) -> tuple[Array, Array]:
+    """Return at most POINTS_MAX points of a curve, its ends among them."""
+    at = np.unique(np.linspace(0, len(x) - 1, POINTS_MAX).astype(int))
+    return x[at], y[at]
+
+
+def write_at_ends(axes: Any, ends: list[tuple[float, float, str]], rules: dict[str, Rule]) -> None:
+    """Write labels right of the panel, level with the ends of curves, moved apart where they would meet."""
+    to_height = axes.transData + axes.transAxes.inverted()
+    heights = [(round(float(to_height.transform((x, y))[1]), 2), -x, y, key) for x, y, key in ends]
+    heights.sort()  # of those that leave at the top the one that leaves first is the highest
+    places = apart([each[0] for each in heights], 0.062, 1.0)
+    for (_, x, y, key), place in zip(heights, places, strict=True):
         axes.annotate(
-            words,
-            (x, math.exp(y)),
-            (1.03 * x, math.exp(place)),
-            color=colour,
+            rules[key].label,
+            (-x, y),
+            (1.05, place),
+            textcoords="axes fraction",
+            color=style_of(key, rules)["color"],
             fontsize="small",
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "linewidth": 0.6, "relpos": (0, 0.5)}
+            | {"shrinkA": 1, "shrinkB": 0},
         )
 
 
@@ -166,7 +186,7 @@ def sweeps(shift: float, omegas: Array) -> Array:
     """Return the mean sweeps at each omega over a few right-hand sides, normal and within the ball of radius 10."""
     pattern, rng = laplacian(10), np.random.default_rng(1)
     half = Half(pattern.start, pattern.index, pattern.value, pattern.diagonal + shift)
-    right = [b for b in rng.normal(size=(8 * RIGHT_SIDES, 100)) if np.linalg.norm(b) <= 10.0][:RIGHT_SIDES]
+    right = [b for b in rng.normal(size=(4 * RIGHT_SIDES, 100)) if np.linalg.norm(b) <= 10.0][:RIGHT_SIDES]
     r, d = np.zeros(100), np.zeros(100)
     cost = [
         [solve_sor(half, b, np.zeros(100), float(w), 1e-8 * np.linalg.norm(b), 10_000, r, d).iterations for b in right]
@@ -180,17 +200,23 @@ def cost_of_kappas(panels: Worlds) -> Any:
     figure, axes = grid(1, len(panels), 4.6, 4.2)
     for each, (title, runs) in zip(axes[0], panels.items(), strict=True):
         assert runs.table is not None and runs.table_context is not None
+        lowest, highest = math.inf, 0.0
+        starts = []
         for (low, high), colour in zip(KAPPAS, COLOURS, strict=True):
             inside = (runs.table_context >= low) & (runs.table_context < high)
             if not inside.any():
                 continue
             cost = runs.table[inside].mean(axis=0)
+            lowest, highest = min(lowest, cost.min()), max(highest, cost.max())
             each.plot(OMEGAS, cost, color=colour, linewidth=1.8)
             each.plot(OMEGAS[cost.argmin()], cost.min(), "o", color=colour, markersize=6)
-            each.text(0.985, cost[0], f"κ {low:g}-{high:g}", color=colour, ha="right", va="center", fontsize="small")
+            starts.append((math.log(cost[0]), f"κ {low:g}-{high:g}", colour))
         each.set(yscale="log", xlim=(0.72, OMEGA_MAX), xlabel="ω")
         each.set_title(title, fontsize="medium")
-        ticks(each, 0.8 * max(runs.table.mean(axis=0).min() / 3, 1.0), 1.15 * each.get_ylim()[1])
+        ticks(each, 0.8 * lowest, 1.2 * highest)
+        places = apart([place for place, _, _ in starts], 0.05 * math.log(highest / lowest), math.log(highest))
+        for (_, words, colour), place in zip(starts, places, strict=True):
+            each.text(0.985, math.exp(place), words, color=colour, ha="right", va="center", fontsize="small")
         each.grid(alpha=0.25)
     axes[0][0].set_ylabel("iterations of SSOR-CG; the dots are the lowest")
     return figure
@@ -201,7 +227,7 @@ def learned(panels: Worlds, rules: dict[str, Rule], world: str) -> Any:
     names = [key for runs in panels.values() for key in runs.of if learns(key, rules)]
     names = list(dict.fromkeys(names)) or list(next(iter(panels.values())).of)
     figure, axes = grid(len(panels), len(names), 3.1, 2.9, sharex=True, sharey=True)
-    for row, (title, runs) in zip(axes, panels.items(), strict=True):
+    for number, (row, (title, runs)) in enumerate(zip(axes, panels.items(), strict=True)):
         for each, key in zip(row, names, strict=True):
             best = reference(runs)
             if best is not None:
@@ -212,7 +238,7 @@ def learned(panels: Worlds, rules: dict[str, Rule], world: str) -> Any:
                 x, low, middle, high = groups(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
                 each.fill_between(x, low, high, color=rules[key].colour, alpha=0.25, linewidth=0)
                 each.plot(x, middle, color=rules[key].colour, linewidth=1.8, marker="o", markersize=3)
-            if row is axes[0]:
+            if number == 0:
                 each.set_title(rules[key].label, color=rules[key].colour, fontsize="medium")
             if world == "heat":
                 each.set_xscale("symlog", linthresh=0.1, linscale=0.5)
@@ -229,6 +255,7 @@ def learned(panels: Worlds, rules: dict[str, Rule], world: str) -> Any:
 
 
 def learns(key: str, rules: dict[str, Rule]) -> bool:
+    """Tell whether a rule's omegas are worth a panel."""
     left_out = key in (BEST_FIXED, BEST_POINT, CG, *OVER_ROUNDS_LEFT_OUT)
     return not left_out and rules[key].policy not in ("fixed_omega", "uniform", "young")
 

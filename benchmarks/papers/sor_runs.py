@@ -50,13 +50,13 @@ class Runs(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One trial of one rule; `env` None is conjugate gradients alone."""
+    """One trial of one rule; without an environment it is conjugate gradients alone, on the heat equation."""
 
     key: str
     rule: Rule
-    env: Environment
-    trial: int
-    weight: float  # about how long it takes, for the order
+    env: Environment | None
+    trial: int = 0
+    side: int = 0
 
 
 def run_shift(variance: str, wanted: dict[str, Rule], rounds: int, trials: int, seed: int, told: Progress) -> Runs:
@@ -66,11 +66,7 @@ def run_shift(variance: str, wanted: dict[str, Rule], rounds: int, trials: int, 
     played = {key: rule for key, rule in wanted.items() if key not in IN_HINDSIGHT}
     if hindsight(wanted):
         played |= grid
-    jobs = [
-        Job(key, rule, worlds[rule.points], trial, 1.0 / rule.params.get("omega", 2.0))
-        for trial in range(trials)
-        for key, rule in played.items()
-    ]
+    jobs = [Job(key, rule, worlds[rule.points], trial) for trial in range(trials) for key, rule in played.items()]
     of = play_all(jobs, "shift", rounds, seed, told)
     table, omega = None, None
     if hindsight(wanted):
@@ -96,22 +92,20 @@ def run_heat(side: int, wanted: dict[str, Rule], rounds: int, trials: int, seed:
     table, omega = None, None
     played = {key: rule for key, rule in wanted.items() if key not in (*IN_HINDSIGHT, CG)}
     every = SAMPLED.get(side, 25)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        alone = pool.submit(heat_by_cg, side, rounds, told) if CG in wanted else None
-        if hindsight(wanted):
-            table = sample(worlds[rules.POINTS], every, rounds, told)
-            best = int(table.mean(axis=0).argmin())
-            omega = float(OMEGAS[best])
-            if BEST_FIXED in wanted:
-                played[BEST_FIXED] = fixed(omega, "")
-        of = {} if alone is None else {CG: [alone.result()]}
-    learners = [key for key, rule in played.items() if rule.policy != "fixed_omega"]
+    if hindsight(wanted):
+        table = sample(worlds[rules.POINTS], every, rounds, told)
+        best = int(table.mean(axis=0).argmin())
+        omega = float(OMEGAS[best])
+        if BEST_FIXED in wanted:
+            played[BEST_FIXED] = fixed(omega, "")
     jobs = [
-        Job(key, rule, worlds[rule.points], trial, float(key == "omega_1.0"))
+        Job(key, rule, worlds[rule.points], trial)
         for key, rule in played.items()
-        for trial in range(trials if key in learners else 1)  # without draws all trials are the same
+        for trial in range(1 if rule.policy == "fixed_omega" else trials)  # without draws all trials are the same
     ]
-    of |= play_all(jobs, "heat", rounds, seed, told)
+    if CG in wanted:
+        jobs.append(Job(CG, wanted[CG], None, side=side))
+    of = play_all(jobs, "heat", rounds, seed, told)
     context = np.array([diffusivity(t * STEP) for t in range(0, rounds, every)])
     if BEST_POINT in wanted and table is not None:
         of[BEST_POINT] = [Run(table.min(axis=1), table.argmin(axis=1), context, math.nan)]
@@ -140,82 +134,116 @@ def omegas_of(wanted: dict[str, Rule]) -> dict[str, Array]:
     return {key: np.linspace(rules.OMEGA_MIN, rules.OMEGA_MAX, rule.points) for key, rule in wanted.items()}
 
 
-def play_all(jobs: list[Job], world: str, rounds: int, seed: int, told: Progress) -> dict[str, list[Run]]:
-    """Play all jobs in threads, what takes long first; compile before that, in one thread."""
-    made = {job.key: policy_of(job.rule, world) for job in jobs}
-    for key, env in {job.key: job.env for job in jobs}.items():
-        Simulation(made[key], env, horizon=rounds)
+class Course:
+    """A simulation under way; what it costs is kept round by round."""
 
-    def one(job: Job) -> Run:
-        return play(Simulation(made[job.key], job.env, horizon=rounds, seed=seed, replication=job.trial), told)
+    def __init__(self, simulation: Simulation, told: Progress) -> None:
+        self.simulation = simulation
+        self.told = told
+        self.parts: list[tuple[Array, Array, Array]] = []
+        self.seconds = 0.0
 
-    ordered = sorted(jobs, key=lambda job: -job.weight)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = {(job.key, job.trial): run for job, run in zip(ordered, pool.map(one, ordered), strict=True)}
-    return {key: [found[name, trial] for name, trial in sorted(found) if name == key] for key in made}
-
-
-def play(simulation: Simulation, told: Progress) -> Run:
-    """Run a simulation to its end."""
-    parts, seconds = [], 0.0
-    while simulation.t < simulation.horizon:
-        made = min(CHUNK, simulation.horizon - simulation.t)
+    def go(self, rounds: int) -> None:
+        """Make so many rounds."""
         started = time.thread_time()
-        events = simulation.advance_logged(made)
-        seconds += time.thread_time() - started
+        events = self.simulation.advance_logged(rounds)
+        self.seconds += time.thread_time() - started
         learned = events.kind == LEARN
-        parts.append((-events.reward[learned], events.action[learned], events.context[learned, 0]))
-        told(made)
-    cost, arm, context = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Run(cost, arm, context, seconds)
+        self.parts.append((-events.reward[learned], events.action[learned], events.context[learned, 0]))
+        self.told(rounds)
+
+    def run(self) -> Run:
+        """Return all rounds."""
+        return Run(*(np.concatenate(column) for column in zip(*self.parts, strict=True)), self.seconds)
+
+
+class CgCourse:
+    """The heat equation under way by conjugate gradients alone."""
+
+    def __init__(self, side: int, told: Progress) -> None:
+        pattern = laplacian(side - 1)
+        self.side = side
+        self.told = told
+        self.half = Half(pattern.start, pattern.index, pattern.value, pattern.diagonal)
+        n = len(self.half.diagonal)
+        self.u, self.b, self.work = np.zeros(n), np.zeros(n), cg_work(n)
+        self.entry = solve_cg.compiled(self.half, self.b, self.u, 0.0, 1, self.work)
+        put_start(self.u, side)
+        self.cost: list[int] = []
+        self.seconds = 0.0
+
+    def go(self, rounds: int) -> None:
+        """Make so many steps."""
+        started = time.thread_time()
+        for _ in range(rounds):
+            put_system(self.half, self.u, self.b, self.side, len(self.cost) * STEP)
+            tolerance = 1e-8 * math.sqrt(self.b @ self.b)
+            self.cost.append(int(self.entry(self.half, self.b, self.u, tolerance, 10_000, self.work)[0]))
+        self.seconds += time.thread_time() - started
+        self.told(rounds)
+
+    def run(self) -> Run:
+        """Return all steps."""
+        cost = np.array(self.cost, float)
+        return Run(cost, np.zeros(len(cost), np.int64), np.zeros(len(cost)), self.seconds)
+
+
+def play_all(jobs: list[Job], world: str, rounds: int, seed: int, told: Progress) -> dict[str, list[Run]]:
+    """Play all jobs in threads and in turns, so that what disturbs the seconds disturbs all alike."""
+    made = {job.key: policy_of(job.rule, world) for job in jobs if job.env is not None}
+    courses: list[Course | CgCourse] = []
+    for job in jobs:  # compiles, or loads from the cache
+        if job.env is None:
+            courses.append(CgCourse(job.side, told))
+        else:
+            simulation = Simulation(made[job.key], job.env, horizon=rounds, seed=seed, replication=job.trial)
+            courses.append(Course(simulation, told))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, rounds, CHUNK):
+            chunk = min(CHUNK, rounds - start)
+            list(pool.map(lambda course, made: course.go(made), courses, [chunk] * len(courses)))
+    found: dict[str, list[Run]] = {}
+    for job, course in zip(jobs, courses, strict=True):
+        found.setdefault(job.key, []).append(course.run())
+    return found
 
 
 def sample(env: Environment, every: int, rounds: int, told: Progress) -> Array:
     """Return float64[steps, 20], the iterations at each omega of every so manieth step, from the same temperature."""
     simulation = Simulation(policy_of(rules.RULES[REFERENCE], "heat"), env, horizon=rounds)
-    one = lambda dtype: np.zeros(1, dtype)  # noqa: E731
-    states, rewards, times = stacked(simulation.world.state), one(np.float64), one(np.int64)
-    asked, mask = np.ones(1, np.bool_), np.ones((1, rules.POINTS), np.bool_)
+    state = simulation.world.state
+    steps = [Step(env, state, arm) for arm in range(rules.POINTS)]
     rows = []
-    for t in range(0, rounds, every):
-        simulation.advance(t - simulation.t)
-        times[0] = t
-        row = np.zeros(rules.POINTS)
-        for arm in range(rules.POINTS):
-            states.u[0] = simulation.world.state.u
-            actions, nothing = np.array([arm]), np.zeros((1, 0))
-            outputs = (rewards, one(np.float64), one(np.int64), one(np.int64))
-            loop.answer_all(
-                env.params, states, one(np.uint64), times, asked, actions, np.zeros((1, 1)), mask, nothing, *outputs
-            )
-            row[arm] = -rewards[0]
-        rows.append(row)
-        told(min(every, rounds - t))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for t in range(0, rounds, every):
+            simulation.advance(t - simulation.t)
+            rows.append(list(pool.map(lambda step, time: step.cost(state.u, time), steps, [t] * len(steps))))
+            told(min(every, rounds - t))
     return np.array(rows)
+
+
+class Step:
+    """Single steps of the heat equation at the omega of one arm, from any temperature."""
+
+    def __init__(self, env: Environment, state: Any, arm: int) -> None:
+        self.states, self.time, self.reward = stacked(state), np.zeros(1, np.int64), np.zeros(1)
+        mask, unused = np.ones((1, env.problem.n_arms), np.bool_), (np.zeros(1), np.zeros(1, np.int64))
+        asked = np.ones(1, np.bool_), np.array([arm]), np.zeros((1, 1)), mask, np.zeros((1, 0))
+        runs, made = np.zeros(1, np.uint64), np.zeros(1, np.int64)
+        self.given = (env.params, self.states, runs, self.time, *asked, self.reward, *unused, made)
+        self.entry = loop.answer_all.compiled(*self.given)
+
+    def cost(self, u: Array, t: int) -> float:
+        """Return the iterations of step t."""
+        self.states.u[0] = u
+        self.time[0] = t
+        self.entry(*self.given)
+        return -float(self.reward[0])
 
 
 def stacked(state: Any) -> Any:
     """Return a copy of a state as the one row of stacked states."""
     return type(state)(*(stacked(field) if isinstance(field, tuple) else field[None].copy() for field in state))
-
-
-def heat_by_cg(side: int, rounds: int, told: Progress) -> Run:
-    """Make the steps of the heat equation by conjugate gradients alone."""
-    pattern = laplacian(side - 1)
-    half = Half(pattern.start, pattern.index, pattern.value, pattern.diagonal)
-    n = len(half.diagonal)
-    u, b, work = np.zeros(n), np.zeros(n), cg_work(n)
-    entry = solve_cg.compiled(half, b, u, 0.0, 1, work)
-    put_start(u, side)
-    put_system(half, u, b, side, 0.0)
-    cost = np.zeros(rounds)
-    started = time.thread_time()
-    for t in range(rounds):
-        put_system(half, u, b, side, t * STEP)
-        cost[t] = entry(half, b, u, 1e-8 * math.sqrt(b @ b), 10_000, work)[0]
-        if (t + 1) % CHUNK == 0 or t + 1 == rounds:
-            told(t % CHUNK + 1)
-    return Run(cost, np.zeros(rounds, np.int64), np.zeros(rounds), time.thread_time() - started)
 
 
 def summary(runs: Runs) -> dict[str, dict[str, Any]]:
