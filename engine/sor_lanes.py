@@ -122,7 +122,7 @@ def refill(
             return following
         finish(x, work, lane, course, iterations, reasons, norms)
     for i in range(x.shape[1]):
-        work.r[i, lane] = 0.0
+        work.r[i, lane] = 0.0  # not a residual that sweeps make ever smaller: subnormal numbers are slow
     return following
 
 

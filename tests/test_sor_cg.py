@@ -57,6 +57,14 @@ def test_the_preconditioner_is_that_of_a_dense_reference(seed: int) -> None:
     np.testing.assert_allclose(z, np.linalg.solve(preconditioner, r), rtol=1e-11, atol=1e-13)
 
 
+def pairs() -> Array:
+    """Return a matrix of 25 rows in which 1 and 2, 3 and 4 ... are tied: every second row has no neighbour before it."""
+    matrix = np.diag(np.linspace(1.0, 3.0, 25))
+    for i in range(1, 24, 2):
+        matrix[i, i + 1] = matrix[i + 1, i] = -0.7
+    return matrix
+
+
 def scipy_solutions(half: Half, omega: float | None, b: Array, start: Array, steps: int) -> list[Array]:
     """Return SciPy's x after each of some steps."""
     n = len(b)
@@ -74,9 +82,10 @@ def scipy_solutions(half: Half, omega: float | None, b: Array, start: Array, ste
 
 
 @pytest.mark.parametrize("omega", [None, 0.6, 1.0, 1.5, 1.9])
-@pytest.mark.parametrize("system", ["grid", "random"])
+@pytest.mark.parametrize("system", ["grid", "random", "pairs"])
 def test_every_step_is_that_of_scipy(omega: float | None, system: str) -> None:
-    half = shifted(0.2, 5) if system == "grid" else half_from(random_spd(25, 7, density=0.3))
+    halves = {"grid": shifted(0.2, 5), "random": half_from(random_spd(25, 7, density=0.3)), "pairs": half_from(pairs())}
+    half = halves[system]
     rng = np.random.default_rng(8)
     b, x = rng.normal(size=25), rng.normal(size=25)
     work, course = spoiled(25), FRESH

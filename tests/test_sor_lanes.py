@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sor_systems import half_from, random_spd, shifted, young_omega
 
-from onearm.engine.sor import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Half, Outcome, solve_sor
-from onearm.engine.sor_lanes import LanesWork, lanes_work, solve_lanes
+from onearm.engine.sor import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Half, Outcome, norm_of, solve_sor
+from onearm.engine.sor_lanes import LanesWork, lanes_work, norms_of_lanes, solve_lanes
 from onearm.engine.vocabulary import Array
 
 
@@ -74,6 +74,14 @@ def test_solutions_that_are_there_already_need_no_lane() -> None:
     outcomes = solve(half, np.zeros((5, 9)), x, np.full(5, 1.5), np.zeros(5), 100, lanes_work(9, 2))
     assert outcomes == [Outcome(0, CONVERGED, 0.0)] * 5
     assert solve(half, np.zeros((0, 9)), np.zeros((0, 9)), np.zeros(0), np.zeros(0), 9, lanes_work(9, 2)) == []
+
+
+@pytest.mark.parametrize("n", [1, 6, 8, 23])
+def test_norms_are_added_up_as_those_of_one_solve(n: int) -> None:
+    work = lanes_work(n, 3)
+    work.r[:] = np.random.default_rng(n).normal(size=(n, 3))
+    norms_of_lanes(work)
+    assert work.norm.tolist() == [norm_of(np.ascontiguousarray(column)) for column in work.r.T]
 
 
 @pytest.mark.jit
