@@ -58,7 +58,7 @@ def test_the_preconditioner_is_that_of_a_dense_reference(seed: int) -> None:
 
 
 def pairs() -> Array:
-    """Return a matrix of 25 rows in which 1 and 2, 3 and 4 ... are tied: every second row has no neighbour before it."""
+    """Return a matrix of 25 rows, 1 tied to 2, 3 to 4 ...: every second row has no neighbour before it."""
     matrix = np.diag(np.linspace(1.0, 3.0, 25))
     for i in range(1, 24, 2):
         matrix[i, i + 1] = matrix[i + 1, i] = -0.7
