@@ -43,6 +43,8 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/law.py
 	@$(PY) benchmarks/contextual.py
 	@$(PY) benchmarks/papers/streaming.py
+	@$(PY) benchmarks/papers/sor.py
+	@$(PY) benchmarks/solver_speed.py
 	@$(PY) benchmarks/tables.py
 
 clean:  ## remove what was built: .venv, the peers' environments, caches

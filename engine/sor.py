@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import log
 from onearm.engine.kernel import kernel, loop
 from onearm.engine.vocabulary import Array
 
@@ -28,8 +27,9 @@ REASONS = (
     "still running",
 )
 GROWTH_MAX = 1e4  # of the residual: it may first grow, since the matrix of a sweep is not normal
-_PATIENCE = 100.0  # iterations, beside what is expected
-_SLOWEST = 0.5  # the rate of a sweep that is expected at the least
+WINDOW = 128  # iterations before the first window: windows double, and the residuals of two are compared
+_FLAT = 1e-3  # a change from one window to the next that leaves a solve ten thousand times as long as it has been
+_1 = np.uint64(1)  # unsigned numbers are not looked at for being negative, which would mean "from the end"
 
 
 class Half(NamedTuple):
@@ -66,15 +66,17 @@ class Course(NamedTuple):
     residual_norm: float
     exact: bool  # whether that was computed from b - A x, not by the recurrence of the iterations
     worst: float  # the residual that says that it diverges
-    lowest: float  # the lowest residual so far,
-    lowest_at: int  # and the iteration that reached it
-    patience: float  # iterations without a new lowest residual that are allowed, beside as many as led to the lowest
+    window: int  # the iteration at which the present window ends, twice that at which it began
+    lowest: float  # the lowest residual in that window,
+    highest: float  # and the highest
+    lowest_before: float  # the same of the window before
+    highest_before: float
     claimed: float  # the true residual where the recurrence last claimed convergence
     rz: float  # of conjugate gradients: r . M^-1 r,
     beta: float  # and what the next direction keeps of the last
 
 
-FRESH = Course(-1, RUNNING, math.inf, False, math.inf, math.inf, 0, 0.0, math.inf, 0.0, 0.0)
+FRESH = Course(-1, RUNNING, math.inf, False, math.inf, 0, math.inf, 0.0, math.inf, 0.0, math.inf, 0.0, 0.0)
 
 
 def half_of(start: Array, index: Array, value: Array) -> Half:
@@ -151,8 +153,7 @@ def sor_on(
     Solving in parts gives the bits of solving at once, where all else is handed in as it was left.
     """
     if course.iterations < 0:
-        norm = residual(half, b, x, r)
-        course = begin(norm, patience_of(omega, tolerance, norm))
+        course = begin(residual(half, b, x, r), GROWTH_MAX, WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:
@@ -166,19 +167,25 @@ def sor_on(
 
 
 @kernel
-def begin(norm: float, patience: float) -> Course:
+def begin(norm: float, growth_max: float, window: int) -> Course:
     """Return the course of a solve that starts from a residual."""
-    return Course(0, RUNNING, norm, True, GROWTH_MAX * norm, norm, 0, patience, math.inf, 0.0, 0.0)
+    worst = growth_max * norm
+    return Course(0, RUNNING, norm, True, worst, 2 * window, math.inf, 0.0, math.inf, 0.0, math.inf, 0.0, 0.0)
 
 
 @kernel
 def judge(course: Course, tolerance: float, iterations_max: int) -> Course:
-    """Tell whether a running solve ends here, and why; where the norm is not exact, that is yet to be confirmed."""
-    k, norm = course.iterations, course.residual_norm
-    lowest, lowest_at = course.lowest, course.lowest_at
-    if norm < lowest:
-        lowest, lowest_at = norm, k
-    reason = course.reason
+    """Tell whether a running solve ends here, and why; where the norm is not exact, that is yet to be confirmed.
+
+    It stagnates where the lowest and the highest residual of a window are those of the window before, of half the
+    length. That the residual falls is not asked for: of a badly conditioned matrix it may grow for thousands of sweeps,
+    which all come nearer to the solution.
+    """
+    k, norm, reason = course.iterations, course.residual_norm, course.reason
+    window, lowest, highest = course.window, course.lowest, course.highest
+    lowest_before, highest_before = course.lowest_before, course.highest_before
+    if 2 * k >= window:
+        lowest, highest = min(lowest, norm), max(highest, norm)
     if reason == RUNNING:
         if not math.isfinite(norm):
             reason = NOT_FINITE
@@ -188,17 +195,21 @@ def judge(course: Course, tolerance: float, iterations_max: int) -> Course:
             reason = CAPPED
         elif norm > course.worst:
             reason = DIVERGED
-        elif k - lowest_at > lowest_at + course.patience:
-            reason = STAGNATED
+        elif k >= window:
+            if abs(lowest - lowest_before) <= _FLAT * lowest and abs(highest - highest_before) <= _FLAT * highest:
+                reason = STAGNATED
+            window, lowest, highest, lowest_before, highest_before = 2 * window, norm, norm, lowest, highest
     return Course(
         k,
         reason,
         norm,
         course.exact,
         course.worst,
+        window,
         lowest,
-        lowest_at,
-        course.patience,
+        highest,
+        lowest_before,
+        highest_before,
         course.claimed,
         course.rz,
         course.beta,
@@ -221,9 +232,11 @@ def confirm(course: Course, norm: float, tolerance: float) -> Course:
         norm,
         True,
         course.worst,
+        course.window,
         course.lowest,
-        course.lowest_at,
-        course.patience,
+        course.highest,
+        course.lowest_before,
+        course.highest_before,
         claimed,
         course.rz,
         course.beta,
@@ -239,9 +252,11 @@ def advance(course: Course, norm: float, exact: bool, rz: float, beta: float) ->
         norm,
         exact,
         course.worst,
+        course.window,
         course.lowest,
-        course.lowest_at,
-        course.patience,
+        course.highest,
+        course.lowest_before,
+        course.highest_before,
         course.claimed,
         rz,
         beta,
@@ -257,9 +272,11 @@ def fail(course: Course, reason: int) -> Course:
         course.residual_norm,
         False,
         course.worst,
+        course.window,
         course.lowest,
-        course.lowest_at,
-        course.patience,
+        course.highest,
+        course.lowest_before,
+        course.highest_before,
         course.claimed,
         course.rz,
         course.beta,
@@ -273,43 +290,71 @@ def outcome_of(course: Course) -> Outcome:
 
 
 @kernel
-def patience_of(omega: float, tolerance: float, norm: float) -> float:
-    """Return how many sweeps without a new lowest residual are too many: twice what the rate omega - 1 needs."""
-    if not 0.0 < tolerance < norm:
-        return _PATIENCE
-    rate = max(omega - 1.0, _SLOWEST)
-    return _PATIENCE + 2.0 * log(tolerance / norm) / log(rate)
+def sweep(half: Half, omega: float, x: Array, r: Array, d: Array) -> float:
+    """Make one forward sweep: move `x`, make `r` its residual again, write the step into `d`; return |r|.
+
+    The last two entries of a row stand outside the loops: rows of structured grids have few, and a loop that ends at
+    once costs more than its body.
+    """
+    rest = 1.0 / omega - 1.0
+    index, value = half.index, half.value
+    before = 0.0
+    first = np.uint64(half.start[0])
+    for i in range(len(x)):
+        stop = np.uint64(half.start[i + 1])
+        scale = omega / half.diagonal[i]
+        s, was = r[i], x[i]
+        if stop - first > _1:
+            last = stop - _1
+            last_but_one = last - _1
+            for e in range(first, last_but_one):
+                s -= value[e] * d[np.uint64(index[e])]
+            j, k = np.uint64(index[last_but_one]), np.uint64(index[last])
+            s -= value[last_but_one] * d[j]
+            step = step_after(i, before, s, scale, value[last], k, d)
+            for e in range(first, last_but_one):
+                r[np.uint64(index[e])] -= value[e] * step
+            r[j] -= value[last_but_one] * step
+            r[k] -= value[last] * step
+        elif stop > first:
+            k = np.uint64(index[first])
+            step = step_after(i, before, s, scale, value[first], k, d)
+            r[k] -= value[first] * step
+        else:
+            step = s * scale
+        d[i] = before = step
+        x[i] = was + step
+        r[i] = rest * half.diagonal[i] * step
+        first = stop
+    return norm_of(r)
 
 
 @kernel
-def sweep(half: Half, omega: float, x: Array, r: Array, d: Array) -> float:
-    """Make one forward sweep: move `x`, make `r` its residual again, write the step into `d`; return |r|."""
-    n = len(x)
-    rest = 1.0 / omega - 1.0
-    for i in range(n):
-        s = r[i]
-        first, stop = half.start[i], half.start[i + 1]
-        for e in range(first, stop):
-            s -= half.value[e] * d[half.index[e]]
-        step = s * omega / half.diagonal[i]
-        d[i] = step
-        x[i] += step
-        r[i] = rest * half.diagonal[i] * step
-        for e in range(first, stop):
-            r[half.index[e]] -= half.value[e] * step
-    return norm_of(r)
+def step_after(i: int, before: float, s: float, scale: float, value: float, k: np.uint64, d: Array) -> float:
+    """Return (s - value * d[k]) * scale, where the step `before`, of row i - 1, is the last to be known.
+
+    Row i waits for nothing but that step: here it is not read from memory, and it takes one product and one difference.
+    """
+    if k + _1 == np.uint64(i):
+        return s * scale - value * scale * before
+    return (s - value * d[k]) * scale
 
 
 @kernel
 def residual(half: Half, b: Array, x: Array, r: Array) -> float:
     """Write b - A x into `r`, and return its norm."""
+    index, value = half.index, half.value
+    first = np.uint64(half.start[0])
     for i in range(len(x)):
-        s = b[i] - half.diagonal[i] * x[i]
-        for e in range(half.start[i], half.start[i + 1]):
-            j = half.index[e]
-            s -= half.value[e] * x[j]
-            r[j] -= half.value[e] * x[i]
+        stop = np.uint64(half.start[i + 1])
+        xi = x[i]
+        s = b[i] - half.diagonal[i] * xi
+        for e in range(first, stop):
+            j = np.uint64(index[e])
+            s -= value[e] * x[j]
+            r[j] -= value[e] * xi
         r[i] = s
+        first = stop
     return norm_of(r)
 
 

@@ -11,6 +11,7 @@ its norm. Both drift by rounding; the residual is computed anew at the end.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from onearm.engine.sor import (
     INDEFINITE,
     NOT_FINITE,
     RUNNING,
+    STAGNATED,
+    WINDOW,
     Course,
     Half,
     Outcome,
@@ -29,13 +32,15 @@ from onearm.engine.sor import (
     confirm,
     fail,
     judge,
-    norm_of,
     outcome_of,
     residual,
+    step_after,
 )
 from onearm.engine.vocabulary import Array
 
-_PATIENCE = 100.0  # steps beside n, in which the method would end if there were no rounding
+_VANISHED = 1e-300  # squares below are no numbers to go by
+_GROWTH_MAX = 1e8  # of the residual: it may grow by the root of the condition number, which is at most 1e16
+_1 = np.uint64(1)
 
 
 class CgWork(NamedTuple):
@@ -76,7 +81,7 @@ def ssor_cg_on(
 ) -> Course:
     """Go on with `ssor_cg` from where `course` stands, FRESH at first, until it ends or `until` steps are done."""
     if course.iterations < 0:
-        course = begin(residual(half, b, x, work.r), len(x) + _PATIENCE)
+        course = begin(residual(half, b, x, work.r), _GROWTH_MAX, len(x) + WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:
@@ -98,16 +103,13 @@ def ssor_cg_step(half: Half, x: Array, omega: float, work: CgWork, course: Cours
         clear(work.v)
     solve_lower(half, omega, beta, work)
     pap = solve_upper_again(half, omega, work)
+    if rz < _VANISHED and pap <= 0.0:  # u went on to 0, while r stays at what rounding allows
+        return fail(course, STAGNATED)
     if not pap > 0.0:
         return fail(course, INDEFINITE if pap <= 0.0 else NOT_FINITE)
     alpha = rz / pap
-    r, u, p, q, ap = work.r, work.u, work.p, work.q, work.ap
-    for i in range(len(x)):
-        x[i] += alpha * p[i]
-        u[i] -= alpha * q[i]
-        r[i] -= alpha * ap[i]
-    rz_next = weighted(half, omega, u)
-    return advance(course, norm_of(r), False, rz_next, rz_next / rz)
+    norm, rz_next = move(half, omega, alpha, x, work)
+    return advance(course, norm, False, rz_next, rz_next / rz)
 
 
 @kernel
@@ -118,61 +120,115 @@ def clear(v: Array) -> None:
 
 
 @kernel
-def weighted(half: Half, omega: float, u: Array) -> float:
-    """Return (2 / omega - 1) u . D u, which is r . M^-1 r."""
-    s = 0.0
-    for i in range(len(u)):
-        s += half.diagonal[i] * u[i] * u[i]
-    return s * (2.0 / omega - 1.0)
-
-
-@kernel
 def solve_upper(half: Half, omega: float, r: Array, u: Array) -> float:
-    """Write u = U^-1 r, and return r . M^-1 r."""
-    n = len(r)
-    for i in range(n):
+    """Write u = U^-1 r, and return r . M^-1 r, which is (2 / omega - 1) u . D u."""
+    index, value = half.index, half.value
+    for i in range(len(r)):
         u[i] = r[i]
-    for i in range(n - 1, -1, -1):
+    total = 0.0
+    for i in range(len(r) - 1, -1, -1):
         step = u[i] * (omega / half.diagonal[i])
         u[i] = step
-        for e in range(half.start[i], half.start[i + 1]):
-            u[half.index[e]] -= half.value[e] * step
-    return weighted(half, omega, u)
+        total += half.diagonal[i] * step * step
+        for e in range(np.uint64(half.start[i]), np.uint64(half.start[i + 1])):
+            u[np.uint64(index[e])] -= value[e] * step
+    return total * (2.0 / omega - 1.0)
 
 
 @kernel
 def solve_lower(half: Half, omega: float, beta: float, work: CgWork) -> None:
-    """Make v the next direction's, (2 / omega - 1) D u + beta v, and p = L^-1 v; begin q and A p."""
+    """Make v the next direction's, (2 / omega - 1) D u + beta v, and p = L^-1 v; begin q and A p. See `sor.sweep`."""
     u, v, p, q, ap = work.u, work.v, work.p, work.q, work.ap
-    factor = 2.0 / omega - 1.0
-    rest = 1.0 - 1.0 / omega
+    index, value = half.index, half.value
+    factor, rest = 2.0 / omega - 1.0, 1.0 - 1.0 / omega
+    before = 0.0
+    first = np.uint64(half.start[0])
     for i in range(len(u)):
-        weight = factor * half.diagonal[i]
-        v[i] = weight * u[i] + beta * v[i]
-        s = v[i]
-        first, stop = half.start[i], half.start[i + 1]
-        for e in range(first, stop):
-            s -= half.value[e] * p[half.index[e]]
-        step = s * (omega / half.diagonal[i])
-        p[i] = step
-        q[i] = v[i] - weight * step
-        ap[i] = v[i] + rest * half.diagonal[i] * step
-        for e in range(first, stop):
-            ap[half.index[e]] += half.value[e] * step
+        stop = np.uint64(half.start[i + 1])
+        diagonal = half.diagonal[i]
+        weight, scale = factor * diagonal, omega / diagonal
+        s = vi = weight * u[i] + beta * v[i]
+        if stop - first > _1:
+            last = stop - _1
+            last_but_one = last - _1
+            for e in range(first, last_but_one):
+                s -= value[e] * p[np.uint64(index[e])]
+            j, k = np.uint64(index[last_but_one]), np.uint64(index[last])
+            s -= value[last_but_one] * p[j]
+            step = step_after(i, before, s, scale, value[last], k, p)
+            for e in range(first, last_but_one):
+                ap[np.uint64(index[e])] += value[e] * step
+            ap[j] += value[last_but_one] * step
+            ap[k] += value[last] * step
+        elif stop > first:
+            k = np.uint64(index[first])
+            step = step_after(i, before, s, scale, value[first], k, p)
+            ap[k] += value[first] * step
+        else:
+            step = s * scale
+        p[i] = before = step
+        v[i] = vi
+        q[i] = vi - weight * step
+        ap[i] = vi + rest * diagonal * step
+        first = stop
 
 
 @kernel
 def solve_upper_again(half: Half, omega: float, work: CgWork) -> float:
-    """Make q = p + U^-1 q, and return p . A p, which is v . q."""
+    """Make q = p + U^-1 q, and return p . A p, which is v . q.
+
+    What row i + 1 takes from row i is held in registers, `near` and `after`, as in `sor.step_after`.
+    """
     v, p, q = work.v, work.p, work.q
+    index, value = half.index, half.value
+    near = after = 0.0
     pap = 0.0
+    stop = np.uint64(half.start[len(p)])
     for i in range(len(p) - 1, -1, -1):
-        step = q[i] * (omega / half.diagonal[i])
-        q[i] = p[i] + step
-        pap += v[i] * q[i]
-        for e in range(half.start[i], half.start[i + 1]):
-            q[half.index[e]] -= half.value[e] * step
+        first = np.uint64(half.start[i])
+        scale = omega / half.diagonal[i]
+        step = q[i] * scale - near * scale * after
+        near = 0.0
+        if stop - first > _1:
+            last = stop - _1
+            last_but_one = last - _1
+            for e in range(first, last_but_one):
+                q[np.uint64(index[e])] -= value[e] * step
+            q[np.uint64(index[last_but_one])] -= value[last_but_one] * step
+            near = pass_on(i, step, value[last], np.uint64(index[last]), q)
+        elif stop > first:
+            near = pass_on(i, step, value[first], np.uint64(index[first]), q)
+        after = step
+        s = p[i] + step
+        pap += v[i] * s
+        q[i] = s
+        stop = first
     return pap
+
+
+@kernel
+def pass_on(i: int, step: float, value: float, k: np.uint64, q: Array) -> float:
+    """Subtract value * step from q[k]; or return the value, where k is the next row: it subtracts that itself."""
+    if k + _1 == np.uint64(i):
+        return value
+    q[k] -= value * step
+    return 0.0
+
+
+@kernel
+def move(half: Half, omega: float, alpha: float, x: Array, work: CgWork) -> tuple[float, float]:
+    """Move x, u and r by `alpha` along their directions; return |r| and r . M^-1 r. One pass: memory is the limit."""
+    r, u, p, q, ap = work.r, work.u, work.p, work.q, work.ap
+    rr = uu = 0.0
+    for i in range(len(x)):
+        x[i] += alpha * p[i]
+        ui = u[i] - alpha * q[i]
+        ri = r[i] - alpha * ap[i]
+        u[i] = ui
+        r[i] = ri
+        rr += ri * ri
+        uu += half.diagonal[i] * ui * ui
+    return math.sqrt(rr), (2.0 / omega - 1.0) * uu
 
 
 @kernel
@@ -187,7 +243,7 @@ def cg_on(
 ) -> Course:
     """Go on with `cg` from where `course` stands, FRESH at first, until it ends or `until` steps are done."""
     if course.iterations < 0:
-        course = begin(residual(half, b, x, work.r), len(x) + _PATIENCE)
+        course = begin(residual(half, b, x, work.r), _GROWTH_MAX, len(x) + WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:
@@ -204,37 +260,53 @@ def cg_on(
 def cg_step(half: Half, x: Array, work: CgWork, course: Course) -> Course:
     """Make one step."""
     r, p, ap = work.r, work.p, work.ap
-    beta = course.beta
+    rr, beta = course.rz, course.beta
     if course.exact:
-        beta = 0.0
+        rr, beta = course.residual_norm * course.residual_norm, 0.0
         clear(p)
     pap = multiply(half, beta, r, p, ap)
     if not pap > 0.0:
         return fail(course, INDEFINITE if pap <= 0.0 else NOT_FINITE)
-    rr = course.residual_norm * course.residual_norm
     alpha = rr / pap
+    rr_next = 0.0
     for i in range(len(x)):
         x[i] += alpha * p[i]
-        r[i] -= alpha * ap[i]
-    norm = norm_of(r)
-    return advance(course, norm, False, rr, norm * norm / rr)
+        ri = r[i] - alpha * ap[i]
+        r[i] = ri
+        rr_next += ri * ri
+    return advance(course, math.sqrt(rr_next), False, rr_next, rr_next / rr)
 
 
 @kernel
 def multiply(half: Half, beta: float, r: Array, p: Array, ap: Array) -> float:
-    """Make p the next direction, r + beta p, write A p, and return p . A p."""
+    """Make p the next direction, r + beta p, write A p, and return p . A p. See `sor.sweep`."""
+    index, value = half.index, half.value
     pap = 0.0
+    first = np.uint64(half.start[0])
     for i in range(len(p)):
-        step = r[i] + beta * p[i]
-        p[i] = step
-        s = half.diagonal[i] * step
+        stop = np.uint64(half.start[i + 1])
+        pi = r[i] + beta * p[i]
+        s = half.diagonal[i] * pi
         below = 0.0
-        for e in range(half.start[i], half.start[i + 1]):
-            j = half.index[e]
-            below += half.value[e] * p[j]
-            ap[j] += half.value[e] * step
+        if stop - first > _1:
+            last = stop - _1
+            last_but_one = last - _1
+            for e in range(first, last_but_one):
+                j = np.uint64(index[e])
+                below += value[e] * p[j]
+                ap[j] += value[e] * pi
+            j, k = np.uint64(index[last_but_one]), np.uint64(index[last])
+            below += value[last_but_one] * p[j] + value[last] * p[k]
+            ap[j] += value[last_but_one] * pi
+            ap[k] += value[last] * pi
+        elif stop > first:
+            k = np.uint64(index[first])
+            below = value[first] * p[k]
+            ap[k] += value[first] * pi
+        p[i] = pi
         ap[i] = s + below
-        pap += step * (s + 2.0 * below)
+        pap += pi * (s + 2.0 * below)
+        first = stop
     return pap
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from onearm.engine.kernel import kernel, loop
 from onearm.engine.sor import (
     FRESH,
+    GROWTH_MAX,
     RUNNING,
+    WINDOW,
     Course,
     Outcome,
     Rows,
@@ -17,7 +19,6 @@ from onearm.engine.sor import (
     judge,
     norm_of,
     outcome_of,
-    patience_of,
 )
 from onearm.engine.vocabulary import Array
 
@@ -63,8 +64,7 @@ def rows_on(
 ) -> Course:
     """Sweep until the course ends or `until` sweeps are done. The residual is always the true one."""
     if course.iterations < 0:
-        norm = rows_residual(rows, b, x, r)
-        course = begin(norm, patience_of(omega, tolerance, norm))
+        course = begin(rows_residual(rows, b, x, r), GROWTH_MAX, WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason != RUNNING or course.iterations >= until:

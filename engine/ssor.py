@@ -10,7 +10,9 @@ from __future__ import annotations
 from onearm.engine.kernel import kernel, loop
 from onearm.engine.sor import (
     FRESH,
+    GROWTH_MAX,
     RUNNING,
+    WINDOW,
     Course,
     Half,
     Outcome,
@@ -20,7 +22,6 @@ from onearm.engine.sor import (
     judge,
     norm_of,
     outcome_of,
-    patience_of,
     residual,
     sweep,
 )
@@ -70,8 +71,7 @@ def ssor_on(
 ) -> Course:
     """Iterate until the course ends or `until` iterations are done, as `sor_on` does."""
     if course.iterations < 0:
-        norm = residual(half, b, x, r)
-        course = begin(norm, patience_of(omega, tolerance, norm))
+        course = begin(residual(half, b, x, r), GROWTH_MAX, WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:

@@ -33,7 +33,7 @@ class ScaledLosses(NamedTuple):
     loss: Array  # float64[k] sum of loss / propensity per arm, in the unit of the losses
     shift: Array  # float64[k] what baselines add to that, in units of the scale; 0 without reduced variance
     total: Array  # float64[1] sum of the losses learned
-    count: Array  # int64[1] feedbacks learned
+    learned: Array  # int64[1] feedbacks
 
 
 class TsallisWork(NamedTuple):
@@ -72,7 +72,7 @@ def add_weighted(losses: ScaledLosses, arm: int, loss: float, propensity: float)
     """Learn the loss >= 0 of the arm that was played, over its propensity."""
     losses.loss[arm] += loss / propensity
     losses.total[0] += loss
-    losses.count[0] += 1
+    losses.learned[0] += 1
 
 
 @kernel
@@ -103,7 +103,7 @@ def add_reduced(
 @kernel
 def _unit(losses: ScaledLosses) -> float:
     """Return 1 over the scale."""
-    scale = losses.total[0] / max(losses.count[0], 1)
+    scale = losses.total[0] / max(losses.learned[0], 1)
     return 1.0 / scale if scale > 0.0 else 1.0
 
 

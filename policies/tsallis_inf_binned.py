@@ -143,7 +143,7 @@ def update_reduced(
     add_reduced(
         losses,
         params.eta,
-        losses.count[0] + 1.0,
+        losses.learned[0] + 1.0,
         instance.available,
         decision.action,
         loss,
@@ -163,7 +163,7 @@ def probability(params: Params, state: TsallisInfBinnedState, instance: Instance
 def _solve(params: Params, state: TsallisInfBinnedState, instance: Instance) -> float:
     """Write the law of the context's bin but for a factor near 1, and return its sum."""
     losses = row_of(state.losses, _bin_of(params, instance.context))
-    return scaled_law(losses, params.eta, losses.count[0] + 1.0, instance.available, state.scratch_work)
+    return scaled_law(losses, params.eta, losses.learned[0] + 1.0, instance.available, state.scratch_work)
 
 
 @kernel

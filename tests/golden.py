@@ -33,6 +33,7 @@ SPECIMENS: dict[str, dict[str, Any]] = {
     "budget": {"policy": {"name": "squarecb", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 2, 3, 2], "limit": 2.8},
     "chebcb": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
     "floor": {"minimum": 0.03, "policy": {"name": "ucb1", "params": {}}},
+    "maillard_chain": {"low": -0.5, "high": 0.5},
     "tsallis_inf_binned": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
 }
 

@@ -55,20 +55,33 @@ MEANS = [0.3, 0.7, 0.1, 0.5]
 WORLDS: dict[str, dict[str, Any]] = {
     "bernoulli": {"mean": [0.1, 0.5, 0.9]},
     "delayed": {"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.5, 0.9]}}, "delay": 3, "law": "geometric"},
+    "heat_equation": {"side": 4, "points": 3, "rtol": 1e-2, "steps": 900},
+    "linear_systems": {
+        "matrices": [[[4, -1], [-1, 4]], [[3, 1, 0], [1, 3, 1], [0, 1, 3]]],
+        "b": [[1, 2], [1, 0, 1]],
+        "contexts": [0.5, 2],
+        "points": 3,
+    },
     "logged_table": {"reward": [[1, None, 0.5], [0.25, 1, None], [0, 0, 2]], "context": [[1, 2], [3, 4], [5, 6]]},
     "named": {"env": {"name": "linear", "params": {"arms": 4, "dimension": 3, "min_actions": 2}}, "bits": 8},
     "normal": {"mean": [-1.0, 0.0, 2.0]},
     "piecewise": {"means": [[0.1, 0.9], [0.8, 0.2], [0.5, 0.4]], "length": 50},
+    "shifted_laplacian": {"side": 3, "points": 3, "rtol": 1e-2},
 }
 ENVS = [name for name in envs.names() if envs.make(name, **WORLDS.get(name, {})).problem.action_kind == "arm"]
-NEVER_RANDOM = {"adversarial", "logged_table"}  # they answer without a draw
+NEVER_RANDOM = {"adversarial", "heat_equation", "linear_systems", "logged_table"}  # they answer without a draw
 # A policy that needs a home of its own adds a line; these must earn more than uniform there.
 HOME = "bernoulli", {"mean": [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]}
-HOMES: dict[str, tuple[str, dict[str, Any]]] = {}
+MIDDLE = "bernoulli", {"mean": [0.1, 0.2, 0.3, 0.4, 0.7, 0.8, 0.7, 0.4, 0.3, 0.2]}
+HOMES: dict[str, tuple[str, dict[str, Any]]] = {
+    "fixed_omega": ("bernoulli", {"mean": [0.8, 0.7, 0.6, 0.2, 0.1]}),  # at home where the first arm is best
+    "young": MIDDLE,  # without a context it takes arm 5 of 10
+}
 DRAWS = 1_000_000
 SLOW = ("linear_thompson", "logistic_thompson", "thompson_beta", "thompson_normal")  # a quadrature per decision
 DRAWS_OF_SLOW = dict.fromkeys(SLOW, 20_000)
 IN_HINDSIGHT = {"adversarial"}  # regret of one decision may be negative: the comparator is one arm
+UNKNOWN = {"heat_equation", "linear_systems", "shifted_laplacian"}  # regret would be a solve for each arm
 
 
 class Course(NamedTuple):
@@ -384,7 +397,7 @@ def test_an_environment_is_a_function_of_its_key(name: str) -> None:
     assert (other == first) == (name in NEVER_RANDOM)
 
 
-@pytest.mark.parametrize("name", ENVS)
+@pytest.mark.parametrize("name", [name for name in ENVS if name not in UNKNOWN])
 def test_no_fixed_arm_has_less_than_no_regret(name: str) -> None:
     env = world(name)
     assert env.regret_kind is not None

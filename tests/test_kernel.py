@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from onearm.engine import loop
+from onearm.engine.elementary import exp, log, log_gamma
 from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import KERNELS, is_outside, kernel, package_root, register
+from onearm.engine.kernel import KERNELS, Loop, is_outside, kernel, package_root, register, routine
 from onearm.engine.vocabulary import Decision, Instance, Key, Problem
 from onearm.policies.ucb1 import Ucb1Params, ucb1
 
@@ -264,6 +265,31 @@ def test_a_loop_refuses_params_without_kernels() -> None:
     _, *rest = arguments_of_decide(2)
     with pytest.raises(numba.core.errors.TypingError, match="select"):
         loop.decide(stranger, *rest)
+
+
+@pytest.mark.jit
+def test_a_routine_stays_a_function_of_its_own_also_below_a_kernel() -> None:
+    """Numba would hand `forceinline` of the kernel down to it; a kernel leaves no trace."""
+    entry = Loop(through_a_kernel)
+    assert entry(2.0) == pytest.approx(np.exp(2.0) + np.log(2.0) + 1.0)
+    (code,) = entry._jitted.inspect_asm().values()
+    labels = [line for line in code.splitlines() if line.startswith("_ZN")]
+    assert any("long_routine" in label for label in labels)
+    assert not any("short_kernel" in label for label in labels)
+
+
+@routine
+def long_routine(x: float) -> float:
+    return exp(x) + log(x) + log_gamma(x)
+
+
+@kernel
+def short_kernel(x: float) -> float:
+    return long_routine(x) + 1.0
+
+
+def through_a_kernel(x: float) -> float:
+    return short_kernel(x)
 
 
 class Stranger(NamedTuple):

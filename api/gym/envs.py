@@ -1,8 +1,8 @@
 """Our environments behind Gymnasium's interface, one at a time and vectorised.
 
 An observation is the context, or 0 where there is none; an action is an arm. An episode is `horizon` decisions long and
-ends by truncation. `info` holds `action_mask` int8[k] (which arms are available), and after a step `regret` and `delay`
-(the reward itself is handed out at once).
+ends by truncation. `info` holds `action_mask` int8[k] (which arms are available), and after a step `delay` (the reward
+itself is handed out at once) and, where the environment knows its optimum, `regret`.
 
 Where arms stream, an action is a move, int64[3] (`moves.py`), the episode is `horizon` pulls long, `action_mask` is
 int8[slots + 2] (which places hold an arm, and whether another can be read), and `info` has after a step the `detail` of
@@ -149,7 +149,8 @@ class Copies:
     def told(self) -> dict[str, Any]:
         """Return what `info` says of all copies after a step."""
         detail = {"detail": self.details.copy()} if self.problem.detail_length else {}
-        return {**self.shown(), "regret": self.regrets.copy(), "delay": self.delays.copy(), **detail}
+        regret = {"regret": self.regrets.copy()} if self.env.regret_kind is not None else {}
+        return {**self.shown(), **regret, "delay": self.delays.copy(), **detail}
 
     def _fresh(self, run: np.uint64) -> Any:
         return self.env.init(self.env.params, self.problem, run)

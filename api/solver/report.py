@@ -1,0 +1,144 @@
+"""How a tuner is doing, as numbers, as a dict and as a table for a person."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any, NamedTuple
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from onearm.api.solver.course import Course
+from onearm.api.solver.settings import Settings, Value
+from onearm.engine.vocabulary import Array
+
+
+class ArmReport(NamedTuple):
+    """One value of the knob."""
+
+    value: Value
+    rounds: int
+    share: float  # of the rounds
+    mean_cost: float | None  # of the rounds in which it was played, as learned
+    estimated_cost: float | None  # a round, had it been played in all: unbiased
+    error: float | None  # standard error of that
+    probability: float | None  # now
+
+
+class Report(NamedTuple):
+    """How a tuner is doing.
+
+    `regret` estimates what the rounds cost more than the best value alone would have cost, in all of them: the sum of
+    the learned costs less the importance-weighted estimate of that value's (`Course`). None where the policy does not
+    draw, or does not say with which probability.
+    """
+
+    policy: str
+    cost: str  # the unit: iterations or seconds
+    rounds: int  # solves that were learned
+    mean_cost: float | None  # of a round, what safe arms did in place of others included
+    best: Value | None  # of the least estimated cost plus two errors; or mean cost, if none is estimated
+    regret: float | None
+    regret_error: float | None  # standard error
+    censored: int  # solves that did not converge
+    capped: int  # solves of which less was learned than they cost
+    fallbacks: int  # solves that the safe arm had to make again
+    clipped: int  # contexts outside their range
+    skipped: int  # solves that were done before they began
+    arms: tuple[ArmReport, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as dicts and lists that can be written as JSON."""
+        return self._asdict() | {"arms": [arm._asdict() for arm in self.arms]}
+
+    def __rich__(self) -> Table:
+        """Return a table of the arms, with the rest above and below it."""
+        table = Table(title=self._title(), caption=self._caption(), box=SIMPLE_HEAD, title_justify="left")
+        table.caption_justify = "left"
+        for name in ("value", "rounds", "share", f"mean {self.cost}", "estimated", "+-", "probability now"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for arm in self.arms:
+            numbers = (arm.mean_cost, arm.estimated_cost, arm.error, arm.probability)
+            table.add_row(_cell(arm.value), f"{arm.rounds:,}", f"{arm.share:.1%}", *map(_cell, numbers))
+        return table
+
+    def __str__(self) -> str:
+        """Return the table as text."""
+        console = Console(file=io.StringIO(), width=100, color_system=None)
+        console.print(self)
+        return console.file.getvalue()  # type: ignore[attr-defined]
+
+    def _title(self) -> str:
+        return f"{self.policy}: {self.rounds:,} rounds, {_cell(self.mean_cost)} {self.cost} each"
+
+    def _caption(self) -> str:
+        said = [f"best value: {_cell(self.best)}"]
+        if self.regret is not None and self.regret_error is not None:
+            said.append(f"regret against it: {self.regret:,.5g} +- {self.regret_error:,.2g} {self.cost}")
+        counts = {
+            "did not converge": self.censored,
+            "learned at the cap": self.capped,
+            "made again by the safe value": self.fallbacks,
+            "contexts clipped": self.clipped,
+            "done before they began": self.skipped,
+        }
+        return "; ".join(said + [f"{count:,} {what}" for what, count in counts.items() if count])
+
+
+def report_of(settings: Settings, course: Course, law: Array) -> Report:
+    """Return the report of a course; `law` float64[k] are the probabilities now, NaN where these are unknown."""
+    rounds, played = course.rounds, [arm for arm, count in enumerate(course.played) if count]
+    arms = tuple(_arm_report(settings, course, law, arm) for arm in range(len(settings.values)))
+    best = regret = error = None
+    if played:
+        known = [arm for arm in played if math.isfinite(course.estimate(arm)[0])]
+        best = min(known, key=lambda arm: _at_most(course, arm)) if known else min(played, key=course.mean)
+        estimate, error = course.estimate(best)
+        regret = course.learned - estimate
+    return Report(
+        settings.policy.name,
+        settings.cost,
+        rounds,
+        (course.spent + course.fallback) / rounds if rounds else None,
+        None if best is None else settings.values[best],
+        None if regret is None else _number(regret),
+        None if error is None else _number(error),
+        course.censored,
+        course.capped,
+        course.fallbacks,
+        course.clipped,
+        course.skipped,
+        arms,
+    )
+
+
+def _at_most(course: Course, arm: int) -> float:
+    """Return what an arm would hardly have cost more than."""
+    estimate, error = course.estimate(arm)
+    return estimate + 2.0 * error
+
+
+def _arm_report(settings: Settings, course: Course, law: Array, arm: int) -> ArmReport:
+    rounds = max(course.rounds, 1)
+    estimate, error = course.estimate(arm)
+    return ArmReport(
+        settings.values[arm],
+        course.played[arm],
+        course.played[arm] / rounds,
+        _number(course.mean(arm)),
+        _number(estimate / rounds),
+        _number(error / rounds),
+        _number(law[arm]),
+    )
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _cell(value: float | str | None) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:.5g}"

@@ -1,0 +1,211 @@
+"""What a tuner is told once: its values, the policy that chooses among them, the range of contexts, and the cost.
+
+>>> settings = settings_of("ucb1", grid=(1.0, 1.9, 4), default=1.5)
+>>> settings.values, settings.default
+((1.0, 1.3, 1.6, 1.9), 2)
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from onearm.engine import loop, snapshot
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.errors import Conflict, InvalidInput
+from onearm.engine.problem import ARMS_MAX, check_fit, check_param, check_seed
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.policies import catalog
+
+Value = float | str
+Cost = Literal["iterations", "seconds"]
+GRID = (1.0, 1.95, 20)  # the omegas of the paper's experiments
+OMEGA = 1.5  # where nobody knows better: too large an omega costs less than one that is too small
+BACKSTOP = 10.0
+REWARD_MAX = {"iterations": -1.0, "seconds": 0.0}  # a solve takes one iteration at least
+
+
+class Settings(NamedTuple):
+    """A tuner's settings, checked."""
+
+    policy: Policy
+    problem: Problem
+    values: tuple[Value, ...]  # of the knob, one an arm
+    context: tuple[float, float] | None  # the range of the contexts
+    seed: int
+    cost: Cost
+    backstop: float  # a solve may cost so many times the running median; inf where there is no limit
+    default: int  # the arm that answers for others until one is known to be good
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        if not self.policy.spec:
+            raise InvalidInput(
+                "no_spec",
+                f"policy {self.policy.name!r} does not know its params, so it cannot be saved: make it with "
+                "onearm.policies.catalog.make, or name it",
+            )
+        return {
+            "policy": self.policy.spec,
+            "version": self.policy.version,
+            "values": list(self.values),
+            "context": self.context,
+            "seed": str(self.seed),
+            "cost": self.cost,
+            "backstop": self.backstop if math.isfinite(self.backstop) else None,
+            "default": self.values[self.default],
+        }
+
+    @staticmethod
+    def from_json(body: dict[str, Any]) -> Settings:
+        """Return the settings; raise `Conflict` where the policy has another version now."""
+        policy = catalog.from_spec(body["policy"])
+        if body["version"] != policy.version:
+            raise Conflict(
+                "other_version",
+                f"this was saved by version {body['version']} of {policy.name!r}, and it is version {policy.version} "
+                "now: go on with the onearm that saved it",
+            )
+        names = ("values", "context", "cost", "backstop", "default")
+        return settings_of(policy, seed=int(body["seed"]), **{name: body[name] for name in names})
+
+
+def settings_of(
+    policy: str | dict[str, Any] | Policy = "tsallis",
+    *,
+    grid: tuple[float, float, int] | None = None,
+    values: Sequence[Value] | Array | None = None,
+    context: tuple[float, float] | None = None,
+    seed: int = 0,
+    cost: Cost = "iterations",
+    backstop: float | None = BACKSTOP,
+    default: Value | None = None,
+) -> Settings:
+    """Check the settings of a tuner; what they mean, `Tuner` says."""
+    if grid is not None and values is not None:
+        raise InvalidInput("bad_grid", "both a grid and values are given: give one of them")
+    if cost not in REWARD_MAX:
+        raise InvalidInput("bad_cost", f"cost is {cost!r}: it must be one of {', '.join(REWARD_MAX)}")
+    listed = _grid(GRID if grid is None else grid) if values is None else _values(values)
+    arm = _default(listed, default, omegas=values is None)
+    ends = None if context is None else _range(context)
+    problem = Problem(len(listed), (0,) if ends is None else (1,))
+    limit = math.inf if backstop is None else check_param("backstop", backstop, low=1.0, low_open=True)
+    made = policy if isinstance(policy, Policy) else catalog.from_spec(_spec(policy, ends, arm, len(listed), cost))
+    check_fit(made, problem)
+    _check_that_costs_count(made, problem)
+    return Settings(made, problem, listed, ends, check_seed(seed), cost, limit, arm)
+
+
+def _spec(policy: Any, context: tuple[float, float] | None, arm: int, n_arms: int, cost: Cost) -> dict[str, Any]:
+    """Return the spec of a policy by name, name:{json params} or spec.
+
+    What it asks for and a tuner knows is filled in: `reward_max`, and the range of contexts as `low` and `high`.
+    """
+    if policy == "tsallis":
+        params: Any = {}
+        name = "tsallis_inf_binned"
+        if context is None:
+            name, params = "tsallis_inf", {"estimator": "reduced_variance", "scale": "running_mean"}
+    elif policy == "fixed":  # the values as if equally spaced from 0.5 to 1.5: which they need not be
+        name, params = "fixed_omega", {"omega": 0.5 + arm / max(n_arms - 1, 1), "omega_min": 0.5, "omega_max": 1.5}
+    elif isinstance(policy, str) and policy.partition(":")[2]:
+        name, _, text = policy.partition(":")
+        try:
+            params = json.loads(text)
+        except json.JSONDecodeError:
+            return catalog.parse(policy).spec  # which says what is wrong
+    else:
+        spec = {"name": policy} if isinstance(policy, str) else policy
+        if not isinstance(spec, dict) or not isinstance(spec.get("name"), str) or set(spec) - {"name", "params"}:
+            return spec  # the catalogue says what is wrong
+        name, params = spec["name"], spec.get("params", {})
+    if not isinstance(params, dict):
+        return {"name": name, "params": params}
+    asked = inspect.signature(catalog.factory(name)).parameters
+    needed = {key for key in ("low", "high") if key in asked and asked[key].default is inspect.Parameter.empty}
+    known = {"reward_max": REWARD_MAX[cost]} if "reward_max" in asked else {}
+    if context is None and needed - set(params):
+        raise InvalidInput(
+            "no_context", f"policy {name!r} reads a context: give its range as context=(low, high), or take 'tsallis'"
+        )
+    if context is not None:
+        known |= {key: end for key, end in zip(("low", "high"), context, strict=True) if key in needed}
+    return {"name": name, "params": known | params}
+
+
+def _grid(grid: Any) -> tuple[Value, ...]:
+    """Return n equally spaced values from low to high."""
+    try:
+        low, high, n = grid
+    except (TypeError, ValueError):
+        raise InvalidInput("bad_grid", f"grid is {grid!r}: it must be (low, high, how many), or give values") from None
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= ARMS_MAX:
+        raise InvalidInput("bad_grid", f"a grid of {n!r} values: it must be a whole number from 1 on; or give values")
+    low, high = check_param("grid[0]", low), check_param("grid[1]", high)
+    if not low < high and n > 1:
+        raise InvalidInput("bad_grid", f"the grid goes from {low:g} to {high:g}: the second must be larger")
+    return _values([low + (high - low) * i / max(n - 1, 1) for i in range(n)])
+
+
+def _values(values: Any) -> tuple[Value, ...]:
+    """Return numbers, or labels, that are all different."""
+    if isinstance(values, (str, bytes)):
+        raise InvalidInput("bad_values", f"values is {values!r}: it must be a list of numbers or of labels")
+    listed = tuple(values.tolist() if isinstance(values, np.ndarray) else values)
+    if not 1 <= len(listed) <= ARMS_MAX:
+        raise InvalidInput("bad_values", f"there are {len(listed)} values: there must be 1 to {ARMS_MAX}")
+    found: list[Value] = [value if isinstance(value, str) else check_param("a value", value) for value in listed]
+    if len(set(found)) < len(found):
+        twice = next(value for value in found if found.count(value) > 1)
+        raise InvalidInput("bad_values", f"the value {twice!r} is there twice: all must be different")
+    return tuple(found)
+
+
+def _default(values: tuple[Value, ...], default: Value | None, *, omegas: bool) -> int:
+    """Return the arm that is nearest to the default: of omegas 1.5, of values the first."""
+    if default is None:
+        default = OMEGA if omegas else values[0]
+    if default in values:
+        return values.index(default)
+    if any(isinstance(value, str) for value in values) or isinstance(default, str):
+        raise InvalidInput("bad_default", f"default is {default!r}: it must be one of {', '.join(map(repr, values))}")
+    wanted = check_param("default", default)
+    return min(range(len(values)), key=lambda arm: abs(float(values[arm]) - wanted))
+
+
+def _range(context: Any) -> tuple[float, float]:
+    try:
+        low, high = context
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            "bad_context", f"context is {context!r}: it must be the range (low, high) of one number, or None"
+        ) from None
+    low, high = check_param("context[0]", low), check_param("context[1]", high)
+    if not low < high:
+        raise InvalidInput("bad_context", f"the contexts lie in [{low:g}, {high:g}]: the second must be larger")
+    return low, high
+
+
+def _check_that_costs_count(policy: Policy, problem: Problem) -> None:
+    """Refuse a policy that learns the same from 2 iterations as from 200: it clips rewards to [0, 1]."""
+    digests = []
+    for cost in (None, 2.0, 200.0):
+        state = policy.init(policy.params, problem)
+        if cost is not None:
+            instance = Instance(0, np.zeros(problem.context_shape), np.ones(problem.n_arms, np.bool_))
+            decision, feedback = Decision(0, 1.0 / problem.n_arms), Feedback(-cost, np.zeros(0))
+            loop.learn(policy.params, state, instance, decision, feedback, Key(run_key(0, 0, POLICY), 0))
+        digests.append(snapshot.digest(state))
+    before, low, high = digests
+    if low == high and low != before:
+        raise InvalidInput(
+            "policy_does_not_fit",
+            f"policy {policy.name!r} learns the same from 2 iterations as from 200, since it reads rewards in [0, 1] "
+            "only: take 'tsallis', or another policy",
+        )
