@@ -19,14 +19,22 @@ import passing
 
 from onearm.engine import loop, snapshot
 from onearm.engine.actions import pack_action
+from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.vocabulary import ActionKind, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.errors import InvalidInput
+from onearm.engine.vocabulary import ActionKind, Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 
 FILE = Path(__file__).with_name("golden.json")
 N_ARMS, STEPS, SEED = 5, 300, 20
 LATE = 3  # decisions that the longest delay takes
 SLOTS, PASSING, TRIALS = 8, 40, 20_000  # of a stream
+DOMAINS = (
+    ball(3, 0.5, [0.25, 0.0, 0.0]),
+    box([-1.0, -0.25, 0.0], [1.0, 0.25, 2.0]),
+    simplex(4),
+    product(ball(2), box([-0.5], [0.25]), simplex(3, 2.0)),
+)
 
 # Params for policies that cannot be built without: a new policy with required params adds a line.
 SPECIMENS: dict[str, dict[str, Any]] = {
@@ -50,7 +58,8 @@ def names(kind: ActionKind) -> list[str]:
 
 def entry(policy: Policy) -> dict[str, Any]:
     """Return the policy's version, the digest of its decisions and that of its last state."""
-    decisions, state = (_course_of_arms if "arm" in policy.actions else _course_of_moves)(policy)
+    courses = {"arm": _course_of_arms, "move": _course_of_moves, "vector": _course_of_vectors}
+    decisions, state = courses[policy.actions[0]](policy)
     return {"version": policy.version, "decisions": decisions, "state": snapshot.digest(state)}
 
 
@@ -66,6 +75,62 @@ def _course_of_moves(policy: Policy) -> tuple[str, Any]:
         moves = passing.play(policy, state, world, 0, STEPS if trials is None else TRIALS, TRIALS)
         made.update(pack_action(np.array(moves)))
     return made.hexdigest(), state
+
+
+def fitting_domains(policy: Policy) -> list[Domain]:
+    """Return the domains, of all kinds, that a policy decides in."""
+    fitting = []
+    for domain in DOMAINS:
+        try:
+            policy.init(policy.params, problem_of_vectors(policy, domain))
+        except InvalidInput:
+            continue
+        fitting.append(domain)
+    return fitting
+
+
+def problem_of_vectors(policy: Policy, domain: Domain) -> Problem:
+    """Return a problem over a domain whose feedback is what the policy learns from."""
+    return Problem(0, horizon=STEPS, domain=domain, feedback=policy.feedbacks[0])
+
+
+def _course_of_vectors(policy: Policy) -> tuple[str, Any]:
+    """Return the digest of a policy's points in every domain that it takes, and its last state.
+
+    The reward is -|x - c|^2 / 2 for a point c that moves, some of it late or never; of an example it is -|a . x - b|.
+    """
+    made = hashlib.sha256()
+    state: Any = None
+    for domain in fitting_domains(policy):
+        problem = problem_of_vectors(policy, domain)
+        state = policy.init(policy.params, problem)
+        run = run_key(SEED, 0, POLICY)
+        due: list[tuple[int, Instance, Decision, Feedback]] = []
+        for t in range(STEPS):
+            instance = Instance(t, np.zeros(0), np.ones(1, np.bool_))
+            point, propensity = loop.decide(policy.params, state, instance, Key(run, t))
+            decision = Decision(point.copy(), propensity)
+            made.update(pack_action(decision.action) + struct.pack("<d", _one_nan(propensity)))
+            if t % 11 != 10:
+                due.append((t + t % (LATE + 1), instance, decision, _feedback_on(problem, decision.action, t)))
+            for _, then, before, feedback in [one for one in due if one[0] == t]:
+                loop.learn(policy.params, state, then, before, feedback, Key(run, then.t))
+            due = [one for one in due if one[0] > t]
+    return made.hexdigest(), state
+
+
+def _feedback_on(problem: Problem, point: Array, t: int) -> Feedback:
+    """Return what the world reveals of a point."""
+    assert problem.domain is not None
+    d = problem.domain.dimension
+    centre = np.array([(t * (j + 3)) % 16 / 8.0 - 1.0 for j in range(d)])
+    if problem.feedback == "example":
+        value = -abs(sum((centre * point).tolist()) - t % 5 / 4.0)
+        return Feedback(value, np.array([*centre, t % 5 / 4.0]))
+    away = [(centre - part).tolist() for part in point.reshape(-1, d)]
+    rewards = [-0.5 * sum(step * step for step in steps) for steps in away]
+    detail = {"gradient": away[0], "losses": centre.tolist(), "two_rewards": rewards}.get(problem.feedback, [])
+    return Feedback(sum(rewards) / len(rewards), np.array(detail))
 
 
 def _course_of_arms(policy: Policy) -> tuple[str, Any]:
