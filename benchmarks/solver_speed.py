@@ -31,8 +31,9 @@ from scipy.sparse import csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import cg as scipy_cg
 
 from onearm.engine import loop
-from onearm.engine.sor import FRESH, go_on_sor, laplacian, solve_sor
+from onearm.engine.sor import go_on_sor, laplacian, solve_sor
 from onearm.engine.sor_cg import cg_work, go_on_cg, go_on_ssor_cg
+from onearm.engine.sor_course import FRESH
 from onearm.engine.sor_lanes import lanes_work, solve_lanes
 from onearm.engine.sor_stencil import Stencil, solve_stencil, stencil_work
 from onearm.engine.vocabulary import Array, Feedback, Instance, Key, Problem

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import GROWTH_MAX, RUNNING, WINDOW, Outcome, advance, begin, confirm, judge, outcome_of
+from onearm.engine.sor_course import GROWTH_MAX, RUNNING, WINDOW, Outcome, advance, begin, confirm, judge, outcome_of
 from onearm.engine.vocabulary import Array
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sor_systems import half_from, random_spd, shifted, young_omega
 
-from onearm.engine.sor import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Half, Outcome, norm_of, solve_sor
+from onearm.engine.sor import Half, norm_of, solve_sor
+from onearm.engine.sor_course import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Outcome
 from onearm.engine.sor_lanes import LanesWork, lanes_work, norms_of_lanes, solve_lanes
 from onearm.engine.vocabulary import Array
 

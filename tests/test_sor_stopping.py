@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from sor_systems import dense, half_from, rows_from, shifted
 
-from onearm.engine.sor import (
+from onearm.engine.sor import solve_sor, sweep
+from onearm.engine.sor_cg import cg_work, solve_cg, solve_ssor_cg
+from onearm.engine.sor_course import (
     CAPPED,
     CONVERGED,
     DIVERGED,
@@ -24,10 +26,7 @@ from onearm.engine.sor import (
     advance,
     begin,
     judge,
-    solve_sor,
-    sweep,
 )
-from onearm.engine.sor_cg import cg_work, solve_cg, solve_ssor_cg
 from onearm.engine.sor_rows import solve_rows
 from onearm.engine.ssor import solve_ssor
 from onearm.engine.vocabulary import Array

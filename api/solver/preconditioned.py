@@ -16,7 +16,8 @@ from onearm.api.solver.methods import Callback, residual_of
 from onearm.api.solver.solution import Solution
 from onearm.api.solver.systems import check_real
 from onearm.engine.errors import InvalidInput
-from onearm.engine.sor import (
+from onearm.engine.sor import Half
+from onearm.engine.sor_course import (
     CAPPED,
     CONVERGED,
     DIVERGED,
@@ -26,7 +27,6 @@ from onearm.engine.sor import (
     REASONS,
     RUNNING,
     STAGNATED,
-    Half,
 )
 from onearm.engine.vocabulary import Array
 
