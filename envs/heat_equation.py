@@ -2,9 +2,10 @@
 
 Source: Khodak, Chow, Balcan, Talwalkar, "Learning to relax", ICLR 2024, section 3, two dimensions; `engine/heat.py`
 says which equation. The context is the diffusivity at the beginning of the step, in [0, 10]. A solve starts at the
-solution of the step before and ends at a residual of at most rtol |b|; it pays minus its iterations, which may be 0, or
-minus the cap. After the last step time begins anew. What is solved for depends on the arms before by rounding only, up
-to the tolerance: all policies meet the same steps in that sense, and no draw is made.
+solution of the step before and ends at a residual of at most rtol |b|; it pays minus its iterations, or minus the cap.
+They may be 0, and that is learned as a reward of 0. After the last step time begins anew. What is solved for depends on
+the arms before by rounding only, up to the tolerance: all policies meet the same steps in that sense, and no draw is
+made.
 State: the temperature. Cost: a solve per decision, about 16 ns per iteration and unknown.
 """
 

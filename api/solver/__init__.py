@@ -31,7 +31,7 @@ For any other solver with one knob, ask a tuner for a value, and tell it what th
 """
 
 from onearm.api.solver.lanes import sor_many
-from onearm.api.solver.matrices import Matrix, NoEntries, prepare
+from onearm.api.solver.matrices import Matrix, prepare
 from onearm.api.solver.preconditioning import ssor_preconditioner
 from onearm.api.solver.report import ArmReport, Report
 from onearm.api.solver.sequence import Solved, Solves, solve_sequence
@@ -40,6 +40,7 @@ from onearm.api.solver.solving import cg, sor, ssor, ssor_cg
 from onearm.api.solver.stencil import sor_stencil
 from onearm.api.solver.tuners import PatternKey, Tuners
 from onearm.api.solver.tuning import Proposal, Trial, Tuner
+from onearm.engine.entries import NoEntries
 
 __all__ = [
     "ArmReport",
