@@ -115,10 +115,13 @@ def alike(windows: Windows) -> bool:
 def confirm(course: Course, norm: float, tolerance: float) -> Course:
     """Put the true residual in the place of that of the recurrence; where it was claimed too early, run on.
 
-    A second claim that finds the true residual not even halved has come to what can be attained.
+    A second claim that finds the true residual not even halved has come to what can be attained. An x that is not
+    finite has a residual that is not, and no other reason is told then.
     """
     reason, claimed = course.reason, course.claimed
-    if reason == CONVERGED and not norm <= tolerance:
+    if not math.isfinite(norm):
+        reason = NOT_FINITE
+    elif reason == CONVERGED and not norm <= tolerance:
         reason = STAGNATED if norm > 0.5 * claimed else RUNNING
         claimed = norm
     k, windows = course.iterations, course.windows

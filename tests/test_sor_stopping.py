@@ -25,6 +25,7 @@ from onearm.engine.sor_course import (
     Outcome,
     advance,
     begin,
+    confirm,
     judge,
 )
 from onearm.engine.sor_rows import solve_rows
@@ -202,6 +203,14 @@ def test_a_residual_stagnates_where_two_windows_are_alike() -> None:
     rising = [0.5 * 1.00001**k for k in range(4 * WINDOW + 1)]
     assert course_of(rising).reason == RUNNING
     assert course_of([0.5 * 0.9999999**k for k in range(4 * WINDOW + 1)]).reason == STAGNATED
+
+
+@pytest.mark.parametrize("reason", [CONVERGED, CAPPED, DIVERGED, INDEFINITE])
+@pytest.mark.parametrize("norm", [math.inf, math.nan])
+def test_a_true_residual_that_is_not_finite_is_the_reason(reason: int, norm: float) -> None:
+    course = begin(1.0, GROWTH_MAX, WINDOW)._replace(reason=reason, exact=False)
+    assert confirm(course, norm, 1e-8).reason == NOT_FINITE
+    assert confirm(course, 1e-9, 1e-8).reason == reason
 
 
 def test_every_reason_has_words() -> None:
