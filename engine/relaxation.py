@@ -18,7 +18,7 @@ from onearm.engine.vocabulary import Array
 
 METHODS = ("sor", "ssor", "ssor-cg")
 SOR, SSOR, SSOR_CG = 0, 1, 2
-ITERATIONS_MAX = 2**31 - 1
+CAP_MAX = 2**31 - 1  # the largest iteration cap
 
 
 def check_method(method: str) -> int:

@@ -20,7 +20,7 @@ from onearm.engine.kernel import kernel
 from onearm.engine.omega_grid import check_omegas, omega_of
 from onearm.engine.problem import ARMS_MAX
 from onearm.engine.protocol import register_env
-from onearm.engine.relaxation import ITERATIONS_MAX, check_rtol, check_whole, paid, solve_by_ssor_cg
+from onearm.engine.relaxation import CAP_MAX, check_rtol, check_whole, paid, solve_by_ssor_cg
 from onearm.engine.sor import Half, laplacian, norm_of
 from onearm.engine.sor_cg import CgWork, cg_work
 from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
@@ -71,7 +71,7 @@ def heat_equation(
         side,
         *check_omegas(omega_min, omega_max),
         check_rtol(rtol),
-        check_whole("iterations_max", iterations_max, ITERATIONS_MAX),
+        check_whole("iterations_max", iterations_max, CAP_MAX),
         check_whole("steps", steps, STEPS_MAX),
         half.start,
         half.index,

@@ -33,7 +33,7 @@ from onearm.engine.omega_grid import check_omegas, omega_of
 from onearm.engine.problem import ARMS_MAX, check_table, check_vector
 from onearm.engine.protocol import register_env
 from onearm.engine.relaxation import (
-    ITERATIONS_MAX,
+    CAP_MAX,
     SOR,
     check_method,
     check_rtol,
@@ -124,7 +124,7 @@ def linear_systems(
         *check_omegas(omega_min, omega_max),
         wanted,
         check_rtol(rtol),
-        check_whole("iterations_max", iterations_max, ITERATIONS_MAX),
+        check_whole("iterations_max", iterations_max, CAP_MAX),
         given.matrix,
         _ends([len(part.diagonal) for part in parts]),
         _ends([len(part.value) for part in parts]),
