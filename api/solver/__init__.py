@@ -38,8 +38,9 @@ from onearm.api.solver.sequence import Solved, Solves, solve_sequence
 from onearm.api.solver.solution import Solution, Solutions
 from onearm.api.solver.solving import cg, sor, ssor, ssor_cg
 from onearm.api.solver.stencil import sor_stencil
+from onearm.api.solver.trial import Proposal, Trial
 from onearm.api.solver.tuners import PatternKey, Tuners
-from onearm.api.solver.tuning import Proposal, Trial, Tuner
+from onearm.api.solver.tuning import Tuner
 from onearm.engine.entries import NoEntries
 
 __all__ = [
