@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from onearm.engine.kernel import kernel
+from onearm.engine.kernel import kernel, loop
 
 CONVERGED, CAPPED, STAGNATED, DIVERGED, NOT_FINITE, INDEFINITE, RUNNING = 0, 1, 2, 3, 4, 5, 6
 REASONS = (
@@ -146,3 +146,9 @@ def fail(course: Course, reason: int) -> Course:
 def outcome_of(course: Course) -> Outcome:
     """Return how a course ended."""
     return Outcome(course.iterations, course.reason, course.residual_norm)
+
+
+@loop
+def judged(course: Course, tolerance: float, iterations_max: int) -> Course:
+    """Run `judge` from Python, for a solver whose steps are not compiled."""
+    return judge(course, tolerance, iterations_max)

@@ -6,6 +6,7 @@ over the lower half, a few over the vectors, and whatever M costs.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -19,17 +20,17 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.sor import Half
 from onearm.engine.sor_course import (
     CG_GROWTH_MAX,
+    FRESH,
     INDEFINITE,
     NOT_FINITE,
     REASONS,
     RUNNING,
     WINDOW,
     Course,
-    advance,
     begin,
     confirm,
     fail,
-    judge,
+    judged,
 )
 from onearm.engine.vocabulary import Array
 
@@ -63,6 +64,7 @@ def preconditioned_cg(
     r, norm = residual_of(half, b, x)
     p = np.zeros(len(x))
     course = begin(norm, CG_GROWTH_MAX, len(x) + WINDOW)
+    judge = _judge_entry()
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:
@@ -91,4 +93,10 @@ def _step(half: Half, x: Array, apply: Apply, r: Array, p: Array, course: Course
             return r, p, fail(course, INDEFINITE if rz <= 0.0 or pap <= 0.0 else NOT_FINITE)
         x += (rz / pap) * p
         r = r - (rz / pap) * ap
-        return r, p, advance(course, math.sqrt(float((r * r).sum())), False, rz, 0.0)
+        norm = math.sqrt(float((r * r).sum()))
+        return r, p, course._replace(iterations=course.iterations + 1, residual_norm=norm, exact=False, rz=rz)
+
+
+@functools.cache
+def _judge_entry() -> Callable[..., Course]:
+    return judged.compiled(FRESH, 1.0, 1)
