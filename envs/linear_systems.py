@@ -264,7 +264,9 @@ def _paired(matrices: list[Csr], numbers: list[int], matrix: Array, b: list[Any]
             raise InvalidInput("bad_param", f"b[{i}] has {len(right[-1])} numbers: its matrix has {n} rows")
     if contexts is None or (isinstance(contexts, np.ndarray) and contexts.shape == (len(b), 0)):
         return Systems(matrices, numbers, matrix, right, np.zeros((len(b), 0)))
-    rows = [[row] if isinstance(row, (int, float, np.generic)) else row for row in _listed("contexts", contexts)]
+    rows: list[Any] = [
+        [row] if isinstance(row, (int, float, np.generic)) else row for row in _listed("contexts", contexts)
+    ]
     context = check_table("contexts", rows)
     if len(context) != len(b):
         raise InvalidInput("bad_param", f"there are {len(context)} contexts for {len(b)} systems: each needs one")
