@@ -119,7 +119,7 @@ class Solves(Iterator[Solved]):
         self._tuner: Tuner | None = tuners if isinstance(tuners, Tuner) else None
         self._x: Array | None = None
         self._counts: dict[Tuner, Median] = {}  # of the iterations, where costs are seconds
-        self._in_vain: set[Tuner] = set()  # whose safe omega failed, and none has converged since
+        self._in_vain: set[Tuner] = set()  # whose safe omega was tried and failed
 
     @property
     def tuner(self) -> Tuner:
@@ -214,8 +214,6 @@ class Solves(Iterator[Solved]):
         began = time.perf_counter()
         solution = _SOLVERS[self._method](self._matrix, b, start, omega=omega, maxiter=maxiter, **self._options)
         seconds = time.perf_counter() - began
-        if solution.converged:
-            self._in_vain.discard(tuner)
         if tuner.settings.cost == "iterations":
             return solution, float(solution.iterations)
         if solution.iterations:

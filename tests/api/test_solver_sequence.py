@@ -379,7 +379,8 @@ def test_where_costs_are_seconds_a_solve_is_stopped_at_medians_of_the_iterations
     assert (first.iterations, second.omega, second.fallback) == (needed[1.6], 1.6, True)
     assert second.spent == int(1.5 * needed[1.6]) + needed[1.6]
     cost = -tuner._state.mean
-    assert cost[1] == pytest.approx(1.5 * min(cost[0], tuner._course.median)) and tuner.report().fallbacks == 1
+    assert 0.0 < cost[1] <= 1.5 * cost[0] * (1.0 + 1e-12)  # of the median of the first solve's and the safe one's
+    assert (tuner.report().fallbacks, tuner.report().censored) == (1, 1)
 
 
 def test_where_costs_are_seconds_a_first_failure_is_learned_as_the_time_of_all_iterations() -> None:
@@ -413,8 +414,8 @@ def test_a_tuned_sequence_takes_far_fewer_iterations_than_gauss_seidel() -> None
 
     spent = {}
     for name in ("fixed", "tsallis", "chebcb"):
-        contexts = None if name == "fixed" else shifts
+        contexts, seed = (None, None) if name == "fixed" else (shifts, 1)
         tuner: Any = Tuner("fixed", default=1.0, backstop=None) if name == "fixed" else name
-        solves = solve_sequence(systems(), method="sor", tuner=tuner, contexts=contexts, warm_start=False, seed=1)
+        solves = solve_sequence(systems(), method="sor", tuner=tuner, contexts=contexts, warm_start=False, seed=seed)
         spent[name] = sum(solved.spent for solved in solves)
     assert spent["tsallis"] < 0.4 * spent["fixed"] and spent["chebcb"] < 0.2 * spent["fixed"], spent
