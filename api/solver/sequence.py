@@ -75,7 +75,7 @@ def solve_sequence(
     """
     if method not in _SOLVERS:
         raise InvalidInput("bad_method", f"method is {method!r}: it must be one of {', '.join(_SOLVERS)}")
-    stop_of(rtol, atol, ITERATIONS_MAX if maxiter is None else maxiter, "rhs")
+    stop = stop_of(rtol, atol, ITERATIONS_MAX if maxiter is None else maxiter, "rhs")
     if isinstance(contexts, (Sequence, np.ndarray)) and len(contexts):
         contexts = check_vector("contexts", contexts)
         if context is None and not isinstance(tuner, (Tuner, Tuners)):
@@ -91,7 +91,8 @@ def solve_sequence(
     for value in tuner.settings.values:
         check_omega(value)
     options = {"rtol": rtol, "atol": atol, "callback": callback}
-    return Solves(systems, contexts, method, tuner, options, maxiter, warm_start)
+    most = None if maxiter is None else stop.iterations_max
+    return Solves(systems, contexts, method, tuner, options, most, warm_start)
 
 
 class Solves(Iterator[Solved]):

@@ -69,7 +69,10 @@ class Settings(NamedTuple):
     def from_json(saved: Any) -> Settings:
         """Return the settings; raise `Conflict` where the policy has another version now, `Damaged` for no settings."""
         body = saving.checked_table("settings", saved)
-        policy = catalog.from_spec(body.get("policy"))
+        try:
+            policy = catalog.from_spec(body.get("policy"))
+        except (AttributeError, TypeError) as error:
+            raise Damaged("bad_saved", f"these bytes hold no policy ({error}): load others") from None
         if body.get("version") != policy.version:
             raise Conflict(
                 "other_version",
@@ -181,12 +184,16 @@ def _known(
 
 
 def _check_omegas(policy: Policy, values: tuple[Value, ...]) -> None:
-    """Refuse a policy that takes its arms for other omegas than the values are."""
-    low, high = (getattr(policy.params, name, None) for name in ("omega_min", "omega_max"))
-    if low is None or high is None or len(values) == 1:
+    """Refuse a policy that takes its arms, or lets an inner one take them, for other omegas than the values are."""
+    params = policy.params
+    while not hasattr(params, "omega_min"):
+        params = getattr(params, "inner", None)
+        if params is None:
+            return
+    if len(values) == 1:
         return
-    grid = np.linspace(low, high, len(values))
-    if any(isinstance(value, str) for value in values) or np.abs(values - grid).max() > _SPACING * (high - low):
+    grid = np.linspace(params.omega_min, params.omega_max, len(values))
+    if any(isinstance(value, str) for value in values) or np.abs(values - grid).max() > _SPACING * np.ptp(grid):
         raise InvalidInput(
             "policy_does_not_fit",
             f"policy {policy.name!r} takes its arms for equally spaced omegas, {reprlib.repr(grid.tolist())} here, and "

@@ -213,6 +213,14 @@ def test_what_is_not_positive_definite_is_solved_again_only_by_an_omega_that_has
     assert tuner.report().mean_cost == solves.spent / 3
 
 
+def test_without_a_backstop_a_breakdown_is_charged_the_cap_though_the_safe_omega_answers() -> None:
+    A, b = np.array([[1.0, -0.6], [1.2, 1.0]]), np.ones(2)  # not symmetric: sweeps converge at 1, and not at 1.9
+    tuner = Tuner("ucb1", values=[1.9, 1.0], default=1.0, backstop=None)
+    (solved,) = solve_sequence([(A, b)], method="sor", tuner=tuner, maxiter=500)
+    assert solved.converged and solved.fallback and sor(A, b, omega=1.9).reason == "diverged"
+    assert tuner._state.mean[0] == -500.0 and tuner.report().mean_cost == solved.spent < 200
+
+
 def test_the_safe_omega_is_not_asked_again_for_what_it_just_failed_at() -> None:
     good, indefinite = (second(9, 0.5), np.ones(9)), (second(9, -1.9), np.arange(9.0))
     solves = solve_sequence([good, good, indefinite], tuner=Tuner("ucb1", values=[1.5]), warm_start=False)
@@ -399,6 +407,9 @@ def test_where_costs_are_seconds_a_right_hand_side_of_zero_is_not_learned() -> N
 def test_maxiter_of_none_is_ten_times_the_unknowns() -> None:
     (solved,) = solve_sequence([(grid(6), np.ones(36))], method="sor", tuner=Tuner("ucb1", values=[0.01]), maxiter=None)
     assert (solved.reason, solved.iterations) == ("iteration cap", 360)
+    tuner = Tuner("ucb1", values=[1.5])
+    (solved,) = solve_sequence([(second(9, -1.9), np.ones(9))], tuner=tuner, maxiter=10**200)
+    assert 1e9 < -tuner._state.mean[0] <= 2.0**62 and not solved.converged  # costs have an end
 
 
 @pytest.mark.jit
