@@ -391,6 +391,19 @@ def test_where_costs_are_seconds_a_solve_is_stopped_at_medians_of_the_iterations
     assert (tuner.report().fallbacks, tuner.report().censored) == (1, 1)
 
 
+def test_where_costs_are_seconds_what_was_stopped_or_had_nothing_to_do_does_not_lower_the_median() -> None:
+    easy, hard, nothing = (second(40, 9.0), np.ones(40)), (grid(6), np.ones(36)), (grid(6), np.zeros(36))
+    cheap, dear = (sor(*system, omega=1.0).iterations for system in (easy, hard))
+    assert dear > 1.5 * (1.5 * cheap)
+    for systems, wanted in (
+        ([easy, hard, hard], [False, True, False]),
+        ([hard, nothing, nothing, hard], [False, False, False, False]),
+    ):
+        tuner = Tuner("ucb1", values=[1.0], backstop=1.5, cost="seconds")
+        solves = solve_sequence(systems, method="sor", tuner=tuner, warm_start=False)
+        assert [solved.fallback for solved in solves] == wanted
+
+
 def test_where_costs_are_seconds_a_first_failure_is_learned_as_the_time_of_all_iterations() -> None:
     tuner = Tuner("ucb1", values=[1.0], cost="seconds")
     (solved,) = solve_sequence([(second(9, -1.9), np.ones(9))], tuner=tuner, maxiter=500)
