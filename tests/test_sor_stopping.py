@@ -205,6 +205,13 @@ def test_a_residual_stagnates_where_two_windows_are_alike() -> None:
     assert course_of([0.5 * 0.9999999**k for k in range(4 * WINDOW + 1)]).reason == STAGNATED
 
 
+def test_all_residuals_of_a_window_count_and_not_those_at_its_ends() -> None:
+    norms = [0.9 if k % WINDOW == 0 else 0.5 * 0.999**k for k in range(4 * WINDOW + 1)]
+    assert course_of(norms).reason == RUNNING
+    norms = [0.9 if k % WINDOW == 1 else 0.5 for k in range(WINDOW + 1)]  # what was before the first window does not
+    assert course_of([*norms, *[0.5] * 3 * WINDOW]).reason == STAGNATED
+
+
 @pytest.mark.parametrize("reason", [CONVERGED, CAPPED, DIVERGED, INDEFINITE])
 @pytest.mark.parametrize("norm", [math.inf, math.nan])
 def test_a_true_residual_that_is_not_finite_is_the_reason(reason: int, norm: float) -> None:
