@@ -134,6 +134,8 @@ def solver_speed(result: dict[str, Any]) -> str:
         times = " / ".join(f"{us:.1f}" for us in found.values())
         ages = " / ".join(f"{int(age):,}" for age in found)
         alone.append([f"a round of `{learner}` from Python, after {ages} rounds", f"{times} us"])
+    for tuner, us in result["tuners_us"].items():
+        alone.append([f'a round of `Tuner("{tuner}")` with a context: ask and tell', f"{us:.0f} us"])
     return "\n\n".join([markdown(rows), markdown(alone), machine_line(result["machine"])])
 
 

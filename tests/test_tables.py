@@ -235,6 +235,7 @@ def test_solvers_stand_beside_pyamg_and_scipy() -> None:
         "grid": {"10000": grid, "1000000": grid},
         "small": {"solve_alone_us": 17.94, "solve_in_lanes_us": 8.06, "scipy_cg_solve_us": 638.4},
         "learners_us": {"chebcb": {"1000": 2.58, "100000": 3.12}},
+        "tuners_us": {"chebcb": 11.4},
     }
     lines = TABLES["solver_speed"](result).splitlines()
     assert lines[0] == "| five-point matrix, one core | n = 1e+04 | n = 1e+06 |"
@@ -246,6 +247,7 @@ def test_solvers_stand_beside_pyamg_and_scipy() -> None:
         "| SciPy's CG on the same | 638 us |",
     ]
     assert lines[15] == "| a round of `chebcb` from Python, after 1,000 / 100,000 rounds | 2.6 / 3.1 us |"
+    assert lines[16] == '| a round of `Tuner("chebcb")` with a context: ask and tell | 11 us |'
 
 
 def test_an_unknown_table_and_missing_results_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
