@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from onearm.api.solver import PatternKey, Tuners, prepare, saving
+from onearm.api.solver import PatternKey, Tuner, Tuners, prepare, saving
 from onearm.api.solver.tuners import pattern_of
 from onearm.engine.errors import Damaged, InvalidInput
 
@@ -159,6 +159,10 @@ def test_tuners_that_were_written_by_hand_are_refused_though_their_digest_fits()
     foreign = others["p"].save()
     with pytest.raises(Damaged, match="of other settings"):
         Tuners.load(saving.pack("tuners", head | {"sizes": {key: len(foreign)}}, foreign))
+    for text in ("p", "[", '{"p":1}', '[ "p"]', "[true]", "7"):  # no key, though the seed is that of the text
+        alone = Tuner.from_settings(tuners.settings._replace(seed=tuners._seed_of(text))).save()
+        with pytest.raises(Damaged, match="of no key"):
+            Tuners.load(saving.pack("tuners", head | {"sizes": {text: len(alone)}}, alone))
 
 
 def test_tuners_are_copied_and_pickled_by_what_they_save() -> None:

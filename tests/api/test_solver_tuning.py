@@ -510,6 +510,7 @@ def crafted(tuner: Tuner, **changes: Any) -> bytes:
         {"open": [[0, 0, 1, "0.5", None]]},
         {"open": [[0, 0, 1, 0.5, 0.5]]},
         {"open": [[0, -2, 1, 0.5, None]]},
+        {"open": [[0, 2, 1, 0.5, None]]},
         {"open": [[0, 10**30, 1, 0.5, None]]},
         {"open": [[9, 0, 1, 0.5, None]]},
         {"open": [[0, 0, 1, 0.5, None]] * 2},
