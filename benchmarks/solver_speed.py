@@ -30,9 +30,11 @@ from scipy import __version__ as scipy_version
 from scipy.sparse import csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import cg as scipy_cg
 
+from onearm.api.solver import Tuner
 from onearm.engine import loop
-from onearm.engine.sor import FRESH, go_on_sor, laplacian, solve_sor
+from onearm.engine.sor import go_on_sor, laplacian, solve_sor
 from onearm.engine.sor_cg import cg_work, go_on_cg, go_on_ssor_cg
+from onearm.engine.sor_course import FRESH
 from onearm.engine.sor_lanes import lanes_work, solve_lanes
 from onearm.engine.sor_stencil import Stencil, solve_stencil, stencil_work
 from onearm.engine.vocabulary import Array, Feedback, Instance, Key, Problem
@@ -55,6 +57,7 @@ LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "chebcb": ("chebcb", {"low": -0.15, "high": 0.65, "reward_max": REWARD_MAX}),
     "maillard_chain": ("maillard_chain", {"low": -0.15, "high": 0.65}),
 }
+TUNERS = ("tsallis", "chebcb", "maillard_chain")  # of `onearm.api.solver`, with a context
 LEARNED = (1_000, 100_000)  # decisions made before a learner is measured
 TURNS = 500  # decisions that are measured
 # what is asked for, at the most; of a ratio at the least
@@ -101,7 +104,9 @@ def measure(rounds: int) -> dict[str, Any]:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("compiling", total=(len(SIDES) + 1) * rounds + len(LEARNERS) * len(LEARNED))
+        task = progress.add_task(
+            "compiling", total=(len(SIDES) + 1) * rounds + len(LEARNERS) * len(LEARNED) + len(TUNERS)
+        )
 
         def step(what: str) -> None:
             progress.update(task, advance=1, description=what)
@@ -116,6 +121,7 @@ def measure(rounds: int) -> dict[str, Any]:
             found["grid"][size] = grid_times(side, rounds, functools.partial(step, f"n = {size}"))
         found["small"] = small_times(rounds, lambda: step("n = 100"))
         found["learners_us"] = {name: learner_us(name, rounds, step) for name in LEARNERS}
+        found["tuners_us"] = {name: tuner_us(name, rounds, step) for name in TUNERS}
     return found
 
 
@@ -283,6 +289,22 @@ def learner_us(name: str, rounds: int, step: Callable[[str], None]) -> dict[str,
     return found
 
 
+def tuner_us(name: str, rounds: int, step: Callable[[str], None]) -> float:
+    """Return CPU microseconds of one ask and one tell of a tuner with 20 omegas and a context."""
+    tuner = Tuner(name, context=(LOW, HIGH))
+    shifts, costs = shifts_and_costs()
+    drawn = np.random.default_rng(3).integers(len(shifts), size=(rounds + 1, TURNS)).tolist()
+    contexts, iterations, times = shifts.tolist(), costs.astype(np.int64).tolist(), []
+    for turn in drawn:
+        start = time.thread_time()
+        for c in turn:
+            proposal = tuner.ask(contexts[c])
+            tuner.tell(proposal, iterations[c][proposal.arm])
+        times.append((time.thread_time() - start) / TURNS * 1e6)
+    step(f"Tuner {name}")
+    return statistics.median(times[1:])  # the first turn fetches what is compiled
+
+
 def shifts_and_costs() -> tuple[Array, Array]:
     """Return shifts of a 10 x 10 grid's matrix, and the sweeps that each omega of the grid takes, float64[64, 20]."""
     n, k = SMALL * SMALL, len(GRID)
@@ -312,6 +334,8 @@ def report(result: dict[str, Any]) -> None:
     console.print(table)
     for name, value in result["small"].items():
         console.print(f"n = 100  {name:20} {value:.2f}")
+    for name, us in result["tuners_us"].items():
+        console.print(f"Tuner {name:16} {us:.2f} us a round")
     for name, times in result["learners_us"].items():
         console.print(f"{name:16} " + ", ".join(f"{us:.2f} us a round at t = {t}" for t, us in times.items()))
 

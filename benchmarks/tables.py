@@ -14,6 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from solver_tables import solver_speed, sor, sor_heat, sor_more
+from table_text import machine_line, markdown, plus_minus
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / page for page in ("policies.md", "streaming.md", "solver.md")))
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -199,81 +202,6 @@ def streaming_more(result: dict[str, Any]) -> str:
     return "\n\n".join([markdown(hard), markdown(grows), markdown(claims), plots, machine_line(result["machine"])])
 
 
-def sor(result: dict[str, Any]) -> str:
-    """Show the iterations a solve of every rule for omega, on shifted Laplacians and on the heat equation."""
-    shift, heat = result["shift"], result["heat"]
-    heads = [f"{variance}: {what}" for variance in shift for what in ("mean", "of best fixed", "last 1000")]
-    rows = [["iterations a solve", *heads, *(f"heat, nx = {side}" for side in heat)]]
-    for rule in dict.fromkeys(rule for found in (*shift.values(), *heat.values()) for rule in found):
-        cells = []
-        for found in shift.values():
-            of = found.get(rule)
-            figures = ("mean", "ratio_to_best_fixed", "last1000")
-            cells += ["-"] * 3 if of is None else [f"{of[figure]:.3g}" for figure in figures]
-        cells += [f"{found[rule]['mean']:.3g}" if rule in found else "-" for found in heat.values()]
-        rows.append([f"`{rule}`", *cells])
-    counts = "all" if result["exact_counts"]["all_equal"] else "**not all**"
-    said = f"Counts that are known to the integer: {counts} equal."
-    return "\n\n".join([markdown(rows), said, machine_line(result["machine"])])
-
-
-def sor_heat(result: dict[str, Any]) -> str:
-    """Show iterations and seconds of the heat equation's sequences, learning included."""
-    heat = result["heat"]
-    heads = [head for side in heat for head in (f"nx = {side}: iterations", "CPU seconds")]
-    rows = [[f"{result['rounds']} steps", *heads]]
-    for rule in dict.fromkeys(rule for found in heat.values() for rule in found):
-        if all(found.get(rule, {}).get("cpu_seconds") is None for found in heat.values()):
-            continue  # judged afterwards, not run
-        cells = []
-        for found in heat.values():
-            of = found.get(rule)
-            cells += ["-"] * 2 if of is None else [f"{of['mean'] * result['rounds']:,.0f}", f"{of['cpu_seconds']:.2f}"]
-        rows.append([f"`{rule}`", *cells])
-    return "\n\n".join([markdown(rows), machine_line(result["machine"])])
-
-
-def sor_more(result: dict[str, Any]) -> str:
-    """Show what was to be reached, and the plots."""
-    claims = [["what was to be reached", "asked", "found", "reached"]]
-    for name, each in result["claims"].items():
-        low, high = (None if each[end] is None else f"{each[end]:.4g}" for end in ("low", "high"))
-        asked = f"at most {high}" if low is None else f"at least {low}" if high is None else f"{low} to {high}"
-        claims.append([name, asked, f"{each['value']:.4g}", "yes" if each["holds"] else "**no**"])
-    plots = "\n\n".join(f"![{Path(plot).stem.replace('_', ' ')}](../{plot})" for plot in result["plots"])
-    return "\n\n".join([markdown(claims), plots, machine_line(result["machine"])])
-
-
-def solver_speed(result: dict[str, Any]) -> str:
-    """Show what a sweep, a step and a solve cost beside PyAMG and SciPy, and a round of the learners."""
-    rows = [["five-point matrix, one core", *(f"n = {float(n):.0e}" for n in result["grid"])]]
-    for name, said in (
-        ("sweep", "SOR sweep, exact residual and norm: ns per entry"),
-        ("pyamg_sweep", f"PyAMG {result['machine']['pyamg']}, its C++ sweep alone"),
-        ("pyamg_sweep_and_residual", "PyAMG, sweep, residual and norm"),
-        ("ratio", "times as fast as that"),
-        ("red_black", "red-black on a grid, without a matrix: ns per entry"),
-        ("ssor_cg_row", "SSOR-CG: ns per row and step"),
-        ("cg_row", "CG: ns per row and step"),
-        ("scipy_cg_row", f"SciPy {result['machine']['scipy']}, CG: ns per row and step"),
-    ):
-        rows.append([said, *(f"{found[name]:.2f}" for found in result["grid"].values())])
-    small, learners = result["small"], result["learners_us"]
-    alone = [
-        ["what", "measured"],
-        [
-            "one solve, n = 100, omega 1.55: alone / of 16 in lanes",
-            f"{small['solve_alone_us']:.1f} / {small['solve_in_lanes_us']:.1f} us",
-        ],
-        ["SciPy's CG on the same", f"{small['scipy_cg_solve_us']:.0f} us"],
-    ]
-    for learner, found in learners.items():
-        times = " / ".join(f"{us:.1f}" for us in found.values())
-        ages = " / ".join(f"{int(age):,}" for age in found)
-        alone.append([f"a round of `{learner}` from Python, after {ages} rounds", f"{times} us"])
-    return "\n\n".join([markdown(rows), markdown(alone), machine_line(result["machine"])])
-
-
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "speed": speed,
     "service": service,
@@ -297,25 +225,6 @@ def fastest_peer(policy: str, peers: dict[str, Any]) -> tuple[str, float] | None
         if peer and policy in peer["steps_per_second"]
     ]
     return max(rates, key=lambda rate: rate[1], default=None)
-
-
-def plus_minus(mean: float, error: float) -> str:
-    """Return a mean and its standard error, where that would be seen."""
-    return f"{mean:.3g}" + (f" ± {error:.1g}" if error >= 0.0005 * abs(mean) else "")
-
-
-def machine_line(machine: dict[str, Any]) -> str:
-    """Say where and when a table was measured."""
-    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "numpy", "numba"))
-    where = f"{machine['cpu']}, {machine['cores']} cores, {versions}"
-    return f"Measured on {machine['date']} at {machine['commit']}: {where}."
-
-
-def markdown(rows: list[list[str]]) -> str:
-    """Return rows as a Markdown table; the first is the head, numbers stand right."""
-    head, *body = rows
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body))
 
 
 def filled(text: str, results: Path) -> str:

@@ -51,7 +51,8 @@ def routine(function: Callable[P, R]) -> Callable[P, R]:
     """Jit a long kernel, beside which a call costs nothing: it is called, and not put where it is called.
 
     So a solver inside an environment is as fast in the loops of all policies: put there it was up to 14 % slower in
-    some, and took seconds of compiling in each. Numba hands `forceinline` down to what a kernel calls, unless told otherwise.
+    some, and took seconds of compiling in each. Numba hands `forceinline` down to what a kernel calls, unless told
+    otherwise.
     """
     return cast(Callable[P, R], _jitted(function, forceinline=False))
 

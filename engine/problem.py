@@ -135,7 +135,8 @@ def check_param(
     if not number or value < low or value > high or (low_open and value == low) or (high_open and value == high):
         left = "(" if low_open or low == -math.inf else "["
         right = ")" if high_open or high == math.inf else "]"
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a number in {left}{low:g}, {high:g}{right}")
+        wanted = "one finite number" if low == -high == -math.inf else f"a number in {left}{low:g}, {high:g}{right}"
+        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be {wanted}")
     return float(value)
 
 
@@ -151,9 +152,7 @@ def check_vector(
         raise InvalidInput("bad_param", f"{name} has the shape {array.shape}: it must be a list of one or more numbers")
     for i, value in enumerate(array):
         if not math.isfinite(value) or not low <= value <= high:
-            raise InvalidInput(
-                "bad_param", f"{name}[{i}] is {value:g}: it must be a finite number from {low:g} to {high:g}"
-            )
+            raise InvalidInput("bad_param", f"{name}[{i}] is {value:g}: it must be {_finite(low, high)}")
     return array
 
 
@@ -182,10 +181,12 @@ def check_table(
         bad |= np.isnan(table)
     if bad.any():
         i, j = np.argwhere(bad)[0]
-        raise InvalidInput(
-            "bad_param", f"{name}[{i}][{j}] is {table[i, j]:g}: it must be a finite number from {low:g} to {high:g}"
-        )
+        raise InvalidInput("bad_param", f"{name}[{i}][{j}] is {table[i, j]:g}: it must be {_finite(low, high)}")
     return table
+
+
+def _finite(low: float, high: float) -> str:
+    return "a finite number" + ("" if low == -high == -math.inf else f" from {low:g} to {high:g}")
 
 
 def check_reward(reward: Any) -> float:

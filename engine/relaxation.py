@@ -9,15 +9,16 @@ from __future__ import annotations
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel, routine
 from onearm.engine.problem import check_param
-from onearm.engine.sor import CONVERGED, FRESH, Half, Outcome, Rows, outcome_of, sor
+from onearm.engine.sor import Half, Rows, sor
 from onearm.engine.sor_cg import CgWork, ssor_cg
+from onearm.engine.sor_course import CONVERGED, FRESH, Outcome, outcome_of
 from onearm.engine.sor_rows import rows_on
 from onearm.engine.ssor import ssor_on
 from onearm.engine.vocabulary import Array
 
 METHODS = ("sor", "ssor", "ssor-cg")
 SOR, SSOR, SSOR_CG = 0, 1, 2
-ITERATIONS_MAX = 2**31 - 1
+CAP_MAX = 2**31 - 1  # the largest iteration cap
 
 
 def check_method(method: str) -> int:

@@ -14,21 +14,21 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
+from onearm.engine.sor_course import (
+    FRESH,
+    GROWTH_MAX,
+    RUNNING,
+    WINDOW,
+    Course,
+    Outcome,
+    advance,
+    begin,
+    confirm,
+    judge,
+    outcome_of,
+)
 from onearm.engine.vocabulary import Array
 
-CONVERGED, CAPPED, STAGNATED, DIVERGED, NOT_FINITE, INDEFINITE, RUNNING = 0, 1, 2, 3, 4, 5, 6
-REASONS = (
-    "converged",
-    "iteration cap",
-    "stagnated",
-    "diverged",
-    "not finite",
-    "not positive definite",
-    "still running",
-)
-GROWTH_MAX = 1e4  # of the residual: it may first grow, since the matrix of a sweep is not normal
-WINDOW = 128  # iterations before the first window: windows double, and the residuals of two are compared
-_FLAT = 1e-3  # a change from one window to the next that leaves a solve ten thousand times as long as it has been
 _1 = np.uint64(1)  # unsigned numbers are not looked at for being negative, which would mean "from the end"
 
 
@@ -48,35 +48,6 @@ class Rows(NamedTuple):
     index: Array  # int32[m]
     value: Array  # float64[m]
     diagonal: Array  # float64[n], none is 0
-
-
-class Outcome(NamedTuple):
-    """How a solve ended."""
-
-    iterations: int  # sweeps done; of SSOR pairs of sweeps, of conjugate gradients steps
-    reason: int  # a position in REASONS
-    residual_norm: float  # |b - A x|, computed anew at the end
-
-
-class Course(NamedTuple):
-    """Where a solve stands: what it takes, beside its working space, to stop after any iteration and go on later."""
-
-    iterations: int  # done so far; -1 before it begins
-    reason: int  # RUNNING, or how it ended
-    residual_norm: float
-    exact: bool  # whether that was computed from b - A x, not by the recurrence of the iterations
-    worst: float  # the residual that says that it diverges
-    window: int  # the iteration at which the present window ends, twice that at which it began
-    lowest: float  # the lowest residual in that window,
-    highest: float  # and the highest
-    lowest_before: float  # the same of the window before
-    highest_before: float
-    claimed: float  # the true residual where the recurrence last claimed convergence
-    rz: float  # of conjugate gradients: r . M^-1 r,
-    beta: float  # and what the next direction keeps of the last
-
-
-FRESH = Course(-1, RUNNING, math.inf, False, math.inf, 0, math.inf, 0.0, math.inf, 0.0, math.inf, 0.0, 0.0)
 
 
 def half_of(start: Array, index: Array, value: Array) -> Half:
@@ -164,129 +135,6 @@ def sor_on(
             return course
         else:
             course = confirm(course, residual(half, b, x, r), tolerance)
-
-
-@kernel
-def begin(norm: float, growth_max: float, window: int) -> Course:
-    """Return the course of a solve that starts from a residual."""
-    worst = growth_max * norm
-    return Course(0, RUNNING, norm, True, worst, 2 * window, math.inf, 0.0, math.inf, 0.0, math.inf, 0.0, 0.0)
-
-
-@kernel
-def judge(course: Course, tolerance: float, iterations_max: int) -> Course:
-    """Tell whether a running solve ends here, and why; where the norm is not exact, that is yet to be confirmed.
-
-    It stagnates where the lowest and the highest residual of a window are those of the window before, of half the
-    length. That the residual falls is not asked for: of a badly conditioned matrix it may grow for thousands of sweeps,
-    which all come nearer to the solution.
-    """
-    k, norm, reason = course.iterations, course.residual_norm, course.reason
-    window, lowest, highest = course.window, course.lowest, course.highest
-    lowest_before, highest_before = course.lowest_before, course.highest_before
-    if 2 * k >= window:
-        lowest, highest = min(lowest, norm), max(highest, norm)
-    if reason == RUNNING:
-        if not math.isfinite(norm):
-            reason = NOT_FINITE
-        elif norm <= tolerance:
-            reason = CONVERGED
-        elif k >= iterations_max:
-            reason = CAPPED
-        elif norm > course.worst:
-            reason = DIVERGED
-        elif k >= window:
-            if abs(lowest - lowest_before) <= _FLAT * lowest and abs(highest - highest_before) <= _FLAT * highest:
-                reason = STAGNATED
-            window, lowest, highest, lowest_before, highest_before = 2 * window, norm, norm, lowest, highest
-    return Course(
-        k,
-        reason,
-        norm,
-        course.exact,
-        course.worst,
-        window,
-        lowest,
-        highest,
-        lowest_before,
-        highest_before,
-        course.claimed,
-        course.rz,
-        course.beta,
-    )
-
-
-@kernel
-def confirm(course: Course, norm: float, tolerance: float) -> Course:
-    """Put the true residual in the place of that of the recurrence; where it was claimed too early, run on.
-
-    A second claim that finds the true residual not even halved has come to what can be attained.
-    """
-    reason, claimed = course.reason, course.claimed
-    if reason == CONVERGED and not norm <= tolerance:
-        reason = STAGNATED if norm > 0.5 * claimed else RUNNING
-        claimed = norm
-    return Course(
-        course.iterations,
-        reason,
-        norm,
-        True,
-        course.worst,
-        course.window,
-        course.lowest,
-        course.highest,
-        course.lowest_before,
-        course.highest_before,
-        claimed,
-        course.rz,
-        course.beta,
-    )
-
-
-@kernel
-def advance(course: Course, norm: float, exact: bool, rz: float, beta: float) -> Course:
-    """Return the course after one more iteration."""
-    return Course(
-        course.iterations + 1,
-        RUNNING,
-        norm,
-        exact,
-        course.worst,
-        course.window,
-        course.lowest,
-        course.highest,
-        course.lowest_before,
-        course.highest_before,
-        course.claimed,
-        rz,
-        beta,
-    )
-
-
-@kernel
-def fail(course: Course, reason: int) -> Course:
-    """Return the course, ended before its next iteration; the norm is yet to be made exact."""
-    return Course(
-        course.iterations,
-        reason,
-        course.residual_norm,
-        False,
-        course.worst,
-        course.window,
-        course.lowest,
-        course.highest,
-        course.lowest_before,
-        course.highest_before,
-        course.claimed,
-        course.rz,
-        course.beta,
-    )
-
-
-@kernel
-def outcome_of(course: Course) -> Outcome:
-    """Return how a course ended."""
-    return Outcome(course.iterations, course.reason, course.residual_norm)
 
 
 @kernel

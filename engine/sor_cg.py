@@ -17,7 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import (
+from onearm.engine.sor import Half, residual, step_after
+from onearm.engine.sor_course import (
+    CG_GROWTH_MAX,
     FRESH,
     INDEFINITE,
     NOT_FINITE,
@@ -25,7 +27,6 @@ from onearm.engine.sor import (
     STAGNATED,
     WINDOW,
     Course,
-    Half,
     Outcome,
     advance,
     begin,
@@ -33,13 +34,10 @@ from onearm.engine.sor import (
     fail,
     judge,
     outcome_of,
-    residual,
-    step_after,
 )
 from onearm.engine.vocabulary import Array
 
 _VANISHED = 1e-300  # squares below are no numbers to go by
-_GROWTH_MAX = 1e8  # of the residual: it may grow by the root of the condition number, which is at most 1e16
 _1 = np.uint64(1)
 
 
@@ -81,7 +79,7 @@ def ssor_cg_on(
 ) -> Course:
     """Go on with `ssor_cg` from where `course` stands, FRESH at first, until it ends or `until` steps are done."""
     if course.iterations < 0:
-        course = begin(residual(half, b, x, work.r), _GROWTH_MAX, len(x) + WINDOW)
+        course = begin(residual(half, b, x, work.r), CG_GROWTH_MAX, len(x) + WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:
@@ -243,7 +241,7 @@ def cg_on(
 ) -> Course:
     """Go on with `cg` from where `course` stands, FRESH at first, until it ends or `until` steps are done."""
     if course.iterations < 0:
-        course = begin(residual(half, b, x, work.r), _GROWTH_MAX, len(x) + WINDOW)
+        course = begin(residual(half, b, x, work.r), CG_GROWTH_MAX, len(x) + WINDOW)
     while True:
         course = judge(course, tolerance, iterations_max)
         if course.reason == RUNNING:

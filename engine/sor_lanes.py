@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import GROWTH_MAX, RUNNING, WINDOW, Course, Half, advance, begin, confirm, judge, residual
+from onearm.engine.sor import Half, residual
+from onearm.engine.sor_course import GROWTH_MAX, RUNNING, WINDOW, Course, Windows, advance, begin, confirm, judge
 from onearm.engine.vocabulary import Array
 
 _1 = np.uint64(1)
@@ -31,7 +32,7 @@ class LanesWork(NamedTuple):
     norm: Array  # float64[L] |r|
     squares: Array  # float64[4, L]
     number: Array  # int64[L] which right-hand side is in the lane, -1 where none is left
-    course: Array  # float64[L, 13] the fields of `Course`
+    course: Array  # float64[L, 11] the fields of `Course`, but for those of conjugate gradients
 
 
 def lanes_work(n: int, lanes: int) -> LanesWork:
@@ -42,8 +43,8 @@ def lanes_work(n: int, lanes: int) -> LanesWork:
     """
     x, r, d = np.zeros((3, n, lanes))
     omega, scale, left, norm = np.zeros((4, lanes))
-    course = np.zeros((lanes, len(Course._fields)))
-    return LanesWork(x, r, d, omega, scale, left, norm, np.zeros((4, lanes)), np.full(lanes, -1), course)
+    squares, number, course = np.zeros((4, lanes)), np.full(lanes, -1), np.zeros((lanes, 11))
+    return LanesWork(x, r, d, omega, scale, left, norm, squares, number, course)
 
 
 @loop
@@ -230,29 +231,16 @@ def add_squares(to: Array, of: Array) -> None:
 @kernel
 def keep(work: LanesWork, lane: int, course: Course) -> None:
     """Store a lane's course."""
-    row = work.course[lane]
+    row, windows = work.course[lane], course.windows
     row[0], row[1], row[2], row[3] = course.iterations, course.reason, course.residual_norm, course.exact
-    row[4], row[5], row[6], row[7] = course.worst, course.window, course.lowest, course.highest
-    row[8], row[9], row[10] = course.lowest_before, course.highest_before, course.claimed
-    row[11], row[12] = course.rz, course.beta
+    row[4], row[5] = course.worst, course.claimed
+    row[6], row[7], row[8] = windows.end, windows.lowest, windows.highest
+    row[9], row[10] = windows.lowest_before, windows.highest_before
 
 
 @kernel
 def recall(work: LanesWork, lane: int) -> Course:
     """Return a lane's course."""
     row = work.course[lane]
-    return Course(
-        int(row[0]),
-        int(row[1]),
-        row[2],
-        row[3] != 0.0,
-        row[4],
-        int(row[5]),
-        row[6],
-        row[7],
-        row[8],
-        row[9],
-        row[10],
-        row[11],
-        row[12],
-    )
+    windows = Windows(int(row[6]), row[7], row[8], row[9], row[10])
+    return Course(int(row[0]), int(row[1]), row[2], row[3] != 0.0, row[4], row[5], windows, 0.0, 0.0)

@@ -6,18 +6,17 @@ The entries are read twice a sweep; a symmetric matrix is swept in half the time
 from __future__ import annotations
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import (
+from onearm.engine.sor import Rows, norm_of
+from onearm.engine.sor_course import (
     FRESH,
     GROWTH_MAX,
     RUNNING,
     WINDOW,
     Course,
     Outcome,
-    Rows,
     advance,
     begin,
     judge,
-    norm_of,
     outcome_of,
 )
 from onearm.engine.vocabulary import Array

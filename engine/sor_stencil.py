@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import GROWTH_MAX, RUNNING, WINDOW, Outcome, advance, begin, confirm, judge, outcome_of
+from onearm.engine.sor_course import GROWTH_MAX, RUNNING, WINDOW, Outcome, advance, begin, confirm, judge, outcome_of
 from onearm.engine.vocabulary import Array
 
 
@@ -139,12 +139,7 @@ def relax(
     up, down, row, want = other[i - 1, 1:], other[i + 1, 1:], own[i, 1:], b[i, 1:]
     scale = omega / stencil.centre
     for c in range((columns - first + 1) // 2):
-        s = (
-            want[c]
-            - stencil.centre * row[c]
-            - stencil.beside * (left[c] + right[c])
-            - stencil.above * (up[c] + down[c])
-        )
+        s = left_over(stencil, want[c], row[c], left[c] + right[c], up[c] + down[c])
         row[c] += scale * s
         rest = kept * s
         squares[c] += rest * rest
@@ -159,13 +154,14 @@ def square(
     left, right = other[i, begins:], other[i, begins + 1 :]
     up, down, row, want = other[i - 1, 1:], other[i + 1, 1:], own[i, 1:], b[i, 1:]
     for c in range((columns - first + 1) // 2):
-        s = (
-            want[c]
-            - stencil.centre * row[c]
-            - stencil.beside * (left[c] + right[c])
-            - stencil.above * (up[c] + down[c])
-        )
+        s = left_over(stencil, want[c], row[c], left[c] + right[c], up[c] + down[c])
         squares[c] += s * s
+
+
+@kernel
+def left_over(stencil: Stencil, want: float, own: float, along: float, across: float) -> float:
+    """Return the residual of a point from its value and the sums of its neighbours in the row and in the column."""
+    return want - stencil.centre * own - stencil.beside * along - stencil.above * across
 
 
 @kernel

@@ -60,7 +60,7 @@ def check_symmetric(matrix: Csr) -> None:
         raise InvalidInput(
             "not_symmetric",
             f"the entries ({i}, {j}) and ({j}, {i}) differ by {worst:.2g} of their rows' diagonals: this method needs "
-            f"a symmetric matrix, up to {ASYMMETRY_MAX:g}; take one that does not, such as plain SOR",
+            f"a symmetric matrix, up to {ASYMMETRY_MAX:g}; sor takes others too",
         )
 
 
@@ -151,10 +151,11 @@ def _check_diagonal(matrix: Csr, row: Array) -> None:
     diagonal = matrix.value[at]
     if not (diagonal > 0.0).all():
         i = int(np.flatnonzero(~(diagonal > 0.0))[0])
+        instead = "order the equations so that none is 0"
+        if diagonal[i] < 0.0:
+            instead = "change the sign of the equations where all are negative"
         raise InvalidInput(
-            "bad_diagonal",
-            f"the diagonal entry of row {i} is {diagonal[i]:g}: all must be positive; change the sign of the equations "
-            "where all are negative",
+            "bad_diagonal", f"the diagonal entry of row {i} is {diagonal[i]:g}: all must be positive; {instead}"
         )
 
 

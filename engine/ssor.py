@@ -8,22 +8,19 @@ An iteration reads the lower half of the matrix three times, which costs about t
 from __future__ import annotations
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import (
+from onearm.engine.sor import Half, norm_of, residual, sweep
+from onearm.engine.sor_course import (
     FRESH,
     GROWTH_MAX,
     RUNNING,
     WINDOW,
     Course,
-    Half,
     Outcome,
     advance,
     begin,
     confirm,
     judge,
-    norm_of,
     outcome_of,
-    residual,
-    sweep,
 )
 from onearm.engine.vocabulary import Array
 

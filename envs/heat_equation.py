@@ -2,9 +2,10 @@
 
 Source: Khodak, Chow, Balcan, Talwalkar, "Learning to relax", ICLR 2024, section 3, two dimensions; `engine/heat.py`
 says which equation. The context is the diffusivity at the beginning of the step, in [0, 10]. A solve starts at the
-solution of the step before and ends at a residual of at most rtol |b|; it pays minus its iterations, which may be 0, or
-minus the cap. After the last step time begins anew. What is solved for depends on the arms before by rounding only, up
-to the tolerance: all policies meet the same steps in that sense, and no draw is made.
+solution of the step before and ends at a residual of at most rtol |b|; it pays minus its iterations, or minus the cap.
+They may be 0, and that is learned as a reward of 0. After the last step time begins anew. What is solved for depends on
+the arms before by rounding only, up to the tolerance: all policies meet the same steps in that sense, and no draw is
+made.
 State: the temperature. Cost: a solve per decision, about 16 ns per iteration and unknown.
 """
 
@@ -19,7 +20,7 @@ from onearm.engine.kernel import kernel
 from onearm.engine.omega_grid import check_omegas, omega_of
 from onearm.engine.problem import ARMS_MAX
 from onearm.engine.protocol import register_env
-from onearm.engine.relaxation import ITERATIONS_MAX, check_rtol, check_whole, paid, solve_by_ssor_cg
+from onearm.engine.relaxation import CAP_MAX, check_rtol, check_whole, paid, solve_by_ssor_cg
 from onearm.engine.sor import Half, laplacian, norm_of
 from onearm.engine.sor_cg import CgWork, cg_work
 from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
@@ -70,7 +71,7 @@ def heat_equation(
         side,
         *check_omegas(omega_min, omega_max),
         check_rtol(rtol),
-        check_whole("iterations_max", iterations_max, ITERATIONS_MAX),
+        check_whole("iterations_max", iterations_max, CAP_MAX),
         check_whole("steps", steps, STEPS_MAX),
         half.start,
         half.index,

@@ -2,11 +2,12 @@
 
 Source: the setting of Khodak, Chow, Balcan, Talwalkar, "Learning to relax: setting solver parameters across a sequence
 of linear system instances", ICLR 2024. A solve starts at 0 and ends at a residual of at most rtol |b|; it pays minus
-its iterations, or minus the cap where it does not converge. After the last system the first comes again.
+its iterations, or minus the cap where it does not converge; b = 0 pays 0 at every arm, which says nothing about any,
+and is learned like other rewards: leave such systems out. After the last system the first comes again.
 State: none. Cost: a solve per decision.
 
-A matrix is in CSR form (it has indptr, indices and data, as SciPy's), or something with a method tocsr, or rows of
-numbers. In a file, .npz, matrices lie one behind the other; `write_systems` writes one:
+A matrix is anything that `engine/entries.py` reads: in a sparse form of SciPy's, or rows of numbers. In a file, .npz,
+matrices lie one behind the other; `write_systems` writes one:
     rows    int[m], how many rows each matrix has
     start   int[sum of rows + m], of each matrix its indptr, from 0
     index   int[sum of entries], of each matrix its indices
@@ -25,13 +26,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onearm.engine.entries import entries_of
 from onearm.engine.errors import InvalidInput, NotFound
 from onearm.engine.kernel import kernel
 from onearm.engine.omega_grid import check_omegas, omega_of
 from onearm.engine.problem import ARMS_MAX, check_table, check_vector
 from onearm.engine.protocol import register_env
 from onearm.engine.relaxation import (
-    ITERATIONS_MAX,
+    CAP_MAX,
     SOR,
     check_method,
     check_rtol,
@@ -79,6 +81,7 @@ class Systems(NamedTuple):
     """What is to be solved, checked."""
 
     matrices: list[Csr]
+    numbers: list[int]  # of each, where it stood first
     matrix: Array  # int64[s], of each system
     b: list[Array]
     context: Array  # float64[s, d]
@@ -86,9 +89,9 @@ class Systems(NamedTuple):
 
 def linear_systems(
     file: str | None = None,
-    matrices: Sequence[Any] | None = None,
-    b: Sequence[Sequence[float]] | None = None,
-    contexts: Sequence[Any] | None = None,
+    matrices: Sequence[Any] | Array | None = None,
+    b: Sequence[Any] | Array | None = None,
+    contexts: Sequence[Any] | Array | None = None,
     method: str = "ssor-cg",
     points: int = 20,
     omega_min: float = 1.0,
@@ -102,13 +105,17 @@ def linear_systems(
     for each, where there are any. `method` "sor" takes any matrix with a positive diagonal, "ssor" and "ssor-cg" need
     symmetric ones.
     """
-    if (file is None) == (matrices is None) or (matrices is None) != (b is None):
-        raise InvalidInput("bad_param", "name the systems once: give either file, or matrices and b")
-    given = read_systems(Path(file)) if file is not None else systems_of(matrices or [], b or [], contexts)
+    if (
+        (file is None) == (matrices is None)
+        or (matrices is None) != (b is None)
+        or not (file is None or contexts is None)
+    ):
+        raise InvalidInput("bad_param", "name the systems once: give either file, or matrices and b, and contexts")
+    given = read_systems(Path(file)) if file is not None else systems_of(matrices, b, contexts)
     wanted = check_method(method)
     if wanted != SOR:
-        for found in given.matrices:
-            check_symmetric(found)
+        for number, found in zip(given.numbers, given.matrices, strict=True):
+            _named(number, check_symmetric, found)
     elif any(asymmetry(found)[0] > ASYMMETRY_MAX for found in given.matrices):
         wanted = _ROWS
     problem = Problem(check_whole("points", points, ARMS_MAX), given.context.shape[1:], horizon=len(given.b))
@@ -117,7 +124,7 @@ def linear_systems(
         *check_omegas(omega_min, omega_max),
         wanted,
         check_rtol(rtol),
-        check_whole("iterations_max", iterations_max, ITERATIONS_MAX),
+        check_whole("iterations_max", iterations_max, CAP_MAX),
         given.matrix,
         _ends([len(part.diagonal) for part in parts]),
         _ends([len(part.value) for part in parts]),
@@ -176,20 +183,21 @@ def respond(
     return paid(solve(params.method, half, b, x, omega, tolerance, most, work), most), 0
 
 
-def systems_of(matrices: Sequence[Any], b: Sequence[Any], contexts: Sequence[Any] | None = None) -> Systems:
+def systems_of(matrices: Any, b: Any, contexts: Any = None) -> Systems:
     """Return systems of Python's objects, checked; a matrix that comes again as the same object is kept once."""
-    if not len(matrices):
+    given, right = _listed("matrices", matrices), _listed("b", b)
+    if not given:
         raise InvalidInput("bad_param", "there are no matrices: a sequence has one system at least")
-    if len(matrices) != len(b):
-        raise InvalidInput("bad_param", f"there are {len(matrices)} matrices and {len(b)} right-hand sides: pair them")
+    if len(given) != len(right):
+        raise InvalidInput("bad_param", f"there are {len(given)} matrices and {len(right)} right-hand sides: pair them")
     places: dict[int, int] = {}
-    found: list[Csr] = []
-    for i, matrix in enumerate(matrices):
+    numbers: list[int] = []
+    for i, matrix in enumerate(given):
         if id(matrix) not in places:
-            places[id(matrix)] = len(found)
-            found.append(_checked(i, matrix))
-    place = np.array([places[id(matrix)] for matrix in matrices])
-    return _paired(found, place, list(b), contexts)
+            places[id(matrix)] = len(numbers)
+            numbers.append(i)
+    found = [_named(i, check_csr, *entries_of(given[i], f"matrix {i}")) for i in numbers]
+    return _paired(found, numbers, np.array([places[id(matrix)] for matrix in given]), right, contexts)
 
 
 def read_systems(file: Path) -> Systems:
@@ -216,10 +224,11 @@ def read_systems(file: Path) -> Systems:
     matrix = arrays.get("matrix", np.arange(len(found)))
     if matrix.ndim != 1 or matrix.dtype.kind not in "iu" or not ((matrix >= 0) & (matrix < len(found))).all():
         raise InvalidInput("bad_file", f"matrix of {file} must number the {len(found)} matrices from 0")
-    return _paired(found, matrix.astype(np.int64), _cut(file, "b", arrays["b"], rows[matrix]), arrays.get("context"))
+    right = _cut(file, "b", arrays["b"], rows[matrix])
+    return _paired(found, list(range(len(found))), matrix.astype(np.int64), right, arrays.get("context"))
 
 
-def write_systems(file: Path, matrices: Sequence[Any], b: Sequence[Any], contexts: Sequence[Any] | None = None) -> None:
+def write_systems(file: Path, matrices: Any, b: Any, contexts: Any = None) -> None:
     """Write systems into a file for `linear_systems(file=...)`; what is refused there is refused here."""
     given = systems_of(matrices, b, contexts)
     np.savez_compressed(
@@ -234,7 +243,18 @@ def write_systems(file: Path, matrices: Sequence[Any], b: Sequence[Any], context
     )
 
 
-def _paired(matrices: list[Csr], matrix: Array, b: list[Any], contexts: Any) -> Systems:
+def _listed(name: str, given: Any) -> list[Any]:
+    """Return what is given for each system, as a list; what can be read but once could not be told in a spec."""
+    if isinstance(given, np.ndarray) and given.ndim:
+        return list(given)
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return list(given)
+    raise InvalidInput(
+        "bad_param", f"{name} is a {type(given).__name__}: it must be a list, with one entry for each system"
+    )
+
+
+def _paired(matrices: list[Csr], numbers: list[int], matrix: Array, b: list[Any], contexts: Any) -> Systems:
     """Check right-hand sides and contexts."""
     right = []
     for i, (place, vector) in enumerate(zip(matrix, b, strict=True)):
@@ -242,33 +262,15 @@ def _paired(matrices: list[Csr], matrix: Array, b: list[Any], contexts: Any) -> 
         n = len(matrices[place].start) - 1
         if len(right[-1]) != n:
             raise InvalidInput("bad_param", f"b[{i}] has {len(right[-1])} numbers: its matrix has {n} rows")
-    if contexts is None or np.shape(contexts) == (len(b), 0):
-        return Systems(matrices, matrix, right, np.zeros((len(b), 0)))
-    rows = [[row] if np.ndim(row) == 0 else row for row in contexts]
+    if contexts is None or (isinstance(contexts, np.ndarray) and contexts.shape == (len(b), 0)):
+        return Systems(matrices, numbers, matrix, right, np.zeros((len(b), 0)))
+    rows: list[Any] = [
+        [row] if isinstance(row, (int, float, np.generic)) else row for row in _listed("contexts", contexts)
+    ]
     context = check_table("contexts", rows)
     if len(context) != len(b):
         raise InvalidInput("bad_param", f"there are {len(context)} contexts for {len(b)} systems: each needs one")
-    return Systems(matrices, matrix, right, context)
-
-
-def _checked(i: int, matrix: Any) -> Csr:
-    """Return a matrix in CSR form, or of rows of numbers."""
-    if not all(hasattr(matrix, name) for name in ("indptr", "indices", "data", "shape")) or hasattr(
-        matrix, "blocksize"
-    ):
-        if not hasattr(matrix, "tocsr"):
-            return _named(i, _of_table, matrix)
-        matrix = matrix.tocsr()
-    elif getattr(matrix, "format", "csr") != "csr":
-        matrix = matrix.tocsr()
-    return _named(i, check_csr, matrix.indptr, matrix.indices, matrix.data, matrix.shape)
-
-
-def _of_table(rows: Any) -> Csr:
-    table = check_table("its rows", rows)
-    row, column = np.nonzero(table)
-    start = np.searchsorted(row, np.arange(len(table) + 1))
-    return check_csr(start, column, table[row, column], table.shape)
+    return Systems(matrices, numbers, matrix, right, context)
 
 
 def _named(i: int, check: Any, *given: Any) -> Csr:

@@ -22,7 +22,7 @@ from onearm.engine.kernel import kernel, routine
 from onearm.engine.omega_grid import check_omegas, omega_of
 from onearm.engine.problem import ARMS_MAX
 from onearm.engine.protocol import register_env
-from onearm.engine.relaxation import ITERATIONS_MAX, check_method, check_rtol, check_whole, paid, solve
+from onearm.engine.relaxation import CAP_MAX, check_method, check_rtol, check_whole, paid, solve
 from onearm.engine.sor import Half, laplacian, norm_of
 from onearm.engine.sor_cg import CgWork, cg_work
 from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
@@ -77,7 +77,7 @@ def shifted_laplacian(
         *check_omegas(omega_min, omega_max),
         check_method(method),
         check_rtol(rtol),
-        check_whole("iterations_max", iterations_max, ITERATIONS_MAX),
+        check_whole("iterations_max", iterations_max, CAP_MAX),
         laplacian(check_whole("side", side, SIDE_MAX)),
     )
     return Environment("shifted_laplacian", params, init, problem)

@@ -26,7 +26,7 @@ PLAIN, DENSE = Problem(3), Problem(3, (2,))
         (lambda: rules.check_seed(True), "bad_seed", "True"),
         (lambda: rules.check_seed(1.0), "bad_seed", "1.0"),  # type: ignore[arg-type]
         (lambda: rules.check_seed("1"), "bad_seed", "'1'"),  # type: ignore[arg-type]
-        (lambda: rules.check_param("a", math.nan), "bad_param", "a is nan: it must be a number in (-inf, inf)"),
+        (lambda: rules.check_param("a", math.nan), "bad_param", "a is nan: it must be one finite number"),
         (lambda: rules.check_param("a", math.inf, low=0.0), "bad_param", "a is inf: it must be a number in [0, inf)"),
         (lambda: rules.check_param("a", -0.1, low=0.0, high=1.0), "bad_param", "in [0, 1]"),
         (lambda: rules.check_param("a", 1.1, low=0.0, high=1.0), "bad_param", "in [0, 1]"),
@@ -86,3 +86,15 @@ def test_a_vector_is_copied() -> None:
     taken = rules.check_vector("m", given)
     given[0] = 9.0
     assert taken.tolist() == [0.1, 0.2]
+
+
+def test_a_range_without_ends_is_not_spelt_out() -> None:
+    for check in (
+        lambda: rules.check_param("a", math.nan),
+        lambda: rules.check_vector("a", [math.nan]),
+        lambda: rules.check_table("a", [[math.nan]]),
+    ):
+        with pytest.raises(InvalidInput, match=r"is nan: it must be (one|a) finite number$"):
+            check()
+    with pytest.raises(InvalidInput, match=r"is 2: it must be a finite number from 0 to 1$"):
+        rules.check_table("a", [[2.0]], low=0.0, high=1.0)

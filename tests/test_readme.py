@@ -15,7 +15,9 @@ from onearm.api.cli.main import COMMANDS, run
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-FENCE = re.compile(r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 NOT_RUN = re.compile(r"not run: .{10,}")
 LANGUAGES = {"python", "bash", "console"}
 
@@ -125,3 +127,8 @@ def test_a_block_that_nobody_would_run_is_found() -> None:
     assert "Python is always run" in str(wrong(first._replace(language="python")))
     assert "of no language" in str(wrong(first._replace(language="")))
     assert "without a command" in str(wrong(second._replace(text="just words\n")))
+
+
+def test_a_comment_that_ends_further_up_is_no_mark() -> None:
+    (only,) = blocks("<!-- table:speed -->\n| a |\n<!-- /table -->\nwords -->\n```python\n1\n```\n")
+    assert (only.language, only.mark) == ("python", None)

@@ -37,16 +37,15 @@ def lines_of(path: Path) -> list[str]:
     return [line.split("  #")[0] for line in code.splitlines() if line.strip()]
 
 
-def test_three_lines_are_changed_beside_the_import_and_the_count() -> None:
+def test_three_lines_are_changed_beside_the_import() -> None:
     changes = [
         line
         for line in difflib.ndiff(lines_of(EXAMPLES / "heat_before.py"), lines_of(EXAMPLES / "heat_after.py"))
         if line[0] in "+-"
     ]
     for sign in "+-":
-        rest = [line for line in changes if line[0] == sign and "import" not in line and "return u" not in line]
-        assert len(rest) == 3, changes
-        assert len([line for line in changes if line[0] == sign]) == 5
+        changed = [line for line in changes if line[0] == sign]
+        assert len(changed) == 4 and len([line for line in changed if "import" not in line]) == 3, changes
 
 
 @pytest.mark.jit
@@ -91,7 +90,9 @@ def test_names_and_links_of_the_page_exist() -> None:
     assert named and [name for name in sorted(named) if not (ROOT / name).exists()] == []
     table = page.partition("## Which tuner")[2].partition("**Grid.**")[0]
     tuners = re.findall(r'^\| `"(\w+)"`', table, re.MULTILINE)
-    assert len(tuners) == 3
+    assert len(tuners) == 4
     for name in tuners:
         solver.Tuner(name, context=(0.0, 1.0))
-    assert "chebcb" in catalog.names()
+        if name != "chebcb":  # the page says that it reads a context, and the others that they can do without
+            solver.Tuner(name)
+    assert {"chebcb", "maillard_chain"} <= set(catalog.names())

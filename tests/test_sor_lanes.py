@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sor_systems import half_from, random_spd, shifted, young_omega
 
-from onearm.engine.sor import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Half, Outcome, norm_of, solve_sor
-from onearm.engine.sor_lanes import LanesWork, lanes_work, norms_of_lanes, solve_lanes
+from onearm.engine.sor import Half, norm_of, solve_sor
+from onearm.engine.sor_course import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Course, Outcome, Windows
+from onearm.engine.sor_lanes import LanesWork, keep, lanes_work, norms_of_lanes, recall, solve_lanes
 from onearm.engine.vocabulary import Array
 
 
@@ -99,3 +100,11 @@ def test_the_mean_count_at_youngs_omega_is_the_published_one() -> None:
     outcomes = solve(shifted(0.0), b, x, np.full(400, young_omega(0.0)), tolerance, 10_000, lanes_work(100, 16))
     counts = [outcome.iterations for outcome in outcomes]
     assert np.mean(counts) == pytest.approx(37.45, abs=4.0 * np.std(counts) * (1 / 40 + 1 / 400) ** 0.5)
+
+
+def test_a_lane_keeps_all_of_its_course() -> None:
+    work = lanes_work(3, 2)
+    course = Course(7, STAGNATED, 0.1, True, 0.2, 0.3, Windows(256, 0.4, 0.5, 0.6, 0.7), 0.0, 0.0)
+    keep(work, 1, course)
+    keep(work, 0, course._replace(iterations=8))
+    assert recall(work, 1) == course

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sor_systems import dense, jacobi_radius, shifted, young_omega
 
-from onearm.engine.sor import CAPPED, CONVERGED, STAGNATED, Outcome
+from onearm.engine.sor_course import CAPPED, CONVERGED, STAGNATED, Outcome
 from onearm.engine.sor_stencil import Stencil, join, solve_stencil, split, stencil_work
 from onearm.engine.vocabulary import Array
 

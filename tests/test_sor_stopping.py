@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from sor_systems import dense, half_from, rows_from, shifted
 
-from onearm.engine.sor import (
+from onearm.engine.sor import solve_sor, sweep
+from onearm.engine.sor_cg import cg_work, solve_cg, solve_ssor_cg
+from onearm.engine.sor_course import (
     CAPPED,
     CONVERGED,
     DIVERGED,
@@ -23,11 +25,9 @@ from onearm.engine.sor import (
     Outcome,
     advance,
     begin,
+    confirm,
     judge,
-    solve_sor,
-    sweep,
 )
-from onearm.engine.sor_cg import cg_work, solve_cg, solve_ssor_cg
 from onearm.engine.sor_rows import solve_rows
 from onearm.engine.ssor import solve_ssor
 from onearm.engine.vocabulary import Array
@@ -203,6 +203,21 @@ def test_a_residual_stagnates_where_two_windows_are_alike() -> None:
     rising = [0.5 * 1.00001**k for k in range(4 * WINDOW + 1)]
     assert course_of(rising).reason == RUNNING
     assert course_of([0.5 * 0.9999999**k for k in range(4 * WINDOW + 1)]).reason == STAGNATED
+
+
+def test_all_residuals_of_a_window_count_and_not_those_at_its_ends() -> None:
+    norms = [0.9 if k % WINDOW == 0 else 0.5 * 0.999**k for k in range(4 * WINDOW + 1)]
+    assert course_of(norms).reason == RUNNING
+    norms = [0.9 if k % WINDOW == 1 else 0.5 for k in range(WINDOW + 1)]  # what was before the first window does not
+    assert course_of([*norms, *[0.5] * 3 * WINDOW]).reason == STAGNATED
+
+
+@pytest.mark.parametrize("reason", [CONVERGED, CAPPED, DIVERGED, INDEFINITE])
+@pytest.mark.parametrize("norm", [math.inf, math.nan])
+def test_a_true_residual_that_is_not_finite_is_the_reason(reason: int, norm: float) -> None:
+    course = begin(1.0, GROWTH_MAX, WINDOW)._replace(reason=reason, exact=False)
+    assert confirm(course, norm, 1e-8).reason == NOT_FINITE
+    assert confirm(course, 1e-9, 1e-8).reason == reason
 
 
 def test_every_reason_has_words() -> None:

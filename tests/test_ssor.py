@@ -9,7 +9,8 @@ import pytest
 from pyamg import amg_core
 from sor_systems import COUNTS, SHIFTS, csr, dense, half_from, omegas_of, random_spd, shifted
 
-from onearm.engine.sor import CONVERGED, FRESH, RUNNING, Half, residual, sweep
+from onearm.engine.sor import Half, residual, sweep
+from onearm.engine.sor_course import CONVERGED, FRESH, RUNNING
 from onearm.engine.ssor import go_on_ssor, solve_ssor, sweep_back
 
 

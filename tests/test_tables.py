@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))  # where a script finds its neighbours
 TABLES = runpy.run_path(str(ROOT / "benchmarks" / "tables.py"))
+sys.path.pop(0)
 RESULT = {
     "machine": {
         "cpu": "Abacus",
@@ -153,6 +155,99 @@ def test_rules_for_streams_stand_beside_uniform_exploration(tmp_path: Path) -> N
     (tmp_path / "streaming.json").write_text(json.dumps(stream_result()))
     page = "<!-- table:streaming-more -->\n<!-- /table -->"  # a part has the results of the whole
     assert "\n".join(more) in TABLES["filled"](page, tmp_path)
+
+
+def rule(mean: float, last: float, seconds: float | None = 0.5) -> dict[str, Any]:
+    """Return what a rule for omega took, beside a best single omega of 10."""
+    return {"mean": mean, "last1000": last, "ratio_to_best_fixed": mean / 10.0, "cpu_seconds": seconds}
+
+
+def sor_result() -> dict[str, Any]:
+    """Return results for shifts of low variance, and for heat at nx = 25, where Young's rule says nothing."""
+    learned = {"maillard_chain": rule(6.0, 5.5), "maillard_chain_96": rule(5.0, 4.0), "chebcb": rule(8.0, 7.0)}
+    point = {"best_grid_point": rule(5.0, 5.0, None)}
+    claim = {"value": 1.0123, "low": None, "high": 1.0, "holds": False}
+    return {
+        "machine": RESULT["machine"],
+        "rounds": 5000,
+        "shift": {"low": {"young": rule(4.0, 4.0), **point, **learned, "omega_1.2": rule(12.0, 12.0)}},
+        "heat": {"25": {**point, **learned, "chebcb": rule(9.0, 7.0), "cg": rule(65.0, 64.0)}},
+        "exact_counts": {"all_equal": True},
+        "claims": {
+            "heat 25: seconds of chebcb / omega_1.5": claim,
+            "low: young": {"value": 4.0, "low": 3.0, "high": 5.0, "holds": True},
+        },
+        "plots": ["benchmarks/results/sor_heat_cost.svg"],
+    }
+
+
+def test_rules_for_omega_stand_in_words_beside_what_could_be_known() -> None:
+    lines = TABLES["sor"](sor_result()).splitlines()
+    assert lines[0] == ("| iterations a solve | low: mean | low: of best single | low: last 1000 | heat, nx = 25 |")
+    assert lines[2] == "| Young's omega, of the spectrum | 4 | 0.4 | 4 | - |"
+    assert lines[3] == "| best of 20 omegas for each system, known afterwards | 5 | 0.5 | 5 | 5 |"
+    assert lines[5] == "| chain of arms, 96 omegas (ours) | 5 | 0.5 | 4 | 5 |"
+    assert lines[7:9] == ["| omega = 1.2 | 12 | 1.2 | 12 | - |", "| CG without SSOR | - | - | - | 65 |"]
+    assert "all equal" in lines[10]
+    assert "**not all** equal" in TABLES["sor"](sor_result() | {"exact_counts": {"all_equal": False}})
+
+
+def test_sequences_of_heat_show_iterations_and_seconds_of_what_was_run() -> None:
+    lines = TABLES["sor_heat"](sor_result()).splitlines()
+    assert lines[0] == "| 5000 steps | nx = 25: iterations | CPU seconds |"
+    assert lines[2] == "| chain of arms, 20 omegas (ours) | 30,000 | 0.50 |"  # hindsight is not run
+    assert lines[5] == "| CG without SSOR | 325,000 | 0.50 |"
+
+
+def test_gaps_are_measured_from_the_best_that_could_be_known(tmp_path: Path) -> None:
+    lines = TABLES["sor_more"](sor_result()).splitlines()
+    assert lines[0].endswith("| chain of arms, 96 omegas (ours) | gap, 20 omegas (ours) | gap, 96 omegas (ours) |")
+    assert lines[2] == "| shifts of low variance: mean | 4 | 5 | 8 | 6 | 5 | 0.50 | 0.25 |"
+    assert lines[3] == "| shifts of low variance: last 1000 | 4 | 5 | 7 | 5.5 | 4 | 0.50 | 0.00 |"
+    assert lines[4] == "| heat, nx = 25: mean | - | 5 | 9 | 6 | 5 | 0.25 | 0.00 |"
+    assert lines[5] == "| heat, nx = 25: last 1000 | - | 5 | 7 | 5.5 | 4 | 0.25 | -0.50 |"
+    assert lines[9].endswith(
+        "known afterwards: chain of arms, 20 omegas (ours) 20.0 to 20.0 %; "
+        "chain of arms, 96 omegas (ours) 0.0 to 0.0 %; ChebCB 60.0 to 80.0 %."
+    )
+    assert lines[11:14] == [
+        "Of 2 figures that were to be reached 1 are. Missed:",
+        "",
+        "- heat 25: seconds of ChebCB / omega = 1.5: 1.012, where at most 1 was asked",
+    ]
+    assert lines[15] == "![sor heat cost](../benchmarks/results/sor_heat_cost.svg)"
+    (tmp_path / "sor.json").write_text(json.dumps(sor_result()))
+    page = "<!-- table:sor-more -->\n<!-- /table -->"
+    assert "\n".join(lines) in TABLES["filled"](page, tmp_path)
+
+
+def test_what_was_not_compared_has_no_gap() -> None:
+    result = sor_result()
+    del result["shift"]["low"]["maillard_chain_96"]
+    assert "low variance" not in TABLES["sor_more"](result)
+
+
+def test_solvers_stand_beside_pyamg_and_scipy() -> None:
+    names = ("sweep", "pyamg_sweep", "pyamg_sweep_and_residual", "ratio", "red_black", "ssor_cg_row", "cg_row")
+    grid = {name: i + 0.126 for i, name in enumerate((*names, "scipy_cg_row"))}
+    result = {
+        "machine": RESULT["machine"] | {"pyamg": "5.4.1", "scipy": "1.17.1"},
+        "grid": {"10000": grid, "1000000": grid},
+        "small": {"solve_alone_us": 17.94, "solve_in_lanes_us": 8.06, "scipy_cg_solve_us": 638.4},
+        "learners_us": {"chebcb": {"1000": 2.58, "100000": 3.12}},
+        "tuners_us": {"chebcb": 11.4},
+    }
+    lines = TABLES["solver_speed"](result).splitlines()
+    assert lines[0] == "| five-point matrix, one core | n = 1e+04 | n = 1e+06 |"
+    assert lines[2] == "| SOR sweep, exact residual and norm: ns per entry | 0.13 | 0.13 |"
+    assert lines[5] == "| times as fast as that | 3.13 | 3.13 |"
+    assert lines[9] == "| SciPy 1.17.1, CG: ns per row and step | 7.13 | 7.13 |"
+    assert lines[13:15] == [
+        "| one solve, n = 100, omega 1.55: alone / of 16 in lanes | 17.9 / 8.1 us |",
+        "| SciPy's CG on the same | 638 us |",
+    ]
+    assert lines[15] == "| a round of `chebcb` from Python, after 1,000 / 100,000 rounds | 2.6 / 3.1 us |"
+    assert lines[16] == '| a round of `Tuner("chebcb")` with a context: ask and tell | 11 us |'
 
 
 def test_an_unknown_table_and_missing_results_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

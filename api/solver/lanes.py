@@ -58,7 +58,7 @@ def sor_many(
     matrix = prepare(A, symmetric=False)
     stop = stop_of(rtol, atol, maxiter, relative_to)
     b = check_columns("B", B, matrix.n)
-    omegas = check_omegas(omega, len(b))
+    omegas = omegas_of_columns(omega, len(b))
     x = np.zeros(b.shape) if X0 is None else np.array(check_columns("X0", X0, matrix.n, len(b)))
     norms = np.array([check_scale(column, norm_of_vector(column)) for column in b])
     x[norms == 0.0] = 0.0
@@ -80,7 +80,7 @@ def check_columns(name: str, given: Any, n: int, columns: int | None = None) -> 
     return np.ascontiguousarray(check_finite(name, array).T)
 
 
-def check_omegas(omega: Any, k: int) -> Array:
+def omegas_of_columns(omega: Any, k: int) -> Array:
     """Return an omega for each of k columns, float64[k]; raises `InvalidInput` for any outside (0, 2)."""
     if np.ndim(omega) == 0:
         return np.full(k, check_omega(omega))

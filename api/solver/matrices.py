@@ -12,16 +12,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from onearm.api.solver.patterns import Pattern, renewed, split
-from onearm.engine.errors import InvalidInput
+from onearm.engine.entries import Entries, entries_of
 from onearm.engine.sor import Half, Rows, rows_of
 from onearm.engine.sparse import Csr, check_csr, check_symmetric
-
-
-class NoEntries(InvalidInput, TypeError):
-    """An operator that can only be applied was given where the entries of a matrix are needed."""
 
 
 class Matrix(NamedTuple):
@@ -45,15 +39,6 @@ class Matrix(NamedTuple):
         return self.half
 
 
-class Given(NamedTuple):
-    """A matrix in CSR form as it came, unchecked."""
-
-    start: Any
-    index: Any
-    value: Any
-    shape: tuple[int, ...]
-
-
 def prepare(A: Any, symmetric: bool = True, *, like: Matrix | None = None) -> Matrix:
     """Check a matrix once, for many solves: every solver of this room takes the result where it takes A.
 
@@ -70,7 +55,7 @@ def prepare(A: Any, symmetric: bool = True, *, like: Matrix | None = None) -> Ma
         if symmetric:
             A.symmetric_half()
         return A
-    given = _given(A)
+    given = entries_of(A)
     if like is not None and (half := _renewed(like, given)) is not None:
         return like._replace(half=half)
     matrix = _checked(given)
@@ -79,7 +64,7 @@ def prepare(A: Any, symmetric: bool = True, *, like: Matrix | None = None) -> Ma
     return matrix
 
 
-def _checked(given: Given) -> Matrix:
+def _checked(given: Entries) -> Matrix:
     csr = check_csr(*given)
     n = len(csr.start) - 1
     half, pattern = split(given.start, given.index, csr)
@@ -88,58 +73,7 @@ def _checked(given: Given) -> Matrix:
     return Matrix(n, half, None, None, pattern)
 
 
-def _renewed(like: Matrix, given: Given) -> Half | None:
+def _renewed(like: Matrix, given: Entries) -> Half | None:
     if like.pattern is None or given.shape != (like.n, like.n):
         return None
     return renewed(like.pattern, given.start, given.index, given.value)
-
-
-def _given(A: Any) -> Given:
-    """Return the arrays of whatever holds a matrix."""
-    if hasattr(A, "tocsr"):
-        _check_shape(A.shape)
-        A = A.tocsr()
-    if hasattr(A, "indptr") and hasattr(A, "indices") and hasattr(A, "data"):
-        _refuse_complex(np.asarray(A.data).dtype)
-        return Given(A.indptr, A.indices, A.data, tuple(A.shape))
-    if callable(getattr(A, "matvec", None)) or (callable(A) and not hasattr(A, "__array__")):
-        raise NoEntries(
-            "no_entries",
-            f"A is a {type(A).__name__}, which can only be applied to vectors: a sweep solves for one unknown after "
-            "the other, so it needs the entries of each row; give the sparse matrix itself, or use a solver that only "
-            "multiplies, such as scipy.sparse.linalg.cg",
-        )
-    return _given_dense(A)
-
-
-def _given_dense(A: Any) -> Given:
-    dense = np.asarray(A)
-    _refuse_complex(dense.dtype)
-    if dense.dtype.kind not in "fiub":
-        raise NoEntries(
-            "no_entries",
-            f"A is a {type(A).__name__}: it must be a sparse matrix, as those of scipy.sparse, or a dense array of "
-            "numbers",
-        )
-    _check_shape(dense.shape)
-    row, index = np.nonzero(dense)  # NaN is not zero: the check finds it
-    start = np.concatenate(([0], np.cumsum(np.bincount(row, minlength=len(dense)))))
-    return Given(start, index, dense[row, index], dense.shape)
-
-
-def _check_shape(shape: tuple[int, ...]) -> None:
-    if len(shape) != 2 or shape[0] != shape[1]:
-        raise InvalidInput(
-            "not_square",
-            f"A has the shape {tuple(shape)}: it must have as many rows as columns; least squares are solved by other "
-            "means, such as scipy.sparse.linalg.lsqr",
-        )
-
-
-def _refuse_complex(kind: np.dtype[Any]) -> None:
-    if kind.kind == "c":
-        raise InvalidInput(
-            "complex",
-            "A is complex: these solvers are for real matrices; take A.real where the rest is 0, or write the system "
-            "of twice the size, [[Re A, -Im A], [Im A, Re A]]",
-        )

@@ -6,6 +6,7 @@ over the lower half, a few over the vectors, and whatever M costs.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,22 +17,24 @@ from onearm.api.solver.methods import Callback, residual_of
 from onearm.api.solver.solution import Solution
 from onearm.api.solver.systems import check_real
 from onearm.engine.errors import InvalidInput
-from onearm.engine.sor import (
-    CAPPED,
-    CONVERGED,
-    DIVERGED,
-    GROWTH_MAX,
+from onearm.engine.sor import Half
+from onearm.engine.sor_course import (
+    CG_GROWTH_MAX,
+    FRESH,
     INDEFINITE,
     NOT_FINITE,
     REASONS,
     RUNNING,
-    STAGNATED,
-    Half,
+    WINDOW,
+    Course,
+    begin,
+    confirm,
+    fail,
+    judged,
 )
 from onearm.engine.vocabulary import Array
 
 Apply = Callable[[Array], Array]
-PATIENCE = 100  # steps without a new lowest residual that are allowed, beside n
 
 
 def operator_of(M: Any, n: int) -> Apply:
@@ -57,45 +60,43 @@ def operator_of(M: Any, n: int) -> Apply:
 def preconditioned_cg(
     half: Half, b: Array, x: Array, apply: Apply, tolerance: float, iterations_max: int, callback: Callback | None
 ) -> Solution:
-    """Solve; `x` is where to start and becomes the solution."""
+    """Solve; `x` is where to start and becomes the solution. It ends by the rules of the compiled solvers."""
     r, norm = residual_of(half, b, x)
-    worst, lowest, lowest_at = GROWTH_MAX * norm, norm, 0
-    claimed = before = math.inf
     p = np.zeros(len(x))
-    k, reason = 0, RUNNING
+    course = begin(norm, CG_GROWTH_MAX, len(x) + WINDOW)
+    judge = _judge_entry()
     while True:
-        if norm <= tolerance:
+        course = judge(course, tolerance, iterations_max)
+        if course.reason == RUNNING:
+            r, p, course = _step(half, x, apply, r, p, course)
+            if callback is not None and course.reason == RUNNING:
+                callback(x.copy())
+        elif course.exact:
+            return Solution(x, course.iterations, REASONS[course.reason], course.residual_norm)
+        else:
             r, norm = residual_of(half, b, x)
-            reason = CONVERGED if norm <= tolerance else STAGNATED if norm > 0.5 * claimed else RUNNING
-            claimed, before = norm, math.inf  # where it was claimed too early, it begins anew
-        if norm < lowest:
-            lowest, lowest_at = norm, k
-        if reason == RUNNING:
-            reason = _judged(k, norm, worst, lowest_at, iterations_max, len(x))
-        if reason != RUNNING:
-            return Solution(x, k, REASONS[reason], residual_of(half, b, x)[1])
+            course = confirm(course, norm, tolerance)
+
+
+def _step(half: Half, x: Array, apply: Apply, r: Array, p: Array, course: Course) -> tuple[Array, Array, Course]:
+    """Move x; return its residual, a new array since M may have kept the old one, the direction, and the course.
+
+    From a residual that was computed anew the directions begin anew.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite ends the solve, and is told
         z = apply(r)
         rz = float((r * z).sum())
-        p = z + (rz / before) * p
+        p = z + (0.0 if course.exact else rz / course.rz) * p
         ap = -residual_of(half, np.zeros(len(x)), p)[0]
         pap = float((p * ap).sum())
         if not (rz > 0.0 and pap > 0.0):
-            reason = INDEFINITE if rz <= 0.0 or pap <= 0.0 else NOT_FINITE
-            return Solution(x, k, REASONS[reason], residual_of(half, b, x)[1])
+            return r, p, fail(course, INDEFINITE if rz <= 0.0 or pap <= 0.0 else NOT_FINITE)
         x += (rz / pap) * p
-        r = r - (rz / pap) * ap  # a new array: M may have kept the old one
-        norm, before = math.sqrt(float((r * r).sum())), rz
-        k += 1
-        if callback is not None:
-            callback(x.copy())
+        r = r - (rz / pap) * ap
+        norm = math.sqrt(float((r * r).sum()))
+        return r, p, course._replace(iterations=course.iterations + 1, residual_norm=norm, exact=False, rz=rz)
 
 
-def _judged(k: int, norm: float, worst: float, lowest_at: int, iterations_max: int, n: int) -> int:
-    """Return the reason to end after k steps, or RUNNING: the rules of the compiled solvers."""
-    if not math.isfinite(norm):
-        return NOT_FINITE
-    if k >= iterations_max:
-        return CAPPED
-    if norm > worst:
-        return DIVERGED
-    return STAGNATED if k - lowest_at > lowest_at + n + PATIENCE else RUNNING
+@functools.cache
+def _judge_entry() -> Callable[..., Course]:
+    return judged.compiled(FRESH, 1.0, 1)

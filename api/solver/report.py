@@ -22,7 +22,7 @@ class ArmReport(NamedTuple):
     rounds: int
     share: float  # of the rounds
     mean_cost: float | None  # of the rounds in which it was played, as learned
-    estimated_cost: float | None  # a round, had it been played in all: unbiased
+    estimated_cost: float | None  # a round, had it been played in all but the first: unbiased
     error: float | None  # standard error of that
     probability: float | None  # now
 
@@ -30,15 +30,15 @@ class ArmReport(NamedTuple):
 class Report(NamedTuple):
     """How a tuner is doing.
 
-    `regret` estimates what the rounds cost more than the best value alone would have cost, in all of them: the sum of
-    the learned costs less the importance-weighted estimate of that value's (`Course`). None where the policy does not
-    draw, or does not say with which probability.
+    `regret` estimates what the rounds cost more than the best value alone would have cost in them: the sum of the
+    learned costs less the importance-weighted estimate of that value's (`Course`). The first round is left out, before
+    which nothing was known. None where the policy does not draw, or does not say with which probability.
     """
 
     policy: str
     cost: str  # the unit: iterations or seconds
     rounds: int  # solves that were learned
-    mean_cost: float | None  # of a round, what safe arms did in place of others included
+    mean_cost: float | None  # of a round, as spent: what safe arms did in place of others included
     best: Value | None  # of the least estimated cost plus two errors; or mean cost, if none is estimated
     regret: float | None
     regret_error: float | None  # standard error
@@ -96,7 +96,7 @@ def report_of(settings: Settings, course: Course, law: Array) -> Report:
         known = [arm for arm in played if math.isfinite(course.estimate(arm)[0])]
         best = min(known, key=lambda arm: _at_most(course, arm)) if known else min(played, key=course.mean)
         estimate, error = course.estimate(best)
-        regret = course.learned - estimate
+        regret = course.compared_cost - estimate
     return Report(
         settings.policy.name,
         settings.cost,
@@ -121,15 +121,15 @@ def _at_most(course: Course, arm: int) -> float:
 
 
 def _arm_report(settings: Settings, course: Course, law: Array, arm: int) -> ArmReport:
-    rounds = max(course.rounds, 1)
     estimate, error = course.estimate(arm)
+    compared = max(course.compared, 1)
     return ArmReport(
         settings.values[arm],
         course.played[arm],
-        course.played[arm] / rounds,
+        course.played[arm] / max(course.rounds, 1),
         _number(course.mean(arm)),
-        _number(estimate / rounds),
-        _number(error / rounds),
+        _number(estimate / compared),
+        _number(error / compared),
         _number(law[arm]),
     )
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from onearm.api.solver.course import Median
 from onearm.api.solver.matrices import Matrix, prepare
 from onearm.api.solver.report import Report
 from onearm.api.solver.solution import Solution
 from onearm.api.solver.solving import sor, ssor, ssor_cg
 from onearm.api.solver.systems import ITERATIONS_MAX, RTOL, check_omega, stop_of
+from onearm.api.solver.trial import Proposal
 from onearm.api.solver.tuners import Tuners
-from onearm.api.solver.tuning import Proposal, Tuner
+from onearm.api.solver.tuning import Tuner
 from onearm.engine.errors import InvalidInput
+from onearm.engine.problem import check_vector
 from onearm.engine.vocabulary import Array, Policy
 
 Method = Literal["ssor-cg", "ssor", "sor"]
+_OF_THE_MATRIX = ("stagnated", "not positive definite")  # ways to fail: of a tolerance, or of A, at every omega
 _SOLVERS: dict[str, Callable[..., Solution]] = {"ssor-cg": ssor_cg, "ssor": ssor, "sor": sor}
 
 
@@ -46,18 +51,19 @@ def solve_sequence(
     warm_start: bool = True,
     rtol: float = RTOL,
     atol: float = 0.0,
-    maxiter: int = ITERATIONS_MAX,
+    maxiter: int | None = ITERATIONS_MAX,
     callback: Callable[[Array], Any] | None = None,
-    field: str = "",
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Solves:
     """Solve systems (A, b), or (A, b, context), one after another; yields a `Solved` of each.
 
     The next system is asked for only when the next result is, so it may be computed from the last solution.
-    `tuner` is a policy, as `Tuner` takes it, or "fixed": omega = 1.5. Each pattern of A then has a tuner of its own. A
-    `Tuner` that is given has all of them; and `Tuners` one for each field, method, rtol and pattern.
-    `contexts`, one number a system, may stand apart; `context` is their range, and that of a list need not be said.
-    `warm_start` begins each solve at the last solution, where that has the right length.
+    `tuner` is a policy, as `Tuner` takes it, or "fixed": omega = 1.5. Each pattern of A then has a tuner of its own,
+    with `context` and `seed`. A `Tuner` that is given has all of them; and `Tuners` one for each method, rtol and
+    pattern: for two fields give two. `contexts`, one number a system, may stand apart; `context` is their range, and
+    that of a list need not be said.
+    `warm_start` begins each solve at the last solution, where that has the right length and came nearer than 0.
+    `maxiter` of None is ten times the number of unknowns, as in SciPy.
 
     >>> from onearm.api.solver import solve_sequence
     >>> A = 4.0 * np.eye(50) - np.eye(50, k=1) - np.eye(50, k=-1)
@@ -69,16 +75,24 @@ def solve_sequence(
     """
     if method not in _SOLVERS:
         raise InvalidInput("bad_method", f"method is {method!r}: it must be one of {', '.join(_SOLVERS)}")
-    stop_of(rtol, atol, maxiter, "rhs")
-    if not isinstance(tuner, (Tuner, Tuners)):
-        if context is None and isinstance(contexts, (Sequence, np.ndarray)) and len(contexts):
-            low, high = float(np.min(contexts)), float(np.max(contexts))
+    stop = stop_of(rtol, atol, ITERATIONS_MAX if maxiter is None else maxiter, "rhs")
+    if isinstance(contexts, (Sequence, np.ndarray)) and len(contexts):
+        contexts = check_vector("contexts", contexts)
+        if context is None and not isinstance(tuner, (Tuner, Tuners)):
+            low, high = float(contexts.min()), float(contexts.max())
             context = low, high if high > low else low + 1.0
-        tuner = Tuners(tuner, context=context, seed=seed)
+    if not isinstance(tuner, (Tuner, Tuners)):
+        tuner = Tuners(tuner, context=context, seed=0 if seed is None else seed)
+    elif context is not None or seed is not None:
+        raise InvalidInput(
+            "bad_tuner",
+            f"a {type(tuner).__name__} is given, which has a context and a seed of its own: give them there",
+        )
     for value in tuner.settings.values:
         check_omega(value)
     options = {"rtol": rtol, "atol": atol, "callback": callback}
-    return Solves(systems, contexts, method, tuner, options, maxiter, warm_start, field)
+    most = None if maxiter is None else stop.iterations_max
+    return Solves(systems, contexts, method, tuner, options, most, warm_start)
 
 
 class Solves(Iterator[Solved]):
@@ -91,9 +105,8 @@ class Solves(Iterator[Solved]):
         method: Method,
         tuners: Tuner | Tuners,
         options: dict[str, Any],
-        maxiter: int,
+        maxiter: int | None,
         warm_start: bool,
-        field: str,
     ) -> None:
         self.tuners = tuners
         self.spent = 0  # iterations so far
@@ -103,10 +116,11 @@ class Solves(Iterator[Solved]):
         self._options = options
         self._maxiter = maxiter
         self._warm_start = warm_start
-        self._field = field
         self._matrix: Matrix | None = None
         self._tuner: Tuner | None = tuners if isinstance(tuners, Tuner) else None
         self._x: Array | None = None
+        self._counts: dict[Tuner, Median] = {}  # of the iterations, where costs are seconds
+        self._in_vain: set[Tuner] = set()  # whose safe omega was tried and failed
 
     @property
     def tuner(self) -> Tuner:
@@ -128,7 +142,8 @@ class Solves(Iterator[Solved]):
         except BaseException:
             tuner.withdraw(proposal)
             raise
-        self._x = solved.x
+        if solved.converged or solved.residual_norm < np.linalg.norm(b):  # false for NaN
+            self._x = solved.x
         self.spent += solved.spent
         return solved
 
@@ -151,37 +166,60 @@ class Solves(Iterator[Solved]):
         last, matrix = self._matrix, prepare(A, symmetric=self._method != "sor", like=self._matrix)
         self._matrix = matrix
         if isinstance(self.tuners, Tuners) and (self._tuner is None or not _same_pattern(last, matrix)):
-            self._tuner = self.tuners[self._field, self._method, self._options["rtol"], matrix]
+            self._tuner = self.tuners[self._method, self._options["rtol"], matrix]
         return self.tuner
 
     def _solve(self, b: Any, tuner: Tuner, proposal: Proposal) -> Solved:
         """Solve with what was proposed, again with the safe omega where that does not end, and tell the cost."""
-        seconds = tuner.settings.cost == "seconds"
-        cap = self._maxiter if seconds else int(min(self._maxiter, proposal.budget))
-        started = time.perf_counter()
-        solution = self._run(b, proposal.omega, cap)
-        elapsed = time.perf_counter() - started
-        if solution.converged:
-            tuner.tell(proposal, elapsed if seconds and solution.iterations else solution.iterations)
-            return _solved(solution, proposal.omega, proposal, False, solution.iterations)
-        spent, omega, instead = solution.iterations, float(tuner.safe), None
-        # What broke down early would look cheap: unless a budget stopped it, it counts as the most it could spend.
-        cost = elapsed if seconds else spent if solution.reason == "iteration cap" else self._maxiter
-        fallback = omega != proposal.omega or cap < self._maxiter
-        if fallback:
-            started = time.perf_counter()
-            solution = self._run(b, omega, self._maxiter)
-            elapsed = time.perf_counter() - started
-            spent += solution.iterations
-            instead = elapsed if seconds else solution.iterations
-        tuner.tell(proposal, cost, False, fallback=instead if solution.converged else None)
-        return _solved(solution, omega, proposal, fallback, spent)
+        assert self._matrix is not None
+        most = 10 * self._matrix.n if self._maxiter is None else self._maxiter
+        budget = int(min(most, self._budget(tuner, proposal)))
+        omega = float(proposal.value)
+        first, cost = self._run(b, omega, budget, tuner)
+        if first.converged:
+            tuner.tell(proposal, cost)
+            return _solved(first, omega, proposal, False, first.iterations)
+        cap = most * cost / max(first.iterations, 1) if tuner.settings.cost == "seconds" else most
+        if not self._may_help(tuner, omega, first, budget < most):
+            tuner.tell(proposal, cost, False, cap=cap)
+            return _solved(first, omega, proposal, False, first.iterations)
+        omega = float(tuner.safe)
+        second, instead = self._run(b, omega, most, tuner)
+        if second.converged:
+            tuner.tell(proposal, cost, False, fallback=instead, cap=cap)
+        else:
+            self._in_vain.add(tuner)
+            tuner.tell(proposal, cost + instead, False, cap=cap)
+        return _solved(second, omega, proposal, True, first.iterations + second.iterations)
 
-    def _run(self, b: Any, omega: float, maxiter: int) -> Solution:
+    def _budget(self, tuner: Tuner, proposal: Proposal) -> float:
+        """Return how many iterations a solve may take; where costs are seconds, so many medians of iterations."""
+        if tuner.settings.cost == "seconds":
+            return tuner.settings.backstop * self._counts.setdefault(tuner, Median()).value
+        return proposal.budget
+
+    def _may_help(self, tuner: Tuner, omega: float, failed: Solution, stopped: bool) -> bool:
+        """Tell whether the safe omega may solve what another, or this one where its budget `stopped` it, did not.
+
+        Where no omega has converged yet, that is not tried for what is the matrix's fault, or again after it failed.
+        """
+        if tuner.safe == omega:
+            return stopped and failed.reason == "iteration cap"
+        return tuner.proven or not (failed.reason in _OF_THE_MATRIX or tuner in self._in_vain)
+
+    def _run(self, b: Any, omega: float, maxiter: int, tuner: Tuner) -> tuple[Solution, float]:
+        """Return a solve, and what it cost in the tuner's unit: 0 where there was nothing to solve."""
         start = self._x if self._warm_start and self._x is not None else None
         if start is not None and self._matrix is not None and len(start) != self._matrix.n:
             start = None
-        return _SOLVERS[self._method](self._matrix, b, start, omega=omega, maxiter=maxiter, **self._options)
+        began = time.perf_counter()
+        solution = _SOLVERS[self._method](self._matrix, b, start, omega=omega, maxiter=maxiter, **self._options)
+        seconds = time.perf_counter() - began
+        if tuner.settings.cost == "iterations":
+            return solution, float(solution.iterations)
+        if solution.iterations:
+            self._counts[tuner].add(solution.iterations if solution.converged else math.inf)
+        return solution, seconds if solution.iterations or not solution.converged else 0.0
 
 
 def _same_pattern(one: Matrix | None, other: Matrix) -> bool:

@@ -10,24 +10,28 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import reprlib
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from onearm.api.solver import saving
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import Conflict, InvalidInput
+from onearm.engine.errors import Conflict, Damaged, InvalidInput
 from onearm.engine.problem import ARMS_MAX, check_fit, check_param, check_seed
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 
-Value = float | str
+Value = int | float | str
 Cost = Literal["iterations", "seconds"]
 GRID = (1.0, 1.95, 20)  # the omegas of the paper's experiments
 OMEGA = 1.5  # where nobody knows better: too large an omega costs less than one that is too small
 BACKSTOP = 10.0
 REWARD_MAX = {"iterations": -1.0, "seconds": 0.0}  # a solve takes one iteration at least
+_WITHOUT_CONTEXT = ("maillard_chain",)  # have a range of contexts as params, and do as well where there is none
+_SPACING = 1e-9  # of a grid's width: equally spaced, up to rounding
 
 
 class Settings(NamedTuple):
@@ -62,17 +66,25 @@ class Settings(NamedTuple):
         }
 
     @staticmethod
-    def from_json(body: dict[str, Any]) -> Settings:
-        """Return the settings; raise `Conflict` where the policy has another version now."""
-        policy = catalog.from_spec(body["policy"])
-        if body["version"] != policy.version:
+    def from_json(saved: Any) -> Settings:
+        """Return the settings; raise `Conflict` where the policy has another version now, `Damaged` for no settings."""
+        body = saving.checked_table("settings", saved)
+        try:
+            policy = catalog.from_spec(body.get("policy"))
+        except (AttributeError, TypeError) as error:
+            raise Damaged("bad_saved", f"these bytes hold no policy ({error}): load others") from None
+        if body.get("version") != policy.version:
             raise Conflict(
                 "other_version",
-                f"this was saved by version {body['version']} of {policy.name!r}, and it is version {policy.version} "
-                "now: go on with the onearm that saved it",
+                f"this was saved by version {body.get('version')} of {policy.name!r}, and it is version "
+                f"{policy.version} now: go on with the onearm that saved it",
             )
-        names = ("values", "context", "cost", "backstop", "default")
-        return settings_of(policy, seed=int(body["seed"]), **{name: body[name] for name in names})
+        try:
+            listed = _values(body["values"])
+            arm = listed.index(body["default"])
+            return _checked(policy, listed, body["context"], int(body["seed"]), body["cost"], body["backstop"], arm)
+        except (InvalidInput, LookupError, TypeError, ValueError) as error:
+            raise Damaged("bad_saved", f"these bytes hold no settings of a tuner ({error}): load others") from None
 
 
 def settings_of(
@@ -89,31 +101,47 @@ def settings_of(
     """Check the settings of a tuner; what they mean, `Tuner` says."""
     if grid is not None and values is not None:
         raise InvalidInput("bad_grid", "both a grid and values are given: give one of them")
-    if cost not in REWARD_MAX:
-        raise InvalidInput("bad_cost", f"cost is {cost!r}: it must be one of {', '.join(REWARD_MAX)}")
+    _check_cost(cost)
     listed = _grid(GRID if grid is None else grid) if values is None else _values(values)
-    arm = _default(listed, default, omegas=values is None)
+    arm = _default(listed, _plain(default), omegas=values is None)
     ends = None if context is None else _range(context)
-    problem = Problem(len(listed), (0,) if ends is None else (1,))
-    limit = math.inf if backstop is None else check_param("backstop", backstop, low=1.0, low_open=True)
-    made = policy if isinstance(policy, Policy) else catalog.from_spec(_spec(policy, ends, arm, len(listed), cost))
-    check_fit(made, problem)
-    _check_that_costs_count(made, problem)
-    return Settings(made, problem, listed, ends, check_seed(seed), cost, limit, arm)
+    made = policy if isinstance(policy, Policy) else catalog.from_spec(_spec(policy, ends, arm, listed, cost))
+    if policy != "fixed":
+        _check_omegas(made, listed)
+    return _checked(made, listed, ends, _plain(seed), cost, backstop, arm)
 
 
-def _spec(policy: Any, context: tuple[float, float] | None, arm: int, n_arms: int, cost: Cost) -> dict[str, Any]:
-    """Return the spec of a policy by name, name:{json params} or spec.
+def _checked(
+    policy: Policy,
+    values: tuple[Value, ...],
+    context: Any,
+    seed: int,
+    cost: Any,
+    backstop: Any,
+    default: int,
+) -> Settings:
+    """Return the settings, where policy, values, contexts and costs go together."""
+    _check_cost(cost)
+    ends = None if context is None else _range(context)
+    problem = Problem(len(values), (0,) if ends is None else (1,))
+    limit = math.inf if backstop is None else check_param("backstop", _plain(backstop), low=1.0, low_open=True)
+    check_fit(policy, problem)
+    _check_that_costs_count(policy, problem)
+    return Settings(policy, problem, values, ends, check_seed(seed), cost, limit, default)
 
-    What it asks for and a tuner knows is filled in: `reward_max`, and the range of contexts as `low` and `high`.
-    """
+
+def _spec(
+    policy: Any, context: tuple[float, float] | None, arm: int, values: tuple[Value, ...], cost: Cost
+) -> dict[str, Any]:
+    """Return the spec of a policy by name, name:{json params} or spec, with what a tuner knows filled in."""
     if policy == "tsallis":
         params: Any = {}
         name = "tsallis_inf_binned"
         if context is None:
             name, params = "tsallis_inf", {"estimator": "reduced_variance", "scale": "running_mean"}
     elif policy == "fixed":  # the values as if equally spaced from 0.5 to 1.5: which they need not be
-        name, params = "fixed_omega", {"omega": 0.5 + arm / max(n_arms - 1, 1), "omega_min": 0.5, "omega_max": 1.5}
+        omega = 0.5 + arm / max(len(values) - 1, 1)
+        return {"name": "fixed_omega", "params": {"omega": omega, "omega_min": 0.5, "omega_max": 1.5}}
     elif isinstance(policy, str) and policy.partition(":")[2]:
         name, _, text = policy.partition(":")
         try:
@@ -127,25 +155,64 @@ def _spec(policy: Any, context: tuple[float, float] | None, arm: int, n_arms: in
         name, params = spec["name"], spec.get("params", {})
     if not isinstance(params, dict):
         return {"name": name, "params": params}
+    return {"name": name, "params": _known(name, params, context, values, cost) | params}
+
+
+def _known(
+    name: str, given: dict[str, Any], context: tuple[float, float] | None, values: tuple[Value, ...], cost: Cost
+) -> dict[str, Any]:
+    """Return the params that a policy asks for and a tuner knows.
+
+    They are `reward_max`, the range of contexts as `low` and `high`, and the first and the last omega.
+    """
     asked = inspect.signature(catalog.factory(name)).parameters
-    needed = {key for key in ("low", "high") if key in asked and asked[key].default is inspect.Parameter.empty}
-    known = {"reward_max": REWARD_MAX[cost]} if "reward_max" in asked else {}
-    if context is None and needed - set(params):
+    known: dict[str, Any] = {"reward_max": REWARD_MAX[cost]} if "reward_max" in asked else {}
+    ends = [key for key in ("low", "high") if key in asked and asked[key].default is inspect.Parameter.empty]
+    if ends and context is None:
+        if name in _WITHOUT_CONTEXT:
+            context = (0.0, 1.0)  # any range will do
+        elif set(ends) - set(given):
+            raise InvalidInput(
+                "no_context",
+                f"policy {name!r} reads a context: give its range as context=(low, high), or take 'tsallis'",
+            )
+    if ends and context is not None:
+        known |= dict(zip(ends, context, strict=True))
+    if "omega_min" in asked and len(values) > 1 and not any(isinstance(value, str) for value in values):
+        known |= {"omega_min": values[0], "omega_max": values[-1]}
+    return known
+
+
+def _check_omegas(policy: Policy, values: tuple[Value, ...]) -> None:
+    """Refuse a policy that takes its arms, or lets an inner one take them, for other omegas than the values are."""
+    params = policy.params
+    while not hasattr(params, "omega_min"):
+        params = getattr(params, "inner", None)
+        if params is None:
+            return
+    if len(values) == 1:
+        return
+    grid = np.linspace(params.omega_min, params.omega_max, len(values))
+    if any(isinstance(value, str) for value in values) or np.abs(values - grid).max() > _SPACING * np.ptp(grid):
         raise InvalidInput(
-            "no_context", f"policy {name!r} reads a context: give its range as context=(low, high), or take 'tsallis'"
+            "policy_does_not_fit",
+            f"policy {policy.name!r} takes its arms for equally spaced omegas, {reprlib.repr(grid.tolist())} here, and "
+            f"the values are {reprlib.repr(list(values))}: give grid=(low, high, how many), or take another policy",
         )
-    if context is not None:
-        known |= {key: end for key, end in zip(("low", "high"), context, strict=True) if key in needed}
-    return {"name": name, "params": known | params}
+
+
+def _check_cost(cost: Any) -> None:
+    if not isinstance(cost, str) or cost not in REWARD_MAX:
+        raise InvalidInput("bad_cost", f"cost is {cost!r}: it must be one of {', '.join(REWARD_MAX)}")
 
 
 def _grid(grid: Any) -> tuple[Value, ...]:
     """Return n equally spaced values from low to high."""
     try:
-        low, high, n = grid
+        low, high, n = map(_plain, grid)
     except (TypeError, ValueError):
         raise InvalidInput("bad_grid", f"grid is {grid!r}: it must be (low, high, how many), or give values") from None
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= ARMS_MAX:
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= ARMS_MAX:
         raise InvalidInput("bad_grid", f"a grid of {n!r} values: it must be a whole number from 1 on; or give values")
     low, high = check_param("grid[0]", low), check_param("grid[1]", high)
     if not low < high and n > 1:
@@ -154,17 +221,19 @@ def _grid(grid: Any) -> tuple[Value, ...]:
 
 
 def _values(values: Any) -> tuple[Value, ...]:
-    """Return numbers, or labels, that are all different."""
+    """Return numbers, or labels, that are all different; whole numbers stay whole."""
     if isinstance(values, (str, bytes)):
         raise InvalidInput("bad_values", f"values is {values!r}: it must be a list of numbers or of labels")
-    listed = tuple(values.tolist() if isinstance(values, np.ndarray) else values)
+    listed = tuple(_plain(value) for value in (values.tolist() if isinstance(values, np.ndarray) else values))
     if not 1 <= len(listed) <= ARMS_MAX:
         raise InvalidInput("bad_values", f"there are {len(listed)} values: there must be 1 to {ARMS_MAX}")
-    found: list[Value] = [value if isinstance(value, str) else check_param("a value", value) for value in listed]
-    if len(set(found)) < len(found):
-        twice = next(value for value in found if found.count(value) > 1)
+    for value in listed:
+        if not isinstance(value, str):
+            check_param("a value", value)
+    if len(set(listed)) < len(listed):
+        twice = next(value for value in listed if listed.count(value) > 1)
         raise InvalidInput("bad_values", f"the value {twice!r} is there twice: all must be different")
-    return tuple(found)
+    return listed
 
 
 def _default(values: tuple[Value, ...], default: Value | None, *, omegas: bool) -> int:
@@ -181,7 +250,7 @@ def _default(values: tuple[Value, ...], default: Value | None, *, omegas: bool) 
 
 def _range(context: Any) -> tuple[float, float]:
     try:
-        low, high = context
+        low, high = map(_plain, context)
     except (TypeError, ValueError):
         raise InvalidInput(
             "bad_context", f"context is {context!r}: it must be the range (low, high) of one number, or None"
@@ -209,3 +278,8 @@ def _check_that_costs_count(policy: Policy, problem: Problem) -> None:
             f"policy {policy.name!r} learns the same from 2 iterations as from 200, since it reads rewards in [0, 1] "
             "only: take 'tsallis', or another policy",
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return a scalar of NumPy as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.engine.sor import CONVERGED, DIVERGED, REASONS
+from onearm.engine.sor_course import CONVERGED, DIVERGED, REASONS
 from onearm.engine.vocabulary import Array
 
 

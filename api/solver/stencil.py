@@ -29,7 +29,7 @@ from onearm.api.solver.systems import (
     stop_of,
 )
 from onearm.engine.errors import InvalidInput
-from onearm.engine.sor import REASONS, Outcome
+from onearm.engine.sor_course import REASONS, Outcome
 from onearm.engine.sor_stencil import Stencil, solve_stencil, stencil_work
 from onearm.engine.vocabulary import Array
 

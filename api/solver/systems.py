@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from onearm.engine.errors import InvalidInput
+from onearm.engine.relaxation import CAP_MAX
 from onearm.engine.vocabulary import Array
 
 ITERATIONS_MAX = 10_000
@@ -54,7 +55,7 @@ def stop_of(rtol: Any, atol: Any, maxiter: Any, relative_to: Any) -> Stop:
             "bad_maxiter",
             f"maxiter is {maxiter!r}: it must be a whole number, and 0 at least; {ITERATIONS_MAX} is usual",
         )
-    return Stop(relative, absolute, min(iterations_max, 2**62), relative_to)
+    return Stop(relative, absolute, min(iterations_max, CAP_MAX), relative_to)
 
 
 def check_omega(omega: Any) -> float:

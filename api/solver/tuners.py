@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,11 +49,14 @@ class Tuners(Mapping[Any, Tuner]):
     def __getitem__(self, key: Any) -> Tuner:
         text = _key_of(key)
         if text not in self._tuners:
-            self._tuners[text] = Tuner.from_settings(self.settings._replace(seed=self._seed_of(text)))
+            self._tuners[text] = Tuner.from_settings(self._settings_of(text))
         return self._tuners[text]
 
     def __contains__(self, key: object) -> bool:
-        return _key_of(key) in self._tuners
+        try:
+            return _key_of(key) in self._tuners
+        except InvalidInput:  # what can be no key
+            return False
 
     def __iter__(self) -> Iterator[Any]:
         """Go over the keys; a matrix is a `PatternKey` there, which is a key as well."""
@@ -61,10 +64,6 @@ class Tuners(Mapping[Any, Tuner]):
 
     def __len__(self) -> int:
         return len(self._tuners)
-
-    def of(self, A: Any, *, field: str = "", rtol: float | None = None) -> Tuner:
-        """Return the tuner of the systems of one field, tolerance and pattern: the same as `self[field, rtol, A]`."""
-        return self[field, rtol, A]
 
     def save(self) -> bytes:
         """Return all tuners as bytes."""
@@ -74,14 +73,28 @@ class Tuners(Mapping[Any, Tuner]):
 
     @classmethod
     def load(cls, data: bytes) -> Tuners:
-        """Return the tuners as they were saved: each goes on bit for bit."""
+        """Return the tuners as they were saved: each goes on bit for bit. Load only bytes that you trust."""
         head, body = saving.unpack("tuners", data)
         loaded = cls.__new__(cls)
-        loaded.settings = Settings.from_json(head["settings"])
+        loaded.settings = Settings.from_json(head.get("settings"))
         loaded._tuners = {}
-        for text, size in head["sizes"].items():
-            loaded._tuners[text], body = Tuner.load(body[:size]), body[size:]
+        for text, size in saving.checked_table("sizes", head.get("sizes")).items():
+            stop = saving.checked_whole("a size", size, high=len(body))
+            tuner, body = Tuner.load(body[:stop]), body[stop:]
+            if not _is_key(text) or tuner.settings.to_json() != loaded._settings_of(text).to_json():
+                raise saving.unsaved("a tuner", f"one of other settings, or of no key ({text[:40]})")
+            loaded._tuners[text] = tuner
+        if body:
+            raise saving.unsaved("the rest", f"{len(body)} bytes of no tuner")
         return loaded
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Tuners], tuple[bytes]]:
+        """Say that copies and pickles are made of what `save` returns."""
+        return type(self).load, (self.save(),)
+
+    def _settings_of(self, text: str) -> Settings:
+        """Return the settings of the tuner of a key."""
+        return self.settings._replace(seed=self._seed_of(text))
 
     def _seed_of(self, text: str) -> int:
         return int.from_bytes(hashlib.sha256(f"{self.settings.seed}\n{text}".encode()).digest()[:_LENGTH], "little")
@@ -147,3 +160,11 @@ def _part_of(part: Any) -> Any:
 def _key_from(text: str) -> Any:
     parts = [PatternKey(part["pattern"]) if isinstance(part, dict) else part for part in json.loads(text)]
     return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def _is_key(text: str) -> bool:
+    """Tell whether a text is what `_key_of` returns."""
+    try:
+        return _key_of(_key_from(text)) == text
+    except (InvalidInput, LookupError, TypeError, ValueError):
+        return False

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,30 +15,17 @@ from onearm.api.solver import saving
 from onearm.api.solver.course import Course
 from onearm.api.solver.report import Report, report_of
 from onearm.api.solver.settings import BACKSTOP, Cost, Settings, Value, settings_of
+from onearm.api.solver.trial import Proposal, Trial
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Conflict, InvalidInput
+from onearm.engine.kernel import Loop
 from onearm.engine.problem import REWARD_MAX, check_param
 from onearm.engine.protocol import has_law
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
 
 _NOTHING = np.zeros(0)
-_LAWS_MAX = 64  # values: a law takes time that grows with their square
-
-
-class Proposal(NamedTuple):
-    """What to try in the next solve."""
-
-    token: int  # names it in `tell`
-    value: Any  # of the knob
-    arm: int  # its position among the values
-    propensity: float  # probability with which it was chosen
-    budget: float  # what it may cost before it is stopped; inf where there is no limit
-
-    @property
-    def omega(self) -> float:
-        """The value, where it is an omega."""
-        return float(self.value)
+_LEAST = 1e-100  # propensity: none is drawn that is less
 
 
 class _Open(NamedTuple):
@@ -50,7 +35,6 @@ class _Open(NamedTuple):
     arm: int
     propensity: float | None
     context: float | None
-    law: list[float] | None  # that it was drawn from, where it is known
 
 
 class Tuner:
@@ -121,8 +105,7 @@ class Tuner:
         self._proposed: int | None = None  # by `propose`
         self._held: int | None = None  # the arm that is always proposed
         self._available = np.ones(len(settings.values), np.bool_)
-        self._has_law = has_law(self._params)
-        self._select, self._update, self._explain = self._compiled()
+        self._select, self._update = self._compiled()
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -133,6 +116,11 @@ class Tuner:
     def safe(self) -> Any:
         """The value to fall back to: the cheapest one among those that always converged, or the default."""
         return self.values[self._course.safe(self.settings.default)]
+
+    @property
+    def proven(self) -> bool:
+        """Whether the safe value has converged before: the default may not have been tried yet."""
+        return self._course.converged[self._course.safe(self.settings.default)] > 0
 
     @property
     def budget(self) -> float:
@@ -152,11 +140,13 @@ class Tuner:
         self._proposed = proposal.token
         return proposal.value
 
-    def observe(self, cost: float, converged: bool = True, *, fallback: float | None = None) -> None:
+    def observe(
+        self, cost: float, converged: bool = True, *, fallback: float | None = None, cap: float | None = None
+    ) -> None:
         """Learn what the proposed value cost; `tell` says more."""
         if self._proposed is None:
             raise Conflict("not_proposed", "nothing was proposed: propose a value, solve with it, and observe its cost")
-        self.tell(self._proposed, cost, converged, fallback=fallback)
+        self.tell(self._proposed, cost, converged, fallback=fallback, cap=cap)
 
     def trial(self, context: float | None = None) -> Trial:
         """Return a context manager around one solve: it has the value, and is told the cost."""
@@ -170,31 +160,35 @@ class Tuner:
             instance = self._instance(self._clock, seen)
             decision = self._select(self._params, self._state, instance, Key(self._run, number))
             arm, propensity = int(decision.action), float(decision.propensity)
-            law = self._law_at(instance).tolist() if self._has_law and len(self.values) <= _LAWS_MAX else None
-            logged = None if math.isnan(propensity) else propensity
-            self._open[number] = _Open(self._clock, arm, logged, seen, law)
+            self._open[number] = _Open(self._clock, arm, None if math.isnan(propensity) else propensity, seen)
             self._clock += 1
         else:
             arm, propensity = self._held, 1.0
-            self._open[number] = _Open(-1, arm, propensity, seen, None)
+            self._open[number] = _Open(-1, arm, propensity, seen)
         self._number += 1
         self._course.clipped += clipped
         return Proposal(number, self.values[arm], arm, propensity, self.budget)
 
     def tell(
-        self, token: int | Proposal, cost: float, converged: bool = True, *, fallback: float | None = None
+        self,
+        token: int | Proposal,
+        cost: float,
+        converged: bool = True,
+        *,
+        fallback: float | None = None,
+        cap: float | None = None,
     ) -> None:
         """Learn what a proposal cost: whole iterations, or seconds. Each is told once.
 
-        At most `backstop` times the running median is learned; and just that of a solve that did not converge, however
-        soon it broke down. `cost` is what it spent (where no median is known yet, or there is no backstop, tell what
-        may be spent at the most, for that is learned), and `fallback` what a safe value took in its place, if one did.
-        A cost of 0 says that there was nothing to solve: nothing is learned.
+        `cost` is what was spent, and `fallback` what a safe value took in its place, if one did. At most `backstop`
+        times the running median is learned; and just that of a solve that did not converge, however soon it broke down.
+        Where no median is known yet, or there is no backstop, `cap` is learned of such a one, what it might have spent
+        at the most, or else its cost. A cost of 0 says that there was nothing to solve: nothing is learned.
         """
         number = self._check_token(token)
         opened = self._open[number]
         spent = self._check_cost(cost)
-        instead = None if fallback is None else self._check_cost(fallback)
+        instead, most = (None if each is None else self._check_cost(each) for each in (fallback, cap))
         if not isinstance(converged, (bool, np.bool_)):
             raise InvalidInput("bad_converged", f"converged is {converged!r}: it must be True or False")
         self._close(number)
@@ -202,12 +196,11 @@ class Tuner:
             return
         if instead is not None:
             self._course.fall_back(instead)
-        limit = self._limit
-        if spent == 0.0 and (converged or math.isinf(limit)):
+        learned = self._learned(spent, bool(converged), most)
+        if learned == 0.0:
             self._clock -= 1
             self._course.skipped += 1
             return
-        learned = min(spent, limit) if converged or math.isinf(limit) else limit
         propensity = math.nan if opened.propensity is None else opened.propensity
         self._update(
             self._params,
@@ -217,7 +210,7 @@ class Tuner:
             Feedback(-learned, _NOTHING),
             Key(self._run, number),
         )
-        self._course.add(opened.arm, opened.law, spent, learned, bool(converged))
+        self._course.add(opened.arm, opened.propensity, spent, learned, bool(converged))
 
     def withdraw(self, token: int | Proposal | None = None) -> None:
         """Take back a proposal, or the one that `propose` made: nothing is learned of it, and it is not counted."""
@@ -242,11 +235,18 @@ class Tuner:
         self._held = None
 
     def law(self, context: float | None = None) -> Array:
-        """Return the probability of each value now, float64[k]; NaN where the policy does not know it."""
+        """Return the probability of each value now, float64[k]; NaN where the policy does not know it.
+
+        With many policies it costs as much as k proposals.
+        """
         seen, _ = self._check_context(context)
-        if not self._has_law:
-            return np.full(len(self.values), np.nan)
-        return self._law_at(self._instance(self._clock, seen))
+        k = len(self.values)
+        if not has_law(self._params):
+            return np.full(k, np.nan)
+        law, scores, widths, parts = np.zeros(k), np.zeros(k), np.zeros(k), np.zeros((k, parts_room([["context"]])))
+        args = self._params, self._state, self._instance(self._clock, seen), law, scores, widths, parts
+        self._entry(loop.explain, *args)(*args)
+        return law
 
     def report(self, context: float | None = None) -> Report:
         """Say how it is doing; the probabilities are those at `context`, by default the middle of the range."""
@@ -273,28 +273,62 @@ class Tuner:
 
     @classmethod
     def load(cls, data: bytes) -> Tuner:
-        """Return a tuner as it was saved: it goes on bit for bit, in any process."""
+        """Return a tuner as it was saved: it goes on bit for bit, in any process.
+
+        Raises `Damaged` for bytes that are not all as they were written. Their digest is no signature: load bytes that
+        you trust.
+        """
         head, state = saving.unpack("tuner", data)
-        loaded = cls.from_settings(Settings.from_json(head["settings"]))
-        loaded._number, loaded._clock = head["number"], head["clock"]
-        loaded._open = {number: _Open(*opened) for number, *opened in head["open"]}
-        loaded._proposed, loaded._held = head["proposed"], head["held"]
-        loaded._course.restore(head["course"])
+        loaded = cls.from_settings(Settings.from_json(head.get("settings")))
+        loaded._restore(head)
         snapshot.unpack([state], loaded._state)
         return loaded
 
-    def _compiled(self) -> tuple[Callable[..., Decision], Callable[..., None], Callable[..., None]]:
-        """Return the entries `decide`, `learn` and `explain`."""
-        params, key = self._params, Key(self._run, 0)
+    def __reduce__(self) -> tuple[Callable[[bytes], Tuner], tuple[bytes]]:
+        """Say that copies and pickles are made of what `save` returns."""
+        return type(self).load, (self.save(),)
+
+    def _restore(self, head: dict[str, Any]) -> None:
+        """Go on from the head of what was saved; what indexes memory is checked."""
+        self._number = saving.checked_whole("number", head.get("number"))
+        self._clock = saving.checked_whole("clock", head.get("clock"), high=self._number)
+        for saved in saving.checked_list("open", head.get("open"), self._number, at_most=True):
+            number, *rest = saving.checked_list("a proposal", saved, 1 + len(_Open._fields))
+            if saving.checked_whole("a token", number, high=self._number - 1) in self._open:
+                raise saving.unsaved("a token", number)
+            self._open[number] = self._reopened(*rest)
+        proposed, held = head.get("proposed"), head.get("held")
+        if proposed is not None and saving.checked_whole("proposed", proposed) not in self._open:
+            raise saving.unsaved("proposed", proposed)
+        self._proposed = proposed
+        self._held = None if held is None else saving.checked_whole("held", held, high=len(self.values) - 1)
+        self._course.restore(head.get("course"))
+
+    def _reopened(self, clock: Any, arm: Any, propensity: Any, context: Any) -> _Open:
+        """Return a saved proposal, checked."""
+        ends = self.settings.context
+        if (context is None) != (ends is None):
+            raise saving.unsaved("a context", context)
+        return _Open(
+            saving.checked_whole("a clock", clock, low=-1, high=self._number - 1),
+            saving.checked_whole("an arm", arm, high=len(self.values) - 1),
+            None if propensity is None else saving.checked_number("a propensity", propensity, low=_LEAST, high=1.0),
+            None if ends is None else saving.checked_number("a context", context, low=ends[0], high=ends[1]),
+        )
+
+    def _compiled(self) -> tuple[Callable[..., Decision], Callable[..., None]]:
+        """Return the entries `decide` and `learn`."""
+        key, decision, feedback = Key(self._run, 0), Decision(0, 1.0), Feedback(0.0, _NOTHING)
         instance = self._instance(0, None if self.settings.context is None else self.settings.context[0])
-        k = len(self.values)
-        self._asides = np.zeros(k), np.zeros(k), np.zeros((k, parts_room([["context"]])))  # written, and not read
+        return (
+            self._entry(loop.decide, self._params, self._state, instance, key),
+            self._entry(loop.learn, self._params, self._state, instance, decision, feedback, key),
+        )
+
+    def _entry(self, entry: Loop, *args: Any) -> Callable[..., Any]:
+        """Return an entry of the loop, compiled for arguments of these types."""
         try:
-            return (
-                loop.decide.compiled(params, self._state, instance, key),
-                loop.learn.compiled(params, self._state, instance, Decision(0, 1.0), Feedback(0.0, _NOTHING), key),
-                loop.explain.compiled(params, self._state, instance, np.zeros(k), *self._asides),
-            )
+            return entry.compiled(*args)
         except NumbaError as error:
             raise InvalidInput(
                 "cannot_compile",
@@ -305,16 +339,17 @@ class Tuner:
         """Return what the kernels see; the context lies in its range."""
         return Instance(clock, _NOTHING if context is None else np.array([context]), self._available)
 
-    def _law_at(self, instance: Instance) -> Array:
-        """Return the probability of each value, float64[k]."""
-        law = np.zeros(len(self.values))
-        self._explain(self._params, self._state, instance, law, *self._asides)
-        return law
-
     @property
     def _limit(self) -> float:
         """What is learned of a solve at the most."""
         return self.settings.backstop * self._course.median
+
+    def _learned(self, spent: float, converged: bool, cap: float | None) -> float:
+        """Return what is learned of a solve; 0 where there is nothing to learn."""
+        limit = self._limit
+        if converged:
+            return min(spent, limit)
+        return limit if math.isfinite(limit) else spent if cap is None else cap
 
     def _close(self, number: int) -> None:
         del self._open[number]
@@ -363,67 +398,3 @@ class Tuner:
             )
         number = check_param("context", context.item() if isinstance(context, np.generic) else context)
         return min(max(number, ends[0]), ends[1]), not ends[0] <= number <= ends[1]
-
-
-class Trial:
-    """One solve: take `value`, and set `iterations`, and `converged` where it did not.
-
-    Where the cost is seconds, the time of the block is taken if `seconds` is not set. If the block raises, the proposal
-    is withdrawn.
-    """
-
-    def __init__(self, tuner: Tuner, context: float | None) -> None:
-        self._tuner = tuner
-        self._context = context
-        self._proposal: Proposal | None = None
-        self.iterations: int | None = None
-        self.seconds: float | None = None
-        self.converged = True
-        self.fallback: float | None = None  # what a safe value took in its place, where one did
-
-    @property
-    def proposal(self) -> Proposal:
-        """What was proposed."""
-        if self._proposal is None:
-            raise Conflict("not_proposed", "the trial has not begun: write `with tuner.trial() as trial:`")
-        return self._proposal
-
-    @property
-    def value(self) -> Any:
-        """The value to solve with."""
-        return self.proposal.value
-
-    @property
-    def omega(self) -> float:
-        """The value, where it is an omega."""
-        return self.proposal.omega
-
-    @property
-    def budget(self) -> float:
-        """What the solve may cost; inf where there is no limit yet."""
-        return self.proposal.budget
-
-    def __enter__(self) -> Trial:
-        self._proposal = self._tuner.ask(self._context)
-        self._started = time.perf_counter()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        seconds = time.perf_counter() - self._started
-        try:
-            if kind is None:
-                cost = self._cost(seconds)
-                self._tuner.tell(self.proposal, cost, self.converged, fallback=self.fallback)
-        finally:
-            if self.proposal.token in self._tuner._open:
-                self._tuner.withdraw(self.proposal)
-
-    def _cost(self, seconds: float) -> float:
-        if self._tuner.settings.cost == "seconds":
-            done = self.iterations == 0
-            return 0.0 if done else seconds if self.seconds is None else self.seconds
-        if self.iterations is None:
-            raise InvalidInput("no_iterations", "the trial does not know its cost: set its `iterations` in the block")
-        return self.iterations

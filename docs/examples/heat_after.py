@@ -44,7 +44,7 @@ def run(nx=100, steps=1000):
     times = DT * np.arange(steps)
     iterations = []
     systems = ((*step(t, u), kappa(t)) for t in times)  # each is made when it is asked for, of the u of that moment
-    for solved in solve_sequence(systems, tuner="chebcb", context=(0.0, 10.0), rtol=1e-8):
+    for solved in solve_sequence(systems, tuner="maillard_chain", context=(0.0, 10.0), rtol=1e-8):
         u, _ = solved.x, iterations.append(solved.spent)
     return u, sum(iterations)
 

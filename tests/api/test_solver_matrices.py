@@ -10,7 +10,8 @@ import pytest
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from onearm.api.solver.matrices import Matrix, NoEntries, prepare
+from onearm.api.solver.matrices import Matrix, prepare
+from onearm.engine.entries import NoEntries
 from onearm.engine.errors import InvalidInput
 
 
@@ -179,6 +180,7 @@ def test_more_entries_than_an_index_can_number_are_refused() -> None:
         lambda v: v,
         None,
         "laplacian",
+        [[4.0, 1.0], [1.0]],
     ],
 )
 def test_what_has_no_entries_is_a_type_error_that_says_why(A: Any) -> None:

@@ -82,14 +82,14 @@ def test_every_pattern_has_a_tuner_of_its_own() -> None:
     tuners = Tuners("tsallis", seed=1)
     sizes = (9, 9, 12, 9, 12)
     systems = ((second(n, 0.5), np.ones(n)) for n in sizes)
-    solves = solve_sequence(systems, tuner=tuners, rtol=1e-6, field="p", warm_start=False)
+    solves = solve_sequence(systems, tuner=tuners, rtol=1e-6, warm_start=False)
     seen = []
     for n, solved in zip(sizes, solves, strict=True):
         assert len(solved.x) == n and solved.converged
         seen.append(solves.tuner)
     assert seen[0] is seen[1] is seen[3] is not seen[2] is seen[4]
     assert [tuner.report().rounds for tuner in tuners.values()] == [3, 2]
-    assert tuners["p", "ssor-cg", 1e-6, second(9)] is seen[0]
+    assert tuners["ssor-cg", 1e-6, second(9)] is seen[0]
 
 
 def test_a_pattern_that_changes_at_the_same_size_has_another_tuner() -> None:
@@ -179,7 +179,8 @@ def test_a_cap_that_no_omega_meets_is_told_and_learned_as_a_finite_cost() -> Non
         assert (solved.converged, solved.reason, solved.iterations) == (False, "iteration cap", 3)
         assert solved.residual_norm > 0.0
     report = solves.report()
-    assert (report.censored, report.fallbacks, report.mean_cost) == (4, 0, 3.0)
+    assert (report.censored, report.fallbacks, report.mean_cost) == (4, 0, solves.spent / 4)
+    assert solves.spent == 4 * 3 + 3  # the safe omega was tried in the place of another once, in vain
     assert all(math.isfinite(value) for value in solves.tuner.law())
 
 
@@ -189,12 +190,73 @@ def test_a_solve_that_breaks_down_early_does_not_look_cheap() -> None:
     (solved,) = solve_sequence([(indefinite, np.ones(9))], tuner=tuner, maxiter=500)
     assert (solved.reason, solved.converged) == ("not positive definite", False) and solved.iterations < 20
     assert tuner._state.mean[0] == -500.0
+    assert tuner.report().mean_cost == solved.spent == solved.iterations  # what was spent, not what was learned
 
 
 def test_a_tolerance_below_what_rounding_allows_ends_as_stagnated() -> None:
     solves = solve_sequence(some(12, 3), method="sor", rtol=1e-30)
     assert [(solved.reason, solved.converged) for solved in solves] == [("stagnated", False)] * 3
-    assert solves.report().censored == 3
+    assert solves.report().censored == 3 and not any(arm.mean_cost == 0.0 for arm in solves.report().arms)
+
+
+@pytest.mark.parametrize("method", ["sor", "ssor-cg"])
+def test_what_stagnates_is_not_solved_again_where_no_omega_has_converged(method: Any) -> None:
+    for solved in solve_sequence(some(12, 3), method=method, rtol=1e-30, warm_start=False):
+        assert (solved.reason, solved.fallback, solved.spent) == ("stagnated", False, solved.iterations)
+
+
+def test_what_is_not_positive_definite_is_solved_again_only_by_an_omega_that_has_converged() -> None:
+    indefinite = (second(9, -1.9), np.arange(9.0))
+    tuner = Tuner("ucb1", values=[1.0, 1.5, 1.2], default=1.2)
+    solves = solve_sequence([indefinite, (second(9, 0.5), np.ones(9)), indefinite], tuner=tuner, warm_start=False)
+    assert [(solved.omega, solved.fallback) for solved in solves] == [(1.0, False), (1.5, False), (1.5, True)]
+    assert tuner.report().mean_cost == solves.spent / 3
+
+
+def test_without_a_backstop_a_breakdown_is_charged_the_cap_though_the_safe_omega_answers() -> None:
+    A, b = np.array([[1.0, -0.6], [1.2, 1.0]]), np.ones(2)  # not symmetric: sweeps converge at 1, and not at 1.9
+    tuner = Tuner("ucb1", values=[1.9, 1.0], default=1.0, backstop=None)
+    (solved,) = solve_sequence([(A, b)], method="sor", tuner=tuner, maxiter=500)
+    assert solved.converged and solved.fallback and sor(A, b, omega=1.9).reason == "diverged"
+    assert tuner._state.mean[0] == -500.0 and tuner.report().mean_cost == solved.spent < 200
+
+
+def test_the_safe_omega_is_not_asked_again_for_what_it_just_failed_at() -> None:
+    good, indefinite = (second(9, 0.5), np.ones(9)), (second(9, -1.9), np.arange(9.0))
+    solves = solve_sequence([good, good, indefinite], tuner=Tuner("ucb1", values=[1.5]), warm_start=False)
+    *_, last = solves
+    assert (last.reason, last.fallback, last.spent) == ("not positive definite", False, last.iterations)
+
+
+def test_the_safe_omega_goes_on_without_a_budget_where_its_own_budget_stopped_it() -> None:
+    easy, hard = (second(40, 9.0), np.ones(40)), (grid(6), np.ones(36))
+    cheap, dear = (sor(*system, omega=1.0).iterations for system in (easy, hard))
+    assert dear > 1.5 * cheap
+    tuner = Tuner("ucb1", values=[1.0], backstop=1.5)
+    solves = solve_sequence([easy, hard], method="sor", tuner=tuner, warm_start=False)
+    assert [(solved.converged, solved.fallback) for solved in solves] == [(True, False), (True, True)]
+    assert solves.spent == cheap + int(1.5 * cheap) + dear
+
+
+def test_a_solution_that_failed_is_no_start_for_the_next_system() -> None:
+    good, indefinite = (second(9, 0.5), np.ones(9)), (second(9, -1.2), np.ones(9))
+    ends = sparse.diags_array([-1.0, 1e-200, -1.0], offsets=[-1, 0, 1], shape=(9, 9)).tocsr()
+    tuner = Tuner("ucb1", values=[1.5], backstop=None)
+    systems = [good, indefinite, (ends, np.ones(9)), good, (good[0], 2.0 * good[1])]
+    with np.errstate(over="ignore", invalid="ignore"):
+        first, diverged, infinite, last, more = solve_sequence(systems, method="sor", tuner=tuner)
+    assert (diverged.converged, infinite.converged) == (False, False)
+    assert diverged.residual_norm > 3.0 and not infinite.residual_norm < 3.0
+    assert last.iterations == 0 and (last.x == first.x).all()  # it began where the first one ended
+    assert more.converged and np.allclose(more.x, 2.0 * first.x)
+
+
+def test_a_solution_that_came_nearer_than_zero_is_a_start_for_the_next_system() -> None:
+    A, b = grid(6), np.ones(36)
+    tuner = Tuner("ucb1", values=[1.6])
+    first, second = solve_sequence([(A, b)] * 2, method="sor", tuner=tuner, maxiter=8)
+    assert not first.converged and 0.0 < first.residual_norm < 6.0
+    assert second.residual_norm == sor(A, b, first.x, omega=1.6, maxiter=8).residual_norm < first.residual_norm
 
 
 def test_what_a_system_raises_passes_through_and_the_next_one_is_solved() -> None:
@@ -260,6 +322,13 @@ def test_contexts_that_do_not_fit_the_systems_are_refused() -> None:
         next(solve_sequence(systems, context=(0.0, 1.0)))
     with pytest.raises(InvalidInput, match="a system of 4 parts"):
         next(solve_sequence([(*systems[0], 0.5, 1)]))
+    for contexts, says in (
+        (["a", "b"], "list of numbers"),
+        ([0.5, math.nan], r"contexts\[1\] is nan"),
+        ([[1], [2]], "shape"),
+    ):
+        with pytest.raises(InvalidInput, match=says):
+            solve_sequence(systems, contexts=contexts, tuner="chebcb")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -273,6 +342,11 @@ def test_contexts_that_do_not_fit_the_systems_are_refused() -> None:
         ({"tuner": Tuner("ucb1", values=["jacobi", "ilu"])}, "omega is 'jacobi'"),
         ({"tuner": "nobody"}, "there is no policy"),
         ({"tuner": "chebcb"}, "reads a context"),
+        (
+            {"tuner": Tuner("ucb1"), "context": (0.0, 1.0)},
+            "a Tuner is given, which has a context and a seed of its own",
+        ),
+        ({"tuner": Tuners("ucb1"), "seed": 3}, "a Tuners is given, which has a context and a seed of its own"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_before_anything_is_solved(given: dict[str, Any], says: str) -> None:
@@ -304,6 +378,53 @@ def test_the_cost_may_be_seconds() -> None:
     assert tuner.budget != math.floor(tuner.budget)
 
 
+def test_where_costs_are_seconds_a_solve_is_stopped_at_medians_of_the_iterations() -> None:
+    A, b = grid(6), np.ones(36)
+    needed = {omega: sor(A, b, omega=omega).iterations for omega in (1.0, 1.6)}
+    tuner = Tuner("ucb1", values=[1.6, 1.0], backstop=1.5, cost="seconds")
+    solves = solve_sequence([(A, b)] * 2, method="sor", tuner=tuner, warm_start=False)
+    first, second = solves
+    assert (first.iterations, second.omega, second.fallback) == (needed[1.6], 1.6, True)
+    assert second.spent == int(1.5 * needed[1.6]) + needed[1.6]
+    cost = -tuner._state.mean
+    assert 0.0 < cost[1] <= 1.5 * cost[0] * (1.0 + 1e-12)  # of the median of the first solve's and the safe one's
+    assert (tuner.report().fallbacks, tuner.report().censored) == (1, 1)
+
+
+def test_where_costs_are_seconds_what_was_stopped_or_had_nothing_to_do_does_not_lower_the_median() -> None:
+    easy, hard, nothing = (second(40, 9.0), np.ones(40)), (grid(6), np.ones(36)), (grid(6), np.zeros(36))
+    cheap, dear = (sor(*system, omega=1.0).iterations for system in (easy, hard))
+    assert dear > 1.5 * (1.5 * cheap)
+    for systems, wanted in (
+        ([easy, hard, hard], [False, True, False]),
+        ([hard, nothing, nothing, hard], [False, False, False, False]),
+    ):
+        tuner = Tuner("ucb1", values=[1.0], backstop=1.5, cost="seconds")
+        solves = solve_sequence(systems, method="sor", tuner=tuner, warm_start=False)
+        assert [solved.fallback for solved in solves] == wanted
+
+
+def test_where_costs_are_seconds_a_first_failure_is_learned_as_the_time_of_all_iterations() -> None:
+    tuner = Tuner("ucb1", values=[1.0], cost="seconds")
+    (solved,) = solve_sequence([(second(9, -1.9), np.ones(9))], tuner=tuner, maxiter=500)
+    spent = tuner.report().mean_cost
+    assert spent is not None and -tuner._state.mean[0] == pytest.approx(spent * 500 / max(solved.iterations, 1))
+
+
+def test_where_costs_are_seconds_a_right_hand_side_of_zero_is_not_learned() -> None:
+    solves = solve_sequence([(second(9), np.zeros(9))] * 2, tuner=Tuner("ucb1", values=[1.5], cost="seconds"))
+    assert [solved.converged for solved in solves] == [True, True]
+    assert (solves.report().rounds, solves.report().skipped) == (0, 2)
+
+
+def test_maxiter_of_none_is_ten_times_the_unknowns() -> None:
+    (solved,) = solve_sequence([(grid(6), np.ones(36))], method="sor", tuner=Tuner("ucb1", values=[0.01]), maxiter=None)
+    assert (solved.reason, solved.iterations) == ("iteration cap", 360)
+    tuner = Tuner("ucb1", values=[1.5])
+    (solved,) = solve_sequence([(second(9, -1.9), np.ones(9))], tuner=tuner, maxiter=10**200)
+    assert 1e9 < -tuner._state.mean[0] <= 2.0**62 and not solved.converged  # costs have an end
+
+
 @pytest.mark.jit
 def test_a_tuned_sequence_takes_far_fewer_iterations_than_gauss_seidel() -> None:
     rng = np.random.default_rng(1)
@@ -317,8 +438,8 @@ def test_a_tuned_sequence_takes_far_fewer_iterations_than_gauss_seidel() -> None
 
     spent = {}
     for name in ("fixed", "tsallis", "chebcb"):
-        contexts = None if name == "fixed" else shifts
+        contexts, seed = (None, None) if name == "fixed" else (shifts, 1)
         tuner: Any = Tuner("fixed", default=1.0, backstop=None) if name == "fixed" else name
-        solves = solve_sequence(systems(), method="sor", tuner=tuner, contexts=contexts, warm_start=False, seed=1)
+        solves = solve_sequence(systems(), method="sor", tuner=tuner, contexts=contexts, warm_start=False, seed=seed)
         spent[name] = sum(solved.spent for solved in solves)
     assert spent["tsallis"] < 0.4 * spent["fixed"] and spent["chebcb"] < 0.2 * spent["fixed"], spent

@@ -283,6 +283,30 @@ def test_a_preconditioner_that_is_not_definite_or_not_finite_is_told() -> None:
     assert (solution.reason, solution.info) == ("not finite", -4)
 
 
+@pytest.mark.parametrize("digits", [10, 12])
+def test_a_preconditioner_from_outside_does_not_change_when_a_solve_ends(digits: int) -> None:
+    rng = np.random.default_rng(digits)
+    basis = np.linalg.qr(rng.normal(size=(20, 20)))[0]
+    matrix = basis @ np.diag(np.logspace(0, -digits, 20)) @ basis.T
+    matrix, b = (matrix + matrix.T) / 2.0, rng.normal(size=20)
+    for how in ({}, {"maxiter": 100}):
+        inside, outside = cg(matrix, b, **how), cg(matrix, b, M=lambda r: r, **how)
+        assert outside.reason == inside.reason == ("iteration cap" if how else "stagnated")
+
+
+@pytest.mark.parametrize("solve", [*ALL, lambda *args, **how: cg(*args, M=lambda r: r, **how)])
+@pytest.mark.parametrize("scale", [1.0, 1e150])
+def test_an_x_that_is_not_finite_is_never_handed_out_as_one(solve: Callable[..., Any], scale: float) -> None:
+    singular = 2.0 * np.eye(20) - np.eye(20, k=1) - np.eye(20, k=-1)
+    singular[0, 0] = singular[-1, -1] = 1.0  # no solution: the entries of b have a sum
+    with np.errstate(over="ignore", invalid="ignore"):
+        for b in (np.ones(20), np.random.default_rng(0).normal(size=20)):
+            solution = solve(singular, scale * b)
+            assert not solution.converged
+            finite = bool(np.isfinite(solution.x).all()) and np.isfinite(solution.residual_norm)
+            assert finite or (solution.reason, solution.info) == ("not finite", -4)
+
+
 def test_numbers_that_overflow_on_the_way_end_as_not_finite() -> None:
     with np.errstate(over="ignore", invalid="ignore"):  # Python warns where compiled code goes on
         solution = sor(A, B, X0 * 1e300)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from onearm.api.solver import PatternKey, Tuners, prepare
+from onearm.api.solver import PatternKey, Tuner, Tuners, prepare, saving
 from onearm.api.solver.tuners import pattern_of
 from onearm.engine.errors import Damaged, InvalidInput
 
@@ -55,8 +57,8 @@ def test_patterns_that_differ_have_other_keys() -> None:
 
 def test_field_tolerance_and_pattern_make_the_key() -> None:
     tuners = Tuners("ucb1")
-    first = tuners.of(A, field="pressure", rtol=1e-8)
-    assert first is tuners["pressure", 1e-8, A] is tuners["pressure", np.float64(1e-8), pattern_of(A)]
+    first = tuners["pressure", 1e-8, A]
+    assert first is tuners["pressure", np.float64(1e-8), pattern_of(A)]
     others = [tuners["pressure", 1e-6, A], tuners["velocity", 1e-8, A], tuners["pressure", 1e-8, OTHER]]
     assert len({id(tuner) for tuner in (first, *others)}) == len(tuners) == 4
     assert ("velocity", 1e-8, A) in tuners and ("velocity", 1e-9, A) not in tuners and len(tuners) == 4
@@ -72,7 +74,7 @@ def test_a_key_of_another_kind_is_refused(key: Any) -> None:
     tuners = Tuners("ucb1")
     with pytest.raises(InvalidInput, match="it must be a text, a number, a matrix, or a tuple"):
         tuners[key]
-    assert len(tuners) == 0
+    assert key not in tuners and len(tuners) == 0
 
 
 def test_seeds_follow_from_the_key_and_not_from_the_order() -> None:
@@ -127,6 +129,47 @@ def test_damaged_tuners_are_refused() -> None:
             Tuners.load(bytes(damaged))
     with pytest.raises(Damaged):
         Tuners.load(tuners["p"].save())
+
+
+def crafted(tuners: Tuners, sizes: dict[str, int], more: bytes = b"") -> bytes:
+    """What tuners save, with other sizes and a digest that fits them."""
+    head, body = saving.unpack("tuners", tuners.save())
+    return saving.pack("tuners", head | {"sizes": sizes}, body + more)
+
+
+def test_tuners_that_were_written_by_hand_are_refused_though_their_digest_fits() -> None:
+    tuners, others = (Tuners("ucb1", values=[1.0, last]) for last in (1.5, 1.6))
+    key, size = '["p"]', len(tuners["p"].save())
+    assert Tuners.load(crafted(tuners, {key: size}))["p"].values == (1.0, 1.5)
+    bad: list[dict[str, int]] = [
+        {},
+        {key: size - 1},
+        {key: size + 1},
+        {key: -1},
+        {'["q"]': size},
+        {"p": size},
+        {"": size},
+    ]
+    for sizes in bad:
+        with pytest.raises(Damaged):
+            Tuners.load(crafted(tuners, sizes))
+    with pytest.raises(Damaged, match="8 bytes of no tuner"):
+        Tuners.load(crafted(tuners, {key: size}, b"8 bytes."))
+    head, _ = saving.unpack("tuners", tuners.save())
+    foreign = others["p"].save()
+    with pytest.raises(Damaged, match="of other settings"):
+        Tuners.load(saving.pack("tuners", head | {"sizes": {key: len(foreign)}}, foreign))
+    for text in ("p", "[", '{"p":1}', '[ "p"]', "[true]", "7"):  # no key, though the seed is that of the text
+        alone = Tuner.from_settings(tuners.settings._replace(seed=tuners._seed_of(text))).save()
+        with pytest.raises(Damaged, match="of no key"):
+            Tuners.load(saving.pack("tuners", head | {"sizes": {text: len(alone)}}, alone))
+
+
+def test_tuners_are_copied_and_pickled_by_what_they_save() -> None:
+    tuners = Tuners("ucb1", values=[1.0, 1.5], seed=3)
+    tuners["p", A].propose()
+    for other in (pickle.loads(pickle.dumps(tuners)), copy.deepcopy(tuners)):
+        assert other["p", A] is not tuners["p", A] and other.save() == tuners.save()
 
 
 def test_settings_are_checked_before_any_tuner_is_made() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.sparse.linalg import aslinearoperator
 
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput, NotFound
@@ -71,8 +72,8 @@ def test_systems_of_different_sizes_come_in_turn_and_again() -> None:
 def test_sor_takes_matrices_that_are_not_symmetric() -> None:
     assert rewards(make([A3, SKEW], [B3, B2]), 2) == expected([(A3, B3), (SKEW, B2)])
     for method in ("ssor", "ssor-cg"):
-        with pytest.raises(InvalidInput, match=r"\(1, 0\) and \(0, 1\) differ") as error:
-            make([A3, SKEW], [B3, B2], method=method)
+        with pytest.raises(InvalidInput, match=r"^matrix 2: the entries \(1, 0\) and \(0, 1\) differ") as error:
+            make([A3, A3, SKEW], [B3, B3, B2], method=method)
         assert error.value.code == "not_symmetric"
 
 
@@ -108,6 +109,15 @@ class Raw:
 def test_a_matrix_may_have_any_form(form: Any) -> None:
     for rows, b in ((A3, B3), (SKEW, B2)):
         assert rewards(make([form(rows)], [b]), 1) == expected([(rows, b)])
+
+
+def test_systems_may_come_as_arrays() -> None:
+    matrices = np.array([A2, SKEW, np.eye(2)])
+    b = np.array([B2, [1.0, -1.0], B2])
+    env = make(matrices, b, contexts=np.array([0.5, 1.5, 2.5]))
+    assert rewards(env, 3) == expected(list(zip(matrices, b, strict=True)))
+    assert env.problem.context_shape == (1,)
+    assert rewards(catalog.from_spec(env.spec), 3) == rewards(env, 3)
 
 
 def test_duplicates_are_summed() -> None:
@@ -206,6 +216,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         (None, None, {}, "bad_param", "give either file, or matrices and b"),
         ([A2], None, {}, "bad_param", "give either file, or matrices and b"),
         ([A2], [B2], {"file": "x.npz"}, "bad_param", "give either file, or matrices and b"),
+        (None, None, {"file": "x.npz", "contexts": [1.0]}, "bad_param", "give either file, or matrices and b"),
         ([], [], {}, "bad_param", "no matrices"),
         ([A2, A3], [B2], {}, "bad_param", "2 matrices and 1 right-hand sides"),
         ([A2], [B3], {}, "bad_param", r"b\[0\] has 3 numbers: its matrix has 2 rows"),
@@ -213,8 +224,17 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         ([A2], [["a", "b"]], {}, "bad_param", r"b\[0\] is"),
         ([A2], [B2], {"contexts": [1.0, 2.0]}, "bad_param", "2 contexts for 1 systems"),
         ([A2], [B2], {"contexts": [np.nan]}, "bad_param", r"contexts\[0\]\[0\] is nan"),
-        ([A2, [[1.0, 2.0]]], [B2, B2], {}, "not_square", r"matrix 1: the matrix has the shape \(1, 2\)"),
-        ([A2, "A"], [B2, B2], {}, "bad_param", "matrix 1: its rows is not a table"),
+        ([A2, A2], [B2, B2], {"contexts": [[1.0], [1.0, 2.0]]}, "bad_param", "contexts is not a table"),
+        ([A2], [B2], {"contexts": 3.0}, "bad_param", "contexts is a float: it must be a list"),
+        ([A2], 5.0, {}, "bad_param", "b is a float: it must be a list"),
+        ((A2 for _ in range(2)), [B2, B2], {}, "bad_param", "matrices is a generator: it must be a list"),
+        ([A2], (B2 for _ in range(1)), {}, "bad_param", "b is a generator: it must be a list"),
+        (sparse.csr_array(A2), [B2], {}, "bad_param", "matrices is a csr_array: it must be a list"),
+        ([A2, [[1.0, 2.0]]], [B2, B2], {}, "not_square", r"^matrix 1 has the shape \(1, 2\)"),
+        ([A2, "A"], [B2, B2], {}, "no_entries", "^matrix 1 is a str"),
+        ([A2, [[1.0, 2.0], [1.0]]], [B2, B2], {}, "no_entries", "^matrix 1 is a list without numbers in rows"),
+        ([A2, np.eye(2) * 1j], [B2, B2], {}, "complex", "^matrix 1 is complex"),
+        ([A2, aslinearoperator(np.eye(2))], [B2, B2], {}, "no_entries", "^matrix 1 is a .*needs the entries"),
         ([[[0.0, 1.0], [1.0, 2.0]]], [B2], {}, "no_diagonal", "matrix 0: row 0 has no entry"),
         ([[[-1.0, 0.0], [0.0, -1.0]]], [B2], {}, "bad_diagonal", "matrix 0"),
         ([sparse.csr_matrix([[1.0, np.inf], [0.0, 1.0]])], [B2], {}, "not_finite", "matrix 0"),

@@ -1,0 +1,24 @@
+"""What all tables are made of: Markdown, numbers with their errors, and where they were measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """Return rows as a Markdown table; the first is the head, numbers stand right."""
+    head, *body = rows
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body))
+
+
+def plus_minus(mean: float, error: float) -> str:
+    """Return a mean and its standard error, where that would be seen."""
+    return f"{mean:.3g}" + (f" ± {error:.1g}" if error >= 0.0005 * abs(mean) else "")
+
+
+def machine_line(machine: dict[str, Any]) -> str:
+    """Say where and when a table was measured."""
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "numpy", "numba"))
+    where = f"{machine['cpu']}, {machine['cores']} cores, {versions}"
+    return f"Measured on {machine['date']} at {machine['commit']}: {where}."
