@@ -14,7 +14,7 @@ from onearm.engine import loop
 from onearm.engine.actions import decision_at, empty_actions
 from onearm.engine.contexts import empty_context
 from onearm.engine.errors import InvalidInput
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key
+from onearm.engine.vocabulary import Certificate, Decision, Feedback, Instance, Key
 
 
 def compile_kernels(spec: Spec) -> tuple[Callable[..., Decision], Callable[..., None]]:
@@ -36,6 +36,15 @@ def compile_recommendation(spec: Spec) -> Callable[..., int]:
     params, state, _ = _example(spec)
     try:
         return loop.recommendation.compiled(params, state)
+    except NumbaError as error:
+        raise _cannot_compile(spec, error) from error
+
+
+def compile_certificate(spec: Spec) -> Callable[..., Certificate]:
+    """Return the compiled `certificate` of a spec."""
+    params, state, _ = _example(spec)
+    try:
+        return loop.certificate.compiled(params, state)
     except NumbaError as error:
         raise _cannot_compile(spec, error) from error
 

@@ -8,13 +8,15 @@
 >>> engine.learn(decision, reward=1.0)
 >>> engine.decide().action_id
 'b'
+
+Where a `domain` is given the decisions are vectors in it: `onearm/api/vector_door.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import msgspec
 import numpy as np
@@ -24,14 +26,28 @@ from onearm.api.compiling import compile_explain, compile_kernels
 from onearm.api.explanation import explain
 from onearm.api.history import Roster
 from onearm.api.intake import check_labels, check_propensity, mask_of
+from onearm.api.pending import Pending
 from onearm.api.spec import Spec
+from onearm.api.vector_door import VectorEngine
 from onearm.engine import loop, snapshot
-from onearm.engine.errors import Conflict, InvalidInput, NotFound
+from onearm.engine.domain import Domain
+from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_reward
 from onearm.engine.protocol import explains
-from onearm.engine.vocabulary import LEARN, Array, Columns, Decision, Features, Feedback, Instance, Key, Problem
+from onearm.engine.vocabulary import (
+    LEARN,
+    Columns,
+    Decision,
+    Features,
+    Feedback,
+    FeedbackKind,
+    Instance,
+    Key,
+    Problem,
+)
 from onearm.policies import catalog
 
+USUAL = "usual"  # the policy that stands for what is asked, where none is named
 _NO_DETAIL = np.zeros(0)
 
 
@@ -44,25 +60,51 @@ class Choice(NamedTuple):
     propensity: float
 
 
+@overload
 def open(
-    policy: str | dict[str, Any] = "thompson_beta",
+    policy: str | dict[str, Any] = USUAL,
     arms: Sequence[str] | int = 2,
     *,
     context: int | dict[str, Any] = 0,
     actions: int | dict[str, Any] | None = None,
     seed: int = 0,
     horizon: int | None = None,
-) -> Engine:
+) -> Engine: ...
+
+
+@overload
+def open(
+    policy: str | dict[str, Any] = USUAL,
+    *,
+    domain: Domain | dict[str, Any],
+    feedback: FeedbackKind = "gradient",
+    context: int | dict[str, Any] = 0,
+    seed: int = 0,
+    horizon: int | None = None,
+) -> VectorEngine: ...
+
+
+def open(
+    policy: str | dict[str, Any] = USUAL,
+    arms: Sequence[str] | int | None = None,
+    *,
+    context: int | dict[str, Any] = 0,
+    actions: int | dict[str, Any] | None = None,
+    domain: Domain | dict[str, Any] | None = None,
+    feedback: FeedbackKind | None = None,
+    seed: int = 0,
+    horizon: int | None = None,
+) -> Engine | VectorEngine:
     """Return an engine in memory: `decide()` asks, `learn(decision, reward)` tells.
 
-    `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; `arms` their ids, or how many. `context`
-    is how many numbers each decision brings, or as in docs/http.md, like {"kind": "features"}. Where `actions` is
+    `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; the usual one is thompson_beta. `arms`
+    are their ids, or how many: 2 if left out. Where `domain` is given, a `Domain` or as in docs/http.md, a decision is
+    a vector in it, and `feedback` says what is revealed: "gradient" if left out. `context` is how many numbers each decision brings, or as in docs/http.md, like {"kind": "features"}. Where `actions` is
     given, each call lists its own and there are no arms: how many numbers each brings, or as in docs/http.md.
     For a log on disk run the service (`onearm serve`): its decisions are the same, bit for bit, at the same seed.
     """
     if not isinstance(policy, (str, dict)):
         raise InvalidInput("bad_spec", f"policy is {policy!r}: it must be a name or a spec")
-    spec = policy if isinstance(policy, dict) else catalog.parse(policy).spec
     problem: dict[str, Any] = {}
     if context != 0:
         problem["context"] = context if isinstance(context, dict) else {"kind": "dense", "length": context}
@@ -71,14 +113,21 @@ def open(
         problem["actions"] = {"kind": "listed"} | listed
     if horizon is not None:
         problem["horizon"] = horizon
-    body: dict[str, Any] = {
-        "experiment_id": "python",
-        "policy": spec,
-        "arms": [{"id": label} for label in _labels(arms)] if actions is None else [],
-        "seed": str(seed),
-        "problem": problem,
-    }
-    return Engine(Spec.from_json(body))
+    body: dict[str, Any] = {"experiment_id": "python", "seed": str(seed), "problem": problem}
+    if domain is None:
+        if feedback is not None:
+            raise InvalidInput("bad_spec", "feedback is given, but no domain: arms are learned from their rewards")
+        policy = "thompson_beta" if policy == USUAL else policy
+        body["arms"] = [{"id": label} for label in _labels(2 if arms is None else arms)] if actions is None else []
+    else:
+        if arms is not None:
+            raise InvalidInput("bad_arms", "arms are given, and a domain: a decision is either; leave one of them out")
+        problem |= {"kind": "vector", "domain": domain.to_json() if isinstance(domain, Domain) else domain}
+        problem |= {} if feedback is None else {"feedback": feedback}
+    if policy != USUAL:
+        body["policy"] = policy if isinstance(policy, dict) else catalog.parse(policy).spec
+    spec = Spec.from_json(body)
+    return Engine(spec) if domain is None else VectorEngine(spec)
 
 
 class Engine:
@@ -89,7 +138,7 @@ class Engine:
         self.roster = Roster(spec.arms)
         self.state = spec.policy.init(spec.policy.params, spec.problem)
         self.number = 0
-        self._open: dict[int, tuple[Choice, Any, Array]] = {}
+        self._pending = Pending(Choice)
         self._run = spec.run
         self._select, self._update = compile_kernels(spec)
 
@@ -110,7 +159,7 @@ class Engine:
         action, propensity = self._select(self.spec.policy.params, self.state, instance, Key(self._run, self.number))
         self.number += 1
         choice = Choice(instance.t, labels[action], int(action), float(propensity))
-        self._open[instance.t] = (choice, instance.context, instance.available)
+        self._pending.hold(choice, instance)
         return choice
 
     def explain(
@@ -132,27 +181,16 @@ class Engine:
     def learn(self, decision: Choice | int, reward: float) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
         value = check_reward(reward.item() if isinstance(reward, np.generic) else reward)
-        number = decision.number if isinstance(decision, Choice) else decision
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
-            raise InvalidInput(
-                "bad_decision", f"the decision is {decision!r}: give what decide() returned, or its number"
-            )
-        number = int(number)
-        if number not in self._open:
-            if 0 <= number < self.number:
-                raise Conflict("reward_exists", f"decision {number} already has feedback: feedback is accepted once")
-            raise NotFound("unknown_decision", f"there is no decision {number}: decide first")
-        if isinstance(decision, Choice) and decision != self._open[number][0]:
-            raise Conflict("other_engine", f"decision {number} is another one here: it comes from another engine")
-        choice, context, available = self._open.pop(number)
+        choice, instance = self._pending.find(decision, self.number)
         self._update(
             self.spec.policy.params,
             self.state,
-            Instance(number, context, available),
+            instance,
             Decision(choice.action, choice.propensity),
             Feedback(value, _NO_DETAIL),
-            Key(self._run, number),
+            Key(self._run, choice.number),
         )
+        self._pending.drop(choice.number)
 
     def warm_start(self, log: str | Path | Columns) -> int:
         """Learn from the rewarded decisions of another policy, and return how many there were.

@@ -199,8 +199,8 @@ class History:
 
 
 def problem_of(spec: Spec, n_arms: int) -> Problem:
-    """Return the problem of an experiment once it has so many arms; of a stream it stays as it is."""
-    fixed = spec.intake.listed or spec.problem.slots is not None
+    """Return the problem of an experiment once it has so many arms; of streams and vectors it stays as it is."""
+    fixed = spec.intake.listed or spec.problem.action_kind != "arm"
     return spec.problem if fixed else spec.intake.problem(n_arms, spec.problem.horizon)
 
 

@@ -17,7 +17,7 @@ from onearm.api.ids import ID_LENGTH_MAX, check_fields, is_id
 from onearm.engine.errors import InvalidInput
 from onearm.engine.features import Encoder
 from onearm.engine.problem import check_context
-from onearm.engine.vocabulary import Array, Features, Problem
+from onearm.engine.vocabulary import Array, Features, Policy, Problem
 
 LENGTH_MAX = 100_000  # numbers of a context, or of an action
 ACTIONS = 1_000  # that a call may list, where the problem does not say
@@ -136,6 +136,17 @@ class Intake:
             place = int(np.argmin(np.isfinite(rows).all(axis=1)))
             raise _bad_action(actions[place], "has a feature that is not finite: all must be")
         return rows
+
+
+def hints(policy: Any) -> bool:
+    """Tell whether the spec of a policy says that a context is a forecast of what a decision will reveal."""
+    params = policy.get("params") if isinstance(policy, dict) else None
+    return isinstance(params, dict) and params.get("hint") == "context"
+
+
+def reads_hint(policy: Policy) -> bool:
+    """Tell whether a policy reads a forecast as its context."""
+    return hints(policy.spec)
 
 
 def values(context: Any, action: int) -> Array:

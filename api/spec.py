@@ -8,17 +8,18 @@ import platform
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 import numba
 import numpy as np
 
 from onearm.api.ids import check_fields, check_id
-from onearm.api.intake import Intake
+from onearm.api.intake import Intake, hints
+from onearm.engine.domain import Domain
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput, OnearmError
 from onearm.engine.problem import HORIZON_MAX, REWARD_MAX, check_fit, check_problem, check_seed
-from onearm.engine.vocabulary import Policy, Problem
+from onearm.engine.vocabulary import FeedbackKind, Policy, Problem
 from onearm.policies import catalog
 
 DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
@@ -26,6 +27,12 @@ SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON reader
 DEFAULT_POLICY = {"name": "thompson_beta", "params": {}}
 CONTEXT_POLICY = {"name": "fourier_ucb", "params": {}}  # where there are contexts
 STREAM_POLICY = {"name": "early_drop", "params": {}}  # where arms come once
+VECTOR_POLICIES = {  # where a vector is decided, by what is revealed
+    "gradient": "optimistic_omd",
+    "losses": "optimistic_omd",
+    "example": "implicit_omd",
+}
+WEIGHTS_POLICY = "optimistic_hedge"  # where all losses of weights are
 UNIT = (0.0, 1.0)  # the range of the rewards of a stream, where its problem does not say
 
 
@@ -53,6 +60,9 @@ class Spec:
             limits = None if self.reward_range is None else list(self.reward_range)
             problem = {"kind": "arm_stream", "slots": self.problem.slots, "reward_range": limits}
             problem |= {"arms": self.problem.n_arms} if self.problem.n_arms else {}
+        if self.problem.domain is not None:
+            domain, feedback = self.problem.domain.to_json(), self.problem.feedback
+            problem = {"kind": "vector", "domain": domain, "feedback": feedback, **self.intake.to_json()}
         if self.problem.horizon is not None:
             problem["horizon"] = self.problem.horizon
         return {
@@ -70,10 +80,10 @@ class Spec:
             raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
         check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed"}, {"reward"})
         arms = _arms(body.get("arms", []))
-        problem, intake, reward_range = _problem(body.get("problem", {}), arms)
+        problem, intake, reward_range = _problem(body.get("problem", {}), arms, body.get("policy"))
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
-        policy = _policy(_scaled(body.get("policy", _default(problem)), reward_range), problem)
+        policy = _policy(_scaled(body["policy"] if "policy" in body else _default(problem), reward_range), problem)
         return cls(experiment_id, policy, problem, arms, seed, intake, reward_range)
 
     def versions(self) -> dict[str, Any]:
@@ -133,9 +143,22 @@ def _policy(spec: Any, problem: Problem) -> Policy:
 
 
 def _default(problem: Problem) -> dict[str, Any]:
+    if problem.domain is not None:
+        return _default_of_vectors(problem.domain, problem.feedback)
     if problem.slots is not None:
         return STREAM_POLICY
     return DEFAULT_POLICY if problem.context_shape == (0,) else CONTEXT_POLICY
+
+
+def _default_of_vectors(domain: Domain, feedback: FeedbackKind) -> dict[str, Any]:
+    name = VECTOR_POLICIES.get(feedback)
+    if feedback == "losses" and all(part.kind == "simplex" for part in domain.parts):
+        name = WEIGHTS_POLICY
+    if name not in catalog.names():
+        raise InvalidInput(
+            "no_policy", f"no policy is the usual one where {feedback} is revealed: name one (see `onearm policies`)"
+        )
+    return {"name": name, "params": {}}
 
 
 def _scaled(spec: Any, reward_range: tuple[float, float] | None) -> Any:
@@ -149,13 +172,17 @@ def _scaled(spec: Any, reward_range: tuple[float, float] | None) -> Any:
     return {**spec, "params": {**params, "scale": reward_range[1] - reward_range[0]}}
 
 
-def _problem(body: Any, arms: tuple[dict[str, Any], ...]) -> tuple[Problem, Intake, tuple[float, float] | None]:
+def _problem(
+    body: Any, arms: tuple[dict[str, Any], ...], policy: Any
+) -> tuple[Problem, Intake, tuple[float, float] | None]:
     """Return the problem, how contexts and actions arrive, and where arms come once the range of a reward."""
     if isinstance(body, dict) and body.get("kind") == "arm_stream":
         return _stream(body, arms)
+    if isinstance(body, dict) and body.get("kind") == "vector":
+        return (*_vectors(body, arms, policy), None)
     check_fields("problem", body, {"kind", "context", "actions", "horizon"}, {"domain", "memory"})
     if (kind := body.get("kind", "arms")) != "arms":
-        raise InvalidInput("not_built", f"the kind of problem is {kind!r}: only 'arms' and 'arm_stream' are built yet")
+        raise InvalidInput("not_built", f"the kind of problem is {kind!r}: arms, arm_stream and vector are built yet")
     horizon = _whole("bad_horizon", "the horizon", body.get("horizon"))
     intake = Intake.from_json(body.get("context", {"kind": "none"}), body.get("actions", {"kind": "fixed"}))
     if intake.listed and arms:
@@ -188,6 +215,33 @@ def _stream(
     check_problem(problem)
     limits = body.get("reward_range", UNIT)
     return problem, Intake(), None if limits is None else _range(limits)
+
+
+def _vectors(body: dict[str, Any], arms: tuple[dict[str, Any], ...], policy: Any) -> tuple[Problem, Intake]:
+    """Return the problem, and how contexts arrive; where the policy reads forecasts, a context is one."""
+    check_fields("problem", body, {"kind", "domain", "feedback", "context", "horizon"}, {"memory"})
+    if arms:
+        raise InvalidInput("bad_arms", "arms are given, but a vector is decided: leave them out")
+    if "domain" not in body:
+        raise InvalidInput(
+            "bad_domain", 'the problem has no domain: say where vectors lie, like {"kind": "ball", "dimension": 3}'
+        )
+    domain = Domain.from_json(body["domain"])
+    if (feedback := body.get("feedback", "gradient")) not in get_args(FeedbackKind):
+        raise InvalidInput(
+            "bad_feedback",
+            f"problem.feedback is {json.dumps(feedback)[:80]}: it must be one of {', '.join(get_args(FeedbackKind))}",
+        )
+    horizon = _whole("bad_horizon", "the horizon", body.get("horizon"))
+    usual: dict[str, Any] = {"kind": "none"}
+    if hints(policy):
+        usual = {"kind": "dense", "length": domain.dimension}
+    intake = Intake.from_json(body.get("context", usual), {})
+    if intake.encoder is not None:
+        raise InvalidInput("bad_context", "the context has named features, but a vector is decided: take kind dense")
+    problem = Problem(0, (intake.length,), horizon, domain=domain, feedback=feedback)
+    check_problem(problem)
+    return problem, intake
 
 
 def _range(limits: Any) -> tuple[float, float]:
