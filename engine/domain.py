@@ -56,6 +56,13 @@ class Part:
         return math.sqrt(sum((high - low) ** 2 for low, high in zip(self.low, self.high, strict=True)))
 
     @property
+    def reach(self) -> float:
+        """Return the largest Euclidean distance of a point from `start`: of a simplex that of a corner."""
+        if self.kind == "simplex":
+            return self.size * math.sqrt(1.0 - 1.0 / len(self.low))
+        return 0.5 * self.diameter
+
+    @property
     def start(self) -> tuple[float, ...]:
         """Return the point in the middle."""
         if self.kind == "simplex":
@@ -87,6 +94,11 @@ class Domain:
     def diameter(self) -> float:
         """Return the largest Euclidean distance of two points."""
         return math.sqrt(sum(part.diameter**2 for part in self.parts))
+
+    @property
+    def reach(self) -> float:
+        """Return the largest Euclidean distance of a point from `start`."""
+        return math.sqrt(sum(part.reach**2 for part in self.parts))
 
     @property
     def start(self) -> Array:

@@ -3,7 +3,12 @@
 Source: Zinkevich, "Online convex programming and generalized infinitesimal gradient ascent", ICML 2003; with strong
 convexity Hazan, Agarwal, Kale, "Logarithmic regret algorithms for online convex optimization", 2007. The step after
 feedback t is D / (G sqrt(t)), regret at most 3/2 D G sqrt(T); or 1 / (lambda t), at most G^2 (1 + ln T) / (2 lambda).
-State: the point. Cost: O(d) per decision and per feedback, and one projection.
+Without G it is the largest gradient learned.
+Certificate (derived): with y the point when a gradient g of the loss is learned, y' the next one, and x what had been
+decided, <g, x - u> <= <g, x - y'> - |y' - y|^2 / (2 eta) + (|u - y|^2 - |u - y'|^2) / (2 eta). Steps never grow, so the
+last terms add up to D^2 / (2 eta_T) at most. A strongly convex loss pays lambda |u - x|^2 / 2 of them, which leaves
+lambda (|u - y|^2 - |u - x|^2) / 2 <= lambda |x - y| (D - |x - y| / 2): nothing where feedback is in time, x = y.
+State: the point, the last gradient, sums. Cost: O(d) per decision and per feedback, and one projection.
 """
 
 from __future__ import annotations
@@ -18,30 +23,36 @@ from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class GradientDescentParams(NamedTuple):
     """Numbers fixed at creation."""
 
-    gradient_max: float  # > 0; what |gradient| is at most
+    gradient_max: float  # G > 0, what |gradient| is at most; 0 where that is not known
     convexity: float  # lambda >= 0; 0 where the losses are not known to be strongly convex
 
 
 class GradientDescentState(NamedTuple):
-    """Arrays that `update` writes."""
+    """Arrays that `update` writes, and working space."""
 
     point: Array  # float64[d]
+    last: Array  # float64[d] the last gradient learned
+    count: Array  # int64[1] feedbacks learned
+    largest: Array  # float64[1] the largest |gradient|^2 learned
+    variation: Array  # float64[1] the sum of |gradient - last gradient|^2
+    proven: Array  # float64[1] what the certificate adds up, but for the distances to u
+    step: Array  # float64[1] the last step
     region: Region
     diameter: Array  # float64[1]
-    count: Array  # int64[1] feedbacks learned
     scratch_point: Array  # float64[d] what was decided
+    scratch_next: Array  # float64[d]
 
 
-def gradient_descent(gradient_max: float = 1.0, convexity: float = 0.0) -> Policy:
+def gradient_descent(gradient_max: float | None = None, convexity: float = 0.0) -> Policy:
     """Descend with steps D / (gradient_max sqrt(t)), or 1 / (convexity t) where losses are strongly convex."""
     params = GradientDescentParams(
-        check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
+        0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
         check_param("convexity", convexity, low=0.0, high=1e100),
     )
     return Policy("gradient_descent", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
@@ -51,8 +62,16 @@ def init(params: GradientDescentParams, problem: Problem) -> GradientDescentStat
     """Return the state before any feedback: the middle of the domain."""
     assert problem.domain is not None
     domain = problem.domain
-    diameter = np.array([domain.diameter])
-    return GradientDescentState(domain.start, domain.region(), diameter, np.zeros(1, np.int64), domain.start)
+    return GradientDescentState(
+        domain.start,
+        np.zeros(domain.dimension),
+        np.zeros(1, np.int64),
+        *[np.zeros(1) for _ in range(4)],
+        domain.region(),
+        np.array([domain.diameter]),
+        np.zeros(domain.dimension),
+        np.zeros(domain.dimension),
+    )
 
 
 @kernel
@@ -72,16 +91,50 @@ def update(
     feedback: Feedback,
     key: Key,
 ) -> None:
-    """Step along the gradient of the reward."""
+    """Step along the gradient of the reward, and add what this round proves."""
+    point, following, gradient, action = state.point, state.scratch_next, feedback.detail, decision.action
+    square = 0.0
+    for j in range(len(point)):
+        change = gradient[j] - state.last[j]
+        square += gradient[j] * gradient[j]
+        state.variation[0] += change * change
     state.count[0] += 1
+    state.largest[0] = max(state.largest[0], square)
+    step = _step(params, state)
+    for j in range(len(point)):
+        following[j] = point[j] + step * gradient[j]
+    project(state.region, following)
+    ahead, moved, late = 0.0, 0.0, 0.0
+    for j in range(len(point)):
+        ahead += gradient[j] * (following[j] - action[j])
+        moved += (following[j] - point[j]) * (following[j] - point[j])
+        late += (action[j] - point[j]) * (action[j] - point[j])
+        point[j] = following[j]
+        state.last[j] = gradient[j]
+    if step > 0.0:  # 0 only while all gradients are
+        state.proven[0] += ahead - moved / (2.0 * step)
+    if params.convexity > 0.0:
+        state.proven[0] += params.convexity * (math.sqrt(late) * state.diameter[0] - 0.5 * late)
+    state.step[0] = step
+
+
+@kernel
+def certify(params: GradientDescentParams, state: GradientDescentState) -> Certificate:
+    """Bound the regret of the rounds learned, against any fixed point."""
+    if params.convexity > 0.0 or state.step[0] == 0.0:
+        return Certificate(state.proven[0], state.variation[0])
+    square = state.diameter[0] * state.diameter[0]
+    return Certificate(state.proven[0] + square / (2.0 * state.step[0]), state.variation[0])
+
+
+@kernel
+def _step(params: GradientDescentParams, state: GradientDescentState) -> float:
+    """Return the step along the gradient that was just counted."""
     t = float(state.count[0])
     if params.convexity > 0.0:
-        step = 1.0 / (params.convexity * t)
-    else:
-        step = state.diameter[0] / (params.gradient_max * math.sqrt(t))
-    for j in range(len(state.point)):
-        state.point[j] += step * feedback.detail[j]
-    project(state.region, state.point)
+        return 1.0 / (params.convexity * t)
+    gradient_max = params.gradient_max if params.gradient_max > 0.0 else math.sqrt(state.largest[0])
+    return state.diameter[0] / (gradient_max * math.sqrt(t)) if gradient_max > 0.0 else 0.0
 
 
-register_policy(GradientDescentParams, select=select, update=update)
+register_policy(GradientDescentParams, select=select, update=update, certify=certify)

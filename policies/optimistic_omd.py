@@ -6,8 +6,10 @@ M and a step eta the decision is x = P(y - eta M), and the gradient g moves y to
 Convex losses: eta_t = D / sqrt(10 D^2 L^2 + 4 G^2 + c V), V the sum of |g - M|^2 so far. The paper has c = 1; the
 regret grows like sqrt(V), which is the noise and the drift of the losses and not their number.
 Strongly convex losses (`convexity` lambda): eta_t = 2 / (lambda t), regret logarithmic in V.
-Without G it is taken to be the largest gradient seen, without L as G / D; the bound below holds with any steps that
-never grow.
+Without G it is the largest gradient learned, without L it is G / D; where half of |g - M| was ever more than G, as a
+forecast can make it, that is taken for G. The bound below holds with any steps that never grow; with c = 8 it is at
+most 2.1 D sqrt(V) + O(D G + D^2 L), with c = 1 the paper's 2.5 (derived).
+A fixed `step` is for those who know better, and for comparison.
 Certificate: for any u in the domain <g, x - u> <= <g, x - y'> + (|u - y|^2 - |u - y'|^2 - |y' - y|^2) / (2 eta), y' the
 point after the step; a decision that was made from the present y and M, as all are where feedback is in time, has the
 paper's <g - M, x - y'> - (|y' - x|^2 + |x - y|^2) / (2 eta) instead. Both are added up as they come; D^2 / (2 eta_T)
@@ -45,6 +47,7 @@ class OptimisticOmdParams(NamedTuple):
     smoothness: float  # L >= 0; NaN where it is not known
     caution: float  # c > 0
     convexity: float  # lambda >= 0; 0 where the losses are not known to be strongly convex
+    step: float  # > 0 where it is fixed, else 0
 
 
 class OptimisticOmdState(NamedTuple):
@@ -53,7 +56,7 @@ class OptimisticOmdState(NamedTuple):
     point: Array  # float64[d] y, the secondary point
     last: Array  # float64[d] the last gradient learned
     count: Array  # int64[1] feedbacks learned
-    largest: Array  # float64[1] the largest |gradient|^2 learned
+    largest: Array  # float64[1] the largest |gradient|^2 learned, or |gradient - hint|^2 / 4: G^2 as estimated
     variation: Array  # float64[1] V
     proven: Array  # float64[1] what the certificate adds up, but for the distances to u
     step: Array  # float64[1] the last step
@@ -70,20 +73,24 @@ def optimistic_omd(
     smoothness: float | None = None,
     caution: float = 8.0,
     convexity: float = 0.0,
+    step: float | None = None,
 ) -> Policy:
     """Descend optimistically on any domain; nothing has to be known beforehand.
 
     `hint` is "last", "zero" or "context". `gradient_max` (G) and `smoothness` (L) make it the paper's where they are
-    known, with `caution` = 1.
+    known, with `caution` = 1. A `step` that is given stays.
     """
     if smoothness is not None:
         check_param("smoothness", smoothness, low=0.0, high=1e100)
+    if step is not None and convexity:
+        raise InvalidInput("bad_param", "both step and convexity are given, and either sets the step: leave one out")
     params = OptimisticOmdParams(
         check_hint(hint),
         0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
         math.nan if smoothness is None else float(smoothness),
         check_param("caution", caution, low=0.0, high=1e6, low_open=True),
         check_param("convexity", convexity, low=0.0, high=1e100),
+        0.0 if step is None else check_param("step", step, low=0.0, high=1e100, low_open=True),
     )
     return Policy("optimistic_omd", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
 
@@ -112,7 +119,12 @@ def init(params: OptimisticOmdParams, problem: Problem) -> OptimisticOmdState:
 @kernel
 def select(params: OptimisticOmdParams, state: OptimisticOmdState, instance: Instance, key: Key) -> Decision:
     """Step ahead along the hint."""
-    _look_ahead(params, state, instance.context, _step(params, state, state.largest[0]), state.scratch_point)
+    largest = state.largest[0]
+    if state.count[0] == 0:  # no gradient is known of, and the hint alone says how large they are
+        for j in range(len(state.point)):
+            expected = hinted(params.hint, state.last, instance.context, j)
+            largest += expected * expected
+    _look_ahead(params, state, instance.context, _step(params, state, largest), state.scratch_point)
     return Decision(state.scratch_point, 1.0)
 
 
@@ -132,8 +144,9 @@ def update(
         wrong = gradient[j] - hinted(params.hint, state.last, instance.context, j)
         square += gradient[j] * gradient[j]
         error += wrong * wrong
-    # Before the first gradient a step of an unknown size has no effect: there it may follow from that gradient.
-    eta = _step(params, state, state.largest[0] if state.count[0] > 0 else square)
+    largest = max(state.largest[0], square, 0.25 * error)
+    # The first step may follow from the first gradient: the point that it starts from is fixed.
+    eta = _step(params, state, state.largest[0] if state.count[0] > 0 else largest)
     _look_ahead(params, state, instance.context, eta, following)
     in_time = True
     for j in range(len(point)):
@@ -156,7 +169,7 @@ def update(
         state.tail[0] = 0.5 * params.convexity * left
     state.step[0] = eta
     state.count[0] += 1
-    state.largest[0] = max(state.largest[0], square)
+    state.largest[0] = largest
     state.variation[0] += error
 
 
@@ -173,10 +186,12 @@ def certify(params: OptimisticOmdParams, state: OptimisticOmdState) -> Certifica
 @kernel
 def _step(params: OptimisticOmdParams, state: OptimisticOmdState, largest: float) -> float:
     """Return the step of the next feedback; `largest` is the square of the largest gradient that may be used."""
+    if params.step > 0.0:
+        return params.step
     if params.convexity > 0.0:
         return 2.0 / (params.convexity * (state.count[0] + 1.0))
     diameter = state.diameter[0]
-    square = params.gradient_max * params.gradient_max if params.gradient_max > 0.0 else largest
+    square = max(params.gradient_max * params.gradient_max, largest)
     bend = params.smoothness * params.smoothness * diameter * diameter
     if math.isnan(bend):
         bend = square

@@ -1,0 +1,138 @@
+"""Follow the regularised leader: the best point so far for linear losses, held back by its distance from the middle.
+
+Source: McMahan, "A survey of algorithms and analysis for adaptive online learning", JMLR 2017 (dual averaging with an
+adaptive step). With x_0 the middle of the domain, S the sum of all gradients g of the loss and
+eta = D / sqrt(2 (G^2 + sum of |g|^2)) the decision is P(x_0 - eta S), which minimises S . x + |x - x_0|^2 / (2 eta).
+Without G it is the largest gradient learned.
+Certificate (derived): the regret against u is the sum of g . x less S . u, and -S . u is at most
+|u - x_0|^2 / (2 eta) - min over w of (S . w + |w - x_0|^2 / (2 eta)), whatever had been decided and whatever eta is.
+State: S, the last gradient, sums. Cost: O(d) and one projection per decision, O(d) per feedback.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.domain import Region
+from onearm.engine.kernel import kernel
+from onearm.engine.problem import check_param
+from onearm.engine.projection import project
+from onearm.engine.protocol import register_policy
+from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+
+
+class FtrlParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    gradient_max: float  # G > 0, what |gradient| is at most; 0 where that is not known
+
+
+class FtrlState(NamedTuple):
+    """Arrays that `update` writes, and working space."""
+
+    total: Array  # float64[d] the sum of the gradients of the reward: -S
+    last: Array  # float64[d] the last gradient learned
+    earned: Array  # float64[1] the sum of gradient . (x - x_0)
+    squares: Array  # float64[1] the sum of |gradient|^2
+    largest: Array  # float64[1] the largest |gradient|^2 learned
+    variation: Array  # float64[1] the sum of |gradient - last gradient|^2
+    region: Region
+    start: Array  # float64[d] x_0
+    diameter: Array  # float64[1] D
+    reach: Array  # float64[1] the largest |u - x_0|
+    scratch_point: Array  # float64[d] what is decided
+    scratch_leader: Array  # float64[d]
+
+
+def ftrl(gradient_max: float | None = None) -> Policy:
+    """Follow the regularised leader on any domain; nothing has to be known beforehand."""
+    params = FtrlParams(
+        0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True)
+    )
+    return Policy("ftrl", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
+
+
+def init(params: FtrlParams, problem: Problem) -> FtrlState:
+    """Return the state before any feedback."""
+    domain = problem.domain
+    assert domain is not None
+    d = domain.dimension
+    return FtrlState(
+        np.zeros(d),
+        np.zeros(d),
+        *[np.zeros(1) for _ in range(4)],
+        domain.region(),
+        domain.start,
+        np.array([domain.diameter]),
+        np.array([domain.reach]),
+        np.zeros(d),
+        np.zeros(d),
+    )
+
+
+@kernel
+def select(params: FtrlParams, state: FtrlState, instance: Instance, key: Key) -> Decision:
+    """Decide the regularised leader."""
+    _lead(params, state, state.scratch_point)
+    return Decision(state.scratch_point, 1.0)
+
+
+@kernel
+def update(
+    params: FtrlParams,
+    state: FtrlState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Add the gradient of the reward."""
+    gradient = feedback.detail
+    square = 0.0
+    for j in range(len(gradient)):
+        change = gradient[j] - state.last[j]
+        square += gradient[j] * gradient[j]
+        state.variation[0] += change * change
+        state.earned[0] += gradient[j] * (decision.action[j] - state.start[j])
+        state.total[j] += gradient[j]
+        state.last[j] = gradient[j]
+    state.squares[0] += square
+    state.largest[0] = max(state.largest[0], square)
+
+
+@kernel
+def certify(params: FtrlParams, state: FtrlState) -> Certificate:
+    """Bound the regret of the rounds learned, against any fixed point."""
+    leader = state.scratch_leader
+    _lead(params, state, leader)
+    eta = _step(params, state)
+    if eta == 0.0:
+        return Certificate(0.0, 0.0)
+    bound = state.reach[0] * state.reach[0] / (2.0 * eta) - state.earned[0]
+    for j in range(len(leader)):
+        away = leader[j] - state.start[j]
+        bound += state.total[j] * away - away * away / (2.0 * eta)
+    return Certificate(bound, state.variation[0])
+
+
+@kernel
+def _step(params: FtrlParams, state: FtrlState) -> float:
+    """Return eta; 0 while no gradient is known of."""
+    square = params.gradient_max * params.gradient_max if params.gradient_max > 0.0 else state.largest[0]
+    below = 2.0 * (square + state.squares[0])
+    return state.diameter[0] / math.sqrt(below) if below > 0.0 else 0.0
+
+
+@kernel
+def _lead(params: FtrlParams, state: FtrlState, point: Array) -> None:
+    """Write the regularised leader."""
+    eta = _step(params, state)
+    for j in range(len(point)):
+        point[j] = state.start[j] + eta * state.total[j]
+    project(state.region, point)
+
+
+register_policy(FtrlParams, select=select, update=update, certify=certify)

@@ -1,0 +1,38 @@
+"""Follow the regularised leader, against a trace that is known to the digit and a bound that holds on any course."""
+
+from __future__ import annotations
+
+import descents
+import numpy as np
+import pytest
+
+from onearm.engine.errors import InvalidInput
+from onearm.policies import catalog
+
+
+def test_a_trace_that_is_known_to_the_digit() -> None:
+    found = descents.trace(catalog.make("ftrl", gradient_max=4.0))
+    assert np.abs(found.points[1] - [0.255339, 0.34171947, 0.41191086]).max() < 1e-8
+    assert np.abs(found.points[-1] - [0.31332707, 0.45719577, 0.83234499]).max() < 1e-8
+    assert abs(found.loss - -697.908293464) < 1e-8
+    assert abs(found.certificate.variation - 600.474517630) < 1e-8
+
+
+@pytest.mark.parametrize("params", [{}, {"gradient_max": 0.01}, {"gradient_max": 1e6}])
+@pytest.mark.parametrize("late", [False, True])
+def test_the_certificate_holds_for_any_point_on_any_course(params: dict[str, float], late: bool) -> None:
+    for learned in descents.courses(catalog.make("ftrl", **params), late=late):
+        assert descents.regret(learned) <= learned.certificate.bound + descents.rounding(learned)
+
+
+def test_the_certificate_is_below_the_bound_of_the_theory() -> None:
+    for learned in descents.courses(catalog.make("ftrl", gradient_max=1e6), late=False):
+        squares = (learned.gradients**2).sum(1)
+        steps = learned.domain.diameter / np.sqrt(2.0 * (1e12 + np.cumsum([0.0, *squares])))
+        theory = learned.domain.reach**2 / (2.0 * steps[-1]) + 0.5 * (steps[:-1] * squares).sum()
+        assert learned.certificate.bound <= theory * (1.0 + 1e-12)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"gradient_max is 0\.0"):
+        catalog.make("ftrl", gradient_max=0.0)
