@@ -18,7 +18,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from onearm.engine.domain import Domain, ball, box, simplex
 from onearm.engine.draws import normal, words
 from onearm.engine.elementary import cos_turns
 from onearm.engine.errors import InvalidInput
@@ -26,6 +25,7 @@ from onearm.engine.hindsight import best_for_bowl
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_env
+from onearm.engine.unit_domains import unit_domain
 from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 10_000  # of one pass
@@ -78,7 +78,7 @@ def sea(
     expected losses, against the point that is best for all of the horizon, or with `comparator` = "piece" for each
     piece.
     """
-    where = _domain(domain, dimension)
+    where = unit_domain(domain, dimension)
     d = where.dimension
     _check_pieces(pieces, d)
     for name, value, known in (("kind", kind, ("jitter", "rotating")), ("comparator", comparator, ("fixed", "piece"))):
@@ -244,22 +244,6 @@ def _turns(drift: float, reach: float) -> float:
         else:
             high = middle
     return 0.5 * low if drift > 0.0 else 0.0
-
-
-def _domain(domain: str | dict[str, Any], dimension: int) -> Domain:
-    if not isinstance(domain, str):
-        where = Domain.from_json(domain)
-        if where.dimension != dimension:
-            raise InvalidInput(
-                "bad_param", f"dimension is {dimension!r} and the domain has {where.dimension}: they must be the same"
-            )
-        return where
-    whole = ball(dimension)
-    half = 1.0 / float(np.sqrt(dimension))
-    known = {"ball": whole, "box": box([-half] * dimension, [half] * dimension), "simplex": simplex(dimension)}
-    if domain not in known:
-        raise InvalidInput("bad_param", f"domain is {domain!r}: it must be one of {', '.join(known)}, or an object")
-    return known[domain]
 
 
 def _check_pieces(pieces: int, d: int) -> None:
