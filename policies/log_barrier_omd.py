@@ -69,7 +69,7 @@ def log_barrier_omd(
 
     `eta` is the step; without it, it follows from how far the hints were off. `hint` of an arm's loss: "arm", the last
     one seen on it; "common", the last one seen on any; "zero"; or "context", a context that forecasts the reward of
-    each arm (float64[k]) or of all (float64[1]). `reward_max` is the largest reward there can be, the least is 1 below it.
+    each arm (float64[k]) or of all (float64[1]). `reward_max` is the largest reward, the least is 1 below it.
     """
     if hint not in HINTS:
         raise InvalidInput("bad_param", f"hint is {hint!r}: it must be one of {', '.join(HINTS)}")
