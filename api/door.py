@@ -99,8 +99,10 @@ def open(
 
     `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; the usual one is thompson_beta. `arms`
     are their ids, or how many: 2 if left out. Where `domain` is given, a `Domain` or as in docs/http.md, a decision is
-    a vector in it, and `feedback` says what is revealed: "gradient" if left out. `context` is how many numbers each decision brings, or as in docs/http.md, like {"kind": "features"}. Where `actions` is
-    given, each call lists its own and there are no arms: how many numbers each brings, or as in docs/http.md.
+    a vector in it, and `feedback` says what is revealed: "gradient" if left out.
+    `context` is how many numbers each decision brings, or as in docs/http.md, like {"kind": "features"}. Where
+    `actions` is given, each call lists its own and there are no arms: how many numbers each brings, or as in
+    docs/http.md.
     For a log on disk run the service (`onearm serve`): its decisions are the same, bit for bit, at the same seed.
     """
     if not isinstance(policy, (str, dict)):

@@ -35,6 +35,7 @@ from onearm.api.history import (
 from onearm.api.spec import Spec, check_arm
 from onearm.api.writer import Picture, Writer
 from onearm.engine import loop, snapshot
+from onearm.engine.actions import pack_action
 from onearm.engine.contexts import context_at, n_actions, pack_context, unpack_contexts
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, NotFound, OnearmError, Unavailable
 from onearm.engine.growth import grown
@@ -97,7 +98,9 @@ class Story:
     def size(self) -> int:
         """About how many bytes it takes in memory."""
         event = self.event
-        return STORY_BYTES + sum(len(part or "") for part in (event.context, event.sent, event.actions, event.detail))
+        return STORY_BYTES + sum(
+            len(part or "") for part in (event.context, event.sent, event.actions, event.detail, event.vector)
+        )
 
 
 class Recovered(NamedTuple):
@@ -262,6 +265,7 @@ class Live:
         return self._enter(GIVEN, asked, decision, None, now)
 
     def _enter(self, kind: int, asked: Asked, decision: Decision, detail: str | None, now: int) -> Story:
+        vector = self.problem.action_kind == "vector"
         number = self.number
         self.number += 1
         self.seq += 1
@@ -270,7 +274,7 @@ class Live:
             seq=self.seq,
             kind=kind,
             number=number,
-            action=int(decision.action),  # with the JIT off these are NumPy's scalars
+            action=None if vector else int(decision.action),  # with the JIT off these are NumPy's scalars
             propensity=None if math.isnan(decision.propensity) else float(decision.propensity),
             context=pack_context(asked.context, self.problem) or None,
             available=None if asked.available.all() else np.packbits(asked.available).tobytes(),
@@ -280,6 +284,7 @@ class Live:
             body_hash=asked.body_hash,
             time=now,
             actions=None if asked.labels is None else msgspec.json.encode(asked.labels).decode(),
+            vector=pack_action(decision.action) if vector else None,
         )
         story = Story(event, self._queue(event))
         self._remember(story)
@@ -436,7 +441,9 @@ class Live:
     def _queue(self, *events: Event) -> asyncio.Future[None]:
         """Queue events that are written together or not at all."""
         future = self._writer.append(self, *events)
-        self._bytes_since_snapshot += sum(EVENT_BYTES + len(event.context or b"") for event in events)
+        self._bytes_since_snapshot += sum(
+            EVENT_BYTES + len(event.context or b"") + len(event.vector or b"") for event in events
+        )
         return future
 
     def check_usable(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from onearm.api.compiling import compile_kernels
 from onearm.api.live import CACHE_BYTES, Live
 from onearm.api.live_stream import LiveStream
+from onearm.api.live_vector import LiveVector
 from onearm.api.spec import Spec
 from onearm.api.writer import Writer
 from onearm.engine.errors import Conflict, NotFound, OnearmError, Unavailable
@@ -21,6 +22,7 @@ from onearm.engine.storage.sql import Experiment, Store
 
 log = logging.getLogger("onearm")
 
+KINDS = {"arm": Live, "move": LiveStream, "vector": LiveVector}  # by what is decided
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
 
 
@@ -134,8 +136,7 @@ class Service:
 
     async def _add(self, row: Experiment) -> Live:
         spec = await asyncio.to_thread(Spec.from_json, json.loads(row.spec))
-        kind = Live if spec.problem.slots is None else LiveStream
-        live = kind(row, spec, self.store, self.writer, self._cache_bytes)
+        live = KINDS[spec.problem.action_kind](row, spec, self.store, self.writer, self._cache_bytes)
         self._lives[spec.id] = live
         live.open(await asyncio.to_thread(live.recover))
         return live

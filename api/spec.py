@@ -30,7 +30,6 @@ STREAM_POLICY = {"name": "early_drop", "params": {}}  # where arms come once
 VECTOR_POLICIES = {  # where a vector is decided, by what is revealed
     "gradient": "optimistic_omd",
     "losses": "optimistic_omd",
-    "example": "implicit_omd",
 }
 WEIGHTS_POLICY = "optimistic_hedge"  # where all losses of weights are
 UNIT = (0.0, 1.0)  # the range of the rewards of a stream, where its problem does not say

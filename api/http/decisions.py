@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,9 +12,10 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from onearm.api.explanation import Explanation
+from onearm.api.http import vectors
 from onearm.api.http.endpoint import Answer, Call, problem
+from onearm.api.http.found import find, found_still, hash_of, iso, known_as, one_id, read, sent_of, settled
 from onearm.api.http.schemas import (
-    LATER,
     BatchReward,
     Decide,
     Decided,
@@ -31,10 +31,11 @@ from onearm.api.http.schemas import (
     RowAction,
     StoryReward,
 )
-from onearm.api.ids import check_id, is_id
+from onearm.api.ids import check_id
 from onearm.api.intake import check_labels, check_propensity, mask_of
-from onearm.api.live import Asked, Live, Story, missing
+from onearm.api.live import Asked, Live, Story
 from onearm.api.live_stream import LiveStream, detail_of, feedback_of, moved
+from onearm.api.live_vector import LiveVector
 from onearm.api.service import Service
 from onearm.engine.actions import READ
 from onearm.engine.errors import Conflict, InvalidInput, OnearmError
@@ -77,8 +78,10 @@ async def decide_batch(service: Service, call: Call) -> Answer:
 
 async def reward(service: Service, call: Call) -> Answer:
     """Take the reward of one decision."""
-    live = service.live(call.path["experiment_id"])
-    return await _reward_one(service, live, call.path["decision_id"], read(_reward, call.body, "the reward"))
+    live, decision_id = service.live(call.path["experiment_id"]), call.path["decision_id"]
+    if isinstance(live, LiveVector):
+        return await vectors.reward_one(service, live, decision_id, vectors.read_reward(call.body))
+    return await _reward_one(service, live, decision_id, read(_reward, call.body, "the reward"))
 
 
 async def reward_batch(service: Service, call: Call) -> Answer:
@@ -87,6 +90,9 @@ async def reward_batch(service: Service, call: Call) -> Answer:
     bodies = _checked_batch(read(_rewards, call.body, "the batch").rewards)
 
     async def one(raw: msgspec.Raw) -> Answer:
+        if isinstance(live, LiveVector):
+            told = vectors.read_batch_reward(bytes(raw))
+            return await vectors.reward_one(service, live, told.decision_id, told)
         body = read(_batch_reward, bytes(raw), "the reward")
         return await _reward_one(service, live, body.decision_id, body)
 
@@ -97,9 +103,9 @@ async def reward_batch(service: Service, call: Call) -> Answer:
 async def story(service: Service, call: Call) -> Answer:
     """Tell everything on record about one decision."""
     live = service.live(call.path["experiment_id"])
-    found = await _find(live, call.path["decision_id"])
-    await _settled(found)
-    return Answer(200, _story(live, found))
+    found = await find(live, call.path["decision_id"])
+    await settled(found)
+    return Answer(200, vectors.story_of(live, found) if isinstance(live, LiveVector) else _story(live, found))
 
 
 async def learn_examples(service: Service, call: Call) -> Answer:
@@ -114,10 +120,14 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
     body = read(_decide, raw or b"{}", "the decision")
     if isinstance(live, LiveStream):
         return await _pull_one(service, live, body, raw, header_id)
+    if isinstance(live, LiveVector):
+        return await vectors.decide_one(service, live, body, raw, header_id)
+    if body.hint is not None:
+        raise InvalidInput("unexpected_field", f"the decision has a hint, but {live.spec.id!r} has arms: leave it out")
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
-    decision_id = _one_id(body.decision_id, header_id)
-    if (known := await _known(live, decision_id, raw)) is not None:
+    decision_id = one_id(body.decision_id, header_id)
+    if (known := await known_as(live, decision_id, raw)) is not None:
         return Answer(200, _decided(live, known), REPLAYED)
     made = live.decide(_asked(live, body, decision_id, raw), service.clock())
     assert made.decided is not None
@@ -126,17 +136,17 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
 
 
 async def _pull_one(service: Service, live: LiveStream, body: Decide, raw: bytes, header_id: str | None) -> Answer:
-    for name in ("context", "actions", "eligible_actions", "excluded_actions", "explain"):
+    for name in ("context", "actions", "eligible_actions", "excluded_actions", "explain", "hint"):
         if getattr(body, name) not in _BARE:
             raise InvalidInput(
                 "unexpected_field",
                 f"the decision has {name}, but the arms of {live.spec.id!r} come once: the policy chooses among those "
                 "that it holds; leave it out",
             )
-    decision_id = _one_id(body.decision_id, header_id)
-    if (known := await _found_still(live, lambda: _known(live, decision_id, raw))) is not None:
+    decision_id = one_id(body.decision_id, header_id)
+    if (known := await found_still(live, lambda: known_as(live, decision_id, raw))) is not None:
         return Answer(200, _pulled(live, known), REPLAYED)
-    made = await live.pull(decision_id, _sent(raw), None if decision_id is None else _hash(raw), service.clock())
+    made = await live.pull(decision_id, sent_of(raw), None if decision_id is None else hash_of(raw), service.clock())
     return Answer(201, _pulled(live, made))
 
 
@@ -148,8 +158,13 @@ async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
             f"the arms of {live.spec.id!r} come once: decisions that someone else made say nothing about them; offer "
             "arms",
         )
+    if isinstance(live, LiveVector):
+        raise InvalidInput(
+            "no_examples",
+            f"{live.spec.id!r} decides vectors: points of someone else are not learned from; decide, and reward",
+        )
     value, propensity = check_reward(body.value), check_propensity(body.propensity)
-    found = await _found_still(live, lambda: _known(live, body.decision_id, raw))
+    found = await found_still(live, lambda: known_as(live, body.decision_id, raw))
     status: Any = "duplicate"
     if found is None:
         asked = _asked(live, body, body.decision_id, raw)
@@ -158,24 +173,8 @@ async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
     if found.reward is None:
         live.learn(found, value, "", service.clock())
         status = "accepted"
-    await _settled(found)
+    await settled(found)
     return Answer(200, Learned(found.event.decision_id or f"~{found.event.number}", status))
-
-
-async def _known(live: Live, decision_id: str | None, raw: bytes) -> Story | None:
-    """Return the decision of an id that was asked for before with the same body, once it is committed."""
-    if decision_id is None:
-        return None
-    known = await live.find(check_id("decision_id", decision_id))
-    if known is None:
-        return None
-    if known.event.body_hash != _hash(raw):
-        raise Conflict(
-            "decision_exists",
-            f"the decision {decision_id!r} was asked with another body: a decision is made once; take another id",
-        )
-    await _settled(known)
-    return known
 
 
 def _asked(live: Live, body: Decide | Example, decision_id: str | None, raw: bytes) -> Asked:
@@ -202,8 +201,8 @@ def _asked(live: Live, body: Decide | Example, decision_id: str | None, raw: byt
         available=available,
         labels=labels,
         decision_id=decision_id,
-        sent=_sent(raw),
-        body_hash=None if decision_id is None else _hash(raw),
+        sent=sent_of(raw),
+        body_hash=None if decision_id is None else hash_of(raw),
         names=intake.names(body.context, actions) if isinstance(body, Decide) and body.explain else None,
     )
 
@@ -238,7 +237,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, body: Rewa
     if reward_id is not None:
         check_id("reward_id", reward_id)
     _check_pulls(live, pulls)
-    found = await _found_still(live, lambda: _find(live, decision_id))
+    found = await found_still(live, lambda: find(live, decision_id))
     if isinstance(live, LiveStream) and pulls is not None:
         live.check_feedback(found, value, pulls)
     if found.reward is None:
@@ -250,7 +249,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, body: Rewa
         await found.rewarded
         return Answer(200, Rewarded("accepted"))
     before = found.reward
-    await _settled(found)
+    await settled(found)
     same_pulls = pulls is None or before.detail == detail_of(pulls)
     if before.reward == value and same_pulls and before.reward_id == (reward_id or ""):
         return Answer(200, Rewarded("duplicate"))
@@ -275,15 +274,6 @@ def _check_pulls(live: Live, pulls: int | None) -> None:
         )
 
 
-async def _found_still(live: Live, find: Callable[[], Awaitable[Found]]) -> Found:
-    """Return what `find` finds while the state may change: nothing may be awaited between that and learning."""
-    while True:
-        await live.still()
-        found = await find()
-        if not live.held:
-            return found
-
-
 async def _or_problem(answer: Any) -> Answer:
     try:
         return await answer
@@ -291,67 +281,10 @@ async def _or_problem(answer: Any) -> Answer:
         return problem(error)
 
 
-async def _settled(found: Story) -> None:
-    """Wait for what is not committed yet; raises what the commit raised."""
-    if found.decided is not None:
-        await asyncio.shield(found.decided)
-    if found.rewarded is not None:
-        await asyncio.shield(found.rewarded)
-
-
-def read(decoder: msgspec.json.Decoder[Body], raw: bytes, what: str) -> Body:
-    """Decode a body; errors say which field, and where it is not JSON at all."""
-    try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        raise _refusal(raw, what, str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput("malformed_json", f"{what} is not JSON: {error}") from None
-    except RecursionError:
-        raise InvalidInput("too_deep", f"{what} has brackets nested too deep: keep it flat") from None
-
-
-def _refusal(raw: bytes, what: str, message: str) -> InvalidInput:
-    try:
-        body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):  # a number out of range, say: the message names it
-        body = None
-    if isinstance(body, dict) and (early := sorted(LATER.get(what.split()[-1], set()) & set(body))):
-        return InvalidInput("not_built", f"{what} has the field {early[0]!r}, which is not built yet: leave it out")
-    return InvalidInput("bad_body", f"{what} does not fit: {message[0].lower()}{message[1:]}")
-
-
 def _checked_batch(items: list[msgspec.Raw]) -> list[msgspec.Raw]:
     if len(items) > BATCH_MAX:
         raise InvalidInput("batch_too_large", f"the batch has {len(items)} items: send at most {BATCH_MAX} at once")
     return items
-
-
-def _one_id(in_body: str | None, in_header: str | None) -> str | None:
-    if in_body is not None and in_header is not None and in_body != in_header:
-        raise InvalidInput("two_ids", "decision_id and the header Idempotency-Key differ: send one of them")
-    return in_body if in_body is not None else in_header
-
-
-async def _find(live: Live, decision_id: str) -> Story:
-    """Return a decision by the client's id or by the service's (~ and its number)."""
-    digits = decision_id[1:]
-    name: int | str | None = decision_id if is_id(decision_id) else None
-    if decision_id.startswith("~") and digits.isascii() and digits.isdigit() and len(digits) < 19:
-        name = int(digits)
-    found = None if name is None else await live.find(name)
-    if found is None:
-        raise missing(live.spec.id, decision_id)
-    return found
-
-
-def _hash(raw: bytes) -> bytes:
-    return hashlib.sha256(raw).digest()
-
-
-def _sent(raw: bytes) -> str | None:
-    """Return what a client sent as the log keeps it."""
-    return raw.decode() if len(raw) > 2 else None
 
 
 def _pulled(live: LiveStream, found: Story) -> Pulled:
@@ -451,12 +384,3 @@ def _story(live: Live, found: Story) -> DecisionStory:
         ranking=decided.ranking,
         explanation=decided.explanation,
     )
-
-
-def iso(microseconds: int) -> str:
-    """Return a time as ISO 8601 in UTC.
-
-    >>> iso(0)
-    '1970-01-01T00:00:00+00:00'
-    """
-    return (EPOCH + timedelta(microseconds=microseconds)).isoformat()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import UNSET
 
 from onearm.api.http import schemas
-from onearm.api.http.decisions import iso, read
 from onearm.api.http.endpoint import Answer, Call
+from onearm.api.http.found import iso, read
 from onearm.api.live import Live
 from onearm.api.live_stream import LiveStream
+from onearm.api.live_vector import LiveVector
 from onearm.api.service import Service
 from onearm.engine.errors import InvalidInput, NotFound
+from onearm.engine.vocabulary import Certificate
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -99,6 +102,7 @@ async def diagnostics(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
     live.check_usable()
+    proof = live.certificate if isinstance(live, LiveVector) else Certificate(math.nan, math.nan)
     return Answer(
         200,
         schemas.Diagnostics(
@@ -110,8 +114,15 @@ async def diagnostics(service: Service, call: Call) -> Answer:
             unknown_propensity_share=unknown / live.number if live.number else None,
             state_bytes=live.state_bytes,
             repairs=live.repairs,
+            certificate=_known(proof.bound),
+            variation=_known(proof.variation),
         ),
     )
+
+
+def _known(number: float) -> float | None:
+    """Return a finite number; null stands for what is not known."""
+    return number if math.isfinite(number) else None
 
 
 def _stream(service: Service, call: Call) -> LiveStream:

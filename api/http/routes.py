@@ -25,10 +25,11 @@ class Entry(NamedTuple):
     handler: Handler
     answers: dict[int, type | UnionType | None]  # by status; None for a page
     errors: tuple[int, ...] = ()  # the statuses of its problems
-    body: type | None = None
+    body: type | UnionType | None = None
     parameters: tuple[dict[str, Any], ...] = ()  # besides those in the path
 
 
+MADE = schemas.Decided | schemas.Pulled | schemas.Pointed
 ONE = "/v1/experiments/{experiment_id}"
 KEY = {
     "name": "Idempotency-Key",
@@ -53,7 +54,7 @@ TABLE = [
         "POST",
         f"{ONE}/decisions",
         decisions.decide,
-        {201: schemas.Decided | schemas.Pulled, 200: schemas.Decided | schemas.Pulled},
+        {201: MADE, 200: MADE},
         (404, 409, 413, 422, 503),
         schemas.Decide,
         (KEY,),
@@ -64,7 +65,7 @@ TABLE = [
         decisions.reward,
         {200: schemas.Rewarded},
         (404, 409, 413, 422, 503),
-        schemas.Reward,
+        schemas.Reward | schemas.VectorReward,
     ),
     Entry(
         "POST",
@@ -135,8 +136,8 @@ TABLE = [
 ]
 ITEMS = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
-    (schemas.DecidedBatch, "decisions"): (schemas.Decided, schemas.Pulled, schemas.Problem),
-    (schemas.Rewards, "rewards"): (schemas.BatchReward,),
+    (schemas.DecidedBatch, "decisions"): (schemas.Decided, schemas.Pulled, schemas.Pointed, schemas.Problem),
+    (schemas.Rewards, "rewards"): (schemas.BatchReward, schemas.BatchVectorReward),
     (schemas.RewardedBatch, "rewards"): (schemas.Rewarded, schemas.Problem),
     (schemas.Examples, "examples"): (schemas.Example,),
     (schemas.LearnedBatch, "examples"): (schemas.Learned, schemas.Problem),

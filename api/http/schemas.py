@@ -34,6 +34,7 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
     excluded_actions: list[str] | None = None
     decision_id: str | None = None
     explain: bool = False
+    hint: list[float] | None = None  # a forecast of the loss's gradient, where a vector is decided
 
 
 class Action(msgspec.Struct):
@@ -74,6 +75,17 @@ class Pulled(msgspec.Struct):
     propensity: float | None
     policy: str
     model_version: int
+
+
+class Pointed(msgspec.Struct, omit_defaults=True):
+    """A decision that is a vector: a point of the domain, or two. The propensity is 1 where no draw chose it."""
+
+    decision_id: str
+    propensity: float | None
+    policy: str
+    model_version: int
+    point: list[float] | UnsetType = UNSET
+    points: list[list[float]] | UnsetType = UNSET
 
 
 class Example(msgspec.Struct, forbid_unknown_fields=True):
@@ -131,6 +143,38 @@ class BatchReward(msgspec.Struct, forbid_unknown_fields=True):
     pulls: int | None = None
 
 
+class Pair(msgspec.Struct, forbid_unknown_fields=True):
+    """An example of a loss of a . x and b that the policy knows."""
+
+    a: list[float]
+    b: float
+
+
+class Revealed(msgspec.Struct, forbid_unknown_fields=True):
+    """What a vector revealed, of the loss (down is better): its value, its gradient at the point, all its losses."""
+
+    value: float | None = None
+    values: list[float] | None = None  # of two points
+    gradient: list[float] | None = None
+    losses: list[float] | None = None
+    example: Pair | None = None
+
+
+class VectorReward(msgspec.Struct, forbid_unknown_fields=True):
+    """What came of a vector. `value` (of two points `values`) is the reward, up is better; `detail` is of the loss."""
+
+    value: float | None = None
+    values: list[float] | None = None
+    detail: Revealed = msgspec.field(default_factory=Revealed)
+    reward_id: str | None = None
+
+
+class BatchVectorReward(VectorReward, forbid_unknown_fields=True, kw_only=True):
+    """What came of a vector, in a batch: it names its decision."""
+
+    decision_id: str
+
+
 class Decisions(msgspec.Struct, forbid_unknown_fields=True):
     """Many decisions at once: one answer each, in order; a bad one fails alone."""
 
@@ -140,7 +184,7 @@ class Decisions(msgspec.Struct, forbid_unknown_fields=True):
 class DecidedBatch(msgspec.Struct):
     """The answers to a batch of decisions, in order."""
 
-    decisions: list[Any]  # Decided, Pulled or Problem
+    decisions: list[Any]  # Decided, Pulled, Pointed or Problem
 
 
 class RewardedBatch(msgspec.Struct):
@@ -227,6 +271,8 @@ class Diagnostics(msgspec.Struct):
     unknown_propensity_share: float | None  # of decisions
     state_bytes: int  # in memory
     repairs: int | None  # of models that broke down numerically; null where the policy has none
+    certificate: float | None  # a bound on the regret of what was learned; null where nothing is proven
+    variation: float | None  # of vectors: the sum of |gradient - hint|^2
 
 
 class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
@@ -257,13 +303,15 @@ class NewActions(msgspec.Struct, forbid_unknown_fields=True):
 class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
     """What is decided; the arms say the rest. `slots`, `arms` and `reward_range` are for arms that come once only."""
 
-    kind: Literal["arms", "arm_stream"] = "arms"
+    kind: Literal["arms", "arm_stream", "vector"] = "arms"
     context: Context = msgspec.field(default_factory=lambda: Context("none"))
     actions: NewActions = msgspec.field(default_factory=lambda: NewActions("fixed"))
     horizon: Annotated[int, Meta(ge=1, le=HORIZON_MAX)] | None = None
     slots: Annotated[int, Meta(ge=1, le=SLOTS_MAX)] | UnsetType = UNSET
     arms: Annotated[int, Meta(ge=1, le=STREAM_MAX)] | UnsetType = UNSET
     reward_range: Limits | UnsetType | None = UNSET
+    domain: dict[str, Any] | UnsetType = UNSET  # of vectors: {"kind": "ball", ...}, as docs/http.md says
+    feedback: Literal["reward", "gradient", "losses", "two_rewards", "example"] | UnsetType = UNSET  # of vectors
 
 
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
@@ -287,6 +335,7 @@ class StoryReward(msgspec.Struct):
     seq: int
     time: str
     pulls: int | UnsetType = UNSET
+    detail: dict[str, Any] | UnsetType = UNSET  # of a vector, as it was told
 
 
 class DecisionStory(msgspec.Struct):
@@ -295,7 +344,7 @@ class DecisionStory(msgspec.Struct):
     decision_id: str
     number: int
     seq: int
-    action_id: str | None  # null where the end of a stream was read
+    action_id: str | None  # null where the end of a stream was read, or a vector decided
     propensity: float | None
     policy: str
     model_version: int
@@ -308,6 +357,8 @@ class DecisionStory(msgspec.Struct):
     reward: StoryReward | None
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
+    point: list[float] | UnsetType = UNSET
+    points: list[list[float]] | UnsetType = UNSET
     move: Literal["pull", "read"] | UnsetType = UNSET
     pulls: int | UnsetType = UNSET
     evicted: list[Evicted] | UnsetType = UNSET
@@ -322,5 +373,6 @@ class Health(msgspec.Struct):
 LATER = {
     "decision": {"unit_id", "defer_activation"},
     "reward": {"observed_at", "detail"},
+    "feedback": {"observed_at"},
 }
 """Fields that docs/http.md names but that are not built: they are refused, never ignored."""

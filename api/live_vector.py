@@ -1,0 +1,65 @@
+"""One live experiment whose decisions are vectors: the log holds the point as bytes and its feedback as a list."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onearm.api.compiling import compile_certificate
+from onearm.api.live import Asked, Live, Recovered, Story
+from onearm.api.revealed import detail_of
+from onearm.engine.actions import unpack_actions
+from onearm.engine.errors import InvalidInput, OnearmError
+from onearm.engine.storage.sql import Event
+from onearm.engine.vocabulary import DECIDE, Array, Certificate, Feedback, Instance, Key
+
+
+class LiveVector(Live):
+    """Decisions in a domain, at work."""
+
+    def recover(self) -> Recovered:
+        """Fold the log from the newest good snapshot on, and compile the kernels. Runs in a worker thread."""
+        recovered = super().recover()
+        self._certify = compile_certificate(self.spec)
+        return recovered
+
+    def decide(self, asked: Asked, now: int) -> Story:
+        """Decide a point and queue the event."""
+        self._check_open()
+        instance = Instance(self.number, asked.context, asked.available)
+        decision = self._select(self._params, self._state, instance, Key(self._run, self.number))
+        if not np.isfinite(decision.action).all():
+            raise OnearmError(
+                "impossible_point",
+                f"policy {self.spec.policy.name!r} decided a point that is not finite at decision {self.number}; mend "
+                "its file",
+            )
+        story = self._enter(DECIDE, asked, decision, None, now)
+        self._snapshot_if_due()
+        return story
+
+    def learn_feedback(self, story: Story, feedback: Feedback, reward_id: str, now: int) -> None:
+        """Learn what a point revealed, and queue the event; the caller checked it, and waited for a `still` state."""
+        self._check_open()
+        assert story.reward is None
+        self._apply(story.event, self.point(story.event), feedback)
+        story.reward = self._learned(story.event, feedback.reward, detail_of(feedback), reward_id, now)
+        story.rewarded = self._queue(story.reward)
+        self._snapshot_if_due()
+
+    def point(self, event: Event) -> Array:
+        """Return what a DECIDE event decided, float64[d]; two points one behind the other."""
+        point: Array = unpack_actions([event.vector], [None], self.problem)[0]
+        return point
+
+    def mask(self, event: Event) -> Array:
+        """Return bool[1]: a vector can always be decided."""
+        return np.ones(1, np.bool_)
+
+    @property
+    def certificate(self) -> Certificate:
+        """What the policy proves of what it learned; NaN where it proves nothing."""
+        self.check_usable()
+        return Certificate(*map(float, self._certify(self._params, self._state)))
+
+    def _check_fixed_arms(self) -> None:
+        raise InvalidInput("no_arms", f"the experiment {self.spec.id!r} decides vectors: it has no arms; decide points")
