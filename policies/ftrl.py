@@ -61,15 +61,18 @@ def init(params: FtrlParams, problem: Problem) -> FtrlState:
     assert domain is not None
     d = domain.dimension
     return FtrlState(
-        np.zeros(d),
-        np.zeros(d),
-        *[np.zeros(1) for _ in range(4)],
-        domain.region(),
-        domain.start,
-        np.array([domain.diameter]),
-        np.array([domain.reach]),
-        np.zeros(d),
-        np.zeros(d),
+        total=np.zeros(d),
+        last=np.zeros(d),
+        earned=np.zeros(1),
+        squares=np.zeros(1),
+        largest=np.zeros(1),
+        variation=np.zeros(1),
+        region=domain.region(),
+        start=domain.start,
+        diameter=np.array([domain.diameter]),
+        reach=np.array([domain.reach]),
+        scratch_point=np.zeros(d),
+        scratch_leader=np.zeros(d),
     )
 
 

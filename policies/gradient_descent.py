@@ -62,15 +62,19 @@ def init(params: GradientDescentParams, problem: Problem) -> GradientDescentStat
     """Return the state before any feedback: the middle of the domain."""
     assert problem.domain is not None
     domain = problem.domain
+    d = domain.dimension
     return GradientDescentState(
-        domain.start,
-        np.zeros(domain.dimension),
-        np.zeros(1, np.int64),
-        *[np.zeros(1) for _ in range(4)],
-        domain.region(),
-        np.array([domain.diameter]),
-        np.zeros(domain.dimension),
-        np.zeros(domain.dimension),
+        point=domain.start,
+        last=np.zeros(d),
+        count=np.zeros(1, np.int64),
+        largest=np.zeros(1),
+        variation=np.zeros(1),
+        proven=np.zeros(1),
+        step=np.zeros(1),
+        region=domain.region(),
+        diameter=np.array([domain.diameter]),
+        scratch_point=np.zeros(d),
+        scratch_next=np.zeros(d),
     )
 
 

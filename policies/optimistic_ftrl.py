@@ -113,17 +113,21 @@ def init(params: OptimisticFtrlParams, problem: Problem) -> OptimisticFtrlState:
     if domain.diameter == 0.0:
         raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
     return OptimisticFtrlState(
-        np.zeros(d),
-        np.zeros(d),
-        np.zeros(d),
-        np.zeros(1, np.int64),
-        *[np.zeros(1) for _ in range(5)],
-        domain.region(),
-        domain.start,
-        np.array([domain.diameter]),
-        np.array([domain.reach]),
-        np.zeros(d),
-        np.zeros(d),
+        total=np.zeros(d),
+        last=np.zeros(d),
+        visited=np.zeros(d),
+        count=np.zeros(1, np.int64),
+        earned=np.zeros(1),
+        spread=np.zeros(1),
+        largest=np.zeros(1),
+        variation=np.zeros(1),
+        weighted=np.zeros(1),
+        region=domain.region(),
+        start=domain.start,
+        diameter=np.array([domain.diameter]),
+        reach=np.array([domain.reach]),
+        scratch_point=np.zeros(d),
+        scratch_leader=np.zeros(d),
     )
 
 

@@ -103,16 +103,19 @@ def init(params: OptimisticOmdParams, problem: Problem) -> OptimisticOmdState:
     check_forecast(params.hint, problem, d)
     if domain.diameter == 0.0:
         raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
-    one = [np.zeros(1) for _ in range(5)]
     return OptimisticOmdState(
-        domain.start,
-        np.zeros(d),
-        np.zeros(1, np.int64),
-        *one,
-        domain.region(),
-        np.array([domain.diameter]),
-        np.zeros(d),
-        np.zeros(d),
+        point=domain.start,
+        last=np.zeros(d),
+        count=np.zeros(1, np.int64),
+        largest=np.zeros(1),
+        variation=np.zeros(1),
+        proven=np.zeros(1),
+        step=np.zeros(1),
+        tail=np.zeros(1),
+        region=domain.region(),
+        diameter=np.array([domain.diameter]),
+        scratch_point=np.zeros(d),
+        scratch_next=np.zeros(d),
     )
 
 
