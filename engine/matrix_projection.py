@@ -131,7 +131,7 @@ def project_by(matrix: Array, region: Region, work: MatrixWork, y: Array, x: Arr
             x[j] = region.low[j] + radius / length * (x[j] - region.low[j])
 
 
-@kernel
+@routine
 def shortfall(region: Region, slope: Array, x: Array) -> float:
     """Return how far below <slope, x> the least of <slope, u> lies over the points u of the domain.
 
@@ -159,7 +159,7 @@ def shortfall(region: Region, slope: Array, x: Array) -> float:
     return total
 
 
-@kernel
+@routine
 def invert(matrix: Array, factor: Array, inverse: Array) -> None:
     """Write the inverse of a positive definite matrix, all float64[d, d]; `factor` is working space. O(d^3)."""
     d = len(matrix)
@@ -177,7 +177,7 @@ def invert(matrix: Array, factor: Array, inverse: Array) -> None:
             inverse[i, j] = inverse[j, i]
 
 
-@kernel
+@routine
 def _take_sides(region: Region, work: MatrixWork, x: Array) -> None:
     """Say which coordinates of x lie on a limit."""
     for part in range(len(region.kind)):
@@ -213,7 +213,7 @@ def _settle(matrix: Array, region: Region, work: MatrixWork, multiplier: float, 
             break
 
 
-@kernel
+@routine
 def _slopes(matrix: Array, region: Region, work: MatrixWork, multiplier: float, y: Array, x: Array) -> None:
     """Write half the gradient at x, and how much of it may be rounding."""
     d = len(x)
@@ -232,7 +232,7 @@ def _slopes(matrix: Array, region: Region, work: MatrixWork, multiplier: float, 
             work.slope[j] += multiplier * (x[j] - region.low[j])
 
 
-@kernel
+@routine
 def _gather(matrix: Array, region: Region, work: MatrixWork, multiplier: float) -> int:
     """List and count the free coordinates, and factorise H + mu I among them."""
     n = 0
@@ -269,7 +269,7 @@ def _best_move(region: Region, work: MatrixWork, n: int, x: Array) -> None:
     _hold_sums(work, n, simplices)
 
 
-@kernel
+@routine
 def _hold_sums(work: MatrixWork, n: int, simplices: int) -> None:
     """Correct a move so that it takes each `level` off the sum of its simplex."""
     for p in range(simplices):
@@ -293,7 +293,7 @@ def _hold_sums(work: MatrixWork, n: int, simplices: int) -> None:
             work.move[i] -= work.level[p] * work.columns[p, i]
 
 
-@kernel
+@routine
 def _drop(region: Region, work: MatrixWork, n: int, x: Array) -> bool:
     """Put back what was freed and would leave at once; at least one of those that were freed goes inwards."""
     dropped = False
@@ -310,7 +310,7 @@ def _drop(region: Region, work: MatrixWork, n: int, x: Array) -> bool:
     return dropped
 
 
-@kernel
+@routine
 def _walk(region: Region, work: MatrixWork, n: int, x: Array) -> tuple[bool, bool]:
     """Move as far as the limits allow; tell whether one was met, and whether anything moved."""
     part, met, side = 1.0, -1, _FREE
@@ -341,7 +341,7 @@ def _walk(region: Region, work: MatrixWork, n: int, x: Array) -> tuple[bool, boo
     return met >= 0, moved
 
 
-@kernel
+@routine
 def _release(matrix: Array, region: Region, work: MatrixWork) -> bool:
     """Free all coordinates on a limit that pull inwards by more than rounding; tell whether there are any."""
     freed = False
@@ -374,7 +374,7 @@ def _length(region: Region, ball: int, x: Array) -> float:
     return math.sqrt(square)
 
 
-@kernel
+@routine
 def _fall(region: Region, work: MatrixWork, ball: int, x: Array) -> float:
     """Return by how much |x - c|^2 / 2 falls per unit of mu, while what is free stays free."""
     n, simplices = 0, 0
@@ -397,7 +397,7 @@ def _fall(region: Region, work: MatrixWork, ball: int, x: Array) -> float:
     return total
 
 
-@kernel
+@routine
 def _factorise(matrix: Array, n: int) -> None:
     """Overwrite the lower triangle of the first n rows by L, where L L' is the matrix (Cholesky).
 
@@ -416,7 +416,7 @@ def _factorise(matrix: Array, n: int) -> None:
         matrix[i, i] = math.sqrt(max(pivot, _EPSILON * diagonal))
 
 
-@kernel
+@routine
 def _solve(factor: Array, n: int, x: Array) -> None:
     """Overwrite the first n of x by the solution of L L' z = x."""
     for i in range(n):

@@ -32,7 +32,7 @@ import numpy as np
 from onearm.engine.domain import Domain, Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import check_forecast, check_hint, hinted
-from onearm.engine.kernel import kernel
+from onearm.engine.kernel import kernel, routine
 from onearm.engine.matrix_projection import MatrixWork, invert, matrix_work, project_by, shortfall
 from onearm.engine.problem import check_param
 from onearm.engine.projection import inside
@@ -187,7 +187,7 @@ def certify(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> Cer
     return Certificate(state.proven[0], state.variation[0])
 
 
-@kernel
+@routine
 def _land(state: OptimisticNewtonState, point: Array) -> None:
     """Write the point of the domain that is nearest to the aim, by the norm of H."""
     if inside(state.region, state.scratch_aim):

@@ -1,0 +1,268 @@
+"""The optimistic Newton step, against traces known to the digit, a plain copy in NumPy, and bounds on any course."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from onearm.engine import loop, snapshot
+from onearm.engine.domain import Domain, ball, box, product, simplex
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.errors import InvalidInput
+from onearm.engine.matrix_projection import matrix_work, project_by
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.policies import catalog
+
+RUN = run_key(1, 0, POLICY)
+NOTHING = np.zeros(0)
+
+
+class Run(NamedTuple):
+    points: list[Array]
+    loss: float
+    state: Any
+    bound: float
+
+
+def squares(policy: Policy, domain: Domain, examples: list[tuple[Array, float]]) -> Run:
+    """Meet the losses (a . x - y)^2 / 2."""
+    state = policy.init(policy.params, Problem(0, domain=domain, feedback="gradient"))
+    points, loss = [], 0.0
+    for t, (a, y) in enumerate(examples):
+        x = turn(policy, state, t, lambda x, a=a, y=y: (y - a @ x) * a)
+        points.append(x)
+        loss += 0.5 * float(a @ x - y) ** 2
+    return Run(points, loss, state, loop.certificate(policy.params, state).bound)
+
+
+def turn(policy: Policy, state: Any, t: int, gradient_at: Any, context: Array = NOTHING) -> Array:
+    """Decide and learn once; return the point."""
+    instance = Instance(t, context, np.ones(1, np.bool_))
+    point, propensity = loop.decide(policy.params, state, instance, Key(RUN, t))
+    x = np.array(point)
+    feedback = Feedback(0.0, gradient_at(x))
+    loop.learn(policy.params, state, instance, Decision(x, propensity), feedback, Key(RUN, t))
+    return x
+
+
+def waves(steps: int) -> list[tuple[Array, float]]:
+    return [(np.cos(0.7 * t * np.arange(1, 4)), math.sin(0.5 * t)) for t in range(1, steps + 1)]
+
+
+def test_a_trace_that_is_known_to_the_digit() -> None:
+    run = squares(catalog.make("optimistic_newton", gradient_max=4.0, beta=0.05), ball(3, 0.4), waves(200))
+    assert np.abs(run.points[1] - [0.32823616, 0.07294232, -0.21665743]).max() < 1e-8
+    assert np.abs(run.points[-1] - [-0.26381432, 0.1272276, 0.27242456]).max() < 1e-8
+    assert abs(run.loss - 49.025132438) < 1e-8
+    assert abs(run.state.variation[0] - 286.527757692) < 1e-8
+    assert abs(run.state.error[0] - 146.883356771) < 1e-8
+    plain = catalog.make("optimistic_newton", gradient_max=4.0, beta=0.05, hint="zero")
+    assert abs(squares(plain, ball(3, 0.4), waves(200)).loss - 52.015760231) < 1e-8
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        ball(3, 0.4),
+        ball(3, 50.0),
+        box([-0.3, 0.0, -1.0], [0.3, 0.1, 1.0]),
+        simplex(3),
+        product(ball(2, 0.2), box([-0.1], [0.3])),
+    ],
+)
+@pytest.mark.parametrize("hint", ["last", "zero"])
+def test_each_step_is_that_of_the_formula(domain: Domain, hint: str) -> None:
+    policy = catalog.make("optimistic_newton", gradient_max=2.0, alpha=0.5, identity=0.3, hint=hint)
+    run = squares(policy, domain, waves(250))
+    beta = 0.5 * min(1.0 / (4.0 * 2.0 * domain.diameter), 0.5)
+    matrix = (0.3 + 0.5 * beta * 4.0) * np.eye(3)
+    y, last, region, work = domain.start, np.zeros(3), domain.region(), matrix_work(domain)
+
+    def stepped(along: Array) -> Array:
+        point = domain.start
+        project_by(matrix, region, work, y - np.linalg.solve(matrix, along), point)
+        return point
+
+    for (a, target), x in zip(waves(250), run.points, strict=True):
+        assert np.abs(x - stepped(last)).max() < 1e-10
+        gradient = (a @ x - target) * a
+        y = stepped(gradient)
+        matrix += 0.5 * beta * np.outer(gradient, gradient)
+        last = gradient if hint == "last" else last
+    assert np.abs(run.state.inverse @ matrix - np.eye(3)).max() < 1e-12
+
+
+DOMAINS = (
+    ball(4, 0.7),
+    box([-1.0, 0.0, -2.0, 0.0], [1.0, 0.5, 3.0, 0.01]),
+    simplex(4),
+    product(ball(2, 0.5, [0.3, 0.0]), simplex(2, 2.0)),
+)
+
+
+def most_regret(domain: Domain, rounds: list[tuple[Array, Array]], beta: float) -> float:
+    """Return the largest sum of <g, x - u> - beta / 2 <g, x - u>^2 over u, up to what a general solver finds.
+
+    Rounds are pairs of a point and the gradient of its reward.
+    """
+    points, rewards = (np.array(column) for column in zip(*rounds, strict=True))
+    earned = (points * rewards).sum(axis=1)
+    curve, pull = beta * rewards.T @ rewards, rewards.sum(axis=0) + beta * rewards.T @ earned
+    constant = -earned.sum() - 0.5 * beta * (earned**2).sum()
+    trials = [domain.start, *(corner(domain, sign * pull) for sign in (1.0, -1.0)), *points]
+    raised = curve + 1e-9 * max(np.trace(curve), 1e-300) * np.eye(len(pull))
+    best = domain.start
+    project_by(raised, domain.region(), matrix_work(domain), np.linalg.solve(raised, pull), best)
+    trials.append(best)
+    return float(max(constant + pull @ u - 0.5 * u @ curve @ u for u in trials))
+
+
+def corner(domain: Domain, pull: Array) -> Array:
+    """Return the point of a domain that is furthest along `pull`."""
+    point = domain.start
+    region = domain.region()
+    for part in range(len(region.kind)):
+        here = slice(region.start[part], region.start[part + 1])
+        if domain.parts[part].kind == "ball":
+            point[here] += region.size[part] * pull[here] / np.linalg.norm(pull[here])
+        elif domain.parts[part].kind == "box":
+            point[here] = np.where(pull[here] > 0, region.high[here], region.low[here])
+        else:
+            point[here] = region.size[part] * (pull[here] == pull[here].max())
+    return point
+
+
+@pytest.mark.parametrize(
+    "params", [{"gradient_max": 2.0}, {"gradient_max": 0.01, "beta": 3.0}, {"hint": "zero"}, {"hint": "context"}]
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_the_certificate_holds_for_any_point_on_any_course(params: dict[str, Any], late: bool) -> None:
+    policy = catalog.make("optimistic_newton", **params)
+    rng = np.random.default_rng(7)
+    for course in range(8):
+        domain = DOMAINS[course % 4]
+        context_shape = (4,) if policy.params.hint == 2 else (0,)
+        state = policy.init(policy.params, Problem(0, context_shape, domain=domain, feedback="gradient"))
+        waiting: list[tuple[Instance, Decision, Array]] = []
+        learned: list[tuple[Array, Array]] = []
+        scale, drift = 10.0 ** rng.integers(-3, 3), rng.normal(size=4) * (course % 3)
+        for t in range(40):
+            instance = Instance(t, rng.normal(size=context_shape), np.ones(1, np.bool_))
+            point, propensity = loop.decide(policy.params, state, instance, Key(RUN, t))
+            gradient = scale * (rng.normal(size=4) + drift) * (50.0 if t == 20 else 1.0)
+            waiting.append((instance, Decision(point.copy(), propensity), gradient))
+            while waiting and (not late or rng.random() < 0.4):
+                then, decision, told = waiting.pop(rng.integers(len(waiting)))
+                loop.learn(policy.params, state, then, decision, Feedback(0.0, told), Key(RUN, then.t))
+                learned.append((decision.action, told))
+            if learned and t % 3 == 0:
+                bound = loop.certificate(policy.params, state).bound
+                regret = most_regret(domain, learned, float(state.beta[0]))
+                assert regret <= bound + 1e-9 * scale * scale, (course, t)
+
+
+def test_where_its_premises_hold_the_certificate_is_below_the_papers() -> None:
+    for domain in (ball(3, 0.4), box([-0.2] * 3, [0.3] * 3), simplex(3)):
+        policy = catalog.make("optimistic_newton", gradient_max=4.0)
+        run = squares(policy, domain, waves(300))
+        beta, diameter = float(run.state.beta[0]), domain.diameter
+        assert run.bound <= 0.5 * diameter**2 * (1.0 + 8.0 * beta) + 2.0 * run.state.error[0]
+        assert run.state.error[0] <= 8.0 * 3.0 / beta * math.log(1.0 + beta * run.state.variation[0] / 24.0)
+
+
+def test_log_loss_regret_is_certified_on_a_portfolio() -> None:
+    rng = np.random.default_rng(5)
+    returns = np.exp(0.02 * rng.normal(size=(400, 3)) + [0.001, 0.0, -0.001])
+    policy = catalog.make(
+        "optimistic_newton", gradient_max=float(np.linalg.norm(returns, axis=1).max() / returns.min())
+    )
+    state = policy.init(policy.params, Problem(0, domain=simplex(3), feedback="gradient"))
+    held = [turn(policy, state, t, lambda x, r=r: r / (r @ x)) for t, r in enumerate(returns)]
+    wealth = np.log((returns * held).sum(axis=1)).sum()
+    best = minimize(
+        lambda u: -np.log(returns @ u).sum(),
+        np.full(3, 1 / 3),
+        bounds=[(0.0, 1.0)] * 3,
+        constraints={"type": "eq", "fun": lambda u: u.sum() - 1.0},
+    )
+    regret = -best.fun - wealth
+    worst = -best.fun - np.log(returns).sum(axis=0).min()
+    assert regret <= loop.certificate(policy.params, state).bound < worst
+
+
+def test_hints_that_are_true_leave_only_the_domain_to_pay() -> None:
+    policy = catalog.make("optimistic_newton", hint="context")
+    state = policy.init(policy.params, Problem(0, (2,), domain=ball(2), feedback="gradient"))
+    rng = np.random.default_rng(3)
+    for t in range(50):
+        gradient = rng.normal(size=2)
+        turn(policy, state, t, lambda x, gradient=gradient: gradient, gradient)
+    certificate = loop.certificate(policy.params, state)
+    assert certificate.variation == state.error[0] == 0.0
+    assert certificate.bound <= 0.5 * (1.0 + 0.5 * float(state.beta[0]))
+
+
+def test_many_rank_one_updates_stay_an_inverse() -> None:
+    policy = catalog.make("optimistic_newton", gradient_max=1.0, beta=1.0, identity=1e-3)
+    state = policy.init(policy.params, Problem(0, domain=ball(5), feedback="gradient"))
+    rng = np.random.default_rng(2)
+    steep = np.geomspace(1e-3, 1.0, 5)
+    for t in range(1050):
+        gradient = steep * rng.normal(size=5)
+        turn(policy, state, t, lambda x, gradient=gradient: gradient)
+    assert np.abs(state.inverse @ state.matrix - np.eye(5)).max() < 1e-9
+
+
+def test_what_is_stored_is_enough_to_go_on() -> None:
+    policy = catalog.make("optimistic_newton", gradient_max=4.0)
+    whole = squares(policy, simplex(3), waves(120)).state
+    again = policy.init(policy.params, Problem(0, domain=simplex(3), feedback="gradient"))
+    for t, (a, y) in enumerate(waves(120)):
+        if t == 60:
+            fresh = policy.init(policy.params, Problem(0, domain=simplex(3), feedback="gradient"))
+            again = snapshot.unpack([snapshot.pack(again)], fresh)
+        turn(policy, again, t, lambda x, a=a, y=y: (y - a @ x) * a)
+    assert snapshot.digest(again) == snapshot.digest(whole)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("noise", [0.1, 1.0])
+def test_regret_is_logarithmic_in_the_number_of_rounds(noise: float) -> None:
+    dimension, horizon = 5, 30_000
+    rng = np.random.default_rng(11)
+    best = 0.3 * np.ones(dimension) / math.sqrt(dimension)
+    residual = 0.8 * math.sqrt(dimension) + noise  # at most
+    policy = catalog.make("optimistic_newton", gradient_max=residual * math.sqrt(dimension), beta=1.0 / residual**2)
+    regret, at = 0.0, {}
+    state = policy.init(policy.params, Problem(0, domain=ball(dimension, 0.5), feedback="gradient"))
+    for t in range(1, horizon + 1):
+        a = rng.uniform(-1.0, 1.0, dimension)
+        y = a @ best + noise * rng.uniform(-1.0, 1.0)
+        x = turn(policy, state, t, lambda x, a=a, y=y: (y - a @ x) * a)
+        regret += 0.5 * ((a @ x - y) ** 2 - (a @ best - y) ** 2)
+        at[t] = regret
+        assert t % 1000 or regret <= loop.certificate(policy.params, state).bound
+    first, second = at[3000] - at[300], at[30_000] - at[3000]
+    assert second < 1.6 * first  # a decade adds as much as the one before; sqrt(T) would add 3.2 times that
+
+
+def test_what_cannot_be_is_refused() -> None:
+    for params, words in (
+        ({"hint": "tomorrow"}, "hint is 'tomorrow'"),
+        ({"gradient_max": 0.0}, "gradient_max is 0.0"),
+        ({"alpha": 0.0}, "alpha is 0.0"),
+        ({"beta": -1.0}, "beta is -1.0"),
+        ({"identity": 0.0}, "identity is 0.0"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            catalog.make("optimistic_newton", **params)
+    policy = catalog.make("optimistic_newton")
+    with pytest.raises(InvalidInput, match="a product with 2 balls"):
+        policy.init(policy.params, Problem(0, domain=product(ball(1), ball(1)), feedback="gradient"))
+    forecast = catalog.make("optimistic_newton", hint="context")
+    with pytest.raises(InvalidInput, match=r"contexts have the shape \[0\]: a forecast has \[2\]"):
+        forecast.init(forecast.params, Problem(0, domain=ball(2), feedback="gradient"))
