@@ -8,7 +8,7 @@ regret grows like sqrt(V), which is the noise and the drift of the losses and no
 Strongly convex losses (`convexity` lambda): eta_t = 2 / (lambda t), regret logarithmic in V.
 Without G it is the largest gradient learned, without L it is G / D; where half of |g - M| was ever more than G, as a
 forecast can make it, that is taken for G. The bound below holds with any steps that never grow; with c = 8 it is at
-most 2.1 D sqrt(V) + O(D G + D^2 L), with c = 1 the paper's 2.5 (derived).
+most 2.13 D sqrt(V) + O(D G + D^2 L), with c = 1 the paper's 2.5 (derived).
 A fixed `step` is for those who know better, and for comparison.
 Certificate: for any u in the domain <g, x - u> <= <g, x - y'> + (|u - y|^2 - |u - y'|^2 - |y' - y|^2) / (2 eta), y' the
 point after the step; a decision that was made from the present y and M, as all are where feedback is in time, has the

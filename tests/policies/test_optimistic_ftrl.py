@@ -11,7 +11,9 @@ import pytest
 from onearm.engine import loop
 from onearm.engine.domain import ball
 from onearm.engine.errors import InvalidInput
+from onearm.engine.experiment import Simulation
 from onearm.engine.vocabulary import Instance, Problem
+from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
 
@@ -98,6 +100,27 @@ def test_the_unit_of_the_losses_does_not_matter(steps: str) -> None:
         x = descents.played(policy, one, instance, lambda x, g=told: g)
         assert descents.played(policy, other, instance, lambda x, g=told: 1024.0 * g).tobytes() == x.tobytes()
     assert loop.certificate(policy.params, other).bound == 1024.0 * loop.certificate(policy.params, one).bound
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("noise", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("drift", [0.0, 0.01])
+def test_knowing_nothing_it_is_as_good_as_the_better_of_the_papers(noise: float, drift: float) -> None:
+    env = envs.make("sea", dimension=10, noise=noise, drift=drift)
+    for horizon in (1000, 10_000):
+        regrets = []
+        for name, params in (
+            ("optimistic_ftrl", {}),
+            ("optimistic_ftrl", {"steps": "sachs", "gradient_max": 2.2, "smoothness": 1.0}),
+            ("optimistic_omd", {"caution": 1.0, "gradient_max": 2.2, "smoothness": 1.0}),
+        ):
+            total = 0.0
+            for replication in range(4):
+                run = Simulation(catalog.make(name, **params), env, horizon=horizon, seed=5, replication=replication)
+                run.advance(horizon)
+                total += run.totals.regret[0]
+            regrets.append(total)
+        assert regrets[0] <= 1.1 * min(regrets[1:]), (horizon, regrets)
 
 
 def test_what_cannot_be_is_refused() -> None:
