@@ -42,7 +42,8 @@ SPECIMENS: dict[str, dict[str, Any]] = {
     "chebcb": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
     "floor": {"minimum": 0.03, "policy": {"name": "ucb1", "params": {}}},
     "maillard_chain": {"low": -0.5, "high": 0.5},
-    "optimistic_ensemble": {"gradient_max": 8.0},
+    "optimistic_ensemble": {"gradient_max": 8.0, "smoothness": 1.0},
+    "point_gradient": {"policy": {"name": "gradient_descent", "params": {}}},
     "tsallis_inf_binned": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
 }
 
