@@ -80,10 +80,12 @@ def matrix_work(domain: Domain) -> MatrixWork:
     region = domain.region()
     for number, part in enumerate(np.flatnonzero(region.kind == SIMPLEX).tolist()):
         sum_of[region.start[part] : region.start[part + 1]] = number
-    vectors = [np.zeros(d) for _ in range(4)]
     return MatrixWork(
         np.zeros((d, d)),
-        *vectors,
+        np.zeros(d),
+        np.zeros(d),
+        np.zeros(d),
+        np.zeros(d),
         np.zeros((m, d)),
         np.zeros((m, m)),
         np.zeros(m),

@@ -116,7 +116,10 @@ def init(params: OptimisticNewtonParams, problem: Problem) -> OptimisticNewtonSt
         np.array([0.5 * scale * _reach_squared(domain)]),
         np.array([beta]),
         domain.region(),
-        *(np.zeros(d) for _ in range(4)),
+        np.zeros(d),
+        np.zeros(d),
+        np.zeros(d),
+        np.zeros(d),
         work,
     )
 
