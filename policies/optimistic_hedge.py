@@ -18,6 +18,7 @@ Late feedback is learned as it comes: as one whose hint was worse.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ def init(params: OptimisticHedgeParams, problem: Problem) -> OptimisticHedgeStat
     return OptimisticHedgeState(np.zeros(d), np.zeros(d), np.zeros(1), np.zeros(1), size, np.zeros(d))
 
 
-def _in_words(kinds: list[str]) -> str:
+def _in_words(kinds: Sequence[str]) -> str:
     return f"a {kinds[0]}" if len(kinds) == 1 else f"a product of {', '.join(kinds)}"
 
 

@@ -132,6 +132,17 @@ def test_the_mean_of_the_estimates_is_the_loss_of_every_arm() -> None:
     assert mean == pytest.approx(loss, abs=1e-8)
 
 
+def test_the_step_follows_what_was_not_foreseen() -> None:
+    policy = catalog.make("log_barrier_omd", hint="zero")
+    weight, steps = np.array([0.5, 0.5]), []
+    for t in range(80):
+        steps.append(min(0.5, math.sqrt(2 * math.log(2 * (t + 2)) / (1 + 0.81 * t))))
+        weight = solved(steps[-1], weight, np.where(np.arange(2) == t % 2, 0.9 / 0.5, 0.0))
+    state = learned(policy, 2, *((t % 2, 0.5, 0.1) for t in range(80)))
+    assert state.weight == pytest.approx(weight, abs=1e-12)
+    assert steps[0] == 0.5 > steps[-1]
+
+
 def test_the_correction_is_that_of_the_paper() -> None:
     policy = catalog.make("log_barrier_omd", eta=0.25, correction=6.0, hint="zero")
     state = learned(policy, 2, (1, 0.5, 0.25))
