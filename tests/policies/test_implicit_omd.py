@@ -53,6 +53,16 @@ def test_a_trace_that_is_known_to_the_digit() -> None:
     assert 0.0 < bound <= 1.2 * math.sqrt(1.0 + 16.0 + variation)  # (3 D / 2) sqrt(1 + 4 G^2 + V)
 
 
+def test_the_certificate_of_one_step_worked_by_hand() -> None:
+    policy = catalog.make("implicit_omd", gradient_max=1.0)
+    state = start(policy, box([-1.0], [1.0]))
+    learn(policy, state, *decide(policy, state, 0), np.array([1.0, 1.0]))
+    eta = 2.0 / math.sqrt(5.0)  # the point goes from 0 to eta, and the loss falls by as much
+    bound, variation = loop.certificate(policy.params, state)
+    assert bound == pytest.approx(eta - eta / 2.0 + 4.0 / (2.0 * eta), rel=1e-14)
+    assert variation == pytest.approx(1.0, rel=1e-14)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("gradient_max", [None, 0.01, 5.0])
