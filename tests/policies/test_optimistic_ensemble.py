@@ -12,6 +12,7 @@ from onearm.engine import loop
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
+from onearm.engine.kernel import Loop
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 from onearm.policies.optimistic_ensemble import dynamic_certificate
@@ -21,18 +22,29 @@ BOWL = np.array([1.0, 0.5, 0.0])  # f_t(x) = x' diag(1, .5, 0) x / 2 - b_t . x
 DOMAINS = (ball(4, 0.7), box([-1.0, 0.0, -2.0, 0.0], [1.0, 0.5, 3.0, 0.01]), simplex(4), product(ball(2), simplex(2)))
 
 
+COMPILED: dict[tuple[Any, ...], Any] = {}
+
+
+def entry(run: Loop, params: Any, state: Any, *rest: Any) -> Any:
+    """Run a loop by its compiled entry, looked up once a policy: courses of tests are long."""
+    known = id(run), type(params), type(getattr(params, "inner", None)), len(rest)
+    if known not in COMPILED:
+        COMPILED[known] = run.compiled(params, state, *rest)
+    return COMPILED[known](params, state, *rest)
+
+
 def start(policy: Policy, domain: Domain, horizon: int | None, context_shape: tuple[int, ...] = (0,)) -> Any:
     return policy.init(policy.params, Problem(0, context_shape, horizon, domain=domain, feedback="gradient"))
 
 
 def decide(policy: Policy, state: Any, t: int, context: Array | None = None) -> tuple[Instance, Decision]:
     instance = Instance(t, np.zeros(0) if context is None else context, np.ones(1, np.bool_))
-    point, propensity = loop.decide(policy.params, state, instance, Key(RUN, t))
+    point, propensity = entry(loop.decide, policy.params, state, instance, Key(RUN, t))
     return instance, Decision(point.copy(), propensity)
 
 
 def learn(policy: Policy, state: Any, instance: Instance, decision: Decision, detail: Array) -> None:
-    loop.learn(policy.params, state, instance, decision, Feedback(0.0, detail), Key(RUN, instance.t))
+    entry(loop.learn, policy.params, state, instance, decision, Feedback(0.0, detail), Key(RUN, instance.t))
 
 
 def test_a_trace_that_is_known_to_the_digit() -> None:

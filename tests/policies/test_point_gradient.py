@@ -12,6 +12,7 @@ from onearm.engine import loop
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
+from onearm.engine.kernel import Loop
 from onearm.engine.problem import check_fit
 from onearm.engine.projection import project
 from onearm.engine.vocabulary import Array, Decision, Feedback, FeedbackKind, Instance, Key, Policy, Problem
@@ -27,19 +28,30 @@ DOMAINS = (
 )
 
 
+COMPILED: dict[tuple[Any, ...], Any] = {}
+
+
+def entry(run: Loop, params: Any, state: Any, *rest: Any) -> Any:
+    """Run a loop by its compiled entry, looked up once a policy: courses of tests are long."""
+    known = id(run), type(params), type(getattr(params, "inner", None)), len(rest)
+    if known not in COMPILED:
+        COMPILED[known] = run.compiled(params, state, *rest)
+    return COMPILED[known](params, state, *rest)
+
+
 def start(policy: Policy, domain: Domain, feedback: FeedbackKind, horizon: int | None = 400) -> Any:
     return policy.init(policy.params, Problem(0, horizon=horizon, domain=domain, feedback=feedback))
 
 
 def decide(policy: Policy, state: Any, t: int) -> tuple[Instance, Decision]:
     instance = Instance(t, np.zeros(0), np.ones(1, np.bool_))
-    point, propensity = loop.decide(policy.params, state, instance, Key(RUN, t))
+    point, propensity = entry(loop.decide, policy.params, state, instance, Key(RUN, t))
     return instance, Decision(point.copy(), propensity)
 
 
 def learn(policy: Policy, state: Any, then: Instance, decision: Decision, rewards: list[float]) -> None:
     feedback = Feedback(float(np.mean(rewards)), np.array(rewards if len(rewards) > 1 else []))
-    loop.learn(policy.params, state, then, decision, feedback, Key(RUN, then.t))
+    entry(loop.learn, policy.params, state, then, decision, feedback, Key(RUN, then.t))
 
 
 @pytest.mark.parametrize("feedback", ["reward", "two_rewards"])
