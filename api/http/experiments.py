@@ -17,7 +17,6 @@ from onearm.api.live_stream import LiveStream
 from onearm.api.live_vector import LiveVector
 from onearm.api.service import Service
 from onearm.engine.errors import InvalidInput, NotFound
-from onearm.engine.vocabulary import Certificate
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -102,7 +101,7 @@ async def diagnostics(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
     live.check_usable()
-    proof = live.certificate if isinstance(live, LiveVector) else Certificate(math.nan, math.nan)
+    proof = live.certificate if isinstance(live, LiveVector) else None
     return Answer(
         200,
         schemas.Diagnostics(
@@ -114,8 +113,8 @@ async def diagnostics(service: Service, call: Call) -> Answer:
             unknown_propensity_share=unknown / live.number if live.number else None,
             state_bytes=live.state_bytes,
             repairs=live.repairs,
-            certificate=_known(proof.bound),
-            variation=_known(proof.variation),
+            certificate=UNSET if proof is None else _known(proof.bound),
+            variation=UNSET if proof is None else _known(proof.variation),
         ),
     )
 

@@ -271,8 +271,8 @@ class Diagnostics(msgspec.Struct):
     unknown_propensity_share: float | None  # of decisions
     state_bytes: int  # in memory
     repairs: int | None  # of models that broke down numerically; null where the policy has none
-    certificate: float | None  # a bound on the regret of what was learned; null where nothing is proven
-    variation: float | None  # of vectors: the sum of |gradient - hint|^2
+    certificate: float | UnsetType | None = UNSET  # of vectors: a bound on the regret; null where nothing is proven
+    variation: float | UnsetType | None = UNSET  # of vectors: the sum of |gradient - hint|^2
 
 
 class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
