@@ -14,7 +14,18 @@ from onearm.engine import loop
 from onearm.engine.actions import decision_at, empty_actions
 from onearm.engine.contexts import empty_context
 from onearm.engine.errors import InvalidInput
-from onearm.engine.vocabulary import Certificate, Decision, Feedback, Instance, Key
+from onearm.engine.kernel import Loop
+from onearm.engine.vocabulary import Certificate, Decision, Feedback, Instance, Key, Policy
+
+
+def compiled(policy: Policy, entry: Loop, *args: Any) -> Callable[..., Any]:
+    """Return an entry of the loop, compiled for a policy and arguments of these types."""
+    try:
+        return entry.compiled(*args)
+    except NumbaError as error:
+        raise InvalidInput(
+            "cannot_compile", f"the kernels of policy {policy.name!r} do not compile: {error}; mend its file"
+        ) from error
 
 
 def compile_kernels(spec: Spec) -> tuple[Callable[..., Decision], Callable[..., None]]:
@@ -22,40 +33,29 @@ def compile_kernels(spec: Spec) -> tuple[Callable[..., Decision], Callable[..., 
     params, state, instance = _example(spec)
     decision = decision_at(empty_actions(1, spec.problem), 0, 1.0)
     feedback, key = Feedback(0.0, np.zeros(spec.problem.detail_length)), Key(spec.run, 0)
-    try:
-        return (
-            loop.decide.compiled(params, state, instance, key),
-            loop.learn.compiled(params, state, instance, decision, feedback, key),
-        )
-    except NumbaError as error:
-        raise _cannot_compile(spec, error) from error
+    return (
+        compiled(spec.policy, loop.decide, params, state, instance, key),
+        compiled(spec.policy, loop.learn, params, state, instance, decision, feedback, key),
+    )
 
 
 def compile_recommendation(spec: Spec) -> Callable[..., int]:
     """Return the compiled `recommendation` of a spec."""
     params, state, _ = _example(spec)
-    try:
-        return loop.recommendation.compiled(params, state)
-    except NumbaError as error:
-        raise _cannot_compile(spec, error) from error
+    return compiled(spec.policy, loop.recommendation, params, state)
 
 
 def compile_certificate(spec: Spec) -> Callable[..., Certificate]:
     """Return the compiled `certificate` of a spec."""
     params, state, _ = _example(spec)
-    try:
-        return loop.certificate.compiled(params, state)
-    except NumbaError as error:
-        raise _cannot_compile(spec, error) from error
+    return compiled(spec.policy, loop.certificate, params, state)
 
 
 def compile_explain(spec: Spec) -> Callable[..., None]:
     """Return the compiled `explain` of a spec."""
     numbers = np.zeros(spec.problem.n_choices)
-    try:
-        return loop.explain.compiled(*_example(spec), numbers, numbers, numbers, np.zeros((1, parts_room([]))))
-    except NumbaError as error:
-        raise _cannot_compile(spec, error) from error
+    parts = np.zeros((1, parts_room([])))
+    return compiled(spec.policy, loop.explain, *_example(spec), numbers, numbers, numbers, parts)
 
 
 def _example(spec: Spec) -> tuple[Any, Any, Instance]:
@@ -63,9 +63,3 @@ def _example(spec: Spec) -> tuple[Any, Any, Instance]:
     params, problem = spec.policy.params, spec.problem
     instance = Instance(0, empty_context(problem), np.ones(problem.n_choices, np.bool_))
     return params, spec.policy.init(params, problem), instance
-
-
-def _cannot_compile(spec: Spec, error: Exception) -> InvalidInput:
-    return InvalidInput(
-        "cannot_compile", f"the kernels of policy {spec.policy.name!r} do not compile: {error}; mend its file"
-    )

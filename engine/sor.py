@@ -58,26 +58,25 @@ def half_of(start: Array, index: Array, value: Array) -> Half:
     ([0, 0, 1], [0], [-1.0], [4.0, 4.0])
     """
     row = np.repeat(np.arange(len(start) - 1), np.diff(start))
-    below = index < row
-    count = np.bincount(row[below], minlength=len(start) - 1)
-    return Half(
-        np.concatenate(([0], np.cumsum(count))).astype(np.int32),
-        index[below].astype(np.int32),
-        value[below].astype(np.float64),
-        value[index == row].astype(np.float64),
-    )
+    return Half(*_parted(row, index, value, index < row))
 
 
 def rows_of(start: Array, index: Array, value: Array) -> Rows:
     """Return any square matrix in CSR form, whose rows have a diagonal entry, with the diagonal apart."""
     row = np.repeat(np.arange(len(start) - 1), np.diff(start))
-    beside = index != row
-    count = np.bincount(row[beside], minlength=len(start) - 1)
-    return Rows(
-        np.concatenate(([0], np.cumsum(count))).astype(np.int32),
-        index[beside].astype(np.int32),
-        value[beside].astype(np.float64),
-        value[~beside].astype(np.float64),
+    return Rows(*_parted(row, index, value, index != row))
+
+
+def _parted(row: Array, index: Array, value: Array, kept: Array) -> tuple[Array, Array, Array, Array]:
+    """Return start, index and value of the entries that are `kept`, bool[m], and the diagonal."""
+    diagonal = value[index == row]
+    count = np.bincount(row[kept], minlength=len(diagonal))
+    start = np.concatenate(([0], np.cumsum(count)))
+    return (
+        start.astype(np.int32),
+        index[kept].astype(np.int32),
+        value[kept].astype(np.float64),
+        diagonal.astype(np.float64),
     )
 
 
@@ -220,6 +219,13 @@ def norm_of(r: Array) -> float:
     for i in range(whole, n):
         s0 += r[i] * r[i]
     return math.sqrt((s0 + s1) + (s2 + s3))
+
+
+@kernel
+def clear(values: Array) -> None:
+    """Fill with zeros."""
+    for i in range(len(values)):
+        values[i] = 0.0
 
 
 @loop

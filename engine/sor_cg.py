@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import Half, residual, step_after
+from onearm.engine.sor import Half, clear, residual, step_after
 from onearm.engine.sor_course import (
     CG_GROWTH_MAX,
     FRESH,
@@ -108,13 +108,6 @@ def ssor_cg_step(half: Half, x: Array, omega: float, work: CgWork, course: Cours
     alpha = rz / pap
     norm, rz_next = move(half, omega, alpha, x, work)
     return advance(course, norm, False, rz_next, rz_next / rz)
-
-
-@kernel
-def clear(v: Array) -> None:
-    """Fill with zeros."""
-    for i in range(len(v)):
-        v[i] = 0.0
 
 
 @kernel

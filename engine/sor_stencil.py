@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.kernel import kernel, loop
+from onearm.engine.sor import clear
 from onearm.engine.sor_course import GROWTH_MAX, RUNNING, WINDOW, Outcome, advance, begin, confirm, judge, outcome_of
 from onearm.engine.vocabulary import Array
 
@@ -162,13 +163,6 @@ def square(
 def left_over(stencil: Stencil, want: float, own: float, along: float, across: float) -> float:
     """Return the residual of a point from its value and the sums of its neighbours in the row and in the column."""
     return want - stencil.centre * own - stencil.beside * along - stencil.above * across
-
-
-@kernel
-def clear(values: Array) -> None:
-    """Fill with zeros."""
-    for i in range(len(values)):
-        values[i] = 0.0
 
 
 @kernel

@@ -34,19 +34,15 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.box_fit import BoxFit, box_fit, fit_within, residual_square, take_in, value_of
-from onearm.engine.chebyshev import chebyshev, place
+from onearm.engine.chebyshev import FARTHEST, check_features, check_range, describe
 from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
 from onearm.engine.elementary import log
-from onearm.engine.errors import InvalidInput
 from onearm.engine.growth import by_padding
 from onearm.engine.kernel import kernel
 from onearm.engine.laws import Work, draw, inverse_gap, work_of
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
-
-FEATURES_MAX = 32
-_FARTHEST = 1e100  # of a context
 
 
 class ChebCbParams(NamedTuple):
@@ -78,16 +74,9 @@ def chebcb(low: float, high: float, features: int = 6, reward_max: float = -1.0)
     >>> chebcb(low=-0.15, high=0.65).context_length_max
     1
     """
-    low = check_param("low", low, low=-_FARTHEST, high=_FARTHEST)
-    high = check_param("high", high, low=-_FARTHEST, high=_FARTHEST)
-    if not low < high:
-        raise InvalidInput("bad_param", f"low is {low:g} and high {high:g}: low must be below high")
-    if isinstance(features, bool) or not isinstance(features, int) or not 1 <= features <= FEATURES_MAX:
-        raise InvalidInput(
-            "bad_param", f"features is {features!r}: it must be a whole number from 1 to {FEATURES_MAX}; 6 is usual"
-        )
-    largest = check_param("reward_max", reward_max, low=-_FARTHEST, high=_FARTHEST)
-    params = ChebCbParams(low, high, features, largest)
+    low, high = check_range(low, high)
+    largest = check_param("reward_max", reward_max, low=-FARTHEST, high=FARTHEST)
+    params = ChebCbParams(low, high, check_features(features, 6), largest)
     return Policy("chebcb", params, init, context_length_max=1, grow=by_padding(init))
 
 
@@ -128,7 +117,7 @@ def update(
     """Take the loss in, and fit its arm again: all arms that were played, where no loss was so large before."""
     arm = decision.action
     loss = max(params.reward_max - feedback.reward, 0.0)
-    state.clipped[0] += _describe(params, state, instance)
+    state.clipped[0] += describe(instance.context, params.low, params.high, state.scratch_features)
     error = loss - value_of(state.fit, arm, state.scratch_features)
     state.excess[0] += error * error
     take_in(state.fit, arm, state.scratch_features, loss)
@@ -152,7 +141,7 @@ def probability(params: ChebCbParams, state: ChebCbState, instance: Instance, ac
 @kernel
 def appraise(params: ChebCbParams, state: ChebCbState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predicted rewards; how sure they are is unknown."""
-    _describe(params, state, instance)
+    describe(instance.context, params.low, params.high, state.scratch_features)
     for a in range(len(instance.available)):
         widths[a] = math.nan
         if instance.available[a]:
@@ -162,7 +151,7 @@ def appraise(params: ChebCbParams, state: ChebCbState, instance: Instance, score
 @kernel
 def attribute(params: ChebCbParams, state: ChebCbState, instance: Instance, action: int, parts: Array) -> None:
     """Write what the context adds to the predicted reward, and then the rest, which does not move with it."""
-    _describe(params, state, instance)
+    describe(instance.context, params.low, params.high, state.scratch_features)
     fixed = state.fit.theta[action, 0]
     d = len(instance.context)
     for j in range(len(parts)):
@@ -172,18 +161,6 @@ def attribute(params: ChebCbParams, state: ChebCbState, instance: Instance, acti
     else:
         fixed = value_of(state.fit, action, state.scratch_features)
     parts[d] = params.reward_max - fixed
-
-
-@kernel
-def _describe(params: ChebCbParams, state: ChebCbState, instance: Instance) -> bool:
-    """Write the features of the context, and return whether it lies outside of its range."""
-    z, outside = 0.0, False
-    if len(instance.context) > 0:
-        value = instance.context[0]
-        z = place(value, params.low, params.high)
-        outside = not params.low <= value <= params.high
-    chebyshev(z, state.scratch_features)
-    return outside
 
 
 @kernel
@@ -198,7 +175,7 @@ def _bound(state: ChebCbState) -> None:
 @kernel
 def _weigh(params: ChebCbParams, state: ChebCbState, instance: Instance) -> int:
     """Write the law, and return its leader."""
-    _describe(params, state, instance)
+    describe(instance.context, params.low, params.high, state.scratch_features)
     score = state.scratch_work.score
     for a in range(len(score)):
         score[a] = -value_of(state.fit, a, state.scratch_features)

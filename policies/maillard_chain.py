@@ -32,19 +32,15 @@ from typing import NamedTuple
 import numpy as np
 
 from onearm.engine.chain import Links, chain, expect, take_in
-from onearm.engine.chebyshev import chebyshev, place
+from onearm.engine.chebyshev import chebyshev, check_features, check_range, describe
 from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
 from onearm.engine.elementary import exp
-from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.laws import Work, draw, leader_of, total_of, work_of
-from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
 from onearm.engine.residuals import Residuals, add_residual, residual_sd, residuals
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
-FEATURES_MAX = 32
-_FARTHEST = 1e100  # of a context
 _PRIOR = 100.0  # variance of the lowest coefficient, in units of the noise's
 
 
@@ -74,15 +70,9 @@ def maillard_chain(low: float, high: float, features: int = 10) -> Policy:
     >>> maillard_chain(low=-0.15, high=0.65).context_length_max
     1
     """
-    low = check_param("low", low, low=-_FARTHEST, high=_FARTHEST)
-    high = check_param("high", high, low=-_FARTHEST, high=_FARTHEST)
-    if not low < high:
-        raise InvalidInput("bad_param", f"low is {low:g} and high {high:g}: low must be below high")
-    if isinstance(features, bool) or not isinstance(features, int) or not 1 <= features <= FEATURES_MAX:
-        raise InvalidInput(
-            "bad_param", f"features is {features!r}: it must be a whole number from 1 to {FEATURES_MAX}; 10 is usual"
-        )
-    return Policy("maillard_chain", MaillardChainParams(low, high, features), init, context_length_max=1)
+    low, high = check_range(low, high)
+    params = MaillardChainParams(low, high, check_features(features, 10))
+    return Policy("maillard_chain", params, init, context_length_max=1)
 
 
 def init(params: MaillardChainParams, problem: Problem) -> MaillardChainState:
@@ -118,7 +108,7 @@ def update(
     key: Key,
 ) -> None:
     """Learn the reward, and from how far it was off how large the noise is."""
-    state.clipped[0] += _describe(params, state, instance)
+    state.clipped[0] += describe(instance.context, params.low, params.high, state.scratch_features)
     if state.errors.weight[0] == 0.0:
         state.first[0] = feedback.reward
     reward = feedback.reward - state.first[0]
@@ -139,7 +129,7 @@ def appraise(
     params: MaillardChainParams, state: MaillardChainState, instance: Instance, scores: Array, widths: Array
 ) -> None:
     """Write the predicted rewards and their standard errors."""
-    _describe(params, state, instance)
+    describe(instance.context, params.low, params.high, state.scratch_features)
     sd = residual_sd(state.errors)
     for a in range(len(instance.available)):
         if instance.available[a]:
@@ -153,7 +143,7 @@ def attribute(
     params: MaillardChainParams, state: MaillardChainState, instance: Instance, action: int, parts: Array
 ) -> None:
     """Write what the context adds to the reward predicted for the middle of its range, and that one."""
-    _describe(params, state, instance)
+    describe(instance.context, params.low, params.high, state.scratch_features)
     here = expect(state.links, action, state.scratch_features)[0]
     chebyshev(0.0, state.scratch_features)
     middle = expect(state.links, action, state.scratch_features)[0]
@@ -166,21 +156,9 @@ def attribute(
 
 
 @kernel
-def _describe(params: MaillardChainParams, state: MaillardChainState, instance: Instance) -> bool:
-    """Write the features of the context, and return whether it lies outside of its range."""
-    z, outside = 0.0, False
-    if len(instance.context) > 0:
-        value = instance.context[0]
-        z = place(value, params.low, params.high)
-        outside = not params.low <= value <= params.high
-    chebyshev(z, state.scratch_features)
-    return outside
-
-
-@kernel
 def _weigh(params: MaillardChainParams, state: MaillardChainState, instance: Instance) -> int:
     """Write the law, and return its leader."""
-    _describe(params, state, instance)
+    describe(instance.context, params.low, params.high, state.scratch_features)
     score, width, law = state.scratch_work.score, state.scratch_work.width, state.scratch_work.law
     for a in range(len(law)):
         score[a] = 0.0

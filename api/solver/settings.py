@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from onearm.api.solver import saving
+from onearm.api import saving
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Conflict, Damaged, InvalidInput

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.api.solver import saving
+from onearm.api import saving
 from onearm.api.solver.matrices import Matrix
 from onearm.api.solver.settings import Settings, settings_of
 from onearm.api.solver.tuning import Tuner

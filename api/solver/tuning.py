@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core.errors import NumbaError
 
+from onearm.api import saving
+from onearm.api.compiling import compiled
 from onearm.api.explanation import parts_room
-from onearm.api.solver import saving
 from onearm.api.solver.course import Course
 from onearm.api.solver.report import Report, report_of
 from onearm.api.solver.settings import BACKSTOP, Cost, Settings, Value, settings_of
@@ -19,7 +19,6 @@ from onearm.api.solver.trial import Proposal, Trial
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Conflict, InvalidInput
-from onearm.engine.kernel import Loop
 from onearm.engine.problem import REWARD_MAX, check_param
 from onearm.engine.protocol import has_law
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
@@ -245,7 +244,7 @@ class Tuner:
             return np.full(k, np.nan)
         law, scores, widths, parts = np.zeros(k), np.zeros(k), np.zeros(k), np.zeros((k, parts_room([["context"]])))
         args = self._params, self._state, self._instance(self._clock, seen), law, scores, widths, parts
-        self._entry(loop.explain, *args)(*args)
+        compiled(self.settings.policy, loop.explain, *args)(*args)
         return law
 
     def report(self, context: float | None = None) -> Report:
@@ -320,20 +319,11 @@ class Tuner:
         """Return the entries `decide` and `learn`."""
         key, decision, feedback = Key(self._run, 0), Decision(0, 1.0), Feedback(0.0, _NOTHING)
         instance = self._instance(0, None if self.settings.context is None else self.settings.context[0])
+        policy = self.settings.policy
         return (
-            self._entry(loop.decide, self._params, self._state, instance, key),
-            self._entry(loop.learn, self._params, self._state, instance, decision, feedback, key),
+            compiled(policy, loop.decide, self._params, self._state, instance, key),
+            compiled(policy, loop.learn, self._params, self._state, instance, decision, feedback, key),
         )
-
-    def _entry(self, entry: Loop, *args: Any) -> Callable[..., Any]:
-        """Return an entry of the loop, compiled for arguments of these types."""
-        try:
-            return entry.compiled(*args)
-        except NumbaError as error:
-            raise InvalidInput(
-                "cannot_compile",
-                f"the kernels of policy {self.settings.policy.name!r} do not compile: {error}; mend its file",
-            ) from error
 
     def _instance(self, clock: int, context: float | None) -> Instance:
         """Return what the kernels see; the context lies in its range."""

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onearm.api import saving
 from onearm.api.arm_line import within
 from onearm.api.interval import interval
-from onearm.api.stream import bar, saving
+from onearm.api.stream import bar
 from onearm.api.stream.holding import Held, Holding, Record
 from onearm.api.stream.planning import (
     RULE,
@@ -312,12 +313,12 @@ class Stream:
             "reward_range": [self.low, self.high],
             "holding": self._holding.to_json(),
         }
-        return saving.pack(head, snapshot.pack(self._holding.state))
+        return saving.pack("stream", head, snapshot.pack(self._holding.state))
 
     @classmethod
     def load(cls, data: bytes, handles: Mapping[int, Any], on_evict: OnEvict | None = None) -> Stream:
         """Return a stream as it was saved: it goes on bit for bit. `handles` are its arms by their numbers."""
-        head, state = saving.unpack(data)
+        head, state = saving.unpack("stream", data)
         names = ("trials", "arms", "budget", "rule", "slots", "reward_range")
         loaded = cls(**{name: head[name] for name in names}, seed=int(head["seed"]), on_evict=on_evict)
         if head["version"] != loaded._policy.version:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba.core.errors import NumbaError
 
+from onearm.api.compiling import compiled
 from onearm.engine import loop
 from onearm.engine.actions import PULL, READ, allowed
 from onearm.engine.draws import POLICY, run_key
@@ -91,7 +91,7 @@ class Holding:
         self._pulled_last = -1  # slot, since the stream was over
         self._seen, self._scratch = self.available.copy(), np.zeros(3, np.int64)
         self._of_pull, self._of_read = np.array([0.0, -1.0]), np.array([0.0, -1.0])  # details of feedback
-        self._turn = self._compiled_turn(policy.name)
+        self._turn = self._compiled_turn(policy)
 
     def begin(self) -> None:
         """Let the rule decide what is to be done next; from then on it always is decided."""
@@ -230,14 +230,9 @@ class Holding:
         self.number += 1
         return self.number - 1, what, slot, pulls, decision.propensity
 
-    def _compiled_turn(self, name: str) -> Callable[..., tuple[int, int, int, float, int]]:
+    def _compiled_turn(self, policy: Policy) -> Callable[..., tuple[int, int, int, float, int]]:
         rest = self._seen, 0.0, self._of_pull, 0, NO_CONTEXT, self._seen, self._scratch
-        try:
-            return loop.turn.compiled(self.params, self.state, self._run, *self._move, *rest)
-        except NumbaError as error:
-            raise InvalidInput(
-                "cannot_compile", f"the kernels of policy {name!r} do not compile: {error}; mend its file"
-            ) from error
+        return compiled(policy, loop.turn, self.params, self.state, self._run, *self._move, *rest)
 
     def _turn_to(self, move: Move, seen: Array, reward: float, detail: Array) -> Move:
         """Let the rule learn what a move did, and return the next one; this is not counted until it is followed."""

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from onearm.api.solver import PatternKey, Tuner, Tuners, prepare, saving
+from onearm.api import saving
+from onearm.api.solver import PatternKey, Tuner, Tuners, prepare
 from onearm.api.solver.tuners import pattern_of
 from onearm.engine.errors import Damaged, InvalidInput
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onearm.api.solver import Tuner, saving, solving
+from onearm.api import saving
+from onearm.api.solver import Tuner, solving
 from onearm.api.solver.course import MEDIAN_OF, Course
 from onearm.engine import loop, snapshot
 from onearm.engine.columns import take

@@ -1,4 +1,4 @@
-"""Tuners as bytes: a digest of all that follows, a JSON head, and what belongs to it; and the checks of what is read.
+"""Tuners and streams as bytes: a digest of all that follows, a JSON head, and a body; and checks of what is read.
 
 The digest finds bytes that were damaged. It is no signature: who can write the bytes can write a digest that fits them.
 So whatever indexes memory is checked as well; but a policy's own arrays only by shape, and what they say is believed.
