@@ -27,11 +27,8 @@ SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON reader
 DEFAULT_POLICY = {"name": "thompson_beta", "params": {}}
 CONTEXT_POLICY = {"name": "fourier_ucb", "params": {}}  # where there are contexts
 STREAM_POLICY = {"name": "early_drop", "params": {}}  # where arms come once
-VECTOR_POLICIES = {  # where a vector is decided, by what is revealed
-    "gradient": "optimistic_omd",
-    "losses": "optimistic_omd",
-}
-WEIGHTS_POLICY = "optimistic_hedge"  # where all losses of weights are
+VECTOR_POLICY = {"name": "optimistic_ftrl", "params": {}}  # where a vector is decided, and gradients are revealed
+WEIGHTS_POLICY = {"name": "optimistic_hedge", "params": {}}  # where all losses of weights are
 UNIT = (0.0, 1.0)  # the range of the rewards of a stream, where its problem does not say
 
 
@@ -150,14 +147,12 @@ def _default(problem: Problem) -> dict[str, Any]:
 
 
 def _default_of_vectors(domain: Domain, feedback: FeedbackKind) -> dict[str, Any]:
-    name = VECTOR_POLICIES.get(feedback)
-    if feedback == "losses" and all(part.kind == "simplex" for part in domain.parts):
-        name = WEIGHTS_POLICY
-    if name not in catalog.names():
+    if feedback not in ("gradient", "losses"):
         raise InvalidInput(
             "no_policy", f"no policy is the usual one where {feedback} is revealed: name one (see `onearm policies`)"
         )
-    return {"name": name, "params": {}}
+    weights = feedback == "losses" and all(part.kind == "simplex" for part in domain.parts)
+    return WEIGHTS_POLICY if weights else VECTOR_POLICY
 
 
 def _scaled(spec: Any, reward_range: tuple[float, float] | None) -> Any:

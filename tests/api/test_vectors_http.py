@@ -81,7 +81,7 @@ def test_a_point_is_answered_with_what_made_it(served: Served) -> None:
         "decision_id": "~0",
         "point": [0.0, 0.25, -0.125],
         "propensity": 1.0,
-        "policy": "optimistic_omd",
+        "policy": "optimistic_ftrl",
         "model_version": 0,
     }
 
@@ -297,7 +297,7 @@ def test_a_forecast_is_of_the_loss_and_may_be_left_out(served: Served) -> None:
 def test_the_same_experiment_again_is_known_and_another_is_refused(served: Served) -> None:
     found = served.get("/v1/experiments/v").json()
     assert found["problem"] == {"kind": "vector", "domain": BOX, "feedback": "gradient", "context": {"kind": "none"}}
-    assert found["policy"]["name"] == "optimistic_omd"
+    assert found["policy"]["name"] == "optimistic_ftrl"
     assert create(served).status_code == 200
     assert create(served, feedback="gradient").status_code == 200
     assert create(served, horizon=9).status_code == 409
