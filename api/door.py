@@ -30,6 +30,7 @@ from onearm.api.pending import Pending
 from onearm.api.spec import Spec
 from onearm.api.vector_door import VectorEngine
 from onearm.engine import loop, snapshot
+from onearm.engine.constants import constants_of
 from onearm.engine.domain import Domain
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_reward
@@ -37,6 +38,7 @@ from onearm.engine.protocol import explains
 from onearm.engine.vocabulary import (
     LEARN,
     Columns,
+    Constant,
     Decision,
     Features,
     Feedback,
@@ -214,6 +216,11 @@ class Engine:
         loop.fold(self.spec.policy.params, self.state, self._run, given)
         self.number += len(rows.kind)
         return len(rows.kind)
+
+    @property
+    def constants(self) -> dict[str, Constant]:
+        """What the policy's steps depend on, as given or as estimated so far; empty where it does not tell."""
+        return constants_of(self.spec.policy, self.state)
 
     def digest(self) -> str:
         """Return the digest of the state."""

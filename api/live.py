@@ -36,6 +36,7 @@ from onearm.api.spec import Spec, check_arm
 from onearm.api.writer import Picture, Writer
 from onearm.engine import loop, snapshot
 from onearm.engine.actions import pack_action
+from onearm.engine.constants import constants_of
 from onearm.engine.contexts import context_at, n_actions, pack_context, unpack_contexts
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, NotFound, OnearmError, Unavailable
 from onearm.engine.growth import grown
@@ -49,6 +50,7 @@ from onearm.engine.vocabulary import (
     LEARN,
     Action,
     Array,
+    Constant,
     Decision,
     Feedback,
     Instance,
@@ -437,6 +439,12 @@ class Live:
         """How often the policy's models broke down numerically and were rebuilt; None where they do not count it."""
         counts = list(_fields_named("repairs", self._state))
         return sum(int(count.sum()) for count in counts) if counts else None
+
+    @property
+    def constants(self) -> dict[str, Constant]:
+        """What the policy's steps depend on; empty where it does not tell."""
+        self.check_usable()
+        return constants_of(self.spec.policy, self._state)
 
     def _queue(self, *events: Event) -> asyncio.Future[None]:
         """Queue events that are written together or not at all."""

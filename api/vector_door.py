@@ -8,9 +8,11 @@
 [0.0, 0.0]
 >>> engine.learn(decision, loss=1.0, gradient=[-3.0, 4.0])
 >>> engine.decide().point.round(3).tolist()
-[0.577, -0.769]
+[0.6, -0.8]
 >>> engine.certificate.bound > 5.0  # the best point, (0.6, -0.8), would have lost 5 less by the linear loss
 True
+>>> engine.constants["gradient_max"]  # how long gradients are: not given, and the longest so far
+Constant(value=5.0, source='estimate')
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ from onearm.api.pending import Pending
 from onearm.api.revealed import Told, feedback_on, forecast
 from onearm.api.spec import Spec
 from onearm.engine import snapshot
+from onearm.engine.constants import constants_of
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_context
-from onearm.engine.vocabulary import Array, Certificate, Decision, Instance, Key
+from onearm.engine.vocabulary import Array, Certificate, Constant, Decision, Instance, Key
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +124,11 @@ class VectorEngine:
         `variation` is the sum of |gradient - hint|^2. NaN where the policy proves nothing.
         """
         return Certificate(*map(float, self._certify(self.spec.policy.params, self.state)))
+
+    @property
+    def constants(self) -> dict[str, Constant]:
+        """What the policy's steps depend on (D, G, L), as given or as estimated so far: `engine/constants.py`."""
+        return constants_of(self.spec.policy, self.state)
 
     def digest(self) -> str:
         """Return the digest of the state."""

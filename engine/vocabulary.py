@@ -63,6 +63,13 @@ class Certificate(NamedTuple):
     variation: float  # the sum of |gradient - hint|^2: how far the losses were from what was expected
 
 
+class Constant(NamedTuple):
+    """A number that a policy's steps depend on, and where it has it from: `engine/constants.py`."""
+
+    value: float
+    source: Literal["problem", "param", "exceeded", "estimate", "unused"]
+
+
 class Columns(NamedTuple):
     """A log, or a part of it, as arrays of n events. A LEARN row repeats its decision's columns."""
 
@@ -169,6 +176,7 @@ class Policy:
     feedbacks: tuple[FeedbackKind, ...] = ("reward",)  # the kinds that it learns from
     spec: dict[str, Any] = field(default_factory=dict, compare=False)  # {"name", "params"} as JSON, set by the registry
     grow: Callable[[Any, Any, Problem], Any] | None = None  # (params, state, larger problem) -> state: engine/growth.py
+    constants: Callable[[Any, Any], dict[str, Constant]] | None = None  # (params, state) -> what its steps depend on
 
 
 @dataclass(frozen=True)

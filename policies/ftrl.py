@@ -16,12 +16,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.constants import at_most, of_problem
 from onearm.engine.domain import Region
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import (
+    Array,
+    Certificate,
+    Constant,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 
 
 class FtrlParams(NamedTuple):
@@ -52,7 +63,7 @@ def ftrl(gradient_max: float | None = None) -> Policy:
     params = FtrlParams(
         0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True)
     )
-    return Policy("ftrl", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
+    return Policy("ftrl", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants)
 
 
 def init(params: FtrlParams, problem: Problem) -> FtrlState:
@@ -74,6 +85,12 @@ def init(params: FtrlParams, problem: Problem) -> FtrlState:
         scratch_point=np.zeros(d),
         scratch_leader=np.zeros(d),
     )
+
+
+def constants(params: FtrlParams, state: FtrlState) -> dict[str, Constant]:
+    """Return D and G, and where they are from."""
+    gradient_max = at_most(params.gradient_max, math.sqrt(state.largest[0]))
+    return {"diameter": of_problem(state.diameter[0]), "gradient_max": gradient_max}
 
 
 @kernel

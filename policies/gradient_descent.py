@@ -18,12 +18,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.constants import UNUSED, at_most, of_problem
 from onearm.engine.domain import Region
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import (
+    Array,
+    Certificate,
+    Constant,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 
 
 class GradientDescentParams(NamedTuple):
@@ -55,7 +66,9 @@ def gradient_descent(gradient_max: float | None = None, convexity: float = 0.0) 
         0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
         check_param("convexity", convexity, low=0.0, high=1e100),
     )
-    return Policy("gradient_descent", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
+    return Policy(
+        "gradient_descent", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants
+    )
 
 
 def init(params: GradientDescentParams, problem: Problem) -> GradientDescentState:
@@ -76,6 +89,15 @@ def init(params: GradientDescentParams, problem: Problem) -> GradientDescentStat
         scratch_point=np.zeros(d),
         scratch_next=np.zeros(d),
     )
+
+
+def constants(params: GradientDescentParams, state: GradientDescentState) -> dict[str, Constant]:
+    """Return D and G, and where they are from."""
+    gradient_max = at_most(params.gradient_max, math.sqrt(state.largest[0]))
+    return {
+        "diameter": of_problem(state.diameter[0]),
+        "gradient_max": UNUSED if params.convexity else gradient_max,
+    }
 
 
 @kernel

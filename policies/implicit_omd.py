@@ -20,13 +20,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.constants import given_or, of_problem
 from onearm.engine.domain import Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
 from onearm.engine.prox import check_loss, loss_at, prox
-from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import (
+    Array,
+    Certificate,
+    Constant,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 
 
 class ImplicitOmdParams(NamedTuple):
@@ -61,7 +72,7 @@ def implicit_omd(loss: str = "absolute", gradient_max: float | None = None) -> P
         check_loss(loss),
         0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
     )
-    return Policy("implicit_omd", params, init, actions=("vector",), feedbacks=("example",))
+    return Policy("implicit_omd", params, init, actions=("vector",), feedbacks=("example",), constants=constants)
 
 
 def init(params: ImplicitOmdParams, problem: Problem) -> ImplicitOmdState:
@@ -84,6 +95,12 @@ def init(params: ImplicitOmdParams, problem: Problem) -> ImplicitOmdState:
         np.zeros(d),
         np.zeros(d),
     )
+
+
+def constants(params: ImplicitOmdParams, state: ImplicitOmdState) -> dict[str, Constant]:
+    """Return D and G, and where they are from."""
+    gradient_max = given_or(params.gradient_max, 0.5 * math.sqrt(state.largest[0]))
+    return {"diameter": of_problem(state.diameter[0]), "gradient_max": gradient_max}
 
 
 @kernel

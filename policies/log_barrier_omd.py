@@ -24,13 +24,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.constants import as_given, given_or
 from onearm.engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from onearm.engine.elementary import log
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import REWARD_MAX, check_param
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 
 ARM, COMMON, ZERO, CONTEXT = 0, 1, 2, 3
 HINTS = ("arm", "common", "zero", "context")
@@ -79,7 +80,7 @@ def log_barrier_omd(
         check_param("correction", correction, low=0.0, high=1e6),
         check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX),
     )
-    return Policy("log_barrier_omd", params, init)
+    return Policy("log_barrier_omd", params, init, constants=constants)
 
 
 def init(params: LogBarrierOmdParams, problem: Problem) -> LogBarrierOmdState:
@@ -93,6 +94,13 @@ def init(params: LogBarrierOmdParams, problem: Problem) -> LogBarrierOmdState:
         )
     count, wrong = np.zeros(1, np.int64), np.zeros(1)
     return LogBarrierOmdState(np.full(k, 1.0 / k), np.zeros(k), count, wrong, np.zeros(k), np.zeros(k), uniform_block())
+
+
+def constants(params: LogBarrierOmdParams, state: LogBarrierOmdState) -> dict[str, Constant]:
+    """Return eta of the next decision and the largest reward, and where they are from."""
+    k, t, q = len(state.weight), int(state.count[0]), float(state.wrong[0])
+    eta = min(_ETA_MAX, math.sqrt(k * math.log(k * (t + 2.0)) / (1.0 + q)))
+    return {"eta": given_or(params.eta, eta), "reward_max": as_given(params.reward_max)}
 
 
 @kernel

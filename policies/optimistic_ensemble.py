@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.constants import as_given, of_problem
 from onearm.engine.domain import Domain, Region
 from onearm.engine.elementary import exp, log
 from onearm.engine.errors import InvalidInput
@@ -31,7 +32,17 @@ from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import (
+    Array,
+    Certificate,
+    Constant,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 
 
 class OptimisticEnsembleParams(NamedTuple):
@@ -73,7 +84,9 @@ def optimistic_ensemble(gradient_max: float, smoothness: float, hint: str = "las
         check_param("gradient_max", gradient_max, low=1e-100, high=1e100),
         check_param("smoothness", smoothness, low=1e-100, high=1e100),
     )
-    return Policy("optimistic_ensemble", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
+    return Policy(
+        "optimistic_ensemble", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants
+    )
 
 
 def init(params: OptimisticEnsembleParams, problem: Problem) -> OptimisticEnsembleState:
@@ -129,6 +142,15 @@ def dynamic_certificate(
     """
     check_param("path_length", path_length, low=0.0, high=1e100)
     return Certificate(_least(state, path_length), float(state.variation[0]))
+
+
+def constants(params: OptimisticEnsembleParams, state: OptimisticEnsembleState) -> dict[str, Constant]:
+    """Return D, G and L, and where they are from."""
+    return {
+        "diameter": of_problem(state.diameter[0]),
+        "gradient_max": as_given(params.gradient_max),
+        "smoothness": as_given(params.smoothness),
+    }
 
 
 @kernel

@@ -32,6 +32,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.constants import UNUSED, as_given, estimated, of_problem, raised
 from onearm.engine.domain import Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import ZERO, check_forecast, check_hint, hinted
@@ -39,7 +40,17 @@ from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import (
+    Array,
+    Certificate,
+    Constant,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 
 CONFIDENT, SACHS = 0, 1
 STEPS = ("confident", "sachs")
@@ -102,7 +113,9 @@ def optimistic_ftrl(
         check_param("caution", caution, low=0.0, high=1e6, low_open=True),
         check_param("convexity", convexity, low=0.0, high=1e100),
     )
-    return Policy("optimistic_ftrl", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
+    return Policy(
+        "optimistic_ftrl", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants
+    )
 
 
 def init(params: OptimisticFtrlParams, problem: Problem) -> OptimisticFtrlState:
@@ -130,6 +143,19 @@ def init(params: OptimisticFtrlParams, problem: Problem) -> OptimisticFtrlState:
         scratch_point=np.zeros(d),
         scratch_leader=np.zeros(d),
     )
+
+
+def constants(params: OptimisticFtrlParams, state: OptimisticFtrlState) -> dict[str, Constant]:
+    """Return D, G and L, and where they are from."""
+    diameter = float(state.diameter[0])
+    gradient_max, smoothness = UNUSED, UNUSED
+    if not params.convexity:
+        gradient_max = raised(params.gradient_max, math.sqrt(state.largest[0]))
+        if not math.isnan(params.smoothness):
+            smoothness = as_given(params.smoothness)
+        elif params.steps == SACHS:
+            smoothness = estimated(gradient_max.value / diameter)
+    return {"diameter": of_problem(diameter), "gradient_max": gradient_max, "smoothness": smoothness}
 
 
 @kernel

@@ -23,13 +23,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.constants import given_or
 from onearm.engine.elementary import exp, log
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import check_forecast, check_hint, hinted
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import (
+    Array,
+    Certificate,
+    Constant,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 
 
 class OptimisticHedgeParams(NamedTuple):
@@ -59,7 +70,7 @@ def optimistic_hedge(hint: str = "last", scale: float | None = 1.0) -> Policy:
     params = OptimisticHedgeParams(
         check_hint(hint), 0.0 if scale is None else check_param("scale", scale, low=1e-100, high=1e100)
     )
-    return Policy("optimistic_hedge", params, init, actions=("vector",), feedbacks=("losses",))
+    return Policy("optimistic_hedge", params, init, actions=("vector",), feedbacks=("losses",), constants=constants)
 
 
 def init(params: OptimisticHedgeParams, problem: Problem) -> OptimisticHedgeState:
@@ -81,6 +92,11 @@ def init(params: OptimisticHedgeParams, problem: Problem) -> OptimisticHedgeStat
 
 def _in_words(kinds: Sequence[str]) -> str:
     return f"a {kinds[0]}" if len(kinds) == 1 else f"a product of {', '.join(kinds)}"
+
+
+def constants(params: OptimisticHedgeParams, state: OptimisticHedgeState) -> dict[str, Constant]:
+    """Return the scale of the losses, and where it is from."""
+    return {"scale": given_or(params.scale, math.sqrt(state.largest[0]))}
 
 
 @kernel

@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.constants import as_given
 from onearm.engine.domain import Domain, Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import check_forecast, check_hint, hinted
@@ -37,7 +38,17 @@ from onearm.engine.matrix_projection import MatrixWork, invert, matrix_work, pro
 from onearm.engine.problem import check_param
 from onearm.engine.projection import inside
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import (
+    Array,
+    Certificate,
+    Constant,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 
 _RENEW = 100  # feedbacks between two inversions, at the least
 
@@ -91,7 +102,9 @@ def optimistic_newton(
         0.0 if beta is None else check_param("beta", beta, low=0.0, high=1e50, low_open=True),
         check_param("identity", identity, low=0.0, high=1e50, low_open=True),
     )
-    return Policy("optimistic_newton", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
+    return Policy(
+        "optimistic_newton", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants
+    )
 
 
 def init(params: OptimisticNewtonParams, problem: Problem) -> OptimisticNewtonState:
@@ -133,6 +146,11 @@ def _reach_squared(domain: Domain) -> float:
         else:
             total += 0.25 * part.diameter**2
     return total
+
+
+def constants(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> dict[str, Constant]:
+    """Return G and beta, which the params say, or which follows from alpha, G and D."""
+    return {"gradient_max": as_given(params.gradient_max), "beta": as_given(state.beta[0])}
 
 
 @kernel

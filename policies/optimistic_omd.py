@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onearm.engine.constants import UNUSED, as_given, estimated, given_or, of_problem, raised
 from onearm.engine.domain import Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import check_forecast, check_hint, hinted
@@ -32,7 +33,17 @@ from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import (
+    Array,
+    Certificate,
+    Constant,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 
 PAPER = 1.0  # the paper's c
 _STEADY = 10.0  # times D^2 L^2
@@ -92,7 +103,9 @@ def optimistic_omd(
         check_param("convexity", convexity, low=0.0, high=1e100),
         0.0 if step is None else check_param("step", step, low=0.0, high=1e100, low_open=True),
     )
-    return Policy("optimistic_omd", params, init, actions=("vector",), feedbacks=("gradient", "losses"))
+    return Policy(
+        "optimistic_omd", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants
+    )
 
 
 def init(params: OptimisticOmdParams, problem: Problem) -> OptimisticOmdState:
@@ -117,6 +130,22 @@ def init(params: OptimisticOmdParams, problem: Problem) -> OptimisticOmdState:
         scratch_point=np.zeros(d),
         scratch_next=np.zeros(d),
     )
+
+
+def constants(params: OptimisticOmdParams, state: OptimisticOmdState) -> dict[str, Constant]:
+    """Return D, G, L and the last step, and where they are from."""
+    diameter = float(state.diameter[0])
+    gradient_max, smoothness = UNUSED, UNUSED
+    if not (params.step or params.convexity):
+        gradient_max = raised(params.gradient_max, math.sqrt(state.largest[0]))
+        known = not math.isnan(params.smoothness)
+        smoothness = as_given(params.smoothness) if known else estimated(gradient_max.value / diameter)
+    return {
+        "diameter": of_problem(diameter),
+        "gradient_max": gradient_max,
+        "smoothness": smoothness,
+        "step": given_or(params.step, state.step[0]),
+    }
 
 
 @kernel

@@ -24,13 +24,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onearm.engine import protocol
+from onearm.engine.constants import as_given, of_problem
 from onearm.engine.domain import SIMPLEX, Domain, Region
 from onearm.engine.draws import normal
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_param
 from onearm.engine.projection import project
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the wrapper's own bits; the inner policy's is added
 _DRAW = 2**31
@@ -81,6 +82,10 @@ def point_gradient(policy: Policy, delta: float | None = None) -> Policy:
     def init(params: PointGradientParams, problem: Problem) -> PointGradientState:
         return _first(policy, params, problem)
 
+    def constants(params: PointGradientParams, state: PointGradientState) -> dict[str, Constant]:
+        delta = as_given(params.delta) if params.delta else of_problem(state.delta[0])
+        return {"delta": delta} | ({} if policy.constants is None else policy.constants(params.inner, state.inner))
+
     return Policy(
         "point_gradient",
         PointGradientParams(float(delta or 0.0), policy.params),
@@ -90,6 +95,7 @@ def point_gradient(policy: Policy, delta: float | None = None) -> Policy:
         policy.context_length_max,
         actions=("vector",),
         feedbacks=("reward", "two_rewards"),
+        constants=constants,
     )
 
 

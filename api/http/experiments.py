@@ -102,6 +102,7 @@ async def diagnostics(service: Service, call: Call) -> Answer:
     unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
     live.check_usable()
     proof = live.certificate if isinstance(live, LiveVector) else None
+    constants = live.constants
     return Answer(
         200,
         schemas.Diagnostics(
@@ -115,6 +116,8 @@ async def diagnostics(service: Service, call: Call) -> Answer:
             repairs=live.repairs,
             certificate=UNSET if proof is None else _known(proof.bound),
             variation=UNSET if proof is None else _known(proof.variation),
+            constants={name: schemas.Constant(_known(value), source) for name, (value, source) in constants.items()}
+            or UNSET,
         ),
     )
 

@@ -260,6 +260,13 @@ class Offered(msgspec.Struct):
     number: int
 
 
+class Constant(msgspec.Struct):
+    """A number that a policy's steps depend on, and where it has it from; null where there is none (yet)."""
+
+    value: float | None
+    source: Literal["problem", "param", "exceeded", "estimate", "unused"]
+
+
 class Diagnostics(msgspec.Struct):
     """The health of an experiment."""
 
@@ -273,6 +280,7 @@ class Diagnostics(msgspec.Struct):
     repairs: int | None  # of models that broke down numerically; null where the policy has none
     certificate: float | UnsetType | None = UNSET  # of vectors: a bound on the regret; null where nothing is proven
     variation: float | UnsetType | None = UNSET  # of vectors: the sum of |gradient - hint|^2
+    constants: dict[str, Constant] | UnsetType = UNSET  # where the policy tells: D, G, L and the like
 
 
 class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
