@@ -22,6 +22,7 @@ from onearm.api.gym import autoload
 from onearm.api.gym.envs import Copies
 from onearm.api.gym.registration import env_id
 from onearm.engine import loop, snapshot
+from onearm.engine.domain import ball
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import Simulation
@@ -30,14 +31,23 @@ from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
 NAMES = [name for name in envs.names() if name != "named"]  # which has no space, see below
-OF_ARMS = [name for name in NAMES if name != "arm_stream"]
 STREAM = {"arms": 12, "slots": 2}
 TABLE = {"features": [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], "label": [0, 1, 2]}
 
 
 def params(name: str) -> dict[str, Any]:
     """Return what the environment is made of here; a table of three rows where digits would take a while."""
-    return {"classification": TABLE, "arm_stream": STREAM}.get(name) or WORLDS.get(name, {})
+    return {"classification": TABLE, "arm_stream": STREAM, "random_order": {"losses": 30}}.get(name) or WORLDS.get(
+        name, {}
+    )
+
+
+def names(kind: str) -> list[str]:
+    """Return the environments in which an arm, a move or a vector is decided."""
+    return [name for name in NAMES if envs.make(name, **params(name)).problem.action_kind == kind]
+
+
+OF_ARMS = names("arm")
 
 
 def make(name: str, **more: Any) -> gymnasium.Env[Any, Any]:
@@ -334,10 +344,13 @@ def test_run_reports_progress_and_refuses_actions_that_are_no_arms() -> None:
     done: list[int] = []
     gym.run(policies.make("uniform"), Corridor(), steps=7, progress=done.append)
     assert done == [1] * 7
-    with pytest.raises(InvalidInput, match="needs a Discrete one"):
+    with pytest.raises(InvalidInput, match=r"'uniform' decides on arms .* but this problem has vectors in a domain"):
         gym.run("uniform", gymnasium.make("Pendulum-v1"), steps=1)
-    with pytest.raises(InvalidInput, match="needs a Discrete one"):
+    with pytest.raises(InvalidInput, match="over arms need a Discrete one"):
         gym.run("early_drop", make("arm_stream"), steps=1)
+    for more in ({"domain": ball(2)}, {"feedback": "gradient"}):
+        with pytest.raises(InvalidInput, match="domain and feedback are for vectors"):
+            gym.run("uniform", Corridor(), steps=1, **more)
     with pytest.raises(InvalidInput, match="'early_drop' decides on arms that stream past"):
         gym.run("early_drop", Corridor(), steps=1)
     with pytest.raises(InvalidInput, match="no policy 'nobody'"):

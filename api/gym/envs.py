@@ -8,6 +8,10 @@ Where arms stream, an action is a move, int64[3] (`moves.py`), the episode is `h
 int8[slots + 2] (which places hold an arm, and whether another can be read), and `info` has after a step the `detail` of
 the move, float64[2] (pulls done, the arm that was read or -1). An episode in which all arms were dropped is terminated:
 no move is left.
+
+Where a vector is decided, an action is a point of the domain, float64[d] (`points.py`), or two, float64[2, d]. A point
+may lie outside by rounding, 1e-9; farther, it is refused. There is no `action_mask`; after a step `info` has the
+`detail`, float64[m]: the gradient of the reward, or what else `metadata["feedback"]` names (see `Problem`).
 """
 
 from __future__ import annotations
@@ -22,7 +26,9 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from onearm.api.gym.limits import check_points, numbers
 from onearm.api.gym.moves import Moves
+from onearm.api.gym.points import space_of
 from onearm.engine import loop
 from onearm.engine.actions import empty_actions, places
 from onearm.engine.contexts import empty_contexts
@@ -49,6 +55,7 @@ class Copies:
                 f"the environment {env.name!r} shows named features, which no space of Gymnasium holds: "
                 "take the environment inside it",
             )
+        self._region = None if self.problem.domain is None else self.problem.domain.region()
         self.contexts = empty_contexts(n, self.problem)
         self.available = np.ones((n, self.problem.n_choices), np.bool_)
         self.details = np.zeros((n, self.problem.detail_length))
@@ -58,9 +65,8 @@ class Copies:
         self._made = np.zeros(n, np.int64)
         self._times = np.zeros(n, np.int64)
         self._trials = np.zeros(n, np.int64)
-        self._runs = np.zeros(n, np.uint64)
-        self._states = _stacked([self._fresh(np.uint64(0))] * n)
-        self.restart(range(n), [0] * n)
+        self._runs = np.full(n, run_key(0, 0, NATURE))
+        self._states = _stacked([self._fresh(self._runs[0])] * n)
         self.observe()
 
     def restart(self, copies: Sequence[int] | Array, seeds: list[int]) -> None:
@@ -73,6 +79,9 @@ class Copies:
 
     def check(self, actions: Array, asked: Array) -> None:
         """Refuse actions that are not possible in a copy that is `asked`, bool[n]; of the others nothing is said."""
+        if self._region is not None:  # of one decision there may be two points
+            check_points(self._region, actions.reshape(self.n, -1, len(self._region.low)), asked, self._times)
+            return
         place = np.where(asked, places(actions, self.problem.n_choices), 0)
         wrong = np.flatnonzero(asked & ((place < 0) | ~self.available[np.arange(self.n), place]))
         if not len(wrong):
@@ -128,6 +137,8 @@ class Copies:
 
     def action_space(self) -> spaces.Space[Any]:
         """Return the space of one copy's action."""
+        if self.problem.domain is not None:
+            return space_of(self.problem.domain, (2,) if self.problem.feedback == "two_rewards" else ())
         return Moves(self.problem) if self.problem.action_kind == "move" else spaces.Discrete(self.problem.n_arms)
 
     def observation_space(self) -> spaces.Space[Any]:
@@ -144,7 +155,12 @@ class Copies:
 
     def shown(self) -> dict[str, Any]:
         """Return what `info` says of all copies before a step."""
-        return {"action_mask": self.available.astype(np.int8)}
+        return {} if self.problem.domain is not None else {"action_mask": self.available.astype(np.int8)}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What is known beforehand of the feedback on vectors."""
+        return {} if self.problem.domain is None else {"feedback": self.problem.feedback}
 
     def told(self) -> dict[str, Any]:
         """Return what `info` says of all copies after a step."""
@@ -165,6 +181,7 @@ class BanditEnv(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
         self._copies = Copies(catalog.make(name, **params), 1, horizon)
         self._asked = np.ones(1, np.bool_)
+        self.metadata = self.metadata | self._copies.metadata
         self.action_space = self._copies.action_space()
         self.observation_space = self._copies.observation_space()
 
@@ -177,9 +194,13 @@ class BanditEnv(gymnasium.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take an action."""
-        if not self.action_space.contains(action):
+        copies = self._copies
+        if copies.problem.action_kind == "vector":
+            actions = numbers("action", action, self.action_space.shape or ()).reshape(1, -1)
+        elif self.action_space.contains(action):
+            actions = np.array([action], np.int64)
+        else:
             raise InvalidInput("bad_action", f"the action is {action!r}: it must be in {self.action_space}")
-        copies, actions = self._copies, np.array([action], np.int64)
         copies.check(actions, self._asked)
         copies.step(actions, self._asked)
         ends = bool(copies.stuck[0]), bool(copies.over[0])
@@ -201,6 +222,7 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
         self.num_envs = num_envs
         self.render_mode = render_mode
         self._copies = Copies(catalog.make(name, **params), num_envs, horizon)
+        self.metadata = self.metadata | self._copies.metadata
         self._ended = np.zeros(num_envs, np.bool_)
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
         self.single_action_space = self._copies.action_space()
@@ -227,16 +249,22 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
         asked, ended = ~self._ended, np.flatnonzero(self._ended)
         chosen = empty_actions(self.num_envs, self._copies.problem)
         if asked.any():
-            given = np.asarray(actions)
-            if not np.issubdtype(given.dtype, np.integer) or not self.action_space.contains(given):
-                raise InvalidInput("bad_action", f"the actions are {actions!r}: they must be in {self.action_space}")
-            chosen[:] = given
+            chosen[:] = self._read(actions).reshape(chosen.shape)
             self._copies.check(chosen, asked)
         self._restart(ended)
         self._copies.step(chosen, asked)
         terminated, truncated = self._copies.stuck, self._copies.over
         self._ended = terminated | truncated
         return self._copies.observation(), self._copies.rewards.copy(), terminated, truncated, self._copies.told()
+
+    def _read(self, actions: Any) -> Array:
+        """Return the actions as an array of the space's shape; refuse what has none of it."""
+        if self._copies.problem.action_kind == "vector":
+            return numbers("action", actions, self.action_space.shape or ())
+        given = np.asarray(actions)
+        if not np.issubdtype(given.dtype, np.integer) or not self.action_space.contains(given):
+            raise InvalidInput("bad_action", f"the actions are {actions!r}: they must be in {self.action_space}")
+        return given
 
     def _restart(self, copies: Sequence[int] | Array) -> None:
         """Begin anew in some copies; as in single environments each nature follows from the copy's last seed."""

@@ -1,20 +1,23 @@
-"""Drive a policy on any Gymnasium environment with a Discrete action space."""
+"""Drive a policy on any Gymnasium environment with a Discrete action space, or over vectors with a Box."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
 
+from onearm.api.gym.problems import action_for, context_of, feedback_of, mask_of, problem_of
 from onearm.engine import loop
+from onearm.engine.actions import decision_at, empty_actions, put_action
+from onearm.engine.domain import Domain
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_fit, check_seed
-from onearm.engine.vocabulary import Array, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.protocol import certifies
+from onearm.engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key, Policy
 from onearm.policies import catalog
 
 
@@ -22,11 +25,12 @@ from onearm.policies import catalog
 class Course:
     """What happened: one entry a step."""
 
-    action: Array  # int64[n], arms from 0
+    action: Array  # int64[n], arms from 0; float64[n, d], points; of two points float64[n, 2 d]
     propensity: Array  # float64[n]
     reward: Array  # float64[n]
     episodes: int  # how many ended
     state: Any  # the policy's, at the end
+    certificate: Certificate  # what the policy proves of its regret; NaN where it proves nothing
 
 
 def run(
@@ -35,6 +39,8 @@ def run(
     *,
     steps: int,
     seed: int = 0,
+    domain: Domain | dict[str, Any] | None = None,
+    feedback: FeedbackKind | None = None,
     progress: Callable[[int], None] = lambda steps: None,
 ) -> Course:
     """Let a policy act for `steps` steps; every step is one decision, and its reward is learned at once.
@@ -46,45 +52,35 @@ def run(
     >>> course = run("ucb1", gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9]), steps=500, seed=1)
     >>> bool(course.reward.mean() > 0.7)
     True
+
+    A policy over vectors acts in the Box of the action space, or in a `domain` within it. It learns what
+    `info["detail"]` holds, of the reward (up is better): `feedback` says what that is, "gradient" for one, as
+    `engine.vocabulary.Problem` lists them; by default what `env.metadata["feedback"]` says, and else "reward", nothing.
+
+    >>> course = run("optimistic_ftrl", gymnasium.make("onearm/Sea-v0", domain="ball"), steps=50)
+    >>> course.action.shape, bool(course.certificate.bound < 50)
+    ((50, 10), True)
     """
     chosen = catalog.parse(policy) if isinstance(policy, str) else policy
-    space = env.action_space
-    if not isinstance(space, spaces.Discrete):
-        raise InvalidInput("bad_env", f"the action space is {space}: a policy over arms needs a Discrete one")
-    first, n_arms = int(space.start), int(space.n)
-    problem = Problem(n_arms, _context_shape(env.observation_space), steps)
+    problem = problem_of(env, steps, domain, feedback)
     check_fit(chosen, problem)
     state = chosen.init(chosen.params, problem)
     key_run = run_key(check_seed(seed), 0, POLICY)
-    action, propensity, reward = np.zeros(steps, np.int64), np.zeros(steps), np.zeros(steps)
+    action, propensity, reward = empty_actions(steps, problem), np.zeros(steps), np.zeros(steps)
     episodes = 0
     observation, info = env.reset(seed=seed)
     for t in range(steps):
-        instance = Instance(t, _context(env.observation_space, observation, problem), _mask(info, n_arms))
+        instance = Instance(t, context_of(env.observation_space, observation, problem), mask_of(info, problem))
         key = Key(key_run, t)
-        decision = loop.decide(chosen.params, state, instance, key)
-        observation, earned, terminated, truncated, info = env.step(first + decision.action)
-        loop.learn(chosen.params, state, instance, decision, Feedback(float(earned), np.zeros(0)), key)
-        action[t], propensity[t], reward[t] = decision.action, decision.propensity, earned
+        made, propensity[t] = loop.decide(chosen.params, state, instance, key)
+        put_action(action, t, made)  # before anything is learned: a policy writes its points into one array
+        observation, earned, terminated, truncated, info = env.step(action_for(env.action_space, action[t]))
+        told = feedback_of(earned, info, problem)
+        loop.learn(chosen.params, state, instance, decision_at(action, t, float(propensity[t])), told, key)
+        reward[t] = told.reward
         if terminated or truncated:
             episodes += 1
             observation, info = env.reset()
         progress(1)
-    return Course(action, propensity, reward, episodes, state)
-
-
-def _context_shape(space: spaces.Space[Any]) -> tuple[int, ...]:
-    if isinstance(space, spaces.Discrete) and space.n == 1:
-        return (0,)
-    return (spaces.flatdim(space),)
-
-
-def _context(space: spaces.Space[Any], observation: Any, problem: Problem) -> Array:
-    if problem.context_shape == (0,):
-        return np.zeros(0)
-    return np.asarray(spaces.flatten(space, observation), np.float64).reshape(problem.context_shape)
-
-
-def _mask(info: dict[str, Any], n_arms: int) -> Array:
-    mask = info.get("action_mask")
-    return np.ones(n_arms, np.bool_) if mask is None else np.asarray(mask).astype(np.bool_)
+    proven = loop.certificate(chosen.params, state) if certifies(chosen.params) else (math.nan, math.nan)
+    return Course(action, propensity, reward, episodes, state, Certificate(*map(float, proven)))

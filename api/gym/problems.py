@@ -1,0 +1,121 @@
+"""What an environment of Gymnasium asks and reveals, as a problem: what policies are built for.
+
+A Discrete action space asks for an arm, a Box for a vector in it. What a vector reveals beside its reward is in
+`info["detail"]`, and `env.metadata["feedback"]` says what that is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from onearm.api.gym.limits import limits, numbers
+from onearm.api.gym.points import Points
+from onearm.engine.domain import Domain, box
+from onearm.engine.errors import InvalidInput
+from onearm.engine.problem import check_reward
+from onearm.engine.vocabulary import Action, Array, Feedback, FeedbackKind, Problem
+
+
+def problem_of(
+    env: gymnasium.Env[Any, Any], steps: int, domain: Domain | dict[str, Any] | None, feedback: FeedbackKind | None
+) -> Problem:
+    """Return the problem of acting for `steps` steps; `domain` and `feedback` where the environment does not say."""
+    space, context_shape = env.action_space, _context_shape(env.observation_space)
+    if isinstance(space, spaces.Box):
+        revealed = feedback or env.metadata.get("feedback", "reward")
+        if revealed not in get_args(FeedbackKind):
+            known = ", ".join(get_args(FeedbackKind))
+            raise InvalidInput("bad_feedback", f"the feedback is {revealed!r}: it must be one of {known}")
+        where = Domain.from_json(domain) if isinstance(domain, dict) else domain
+        found = _domain(space, where, 2 if revealed == "two_rewards" else 1)
+        return Problem(0, context_shape, steps, domain=found, feedback=revealed)
+    if not isinstance(space, spaces.Discrete):
+        raise InvalidInput(
+            "bad_env",
+            f"the action space is {space}: policies over arms need a Discrete one, and those over vectors a Box",
+        )
+    if domain is not None or feedback is not None:
+        raise InvalidInput(
+            "bad_env",
+            f"the action space is {space}: it has arms, and domain and feedback are for vectors; leave them out",
+        )
+    return Problem(int(space.n), context_shape, steps)
+
+
+def action_for(space: spaces.Space[Any], action: Action) -> Any:
+    """Return an arm or a vector as the environment's own action."""
+    if isinstance(space, spaces.Discrete):
+        return int(space.start) + int(action)
+    point = np.array(action, space.dtype).reshape(space.shape or ())
+    if isinstance(space, spaces.Box) and not isinstance(space, Points):
+        point = np.clip(point, space.low, space.high)  # a ball's points may lie outside the box around it by rounding
+    return point
+
+
+def context_of(space: spaces.Space[Any], observation: Any, problem: Problem) -> Array:
+    """Return the flattened observation; nothing where there is one value only."""
+    if problem.context_shape == (0,):
+        return np.zeros(0)
+    return np.asarray(spaces.flatten(space, observation), np.float64).reshape(problem.context_shape)
+
+
+def mask_of(info: dict[str, Any], problem: Problem) -> Array:
+    """Return which arms are available, bool[k], by the `action_mask` of `info` where it has one."""
+    mask = info.get("action_mask") if problem.action_kind == "arm" else None
+    return np.ones(problem.n_choices, np.bool_) if mask is None else np.asarray(mask).astype(np.bool_)
+
+
+def feedback_of(reward: Any, info: dict[str, Any], problem: Problem) -> Feedback:
+    """Return what a step revealed; refuse what a policy cannot learn."""
+    earned, length = float(reward), problem.detail_length
+    check_reward(earned)
+    if not length:
+        return Feedback(earned, np.zeros(0))
+    if info.get("detail") is None:
+        raise InvalidInput(
+            "bad_detail",
+            f"info has no detail: where the feedback is {problem.feedback!r} it must have one, float64[{length}]",
+        )
+    detail = numbers("detail", info["detail"], (length,))
+    if not np.isfinite(detail).all():
+        raise InvalidInput("bad_detail", f"the detail of info is {detail}: its numbers must be finite")
+    return Feedback(earned, detail)
+
+
+def _context_shape(space: spaces.Space[Any]) -> tuple[int, ...]:
+    if isinstance(space, spaces.Discrete) and space.n == 1:
+        return (0,)
+    return (spaces.flatdim(space),)
+
+
+def _domain(space: spaces.Box, domain: Domain | None, points: int) -> Domain:
+    """Return where the vectors of a space lie: in `domain` where one is given, which must lie in the space."""
+    if not np.issubdtype(space.dtype, np.floating):
+        raise InvalidInput(
+            "bad_env", f"the action space is {space}: vectors are of real numbers, and not of whole ones"
+        )
+    if points > 1 and space.shape[:1] != (points,):
+        raise InvalidInput(
+            "bad_env", f"the action space is {space}: two points are decided, so that its shape must be [2, d]"
+        )
+    low, high = space.low.reshape(points, -1), space.high.reshape(points, -1)
+    if domain is None and isinstance(space, Points):
+        return space.domain
+    if domain is None:
+        if not space.is_bounded():
+            raise InvalidInput(
+                "unbounded", f"the action space is {space}, which has no limits: name a domain within it, as domain="
+            )
+        return box(low.max(axis=0).tolist(), high.min(axis=0).tolist())
+    if domain.dimension != low.shape[1]:
+        raise InvalidInput(
+            "bad_domain", f"the domain has {domain.dimension} coordinates, and a point of {space} has {low.shape[1]}"
+        )
+    least, most = (limit.astype(space.dtype) for limit in limits(domain.region()))
+    if (least < low).any() or (most > high).any():
+        raise InvalidInput("bad_domain", f"the domain {domain.to_json()} reaches out of the action space {space}")
+    return domain
