@@ -139,9 +139,9 @@ class Intake:
 
 
 def hints(policy: Any) -> bool:
-    """Tell whether the spec of a policy says that a context is a forecast of what a decision will reveal."""
+    """Tell whether the spec of a policy, or of one that it wraps, says that a context is a forecast."""
     params = policy.get("params") if isinstance(policy, dict) else None
-    return isinstance(params, dict) and params.get("hint") == "context"
+    return isinstance(params, dict) and (params.get("hint") == "context" or hints(params.get("policy")))
 
 
 def reads_hint(policy: Policy) -> bool:

@@ -135,7 +135,10 @@ def _detail(problem: Problem, told: Told) -> Array:
 def _vector(name: str, values: Any, d: int) -> Array:
     """Return float64[d], all finite and at most 1e100 in size; -0 becomes 0."""
     try:
-        array = np.array(values, np.float64)
+        array = np.array(values)
+        if array.dtype.kind not in "iufO":
+            raise TypeError  # text would be read as numbers, and complex numbers cut
+        array = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         raise InvalidInput("bad_detail", f"{name} is not a list of numbers: it must be one, of {d}") from None
     if array.shape != (d,):

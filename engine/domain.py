@@ -12,8 +12,9 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -128,20 +129,21 @@ class Domain:
         {"kind": "ball", "dimension": d, "radius": 1, "centre": [0, ...]}, {"kind": "box", "low": [...], "high": [...]},
         {"kind": "simplex", "dimension": d, "size": 1}, {"kind": "product", "parts": [...]}.
         """
-        if not isinstance(body, dict) or body.get("kind") not in _FIELDS:
+        if not isinstance(body, dict) or body.get("kind") not in list(_FIELDS):  # in a list: a kind may be anything
             raise InvalidInput(
-                "bad_domain", f'the domain is {body!r}: it must be an object like {{"kind": "ball", "dimension": 3}}'
+                "bad_domain",
+                f'the domain is {_short(body)}: it must be an object like {{"kind": "ball", "dimension": 3}}',
             )
         kind, rest = body["kind"], {name: value for name, value in body.items() if name != "kind"}
         needed, others = _FIELDS[kind]
         if unknown := sorted(set(rest) - needed - others):
-            raise InvalidInput("bad_domain", f"the {kind} has the field {unknown[0]!r}, which it does not take")
+            raise InvalidInput("bad_domain", f"the {kind} has the field {_short(unknown[0])}, which it does not take")
         if missing := sorted(needed - set(rest)):
             raise InvalidInput("bad_domain", f"the {kind} has no {missing[0]!r}: it takes {', '.join(sorted(needed))}")
         if kind == "product":
             if not isinstance(rest["parts"], list) or not rest["parts"]:
                 raise InvalidInput("bad_domain", "parts must be a list of one or more domains")
-            return product(*map(cls.from_json, rest["parts"]))
+            return product(*_counted(map(cls.from_json, rest["parts"])))
         return _MAKERS[kind](**rest)
 
 
@@ -194,23 +196,39 @@ _FIELDS: dict[str, tuple[set[str], set[str]]] = {  # kind: (fields that it needs
 
 def _dimension(dimension: Any) -> int:
     if isinstance(dimension, bool) or not isinstance(dimension, int) or not 1 <= dimension <= DIMENSION_MAX:
-        raise InvalidInput("bad_domain", f"the dimension is {dimension!r}: it must be from 1 to {DIMENSION_MAX}")
+        raise InvalidInput("bad_domain", f"the dimension is {_short(dimension)}: it must be from 1 to {DIMENSION_MAX}")
     return dimension
 
 
 def _positive(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value <= SIZE_MAX:
-        raise InvalidInput("bad_domain", f"the {name} is {value!r}: it must be above 0 and at most {SIZE_MAX:g}")
+    if not _is_number(value) or not 0.0 < value <= SIZE_MAX:
+        raise InvalidInput("bad_domain", f"the {name} is {_short(value)}: it must be above 0 and at most {SIZE_MAX:g}")
     return float(value)
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...]:
-    try:
-        numbers = np.array(values, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        numbers = np.zeros((0, 0))
-    if numbers.ndim != 1 or not 1 <= len(numbers) <= DIMENSION_MAX or not (np.abs(numbers) <= SIZE_MAX).all():
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    good = isinstance(listed, (list, tuple)) and 1 <= len(listed) <= DIMENSION_MAX
+    if not good or not all(_is_number(value) and abs(value) <= SIZE_MAX for value in listed):
         raise InvalidInput(
-            "bad_domain", f"{name} is {values!r}: it must be a list of 1 to {DIMENSION_MAX} finite numbers"
+            "bad_domain",
+            f"{name} is {_short(values)}: it must be a list of 1 to {DIMENSION_MAX} numbers, at most {SIZE_MAX:g} in "
+            "size",
         )
-    return tuple(numbers.tolist())
+    return tuple(map(float, listed))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _counted(domains: Iterable[Domain]) -> Iterator[Domain]:
+    """Yield domains while they have few enough dimensions together: many large ones would fill the memory first."""
+    dimension = 0
+    for domain in domains:
+        dimension = _dimension(dimension + domain.dimension)
+        yield domain
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:80]

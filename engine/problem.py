@@ -61,6 +61,8 @@ def _check_stream(slots: int, problem: Problem) -> None:
 def _check_vectors(problem: Problem) -> None:
     if problem.n_arms:
         raise InvalidInput("bad_arms", "a vector is decided, and there are arms: leave either the domain or them out")
+    if problem.domain is not None and problem.domain.diameter == 0.0:  # or too small for its square
+        raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
     if problem.context_kind != "dense":
         raise InvalidInput("bad_context", "contexts of decisions that are vectors are lists of numbers, or left out")
 
