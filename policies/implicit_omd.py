@@ -9,7 +9,7 @@ step and c the fall of f_t - f_{t-1} from x to y': never more than the largest d
 (3 D / 2) sqrt(1 + 4 G^2 + V). Without G, the largest v^2 seen stands in for 4 G^2.
 Certificate (derived): f(x) - f(u) <= f(x) - f(y') + (|u - y|^2 - |u - y'|^2 - |y' - y|^2) / (2 eta) for any decision x
 and any u. It bounds the regret itself, not that of linear losses, also of decisions whose feedback was late.
-State: the secondary point, the last example, sums. Cost: some 60 projections per decision and per feedback.
+State: the secondary point, the last example, sums. Cost: O(d) and 2 to 6 projections per decision and per feedback.
 Late feedback is learned as it comes, by the step of then: as one whose hint was worse.
 """
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize
 
-from onearm.engine.domain import Domain, ball, box, product, simplex
+from onearm.engine.domain import Domain, Region, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput
 from onearm.engine.projection import project
 from onearm.engine.prox import LOSSES, check_loss, loss_at, prox, slope_at
@@ -89,6 +89,74 @@ def test_no_point_of_the_domain_is_better_by_the_three_point_inequality(loss: st
             gain = loss_at(LOSSES.index(loss), float(a @ x), b) - loss_at(LOSSES.index(loss), float(a @ u), b)
             distances = (u - y) @ (u - y) - (u - x) @ (u - x) - (x - y) @ (x - y)
             assert gain <= distances / (2.0 * eta) + 1e-11
+
+
+def bisected(domain: Domain, loss: str, a: Array, b: float, eta: float, y: Array) -> Array:
+    """Return the minimiser by halving the bracket of s until no number lies in it."""
+
+    def reached(s: float) -> Array:
+        x = y - s * a
+        project(domain.region(), x)
+        return x
+
+    near, far = 0.0, eta * slope_at(LOSSES.index(loss), float(a @ reached(0.0)), b)
+    while (middle := near + 0.5 * (far - near)) not in (near, far):
+        beyond = middle - eta * slope_at(LOSSES.index(loss), float(a @ reached(middle)), b)
+        near, far = (middle, far) if (beyond < 0.0) == (far > 0.0) else (near, middle)
+    return reached(far)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_steps_of_all_sizes_cost_as_little_as_those_of_bisection(loss: str, domain: Domain) -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(40):
+        a, y = 10.0 ** rng.integers(-3, 4) * rng.normal(size=4), 3.0 * rng.normal(size=4)
+        a[rng.random(4) < 0.2] = 0.0
+        project(domain.region(), y)  # often onto a wall or a corner
+        eta, b = 10.0 ** rng.uniform(-4, 4), float(rng.choice([-1.0, 1.0]))
+        found, other = stepped(domain, loss, a, b, eta, y), bisected(domain, loss, a, b, eta, y)
+        costs = [
+            loss_at(LOSSES.index(loss), float(a @ x), b) + float((x - y) @ (x - y)) / (2.0 * eta)
+            for x in (found, other)
+        ]
+        assert costs[0] <= costs[1] + 1e-13 * (costs[1] + float(np.abs(a) @ np.abs(other)) + 1.0)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("domain", [FREE, *DOMAINS])
+def test_few_projections_are_enough(loss: str, domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [0]
+
+    def counted(region: Region, x: Array) -> None:
+        made[0] += 1
+        project(region, x)
+
+    monkeypatch.setattr("onearm.engine.prox.project", counted)
+    rng, counts, d = np.random.default_rng(9), [], domain.dimension
+    for _ in range(100):
+        a, y, eta = rng.normal(size=d), rng.normal(size=d), 10.0 ** rng.uniform(-2, 1)
+        project(domain.region(), y)
+        made[0] = 0
+        stepped(domain, loss, a, float(rng.choice([-1.0, 1.0])), eta, y)
+        counts.append(made[0])
+    assert np.median(counts) <= (5 if domain is DOMAINS[0] or loss == "logistic" else 3)
+    assert max(counts) <= 20
+    if domain is FREE and loss != "logistic":
+        assert max(counts) == 2  # the closed form, and a look whether it was right
+
+
+def test_a_loss_of_no_slope_or_of_no_features_leaves_the_point() -> None:
+    y = np.array([0.5, -0.25, 0.0])
+    for loss, a, b in (
+        ("absolute", [1.0, 0.0, 0.0], 0.5),
+        ("hinge", [4.0, 0.0, 0.0], 1.0),
+        ("hinge", [4.0, 0.0, 0.0], 0.0),
+        ("square", [0.0, 2.0, 0.0], -0.5),
+        ("logistic", [1.0, 1.0, 1.0], 0.0),
+        *((loss, [0.0, 0.0, 0.0], 1.0) for loss in LOSSES),
+    ):
+        assert stepped(ball(3), loss, np.array(a), b, 3.0, y).tolist() == y.tolist()
 
 
 @pytest.mark.parametrize("loss", LOSSES)
