@@ -72,7 +72,9 @@ def implicit_omd(loss: str = "absolute", gradient_max: float | None = None) -> P
         check_loss(loss),
         0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
     )
-    return Policy("implicit_omd", params, init, actions=("vector",), feedbacks=("example",), constants=constants)
+    return Policy(
+        "implicit_omd", params, init, actions=("vector",), feedbacks=("example",), constants=constants, version=2
+    )
 
 
 def init(params: ImplicitOmdParams, problem: Problem) -> ImplicitOmdState:
