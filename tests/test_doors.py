@@ -7,29 +7,36 @@ come out with the logged action and propensity, and after the last event the sta
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import golden
+import gymnasium
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from vector_worlds import tide
 from witness import witness
 from worlds import squall
 
 import onearm
+from onearm.api import gym
+from onearm.api.gym.envs import BanditEnv
 from onearm.api.http.app import create_app
 from onearm.api.spec import Spec
 from onearm.engine import loop, snapshot
 from onearm.engine.columns import empty, every_mask, rewarded, take
 from onearm.engine.contexts import context_at
+from onearm.engine.domain import ball, box, product, simplex
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import Simulation, problem_of
 from onearm.engine.matching import match
 from onearm.engine.problem import check_fit
+from onearm.engine.protocol import certifies
 from onearm.engine.storage.sql import Store
 from onearm.engine.vocabulary import DECIDE, Array, Columns, Decision, Environment, Feedback, Instance, Key, Policy
 from onearm.envs import catalog as envs
@@ -38,6 +45,7 @@ from onearm.policies import catalog as policies
 SEED = 7
 NAMES = [*golden.names("arm"), "witness"]
 STREAMERS = golden.names("move")
+TIDAL = product(ball(2), box([-0.5], [0.25]))
 PLAIN = {"name": "bernoulli", "params": {"mean": [0.2, 0.5, 0.8]}}
 MEADOW = {
     "name": "linear",
@@ -53,18 +61,44 @@ WORLDS = {
     "stream": envs.make("arm_stream", arms=30),
 }
 TRIALS = 20_000  # of the stream: some hundred moves
+WORLDS |= {  # of vectors
+    "sea": envs.make("sea", dimension=3, domain="ball"),
+    "market": envs.make("portfolio", assets=3),
+    "experts": envs.make("forecasts", experts=4),
+    "tide": tide(domain=TIDAL, delay_max=4),  # with forecasts, late
+    "tide of losses": tide("losses", simplex(4, 2.0), delay_max=4),
+    "tide of rewards": tide("reward", TIDAL, delay_max=4),
+    "tide of two": tide("two_rewards", TIDAL, delay_max=4),
+}
+PROMPT = ("sea", "market", "experts")  # feedback at once, in the catalogue
+FORECASTER = 'optimistic_omd:{"hint":"context"}'
+OF_ONE_POINT = 'point_gradient:{"policy":"optimistic_omd"}'
+OF_VECTORS = [
+    ("optimistic_ftrl", "sea"),
+    ("optimistic_ftrl", "market"),
+    ("optimistic_ftrl", "tide"),
+    ("optimistic_omd", "tide"),
+    (FORECASTER, "tide"),
+    (FORECASTER, "tide of losses"),
+    ("optimistic_hedge", "experts"),
+    ("optimistic_hedge", "tide of losses"),
+    ('optimistic_hedge:{"hint":"context"}', "tide of losses"),
+    (OF_ONE_POINT, "tide of rewards"),
+    (OF_ONE_POINT, "tide of two"),
+]
 
 
 class Run:
-    """A policy simulated for `steps` decisions, with its log and the digest of its last state."""
+    """A policy simulated for `steps` decisions, with its log, the digest of its last state and what it proves."""
 
     def __init__(self, name: str, env: Environment, steps: int) -> None:
-        self.policy: Policy = golden.specimen(name)
+        self.policy: Policy = golden.specimen(name) if ":" not in name else policies.parse(name)
         self.problem = problem_of(env, steps)
         simulation = Simulation(self.policy, env, horizon=steps, seed=SEED)
         self.key = simulation.run
         self.log = simulation.advance_logged(steps)
         self.digest = snapshot.digest(simulation.state)
+        self.certificate = simulation.certificate
 
     def fresh(self) -> Any:
         return self.policy.init(self.policy.params, self.problem)
@@ -73,6 +107,12 @@ class Run:
         """Return the body that creates the same experiment in the service."""
         (length,) = self.problem.context_shape
         context = {"kind": "dense", "length": length} if length else {"kind": "none"}
+        if self.problem.domain is not None:
+            domain, feedback = self.problem.domain.to_json(), self.problem.feedback
+            kind = {"kind": "vector", "domain": domain, "feedback": feedback}
+            problem = {**kind, "context": context, "horizon": self.problem.horizon}
+            named = hashlib.sha256(repr((self.policy.spec, problem)).encode()).hexdigest()
+            return {"experiment_id": named, "policy": self.policy.spec, "problem": problem, "seed": SEED}
         return {
             "experiment_id": f"{self.policy.name}-{length}",
             "policy": self.policy.spec,
@@ -102,6 +142,9 @@ class Loop:
 
     def digest(self) -> str:
         return snapshot.digest(self.state)
+
+    def certificate(self) -> tuple[float, float]:
+        return tuple(loop.certificate(self.run.policy.params, self.state))
 
 
 class Python:
@@ -158,6 +201,79 @@ class Http:
         return digest
 
 
+class PythonOfVectors:
+    """`onearm.open` where a vector is decided: what is told is of the loss, and so are forecasts."""
+
+    def __init__(self, run: Run) -> None:
+        problem, spec = run.problem, run.spec()
+        self.hints = "context" in str(spec["policy"])
+        self.told = told_of(run)
+        given: dict[str, Any] = {"horizon": problem.horizon, "seed": SEED, "feedback": problem.feedback}
+        if not self.hints:
+            given["context"] = problem.context_shape[0]
+        self.engine = onearm.open(spec["policy"], domain=problem.domain, **given)
+
+    def decide(self, number: int, context: Array, available: Array) -> tuple[Array, float]:
+        choice = self.engine.decide(hint=0.0 - context) if self.hints else self.engine.decide(context)
+        assert choice.number == number
+        return choice.point.reshape(-1), choice.propensity
+
+    def learn(self, number: int, reward: float, detail: Array) -> None:
+        self.engine.learn(number, **self.told(reward, detail))
+
+    def digest(self) -> str:
+        return self.engine.digest()
+
+    def certificate(self) -> tuple[float, float]:
+        return tuple(self.engine.certificate)
+
+
+class HttpOfVectors(Http):
+    """The decision service where a vector is decided."""
+
+    def __init__(self, run: Run, client: TestClient) -> None:
+        super().__init__(run, client)
+        self.hints = "context" in str(run.policy.spec)
+        self.told = told_of(run)
+
+    def decide(self, number: int, context: Array, available: Array) -> tuple[Array, float]:
+        body = {"hint": (0.0 - context).tolist()} if self.hints else {"context": context.tolist()}
+        answer = self.client.post(f"/v1/experiments/{self.id}/decisions", json=body)
+        assert answer.status_code == 201, answer.text
+        found = answer.json()
+        assert found["decision_id"] == f"~{number}"
+        return np.ravel(found["point"] if "point" in found else found["points"]), nan_of(found["propensity"])
+
+    def learn(self, number: int, reward: float, detail: Array) -> None:
+        told = {name: np.asarray(value).tolist() for name, value in self.told(reward, detail).items()}
+        if "loss" in told:
+            told["values" if len(detail) == 2 and "gradient" not in told else "value"] = told.pop("loss")
+        path = f"/v1/experiments/{self.id}/decisions/~{number}/reward"
+        answer = self.client.post(path, json={"detail": told})
+        assert answer.json() == {"status": "accepted"}, answer.text
+
+    def certificate(self) -> tuple[float, float]:
+        found = self.client.get(f"/v1/experiments/{self.id}/diagnostics").json()
+        return nan_of(found["certificate"]), nan_of(found["variation"])
+
+
+def told_of(run: Run) -> Callable[[float, Array], dict[str, Any]]:
+    """Return what a person tells who knows losses, of a reward and its detail: every sign is turned."""
+
+    def told(reward: float, detail: Array) -> dict[str, Any]:
+        if run.problem.feedback == "losses":
+            return {"losses": 0.0 - detail}  # their value follows
+        if run.problem.feedback == "two_rewards":
+            return {"loss": 0.0 - detail}
+        return {"loss": -reward} | ({"gradient": 0.0 - detail} if len(detail) else {})
+
+    return told
+
+
+def nan_of(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 @pytest.fixture(autouse=True)
 def _witness_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policies, "_outside", {"witness": witness})
@@ -184,6 +300,12 @@ def walk(run: Run, door: Any) -> None:
     assert door.digest() == run.digest
 
 
+def walk_of_vectors(run: Run, door: Any) -> None:
+    """Take the events of the log through a door and compare, and what it proves of them at the end."""
+    walk(run, door)
+    assert [bits(number) for number in door.certificate()] == [bits(number) for number in run.certificate]
+
+
 def bits(value: float) -> str:
     return float(value).hex()
 
@@ -193,6 +315,8 @@ def assert_replay_and_fold_agree(run: Run) -> None:
     assert loop.replay(run.policy.params, replayed, run.key, run.log) == -1
     loop.fold(run.policy.params, folded, run.key, run.log)
     assert snapshot.digest(replayed) == snapshot.digest(folded) == run.digest
+    for state in (replayed, folded) if certifies(run.policy.params) else ():
+        assert tuple(loop.certificate(run.policy.params, state)) == tuple(run.certificate)
 
 
 def fitting(*worlds: str) -> list[tuple[str, str]]:
@@ -231,10 +355,36 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_a_stream(name
     walk(run, Loop(run))
 
 
+@pytest.mark.parametrize(("name", "world"), OF_VECTORS)
+def test_every_door_decides_vectors_as_the_simulation(name: str, world: str, client: TestClient) -> None:
+    """Points, digests and certificates; what is told is the loss there, and the reward here."""
+    run = Run(name, WORLDS[world], 40)
+    assert_replay_and_fold_agree(run)
+    walk_of_vectors(run, Loop(run))
+    walk_of_vectors(run, PythonOfVectors(run))
+    walk_of_vectors(run, HttpOfVectors(run, client))
+
+
+@pytest.mark.parametrize(("name", "world"), [case for case in OF_VECTORS if case[1] in PROMPT])
+def test_gymnasium_decides_vectors_as_the_simulation(name: str, world: str) -> None:
+    """Its episode has a nature of its own, from the seed of `reset`, and knows no late feedback."""
+    env, steps = WORLDS[world], 40
+    nature = int(gymnasium.utils.seeding.np_random(SEED)[0].integers(2**63))
+    simulation = Simulation(policies.parse(name), env, horizon=steps, seed=nature)
+    log = simulation.advance_logged(steps)
+    decided, learned = log.kind == DECIDE, log.kind != DECIDE
+    course = gym.run(name, BanditEnv(env.name, steps, **env.spec["params"]), steps=steps, seed=SEED)
+    assert course.action.tobytes() == log.action[decided].tobytes()
+    assert course.reward.tobytes() == log.reward[learned].tobytes()
+    assert snapshot.digest(course.state) == snapshot.digest(simulation.state)
+    assert course.certificate == simulation.certificate
+
+
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 @pytest.mark.parametrize(
     ("name", "world", "steps"),
-    [("witness", "squall", 40), ("witness", "actions", 40), ("witness", "named", 40), ("early_drop", "stream", TRIALS)],
+    [("witness", "squall", 40), ("witness", "actions", 40), ("witness", "named", 40), ("early_drop", "stream", TRIALS)]
+    + [(name, world, 40) for name, world in OF_VECTORS],
 )
 def test_a_log_that_was_exported_is_replayed_to_the_same_state(
     form: str, name: str, world: str, steps: int, tmp_path: Path
@@ -286,6 +436,17 @@ def test_compiled_doors_decide_as_the_compiled_simulation_on_a_stream(name: str)
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize(("name", "world"), OF_VECTORS)
+def test_compiled_doors_decide_vectors_as_the_compiled_simulation(name: str, world: str, client: TestClient) -> None:
+    run = Run(name, WORLDS[world], 300)
+    assert_replay_and_fold_agree(run)
+    walk_of_vectors(run, Loop(run))
+    walk_of_vectors(run, PythonOfVectors(run))
+    short = Run(name, WORLDS[world], 41)
+    walk_of_vectors(short, HttpOfVectors(short, client))
+
+
+@pytest.mark.jit
 @pytest.mark.parametrize(
     ("name", "world"), [("exp3_ix", "squall"), ("witness", "squall"), ("thompson_beta", "delayed")]
 )
@@ -317,6 +478,12 @@ def test_the_worlds_show_what_the_doors_are_tried_with() -> None:
     learned = log.number[~decided]
     assert 90 <= len(learned) < 100
     assert (np.diff(learned) < 0).any()
+    tidal = Run("optimistic_ftrl", WORLDS["tide"], 100).log
+    learned = tidal.number[tidal.kind != DECIDE]
+    assert 90 <= len(learned) < 100
+    assert (np.diff(learned) < 0).any()
+    assert len(np.unique(tidal.context[tidal.kind == DECIDE], axis=0)) == 100
+    assert len(np.unique(tidal.action[tidal.kind == DECIDE], axis=0)) > 60
 
 
 def test_the_experiment_of_the_service_and_the_simulation_draw_from_one_run() -> None:

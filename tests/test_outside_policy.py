@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 
 import onearm
+from onearm.api import gym
 from onearm.api.cli.main import run
 from onearm.engine.errors import InvalidInput, NotFound
 from onearm.engine.experiment import simulate
@@ -66,6 +69,60 @@ def update(params, state, instance, decision, feedback, key):
 register_policy({title}Params, select=select, update=update)
 '''
 
+OF_VECTORS = '''"""Ascent: go up along each gradient of the reward, by steps of one length."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.domain import Region
+from onearm.engine.kernel import kernel
+from onearm.engine.projection import project
+from onearm.engine.protocol import register_policy
+from onearm.engine.vocabulary import Certificate, Decision, Policy
+
+
+class AscentParams(NamedTuple):
+    step: float
+
+
+class AscentState(NamedTuple):
+    point: np.ndarray
+    region: Region
+    scratch_point: np.ndarray
+
+
+def ascent(step: float = 0.125) -> Policy:
+    """Go up."""
+    return Policy("ascent", AscentParams(step), init, actions=("vector",), feedbacks=("gradient",))
+
+
+def init(params, problem):
+    return AscentState(problem.domain.start, problem.domain.region(), np.zeros(problem.dimension))
+
+
+@kernel
+def select(params, state, instance, key):
+    for j in range(len(state.point)):
+        state.scratch_point[j] = state.point[j]
+    return Decision(state.scratch_point, 1.0)
+
+
+@kernel
+def update(params, state, instance, decision, feedback, key):
+    for j in range(len(state.point)):
+        state.point[j] += params.step * feedback.detail[j]
+    project(state.region, state.point)
+
+
+@kernel
+def certify(params, state):
+    return Certificate(7.0, 3.0)
+
+
+register_policy(AscentParams, select=select, update=update, certify=certify)
+'''
+
 
 def write(folder: Path, name: str, title: str) -> Path:
     file = folder / f"{name}.py"
@@ -105,6 +162,27 @@ def test_a_file_is_a_policy_like_any_other(tmp_path: Path) -> None:
     assert curves.reward[0, -1] == 10
     engine = onearm.open("in_turn", arms=3)
     assert [engine.decide().action for _ in range(4)] == [0, 1, 2, 0]
+
+
+def test_a_file_may_decide_vectors(tmp_path: Path) -> None:
+    """In a simulation, in the Python door and in Gymnasium it goes to the same points, and is asked what it proves."""
+    (tmp_path / "ascent.py").write_text(OF_VECTORS)
+    assert catalog.add_file(tmp_path / "ascent.py") == "ascent"
+    world = envs.make("sea", dimension=3, noise=0.0, drift=0.0, reach=0.0)  # the slope of the loss is (1, 0, 0)
+    half = 1.0 / math.sqrt(3.0)
+    walked = [[-0.0, 0.0, 0.0], *([max(-0.25 * t, -half), 0.0, 0.0] for t in range(1, 6))]
+    curves = simulate(catalog.parse('ascent:{"step":0.25}'), world, horizon=6)
+    assert curves.reward[0, -1] == pytest.approx(-sum(point[0] for point in walked))
+    assert (curves.bound[0, -1], curves.variation[0]) == (7.0, 3.0)
+    engine = onearm.open('ascent:{"step":0.25}', domain=world.problem.domain)
+    course = gym.run('ascent:{"step":0.25}', gymnasium.make("onearm/Sea-v0", **world.spec["params"]), steps=6)
+    for point, met in zip(walked, course.action.tolist(), strict=True):
+        decision = engine.decide()
+        assert decision.point.tolist() == met == point
+        engine.learn(decision, gradient=[1.0, 0.0, 0.0])
+    assert tuple(engine.certificate) == tuple(course.certificate) == (7.0, 3.0)
+    with pytest.raises(InvalidInput, match="'ascent' learns from the gradient of the loss"):
+        onearm.open("ascent", domain=world.problem.domain, feedback="losses")
 
 
 def test_files_that_cannot_be_a_policy_are_refused(tmp_path: Path) -> None:
