@@ -1,24 +1,32 @@
-"""Projections onto a domain by the norm of a matrix: the point x that makes (x - y)' H (x - y) least.
+"""Steps in a domain by the norm of a matrix: the point x that makes |x - y|_H^2 / 2 - <push, x> least.
 
-Box and simplex: coordinates lie on a limit or are free; the free ones move to their best values, as far as the limits
-let them, then those that pull inwards are freed, until none does. That ends at the exact point however ill-conditioned
-H is (coordinate descent takes a number of sweeps in proportion to the condition), and starts from where `x` lies, so
-that a limit which held before costs one pass.
+Where no limit takes part that is y + H^-1 push, with what holds the sums of simplices taken off: O(d^2) by the factors
+of H, tried first. Else, in boxes and simplices, coordinates lie on a limit or are free; the free ones move to their
+best values, as far as the limits let them, then those that pull inwards are freed, until none does. That ends at the
+exact point however ill-conditioned H is (coordinate descent takes a number of sweeps in proportion to the condition),
+and starts from where `x` lies, so that a limit which held before costs one pass. A move that gains less than what the
+slope may be off by rounding is not made, so that every pass descends, and none comes twice.
 Ball: the multiplier mu of |x - c| = R by Newton's method on 1 / |x - c| - 1 / R, which only rises, each step one
 factorisation of H + mu I. H couples the parts of a product, so that all boxes and simplices are solved at once, within
 Newton's method where there is a ball; a second ball would need a search over two multipliers, and is refused.
 
+The step is asked for by y and the push, and not as the projection of y + H^-1 push: beside a push of 1e29 that sum
+would hold nothing of y.
+
 Source: Stark, Parker, "Bounded-variable least squares", 1995, with sums that are held; More, Sorensen, "Computing a
 trust region step", 1983, for the ball. A bracket around mu, as limits may change on the way, is derived here.
-Cost: O(d^3) for each change of what is free, and for each step of mu (4 to 8 of them).
+Cost: O(d^2) where no limit takes part, times 1 + the number of simplices; O(n^3 + d^2), n of the coordinates free, for
+each change of what is free, and for each step of mu (4 to 8 of them).
 
 >>> from onearm.engine.domain import ball, simplex
->>> x, h = np.zeros(2), np.array([[4.0, 1.0], [1.0, 1.0]])
->>> project_by(h, ball(2).region(), matrix_work(ball(2)), np.array([2.0, 1.0]), x)
+>>> from onearm.engine.metric import metric_of
+>>> metric, y, push = metric_of(np.array([[4.0, 1.0], [1.0, 1.0]])), np.array([2.0, 1.0]), np.zeros(2)
+>>> x = ball(2).start
+>>> step_by(metric, ball(2).region(), matrix_work(ball(2)), y, push, x)
 >>> x.round(8).tolist()
 [0.94317838, 0.33228683]
 >>> x = simplex(2).start
->>> project_by(h, simplex(2).region(), matrix_work(simplex(2)), np.array([2.0, 1.0]), x)
+>>> step_by(metric, simplex(2).region(), matrix_work(simplex(2)), y, push, x)
 >>> x.round(8).tolist()
 [1.0, 0.0]
 """
@@ -33,6 +41,7 @@ import numpy as np
 from onearm.engine.domain import BALL, BOX, SIMPLEX, Domain, Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel, routine
+from onearm.engine.metric import Metric, factorise, solve
 from onearm.engine.vocabulary import Array
 
 DIMENSION_MAX = 2000  # a matrix of so many rows takes 32 MB
@@ -43,15 +52,17 @@ _FREE, _LOW, _HIGH, _FIXED = 0, -1, 1, 2
 
 
 class MatrixWork(NamedTuple):
-    """Working space of a projection in d dimensions, onto a domain with m simplices."""
+    """Working space of a step in d dimensions, in a domain with m simplices."""
 
-    factor: Array  # float64[d, d] the lower triangle L of H + mu I among the free coordinates
-    offset: Array  # float64[d] x - y
-    slope: Array  # float64[d] half the gradient: H (x - y) + mu (x - c)
+    factor: Array  # float64[d, d] the factors of H + mu I among the free coordinates
+    pivot: Array  # float64[d]
+    start: Array  # float64[d] where x was
+    slope: Array  # float64[d] the gradient: H (x - y) - push + mu (x - c)
     rounding: Array  # float64[d] what of the slope may be rounding
     move: Array  # float64[d] of the free coordinates, in their order
     columns: Array  # float64[m, d] what a unit of each simplex' multiplier moves
     schur: Array  # float64[m, m]
+    schur_pivot: Array  # float64[m]
     level: Array  # float64[m] the multiplier of each simplex' sum
     free: Array  # int64[d] the free coordinates
     side: Array  # int64[d] _FREE, or the limit that a coordinate lies on
@@ -60,7 +71,7 @@ class MatrixWork(NamedTuple):
 
 
 def matrix_work(domain: Domain) -> MatrixWork:
-    """Return the working space for a domain; refuse what cannot be projected onto by a matrix."""
+    """Return the working space for a domain; refuse what cannot be stepped in by a matrix."""
     d = domain.dimension
     if d > DIMENSION_MAX:
         raise InvalidInput(
@@ -75,69 +86,56 @@ def matrix_work(domain: Domain) -> MatrixWork:
             f"the domain is a product with {kinds.count('ball')} balls: projections by a matrix are onto one ball at "
             "the most; take boxes, one ball over all their coordinates, or a policy like optimistic_omd",
         )
-    m = max(kinds.count("simplex"), 1)
+    m = kinds.count("simplex")
     sum_of = np.full(d, -1)
     region = domain.region()
     for number, part in enumerate(np.flatnonzero(region.kind == SIMPLEX).tolist()):
         sum_of[region.start[part] : region.start[part + 1]] = number
     return MatrixWork(
-        np.zeros((d, d)),
-        np.zeros(d),
-        np.zeros(d),
-        np.zeros(d),
-        np.zeros(d),
-        np.zeros((m, d)),
-        np.zeros((m, m)),
-        np.zeros(m),
-        np.zeros(d, np.int64),
-        np.zeros(d, np.int64),
-        sum_of,
-        np.array([kinds.index("ball") if "ball" in kinds else -1]),
+        factor=np.zeros((d, d)),
+        pivot=np.zeros(d),
+        start=np.zeros(d),
+        slope=np.zeros(d),
+        rounding=np.zeros(d),
+        move=np.zeros(d),
+        columns=np.zeros((m, d)),
+        schur=np.zeros((m, m)),
+        schur_pivot=np.zeros(m),
+        level=np.zeros(m),
+        free=np.zeros(d, np.int64),
+        side=np.zeros(d, np.int64),
+        sum_of=sum_of,
+        ball=np.array([kinds.index("ball") if "ball" in kinds else -1]),
     )
 
 
 @routine
-def project_by(matrix: Array, region: Region, work: MatrixWork, y: Array, x: Array) -> None:
-    """Move `x` to the point of the domain that is nearest to `y`, both float64[d], by the norm of a matrix.
+def step_by(metric: Metric, region: Region, work: MatrixWork, y: Array, push: Array, x: Array) -> None:
+    """Move `x` to the point of the domain that makes |x - y|_H^2 / 2 - <push, x> least.
 
-    `x` is a point of the domain to start from, the nearer the better; `matrix`, float64[d, d], is symmetric and
-    positive definite.
+    `x`, float64[d], is a point of the domain to search from, the nearer the better; y, float64[d], may be any.
     """
-    _take_sides(region, work, x)
-    _settle(matrix, region, work, 0.0, y, x)
-    ball = work.ball[0]
-    if ball < 0:
+    if _step_freely(metric, region, work, y, push, x):
         return
-    radius = region.size[ball]
-    multiplier, low, high = 0.0, 0.0, math.inf
-    length = _length(region, ball, x)
-    for _ in range(_NEWTON_MAX):
-        if length <= radius if multiplier == 0.0 else abs(length - radius) <= 4.0 * _EPSILON * radius:
-            break
-        if length > radius:
-            low = multiplier
-        else:
-            high = multiplier
-        # As mu grows |x - c| falls, by this much
-        fall = _fall(region, work, ball, x) / length
-        following = multiplier + (length - radius) / radius * (length / fall)
-        if not low < following < high:
-            following = 0.5 * (low + high) if high < math.inf else 2.0 * low
-        if following == multiplier or not following < math.inf:
-            break
-        multiplier = following
-        _settle(matrix, region, work, multiplier, y, x)
-        length = _length(region, ball, x)
-    if length > radius:
-        for j in range(region.start[ball], region.start[ball + 1]):
-            x[j] = region.low[j] + radius / length * (x[j] - region.low[j])
+    for j in range(len(x)):
+        work.start[j] = x[j]
+    _take_sides(region, work, x)
+    _settle(metric.matrix, region, work, 0.0, y, push, x)
+    if work.ball[0] >= 0:
+        _shrink(metric.matrix, region, work, y, push, x)
+    finite = True
+    for j in range(len(x)):
+        finite &= abs(x[j]) < math.inf
+    if not finite:  # H times the size of the domain is more than a float holds
+        for j in range(len(x)):
+            x[j] = work.start[j]
 
 
 @routine
 def shortfall(region: Region, slope: Array, x: Array) -> float:
     """Return how far below <slope, x> the least of <slope, u> lies over the points u of the domain.
 
-    At a projection, with half the gradient there as the slope, this is 0 up to rounding: what it is says how far a
+    At the point of a step, with the gradient there as the slope, this is 0 up to rounding: what it is says how far a
     computed point can be from optimal.
     """
     total = 0.0
@@ -162,21 +160,69 @@ def shortfall(region: Region, slope: Array, x: Array) -> float:
 
 
 @routine
-def invert(matrix: Array, factor: Array, inverse: Array) -> None:
-    """Write the inverse of a positive definite matrix, all float64[d, d]; `factor` is working space. O(d^3)."""
-    d = len(matrix)
-    for i in range(d):
-        for j in range(i + 1):
-            factor[i, j] = matrix[i, j]
-    _factorise(factor, d)
-    for column in range(d):
-        row = inverse[column]  # the inverse is symmetric: a column is a row
-        for i in range(d):
-            row[i] = 1.0 if i == column else 0.0
-        _solve(factor, d, row)
-    for i in range(d):
-        for j in range(i):
-            inverse[i, j] = inverse[j, i]
+def _step_freely(metric: Metric, region: Region, work: MatrixWork, y: Array, push: Array, x: Array) -> bool:
+    """Step by the factors of H, with the sums of simplices held; where a limit is broken leave x alone."""
+    d = len(x)
+    for j in range(d):
+        work.move[j] = push[j]
+        work.free[j] = j
+    solve(metric.factor, metric.pivot, d, work.move)
+    _hold_sums(metric.factor, metric.pivot, region, work, d, y)
+    for part in range(len(region.kind)):
+        first, stop = region.start[part], region.start[part + 1]
+        if region.kind[part] == BALL:
+            square = 0.0
+            for j in range(first, stop):
+                away = y[j] + work.move[j] - region.low[j]
+                square += away * away
+            if not square <= region.size[part] * region.size[part]:
+                return False
+        else:
+            for j in range(first, stop):
+                if not region.low[j] <= y[j] + work.move[j] <= region.high[j]:
+                    return False
+    for j in range(d):
+        x[j] = y[j] + work.move[j]
+    return True
+
+
+@routine
+def _shrink(matrix: Array, region: Region, work: MatrixWork, y: Array, push: Array, x: Array) -> None:
+    """Move x from where it would be without the ball into it."""
+    ball = work.ball[0]
+    radius = region.size[ball]
+    multiplier, low, high = 0.0, 0.0, math.inf
+    length = _length(region, ball, x)
+    for _ in range(_NEWTON_MAX):
+        if length <= radius if multiplier == 0.0 else abs(length - radius) <= 4.0 * _EPSILON * radius:
+            break
+        if length > radius:
+            low = multiplier
+        else:
+            high = multiplier
+        fall = _fall(region, work, ball, x)
+        following = multiplier + (length - radius) / radius * (length / fall * length) if fall > 0.0 else math.nan
+        if not low < following < high:  # rounding, or what is free has changed
+            following = _between(low, high, matrix[region.start[ball], region.start[ball]])
+        if following == multiplier or not following < math.inf:
+            break
+        multiplier = following
+        if not _settle(matrix, region, work, multiplier, y, push, x):
+            break
+        length = _length(region, ball, x)
+    if length > radius:
+        for j in range(region.start[ball], region.start[ball + 1]):
+            x[j] = region.low[j] + radius / length * (x[j] - region.low[j])
+
+
+@kernel
+def _between(low: float, high: float, unit: float) -> float:
+    """Return a multiplier in the middle of a bracket, by ratio where that is wide."""
+    if low == 0.0:
+        return min(unit, 0.5 * high)
+    if high > 4.0 * low:
+        return 2.0 * low if high == math.inf else math.sqrt(low) * math.sqrt(high)
+    return 0.5 * (low + high)
 
 
 @routine
@@ -195,43 +241,59 @@ def _take_sides(region: Region, work: MatrixWork, x: Array) -> None:
 
 
 @routine
-def _settle(matrix: Array, region: Region, work: MatrixWork, multiplier: float, y: Array, x: Array) -> None:
-    """Move x to the best point of boxes and simplices, where a point of the ball costs mu |x - c|^2 / 2."""
-    d = len(x)
+def _settle(
+    matrix: Array, region: Region, work: MatrixWork, multiplier: float, y: Array, push: Array, x: Array
+) -> bool:
+    """Move x to the best point of boxes and simplices, where a point of the ball costs mu |x - c|^2 / 2.
+
+    Return whether it moved.
+    """
+    d, ever = len(x), False
     for made in range(_PASSES * d + 20):
         moved = made == 0  # a vertex cannot move before anything is freed
         for _ in range(2 * d + 2):  # each time something lands on a limit, until nothing does
-            _slopes(matrix, region, work, multiplier, y, x)
+            _slopes(matrix, region, work, multiplier, y, push, x)
             n = _gather(matrix, region, work, multiplier)
-            _best_move(region, work, n, x)
+            for i in range(n):
+                work.move[i] = -work.slope[work.free[i]]
+            solve(work.factor, work.pivot, n, work.move)
+            _hold_sums(work.factor, work.pivot, region, work, n, x)
             if _drop(region, work, n, x):
                 continue
             blocked, moving = _walk(region, work, n, x)
             moved |= moving
+            ever |= moving
             if not blocked:
                 break
-        _slopes(matrix, region, work, multiplier, y, x)
+        _slopes(matrix, region, work, multiplier, y, push, x)
         if not _release(matrix, region, work) or not moved:
             break
+    return ever
 
 
 @routine
-def _slopes(matrix: Array, region: Region, work: MatrixWork, multiplier: float, y: Array, x: Array) -> None:
-    """Write half the gradient at x, and how much of it may be rounding."""
+def _slopes(
+    matrix: Array, region: Region, work: MatrixWork, multiplier: float, y: Array, push: Array, x: Array
+) -> None:
+    """Write the gradient at x, and how much of it may be rounding."""
     d = len(x)
     for j in range(d):
-        work.offset[j] = x[j] - y[j]
+        work.slope[j] = 0.0
+        work.rounding[j] = 0.0
     for i in range(d):
-        total, size = 0.0, 0.0
+        row, away = matrix[i], x[i] - y[i]
         for j in range(d):
-            term = matrix[i, j] * work.offset[j]
-            total += term
-            size += abs(term)
-        work.slope[i] = total
-        work.rounding[i] = _EPSILON * d * size
+            term = row[j] * away
+            work.slope[j] += term
+            work.rounding[j] += abs(term)
+    for j in range(d):
+        work.slope[j] -= push[j]
+        work.rounding[j] = _EPSILON * (d * work.rounding[j] + abs(push[j]))
     if work.ball[0] >= 0:
         for j in range(region.start[work.ball[0]], region.start[work.ball[0] + 1]):
-            work.slope[j] += multiplier * (x[j] - region.low[j])
+            inwards = multiplier * (x[j] - region.low[j])
+            work.slope[j] += inwards
+            work.rounding[j] += _EPSILON * abs(inwards)
 
 
 @routine
@@ -245,21 +307,18 @@ def _gather(matrix: Array, region: Region, work: MatrixWork, multiplier: float) 
     ball = work.ball[0]
     first, stop = (region.start[ball], region.start[ball + 1]) if ball >= 0 else (0, 0)
     for i in range(n):
-        row = work.free[i]
-        for j in range(i + 1):
-            work.factor[i, j] = matrix[row, work.free[j]]
-        if first <= row < stop:
+        row = matrix[work.free[i]]
+        for j in range(i, n):
+            work.factor[i, j] = row[work.free[j]]
+        if first <= work.free[i] < stop:
             work.factor[i, i] += multiplier
-    _factorise(work.factor, n)
+    factorise(work.factor, work.pivot, n)
     return n
 
 
-@kernel
-def _best_move(region: Region, work: MatrixWork, n: int, x: Array) -> None:
-    """Write how the free coordinates move to their best values, with the sums of simplices held."""
-    for i in range(n):
-        work.move[i] = -work.slope[work.free[i]]
-    _solve(work.factor, n, work.move)
+@routine
+def _hold_sums(factor: Array, pivot: Array, region: Region, work: MatrixWork, n: int, x: Array) -> None:
+    """Correct the move of the n free coordinates from x so that each simplex has its sum at the end of it."""
     simplices = 0
     for part in range(len(region.kind)):
         if region.kind[part] == SIMPLEX:
@@ -268,11 +327,11 @@ def _best_move(region: Region, work: MatrixWork, n: int, x: Array) -> None:
                 total += x[j]
             work.level[simplices] = total - region.size[part]
             simplices += 1
-    _hold_sums(work, n, simplices)
+    _balance(factor, pivot, work, n, simplices)
 
 
 @routine
-def _hold_sums(work: MatrixWork, n: int, simplices: int) -> None:
+def _balance(factor: Array, pivot: Array, work: MatrixWork, n: int, simplices: int) -> None:
     """Correct a move so that it takes each `level` off the sum of its simplex."""
     for p in range(simplices):
         column = work.columns[p]
@@ -280,16 +339,16 @@ def _hold_sums(work: MatrixWork, n: int, simplices: int) -> None:
             column[i] = 1.0 if work.sum_of[work.free[i]] == p else 0.0
             if work.sum_of[work.free[i]] == p:
                 work.level[p] += work.move[i]
-        _solve(work.factor, n, column)
+        solve(factor, pivot, n, column)
         for q in range(p + 1):
             total = 0.0
             for i in range(n):
                 if work.sum_of[work.free[i]] == q:
                     total += column[i]
-            work.schur[p, q] = total
+            work.schur[q, p] = total
     if simplices > 0:
-        _factorise(work.schur, simplices)
-        _solve(work.schur, simplices, work.level)
+        factorise(work.schur, work.schur_pivot, simplices)
+        solve(work.schur, work.schur_pivot, simplices, work.level)
     for p in range(simplices):
         for i in range(n):
             work.move[i] -= work.level[p] * work.columns[p, i]
@@ -316,8 +375,12 @@ def _drop(region: Region, work: MatrixWork, n: int, x: Array) -> bool:
 def _walk(region: Region, work: MatrixWork, n: int, x: Array) -> tuple[bool, bool]:
     """Move as far as the limits allow; tell whether one was met, and whether anything moved."""
     part, met, side = 1.0, -1, _FREE
+    gain, doubt = 0.0, 0.0
     for i in range(n):
         j = work.free[i]
+        level = work.level[work.sum_of[j]] if work.sum_of[j] >= 0 else 0.0  # what mends a sum is no loss
+        gain -= (work.slope[j] + level) * work.move[i]
+        doubt += work.rounding[j] * abs(work.move[i])
         if work.sum_of[j] < 0 and region.low[j] == region.high[j]:
             continue
         room, towards = math.inf, _LOW
@@ -327,6 +390,8 @@ def _walk(region: Region, work: MatrixWork, n: int, x: Array) -> tuple[bool, boo
             room, towards = (region.high[j] - x[j]) / work.move[i], _HIGH
         if room < part:
             part, met, side = room, j, towards
+    if not gain > doubt:
+        return False, False
     moved = False
     for i in range(n):
         j = work.free[i]
@@ -379,54 +444,20 @@ def _length(region: Region, ball: int, x: Array) -> float:
 @routine
 def _fall(region: Region, work: MatrixWork, ball: int, x: Array) -> float:
     """Return by how much |x - c|^2 / 2 falls per unit of mu, while what is free stays free."""
-    n, simplices = 0, 0
+    n, simplices = 0, len(work.level)
     first, stop = region.start[ball], region.start[ball + 1]
     for j in range(len(x)):
         if work.side[j] == _FREE:
             work.free[n] = j
             work.move[n] = x[j] - region.low[j] if first <= j < stop else 0.0
             n += 1
-            simplices = max(simplices, work.sum_of[j] + 1)
-    _solve(work.factor, n, work.move)
+    solve(work.factor, work.pivot, n, work.move)
     for p in range(simplices):
         work.level[p] = 0.0
-    _hold_sums(work, n, simplices)
+    _balance(work.factor, work.pivot, work, n, simplices)
     total = 0.0
     for i in range(n):
         j = work.free[i]
         if first <= j < stop:
             total += (x[j] - region.low[j]) * work.move[i]
     return total
-
-
-@routine
-def _factorise(matrix: Array, n: int) -> None:
-    """Overwrite the lower triangle of the first n rows by L, where L L' is the matrix (Cholesky).
-
-    A pivot that is rounding alone is raised to what rounding there may be, so that no root is of a negative number.
-    """
-    for i in range(n):
-        diagonal = matrix[i, i]
-        for j in range(i):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= matrix[i, k] * matrix[j, k]
-            matrix[i, j] = total / matrix[j, j]
-        pivot = diagonal
-        for k in range(i):
-            pivot -= matrix[i, k] * matrix[i, k]
-        matrix[i, i] = math.sqrt(max(pivot, _EPSILON * diagonal))
-
-
-@routine
-def _solve(factor: Array, n: int, x: Array) -> None:
-    """Overwrite the first n of x by the solution of L L' z = x."""
-    for i in range(n):
-        total = x[i]
-        for k in range(i):
-            total -= factor[i, k] * x[k]
-        x[i] = total / factor[i, i]
-    for i in range(n - 1, -1, -1):
-        x[i] /= factor[i, i]
-        for k in range(i):
-            x[k] -= factor[i, k] * x[i]

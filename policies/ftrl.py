@@ -6,6 +6,7 @@ eta = D / sqrt(2 (G^2 + sum of |g|^2)) the decision is P(x_0 - eta S), which min
 Without G it is the largest gradient learned.
 Certificate (derived): the regret against u is the sum of g . x less S . u, and -S . u is at most
 |u - x_0|^2 / (2 eta) - min over w of (S . w + |w - x_0|^2 / (2 eta)), whatever had been decided and whatever eta is.
+What rounding takes from these sums is added: gradients of 1e28 may cancel, and leave a regret of 1e17.
 State: S, the last gradient, sums. Cost: O(d) and one projection per decision, O(d) per feedback.
 """
 
@@ -33,6 +34,8 @@ from onearm.engine.vocabulary import (
     Policy,
     Problem,
 )
+
+_ROUNDING = 2.0**-49
 
 
 class FtrlParams(NamedTuple):
@@ -135,6 +138,7 @@ def certify(params: FtrlParams, state: FtrlState) -> Certificate:
     for j in range(len(leader)):
         away = leader[j] - state.start[j]
         bound += state.total[j] * away - away * away / (2.0 * eta)
+    bound += _ROUNDING * len(leader) * state.reach[0] * math.sqrt(state.squares[0])
     return Certificate(bound, state.variation[0])
 
 

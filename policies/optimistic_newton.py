@@ -15,28 +15,30 @@ for any u in the domain, r its largest distance from where the policy begins, y'
 missing and larger gradients too. That sum is the regret, or more, of losses that have this beta: of others, like linear
 ones, the bound says nothing. With feedback in time and |g| <= G it is at most the paper's
     D^2 / 2 (eps + beta G^2 / 2) + 2 the sum of |g - M|^2_(H^-1).
-By how much each computed point misses the best one is added, so that it holds whatever the rounding.
+By how much each computed point misses the best one is added, and what rounding may take from the sums and from H, so
+that it holds whatever the rounding.
 
-State: the secondary point, H and its inverse (kept by rank-one updates, and made anew every 100 feedbacks, or every d).
-Cost: O(d^2) per decision and per feedback; O(d^3) for each projection that a limit takes part in, as all do on a
-simplex. Domains: any product with at most one ball, of up to 2000 dimensions.
+State: the secondary point, H and its factors (kept by rank-one updates, which lose nothing).
+Cost: O(d^2) per decision and per feedback, on a simplex too while all coordinates are above 0; O(n^3), n of the
+coordinates free, for each limit that a step meets. Domains: any product with at most one ball, up to 2000 dimensions.
 Late feedback is learned as it comes, as one whose hint was worse.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from onearm.engine.constants import as_given
-from onearm.engine.domain import Domain, Region
+from onearm.engine.domain import Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import check_forecast, check_hint, hinted
 from onearm.engine.kernel import kernel, routine
-from onearm.engine.matrix_projection import MatrixWork, invert, matrix_work, project_by, shortfall
+from onearm.engine.matrix_projection import MatrixWork, matrix_work, shortfall, step_by
+from onearm.engine.metric import Metric, halve, stretch
 from onearm.engine.problem import check_param
-from onearm.engine.projection import inside
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import (
     Array,
@@ -50,7 +52,7 @@ from onearm.engine.vocabulary import (
     Problem,
 )
 
-_RENEW = 100  # feedbacks between two inversions, at the least
+_EPSILON = 2.0**-52
 
 
 class OptimisticNewtonParams(NamedTuple):
@@ -68,18 +70,17 @@ class OptimisticNewtonState(NamedTuple):
 
     point: Array  # float64[d] y, the secondary point
     last: Array  # float64[d] the last gradient learned
-    matrix: Array  # float64[d, d] H
-    inverse: Array  # float64[d, d]
+    metric: Metric  # H
     count: Array  # int64[1] feedbacks learned
     variation: Array  # float64[1] V
     error: Array  # float64[1] the sum of |g - M|^2 by the norm of the inverse of H
     proven: Array  # float64[1] the certificate
     beta: Array  # float64[1]
     region: Region
+    diameter: Array  # float64[1] D
     scratch_point: Array  # float64[d] what is decided
     scratch_next: Array  # float64[d]
-    scratch_aim: Array  # float64[d] where a step leads without limits
-    scratch_along: Array  # float64[d] H^-1 g, then H (y' - y)
+    scratch_push: Array  # float64[d] the hint, then H (y' - y)
     scratch_work: MatrixWork
 
 
@@ -119,33 +120,21 @@ def init(params: OptimisticNewtonParams, problem: Problem) -> OptimisticNewtonSt
     beta = params.beta or 0.5 * min(1.0 / (4.0 * params.gradient_max * domain.diameter), params.alpha)
     scale = params.identity + 0.5 * beta * params.gradient_max**2
     return OptimisticNewtonState(
-        domain.start,
-        np.zeros(d),
-        scale * np.eye(d),
-        np.eye(d) / scale,
-        np.zeros(1, np.int64),
-        np.zeros(1),
-        np.zeros(1),
-        np.array([0.5 * scale * _reach_squared(domain)]),
-        np.array([beta]),
-        domain.region(),
-        np.zeros(d),
-        np.zeros(d),
-        np.zeros(d),
-        np.zeros(d),
-        work,
+        point=domain.start,
+        last=np.zeros(d),
+        metric=Metric(scale * np.eye(d), np.zeros((d, d)), np.full(d, scale)),
+        count=np.zeros(1, np.int64),
+        variation=np.zeros(1),
+        error=np.zeros(1),
+        proven=np.array([0.5 * scale * domain.reach**2]),
+        beta=np.array([beta]),
+        region=domain.region(),
+        diameter=np.array([domain.diameter]),
+        scratch_point=np.zeros(d),
+        scratch_next=np.zeros(d),
+        scratch_push=np.zeros(d),
+        scratch_work=work,
     )
-
-
-def _reach_squared(domain: Domain) -> float:
-    """Return the square of the largest distance from the middle of the domain."""
-    total = 0.0
-    for part in domain.parts:
-        if part.kind == "simplex":
-            total += part.size**2 * (1.0 - 1.0 / len(part.low))
-        else:
-            total += 0.25 * part.diameter**2
-    return total
 
 
 def constants(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> dict[str, Constant]:
@@ -156,12 +145,9 @@ def constants(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> d
 @kernel
 def select(params: OptimisticNewtonParams, state: OptimisticNewtonState, instance: Instance, key: Key) -> Decision:
     """Step ahead along the hint."""
-    for i in range(len(state.point)):
-        total = 0.0
-        for j in range(len(state.point)):
-            total += state.inverse[i, j] * hinted(params.hint, state.last, instance.context, j)
-        state.scratch_aim[i] = state.point[i] + total
-    _land(state, state.scratch_point)
+    for j in range(len(state.point)):
+        state.scratch_push[j] = hinted(params.hint, state.last, instance.context, j)
+    _step(state, state.scratch_push, state.scratch_point)
     return Decision(state.scratch_point, 1.0)
 
 
@@ -175,31 +161,15 @@ def update(
     key: Key,
 ) -> None:
     """Step along the gradient, add what this round proves, and take the gradient into H."""
-    gradient, along, d = feedback.detail, state.scratch_along, len(state.point)
+    gradient, d = feedback.detail, len(state.point)
     _add_error(params, state, instance.context, gradient)
-    square = 0.0
-    for i in range(d):
-        total = 0.0
-        for j in range(d):
-            total += state.inverse[i, j] * gradient[j]
-        along[i] = total
-        state.scratch_aim[i] = state.point[i] + total
-        square += gradient[i] * total
-    weight = 0.5 * state.beta[0]
-    part = weight / (1.0 + weight * square)
-    for i in range(d):  # Sherman and Morrison
-        for j in range(d):
-            state.inverse[i, j] -= part * along[i] * along[j]
-    _land(state, state.scratch_next)
+    _step(state, gradient, state.scratch_next)
     _prove(state, decision.action, gradient)
-    for i in range(d):
-        for j in range(d):
-            state.matrix[i, j] += weight * gradient[i] * gradient[j]
-        state.last[i] = gradient[i]
-        state.point[i] = state.scratch_next[i]
+    stretch(state.metric, 0.5 * state.beta[0], gradient, state.scratch_push)
+    for j in range(d):
+        state.last[j] = gradient[j]
+        state.point[j] = state.scratch_next[j]
     state.count[0] += 1
-    if state.count[0] % max(_RENEW, d) == 0:
-        invert(state.matrix, state.scratch_work.factor, state.inverse)
 
 
 @kernel
@@ -209,45 +179,64 @@ def certify(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> Cer
 
 
 @routine
-def _land(state: OptimisticNewtonState, point: Array) -> None:
-    """Write the point of the domain that is nearest to the aim, by the norm of H."""
-    if inside(state.region, state.scratch_aim):
-        for j in range(len(point)):
-            point[j] = state.scratch_aim[j]
-        return
+def _step(state: OptimisticNewtonState, push: Array, point: Array) -> None:
+    """Write the point that a push leads to from the secondary one."""
     for j in range(len(point)):
         point[j] = state.point[j]
-    project_by(state.matrix, state.region, state.scratch_work, state.scratch_aim, point)
+    step_by(state.metric, state.region, state.scratch_work, state.point, push, point)
 
 
 @kernel
 def _add_error(params: OptimisticNewtonParams, state: OptimisticNewtonState, context: Array, gradient: Array) -> None:
     """Add up how far the hint was off."""
-    d, wrong = len(gradient), state.scratch_next
+    d, wrong = len(gradient), state.scratch_push
     for j in range(d):
         wrong[j] = gradient[j] - hinted(params.hint, state.last, context, j)
         state.variation[0] += wrong[j] * wrong[j]
-    for i in range(d):
-        total = 0.0
-        for j in range(d):
-            total += state.inverse[i, j] * wrong[j]
-        state.error[0] += wrong[i] * total
+    halve(state.metric.factor, d, wrong)
+    for j in range(d):
+        state.error[0] += wrong[j] * wrong[j] / state.metric.pivot[j]
 
 
-@kernel
+@routine
 def _prove(state: OptimisticNewtonState, action: Array, gradient: Array) -> None:
-    """Add what a step from y to y' proves of the decision; the gradient is that of the reward."""
-    d, slope, following = len(gradient), state.scratch_along, state.scratch_next
-    ahead, passed = 0.0, 0.0
+    """Add what a step from y to y' proves of the decision; the gradient is that of the reward.
+
+    A step that proves less than none at all would, as rounding may have it, is taken back: y' becomes y.
+    """
+    d, slope, following, point = len(gradient), state.scratch_push, state.scratch_next, state.point
+    matrix = state.metric.matrix
+    for j in range(d):
+        slope[j] = 0.0
     for i in range(d):
-        total = 0.0
+        row, moved = matrix[i], following[i] - point[i]
         for j in range(d):
-            total += state.matrix[i, j] * (following[j] - state.point[j])
-        passed += total * (following[i] - state.point[i])
-        slope[i] = total - gradient[i]
-        ahead += gradient[i] * (following[i] - action[i])
-    state.proven[0] += ahead + 0.5 * state.beta[0] * ahead * ahead - 0.5 * passed
-    state.proven[0] += max(shortfall(state.region, slope, following), 0.0)
+            slope[j] += row[j] * moved
+    ahead, passed, square, trace = 0.0, 0.0, 0.0, 0.0
+    for j in range(d):
+        passed += slope[j] * (following[j] - point[j])
+        slope[j] -= gradient[j]
+        ahead += gradient[j] * (following[j] - action[j])
+        square += gradient[j] * gradient[j]
+        trace += matrix[j, j]
+    missed = max(shortfall(state.region, slope, following), 0.0)
+    if not missed <= 0.5 * passed:
+        still = 0.0
+        for j in range(d):
+            slope[j] = -gradient[j]
+            still += gradient[j] * (point[j] - action[j])
+        unmoved = max(shortfall(state.region, slope, point), 0.0)
+        if not ahead - 0.5 * passed + missed <= still + unmoved:
+            ahead, passed, missed = still, 0.0, unmoved
+            for j in range(d):
+                following[j] = point[j]
+    beta, diameter = state.beta[0], state.diameter[0]
+    # Rounding of the sums above, of H and of this sum itself
+    trace += 0.5 * beta * square
+    doubt = _EPSILON * (d + 8.0) * diameter * (math.sqrt(square) + 2.0 * trace * diameter)
+    proven = state.proven[0] + (ahead + 0.5 * beta * ahead * ahead - 0.5 * passed + missed)
+    proven += doubt + _EPSILON * abs(proven)
+    state.proven[0] = proven if proven < math.inf else math.inf
 
 
 register_policy(OptimisticNewtonParams, select=select, update=update, certify=certify)

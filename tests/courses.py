@@ -6,6 +6,7 @@ What is proven of a course is checked here by another hand than the policies': e
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -34,10 +35,11 @@ def play(policy: Policy, problem: Problem, world: World, timing: Timing = "in ti
     state = policy.init(policy.params, problem)
     course = Course([], [], state)
     due: list[tuple[int, Instance, Decision, Feedback]] = []
+    decide, learn = entries(policy, problem, state)
     for t in range(steps):
         context = rng.normal(size=problem.context_shape)
         instance = Instance(t, context, np.ones(1, np.bool_))
-        made = loop.decide(policy.params, state, instance, Key(RUN, t))
+        made = decide(policy.params, state, instance, Key(RUN, t))
         decision = Decision(made.action.copy(), float(made.propensity))
         course.points.append(decision.action)
         if timing == "in time":
@@ -47,10 +49,18 @@ def play(policy: Policy, problem: Problem, world: World, timing: Timing = "in ti
             due.append((later, instance, decision, feedback_on(problem, decision.action, world, rng)))
         for entry in [entry for entry in due if entry[0] <= t]:
             _, then, before, feedback = entry
-            loop.learn(policy.params, state, then, before, feedback, Key(RUN, then.t))
+            learn(policy.params, state, then, before, feedback, Key(RUN, then.t))
             course.learned.append((before.action, feedback.detail))
         due = [entry for entry in due if entry[0] > t]
     return course
+
+
+def entries(policy: Policy, problem: Problem, state: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the compiled `decide` and `learn`: finding them by the types of all fields takes longer than they do."""
+    instance, key = Instance(0, np.zeros(problem.context_shape), np.ones(1, np.bool_)), Key(RUN, 0)
+    decision, feedback = Decision(np.zeros(problem.dimension), 1.0), Feedback(0.0, np.zeros(problem.detail_length))
+    decide = loop.decide.compiled(policy.params, state, instance, key)
+    return decide, loop.learn.compiled(policy.params, state, instance, decision, feedback, key)
 
 
 def feedback_on(problem: Problem, point: Array, world: World, rng: np.random.Generator) -> Feedback:

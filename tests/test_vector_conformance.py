@@ -185,12 +185,13 @@ def test_a_policy_file_says_its_source_state_and_cost(name: str) -> None:
         assert section in said, f"policies/{name}.py has no {section!r}"
 
 
+SMALLER: dict[str, dict[str, Any]] = {"random_order": {"losses": 20}}  # several passes within these tests
 VECTOR_ENVS = [name for name in envs.names() if name not in ("logged_table",)]
 
 
 def vector_env(name: str) -> Any:
     try:
-        env = envs.make(name)
+        env = envs.make(name, **SMALLER.get(name, {}))
     except InvalidInput:
         return None
     return env if env.problem.domain is not None else None
@@ -289,16 +290,15 @@ def test_a_simulation_in_parts_is_one_and_its_log_is_its_state(name: str) -> Non
 DIGESTS = """
 import test_vector_conformance as suite
 for case in suite.PLAIN:
-    for world in ("even", "wild"):
-        print(suite.digest_of(case, world))
+    print(suite.digest_of(case))
 """
 
 
-def digest_of(case: Any, world: str) -> str:
-    """Return what identifies a whole course: its last state, and the certificate."""
-    policy, _, course = played(case, world, "late")
+def digest_of(case: Any) -> str:
+    """Return what identifies a course, in a world that turns with the domain: its last state, and what it proves."""
+    policy, _, course = played(case, WORLDS[case[3] % len(WORLDS)], "late")
     proof = [float(number).hex() for number in loop.certificate(policy.params, course.state)]
-    return f"{case} {world} {snapshot.digest(course.state)} {proof}"
+    return f"{case} {snapshot.digest(course.state)} {proof}"
 
 
 @pytest.mark.jit
@@ -311,4 +311,4 @@ def test_compiled_courses_are_those_of_plain_python_to_the_bit() -> None:
         text=True,
         check=True,
     )
-    assert plain.stdout.splitlines() == [digest_of(case, world) for case in PLAIN for world in ("even", "wild")]
+    assert plain.stdout.splitlines() == [digest_of(case) for case in PLAIN]
