@@ -12,6 +12,7 @@ import numpy as np
 
 from onearm.api.cli.files import form_of, format_option, read_log
 from onearm.api.cli.options import policy_file_option, policy_option, seed_option
+from onearm.api.cli.rehearsing import rehearse_all, tell_bad_lines
 from onearm.api.cli.show import as_json, print_json, print_table, progress, rate
 from onearm.engine import estimate, matching
 from onearm.engine.errors import InvalidInput
@@ -30,18 +31,26 @@ DIMENSION = 256  # of named features for policies that read rows of numbers
     type=click.IntRange(1, DIMENSION_MAX),
     help=f"dsjson: hash features to so many columns; default: {DIMENSION}, for policies that read no named features.",
 )
+@click.option("--segments", type=int, help="Vectors: show the regret against the best point of so many parts, too.")
 @policy_option
 @policy_file_option
 @seed_option
 @as_json
 def replay(
-    log: Path, form: str | None, dimension: int | None, policies: tuple[str, ...], seed: int, as_json: bool
+    log: Path,
+    form: str | None,
+    dimension: int | None,
+    segments: int | None,
+    policies: tuple[str, ...],
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Let policies decide on the rows of LOG, and estimate what each would have earned.
 
     LOG is our own export, a table with the columns action and reward (.jsonl, .parquet), the Open Bandit Dataset
     (.csv), or a log of Vowpal Wabbit (--format dsjson). `match` is the mean reward where policy and log agree (for logs
-    drawn uniformly), `snips` weights every row by the policy's probability over the logged one.
+    drawn uniformly), `snips` weights every row by the policy's probability over the logged one. Of vectors with all
+    losses nothing is estimated: what each policy would have lost is computed, with its regret and its certificate.
 
     \b
     Example:
@@ -56,6 +65,13 @@ def replay(
     kinds = [_dimension(policy, form, dimension) for policy in contenders]
     logs = {kind: read_log(log, form, kind) for kind in dict.fromkeys(kinds)}
     table = logs[kinds[0]]
+    if table.problem.action_kind == "vector":
+        seconds = time.process_time() - started
+        parts = 1 if segments is None else segments
+        rehearse_all(log, table, contenders, seed=seed, segments=parts, as_json=as_json, read_seconds=seconds)
+        return
+    if segments is not None:
+        raise InvalidInput("no_segments", f"{log} is no log of vectors: --segments is for regret against points")
     rows = table.table
     seconds = time.process_time() - started
     found = []
@@ -85,9 +101,7 @@ def replay(
     print_table(title, [*fields[:3], "+-", *fields[4:]], body, note)
     for text in dict.fromkeys(f"{one['method']}: {one['note']}" for one in estimates if one["note"]):
         click.echo(text, err=True)
-    for word, count in bad.items():
-        lines = ", ".join(map(str, table.bad_lines.lines[word]))
-        click.echo(f"bad lines, {word}: {count} (lines {lines}{', ...' if count > 20 else ''})", err=True)
+    tell_bad_lines(table)
 
 
 def _dimension(policy: Policy, form: str, dimension: int | None) -> int | None:

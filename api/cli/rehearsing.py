@@ -1,0 +1,85 @@
+"""`onearm replay` on a log of vectors: what other policies would have lost, where all losses are on record."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from onearm.api.cli.catalog import named
+from onearm.api.cli.show import print_json, print_table, progress, rate
+from onearm.engine.hindsight import LinearLosses
+from onearm.engine.rehearsal import check_losses, rehearse
+from onearm.engine.storage.log import Log
+from onearm.engine.vocabulary import LEARN, Certificate, Policy
+from onearm.policies import catalog
+
+FIELDS = ("loss_mean", "regret", "regret_by_segment", "certificate", "variation")
+
+
+def rehearse_all(
+    path: Path, log: Log, policies: list[Policy], *, seed: int, segments: int, as_json: bool, read_seconds: float
+) -> None:
+    """Play policies through a log of vectors, and print what each would have lost beside what was lost."""
+    check_losses(log.problem)
+    events = log.events
+    assert events is not None, "a table of decisions has no vectors"
+    runs: list[dict[str, Any]] = [_logged(log, segments)]
+    rows, started = len(events.kind), time.process_time()
+    with progress("replaying", rows * len(policies), "rows") as advance:
+        for policy in policies:
+            found = rehearse(policy, log.problem, events, seed=seed, segments=segments, progress=advance)
+            runs.append(_figures(found.policy, found.losses, found.certificate))
+    speed = rows * len(policies) / max(read_seconds + time.process_time() - started, 1e-9)
+    if as_json:
+        about = {"events": runs[0]["rounds"], "segments": segments, "logged": runs[0], "runs": runs[1:]}
+        bad = {"bad_lines": dict(log.bad_lines.count), "bad_line_numbers": log.bad_lines.lines}
+        print_json(about | bad | {"events_per_second": speed})
+        return
+    shown = [field for field in FIELDS if segments > 1 or field != "regret_by_segment"]
+    body = [
+        [named(catalog, {"name": run["policy"], "params": run["params"]}) if i else "as logged", *map(run.get, shown)]
+        for i, run in enumerate(runs)
+    ]
+    words = {"loss_mean": "loss", "regret_by_segment": f"in {segments}\nsegments", "variation": "V_T"}
+    title = f"{path.name}: {runs[0]['rounds']:,} losses on record, decided by {runs[0]['policy']}"
+    note = (
+        f"loss per decision; regret in total, against the best fixed point{' (of each segment)' * (segments > 1)}\n"
+        "the certificate is a bound on the regret against a fixed point\n"
+        f"exact where losses do not depend on what is decided; {rate(speed)} rows/s, reading included"
+    )
+    tell_bad_lines(log)
+    print_table(title, ["policy", *(words.get(field, field) for field in shown)], body, note)
+
+
+def _logged(log: Log, segments: int) -> dict[str, Any]:
+    """Return the figures of what was decided when the log was written."""
+    assert log.events is not None and log.problem.domain is not None
+    learned = log.events.kind == LEARN
+    losses = LinearLosses(log.problem.domain, segments=segments, rounds=int(learned.sum()))
+    losses.add(log.events.action[learned], -log.events.detail[learned])
+    spec = (log.spec or {}).get("policy") or {"name": "unknown", "params": {}}
+    return _figures(spec, losses, Certificate(np.nan, np.nan))
+
+
+def _figures(spec: dict[str, Any], losses: LinearLosses, proof: Certificate) -> dict[str, Any]:
+    return {
+        "policy": spec["name"],
+        "params": spec["params"],
+        "rounds": losses.rounds,
+        "loss_mean": losses.lost / losses.rounds if losses.rounds else None,
+        "regret": losses.regret,
+        "regret_by_segment": losses.regret_by_segment,
+        "certificate": proof.bound,
+        "variation": proof.variation,
+    }
+
+
+def tell_bad_lines(log: Log) -> None:
+    """Name the lines of a log that could not be read, on standard error."""
+    for word, count in log.bad_lines.count.items():
+        lines = ", ".join(map(str, log.bad_lines.lines[word]))
+        click.echo(f"bad lines, {word}: {count} (lines {lines}{', ...' if count > 20 else ''})", err=True)
