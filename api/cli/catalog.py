@@ -1,28 +1,93 @@
-"""A catalogue as a table."""
+"""A catalogue as tables, one for each kind of decision; and how tables of figures name its entries."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, get_type_hints
 
 from onearm.api.cli.show import print_json, print_table
 from onearm.engine.registry import Registry
+from onearm.engine.vocabulary import Environment, Policy
+
+Made = TypeVar("Made", Policy, Environment)
+
+PARAM_MAX = 28  # characters of a param in a table of figures; JSON has all
+KINDS = {  # of decisions: what a table of theirs is called
+    "arm": "arms that are all there",
+    "move": "arms that stream past",
+    "vector": "vectors in a domain",
+    None: "what their params say",
+}
+INNER = ("ucb1", "gradient_descent")  # policies that a wrapper may take
+SAMPLES: tuple[tuple[Any, Any], ...] = (  # of params without a default, by type
+    (int, 1),
+    (list[float], [0.5]),
+    (list[list[float]], [[0.5]]),
+    (list[list[float | None]], [[0.5]]),
+)
 
 
-def print_catalog(catalog: Registry[Any], as_json: bool) -> None:
-    """Print every entry of a catalogue with its params and its first line."""
-    entries = [_entry(catalog, name) for name in catalog.names()]
+def print_catalog(catalog: Registry[Made], about: Callable[[Made], dict[str, Any]], column: str, as_json: bool) -> None:
+    """Print every entry with its params and its first line, and what `about` tells of one that was made.
+
+    That is `decides`, a kind or a list of kinds, and further fields, of which the table has `column`; null where the
+    params decide it.
+    """
+    entries = [_entry(catalog, name, about) for name in catalog.names()]
     if as_json:
         print_json(entries)
         return
-    rows = [[entry["name"], ", ".join(entry["params"]), entry["line"]] for entry in entries]
-    print_table(f"{len(rows)} entries", ["name", "params", "what it does"], rows)
+    for kind, words in KINDS.items():
+        some = [entry for entry in entries if kind in _listed(entry["decides"])]
+        vectors = kind == "vector"
+        rows = [
+            [
+                entry["name"],
+                "\n".join(entry["params"]),
+                *([",\n".join(_listed(entry[column]))] if vectors else []),
+                entry["line"],
+            ]
+            for entry in some
+        ]
+        heads = ["name", "params", *([column.replace("_", " ")] if vectors else []), "what it does"]
+        if rows:
+            print_table(f"{words}: {len(rows)} {catalog.package.rpartition('.')[2]}", heads, rows)
 
 
-def _entry(catalog: Registry[Any], name: str) -> dict[str, Any]:
+def named(catalog: Registry[Any], spec: dict[str, Any]) -> str:
+    """Return a name, and below it the params that are not what they are if left out."""
+    usual = inspect.signature(catalog.factory(spec["name"])).parameters
+    params = [f"  {key}={value}" for key, value in spec["params"].items() if value != usual[key].default]
+    return "\n".join([spec["name"], *(f"{text[:PARAM_MAX]}{'...' * (len(text) > PARAM_MAX)}" for text in params)])
+
+
+def _entry(catalog: Registry[Made], name: str, about: Callable[[Made], dict[str, Any]]) -> dict[str, Any]:
     factory = catalog.factory(name)
     params = []
     for key, parameter in inspect.signature(factory).parameters.items():
         params.append(key if parameter.default is parameter.empty else f"{key}={parameter.default!r}")
     line = (inspect.getdoc(factory) or "").split("\n")[0]
-    return {"name": name, "params": params, "line": line}
+    return {"name": name, "params": params, "line": line, **about(_sample(catalog, name))}
+
+
+def _sample(catalog: Registry[Made], name: str) -> Made | None:
+    """Return one of that name, with params that are left out where they can be; None where this cannot be guessed."""
+    factory = catalog.factory(name)
+    for inner in INNER:
+        try:
+            hints, needed = get_type_hints(factory), inspect.signature(factory).parameters
+            kinds = [(key, hints.get(key)) for key, found in needed.items() if found.default is found.empty]
+            samples = [*SAMPLES, (Policy, inner)]
+            values = {
+                key: float(i + 1) if kind is float else next((value for of, value in samples if of == kind), None)
+                for i, (key, kind) in enumerate(kinds)
+            }
+            return catalog.make(name, **values)
+        except Exception:  # a function from outside may raise anything, and is listed all the same
+            continue
+    return None
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -57,9 +57,12 @@ def demo(
       onearm demo --env 'bernoulli:{"mean":[0.2,0.5,0.8]}' --policy ucb1 --steps 1000
     """
     world = env_catalog.parse(env)
-    if world.problem.action_kind == "move":
+    if (kind := world.problem.action_kind) != "arm":
+        does = "lets arms stream past" if kind == "move" else "has vectors decided"
         raise InvalidInput(
-            "bad_env", f"{world.name} lets arms stream past, and the demo has arms that are all there: name another one"
+            "bad_env",
+            f"{world.name} {does}, and the demo has arms that are all there: name another one, or play with "
+            "onearm simulate",
         )
     copies = Copies(world, 1, steps or world.problem.horizon or STEPS)
     copies.restart([0], [seed])

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from onearm.api.cli.catalog import print_catalog
 from onearm.api.cli.show import as_json
+from onearm.engine.vocabulary import Policy
 from onearm.policies import catalog
 
 
 @click.command()
 @as_json
 def policies(as_json: bool) -> None:
-    """List the policies with their params and one line each.
+    """List the policies with what they decide and learn from, their params and one line each.
 
     \b
     Example:
       onearm policies
     """
-    print_catalog(catalog, as_json)
+    print_catalog(catalog, _about, "learns_from", as_json)
+
+
+def _about(policy: Policy | None) -> dict[str, Any]:
+    if policy is None:
+        return {"decides": None, "learns_from": None}
+    return {"decides": list(policy.actions), "learns_from": list(policy.feedbacks)}

@@ -9,7 +9,7 @@ import importlib
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -23,9 +23,11 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(_finite(data)))
 
 
-def print_table(title: str, columns: list[str], rows: list[list[Any]], note: str | None = None) -> None:
-    """Print a table: text to the left, numbers to the right."""
-    importlib.import_module("onearm.api.cli.terminal").print_table(title, columns, rows, note)
+def print_table(
+    title: str, columns: list[str], rows: list[list[Any]], note: str | None = None, spare: Sequence[str] = ()
+) -> None:
+    """Print a table: text to the left, numbers to the right; a narrow terminal leaves out columns that are `spare`."""
+    importlib.import_module("onearm.api.cli.terminal").print_table(title, columns, rows, note, spare)
 
 
 def progress(what: str, total: int | None, unit: str) -> AbstractContextManager[Callable[[int], None]]:

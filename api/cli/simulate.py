@@ -9,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
+from onearm.api.cli.catalog import named
 from onearm.api.cli.files import writer
 from onearm.api.cli.options import policy_file_option, policy_option, seed_option
 from onearm.api.cli.show import as_json, print_json, print_table, progress, rate
@@ -18,6 +19,8 @@ from onearm.engine.experiment import simulate as run_experiment
 from onearm.engine.vocabulary import Environment, Policy
 from onearm.envs import catalog as env_catalog
 from onearm.policies import catalog as policy_catalog
+
+CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal leaves out
 
 
 @click.command()
@@ -133,30 +136,24 @@ def _certificate(run: Curves) -> dict[str, float]:
 
 
 def _print_runs(runs: list[Curves]) -> None:
-    rows: list[list[Any]] = []
     certified = any(_certificate(run) for run in runs)
+    columns = ["policy", "reward", "regret", "+-", CURVE, *(["certificate", "V_T"] if certified else []), SPEED]
+    rows: list[list[Any]] = []
     for run in runs:
         found = _summary(run)
-        params = " ".join(f"{key}={value}" for key, value in found["params"].items())
-        rows.append(
-            [
-                found["policy"],
-                params,
-                found["reward_mean"],
-                found["regret_mean"],
-                found["regret_stderr"],
-                _sparkline(run),
-                *([found.get("certificate_mean", math.nan)] if certified else []),
-                rate(found["steps_per_second"]),
-            ]
-        )
-    rows.sort(key=lambda row: -row[2])
+        figures = [found["reward_mean"], found["regret_mean"], found["regret_stderr"], _sparkline(run)]
+        if certified:
+            figures += [found.get("certificate_mean", math.nan), found.get("variation_mean", math.nan)]
+        rows.append([named(policy_catalog, run.policy), *figures, rate(found["steps_per_second"])])
+    rows.sort(key=lambda row: -row[1])
     first = runs[0]
     title = f"{first.env['name']}, {first.horizon:,} trials, {first.reward.shape[0]} replications"
-    proven = ["certificate"] if certified else []
-    columns = ["policy", "params", "reward", "regret", "+-", "over log t", *proven, "per second"]
-    note = f"reward per trial; regret in total, against: {first.regret_kind}" if first.regret_kind else None
-    print_table(title, columns, rows, note)
+    notes = [f"reward per trial; regret in total, against: {first.regret_kind}"] if first.regret_kind else []
+    if certified:
+        notes.append(
+            "the certificate is a bound on the regret of the losses as they were drawn; V_T how far they varied"
+        )
+    print_table(title, columns, rows, "\n".join(notes) or None, spare=(CURVE, SPEED))
 
 
 def _sparkline(run: Curves) -> str:

@@ -53,7 +53,9 @@ def test_catalogues_name_everything_with_params_and_a_line(onearm: Any, command:
     catalog = {"policies": policies, "envs": envs}[command]
     done = onearm(command, "--json")
     assert [entry["name"] for entry in done.json] == catalog.names()
-    assert all(set(entry) == {"name", "params", "line"} and entry["line"].endswith(".") for entry in done.json)
+    more = {"policies": {"learns_from"}, "envs": {"reveals", "domain"}}[command]
+    assert all(set(entry) == {"name", "params", "line", "decides"} | more for entry in done.json)
+    assert all(entry["line"].endswith(".") for entry in done.json)
     table = onearm(command)
     assert table.code == 0
     assert all(name in table.out for name in catalog.names())
