@@ -426,7 +426,7 @@ class Live:
             self._writer.keep(Picture(*about, _copied(self._kept)))
 
     def _snapshot_if_due(self) -> None:
-        if self._bytes_since_snapshot > max(SNAPSHOT_BYTES, 4 * self.state_bytes):
+        if self._bytes_since_snapshot > SNAPSHOT_BYTES and self._bytes_since_snapshot > 4 * self.state_bytes:
             self.snapshot()
 
     @property

@@ -7,8 +7,7 @@ import numpy as np
 from onearm.api.compiling import compile_certificate
 from onearm.api.live import Asked, Live, Recovered, Story
 from onearm.api.revealed import detail_of
-from onearm.engine.actions import unpack_actions
-from onearm.engine.errors import InvalidInput, OnearmError
+from onearm.engine.errors import Damaged, InvalidInput, OnearmError
 from onearm.engine.storage.sql import Event
 from onearm.engine.vocabulary import DECIDE, Array, Certificate, Feedback, Instance, Key
 
@@ -37,19 +36,24 @@ class LiveVector(Live):
         self._snapshot_if_due()
         return story
 
-    def learn_feedback(self, story: Story, feedback: Feedback, reward_id: str, now: int) -> None:
+    def learn_feedback(self, story: Story, point: Array, feedback: Feedback, reward_id: str, now: int) -> None:
         """Learn what a point revealed, and queue the event; the caller checked it, and waited for a `still` state."""
         self._check_open()
         assert story.reward is None
-        self._apply(story.event, self.point(story.event), feedback)
+        self._apply(story.event, point, feedback)
         story.reward = self._learned(story.event, feedback.reward, detail_of(feedback), reward_id, now)
         story.rewarded = self._queue(story.reward)
         self._snapshot_if_due()
 
     def point(self, event: Event) -> Array:
         """Return what a DECIDE event decided, float64[d]; two points one behind the other."""
-        point: Array = unpack_actions([event.vector], [None], self.problem)[0]
-        return point
+        vector = event.vector or b""
+        if len(vector) != 8 * self.problem.dimension:
+            raise Damaged(
+                "bad_action",
+                f"the log holds a point of {len(vector)} bytes at decision {event.number}: restore it from a backup",
+            )
+        return np.frombuffer(vector, "<f8").astype(np.float64)
 
     def mask(self, event: Event) -> Array:
         """Return bool[1]: a vector can always be decided."""

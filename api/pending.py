@@ -35,9 +35,10 @@ class Pending(Generic[Made]):
             if 0 <= number < decided:
                 raise Conflict("reward_exists", f"decision {number} already has feedback: feedback is accepted once")
             raise NotFound("unknown_decision", f"there is no decision {number}: decide first")
-        if isinstance(decision, self._made) and decision != self._open[number][0]:
+        held = self._open[number]
+        if isinstance(decision, self._made) and decision is not held[0] and decision != held[0]:
             raise Conflict("other_engine", f"decision {number} is another one here: it comes from another engine")
-        return self._open[number]
+        return held
 
     def drop(self, number: int) -> None:
         """Let go of a decision whose feedback is learned."""

@@ -45,7 +45,7 @@ def feedback_on(problem: Problem, point: Array, told: Told) -> Feedback:
     """
     kind = problem.feedback
     for name, words in _DETAILS.items():
-        if getattr(told, name) is not None and name != kind:
+        if name != kind and getattr(told, name) is not None:
             raise InvalidInput("unexpected_detail", f"the feedback has {words}, but this problem {_asks(kind)}")
     if kind in _DETAILS and getattr(told, kind) is None:
         raise InvalidInput("missing_detail", f"the feedback has no {kind}, but this problem {_asks(kind)}")
@@ -128,27 +128,27 @@ def _detail(problem: Problem, told: Told) -> Array:
             a, b = told.example
         except (TypeError, ValueError):
             raise InvalidInput("bad_detail", "the example is not a pair: send a, a list of numbers, and b") from None
-        return np.append(_vector("a", a, d), _vector("b", [b], 1))
+        return np.append(_vector("a", a, d), _vector("b", [b], 1)) + 0.0  # -0 becomes 0
     return 0.0 - _vector(problem.feedback, getattr(told, problem.feedback), d)
 
 
 def _vector(name: str, values: Any, d: int) -> Array:
-    """Return float64[d], all finite and at most 1e100 in size; -0 becomes 0."""
+    """Return float64[d], a copy, all finite and at most 1e100 in size."""
     try:
         array = np.array(values)
         if array.dtype.kind not in "iufO":
             raise TypeError  # text would be read as numbers, and complex numbers cut
-        array = array.astype(np.float64)
+        array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError):
         raise InvalidInput("bad_detail", f"{name} is not a list of numbers: it must be one, of {d}") from None
     if array.shape != (d,):
         raise InvalidInput("bad_detail", f"{name} has the shape {list(array.shape)}: it must have [{d}]")
-    for j, value in enumerate(array.tolist()):
-        if not abs(value) <= REWARD_MAX:
-            raise InvalidInput(
-                "bad_detail", f"{name}[{j}] is {value:g}: it must be finite, and at most {REWARD_MAX:g} in size"
-            )
-    return array + 0.0
+    if not (np.abs(array) <= REWARD_MAX).all():
+        j = int(np.argmin(np.abs(array) <= REWARD_MAX))
+        raise InvalidInput(
+            "bad_detail", f"{name}[{j}] is {array[j]:g}: it must be finite, and at most {REWARD_MAX:g} in size"
+        )
+    return array
 
 
 def _plain(value: Any) -> Any:

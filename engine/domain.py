@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
@@ -86,9 +87,9 @@ class Domain:
 
     parts: tuple[Part, ...]
 
-    @property
+    @cached_property  # asked for with each decision, of up to 100 000 parts
     def dimension(self) -> int:
-        """Return the number of coordinates."""
+        """The number of coordinates."""
         return sum(len(part.low) for part in self.parts)
 
     @property

@@ -90,9 +90,10 @@ async def reward_one(service: Service, live: LiveVector, decision_id: str, body:
         check_id("reward_id", body.reward_id)
     told = _told(live, body)
     found = await found_still(live, lambda: find(live, decision_id))
-    feedback = feedback_on(live.problem, live.point(found.event), told)
+    point = live.point(found.event)
+    feedback = feedback_on(live.problem, point, told)
     if found.reward is None:
-        live.learn_feedback(found, feedback, body.reward_id or "", service.clock())
+        live.learn_feedback(found, point, feedback, body.reward_id or "", service.clock())
         assert found.rewarded is not None
         await found.rewarded
         return Answer(200, Rewarded("accepted"))
