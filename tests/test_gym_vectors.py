@@ -19,7 +19,7 @@ from test_gym import make, make_vec, names, params
 from vector_worlds import tide
 
 from onearm.api import gym
-from onearm.api.gym.envs import BanditEnv, BanditVectorEnv
+from onearm.api.gym.envs import BanditEnv, BanditVectorEnv, Copies
 from onearm.api.gym.points import Points, space_of
 from onearm.api.gym.problems import action_for
 from onearm.engine import loop, snapshot
@@ -321,6 +321,15 @@ def test_the_step_after_an_end_ignores_its_points() -> None:
     assert info["regret"].tolist() == [0.0, 0.0] and not info["detail"].any()
     with pytest.raises(InvalidInput, match="coordinate 0 is nan"):
         many.step(np.full((2, 3), math.nan))
+
+
+def test_of_copies_that_are_not_asked_nothing_is_checked() -> None:
+    copies = Copies(envs.make("sea", dimension=3, domain="ball"), 3, 20)
+    points = np.array([[math.nan] * 3, [0.0] * 3, [2.0] * 3])
+    copies.check(points, np.array([False, True, False]))
+    for asked in ([True, True, False], [False, False, True]):
+        with pytest.raises(InvalidInput, match=r"is nan|lies 2\.46 farther"):
+            copies.check(points, np.array(asked))
 
 
 @pytest.mark.parametrize("feedback", FEEDBACKS)

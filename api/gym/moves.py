@@ -12,7 +12,7 @@ from onearm.engine.problem import PULLS_MAX
 from onearm.engine.vocabulary import Array, Problem
 
 
-class Moves(spaces.MultiDiscrete[Any]):
+class Moves(spaces.MultiDiscrete):
     """Moves as `engine/actions.py` writes them, int64[3]: what (0 pull, 1 read), slot, and pulls up to the horizon.
 
     >>> space = Moves(Problem(n_arms=10, horizon=1000, slots=1))
