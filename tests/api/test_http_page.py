@@ -25,16 +25,18 @@ def test_every_call_is_on_the_page() -> None:
 
 @pytest.mark.jit
 def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
-    (block,) = FENCE.findall(PAGE.read_text())
-    assert HOST in block
+    block, of_vectors = FENCE.findall(PAGE.read_text())
+    assert HOST in block and HOST in of_vectors
     service = Process(f"sqlite:///{tmp_path}/run.db")
     try:
         service.wait()
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(block.replace(HOST, service.url), str(PAGE), "exec"), {})
-        why, committed = printed.getvalue().splitlines()
+            exec(compile(of_vectors.replace(HOST, service.url), str(PAGE), "exec"), {})
+        why, committed, *points, certificate = printed.getvalue().splitlines()
         assert why == "horizon_reached"
         assert re.match(r"{'arm_id': 'advert-\d+', 'pulls': \d+, 'mean': 0.9\d+, 'interval': \[", committed), committed
+        assert f"# {', '.join(points)}\n" in of_vectors and 0.0 < float(certificate) < 1.5
         assert service.stop(signal.SIGTERM) == ""
     finally:
         service.process.kill()
