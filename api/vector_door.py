@@ -25,6 +25,7 @@ import numpy as np
 from onearm.api.compiling import compile_certificate, compile_kernels
 from onearm.api.intake import reads_hint
 from onearm.api.pending import Pending
+from onearm.api.report import Report, VectorTally
 from onearm.api.revealed import Told, feedback_on, forecast
 from onearm.api.spec import Spec
 from onearm.engine import snapshot
@@ -64,6 +65,7 @@ class VectorEngine:
         self._pending = Pending(Point)
         self._select, self._update = compile_kernels(spec)
         self._certify = compile_certificate(spec)
+        self._tally = VectorTally(spec.problem)
 
     def decide(self, context: Any = None, *, hint: Any = None) -> Point:
         """Decide a point.
@@ -116,6 +118,7 @@ class VectorEngine:
         made_then = Decision(action, made.propensity)
         self._update(self.spec.policy.params, self.state, instance, made_then, feedback, key)
         self._pending.drop(made.number)
+        self._tally.add(action[np.newaxis], np.array([feedback.reward]), feedback.detail[np.newaxis])
 
     @property
     def certificate(self) -> Certificate:
@@ -129,6 +132,11 @@ class VectorEngine:
     def constants(self) -> dict[str, Constant]:
         """What the policy's steps depend on (D, G, L), as given or as estimated so far: `engine/constants.py`."""
         return constants_of(self.spec.policy, self.state)
+
+    def report(self) -> Report:
+        """Return what the decisions came to so far: as GET .../report of the service, but for segments."""
+        seq = self.number + self._tally.rewards.count
+        return self._tally.report(self.spec.id, seq, self.number, self.certificate)
 
     def digest(self) -> str:
         """Return the digest of the state."""

@@ -45,6 +45,7 @@ class LinearLosses:
         self.rounds = 0  # that were added
         self.lost = 0.0
         self._expected = max(rounds, 1)
+        self._slope = np.zeros(domain.dimension)  # of all rounds: the bits of the regret do not depend on segments
         self._slopes = np.zeros((segments, domain.dimension))
 
     def add(self, points: Array, slopes: Array) -> None:
@@ -52,6 +53,7 @@ class LinearLosses:
         last = len(self._slopes) - 1
         for point, slope in zip(points, slopes, strict=True):
             self._slopes[min(self.rounds * (last + 1) // self._expected, last)] += slope
+            self._slope += slope
             self.lost += float((slope * point).sum())
             self.rounds += 1
 
@@ -63,8 +65,7 @@ class LinearLosses:
     @property
     def regret(self) -> float:
         """How much more was lost than at the best fixed point."""
-        slope = self._slopes.sum(axis=0)
-        return self.lost - float((slope * best_for_slope(self.domain, slope)).sum())
+        return self.lost - float((self._slope * best_for_slope(self.domain, self._slope)).sum())
 
     @property
     def regret_by_segment(self) -> float:

@@ -12,9 +12,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from onearm.api.arm_line import Recommended
-from onearm.api.http import decisions, experiments, health, pages, schemas
+from onearm.api.http import decisions, experiments, health, pages, reports, schemas
 from onearm.api.http.endpoint import TITLES, Endpoint, Handler
 from onearm.api.ids import ID_LENGTH_MAX
+from onearm.api.report import Report
+from onearm.engine.hindsight import NUMBERS_MAX
 
 
 class Entry(NamedTuple):
@@ -48,6 +50,12 @@ LIMIT = {
     "in": "query",
     "schema": {"type": "integer", "minimum": 1, "maximum": experiments.PAGE_MAX, "default": experiments.PAGE},
     "description": "How many at most.",
+}
+SEGMENTS = {
+    "name": "segments",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": NUMBERS_MAX, "default": 1},
+    "description": "Of vectors: tell the regret against the best fixed point of each of so many equal parts, too.",
 }
 TABLE = [
     Entry(
@@ -128,6 +136,7 @@ TABLE = [
         {200: schemas.ArmStatus},
         (404, 409, 422, 503),
     ),
+    Entry("GET", f"{ONE}/report", reports.report, {200: Report}, (404, 422, 503), parameters=(SEGMENTS,)),
     Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, {200: schemas.Diagnostics}, (404, 503)),
     Entry("GET", "/health/live", health.alive, {200: schemas.Health}),
     Entry("GET", "/health/ready", health.ready, {200: schemas.Health, 503: schemas.Health}),

@@ -1,0 +1,46 @@
+"""Reports: what experiments came to."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import parse_qs
+
+from onearm.api.history import History
+from onearm.api.http.endpoint import Answer, Call
+from onearm.api.live import Live
+from onearm.api.report import Report, report_of
+from onearm.api.service import Service
+from onearm.engine.errors import InvalidInput
+from onearm.engine.hindsight import NUMBERS_MAX
+from onearm.engine.storage.sql import Store
+
+
+async def report(service: Service, call: Call) -> Answer:
+    """Report what one experiment came to, with intervals; this reads its whole log.
+
+    It tells of what is committed: of arms their mean rewards, of vectors regret, certificate and variation. What other
+    policies would have earned (inverse propensities, doubly robust estimates) and a page for people are not built.
+    """
+    live = service.live(call.path["experiment_id"])
+    live.check_usable()
+    segments = _segments(parse_qs(call.query.decode("latin-1"), keep_blank_values=True).get("segments", ["1"])[0])
+    return Answer(200, await asyncio.to_thread(_read, service.store, live, segments))
+
+
+def _read(store: Store, live: Live, segments: int) -> Report:
+    """Read the log up to its present end; changes that come meanwhile are not counted."""
+    key = live.row.key
+    seq, decisions = store.last(key)
+    changes = store.changes(key)
+    rounds = seq - decisions - sum(change.seq <= seq for change in changes)
+    history = History(live.spec, changes)
+    pages = history.pages(store, key, 0, seq)
+    return report_of(live.spec, pages, history.roster.labels, seq=seq, rounds=rounds, segments=segments)
+
+
+def _segments(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 7 or not 1 <= int(text) <= NUMBERS_MAX:
+        raise InvalidInput(
+            "bad_segments", f"segments is {text[:20]!r}: it must be a whole number from 1 to {NUMBERS_MAX}"
+        )
+    return int(text)
