@@ -35,7 +35,7 @@ CHUNK = 1_000_000  # trials between two reports of progress, at the least
 REPORTS_MAX = 10_000
 DECISIONS_MAX = 2**62
 LOG_CHUNK = 100_000  # steps between two pages of the log, at the most
-LOG_BYTES = 1 << 24  # of the contexts and masks of a page, where one decision has not more
+LOG_BYTES = 1 << 24  # of a page, where one decision has not more
 
 
 class Simulation:
@@ -94,10 +94,11 @@ class Simulation:
 
     @property
     def logged_at_once(self) -> int:
-        """How many decisions make a page of the log: the fewer the wider their contexts are."""
+        """How many decisions make a page of the log: the fewer the wider their contexts and vectors are."""
         row = empty(1, self.problem)
         arrays = [*row.context] if isinstance(row.context, tuple) else [row.context]
         size = sum(array.nbytes for array in (*arrays, row.available))
+        size += 8 * (self.problem.dimension + self.problem.detail_length)
         return min(LOG_CHUNK, max(1, LOG_BYTES // (2 * size)))  # a decision and its reward are two rows
 
     def advance_logged(self, decisions: int) -> Columns:

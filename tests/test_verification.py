@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ import pytest
 from onearm.api.cli.main import run
 from onearm.api.spec import Spec
 from onearm.api.verification import Verification, verify
-from onearm.engine.columns import take
+from onearm.engine import snapshot
+from onearm.engine.columns import empty, take
+from onearm.engine.domain import ball
+from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Damaged, InvalidInput
 from onearm.engine.experiment import Simulation
 from onearm.engine.storage.sql import Event, Store
@@ -67,6 +72,44 @@ def test_a_reward_that_repeats_another_decision_is_named(field: str) -> None:
     found = verified(columns._replace(**{field: changed}))
     assert found.first_difference == 20
     assert found.note == "the reward of decision 20 repeats another action or propensity"
+
+
+def test_a_reward_that_repeats_another_vector_is_named_and_pages_of_any_size_are_one_log() -> None:
+    policy = policies.make("ftrl")
+    world = envs.make("delayed", env=envs.make("sea", dimension=3), delay=3, law="geometric")
+    run = Simulation(policy, world, horizon=STEPS, seed=3)
+    columns = run.advance_logged(STEPS)
+    for size in (1, 7, 1000):
+        pages = [take(columns, slice(start, start + size)) for start in range(0, len(columns.kind), size)]
+        found = verify(policy, run.problem, run.run, pages)
+        assert (found.events, found.decisions, found.first_difference) == (len(columns.kind), STEPS, None)
+        assert found.digest == snapshot.digest(run.state)
+    row = int(np.flatnonzero(columns.kind == LEARN)[9])
+    changed = columns.action.copy()
+    changed[row, 1] = np.nextafter(changed[row, 1], 1.0)
+    found = verify(policy, run.problem, run.run, [columns._replace(action=changed)])
+    assert found.first_difference == columns.number[row]
+    assert found.note == f"the reward of decision {columns.number[row]} repeats another action or propensity"
+
+
+def test_the_memory_of_verify_does_not_grow_with_the_length_of_vectors() -> None:
+    problem = Problem(0, domain=ball(1000), feedback="losses")
+    policy = policies.make("ftrl")
+    run = run_key(1, 0, POLICY)
+
+    def pages() -> Iterator[Columns]:
+        for start in range(0, 400, 4):
+            page = empty(4, problem)
+            page.number[:], page.propensity[:] = np.arange(start, start + 4), 1.0
+            yield page
+
+    verify(policy, problem, run, pages())
+    tracemalloc.start()
+    found = verify(policy, problem, run, pages())
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.decisions, found.first_difference) == (400, None)
+    assert taken < 400 * 8000 / 5  # the vectors take 8000 bytes each
 
 
 def database(folder: Path, events: int) -> str:

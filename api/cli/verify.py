@@ -18,6 +18,7 @@ from onearm.api.verification import verify as verify_pages
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.sql import Experiment, Store
+from onearm.engine.vocabulary import Problem
 from onearm.policies import catalog
 
 
@@ -40,10 +41,11 @@ def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> 
     if as_json:
         print_json({"experiments": found})
     else:
-        columns = ["experiment", "events", "decisions", "first difference", "digest", "note"]
+        columns = ["experiment", "decides", "events", "decisions", "first difference", "digest", "note"]
         rows = [
             [
                 one["id"],
+                f"{one['decides']}s",
                 one["events"],
                 one["decisions"],
                 "none" if one["first_difference"] is None else f"decision {one['first_difference']}",
@@ -52,7 +54,7 @@ def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> 
             ]
             for one in found
         ]
-        print_table("Every decision made again", columns, rows)
+        print_table("Every decision made again, bit for bit", columns, rows, spare=("digest",))
     return 1 if any(one["first_difference"] is not None or one.get("bad_lines") for one in found) else 0
 
 
@@ -73,7 +75,7 @@ def _experiment(store: Store, row: Experiment) -> dict[str, Any]:
     then = json.loads(row.versions)
     now = spec.versions()
     other = ", ".join(f"{key} {then.get(key)}" for key in now if then.get(key) != now[key])
-    return _report(row.id, found, f"created with {other}" if other else None)
+    return _report(row.id, spec.problem, found, f"created with {other}" if other else None)
 
 
 def _file(path: Path, form: str | None) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
     policy = catalog.from_spec(log.spec["policy"])
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
         found = verify_pages(policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), [log.events], advance)
-    report = _report(str(log.spec.get("experiment_id", path.name)), found, None)
+    report = _report(str(log.spec.get("experiment_id", path.name)), log.problem, found, None)
     if bad := log.bad_lines.count:
         report["bad_lines"] = dict(bad)
         kinds = (f"{kind} in lines {', '.join(map(str, lines))}" for kind, lines in log.bad_lines.lines.items())
@@ -100,7 +102,7 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
     return report
 
 
-def _report(name: str, found: Verification, note: str | None) -> dict[str, Any]:
-    report: dict[str, Any] = {"id": name, **found._asdict()}
+def _report(name: str, problem: Problem, found: Verification, note: str | None) -> dict[str, Any]:
+    report: dict[str, Any] = {"id": name, "decides": problem.action_kind, **found._asdict()}
     notes = [text for text in (report.pop("note"), note) if text is not None]
     return report | ({"note": "; ".join(notes)} if notes else {})

@@ -355,7 +355,7 @@ class Store:
             "SELECT seq, kind, number, action, propensity, reward, context, available, detail, vector FROM event "
             "WHERE experiment = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         )
-        limit = min(page, PAGE_FIRST) if problem.context_kind != "dense" else page
+        limit = min(page, PAGE_FIRST) if problem.context_kind != "dense" else min(page, _fitting(problem))
         while rows := self._read(sql, (experiment, after, until, limit)):
             if rows[-1][0] - after != len(rows):
                 raise Damaged(
@@ -368,7 +368,7 @@ class Store:
                 yield self._as_columns(experiment, problem, events, learned_only, sizes), first, after
             if len(rows) < limit:
                 return
-            largest = max(len(row[6] or b"") for row in rows)
+            largest = max(sum(len(part or b"") for part in (row[6], row[8], row[9])) for row in rows)
             limit = min(page, max(1, PAGE_BYTES // (largest + 1)), 2 * limit)
 
     def _as_columns(
@@ -631,6 +631,12 @@ def _put_snapshot(connection: Connection, snapshot: Snapshot) -> None:
 
 def _marks(n: int) -> str:
     return ",".join("?" * n)
+
+
+def _fitting(problem: Problem) -> int:
+    """Return how many events of dense contexts make a page, at least 1."""
+    numbers = problem.context_shape[0] + problem.dimension + problem.detail_length
+    return max(1, PAGE_BYTES // (8 * numbers + 1))
 
 
 def _details(texts: Sequence[str | None], learned: Array, problem: Problem) -> Array:

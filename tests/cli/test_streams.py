@@ -68,6 +68,7 @@ def test_a_log_holds_every_move_and_verifies(
     assert done.json["experiments"] == [
         {
             "id": file.name,
+            "decides": "move",
             "events": 2 * run.t,
             "decisions": run.t,
             "first_difference": None,

@@ -59,6 +59,7 @@ def test_a_simulated_log_verifies_and_its_digest_is_that_of_the_simulation(onear
         "experiments": [
             {
                 "id": "out.jsonl",
+                "decides": "arm",
                 "events": 80,
                 "decisions": 40,
                 "first_difference": None,
