@@ -156,8 +156,10 @@ def test_a_space_of_points_equals_another_of_its_domain_and_survives_copies() ->
 
 def test_spaces_of_points_come_in_batches() -> None:
     space = Points(simplex(3))
+    space.seed(4)
     many = batch_space(space, 5)
     assert many == Points(simplex(3), (5,))
+    assert many.sample().tolist() == batch_space(space, 5).sample().tolist(), "the generator is copied, as a Box's is"
     assert many.sample() in many and create_empty_array(space, 5).shape == (5, 3)
     assert batch_space(Points(ball(2), (2,)), 3).shape == (3, 2, 2)
     assert np.full((5, 3), 0.5) not in many and np.full((5, 3), 1 / 3) in many
@@ -225,6 +227,7 @@ OUTSIDE = [
     (box([-1.0, 0, 0], [1, 1, 2]), [0.0, -0.5, 0.0], "coordinate 1 is -0.5, 0.5 beyond its limits 0 and 1; clip it"),
     (simplex(3), [0.5, 0.5, 0.5], "the coordinates of the simplex add up to 1.5, 0.5 off 1; move it"),
     (simplex(3), [0.5, 0.25, 0.0], "the coordinates of the simplex add up to 0.75, 0.25 off 1"),
+    (simplex(3), [0.5, 1.0, -1e-12], "the coordinates of the simplex add up to 1.5, 0.5 off 1"),
     (simplex(3), [0.5, 0.75, -0.25], "coordinate 2 is -0.25, 0.25 beyond its limits 0 and 1; move it"),
     (product(ball(1), box([0.0, 0.0], [1.0, 1.0])), [0.0, 0.0, 7.0], "coordinate 2 is 7, 6 beyond its limits 0 and 1"),
     (
