@@ -151,7 +151,7 @@ def _default_of_vectors(domain: Domain, feedback: FeedbackKind) -> dict[str, Any
         raise InvalidInput(
             "no_policy", f"no policy is the usual one where {feedback} is revealed: name one (see `onearm policies`)"
         )
-    weights = feedback == "losses" and all(part.kind == "simplex" for part in domain.parts)
+    weights = feedback == "losses" and [part.kind for part in domain.parts] == ["simplex"]
     return WEIGHTS_POLICY if weights else VECTOR_POLICY
 
 

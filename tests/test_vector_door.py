@@ -32,6 +32,17 @@ def test_a_domain_makes_an_engine_of_vectors_and_arms_one_of_arms() -> None:
     assert onearm.open(domain={"kind": "simplex", "dimension": 3}).decide().point.tolist() == [1 / 3] * 3
 
 
+def test_the_usual_policy_fits_every_domain() -> None:
+    weights = simplex(3)
+    for domain, feedback, name in (
+        (weights, "losses", "optimistic_hedge"),
+        (weights, "gradient", "optimistic_ftrl"),
+        (ball(2), "losses", "optimistic_ftrl"),
+        (product(weights, weights), "losses", "optimistic_ftrl"),
+    ):
+        assert onearm.open(domain=domain, feedback=feedback).spec.policy.name == name  # type: ignore[call-overload]
+
+
 def test_the_door_decides_as_the_loop_with_every_sign_turned() -> None:
     engine = onearm.open(FORECASTER, domain=DOMAIN, seed=4)
     problem = Problem(0, (3,), domain=DOMAIN, feedback="gradient")
