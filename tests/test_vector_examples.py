@@ -191,6 +191,33 @@ def test_domains_of_the_page_are_the_same_in_python_and_as_json() -> None:
         assert eval(python, dict(makers)) == Domain.from_json(json.loads(body)), python
 
 
+POLICY_OF = {
+    "example": {"name": "implicit_omd", "params": {}},
+    "reward": {"name": "point_gradient", "params": golden.SPECIMENS["point_gradient"]},
+}
+POLICY_OF["two_rewards"] = POLICY_OF["reward"]
+
+
+def test_what_the_table_says_is_told_alike_in_python_and_over_http(tmp_path: Path) -> None:
+    rows = re.findall(r'^\| `"(\w+)"`.* \| `([^`]+)` \| `(\{.*\})` \|$', TEXT, re.MULTILINE)
+    assert [kind for kind, _, _ in rows] == ["gradient", "losses", "example", "two_rewards", "reward"]
+    given = {"g": [0.5, -1.0], "l": [0.5, -1.0], "a": [0.5, -1.0], "b": 1, "f": 0.25, "f1": 0.25, "f2": 0.75}
+    with Served(tmp_path) as served:
+        for kind, told, body in rows:
+            problem = {"kind": "vector", "domain": ball(2).to_json(), "feedback": kind, "horizon": 100}
+            spec = {"experiment_id": kind, "problem": problem, "seed": 3}
+            spec |= {"policy": POLICY_OF[kind]} if kind in POLICY_OF else {}
+            assert served.post("/v1/experiments", spec).status_code == 201
+            policy = {"policy": POLICY_OF[kind]} if kind in POLICY_OF else {}
+            engine = onearm.open(**policy, domain=ball(2), feedback=kind, horizon=100, seed=3)  # type: ignore[call-overload]
+            for _ in range(2):
+                made = served.decide({}, kind).json()
+                sent = re.sub(r"\bf([12]?)(?=[,}\]])", lambda f: str(given[f[0]]), body.replace("[...]", "[0.5, -1.0]"))
+                assert served.reward(made["decision_id"], json.loads(sent), kind).json() == {"status": "accepted"}
+                engine.learn(engine.decide(), **eval(f"dict({told})", dict(given)))
+            assert served.digest(kind) == engine.digest(), kind
+
+
 def test_every_policy_of_vectors_and_every_feedback_is_in_the_tables() -> None:
     which = TEXT.partition("## Which policy")[2].partition("## Hints")[0]
     assert [name for name in golden.names("vector") if f"`{name}`" not in which] == []
