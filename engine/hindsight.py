@@ -80,7 +80,7 @@ def regret_to_path(domain: Domain, points: Array, slopes: Array, path: Array) ->
     """
     if path.shape != points.shape:
         raise InvalidInput("bad_path", f"the path has the shape {list(path.shape)}: it must have {list(points.shape)}")
-    region, finite = domain.region(), np.isfinite(path).all(axis=1)
+    region, finite = domain.region(), np.asarray(np.isfinite(path).all(axis=1))
     for i, point in enumerate(path):
         nearest = point.copy() if finite[i] else np.zeros(domain.dimension)
         project(region, nearest)

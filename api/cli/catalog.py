@@ -28,31 +28,29 @@ SAMPLES: tuple[tuple[Any, Any], ...] = (  # of params without a default, by type
 )
 
 
-def print_catalog(catalog: Registry[Made], about: Callable[[Made], dict[str, Any]], column: str, as_json: bool) -> None:
+def print_catalog(
+    catalog: Registry[Made], about: Callable[[Made | None], dict[str, Any]], column: str, as_json: bool
+) -> None:
     """Print every entry with its params and its first line, and what `about` tells of one that was made.
 
-    That is `decides`, a kind or a list of kinds, and further fields, of which the table has `column`; null where the
-    params decide it.
+    That is `decides`, a kind or a list of kinds, and further fields, of which the table of vectors has `column`; null
+    where the params decide it.
     """
     entries = [_entry(catalog, name, about) for name in catalog.names()]
     if as_json:
         print_json(entries)
-        return
+    else:
+        _print_tables(entries, column, catalog.package.rpartition(".")[2])
+
+
+def _print_tables(entries: list[dict[str, Any]], column: str, what: str) -> None:
     for kind, words in KINDS.items():
         some = [entry for entry in entries if kind in _listed(entry["decides"])]
-        vectors = kind == "vector"
-        rows = [
-            [
-                entry["name"],
-                "\n".join(entry["params"]),
-                *([",\n".join(_listed(entry[column]))] if vectors else []),
-                entry["line"],
-            ]
-            for entry in some
-        ]
-        heads = ["name", "params", *([column.replace("_", " ")] if vectors else []), "what it does"]
+        fields = ["name", "params", *([column] if kind == "vector" else []), "line"]
+        rows = [[_text(field, entry[field]) for field in fields] for entry in some]
+        heads = [field.replace("_", " ") for field in fields[:-1]]
         if rows:
-            print_table(f"{words}: {len(rows)} {catalog.package.rpartition('.')[2]}", heads, rows)
+            print_table(f"{words}: {len(rows)} {what}", [*heads, "what it does"], rows)
 
 
 def named(catalog: Registry[Any], spec: dict[str, Any]) -> str:
@@ -62,7 +60,7 @@ def named(catalog: Registry[Any], spec: dict[str, Any]) -> str:
     return "\n".join([spec["name"], *(f"{text[:PARAM_MAX]}{'...' * (len(text) > PARAM_MAX)}" for text in params)])
 
 
-def _entry(catalog: Registry[Made], name: str, about: Callable[[Made], dict[str, Any]]) -> dict[str, Any]:
+def _entry(catalog: Registry[Made], name: str, about: Callable[[Made | None], dict[str, Any]]) -> dict[str, Any]:
     factory = catalog.factory(name)
     params = []
     for key, parameter in inspect.signature(factory).parameters.items():
@@ -87,6 +85,10 @@ def _sample(catalog: Registry[Made], name: str) -> Made | None:
         except Exception:  # a function from outside may raise anything, and is listed all the same
             continue
     return None
+
+
+def _text(field: str, value: Any) -> str:
+    return ("\n" if field == "params" else ",\n").join(_listed(value))
 
 
 def _listed(value: Any) -> list[Any]:
