@@ -34,6 +34,8 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_context
 from onearm.engine.vocabulary import Array, Certificate, Constant, Decision, Instance, Key
 
+_AVAILABLE = np.ones(1, np.bool_)  # a vector can always be decided
+
 
 @dataclass(frozen=True, eq=False)
 class Point:
@@ -63,6 +65,7 @@ class VectorEngine:
         self.state = spec.policy.init(spec.policy.params, spec.problem)
         self.number = 0
         self._pending = Pending(Point)
+        self._hinted = reads_hint(spec.policy)
         self._select, self._update = compile_kernels(spec)
         self._certify = compile_certificate(spec)
         self._tally = VectorTally(spec.problem)
@@ -74,7 +77,7 @@ class VectorEngine:
         left out nothing is forecast. `context` float64[n], where the problem has one and the policy reads no hint.
         """
         problem = self.spec.problem
-        if reads_hint(self.spec.policy):
+        if self._hinted:
             if context is not None:
                 raise InvalidInput(
                     "bad_context", "a context is given, but the policy reads a forecast: give it as hint"
@@ -84,7 +87,7 @@ class VectorEngine:
             raise InvalidInput("unexpected_hint", 'a hint is given, but the policy reads none: give it hint="context"')
         else:
             seen = check_context(problem, context)
-        instance = Instance(self.number, seen, np.ones(1, np.bool_))
+        instance = Instance(self.number, seen, _AVAILABLE)
         action, propensity = self._select(
             self.spec.policy.params, self.state, instance, Key(self.spec.run, self.number)
         )
