@@ -127,11 +127,11 @@ def _feedback_on(problem: Problem, point: Array, t: int) -> Feedback:
     d = problem.domain.dimension
     centre = np.array([(t * (j + 3)) % 16 / 8.0 - 1.0 for j in range(d)])
     if problem.feedback == "example":
-        value = -abs(sum((centre * point).tolist()) - t % 5 / 4.0)
+        value = -abs(float(np.cumsum(centre * point)[-1]) - t % 5 / 4.0)
         return Feedback(value, np.array([*centre, t % 5 / 4.0]))
-    away = [(centre - part).tolist() for part in point.reshape(-1, d)]
-    rewards = [-0.5 * sum(step * step for step in steps) for steps in away]
-    detail = {"gradient": away[0], "losses": centre.tolist(), "two_rewards": rewards}.get(problem.feedback, [])
+    away = [centre - part for part in point.reshape(-1, d)]
+    rewards = [-0.5 * float(np.cumsum(steps * steps)[-1]) for steps in away]  # the same bits on every Python: not `sum`
+    detail = {"gradient": away[0].tolist(), "losses": centre.tolist(), "two_rewards": rewards}.get(problem.feedback, [])
     return Feedback(sum(rewards) / len(rewards), np.array(detail))
 
 

@@ -27,6 +27,7 @@ import onearm
 from onearm.api import gym
 from onearm.api.gym.envs import BanditEnv
 from onearm.api.http.app import create_app
+from onearm.api.revealed import Told, feedback_on
 from onearm.api.spec import Spec
 from onearm.engine import loop, snapshot
 from onearm.engine.columns import empty, every_mask, rewarded, take
@@ -38,7 +39,18 @@ from onearm.engine.matching import match
 from onearm.engine.problem import check_fit
 from onearm.engine.protocol import certifies
 from onearm.engine.storage.sql import Store
-from onearm.engine.vocabulary import DECIDE, Array, Columns, Decision, Environment, Feedback, Instance, Key, Policy
+from onearm.engine.vocabulary import (
+    DECIDE,
+    Array,
+    Columns,
+    Decision,
+    Environment,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -512,6 +524,16 @@ def test_a_log_can_be_replayed_in_pages() -> None:
         assert loop.replay(run.policy.params, state, run.key, page) == -1
     assert loop.replay(run.policy.params, state, run.key, empty(0, run.problem)) == -1
     assert snapshot.digest(state) == run.digest
+
+
+def test_what_is_added_up_outside_of_kernels_has_the_same_bits_on_every_python() -> None:
+    """`sum` compensates from Python 3.12 on; what it gave would differ there in the last bit."""
+    wide = box([-0.1] * 10, [0.3] * 10)
+    assert wide.diameter.hex() == "0x1.43d1362484910p+0"
+    many = product(*(ball(1, 0.1 * radius) for radius in range(1, 26)), simplex(3, 0.7))
+    assert (many.diameter.hex(), many.reach.hex()) == ("0x1.dcc48d8077c4cp+3", "0x1.dd1e53848c1b2p+2")
+    problem = Problem(0, domain=wide, feedback="losses")
+    assert feedback_on(problem, np.full(10, 0.1), Told(losses=[-1.0] * 10)).reward == 0.9999999999999999
 
 
 def assert_golden(name: str) -> None:
