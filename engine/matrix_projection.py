@@ -109,26 +109,14 @@ def matrix_work(domain: Domain) -> MatrixWork:
     )
 
 
-@routine
+@kernel
 def step_by(metric: Metric, region: Region, work: MatrixWork, y: Array, push: Array, x: Array) -> None:
     """Move `x` to the point of the domain that makes |x - y|_H^2 / 2 - <push, x> least.
 
     `x`, float64[d], is a point of the domain to search from, the nearer the better; y, float64[d], may be any.
     """
-    if _step_freely(metric, region, work, y, push, x):
-        return
-    for j in range(len(x)):
-        work.start[j] = x[j]
-    _take_sides(region, work, x)
-    _settle(metric.matrix, region, work, 0.0, y, push, x)
-    if work.ball[0] >= 0:
-        _shrink(metric.matrix, region, work, y, push, x)
-    finite = True
-    for j in range(len(x)):
-        finite &= abs(x[j]) < math.inf
-    if not finite:  # H times the size of the domain is more than a float holds
-        for j in range(len(x)):
-            x[j] = work.start[j]
+    if not _step_freely(metric, region, work, y, push, x):
+        _step_within(metric.matrix, region, work, y, push, x)
 
 
 @routine
@@ -159,15 +147,17 @@ def shortfall(region: Region, slope: Array, x: Array) -> float:
     return total
 
 
-@routine
+@kernel
 def _step_freely(metric: Metric, region: Region, work: MatrixWork, y: Array, push: Array, x: Array) -> bool:
     """Step by the factors of H, with the sums of simplices held; where a limit is broken leave x alone."""
     d = len(x)
     for j in range(d):
         work.move[j] = push[j]
-        work.free[j] = j
     solve(metric.factor, metric.pivot, d, work.move)
-    _hold_sums(metric.factor, metric.pivot, region, work, d, y)
+    if len(work.level) > 0:
+        for j in range(d):
+            work.free[j] = j
+        _hold_sums(metric.factor, metric.pivot, region, work, d, y)
     for part in range(len(region.kind)):
         first, stop = region.start[part], region.start[part + 1]
         if region.kind[part] == BALL:
@@ -184,6 +174,23 @@ def _step_freely(metric: Metric, region: Region, work: MatrixWork, y: Array, pus
     for j in range(d):
         x[j] = y[j] + work.move[j]
     return True
+
+
+@routine
+def _step_within(matrix: Array, region: Region, work: MatrixWork, y: Array, push: Array, x: Array) -> None:
+    """Step where limits take part."""
+    for j in range(len(x)):
+        work.start[j] = x[j]
+    _take_sides(region, work, x)
+    _settle(matrix, region, work, 0.0, y, push, x)
+    if work.ball[0] >= 0:
+        _shrink(matrix, region, work, y, push, x)
+    finite = True
+    for j in range(len(x)):
+        finite &= abs(x[j]) < math.inf
+    if not finite:  # H times the size of the domain is more than a float holds
+        for j in range(len(x)):
+            x[j] = work.start[j]
 
 
 @routine
@@ -257,7 +264,8 @@ def _settle(
             for i in range(n):
                 work.move[i] = -work.slope[work.free[i]]
             solve(work.factor, work.pivot, n, work.move)
-            _hold_sums(work.factor, work.pivot, region, work, n, x)
+            if len(work.level) > 0:
+                _hold_sums(work.factor, work.pivot, region, work, n, x)
             if _drop(region, work, n, x):
                 continue
             blocked, moving = _walk(region, work, n, x)

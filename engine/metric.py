@@ -3,7 +3,7 @@
 H = L diag(pivot) L', the diagonal of L being 1. A rank-one update of the factors takes O(d^2), as one of an inverse
 does, and loses nothing: beside a gradient of 1e29 the factors still hold what the identity began with, in the
 directions that this gradient leaves alone, where an inverse, and H itself, hold rounding. L lies below the diagonal of
-`factor` and L' above it, so that every inner loop runs along a row and over different sums, and is vectorised.
+`factor` and L' above it, so that every inner loop runs along a row: solving reads L, and what changes it writes L'.
 
 Source: Gill, Golub, Murray, Saunders, "Methods for modifying matrix factorizations", 1974, method C1.
 
@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import routine
+from onearm.engine.kernel import kernel, routine
 from onearm.engine.vocabulary import Array
 
 _EPSILON = 2.0**-52
@@ -60,12 +60,11 @@ def stretch(metric: Metric, weight: float, vector: Array, spare: Array) -> None:
         turn = left * along / after
         left *= before / after
         metric.pivot[j] = after
-        row = metric.factor[j]
-        for i in range(j + 1, d):
-            spare[i] -= along * row[i]
-            row[i] += turn * spare[i]
-        for i in range(j + 1, d):
-            metric.factor[i, j] = row[i]
+        row, rest = metric.factor[j, j + 1 :], spare[j + 1 :]
+        for i in range(d - j - 1):
+            rest[i] -= along * row[i]
+            row[i] += turn * rest[i]
+    _mirror(metric.factor, d)
 
 
 @routine
@@ -74,18 +73,29 @@ def factorise(factor: Array, pivot: Array, n: int) -> None:
 
     A pivot that is rounding alone is raised to what rounding there may be, so that none is 0 or less.
     """
-    for k in range(n):
-        pivot[k] = factor[k, k]
-    for k in range(n):
-        row = factor[k]
-        pivot[k] = max(row[k], _EPSILON * pivot[k])
-        for i in range(k + 1, n):
-            part, below = row[i] / pivot[k], factor[i]
-            for j in range(i, n):
-                below[j] -= part * row[j]
-        for i in range(k + 1, n):
-            row[i] /= pivot[k]
-            factor[i, k] = row[i]
+    for i in range(n):
+        row = factor[i, i:n]
+        rounding = _EPSILON * row[0]
+        for k in range(i):
+            above = factor[k, i:n]
+            part = above[0] / pivot[k]
+            for j in range(n - i):
+                row[j] -= part * above[j]
+        pivot[i] = max(row[0], rounding)
+    for i in range(n):
+        row = factor[i, i:n]
+        for j in range(n - i):
+            row[j] /= pivot[i]
+    _mirror(factor, n)
+
+
+@kernel
+def _mirror(factor: Array, n: int) -> None:
+    """Write L below the diagonal as L' lies above it."""
+    for i in range(n):
+        row = factor[i]
+        for j in range(i):
+            row[j] = factor[j, i]
 
 
 @routine
@@ -100,10 +110,11 @@ def solve(factor: Array, pivot: Array, n: int, x: Array) -> None:
             x[j] -= row[j] * there
 
 
-@routine
+@kernel
 def halve(factor: Array, n: int, x: Array) -> None:
     """Overwrite the first n numbers of x by z = L^-1 x; the sum of z_i^2 / pivot_i is x' H^-1 x. O(n^2)."""
-    for j in range(n):
-        row, here = factor[j], x[j]
-        for i in range(j + 1, n):
-            x[i] -= row[i] * here
+    for i in range(n):
+        row, total = factor[i], x[i]
+        for j in range(i):
+            total -= row[j] * x[j]
+        x[i] = total

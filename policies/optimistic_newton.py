@@ -35,7 +35,7 @@ from onearm.engine.constants import as_given
 from onearm.engine.domain import Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import check_forecast, check_hint, hinted
-from onearm.engine.kernel import kernel, routine
+from onearm.engine.kernel import kernel
 from onearm.engine.matrix_projection import MatrixWork, matrix_work, shortfall, step_by
 from onearm.engine.metric import Metric, halve, stretch
 from onearm.engine.problem import check_param
@@ -178,7 +178,7 @@ def certify(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> Cer
     return Certificate(state.proven[0], state.variation[0])
 
 
-@routine
+@kernel
 def _step(state: OptimisticNewtonState, push: Array, point: Array) -> None:
     """Write the point that a push leads to from the secondary one."""
     for j in range(len(point)):
@@ -198,7 +198,7 @@ def _add_error(params: OptimisticNewtonParams, state: OptimisticNewtonState, con
         state.error[0] += wrong[j] * wrong[j] / state.metric.pivot[j]
 
 
-@routine
+@kernel
 def _prove(state: OptimisticNewtonState, action: Array, gradient: Array) -> None:
     """Add what a step from y to y' proves of the decision; the gradient is that of the reward.
 

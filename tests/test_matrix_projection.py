@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from courses import farthest, outside
 from scipy.optimize import brentq
 
 from onearm.engine.domain import Domain, ball, box, product, simplex
@@ -18,6 +19,12 @@ from onearm.engine.vocabulary import Array
 
 COUPLED = np.array([[4.0, 1.0, 0.0, 1.0], [1.0, 3.0, 1.0, 0.0], [0.0, 1.0, 2.0, 1.0], [1.0, 0.0, 1.0, 5.0]])
 AIM = np.array([0.9, 0.5, -0.2, 0.4])
+
+
+def stepped(matrix: Array, domain: Domain, y: Array, push: Array) -> Array:
+    x = y.copy()
+    step_by(metric_of(matrix), domain.region(), matrix_work(domain), y, push, x)
+    return x
 
 
 def projected(matrix: Array, domain: Domain, y: Array, start: Array | None = None) -> Array:
@@ -144,6 +151,50 @@ def test_a_product_with_a_ball_agrees_with_bisection_over_its_multiplier(conditi
     assert met >= 3
 
 
+WITHIN = (  # a point on some limits, and one on none
+    (box([-1.0, 0.0, -0.5, 0.0], [1.0, 0.5, 0.5, 0.1]), [0.2, 0.5, -0.1, 0.0], [0.0, 0.2, 0.1, 0.05]),
+    (simplex(4), [0.0, 0.6, 0.4, 0.0], [0.4, 0.1, 0.2, 0.3]),
+    (product(simplex(2, 2.0), box([-0.3, 0.2], [0.5, 0.2])), [2.0, 0.0, 0.1, 0.2], [0.5, 1.5, 0.0, 0.2]),
+    (product(simplex(2), simplex(2, 0.5)), [0.0, 1.0, 0.25, 0.25], [0.5, 0.5, 0.1, 0.4]),
+)
+
+
+@pytest.mark.parametrize("condition", [1.0, 100.0, 1e6])
+@pytest.mark.parametrize(("domain", "on_limits", "on_none"), WITHIN)
+def test_a_step_is_the_projection_of_where_the_push_leads(
+    domain: Domain, on_limits: list[float], on_none: list[float], condition: float
+) -> None:
+    rng = np.random.default_rng(13)
+    for y in (np.array(on_limits), np.array(on_none)):
+        for scale in (1e-3, 0.1, 1.0, 30.0):
+            matrix, push = random_matrix(rng, 4, condition), scale * rng.normal(size=4)
+            expected = by_trying_all(matrix, domain, y + np.linalg.solve(matrix, push))
+            assert np.abs(stepped(matrix, domain, y, push) - expected).max() < 1e-8
+
+
+@pytest.mark.parametrize(("domain", "on_limits", "on_none"), [*WITHIN, (ball(4), [1.0, 0.0, 0.0, 0.0], [0.0] * 4)])
+def test_a_push_beside_which_the_matrix_is_nothing_leads_to_the_farthest_point(
+    domain: Domain, on_limits: list[float], on_none: list[float]
+) -> None:
+    rng = np.random.default_rng(14)
+    for y in (np.array(on_limits), np.array(on_none)):
+        push = 1e29 * rng.normal(size=4)
+        found = stepped(random_matrix(rng, 4, 100.0), domain, y, push)
+        assert np.abs(found - farthest(domain, push)).max() < 1e-12
+
+
+def test_a_step_that_meets_no_limit_factorises_nothing_on_a_simplex_too() -> None:
+    domain = product(simplex(3), box([-1.0], [1.0]), simplex(2))
+    work, y, x = matrix_work(domain), domain.start, domain.start
+    matrix = random_matrix(np.random.default_rng(15), 6, 10.0)
+    push = np.array([0.1, -0.2, 0.3, 0.5, 0.1, -0.4])
+    step_by(metric_of(matrix), domain.region(), work, y, push, x)
+    assert (work.pivot == 0.0).all() and (work.factor == 0.0).all()
+    slope = matrix @ (x - y) - push  # equal over each simplex, and 0 else
+    assert max(np.ptp(slope[:3]), abs(slope[3]), np.ptp(slope[4:])) < 1e-14
+    assert abs(x[:3].sum() - 1.0) + abs(x[4:].sum() - 1.0) < 1e-15
+
+
 PRODUCT = product(ball(2, 0.5, [1.0, 0.0]), box([-1.0], [0.5]), simplex(3, 2.0))
 
 
@@ -198,7 +249,7 @@ def test_a_matrix_that_is_singular_by_rounding_gives_a_point_of_the_domain() -> 
     for domain in (ball(3), box([-1.0] * 3, [1.0] * 3), simplex(3)):
         x = projected(np.ones((3, 3)) * 1e100 + np.eye(3), domain, np.array([5.0, -2.0, 1.0]))
         assert np.isfinite(x).all()
-        assert np.linalg.norm(x) <= 2.0
+        assert outside(domain, x) < 1e-12
 
 
 def test_what_cannot_be_projected_onto_is_refused_by_name() -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from courses import farthest, outside
 from scipy.optimize import minimize
 
 from onearm.engine import loop, snapshot
@@ -164,6 +165,87 @@ def test_the_certificate_holds_for_any_point_on_any_course(params: dict[str, Any
                 bound = loop.certificate(policy.params, state).bound
                 regret = most_regret(domain, learned, float(state.beta[0]))
                 assert regret <= bound + 1e-9 * scale * scale, (course, t)
+
+
+def told(policy: Policy, state: Any, t: int, point: list[float], gradient: list[float]) -> float:
+    """Learn the gradient of the reward at a point that was decided earlier; return the bound."""
+    instance, decision = Instance(t, NOTHING, np.ones(1, np.bool_)), Decision(np.array(point), 1.0)
+    loop.learn(policy.params, state, instance, decision, Feedback(0.0, np.array(gradient)), Key(RUN, t))
+    return loop.certificate(policy.params, state).bound
+
+
+def test_two_rounds_by_hand() -> None:
+    policy = catalog.make("optimistic_newton", gradient_max=1.0, beta=0.8)
+    state = policy.init(policy.params, Problem(0, domain=box([-1.0], [1.0]), feedback="gradient"))
+    # H = 1.4, and the farthest point is 1 from the middle
+    assert abs(loop.certificate(policy.params, state).bound - 0.7) < 1e-14
+    # y' = 0.7 / 1.4 = 0.5, 0.5 - -0.5 = 1 ahead of what was decided: 0.7 + 0.4 * 0.7^2 - 1.4 * 0.5^2 / 2
+    assert abs(told(policy, state, 0, [-0.5], [0.7]) - (0.7 + 0.7 + 0.196 - 0.175)) < 1e-13
+    assert abs(state.metric.matrix[0, 0] - 1.596) < 1e-15
+    # y' = max(0.5 - 10 / 1.596, -1), so 12.5 + 0.4 * 12.5^2 - 1.596 * 1.5^2 / 2
+    assert abs(told(policy, state, 1, [0.25], [-10.0]) - (1.421 + 12.5 + 62.5 - 1.7955)) < 1e-12
+    assert state.point.tolist() == [-1.0]
+    assert abs(loop.certificate(policy.params, state).variation - (0.49 + 10.7**2)) < 1e-12
+    assert abs(state.error[0] - (0.49 / 1.4 + 10.7**2 / 1.596)) < 1e-12
+
+
+def test_without_its_square_the_certificate_would_be_below_the_regret() -> None:
+    policy = catalog.make("optimistic_newton", gradient_max=1.0, beta=0.8)
+    state = policy.init(policy.params, Problem(0, domain=box([-1.0], [1.0]), feedback="gradient"))
+    matrix, y, squares = 1.4, 0.0, 0.0
+    for t in range(40):  # all was decided at 1, and against 1 there is no regret
+        bound = told(policy, state, t, [1.0], [0.2])
+        y = min(y + 0.2 / matrix, 1.0)
+        matrix += 0.4 * 0.2**2
+        squares += 0.4 * (0.2 * (1.0 - y)) ** 2
+        assert bound >= 0.0
+    assert bound < squares  # so that what is left without them is negative
+
+
+@np.errstate(over="ignore", invalid="ignore")  # squares of H, which are looked at before they are used
+@pytest.mark.parametrize("size", [1e29, 1e100])
+@pytest.mark.parametrize("domain", [*DOMAINS, simplex(9), ball(9, 1e3), box([-1e-3] * 9, [1.0] * 9)])
+def test_after_a_gradient_of_any_size_no_step_proves_less_than_none(domain: Domain, size: float) -> None:
+    policy = catalog.make("optimistic_newton", hint="zero")
+    state = policy.init(policy.params, Problem(0, domain=domain, feedback="gradient"))
+    rng, d = np.random.default_rng(12), domain.dimension
+    for t in range(40):
+        gradient = rng.normal(size=d) * (size if t in (3, 17) else 10.0 ** rng.integers(-3, 4))
+        instance = Instance(t, NOTHING, np.ones(1, np.bool_))
+        point = loop.decide(policy.params, state, instance, Key(RUN, t)).action.copy()
+        assert outside(domain, point) < 1e-9 and outside(domain, state.point) < 1e-9
+        state.proven[0] = 0.0
+        added = told(policy, state, t, point.tolist(), gradient.tolist())
+        most = float(gradient @ (farthest(domain, gradient) - point))  # what any point may have earned more
+        square = 0.5 * float(state.beta[0]) * float(gradient @ (state.point - point)) ** 2
+        rounding = 1e-13 * (square + np.trace(state.metric.matrix) * domain.diameter**2)
+        assert 0.0 <= added <= most + square + rounding
+
+
+def test_what_rounding_may_take_is_added() -> None:
+    policy = catalog.make("optimistic_newton", gradient_max=1.0, beta=0.8)
+    state = policy.init(policy.params, Problem(0, domain=box([-1.0], [1.0]), feedback="gradient"))
+    told(policy, state, 0, [0.0], [1e20])
+    assert state.metric.matrix[0, 0] == 0.4 * 1e40
+    before, instance = state.proven[0], Instance(1, NOTHING, np.ones(1, np.bool_))
+    assert before > 0.4 * 1e40
+    told(policy, state, 1, [1.0], [1.0])  # H cannot take this in: 0.4 are lost beside 4e39
+    assert state.metric.matrix[0, 0] == 0.4 * 1e40
+    assert state.proven[0] - before >= 2.0**-53 * 4e39
+    assert loop.decide(policy.params, state, instance, Key(RUN, 1)).action.tolist() == [1.0]
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def test_more_than_a_float_holds_is_no_bound_and_no_step() -> None:
+    policy = catalog.make("optimistic_newton", gradient_max=1e50, beta=1e50)
+    for domain in (ball(2, 1e100), box([-1e100] * 2, [1e100] * 2), simplex(2, 1e100)):
+        state = policy.init(policy.params, Problem(0, domain=domain, feedback="gradient"))
+        for t in range(6):
+            instance = Instance(t, NOTHING, np.ones(1, np.bool_))
+            point = loop.decide(policy.params, state, instance, Key(RUN, t)).action.copy()
+            bound = told(policy, state, t, point.tolist(), [1e100 * (-1) ** t, 3e99])
+            assert outside(domain, point) <= 1e-9 * 1e100
+        assert bound == math.inf
 
 
 def test_where_its_premises_hold_the_certificate_is_below_the_papers() -> None:
