@@ -21,12 +21,12 @@ from vector_worlds import tide
 from onearm.api import gym
 from onearm.api.gym.envs import BanditEnv, BanditVectorEnv, Copies
 from onearm.api.gym.points import Points, space_of
-from onearm.api.gym.problems import action_for
+from onearm.api.gym.problems import action_for, mask_of
 from onearm.engine import loop, snapshot
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import Simulation
-from onearm.engine.vocabulary import DECIDE, Array, FeedbackKind
+from onearm.engine.vocabulary import DECIDE, Array, FeedbackKind, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -326,6 +326,14 @@ def test_the_step_after_an_end_ignores_its_points() -> None:
         many.step(np.full((2, 3), math.nan))
 
 
+def test_what_a_step_told_stays_when_the_next_is_taken() -> None:
+    many = BanditVectorEnv("sea", 2, 20, dimension=3, domain="ball")
+    many.reset(seed=1)
+    info = many.step(np.zeros((2, 3)))[4]
+    before = info["detail"].tolist()
+    assert many.step(np.zeros((2, 3)))[4]["detail"].tolist() != before == info["detail"].tolist()
+
+
 def test_of_copies_that_are_not_asked_nothing_is_checked() -> None:
     copies = Copies(envs.make("sea", dimension=3, domain="ball"), 3, 20)
     points = np.array([[math.nan] * 3, [0.0] * 3, [2.0] * 3])
@@ -373,6 +381,7 @@ def test_two_points_are_told_apart() -> None:
     many = BanditVectorEnv("tide", 4, 30, feedback="two_rewards", domain=simplex(3))
     many.reset(seed=[1, 2, 3, 4])
     assert many.step(np.array([points] * 4))[1][0] == reward
+    assert many.metadata["feedback"] == "two_rewards" and "feedback" not in BanditVectorEnv.metadata
 
 
 @pytest.mark.parametrize("policy", ["optimistic_omd", 'optimistic_omd:{"hint":"context"}'])
@@ -463,6 +472,16 @@ def test_run_goes_to_the_best_point_of_anybodys_box(named: bool) -> None:
     assert env.points[-1].dtype == np.float32 and env.points[-1].shape == (2, 1)
     assert course.episodes == 6 and env.begun == 7
     assert course.reward[-1] > course.reward[0]
+
+
+def test_what_run_is_told_of_the_feedback_goes_before_what_the_environment_says() -> None:
+    assert gym.run("optimistic_ftrl", Bowl(feedback="example"), steps=2, feedback="gradient").episodes == 0
+
+
+def test_a_mask_is_for_arms() -> None:
+    told = {"action_mask": np.array([0, 1], np.int8)}
+    assert mask_of(told, Problem(2)).tolist() == [False, True]
+    assert mask_of(told, Problem(0, domain=ball(2))).tolist() == [True]
 
 
 def test_the_points_of_a_course_are_each_its_own() -> None:
