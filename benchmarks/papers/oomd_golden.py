@@ -11,7 +11,8 @@ import numpy as np
 from onearm.engine import loop
 from onearm.engine.domain import Domain, ball, box, simplex
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.matrix_projection import matrix_work, project_by
+from onearm.engine.matrix_projection import matrix_work, step_by
+from onearm.engine.metric import metric_of
 from onearm.engine.projection import project
 from onearm.engine.vocabulary import (
     Array,
@@ -253,7 +254,7 @@ def projections() -> list[dict[str, Any]]:
 def by(domain: Domain, matrix: Array, y: list[float]) -> Array:
     """Return the projection of y by the norm of a matrix."""
     x = domain.start
-    project_by(matrix, domain.region(), matrix_work(domain), np.array(y), x)
+    step_by(metric_of(matrix), domain.region(), matrix_work(domain), np.array(y), np.zeros(len(y)), x)
     return x
 
 

@@ -17,6 +17,7 @@ from onearm.engine.vocabulary import LEARN, Array
 from onearm.policies.optimistic_ensemble import dynamic_certificate
 
 PAGE = 10_000  # decisions whose events are looked at together: they fit the cache of a processor
+ROUNDING = 1e-11  # of sums of as many numbers as there are rounds, beside the sum of their sizes
 MARKS = 12  # times at which regret and certificate are compared in each run
 Progress = Callable[[int], None]  # told how many rounds were made
 
@@ -28,6 +29,7 @@ class Run(NamedTuple):
     regret: Array  # float64[m]
     bound: Array  # float64[m] the certificate; NaN where there is none
     expected: float  # regret on expected losses, at the end
+    size: float  # the sum of the sizes of all gradients: rounding is in proportion to it
     more: dict[str, float]  # what else is known at the end
 
 
@@ -98,7 +100,7 @@ def pulled(simulation: Simulation) -> Run:
     """Count how often an arm was taken that pays less in expectation: the first pays GAP more than the others."""
     arms = simulation.advance_logged(simulation.horizon)
     regret = GAP * float((arms.action[arms.kind == LEARN] != 0).sum())
-    return Run(np.array([simulation.horizon]), np.array([regret]), np.full(1, np.nan), regret, {})
+    return Run(np.array([simulation.horizon]), np.array([regret]), np.full(1, np.nan), regret, 0.0, {})
 
 
 def against_known(simulation: Simulation, job: Job) -> Run:
@@ -112,7 +114,7 @@ def against_known(simulation: Simulation, job: Job) -> Run:
     if job.case.least is not None:
         regret[:] = np.nan  # before the end another point would be best
         regret[-1] = -reward - job.case.least(job.replication)
-    return Run(marks, regret, bound, float(regret[-1]), {})
+    return Run(marks, regret, bound, float(regret[-1]), float(simulation.horizon), {})
 
 
 def against_drawn(simulation: Simulation, job: Job) -> Run:
@@ -121,7 +123,7 @@ def against_drawn(simulation: Simulation, job: Job) -> Run:
     assert domain is not None and convexity is not None
     marks = marks_of(simulation.horizon)
     regret, bound = np.zeros(len(marks)), np.zeros(len(marks))
-    slope, loss = np.zeros(domain.dimension), 0.0
+    slope, loss, size = np.zeros(domain.dimension), 0.0, 0.0
     pieces = Pieces(simulation, job) if "pieces" in job.case.setting else None
     for i, mark in enumerate(marks.tolist()):
         while simulation.t < mark:
@@ -131,13 +133,14 @@ def against_drawn(simulation: Simulation, job: Job) -> Run:
             slopes = -detail - convexity * action
             slope += slopes.sum(axis=0)
             loss -= float(events.reward[learned].sum())
+            size += float(np.abs(detail).sum())
             if pieces is not None:
                 pieces.add(action, detail)
         best = best_for_bowl(domain, slope, convexity * mark)
         regret[i] = loss - float(slope @ best) - 0.5 * convexity * mark * float(best @ best)
         bound[i] = simulation.certificate.bound
     more = {} if pieces is None else pieces.end()
-    return Run(marks, regret, bound, simulation.at(simulation.horizon)[1], more)
+    return Run(marks, regret, bound, simulation.at(simulation.horizon)[1], size, more)
 
 
 class Pieces:
@@ -171,19 +174,19 @@ def row_of(case: Case, key: str, runs: list[Run]) -> dict[str, Any]:
     regret = np.array([run.regret[-1] for run in runs])
     bound = np.array([run.bound[-1] for run in runs])
     expected = np.array([run.expected for run in runs])
-    margins = [run.bound - run.regret for run in runs]
-    known = [margin[np.isfinite(margin)] for margin in margins]
+    known = [(run.bound - run.regret)[~np.isnan(run.regret)] for run in runs]  # NaN where the bound is: that counts
     row: dict[str, Any] = {"case": case.name, "horizon": case.horizon, "policy": key, **case.setting}
     row |= {"regret_mean": float(regret.mean()), "regret_stderr": stderr(regret)}
     row |= {"expected_mean": float(expected.mean()), "expected_stderr": stderr(expected)}
-    proves = all(len(each) for each in known)
+    proves = not all(np.isnan(run.bound).all() for run in runs)
     row["certificate"] = float(bound.mean()) if proves else None
-    row["margin"] = float(min(each.min() for each in known)) if proves else None
+    row["margin"] = float(np.concatenate(known).min()) if proves else None
+    row["rounding"] = ROUNDING * max(run.size for run in runs)
     row["compared"] = sum(len(each) for each in known)
     row["runs"] = len(runs)
     for name in runs[0].more:
         values = [run.more[name] for run in runs]
-        row[name] = float(min(values) if name.endswith("margin") else np.mean(values))
+        row[name] = float(np.min(values) if name.endswith("margin") else np.mean(values))
     row["runs_"] = runs
     return row
 
