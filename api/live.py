@@ -62,7 +62,7 @@ log = logging.getLogger("onearm")
 
 STORY_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
 CACHE_BYTES = 64_000_000
-EVENT_BYTES = 200  # what one event costs in the log besides its context
+EVENT_BYTES = 200  # what one event costs in the log besides its context, its point and its detail
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
 COPY_BYTES = 64_000_000  # larger states are not copied: memory for a second one might not be there
 _NO_DETAIL = np.zeros(0)
@@ -450,7 +450,8 @@ class Live:
         """Queue events that are written together or not at all."""
         future = self._writer.append(self, *events)
         self._bytes_since_snapshot += sum(
-            EVENT_BYTES + len(event.context or b"") + len(event.vector or b"") for event in events
+            EVENT_BYTES + len(event.context or b"") + len(event.vector or b"") + len(event.detail or "")
+            for event in events
         )
         return future
 

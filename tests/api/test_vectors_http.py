@@ -153,7 +153,8 @@ def test_the_same_feedback_again_is_a_duplicate_and_another_is_refused(served: S
     assert served.reward("x", told(1), "v").json() == {"status": "duplicate"}
     same = {"value": -1 / 7, "detail": {"gradient": gradient(1)}}  # the reward is minus the loss
     assert served.reward("x", same, "v").json() == {"status": "duplicate"}
-    for other in (told(2), told(1) | {"reward_id": "r"}, {"detail": {"gradient": gradient(1)}}):
+    other_gradient = {"detail": {"gradient": gradient(2), "value": 1 / 7}}  # of the same value
+    for other in (told(2), told(1) | {"reward_id": "r"}, {"detail": {"gradient": gradient(1)}}, other_gradient):
         assert_refused(served.reward("x", other, "v"), 409, "reward_exists")
     assert served.everything() == before
 
