@@ -16,9 +16,11 @@ from typing import Any
 
 from solver_tables import solver_speed, sor, sor_heat, sor_more
 from table_text import machine_line, markdown, plus_minus
+from vector_tables import oomd, oomd_more
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / page for page in ("policies.md", "streaming.md", "solver.md")))
+DOCS = ("policies.md", "streaming.md", "solver.md", "vectors.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / page for page in DOCS))
 RESULTS = Path(__file__).resolve().parent / "results"
 PLACE = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -214,6 +216,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "sor-heat": sor_heat,
     "sor-more": sor_more,
     "solver_speed": solver_speed,
+    "oomd": oomd,
+    "oomd-more": oomd_more,
 }
 
 

@@ -261,3 +261,75 @@ def test_an_unknown_table_and_missing_results_are_named(tmp_path: Path, capsys: 
 def test_the_tables_of_the_readme_are_those_of_the_results() -> None:
     done = subprocess.run([sys.executable, str(ROOT / "benchmarks" / "tables.py"), "--check"], check=False)
     assert done.returncode == 0, "run `python benchmarks/tables.py`"
+
+
+def vector_result() -> dict[str, Any]:
+    """Return results of few policies and cases, one of whose claims does not hold."""
+
+    def row(case: str, policy: str, horizon: int, regret: float, proven: float | None, **more: Any) -> dict[str, Any]:
+        made = {"case": case, "policy": policy, "horizon": horizon, "certificate": proven}
+        return made | {"regret_mean": regret, "regret_stderr": 0.1} | more
+
+    jumping = {"expected_mean": 50.0, "expected_stderr": 0.2}
+    settings = [
+        row("tide", f"log_barrier_{hint}{step}", 20_000, 80.0, None)
+        for hint in ("arm", "common", "zero")
+        for step in ("", "_1", "_0.3", "_theory")
+    ]
+    learners = [row("1 piece", f"learner_{i}", 20_000, 1.0, 9.0, expected_mean=30.0 * (i + 1)) for i in range(2)]
+    ensemble = row("1 piece", "optimistic_ensemble", 20_000, 1.0, 9.0, dynamic_certificate=250.0, **jumping)
+    claim = {"claim": "it flies", "value": 2.5, "low": None, "high": 2.0, "holds": False}
+    return {
+        "machine": RESULT["machine"],
+        "convex": [
+            row("noise", "ftrl", 1000, 6.0, 11.0),
+            row("noise", "ftrl", 100_000, 63.0, 107.0),
+            row("slow drift", "ftrl", 100_000, 65.0, 106.0),
+        ],
+        "strongly_convex": [row("noise .3", "optimistic_ftl", 10**i, 0.9, 0.95) for i in (3, 4)],
+        "dynamic": [ensemble, *learners],
+        "bandits": [*settings, row("tide", "exp3_ix", 20_000, 600.0, None)],
+        "speed": {
+            "dimension": 10,
+            "pynol": {"version": "0.1.0"},
+            "pynol_difference": 6.7e-16,
+            "rates": {
+                "optimistic_omd": {"onearm": 9.1e6, "times_pynol": 70.1, "times_c": 2.4},
+                "ftrl": {"onearm": 1e7},
+            },
+            "growth": {"euclidean": {"exponent": 1.0}, "newton": {"exponent": 2.1}},
+            "call_us": {"decide": 1.47, "learn": 1.53},
+        },
+        "claims": [claim, claim | {"holds": True}, claim | {"value": None, "low": 1.0, "high": None}],
+        "plots": ["benchmarks/results/oomd_regret.svg"],
+    }
+
+
+def test_regret_of_vectors_stands_beside_what_was_proven(tmp_path: Path) -> None:
+    lines = TABLES["oomd"](vector_result()).splitlines()
+    assert lines[0] == "| regret, T = 100,000 | noise | proven | slow drift | proven |"
+    assert lines[2] == "| `ftrl` | 63 ± 0.1 | 107 | 65 ± 0.1 | 106 |"
+    assert lines[4].startswith("| a round in 10 dimensions | rounds/s | times PyNOL 0.1.0 |")
+    assert lines[6:8] == ["| `optimistic_omd` | 9.1 M | 70 | 2.4 times |", "| `ftrl` | 10.0 M | - | - |"]
+    assert lines[9].endswith("PyNOL's points and ours differ by 7e-16 at most.")
+    assert lines[11:14] == [
+        "Of 3 figures that were to be reached 1 are. Missed:",
+        "",
+        "- it flies: 2.5, where at most 2 was asked",
+    ]
+    assert lines[14] == "- it flies: no number, where at least 1 was asked"
+    more = TABLES["oomd_more"](vector_result()).splitlines()
+    assert more[0].endswith("| noise .3, T = 1e3 | noise .3, T = 1e4 | proven |")
+    assert more[2] == "| `optimistic_ftrl`, λ known | 0.9 ± 0.1 | 0.9 ± 0.1 | 0.95 |"
+    assert more[6:10] == [
+        "| `optimistic_ensemble` | 50 ± 0.2 |",
+        "| best learner of the ensemble, alone | 30 |",
+        "| worst learner | 60 |",
+        "| proven by the ensemble | 250 |",
+    ]
+    assert more[13] == "| `log_barrier_omd`, a hint per arm |" + " 80 ± 0.1 |" * 4
+    assert more[16] == "| `exp3_ix` | 600 | - | - | - |"
+    assert "![oomd regret](../benchmarks/results/oomd_regret.svg)" in more
+    (tmp_path / "oomd.json").write_text(json.dumps(vector_result()))
+    page = "<!-- table:oomd-more -->\n<!-- /table -->"
+    assert "\n".join(more) in TABLES["filled"](page, tmp_path)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -91,8 +92,8 @@ def main() -> None:
             result["speed"] = oomd_speed.measure(arguments.rounds, lambda: progress.advance(task))
     folder = arguments.plots or (RESULT.parent if full else None)
     result["plots"] = oomd_plots.draw(result, folder) if folder else []
-    result = without_runs(result)
     result["claims"] = claims(result)
+    result = printable(result)
     if full:
         RESULT.write_text(json.dumps(result, indent=1) + "\n")
     if arguments.json or not sys.stdout.isatty():
@@ -132,18 +133,13 @@ def interpreted_golden() -> list[dict[str, Any]]:
     return rows
 
 
-def without_runs(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the result without single runs, which are there for the plots, and with null for what is no number."""
-
-    def cleaned(rows: Any) -> Any:
-        if not isinstance(rows, list):
-            return rows
-        return [
-            {key: value for key, value in row.items() if key != "runs_"} if isinstance(row, dict) else row
-            for row in rows
-        ]
-
-    return {name: cleaned(value) for name, value in result.items()}
+def printable(value: Any) -> Any:
+    """Return a result without single runs, which are there for the plots, and with null for what is no number."""
+    if isinstance(value, dict):
+        return {key: printable(each) for key, each in value.items() if key != "runs_"}
+    if isinstance(value, list):
+        return [printable(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Rate(ProgressColumn):
@@ -201,7 +197,8 @@ def report(result: dict[str, Any]) -> None:
     for each in result["claims"]:
         holds = "holds" if each["holds"] else "[bold red]FAILS[/]"
         ends = ["-" if end is None else f"{end:.4g}" for end in (each["low"], each["high"])]
-        console.print(f"{holds}: {each['claim']}: {each['value']:.4g} (asked: {ends[0]} to {ends[1]})")
+        value = "-" if each["value"] is None else f"{each['value']:.4g}"
+        console.print(f"{holds}: {each['claim']}: {value} (asked: {ends[0]} to {ends[1]})")
     for plot in result["plots"]:
         console.print(f"drawn: {plot}")
 

@@ -143,32 +143,24 @@ def over_pieces(rows: list[dict[str, Any]]) -> Any:
 def over_regret(result: dict[str, Any]) -> Any:
     """The certificate over the regret of every single run: none is below the diagonal."""
     figure, axes = grid(1, 1, 7.6, 5.2)
-    each = axes[0][0]
+    each, lowest = axes[0][0], 0.0
     for name, (label, colour) in KINDS.items():
         runs = [run for row in result.get(name, []) if row["certificate"] is not None for run in row["runs_"]]
         if runs:
             x, y = ([getattr(run, what)[-1] for run in runs] for what in ("regret", "bound"))
-            points = each.scatter(
-                x, y, s=12, color=colour, alpha=0.55, linewidths=0, label=f"{label}: {len(runs)} runs"
-            )
-            points.set_rasterized(False)
+            lowest = min(lowest, *y)
+            each.scatter(x, y, s=12, color=colour, alpha=0.55, linewidths=0, label=f"{label}: {len(runs)} runs")
     each.set_xscale("symlog", linthresh=1.0)
     each.set_yscale("symlog", linthresh=1.0)
     low, high = each.get_xlim()
     line = np.concatenate([-np.geomspace(max(-low, 1.0), 0.01, 100), np.geomspace(0.01, high, 100)])
     each.plot(line, line, color="#1B1B1B", linewidth=1.2)
-    each.fill_between(line, line, min(low, each.get_ylim()[0]), color="#1B1B1B", alpha=0.06, linewidth=0)
+    each.fill_between(line, line, low, color="#1B1B1B", alpha=0.06, linewidth=0)
     each.set(xlabel="regret of a run against the best fixed point", ylabel="its certificate")
-    each.set(xlim=(low, high), ylim=(min(each.get_ylim()[0], -2.0), None))
-    each.text(
-        0.97,
-        0.06,
-        "no run lies here: a certificate below the regret",
-        transform=each.transAxes,
-        ha="right",
-        fontsize="small",
-    )
-    each.legend(loc="upper left", fontsize="small", frameon=False)
+    each.set(xlim=(low, high), ylim=(-3.0 * max(-lowest, 1.0), None))
+    words = "no run lies here: a certificate below the regret"
+    each.text(0.97, 0.05, words, transform=each.transAxes, ha="right", fontsize="small")
+    each.legend(loc="lower right", bbox_to_anchor=(0.99, 0.09), fontsize="small", frameon=False)
     each.grid(alpha=0.25)
     return figure
 
