@@ -28,7 +28,18 @@ from onearm.engine.protocol import (
     select,
     update,
 )
-from onearm.engine.vocabulary import DECIDE, LEARN, Array, Certificate, Columns, Decision, Feedback, Instance, Key
+from onearm.engine.vocabulary import (
+    DECIDE,
+    LEARN,
+    Action,
+    Array,
+    Certificate,
+    Columns,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+)
 
 
 @loop
@@ -178,7 +189,7 @@ def simulate(
         if not allowed(decision.action, world.available):
             row = -1
             break
-        reward, delay = respond(world.params, world.state, instance, decision.action, world.detail, nature)
+        reward, delay = _answer(world.params, world.state, instance, decision.action, world.detail, nature)
         feedback = Feedback(reward, world.detail)
         made = trials(decision.action, world.detail)
         if made > 1:  # never for arms: remembering costs a simple policy 3 % of its speed
@@ -203,6 +214,15 @@ def simulate(
     totals.reward[0], totals.reward[1] = total_reward, reward_before
     totals.regret[0], totals.regret[1] = total_regret, regret_before
     return t, row
+
+
+@kernel
+def _answer(params: Any, state: Any, instance: Instance, action: Action, detail: Array, key: Key) -> tuple[float, int]:
+    """Let the world respond. -0.0 becomes 0.0, as it does at every other door, or states would differ by a bit."""
+    reward, delay = respond(params, state, instance, action, detail, key)
+    for j in range(len(detail)):
+        detail[j] += 0.0
+    return reward + 0.0, delay
 
 
 @loop
@@ -301,7 +321,7 @@ def answer_all(
         if asked[i]:
             state = row_of(states, i)
             instance = instance_at(times[i], contexts, i, available[i])
-            reward, delay = respond(params, state, instance, actions[i], details[i], Key(runs[i], times[i]))
+            reward, delay = _answer(params, state, instance, actions[i], details[i], Key(runs[i], times[i]))
             rewards[i] = reward
             delays[i] = delay
             made[i] = trials(actions[i], details[i])

@@ -77,12 +77,15 @@ WORLDS |= {  # of vectors
     "sea": envs.make("sea", dimension=3, domain="ball"),
     "market": envs.make("portfolio", assets=3),
     "experts": envs.make("forecasts", experts=4),
+    "even experts": envs.make(
+        "forecasts", forecast=[[1.0, 2.0], [1.0, 0.5]] * 30, truth=[1.0, 1.0] * 30
+    ),  # losses of 0
     "tide": tide(domain=TIDAL, delay_max=4),  # with forecasts, late
     "tide of losses": tide("losses", simplex(4, 2.0), delay_max=4),
     "tide of rewards": tide("reward", TIDAL, delay_max=4),
     "tide of two": tide("two_rewards", TIDAL, delay_max=4),
 }
-PROMPT = ("sea", "market", "experts")  # feedback at once, in the catalogue
+PROMPT = ("sea", "market", "experts", "even experts")  # feedback at once, in the catalogue
 FORECASTER = 'optimistic_omd:{"hint":"context"}'
 OF_ONE_POINT = 'point_gradient:{"policy":"optimistic_omd"}'
 OF_VECTORS = [
@@ -93,6 +96,7 @@ OF_VECTORS = [
     (FORECASTER, "tide"),
     (FORECASTER, "tide of losses"),
     ("optimistic_hedge", "experts"),
+    ("optimistic_hedge", "even experts"),
     ("optimistic_hedge", "tide of losses"),
     ('optimistic_hedge:{"hint":"context"}', "tide of losses"),
     (OF_ONE_POINT, "tide of rewards"),
