@@ -132,8 +132,11 @@ def certify(params: FtrlParams, state: FtrlState) -> Certificate:
     leader = state.scratch_leader
     _lead(params, state, leader)
     eta = _step(params, state)
-    if eta == 0.0:
-        return Certificate(0.0, 0.0)
+    if eta == 0.0:  # all gradients are 0, or so small that their squares are
+        bound = -state.earned[0]
+        for j in range(len(leader)):
+            bound += state.reach[0] * abs(state.total[j])
+        return Certificate(bound, state.variation[0])
     bound = state.reach[0] * state.reach[0] / (2.0 * eta) - state.earned[0]
     for j in range(len(leader)):
         away = leader[j] - state.start[j]

@@ -130,15 +130,18 @@ def update(
     for j in range(len(point)):
         following[j] = point[j] + step * gradient[j]
     project(state.region, following)
-    ahead, moved, late = 0.0, 0.0, 0.0
+    ahead, moved, late, sizes = 0.0, 0.0, 0.0, 0.0
     for j in range(len(point)):
+        sizes += abs(gradient[j])
         ahead += gradient[j] * (following[j] - action[j])
         moved += (following[j] - point[j]) * (following[j] - point[j])
         late += (action[j] - point[j]) * (action[j] - point[j])
         point[j] = following[j]
         state.last[j] = gradient[j]
-    if step > 0.0:  # 0 only while all gradients are
+    if step > 0.0:
         state.proven[0] += ahead - moved / (2.0 * step)
+    else:  # all gradients are 0, or so small that their squares are
+        state.proven[0] += sizes * state.diameter[0]
     if params.convexity > 0.0:
         state.proven[0] += params.convexity * (math.sqrt(late) * state.diameter[0] - 0.5 * late)
     state.step[0] = step

@@ -39,6 +39,8 @@ from onearm.engine.vocabulary import (
     Problem,
 )
 
+_SQUARE_MAX = 1e200  # of v: with larger ones steps would be 0, and stay so
+
 
 class ImplicitOmdParams(NamedTuple):
     """Numbers fixed at creation."""
@@ -141,8 +143,9 @@ def update(
         point[j] = following[j]
     for j in range(len(example)):
         state.last[j] = example[j]
-    square = unexpected * unexpected / left if unexpected > 0.0 and left > 0.0 else 0.0
-    state.proven[0] += fall - moved / (2.0 * eta)
+    square = min(unexpected * unexpected / left, _SQUARE_MAX) if unexpected > 0.0 and left > 0.0 else 0.0
+    shown = fall - moved / (2.0 * eta)
+    state.proven[0] += shown if shown < math.inf else math.inf  # of losses beyond 1e308 nothing is known
     state.step[0] = eta
     state.count[0] += 1
     state.variation[0] += square

@@ -188,8 +188,8 @@ def update(
         square += gradient[j] * gradient[j]
         error += wrong * wrong
     largest = max(state.largest[0], square, 0.25 * error)
-    # Before the first gradient the paper's step follows from that gradient, where G is not known.
-    eta = _step(params, state, state.largest[0] if state.count[0] > 0 else largest)
+    # Before the first gradient that is not 0 the paper's step follows from that gradient, where G is not known.
+    eta = _step(params, state, state.largest[0] if state.largest[0] > 0.0 else largest)
     state.weighted[0] += 2.0 * eta * error
     for j in range(len(gradient)):
         away = decision.action[j] - state.start[j]
@@ -208,8 +208,11 @@ def certify(params: OptimisticFtrlParams, state: OptimisticFtrlState) -> Certifi
     """Bound the regret of the rounds learned, against any fixed point."""
     leader = state.scratch_leader
     eta = _step(params, state, state.largest[0])
-    if state.count[0] == 0 or eta == 0.0:
-        return Certificate(0.0, state.variation[0])
+    if state.count[0] == 0 or eta == 0.0:  # all gradients are 0, or so small that their squares are
+        bound = -state.earned[0]
+        for j in range(len(leader)):
+            bound += state.reach[0] * abs(state.total[j])
+        return Certificate(bound, state.variation[0])
     _lead(params, state, leader, ZERO, eta, leader)
     bound, square = -state.earned[0], 0.0
     for j in range(len(leader)):

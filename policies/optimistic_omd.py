@@ -177,8 +177,8 @@ def update(
         square += gradient[j] * gradient[j]
         error += wrong * wrong
     largest = max(state.largest[0], square, 0.25 * error)
-    # The first step may follow from the first gradient: the point that it starts from is fixed.
-    eta = _step(params, state, state.largest[0] if state.count[0] > 0 else largest)
+    # The first step may follow from the first gradient that is not 0: the point that it starts from is fixed.
+    eta = _step(params, state, state.largest[0] if state.largest[0] > 0.0 else largest)
     _look_ahead(params, state, instance.context, eta, following)
     in_time = True
     for j in range(len(point)):
@@ -195,7 +195,10 @@ def update(
         moved += (following[j] - point[j]) * (following[j] - point[j])
         point[j] = following[j]
         state.last[j] = gradient[j]
-    state.proven[0] += ahead - (left + passed if in_time else moved) / (2.0 * eta)
+    if eta > 0.0:
+        state.proven[0] += ahead - (left + passed if in_time else moved) / (2.0 * eta)
+    else:
+        state.proven[0] += state.diameter[0] * _size(gradient)
     if params.convexity > 0.0:
         state.proven[0] += state.tail[0]
         state.tail[0] = 0.5 * params.convexity * left
@@ -211,13 +214,18 @@ def certify(params: OptimisticOmdParams, state: OptimisticOmdState) -> Certifica
     if state.count[0] == 0:
         return Certificate(0.0, 0.0)
     square = state.diameter[0] * state.diameter[0]
-    distances = 0.25 * params.convexity * square if params.convexity > 0.0 else square / (2.0 * state.step[0])
+    if params.convexity > 0.0:
+        return Certificate(state.proven[0] + 0.25 * params.convexity * square, state.variation[0])
+    distances = square / (2.0 * state.step[0]) if state.step[0] > 0.0 else 0.0
     return Certificate(state.proven[0] + distances, state.variation[0])
 
 
 @kernel
 def _step(params: OptimisticOmdParams, state: OptimisticOmdState, largest: float) -> float:
-    """Return the step of the next feedback; `largest` is the square of the largest gradient that may be used."""
+    """Return the step of the next feedback; `largest` is the square of the largest gradient that may be used.
+
+    It is 0 while all gradients are 0, or so small that their squares are.
+    """
     if params.step > 0.0:
         return params.step
     if params.convexity > 0.0:
@@ -228,7 +236,16 @@ def _step(params: OptimisticOmdParams, state: OptimisticOmdState, largest: float
     if math.isnan(bend):
         bend = square
     below = _STEADY * bend + _GRADIENT * square + params.caution * state.variation[0]
-    return diameter / math.sqrt(below) if below > 0.0 else 1.0
+    return diameter / math.sqrt(below) if below > 0.0 else 0.0
+
+
+@kernel
+def _size(gradient: Array) -> float:
+    """Return the sum of the sizes: what no regret of a round is above, in units of the diameter."""
+    total = 0.0
+    for j in range(len(gradient)):
+        total += abs(gradient[j])
+    return total
 
 
 @kernel
