@@ -73,7 +73,10 @@ def test_the_truth_persists_and_experts_are_good_in_turn() -> None:
     truth = state.truth
     assert (truth[1:] @ truth[:-1]) / (truth[:-1] @ truth[:-1]) == pytest.approx(0.8, abs=0.04)
     assert (truth[1:] - 0.8 * truth[:-1]).std() == pytest.approx(1.0, rel=0.04)
-    error = (state.forecast - truth[:, None]).reshape(10, 400, 4)
+    error = state.forecast - truth[:, None]
+    news = np.column_stack([truth[1:] - 0.8 * truth[:-1], error[1:]])
+    assert np.abs(np.corrcoef(news.T) - np.eye(5)).max() < 4.0 / np.sqrt(4000)  # nobody errs as another, or as the news
+    error = error.reshape(10, 400, 4)
     phase = np.arange(400)[:, None] / 400 - np.arange(4) / 4
     size = 0.1 + 0.8 * (0.5 - 0.5 * np.cos(2 * np.pi * phase))
     assert (error / size).std(axis=(0, 1)) == pytest.approx([1.0] * 4, rel=0.04)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +53,27 @@ def test_estimates_have_the_mean_and_the_covariance_of_the_inverted_counts() -> 
     spread = inverse @ (np.diag(law) - np.outer(law, law)) @ inverse.T / 5
     assert np.abs(found.mean(axis=0) - FALLING).max() < 4 * np.sqrt(np.diag(spread).max() / n)
     assert np.cov(found.T) == pytest.approx(spread, abs=0.08 * np.diag(spread).max())
+
+
+def test_the_estimate_is_unbiased_by_enumeration_of_all_answers() -> None:
+    """The mean of C^-1 h over every way in which a batch of 3 can be answered, by its probability, is q."""
+    env = catalog.make("label_shift", confusion=BLURRED, batch=3)
+    law, mean = env.params.confusion @ env.params.first, np.zeros(3)
+    for answers in itertools.product(range(3), repeat=3):
+        seen = np.bincount(answers, minlength=3) / 3.0
+        mean += np.prod(law[list(answers)]) * (env.params.inverse @ seen)
+    assert mean == pytest.approx(FALLING, abs=1e-15)
+    state, w = start(env, 100), np.array([0.2, 0.5, 0.3])
+    possible = [env.params.inverse @ (np.array(seen) / 3.0) for seen in itertools.product(range(4), repeat=3)]
+    for i in range(50):  # what is told is one of these estimates
+        estimate = w - at(env, state, 0, w, Key(RUN, 10 + i))[1]
+        assert min(np.abs(estimate - one).max() for one in possible) < 1e-14
+
+
+def test_the_best_weights_of_part_of_a_period_are_the_mean_of_its_shares() -> None:
+    env = catalog.make("label_shift", classes=3, period=100)
+    shares = [FALLING + (0.5 - 0.5 * np.cos(2 * np.pi * t / 100)) * (FALLING[::-1] - FALLING) for t in range(30)]
+    assert start(env, 30).comparator == pytest.approx(np.mean(shares, axis=0), abs=1e-13)
 
 
 @pytest.mark.parametrize(("course", "middle"), [("cosine", 0.5), ("sudden", 0.0)])

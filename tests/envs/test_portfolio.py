@@ -68,6 +68,16 @@ def test_the_best_weights_are_those_that_scipy_finds() -> None:
     assert state.comparator == pytest.approx(other.x, abs=1e-4)
 
 
+def test_the_best_weights_are_found_where_days_differ_by_a_hundredfold() -> None:
+    relatives = np.exp(np.random.default_rng(3).normal(size=(40, 3)) * 1.5)
+    best = start(catalog.make("portfolio", relatives=relatives.tolist())).comparator
+    slopes = (relatives / (relatives @ best)[:, None]).mean(
+        axis=0
+    )  # of the mean growth: 1 where money is, at most 1 else
+    assert slopes.max() <= 1.0 + 1e-6
+    assert (best * (1.0 - slopes)).max() < 1e-6
+
+
 @pytest.mark.jit
 def test_no_certificate_is_below_the_regret() -> None:
     curves = simulate(policies.make("optimistic_omd"), catalog.make("portfolio"), horizon=2500, replications=4, seed=3)

@@ -45,7 +45,7 @@ def test_first_losses_of_passes_are_as_likely() -> None:
     assert np.abs(np.bincount(first) - 300).max() < 4 * np.sqrt(1200 * 3 / 16)
 
 
-@pytest.mark.parametrize("convexity", [0.0, 0.5])
+@pytest.mark.parametrize("convexity", [0.0, 0.5, 4.0])
 def test_loss_gradient_and_regret_of_a_pass_are_those_of_the_table(convexity: float) -> None:
     env = catalog.make("random_order", slopes=SLOPES, convexity=convexity, domain="ball")
     state = env.init(env.params, env.problem, RUN)

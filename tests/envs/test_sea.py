@@ -96,6 +96,17 @@ def test_jitter_steps_by_the_drift_on_average_and_is_the_same_each_time() -> Non
     assert (other.level != sea.state.level)[:, 1:].all()
 
 
+def test_the_noise_says_nothing_of_the_jitter_nor_of_the_level() -> None:
+    params: dict[str, Any] = {"dimension": 50, "wall": 0.0}
+    both, jitter, level = (
+        Sea(**params | {"noise": noise, "drift": drift}).slopes()
+        for noise, drift in ((0.5, 0.5), (0.0, 0.5), (0.0, 0.0))
+    )
+    noise, steps = both - jitter, jitter - level
+    assert abs(np.corrcoef(noise.ravel(), steps.ravel())[0, 1]) < 4.0 / np.sqrt(noise.size)
+    assert abs(np.corrcoef(steps[1:].ravel(), steps[:-1].ravel())[0, 1]) < 4.0 / np.sqrt(noise.size)
+
+
 @pytest.mark.parametrize("domain", ["box", "ball", "simplex"])
 @pytest.mark.parametrize("convexity", [0.0, 0.9])
 def test_no_point_is_better_than_the_comparator(domain: str, convexity: float) -> None:

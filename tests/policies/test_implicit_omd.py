@@ -103,6 +103,32 @@ def _best(loss: int, domain: Domain, examples: Array) -> float:
     return best
 
 
+@pytest.mark.parametrize("gradient_max", [None, 3.0])
+def test_steps_follow_what_came_unexpected(gradient_max: float | None) -> None:
+    """Each step by its formula, from the points and examples alone."""
+    policy = catalog.make("implicit_omd", loss="square", gradient_max=gradient_max)
+    domain, rng = box([-1.0, -0.5], [1.0, 0.5]), np.random.default_rng(4)
+    state, total, largest, shrunk = start(policy, domain), 0.0, 0.0, 0
+    last = np.zeros(3)
+    for t in range(30):
+        known = 4.0 * gradient_max**2 if gradient_max else largest
+        eta = domain.diameter / math.sqrt(1.0 + known + total)
+        instance, decision = decide(policy, state, t)
+        example = np.append(rng.normal(size=2) * (3.0 if t == 9 else 1.0), rng.normal())
+        learn(policy, state, instance, decision, example)
+        assert state.step[0] == pytest.approx(eta, rel=1e-13)
+        x, following = decision.action, state.point
+        ((new_at_x, new_at_y), (old_at_x, old_at_y)) = (
+            [0.5 * float(one[:2] @ point - one[2]) ** 2 for point in (x, following)] for one in (example, last)
+        )
+        unexpected = new_at_x - new_at_y - (old_at_x - old_at_y if t else 0.0)
+        square = max(unexpected, 0.0) ** 2 / float((x - following) @ (x - following))
+        shrunk += square < largest
+        total, largest, last = total + square, max(largest, square), example
+    assert loop.certificate(policy.params, state).variation == pytest.approx(total, rel=1e-12)
+    assert shrunk > 10
+
+
 def test_a_known_loss_that_repeats_costs_nothing_after_the_first() -> None:
     policy = catalog.make("implicit_omd", loss="square")
     state = start(policy, ball(2))

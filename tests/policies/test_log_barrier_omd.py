@@ -143,6 +143,33 @@ def test_the_step_follows_what_was_not_foreseen() -> None:
     assert steps[0] == 0.5 > steps[-1]
 
 
+def test_what_a_hint_foresaw_does_not_shrink_the_steps() -> None:
+    policy = catalog.make("log_barrier_omd")
+    weight, last, wrong = np.array([0.5, 0.5]), np.zeros(2), 0.0
+    events = [(t % 2, 0.5, 0.3 + 0.1 * (t % 3)) for t in range(90)]
+    for t, (arm, propensity, reward) in enumerate(events):
+        eta = min(0.5, math.sqrt(2 * math.log(2 * (t + 2)) / (1 + wrong)))
+        off = 1.0 - reward - last[arm]
+        estimate = last.copy()
+        estimate[arm] += off / propensity
+        weight = solved(eta, weight, estimate)
+        last[arm], wrong = 1.0 - reward, wrong + off * off
+    state = learned(policy, 2, *events)
+    assert state.weight == pytest.approx(weight, abs=1e-11)
+    assert state.wrong[0] == pytest.approx(wrong, rel=1e-12)
+    assert wrong < 3.0
+
+
+def test_the_propensity_is_that_of_the_arms_that_are_available() -> None:
+    policy = catalog.make("log_barrier_omd")
+    state = learned(policy, 3, (0, 0.5, 0.0), (1, 0.5, 1.0))
+    mask = np.array([True, False, True])
+    law = law_of(policy, state, mask)
+    for t in range(20):
+        action, propensity = loop.decide(policy.params, state, Instance(9, np.zeros(0), mask), Key(RUN, t))
+        assert propensity == law[action]
+
+
 def test_the_correction_is_that_of_the_paper() -> None:
     policy = catalog.make("log_barrier_omd", eta=0.25, correction=6.0, hint="zero")
     state = learned(policy, 2, (1, 0.5, 0.25))

@@ -120,6 +120,39 @@ def test_a_fixed_comparator_is_a_path_of_no_length() -> None:
     assert smallest <= far.bound - still.bound <= largest  # 2 D P / (2 eta)
 
 
+def test_the_certificate_and_the_next_weights_of_one_step_worked_by_hand() -> None:
+    policy = catalog.make("optimistic_ensemble", gradient_max=1.0, smoothness=0.25, hint="context")
+    state = start(policy, ball(2), 64, (2,))
+    eta = 2.0 / np.sqrt(8.0 * 64) * 2.0 ** np.arange(4)
+    eta = np.minimum(eta, 0.5)
+    assert np.abs(state.step - eta).max() < 1e-15
+    forecast, gradient, second = np.array([0.5, 0.25]), np.array([0.5, -0.5]), np.array([-1.0, 0.0])
+    then, decision = decide(policy, state, 0, forecast)
+    rate = min(1.0 / (8.0 * 4.0 * 0.25), np.sqrt(np.log(4.0)))
+    x = eta[:, None] * forecast
+    weight = np.exp(rate * (x @ forecast))  # nobody has moved yet: the correction is 0
+    weight /= weight.sum()
+    assert np.abs(decision.action - weight @ x).max() < 1e-15
+    learn(policy, state, then, decision, gradient)
+    y = eta[:, None] * gradient
+    bounds = (y - decision.action) @ gradient - (y * y).sum(1) / (2.0 * eta) + 4.0 / (2.0 * eta)
+    assert loop.certificate(policy.params, state).bound == pytest.approx(bounds.min(), rel=1e-14)
+    then, decision = decide(policy, state, 1, second)
+    ahead = y + eta[:, None] * second
+    losses = -(x @ gradient) - ahead @ second + 0.5 * ((ahead - x) ** 2).sum(1)
+    rate = min(rate, np.sqrt(np.log(4.0) / (1.0 + 4.0 * ((gradient - forecast) ** 2).sum())))
+    weight = np.exp(-rate * losses)
+    assert np.abs(decision.action - weight @ ahead / weight.sum()).max() < 1e-15
+
+
+def test_a_smoothness_that_is_large_leaves_one_learner() -> None:
+    policy = catalog.make("optimistic_ensemble", gradient_max=0.1, smoothness=100.0)
+    state = start(policy, ball(2), 100)
+    assert state.step.tolist() == [1.0 / 800.0]
+    learn(policy, state, *decide(policy, state, 0), np.array([1.0, 0.0]))
+    assert decide(policy, state, 1)[1].action.tolist() == [2.0 / 800.0, 0.0]
+
+
 def test_the_weights_do_not_depend_on_where_the_domain_lies() -> None:
     policy = catalog.make("optimistic_ensemble", gradient_max=1.0, smoothness=1.0)
     here, there = start(policy, ball(2), 100), start(policy, ball(2, 1.0, [1000.0, 0.0]), 100)
@@ -128,6 +161,7 @@ def test_the_weights_do_not_depend_on_where_the_domain_lies() -> None:
         for state in (here, there):
             learn(policy, state, *decide(policy, state, t), detail)
     assert np.abs(here.scratch_weight - there.scratch_weight).max() < 1e-9
+    assert np.abs(here.loss - there.loss).max() < 1e-9
     assert np.ptp(here.scratch_weight) > 0.01
 
 

@@ -123,6 +123,17 @@ def test_knowing_nothing_it_is_as_good_as_the_better_of_the_papers(noise: float,
         assert regrets[0] <= 1.1 * min(regrets[1:]), (horizon, regrets)
 
 
+def test_a_forecast_that_is_far_off_counts_as_a_gradient_of_half_that_size() -> None:
+    policy = catalog.make("optimistic_ftrl", hint="context")
+    state = policy.init(policy.params, Problem(0, (2,), domain=ball(2), feedback="gradient"))
+    for t, forecast in enumerate(([0.0, 0.0], [-7.0, 0.0], [0.0, 1.0])):
+        instance = Instance(t, np.array(forecast), np.ones(1, np.bool_))
+        x = descents.played(policy, state, instance, lambda x: np.array([1.0, 0.0]))
+    # |g - M|^2 was 1, then 64: a quarter of that is more than the square of any gradient.
+    eta = 2.0 / np.sqrt(4.0 * 16.0 + 8.0 * 65.0)
+    assert np.abs(x - eta * np.array([2.0, 1.0])).max() < 1e-15
+
+
 def test_what_cannot_be_is_refused() -> None:
     for params, words in (
         ({"hint": "tomorrow"}, "hint is 'tomorrow'"),

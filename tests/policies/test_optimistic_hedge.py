@@ -152,6 +152,15 @@ def test_without_a_scale_losses_may_have_any_unit() -> None:
     assert np.ptp(plain.points[-1]) > 0.1
 
 
+def test_a_simplex_of_another_size_is_that_of_1_with_losses_times_its_size() -> None:
+    losses = waves(100)
+    for scale in (None, 0.5):
+        policy = catalog.make("optimistic_hedge", scale=scale)
+        large, small = played(policy, losses, size=4.0), played(policy, 4.0 * losses)
+        assert large.points.tolist() == (4.0 * small.points).tolist()
+        assert large.certificate == small.certificate
+
+
 def test_losses_of_any_size_leave_weights() -> None:
     policy = catalog.make("optimistic_hedge")
     losses = np.array([[1.0, 0.0], [1e100, -1e100], [0.0, 1e-300], [-1e100, -1e100], [0.5, 0.0]])

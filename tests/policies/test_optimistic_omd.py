@@ -116,6 +116,19 @@ def test_two_half_steps_by_hand(steps: dict[str, float]) -> None:
         point, hint = following, gradient
 
 
+def test_a_forecast_that_is_far_off_counts_as_a_gradient_of_half_that_size() -> None:
+    policy = catalog.make("optimistic_omd", hint="context")
+    state = policy.init(policy.params, Problem(0, (2,), domain=ball(2), feedback="gradient"))
+    for t, forecast in enumerate(([0.0, 0.0], [-7.0, 0.0], [0.0, 1.0])):
+        instance = Instance(t, np.array(forecast), np.ones(1, np.bool_))
+        x = descents.played(policy, state, instance, lambda x: np.array([1.0, 0.0]))
+    # |g - M|^2 was 1, then 64: a quarter of that is more than the square of any gradient.
+    eta = 2.0 / np.sqrt(14.0 * 16.0 + 8.0 * 65.0)
+    first, second = 2.0 / np.sqrt(14.0), 2.0 / np.sqrt(14.0 + 8.0)
+    following = np.array([min(first + second, 1.0), 0.0]) + eta * np.array([0.0, 1.0])
+    assert np.abs(x - following / max(1.0, float(np.linalg.norm(following)))).max() < 1e-15
+
+
 def test_what_cannot_be_is_refused() -> None:
     for params, words in (
         ({"hint": "tomorrow"}, "hint is 'tomorrow'"),

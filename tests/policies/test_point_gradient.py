@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -17,6 +18,7 @@ from onearm.engine.problem import check_fit
 from onearm.engine.projection import project
 from onearm.engine.vocabulary import Array, Decision, Feedback, FeedbackKind, Instance, Key, Policy, Problem
 from onearm.policies import catalog
+from onearm.policies.point_gradient import point_gradient
 
 RUN = run_key(1, 0, POLICY)
 DESCENT = {"name": "gradient_descent", "params": {"gradient_max": 1.0}}
@@ -150,6 +152,50 @@ def test_two_points_are_nearly_as_good_as_the_gradient_on_bowls_and_one_is_bette
     assert regret["two_rewards"] < 10.0 * regret["gradient"] + 1.0
     assert regret["two_rewards"] < 20.0
     assert regret["reward"] < 0.5 * 0.5 * float(centre @ centre) * steps  # half of what standing still costs
+
+
+@pytest.mark.parametrize("feedback", ["reward", "two_rewards"])
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_inner_policy_learns_of_the_point_that_it_decided(feedback: FeedbackKind, domain: Domain) -> None:
+    policy = catalog.make("point_gradient", policy=DESCENT, delta=0.25)
+    state = start(policy, domain, feedback)
+    slope = np.arange(domain.dimension, 0.0, -1.0)
+    for t in range(20):
+        inner = state.inner.point.copy()
+        then, decision = decide(policy, state, t)
+        rewards = [float(slope @ point) for point in decision.action.reshape(-1, domain.dimension)]
+        learn(policy, state, then, decision, rewards)
+        assert np.abs(state.scratch_inner - inner).max() < 1e-14
+    assert np.abs(inner - domain.start).max() > 0.1
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_what_is_played_may_go_as_far_as_to_the_walls(n: int) -> None:
+    policy = catalog.make("point_gradient", policy=DESCENT, delta=0.5)
+    widths = start(policy, product(simplex(n, 2.0), box([-1.0, 3.0], [1.0, 8.0]), ball(2, 0.7)), "reward").width
+    assert widths[n:].tolist() == [1.0, 2.5, 0.7, 0.7]
+    towards = np.full(n, -1.0)
+    towards[0] = n - 1.0  # straight away from the facet of the first coordinate
+    reached = 2.0 / n - widths[:n] * towards / np.linalg.norm(towards)
+    assert reached[0] == pytest.approx(0.0, abs=1e-15)
+    assert (reached[1:] > 0.0).all()
+
+
+def test_limits_hold_to_the_last_bit() -> None:
+    policy = catalog.make("point_gradient", policy=DESCENT, delta=1e-3)
+    low, high = np.array([0.1, -0.7, 1.3]), np.array([0.7, -0.1, 3.1])
+    for feedback in ("reward", "two_rewards"):
+        state = start(policy, box(low.tolist(), high.tolist()), feedback)  # type: ignore[arg-type]
+        for t in range(300):
+            state.inner.point[:] = np.where(np.arange(3) == t % 3, low, high)
+            _, decision = decide(policy, state, t)
+            for point in decision.action.reshape(-1, 3):
+                assert (low <= point).all() and (point <= high).all()
+
+
+def test_a_new_version_of_the_inner_policy_is_one_of_the_wrapper() -> None:
+    inner = catalog.from_spec(DESCENT)
+    assert point_gradient(dataclasses.replace(inner, version=4)).version == point_gradient(inner).version + 3
 
 
 def test_delta_follows_from_the_horizon() -> None:
