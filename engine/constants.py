@@ -37,6 +37,11 @@ def as_given(value: float) -> Constant:
     return Constant(float(value), "param")
 
 
+def known(param: float) -> Constant:
+    """Return a param, or where it is 0, not known, that the steps do without it."""
+    return as_given(param) if param > 0.0 else UNUSED
+
+
 def estimated(value: float) -> Constant:
     """Return what follows from what was learned; 0 stands for nothing."""
     return Constant(float(value) if value > 0.0 else math.nan, "estimate")

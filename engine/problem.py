@@ -142,6 +142,11 @@ def check_param(
     return float(value)
 
 
+def check_known(name: str, value: float | None) -> float:
+    """Return a positive number of at most 1e100; 0 for None, which says that it is not known."""
+    return 0.0 if value is None else check_param(name, value, low=0.0, high=1e100, low_open=True)
+
+
 def check_vector(
     name: str, values: Sequence[float] | Array, *, low: float = -math.inf, high: float = math.inf
 ) -> Array:

@@ -20,7 +20,7 @@ import numpy as np
 from onearm.engine.constants import at_most, of_problem
 from onearm.engine.domain import Region
 from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
+from onearm.engine.problem import check_known
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import (
@@ -63,9 +63,7 @@ class FtrlState(NamedTuple):
 
 def ftrl(gradient_max: float | None = None) -> Policy:
     """Follow the regularised leader on any domain; nothing has to be known beforehand."""
-    params = FtrlParams(
-        0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True)
-    )
+    params = FtrlParams(check_known("gradient_max", gradient_max))
     return Policy("ftrl", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants)
 
 

@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import UNUSED, at_most, of_problem
+from onearm.engine.constants import UNUSED, at_most, known, of_problem
+from onearm.engine.curvature import revealed, supposed
 from onearm.engine.domain import Region
 from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
+from onearm.engine.problem import check_known
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import (
@@ -41,7 +42,7 @@ class GradientDescentParams(NamedTuple):
     """Numbers fixed at creation."""
 
     gradient_max: float  # G > 0, what |gradient| is at most; 0 where that is not known
-    convexity: float  # lambda >= 0; 0 where the losses are not known to be strongly convex
+    convexity: float  # lambda > 0; 0 where the losses are not known to be strongly convex
 
 
 class GradientDescentState(NamedTuple):
@@ -60,14 +61,20 @@ class GradientDescentState(NamedTuple):
     scratch_next: Array  # float64[d]
 
 
-def gradient_descent(gradient_max: float | None = None, convexity: float = 0.0) -> Policy:
+def gradient_descent(gradient_max: float | None = None, convexity: float | None = None) -> Policy:
     """Descend with steps D / (gradient_max sqrt(t)), or 1 / (convexity t) where losses are strongly convex."""
     params = GradientDescentParams(
-        0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
-        check_param("convexity", convexity, low=0.0, high=1e100),
+        check_known("gradient_max", gradient_max),
+        check_known("convexity", convexity),
     )
     return Policy(
-        "gradient_descent", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants
+        "gradient_descent",
+        params,
+        init,
+        actions=("vector",),
+        feedbacks=revealed(params.convexity),
+        constants=constants,
+        supposes=supposed(params.convexity),
     )
 
 
@@ -92,11 +99,12 @@ def init(params: GradientDescentParams, problem: Problem) -> GradientDescentStat
 
 
 def constants(params: GradientDescentParams, state: GradientDescentState) -> dict[str, Constant]:
-    """Return D and G, and where they are from."""
+    """Return D, G and lambda, and where they are from."""
     gradient_max = at_most(params.gradient_max, math.sqrt(state.largest[0]))
     return {
         "diameter": of_problem(state.diameter[0]),
         "gradient_max": UNUSED if params.convexity else gradient_max,
+        "convexity": known(params.convexity),
     }
 
 

@@ -24,7 +24,7 @@ from onearm.engine.constants import given_or, of_problem
 from onearm.engine.domain import Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
+from onearm.engine.problem import check_known
 from onearm.engine.protocol import register_policy
 from onearm.engine.prox import check_loss, loss_at, prox
 from onearm.engine.vocabulary import (
@@ -72,7 +72,7 @@ def implicit_omd(loss: str = "absolute", gradient_max: float | None = None) -> P
     """
     params = ImplicitOmdParams(
         check_loss(loss),
-        0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
+        check_known("gradient_max", gradient_max),
     )
     return Policy(
         "implicit_omd", params, init, actions=("vector",), feedbacks=("example",), constants=constants, version=2

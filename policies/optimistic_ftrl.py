@@ -32,12 +32,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import UNUSED, as_given, estimated, of_problem, raised
+from onearm.engine.constants import UNUSED, as_given, estimated, known, of_problem, raised
+from onearm.engine.curvature import revealed, supposed
 from onearm.engine.domain import Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import ZERO, check_forecast, check_hint, hinted
 from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
+from onearm.engine.problem import check_known, check_param
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import (
@@ -66,7 +67,7 @@ class OptimisticFtrlParams(NamedTuple):
     gradient_max: float  # G > 0; 0 where it is not known
     smoothness: float  # L >= 0; NaN where it is not known
     caution: float  # c > 0
-    convexity: float  # lambda >= 0; 0 where the losses are not known to be strongly convex
+    convexity: float  # lambda > 0; 0 where the losses are not known to be strongly convex
 
 
 class OptimisticFtrlState(NamedTuple):
@@ -95,7 +96,7 @@ def optimistic_ftrl(
     smoothness: float | None = None,
     steps: str = "confident",
     caution: float = 8.0,
-    convexity: float = 0.0,
+    convexity: float | None = None,
 ) -> Policy:
     """Lead optimistically on any domain; nothing has to be known beforehand.
 
@@ -108,13 +109,19 @@ def optimistic_ftrl(
     params = OptimisticFtrlParams(
         check_hint(hint),
         STEPS.index(steps),
-        0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
+        check_known("gradient_max", gradient_max),
         math.nan if smoothness is None else float(smoothness),
         check_param("caution", caution, low=0.0, high=1e6, low_open=True),
-        check_param("convexity", convexity, low=0.0, high=1e100),
+        check_known("convexity", convexity),
     )
     return Policy(
-        "optimistic_ftrl", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants
+        "optimistic_ftrl",
+        params,
+        init,
+        actions=("vector",),
+        feedbacks=revealed(params.convexity),
+        constants=constants,
+        supposes=supposed(params.convexity),
     )
 
 
@@ -146,7 +153,7 @@ def init(params: OptimisticFtrlParams, problem: Problem) -> OptimisticFtrlState:
 
 
 def constants(params: OptimisticFtrlParams, state: OptimisticFtrlState) -> dict[str, Constant]:
-    """Return D, G and L, and where they are from."""
+    """Return D, G, L and lambda, and where they are from."""
     diameter = float(state.diameter[0])
     gradient_max, smoothness = UNUSED, UNUSED
     if not params.convexity:
@@ -155,7 +162,12 @@ def constants(params: OptimisticFtrlParams, state: OptimisticFtrlState) -> dict[
             smoothness = as_given(params.smoothness)
         elif params.steps == SACHS:
             smoothness = estimated(gradient_max.value / diameter)
-    return {"diameter": of_problem(diameter), "gradient_max": gradient_max, "smoothness": smoothness}
+    return {
+        "diameter": of_problem(diameter),
+        "gradient_max": gradient_max,
+        "smoothness": smoothness,
+        "convexity": known(params.convexity),
+    }
 
 
 @kernel

@@ -53,6 +53,7 @@ from onearm.engine.vocabulary import (
 )
 
 _EPSILON = 2.0**-52
+_CURVED = "losses with f(u) >= f(x) + <g, u - x> + beta / 2 <g, u - x>^2, g the gradient at x"
 
 
 class OptimisticNewtonParams(NamedTuple):
@@ -104,7 +105,13 @@ def optimistic_newton(
         check_param("identity", identity, low=0.0, high=1e50, low_open=True),
     )
     return Policy(
-        "optimistic_newton", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants
+        "optimistic_newton",
+        params,
+        init,
+        actions=("vector",),
+        feedbacks=("gradient",),
+        constants=constants,
+        supposes=_CURVED,
     )
 
 
@@ -145,10 +152,12 @@ def constants(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> d
 @kernel
 def select(params: OptimisticNewtonParams, state: OptimisticNewtonState, instance: Instance, key: Key) -> Decision:
     """Step ahead along the hint."""
-    for j in range(len(state.point)):
-        state.scratch_push[j] = hinted(params.hint, state.last, instance.context, j)
-    _step(state, state.scratch_push, state.scratch_point)
-    return Decision(state.scratch_point, 1.0)
+    push, point = state.scratch_push, state.scratch_point
+    for j in range(len(point)):
+        push[j] = hinted(params.hint, state.last, instance.context, j)
+        point[j] = state.point[j]
+    step_by(state.metric, state.region, state.scratch_work, state.point, push, point)
+    return Decision(point, 1.0)
 
 
 @kernel
@@ -161,14 +170,16 @@ def update(
     key: Key,
 ) -> None:
     """Step along the gradient, add what this round proves, and take the gradient into H."""
-    gradient, d = feedback.detail, len(state.point)
+    gradient, following, d = feedback.detail, state.scratch_next, len(state.point)
     _add_error(params, state, instance.context, gradient)
-    _step(state, gradient, state.scratch_next)
+    for j in range(d):
+        following[j] = state.point[j]
+    step_by(state.metric, state.region, state.scratch_work, state.point, gradient, following)
     _prove(state, decision.action, gradient)
     stretch(state.metric, 0.5 * state.beta[0], gradient, state.scratch_push)
     for j in range(d):
         state.last[j] = gradient[j]
-        state.point[j] = state.scratch_next[j]
+        state.point[j] = following[j]
     state.count[0] += 1
 
 
@@ -176,14 +187,6 @@ def update(
 def certify(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> Certificate:
     """Bound the regret of the rounds learned, against any fixed point, for losses that have this beta."""
     return Certificate(state.proven[0], state.variation[0])
-
-
-@kernel
-def _step(state: OptimisticNewtonState, push: Array, point: Array) -> None:
-    """Write the point that a push leads to from the secondary one."""
-    for j in range(len(point)):
-        point[j] = state.point[j]
-    step_by(state.metric, state.region, state.scratch_work, state.point, push, point)
 
 
 @kernel
@@ -235,8 +238,7 @@ def _prove(state: OptimisticNewtonState, action: Array, gradient: Array) -> None
     trace += 0.5 * beta * square
     doubt = _EPSILON * (d + 8.0) * diameter * (math.sqrt(square) + 2.0 * trace * diameter)
     proven = state.proven[0] + (ahead + 0.5 * beta * ahead * ahead - 0.5 * passed + missed)
-    proven += doubt + _EPSILON * abs(proven)
-    state.proven[0] = proven if proven < math.inf else math.inf
+    state.proven[0] = proven + doubt + _EPSILON * abs(proven)
 
 
 register_policy(OptimisticNewtonParams, select=select, update=update, certify=certify)

@@ -25,12 +25,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import UNUSED, as_given, estimated, given_or, of_problem, raised
+from onearm.engine.constants import UNUSED, as_given, estimated, given_or, known, of_problem, raised
+from onearm.engine.curvature import revealed, supposed
 from onearm.engine.domain import Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import check_forecast, check_hint, hinted
 from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
+from onearm.engine.problem import check_known, check_param
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import (
@@ -57,7 +58,7 @@ class OptimisticOmdParams(NamedTuple):
     gradient_max: float  # G > 0; 0 where it is not known
     smoothness: float  # L >= 0; NaN where it is not known
     caution: float  # c > 0
-    convexity: float  # lambda >= 0; 0 where the losses are not known to be strongly convex
+    convexity: float  # lambda > 0; 0 where the losses are not known to be strongly convex
     step: float  # > 0 where it is fixed, else 0
 
 
@@ -83,7 +84,7 @@ def optimistic_omd(
     gradient_max: float | None = None,
     smoothness: float | None = None,
     caution: float = 8.0,
-    convexity: float = 0.0,
+    convexity: float | None = None,
     step: float | None = None,
 ) -> Policy:
     """Descend optimistically on any domain; nothing has to be known beforehand.
@@ -97,14 +98,20 @@ def optimistic_omd(
         raise InvalidInput("bad_param", "both step and convexity are given, and either sets the step: leave one out")
     params = OptimisticOmdParams(
         check_hint(hint),
-        0.0 if gradient_max is None else check_param("gradient_max", gradient_max, low=0.0, high=1e100, low_open=True),
+        check_known("gradient_max", gradient_max),
         math.nan if smoothness is None else float(smoothness),
         check_param("caution", caution, low=0.0, high=1e6, low_open=True),
-        check_param("convexity", convexity, low=0.0, high=1e100),
-        0.0 if step is None else check_param("step", step, low=0.0, high=1e100, low_open=True),
+        check_known("convexity", convexity),
+        check_known("step", step),
     )
     return Policy(
-        "optimistic_omd", params, init, actions=("vector",), feedbacks=("gradient", "losses"), constants=constants
+        "optimistic_omd",
+        params,
+        init,
+        actions=("vector",),
+        feedbacks=revealed(params.convexity),
+        constants=constants,
+        supposes=supposed(params.convexity),
     )
 
 
@@ -133,17 +140,20 @@ def init(params: OptimisticOmdParams, problem: Problem) -> OptimisticOmdState:
 
 
 def constants(params: OptimisticOmdParams, state: OptimisticOmdState) -> dict[str, Constant]:
-    """Return D, G, L and the last step, and where they are from."""
+    """Return D, G, L, lambda and the last step, and where they are from."""
     diameter = float(state.diameter[0])
     gradient_max, smoothness = UNUSED, UNUSED
     if not (params.step or params.convexity):
         gradient_max = raised(params.gradient_max, math.sqrt(state.largest[0]))
-        known = not math.isnan(params.smoothness)
-        smoothness = as_given(params.smoothness) if known else estimated(gradient_max.value / diameter)
+        if math.isnan(params.smoothness):
+            smoothness = estimated(gradient_max.value / diameter)
+        else:
+            smoothness = as_given(params.smoothness)
     return {
         "diameter": of_problem(diameter),
         "gradient_max": gradient_max,
         "smoothness": smoothness,
+        "convexity": known(params.convexity),
         "step": given_or(params.step, state.step[0]),
     }
 

@@ -27,11 +27,14 @@ PARAM, ESTIMATE, UNUSED, PROBLEM = "param", "estimate", "unused", "problem"
 LEFT_OUT = {  # every param that may be None, and where its number is from then
     ("optimistic_omd", "gradient_max"): ESTIMATE,
     ("optimistic_omd", "smoothness"): ESTIMATE,
+    ("optimistic_omd", "convexity"): UNUSED,
     ("optimistic_omd", "step"): ESTIMATE,
     ("optimistic_ftrl", "gradient_max"): ESTIMATE,
     ("optimistic_ftrl", "smoothness"): UNUSED,
+    ("optimistic_ftrl", "convexity"): UNUSED,
     ("ftrl", "gradient_max"): ESTIMATE,
     ("gradient_descent", "gradient_max"): ESTIMATE,
+    ("gradient_descent", "convexity"): UNUSED,
     ("implicit_omd", "gradient_max"): ESTIMATE,
     ("optimistic_newton", "beta"): PARAM,  # it follows from the other params
     ("optimistic_hedge", "scale"): ESTIMATE,
@@ -147,7 +150,7 @@ def test_constants_that_follow_from_other_params_are_what_the_formulas_say() -> 
 def test_a_wrapper_tells_its_own_and_what_its_inner_policy_tells_of_gradients_that_are_estimated() -> None:
     policy = build("point_gradient")
     found = at_first(policy)
-    assert set(found) == {"delta", "diameter", "gradient_max"}
+    assert set(found) == {"delta", "diameter", "gradient_max", "convexity"}
     assert found["delta"] == (min(0.5, math.sqrt(3.0) / 60.0**0.25), PROBLEM)
     learned = constants_of(policy, play(policy, problem_of(policy), "even").state)
     assert learned["gradient_max"].value > 0.0 and learned["gradient_max"].source == ESTIMATE
