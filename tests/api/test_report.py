@@ -202,6 +202,9 @@ def test_segments_are_equal_parts_of_the_rounds_learned(served: Served) -> None:
         assert found["regret"] == pytest.approx(lost - 4.0)
         assert found.get("regret_by_segment", found["regret"]) == pytest.approx(lost - best)
         assert found.get("segments", 1) == segments
+    halves = report(served, "v", "?segments=2")
+    assert served.post("/v1/experiments/v:archive").status_code == 200  # an event that is no round
+    assert report(served, "v", "?segments=2") == halves | {"seq": halves["seq"] + 1}
     three = report(served, "v", "?segments=3")  # of 3, 3 and 2 rounds: (3, 0), (1, 6), (0, 6)
     assert three["regret_by_segment"] == pytest.approx(-8 * three["reward_mean"] - 1.0)
 
