@@ -7,7 +7,8 @@ import numpy as np
 from onearm.api.compiling import compile_certificate
 from onearm.api.live import Asked, Live, Recovered, Story
 from onearm.api.revealed import detail_of
-from onearm.engine.errors import Damaged, InvalidInput, OnearmError
+from onearm.engine.errors import Damaged, InvalidInput
+from onearm.engine.limits import limits_of
 from onearm.engine.storage.sql import Event
 from onearm.engine.vocabulary import DECIDE, Array, Certificate, Feedback, Instance, Key
 
@@ -19,6 +20,7 @@ class LiveVector(Live):
         """Fold the log from the newest good snapshot on, and compile the kernels. Runs in a worker thread."""
         recovered = super().recover()
         self._certify = compile_certificate(self.spec)
+        self._limits = limits_of(self.problem)
         return recovered
 
     def decide(self, asked: Asked, now: int) -> Story:
@@ -26,12 +28,7 @@ class LiveVector(Live):
         self._check_open()
         instance = Instance(self.number, asked.context, asked.available)
         decision = self._select(self._params, self._state, instance, Key(self._run, self.number))
-        if not np.isfinite(decision.action).all():
-            raise OnearmError(
-                "impossible_point",
-                f"policy {self.spec.policy.name!r} decided a point that is not finite at decision {self.number}; mend "
-                "its file",
-            )
+        self._limits.check_decided(self.spec.policy.name, decision.action, self.number)
         story = self._enter(DECIDE, asked, decision, None, now)
         self._snapshot_if_due()
         return story

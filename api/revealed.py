@@ -21,7 +21,8 @@ import msgspec
 import numpy as np
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import REWARD_MAX, check_context, check_reward
+from onearm.engine.limits import check_detail
+from onearm.engine.problem import check_context, check_reward
 from onearm.engine.vocabulary import Array, Feedback, Problem
 
 _DETAILS = {"gradient": "a gradient", "losses": "losses", "example": "an example"}  # feedback that is its own detail
@@ -69,7 +70,7 @@ def forecast(problem: Problem, hint: Any) -> Array:
     if hint is None:
         return np.zeros(problem.context_shape)
     length = problem.context_shape[0]
-    return 0.0 - check_context(problem, _vector("hint", hint, length))
+    return 0.0 - check_context(problem, check_detail("hint", hint, length))
 
 
 def detail_of(feedback: Feedback) -> str | None:
@@ -128,27 +129,8 @@ def _detail(problem: Problem, told: Told) -> Array:
             a, b = told.example
         except (TypeError, ValueError):
             raise InvalidInput("bad_detail", "the example is not a pair: send a, a list of numbers, and b") from None
-        return np.append(_vector("a", a, d), _vector("b", [b], 1)) + 0.0  # -0 becomes 0
-    return 0.0 - _vector(problem.feedback, getattr(told, problem.feedback), d)
-
-
-def _vector(name: str, values: Any, d: int) -> Array:
-    """Return float64[d], a copy, all finite and at most 1e100 in size."""
-    try:
-        array = np.array(values)
-        if array.dtype.kind not in "iufO":
-            raise TypeError  # text would be read as numbers, and complex numbers cut
-        array = array.astype(np.float64, copy=False)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidInput("bad_detail", f"{name} is not a list of numbers: it must be one, of {d}") from None
-    if array.shape != (d,):
-        raise InvalidInput("bad_detail", f"{name} has the shape {list(array.shape)}: it must have [{d}]")
-    if not (np.abs(array) <= REWARD_MAX).all():
-        j = int(np.argmin(np.abs(array) <= REWARD_MAX))
-        raise InvalidInput(
-            "bad_detail", f"{name}[{j}] is {array[j]:g}: it must be finite, and at most {REWARD_MAX:g} in size"
-        )
-    return array
+        return np.append(check_detail("a", a, d), check_detail("b", [b], 1)) + 0.0  # -0 becomes 0
+    return 0.0 - check_detail(problem.feedback, getattr(told, problem.feedback), d)
 
 
 def _plain(value: Any) -> Any:

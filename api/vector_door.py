@@ -31,6 +31,7 @@ from onearm.api.spec import Spec
 from onearm.engine import snapshot
 from onearm.engine.constants import constants_of
 from onearm.engine.errors import InvalidInput
+from onearm.engine.limits import limits_of
 from onearm.engine.problem import check_context
 from onearm.engine.vocabulary import Array, Certificate, Constant, Decision, Instance, Key
 
@@ -68,6 +69,7 @@ class VectorEngine:
         self._hinted = reads_hint(spec.policy)
         self._select, self._update = compile_kernels(spec)
         self._certify = compile_certificate(spec)
+        self._limits = limits_of(spec.problem)
         self._tally = VectorTally(spec.problem)
 
     def decide(self, context: Any = None, *, hint: Any = None) -> Point:
@@ -75,6 +77,7 @@ class VectorEngine:
 
         `hint` float64[d] is a forecast of the loss's gradient, for policies with the param hint="context"; where it is
         left out nothing is forecast. `context` float64[n], where the problem has one and the policy reads no hint.
+        Raises `OnearmError` where the policy's point is not in the domain; the decision is not made then.
         """
         problem = self.spec.problem
         if self._hinted:
@@ -91,6 +94,7 @@ class VectorEngine:
         action, propensity = self._select(
             self.spec.policy.params, self.state, instance, Key(self.spec.run, self.number)
         )
+        self._limits.check_decided(self.spec.policy.name, action, self.number)
         point = action.copy() if problem.feedback != "two_rewards" else action.reshape(2, -1).copy()
         point.flags.writeable = False
         self.number += 1

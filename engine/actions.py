@@ -29,6 +29,7 @@ from numba.extending import overload
 
 from onearm.engine.errors import Damaged
 from onearm.engine.kernel import INLINED, kernel
+from onearm.engine.limits import are_small
 from onearm.engine.problem import PULLS_MAX
 from onearm.engine.vocabulary import Action, Array, Decision, Problem
 
@@ -98,11 +99,16 @@ def unpack_details(texts: Sequence[str | None], problem: Problem) -> Array:
 
 
 def possible_details(details: Array, problem: Problem) -> Array:
-    """Return which of n details can be, bool[n]: finite; of a move, pulls done and the number of an arm or -1."""
+    """Return which of n details can be, bool[n]: small; of a move, pulls done and the number of an arm or -1."""
     if problem.action_kind != "move":
-        return np.asarray(np.isfinite(details).all(axis=1))
+        return np.asarray(are_small(details).all(axis=1))
     whole = (details == np.floor(details)) & (details >= (0.0, -1.0)) & (details <= PULLS_MAX)
     return np.asarray(whole.all(axis=1))
+
+
+def possible_rewards(rewards: Array, problem: Problem) -> Array:
+    """Return which of n rewards can be, bool[n]: small, where vectors are decided; finite."""
+    return are_small(rewards) if problem.action_kind == "vector" else np.isfinite(rewards)
 
 
 def places(actions: Array, k: int) -> Array:

@@ -19,6 +19,7 @@ from onearm.engine.contexts import instance_at
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hindsight import LinearLosses
+from onearm.engine.limits import limits_of
 from onearm.engine.problem import check_fit, check_seed
 from onearm.engine.vocabulary import (
     DECIDE,
@@ -62,7 +63,8 @@ def rehearse(
 ) -> Rehearsal:
     """Let a policy decide and learn every event of a log of losses, in their order.
 
-    Raises `InvalidInput` where the log holds other feedback, or where the policy does not fit.
+    Raises `InvalidInput` where the log holds other feedback, or where the policy does not fit; `OnearmError` where it
+    decides a point that is not in the domain.
     """
     check_losses(problem)
     check_fit(policy, problem)
@@ -72,11 +74,12 @@ def rehearse(
     state = policy.init(policy.params, problem)
     run = run_key(check_seed(seed), 0, POLICY)
     decide, learn, certify = _entries(policy, problem, state, run, events)
-    made: dict[int, Decision] = {}
+    limits, made = limits_of(problem), dict[int, Decision]()
     for row, (kind, number) in enumerate(zip(events.kind.tolist(), events.number.tolist(), strict=True)):
         instance, key = instance_at(number, events.context, row, events.available[0]), Key(run, number)
         if kind == DECIDE:
             action, propensity = decide(policy.params, state, instance, key)
+            limits.check_decided(policy.name, action, number)
             made[number] = Decision(action.copy(), propensity)
         else:
             decision, earned = made[number], events.detail[row]

@@ -36,8 +36,9 @@ def rehearse_all(
     speed = rows * len(policies) / max(read_seconds + time.process_time() - started, 1e-9)
     if as_json:
         about = {"events": runs[0]["rounds"], "segments": segments, "logged": runs[0], "runs": runs[1:]}
-        bad = {"bad_lines": dict(log.bad_lines.count), "bad_line_numbers": log.bad_lines.lines}
-        print_json(about | bad | {"events_per_second": speed})
+        bad = log.bad_lines
+        told = {"bad_lines": dict(bad.count), "bad_line_numbers": bad.lines, "bad_line_reasons": bad.reasons}
+        print_json(about | told | {"events_per_second": speed})
         return
     shown = [field for field in FIELDS if segments > 1 or field != "regret_by_segment"]
     body = [
@@ -82,4 +83,5 @@ def tell_bad_lines(log: Log) -> None:
     """Name the lines of a log that could not be read, on standard error."""
     for word, count in log.bad_lines.count.items():
         lines = ", ".join(map(str, log.bad_lines.lines[word]))
-        click.echo(f"bad lines, {word}: {count} (lines {lines}{', ...' if count > 20 else ''})", err=True)
+        why = f"; {reason}" if (reason := log.bad_lines.reasons.get(word)) else ""
+        click.echo(f"bad lines, {word}: {count} (lines {lines}{', ...' if count > 20 else ''}){why}", err=True)

@@ -97,7 +97,11 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
     report = _report(str(log.spec.get("experiment_id", path.name)), log.problem, found, None)
     if bad := log.bad_lines.count:
         report["bad_lines"] = dict(bad)
-        kinds = (f"{kind} in lines {', '.join(map(str, lines))}" for kind, lines in log.bad_lines.lines.items())
+        why = {kind: f" ({reason})" for kind, reason in log.bad_lines.reasons.items()}
+        kinds = (
+            f"{kind} in lines {', '.join(map(str, lines))}{why.get(kind, '')}"
+            for kind, lines in log.bad_lines.lines.items()
+        )
         report["note"] = f"{bad.total()} bad lines: {'; '.join(kinds)}"
     return report
 

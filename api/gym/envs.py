@@ -26,15 +26,16 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from onearm.api.gym.limits import check_points, numbers
 from onearm.api.gym.moves import Moves
-from onearm.api.gym.points import space_of
+from onearm.api.gym.points import numbers, space_of
 from onearm.engine import loop
 from onearm.engine.actions import empty_actions, places
 from onearm.engine.contexts import empty_contexts
+from onearm.engine.domain import BOX
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import problem_of
+from onearm.engine.limits import Limits, limits_of
 from onearm.engine.vocabulary import Array, Environment
 from onearm.envs import catalog
 
@@ -55,7 +56,7 @@ class Copies:
                 f"the environment {env.name!r} shows named features, which no space of Gymnasium holds: "
                 "take the environment inside it",
             )
-        self._region = None if self.problem.domain is None else self.problem.domain.region()
+        self._limits = None if self.problem.domain is None else limits_of(self.problem)
         self.contexts = empty_contexts(n, self.problem)
         self.available = np.ones((n, self.problem.n_choices), np.bool_)
         self.details = np.zeros((n, self.problem.detail_length))
@@ -79,8 +80,8 @@ class Copies:
 
     def check(self, actions: Array, asked: Array) -> None:
         """Refuse actions that are not possible in a copy that is `asked`, bool[n]; of the others nothing is said."""
-        if self._region is not None:  # of one decision there may be two points
-            check_points(self._region, actions.reshape(self.n, -1, len(self._region.low)), asked, self._times)
+        if self._limits is not None:
+            self._check_points(self._limits, actions, asked)
             return
         place = np.where(asked, places(actions, self.problem.n_choices), 0)
         wrong = np.flatnonzero(asked & ((place < 0) | ~self.available[np.arange(self.n), place]))
@@ -99,6 +100,19 @@ class Copies:
             f"arm {actions[i]} is not available at decision {self._times[i]}: available arms are {there} "
             "(see action_mask)",
         )
+
+    def _check_points(self, limits: Limits, actions: Array, asked: Array) -> None:
+        points = actions.reshape(self.n, limits.points, limits.dimension)
+        within = limits.within(points.reshape(-1, limits.dimension)).reshape(points.shape[:2])
+        for i, j in np.argwhere(asked[:, np.newaxis] & ~within)[:1]:
+            remedy = "clip it (np.clip, or the wrapper ClipAction)"
+            if (limits.region.kind != BOX).any():
+                remedy = "move it to the nearest point (action_space.project)"
+            raise InvalidInput(
+                "point_outside",
+                f"the point of decision {self._times[i]} is outside the domain: {limits.why_outside(points[i, j])}; "
+                f"{remedy if np.isfinite(points[i, j]).all() else 'mend what decides'}",
+            )
 
     def step(self, actions: Array, asked: Array) -> None:
         """Take one possible action in each copy that is `asked`, bool[n], and see what arrives next in all of them."""

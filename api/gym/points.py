@@ -18,6 +18,7 @@ Points({'kind': 'simplex', 'dimension': 3, 'size': 1.0})
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -25,10 +26,10 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
-from onearm.api.gym.limits import limits, numbers, places, within
 from onearm.engine import projection
-from onearm.engine.domain import Domain, Part
+from onearm.engine.domain import BALL, Domain, Part, Region
 from onearm.engine.errors import InvalidInput
+from onearm.engine.limits import Limits
 from onearm.engine.vocabulary import Array
 
 
@@ -46,7 +47,8 @@ class Points(spaces.Box):
     def __init__(self, domain: Domain, copies: tuple[int, ...] = (), seed: Any = None) -> None:
         self.domain = domain
         self.copies = copies
-        self._region = domain.region()
+        self._limits = Limits(domain)
+        self._region = self._limits.region
         low, high = (np.tile(limit, (*copies, 1)) for limit in limits(self._region))
         super().__init__(low, high, dtype=np.float64, seed=seed)
 
@@ -65,7 +67,7 @@ class Points(spaces.Box):
             points = numbers("action", x, self.shape)
         except InvalidInput:
             return False
-        return bool(within(self._region, points.reshape(-1, self.domain.dimension)).all())
+        return bool(self._limits.within(points.reshape(-1, self.domain.dimension)).all())
 
     def project(self, x: Any) -> Array:
         """Return the points of the domain that are nearest to `x`, float64[..., d]."""
@@ -85,6 +87,35 @@ class Points(spaces.Box):
     def __repr__(self) -> str:
         """Show the domain as JSON has it."""
         return f"Points({self.domain.to_json()}{f', {self.copies}' if self.copies else ''})"
+
+
+def numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
+    """Return what was handed in as `name`, an "action" for one, as a float64 copy of this shape; it may be anything."""
+    try:
+        array = np.asarray(given)
+    except ValueError:  # rows of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in "fiu":
+        raise InvalidInput(f"bad_{name}", f"the {name} is {given!r}: it must hold numbers, of the shape {list(shape)}")
+    if array.shape != shape:
+        raise InvalidInput(f"bad_{name}", f"the {name} has the shape {list(array.shape)}: it must have {list(shape)}")
+    return array.astype(np.float64)
+
+
+def limits(region: Region) -> tuple[Array, Array]:
+    """Return the least and the largest value of each coordinate, float64[d] each."""
+    low, high = region.low.copy(), region.high.copy()
+    for part, place in places(region):
+        if region.kind[part] == BALL:
+            low[place] -= region.size[part]
+            high[place] += region.size[part]
+    return low, high
+
+
+def places(region: Region) -> Iterator[tuple[int, slice]]:
+    """Yield each part's number and where its coordinates are."""
+    for part in range(len(region.kind)):
+        yield part, slice(int(region.start[part]), int(region.start[part + 1]))
 
 
 @batch_space.register(Points)

@@ -12,10 +12,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from onearm.api.gym.limits import limits, numbers
-from onearm.api.gym.points import Points
+from onearm.api.gym.points import Points, limits
 from onearm.engine.domain import Domain, box
 from onearm.engine.errors import InvalidInput
+from onearm.engine.limits import check_detail
 from onearm.engine.problem import check_reward
 from onearm.engine.vocabulary import Action, Array, Feedback, FeedbackKind, Problem
 
@@ -80,10 +80,7 @@ def feedback_of(reward: Any, info: dict[str, Any], problem: Problem) -> Feedback
             "bad_detail",
             f"info has no detail: where the feedback is {problem.feedback!r} it must have one, float64[{length}]",
         )
-    detail = numbers("detail", info["detail"], (length,))
-    if not np.isfinite(detail).all():
-        raise InvalidInput("bad_detail", f"the detail of info is {detail}: its numbers must be finite")
-    return Feedback(earned, detail)
+    return Feedback(earned, check_detail('info["detail"]', info["detail"], length))
 
 
 def _context_shape(space: spaces.Space[Any]) -> tuple[int, ...]:

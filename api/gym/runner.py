@@ -15,6 +15,7 @@ from onearm.engine import loop
 from onearm.engine.actions import decision_at, empty_actions, put_action
 from onearm.engine.domain import Domain
 from onearm.engine.draws import POLICY, run_key
+from onearm.engine.limits import limits_of
 from onearm.engine.problem import check_fit, check_seed
 from onearm.engine.protocol import certifies
 from onearm.engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key, Policy
@@ -67,12 +68,15 @@ def run(
     state = chosen.init(chosen.params, problem)
     key_run = run_key(check_seed(seed), 0, POLICY)
     action, propensity, reward = empty_actions(steps, problem), np.zeros(steps), np.zeros(steps)
+    limits = None if problem.domain is None else limits_of(problem)
     episodes = 0
     observation, info = env.reset(seed=seed)
     for t in range(steps):
         instance = Instance(t, context_of(env.observation_space, observation, problem), mask_of(info, problem))
         key = Key(key_run, t)
         made, propensity[t] = loop.decide(chosen.params, state, instance, key)
+        if limits is not None:
+            limits.check_decided(chosen.name, made, t)
         put_action(action, t, made)  # before anything is learned: a policy writes its points into one array
         observation, earned, terminated, truncated, info = env.step(action_for(env.action_space, action[t]))
         told = feedback_of(earned, info, problem)

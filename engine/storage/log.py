@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.actions import places, possible_details
+from onearm.engine.actions import places, possible_details, possible_rewards
 from onearm.engine.columns import concat, decided_at, empty, joined, rewarded, take
 from onearm.engine.contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
 from onearm.engine.domain import Domain
 from onearm.engine.errors import InvalidInput, OnearmError
+from onearm.engine.limits import Limits, limits_of
 from onearm.engine.problem import ARMS_MAX, check_problem
 from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
 
@@ -33,6 +34,7 @@ class BadLines:
     def __init__(self) -> None:
         self.count: Counter[str] = Counter()
         self.lines: dict[str, list[int]] = {}
+        self.reasons: dict[str, str] = {}  # of the first line of a kind, where there is more to say than its kind
 
     def add(self, kind: str, *lines: int) -> None:
         """Count lines of one kind, all that are given."""
@@ -147,7 +149,9 @@ def log_of_events(
     events, lines = _one(pages, problem)
     decides, learns = events.kind != LEARN, events.kind == LEARN
     kept = _sifted(events, lines, decides, events.available.shape[1], bad_lines)
-    bad_lines.drop("bad_reward", learns & ~np.isfinite(events.reward), lines, kept)
+    if problem.domain is not None:
+        _drop_outside(limits_of(problem), events.action, decides, lines, kept, bad_lines)
+    bad_lines.drop("bad_reward", learns & ~possible_rewards(events.reward, problem), lines, kept)
     bad_lines.drop("bad_detail", learns & ~possible_details(events.detail, problem), lines, kept)
     source = decided_at(events)
     bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
@@ -196,6 +200,17 @@ def _sifted(columns: Columns, lines: Array, rows: Array, n_arms: int, bad_lines:
         choosable = columns.available[np.arange(len(lines)), np.where(kept, place, 0)]
         bad_lines.drop("unavailable_action", rows & ~choosable, lines, kept)
     return kept
+
+
+def _drop_outside(limits: Limits, actions: Array, rows: Array, lines: Array, kept: Array, bad_lines: BadLines) -> None:
+    """Count the `rows` with a point outside, and take them out of `kept`; say of the first how far it lies outside."""
+    points = actions.reshape(len(lines), limits.points, limits.dimension)
+    within = limits.within(points.reshape(-1, limits.dimension)).reshape(points.shape[:2])
+    wrong = rows & kept & ~within.all(axis=1)
+    for row in np.flatnonzero(wrong)[:1]:
+        why = limits.why_outside(points[row, within[row].argmin()])
+        bad_lines.reasons["point_outside"] = f"line {lines[row]}: {why}"
+    bad_lines.drop("point_outside", wrong, lines, kept)
 
 
 def _line(error: Exception) -> str:
