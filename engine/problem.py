@@ -143,8 +143,8 @@ def check_param(
 
 
 def check_known(name: str, value: float | None) -> float:
-    """Return a positive number of at most 1e100; 0 for None, which says that it is not known."""
-    return 0.0 if value is None else check_param(name, value, low=0.0, high=1e100, low_open=True)
+    """Return a number from 1e-100 to 1e100, so that steps follow; 0 for None, which says that it is not known."""
+    return 0.0 if value is None else check_param(name, value, low=1e-100, high=1e100)
 
 
 def check_vector(

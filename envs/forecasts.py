@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.domain import simplex
+from onearm.engine.domain import DIMENSION_MAX, simplex
 from onearm.engine.draws import normal
 from onearm.engine.elementary import cos_turns
 from onearm.engine.errors import InvalidInput
@@ -27,6 +27,7 @@ from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 10_000  # of one pass over generated rounds
 NUMBERS_MAX = 50_000_000  # of all forecasts
+PERIOD_MAX = 2**40  # decisions
 _ROUNDS = 2**62  # the time of the first round's draws; no decision is numbered so high
 
 
@@ -65,9 +66,11 @@ def forecasts(
     Tables of one's own are `forecast`, float64[n, experts], and `truth`, float64[n]; the first row comes again after
     the last. Regret is against the best fixed weights of one pass: the best expert, or with `combine` a mixture.
     """
-    for name, value in (("experts", experts), ("period", period)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number, 1 or more")
+    if not isinstance(combine, bool):
+        raise InvalidInput("bad_param", f"combine is {combine!r}: it must be true or false")
+    for name, value, most in (("experts", experts, DIMENSION_MAX), ("period", period, PERIOD_MAX)):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {most}")
     check_param("error_min", error_min, low=0.0, high=1e50)
     check_param("error_max", error_max, low=error_min, high=1e50)
     check_param("persistence", persistence, low=0.0, high=1.0)
@@ -84,7 +87,7 @@ def forecasts(
     if domain.dimension == 1:
         raise InvalidInput("bad_param", "there is one expert: weights are of 2 or more")
     numbers = float(error_min), float(error_max), period, float(persistence)
-    params = ForecastsParams(bool(combine), table, values, *numbers)
+    params = ForecastsParams(combine, table, values, *numbers)
     problem = Problem(0, horizon=len(table) or HORIZON, domain=domain, feedback="gradient" if combine else "losses")
     return Environment("forecasts", params, init, problem, "best fixed weights" if combine else "best expert")
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.domain import simplex
+from onearm.engine.domain import DIMENSION_MAX, simplex
 from onearm.engine.draws import normal
 from onearm.engine.elementary import exp, log
 from onearm.engine.errors import InvalidInput
@@ -26,6 +26,7 @@ from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
 HORIZON = 2500  # of one pass over generated days: ten years
 NUMBERS_MAX = 50_000_000  # of all relatives
 RELATIVE_MIN, RELATIVE_MAX = 1e-6, 1e6  # what an asset may fall or rise to in a day
+PERIOD_MAX = 2**40  # days
 _DAYS = 2**62  # the time of the first day's draws; no decision is numbered so high
 
 
@@ -59,9 +60,9 @@ def portfolio(
     """
     check_param("volatility", volatility, low=0.0, high=1.0)
     check_param("edge", edge, low=-1.0, high=1.0)
-    for name, value in (("period", period), ("assets", assets)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number, 1 or more")
+    for name, value, most in (("period", period, PERIOD_MAX), ("assets", assets, DIMENSION_MAX)):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {most}")
     if relatives is None:
         table = np.zeros((0, assets))
     else:

@@ -75,7 +75,7 @@ def log_barrier_omd(
     if hint not in HINTS:
         raise InvalidInput("bad_param", f"hint is {hint!r}: it must be one of {', '.join(HINTS)}")
     params = LogBarrierOmdParams(
-        0.0 if eta is None else check_param("eta", eta, low=0.0, high=1.0, low_open=True),
+        0.0 if eta is None else check_param("eta", eta, low=1e-100, high=1.0),
         HINTS.index(hint),
         check_param("correction", correction, low=0.0, high=1e6),
         check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX),

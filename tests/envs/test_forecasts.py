@@ -97,7 +97,10 @@ def test_no_certificate_is_below_the_regret(combine: bool) -> None:
     [
         ({"experts": 0}, "experts is 0"),
         ({"experts": 1}, "there is one expert"),
+        ({"experts": 10**400}, "experts is 10"),
+        ({"combine": 1}, "combine is 1: it must be true or false"),
         ({"period": 0}, "period is 0"),
+        ({"period": 2**41}, "period is 2199"),
         ({"error_min": 2.0}, "error_max is 1"),
         ({"persistence": 1.1}, "persistence is 1.1"),
         ({"truth": [1.0]}, "only one of forecast and truth"),

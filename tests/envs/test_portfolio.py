@@ -89,7 +89,9 @@ def test_no_certificate_is_below_the_regret() -> None:
     [
         ({"assets": 0}, "assets is 0"),
         ({"assets": 1}, "there is one asset"),
+        ({"assets": 10**400}, "assets is 10"),
         ({"period": 0}, "period is 0"),
+        ({"period": 2**41}, "period is 2199"),
         ({"volatility": -0.1}, "volatility is -0.1"),
         ({"relatives": [[1.0, 0.0]]}, r"relatives\[0\]\[1\] is 0"),
     ],

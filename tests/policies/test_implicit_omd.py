@@ -129,6 +129,15 @@ def test_steps_follow_what_came_unexpected(gradient_max: float | None) -> None:
     assert shrunk > 10
 
 
+def test_a_decision_better_than_where_the_step_leads_was_no_surprise() -> None:
+    policy = catalog.make("implicit_omd", gradient_max=100.0)
+    state = start(policy, box([-1.0], [1.0]))
+    instance, _ = decide(policy, state, 0)
+    learn(policy, state, instance, Decision(np.array([1.0]), 1.0), np.array([1.0, 1.0]))  # as late feedback may
+    assert loop.certificate(policy.params, state).variation == 0.0
+    assert 0.0 < state.point[0] < 0.5
+
+
 def test_a_known_loss_that_repeats_costs_nothing_after_the_first() -> None:
     policy = catalog.make("implicit_omd", loss="square")
     state = start(policy, ball(2))
