@@ -121,7 +121,7 @@ def breach(region: Region, x: Array) -> tuple[int, int, float]:
         for j in range(first, stop):
             low, high = region.low[j], region.high[j]
             excess = max(low - x[j], x[j] - high)
-            total += x[j]
+            total += float(x[j])  # and not NumPy's, which with the JIT off warns where a sum overflows
             if not excess <= ROUNDING * max(abs(low), abs(high)) and not excess <= most:
                 worst, most = j, excess
         off = abs(total - size)
@@ -137,9 +137,9 @@ def _distance(centre: Array, x: Array, first: int, stop: int) -> float:
     """Return the distance of coordinates from a centre; in units of the largest no square is too large or small."""
     unit = 0.0
     for j in range(first, stop):
-        away = abs(x[j] - centre[j])
-        if away > unit:
-            unit = away
+        unit = max(unit, float(abs(x[j] - centre[j])))
+    if unit == math.inf:
+        return unit
     if unit == 0.0:
         unit = 1.0  # and not returned: one that is NaN is not above 0, either
     square = 0.0

@@ -346,3 +346,22 @@ def test_catalogues_are_tables_by_what_is_decided(onearm: Any) -> None:
     assert "`mean[arm]`" in out  # brackets are no markup
     vectors, others = out.index("vectors in a domain: "), out.index("what their params say: 3 envs")
     assert vectors < out.index("portfolio") < others < out.index("delayed")
+
+
+def test_a_point_outside_is_told_with_how_far_by_all_that_read_logs(onearm: Any) -> None:
+    """Taken as it is, four times the weight of the simplex on everything would show a regret that nobody had."""
+    assert onearm("simulate", "--env", EXPERTS, "--policy", "ftrl", "--horizon", "20", "--log", "out.jsonl").code == 0
+    lines = Path("out.jsonl").read_text().splitlines()
+    lines[3] = json.dumps({**json.loads(lines[3]), "action": [4.0, 4.0, 4.0]})
+    lines[6] = json.dumps({**json.loads(lines[6]), "detail": [1e200, 0.0, 0.0]})
+    Path("out.jsonl").write_text("\n".join(lines))
+    why = "line 4: the coordinates of the simplex add up to 12, 11 off 1"
+    done = onearm("replay", "out.jsonl", "--policy", "ftrl", "--json")
+    assert done.json["bad_lines"] == {"point_outside": 1, "bad_detail": 1, "unknown_decision": 1}
+    assert done.json["bad_line_reasons"] == {"point_outside": why}
+    assert (done.json["events"], done.json["runs"][0]["rounds"]) == (18, 18)
+    assert f"bad lines, point_outside: 1 (lines 4); {why}\n" in onearm("replay", "out.jsonl", "--policy", "ftrl").err
+    done = onearm("verify", "out.jsonl", "--json")
+    (found,) = done.json["experiments"]
+    assert (done.code, found["bad_lines"]["point_outside"], found["first_difference"]) == (1, 1, 1)
+    assert f"point_outside in lines 4 ({why}); bad_detail in lines 7" in found["note"]
