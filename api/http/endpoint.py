@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -40,6 +41,13 @@ class Call(NamedTuple):
                 except UnicodeDecodeError:
                     raise InvalidInput("bad_header", f"the header {name.decode()} is not UTF-8: send UTF-8") from None
         return None
+
+    def parameter(self, name: str) -> str | None:
+        """Return a parameter of the query, None where it is not there."""
+        given = parse_qs(self.query.decode("latin-1"), keep_blank_values=True).get(name, [])
+        if len(given) > 1:
+            raise InvalidInput("repeated_parameter", f"the query has {name} {len(given)} times: send it once")
+        return given[0] if given else None
 
 
 class Answer(NamedTuple):

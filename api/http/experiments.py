@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import UNSET
@@ -31,8 +30,7 @@ async def create(service: Service, call: Call) -> Answer:
 
 async def list_all(service: Service, call: Call) -> Answer:
     """List the experiments, a page at a time."""
-    query = parse_qs(call.query.decode("latin-1"))
-    after = query.get("after", [None])[0]
+    after = call.parameter("after") or None
     lives = service.lives()
     start = 0
     if after is not None:
@@ -40,7 +38,7 @@ async def list_all(service: Service, call: Call) -> Answer:
         if after not in ids:
             raise NotFound("unknown_experiment", f"there is no experiment {after!r} to list after")
         start = ids.index(after) + 1
-    page = lives[start : start + _limit(query.get("limit", [str(PAGE)])[0])]
+    page = lives[start : start + _limit(call.parameter("limit") or str(PAGE))]
     last = page[-1].spec.id if page and page[-1] is not lives[-1] else None
     return Answer(200, schemas.Experiments([describe(live) for live in page], last))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import parse_qs
 
 from onearm.api.history import History
 from onearm.api.http.endpoint import Answer, Call
@@ -23,8 +22,9 @@ async def report(service: Service, call: Call) -> Answer:
     """
     live = service.live(call.path["experiment_id"])
     live.check_usable()
-    segments = _segments(parse_qs(call.query.decode("latin-1"), keep_blank_values=True).get("segments", ["1"])[0])
-    return Answer(200, await asyncio.to_thread(_read, service.store, live, segments))
+    segments = call.parameter("segments")
+    parts = 1 if segments is None else _segments(segments)
+    return Answer(200, await asyncio.to_thread(_read, service.store, live, parts))
 
 
 def _read(store: Store, live: Live, segments: int) -> Report:

@@ -335,6 +335,12 @@ def test_a_list(asked: Served, query: str) -> None:
     assert_refused(asked.get(f"/v1/experiments?{query}"), 422, "bad_limit")
 
 
+@pytest.mark.parametrize("name", ["limit", "after"])
+def test_a_parameter_twice(asked: Served, name: str) -> None:
+    assert_refused(asked.get(f"/v1/experiments?{name}=1&{name}=1"), 422, "repeated_parameter")
+    assert asked.get(f"/v1/experiments?{name}=").status_code == 200  # nothing is said with it
+
+
 def test_a_list_after_nobody(asked: Served) -> None:
     assert_refused(asked.get("/v1/experiments?after=nobody"), 404, "unknown_experiment")
 

@@ -218,6 +218,14 @@ def test_segments_that_are_no_number_of_parts_are_refused(served: Served, segmen
     assert "it must be a whole number from 1 to" in answer.json()["detail"]
 
 
+def test_segments_are_given_once(served: Served) -> None:
+    problem = {"kind": "vector", "domain": BOX}
+    assert served.post("/v1/experiments", {"experiment_id": "v", "problem": problem}).status_code == 201
+    answer = served.get("/v1/experiments/v/report?segments=2&segments=3")
+    detail = assert_refused(answer, 422, "repeated_parameter")["detail"]
+    assert detail == "the query has segments 2 times: send it once"
+
+
 def test_more_segments_than_memory_is_for_are_refused(served: Served) -> None:
     problem = {"kind": "vector", "domain": BOX}
     served.post("/v1/experiments", {"experiment_id": "v", "problem": problem})
