@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 from starlette.testclient import TestClient
 
+from onearm.api.cli.show import print_table
 from onearm.api.http.app import create_app
 from onearm.engine import snapshot
 from onearm.engine.experiment import Simulation, simulate
@@ -111,6 +112,17 @@ def test_a_table_fits_a_terminal_and_shows_what_is_proven(onearm: Any, monkeypat
         params = sorted(line.strip() for line in lines if "=" in line)
         assert params == ["caution=2.0", "gradient_max=8.0", "hint=zero", "smoothness=1.0"]
     assert "certificate" not in ran(onearm, "simulate", "--env", "bernoulli", "--policy", "ucb1", "--horizon", "9").out
+
+
+@pytest.mark.parametrize(("width", "shown"), [(40, {1, 2, 3}), (30, {1, 3}), (22, {1})])
+def test_spare_columns_are_left_out_one_by_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, shown: set[int]
+) -> None:
+    monkeypatch.setattr("onearm.api.cli.terminal.console", Console(width=width))
+    print_table("title", ["name", "a", "b", "c"], [["n", 1_111_111, 2_222_222, 3_333_333]], spare=("b", "c"))
+    out = capsys.readouterr().out
+    assert {digit for digit in (1, 2, 3) if f"{digit},{str(digit) * 3},{str(digit) * 3}" in out} == shown
+    assert "…" not in out
 
 
 @pytest.mark.parametrize("ending", READERS)
