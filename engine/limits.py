@@ -46,7 +46,7 @@ class Limits:
 
     def within(self, points: Array) -> Array:
         """Tell which of n points, float64[n, d], lie in the domain, but for rounding, bool[n]."""
-        points = np.require(points, np.float64, "CAW")  # the entry takes no others, and would not say so
+        points = np.require(points, np.float64, ["C", "A", "W"])  # the entry takes no others, and would not say so
         found = np.empty(len(points), np.bool_)
         self._mark(self.region, points, found)
         return found
