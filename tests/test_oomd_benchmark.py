@@ -143,15 +143,31 @@ def test_regret_of_drawn_losses_is_that_of_a_general_solver(module: ModuleType, 
     assert run.t[-1] == 50 and (run.bound >= run.regret).all()
 
 
-def test_the_least_absolute_loss_is_that_of_the_whole_linear_program(module: ModuleType) -> None:
+@pytest.mark.parametrize("spread", [0.0, 3.0])
+def test_the_least_absolute_loss_is_that_of_the_whole_linear_program(module: ModuleType, spread: float) -> None:
     worlds = importlib.import_module("oomd_worlds")
     features, target = worlds.near_parallel(1500, 1)
-    n = len(target)
+    n, rng = len(target), np.random.default_rng(2)
+    target = target + spread * rng.exponential(size=n) ** 4  # least squares begin far away, and rows change sides
     rows = np.block([[features, -np.eye(n)], [-features, -np.eye(n)]])
     cost = np.concatenate([np.zeros(4), np.ones(n)])
     limits = [(None, None)] * 4 + [(0.0, None)] * n
     whole = linprog(cost, rows, np.concatenate([target, -target]), bounds=limits)
-    assert worlds.least_absolute(1500, 1) == pytest.approx(whole.fun, rel=1e-9)
+    assert worlds.least_absolute(features, target, 500) == pytest.approx(whole.fun, rel=1e-9)
+
+
+def test_all_policies_are_compared_with_one_best_point(module: ModuleType) -> None:
+    worlds = importlib.import_module("oomd_worlds")
+    cases = [case for case in worlds.implicit(1) if case.horizon == 1000]
+    known = worlds.least_absolute(*worlds.near_parallel(1000, 0), 1000)
+    assert [case.least(0) for case in cases] == [known, known] and len(cases) == 2
+
+
+def test_what_is_no_number_is_null_and_no_claim_holds_by_it(module: ModuleType) -> None:
+    claims = importlib.import_module("oomd_claims")
+    assert [claims.claim("a", value, 0.0, None)["holds"] for value in (1.0, math.inf, math.nan)] == [True, False, False]
+    rows = [{"a": math.nan, "b": [1.0, -math.inf], "runs_": object(), "c": {"d": "text", "e": True}}]
+    assert module.printable({"rows": rows}) == {"rows": [{"a": None, "b": [1.0, None], "c": {"d": "text", "e": True}}]}
 
 
 def test_the_learners_are_those_of_the_ensemble(module: ModuleType) -> None:
@@ -278,6 +294,8 @@ def test_hints_are_judged_kindly_and_unkindly(module: ModuleType) -> None:
         regrets |= {hint: 80.0, f"{hint}_1": 49.0, f"{hint}_0.3": 120.0, f"{hint}_theory": 390.0}
     rows = [row("tide", f"log_barrier_{name}", regret, certificate=None) for name, regret in regrets.items()]
     assert list(held(module, bandits=rows).values()) == [True, True, False] * 2
+    next(row for row in rows if row["policy"] == "log_barrier_zero_1")["regret_mean"] = 140.0  # the best without hints
+    assert list(held(module, bandits=rows).values()) == [True, False, False] * 2
 
 
 def test_implicit_steps_and_corruption_are_judged(module: ModuleType) -> None:
@@ -309,6 +327,23 @@ def test_speed_is_judged_beside_pynol_and_c_and_points_to_the_digit(module: Modu
     assert judged() == [False] * 6
     rates["optimistic_omd"], speed["pynol_difference"] = {"onearm": 9e6}, None  # neither PyNOL nor a compiler
     assert len(judged()) == 2
+
+
+def test_a_missing_pynol_is_said_loudly_and_never_where_the_json_goes(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speed = importlib.import_module("oomd_speed")
+
+    def absent(pins: Path) -> None:
+        print(f"!!! {pins.stem} could not be installed")
+
+    monkeypatch.setattr(speed, "peer_python", absent)
+    assert speed.pynol_on(np.zeros((2, 10))) == (None, None)
+    monkeypatch.setattr(speed, "peer_python", lambda pins: sys.executable)  # an environment without PyNOL
+    assert speed.pynol_on(np.zeros((2, 10))) == (None, None)
+    said = capsys.readouterr()
+    assert "pynol could not be installed" in said.err and "MISSING from this run: ModuleNotFoundError" in said.err
+    assert not said.out
 
 
 def test_c_and_ours_find_the_same(module: ModuleType) -> None:

@@ -149,7 +149,8 @@ def over_regret(result: dict[str, Any]) -> Any:
         if runs:
             x, y = ([getattr(run, what)[-1] for run in runs] for what in ("regret", "bound"))
             lowest = min(lowest, *y)
-            each.scatter(x, y, s=12, color=colour, alpha=0.55, linewidths=0, label=f"{label}: {len(runs)} runs")
+            style = {"color": colour, "alpha": 0.55, "markersize": 3.5, "markeredgewidth": 0, "linestyle": "none"}
+            each.plot(x, y, "o", label=f"{label}: {len(runs)} runs", **style)
     each.set_xscale("symlog", linthresh=1.0)
     each.set_yscale("symlog", linthresh=1.0)
     low, high = each.get_xlim()

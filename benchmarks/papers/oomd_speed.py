@@ -8,6 +8,7 @@ learn runs over the very same table, and both keep the sums of the certificate.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import math
@@ -100,7 +101,8 @@ def points_of_ours() -> tuple[Array, Array]:
 
 def pynol_on(gradients: Array) -> tuple[dict[str, Any] | None, Array | None]:
     """Return what PyNOL says of itself, and its points on those gradients; None where it is missing."""
-    python = peer_python(PEER / "pynol.txt")
+    with contextlib.redirect_stdout(sys.stderr):  # which says what it builds; stdout is for the JSON
+        python = peer_python(PEER / "pynol.txt")
     if python is None:
         return None, None
     with tempfile.TemporaryDirectory() as folder:

@@ -243,9 +243,15 @@ def parallel(horizon: int, key: str, rule: Rule, feedback: str, runs: int) -> Ca
         return online_regression(loss="absolute", shape="box", **table)
 
     def least(replication: int) -> float:
-        return least_absolute(horizon, replication)
+        return least_of(horizon, replication)
 
     return Case("implicit", "near-parallel features", horizon, make, None, {key: rule}, runs, {}, least)
+
+
+@functools.cache
+def least_of(horizon: int, replication: int) -> float:
+    """Return the loss of the best point, which all policies are compared with."""
+    return least_absolute(*near_parallel(horizon, replication), max(1000, horizon // 10))
 
 
 def near_parallel(horizon: int, replication: int) -> tuple[Array, Array]:
@@ -255,14 +261,13 @@ def near_parallel(horizon: int, replication: int) -> tuple[Array, Array]:
     return features, features @ [0.6, -0.2, 0.1, 0.4] + 0.02 * rng.normal(size=horizon)
 
 
-@functools.cache
-def least_absolute(horizon: int, replication: int) -> float:
-    """Return the least sum of |a . x - b| over all x, from a small linear program.
+def least_absolute(features: Array, target: Array, kept: int) -> float:
+    """Return the least sum of |a . x - b| over all x, from a linear program of `kept` rows, or of more.
 
     Rows that are far from a good x keep the sign of their residual, and count as one (Portnoy, Koenker 1997).
     """
-    features, target = near_parallel(horizon, replication)
-    x, kept = np.linalg.lstsq(features, target)[0], min(horizon, max(1000, horizon // 10))
+    horizon = len(target)
+    x, kept = np.linalg.lstsq(features, target)[0], min(horizon, kept)
     while True:
         residual = target - features @ x
         near = np.abs(residual) <= np.partition(np.abs(residual), kept - 1)[kept - 1]
