@@ -6,7 +6,7 @@ eta = D / sqrt(2 (G^2 + sum of |g|^2)) the decision is P(x_0 - eta S), which min
 Without G it is the largest gradient learned.
 Certificate (derived): the regret against u is the sum of g . x less S . u, and -S . u is at most
 |u - x_0|^2 / (2 eta) - min over w of (S . w + |w - x_0|^2 / (2 eta)), whatever had been decided and whatever eta is.
-What rounding takes from these sums is added: gradients of 1e28 may cancel, and leave a regret of 1e17.
+What rounding may take from these sums is added: gradients of 1e28 may cancel, and leave a regret of 1e17.
 State: S, the last gradient, sums. Cost: O(d) and one projection per decision, O(d) per feedback.
 """
 
@@ -23,6 +23,7 @@ from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_known
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
+from onearm.engine.rounding import doubt
 from onearm.engine.vocabulary import (
     Array,
     Certificate,
@@ -34,8 +35,6 @@ from onearm.engine.vocabulary import (
     Policy,
     Problem,
 )
-
-_ROUNDING = 2.0**-49
 
 
 class FtrlParams(NamedTuple):
@@ -49,6 +48,7 @@ class FtrlState(NamedTuple):
 
     total: Array  # float64[d] the sum of the gradients of the reward: -S
     last: Array  # float64[d] the last gradient learned
+    count: Array  # int64[1] feedbacks learned
     earned: Array  # float64[1] the sum of gradient . (x - x_0)
     squares: Array  # float64[1] the sum of |gradient|^2
     largest: Array  # float64[1] the largest |gradient|^2 learned
@@ -75,6 +75,7 @@ def init(params: FtrlParams, problem: Problem) -> FtrlState:
     return FtrlState(
         total=np.zeros(d),
         last=np.zeros(d),
+        count=np.zeros(1, np.int64),
         earned=np.zeros(1),
         squares=np.zeros(1),
         largest=np.zeros(1),
@@ -120,6 +121,7 @@ def update(
         state.earned[0] += gradient[j] * (decision.action[j] - state.start[j])
         state.total[j] += gradient[j]
         state.last[j] = gradient[j]
+    state.count[0] += 1
     state.squares[0] += square
     state.largest[0] = max(state.largest[0], square)
 
@@ -139,7 +141,7 @@ def certify(params: FtrlParams, state: FtrlState) -> Certificate:
     for j in range(len(leader)):
         away = leader[j] - state.start[j]
         bound += state.total[j] * away - away * away / (2.0 * eta)
-    bound += _ROUNDING * len(leader) * state.reach[0] * math.sqrt(state.squares[0])
+    bound += doubt(state.count[0], len(leader), state.reach[0] * math.sqrt(state.largest[0]))
     return Certificate(bound, state.variation[0])
 
 

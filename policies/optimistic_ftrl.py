@@ -12,7 +12,8 @@ Without G it is the largest gradient learned (or half the largest |g - M|, shoul
 domain where a loss bends by L all over, G >= L D / 2, so that 4 G^2 keeps the steps below 1 / L already.
 Certificate (derived): the regret against u is the sum of g . x less S . u, and -S . u is at most
 |u - x_0|^2 / (2 eta) - min over w of (S . w + |w - x_0|^2 / (2 eta)), whatever had been decided and whatever eta is.
-Strongly convex losses: the largest sum of g . (x - u) - lambda |u - x|^2 / 2 over u, which is exact.
+Strongly convex losses: the largest sum of g . (x - u) - lambda |u - x|^2 / 2 over u, which is exact. What rounding may
+take from the sums is added.
 Bound (derived): with R the largest |u - x_0|, hints in time and steps that never grow, the certificate is at most
 R^2 / (2 eta_T) + sum of eta_t |g - M|^2 / 2. Where x_0 is a centre, R = D / 2, that is (sqrt(c) / 8 + 1 / sqrt(c))
 D sqrt(V) + O(D G + D^2 L): 0.71 D sqrt(V) with c = 8, which is the best c; the steps of optimistic mirror descent in
@@ -41,6 +42,7 @@ from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_known, check_param
 from onearm.engine.projection import project
 from onearm.engine.protocol import register_policy
+from onearm.engine.rounding import doubt
 from onearm.engine.vocabulary import (
     Array,
     Certificate,
@@ -231,9 +233,11 @@ def certify(params: OptimisticFtrlParams, state: OptimisticFtrlState) -> Certifi
         away = leader[j] - state.start[j]
         bound += (state.total[j] + params.convexity * state.visited[j]) * away
         square += away * away
+    reach, size = state.reach[0], math.sqrt(state.largest[0])
+    bound += doubt(state.count[0], len(leader), reach * (size + params.convexity * reach))
     if params.convexity > 0.0:
         return Certificate(bound - 0.5 * (square / eta + params.convexity * state.spread[0]), state.variation[0])
-    return Certificate(bound + (state.reach[0] * state.reach[0] - square) / (2.0 * eta), state.variation[0])
+    return Certificate(bound + (reach * reach - square) / (2.0 * eta), state.variation[0])
 
 
 @kernel
