@@ -56,7 +56,6 @@ class MatrixWork(NamedTuple):
 
     factor: Array  # float64[d, d] the factors of H + mu I among the free coordinates
     pivot: Array  # float64[d]
-    start: Array  # float64[d] where x was
     slope: Array  # float64[d] the gradient: H (x - y) - push + mu (x - c)
     rounding: Array  # float64[d] what of the slope may be rounding
     move: Array  # float64[d] of the free coordinates, in their order
@@ -94,7 +93,6 @@ def matrix_work(domain: Domain) -> MatrixWork:
     return MatrixWork(
         factor=np.zeros((d, d)),
         pivot=np.zeros(d),
-        start=np.zeros(d),
         slope=np.zeros(d),
         rounding=np.zeros(d),
         move=np.zeros(d),
@@ -179,18 +177,10 @@ def _step_freely(metric: Metric, region: Region, work: MatrixWork, y: Array, pus
 @routine
 def _step_within(matrix: Array, region: Region, work: MatrixWork, y: Array, push: Array, x: Array) -> None:
     """Step where limits take part."""
-    for j in range(len(x)):
-        work.start[j] = x[j]
     _take_sides(region, work, x)
     _settle(matrix, region, work, 0.0, y, push, x)
     if work.ball[0] >= 0:
         _shrink(matrix, region, work, y, push, x)
-    finite = True
-    for j in range(len(x)):
-        finite &= abs(x[j]) < math.inf
-    if not finite:  # H times the size of the domain is more than a float holds
-        for j in range(len(x)):
-            x[j] = work.start[j]
 
 
 @routine
@@ -210,7 +200,7 @@ def _shrink(matrix: Array, region: Region, work: MatrixWork, y: Array, push: Arr
         fall = _fall(region, work, ball, x)
         following = multiplier + (length - radius) / radius * (length / fall * length) if fall > 0.0 else math.nan
         if not low < following < high:  # rounding, or what is free has changed
-            following = _between(low, high, matrix[region.start[ball], region.start[ball]])
+            following = 0.5 * (low + high)
         if following == multiplier or not following < math.inf:
             break
         multiplier = following
@@ -220,16 +210,6 @@ def _shrink(matrix: Array, region: Region, work: MatrixWork, y: Array, push: Arr
     if length > radius:
         for j in range(region.start[ball], region.start[ball + 1]):
             x[j] = region.low[j] + radius / length * (x[j] - region.low[j])
-
-
-@kernel
-def _between(low: float, high: float, unit: float) -> float:
-    """Return a multiplier in the middle of a bracket, by ratio where that is wide."""
-    if low == 0.0:
-        return min(unit, 0.5 * high)
-    if high > 4.0 * low:
-        return 2.0 * low if high == math.inf else math.sqrt(low) * math.sqrt(high)
-    return 0.5 * (low + high)
 
 
 @routine
@@ -398,15 +378,13 @@ def _walk(region: Region, work: MatrixWork, n: int, x: Array) -> tuple[bool, boo
             room, towards = (region.high[j] - x[j]) / work.move[i], _HIGH
         if room < part:
             part, met, side = room, j, towards
-    if not gain > doubt:
+    if not gain > doubt:  # nor where H times the size of the domain is more than a float holds: x stays finite
         return False, False
     moved = False
     for i in range(n):
         j = work.free[i]
         following = x[j] + part * work.move[i]
-        if work.sum_of[j] >= 0:
-            following = max(following, 0.0)
-        elif region.low[j] < region.high[j]:
+        if region.low[j] < region.high[j]:  # not of a ball
             following = min(max(following, region.low[j]), region.high[j])
         moved |= following != x[j]
         x[j] = following

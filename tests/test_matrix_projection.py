@@ -214,6 +214,8 @@ def test_no_point_of_the_domain_is_nearer_in_many_dimensions(domain: Domain, con
     for scale in (0.1, 1.0, 100.0):
         matrix, y = random_matrix(rng, 30, condition), scale * rng.normal(size=30)
         x = projected(matrix, domain, y)
+        bounded = region.low < region.high  # not of a ball
+        assert ((region.low <= x) & (x <= region.high))[bounded].all()  # to the bit
         slope = matrix @ (x - y)
         size = float((np.abs(matrix) @ (np.abs(x) + np.abs(y))).sum())
         # A lower bound of all points: f(u) >= f(x) + <slope, u - x>
@@ -230,6 +232,13 @@ def test_where_the_search_begins_does_not_matter() -> None:
             middle = projected(matrix, domain, y)
             corner = projected(np.eye(6), domain, 100.0 * rng.normal(size=6))
             assert np.abs(projected(matrix, domain, y, start=corner) - middle).max() < 1e-11
+
+
+def test_a_limit_is_left_for_a_small_pull() -> None:
+    best, start = np.array([1e-10, 0.5, 1.0, 1.0 - 1e-10]), np.array([0.0, 0.5, 1.0, 1.0])
+    y = best + np.linalg.solve(COUPLED, [0.0, 0.0, 1.0, 0.0])  # only the third limit is needed
+    found = projected(COUPLED, box([0.0] * 4, [1.0] * 4), y, start=start)
+    assert np.abs(found - best).max() < 1e-14
 
 
 def test_the_identity_gives_the_euclidean_projection() -> None:

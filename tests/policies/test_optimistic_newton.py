@@ -189,6 +189,16 @@ def test_two_rounds_by_hand() -> None:
     assert abs(state.error[0] - (0.49 / 1.4 + 10.7**2 / 1.596)) < 1e-12
 
 
+def test_a_step_that_misses_the_best_point_pays_for_what_it_misses() -> None:
+    policy = catalog.make("optimistic_newton", gradient_max=1.0, beta=0.8)
+    state = policy.init(policy.params, Problem(0, domain=box([-1.0], [1.0]), feedback="gradient"))
+    state.metric.pivot[0] *= 2.0  # as if factors had lost half of what H is: y' = 0.25, where 0.5 is best
+    bound = told(policy, state, 0, [-0.5], [0.7])
+    assert state.point.tolist() == [0.25]
+    missed = (0.7 - 1.4 * 0.25) * (1.0 - 0.25)
+    assert abs(bound - (0.7 + 0.525 + 0.4 * 0.525**2 - 0.7 * 0.25**2 + missed)) < 1e-13
+
+
 def test_without_its_square_the_certificate_would_be_below_the_regret() -> None:
     policy = catalog.make("optimistic_newton", gradient_max=1.0, beta=0.8)
     state = policy.init(policy.params, Problem(0, domain=box([-1.0], [1.0]), feedback="gradient"))
