@@ -191,3 +191,16 @@ def test_a_spec_of_vectors_is_what_it_says_as_json() -> None:
         spec = onearm.open(domain=DOMAIN, seed=2**60, **given).spec  # type: ignore[call-overload]
         again = Spec.from_json(spec.to_json())
         assert again == spec and again.to_json() == spec.to_json()
+
+
+def test_what_is_learned_is_the_decision_as_it_was_made_with_its_propensity() -> None:
+    policy = {"name": "point_gradient", "params": {"policy": {"name": "ftrl"}, "delta": 0.5}}
+    for given, drawn in (({"policy": policy, "feedback": "reward"}, True), ({}, False)):
+        engine = onearm.open(domain=ball(3), **given)  # type: ignore[call-overload]
+        learned: list[Decision] = []
+        engine._update = lambda params, state, instance, decision, feedback, key, seen=learned: seen.append(decision)
+        made = engine.decide()
+        engine.decide()
+        engine.learn(made, **({"reward": 1.0} if drawn else {"gradient": gradient(0)}))
+        assert math.isnan(learned[0].propensity) if drawn else learned[0].propensity == 1.0
+        assert learned[0].action.tolist() == made.point.tolist()

@@ -18,6 +18,7 @@ from vector_log import KINDS, folded
 from onearm.api import live as live_module
 from onearm.api.live import Story
 from onearm.api.live_vector import LiveVector
+from onearm.engine.errors import Unavailable
 from onearm.engine.storage.sql import SNAPSHOT
 from onearm.engine.vocabulary import DECIDE, Decision
 
@@ -191,3 +192,21 @@ def test_minus_zero_is_zero_on_record_and_the_same_feedback(served: Served) -> N
         assert (str(event.reward), event.detail) == ("0.0", "[0.0, 1.0, 0.0, 0.0]")
     assert served.reward("~0", {"detail": {"gradient": [0.0, -0.0, 1.0]}}, "gradient").status_code == 200
     assert served.events("gradient")[2].detail == "[0.0, 0.0, -1.0]"
+
+
+def test_a_density_is_null_in_the_event_and_not_a_number_that_only_sqlite_takes_for_it(served: Served) -> None:
+    drawn = KINDS[2]
+    drawn.create(served)
+    drawn.decide(served)
+    story = live(served, "reward")._known(0)
+    assert story is not None and story.event.propensity is None
+
+
+def test_an_experiment_that_folds_its_log_tells_neither_certificate_nor_constants(served: Served) -> None:
+    found = live(served)
+    assert found.constants and found.certificate.bound == 0.0
+    found.stop(Unavailable("recovering", "the log is folded: try again"))
+    for name in ("constants", "certificate"):
+        with pytest.raises(Unavailable, match="the log is folded"):
+            getattr(found, name)
+    assert_refused(served.get("/v1/experiments/gradient/diagnostics"), 503, "recovering")

@@ -176,7 +176,7 @@ PROBLEMS: list[tuple[Any, dict[str, Any], str, str]] = [  # policy, what differs
     ({"name": "optimistic_ensemble", "params": {"gradient_max": 1, "smoothness": 1}}, {}, "no_horizon", "the horizon"),
     ({"name": "optimistic_omd", "params": {"convexity": -1}}, {}, "bad_param", "convexity is -1"),
     ({"name": "gradient_descent", "params": {"convexity": -0.5}}, {}, "bad_param", "convexity is -0.5"),
-    ({"name": "optimistic_ftrl", "params": {"convexity": None}}, {}, "bad_param", "convexity is None"),
+    ({"name": "optimistic_ftrl", "params": {"convexity": "1"}}, {}, "bad_param", "convexity is '1'"),
     ({"name": "optimistic_newton", "params": {"beta": 0}}, {}, "bad_param", "beta is 0"),
     ({"name": "optimistic_newton", "params": {"beta": -1}}, {}, "bad_param", "beta is -1"),
     ({"name": "optimistic_newton", "params": {"alpha": 0}}, {}, "bad_param", "alpha is 0"),
