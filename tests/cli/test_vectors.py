@@ -77,7 +77,7 @@ def test_every_policy_of_vectors_but_those_of_points_has_a_world() -> None:
         (SEA, "optimistic_hedge", "learns from the loss of every coordinate, but this problem reveals the gradient"),
         (EXAMPLES, "ftrl", "learns from the gradient of the loss, but this problem reveals an example"),
         (SEA, "implicit_omd", "learns from an example, (a, b), of a known loss, but this problem reveals the gradient"),
-        (EXPERTS, 'ftrl:{"gradient_max":0}', "gradient_max is 0: it must be a number in (0, "),
+        (EXPERTS, 'ftrl:{"gradient_max":0}', "gradient_max is 0: it must be a number"),
         (EXPERTS, 'ftrl:{"hint":"last"}', "policy 'ftrl' has no param 'hint': its params are gradient_max"),
         ('sea:{"domain":{"kind":"ball","dimension":0}}', "ftrl", "the dimension is 0: it must be from 1 to"),
         ('sea:{"domain":"sphere"}', "ftrl", "sphere"),
@@ -114,7 +114,7 @@ def test_a_table_fits_a_terminal_and_shows_what_is_proven(onearm: Any, monkeypat
     assert "certificate" not in ran(onearm, "simulate", "--env", "bernoulli", "--policy", "ucb1", "--horizon", "9").out
 
 
-@pytest.mark.parametrize(("width", "shown"), [(40, {1, 2, 3}), (30, {1, 3}), (22, {1})])
+@pytest.mark.parametrize(("width", "shown"), [(44, {1, 2, 3}), (34, {1, 3}), (22, {1})])
 def test_spare_columns_are_left_out_one_by_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, shown: set[int]
 ) -> None:
