@@ -159,6 +159,12 @@ def test_a_loss_of_no_slope_or_of_no_features_leaves_the_point() -> None:
         assert stepped(ball(3), loss, np.array(a), b, 3.0, y).tolist() == y.tolist()
 
 
+def test_a_kink_at_0_is_met_exactly() -> None:
+    for y in (0.5, -0.25):
+        found = stepped(box([-1.0], [1.0]), "absolute", np.array([2.0]), 0.0, 3.0, np.array([y]))
+        assert found.tolist() == [0.0]
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_slopes_are_those_of_the_loss(loss: str) -> None:
     number = LOSSES.index(loss)

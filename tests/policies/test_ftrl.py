@@ -26,7 +26,7 @@ def test_steps_by_their_formula(gradient_max: float | None) -> None:
     domain = ball(2, 50.0)
     state = policy.init(policy.params, Problem(0, domain=domain, feedback="gradient"))
     total, squares, largest = np.zeros(2), 0.0, 0.0
-    for t, gradient in enumerate(np.array([[1.0, 0.0], [0.0, 3.0], [-0.5, 0.5], [0.25, -2.0]])):
+    for t, gradient in enumerate(np.array([[1.0, 0.0], [0.0, 3.0], [-0.5, -2.5], [0.25, -2.0]])):
         instance = Instance(t, np.zeros(0), np.ones(1, np.bool_))
         x = descents.played(policy, state, instance, lambda x, g=gradient: g)
         known = gradient_max**2 if gradient_max else largest
@@ -35,6 +35,7 @@ def test_steps_by_their_formula(gradient_max: float | None) -> None:
         assert np.abs(x - expected / max(1.0, float(np.linalg.norm(expected)) / 50.0)).max() < 1e-12
         total, squares = total + gradient, squares + gradient @ gradient
         largest = max(largest, gradient @ gradient)
+    assert np.linalg.norm(expected) < 50.0  # the last is not only a direction
 
 
 @pytest.mark.parametrize("params", [{}, {"gradient_max": 0.01}, {"gradient_max": 1e6}])

@@ -182,15 +182,18 @@ def test_what_is_played_may_go_as_far_as_to_the_walls(n: int) -> None:
 
 
 def test_limits_hold_to_the_last_bit() -> None:
-    policy = catalog.make("point_gradient", policy=DESCENT, delta=1e-3)
-    low, high = np.array([0.1, -0.7, 1.3]), np.array([0.7, -0.1, 3.1])
+    """In one dimension s is 1 or -1, and what is played next to a wall lies on it: rounding put every sixth beyond."""
+    policy, rng, limits = catalog.make("point_gradient", policy=DESCENT, delta=0.9), np.random.default_rng(6), 0
     for feedback in ("reward", "two_rewards"):
-        state = start(policy, box(low.tolist(), high.tolist()), feedback)  # type: ignore[arg-type]
-        for t in range(300):
-            state.inner.point[:] = np.where(np.arange(3) == t % 3, low, high)
-            _, decision = decide(policy, state, t)
-            for point in decision.action.reshape(-1, 3):
-                assert (low <= point).all() and (point <= high).all()
+        for t in range(60):
+            low = float(rng.uniform(-3.0, 3.0))
+            high = low + float(rng.uniform(0.0, 2.0))
+            state = start(policy, box([low], [high]), feedback)  # type: ignore[arg-type]
+            state.inner.point[:] = high if t % 2 else low
+            for played in decide(policy, state, t)[1].action:
+                assert low <= played <= high
+                limits += played in (low, high)
+    assert limits > 20
 
 
 def test_a_new_version_of_the_inner_policy_is_one_of_the_wrapper() -> None:
