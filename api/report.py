@@ -52,6 +52,7 @@ class Report(Mean, omit_defaults=True):
     decisions: int
     arms: list[ArmReport] | UnsetType = UNSET
     certificate: float | UnsetType | None = UNSET  # the regret is at most this; null where nothing is proven
+    certificate_supposes: str | UnsetType = UNSET  # of the losses, for that to hold, beyond that they are convex
     variation: float | UnsetType | None = UNSET  # the sum of |gradient - hint|^2
     regret: float | UnsetType | None = UNSET  # null where the feedback says nothing of other points
     regret_kind: str | UnsetType | None = UNSET  # against what
@@ -102,11 +103,12 @@ class VectorTally:
         if self.problem.feedback in REGRET:
             self._losses.add(points, 0.0 - details)
 
-    def report(self, experiment_id: str, seq: int, decisions: int, proof: Certificate) -> Report:
+    def report(self, spec: Spec, seq: int, decisions: int, proof: Certificate) -> Report:
         """Return the report beside what the policy proves."""
         kind = REGRET.get(self.problem.feedback)
-        report = _report(experiment_id, seq, decisions, self.rewards.mean())
+        report = _report(spec.id, seq, decisions, self.rewards.mean())
         report.certificate, report.variation = map(_known, map(float, proof))
+        report.certificate_supposes = spec.policy.supposes or UNSET
         report.regret_kind = kind
         report.regret = self._losses.regret if kind else None
         if self.segments > 1:
@@ -167,7 +169,7 @@ def _of_vectors(spec: Spec, pages: Iterable[Columns | Problem], seq: int, tally:
         tally.add(page.action[learned], page.reward[learned], page.detail[learned])
         loop.fold(policy.params, state, spec.run, page)
         decisions += int((~learned).sum())
-    return tally.report(spec.id, seq, decisions, compile_certificate(spec)(policy.params, state))
+    return tally.report(spec, seq, decisions, compile_certificate(spec)(policy.params, state))
 
 
 def _report(experiment_id: str, seq: int, decisions: int, mean: Mean) -> Report:

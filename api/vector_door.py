@@ -131,7 +131,8 @@ class VectorEngine:
     def certificate(self) -> Certificate:
         """What the policy proves of what it learned: its regret against any fixed point is at most `bound`.
 
-        `variation` is the sum of |gradient - hint|^2. NaN where the policy proves nothing.
+        `variation` is the sum of |gradient - hint|^2. NaN where the policy proves nothing. Where `spec.policy.supposes`
+        says something of the losses, the bound is of losses that are so.
         """
         return Certificate(*map(float, self._certify(self.spec.policy.params, self.state)))
 
@@ -143,7 +144,7 @@ class VectorEngine:
     def report(self) -> Report:
         """Return what the decisions came to so far: as GET .../report of the service, but for segments."""
         seq = self.number + self._tally.rewards.count
-        return self._tally.report(self.spec.id, seq, self.number, self.certificate)
+        return self._tally.report(self.spec, seq, self.number, self.certificate)
 
     def digest(self) -> str:
         """Return the digest of the state."""

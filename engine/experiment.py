@@ -137,6 +137,7 @@ class Curves:
     regret: Array  # float64[r, m], NaN where the environment does not know its optimum
     bound: Array  # float64[r, m], what the policy proves of its regret up to t; NaN where it proves nothing
     variation: Array  # float64[r], how far the losses were from what was expected; NaN where that is not asked
+    supposes: str | None  # of the losses, for the bound to hold, beyond that they are convex
     cpu_seconds: float  # spent in the compiled loop, over all threads
 
     @property
@@ -189,7 +190,7 @@ def simulate(
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
         list(pool.map(replicate, range(replications)))
     told_by = (policy.spec, env.spec, env.regret_kind, horizon, times)
-    return Curves(*told_by, reward, regret, bound, variation, float(seconds.sum()))
+    return Curves(*told_by, reward, regret, bound, variation, policy.supposes, float(seconds.sum()))
 
 
 def problem_of(env: Environment, horizon: int) -> Problem:

@@ -177,7 +177,7 @@ class Policy:
     spec: dict[str, Any] = field(default_factory=dict, compare=False)  # {"name", "params"} as JSON, set by the registry
     grow: Callable[[Any, Any, Problem], Any] | None = None  # (params, state, larger problem) -> state: engine/growth.py
     constants: Callable[[Any, Any], dict[str, Constant]] | None = None  # (params, state) -> what its steps depend on
-    supposes: str | None = None  # of the losses, for its certificate to hold; None: nothing, or that they are convex
+    supposes: str | None = None  # of the losses, for its certificate to hold, beyond that they are convex
 
 
 @dataclass(frozen=True)

@@ -128,11 +128,16 @@ def _summary(run: Curves) -> dict[str, Any]:
     }
 
 
-def _certificate(run: Curves) -> dict[str, float]:
+def _certificate(run: Curves) -> dict[str, float | str]:
     """Return what a policy proves of its regret, where it proves anything: means over the replications."""
     if np.isnan(run.bound[:, -1]).all():
         return {}
-    return {"certificate_mean": float(run.bound[:, -1].mean()), "variation_mean": float(run.variation.mean())}
+    supposes = {} if run.supposes is None else {"certificate_supposes": run.supposes}
+    return {
+        "certificate_mean": float(run.bound[:, -1].mean()),
+        **supposes,
+        "variation_mean": float(run.variation.mean()),
+    }
 
 
 def _print_runs(runs: list[Curves]) -> None:
@@ -153,6 +158,7 @@ def _print_runs(runs: list[Curves]) -> None:
         notes.append(
             "the certificate is a bound on the regret of the losses as they were drawn; V_T how far they varied"
         )
+        notes += [f"that of {run.policy['name']} supposes {run.supposes}" for run in runs if run.supposes is not None]
     print_table(title, columns, rows, "\n".join(notes) or None, spare=(CURVE, SPEED))
 
 

@@ -113,6 +113,7 @@ async def diagnostics(service: Service, call: Call) -> Answer:
             state_bytes=live.state_bytes,
             repairs=live.repairs,
             certificate=UNSET if proof is None else _known(proof.bound),
+            certificate_supposes=(proof and live.spec.policy.supposes) or UNSET,
             variation=UNSET if proof is None else _known(proof.variation),
             constants={name: schemas.Constant(_known(value), source) for name, (value, source) in constants.items()}
             or UNSET,

@@ -279,6 +279,7 @@ class Diagnostics(msgspec.Struct):
     state_bytes: int  # in memory
     repairs: int | None  # of models that broke down numerically; null where the policy has none
     certificate: float | UnsetType | None = UNSET  # of vectors: a bound on the regret; null where nothing is proven
+    certificate_supposes: str | UnsetType = UNSET  # of the losses, for that to hold, beyond that they are convex
     variation: float | UnsetType | None = UNSET  # of vectors: the sum of |gradient - hint|^2
     constants: dict[str, Constant] | UnsetType = UNSET  # where the policy tells: D, G, L and the like
 

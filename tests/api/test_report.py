@@ -264,3 +264,20 @@ def test_a_spread_far_from_0_is_not_cancelled(offset: float) -> None:
     assert mean.reward_stderr == pytest.approx(stats.sem([1.0, 2.0, 4.0, 2.0, 1.0]), rel=1e-3)
     assert mean.interval is not None
     assert mean.interval[1] - mean.interval[0] == pytest.approx(2.0 * Z95 * mean.reward_stderr, abs=1e-3)
+
+
+@pytest.mark.parametrize(("params", "supposed"), [({}, None), ({"convexity": 2}, "losses that are 2-strongly convex")])
+def test_what_a_certificate_supposes_of_the_losses_is_told_beside_it(
+    served: Served, params: Any, supposed: Any
+) -> None:
+    problem = {"kind": "vector", "domain": BOX, "feedback": "gradient"}
+    policy = {"name": "optimistic_omd", "params": params}
+    body = {"experiment_id": "c", "problem": problem, "policy": policy}
+    assert served.post("/v1/experiments", body).status_code == 201
+    engine = onearm.open(domain=BOX, policy=policy)
+    for told in (
+        report(served, "c"),
+        served.get("/v1/experiments/c/diagnostics").json(),
+        msgspec.to_builtins(engine.report()),
+    ):
+        assert told.get("certificate_supposes") == supposed

@@ -64,6 +64,18 @@ def test_every_policy_in_every_world_gives_the_figures_of_the_experiment(onearm:
     assert run["variation_mean"] == curves.variation.mean() > 0.0
 
 
+def test_what_a_certificate_supposes_of_the_losses_is_told_beside_it(
+    onearm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["simulate", "--env", SEA, "--policy", "ftrl", "--policy", 'optimistic_ftrl:{"convexity":0.5}']
+    command += ["--horizon", "9"]
+    leader, curved = ran(onearm, *command, "--json").json["runs"]
+    assert "certificate_supposes" not in leader
+    assert curved["certificate_supposes"] == "losses that are 0.5-strongly convex"
+    monkeypatch.setattr("onearm.api.cli.terminal.console", Console(width=100))
+    assert "that of optimistic_ftrl supposes losses that are 0.5-strongly convex" in ran(onearm, *command).out
+
+
 def test_every_policy_of_vectors_but_those_of_points_has_a_world() -> None:
     """No world of the catalogue reveals the rewards of points alone."""
     assert set(golden.names("vector")) - {name for _, name in fitting()} == {"point_gradient"}
