@@ -111,6 +111,7 @@ def test_each_coordinate_of_a_box_has_limits_of_its_own() -> None:
         False,
         False,
     ]
+    assert Limits(box([-1e6], [0.0])).within(np.array([[-1e6 - 1e-4], [1e-4], [1e-2]])).tolist() == [True, True, False]
     assert limits.why_outside(np.array([0.0, 2e-6])) == "coordinate 1 is 2e-06, 1e-06 beyond its limits 0 and 1e-06"
 
 
