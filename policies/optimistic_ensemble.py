@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import as_given, of_problem
+from onearm.engine.constants import as_given, at_most, of_problem
 from onearm.engine.domain import Domain, Region
 from onearm.engine.elementary import exp, log
 from onearm.engine.errors import InvalidInput
@@ -62,6 +62,7 @@ class OptimisticEnsembleState(NamedTuple):
     proven: Array  # float64[n] what each certificate adds up, but for the distances to u
     last: Array  # float64[d] the last gradient learned
     count: Array  # int64[1] feedbacks learned
+    largest: Array  # float64[1] the largest |gradient|^2 learned
     variation: Array  # float64[1] V
     step: Array  # float64[n] eta_i
     middle: Array  # float64[d]
@@ -106,21 +107,22 @@ def init(params: OptimisticEnsembleParams, problem: Problem) -> OptimisticEnsemb
     step = _pool(params, domain, problem.horizon)
     n = len(step)
     return OptimisticEnsembleState(
-        np.tile(domain.start, (n, 1)),
-        np.zeros((n, d)),
-        np.zeros(n),
-        np.zeros(n),
-        np.zeros(d),
-        np.zeros(1, np.int64),
-        np.zeros(1),
-        step,
-        domain.start,
-        domain.region(),
-        np.array([domain.diameter]),
-        np.zeros((n, d)),
-        np.zeros(n),
-        np.zeros(d),
-        np.zeros(d),
+        points=np.tile(domain.start, (n, 1)),
+        before=np.zeros((n, d)),
+        loss=np.zeros(n),
+        proven=np.zeros(n),
+        last=np.zeros(d),
+        count=np.zeros(1, np.int64),
+        largest=np.zeros(1),
+        variation=np.zeros(1),
+        step=step,
+        middle=domain.start,
+        region=domain.region(),
+        diameter=np.array([domain.diameter]),
+        scratch_ahead=np.zeros((n, d)),
+        scratch_weight=np.zeros(n),
+        scratch_point=np.zeros(d),
+        scratch_next=np.zeros(d),
     )
 
 
@@ -148,7 +150,7 @@ def constants(params: OptimisticEnsembleParams, state: OptimisticEnsembleState) 
     """Return D, G and L, and where they are from."""
     return {
         "diameter": of_problem(state.diameter[0]),
-        "gradient_max": as_given(params.gradient_max),
+        "gradient_max": at_most(params.gradient_max, math.sqrt(state.largest[0])),
         "smoothness": as_given(params.smoothness),
     }
 
@@ -209,12 +211,14 @@ def update(
             moved += (following[j] - state.points[i, j]) * (following[j] - state.points[i, j])
             state.points[i, j] = following[j]
         state.proven[i] += ahead - moved / (2.0 * eta)
-    error = 0.0
+    square, error = 0.0, 0.0
     for j in range(d):
         wrong = gradient[j] - hinted(params.hint, state.last, instance.context, j)
+        square += gradient[j] * gradient[j]
         error += wrong * wrong
     for j in range(d):
         state.last[j] = gradient[j]
+    state.largest[0] = max(state.largest[0], square)
     state.variation[0] += error
     state.count[0] += 1
 

@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import as_given
+from onearm.engine.constants import as_given, at_most, of_problem
 from onearm.engine.domain import Region
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import check_forecast, check_hint, hinted
@@ -73,6 +73,7 @@ class OptimisticNewtonState(NamedTuple):
     last: Array  # float64[d] the last gradient learned
     metric: Metric  # H
     count: Array  # int64[1] feedbacks learned
+    largest: Array  # float64[1] the largest |gradient|^2 learned
     variation: Array  # float64[1] V
     error: Array  # float64[1] the sum of |g - M|^2 by the norm of the inverse of H
     proven: Array  # float64[1] the certificate
@@ -131,6 +132,7 @@ def init(params: OptimisticNewtonParams, problem: Problem) -> OptimisticNewtonSt
         last=np.zeros(d),
         metric=Metric(scale * np.eye(d), np.zeros((d, d)), np.full(d, scale)),
         count=np.zeros(1, np.int64),
+        largest=np.zeros(1),
         variation=np.zeros(1),
         error=np.zeros(1),
         proven=np.array([0.5 * scale * domain.reach**2]),
@@ -145,8 +147,12 @@ def init(params: OptimisticNewtonParams, problem: Problem) -> OptimisticNewtonSt
 
 
 def constants(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> dict[str, Constant]:
-    """Return G and beta, which the params say, or which follows from alpha, G and D."""
-    return {"gradient_max": as_given(params.gradient_max), "beta": as_given(state.beta[0])}
+    """Return D, G and beta, which the params say, or which follows from alpha, G and D."""
+    return {
+        "diameter": of_problem(state.diameter[0]),
+        "gradient_max": at_most(params.gradient_max, math.sqrt(state.largest[0])),
+        "beta": as_given(state.beta[0]),
+    }
 
 
 @kernel
@@ -191,11 +197,13 @@ def certify(params: OptimisticNewtonParams, state: OptimisticNewtonState) -> Cer
 
 @kernel
 def _add_error(params: OptimisticNewtonParams, state: OptimisticNewtonState, context: Array, gradient: Array) -> None:
-    """Add up how far the hint was off."""
-    d, wrong = len(gradient), state.scratch_push
+    """Add up how far the hint was off, and keep how long the gradients were."""
+    d, wrong, square = len(gradient), state.scratch_push, 0.0
     for j in range(d):
         wrong[j] = gradient[j] - hinted(params.hint, state.last, context, j)
+        square += gradient[j] * gradient[j]
         state.variation[0] += wrong[j] * wrong[j]
+    state.largest[0] = max(state.largest[0], square)
     halve(state.metric.factor, d, wrong)
     for j in range(d):
         state.error[0] += wrong[j] * wrong[j] / state.metric.pivot[j]

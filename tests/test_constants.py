@@ -114,6 +114,12 @@ def test_the_bound_on_gradients_is_the_longest_one_learned_or_what_was_given(nam
     assert after(build(name, gradient_max=4.0), GRADIENTS)["gradient_max"] == exceeded
 
 
+@pytest.mark.parametrize("name", ["optimistic_ensemble", "optimistic_newton"])
+def test_what_a_policy_cannot_do_without_is_as_given_or_exceeded(name: str) -> None:
+    assert after(build(name, gradient_max=5.0), GRADIENTS)["gradient_max"] == (5.0, PARAM)
+    assert after(build(name, gradient_max=4.0), GRADIENTS)["gradient_max"] == (4.0, "exceeded")
+
+
 def test_half_of_what_a_hint_was_off_counts_as_a_gradient() -> None:
     there_and_back = [[3.0, 4.0], [-9.0, -12.0]]  # 15 long, and 20 from the hint
     assert after(build("optimistic_omd"), there_and_back)["gradient_max"] == (15.0, ESTIMATE)
@@ -141,7 +147,8 @@ def test_where_the_steps_are_set_otherwise_the_bounds_are_unused() -> None:
 
 def test_constants_that_follow_from_other_params_are_what_the_formulas_say() -> None:
     newton = build("optimistic_newton", gradient_max=3.0, alpha=0.5)
-    assert at_first(newton) == {"gradient_max": (3.0, PARAM), "beta": (0.5 / (4.0 * 3.0 * 2.0), PARAM)}
+    beta = (0.5 / (4.0 * 3.0 * 2.0), PARAM)
+    assert at_first(newton) == {"diameter": (2.0, PROBLEM), "gradient_max": (3.0, PARAM), "beta": beta}
     ensemble = build("optimistic_ensemble", gradient_max=3.0, smoothness=0.5)
     told = {"diameter": (2.0, PROBLEM), "gradient_max": (3.0, PARAM), "smoothness": (0.5, PARAM)}
     assert at_first(ensemble) == told
