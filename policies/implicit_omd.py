@@ -22,7 +22,6 @@ import numpy as np
 
 from onearm.engine.constants import given_or, of_problem
 from onearm.engine.domain import Region
-from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import check_known
 from onearm.engine.protocol import register_policy
@@ -84,8 +83,6 @@ def init(params: ImplicitOmdParams, problem: Problem) -> ImplicitOmdState:
     domain = problem.domain
     assert domain is not None
     d = domain.dimension
-    if domain.diameter == 0.0:
-        raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
     return ImplicitOmdState(
         domain.start,
         np.zeros(d + 1),

@@ -96,8 +96,6 @@ def init(params: OptimisticEnsembleParams, problem: Problem) -> OptimisticEnsemb
     assert domain is not None
     d = domain.dimension
     check_forecast(params.hint, problem, d)
-    if domain.diameter == 0.0:
-        raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
     if problem.horizon is None:
         raise InvalidInput(
             "no_horizon",

@@ -133,8 +133,6 @@ def init(params: OptimisticFtrlParams, problem: Problem) -> OptimisticFtrlState:
     assert domain is not None
     d = domain.dimension
     check_forecast(params.hint, problem, d)
-    if domain.diameter == 0.0:
-        raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
     return OptimisticFtrlState(
         total=np.zeros(d),
         last=np.zeros(d),

@@ -33,7 +33,6 @@ import numpy as np
 
 from onearm.engine.constants import as_given, at_most, of_problem
 from onearm.engine.domain import Region
-from onearm.engine.errors import InvalidInput
 from onearm.engine.hints import check_forecast, check_hint, hinted
 from onearm.engine.kernel import kernel
 from onearm.engine.matrix_projection import MatrixWork, matrix_work, shortfall, step_by
@@ -123,8 +122,6 @@ def init(params: OptimisticNewtonParams, problem: Problem) -> OptimisticNewtonSt
     d = domain.dimension
     check_forecast(params.hint, problem, d)
     work = matrix_work(domain)
-    if domain.diameter == 0.0:
-        raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
     beta = params.beta or 0.5 * min(1.0 / (4.0 * params.gradient_max * domain.diameter), params.alpha)
     scale = params.identity + 0.5 * beta * params.gradient_max**2
     return OptimisticNewtonState(

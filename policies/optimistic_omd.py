@@ -121,8 +121,6 @@ def init(params: OptimisticOmdParams, problem: Problem) -> OptimisticOmdState:
     assert domain is not None
     d = domain.dimension
     check_forecast(params.hint, problem, d)
-    if domain.diameter == 0.0:
-        raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
     return OptimisticOmdState(
         point=domain.start,
         last=np.zeros(d),

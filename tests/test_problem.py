@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from onearm.engine import problem as rules
+from onearm.engine.domain import ball, simplex
 from onearm.engine.errors import InvalidInput, OnearmError
 from onearm.engine.vocabulary import Problem
 
@@ -21,6 +22,9 @@ PLAIN, DENSE = Problem(3), Problem(3, (2,))
     [
         (lambda: rules.check_problem(Problem(0)), "bad_arms", "there are 0 arms: a problem has 1 to 1000000"),
         (lambda: rules.check_problem(Problem(1_000_001)), "bad_arms", "1000001 arms"),
+        (lambda: rules.check_problem(Problem(0, domain=simplex(1))), "bad_domain", "the domain is a single point"),
+        (lambda: rules.check_problem(Problem(0, domain=ball(2, 1e-200))), "bad_domain", "the domain is a single point"),
+        (lambda: rules.check_problem(Problem(2, domain=ball(2))), "bad_arms", "leave either the domain or them out"),
         (lambda: rules.check_seed(-1), "bad_seed", "the seed is -1: it must be a whole number from 0 to 2^64 - 1"),
         (lambda: rules.check_seed(2**64), "bad_seed", "18446744073709551616"),
         (lambda: rules.check_seed(True), "bad_seed", "True"),

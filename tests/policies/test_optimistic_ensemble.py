@@ -207,5 +207,3 @@ def test_what_cannot_be_is_refused() -> None:
     policy = catalog.make("optimistic_ensemble", gradient_max=1.0, smoothness=1.0)
     with pytest.raises(InvalidInput, match="'optimistic_ensemble' needs the horizon"):
         start(policy, ball(2), None)
-    with pytest.raises(InvalidInput, match="a single point"):
-        start(policy, simplex(1), 10)
