@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from courses import farthest, outside
+from courses import entries, farthest, outside
 from scipy.optimize import minimize
 
 from onearm.engine import loop, snapshot
@@ -319,11 +319,15 @@ def test_regret_is_logarithmic_in_the_number_of_rounds() -> None:
     residual = 0.8 * math.sqrt(dimension) + noise  # at most
     policy = catalog.make("optimistic_newton", gradient_max=residual * math.sqrt(dimension), beta=1.0 / residual**2)
     regret, at = 0.0, {}
-    state = policy.init(policy.params, Problem(0, domain=ball(dimension, 0.5), feedback="gradient"))
+    problem = Problem(0, domain=ball(dimension, 0.5), feedback="gradient")
+    state = policy.init(policy.params, problem)
+    decide, learn = entries(policy, problem, state)
     for t in range(1, horizon + 1):
         a = rng.uniform(-1.0, 1.0, dimension)
         y = a @ best + noise * rng.uniform(-1.0, 1.0)
-        x = turn(policy, state, t, lambda x, a=a, y=y: (y - a @ x) * a)
+        instance = Instance(t, NOTHING, np.ones(1, np.bool_))
+        x = decide(policy.params, state, instance, Key(RUN, t)).action.copy()
+        learn(policy.params, state, instance, Decision(x, 1.0), Feedback(0.0, (y - a @ x) * a), Key(RUN, t))
         regret += 0.5 * ((a @ x - y) ** 2 - (a @ best - y) ** 2)
         at[t] = regret
         assert t % 1000 or regret <= loop.certificate(policy.params, state).bound
