@@ -159,6 +159,31 @@ def test_a_loss_of_no_slope_or_of_no_features_leaves_the_point() -> None:
         assert stepped(ball(3), loss, np.array(a), b, 3.0, y).tolist() == y.tolist()
 
 
+def test_steps_that_do_not_shrink_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A steep logistic loss on a circle: Newton's method alone takes 51 passes, as its slopes mislead it."""
+    made = [0]
+
+    def counted(region: Region, x: Array) -> None:
+        made[0] += 1
+        project(region, x)
+
+    monkeypatch.setattr("onearm.engine.prox.project", counted)
+    a, y, eta = np.array([4.55, -4.33]), np.array([-0.118, -0.993]), 2.33
+    project(ball(2).region(), y)
+    found = stepped(ball(2), "logistic", a, -1.0, eta, y)
+    assert made[0] <= 25
+    assert np.abs(found - bisected(ball(2), "logistic", a, -1.0, eta, y)).max() < 1e-14
+
+
+def test_a_hinge_may_have_labels_of_any_size() -> None:
+    rng = np.random.default_rng(11)
+    for b in (4.0, -0.25):
+        for _ in range(20):
+            a, y, eta = rng.normal(size=3), rng.normal(size=3), 10.0 ** rng.uniform(-2, 1)
+            s = -b * min(max((1.0 - b * float(a @ y)) / (b * b * float(a @ a)), 0.0), eta)
+            assert np.abs(stepped(FREE, "hinge", a, b, eta, y) - (y - s * a)).max() < 1e-12
+
+
 def test_a_kink_at_0_is_met_exactly() -> None:
     for y in (0.5, -0.25):
         found = stepped(box([-1.0], [1.0]), "absolute", np.array([2.0]), 0.0, 3.0, np.array([y]))
