@@ -39,15 +39,14 @@ void optimistic_omd(const double *table, long mask, long rounds, double *out) {
     loss += paid;
     if (t == 0) eta = 2 / sqrt(14 * square);
     land(y, g, eta, next);
-    double ahead = 0, left = 0, passed = 0;
+    double ahead = 0, moved = 0;
     for (int j = 0; j < D; j++) {
-      ahead += (g[j] - hint[j]) * (x[j] - next[j]);
-      left += (next[j] - x[j]) * (next[j] - x[j]);
-      passed += (x[j] - y[j]) * (x[j] - y[j]);
+      ahead += g[j] * (x[j] - next[j]);
+      moved += (next[j] - y[j]) * (next[j] - y[j]);
       y[j] = next[j];
       hint[j] = g[j];
     }
-    proven += ahead - (left + passed) / (2 * eta);
+    proven += ahead - moved / (2 * eta);
     largest = fmax(largest, fmax(square, 0.25 * error));
     variation += error;
   }

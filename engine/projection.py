@@ -28,15 +28,17 @@ _FAR = 16.0  # sizes
 def project(region: Region, x: Array) -> None:
     """Move `x`, float64[d], to the nearest point of the domain."""
     for part in range(len(region.kind)):
+        # Views: numba knows that their indices are not negative, and vectorises.
         first, stop = region.start[part], region.start[part + 1]
+        own, low, high = x[first:stop], region.low[first:stop], region.high[first:stop]
         kind = region.kind[part]
         if kind == BOX:
-            for j in range(first, stop):
-                x[j] = min(max(x[j], region.low[j]), region.high[j])
+            for j in range(len(own)):
+                own[j] = min(max(own[j], low[j]), high[j])
         elif kind == BALL:
-            _to_ball(region.low, region.size[part], x, first, stop)
+            _to_ball(low, region.size[part], own)
         else:
-            _to_simplex(region.size[part], x, first, stop)
+            _to_simplex(region.size[part], own)
 
 
 @kernel
@@ -61,45 +63,53 @@ def inside(region: Region, x: Array) -> bool:
 
 
 @kernel
-def _to_ball(centre: Array, radius: float, x: Array, first: int, stop: int) -> None:
+def _to_ball(centre: Array, radius: float, x: Array) -> None:
     square = 0.0
-    for j in range(first, stop):
+    for j in range(len(x)):
         square += (x[j] - centre[j]) * (x[j] - centre[j])
     if square <= radius * radius:
         return
-    unit = 1.0
-    if square == math.inf:  # the square, and not the length: in units of the largest there is none
-        unit = 0.0
-        for j in range(first, stop):
-            unit = max(unit, abs(x[j] - centre[j]))
-        square = 0.0
-        for j in range(first, stop):
-            square += ((x[j] - centre[j]) / unit) * ((x[j] - centre[j]) / unit)
+    if square == math.inf:
+        _to_ball_from_afar(centre, radius, x)
+        return
     factor = radius / math.sqrt(square)
-    for j in range(first, stop):
+    for j in range(len(x)):
+        x[j] = centre[j] + factor * (x[j] - centre[j])
+
+
+@kernel
+def _to_ball_from_afar(centre: Array, radius: float, x: Array) -> None:
+    """Do the same where the square of the length is infinite, and the length is not: in units of the largest."""
+    unit, square = 0.0, 0.0
+    for j in range(len(x)):
+        unit = max(unit, abs(x[j] - centre[j]))
+    for j in range(len(x)):
+        square += ((x[j] - centre[j]) / unit) * ((x[j] - centre[j]) / unit)
+    factor = radius / math.sqrt(square)
+    for j in range(len(x)):
         x[j] = centre[j] + factor * ((x[j] - centre[j]) / unit)
 
 
 @kernel
-def _to_simplex(size: float, x: Array, first: int, stop: int) -> None:
+def _to_simplex(size: float, x: Array) -> None:
     """Subtract the threshold at which the positive parts add up to `size`.
 
     The threshold of any set that holds the positive ones is too low; those that fall below it leave, until none does:
     it only rises. It lies at most `size` below the largest coordinate, so what lies lower leaves before.
     """
     largest = -math.inf
-    for j in range(first, stop):
+    for j in range(len(x)):
         largest = max(largest, x[j])
     if abs(largest) > _FAR * size:  # the sum would lose what tells coordinates apart: measure from the largest
-        for j in range(first, stop):
+        for j in range(len(x)):
             x[j] -= largest
         largest = 0.0
     threshold = largest - size
-    count = stop - first + 1  # of the coordinates above the threshold; before the first pass more than there are
+    count = len(x) + 1  # of the coordinates above the threshold; before the first pass more than there are
     while True:
         total = 0.0
         left = 0
-        for j in range(first, stop):
+        for j in range(len(x)):
             if x[j] > threshold:
                 total += x[j]
                 left += 1
@@ -107,5 +117,5 @@ def _to_simplex(size: float, x: Array, first: int, stop: int) -> None:
             break
         threshold = max(threshold, (total - size) / left)
         count = left
-    for j in range(first, stop):
+    for j in range(len(x)):
         x[j] = max(x[j] - threshold, 0.0)

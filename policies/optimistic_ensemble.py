@@ -68,6 +68,7 @@ class OptimisticEnsembleState(NamedTuple):
     middle: Array  # float64[d]
     region: Region
     diameter: Array  # float64[1] D
+    scratch_hint: Array  # float64[d] M
     scratch_ahead: Array  # float64[n, d] x_i
     scratch_weight: Array  # float64[n] the weights of the decision
     scratch_point: Array  # float64[d] what is decided
@@ -117,6 +118,7 @@ def init(params: OptimisticEnsembleParams, problem: Problem) -> OptimisticEnsemb
         middle=domain.start,
         region=domain.region(),
         diameter=np.array([domain.diameter]),
+        scratch_hint=np.zeros(d),
         scratch_ahead=np.zeros((n, d)),
         scratch_weight=np.zeros(n),
         scratch_point=np.zeros(d),
@@ -159,13 +161,10 @@ def select(params: OptimisticEnsembleParams, state: OptimisticEnsembleState, ins
     weight, point = state.scratch_weight, state.scratch_point
     n, d = state.points.shape
     lowest = math.inf
+    _expect(params, state, instance.context)
     for i in range(n):
-        _look_ahead(params, state, instance.context, i)
-        expected = 0.0
-        for j in range(d):
-            forecast = hinted(params.hint, state.last, instance.context, j)
-            expected -= forecast * (state.scratch_ahead[i, j] - state.middle[j])
-        weight[i] = state.loss[i] + expected + _correction(params, state, i)
+        _look_ahead(state, i)
+        weight[i] = state.loss[i] + _charge(params, state, i, state.scratch_hint)
         lowest = min(lowest, weight[i])
     rate = _rate(params, state)
     total = 0.0
@@ -176,8 +175,9 @@ def select(params: OptimisticEnsembleParams, state: OptimisticEnsembleState, ins
         point[j] = 0.0
     for i in range(n):
         weight[i] /= total
+        ahead, share = state.scratch_ahead[i], weight[i]
         for j in range(d):
-            point[j] += weight[i] * state.scratch_ahead[i, j]
+            point[j] += share * ahead[j]
     return Decision(point, 1.0)
 
 
@@ -193,28 +193,26 @@ def update(
     """Charge each learner its loss, let it step along the gradient, and add what this round proves."""
     gradient, action, following = feedback.detail, decision.action, state.scratch_next
     n, d = state.points.shape
+    _expect(params, state, instance.context)
     for i in range(n):
-        _look_ahead(params, state, instance.context, i)
-        lost = _correction(params, state, i)
-        eta = state.step[i]
+        _look_ahead(state, i)
+        state.loss[i] += _charge(params, state, i, gradient)
+        ahead, before, point, eta = state.scratch_ahead[i], state.before[i], state.points[i], state.step[i]
         for j in range(d):
-            lost -= gradient[j] * (state.scratch_ahead[i, j] - state.middle[j])
-            state.before[i, j] = state.scratch_ahead[i, j]
-            following[j] = state.points[i, j] + eta * gradient[j]
-        state.loss[i] += lost
+            before[j] = ahead[j]
+            following[j] = point[j] + eta * gradient[j]
         project(state.region, following)
-        ahead, moved = 0.0, 0.0
+        gained, moved = 0.0, 0.0
         for j in range(d):
-            ahead += gradient[j] * (following[j] - action[j])
-            moved += (following[j] - state.points[i, j]) * (following[j] - state.points[i, j])
-            state.points[i, j] = following[j]
-        state.proven[i] += ahead - moved / (2.0 * eta)
+            gained += gradient[j] * (following[j] - action[j])
+            moved += (following[j] - point[j]) * (following[j] - point[j])
+            point[j] = following[j]
+        state.proven[i] += gained - moved / (2.0 * eta)
     square, error = 0.0, 0.0
     for j in range(d):
-        wrong = gradient[j] - hinted(params.hint, state.last, instance.context, j)
+        wrong = gradient[j] - state.scratch_hint[j]
         square += gradient[j] * gradient[j]
         error += wrong * wrong
-    for j in range(d):
         state.last[j] = gradient[j]
     state.largest[0] = max(state.largest[0], square)
     state.variation[0] += error
@@ -249,24 +247,30 @@ def _rate(params: OptimisticEnsembleParams, state: OptimisticEnsembleState) -> f
 
 
 @kernel
-def _look_ahead(params: OptimisticEnsembleParams, state: OptimisticEnsembleState, context: Array, i: int) -> None:
+def _expect(params: OptimisticEnsembleParams, state: OptimisticEnsembleState, context: Array) -> None:
+    """Write the hint."""
+    for j in range(len(state.scratch_hint)):
+        state.scratch_hint[j] = hinted(params.hint, state.last, context, j)
+
+
+@kernel
+def _look_ahead(state: OptimisticEnsembleState, i: int) -> None:
     """Write where the hint leads learner i."""
-    ahead = state.scratch_ahead[i]
+    ahead, point, hint, eta = state.scratch_ahead[i], state.points[i], state.scratch_hint, state.step[i]
     for j in range(len(ahead)):
-        ahead[j] = state.points[i, j] + state.step[i] * hinted(params.hint, state.last, context, j)
+        ahead[j] = point[j] + eta * hint[j]
     project(state.region, ahead)
 
 
 @kernel
-def _correction(params: OptimisticEnsembleParams, state: OptimisticEnsembleState, i: int) -> float:
-    """Return what learner i is charged for having moved."""
-    if state.count[0] == 0:
-        return 0.0
-    square = 0.0
-    for j in range(state.before.shape[1]):
-        moved = state.scratch_ahead[i, j] - state.before[i, j]
-        square += moved * moved
-    return 2.0 * params.smoothness * square
+def _charge(params: OptimisticEnsembleParams, state: OptimisticEnsembleState, i: int, gradient: Array) -> float:
+    """Return what learner i loses by a gradient of the reward, beyond the middle, and is charged for having moved."""
+    ahead, before = state.scratch_ahead[i], state.before[i]
+    lost, square = 0.0, 0.0
+    for j in range(len(ahead)):
+        lost -= gradient[j] * (ahead[j] - state.middle[j])
+        square += (ahead[j] - before[j]) * (ahead[j] - before[j])
+    return lost if state.count[0] == 0 else lost + 2.0 * params.smoothness * square
 
 
 register_policy(OptimisticEnsembleParams, select=select, update=update, certify=certify)

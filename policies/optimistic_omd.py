@@ -11,9 +11,8 @@ forecast can make it, that is taken for G. The bound below holds with any steps 
 most 2.13 D sqrt(V) + O(D G + D^2 L), with c = 1 the paper's 2.5 (derived).
 A fixed `step` is for those who know better, and for comparison.
 Certificate: for any u in the domain <g, x - u> <= <g, x - y'> + (|u - y|^2 - |u - y'|^2 - |y' - y|^2) / (2 eta), y' the
-point after the step; a decision that was made from the present y and M, as all are where feedback is in time, has the
-paper's <g - M, x - y'> - (|y' - x|^2 + |x - y|^2) / (2 eta) instead. Both are added up as they come; D^2 / (2 eta_T)
-is what the distances to u come to.
+point after the step, whatever x was; added up, with D^2 / (2 eta_T) for the distances to u. Where x was made from the
+present y and M the paper's <g - M, x - y'> - (|y' - x|^2 + |x - y|^2) / (2 eta) is this or more (derived): not needed.
 State: the secondary point, the last gradient, sums. Cost: O(d) and one projection per decision, two per feedback.
 Late feedback is learned as it comes, by the step of then: as one whose hint was worse.
 """
@@ -72,6 +71,7 @@ class OptimisticOmdState(NamedTuple):
     variation: Array  # float64[1] V
     proven: Array  # float64[1] what the certificate adds up, but for the distances to u
     step: Array  # float64[1] the last step
+    upcoming: Array  # float64[1] the step of the next feedback
     tail: Array  # float64[1] lambda / 2 |x - y'|^2 of the last feedback
     region: Region
     diameter: Array  # float64[1] D
@@ -129,6 +129,7 @@ def init(params: OptimisticOmdParams, problem: Problem) -> OptimisticOmdState:
         variation=np.zeros(1),
         proven=np.zeros(1),
         step=np.zeros(1),
+        upcoming=np.zeros(1),
         tail=np.zeros(1),
         region=domain.region(),
         diameter=np.array([domain.diameter]),
@@ -159,13 +160,17 @@ def constants(params: OptimisticOmdParams, state: OptimisticOmdState) -> dict[st
 @kernel
 def select(params: OptimisticOmdParams, state: OptimisticOmdState, instance: Instance, key: Key) -> Decision:
     """Step ahead along the hint."""
-    largest = state.largest[0]
+    eta, ahead = state.upcoming[0], state.scratch_point
     if state.count[0] == 0:  # no gradient is known of, and the hint alone says how large they are
-        for j in range(len(state.point)):
+        largest = 0.0
+        for j in range(len(ahead)):
             expected = hinted(params.hint, state.last, instance.context, j)
             largest += expected * expected
-    _look_ahead(params, state, instance.context, _step(params, state, largest), state.scratch_point)
-    return Decision(state.scratch_point, 1.0)
+        eta = _step(params, state, largest)
+    for j in range(len(ahead)):
+        ahead[j] = state.point[j] + eta * hinted(params.hint, state.last, instance.context, j)
+    project(state.region, ahead)
+    return Decision(ahead, 1.0)
 
 
 @kernel
@@ -186,25 +191,19 @@ def update(
         error += wrong * wrong
     largest = max(state.largest[0], square, 0.25 * error)
     # The first step may follow from the first gradient that is not 0: the point that it starts from is fixed.
-    eta = _step(params, state, state.largest[0] if state.largest[0] > 0.0 else largest)
-    _look_ahead(params, state, instance.context, eta, following)
-    in_time = True
-    for j in range(len(point)):
-        in_time &= following[j] == action[j]
+    eta = state.upcoming[0] if state.largest[0] > 0.0 else _step(params, state, largest)
     for j in range(len(point)):
         following[j] = point[j] + eta * gradient[j]
     project(state.region, following)
-    ahead, moved, left, passed = 0.0, 0.0, 0.0, 0.0
+    ahead, left, moved = 0.0, 0.0, 0.0
     for j in range(len(point)):
-        expected = hinted(params.hint, state.last, instance.context, j) if in_time else 0.0
-        ahead += (gradient[j] - expected) * (following[j] - action[j])
+        ahead += gradient[j] * (following[j] - action[j])
         left += (following[j] - action[j]) * (following[j] - action[j])
-        passed += (action[j] - point[j]) * (action[j] - point[j])
         moved += (following[j] - point[j]) * (following[j] - point[j])
         point[j] = following[j]
         state.last[j] = gradient[j]
     if eta > 0.0:
-        state.proven[0] += ahead - (left + passed if in_time else moved) / (2.0 * eta)
+        state.proven[0] += ahead - moved / (2.0 * eta)
     else:
         state.proven[0] += state.diameter[0] * _size(gradient)
     if params.convexity > 0.0:
@@ -214,6 +213,7 @@ def update(
     state.count[0] += 1
     state.largest[0] = largest
     state.variation[0] += error
+    state.upcoming[0] = _step(params, state, largest)
 
 
 @kernel
@@ -254,16 +254,6 @@ def _size(gradient: Array) -> float:
     for j in range(len(gradient)):
         total += abs(gradient[j])
     return total
-
-
-@kernel
-def _look_ahead(
-    params: OptimisticOmdParams, state: OptimisticOmdState, context: Array, eta: float, point: Array
-) -> None:
-    """Write where the hint leads from the secondary point."""
-    for j in range(len(point)):
-        point[j] = state.point[j] + eta * hinted(params.hint, state.last, context, j)
-    project(state.region, point)
 
 
 register_policy(OptimisticOmdParams, select=select, update=update, certify=certify)
