@@ -154,4 +154,7 @@ def test_a_policy_that_does_not_fit_is_refused() -> None:
         rehearse(policies.make("ucb1"), run.problem, log)
     with pytest.raises(InvalidInput, match="learns from an example"):
         rehearse(policies.make("implicit_omd"), run.problem, log)
-    assert rehearse(policies.make("ftrl"), run.problem, log).policy == {"name": "ftrl", "params": {"gradient_max": None}}
+    assert rehearse(policies.make("ftrl"), run.problem, log).policy == {
+        "name": "ftrl",
+        "params": {"gradient_max": None},
+    }
