@@ -13,7 +13,7 @@ A fixed `step` is for those who know better, and for comparison.
 Certificate: for any u in the domain <g, x - u> <= <g, x - y'> + (|u - y|^2 - |u - y'|^2 - |y' - y|^2) / (2 eta), y' the
 point after the step, whatever x was; added up, with D^2 / (2 eta_T) for the distances to u. Where x was made from the
 present y and M the paper's <g - M, x - y'> - (|y' - x|^2 + |x - y|^2) / (2 eta) is this or more (derived): not needed.
-State: the secondary point, the last gradient, sums. Cost: O(d) and one projection per decision, two per feedback.
+State: the secondary point, the last gradient, sums. Cost: O(d) and one projection per decision, and per feedback.
 Late feedback is learned as it comes, by the step of then: as one whose hint was worse.
 """
 
