@@ -139,6 +139,20 @@ def test_gradients_of_zero_at_first_leave_no_unit_behind(name: str) -> None:
     assert np.abs(runs[0]).max() > 0.1
 
 
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("ftrl", {}), ("optimistic_omd", {}), ("optimistic_ftrl", {}), ("optimistic_ftrl", {"steps": "sachs"})],
+)
+def test_gradients_of_zero_at_first_are_as_if_they_had_not_been(name: str, params: dict[str, str]) -> None:
+    policy = catalog.make(name, **params)
+    told = np.random.default_rng(5).normal(size=(STEPS, 3))
+    plain, _ = _played(policy, ball(3), "gradient", lambda t, g: told[t], late=False)
+    after, _ = _played(policy, ball(3), "gradient", lambda t, g: told[t - 4] * (t >= 4), late=False)
+    assert (
+        np.array([point for point, _ in after[4:]]).tobytes() == np.array([point for point, _ in plain[:-4]]).tobytes()
+    )
+
+
 def test_two_thousand_coordinates_are_as_good_as_two() -> None:
     for name in ("ftrl", "gradient_descent", "optimistic_omd", "optimistic_ftrl"):
         policy = catalog.make(name)
