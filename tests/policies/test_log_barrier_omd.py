@@ -248,12 +248,12 @@ def test_what_cannot_be_is_refused() -> None:
         policy.init(policy.params, Problem(3, (2,)))
 
 
-class TideParams(NamedTuple):
+class LevelParams(NamedTuple):
     level: float  # how far the common level of all rewards swings
     noise: float  # standard deviation
 
 
-class TideState(NamedTuple):
+class LevelState(NamedTuple):
     """Nothing changes but time."""
 
     nothing: Array
@@ -264,28 +264,28 @@ K, PERIOD, GAP = 8, 2000.0, 0.1
 
 def tide(level: float, noise: float) -> Environment:
     """Rewards around a level that all arms share and that moves slowly; the first arm pays GAP more."""
-    return Environment("tide", TideParams(level, noise), _still, Problem(K), "the best arm")
+    return Environment("tide", LevelParams(level, noise), _still, Problem(K), "the best arm")
 
 
-def _still(params: TideParams, problem: Problem, run: np.uint64) -> TideState:
-    return TideState(np.zeros(1))
+def _still(params: LevelParams, problem: Problem, run: np.uint64) -> LevelState:
+    return LevelState(np.zeros(1))
 
 
 @kernel
 def _respond(
-    params: TideParams, state: TideState, instance: Instance, action: int, detail: Array, key: Key
+    params: LevelParams, state: LevelState, instance: Instance, action: int, detail: Array, key: Key
 ) -> tuple[float, int]:
     mean = 0.5 + params.level * cos_turns(instance.t / PERIOD) + (GAP if action == 0 else 0.0)
     return mean + params.noise * normal(key, action), 0
 
 
 @kernel
-def _regret(params: TideParams, state: TideState, instance: Instance, action: int) -> float:
+def _regret(params: LevelParams, state: LevelState, instance: Instance, action: int) -> float:
     return 0.0 if action == 0 else GAP
 
 
 _kernels: dict[str, Any] = {"respond": _respond, "regret": _regret}
-register_env(TideParams, **_kernels)
+register_env(LevelParams, **_kernels)
 
 
 def regret_in(env: Environment, name: str = "log_barrier_omd", horizon: int = 20_000, **params: Any) -> float:
