@@ -29,6 +29,7 @@ from onearm.engine.vocabulary import Array
 LOSSES = ("absolute", "square", "hinge", "logistic")
 ABSOLUTE, SQUARE, HINGE = 0, 1, 2
 _PASSES_MAX = 200  # 2 to 6 are enough, but where s is close to 0
+_FAR = 1e200  # of s: with features of up to 1e100 the way stays finite, and it ends at a limit long before
 _ROUNDING = 2.0**-50  # of a sum, relative to the sum of the sizes; of exp and what follows from it
 
 
@@ -80,7 +81,7 @@ def prox(region: Region, loss: int, example: Array, eta: float, y: Array, x: Arr
     """
     b = example[len(y)]
     z, noise = _reached(region, example, 0.0, y, x)
-    end = eta * slope_at(loss, z, b)
+    end = min(max(eta * slope_at(loss, z, b), -_FAR), _FAR)
     near, far = 0.0, 2.0 * end  # the root may be the end itself
     s, step, earlier = 0.0, math.inf, math.inf
     for _ in range(_PASSES_MAX):

@@ -175,6 +175,19 @@ def test_steps_that_do_not_shrink_are_not_taken(monkeypatch: pytest.MonkeyPatch)
     assert np.abs(found - bisected(ball(2), "logistic", a, -1.0, eta, y)).max() < 1e-14
 
 
+def test_a_way_that_leaves_a_corner_is_as_short_as_one_within(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [0]
+
+    def counted(region: Region, x: Array) -> None:
+        made[0] += 1
+        project(region, x)
+
+    monkeypatch.setattr("onearm.engine.prox.project", counted)
+    found = stepped(box([-1.0, -1.0], [1.0, 1.0]), "square", np.array([1.0, -2.0]), 0.0, 0.1, np.array([1.0, -1.0]))
+    assert found == pytest.approx([0.8, -0.6], abs=1e-15)  # s = eta z / (1 + eta |a|^2) = .3 / 1.5
+    assert made[0] == 2
+
+
 def test_a_hinge_may_have_labels_of_any_size() -> None:
     rng = np.random.default_rng(11)
     for b in (4.0, -0.25):

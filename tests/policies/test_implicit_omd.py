@@ -140,12 +140,10 @@ def test_a_decision_better_than_where_the_step_leads_was_no_surprise() -> None:
 
 def test_of_a_loss_that_is_no_number_nothing_is_proven() -> None:
     policy = catalog.make("implicit_omd", loss="square")
-    state = start(policy, ball(2, 1e100))
+    state = start(policy, ball(2, 1e99, [1e100, 0.0]))  # where all losses are of (1e200)^2
     with np.errstate(over="ignore", invalid="ignore"):
-        for t in range(2):  # (1e200)^2 where it was decided, and where the step leads
-            instance, _ = decide(policy, state, t)
-            state.point[:] = [-1e100, 0.0]
-            learn(policy, state, instance, Decision(np.array([1e100, 0.0]), 1.0), np.array([1e100, 0.0, 0.0]))
+        for t in range(2):
+            learn(policy, state, *decide(policy, state, t), np.array([1e100, 0.0, 0.0]))
         assert loop.certificate(policy.params, state).bound == math.inf
         assert np.isfinite(decide(policy, state, 2)[1].action).all()
 
