@@ -42,7 +42,19 @@ def run(marker: str, disable_jit: str, report: Path, arguments: list[str]) -> in
     """Run pytest on two processes that share one cache of compiled kernels; return its exit code."""
     environment = os.environ | {"NUMBA_DISABLE_JIT": disable_jit}
     environment.setdefault("ONEARM_CACHE_DIR", str(ROOT / "out" / "cache"))
-    command = [sys.executable, "-m", "pytest", "-n", "2", "-m", marker, f"--junitxml={report}", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "2",
+        "--dist",
+        "worksteal",
+        "-m",
+        marker,
+        f"--junitxml={report}",
+        *arguments,
+    ]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

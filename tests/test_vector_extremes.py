@@ -45,7 +45,7 @@ GIVEN: list[tuple[str, dict[str, Any]]] = [
     *((name, {"gradient_max": 1e-100}) for name in ("ftrl", "gradient_descent", "optimistic_omd", "implicit_omd")),
     *(("optimistic_omd", {"step": step}) for step in (1e-100, 1e100)),
     ("optimistic_ftrl", {"steps": "sachs"}),
-    *(("optimistic_ensemble", {"gradient_max": g, "smoothness": 1.0 / g}) for g in (1e-100, 1e100)),
+    *(("optimistic_ensemble", {"gradient_max": g, "smoothness": s}) for g, s in ((1e-100, 1e100), (1e100, 1e90))),
     *(("implicit_omd", {"loss": loss}) for loss in ("square", "hinge", "logistic")),
     ("optimistic_hedge", {"scale": None}),
 ]
