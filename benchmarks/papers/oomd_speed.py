@@ -1,9 +1,10 @@
 """How fast vectors are decided: rounds a second beside PyNOL and C in ten dimensions, growth with d, and from Python.
 
 oomd.py runs it. Times are of CPU, on one thread; each is the median over rounds of measurement, in which ours and C
-take turns; PyNOL is measured before, in a process of its own. The next row of a table is the gradient of a linear loss in the unit ball. Beside PyNOL a round of ours is
-one of the simulation: its environment, which shuffles the table, and regret are included. Beside C a loop of decide and
-learn runs over the very same table, and both keep the sums of the certificate.
+take turns; PyNOL is measured before, in a process of its own. The next row of a table is the gradient of a linear loss
+in the unit ball. Beside PyNOL a round of ours is one of the simulation: its environment, which shuffles the table, and
+regret are included. Beside C a loop of decide and learn runs over the very same table, and both keep the sums of the
+certificate.
 """
 
 from __future__ import annotations
