@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from onearm.api.intake import values
+from onearm.api.unknown import or_null
 from onearm.engine.vocabulary import Array, Instance
 
 ACTIONS_EXPLAINED = 100  # the highest of the ranking
@@ -70,13 +71,13 @@ def explain(
     able = np.flatnonzero(instance.available)
     order = able[np.lexsort((_last(scores[able]), _last(law[able])))].tolist()
     return Explanation(
-        [Ranked(labels[a], _number(law[a]), _number(scores[a])) for a in order],
+        [Ranked(labels[a], or_null(law[a]), or_null(scores[a])) for a in order],
         [
             Reasons(
                 labels[a],
-                _number(law[a]),
-                _number(scores[a]),
-                _number(widths[a]),
+                or_null(law[a]),
+                or_null(scores[a]),
+                or_null(widths[a]),
                 _parts(parts[a], names[a], values(instance.context, a)),
             )
             for a in order[:ACTIONS_EXPLAINED]
@@ -91,10 +92,6 @@ def _parts(parts: Array, names: list[str], values: Array) -> list[Part]:
         for j in moved[:FEATURES_EXPLAINED]
         if math.isfinite(parts[j])
     ]
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _last(values: Array) -> Array:

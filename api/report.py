@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from onearm.api.compiling import compile_certificate
 from onearm.api.spec import Spec
+from onearm.api.unknown import or_null
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate import Z95
@@ -107,7 +108,7 @@ class VectorTally:
         """Return the report beside what the policy proves."""
         kind = REGRET.get(self.problem.feedback)
         report = _report(spec.id, seq, decisions, self.rewards.mean())
-        report.certificate, report.variation = map(_known, map(float, proof))
+        report.certificate, report.variation = map(or_null, map(float, proof))
         report.certificate_supposes = spec.policy.supposes or UNSET
         report.regret_kind = kind
         report.regret = self._losses.regret if kind else None
@@ -174,7 +175,3 @@ def _of_vectors(spec: Spec, pages: Iterable[Columns | Problem], seq: int, tally:
 
 def _report(experiment_id: str, seq: int, decisions: int, mean: Mean) -> Report:
     return Report(**msgspec.structs.asdict(mean), experiment_id=experiment_id, seq=seq, decisions=decisions)
-
-
-def _known(number: float) -> float | None:
-    return number if math.isfinite(number) else None

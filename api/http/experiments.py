@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 
 import msgspec
 from msgspec import UNSET
@@ -15,6 +14,7 @@ from onearm.api.live import Live
 from onearm.api.live_stream import LiveStream
 from onearm.api.live_vector import LiveVector
 from onearm.api.service import Service
+from onearm.api.unknown import or_null
 from onearm.engine.errors import InvalidInput, NotFound
 
 PAGE = 100
@@ -112,18 +112,13 @@ async def diagnostics(service: Service, call: Call) -> Answer:
             unknown_propensity_share=unknown / live.number if live.number else None,
             state_bytes=live.state_bytes,
             repairs=live.repairs,
-            certificate=UNSET if proof is None else _known(proof.bound),
+            certificate=UNSET if proof is None else or_null(proof.bound),
             certificate_supposes=(proof and live.spec.policy.supposes) or UNSET,
-            variation=UNSET if proof is None else _known(proof.variation),
-            constants={name: schemas.Constant(_known(value), source) for name, (value, source) in constants.items()}
+            variation=UNSET if proof is None else or_null(proof.variation),
+            constants={name: schemas.Constant(or_null(value), source) for name, (value, source) in constants.items()}
             or UNSET,
         ),
     )
-
-
-def _known(number: float) -> float | None:
-    """Return a finite number; null stands for what is not known."""
-    return number if math.isfinite(number) else None
 
 
 def _stream(service: Service, call: Call) -> LiveStream:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from onearm.api.solver.course import Course
 from onearm.api.solver.settings import Settings, Value
+from onearm.api.unknown import or_null
 from onearm.engine.vocabulary import Array
 
 
@@ -103,8 +104,8 @@ def report_of(settings: Settings, course: Course, law: Array) -> Report:
         rounds,
         (course.spent + course.fallback) / rounds if rounds else None,
         None if best is None else settings.values[best],
-        None if regret is None else _number(regret),
-        None if error is None else _number(error),
+        None if regret is None else or_null(regret),
+        None if error is None else or_null(error),
         course.censored,
         course.capped,
         course.fallbacks,
@@ -127,15 +128,11 @@ def _arm_report(settings: Settings, course: Course, law: Array, arm: int) -> Arm
         settings.values[arm],
         course.played[arm],
         course.played[arm] / max(course.rounds, 1),
-        _number(course.mean(arm)),
-        _number(estimate / compared),
-        _number(error / compared),
-        _number(law[arm]),
+        or_null(course.mean(arm)),
+        or_null(estimate / compared),
+        or_null(error / compared),
+        or_null(law[arm]),
     )
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _cell(value: float | str | None) -> str:
