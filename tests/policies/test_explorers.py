@@ -22,6 +22,14 @@ OVER_AN_ORACLE = ("bag", "fastcb", "linear_greedy", "logistic_thompson", "regcb"
 RANDOM = ("bag", "fastcb", "linear_greedy", "logistic_thompson", "softmax", "squarecb")
 FREE_OF_UNITS = ("bag", "fastcb", "linear_greedy", "regcb", "softmax", "squarecb")  # the others want rewards in [0, 1]
 DENSE, ACTIONS = Problem(4, (3,)), Problem(4, (4, 3))
+# A compiled specialisation costs 5 to 15 s for each policy and kind of context, these tests in plain Python a tenth of
+# a second: the whole matrix runs without the JIT, and what is slow there, twenty models and a quadrature, with it.
+COMPILED = ("bag", "logistic_thompson", "squarecb")
+
+
+def either_way(names: tuple[str, ...], *compiled: str) -> list[Any]:
+    """Return the names as cases of a test that runs with the JIT on for some of them, and off for the others."""
+    return [pytest.param(name, marks=pytest.mark.jit if name in compiled else ()) for name in names]
 
 
 def contexts(problem: Problem, n: int) -> list[Instance]:
@@ -101,26 +109,29 @@ def count_actions(params: Any, state: Any, instance: Instance, run: np.uint64, c
         counts[select(params, state, instance, Key(run, t)).action] += 1
 
 
+@pytest.mark.parametrize("name", either_way(RANDOM, *COMPILED))
+def test_frequencies_are_the_law_where_actions_have_contexts(name: str) -> None:
+    """The kernels that draw are those of test_conformance.py, which counts a million draws of each compiled policy."""
+    assert_frequencies(name, ACTIONS, 1_000_000 if name in ("bag", "squarecb") else 20_000)
+
+
 @pytest.mark.jit
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [(RANDOM[0], DENSE), *((name, ACTIONS) for name in RANDOM)],  # the same kernels draw: compiling takes 5 s each
-    ids=lambda given: given if isinstance(given, str) else given.context_kind,
-)
-def test_frequencies_are_the_law_where_there_are_contexts(name: str, problem: Problem) -> None:
+def test_frequencies_are_the_law_where_instances_have_contexts() -> None:
+    assert_frequencies("bag", DENSE, 1_000_000)
+
+
+def assert_frequencies(name: str, problem: Problem, draws: int) -> None:
     policy = catalog.make(name)
     state = x.taught(policy, problem, 30)
     context = contexts(problem, 1)[0].context
     at = Instance(0, context, np.array([True, True, False, True]))
     counts = np.zeros(4, np.int64)
-    draws = 20_000 if name == "logistic_thompson" else 1_000_000
     count_actions(policy.params, state, at, run_key(1, 0, POLICY), counts, draws)
     law = x.law_of(policy, state, at)
     assert (np.abs(counts / draws - law) <= 4.0 * np.sqrt(law * (1.0 - law) / draws)).all()
 
 
-@pytest.mark.jit
-@pytest.mark.parametrize("name", OVER_AN_ORACLE)
+@pytest.mark.parametrize("name", either_way(OVER_AN_ORACLE, "bag"))
 def test_contexts_are_used(name: str) -> None:
     """Iris has three kinds of flowers, of which uniform guesses a third; 300 decisions are two passes."""
     params = {"propensities": False} if name == "logistic_thompson" else {}
@@ -128,8 +139,7 @@ def test_contexts_are_used(name: str) -> None:
     assert found.reward[:, -1].mean() / 300 > 0.75
 
 
-@pytest.mark.jit
-@pytest.mark.parametrize("name", [name for name in OVER_AN_ORACLE if name != "logistic_thompson"])
+@pytest.mark.parametrize("name", either_way(tuple(n for n in OVER_AN_ORACLE if n != "logistic_thompson"), "bag"))
 def test_named_features_are_used(name: str) -> None:
     world = envs.make("named", env={"name": "classification", "params": {"dataset": "iris"}})
     found = simulate(catalog.make(name), world, horizon=300, seed=1)
