@@ -48,9 +48,9 @@ class ArmNet(NamedTuple):
     """Weights of "arm_net/1" as the kernel reads them: (in, out), but for the last layer."""
 
     budget: float  # T
-    w1: Array  # float32[8, h]
-    b1: Array  # float32[h]
-    w2: Array  # float32[h, h]
+    w1: Array  # float32[8, f]
+    b1: Array  # float32[f]
+    w2: Array  # float32[f, h]
     b2: Array  # float32[h]
     w3: Array  # float32[3 h, g]: for h_a, the mean, the max
     b3: Array  # float32[g]
@@ -103,8 +103,8 @@ def flat_net(budget: int, table: Array, weights: Mapping[str, Array]) -> FlatNet
 
 def arm_work(net: ArmNet, k: int) -> NetWork:
     """Return working space for k arms."""
-    h, g = len(net.b1), len(net.b3)
-    return _work((k, ARM_FEATURES), (k, h), (k, h), (k, g), 2 * h, g, k, k)
+    f, h, g = len(net.b1), len(net.b2), len(net.b3)
+    return _work((k, ARM_FEATURES), (k, f), (k, h), (k, g), 2 * h, g, k, k)
 
 
 def flat_work(net: FlatNet) -> NetWork:
@@ -157,7 +157,7 @@ def register_network(network_class: type, outputs: Callable[..., None]) -> None:
 def arm_outputs(net: ArmNet, visits: Array, count: Array, total: Array, work: NetWork) -> None:
     """Write what "arm_net/1" says of K arms: O(K) times 3 layers."""
     k = len(visits)
-    h = len(net.b1)
+    h = len(net.b2)
     _arm_features(net.budget, visits, count, total, work)
     for a in range(k):
         _layer(work.features[a], net.w1, net.b1, work.first[a])
