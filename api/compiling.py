@@ -42,7 +42,7 @@ def compile_kernels(spec: Spec) -> tuple[Callable[..., Decision], Callable[..., 
 def compile_recommendation(spec: Spec) -> Callable[..., int]:
     """Return the compiled `recommendation` of a spec."""
     params, state, _ = _example(spec)
-    return compiled(spec.policy, loop.recommendation, params, state)
+    return compiled(spec.policy, loop.recommendation, params, state, Key(spec.run, 0))
 
 
 def compile_certificate(spec: Spec) -> Callable[..., Certificate]:

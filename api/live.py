@@ -41,7 +41,7 @@ from onearm.engine.contexts import context_at, n_actions, pack_context, unpack_c
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, NotFound, OnearmError, Unavailable
 from onearm.engine.growth import grown
 from onearm.engine.problem import check_problem
-from onearm.engine.protocol import explains
+from onearm.engine.protocol import explains, marks
 from onearm.engine.storage.sql import Event, Experiment, Snapshot, Store
 from onearm.engine.vocabulary import (
     CHANGE,
@@ -157,7 +157,7 @@ class Live:
         history = History(self.spec, self._store.changes(self.row.key))
         counts = self._store.counts(self.row.key)
         state, after = self._newest_state(history, counts.seq)
-        for page in history.pages(self._store, self.row.key, after, counts.seq, learned_only=True):
+        for page in history.pages(self._store, self.row.key, after, counts.seq, learned_only=not marks(self._params)):
             if isinstance(page, Problem):
                 state = grown(policy, state, page)
             else:

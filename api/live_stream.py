@@ -363,7 +363,7 @@ class LiveStream(Live):
     def _recommended_place(self) -> int:
         if self.line.committed is not None:
             return self.line.committed
-        place = int(self._recommend(self._params, self._state))
+        place = int(self._recommend(self._params, self._state, Key(self._run, self.number)))
         if not self.line.holds(place):  # no arm has had all the pulls that the policy judges by
             place = self.line.best
         if place < 0:

@@ -8,7 +8,7 @@ import platform
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, get_args
+from typing import Any
 
 import numba
 import numpy as np
@@ -18,8 +18,8 @@ from onearm.api.intake import Intake, hints
 from onearm.engine.domain import Domain
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput, OnearmError
-from onearm.engine.problem import HORIZON_MAX, REWARD_MAX, check_fit, check_problem, check_seed
-from onearm.engine.vocabulary import FeedbackKind, Policy, Problem
+from onearm.engine.problem import HORIZON_MAX, REWARD_MAX, check_problem, check_seed, fitted
+from onearm.engine.vocabulary import VECTOR_FEEDBACKS, FeedbackKind, Policy, Problem
 from onearm.policies import catalog
 
 DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
@@ -125,8 +125,7 @@ def _is_shallow(value: Any, depth: int = DEPTH_MAX) -> bool:
 def _policy(spec: Any, problem: Problem) -> Policy:
     """Return the policy of a spec; it refuses params and problems that do not fit."""
     try:
-        policy = catalog.from_spec(spec)
-        check_fit(policy, problem)
+        policy = fitted(catalog.from_spec(spec), problem)
         policy.init(policy.params, problem)
     except OnearmError:
         raise
@@ -221,10 +220,10 @@ def _vectors(body: dict[str, Any], arms: tuple[dict[str, Any], ...], policy: Any
             "bad_domain", 'the problem has no domain: say where vectors lie, like {"kind": "ball", "dimension": 3}'
         )
     domain = Domain.from_json(body["domain"])
-    if (feedback := body.get("feedback", "gradient")) not in get_args(FeedbackKind):
+    if (feedback := body.get("feedback", "gradient")) not in VECTOR_FEEDBACKS:
         raise InvalidInput(
             "bad_feedback",
-            f"problem.feedback is {json.dumps(feedback)[:80]}: it must be one of {', '.join(get_args(FeedbackKind))}",
+            f"problem.feedback is {json.dumps(feedback)[:80]}: it must be one of {', '.join(VECTOR_FEEDBACKS)}",
         )
     horizon = _whole("bad_horizon", "the horizon", body.get("horizon"))
     usual: dict[str, Any] = {"kind": "none"}

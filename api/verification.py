@@ -9,6 +9,7 @@ import numpy as np
 
 from onearm.engine import loop, snapshot
 from onearm.engine.growth import grown
+from onearm.engine.problem import fitted
 from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Policy, Problem
 
 
@@ -36,6 +37,7 @@ def verify(
     Where an arm joined, the problem from there on stands between two pages. Decisions that someone else made are
     learned from, and not made again.
     """
+    policy = fitted(policy, problem)
     state = policy.init(policy.params, problem)
     ledger = _Ledger()
     events = decisions = 0

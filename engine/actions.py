@@ -1,4 +1,4 @@
-"""Actions: an arm is its number, a vector a point of a domain, a move says what to do with a stream of arms.
+"""Actions: an arm or a query is its number, a vector a point of a domain, a move says what to do with a stream of arms.
 
 Here is all that tells them apart. A vector is float64[d]; a move is int64[3]: what, slot, pulls.
 
@@ -71,7 +71,7 @@ def unpack_actions(vectors: Sequence[bytes | None], numbers: Sequence[int | None
 
     Raises `Damaged` where bytes are not those of an action of this problem.
     """
-    if problem.action_kind == "arm":
+    if problem.is_numbered:
         return np.array([number or 0 for number in numbers], np.int64)
     found = empty_actions(len(vectors), problem)
     size = found.itemsize * found.shape[1]
@@ -99,7 +99,12 @@ def unpack_details(texts: Sequence[str | None], problem: Problem) -> Array:
 
 
 def possible_details(details: Array, problem: Problem) -> Array:
-    """Return which of n details can be, bool[n]: small; of a move, pulls done and the number of an arm or -1."""
+    """Return which of n details can be, bool[n]: small; of a move, pulls done and the number of an arm or -1.
+
+    Of a query an answer of its task.
+    """
+    if problem.task is not None:
+        return problem.task.possible(details[:, 0])
     if problem.action_kind != "move":
         return np.asarray(are_small(details).all(axis=1))
     whole = (details == np.floor(details)) & (details >= (0.0, -1.0)) & (details <= PULLS_MAX)

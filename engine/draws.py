@@ -22,6 +22,7 @@ from onearm.engine.kernel import kernel
 from onearm.engine.vocabulary import Array, Key
 
 POLICY, NATURE = 0, 1
+RECOMMENDATION = 1 << 29  # index of the draw that breaks the ties of a recommendation: no select draws up there
 _BLOCK_BITS = 6
 _BLOCK = 1 << _BLOCK_BITS
 _LOW = np.uint64(0xFFFFFFFF)

@@ -25,11 +25,12 @@ from onearm.engine.columns import empty, take
 from onearm.engine.contexts import empty_context, empty_contexts
 from onearm.engine.draws import NATURE, POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_fit, check_problem, check_seed
+from onearm.engine.problem import check_problem, check_seed, fitted
 from onearm.engine.protocol import observes
-from onearm.engine.vocabulary import Array, Certificate, Columns, Environment, Policy, Problem
+from onearm.engine.vocabulary import Array, Certificate, Columns, Environment, Key, Policy, Problem
 
 CURVE_POINTS = 100
+LOSS = "the best hypothesis, of what is recommended after so many queries"
 REPLICATIONS_MAX = 10**6
 CHUNK = 1_000_000  # trials between two reports of progress, at the least
 REPORTS_MAX = 10_000
@@ -47,11 +48,10 @@ class Simulation:
     def __init__(self, policy: Policy, env: Environment, *, horizon: int, seed: int = 0, replication: int = 0) -> None:
         self.horizon = horizon
         self.problem = problem_of(env, horizon)
-        check_fit(policy, self.problem)
+        self.policy = fitted(policy, self.problem)
         self.run = run_key(check_seed(seed), replication, POLICY)
-        self.name = policy.name
-        self.params = policy.params
-        self.state = policy.init(policy.params, self.problem)
+        self.params = self.policy.params
+        self.state = self.policy.init(self.params, self.problem)
         nature = run_key(seed, replication, NATURE)
         self.world = loop.World(
             params=env.params,
@@ -66,6 +66,7 @@ class Simulation:
         self.t = 0
         self._pending = _no_pending(self.problem, env.delay_max)
         self._no_columns = empty(0, self.problem)
+        self._verdict = loop.verdict.compiled(self.params, self.state, Key(self.run, 0), self.world)
         self._certificate = loop.certificate.compiled(self.params, self.state)
         self._entry = loop.simulate.compiled(*self._arguments(self._no_columns, 0, 0))
 
@@ -81,8 +82,12 @@ class Simulation:
     def at(self, trials: int) -> tuple[float, float]:
         """Return reward and regret at a number of trials within the last decision.
 
-        Within a batch of pulls the regret grows by as much at each pull, and so does, on average, the reward.
+        Within a batch of pulls the regret grows by as much at each pull, and so does, on average, the reward. Of a task
+        the regret is the loss of what is recommended now, and the reward minus that.
         """
+        if self.problem.task is not None:
+            _, loss = self._verdict(self.params, self.state, Key(self.run, self.t), self.world)
+            return -loss, loss
         now, before = self.totals.trials.tolist()
         part = (trials - before) / (now - before) if trials < now else 1.0
         return _between(self.totals.reward, part), _between(self.totals.regret, part)
@@ -114,8 +119,8 @@ class Simulation:
         if rows < 0:
             raise InvalidInput(
                 "impossible_move",
-                f"policy {self.name!r} made at decision {self.t} a move that cannot be made there: pulls are of slots "
-                "that hold an arm, at least one, and nothing is read after the end of the stream; mend its file",
+                f"policy {self.policy.name!r} made at decision {self.t} a move that cannot be made there: pulls are of "
+                "slots that hold an arm, at least one, and nothing is read after the end of the stream; mend its file",
             )
         return int(rows)
 
@@ -132,6 +137,7 @@ class Curves:
     env: dict[str, Any]  # spec
     regret_kind: str | None
     horizon: int
+    task: bool  # whether a hypothesis is recommended in the end: `regret` is then its loss at t, and not a sum
     t: Array  # int64[m], trials made; a decision is one, and where decisions are moves each pull is one
     reward: Array  # float64[r, m], summed up to t
     regret: Array  # float64[r, m], NaN where the environment does not know its optimum
@@ -165,7 +171,7 @@ def simulate(
             "bad_replications",
             f"there are {replications} replications: at least 1 is needed, and at most {REPLICATIONS_MAX}",
         )
-    Simulation(policy, env, horizon=horizon, seed=seed)  # checks, and compiles in one thread or loads from the cache
+    checked = Simulation(policy, env, horizon=horizon, seed=seed)  # compiles in one thread, or loads from the cache
     times = curve_times(horizon)
     chunk = max(CHUNK, horizon // REPORTS_MAX)
     stops = sorted({*times.tolist(), *range(chunk, horizon, chunk)})
@@ -174,7 +180,7 @@ def simulate(
     seconds = np.zeros(replications)
 
     def replicate(r: int) -> None:
-        simulation = Simulation(policy, env, horizon=horizon, seed=seed, replication=r)
+        simulation = Simulation(checked.policy, env, horizon=horizon, seed=seed, replication=r)
         point = told = 0
         for stop in stops:
             started = time.thread_time()
@@ -189,7 +195,8 @@ def simulate(
 
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
         list(pool.map(replicate, range(replications)))
-    told_by = (policy.spec, env.spec, env.regret_kind, horizon, times)
+    kind, task = env.regret_kind, checked.problem.task is not None
+    told_by = (checked.policy.spec, env.spec, LOSS if task else kind, horizon, task, times)
     return Curves(*told_by, reward, regret, bound, variation, policy.supposes, float(seconds.sum()))
 
 

@@ -14,20 +14,25 @@ import numpy as np
 
 from onearm.engine.actions import allowed, decision_at, put_action, same_action, trials
 from onearm.engine.contexts import instance_at, put_context
+from onearm.engine.copying import copy_numbers
 from onearm.engine.kernel import kernel, loop
 from onearm.engine.protocol import (
     appraise,
     attribute,
     certify,
+    forfeit,
+    mark,
     observe,
     probability,
     recommend,
     regret,
+    reset,
     respond,
     row_of,
     select,
     update,
 )
+from onearm.engine.queries import draw_answer
 from onearm.engine.vocabulary import (
     DECIDE,
     LEARN,
@@ -44,8 +49,10 @@ from onearm.engine.vocabulary import (
 
 @loop
 def decide(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
-    """Choose an action for one instance. Only reads."""
-    return select(params, state, instance, key)
+    """Choose an action for one instance. Writes the state only where the policy takes note of decisions (`mark`)."""
+    decision = select(params, state, instance, key)
+    mark(params, state, instance, decision, key)
+    return decision
 
 
 @loop
@@ -71,9 +78,16 @@ def explain(
 
 
 @loop
-def recommendation(params: Any, state: Any) -> int:
-    """Return what a policy would commit to now: a slot, -1 where there is nothing. Only reads."""
-    return recommend(params, state)
+def recommendation(params: Any, state: Any, key: Key) -> int:
+    """Return what a policy would commit to now: a slot or a hypothesis, -1 where there is nothing. Only reads."""
+    return recommend(params, state, key)
+
+
+@loop
+def verdict(params: Any, state: Any, key: Key, world: World) -> tuple[int, float]:
+    """Return the hypothesis that a policy would recommend now, and what that costs. Only reads."""
+    recommended = recommend(params, state, key)
+    return recommended, forfeit(world.params, world.state, recommended)
 
 
 @loop
@@ -111,9 +125,11 @@ def turn(
     move[2] = pulls
     instance = Instance(number, context, seen)
     update(params, state, instance, Decision(move, propensity), Feedback(reward, detail), Key(run, number))
-    decision = select(params, state, Instance(following, context, available), Key(run, following))
+    instance, key = Instance(following, context, available), Key(run, following)
+    decision = select(params, state, instance, key)
+    mark(params, state, instance, decision, key)
     action = decision.action
-    return int(action[0]), int(action[1]), int(action[2]), decision.propensity, recommend(params, state)
+    return int(action[0]), int(action[1]), int(action[2]), decision.propensity, recommend(params, state, key)
 
 
 class World(NamedTuple):
@@ -189,6 +205,7 @@ def simulate(
         if not allowed(decision.action, world.available):
             row = -1
             break
+        mark(params, state, instance, decision, key)
         reward, delay = _answer(world.params, world.state, instance, decision.action, world.detail, nature)
         feedback = Feedback(reward, world.detail)
         made = trials(decision.action, world.detail)
@@ -239,6 +256,7 @@ def replay(params: Any, state: Any, run: np.uint64, columns: Columns) -> int:
             same = decision.propensity == logged or (math.isnan(decision.propensity) and math.isnan(logged))
             if not (same and same_action(columns.action, row, decision.action)):
                 return row
+            mark(params, state, instance, decision, key)
         elif columns.kind[row] == LEARN:
             decision = decision_at(columns.action, row, columns.propensity[row])
             update(params, state, instance, decision, Feedback(columns.reward[row], columns.detail[row]), key)
@@ -247,13 +265,15 @@ def replay(params: Any, state: Any, run: np.uint64, columns: Columns) -> int:
 
 @loop
 def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
-    """Learn every feedback of `columns`, in order: what recovery does."""
+    """Learn every feedback of `columns`, in order, and take note of every decision: what recovery does."""
     masks = len(columns.available)
     for row in range(len(columns.kind)):
-        if columns.kind[row] == LEARN:
-            number = columns.number[row]
-            instance = instance_at(number, columns.context, row, columns.available[min(row, masks - 1)])
-            decision = decision_at(columns.action, row, columns.propensity[row])
+        number = columns.number[row]
+        instance = instance_at(number, columns.context, row, columns.available[min(row, masks - 1)])
+        decision = decision_at(columns.action, row, columns.propensity[row])
+        if columns.kind[row] == DECIDE:
+            mark(params, state, instance, decision, Key(run, number))
+        elif columns.kind[row] == LEARN:
             feedback = Feedback(columns.reward[row], columns.detail[row])
             update(params, state, instance, decision, feedback, Key(run, number))
 
@@ -287,9 +307,51 @@ def match(
         if math.isnan(target[row]):
             target[row] = 1.0 if agrees[row] else 0.0
         if agrees[row]:
+            mark(params, state, instance, decision, key)
             update(params, state, instance, decision, Feedback(columns.reward[row], columns.detail[row]), key)
             matched += 1
     return matched
+
+
+@loop
+def play_out(
+    params: Any,
+    state: Any,
+    fresh: Any,
+    run: np.uint64,
+    nature: np.uint64,
+    kind: int,
+    means: Array,
+    first: int,
+    context: Array,
+    available: Array,
+    detail: Array,
+    queries: Array,
+    answers: Array,
+    recommended: Array,
+) -> None:
+    """Let a policy play out its budget of T queries against given means, float64[M, n], L times each, all queries open.
+
+    Every rollout begins with the state `fresh`; `state` is room for another one,
+    and so are `context` float64[0], `available` bool[n], all True, and `detail` float64[1]. Writes `queries` int64[M, L, T],
+    `answers` float64[M, L, T] and what is `recommended` int64[M, L]. Rollout r of all, counted from `first`, draws with
+    the numbers from (T + 1) r on, so that none shares a draw with another.
+    """
+    budget = queries.shape[2]
+    for i in range(queries.shape[0]):
+        for j in range(queries.shape[1]):
+            reset(state, fresh)
+            number = (first + i * queries.shape[1] + j) * (budget + 1)
+            for t in range(budget):
+                key = Key(run, number + t)
+                instance = Instance(t, context, available)
+                decision = select(params, state, instance, key)
+                mark(params, state, instance, decision, key)
+                detail[0] = draw_answer(kind, means[i, decision.action], Key(nature, number + t))
+                queries[i, j, t] = decision.action
+                answers[i, j, t] = detail[0]
+                update(params, state, instance, decision, Feedback(0.0, detail), key)
+            recommended[i, j] = recommend(params, state, Key(run, number + budget))
 
 
 @loop
@@ -345,7 +407,7 @@ def _write_decision(columns: Columns, row: int, number: int, instance: Instance,
     put_action(columns.action, row, decision.action)
     put_context(columns.context, row, instance.context)
     if len(columns.available) > 1:
-        _copy(instance.available, columns.available[row])
+        copy_numbers(instance.available, columns.available[row])
 
 
 @kernel
@@ -355,15 +417,7 @@ def _write_feedback(
     _write_decision(columns, row, number, instance, decision)
     columns.kind[row] = LEARN
     columns.reward[row] = feedback.reward
-    _copy(feedback.detail, columns.detail[row])
-
-
-@kernel
-def _copy(source: Array, target: Array) -> None:
-    to = target.reshape(target.size)
-    of = source.reshape(source.size)
-    for i in range(of.size):
-        to[i] = of[i]
+    copy_numbers(feedback.detail, columns.detail[row])
 
 
 @kernel
@@ -376,8 +430,8 @@ def _hold(pending: Pending, t: int, decision: Decision, reward: float, world: Wo
     pending.propensity[place] = decision.propensity
     pending.reward[place] = reward
     put_context(pending.context, place, world.context)
-    _copy(world.available, pending.available[place])
-    _copy(world.detail, pending.detail[place])
+    copy_numbers(world.available, pending.available[place])
+    copy_numbers(world.detail, pending.detail[place])
     pending.following[place] = -1
     if pending.first[date] < 0:
         pending.first[date] = place

@@ -17,7 +17,7 @@ from onearm.engine import loop
 from onearm.engine.columns import take
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_fit, check_seed
+from onearm.engine.problem import check_seed, fitted
 from onearm.engine.vocabulary import Array, Columns, Policy, Problem
 
 PAGE = 1 << 18  # rows between two reports of progress
@@ -66,7 +66,13 @@ def match(
             "policy would have met is not in it; let policies play with onearm simulate, or make this log's own "
             "decisions again with onearm verify",
         )
-    check_fit(policy, problem)
+    if problem.action_kind == "query":
+        raise InvalidInput(
+            "no_matching",
+            "the log is of queries, which earn nothing: what counts is what is recommended in the end; let policies "
+            "play with onearm simulate, or make this log's own decisions again with onearm verify",
+        )
+    policy = fitted(policy, problem)
     state = policy.init(policy.params, problem)
     n = len(rows.kind)
     agrees, target = np.zeros(n, np.bool_), np.zeros(n)

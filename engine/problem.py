@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.vocabulary import Array, Policy, Problem
+from onearm.engine.task import Task
+from onearm.engine.vocabulary import VECTOR_FEEDBACKS, Array, Policy, Problem
 
 ARMS_MAX = 1_000_000
 SLOTS_MAX = 64
@@ -37,6 +38,8 @@ def check_problem(problem: Problem) -> None:
         _check_stream(problem.slots, problem)
     elif problem.domain is not None:
         _check_vectors(problem)
+    elif problem.task is not None:
+        _check_queries(problem.task, problem)
     elif not 1 <= problem.n_arms <= ARMS_MAX:
         raise InvalidInput("bad_arms", f"there are {problem.n_arms} arms: a problem has 1 to {ARMS_MAX}")
     most, power = (HORIZON_MAX, 53) if problem.slots is None else (TRIALS_MAX, 62)
@@ -63,8 +66,36 @@ def _check_vectors(problem: Problem) -> None:
         raise InvalidInput("bad_arms", "a vector is decided, and there are arms: leave either the domain or them out")
     if problem.domain is not None and problem.domain.diameter == 0.0:  # or too small for its square
         raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
+    if problem.feedback not in VECTOR_FEEDBACKS:
+        raise InvalidInput(
+            "bad_feedback",
+            f"the feedback is {problem.feedback!r}: of vectors it must be one of {', '.join(VECTOR_FEEDBACKS)}",
+        )
     if problem.context_kind != "dense":
         raise InvalidInput("bad_context", "contexts of decisions that are vectors are lists of numbers, or left out")
+
+
+def query_problem(task: Task, budget: int | None) -> Problem:
+    """Return the problem of a task whose answer is due after `budget` queries."""
+    return Problem(task.n_queries, horizon=budget, feedback="answer", task=task)
+
+
+def _check_queries(task: Task, problem: Problem) -> None:
+    if problem.n_arms != task.n_queries or problem.feedback != "answer":
+        raise InvalidInput(
+            "bad_task", f"a task of {task.n_queries} queries is a problem of as many arms that reveals the answer"
+        )
+    if problem.context_shape != (0,) or problem.nonzeros is not None:
+        raise InvalidInput("bad_context", "queries come without contexts: leave the context out")
+
+
+def fitted(policy: Policy, problem: Problem) -> Policy:
+    """Return the policy for a problem: checked, and with what it left open until the problem is known.
+
+    Everything that pairs a policy with a problem takes its params from here.
+    """
+    check_fit(policy, problem)
+    return policy if policy.resolve is None else policy.resolve(problem)
 
 
 def check_fit(policy: Policy, problem: Problem) -> None:
@@ -96,13 +127,19 @@ def check_fit(policy: Policy, problem: Problem) -> None:
         )
 
 
-_DECIDES = {"arm": "arms that are all there", "move": "arms that stream past", "vector": "vectors in a domain"}
+_DECIDES = {
+    "arm": "arms that are all there",
+    "move": "arms that stream past",
+    "vector": "vectors in a domain",
+    "query": "queries within a budget",
+}
 _TELLS = {
     "reward": "the reward of what was decided",
     "gradient": "the gradient of the loss",
     "losses": "the loss of every coordinate",
     "two_rewards": "the rewards of two points",
     "example": "an example, (a, b), of a known loss",
+    "answer": "the answer to a query",
 }
 _READS = {
     "dense": "arms that are numbered once for all",

@@ -13,6 +13,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
+from onearm.engine.copying import copy_numbers
 from onearm.engine.kernel import INLINED, KERNELS, kernel, kernel_of, register
 from onearm.engine.vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
 
@@ -25,6 +26,11 @@ def select(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
 def update(params: Any, state: Any, instance: Instance, decision: Decision, feedback: Feedback, key: Key) -> None:
     """Learn from one feedback. Only writes `state`, in place."""
     KERNELS[type(params)]["update"](params, state, instance, decision, feedback, key)
+
+
+def mark(params: Any, state: Any, instance: Instance, decision: Decision, key: Key) -> None:
+    """Take note of a decision that was made, before its feedback is learned. Only writes `state`, in place."""
+    KERNELS[type(params)]["mark"](params, state, instance, decision, key)
 
 
 def probability(params: Any, state: Any, instance: Instance, action: Action) -> float:
@@ -42,9 +48,12 @@ def attribute(params: Any, state: Any, instance: Instance, action: int, parts: A
     KERNELS[type(params)]["attribute"](params, state, instance, action, parts)
 
 
-def recommend(params: Any, state: Any) -> int:
-    """Return what the policy would commit to now: a slot, -1 where there is nothing. Only reads."""
-    return KERNELS[type(params)]["recommend"](params, state)
+def recommend(params: Any, state: Any, key: Key) -> int:
+    """Return what the policy would commit to now: a slot or a hypothesis, -1 where there is nothing. Only reads.
+
+    `key` is that of the decision that would come next; ties are broken by its draw `draws.RECOMMENDATION`.
+    """
+    return KERNELS[type(params)]["recommend"](params, state, key)
 
 
 def certify(params: Any, state: Any) -> Certificate:
@@ -67,9 +76,23 @@ def regret(params: Any, state: Any, instance: Instance, action: Action) -> float
     return KERNELS[type(params)]["regret"](params, state, instance, action)
 
 
+def forfeit(params: Any, state: Any, recommendation: int) -> float:
+    """Return what it costs to recommend a hypothesis in the end, in expectation; NaN where nothing is recommended."""
+    return KERNELS[type(params)]["forfeit"](params, state, recommendation)
+
+
 def row_of(states: Any, i: int) -> Any:
     """Return the i-th of stacked states: the same NamedTuple with row i of every array."""
     return type(states)(*(row_of(field, i) if isinstance(field, tuple) else field[i] for field in states))
+
+
+def reset(state: Any, fresh: Any) -> None:
+    """Write what `fresh` holds into `state`, a state of the same shapes, but for working space (`scratch_*`)."""
+    for name, into, of in zip(state._fields, state, fresh, strict=True):
+        if isinstance(into, tuple):
+            reset(into, of)
+        elif not name.startswith("scratch_"):
+            into[...] = of
 
 
 def register_policy(
@@ -77,6 +100,7 @@ def register_policy(
     *,
     select: Callable[..., Decision],
     update: Callable[..., None],
+    mark: Callable[..., None] | None = None,
     probability: Callable[..., float] | None = None,
     appraise: Callable[..., None] | None = None,
     attribute: Callable[..., None] | None = None,
@@ -88,6 +112,7 @@ def register_policy(
         params_class,
         select=select,
         update=update,
+        mark=mark or _mark_nothing,
         probability=probability or _unknown_probability,
         appraise=appraise or _no_appraisal,
         attribute=attribute or _no_attribution,
@@ -102,14 +127,30 @@ def register_env(
     respond: Callable[..., tuple[float, int]],
     observe: Callable[..., None] | None = None,
     regret: Callable[..., float] | None = None,
+    forfeit: Callable[..., float] | None = None,
 ) -> None:
     """File an environment's kernels under the class of its params."""
-    register(params_class, respond=respond, observe=observe or _observe_nothing, regret=regret or _unknown_regret)
+    register(
+        params_class,
+        respond=respond,
+        observe=observe or _observe_nothing,
+        regret=regret or _unknown_regret,
+        forfeit=forfeit or _no_forfeit,
+    )
 
 
 def has_law(params: Any) -> bool:
     """Tell whether a policy knows the probabilities that it decides with."""
     return KERNELS[type(params)]["probability"] is not _unknown_probability
+
+
+def marks(params: Any) -> bool:
+    """Tell whether a policy takes note of decisions before their feedback; a wrapper does where its inner policy does.
+
+    The state is then a fold of both.
+    """
+    inner = getattr(params, "inner", None)
+    return KERNELS[type(params)]["mark"] is not _mark_nothing and (inner is None or marks(inner))
 
 
 def explains(params: Any) -> bool:
@@ -139,6 +180,11 @@ def _unknown_probability(params: Any, state: Any, instance: Instance, action: Ac
 
 
 @kernel
+def _mark_nothing(params: Any, state: Any, instance: Instance, decision: Decision, key: Key) -> None:
+    pass
+
+
+@kernel
 def _no_appraisal(params: Any, state: Any, instance: Instance, scores: Array, widths: Array) -> None:
     for a in range(len(instance.available)):
         scores[a] = math.nan
@@ -152,7 +198,7 @@ def _no_attribution(params: Any, state: Any, instance: Instance, action: int, pa
 
 
 @kernel
-def _no_recommendation(params: Any, state: Any) -> int:
+def _no_recommendation(params: Any, state: Any, key: Key) -> int:
     return -1
 
 
@@ -168,6 +214,11 @@ def _observe_nothing(params: Any, state: Any, t: int, context: Any, available: A
 
 @kernel
 def _unknown_regret(params: Any, state: Any, instance: Instance, action: Action) -> float:
+    return math.nan
+
+
+@kernel
+def _no_forfeit(params: Any, state: Any, recommendation: int) -> float:
     return math.nan
 
 
@@ -187,6 +238,13 @@ def _update(params, state, instance, decision, feedback, key):
         return lambda params, state, instance, decision, feedback, key: found(
             params, state, instance, decision, feedback, key
         )
+    return None
+
+
+@overload(mark, jit_options=INLINED)
+def _mark(params, state, instance, decision, key):
+    if found := kernel_of(params, "mark"):
+        return lambda params, state, instance, decision, key: found(params, state, instance, decision, key)
     return None
 
 
@@ -212,9 +270,9 @@ def _attribute(params, state, instance, action, parts):
 
 
 @overload(recommend, jit_options=INLINED)
-def _recommend(params, state):
+def _recommend(params, state, key):
     if found := kernel_of(params, "recommend"):
-        return lambda params, state: found(params, state)
+        return lambda params, state, key: found(params, state, key)
     return None
 
 
@@ -246,6 +304,13 @@ def _regret(params, state, instance, action):
     return None
 
 
+@overload(forfeit, jit_options=INLINED)
+def _forfeit(params, state, recommendation):
+    if found := kernel_of(params, "forfeit"):
+        return lambda params, state, recommendation: found(params, state, recommendation)
+    return None
+
+
 @overload(row_of, jit_options=INLINED)
 def _row_of(states, i):
     # A NamedTuple of rows has to be spelled out field by field: numba has no comprehension over tuples of mixed types.
@@ -256,3 +321,19 @@ def _row_of(states, i):
     scope = {"State": states.instance_class, "row_of": row_of}
     exec(f"def rows(states, i):\n    return State({', '.join(rows)})\n", scope)
     return scope["rows"]
+
+
+@overload(reset, jit_options=INLINED)
+def _reset(state, fresh):
+    # Spelled out field by field, as in `_row_of`.
+    if not isinstance(state, types.BaseNamedTuple):
+        return None
+    lines = []
+    for f, name in enumerate(state.instance_class._fields):
+        if isinstance(state[f], types.BaseNamedTuple):
+            lines.append(f"    reset(state[{f}], fresh[{f}])")
+        elif not name.startswith("scratch_"):
+            lines.append(f"    copy(fresh[{f}], state[{f}])")
+    scope = {"reset": reset, "copy": copy_numbers}
+    exec("def write(state, fresh):\n" + "\n".join(lines or ["    pass"]) + "\n", scope)
+    return scope["write"]

@@ -20,7 +20,7 @@ from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hindsight import LinearLosses
 from onearm.engine.limits import limits_of
-from onearm.engine.problem import check_fit, check_seed
+from onearm.engine.problem import check_seed, fitted
 from onearm.engine.vocabulary import (
     DECIDE,
     LEARN,
@@ -67,7 +67,7 @@ def rehearse(
     decides a point that is not in the domain.
     """
     check_losses(problem)
-    check_fit(policy, problem)
+    policy = fitted(policy, problem)
     assert problem.domain is not None
     rounds = int((events.kind == LEARN).sum())
     losses = LinearLosses(problem.domain, segments=segments, rounds=rounds)

@@ -220,7 +220,7 @@ def go_on(stream: Stream, available: Array, king: int, move: Array) -> Decision:
 
 
 @kernel
-def recommend_king(params: Any, state: Any) -> int:
+def recommend_king(params: Any, state: Any, key: Key) -> int:
     """Return the place of `state.king`: the `recommend` of rules that keep one arm."""
     return state.king[0]
 

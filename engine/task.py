@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -38,8 +38,8 @@ LossKind = Literal["identification", "simple_regret"]
 
 QUERIES_MAX = 10_000
 NUMBERS_MAX = 2**24  # of a table
-_ANSWERS = ("normal", "signs", "bits")
-_LOSSES = ("identification", "simple_regret")
+ANSWER_MAX = 1e100  # sums of such answers stay finite
+_RULES = {"normal": "a number of at most 1e+100 in size", "signs": "-1 or 1", "bits": "0 or 1"}
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Task:
     def __post_init__(self) -> None:
         if not _is_whole(self.n_queries) or not 1 <= self.n_queries <= QUERIES_MAX:
             raise InvalidInput("bad_task", f"there are {self.n_queries!r} queries: a task has 1 to {QUERIES_MAX}")
-        if self.answers not in _ANSWERS:
-            raise InvalidInput("bad_task", f"answers is {self.answers!r}: it must be one of {', '.join(_ANSWERS)}")
-        if self.loss not in _LOSSES:
-            raise InvalidInput("bad_task", f"loss is {self.loss!r}: it must be one of {', '.join(_LOSSES)}")
+        if self.answers not in _RULES:
+            raise InvalidInput("bad_task", f"answers is {self.answers!r}: it must be one of {', '.join(_RULES)}")
+        if self.loss not in get_args(LossKind):
+            raise InvalidInput("bad_task", f"loss is {self.loss!r}: it must be one of {', '.join(get_args(LossKind))}")
         if self.n_hypotheses < 2 and self.kind != "arms":
             raise InvalidInput(
                 "bad_task", "there is one hypothesis: at least two are needed, or nothing is to be found"
@@ -90,10 +90,44 @@ class Task:
         gap = value.max(axis=-1, keepdims=True) - value
         return gap if self.loss == "simple_regret" else (gap > 0.0).astype(np.float64)
 
+    def possible(self, answers: Array) -> Array:
+        """Return which of these answers, float64[n], can be: -1 or 1, 0 or 1, or any number up to 1e100 in size."""
+        if self.answers == "normal":
+            return np.asarray(np.abs(answers) <= ANSWER_MAX)
+        return np.isin(answers, (-1.0, 1.0) if self.answers == "signs" else (0.0, 1.0))
+
+    def check_answer(self, answer: Any) -> float:
+        """Return an answer; raise `InvalidInput` where the task has none like it."""
+        number = isinstance(answer, (int, float)) and not isinstance(answer, bool)
+        if not number or not self.possible(np.array([float(answer)]))[0]:
+            raise InvalidInput("bad_answer", f"the answer is {str(answer)[:80]}: it must be {_RULES[self.answers]}")
+        return float(answer) + 0.0  # -0.0 becomes 0.0
+
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON."""
         rows = {"hypotheses": [list(row) for row in self.rows]} if self.kind == "hypotheses" else {}
         return {"kind": self.kind, "queries": self.n_queries, "answers": self.answers, "loss": self.loss, **rows}
+
+    @classmethod
+    def from_json(cls, body: Any) -> Task:
+        """Return the task of `to_json`; nothing is left unread."""
+        if not isinstance(body, dict) or body.get("kind") not in get_args(TaskKind):
+            raise InvalidInput(
+                "bad_task",
+                f"the task is {str(body)[:80]}: it must be an object whose kind is arms, thresholds or hypotheses",
+            )
+        known = {"kind", "answers", "loss", "hypotheses" if body["kind"] == "hypotheses" else "queries"}
+        if extra := sorted(set(body) - known - {"queries"}):
+            raise InvalidInput("bad_task", f"the task of {body['kind']} has the field {extra[0]!r}: leave it out")
+        given = {name: body[name] for name in ("answers", "loss") if name in body}
+        if body["kind"] == "hypotheses":
+            task = hypotheses(body.get("hypotheses", ()), **given)
+            if body.get("queries", task.n_queries) != task.n_queries:
+                raise InvalidInput(
+                    "bad_task", f"there are {body['queries']} queries, but hypotheses of {task.n_queries} numbers each"
+                )
+            return task
+        return {"arms": best_arm, "thresholds": thresholds}[body["kind"]](body.get("queries", 0), **given)
 
 
 def best_arm(arms: int, answers: AnswerKind = "normal", loss: LossKind = "identification") -> Task:

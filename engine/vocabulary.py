@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from onearm.engine.domain import Domain
+from onearm.engine.task import Task
 
 Array = np.ndarray[Any, Any]
 ContextKind = Literal["dense", "actions", "named"]
-ActionKind = Literal["arm", "move", "vector"]
-FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example"]
-Action = Any  # int64, an arm; int64[3], a move; or float64[d], a vector: `engine/actions.py`
+ActionKind = Literal["arm", "move", "vector", "query"]
+FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example", "answer"]
+VECTOR_FEEDBACKS = get_args(FeedbackKind)[:-1]  # of decisions that are vectors
+Action = Any  # int64, an arm or a query; int64[3], a move; or float64[d], a vector: `engine/actions.py`
 
 
 class Key(NamedTuple):
@@ -106,8 +108,11 @@ class Problem:
     "two_rewards"  the decision is two points, float64[2 d], and detail = the reward of each
     "example"      detail = a, float64[d], and b: the loss is a known function of a . x and b
 
-    >>> Problem(n_arms=3)
-    Problem(n_arms=3, context_shape=(0,), horizon=None, nonzeros=None, slots=None, domain=None, feedback='reward')
+    Where `task` is given, an action is a query, one of `n_arms`; the horizon is the budget, and after it a hypothesis
+    is recommended. The feedback is "answer": detail = the answer, float64[1], and the reward is 0.
+
+    >>> Problem(n_arms=3).n_choices
+    3
     >>> Problem(1_000_000, horizon=10**9, slots=1).n_choices
     3
     >>> [Problem(3, (8,)).context_kind, Problem(3, (3, 8)).context_kind, Problem(3, (3, 2**18), None, 100).context_kind]
@@ -121,13 +126,21 @@ class Problem:
     slots: int | None = None
     domain: Domain | None = None
     feedback: FeedbackKind = "reward"
+    task: Task | None = None
 
     @property
     def action_kind(self) -> ActionKind:
-        """Return what an action is: an arm, a move or a vector."""
+        """Return what an action is: an arm, a move, a vector or a query."""
         if self.domain is not None:
             return "vector"
+        if self.task is not None:
+            return "query"
         return "arm" if self.slots is None else "move"
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether an action is one number: an arm's, or a query's."""
+        return self.action_kind in ("arm", "query")
 
     @property
     def dimension(self) -> int:
@@ -148,6 +161,8 @@ class Problem:
         """Return how many numbers a feedback holds beside its reward."""
         if self.slots is not None or self.feedback == "two_rewards":
             return 2
+        if self.task is not None:
+            return 1
         if self.domain is None or self.feedback == "reward":
             return 0
         return self.domain.dimension + (1 if self.feedback == "example" else 0)
@@ -176,13 +191,14 @@ class Policy:
     feedbacks: tuple[FeedbackKind, ...] = ("reward",)  # the kinds that it learns from
     spec: dict[str, Any] = field(default_factory=dict, compare=False)  # {"name", "params"} as JSON, set by the registry
     grow: Callable[[Any, Any, Problem], Any] | None = None  # (params, state, larger problem) -> state: engine/growth.py
+    resolve: Callable[[Problem], Policy] | None = None  # what is open until the problem is known: problem.fitted
     constants: Callable[[Any, Any], dict[str, Constant]] | None = None  # (params, state) -> what its steps depend on
     supposes: str | None = None  # of the losses, for its certificate to hold, beyond that they are convex
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A world: params, a state, and the kernels observe, respond and (where the optimum is known) regret."""
+    """A world: params, a state, and the kernels observe, respond and, where the optimum is known, regret or forfeit."""
 
     name: str
     params: Any

@@ -132,6 +132,12 @@ def select(params: BudgetParams, state: BudgetState, instance: Instance, key: Ke
 
 
 @kernel
+def mark(params: BudgetParams, state: BudgetState, instance: Instance, decision: Decision, key: Key) -> None:
+    """Let the inner policy take note."""
+    protocol.mark(params.inner, state.inner, instance, decision, key)
+
+
+@kernel
 def update(
     params: BudgetParams,
     state: BudgetState,
@@ -200,5 +206,11 @@ def _mix(share: float, p: float, is_cheapest: bool) -> float:
 
 
 protocol.register_policy(
-    BudgetParams, select=select, update=update, probability=probability, appraise=appraise, attribute=attribute
+    BudgetParams,
+    select=select,
+    update=update,
+    mark=mark,
+    probability=probability,
+    appraise=appraise,
+    attribute=attribute,
 )

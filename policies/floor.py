@@ -114,6 +114,12 @@ def select(params: FloorParams, state: FloorState, instance: Instance, key: Key)
 
 
 @kernel
+def mark(params: FloorParams, state: FloorState, instance: Instance, decision: Decision, key: Key) -> None:
+    """Let the inner policy take note."""
+    protocol.mark(params.inner, state.inner, instance, decision, key)
+
+
+@kernel
 def update(
     params: FloorParams,
     state: FloorState,
@@ -154,5 +160,11 @@ def _mix(k: int, minimum: float, p: float) -> float:
 
 
 protocol.register_policy(
-    FloorParams, select=select, update=update, probability=probability, appraise=appraise, attribute=attribute
+    FloorParams,
+    select=select,
+    update=update,
+    mark=mark,
+    probability=probability,
+    appraise=appraise,
+    attribute=attribute,
 )

@@ -150,7 +150,7 @@ def given_up(params: KingParams, state: KingState) -> bool:
 
 
 @kernel
-def recommend(params: KingParams, state: KingState) -> int:
+def recommend(params: KingParams, state: KingState, key: Key) -> int:
     """Return the king's place; that of the thinned stream's best arm where the full one was given up."""
     if state.thin[0] >= 0 and given_up(params, state):
         return state.thin[0]
@@ -166,7 +166,9 @@ def select(params: KingParams, state: KingState, instance: Instance, key: Key) -
         return Decision(pull(move, arrived, whole(stream, size(params, state) - state.pulls[0])), 1.0)
     if readable(instance.available):
         return Decision(read(move, _place(state, arrived)), 1.0)
-    return Decision(pull(move, place_to_pull(instance.available, recommend(params, state)), batch_of_kept(stream)), 1.0)
+    return Decision(
+        pull(move, place_to_pull(instance.available, recommend(params, state, key)), batch_of_kept(stream)), 1.0
+    )
 
 
 @kernel

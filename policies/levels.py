@@ -192,7 +192,9 @@ def select(params: LevelsParams, state: LevelsState, instance: Instance, key: Ke
         return Decision(pull(move, state.pulled[0], whole(stream, float(state.pulls[1] - state.pulls[0]))), 1.0)
     if readable(instance.available):
         return Decision(read(move, _free_slot(state) if _level_of(state, arrived) >= 0 else arrived), 1.0)
-    return Decision(pull(move, place_to_pull(instance.available, recommend(params, state)), batch_of_kept(stream)), 1.0)
+    return Decision(
+        pull(move, place_to_pull(instance.available, recommend(params, state, key)), batch_of_kept(stream)), 1.0
+    )
 
 
 @kernel
@@ -224,7 +226,7 @@ def update(
 
 
 @kernel
-def recommend(params: LevelsParams, state: LevelsState) -> int:
+def recommend(params: LevelsParams, state: LevelsState, key: Key) -> int:
     """Return the place of the best of the last comparison; before it, that of the highest record among the levels."""
     if state.best[0] >= 0:
         return state.best[0]

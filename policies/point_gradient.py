@@ -76,6 +76,11 @@ def point_gradient(policy: Policy, delta: float | None = None) -> Policy:
             "no_gradients",
             f"policy {policy.name!r} does not decide vectors from gradients: wrap one that does, like 'optimistic_omd'",
         )
+    if protocol.marks(policy.params):
+        raise InvalidInput(
+            "policy_takes_note",
+            f"policy {policy.name!r} takes note of its decisions, and others are made here: wrap one that only learns",
+        )
     if delta is not None:
         check_param("delta", delta, low=1e-6, high=1.0, high_open=True)
 

@@ -22,12 +22,19 @@ from onearm.engine.actions import pack_action
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
+from onearm.engine.problem import fitted, query_problem
+from onearm.engine.task import best_arm, hypotheses, thresholds
 from onearm.engine.vocabulary import ActionKind, Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 
 FILE = Path(__file__).with_name("golden.json")
 N_ARMS, STEPS, SEED = 5, 300, 20
 LATE = 3  # decisions that the longest delay takes
+TASKS = (  # of which a policy that asks fits one
+    query_problem(best_arm(5), 15),
+    query_problem(thresholds(10), 20),
+    query_problem(hypotheses([[0, 0, 1, 1], [0, 1, 0, 1], [1, 1, 1, 0]]), 12),
+)
 SLOTS, PASSING, TRIALS = 8, 40, 20_000  # of a stream
 DOMAINS = (
     ball(3, 0.5, [0.25, 0.0, 0.0]),
@@ -60,7 +67,12 @@ def names(kind: ActionKind) -> list[str]:
 
 def entry(policy: Policy) -> dict[str, Any]:
     """Return the policy's version, the digest of its decisions and that of its last state."""
-    courses = {"arm": _course_of_arms, "move": _course_of_moves, "vector": _course_of_vectors}
+    courses = {
+        "arm": _course_of_arms,
+        "move": _course_of_moves,
+        "vector": _course_of_vectors,
+        "query": _course_of_queries,
+    }
     decisions, state = courses[policy.actions[0]](policy)
     return {"version": policy.version, "decisions": decisions, "state": snapshot.digest(state)}
 
@@ -76,6 +88,40 @@ def _course_of_moves(policy: Policy) -> tuple[str, Any]:
         world = passing.Passing(SLOTS, PASSING)
         moves = passing.play(policy, state, world, 0, STEPS if trials is None else TRIALS, TRIALS)
         made.update(pack_action(np.array(moves)))
+    return made.hexdigest(), state
+
+
+def task_of(policy: Policy) -> Problem:
+    """Return the first problem of TASKS that a policy fits."""
+    for problem in TASKS:
+        try:
+            chosen = fitted(policy, problem)
+            chosen.init(chosen.params, problem)
+        except InvalidInput:
+            continue
+        return problem
+    raise AssertionError(f"{policy.name} fits none of TASKS: add one")
+
+
+def _course_of_queries(policy: Policy) -> tuple[str, Any]:
+    """Return the digest of a policy's queries and recommendations, and its last state; answers come late."""
+    problem = task_of(policy)
+    assert problem.horizon is not None and problem.task is not None
+    policy = fitted(policy, problem)
+    made, run = hashlib.sha256(), run_key(SEED, 0, POLICY)
+    state = policy.init(policy.params, problem)
+    pending: list[tuple[Instance, Decision]] = []
+    for t in range(problem.horizon):
+        instance = Instance(t, np.zeros(0), np.roll(_mask(t), t)[: problem.n_arms] | (np.arange(problem.n_arms) == 0))
+        decision = Decision(*loop.decide(policy.params, state, instance, Key(run, t)))
+        made.update(struct.pack("<qd", decision.action, _one_nan(decision.propensity)))
+        pending.append((instance, decision))
+        while len(pending) > t % (LATE + 1):
+            late, then = pending.pop(0)
+            answer = {"normal": 1.5, "signs": 1.0, "bits": 1.0}[problem.task.answers] * (then.action % 3 == late.t % 2)
+            answer = answer if problem.task.answers != "signs" or answer else -1.0
+            loop.learn(policy.params, state, late, then, Feedback(0.0, np.array([answer])), Key(run, late.t))
+        made.update(struct.pack("<q", loop.recommendation(policy.params, state, Key(run, t + 1))))
     return made.hexdigest(), state
 
 

@@ -12,6 +12,7 @@ from onearm.engine.draws import POLICY, run_key
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 RUN = run_key(20, 0, POLICY)
+NO_KEY = Key(RUN, 0)  # of a recommendation in which no tie is broken: rules for streams keep one arm
 EIGHTHS = [4, 2, 6, 3, 5, 7, 1, 6, 0, 5]  # the arms' means: sums of such rewards are exact
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import numpy as np
+from passing import NO_KEY
 
 from onearm.engine import loop
 from onearm.engine.actions import READ
@@ -54,7 +55,7 @@ def run(policy: Policy, trials: int, *, slots: int = 8, seed: int = 1, **world: 
             assert places[place] >= 0
             batches.append((places[place], int(n), reward))
     assert simulation.trials == trials == sum(n for _, n, _ in batches)
-    place = loop.recommendation(simulation.params, simulation.state)
+    place = loop.recommendation(simulation.params, simulation.state, NO_KEY)
     recommended = places[place] if place >= 0 else -1
     return Run(batches, recommended, simulation.totals.regret[0], int(simulation.world.state.held[1]))
 

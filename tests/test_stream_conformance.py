@@ -14,7 +14,7 @@ from typing import Any
 import golden
 import numpy as np
 import pytest
-from passing import Passing, decide, fresh, learn, play
+from passing import NO_KEY, Passing, decide, fresh, learn, play
 
 from onearm.engine import loop, snapshot
 from onearm.engine.actions import PULL, READ
@@ -60,7 +60,7 @@ def test_moves_can_be_made_and_a_recommendation_is_an_arm_that_is_there(
     policy = golden.specimen(name)
     state, world, made = fresh(policy, arms, trials, slots), Passing(slots, ARMS), 0
     for t in range(3000):
-        place = loop.recommendation(policy.params, state)
+        place = loop.recommendation(policy.params, state, NO_KEY)
         assert place == -1 or world.places[place] is not None
         instance, decision = decide(policy, state, t, world.available())
         assert decision.propensity == 1.0
@@ -73,7 +73,7 @@ def test_moves_can_be_made_and_a_recommendation_is_an_arm_that_is_there(
     assert world.read == ARMS or trials is not None
     assert made == trials or trials is None
     assert world.peak <= slots + 1
-    assert loop.recommendation(policy.params, state) >= 0
+    assert loop.recommendation(policy.params, state, NO_KEY) >= 0
 
 
 @pytest.mark.parametrize(("name", "slots"), ROOMS)
@@ -98,7 +98,7 @@ def test_deciding_only_reads_and_repeats_itself(name: str) -> None:
         instance, decision = decide(policy, state, t, world.available())
         again = decide(policy, state, t, world.available())[1]
         assert again.action.tolist() == decision.action.tolist()
-        loop.recommendation(policy.params, state)
+        loop.recommendation(policy.params, state, NO_KEY)
         assert snapshot.digest(state) == before
         learn(policy, state, instance, decision, world.make(decision.action))
 

@@ -17,6 +17,7 @@ KINDS = {  # of decisions: what a table of theirs is called
     "arm": "arms that are all there",
     "move": "arms that stream past",
     "vector": "vectors in a domain",
+    "query": "queries within a budget",
     None: "what their params say",
 }
 INNER = ("ucb1", "gradient_descent")  # policies that a wrapper may take

@@ -112,6 +112,8 @@ def _write_log(
 def _summary(run: Curves) -> dict[str, Any]:
     final = run.regret[:, -1]
     n = len(final)
+    if run.task:
+        return _task_summary(run)
     known = run.regret_kind is not None
     return {
         "policy": run.policy["name"],
@@ -128,6 +130,22 @@ def _summary(run: Curves) -> dict[str, Any]:
     }
 
 
+def _task_summary(run: Curves) -> dict[str, Any]:
+    """Return what is told of a task: the loss of what is recommended when the budget is spent."""
+    loss = run.regret[:, -1]
+    n = len(loss)
+    return {
+        "policy": run.policy["name"],
+        "params": run.policy["params"],
+        "horizon": run.horizon,
+        "replications": n,
+        "loss_mean": float(loss.mean()),
+        "loss_stderr": float(loss.std(ddof=1) / math.sqrt(n)) if n > 1 else None,
+        "losses": {int(t): float(mean) for t, mean in zip(run.t, run.regret.mean(axis=0), strict=True)},
+        "steps_per_second": run.steps_per_second,
+    }
+
+
 def _certificate(run: Curves) -> dict[str, float | str]:
     """Return what a policy proves of its regret, where it proves anything: means over the replications."""
     if np.isnan(run.bound[:, -1]).all():
@@ -140,7 +158,24 @@ def _certificate(run: Curves) -> dict[str, float | str]:
     }
 
 
+def _print_tasks(runs: list[Curves]) -> None:
+    rows = []
+    for run in runs:
+        found = _task_summary(run)
+        name, loss = named(policy_catalog, run.policy), found["loss_mean"]
+        rows.append([name, loss, found["loss_stderr"], _sparkline(run), rate(found["steps_per_second"])])
+    first = runs[0]
+    title = f"{first.env['name']}, {first.horizon} queries, {first.reward.shape[0]} replications"
+    note = f"loss of the recommendation after the last query, against: {first.regret_kind}"
+    print_table(
+        title, ["policy", "loss", "+-", CURVE, SPEED], sorted(rows, key=lambda row: row[1]), note, spare=(CURVE, SPEED)
+    )
+
+
 def _print_runs(runs: list[Curves]) -> None:
+    if runs[0].task:
+        _print_tasks(runs)
+        return
     certified = any(_certificate(run) for run in runs)
     columns = ["policy", "reward", "regret", "+-", CURVE, *(["certificate", "V_T"] if certified else []), SPEED]
     rows: list[list[Any]] = []

@@ -21,6 +21,8 @@ from onearm.engine.storage.sql import Experiment, Store
 from onearm.engine.vocabulary import Problem
 from onearm.policies import catalog
 
+PLURALS = {"arm": "arms", "move": "moves", "vector": "vectors", "query": "queries"}
+
 
 @click.command()
 @click.argument("log", required=False, type=click.Path(path_type=Path))
@@ -45,7 +47,7 @@ def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> 
         rows = [
             [
                 one["id"],
-                f"{one['decides']}s",
+                PLURALS[one["decides"]],
                 one["events"],
                 one["decisions"],
                 "none" if one["first_difference"] is None else f"decision {one['first_difference']}",

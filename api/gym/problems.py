@@ -6,7 +6,7 @@ A Discrete action space asks for an arm, a Box for a vector in it. What a vector
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -17,7 +17,7 @@ from onearm.engine.domain import Domain, box
 from onearm.engine.errors import InvalidInput
 from onearm.engine.limits import check_detail
 from onearm.engine.problem import check_reward
-from onearm.engine.vocabulary import Action, Array, Feedback, FeedbackKind, Problem
+from onearm.engine.vocabulary import VECTOR_FEEDBACKS, Action, Array, Feedback, FeedbackKind, Problem
 
 
 def problem_of(
@@ -27,8 +27,8 @@ def problem_of(
     space, context_shape = env.action_space, _context_shape(env.observation_space)
     if isinstance(space, spaces.Box):
         revealed = feedback or env.metadata.get("feedback", "reward")
-        if revealed not in get_args(FeedbackKind):
-            known = ", ".join(get_args(FeedbackKind))
+        if revealed not in VECTOR_FEEDBACKS:
+            known = ", ".join(VECTOR_FEEDBACKS)
             raise InvalidInput("bad_feedback", f"the feedback is {revealed!r}: it must be one of {known}")
         where = Domain.from_json(domain) if isinstance(domain, dict) else domain
         found = _domain(space, where, 2 if revealed == "two_rewards" else 1)

@@ -16,7 +16,7 @@ from onearm.engine.actions import decision_at, empty_actions, put_action
 from onearm.engine.domain import Domain
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.limits import limits_of
-from onearm.engine.problem import check_fit, check_seed
+from onearm.engine.problem import check_seed, fitted
 from onearm.engine.protocol import certifies
 from onearm.engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key, Policy
 from onearm.policies import catalog
@@ -64,7 +64,7 @@ def run(
     """
     chosen = catalog.parse(policy) if isinstance(policy, str) else policy
     problem = problem_of(env, steps, domain, feedback)
-    check_fit(chosen, problem)
+    chosen = fitted(chosen, problem)
     state = chosen.init(chosen.params, problem)
     key_run = run_key(check_seed(seed), 0, POLICY)
     action, propensity, reward = empty_actions(steps, problem), np.zeros(steps), np.zeros(steps)

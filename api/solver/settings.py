@@ -20,7 +20,7 @@ from onearm.api import saving
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Conflict, Damaged, InvalidInput
-from onearm.engine.problem import ARMS_MAX, check_fit, check_param, check_seed
+from onearm.engine.problem import ARMS_MAX, check_param, check_seed, fitted
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 
@@ -125,7 +125,7 @@ def _checked(
     ends = None if context is None else _range(context)
     problem = Problem(len(values), (0,) if ends is None else (1,))
     limit = math.inf if backstop is None else check_param("backstop", _plain(backstop), low=1.0, low_open=True)
-    check_fit(policy, problem)
+    policy = fitted(policy, problem)
     _check_that_costs_count(policy, problem)
     return Settings(policy, problem, values, ends, check_seed(seed), cost, limit, default)
 

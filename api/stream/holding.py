@@ -95,7 +95,7 @@ class Holding:
 
     def begin(self) -> None:
         """Let the rule decide what is to be done next; from then on it always is decided."""
-        self._best = int(loop.recommendation(self.params, self.state))
+        self._best = int(loop.recommendation(self.params, self.state, Key(self._run, self.number)))
         self._follow(self._decide(self.available))
 
     def arrive(self, arm: Any) -> None:
@@ -216,7 +216,7 @@ class Holding:
         if self.reading is None and not self.done:
             self.begin()
             return
-        self._best = int(loop.recommendation(self.params, self.state))
+        self._best = int(loop.recommendation(self.params, self.state, Key(self._run, self.number)))
         if self.ended and not self.done:
             self._learn_of_end()
 

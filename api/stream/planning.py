@@ -24,9 +24,9 @@ from onearm.engine.problem import (
     SLOTS_MAX,
     STREAM_MAX,
     TRIALS_MAX,
-    check_fit,
     check_param,
     check_problem,
+    fitted,
 )
 from onearm.engine.vocabulary import Policy, Problem
 from onearm.policies import catalog
@@ -124,8 +124,7 @@ def rule_policy(rule: Rule, width: float, problem: Problem) -> Policy:
     policy = catalog.parse(rule) if isinstance(rule, str) else catalog.from_spec(rule)
     if policy.spec["params"].get("scale") == 1.0:  # nobody said otherwise
         policy = catalog.make(policy.spec["name"], **policy.spec["params"] | {"scale": width})
-    check_fit(policy, problem)
-    return policy
+    return fitted(policy, problem)
 
 
 def check_range(reward_range: Any) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from onearm.engine.domain import Domain
 from onearm.engine.errors import InvalidInput, OnearmError
 from onearm.engine.limits import Limits, limits_of
 from onearm.engine.problem import ARMS_MAX, check_problem
+from onearm.engine.task import Task
 from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
 
 FORMAT = 1  # of our own exports
@@ -97,6 +98,8 @@ def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
     shape |= {name: value for name in SPARING if (value := getattr(problem, name)) is not None}
     if problem.domain is not None:
         shape |= {"domain": problem.domain.to_json(), "feedback": problem.feedback}
+    if problem.task is not None:
+        shape |= {"task": problem.task.to_json()}
     return {"onearm": FORMAT, "problem": shape, "experiment": spec}
 
 
@@ -114,6 +117,8 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
         sparing = {name: shape.get(name) for name in SPARING}
         if "domain" in shape:
             sparing |= {"domain": Domain.from_json(shape["domain"]), "feedback": shape["feedback"]}
+        if "task" in shape:
+            sparing |= {"task": Task.from_json(shape["task"]), "feedback": "answer"}
         problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), **sparing)
         check_problem(problem)
         return problem, dict(header["experiment"])

@@ -117,7 +117,7 @@ class Writer:
         )
 
     def _actions(self, rows: list[Event]) -> pa.Array:
-        if self._problem.action_kind == "arm":
+        if self._problem.is_numbered:
             return pa.array([event.action for event in rows], pa.int64())
         return _actions(unpack_actions([event.vector for event in rows], (), self._problem))
 
@@ -186,7 +186,7 @@ def _list_types(problem: Problem) -> dict[str, pa.DataType]:
     kind, shape = problem.context_kind, problem.context_shape
     if kind == "dense":
         types = {"context": pa.list_(pa.float64(), shape[0]), "available": pa.list_(pa.bool_(), problem.n_choices)}
-        if problem.action_kind != "arm":
+        if not problem.is_numbered:
             actions = empty_actions(0, problem)
             types["action"] = pa.list_(pa.from_numpy_dtype(actions.dtype), actions.shape[1])
         return types
@@ -271,7 +271,7 @@ def _actions(actions: Array) -> pa.Array:
 
 
 def _read_actions(column: pa.Array, problem: Problem) -> Array:
-    if problem.action_kind == "arm":
+    if problem.is_numbered:
         return _integers(column, fill=-1)
     numbers = _floats(_values(column)) if problem.action_kind == "vector" else _integers(_values(column), fill=-1)
     return numbers.reshape(empty_actions(len(column), problem).shape)

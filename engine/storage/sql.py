@@ -399,7 +399,7 @@ class Store:
         source = np.empty(len(rows), np.int64)
         source[decided] = np.arange(len(decided))
         source[learned] = place
-        if problem.action_kind == "arm":
+        if problem.is_numbered:
             action = unpack_actions(vectors, actions, problem)
         else:
             action = unpack_actions([*(vectors[i] for i in decided), *old_vectors], (), problem)[source]

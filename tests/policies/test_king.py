@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import stream_runs
+from passing import NO_KEY
 
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput
@@ -117,11 +118,11 @@ def test_the_best_of_the_thinned_stream_is_taken_where_the_full_one_is_given_up(
     state = policy.init(policy.params, Problem(100, horizon=10**6, slots=2))
     recommend = loop.recommendation
     state.king[0], state.thin[0] = 1, 0
-    assert recommend(policy.params, state) == 1
+    assert recommend(policy.params, state, NO_KEY) == 1
     state.spent[0] = 10 * 100 * 465
-    assert recommend(policy.params, state) == 0
+    assert recommend(policy.params, state, NO_KEY) == 0
     state.thin[0] = -1
-    assert recommend(policy.params, state) == 1  # the program pulls an arm that is not there
+    assert recommend(policy.params, state, NO_KEY) == 1  # the program pulls an arm that is not there
 
 
 @pytest.mark.parametrize("means", [[1.0] * 50, [0.5] * 50, [i / 50 for i in range(50)], [i % 2 for i in range(50)]])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import stream_runs
-from passing import Passing, fresh, play
+from passing import NO_KEY, Passing, fresh, play
 
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput
@@ -167,7 +167,7 @@ def test_of_an_unknown_number_of_arms_no_more_are_stored_than_there_are_slots(
     state = fresh(policy, 0, trials, slots)
     for start in range(0, 2000, 20):
         play(policy, state, world, start, 20, 10**5)
-        place = loop.recommendation(policy.params, state)
+        place = loop.recommendation(policy.params, state, NO_KEY)
         assert place == -1 or world.places[place] is not None
     assert world.peak <= slots + 1
 
@@ -201,7 +201,7 @@ def test_before_the_last_comparison_the_highest_record_is_recommended() -> None:
     policy, world = catalog.make("levels", kind="log"), Passing(8, 1000)
     state = fresh(policy, 1000, 10**6, 8)
     play(policy, state, world, 0, 20, 10**6)
-    assert world.places[loop.recommendation(policy.params, state)] == 5
+    assert world.places[loop.recommendation(policy.params, state, NO_KEY)] == 5
 
 
 def test_the_constants_of_theory_use_up_the_trials() -> None:
