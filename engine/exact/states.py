@@ -59,18 +59,14 @@ def uniform(task: Task, budget: int) -> TablePolicy:
 
 
 def plug_in(task: Task, states: CountStates) -> Array:
-    """Return how good each hypothesis looks, float64[S, m].
+    """Return how good each hypothesis looks, float64[S, m], as `engine/queries.py` scores it.
 
-    Of arms the mean of the answers, the middle where there are none; else <z, s> with the sum of each query's signs,
-    which counts the errors of a hypothesis, or <z, means> of bits.
+    Of arms that is the mean answer, -inf before the first; else <z, s> with the answers to each query, as signs, added.
     """
     signs = 2 * states.up - states.asked
-    if task.kind != "arms" and task.answers == "signs":
+    if task.kind != "arms":
         return np.asarray(signs @ task.table.T)
-    middle = 0.5 if task.answers == "bits" else 0.0
-    total = states.up if task.answers == "bits" else signs
-    mean = np.where(states.asked > 0, total / np.maximum(states.asked, 1), middle)
-    return mean if task.kind == "arms" else np.asarray(mean @ task.table.T)
+    return np.where(states.asked > 0, signs / np.maximum(states.asked, 1), -np.inf)
 
 
 def shared(score: Array) -> Array:
