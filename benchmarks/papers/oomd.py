@@ -17,26 +17,23 @@ writes results/oomd.json and the plots.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(BENCHMARKS))  # `machine` lies there
+sys.path.insert(0, str(BENCHMARKS))  # `machine` and `bars` lie there
 
 import oomd_plots  # noqa: E402
 import oomd_speed  # noqa: E402
+from bars import progress_bar  # noqa: E402
 from machine import machine  # noqa: E402
 from oomd_claims import claims  # noqa: E402
 from oomd_golden import golden  # noqa: E402
@@ -140,32 +137,6 @@ def printable(value: Any) -> Any:
     if isinstance(value, list):
         return [printable(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class Rate(ProgressColumn):
-    """Rounds per second."""
-
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self.unit = unit
-
-    def render(self, task: Any) -> Text:
-        return Text(f"{task.speed or 0:,.0f} {self.unit}/s")
-
-
-@contextlib.contextmanager
-def progress_bar(unit: str) -> Iterator[Progress]:
-    """Show bars with rate and time left on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:16}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        Rate(unit),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        yield progress
 
 
 def report(result: dict[str, Any]) -> None:

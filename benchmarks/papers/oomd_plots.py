@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from drawing import BLUE, GREEN, GREY, OLIVE, ORANGE, PURPLE, apart, draw_all, grid
 from oomd_claims import spread
-from oomd_rules import BLUE, CONVEX, GREEN, GREY, MOVING, OLIVE, ORANGE, PURPLE
-from sor_plots import apart, grid
+from oomd_rules import CONVEX, MOVING
 
-ROOT = Path(__file__).resolve().parents[2]
 REGIMES = {"noise": "noise alone", "slow drift": "slow drift, no noise", "drift and noise": "drift and noise"}
 # table: what is said of it, colour
 KINDS = {
@@ -28,30 +26,16 @@ Ends = list[tuple[float, float, str, str]]  # x and y of a curve's end, its labe
 
 def draw(result: dict[str, Any], folder: Path) -> list[str]:
     """Draw all that was run into a folder; return the files."""
-    try:
-        matplotlib = importlib.import_module("matplotlib")
-    except ImportError:
-        print("!!! matplotlib is not installed: the plots are MISSING from this run", file=sys.stderr)
-        return []
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "onearm"  # the same figures give the same bytes
-    matplotlib.rcParams["axes.spines.top"] = matplotlib.rcParams["axes.spines.right"] = False
-    folder.mkdir(parents=True, exist_ok=True)
-    figures: dict[str, Any] = {}
+    figures: dict[str, Callable[[], Any]] = {}
     if result.get("convex"):
-        figures["oomd_regret.svg"] = over_rounds(result["convex"])
+        figures["oomd_regret.svg"] = lambda: over_rounds(result["convex"])
     if result.get("scaling"):
-        figures["oomd_scaling.svg"] = over_variance(result["scaling"])
+        figures["oomd_scaling.svg"] = lambda: over_variance(result["scaling"])
     if result.get("dynamic"):
-        figures["oomd_dynamic.svg"] = over_pieces(result["dynamic"])
+        figures["oomd_dynamic.svg"] = lambda: over_pieces(result["dynamic"])
     if any(result.get(name) for name in KINDS):
-        figures["oomd_certificate.svg"] = over_regret(result)
-    files = []
-    for name, figure in figures.items():
-        figure.savefig(folder / name, metadata={"Date": None})
-        importlib.import_module("matplotlib.pyplot").close(figure)
-        files.append(folder / name)
-    return [str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file) for file in files]
+        figures["oomd_certificate.svg"] = lambda: over_regret(result)
+    return draw_all(figures, folder)
 
 
 def over_rounds(rows: list[dict[str, Any]]) -> Any:

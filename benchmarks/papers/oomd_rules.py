@@ -5,19 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from drawing import BLUE, DARK, GREEN, GREY, OLIVE, ORANGE, PURPLE
+
 from onearm.engine.vocabulary import Policy
 from onearm.policies import catalog
-
-# Dark to light, and told apart by those who see no red or green; what nobody has to know anything for is dark.
-DARK, BLUE, GREEN, OLIVE, ORANGE, PURPLE, GREY = (
-    "#1B1B1B",
-    "#0072B2",
-    "#009E73",
-    "#8A7A00",
-    "#D55E00",
-    "#AA4499",
-    "#8C8C8C",
-)
 
 
 class Rule(NamedTuple):

@@ -18,22 +18,20 @@ is left out. A run without options takes all, and writes results/sor.json and th
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from rich.table import Table
-from rich.text import Text
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(BENCHMARKS))  # `machine` lies there
 
 import sor_plots  # noqa: E402
+from bars import progress_bar  # noqa: E402
 from machine import machine  # noqa: E402
 from sor_claims import claims  # noqa: E402
 from sor_counts import exact_counts  # noqa: E402
@@ -68,7 +66,7 @@ def main() -> None:
         variances, sides = worlds_of(arguments.shift, arguments.heat)
         rules = read_rules(arguments.policies)
         size = (arguments.rounds, arguments.trials, arguments.seed)
-        with progress_bar() as progress:
+        with progress_bar("solves") as progress:
             shift, heat = measure(variances, sides, rules, *size, progress)
     except OnearmError as error:
         parser.error(str(error))
@@ -130,22 +128,6 @@ def measure(
     shift = {name: run_shift(name, mine["shift"], rounds, trials, seed, told(name)) for name in variances}
     heat = {side: run_heat(side, mine["heat"], rounds, trials, seed, told(side)) for side in sides}
     return shift, heat
-
-
-class Rate(ProgressColumn):
-    """Rounds per second."""
-
-    def render(self, task: Any) -> Text:
-        return Text(f"{task.speed or 0:,.0f} solves/s")
-
-
-@contextlib.contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """Show bars with rate and time left on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        yield progress
 
 
 def report(result: dict[str, Any]) -> None:

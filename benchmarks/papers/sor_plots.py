@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import importlib
 import math
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from drawing import apart, draw_all, grid
 from sor_rules import BEST_FIXED, BEST_POINT, CG, OMEGA_MAX, OMEGA_MIN, Rule
 from sor_runs import LAST, OMEGAS, Runs
 
 from onearm.engine.sor import Half, laplacian, solve_sor
 from onearm.engine.vocabulary import Array
 
-ROOT = Path(__file__).resolve().parents[2]
 OVER_ROUNDS_LEFT_OUT = ("tsallis_inf_weighted", "omega_1.2", "omega_1.4", "omega_1.6", "omega_1.8")
 POINTS_MAX = 300  # of a curve over rounds
 SHIFTS = (-0.15, -0.1, 0.0, 0.15, 0.45)
@@ -29,38 +30,18 @@ Worlds = dict[str, Runs]  # by the title of a panel
 
 def draw(shift: dict[str, Runs], heat: dict[int, Runs], rules: dict[str, Rule], folder: Path) -> list[str]:
     """Draw all that was run into a folder; return the files."""
-    try:
-        matplotlib = importlib.import_module("matplotlib")
-    except ImportError:
-        print("!!! matplotlib is not installed: the plots are MISSING from this run", file=sys.stderr)
-        return []
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "onearm"  # the same figures give the same bytes
-    matplotlib.rcParams["axes.spines.top"] = matplotlib.rcParams["axes.spines.right"] = False
-    folder.mkdir(parents=True, exist_ok=True)
     shifts: Worlds = {f"shifted Laplacian, {name} variance": runs for name, runs in shift.items()}
     heats: Worlds = {f"heat equation, {side} x {side}": runs for side, runs in heat.items()}
-    figures: dict[str, Any] = {}
+    figures: dict[str, Callable[[], Any]] = {}
     for world, panels in (("shift", shifts), ("heat", heats)):
         if panels:
-            figures[f"sor_{world}_rounds.svg"] = over_rounds(panels, rules, WINDOW[world])
-            figures[f"sor_{world}_omega.svg"] = learned(panels, rules, world)
+            figures[f"sor_{world}_rounds.svg"] = partial(over_rounds, panels, rules, WINDOW[world])
+            figures[f"sor_{world}_omega.svg"] = partial(learned, panels, rules, world)
     if shift:
-        figures["sor_shift_cost.svg"] = cost_of_shifts()
+        figures["sor_shift_cost.svg"] = cost_of_shifts
     if sampled := {title: runs for title, runs in heats.items() if runs.table is not None}:
-        figures["sor_heat_cost.svg"] = cost_of_kappas(sampled)
-    files = []
-    for name, figure in figures.items():
-        figure.savefig(folder / name, metadata={"Date": None})
-        importlib.import_module("matplotlib.pyplot").close(figure)
-        files.append(folder / name)
-    return [str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file) for file in files]
-
-
-def grid(rows: int, columns: int, width: float, height: float, **shape: Any) -> tuple[Any, Any]:
-    pyplot = importlib.import_module("matplotlib.pyplot")
-    size = {"figsize": (width * columns, height * rows), "layout": "constrained", "squeeze": False}
-    return pyplot.subplots(rows, columns, **size, **shape)
+        figures["sor_heat_cost.svg"] = partial(cost_of_kappas, sampled)
+    return draw_all(figures, folder)
 
 
 def over_rounds(panels: Worlds, rules: dict[str, Rule], window: int) -> Any:
@@ -130,16 +111,6 @@ def write_at_ends(axes: Any, ends: list[tuple[float, float, str]], rules: dict[s
             arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "linewidth": 0.6, "relpos": (0, 0.5)}
             | {"shrinkA": 1, "shrinkB": 0},
         )
-
-
-def apart(places: list[float], step: float, high: float) -> list[float]:
-    """Return rising places moved up, and below `high` down, until neighbours are a step apart."""
-    found: list[float] = []
-    for place in places:
-        found.append(max(place, found[-1] + step) if found else place)
-    for i in range(len(found) - 1, -1, -1):
-        found[i] = min(found[i], high - step * (len(found) - 1 - i))
-    return found
 
 
 def style_of(key: str, rules: dict[str, Rule]) -> dict[str, Any]:
