@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from onearm.api.artefacts import keep_all, stored
 from onearm.api.compiling import compile_kernels
 from onearm.api.live import CACHE_BYTES, Live
+from onearm.api.live_query import LiveQuery
 from onearm.api.live_stream import LiveStream
 from onearm.api.live_vector import LiveVector
 from onearm.api.spec import Spec
@@ -22,7 +24,7 @@ from onearm.engine.storage.sql import Experiment, Store
 
 log = logging.getLogger("onearm")
 
-KINDS = {"arm": Live, "move": LiveStream, "vector": LiveVector}  # by what is decided
+KINDS = {"arm": Live, "move": LiveStream, "vector": LiveVector, "query": LiveQuery}  # by what is decided
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
 
 
@@ -47,7 +49,8 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Recover every experiment of the database, one after another."""
+        """Recover every experiment of the database, one after another, and first of all what they decide with."""
+        await asyncio.to_thread(keep_all, self.store)
         for row in await asyncio.to_thread(self.store.experiments):
             try:
                 await self._add(row)
@@ -120,6 +123,7 @@ class Service:
                 body_hash,
                 json.dumps(spec.versions(), sort_keys=True),
                 self.clock(),
+                stored(spec.policy),
             )
             try:
                 return await self._add(row), True

@@ -54,9 +54,10 @@ class MapoState(NamedTuple):
 
 def shipped() -> Iterator[Artefact]:
     """Yield the artefacts that come with the package."""
-    for file in files("onearm.policies").joinpath("artefacts").iterdir():
+    folder = files("onearm.policies").joinpath("artefacts")
+    for file in folder.iterdir() if folder.is_dir() else ():
         if file.name.endswith(".json"):
-            arrays = files("onearm.policies").joinpath("artefacts", file.name.removesuffix(".json") + ".npz")
+            arrays = folder.joinpath(file.name.removesuffix(".json") + ".npz")
             yield unpack(arrays.read_bytes(), file.read_bytes(), f"the shipped artefact {file.name}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from onearm.api.artefacts import keep_all
 from onearm.api.cli.files import writer
 from onearm.api.cli.options import database_option
 from onearm.api.cli.show import as_json, print_json, progress
@@ -34,6 +35,7 @@ def export(experiment: str, file: Path, database: str, as_json: bool) -> None:
     """
     store = Store.open(database, write=False)
     try:
+        keep_all(store)
         rows = {row.id: row for row in store.experiments()}
         if experiment not in rows:
             known = ", ".join(rows) or "none"

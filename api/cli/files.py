@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onearm.engine.artefact import Artefact, unpack
 from onearm.engine.errors import InvalidInput
 from onearm.engine.features import Encoder
 from onearm.engine.vocabulary import Problem
@@ -49,6 +50,22 @@ def read_log(path: Path, form: str | None, dimension: int | None = None) -> Log:
     encoder = (Encoder(dimension=dimension),) if name == "dsjson" else ()
     log: Log = _module(name).read(path, *encoder)
     return log
+
+
+def read_artefact(path: Path) -> Artefact:
+    """Return the artefact of two files, NAME.npz and NAME.json, of which one is named."""
+    if path.suffix not in (".npz", ".json"):
+        raise InvalidInput("bad_artefact", f"{path} does not end in .npz or .json: name one of an artefact's two files")
+    both = []
+    for suffix in (".npz", ".json"):
+        file = path.with_suffix(suffix)
+        try:
+            both.append(file.read_bytes())
+        except OSError as error:
+            raise InvalidInput(
+                "no_file", f"{file} cannot be read ({error.strerror}): an artefact is NAME.npz and NAME.json together"
+            ) from None
+    return unpack(both[0], both[1], f"the artefact {path.stem!r}")
 
 
 def writer(path: Path, problem: Problem, experiment: dict[str, Any]) -> Any:

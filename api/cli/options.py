@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from onearm.api.cli.files import read_artefact
 from onearm.policies import catalog as policies
+from onearm.policies.mapo import shelf
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,5 +47,21 @@ policy_file_option = click.option(
     callback=_load,
     type=click.Path(path_type=Path),
     help="A Python file with a policy of your own; its name is the file's name.",
+)
+
+
+def _put(ctx: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+    for file in files:
+        shelf.add(read_artefact(file))
+
+
+artefact_option = click.option(
+    "--artefact",
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_put,
+    type=click.Path(path_type=Path),
+    help="A trained policy of your own for mapo, as `onearm train` writes it: its .npz or its .json.",
 )
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="The seed of every draw.")

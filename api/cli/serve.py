@@ -9,7 +9,7 @@ import click
 import uvicorn
 from rich.markup import escape
 
-from onearm.api.cli.options import database_option, policy_file_option
+from onearm.api.cli.options import artefact_option, database_option, policy_file_option
 from onearm.api.cli.terminal import console
 from onearm.api.http.app import create_app
 from onearm.api.service import Service
@@ -25,6 +25,7 @@ SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for 
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free port.")
 @database_option
 @policy_file_option
+@artefact_option
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def serve(host: str, port: int, database: str, verbose: bool) -> None:
     """Run the decision service; an empty database gets the experiment `hello`.

@@ -11,7 +11,7 @@ import numpy as np
 
 from onearm.api.cli.catalog import named
 from onearm.api.cli.files import writer
-from onearm.api.cli.options import policy_file_option, policy_option, seed_option
+from onearm.api.cli.options import artefact_option, policy_file_option, policy_option, seed_option
 from onearm.api.cli.show import as_json, print_json, print_table, progress, rate
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import Curves, Simulation
@@ -27,6 +27,7 @@ CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal lea
 @click.option("--env", required=True, metavar="NAME[:JSON]", help="The environment, as name or name:{json params}.")
 @policy_option
 @policy_file_option
+@artefact_option
 @click.option("--horizon", type=int, help="Trials per replication; default: one pass, where the env has one.")
 @click.option("--passes", type=int, help="Instead of --horizon: how often to go through the env's data.")
 @click.option("--replications", type=int, default=1, show_default=True, help="Independent runs, in threads.")
@@ -100,7 +101,7 @@ def _write_log(
     if len(policies) != 1 or replications != 1:
         raise InvalidInput("bad_log", "--log writes one run: give one --policy and one replication")
     run = Simulation(policies[0], env, horizon=horizon, seed=seed)
-    spec = {"policy": policies[0].spec, "env": env.spec, "seed": str(seed)}
+    spec = {"policy": run.policy.spec, "env": env.spec, "seed": str(seed)}
     with progress("simulating", horizon, "trials") as advance, writer(file, run.problem, spec) as out:
         while run.trials < horizon:
             before = run.trials

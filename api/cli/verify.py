@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from onearm.api.artefacts import keep_all
 from onearm.api.cli.files import format_option, read_log
-from onearm.api.cli.options import database_option, policy_file_option
+from onearm.api.cli.options import artefact_option, database_option, policy_file_option
 from onearm.api.cli.show import as_json, print_json, print_table, progress
 from onearm.api.history import History
 from onearm.api.spec import Spec
@@ -29,6 +30,7 @@ PLURALS = {"arm": "arms", "move": "moves", "vector": "vectors", "query": "querie
 @format_option
 @database_option
 @policy_file_option
+@artefact_option
 @as_json
 def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> int:
     """Make every decision of a database, or of an export LOG, again; name the first that differs.
@@ -63,6 +65,7 @@ def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> 
 def _database(url: str) -> list[dict[str, Any]]:
     store = Store.open(url, write=False)
     try:
+        keep_all(store)
         return [_experiment(store, row) for row in store.experiments()]
     finally:
         store.close()

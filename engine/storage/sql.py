@@ -1,4 +1,4 @@
-"""The log in SQL: tables experiment, event, snapshot and snapshot_part, in SQLite (the embedded default) or PostgreSQL.
+"""The log in SQL: experiments, events, snapshots and artefacts, in SQLite (the embedded default) or PostgreSQL.
 
 The log is append-only and there is one writer: `Store.open` takes a lock that only one process can hold,
 `append` writes everything of a batch in one transaction, and an answer may leave once it returns. Snapshots
@@ -109,6 +109,14 @@ SNAPSHOT_PART = sa.Table(
     sa.Column("part", sa.Integer, primary_key=True),
     sa.Column("state", sa.LargeBinary, nullable=False),
 )
+ARTEFACT = sa.Table(
+    "artefact",
+    METADATA,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("arrays", sa.LargeBinary, nullable=False),
+    sa.Column("description", sa.LargeBinary, nullable=False),
+)
 
 
 class Experiment(NamedTuple):
@@ -162,6 +170,15 @@ class SnapshotPart(NamedTuple):
     seq: int
     part: int  # from 0 without gaps
     state: bytes
+
+
+class StoredArtefact(NamedTuple):
+    """A row of table artefact: what an experiment decides with, so that its log needs no file beside it."""
+
+    sha256: str  # in hex, of the whole: engine/artefact.py
+    name: str
+    arrays: bytes  # .npz
+    description: bytes  # JSON
 
 
 class Counts(NamedTuple):
@@ -250,8 +267,19 @@ class Store:
             for snapshot in snapshots:
                 _put_snapshot(connection, snapshot)
 
-    def add_experiment(self, id: str, spec: str, body_hash: bytes, versions: str, created_at: int) -> Experiment:
-        """Write a new experiment and return it with its key; a taken id raises `Conflict`."""
+    def add_experiment(
+        self,
+        id: str,
+        spec: str,
+        body_hash: bytes,
+        versions: str,
+        created_at: int,
+        artefacts: Sequence[StoredArtefact] = (),
+    ) -> Experiment:
+        """Write a new experiment and return it with its key; a taken id raises `Conflict`.
+
+        The `artefacts` that it decides with are written with it, where they are not there yet.
+        """
         values = {
             "id": id,
             "spec": spec,
@@ -263,6 +291,8 @@ class Store:
             taken = connection.scalar(sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.id == id))
             if taken is not None:
                 raise Conflict("experiment_exists", f"there is an experiment {id!r} already: choose another id")
+            for artefact in artefacts:
+                _put_artefact(connection, artefact)
             key = connection.execute(sa.insert(EXPERIMENT).values(values)).inserted_primary_key
             assert key is not None
         return Experiment(key[0], id, spec, body_hash, versions, created_at)
@@ -273,6 +303,11 @@ class Store:
         """Return all experiments, in the order of their creation."""
         rows = self._read_core(sa.select(EXPERIMENT).order_by(EXPERIMENT.c.key))
         return [Experiment._make(row) for row in rows]
+
+    def artefacts(self) -> list[StoredArtefact]:
+        """Return what experiments decide with, by digest."""
+        rows = self._read_core(sa.select(ARTEFACT).order_by(ARTEFACT.c.sha256))
+        return [StoredArtefact._make(row) for row in rows]
 
     def read_events(self, experiment: int, after: int, limit: int = 5000) -> list[Event]:
         """Return the first `limit` events whose seq is greater than `after`, in order."""
@@ -610,6 +645,13 @@ def migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
+def _put_artefact(connection: Connection, artefact: StoredArtefact) -> None:
+    """Write an artefact, unless it is there."""
+    known = sa.select(ARTEFACT.c.sha256).where(ARTEFACT.c.sha256 == artefact.sha256)
+    if connection.scalar(known) is None:
+        connection.execute(sa.insert(ARTEFACT).values(artefact._asdict()))
+
+
 def _put_part(connection: Connection, part: SnapshotPart) -> None:
     """Write a part; the first one replaces what there is at its seq."""
     if part.part == 0:
@@ -751,3 +793,4 @@ assert list(EVENT.c.keys()) == list(Event._fields)
 assert list(EXPERIMENT.c.keys()) == list(Experiment._fields)
 assert list(SNAPSHOT.c.keys()) == list(Snapshot._fields)
 assert list(SNAPSHOT_PART.c.keys()) == list(SnapshotPart._fields)
+assert list(ARTEFACT.c.keys()) == list(StoredArtefact._fields)
