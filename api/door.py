@@ -9,7 +9,8 @@
 >>> engine.decide().action_id
 'b'
 
-Where a `domain` is given the decisions are vectors in it: `onearm/api/vector_door.py`.
+Where a `domain` is given the decisions are vectors in it: `onearm/api/vector_door.py`. Where a `task` is given, queries
+are asked within a budget: `onearm/api/query_door.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from onearm.api.explanation import explain
 from onearm.api.history import Roster
 from onearm.api.intake import check_labels, check_propensity, mask_of
 from onearm.api.pending import Pending
+from onearm.api.query_door import QueryEngine
 from onearm.api.spec import Spec
+from onearm.api.tasks import numbered, task_fields
 from onearm.api.vector_door import VectorEngine
 from onearm.engine import loop, snapshot
 from onearm.engine.constants import constants_of
@@ -35,6 +38,7 @@ from onearm.engine.domain import Domain
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_reward
 from onearm.engine.protocol import explains
+from onearm.engine.task import Task
 from onearm.engine.vocabulary import (
     LEARN,
     Columns,
@@ -86,6 +90,16 @@ def open(
 ) -> VectorEngine: ...
 
 
+@overload
+def open(
+    policy: str | dict[str, Any] = USUAL,
+    *,
+    task: Task | dict[str, Any],
+    seed: int = 0,
+    horizon: int,
+) -> QueryEngine: ...
+
+
 def open(
     policy: str | dict[str, Any] = USUAL,
     arms: Sequence[str] | int | None = None,
@@ -94,9 +108,10 @@ def open(
     actions: int | dict[str, Any] | None = None,
     domain: Domain | dict[str, Any] | None = None,
     feedback: FeedbackKind | None = None,
+    task: Task | dict[str, Any] | None = None,
     seed: int = 0,
     horizon: int | None = None,
-) -> Engine | VectorEngine:
+) -> Engine | VectorEngine | QueryEngine:
     """Return an engine in memory: `decide()` asks, `learn(decision, reward)` tells.
 
     `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; the usual one is thompson_beta. `arms`
@@ -105,6 +120,8 @@ def open(
     `context` is how many numbers each decision brings, or as in docs/http.md, like {"kind": "features"}. Where
     `actions` is given, each call lists its own and there are no arms: how many numbers each brings, or as in
     docs/http.md.
+    Where a `task` is given, a `Task` or as in docs/http.md, `horizon` queries are asked: `ask()` and `tell()`.
+    The usual policy is then mapo where an artefact of it is for the problem.
     For a log on disk run the service (`onearm serve`): its decisions are the same, bit for bit, at the same seed.
     """
     if not isinstance(policy, (str, dict)):
@@ -118,7 +135,10 @@ def open(
     if horizon is not None:
         problem["horizon"] = horizon
     body: dict[str, Any] = {"experiment_id": "python", "seed": str(seed), "problem": problem}
-    if domain is None:
+    if task is not None:
+        _check_alone(arms=arms, context=context or None, actions=actions, domain=domain, feedback=feedback)
+        problem |= {"kind": "queries", **(task_fields(numbered(task)) if isinstance(task, Task) else task)}
+    elif domain is None:
         if feedback is not None:
             raise InvalidInput("bad_spec", "feedback is given, but no domain: arms are learned from their rewards")
         policy = "thompson_beta" if policy == USUAL else policy
@@ -131,6 +151,8 @@ def open(
     if policy != USUAL:
         body["policy"] = policy if isinstance(policy, dict) else catalog.parse(policy).spec
     spec = Spec.from_json(body)
+    if task is not None:
+        return QueryEngine(spec)
     return Engine(spec) if domain is None else VectorEngine(spec)
 
 
@@ -257,6 +279,13 @@ def _check_fit(problem: Problem, rows: Columns) -> None:
     size = int(rows.context.index.max(initial=0)) + 1 if named else rows.context.shape[-1]
     if size > problem.context_shape[-1] or (not named and size < problem.context_shape[-1]):
         raise InvalidInput("bad_log", f"the log's contexts do not have the shape {list(problem.context_shape)}")
+
+
+def _check_alone(**others: Any) -> None:
+    """Refuse what says something else of the problem than its task does."""
+    for name, value in others.items():
+        if value is not None:
+            raise InvalidInput("bad_spec", f"a task is given, and {name}: queries are asked; leave {name} out")
 
 
 def _labels(arms: Any) -> list[str]:

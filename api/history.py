@@ -12,6 +12,10 @@ Where arms come once, these do not change the problem:
     {"change": "arm_offered", "arm": {"id": "d"}}    it waits behind those that were offered before
     {"change": "stream_closed"}                      no more arms are offered
     {"change": "committed", "place": 0, "answer": {...}}    from now on the arm in this place alone is held
+
+Where queries are asked, neither does this:
+
+    {"change": "concluded", "answer": {...}}    nothing more is asked, and this is recommended
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import msgspec
 import numpy as np
 
 from onearm.api.arm_line import Recommended
+from onearm.api.recommended import RecommendedHypothesis
 from onearm.api.spec import Spec
 from onearm.engine.errors import Damaged
 from onearm.engine.vocabulary import DECIDE, GIVEN, Array, Columns, Problem
@@ -68,7 +73,13 @@ class Committed(msgspec.Struct, frozen=True, tag_field="change", tag="committed"
     answer: Recommended
 
 
-Change = ArmAdded | ArmRetired | Archived | ArmOffered | StreamClosed | Committed
+class Concluded(msgspec.Struct, frozen=True, tag_field="change", tag="concluded"):
+    """No query is asked any more, and a hypothesis is recommended for good."""
+
+    answer: RecommendedHypothesis
+
+
+Change = ArmAdded | ArmRetired | Archived | ArmOffered | StreamClosed | Committed | Concluded
 _decoder = msgspec.json.Decoder(Change)
 
 
@@ -136,6 +147,7 @@ class History:
         self.offers: list[dict[str, Any]] = []  # all arms of a stream, by number
         self.closed = False
         self.committed: Committed | None = None
+        self.concluded: Concluded | None = None
         self._spec = spec
         self._growths: list[tuple[int, int]] = []  # (seq, arms from there on)
         for event in events:
@@ -148,6 +160,8 @@ class History:
                 self.offers.append(change.arm)
             elif isinstance(change, Committed):
                 self.committed = change
+            elif isinstance(change, Concluded):
+                self.concluded = change
             self.closed |= isinstance(change, StreamClosed)
 
     def problem(self, seq: int) -> Problem:
@@ -199,7 +213,7 @@ class History:
 
 
 def problem_of(spec: Spec, n_arms: int) -> Problem:
-    """Return the problem of an experiment once it has so many arms; of streams and vectors it stays as it is."""
+    """Return the problem of an experiment once it has so many arms; of all but arms it stays as it is."""
     fixed = spec.intake.listed or spec.problem.action_kind != "arm"
     return spec.problem if fixed else spec.intake.problem(n_arms, spec.problem.horizon)
 

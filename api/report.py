@@ -2,7 +2,8 @@
 
 Memory: a page of the log, some numbers for each arm, and of vectors k d numbers for k segments.
 What is told of an arm is told of the decisions that took it. These were not drawn at random, so its mean leans a little
-towards the luck that it was chosen for; and what another policy would have earned is not estimated here.
+towards the luck that it was chosen for; and what another policy would have earned is not estimated here. Of a query the
+answers are told: how often it was asked, and what they were on average.
 """
 
 from __future__ import annotations
@@ -45,13 +46,28 @@ class ArmReport(Mean):
     decisions: int
 
 
+class QueryReport(msgspec.Struct):
+    """How often a query was asked, and its answers: their mean, its standard error and 95 % normal interval."""
+
+    query_id: str
+    asked: int
+    answered: int
+    answer_mean: float | None
+    answer_stderr: float | None
+    interval: list[float] | None
+
+
 class Report(Mean, omit_defaults=True):
-    """What an experiment came to up to a seq. Of fixed arms each is told of, of vectors regret and certificate."""
+    """What an experiment came to up to a seq. Of fixed arms each is told of, of vectors regret and certificate.
+
+    Of queries each is told of; there is no reward then, and `rewards` counts the answers.
+    """
 
     experiment_id: str
     seq: int
     decisions: int
     arms: list[ArmReport] | UnsetType = UNSET
+    queries: list[QueryReport] | UnsetType = UNSET
     certificate: float | UnsetType | None = UNSET  # the regret is at most this; null where nothing is proven
     certificate_supposes: str | UnsetType = UNSET  # of the losses, for that to hold, beyond that they are convex
     variation: float | UnsetType | None = UNSET  # the sum of |gradient - hint|^2
@@ -133,7 +149,10 @@ def report_of(
     if spec.problem.action_kind == "vector":
         return _of_vectors(spec, pages, seq, VectorTally(spec.problem, segments=segments, rounds=rounds))
     if segments != 1:
-        raise InvalidInput("no_segments", f"{spec.id!r} decides arms: segments are for regret against points")
+        decides = "asks queries" if spec.problem.action_kind == "query" else "decides arms"
+        raise InvalidInput("no_segments", f"{spec.id!r} {decides}: segments are for regret against points")
+    if spec.problem.action_kind == "query":
+        return _of_queries(spec, pages, arm_ids, seq)
     return _of_arms(spec, pages, arm_ids, seq)
 
 
@@ -158,6 +177,23 @@ def _of_arms(spec: Spec, pages: Iterable[Columns | Problem], arm_ids: Sequence[s
             ArmReport(**msgspec.structs.asdict(rewards.mean()), arm_id=label, decisions=int(number))
             for label, rewards, number in zip(arm_ids, each, decided, strict=True)
         ]
+    return report
+
+
+def _of_queries(spec: Spec, pages: Iterable[Columns | Problem], query_ids: Sequence[str], seq: int) -> Report:
+    each, asked = [Rewards() for _ in query_ids], np.zeros(len(query_ids), np.int64)
+    for page in pages:
+        assert isinstance(page, Columns), "queries do not join"
+        learned = page.kind == LEARN
+        asked += np.bincount(page.action[~learned], minlength=len(query_ids))
+        for query, answer in zip(page.action[learned].tolist(), page.detail[learned, 0].tolist(), strict=True):
+            each[query].add(answer)
+    told = [answers.mean() for answers in each]
+    report = _report(spec.id, seq, int(asked.sum()), Mean(sum(one.rewards for one in told), None, None, None))
+    report.queries = [
+        QueryReport(label, int(times), mean.rewards, mean.reward_mean, mean.reward_stderr, mean.interval)
+        for label, times, mean in zip(query_ids, asked, told, strict=True)
+    ]
     return report
 
 

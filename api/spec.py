@@ -15,12 +15,15 @@ import numpy as np
 
 from onearm.api.ids import check_fields, check_id
 from onearm.api.intake import Intake, hints
+from onearm.api.tasks import FIELDS, NamedTask, read_task, task_fields
 from onearm.engine.domain import Domain
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput, OnearmError
-from onearm.engine.problem import HORIZON_MAX, REWARD_MAX, check_problem, check_seed, fitted
+from onearm.engine.problem import HORIZON_MAX, REWARD_MAX, check_problem, check_seed, fitted, query_problem
+from onearm.engine.task import Task
 from onearm.engine.vocabulary import VECTOR_FEEDBACKS, FeedbackKind, Policy, Problem
 from onearm.policies import catalog
+from onearm.policies.mapo import shelf
 
 DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
 SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON readers: they travel as strings
@@ -29,6 +32,10 @@ CONTEXT_POLICY = {"name": "fourier_ucb", "params": {}}  # where there are contex
 STREAM_POLICY = {"name": "early_drop", "params": {}}  # where arms come once
 VECTOR_POLICY = {"name": "optimistic_ftrl", "params": {}}  # where a vector is decided, and gradients are revealed
 WEIGHTS_POLICY = {"name": "optimistic_hedge", "params": {}}  # where all losses of weights are
+TRAINED_POLICY = {"name": "mapo", "params": {}}  # where queries are asked, and an artefact is for the problem; else
+ARMS_POLICY = {"name": "lucb_budget", "params": {}}  # to find the best arm
+BISECTION_POLICY = {"name": "generalised_binary_search", "params": {}}  # to identify a row of zeros and ones
+QUERY_POLICY = {"name": "uniform_budget", "params": {}}  # for other tasks
 UNIT = (0.0, 1.0)  # the range of the rewards of a stream, where its problem does not say
 
 
@@ -39,10 +46,12 @@ class Spec:
     id: str
     policy: Policy
     problem: Problem
-    arms: tuple[dict[str, Any], ...]  # each with its "id"; arm number = position; none where actions are listed
+    arms: tuple[dict[str, Any], ...]  # each with its "id"; arm number = position; none where actions are listed.
+    # Where queries are asked, these
     seed: int
     intake: Intake
     reward_range: tuple[float, float] | None = None  # of one pull, where arms come once; None without limits
+    hypotheses: tuple[str, ...] = ()  # the ids of what can be recommended, where queries are asked
 
     @cached_property
     def run(self) -> np.uint64:
@@ -59,13 +68,16 @@ class Spec:
         if self.problem.domain is not None:
             domain, feedback = self.problem.domain.to_json(), self.problem.feedback
             problem = {"kind": "vector", "domain": domain, "feedback": feedback, **self.intake.to_json()}
+        if self.problem.task is not None:
+            queries = tuple(arm["id"] for arm in self.arms)
+            problem = {"kind": "queries", **task_fields(NamedTask(self.problem.task, queries, self.hypotheses))}
         if self.problem.horizon is not None:
             problem["horizon"] = self.problem.horizon
         return {
             "experiment_id": self.id,
             "problem": problem,
             "policy": self.policy.spec,
-            "arms": list(self.arms),
+            "arms": [] if self.problem.task is not None else list(self.arms),
             "seed": self.seed if self.seed <= SAFE_INTEGER_MAX else str(self.seed),
         }
 
@@ -76,11 +88,16 @@ class Spec:
             raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
         check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed"}, {"reward"})
         arms = _arms(body.get("arms", []))
-        problem, intake, reward_range = _problem(body.get("problem", {}), arms, body.get("policy"))
+        hypotheses: tuple[str, ...] = ()
+        intake, reward_range = Intake(), None
+        if isinstance(body.get("problem"), dict) and body["problem"].get("kind") == "queries":
+            problem, arms, hypotheses = _queries(body["problem"], arms)
+        else:
+            problem, intake, reward_range = _problem(body.get("problem", {}), arms, body.get("policy"))
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
         policy = _policy(_scaled(body["policy"] if "policy" in body else _default(problem), reward_range), problem)
-        return cls(experiment_id, policy, problem, arms, seed, intake, reward_range)
+        return cls(experiment_id, policy, problem, arms, seed, intake, reward_range, hypotheses)
 
     def versions(self) -> dict[str, Any]:
         """Return the versions that the bits of a decision depend on."""
@@ -142,6 +159,8 @@ def _default(problem: Problem) -> dict[str, Any]:
         return _default_of_vectors(problem.domain, problem.feedback)
     if problem.slots is not None:
         return STREAM_POLICY
+    if problem.task is not None:
+        return _default_of_queries(problem, problem.task)
     return DEFAULT_POLICY if problem.context_shape == (0,) else CONTEXT_POLICY
 
 
@@ -152,6 +171,20 @@ def _default_of_vectors(domain: Domain, feedback: FeedbackKind) -> dict[str, Any
         )
     weights = feedback == "losses" and [part.kind for part in domain.parts] == ["simplex"]
     return WEIGHTS_POLICY if weights else VECTOR_POLICY
+
+
+def _default_of_queries(problem: Problem, task: Task) -> dict[str, Any]:
+    try:
+        shelf.fitting(problem)
+    except InvalidInput as error:
+        if error.code != "no_artefact":  # there are several: the client names one
+            raise
+    else:
+        return TRAINED_POLICY
+    if task.kind == "arms":
+        return ARMS_POLICY
+    identified = task.kind == "hypotheses" and task.loss == "identification" and task.answers != "normal"
+    return BISECTION_POLICY if identified and np.isin(task.table, (0.0, 1.0)).all() else QUERY_POLICY
 
 
 def _scaled(spec: Any, reward_range: tuple[float, float] | None) -> Any:
@@ -175,7 +208,9 @@ def _problem(
         return (*_vectors(body, arms, policy), None)
     check_fields("problem", body, {"kind", "context", "actions", "horizon"}, {"domain", "memory"})
     if (kind := body.get("kind", "arms")) != "arms":
-        raise InvalidInput("not_built", f"the kind of problem is {kind!r}: arms, arm_stream and vector are built yet")
+        raise InvalidInput(
+            "not_built", f"the kind of problem is {kind!r}: arms, arm_stream, vector and queries are known"
+        )
     horizon = _whole("bad_horizon", "the horizon", body.get("horizon"))
     intake = Intake.from_json(body.get("context", {"kind": "none"}), body.get("actions", {"kind": "fixed"}))
     if intake.listed and arms:
@@ -235,6 +270,24 @@ def _vectors(body: dict[str, Any], arms: tuple[dict[str, Any], ...], policy: Any
     problem = Problem(0, (intake.length,), horizon, domain=domain, feedback=feedback)
     check_problem(problem)
     return problem, intake
+
+
+def _queries(
+    body: dict[str, Any], arms: tuple[dict[str, Any], ...]
+) -> tuple[Problem, tuple[dict[str, Any], ...], tuple[str, ...]]:
+    """Return the problem, its queries as arms are, and the ids of what can be recommended."""
+    check_fields("problem", body, {"kind", "horizon", *FIELDS}, {"memory"})
+    if arms:
+        raise InvalidInput("bad_arms", "arms are given, but queries are asked: leave them out, and name the queries")
+    named = read_task(body)
+    budget = _whole("bad_horizon", "the horizon", body.get("horizon"))
+    if budget is None:
+        raise InvalidInput(
+            "no_budget", "the problem has no horizon: it is the budget, the number of queries that can be asked"
+        )
+    problem = query_problem(named.task, budget)
+    check_problem(problem)
+    return problem, tuple({"id": label} for label in named.queries), named.hypotheses
 
 
 def _range(limits: Any) -> tuple[float, float]:

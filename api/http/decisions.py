@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from onearm.api.explanation import Explanation
-from onearm.api.http import vectors
+from onearm.api.http import queries, vectors
 from onearm.api.http.endpoint import Answer, Call, problem
 from onearm.api.http.found import find, found_still, hash_of, iso, known_as, one_id, read, sent_of, settled
 from onearm.api.http.schemas import (
@@ -34,6 +34,7 @@ from onearm.api.http.schemas import (
 from onearm.api.ids import check_id
 from onearm.api.intake import check_labels, check_propensity, mask_of
 from onearm.api.live import Asked, Live, Story
+from onearm.api.live_query import LiveQuery
 from onearm.api.live_stream import LiveStream, detail_of, feedback_of, moved
 from onearm.api.live_vector import LiveVector
 from onearm.api.service import Service
@@ -81,7 +82,10 @@ async def reward(service: Service, call: Call) -> Answer:
     live, decision_id = service.live(call.path["experiment_id"]), call.path["decision_id"]
     if isinstance(live, LiveVector):
         return await vectors.reward_one(service, live, decision_id, vectors.read_reward(call.body))
-    return await _reward_one(service, live, decision_id, read(_reward, call.body, "the reward"))
+    body = read(_reward, call.body, "the reward")
+    if isinstance(live, LiveQuery):
+        return await queries.reward_one(service, live, decision_id, body)
+    return await _reward_one(service, live, decision_id, body)
 
 
 async def reward_batch(service: Service, call: Call) -> Answer:
@@ -94,6 +98,8 @@ async def reward_batch(service: Service, call: Call) -> Answer:
             told = vectors.read_batch_reward(bytes(raw))
             return await vectors.reward_one(service, live, told.decision_id, told)
         body = read(_batch_reward, bytes(raw), "the reward")
+        if isinstance(live, LiveQuery):
+            return await queries.reward_one(service, live, body.decision_id, body)
         return await _reward_one(service, live, body.decision_id, body)
 
     answers = await asyncio.gather(*(_or_problem(one(raw)) for raw in bodies))
@@ -105,7 +111,9 @@ async def story(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     found = await find(live, call.path["decision_id"])
     await settled(found)
-    return Answer(200, vectors.story_of(live, found) if isinstance(live, LiveVector) else _story(live, found))
+    if isinstance(live, LiveVector):
+        return Answer(200, vectors.story_of(live, found))
+    return Answer(200, queries.story_of(live, found) if isinstance(live, LiveQuery) else _story(live, found))
 
 
 async def learn_examples(service: Service, call: Call) -> Answer:
@@ -122,6 +130,8 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
         return await _pull_one(service, live, body, raw, header_id)
     if isinstance(live, LiveVector):
         return await vectors.decide_one(service, live, body, raw, header_id)
+    if isinstance(live, LiveQuery):
+        return await queries.decide_one(service, live, body, raw, header_id)
     if body.hint is not None:
         raise InvalidInput("unexpected_field", f"the decision has a hint, but {live.spec.id!r} has arms: leave it out")
     if body.explain:
@@ -162,6 +172,12 @@ async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
         raise InvalidInput(
             "no_examples",
             f"{live.spec.id!r} decides vectors: points of someone else are not learned from; decide, and reward",
+        )
+    if isinstance(live, LiveQuery):
+        raise InvalidInput(
+            "no_examples",
+            f"{live.spec.id!r} asks queries within a budget: those of someone else are not learned from; decide, and "
+            "send the answer",
         )
     value, propensity = check_reward(body.value), check_propensity(body.propensity)
     found = await found_still(live, lambda: known_as(live, body.decision_id, raw))

@@ -11,6 +11,7 @@ from onearm.api.http import schemas
 from onearm.api.http.endpoint import Answer, Call
 from onearm.api.http.found import iso, read
 from onearm.api.live import Live
+from onearm.api.live_query import LiveQuery
 from onearm.api.live_stream import LiveStream
 from onearm.api.live_vector import LiveVector
 from onearm.api.service import Service
@@ -85,12 +86,16 @@ async def close(service: Service, call: Call) -> Answer:
 
 
 async def commit(service: Service, call: Call) -> Answer:
-    """Commit to the arm that is recommended: nothing else is pulled from now on."""
+    """Commit to what is recommended: from now on no other arm is pulled, or no query asked."""
+    if isinstance(live := service.live(call.path["experiment_id"]), LiveQuery):
+        return Answer(200, await live.commit(service.clock()))
     return Answer(200, await _stream(service, call).commit(service.clock()))
 
 
 async def recommend(service: Service, call: Call) -> Answer:
-    """Read which arm a commit would choose now, or has chosen."""
+    """Read which arm or hypothesis a commit would choose now, or has chosen."""
+    if isinstance(live := service.live(call.path["experiment_id"]), LiveQuery):
+        return Answer(200, live.recommendation())
     return Answer(200, _stream(service, call).recommendation())
 
 
@@ -126,7 +131,8 @@ def _stream(service: Service, call: Call) -> LiveStream:
     if not isinstance(live, LiveStream):
         raise InvalidInput(
             "no_stream",
-            f"the arms of {live.spec.id!r} stay: only problems of the kind arm_stream end in one arm; go on deciding",
+            f"{live.spec.id!r} has no stream of arms, and no hypothesis is recommended in the end: that is so for "
+            "problems of the kinds arm_stream and queries; go on deciding",
         )
     return live
 
@@ -137,7 +143,9 @@ def _status(live: Live, label: str) -> schemas.ArmStatus:
 
 def describe(live: Live) -> schemas.Experiment:
     """Return an experiment as the service shows it."""
-    spec = live.spec.to_json() | {"arms": list(live.roster.arms)}
+    spec = live.spec.to_json()
+    if not isinstance(live, LiveQuery):  # whose problem names the queries
+        spec["arms"] = list(live.roster.arms)
     return schemas.Experiment(
         **spec,
         retired_arms=[label for label in live.roster.labels if label in live.roster.retired],

@@ -15,6 +15,7 @@ from onearm.api.arm_line import Recommended
 from onearm.api.http import decisions, experiments, health, pages, reports, schemas
 from onearm.api.http.endpoint import TITLES, Endpoint, Handler
 from onearm.api.ids import ID_LENGTH_MAX
+from onearm.api.recommended import RecommendedHypothesis
 from onearm.api.report import Report
 from onearm.engine.hindsight import NUMBERS_MAX
 
@@ -31,7 +32,8 @@ class Entry(NamedTuple):
     parameters: tuple[dict[str, Any], ...] = ()  # besides those in the path
 
 
-MADE = schemas.Decided | schemas.Pulled | schemas.Pointed
+MADE = schemas.Decided | schemas.Pulled | schemas.Pointed | schemas.Queried
+COMMITTED = Recommended | RecommendedHypothesis
 ONE = "/v1/experiments/{experiment_id}"
 KEY = {
     "name": "Idempotency-Key",
@@ -118,8 +120,8 @@ TABLE = [
     ),
     Entry("GET", ONE, experiments.read_one, {200: schemas.Experiment}, (404, 503)),
     Entry("POST", f"{ONE}:archive", experiments.archive, {200: schemas.Experiment}, (404, 503)),
-    Entry("POST", f"{ONE}:commit", experiments.commit, {200: Recommended}, (404, 409, 422, 503)),
-    Entry("GET", f"{ONE}/recommendation", experiments.recommend, {200: Recommended}, (404, 409, 422, 503)),
+    Entry("POST", f"{ONE}:commit", experiments.commit, {200: COMMITTED}, (404, 409, 422, 503)),
+    Entry("GET", f"{ONE}/recommendation", experiments.recommend, {200: COMMITTED}, (404, 409, 422, 503)),
     Entry(
         "POST",
         f"{ONE}/arms",
@@ -145,7 +147,7 @@ TABLE = [
 ]
 ITEMS = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
-    (schemas.DecidedBatch, "decisions"): (schemas.Decided, schemas.Pulled, schemas.Pointed, schemas.Problem),
+    (schemas.DecidedBatch, "decisions"): (*get_args(MADE), schemas.Problem),
     (schemas.Rewards, "rewards"): (schemas.BatchReward, schemas.BatchVectorReward),
     (schemas.RewardedBatch, "rewards"): (schemas.Rewarded, schemas.Problem),
     (schemas.Examples, "examples"): (schemas.Example,),

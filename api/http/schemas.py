@@ -12,6 +12,7 @@ from onearm.api.explanation import Ranked, Reasons
 from onearm.api.ids import ID_LENGTH_MAX
 from onearm.api.spec import SAFE_INTEGER_MAX
 from onearm.engine.problem import ARMS_MAX, HORIZON_MAX, SLOTS_MAX, STREAM_MAX
+from onearm.engine.task import QUERIES_MAX, AnswerKind, LossKind, TaskKind
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 
@@ -88,6 +89,17 @@ class Pointed(msgspec.Struct, omit_defaults=True):
     points: list[list[float]] | UnsetType = UNSET
 
 
+class Queried(msgspec.Struct):
+    """A decision that asks: which query, and the probability with which it was chosen."""
+
+    decision_id: str
+    number: int
+    query_id: str
+    propensity: float | None
+    policy: str
+    model_version: int
+
+
 class Example(msgspec.Struct, forbid_unknown_fields=True):
     """A decision that someone else made, with its reward and the probability with which it was chosen."""
 
@@ -121,7 +133,7 @@ class LearnedBatch(msgspec.Struct):
 
 
 class Reward(msgspec.Struct, forbid_unknown_fields=True):
-    """What came of a decision; up is better. Of pulls the sum, and how many were done."""
+    """What came of a decision; up is better. Of pulls the sum, and how many were done; of a query the answer."""
 
     value: float
     reward_id: str | None = None
@@ -184,7 +196,7 @@ class Decisions(msgspec.Struct, forbid_unknown_fields=True):
 class DecidedBatch(msgspec.Struct):
     """The answers to a batch of decisions, in order."""
 
-    decisions: list[Any]  # Decided, Pulled, Pointed or Problem
+    decisions: list[Any]  # Decided, Pulled, Pointed, Queried or Problem
 
 
 class RewardedBatch(msgspec.Struct):
@@ -309,10 +321,20 @@ class NewActions(msgspec.Struct, forbid_unknown_fields=True):
     max: int | UnsetType = UNSET
 
 
-class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
-    """What is decided; the arms say the rest. `slots`, `arms` and `reward_range` are for arms that come once only."""
+class NewHypothesis(msgspec.Struct, forbid_unknown_fields=True):
+    """What can be recommended: its answer to each query, 1 for yes and 0 for no."""
 
-    kind: Literal["arms", "arm_stream", "vector"] = "arms"
+    id: Id
+    answers: list[float]
+
+
+class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
+    """What is decided; the arms say the rest. `slots`, `arms` and `reward_range` are for arms that come once only.
+
+    From `task` on: where queries are asked, and the horizon is the budget.
+    """
+
+    kind: Literal["arms", "arm_stream", "vector", "queries"] = "arms"
     context: Context = msgspec.field(default_factory=lambda: Context("none"))
     actions: NewActions = msgspec.field(default_factory=lambda: NewActions("fixed"))
     horizon: Annotated[int, Meta(ge=1, le=HORIZON_MAX)] | None = None
@@ -321,12 +343,18 @@ class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
     reward_range: Limits | UnsetType | None = UNSET
     domain: dict[str, Any] | UnsetType = UNSET  # of vectors: {"kind": "ball", ...}, as docs/http.md says
     feedback: Literal["reward", "gradient", "losses", "two_rewards", "example"] | UnsetType = UNSET  # of vectors
+    task: TaskKind | UnsetType = UNSET
+    queries: Annotated[int, Meta(ge=1, le=QUERIES_MAX)] | list[Id] | UnsetType = UNSET  # their ids, or how many
+    hypotheses: list[NewHypothesis] | UnsetType = UNSET  # of the task "hypotheses"
+    answers: AnswerKind | UnsetType = UNSET
+    loss: LossKind | UnsetType = UNSET
 
 
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
     """A new experiment: arms are enough. The policy is then thompson_beta, with contexts fourier_ucb.
 
-    Where arms come once there are none yet, and the policy is early_drop.
+    Where arms come once there are none yet, and the policy is early_drop; where queries are asked mapo, if an artefact
+    of it is for the problem.
     """
 
     arms: Annotated[list[Arm], Meta(max_length=ARMS_MAX)] = []
@@ -337,7 +365,7 @@ class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StoryReward(msgspec.Struct):
-    """The reward in the story of a decision."""
+    """The reward in the story of a decision; of a query the answer."""
 
     value: float
     reward_id: str | None
@@ -353,7 +381,7 @@ class DecisionStory(msgspec.Struct):
     decision_id: str
     number: int
     seq: int
-    action_id: str | None  # null where the end of a stream was read, or a vector decided
+    action_id: str | None  # null where the end of a stream was read, a vector decided or a query asked
     propensity: float | None
     policy: str
     model_version: int
@@ -366,6 +394,7 @@ class DecisionStory(msgspec.Struct):
     reward: StoryReward | None
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
+    query_id: str | UnsetType = UNSET
     point: list[float] | UnsetType = UNSET
     points: list[list[float]] | UnsetType = UNSET
     move: Literal["pull", "read"] | UnsetType = UNSET

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onearm.api.door import open
+    from onearm.api.query_door import best_arm, hypotheses, thresholds
 
-__all__ = ["__version__", "open"]
+__all__ = ["__version__", "best_arm", "hypotheses", "open", "thresholds"]
 __version__: str
 
 
@@ -29,4 +30,8 @@ def __getattr__(name: str) -> Any:
         from onearm.api.door import open
 
         return open
+    if name in ("best_arm", "hypotheses", "thresholds"):
+        from onearm.api import query_door
+
+        return getattr(query_door, name)
     raise AttributeError(f"module 'onearm' has no attribute {name!r}")

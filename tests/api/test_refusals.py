@@ -268,7 +268,7 @@ EXPERIMENTS: list[tuple[Any, str]] = [
     ({"arms": ARMS, "policy": POLICY, "problem": False}, "bad_body"),
     ({"arms": ARMS, "policy": POLICY, "problem": None}, "bad_body"),
     ({"arms": ARMS, "policy": POLICY, "problem": {"arms": 3}}, "unknown_field"),
-    ({"arms": ARMS, "policy": POLICY, "problem": {"kind": "queries"}}, "not_built"),
+    ({"arms": ARMS, "policy": POLICY, "problem": {"kind": "rounds"}}, "not_built"),
     ({"arms": ARMS, "policy": POLICY, "problem": {"domain": "ball"}}, "not_built"),
     ({"arms": ARMS, "policy": POLICY, "problem": {"horizon": 0}}, "bad_horizon"),
     ({"arms": ARMS, "policy": POLICY, "problem": {"horizon": 1.5}}, "bad_horizon"),
