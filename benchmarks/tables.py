@@ -14,12 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from active_tables import active, active_more
 from solver_tables import solver_speed, sor, sor_heat, sor_more
 from table_text import machine_line, markdown, plus_minus
 from vector_tables import oomd, oomd_more
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = ("policies.md", "streaming.md", "solver.md", "vectors.md")
+DOCS = ("policies.md", "streaming.md", "solver.md", "vectors.md", "active.md")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / page for page in DOCS))
 RESULTS = Path(__file__).resolve().parent / "results"
 PLACE = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -218,6 +219,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "solver_speed": solver_speed,
     "oomd": oomd,
     "oomd-more": oomd_more,
+    "active": active,
+    "active-more": active_more,
 }
 
 

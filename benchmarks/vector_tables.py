@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from table_text import machine_line, markdown, plus_minus
+from table_text import drawn, machine_line, markdown, plus_minus, said
 
 WORDS = {  # in the results: in words
     "optimistic_ftrl": "`optimistic_ftrl`, knows nothing",
@@ -60,18 +60,6 @@ def speeds(result: dict[str, Any]) -> str:
     return f"{markdown(table)}\n\n{words}"
 
 
-def said(result: dict[str, Any]) -> str:
-    """Say how many claims hold, and name each that does not."""
-    missed = []
-    for each in result["claims"]:
-        if not each["holds"]:
-            value = "no number" if each["value"] is None else f"{each['value']:.3g}"
-            asked = f"at least {each['low']:g}" if each["high"] is None else f"at most {each['high']:g}"
-            missed.append(f"{each['claim']}: {value}, where {asked} was asked")
-    words = f"Of {len(result['claims'])} figures that were to be reached {len(result['claims']) - len(missed)} are."
-    return "\n- ".join([words + (" Missed:\n" if missed else ""), *missed])
-
-
 def oomd_more(result: dict[str, Any]) -> str:
     """Show the other regimes, and the plots."""
     parts = []
@@ -88,10 +76,7 @@ def oomd_more(result: dict[str, Any]) -> str:
         parts.append(moving(result["dynamic"]))
     if result.get("bandits"):
         parts.append(hinted(result["bandits"]))
-    plots = [
-        f"![{plot.rpartition('/')[2].removesuffix('.svg').replace('_', ' ')}](../{plot})" for plot in result["plots"]
-    ]
-    return "\n\n".join([*parts, *plots, machine_line(result["machine"])])
+    return "\n\n".join([*parts, *drawn(result), machine_line(result["machine"])])
 
 
 def over_horizons(title: str, rows: Rows) -> str:
