@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": "Stream a data set through a running service and watch it learn.",
     "simulate": "Run policies against an environment and compare their regret.",
     "replay": "Let policies decide on a logged table and estimate what they are worth.",
+    "train": "Train a policy that asks, against an adversary.",
     "verify": "Make every decision of a log again and name the first that differs.",
     "export": "Write the log of an experiment to a file.",
     "policies": "List the policies with their params.",

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from onearm.engine.task import Task
 
 Array = np.ndarray[Any, Any]
-ARM_NET, FLAT_NET = "arm_net/1", "flat_net/1"
 PLUG_IN = 4.0  # times the mean of an arm
 Z_FLOOR = -8.0  # of the runner-up's z: a lead beyond it looks as safe as one can be
 
@@ -45,8 +45,10 @@ class ArmNet(nn.Module):
         """Return query logits and scores, [..., k] each, for float32[..., k] counts and sums of answers."""
         features, mean = arm_features(count, total, self.budget)
         hidden = torch.relu(self.layers[1](torch.relu(self.layers[0](features))))
-        pooled = torch.cat([hidden.mean(-2), hidden.amax(-2)], -1).unsqueeze(-2).expand(*hidden.shape[:-1], 64)
-        out = self.layers[3](torch.relu(self.layers[2](torch.cat([hidden, pooled], -1))))
+        pooled = torch.cat([hidden.mean(-2), hidden.amax(-2)], -1)
+        weight, bias = self.layers[2].weight, self.layers[2].bias
+        own, shared = linear(hidden, weight[:, :32]), linear(pooled, weight[:, 32:], bias)  # shared: once for all arms
+        out = self.layers[3](torch.relu(own + shared.unsqueeze(-2)))
         return out[..., 0], out[..., 1] + PLUG_IN * mean
 
 
@@ -121,11 +123,6 @@ Network = ArmNet | FlatNet
 def network_for(task: Task, budget: int) -> Network:
     """Return an untrained network for a task; its first weights come from torch's generator."""
     return ArmNet(budget) if task.kind == "arms" else FlatNet(task, budget)
-
-
-def architecture_of(network: Network) -> str:
-    """Return the name and version under which an artefact keeps a network."""
-    return ARM_NET if isinstance(network, ArmNet) else FLAT_NET
 
 
 def arrays_of(network: Network) -> dict[str, Array]:

@@ -1,0 +1,163 @@
+"""`onearm train`: train a policy that asks, against an adversary, for all levels of difficulty at once."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onearm.api.cli.options import seed_option
+from onearm.api.cli.show import as_json, print_json, print_table
+from onearm.api.train.plan import Plan, default_levels
+from onearm.api.train.training import train as train_plan
+from onearm.engine.artefact import Artefact
+from onearm.engine.errors import InvalidInput, Unavailable
+from onearm.engine.task import Task, best_arm, hypotheses, thresholds
+
+_NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
+_ANSWERS, _LOSSES = ("normal", "signs", "bits"), ("identification", "simple_regret")
+
+
+def _levels(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+    try:
+        return None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of numbers like 8,16,32,64") from None
+
+
+@click.command()
+@click.option("--task", "kind", required=True, type=click.Choice(list(_NEEDED_BY)), help="What is to be found.")
+@click.option("--arms", type=int, help="Of --task arms: how many there are.")
+@click.option("--points", type=int, help="Of --task thresholds: how many points there are on the line.")
+@click.option("--table", type=click.Path(path_type=Path), help="Of --task hypotheses: a .csv or .json, a row for each.")
+@click.option("--answers", type=click.Choice(_ANSWERS), help="How answers come; default: normal of arms, else signs.")
+@click.option("--loss", type=click.Choice(_LOSSES), help="Default: simple_regret of thresholds, else identification.")
+@click.option("--budget", type=int, required=True, help="How many queries there are before the recommendation.")
+@click.option(
+    "--levels", callback=_levels, metavar="R1,R2,..", help="Levels of difficulty; default: four that span it."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The folder to train in, and for the policy."
+)
+@click.option("--starts", type=int, default=2, show_default=True, help="Runs of the second phase; the best is kept.")
+@click.option("--iterations", type=int, help="Of each run; default: what the task takes. Few are good for a trial.")
+@click.option("--processes", type=int, help="Runs at a time; default: one for each processor.")
+@click.option("--exact", "grid", metavar="M1,M2,..", callback=_levels, help="Solve for means on this grid, exactly.")
+@seed_option
+@as_json
+def train(
+    kind: str,
+    arms: int | None,
+    points: int | None,
+    table: Path | None,
+    answers: str | None,
+    loss: str | None,
+    budget: int,
+    levels: tuple[float, ...] | None,
+    out: Path,
+    starts: int,
+    iterations: int | None,
+    processes: int | None,
+    grid: tuple[float, ...] | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Train a policy that asks, and keep it as NAME.npz and NAME.json in a folder.
+
+    It is trained against an adversary, level by level of difficulty, and then for all levels at once; what is kept has
+    the smallest worst gap. The same command goes on where it was stopped. Needs the extra `train`. With --exact a small
+    problem of signs or bits is solved by a linear programme instead.
+
+    \b
+    Examples:
+      onearm train --task thresholds --points 10 --budget 20 --out out/policy
+      onearm train --task arms --arms 2 --answers bits --budget 10 --levels 3.5,13,60 \\
+        --exact 0.1,0.3,0.5,0.7,0.9 --out out/table
+    """
+    task = _task(kind, {"arms": arms, "points": points, "table": table}, answers, loss)
+    spans = levels or default_levels(task, budget)
+    command = shlex.join(["onearm", *sys.argv[1:]])
+    if grid is not None:
+        artefact = _solver().solve(task, budget, list(grid), list(spans), out, command)
+    else:
+        if find_spec("torch") is None:
+            raise Unavailable("no_torch", "training needs PyTorch, which is not installed: pip install onearm[train]")
+        plan = Plan(task, budget, spans, seed, starts, iterations)
+        with _bars(plan, as_json) as report:
+            artefact = train_plan(plan, out, _processes(processes), command, report)
+    _show(artefact, out, as_json)
+
+
+def _task(kind: str, sizes: dict[str, Any], answers: str | None, loss: str | None) -> Task:
+    needed = _NEEDED_BY[kind]
+    for name, value in sizes.items():
+        if (value is None) == (name == needed):
+            rule = "needs" if name == needed else "has no"
+            raise InvalidInput("bad_task", f"--task {kind} {rule} --{name}")
+    make: Callable[..., Task] = {"arms": best_arm, "thresholds": thresholds, "hypotheses": hypotheses}[kind]
+    size = _rows(sizes["table"]) if kind == "hypotheses" else sizes[needed]
+    return make(size, **{name: word for name, word in (("answers", answers), ("loss", loss)) if word is not None})
+
+
+def _rows(path: Path) -> Any:
+    """Return the table in a file: JSON, or CSV without a head."""
+    try:
+        text = path.read_text()
+        if path.suffix == ".json":
+            return json.loads(text)
+        return [[float(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            "bad_table", f"{path} cannot be read as a table ({error}): rows of numbers are needed, as .csv or .json"
+        ) from None
+
+
+def _processes(asked: int | None) -> int:
+    if asked is not None and not 1 <= asked <= 1024:
+        raise InvalidInput("bad_processes", f"--processes is {asked}: it must be from 1 to 1024")
+    return asked or os.cpu_count() or 1
+
+
+def _solver() -> Any:
+    """Import what needs SciPy, or say how to get it."""
+    if find_spec("scipy") is None:
+        raise Unavailable("no_scipy", "solving needs SciPy, which is not installed: pip install onearm[train]")
+    return importlib.import_module("onearm.api.train.solving")
+
+
+def _bars(plan: Plan, as_json: bool) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+    """Show progress: lines of JSON on standard error with --json, bars on a terminal, else nothing."""
+    if as_json:
+        return nullcontext(lambda news: click.echo(json.dumps(news), err=True))
+    if not sys.stderr.isatty():
+        return nullcontext(lambda news: None)
+    bars: AbstractContextManager[Callable[[dict[str, Any]], None]] = importlib.import_module(
+        "onearm.api.cli.training_bars"
+    ).bars({run: plan.recipe(run).iterations for run in plan.runs})
+    return bars
+
+
+def _show(artefact: Artefact, folder: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({**artefact.description(), "file": str(folder / f"{artefact.name}.npz")})
+        return
+    columns = ["level", "least known", *artefact.worst_case]
+    rows = [list(row) for row in zip(artefact.levels, artefact.offsets, *artefact.worst_case.values(), strict=True)]
+    kept = artefact.made.get("candidate", "the optimum")
+    note = f"kept: {kept}, play {artefact.play}, worst gap {artefact.made['gap']:.4f}"
+    print_table(
+        f"{artefact.label}: worst {artefact.task.loss.replace('_', ' ')} after {artefact.budget} queries",
+        columns,
+        rows,
+        f"{note}; files: {folder / artefact.name}.npz and .json",
+    )

@@ -1,0 +1,236 @@
+"""One run of training: a network that descends, against particles that climb, on the same rollouts.
+
+Each iteration draws M particles, mostly those that lose most by what their level allows, plays L rollouts of each, and
+takes one Adam step of the network and one of the particles. A particle's share is softmax((loss - offset) / tau), the
+exact maximiser of the mean gap minus tau times the divergence from even shares.
+
+The network's gradient is that of the mean of R over rollouts, R being the expected loss of the soft recommendation:
+(R - b) grad sum ln p(query) + grad R, with b the mean R of the other rollouts of the same particle.
+
+Every draw is keyed by (seed, run, iteration), so a run that was saved goes on to the last digit on the same machine.
+
+Source: Zhang, Jain, Jamieson, arXiv 2010.15382, sections 3 and 4. Departs from the paper: shares in closed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from onearm.api.train.bench import KEPT
+from onearm.api.train.networks import Network, arrays_of, load_arrays, network_for
+from onearm.api.train.recipe import CLIP, MEMORY, UNIFORM, Recipe
+from onearm.engine.adversary import Particles
+from onearm.engine.score import advantages, loss_gradient, score_gradient, tally
+from onearm.engine.task import Array, Task
+
+Weights = dict[str, Array]
+Play = Callable[[Weights, Array, int, int], tuple[Array, Array]]  # (weights, means, rollouts, seed) -> queries, answers
+
+
+@dataclass(frozen=True)
+class Histories:
+    """What T queries of M x L rollouts were and came to, step by step. B = M L."""
+
+    queries: Tensor  # int64[T, B]
+    count: Tensor  # float32[T + 1, B, n], before each query and in the end
+    total: Tensor  # float32[T + 1, B, n]
+
+
+class Duel:
+    """A network against the particles of one or several levels. `step` until `iteration` is `recipe.iterations`."""
+
+    def __init__(
+        self,
+        task: Task,
+        budget: int,
+        levels: Sequence[float],
+        offsets: Sequence[float],
+        recipe: Recipe,
+        key: tuple[int, ...],
+        play: Play,
+        weights: Weights | None = None,
+        easier: Sequence[float] = (),
+    ) -> None:
+        """`key` names the draws of this run; `weights` is where the network begins, by default anew.
+
+        `easier` levels are those that new particles of every level may be of, too.
+        """
+        self.task, self.budget, self.recipe, self.key, self.play = task, budget, recipe, key, play
+        self.easier = list(easier)
+        self.iteration = 0
+        rng = np.random.default_rng([*key, 0])
+        self.network = _first_network(task, budget, rng, weights)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.rate[0])
+        self.average = arrays_of(self.network)
+        self.crowds = [Particles.start(task, level, recipe.particles, rng) for level in levels]
+        self.offset = np.repeat(np.asarray(offsets, dtype=np.float64), recipe.particles)
+        self.loss = np.zeros(len(self.offset))  # mean loss of each particle, as it was drawn
+        self.drawn = np.zeros(len(self.offset), np.bool_)
+
+    @property
+    def worst(self) -> list[float]:
+        """Return the largest mean loss of a particle of each level, so far as they were drawn."""
+        losses = np.where(self.drawn, self.loss, 0.0).reshape(len(self.crowds), -1)
+        return [float(loss) for loss in losses.max(axis=1)]
+
+    def weights(self) -> Weights:
+        """Return the weights to keep: the averaged ones where the recipe averages."""
+        return self.average if self.recipe.average else arrays_of(self.network)
+
+    def step(self) -> None:
+        """Make one iteration."""
+        rng = np.random.default_rng([*self.key, 1 + self.iteration])
+        means = np.concatenate([crowd.means() for crowd in self.crowds])
+        chosen = self._draw_particles(np.concatenate([crowd.feasible() for crowd in self.crowds]), rng)
+        rollouts = self.recipe.rollouts
+        seed = int(rng.integers(2**63))
+        queries, answers = self.play(arrays_of(self.network), means[chosen], rollouts, seed)
+        losses, law = self._descend(means[chosen], histories_of(queries, answers, self.task.n_queries))
+        self._climb(means, chosen, queries, answers, losses, law)
+        self._remember(chosen, losses.mean(axis=1))
+        self._renew(rng)
+        self._average_weights()
+        self.iteration += 1
+
+    def _draw_particles(self, feasible: Array, rng: np.random.Generator) -> Array:
+        """Return M particles: first those never drawn, then some evenly, and the rest by their shares."""
+        most = self.recipe.drawn
+        fresh = rng.permutation(np.flatnonzero(feasible & ~self.drawn))[:most]
+        able = np.flatnonzero(feasible)
+        known = np.flatnonzero(feasible & self.drawn)
+        evenly = int(rng.binomial(most - len(fresh), UNIFORM)) if len(known) else most - len(fresh)
+        chosen = [fresh, rng.choice(able, evenly)]
+        if len(known):
+            tau = self.recipe.at(self.recipe.temperature, self.iteration)
+            gap = (self.loss[known] - self.offset[known]) / tau
+            share = np.exp(gap - gap.max())
+            chosen.append(rng.choice(known, most - len(fresh) - evenly, p=share / share.sum()))
+        return np.concatenate(chosen)
+
+    def _descend(self, means: Array, histories: Histories) -> tuple[Array, Array]:
+        """Take one step of the network; return losses float64[M, L] and the laws of the answers, float64[M, m]."""
+        entropy = self.recipe.at(self.recipe.entropy, self.iteration)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.rate_at(self.iteration)
+        costs = torch.from_numpy(np.repeat(self.task.losses(means), self.recipe.rollouts, axis=0)).float()
+        objective, losses, law = objective_of(self.network, histories, costs, len(means), entropy)
+        self.optimiser.zero_grad()
+        objective.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+        self.optimiser.step()
+        return losses, law
+
+    def _climb(self, means: Array, chosen: Array, queries: Array, answers: Array, losses: Array, law: Array) -> None:
+        counts, sums = tally(queries, answers, self.task.n_queries)
+        up = score_gradient(self.task, means[chosen], counts, sums, losses) + loss_gradient(
+            self.task, means[chosen], law
+        )
+        gradient = np.zeros_like(means)
+        np.add.at(gradient, chosen, up / len(chosen))
+        for crowd, part in zip(self.crowds, np.split(gradient, len(self.crowds)), strict=True):
+            crowd.climb(part, self.recipe.adversary)
+
+    def _remember(self, chosen: Array, losses: Array) -> None:
+        """Mix what particles lost this time into what they lost before."""
+        times = np.bincount(chosen, minlength=len(self.loss))
+        total = np.bincount(chosen, weights=losses, minlength=len(self.loss))
+        now = total / np.maximum(times, 1)
+        mixed = np.where(self.drawn, MEMORY * self.loss + (1.0 - MEMORY) * now, now)
+        self.loss = np.where(times > 0, mixed, self.loss)
+        self.drawn |= times > 0
+
+    def _renew(self, rng: np.random.Generator) -> None:
+        """Replace the particles of each level that lose least: those that stay forget what nobody plays any more."""
+        if not self.recipe.renewed:
+            return
+        for i, crowd in enumerate(self.crowds):
+            own = np.arange(i * len(crowd.raw), (i + 1) * len(crowd.raw))
+            known = own[self.drawn[own]]
+            least = known[np.argsort(self.loss[known])[: self.recipe.renewed]]
+            row = least - own[0]
+            level = rng.choice([*self.easier, crowd.level])
+            crowd.raw[row] = Particles.start(self.task, level, self.recipe.renewed, rng).raw[: len(row)]
+            crowd.speed[row], crowd.power[row] = 0.0, 0.0
+            self.drawn[least] = False
+
+    def _average_weights(self) -> None:
+        """Average over the last iterations: what a game's players do on average is nearer to its solution."""
+        memory = min(self.recipe.average, (self.iteration + 1) / (self.iteration + 10))
+        for name, now in arrays_of(self.network).items():
+            self.average[name] += np.float32(1.0 - memory) * (now - self.average[name])
+
+    def arrays(self) -> dict[str, Array]:
+        """Return all that `restore` needs, as arrays."""
+        saved = {f"network.{name}": value for name, value in arrays_of(self.network).items()}
+        saved |= {f"average.{name}": value for name, value in self.average.items()}
+        saved |= {f"{KEPT}{name}": value for name, value in self.weights().items()}
+        for i, parameter in enumerate(self.network.parameters()):
+            for name, value in self.optimiser.state.get(parameter, {}).items():
+                saved[f"adam.{i}.{name}"] = value.numpy().copy()
+        for i, crowd in enumerate(self.crowds):
+            saved |= {f"crowd.{i}.{name}": getattr(crowd, name) for name in ("raw", "speed", "power")}
+        steps = np.array([crowd.steps for crowd in self.crowds])
+        return saved | {"loss": self.loss, "drawn": self.drawn, "steps": steps, "iteration": np.array(self.iteration)}
+
+    def restore(self, saved: dict[str, Array]) -> None:
+        """Go on where `arrays` was taken."""
+        self.iteration = int(saved["iteration"])
+        load_arrays(self.network, _under(saved, "network."))
+        self.average = _under(saved, "average.")
+        for i, parameter in enumerate(self.network.parameters()):
+            state = _under(saved, f"adam.{i}.")
+            self.optimiser.state[parameter] = {name: torch.from_numpy(value.copy()) for name, value in state.items()}
+        for i, crowd in enumerate(self.crowds):
+            crowd.raw, crowd.speed, crowd.power = (saved[f"crowd.{i}.{name}"] for name in ("raw", "speed", "power"))
+            crowd.steps = int(saved["steps"][i])
+        self.loss, self.drawn = saved["loss"].copy(), saved["drawn"].copy()
+
+
+def objective_of(
+    network: Network, histories: Histories, costs: Tensor, particles: int, entropy: float
+) -> tuple[Tensor, Array, Array]:
+    """Return what a step makes smaller, the losses float64[M, L] and the mean laws of recommendations float64[M, m].
+
+    `costs` float32[B, m] is what each recommendation costs in each rollout. The gradient of the first is unbiased.
+    """
+    logits, scores = network(histories.count, histories.total)
+    log_law = torch.log_softmax(logits[:-1], -1)
+    taken = log_law.gather(-1, histories.queries.unsqueeze(-1)).squeeze(-1).sum(0)
+    spread = -(log_law.exp() * log_law).sum(-1).mean()
+    law = torch.softmax(scores[-1], -1)
+    loss = (law * costs).sum(-1)
+    losses = loss.detach().double().numpy().reshape(particles, -1)
+    advantage = torch.from_numpy(advantages(losses).ravel()).float()
+    objective = (advantage * taken).mean() + loss.mean() - entropy * spread
+    laws = law.detach().double().numpy().reshape(*losses.shape, -1)
+    return objective, losses, laws.mean(axis=1)
+
+
+def histories_of(queries: Array, answers: Array, n: int) -> Histories:
+    """Rebuild from [M, L, T] queries and answers what the policy knew at every step."""
+    flat = queries.reshape(-1, queries.shape[-1]).T
+    asked = np.zeros((len(flat) + 1, flat.shape[1], n), np.float32)
+    np.put_along_axis(asked[1:], flat[:, :, None], 1.0, axis=2)
+    told = asked.copy()
+    told[1:] *= answers.reshape(-1, answers.shape[-1]).T[:, :, None].astype(np.float32)
+    count, total = (torch.from_numpy(steps.cumsum(axis=0, dtype=np.float32)) for steps in (asked, told))
+    return Histories(torch.from_numpy(np.ascontiguousarray(flat)), count, total)
+
+
+def _first_network(task: Task, budget: int, rng: np.random.Generator, weights: Weights | None) -> Network:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(rng.integers(2**63)))
+        network = network_for(task, budget)
+    if weights is not None:
+        load_arrays(network, weights)
+    return network
+
+
+def _under(saved: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value.copy() for name, value in saved.items() if name.startswith(prefix)}

@@ -1,0 +1,129 @@
+"""What is to be trained: a task, a budget, levels of difficulty and a seed. Two equal plans give equal policies.
+
+>>> from onearm.engine.task import best_arm, thresholds
+>>> Plan(thresholds(10), 20, default_levels(thresholds(10), 20)).name
+'thresholds-10-20'
+>>> default_levels(best_arm(5), 15)
+(3.0, 8.0, 20.0, 50.0)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from onearm.api.train.recipe import Recipe, level_recipe, robust_recipe
+from onearm.engine.errors import InvalidInput
+from onearm.engine.problem import SEED_MAX
+from onearm.engine.task import Task
+
+LEVELS_MAX, STARTS_MAX, ITERATIONS_MAX, BUDGET_MAX = 8, 16, 1_000_000, 1000
+QUERIES_MAX, HYPOTHESES_MAX = 200, 1000  # of what is trained
+_USUAL = {
+    "arms": ("normal", "identification"),
+    "thresholds": ("signs", "simple_regret"),
+    "hypotheses": ("signs", "identification"),
+}
+_ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides what comes out. Raises `InvalidInput` where it cannot be trained."""
+
+    task: Task
+    budget: int  # T, queries
+    levels: tuple[float, ...]  # r_k, ascending
+    seed: int = 0
+    starts: int = 2  # runs of the second phase, of which the best is kept
+    iterations: int | None = None  # of each run; by default the recipe's
+
+    def __post_init__(self) -> None:
+        _check_whole("budget", self.budget, 1, BUDGET_MAX)
+        _check_whole("seed", self.seed, 0, SEED_MAX)
+        _check_whole("starts", self.starts, 0, STARTS_MAX)
+        if self.iterations is not None:
+            _check_whole("iterations", self.iterations, 1, ITERATIONS_MAX)
+        task, levels = self.task, self.levels
+        if not 2 <= task.n_queries <= QUERIES_MAX or task.n_hypotheses > HYPOTHESES_MAX:
+            raise InvalidInput(
+                "bad_task",
+                f"the task has {task.n_queries} queries and {task.n_hypotheses} hypotheses: 2 to {QUERIES_MAX} queries "
+                f"and up to {HYPOTHESES_MAX} hypotheses can be trained for",
+            )
+        ascending = all(low < high for low, high in zip((0.0, *levels), levels, strict=False))
+        if not 1 <= len(levels) <= LEVELS_MAX or not ascending or not levels[-1] <= 1e9:
+            raise InvalidInput(
+                "bad_levels",
+                f"the levels are {list(levels)}: 1 to {LEVELS_MAX} numbers that ascend, above 0 and up to 1e9",
+            )
+
+    @property
+    def name(self) -> str:
+        """Return the name of the artefact."""
+        return name_of(self.task, self.budget)
+
+    @property
+    def architecture(self) -> str:
+        """Return the name and version under which an artefact keeps the network of the task."""
+        return "arm_net/1" if self.task.kind == "arms" else "flat_net/1"
+
+    @property
+    def level_runs(self) -> tuple[str, ...]:
+        """Return the names of the runs of the first phase, one a level."""
+        return tuple(f"level-{k}" for k in range(1, len(self.levels) + 1))
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Return the names of all runs, in their order."""
+        return (*self.level_runs, *self.robust_runs)
+
+    @property
+    def robust_runs(self) -> tuple[str, ...]:
+        """Return the names of the runs of the second phase; a single level needs none."""
+        return tuple(f"robust-{s}" for s in range(1, self.starts + 1)) if len(self.levels) > 1 else ()
+
+    def recipe(self, run: str) -> Recipe:
+        """Return how a run goes."""
+        recipe = robust_recipe(self.task) if run in self.robust_runs else level_recipe(self.task)
+        return recipe if self.iterations is None else replace(recipe, iterations=self.iterations)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON."""
+        rest = {"seed": str(self.seed), "starts": self.starts, "iterations": self.iterations}
+        return {"task": self.task.to_json(), "budget": self.budget, "levels": list(self.levels), **rest}
+
+    @staticmethod
+    def from_json(body: dict[str, Any]) -> Plan:
+        """Return the plan of `to_json`."""
+        task, levels = Task.from_json(body["task"]), tuple(map(float, body["levels"]))
+        return Plan(task, body["budget"], levels, int(body["seed"]), body["starts"], body["iterations"])
+
+
+def name_of(task: Task, budget: int) -> str:
+    """Return the name of a policy: kind-queries-budget, and what is not usual of the task."""
+    words = zip((task.answers, task.loss), _USUAL[task.kind], strict=True)
+    return "-".join([task.kind, str(task.n_queries), str(budget), *(word for word, usual in words if word != usual)])
+
+
+def default_levels(task: Task, budget: int) -> tuple[float, ...]:
+    """Return four levels, from where few mistakes are made to where guessing is nearly as good.
+
+    Of arms the first one is T / 5 and each next one 2.5 times that, to one or two digits; of other tasks 2 T / 5, and
+    twice that each. Bits tell a quarter as much of a mean as signs and normal answers do.
+    """
+    first, ratio = (0.2, 2.5) if task.kind == "arms" else (0.4, 2.0)
+    first *= 4.0 if task.answers == "bits" else 1.0
+    levels = [first * budget * ratio**k for k in range(4)]
+    return tuple(_rounded(level) for level in levels) if task.kind == "arms" else tuple(levels)
+
+
+def _rounded(value: float) -> float:
+    """Return the nearest number like 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times a power of ten."""
+    power = 10.0 ** (len(str(int(value))) - 1) if value >= 1.0 else 0.1
+    return min((power * digit for digit in _ROUND), key=lambda candidate: abs(candidate - value))
+
+
+def _check_whole(name: str, value: Any, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidInput(f"bad_{name}", f"{name} is {value!r}: it must be a whole number from {low} to {high}")

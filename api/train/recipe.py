@@ -1,0 +1,62 @@
+"""How one run of training goes: every constant of the procedure, and which run of which task has which.
+
+Source: the procedure follows Zhang, Jain, Jamieson, arXiv 2010.15382; its constants are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from onearm.engine.task import Task
+
+UNIFORM = 0.15  # of the particles that are drawn: evenly over all that are feasible, whatever they lose
+MEMORY = 0.8  # of a particle's mean loss, when it is drawn again
+CLIP = 1.0  # the largest norm of a step's gradient
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The constants of one run. Pairs are where a number begins and where it ends."""
+
+    iterations: int
+    drawn: int  # M, particles played in an iteration
+    rate: tuple[float, float]  # of the network's Adam, linear
+    entropy: tuple[float, float]  # the bonus on the entropy of the query law, geometric
+    adversary: float  # the rate of the particles' Adam
+    rollouts: int = 16  # L, of each particle that is drawn
+    particles: int = 48  # N, of each level
+    renewed: int = 0  # of each level and iteration: particles that give way to new ones
+    temperature: tuple[float, float] = (0.10, 0.03)  # tau of the law that particles are drawn from, geometric
+    average: float = 0.0  # memory of the average of the weights that is kept in the end; 0: the last ones
+
+    def at(self, pair: tuple[float, float], iteration: int) -> float:
+        """Return where a geometric schedule stands."""
+        return pair[0] * (pair[1] / pair[0]) ** self._share(iteration)
+
+    def rate_at(self, iteration: int) -> float:
+        """Return the rate of the network's Adam."""
+        return self.rate[0] + (self.rate[1] - self.rate[0]) * self._share(iteration)
+
+    def _share(self, iteration: int) -> float:
+        return iteration / max(1, self.iterations - 1)
+
+
+ARMS = Recipe(iterations=400, drawn=48, rate=(5e-3, 1e-4), entropy=(0.01, 0.0002), adversary=0.05)
+FLAT = Recipe(iterations=1000, drawn=48, rate=(4e-3, 1e-4), entropy=(0.03, 0.003), adversary=0.03)
+
+
+def level_recipe(task: Task) -> Recipe:
+    """Return how the policy of one level is trained, from scratch."""
+    return ARMS if task.kind == "arms" else FLAT
+
+
+def robust_recipe(task: Task) -> Recipe:
+    """Return how the policy for all levels is trained: of arms from scratch, else from the best policy of a level."""
+    if task.kind == "arms":
+        return replace(ARMS, drawn=72)
+    return replace(FLAT, iterations=800, drawn=72, rate=(2e-3, 1e-4), entropy=(0.02, 0.003))
+
+
+def starts_from_scratch(task: Task) -> bool:
+    """Tell whether the second phase begins with a new network."""
+    return task.kind == "arms"

@@ -1,0 +1,92 @@
+"""One run of training as a process of its own: `python -m onearm.api.train.worker FOLDER RUN`.
+
+It goes on where the folder says that the run stands, prints how far it is as lines of JSON, and saves now and then and
+when it is interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from onearm.api.train.bench import FIRST, Bench
+from onearm.api.train.duel import Duel, Weights
+from onearm.api.train.plan import Plan
+from onearm.api.train.recipe import starts_from_scratch
+from onearm.engine.problem import query_problem
+from onearm.engine.rollouts import roll_out
+from onearm.engine.task import Array
+from onearm.policies.mapo import with_weights
+
+SAVE_SECONDS, TELL_SECONDS = 10.0, 0.5
+INTERRUPTED = 130  # exit code
+
+
+def main(folder: str, run: str) -> int:
+    """Make the iterations of a run that are left; return the exit code."""
+    torch.set_num_threads(1)  # runs share the processors, and sums of one thread are the same each time
+    stopped: list[int] = []
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda number, frame: stopped.append(number))
+    bench = Bench(Path(folder))
+    duel = duel_of(bench, run)
+    saved = told = time.monotonic()
+    while duel.iteration < duel.recipe.iterations and not stopped:
+        duel.step()
+        now = time.monotonic()
+        if now - saved > SAVE_SECONDS:
+            bench.save(run, duel.arrays())
+            saved = now
+        if now - told > TELL_SECONDS:
+            _tell(run, duel)
+            told = now
+    bench.save(run, duel.arrays())
+    _tell(run, duel)
+    return INTERRUPTED if duel.iteration < duel.recipe.iterations else 0
+
+
+def duel_of(bench: Bench, run: str) -> Duel:
+    """Return a run where it stands."""
+    plan = bench.plan()
+    levels, offsets, easier, weights = _part(bench, plan, run)
+    key = (plan.seed, plan.runs.index(run))
+    duel = Duel(plan.task, plan.budget, levels, offsets, plan.recipe(run), key, _play(plan), weights, easier)
+    if (arrays := bench.load(run)) is not None:
+        duel.restore(arrays)
+    return duel
+
+
+def _part(bench: Bench, plan: Plan, run: str) -> tuple[list[float], list[float], list[float], Weights | None]:
+    """Return the levels and offsets of a run, the levels below, and the weights that it begins with."""
+    if run not in plan.robust_runs:
+        k = plan.runs.index(run)
+        return [plan.levels[k]], [0.0], list(plan.levels[:k]), None
+    first = bench.read_json(FIRST)
+    start = None if starts_from_scratch(plan.task) else bench.weights(first["best"])
+    return list(plan.levels), first["offsets"], [], start
+
+
+def _play(plan: Plan) -> Any:
+    """Return what plays the present weights out: the engine's loop."""
+    problem = query_problem(plan.task, plan.budget)
+
+    def play(weights: Weights, means: Array, rollouts: int, seed: int) -> tuple[Array, Array]:
+        policy = with_weights(plan.architecture, plan.task, plan.budget, weights)
+        found = roll_out(policy, problem, means, rollouts, seed=seed)
+        return found.queries, found.answers
+
+    return play
+
+
+def _tell(run: str, duel: Duel) -> None:
+    print(json.dumps({"run": run, "iteration": duel.iteration, "worst": duel.worst}), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
