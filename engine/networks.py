@@ -104,28 +104,35 @@ def flat_net(budget: int, table: Array, weights: Mapping[str, Array]) -> FlatNet
 def arm_work(net: ArmNet, k: int) -> NetWork:
     """Return working space for k arms."""
     f, h, g = len(net.b1), len(net.b2), len(net.b3)
-    return _work((k, ARM_FEATURES), (k, f), (k, h), (k, g), 2 * h, g, k, k)
+    return NetWork(
+        features=_room(k, ARM_FEATURES),
+        first=_room(k, f),
+        second=_room(k, h),
+        third=_room(k, g),
+        pooled=_room(2 * h),
+        shared=_room(g),
+        logits=np.zeros(k),
+        scores=np.zeros(k),
+    )
 
 
 def flat_work(net: FlatNet) -> NetWork:
     """Return working space for the table's queries and hypotheses."""
     n, m = net.table.shape
-    f, h, g, out = 2 * n + m + 1, len(net.b1), len(net.b2), len(net.b3)
-    return _work((1, f), (1, h), (1, g), (1, out), 0, 0, n, m)
+    return NetWork(
+        features=_room(1, 2 * n + m + 1),
+        first=_room(1, len(net.b1)),
+        second=_room(1, len(net.b2)),
+        third=_room(1, len(net.b3)),
+        pooled=_room(0),
+        shared=_room(0),
+        logits=np.zeros(n),
+        scores=np.zeros(m),
+    )
 
 
-def _work(
-    features: tuple[int, int],
-    first: tuple[int, int],
-    second: tuple[int, int],
-    third: tuple[int, int],
-    pooled: int,
-    shared: int,
-    n: int,
-    m: int,
-) -> NetWork:
-    layers = (np.zeros(shape, np.float32) for shape in (features, first, second, third, pooled, shared))
-    return NetWork(*layers, np.zeros(n), np.zeros(m))
+def _room(*shape: int) -> Array:
+    return np.zeros(shape, np.float32)
 
 
 def _turned(weights: Mapping[str, Array], layer: int) -> Array:
@@ -278,7 +285,7 @@ def _add_product(x: Array, w: Array, first: int, y: Array) -> None:
 
 
 @kernel
-def _product(x: Array, w: Array) -> float:
+def _product(x: Array, w: Array) -> np.float32:
     """Return x . w, float32, in four lanes."""
     s0, s1, s2, s3 = _ZERO, _ZERO, _ZERO, _ZERO
     whole = len(x) - len(x) % 4
