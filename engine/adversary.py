@@ -1,12 +1,17 @@
 """The adversary: particles that climb to the means at which a policy loses most, within a class of difficulty.
 
-A particle is n raw numbers u, free to go anywhere, and stands for the means theta(u), which lie in the task's box:
-"normal"  theta = clip(max(1, sqrt(C(u) / r)) u, -3, 3): what is too hard is stretched until it is of level r. Of arms
-          u is centred first. Unbounded means would be no use: a gap of 100 is easy, and breaks policies.
-"signs"   theta = tanh(u), |u| <= 2.3, so means within .98
-"bits"    theta = (1 + tanh(u)) / 2
-Where stretching does not keep C(theta) <= r, which is never so of signs and bits, a penalty on ln C holds a particle
-back. Those with C > 1.05 r are not `feasible` and must not be played.
+A particle is n raw numbers u, free to go anywhere, and stands for means theta = middle + clip(stretch v, -box, box):
+
+answers   v                     middle  box
+"normal"  u, of arms centred    0       3     (a gap of 100 would be easy, and breaks policies)
+"signs"   tanh(u), |u| <= 2.3   0       .98
+"bits"    tanh(u) / 2           1/2     .49
+
+Since difficulty falls with the square of a scale, what is too hard for level r is stretched onto it, by
+max(1, sqrt(C / r)): so a particle that climbs slides along the edge of its class, where the worst means lie. Where the
+clip bites, or difficulty has no scale (tables with answers that are bits), a penalty on ln C holds it back. Particles
+with C > 1.05 r are not `feasible` and must not be played. Against the exact losses of uniform on thresholds (10 points,
+20 answers, level 8) this found .365 of .368 in 60 steps, a penalty instead of stretching .309.
 
 >>> from onearm.engine.task import thresholds
 >>> particles = Particles.start(thresholds(5), 8.0, 6, np.random.default_rng(0))
@@ -27,14 +32,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onearm.engine.complexity import difficulty, difficulty_gradient
-from onearm.engine.starting import starting_means
+from onearm.engine.starting import BOX, MIDDLE, starting_means
 from onearm.engine.task import Array, Task
 
-BOX = 3.0  # of means whose answers are normal
+_WIDTH = {"signs": 1.0, "bits": 0.5}  # of tanh(u)
 RAW_MAX = 2.3  # of u where answers are signs or bits: tanh(2.3) = .98
 SLACK = 1.05  # of a level: what is harder is not feasible
-_MARGIN = {"normal": 1.0 + 1e-9, "signs": 0.97, "bits": 0.97}  # of a level: where the penalty begins
 _PENALTY = 2.0  # of ln C
+_MARGIN = 0.97  # of a level: where the penalty begins if nothing is stretched
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # of Adam
 
 
@@ -86,47 +91,59 @@ class Particles:
             self.raw = np.clip(self.raw, -RAW_MAX, RAW_MAX)
 
     def _penalty_gradient(self) -> Array:
-        """Return the gradient of 2 max(0, ln C - ln(margin r)) by the means."""
+        """Return the gradient of 2 max(0, ln C - ln(margin r)) by the means: 0 of what is stretched onto its level."""
         hard, slope = difficulty_gradient(self.task, self.means())
-        over = (hard > _MARGIN[self.task.answers] * self.level) & np.isfinite(hard)
+        margin = 1.0 + 1e-9 if _has_scale(self.task) else _MARGIN
+        over = (hard > margin * self.level) & np.isfinite(hard)
         return np.where(over[:, None], _PENALTY * slope / np.where(over, hard, 1.0)[:, None], 0.0)
 
 
 def means_of(task: Task, level: float, raw: Array) -> Array:
     """Return the means that raw numbers, float64[N, n], stand for."""
-    if task.answers == "signs":
-        return np.tanh(raw)
-    if task.answers == "bits":
-        return 0.5 + 0.5 * np.tanh(raw)
-    flat = _centred(task, raw)
-    return np.clip(_stretch(task, level, flat)[0][:, None] * flat, -BOX, BOX)
+    flat = _flat(task, raw)
+    return np.asarray(MIDDLE[task.answers] + _clipped(task, _stretch(task, level, flat)[0][:, None] * flat))
 
 
 def raw_of(task: Task, means: Array) -> Array:
     """Return raw numbers that stand for means of a level, float64[N, n]."""
-    if task.answers == "signs":
-        return np.clip(np.arctanh(means), -RAW_MAX, RAW_MAX)
-    if task.answers == "bits":
-        return np.clip(np.arctanh(2.0 * means - 1.0), -RAW_MAX, RAW_MAX)
-    return means.copy()
+    if task.answers == "normal":
+        return means.copy()
+    return np.clip(np.arctanh((means - MIDDLE[task.answers]) / _WIDTH[task.answers]), -RAW_MAX, RAW_MAX)
 
 
 def raw_gradient(task: Task, level: float, raw: Array, gradient: Array) -> Array:
     """Return the gradient by the raw numbers, from that by the means they stand for: float64[N, n] each."""
-    if task.answers != "normal":
-        return gradient * (1.0 - np.tanh(raw) ** 2) * (1.0 if task.answers == "signs" else 0.5)
-    flat = _centred(task, raw)
+    flat = _flat(task, raw)
     stretch, slope = _stretch(task, level, flat)
-    inside = np.where(np.abs(stretch[:, None] * flat) < BOX, gradient, 0.0)
-    return _centred(task, stretch[:, None] * inside + (inside * flat).sum(axis=1)[:, None] * slope)
+    inside = np.where(np.abs(stretch[:, None] * flat) < BOX[task.answers], gradient, 0.0)
+    by_flat = stretch[:, None] * inside + (inside * flat).sum(axis=1)[:, None] * slope
+    if task.answers == "normal":
+        return _centred(task, by_flat)
+    return np.asarray(by_flat * _WIDTH[task.answers] * (1.0 - np.tanh(raw) ** 2))
+
+
+def _flat(task: Task, raw: Array) -> Array:
+    """Return how far from the middle of the box a particle would be if it were not stretched."""
+    return _centred(task, raw) if task.answers == "normal" else _WIDTH[task.answers] * np.tanh(raw)
 
 
 def _stretch(task: Task, level: float, flat: Array) -> tuple[Array, Array]:
-    """Return max(1, sqrt(C / r)), float64[N], and its gradient, float64[N, n]; 1 where C is infinite."""
+    """Return max(1, sqrt(C / r)), float64[N], and its gradient, float64[N, n]; 1 of what is infinitely hard."""
+    if not _has_scale(task):
+        return np.ones(len(flat)), np.zeros_like(flat)
     hard, slope = difficulty_gradient(task, flat)
     hard = np.where(np.isfinite(hard), hard, 0.0)
     stretch = np.sqrt(np.maximum(1.0, hard / level))
     return stretch, np.where((stretch > 1.0)[:, None], slope / (2.0 * level * stretch)[:, None], 0.0)
+
+
+def _has_scale(task: Task) -> bool:
+    """Tell whether means twice as far from the middle are four times easier."""
+    return task.answers != "bits" or task.kind == "arms"
+
+
+def _clipped(task: Task, means: Array) -> Array:
+    return np.clip(means, -BOX[task.answers], BOX[task.answers])
 
 
 def _centred(task: Task, raw: Array) -> Array:

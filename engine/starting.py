@@ -13,7 +13,8 @@ from onearm.engine.complexity import difficulty
 from onearm.engine.errors import InvalidInput
 from onearm.engine.task import Array, Task
 
-LARGEST = {"normal": 3.0, "signs": 0.98, "bits": 0.49}  # how far a mean may be from the middle of its box
+BOX = {"normal": 3.0, "signs": 0.98, "bits": 0.49}  # how far a mean may be from the middle
+MIDDLE = {"normal": 0.0, "signs": 0.0, "bits": 0.5}
 _TRIES = 200
 _FLIPPED = 0.1
 
@@ -57,8 +58,8 @@ def _shapes(task: Task, count: int, rng: np.random.Generator) -> Array:
 
 def _scaled(task: Task, level: float, shapes: Array, rng: np.random.Generator) -> Array:
     """Return means of the shapes, scaled to a difficulty of the level or up to four times easier, within the box."""
-    largest = LARGEST[task.answers]
-    centre = 0.5 if task.answers == "bits" else 0.0
+    largest = BOX[task.answers]
+    centre = MIDDLE[task.answers]
     if centre and task.kind != "arms":  # a shift changes the difficulty: no scale is known to fit
         return centre + shapes * rng.uniform(0.0, largest, (len(shapes), 1))
     hard = difficulty(task, shapes)[:, None]
