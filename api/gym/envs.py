@@ -12,6 +12,8 @@ no move is left.
 Where a vector is decided, an action is a point of the domain, float64[d] (`points.py`), or two, float64[2, d]. A point
 may lie outside by rounding, 1e-9; farther, it is refused. There is no `action_mask`; after a step `info` has the
 `detail`, float64[m]: the gradient of the reward, or what else `metadata["feedback"]` names (see `Problem`).
+
+Where queries are asked within a budget, the environment is another: `queries.py`.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.experiment import problem_of
 from onearm.engine.limits import Limits, limits_of
+from onearm.engine.protocol import forfeit, row_of
 from onearm.engine.vocabulary import Array, Environment
 from onearm.envs import catalog
 
@@ -139,6 +142,10 @@ class Copies:
         """See what arrives in each copy."""
         loop.observe_all(self.env.params, self._states, self._runs, self._times, self.contexts, self.available)
 
+    def forfeited(self, copy: int, recommendation: int) -> float:
+        """Return what it costs in a copy to recommend a hypothesis in the end."""
+        return float(forfeit(self.env.params, row_of(self._states, copy), recommendation))
+
     @property
     def stuck(self) -> Array:
         """Which copies allow no action any more, bool[n]: their arms were dropped, all of them."""
@@ -191,9 +198,11 @@ class BanditEnv(gymnasium.Env[Any, Any]):
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own convention
 
-    def __init__(self, name: str, horizon: int | None = None, render_mode: None = None, **params: Any) -> None:
+    def __init__(
+        self, env: str | Environment, horizon: int | None = None, render_mode: None = None, **params: Any
+    ) -> None:
         self.render_mode = render_mode
-        self._copies = Copies(catalog.make(name, **params), 1, horizon)
+        self._copies = Copies(made(env, params), 1, horizon)
         self._asked = np.ones(1, np.bool_)
         self.metadata = self.metadata | self._copies.metadata
         self.action_space = self._copies.action_space()
@@ -231,11 +240,16 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(
-        self, name: str, num_envs: int = 1, horizon: int | None = None, render_mode: None = None, **params: Any
+        self,
+        env: str | Environment,
+        num_envs: int = 1,
+        horizon: int | None = None,
+        render_mode: None = None,
+        **params: Any,
     ) -> None:
         self.num_envs = num_envs
         self.render_mode = render_mode
-        self._copies = Copies(catalog.make(name, **params), num_envs, horizon)
+        self._copies = Copies(made(env, params), num_envs, horizon)
         self.metadata = self.metadata | self._copies.metadata
         self._ended = np.zeros(num_envs, np.bool_)
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
@@ -283,6 +297,11 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
     def _restart(self, copies: Sequence[int] | Array) -> None:
         """Begin anew in some copies; as in single environments each nature follows from the copy's last seed."""
         self._copies.restart(copies, [int(self._generators[copy].integers(2**63)) for copy in copies])
+
+
+def made(env: str | Environment, params: dict[str, Any]) -> Environment:
+    """Return an environment, or that of a name and params."""
+    return env if isinstance(env, Environment) else catalog.make(env, **params)
 
 
 def _first(info: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ def register_envs() -> None:
         if env_id(name) not in gymnasium.registry:
             gymnasium.register(
                 id=env_id(name),
-                entry_point="onearm.api.gym.envs:BanditEnv",
-                vector_entry_point="onearm.api.gym.envs:BanditVectorEnv",
+                entry_point="onearm.api.gym.making:single",
+                vector_entry_point="onearm.api.gym.making:vector",
                 kwargs={"name": name},
             )
 

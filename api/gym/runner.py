@@ -1,4 +1,7 @@
-"""Drive a policy on any Gymnasium environment with a Discrete action space, or over vectors with a Box."""
+"""Drive a policy on any Gymnasium environment with a Discrete action space, or over vectors with a Box.
+
+Where an environment asks queries within a budget (`queries.py`), each episode is one of the policy's own.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from onearm.api.gym.budgets import play, task_problem
 from onearm.api.gym.problems import action_for, context_of, feedback_of, mask_of, problem_of
 from onearm.engine import loop
 from onearm.engine.actions import decision_at, empty_actions, put_action
@@ -26,7 +30,7 @@ from onearm.policies import catalog
 class Course:
     """What happened: one entry a step."""
 
-    action: Array  # int64[n], arms from 0; float64[n, d], points; of two points float64[n, 2 d]
+    action: Array  # int64[n], arms or queries from 0, hypotheses behind these; float64[n, d], points; of two [n, 2 d]
     propensity: Array  # float64[n]
     reward: Array  # float64[n]
     episodes: int  # how many ended
@@ -61,8 +65,17 @@ def run(
     >>> course = run("optimistic_ftrl", gymnasium.make("onearm/Sea-v0", domain="ball"), steps=50)
     >>> course.action.shape, bool(course.certificate.bound < 50)
     ((50, 10), True)
+
+    A policy that asks begins anew in each episode, and ends it with its recommendation: of n queries the action n + z
+    recommends hypothesis z.
+
+    >>> course = run("uniform_budget", gymnasium.make("onearm/Thresholds-v0", points=3, horizon=6), steps=14)
+    >>> course.episodes, bool((course.action[[6, 13]] >= 3).all())
+    (2, True)
     """
     chosen = catalog.parse(policy) if isinstance(policy, str) else policy
+    if (asking := task_problem(env, domain, feedback)) is not None:
+        return Course(*play(chosen, env, asking, steps, seed, progress), Certificate(math.nan, math.nan))
     problem = problem_of(env, steps, domain, feedback)
     chosen = fitted(chosen, problem)
     state = chosen.init(chosen.params, problem)

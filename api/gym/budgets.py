@@ -1,0 +1,80 @@
+"""Drive a policy that asks: each episode is a budget of queries, and what is recommended in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from onearm.engine import loop
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.errors import InvalidInput
+from onearm.engine.problem import check_seed, fitted, query_problem
+from onearm.engine.task import Task
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+
+
+def task_problem(env: gymnasium.Env[Any, Any], domain: Any, feedback: Any) -> Problem | None:
+    """Return the problem of an environment whose metadata tell of queries: a task and a budget; None of others."""
+    told = env.metadata.get("queries")
+    if not isinstance(told, dict):
+        return None
+    if domain is not None or feedback is not None:
+        raise InvalidInput(
+            "bad_env", "the environment asks queries: domain and feedback are for vectors; leave them out"
+        )
+    return query_problem(Task.from_json(told["task"]), told["budget"])
+
+
+def play(
+    policy: Policy,
+    env: gymnasium.Env[Any, Any],
+    problem: Problem,
+    steps: int,
+    seed: int,
+    progress: Callable[[int], None],
+) -> tuple[Array, Array, Array, int, Any]:
+    """Let a policy act for `steps` steps; it begins each episode anew, with draws of its own.
+
+    Returns actions int64[steps], propensities and rewards float64[steps], how many episodes ended, and the policy's
+    state in the last one. A recommendation has no propensity that is known: NaN.
+    """
+    chosen = fitted(policy, problem)
+    budget = problem.horizon
+    assert budget is not None, "queries have a budget"
+    state, run = chosen.init(chosen.params, problem), run_key(check_seed(seed), 0, POLICY)
+    asked = episodes = 0
+    action, propensity, reward = np.zeros(steps, np.int64), np.full(steps, np.nan), np.zeros(steps)
+    _, info = env.reset(seed=seed)
+    over = False
+    for number in range(steps):
+        if over:
+            _, info = env.reset()
+            state, asked = chosen.init(chosen.params, problem), 0
+        key, available = Key(run, number), np.asarray(info["action_mask"])[: problem.n_arms].astype(np.bool_)
+        if asked < budget and available.any():
+            instance = Instance(asked, np.zeros(0), available)
+            decision = Decision(*loop.decide(chosen.params, state, instance, key))
+            action[number], propensity[number] = decision.action, decision.propensity
+            _, _, ended, truncated, info = env.step(int(decision.action))
+            loop.learn(chosen.params, state, instance, decision, _answer(problem, info), key)
+            asked += 1
+        else:
+            action[number] = problem.n_arms + loop.recommendation(chosen.params, state, key)
+            _, earned, ended, truncated, info = env.step(int(action[number]))
+            reward[number] = float(earned)
+        over = bool(ended or truncated)
+        episodes += over
+        progress(1)
+    return action, propensity, reward, episodes, state
+
+
+def _answer(problem: Problem, info: dict[str, Any]) -> Feedback:
+    """Return the answer in `info` as a policy learns it; refuse one that the task does not have."""
+    assert problem.task is not None
+    answer = info.get("answer")
+    return Feedback(
+        0.0, np.array([problem.task.check_answer(answer.item() if isinstance(answer, np.generic) else answer)])
+    )

@@ -1,0 +1,27 @@
+"""Our environments as Gymnasium makes them: those that ask queries are of another class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+from gymnasium.vector import SyncVectorEnv, VectorEnv
+
+from onearm.api.gym.envs import BanditEnv, BanditVectorEnv, made
+from onearm.api.gym.queries import QueryEnv
+
+
+def single(name: str, horizon: int | None = None, render_mode: None = None, **params: Any) -> gymnasium.Env[Any, Any]:
+    """Return one environment of that name."""
+    env = made(name, params)
+    return (BanditEnv if env.problem.task is None else QueryEnv)(env, horizon, render_mode)
+
+
+def vector(
+    name: str, num_envs: int = 1, horizon: int | None = None, render_mode: None = None, **params: Any
+) -> VectorEnv[Any, Any, Any]:
+    """Return copies of the environment of that name: stepped in one kernel call, but one by one where they ask."""
+    env = made(name, params)
+    if env.problem.task is None:
+        return BanditVectorEnv(env, num_envs, horizon, render_mode)
+    return SyncVectorEnv([lambda: QueryEnv(env, horizon, render_mode)] * num_envs)
