@@ -112,7 +112,9 @@ def _course_of_queries(policy: Policy) -> tuple[str, Any]:
     state = policy.init(policy.params, problem)
     pending: list[tuple[Instance, Decision]] = []
     for t in range(problem.horizon):
-        instance = Instance(t, np.zeros(0), np.roll(_mask(t), t)[: problem.n_arms] | (np.arange(problem.n_arms) == 0))
+        instance = Instance(
+            t, np.zeros(0), np.roll(np.resize(_mask(t), problem.n_arms), t) | (np.arange(problem.n_arms) == 0)
+        )
         decision = Decision(*loop.decide(policy.params, state, instance, Key(run, t)))
         made.update(struct.pack("<qd", decision.action, _one_nan(decision.propensity)))
         pending.append((instance, decision))
