@@ -52,7 +52,7 @@ def test_claims_fail_where_a_figure_is_off(script: ModuleType) -> None:
             row["loss"] += 1.0
     for row in worse["lp"]:
         row["difference"] = 2e-5
-    worse["gap"]["thresholds"] = {key: 0.07 for key in worse["gap"]["thresholds"]}
+    worse["gap"]["thresholds"] = dict.fromkeys(worse["gap"]["thresholds"], 0.07)
     worse["speed"]["thresholds"]["engine_us"] = 2.1
     bad = {each["claim"]: each["holds"] for each in claims(worse)}
     assert good.keys() == bad.keys() and len(good) > 15
