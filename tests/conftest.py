@@ -8,8 +8,11 @@ from itertools import count
 from pathlib import Path
 
 import hypothesis
+import numba
 import postgres_server
 import pytest
+
+from onearm.engine.oracles import fourier_ridge
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASES = count()  # made on the PostgreSQL server
@@ -35,6 +38,16 @@ def data_folder() -> Path:
             "set ONEARM_TEST_DATA to where it lies"
         )
     return folder.resolve()
+
+
+@pytest.fixture
+def few_cosines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let features that bend be 16 coordinates and not 256 where nothing is compiled.
+
+    The rules are the same for any number; plain Python takes 0.1 s for one product with a 256 x 256 matrix.
+    """
+    if numba.config.DISABLE_JIT:
+        monkeypatch.setattr(fourier_ridge, "COORDINATES", 16)
 
 
 @pytest.fixture(scope="session")

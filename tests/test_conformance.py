@@ -20,6 +20,7 @@ import golden
 import numpy as np
 import pytest
 from numba import njit
+from quadratures import BY_QUADRATURE, fewer
 
 from onearm.engine import loop, protocol, snapshot
 from onearm.engine.columns import empty, take
@@ -46,6 +47,7 @@ from onearm.engine.vocabulary import (
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
+pytestmark = pytest.mark.usefixtures("few_cosines")
 POLICIES = golden.names("arm")
 RUN = run_key(20, 0, POLICY)
 NO_DETAIL = np.zeros(0)
@@ -78,8 +80,7 @@ HOMES: dict[str, tuple[str, dict[str, Any]]] = {
     "young": MIDDLE,  # without a context it takes arm 5 of 10
 }
 DRAWS = 1_000_000
-SLOW = ("linear_thompson", "logistic_thompson", "thompson_beta", "thompson_normal")  # a quadrature per decision
-DRAWS_OF_SLOW = dict.fromkeys(SLOW, 20_000)
+DRAWS_OF_SLOW = dict.fromkeys(BY_QUADRATURE, 20_000)
 IN_HINDSIGHT = {"adversarial"}  # regret of one decision may be negative: the comparator is one arm
 UNKNOWN = {"heat_equation", "linear_systems", "shifted_laplacian"}  # regret would be a solve for each arm
 
@@ -153,10 +154,14 @@ COURSES = [(name, kind) for name in POLICIES for kind in contexts_of(name)]
 STEPS = {"none": 60, "dense": 30, "actions": 30, "named": 30}
 
 
+def steps_of(name: str, kind: str) -> int:
+    return fewer(name, STEPS[kind])
+
+
 @pytest.mark.parametrize(("name", "kind"), COURSES)
 def test_actions_are_available_and_propensities_are_the_law(name: str, kind: str) -> None:
     course = start(name, kind=kind)
-    for instance in instances(course.problem, 0, STEPS[kind]):
+    for instance in instances(course.problem, 0, steps_of(name, kind)):
         decision = decide(course, instance)
         assert instance.available[decision.action]
         law = law_of(course, instance)
@@ -172,7 +177,7 @@ def test_actions_are_available_and_propensities_are_the_law(name: str, kind: str
 
 @pytest.mark.parametrize(("name", "kind"), COURSES)
 def test_deciding_only_reads_and_repeats_itself(name: str, kind: str) -> None:
-    course = start(name, steps=STEPS[kind] // 3, kind=kind)
+    course = start(name, steps=steps_of(name, kind) // 3, kind=kind)
     before = snapshot.digest(course.state)
     for instance in instances(course.problem, 20, 40):
         first = decide(course, instance)
@@ -183,7 +188,7 @@ def test_deciding_only_reads_and_repeats_itself(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), COURSES)
 def test_a_run_goes_on_from_its_snapshot_to_the_same_bits(name: str, kind: str) -> None:
-    course = start(name, steps=STEPS[kind] // 3, kind=kind)
+    course = start(name, steps=steps_of(name, kind) // 3, kind=kind)
     fresh = course.policy.init(course.policy.params, course.problem)
     restored = course._replace(state=snapshot.unpack(snapshot.parts(course.state), like=fresh))
     for instance in instances(course.problem, 20, 40):
@@ -216,7 +221,7 @@ def test_late_and_shuffled_feedback_is_a_fold_of_the_log(name: str, kind: str) -
     log = log._replace(available=np.ones((200, len(MEANS)), np.bool_))
     row = 0
     waiting: list[tuple[Instance, Decision]] = []
-    for instance in instances(course.problem, 0, STEPS[kind]):
+    for instance in instances(course.problem, 0, steps_of(name, kind)):
         waiting.append((instance, decide(course, instance)))
         events = [(DECIDE, *waiting[-1], math.nan)]
         while len(waiting) > 8:

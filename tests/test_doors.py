@@ -18,6 +18,7 @@ import golden
 import gymnasium
 import numpy as np
 import pytest
+from quadratures import fewer
 from starlette.testclient import TestClient
 from vector_worlds import tide
 from witness import witness
@@ -54,6 +55,7 @@ from onearm.engine.vocabulary import (
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
+pytestmark = pytest.mark.usefixtures("few_cosines")
 SEED = 7
 NAMES = [*golden.names("arm"), "witness"]
 STREAMERS = golden.names("move")
@@ -357,7 +359,7 @@ def fits(name: str, world: str) -> bool:
 
 @pytest.mark.parametrize(("name", "world"), fitting("bernoulli", "delayed", "squall", "gust"))
 def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str, world: str) -> None:
-    run = Run(name, WORLDS[world], 60)
+    run = Run(name, WORLDS[world], fewer(name, 60))
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
     walk(run, Python(run))
@@ -365,7 +367,7 @@ def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str
 
 @pytest.mark.parametrize(("name", "world"), fitting("actions", "named"))
 def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_features_of_actions(name: str, world: str) -> None:
-    run = Run(name, WORLDS[world], 40)
+    run = Run(name, WORLDS[world], fewer(name, 40))
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
 
@@ -434,7 +436,7 @@ def test_a_policy_can_be_matched_with_a_log_of_features_of_actions(world: str) -
 
 @pytest.mark.parametrize(("name", "world"), fitting("bernoulli", "squall", "gust"))
 def test_the_service_decides_as_the_simulation(name: str, world: str, client: TestClient) -> None:
-    run = Run(name, WORLDS[world], 30)
+    run = Run(name, WORLDS[world], fewer(name, 30))
     walk(run, Http(run, client))
 
 

@@ -93,6 +93,7 @@ def test_what_features_add_sums_to_the_prediction() -> None:
     assert at_mean[:, :4] == pytest.approx(np.zeros((2, 4)), abs=1e-12)
 
 
+@pytest.mark.usefixtures("few_cosines")
 def test_a_feature_that_never_varies_counts_for_nothing() -> None:
     contexts, actions, rewards = stream(16, 3, 2, seed=4)
     contexts[:, 1] = 0.1
@@ -106,6 +107,7 @@ def test_a_feature_that_never_varies_counts_for_nothing() -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.usefixtures("few_cosines")
 def test_units_stay_after_the_first_feedbacks() -> None:
     contexts, actions, rewards = stream(KEPT + 16, 2, 2, seed=5)
     model = fourier_ridge(Problem(2, (2,)), regularisation=0.2)
@@ -117,6 +119,7 @@ def test_units_stay_after_the_first_feedbacks() -> None:
     assert np.isfinite(model.ridge.theta).all()
 
 
+@pytest.mark.usefixtures("few_cosines")
 def test_the_largest_numbers_there_are_do_no_harm() -> None:
     contexts, actions, rewards = stream(16, 3, 2, seed=6)
     contexts[5] = [1.7e308, -1.7e308, 1e-300]

@@ -55,6 +55,7 @@ def test_without_contexts_the_rule_by_hand() -> None:
         total[arm], count[arm], seen = total[arm] + reward, count[arm] + 1, seen + 1
 
 
+@pytest.mark.usefixtures("few_cosines")
 def test_units_of_contexts_and_of_rewards_do_not_matter() -> None:
     """Powers of two scale without rounding, so not even a tie may break another way."""
     random = np.random.default_rng(2)
