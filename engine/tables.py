@@ -7,8 +7,8 @@ it is the sum over j of C(s_j + j - 1, j). States with fewer answers come first,
 >>> n_rows(2, 10), n_rows(3, 6)
 (1001, 924)
 >>> sums = binomials(2, 10)
->>> table_row(sums, np.array([0, 0]), np.array([0, 0])), table_row(sums, np.array([0, 10]), np.array([0, 0]))
-(0, 1000)
+>>> [int(table_row(sums, np.array(count), np.array([0, 0]))) for count in ([0, 0], [1, 0], [10, 0])]
+[0, 3, 990]
 
 Source: Knuth, The Art of Computer Programming 4A, section 7.2.1.3, theorem L.
 """

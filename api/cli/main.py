@@ -14,6 +14,7 @@ COMMANDS = {
     "simulate": "Run policies against an environment and compare their regret.",
     "replay": "Let policies decide on a logged table and estimate what they are worth.",
     "train": "Train a policy that asks, against an adversary.",
+    "evaluate-active": "Find what policies that ask lose at worst, by difficulty.",
     "verify": "Make every decision of a log again and name the first that differs.",
     "export": "Write the log of an experiment to a file.",
     "policies": "List the policies with their params.",
@@ -32,7 +33,8 @@ class Table(click.Group):
         """Import a command by its name."""
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"onearm.api.cli.{name}"), name)
+        module = name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"onearm.api.cli.{module}"), module)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
