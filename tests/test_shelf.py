@@ -51,6 +51,11 @@ def test_a_file_that_a_person_gave_goes_before_what_ships() -> None:
 
 def test_what_a_log_keeps_is_found_by_its_full_name_alone() -> None:
     old = arm_artefact(seed=1)
+    shelf = Shelf(list)
+    shelf.keep(old)
+    for find in (lambda: shelf.fitting(of(old)), lambda: shelf.find(old.name)):
+        with pytest.raises(InvalidInput, match="there is none at all"):
+            find()
     shelf = Shelf(lambda: [ARMS])
     shelf.keep(old)
     assert shelf.find(old.label) is old
