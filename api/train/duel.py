@@ -87,14 +87,16 @@ class Duel:
         """Make one iteration."""
         rng = np.random.default_rng([*self.key, 1 + self.iteration])
         means = np.concatenate([crowd.means() for crowd in self.crowds])
-        chosen = self._draw_particles(np.concatenate([crowd.feasible() for crowd in self.crowds]), rng)
-        rollouts = self.recipe.rollouts
-        seed = int(rng.integers(2**63))
-        queries, answers = self.play(arrays_of(self.network), means[chosen], rollouts, seed)
-        losses, law = self._descend(means[chosen], histories_of(queries, answers, self.task.n_queries))
-        self._climb(means, chosen, queries, answers, losses, law)
+        feasible = np.concatenate([crowd.feasible() for crowd in self.crowds])
+        chosen = self._draw_particles(feasible, rng)
+        turned = rng.random(len(chosen)) < 0.5
+        played = turn(self.task, means[chosen], turned)
+        queries, answers = self.play(arrays_of(self.network), played, self.recipe.rollouts, int(rng.integers(2**63)))
+        losses, law = self._descend(played, histories_of(queries, answers, self.task.n_queries))
+        up = self._slope(played, queries, answers, losses, law)
+        self._climb(chosen, turn_slope(self.task, up, turned))
         self._remember(chosen, losses.mean(axis=1))
-        self._renew(rng)
+        self._renew(feasible, rng)
         self._average_weights()
         self.iteration += 1
 
@@ -126,12 +128,14 @@ class Duel:
         self.optimiser.step()
         return losses, law
 
-    def _climb(self, means: Array, chosen: Array, queries: Array, answers: Array, losses: Array, law: Array) -> None:
+    def _slope(self, means: Array, queries: Array, answers: Array, losses: Array, law: Array) -> Array:
+        """Return the gradient of the loss by the means that were played, float64[M, n]."""
         counts, sums = tally(queries, answers, self.task.n_queries)
-        up = score_gradient(self.task, means[chosen], counts, sums, losses) + loss_gradient(
-            self.task, means[chosen], law
-        )
-        gradient = np.zeros_like(means)
+        through_answers = score_gradient(self.task, means, counts, sums, losses)
+        return through_answers + loss_gradient(self.task, means, law)
+
+    def _climb(self, chosen: Array, up: Array) -> None:
+        gradient = np.zeros((len(self.offset), self.task.n_queries))
         np.add.at(gradient, chosen, up / len(chosen))
         for crowd, part in zip(self.crowds, np.split(gradient, len(self.crowds)), strict=True):
             crowd.climb(part, self.recipe.adversary)
@@ -145,14 +149,15 @@ class Duel:
         self.loss = np.where(times > 0, mixed, self.loss)
         self.drawn |= times > 0
 
-    def _renew(self, rng: np.random.Generator) -> None:
-        """Replace the particles of each level that lose least: those that stay forget what nobody plays any more."""
+    def _renew(self, feasible: Array, rng: np.random.Generator) -> None:
+        """Replace the particles of each level that may not be played, or lose least: a policy forgets what none is."""
         if not self.recipe.renewed:
             return
+        value = np.where(feasible, self.loss, -1.0)
         for i, crowd in enumerate(self.crowds):
             own = np.arange(i * len(crowd.raw), (i + 1) * len(crowd.raw))
-            known = own[self.drawn[own]]
-            least = known[np.argsort(self.loss[known])[: self.recipe.renewed]]
+            known = own[self.drawn[own] | ~feasible[own]]
+            least = known[np.argsort(value[known], kind="stable")[: self.recipe.renewed]]
             row = least - own[0]
             level = rng.choice([*self.easier, crowd.level])
             crowd.raw[row] = Particles.start(self.task, level, self.recipe.renewed, rng).raw[: len(row)]
@@ -210,6 +215,22 @@ def objective_of(
     objective = (advantage * taken).mean() + loss.mean() - entropy * spread
     laws = law.detach().double().numpy().reshape(*losses.shape, -1)
     return objective, losses, laws.mean(axis=1)
+
+
+def turn(task: Task, means: Array, turned: Array) -> Array:
+    """Return means as they are played: of thresholds those that are `turned`, bool[M], from the other end of the line.
+
+    A line that is read backwards, with its signs turned, is as hard: so each particle stands for two.
+    """
+    if task.kind != "thresholds":
+        return means
+    other = (1.0 if task.answers == "bits" else 0.0) - means[:, ::-1]
+    return np.where(turned[:, None], other, means)
+
+
+def turn_slope(task: Task, slope: Array, turned: Array) -> Array:
+    """Return the gradient by the particles' means, from that by the means as they were played."""
+    return np.where(turned[:, None], -slope[:, ::-1], slope) if task.kind == "thresholds" else slope
 
 
 def histories_of(queries: Array, answers: Array, n: int) -> Histories:

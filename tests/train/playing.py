@@ -17,7 +17,9 @@ def player(task: Task, budget: int) -> Callable[[dict[str, Array], Array, int, i
 
     def play(weights: dict[str, Array], means: Array, rollouts: int, seed: int) -> tuple[Array, Array]:
         load_arrays(network, weights)
-        return play_out(network, task, np.repeat(means, rollouts, axis=0), budget, np.random.default_rng(seed), rollouts)
+        return play_out(
+            network, task, np.repeat(means, rollouts, axis=0), budget, np.random.default_rng(seed), rollouts
+        )
 
     return play
 
