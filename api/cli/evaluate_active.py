@@ -146,7 +146,7 @@ def _summary(
 
 
 def _print(found: WorstCase, title: str, files: list[Path]) -> None:
-    rows = [
+    rows: list[list[Any]] = [
         [name, *(f"{loss:.4f}" for loss in losses), float(round(gap, 4)), float(round(error, 4))]
         for name, losses, gap, error in zip(
             found.names, found.losses, found.gaps, found.stderr.max(axis=1), strict=True

@@ -22,8 +22,9 @@ def draw_losses(found: WorstCase, title: str, folder: Path) -> Path:
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for p, name in enumerate(found.names):
-        style = {"color": COLOURS[p % len(COLOURS)], "marker": MARKS[p // len(COLOURS) % len(MARKS)]}
-        axes.errorbar(found.levels, found.losses[p], yerr=2.0 * found.stderr[p], label=name, capsize=2, **style)
+        colour, mark = COLOURS[p % len(COLOURS)], MARKS[p // len(COLOURS) % len(MARKS)]
+        spread = 2.0 * found.stderr[p]
+        axes.errorbar(found.levels, found.losses[p], yerr=spread, label=name, color=colour, marker=mark, capsize=2)
     axes.set(xscale="log", xlabel="difficulty r", ylabel="worst loss found", title=title)
     axes.set_ylim(bottom=0.0)
     axes.xaxis.set_major_locator(FixedLocator(list(found.levels)))

@@ -9,7 +9,8 @@ come from a finite grid, so these are certified optima of that grid, and lower b
 0.168
 
 Source: the linear programme of a decision process with a finite horizon over what is known; Zhang, Jain, Jamieson,
-arXiv 2010.15382, for the robust objective. Solver: HiGHS, by way of SciPy. Cost: seconds at a thousand states.
+arXiv 2010.15382, for the robust objective. Solver: HiGHS, by way of SciPy.
+Cost: of three arms and six answers (924 states, three levels) 0.8 s; of four points and five answers (1287) 5 s.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _solved(task: Task, budget: int, instances: Array, offsets: Array) -> TableP
         A_eq=hstack([balance, csr_array((balance.shape[0], 1))], format="csr"),
         b_eq=root,
         bounds=bounds,
-        method="highs",
+        method="highs-ipm",  # 2.5 times as fast as the simplex
     )
     if found.status != 0:
         raise Unavailable("no_optimum", f"the linear programme was not solved: {found.message}; take a smaller problem")
