@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from onearm.api.cli.options import policy_file_option, policy_option, seed_option
+from onearm.api.cli.options import artefact_option, policy_file_option, policy_option, seed_option
 from onearm.api.cli.show import as_json, print_json, print_table, progress
 from onearm.api.cli.task_options import read_levels, task_of, task_options
 from onearm.api.train.plan import default_levels
@@ -35,6 +35,7 @@ EFFORTS = {
 @click.option("--levels", callback=read_levels, metavar="R1,R2,..", help="Levels of difficulty, ascending.")
 @policy_option
 @policy_file_option
+@artefact_option
 @click.option(
     "--effort", type=click.Choice(list(EFFORTS)), default="usual", show_default=True, help="How hard to search."
 )
