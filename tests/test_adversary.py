@@ -112,6 +112,17 @@ def test_the_gradient_by_raw_numbers_is_that_of_differences(case: str) -> None:
         np.testing.assert_allclose(found[inside, j], rise[inside], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("task", [best_arm(3), thresholds(3)], ids=["normal", "signs"])
+def test_a_mean_at_the_edge_of_its_box_has_no_say(task: Task) -> None:
+    raw = np.array([[2.0, 0.4, 0.1]]) if task.answers == "signs" else np.array([[9.0, 0.4, 0.1]])
+    level = 3.0
+    means, gradient = means_of(task, level, raw), np.array([[0.0, 0.0, 0.0]])
+    edge = BOX[task.answers]
+    assert np.abs(means).max() == edge
+    gradient[np.abs(means) == edge] = 1.0
+    assert raw_gradient(task, level, raw, gradient).tolist() == [[0.0, 0.0, 0.0]]
+
+
 def test_the_first_steps_are_those_of_adam() -> None:
     particles = Particles(thresholds(2), 1e6, np.array([[0.1, -0.2]]))
     raw, speed, power = particles.raw.copy(), np.zeros((1, 2)), np.zeros((1, 2))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.states import count_states, uniform
+from onearm.engine.exact.states import count_states, shared, uniform
 from onearm.engine.tables import TablePolicy, binomials, n_rows, table_row
 from onearm.engine.task import best_arm, thresholds
 
@@ -41,6 +41,11 @@ def test_the_next_rows_have_one_answer_more() -> None:
                 one = np.eye(3, dtype=np.int64)[i]
                 assert states.asked[after].tolist() == (states.asked[row] + one).tolist()
                 assert states.up[after].tolist() == (states.up[row] + up * one).tolist()
+
+
+def test_only_equals_share_a_law() -> None:
+    scores = np.array([[1.0, 1.0 + 1e-12, 0.999], [-np.inf, -np.inf, -np.inf]])
+    assert shared(scores).tolist() == [[0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]]
 
 
 @pytest.mark.jit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -84,6 +85,19 @@ def test_every_policy_is_scored_where_any_other_lost() -> None:
     both = worst_case(TASK, {"hiding": play_without_answers, "uniform": PLAY}, LEVELS[:1], effort=SHORT)
     assert both.losses[0, 0] >= alone.losses[0, 0] + 0.02
     assert abs(both.losses[0, 0] - both.losses[1, 0]) <= 4.0 * both.stderr.max()
+
+
+def test_no_rollout_is_used_twice() -> None:
+    used: list[tuple[int, int]] = []
+
+    def play(means: np.ndarray, rollouts: int, start: int) -> Rollouts:
+        used.append((start, start + len(means) * rollouts))
+        return PLAY(means, rollouts, start)
+
+    worst_case(TASK, {"one": play, "other": play}, LEVELS, effort=SHORT._replace(steps=3, refining_steps=3))
+    used.sort()
+    assert all(end <= following for (_, end), (following, _) in pairwise(used))
+    assert len(used) == 2 * 3 * (3 + 1 + 3 + 1 + 2)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
