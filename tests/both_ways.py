@@ -15,7 +15,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-WAYS = {"JIT off": ("not jit", "1"), "JIT on": ("jit", "0")}  # name: (marker expression, NUMBA_DISABLE_JIT)
+# name: (marker expression, NUMBA_DISABLE_JIT, how the two processes share the tests)
+WAYS = {
+    "JIT off": ("not jit", "1", ["--dist", "worksteal"]),
+    "JIT on": ("jit", "0", ["--dist", "loadscope", "--no-loadscope-reorder"]),  # scopes: compiled_together.py
+}
 NO_TESTS = 5  # pytest's exit code where nothing was selected
 
 
@@ -25,11 +29,11 @@ def main(arguments: list[str]) -> int:
     total: Counter[str] = Counter()
     codes = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, (marker, disable_jit) in WAYS.items():
+        for name, (marker, disable_jit, sharing) in WAYS.items():
             print(f"---- {name} ----", flush=True)
             report = Path(folder, "report.xml")
             report.unlink(missing_ok=True)
-            codes.append(run(marker, disable_jit, report, arguments))
+            codes.append(run(marker, disable_jit, sharing, report, arguments))
             total += count(report)
     words = ", ".join(f"{number} {outcome}" for outcome, number in total.items() if number) or "no tests ran"
     print(f"==== {words} in {time.perf_counter() - start:.2f}s ====", flush=True)
@@ -38,7 +42,7 @@ def main(arguments: list[str]) -> int:
     return max(0 if code == NO_TESTS and arguments else code for code in codes)
 
 
-def run(marker: str, disable_jit: str, report: Path, arguments: list[str]) -> int:
+def run(marker: str, disable_jit: str, sharing: list[str], report: Path, arguments: list[str]) -> int:
     """Run pytest on two processes that share one cache of compiled kernels; return its exit code."""
     environment = os.environ | {"NUMBA_DISABLE_JIT": disable_jit}
     environment.setdefault("ONEARM_CACHE_DIR", str(ROOT / "out" / "cache"))
@@ -48,8 +52,7 @@ def run(marker: str, disable_jit: str, report: Path, arguments: list[str]) -> in
         "pytest",
         "-n",
         "2",
-        "--dist",
-        "worksteal",
+        *sharing,
         "-m",
         marker,
         f"--junitxml={report}",

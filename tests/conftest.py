@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numba
 import postgres_server
 import pytest
+from compiled_together import BySubject, long_first
 
 from onearm.engine.oracles import fourier_ridge
 
@@ -20,6 +22,18 @@ DATABASES = count()  # made on the PostgreSQL server
 # Compiling inside an example takes seconds, and a busy machine is no bug; fixed examples keep a red run red.
 hypothesis.settings.register_profile("onearm", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("onearm")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySubject | None:
+    """Let one process run all that compiles the same: `--dist loadscope`."""
+    return BySubject(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, where anything is compiled."""
+    if not numba.config.DISABLE_JIT:
+        long_first(items)
 
 
 @pytest.fixture(scope="session")

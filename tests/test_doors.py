@@ -303,7 +303,7 @@ def _witness_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policies, "_outside", {"witness": witness})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # compiled, the tests of a policy run one after another, whatever file they are in
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('doors')}/run.db")
     with TestClient(create_app(store)) as client:
