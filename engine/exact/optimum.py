@@ -5,7 +5,7 @@ come from a finite grid, so these are certified optima of that grid, and lower b
 
 >>> from onearm.engine.task import best_arm
 >>> found = minimax(best_arm(2, "bits"), 4, [0.1, 0.5, 0.9], 13.0)
->>> round(found.losses[0], 6)
+>>> round(float(found.losses[0]), 6)
 0.168
 
 Source: the linear programme of a decision process with a finite horizon over what is known; Zhang, Jain, Jamieson,
