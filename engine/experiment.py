@@ -66,7 +66,9 @@ class Simulation:
         self.t = 0
         self._pending = _no_pending(self.problem, env.delay_max)
         self._no_columns = empty(0, self.problem)
-        self._verdict = loop.verdict.compiled(self.params, self.state, Key(self.run, 0), self.world)
+        self._verdict: Any = None
+        if self.problem.task is not None:  # compiling it takes 0.3 s for each policy and environment
+            self._verdict = loop.verdict.compiled(self.params, self.state, Key(self.run, 0), self.world)
         self._certificate = loop.certificate.compiled(self.params, self.state)
         self._entry = loop.simulate.compiled(*self._arguments(self._no_columns, 0, 0))
 
