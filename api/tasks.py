@@ -60,7 +60,12 @@ def read_task(body: dict[str, Any]) -> NamedTask:
 def task_fields(named: NamedTask) -> dict[str, Any]:
     """Return a task as `read_task` reads it."""
     task = named.task
-    fields = {"task": task.kind, "queries": list(named.queries), "answers": task.answers, "loss": task.loss}
+    fields: dict[str, Any] = {
+        "task": task.kind,
+        "queries": list(named.queries),
+        "answers": task.answers,
+        "loss": task.loss,
+    }
     if task.kind == "hypotheses":
         fields["hypotheses"] = [
             {"id": label, "answers": list(row)} for label, row in zip(named.hypotheses, task.rows, strict=True)

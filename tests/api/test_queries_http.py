@@ -391,6 +391,13 @@ def test_an_experiment_is_created_once_with_its_spec_as_it_is_shown(served: Serv
     assert_refused(served.post("/v1/experiments", again), 409, "experiment_exists")
 
 
+def test_the_front_page_counts_the_queries(served: Served) -> None:
+    for _ in range(5):
+        ask(served)
+    page = served.get("/").text
+    assert '<td class="number">3</td>\n<td class="number">5</td>' in page.partition("/v1/experiments/q")[2]
+
+
 def test_the_report_tells_of_each_query(served: Served) -> None:
     engine: dict[str, list[int]] = {label: [] for label in TASK["queries"]}  # type: ignore[union-attr]
     for t in range(7):
