@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onearm.api.train.adam import Adam
 from onearm.api.train.bench import KEPT
 from onearm.api.train.networks import Network, arrays_of, load_arrays, network_for
 from onearm.api.train.recipe import CLIP, MEMORY, UNIFORM, Recipe
@@ -66,7 +67,7 @@ class Duel:
         self.iteration = 0
         rng = np.random.default_rng([*key, 0])
         self.network = _first_network(task, budget, rng, weights)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.rate[0])
+        self.adam = Adam(self.network.parameters())
         self.average = arrays_of(self.network)
         self.crowds = [Particles.start(task, level, recipe.particles, rng) for level in levels]
         self.offset = np.repeat(np.asarray(offsets, dtype=np.float64), recipe.particles)
@@ -118,14 +119,10 @@ class Duel:
     def _descend(self, means: Array, histories: Histories) -> tuple[Array, Array]:
         """Take one step of the network; return losses float64[M, L] and the laws of the answers, float64[M, m]."""
         entropy = self.recipe.at(self.recipe.entropy, self.iteration)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.rate_at(self.iteration)
         costs = torch.from_numpy(np.repeat(self.task.losses(means), self.recipe.rollouts, axis=0)).float()
         objective, losses, law = objective_of(self.network, histories, costs, len(means), entropy)
-        self.optimiser.zero_grad()
-        objective.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
-        self.optimiser.step()
+        gradients = torch.autograd.grad(objective, self.adam.parameters)
+        self.adam.step(gradients, self.recipe.rate_at(self.iteration), CLIP)
         return losses, law
 
     def _slope(self, means: Array, queries: Array, answers: Array, losses: Array, law: Array) -> Array:
@@ -175,9 +172,8 @@ class Duel:
         saved = {f"network.{name}": value for name, value in arrays_of(self.network).items()}
         saved |= {f"average.{name}": value for name, value in self.average.items()}
         saved |= {f"{KEPT}{name}": value for name, value in self.weights().items()}
-        for i, parameter in enumerate(self.network.parameters()):
-            for name, value in self.optimiser.state.get(parameter, {}).items():
-                saved[f"adam.{i}.{name}"] = value.numpy().copy()
+        for name in ("mean", "square"):
+            saved |= {f"adam.{i}.{name}": value.numpy().copy() for i, value in enumerate(getattr(self.adam, name))}
         for i, crowd in enumerate(self.crowds):
             saved |= {f"crowd.{i}.{name}": getattr(crowd, name) for name in ("raw", "speed", "power")}
         steps = np.array([crowd.steps for crowd in self.crowds])
@@ -188,9 +184,10 @@ class Duel:
         self.iteration = int(saved["iteration"])
         load_arrays(self.network, _under(saved, "network."))
         self.average = _under(saved, "average.")
-        for i, parameter in enumerate(self.network.parameters()):
-            state = _under(saved, f"adam.{i}.")
-            self.optimiser.state[parameter] = {name: torch.from_numpy(value.copy()) for name, value in state.items()}
+        self.adam.steps = self.iteration
+        for name in ("mean", "square"):
+            for i, value in enumerate(getattr(self.adam, name)):
+                value.copy_(torch.from_numpy(saved[f"adam.{i}.{name}"]))
         for i, crowd in enumerate(self.crowds):
             crowd.raw, crowd.speed, crowd.power = (saved[f"crowd.{i}.{name}"] for name in ("raw", "speed", "power"))
             crowd.steps = int(saved["steps"][i])

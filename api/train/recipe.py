@@ -41,8 +41,12 @@ class Recipe:
         return iteration / max(1, self.iterations - 1)
 
 
-ARMS = Recipe(iterations=400, drawn=48, rate=(5e-3, 1e-4), entropy=(0.01, 0.0002), adversary=0.05)
-FLAT = Recipe(iterations=1000, drawn=48, rate=(4e-3, 1e-4), entropy=(0.03, 0.003), adversary=0.03)
+ARMS = Recipe(
+    iterations=400, drawn=48, rate=(5e-3, 1e-4), entropy=(0.01, 0.0002), adversary=0.05, renewed=2, average=0.98
+)
+FLAT = Recipe(
+    iterations=1000, drawn=48, rate=(4e-3, 1e-4), entropy=(0.03, 0.003), adversary=0.03, renewed=4, average=0.99
+)
 
 
 def level_recipe(task: Task) -> Recipe:

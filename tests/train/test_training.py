@@ -1,0 +1,134 @@
+"""Training from one end to the other: what is interrupted goes on, and the smallest gap is kept as an artefact."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onearm.api.train import training
+from onearm.api.train.bench import Bench
+from onearm.api.train.plan import Plan, default_levels, name_of
+from onearm.api.train.training import train
+from onearm.engine.artefact import Artefact, unpack
+from onearm.engine.errors import Conflict, Damaged, InvalidInput
+from onearm.engine.task import best_arm, hypotheses, thresholds
+from onearm.engine.worst_case import Effort
+
+PLAN = Plan(thresholds(2), 3, (5.0, 20.0), seed=4, starts=1, iterations=6)
+LITTLE = Effort(particles=4, steps=3, rollouts=8, kept=2, choice_rollouts=16, chosen=2, final_rollouts=64)
+
+
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score with little effort."""
+    monkeypatch.setattr(training, "Effort", lambda: LITTLE)
+    monkeypatch.setattr(training, "ROUGH", LITTLE)
+
+
+class Interrupting:
+    """Takes reports, and interrupts at the first one of a run, as Ctrl-C does."""
+
+    def __init__(self, run: str) -> None:
+        self.run: str | None = run
+
+    def __call__(self, news: dict[str, Any]) -> None:
+        if news["run"] == self.run:
+            self.run = None
+            raise KeyboardInterrupt
+
+
+def same(one: Artefact, other: Artefact) -> bool:
+    arrays = all(np.array_equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
+    return arrays and one.worst_case == other.worst_case and one.made["candidates"] == other.made["candidates"]
+
+
+@pytest.mark.jit
+def test_training_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path: Path, little: None) -> None:
+    heard: list[dict[str, Any]] = []
+    whole = train(PLAN, tmp_path / "whole", 1, "command", heard.append)
+    with pytest.raises(KeyboardInterrupt):
+        train(PLAN, tmp_path / "parts", 1, "command", Interrupting("level-2"))
+    stood = Bench(tmp_path / "parts").load("level-2")
+    assert stood is not None, "what was interrupted should have saved itself"
+    assert not (tmp_path / "parts" / f"{PLAN.name}.json").exists()
+    parts = train(PLAN, tmp_path / "parts", 1, "command", lambda news: None)
+    assert same(whole, parts)
+    files = (tmp_path / "whole" / f"{PLAN.name}{end}" for end in (".npz", ".json"))
+    assert unpack(*(file.read_bytes() for file in files)).sha256 == whole.sha256
+    assert {news["run"] for news in heard} == {*PLAN.runs, "levels", "candidates", "finalists"}
+    assert [news["iteration"] for news in heard if news["run"] == "robust-1"][-1] == 6
+    gaps = {name: max(np.subtract(row, whole.offsets)) for name, row in whole.made["candidates"].items()}
+    kept = f"{whole.made['candidate']}, {whole.play}"
+    assert gaps[kept] == pytest.approx(min(gaps.values()), abs=2e-4), "another candidate has a smaller gap"
+
+
+def test_a_folder_keeps_to_one_plan(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "deep" / "folder")
+    bench.open(PLAN)
+    bench.open(PLAN)
+    assert bench.plan() == PLAN
+    with pytest.raises(Conflict, match=r"another plan \(seed differ"):
+        bench.open(Plan(PLAN.task, PLAN.budget, PLAN.levels, 5, PLAN.starts, PLAN.iterations))
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInput, match="take another folder"):
+        Bench(tmp_path / "file").open(PLAN)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"no archive"])
+def test_a_spoilt_file_is_named(tmp_path: Path, content: bytes) -> None:
+    bench = Bench(tmp_path)
+    assert bench.load("level-1") is None
+    bench.save("level-1", {"kept.w1": np.ones(2, np.float32), "loss": np.zeros(3)})
+    assert list(bench.weights("level-1")) == ["w1"]
+    (tmp_path / "level-1.npz").write_bytes(content)
+    with pytest.raises(Damaged, match=r"level-1.npz cannot be read .*remove it"):
+        bench.load("level-1")
+
+
+def test_saving_leaves_one_file(tmp_path: Path) -> None:
+    for number in range(3):
+        Bench(tmp_path).save("level-1", {"iteration": np.array(number)})
+    assert [file.name for file in tmp_path.iterdir()] == ["level-1.npz"]
+
+
+def test_plans_round_trip_and_name_what_is_unusual() -> None:
+    table = Plan(hypotheses([[0.0, 1.0], [1.0, 0.0]]), 4, (2.0, 9.0), 2**64 - 1, 3, None)
+    for plan in (PLAN, table):
+        assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    assert name_of(best_arm(5), 15) == "arms-5-15"
+    assert name_of(best_arm(3, "bits", "simple_regret"), 6) == "arms-3-6-bits-simple_regret"
+    assert PLAN.runs == ("level-1", "level-2", "robust-1")
+    assert Plan(thresholds(2), 3, (5.0,)).runs == ("level-1",)
+
+
+def test_default_levels_are_those_of_the_reports() -> None:
+    assert default_levels(best_arm(5), 15) == (3.0, 8.0, 20.0, 50.0)
+    assert default_levels(thresholds(10), 20) == (8.0, 16.0, 32.0, 64.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"budget": 0}, "budget is 0"),
+        ({"budget": 1001}, "budget is 1001"),
+        ({"seed": -1}, "seed is -1"),
+        ({"starts": 17}, "starts is 17"),
+        ({"iterations": 0}, "iterations is 0"),
+        ({"levels": ()}, "levels are"),
+        ({"levels": (8.0, 8.0)}, "levels are"),
+        ({"levels": (float("nan"),)}, "levels are"),
+        ({"levels": (1.0, float("inf"))}, "levels are"),
+        ({"task": best_arm(1)}, "1 queries"),
+        ({"task": best_arm(201)}, "201 queries"),
+    ],
+)
+def test_a_plan_that_cannot_be_trained_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        Plan(**({"task": PLAN.task, "budget": 3, "levels": (5.0, 20.0)} | change))
