@@ -13,12 +13,12 @@ from small_artefacts import arm_artefact, flat_artefact
 import onearm
 from onearm.api.query_door import Query, QueryEngine
 from onearm.api.spec import ARMS_POLICY, BISECTION_POLICY, QUERY_POLICY, TRAINED_POLICY, _default
-from onearm.engine import snapshot, task
+from onearm.engine import loop, snapshot, task
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
 from onearm.engine.experiment import Simulation
 from onearm.engine.problem import fitted, query_problem
 from onearm.engine.task import Task
-from onearm.engine.vocabulary import LEARN
+from onearm.engine.vocabulary import LEARN, Key
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 from onearm.policies.mapo import shelf
@@ -160,9 +160,12 @@ def test_no_query_is_asked_beyond_the_budget() -> None:
     with pytest.raises(Conflict, match="12 queries are asked of 12"):
         engine.ask()
     assert (engine.digest(), engine.left) == (before, 0)
-    for query in made:
+    for query in made[1:]:
         engine.tell(query, 1)
-    assert engine.recommend().final
+    early = engine.recommend()
+    assert not early.final and early.warning is not None and "11 of 12 answers are in" in early.warning
+    engine.tell(made[0], 1)
+    assert engine.recommend().final and engine.recommend().warning is None
 
 
 def test_only_open_queries_are_asked() -> None:
@@ -185,6 +188,16 @@ def test_a_recommendation_changes_nothing_and_warns_before_all_answers_are_in() 
     engine.ask()
     assert engine.recommend().pending == 1
     assert len({opened(seed=seed).recommend().hypothesis for seed in range(20)}) > 1, "ties are shared"
+
+
+def test_ties_are_broken_by_the_draw_of_the_next_decision() -> None:
+    engine, run = opened(), opened().spec.run
+    found = []
+    for t in range(BUDGET):  # without an answer all cuts look alike
+        found.append(engine.recommend().hypothesis)
+        assert found[-1] == loop.recommendation(engine.spec.policy.params, engine.state, Key(run, t))
+        engine.ask()
+    assert len(set(found)) > 1
 
 
 @pytest.mark.usefixtures("artefacts")

@@ -129,6 +129,16 @@ def test_the_service_decides_as_the_python_door(served: Served) -> None:
     assert_counted(served)
 
 
+def test_the_service_breaks_ties_as_the_python_door(served: Served) -> None:
+    engine = onearm.open("uniform_budget", task=TASK, horizon=BUDGET, seed=5)
+    found = []
+    for _ in range(BUDGET):  # without an answer all animals look alike
+        found.append(recommendation(served)["hypothesis"])
+        assert found[-1] == engine.recommend().hypothesis
+        assert ask(served)["query_id"] == engine.ask().query_id
+    assert len(set(found)) > 1
+
+
 def test_a_query_is_answered_with_what_made_it(served: Served) -> None:
     assert ask(served) == {
         "decision_id": "~0",
