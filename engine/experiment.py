@@ -10,6 +10,7 @@ True
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from onearm.engine.contexts import empty_context, empty_contexts
 from onearm.engine.draws import NATURE, POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_problem, check_seed, fitted
-from onearm.engine.protocol import observes
+from onearm.engine.protocol import certifies, observes
 from onearm.engine.vocabulary import Array, Certificate, Columns, Environment, Key, Policy, Problem
 
 CURVE_POINTS = 100
@@ -66,10 +67,12 @@ class Simulation:
         self.t = 0
         self._pending = _no_pending(self.problem, env.delay_max)
         self._no_columns = empty(0, self.problem)
-        self._verdict: Any = None
-        if self.problem.task is not None:  # compiling it takes 0.3 s for each policy and environment
+        self._verdict: Any = None  # as the next, compiled only where it says something: each takes 0.3 s
+        if self.problem.task is not None:
             self._verdict = loop.verdict.compiled(self.params, self.state, Key(self.run, 0), self.world)
-        self._certificate = loop.certificate.compiled(self.params, self.state)
+        self._certificate: Any = None
+        if certifies(self.params):
+            self._certificate = loop.certificate.compiled(self.params, self.state)
         self._entry = loop.simulate.compiled(*self._arguments(self._no_columns, 0, 0))
 
     @property
@@ -96,7 +99,9 @@ class Simulation:
 
     @property
     def certificate(self) -> Certificate:
-        """What the policy proves of its run so far."""
+        """What the policy proves of its run so far; NaN where it proves nothing."""
+        if self._certificate is None:
+            return Certificate(math.nan, math.nan)
         return Certificate(*self._certificate(self.params, self.state))
 
     @property
