@@ -97,23 +97,25 @@ class Duel:
         up = self._slope(played, queries, answers, losses, law)
         self._climb(chosen, turn_slope(self.task, up, turned))
         self._remember(chosen, losses.mean(axis=1))
-        self._renew(feasible, rng)
+        self._send_scouts(feasible, rng)
         self._average_weights()
         self.iteration += 1
 
     def _draw_particles(self, feasible: Array, rng: np.random.Generator) -> Array:
-        """Return M particles: first those never drawn, then some evenly, and the rest by their shares."""
-        most = self.recipe.drawn
-        fresh = rng.permutation(np.flatnonzero(feasible & ~self.drawn))[:most]
+        """Return M particles: all scouts, those never drawn, then some evenly, and the rest by their shares."""
+        first = np.arange(len(feasible)) % self.recipe.particles < self.recipe.scouts
+        first |= ~self.drawn
+        certain = rng.permutation(np.flatnonzero(feasible & first))[: self.recipe.drawn]
+        rest = self.recipe.drawn - len(certain)
         able = np.flatnonzero(feasible)
         known = np.flatnonzero(feasible & self.drawn)
-        evenly = int(rng.binomial(most - len(fresh), UNIFORM)) if len(known) else most - len(fresh)
-        chosen = [fresh, rng.choice(able, evenly)]
+        evenly = int(rng.binomial(rest, UNIFORM)) if len(known) else rest
+        chosen = [certain, rng.choice(able, evenly)]
         if len(known):
             tau = self.recipe.at(self.recipe.temperature, self.iteration)
             gap = (self.loss[known] - self.offset[known]) / tau
             share = np.exp(gap - gap.max())
-            chosen.append(rng.choice(known, most - len(fresh) - evenly, p=share / share.sum()))
+            chosen.append(rng.choice(known, rest - evenly, p=share / share.sum()))
         return np.concatenate(chosen)
 
     def _descend(self, means: Array, histories: Histories) -> tuple[Array, Array]:
@@ -146,20 +148,25 @@ class Duel:
         self.loss = np.where(times > 0, mixed, self.loss)
         self.drawn |= times > 0
 
-    def _renew(self, feasible: Array, rng: np.random.Generator) -> None:
-        """Replace the particles of each level that may not be played, or lose least: a policy forgets what none is."""
-        if not self.recipe.renewed:
-            return
+    def _send_scouts(self, feasible: Array, rng: np.random.Generator) -> None:
+        """Let scouts whose time is over take the places of particles that lose less, and new ones set out."""
+        scouts, life = self.recipe.scouts, self.recipe.life
         value = np.where(feasible, self.loss, -1.0)
         for i, crowd in enumerate(self.crowds):
-            own = np.arange(i * len(crowd.raw), (i + 1) * len(crowd.raw))
-            known = own[self.drawn[own] | ~feasible[own]]
-            least = known[np.argsort(value[known], kind="stable")[: self.recipe.renewed]]
-            row = least - own[0]
-            level = rng.choice([*self.easier, crowd.level])
-            crowd.raw[row] = Particles.start(self.task, level, self.recipe.renewed, rng).raw[: len(row)]
-            crowd.speed[row], crowd.power[row] = 0.0, 0.0
-            self.drawn[least] = False
+            first = i * len(crowd.raw)
+            for j in range(scouts):
+                if (self.iteration + 1 + j * life // scouts) % life:
+                    continue
+                least = scouts + int(value[first + scouts : first + len(crowd.raw)].argmin())
+                if value[first + j] > value[first + least]:
+                    for rows in (crowd.raw, crowd.speed, crowd.power):
+                        rows[least] = rows[j]
+                    self.loss[first + least] = value[first + least] = self.loss[first + j]
+                    self.drawn[first + least] = self.drawn[first + j]
+                level = rng.choice([*self.easier, crowd.level])
+                crowd.raw[j] = Particles.start(self.task, level, 1, rng).raw[0]
+                crowd.speed[j], crowd.power[j] = 0.0, 0.0
+                self.drawn[first + j] = False
 
     def _average_weights(self) -> None:
         """Average over the last iterations: what a game's players do on average is nearer to its solution."""

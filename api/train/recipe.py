@@ -25,7 +25,8 @@ class Recipe:
     adversary: float  # the rate of the particles' Adam
     rollouts: int = 16  # L, of each particle that is drawn
     particles: int = 48  # N, of each level
-    renewed: int = 0  # of each level and iteration: particles that give way to new ones
+    scouts: int = 4  # of the particles of each level: played always, to climb from a new start
+    life: int = 24  # of a scout, iterations; then it takes the place of a particle that loses less
     temperature: tuple[float, float] = (0.10, 0.03)  # tau of the law that particles are drawn from, geometric
     average: float = 0.0  # memory of the average of the weights that is kept in the end; 0: the last ones
 
@@ -41,12 +42,8 @@ class Recipe:
         return iteration / max(1, self.iterations - 1)
 
 
-ARMS = Recipe(
-    iterations=400, drawn=48, rate=(5e-3, 1e-4), entropy=(0.01, 0.0002), adversary=0.05, renewed=2, average=0.98
-)
-FLAT = Recipe(
-    iterations=1000, drawn=48, rate=(4e-3, 1e-4), entropy=(0.03, 0.003), adversary=0.03, renewed=4, average=0.99
-)
+ARMS = Recipe(iterations=400, drawn=48, rate=(5e-3, 1e-4), entropy=(0.01, 0.0002), adversary=0.05, average=0.98)
+FLAT = Recipe(iterations=1000, drawn=48, rate=(4e-3, 1e-4), entropy=(0.03, 0.003), adversary=0.03, average=0.99)
 
 
 def level_recipe(task: Task) -> Recipe:
