@@ -51,6 +51,7 @@ def _levels(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
 )
 @click.option("--starts", type=int, default=2, show_default=True, help="Runs of the second phase; the best is kept.")
 @click.option("--iterations", type=int, help="Of each run; default: what the task takes. Few are good for a trial.")
+@click.option("--compared", is_flag=True, help="Keep the policies of single levels, and one for a prior, beside it.")
 @click.option("--processes", type=int, help="Runs at a time; default: one for each processor.")
 @click.option("--exact", "grid", metavar="M1,M2,..", callback=_levels, help="Solve for means on this grid, exactly.")
 @seed_option
@@ -67,6 +68,7 @@ def train(
     out: Path,
     starts: int,
     iterations: int | None,
+    compared: bool,
     processes: int | None,
     grid: tuple[float, ...] | None,
     seed: int,
@@ -92,7 +94,7 @@ def train(
     else:
         if find_spec("torch") is None:
             raise Unavailable("no_torch", "training needs PyTorch, which is not installed: pip install onearm[train]")
-        plan = Plan(task, budget, spans, seed, starts, iterations)
+        plan = Plan(task, budget, spans, seed, starts, iterations, compared)
         with _bars(plan, as_json) as report:
             artefact = train_plan(plan, out, _processes(processes), command, report)
     _show(artefact, out, as_json)

@@ -25,7 +25,7 @@ from torch import Tensor
 from onearm.api.train.adam import Adam
 from onearm.api.train.bench import KEPT
 from onearm.api.train.networks import Network, arrays_of, load_arrays, network_for
-from onearm.api.train.recipe import CLIP, MEMORY, UNIFORM, Recipe
+from onearm.api.train.recipe import CLIP, MEMORY, Recipe
 from onearm.engine.adversary import Particles
 from onearm.engine.score import advantages, loss_gradient, score_gradient, tally
 from onearm.engine.task import Array, Task
@@ -109,7 +109,7 @@ class Duel:
         rest = self.recipe.drawn - len(certain)
         able = np.flatnonzero(feasible)
         known = np.flatnonzero(feasible & self.drawn)
-        evenly = int(rng.binomial(rest, UNIFORM)) if len(known) else rest
+        evenly = int(rng.binomial(rest, self.recipe.evenly)) if len(known) else rest
         chosen = [certain, rng.choice(able, evenly)]
         if len(known):
             tau = self.recipe.at(self.recipe.temperature, self.iteration)

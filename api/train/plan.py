@@ -12,13 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from onearm.api.train.recipe import Recipe, level_recipe, robust_recipe
+from onearm.api.train.recipe import Recipe, level_recipe, prior_recipe, robust_recipe
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import SEED_MAX
 from onearm.engine.task import Task
 
 LEVELS_MAX, STARTS_MAX, ITERATIONS_MAX, BUDGET_MAX = 8, 16, 1_000_000, 1000
 QUERIES_MAX, HYPOTHESES_MAX = 200, 1000  # of what is trained
+PRIOR = "prior"  # the run for a prior
 _USUAL = {
     "arms": ("normal", "identification"),
     "thresholds": ("signs", "simple_regret"),
@@ -37,6 +38,7 @@ class Plan:
     seed: int = 0
     starts: int = 2  # runs of the second phase, of which the best is kept
     iterations: int | None = None  # of each run; by default the recipe's
+    compared: bool = False  # keep what the policy is compared with, too: those of one level, and one for a prior
 
     def __post_init__(self) -> None:
         _check_whole("budget", self.budget, 1, BUDGET_MAX)
@@ -76,7 +78,7 @@ class Plan:
     @property
     def runs(self) -> tuple[str, ...]:
         """Return the names of all runs, in their order."""
-        return (*self.level_runs, *self.robust_runs)
+        return (*self.level_runs, *self.robust_runs, *((PRIOR,) if self.compared else ()))
 
     @property
     def robust_runs(self) -> tuple[str, ...]:
@@ -85,19 +87,27 @@ class Plan:
 
     def recipe(self, run: str) -> Recipe:
         """Return how a run goes."""
-        recipe = robust_recipe(self.task) if run in self.robust_runs else level_recipe(self.task)
+        made = prior_recipe if run == PRIOR else robust_recipe if run in self.robust_runs else level_recipe
+        recipe = made(self.task)
         return recipe if self.iterations is None else replace(recipe, iterations=self.iterations)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON."""
-        rest = {"seed": str(self.seed), "starts": self.starts, "iterations": self.iterations}
-        return {"task": self.task.to_json(), "budget": self.budget, "levels": list(self.levels), **rest}
+        rest = {"starts": self.starts, "iterations": self.iterations, "compared": self.compared}
+        return {
+            "task": self.task.to_json(),
+            "budget": self.budget,
+            "levels": list(self.levels),
+            "seed": str(self.seed),
+            **rest,
+        }
 
     @staticmethod
     def from_json(body: dict[str, Any]) -> Plan:
         """Return the plan of `to_json`."""
         task, levels = Task.from_json(body["task"]), tuple(map(float, body["levels"]))
-        return Plan(task, body["budget"], levels, int(body["seed"]), body["starts"], body["iterations"])
+        rest = {name: body[name] for name in ("starts", "iterations", "compared")}
+        return Plan(task, body["budget"], levels, int(body["seed"]), **rest)
 
 
 def name_of(task: Task, budget: int) -> str:

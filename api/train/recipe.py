@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from onearm.engine.task import Task
 
-UNIFORM = 0.15  # of the particles that are drawn: evenly over all that are feasible, whatever they lose
 MEMORY = 0.8  # of a particle's mean loss, when it is drawn again
 CLIP = 1.0  # the largest norm of a step's gradient
 
@@ -25,6 +24,7 @@ class Recipe:
     adversary: float  # the rate of the particles' Adam
     rollouts: int = 16  # L, of each particle that is drawn
     particles: int = 48  # N, of each level
+    evenly: float = 0.15  # of the particles that are drawn: over all that are feasible, whatever they lose
     scouts: int = 4  # of the particles of each level: played always, to climb from a new start
     life: int = 24  # of a scout, iterations; then it takes the place of a particle that loses less
     temperature: tuple[float, float] = (0.10, 0.03)  # tau of the law that particles are drawn from, geometric
@@ -56,6 +56,12 @@ def robust_recipe(task: Task) -> Recipe:
     if task.kind == "arms":
         return replace(ARMS, drawn=72)
     return replace(FLAT, iterations=800, drawn=72, rate=(2e-3, 1e-4), entropy=(0.02, 0.003))
+
+
+def prior_recipe(task: Task) -> Recipe:
+    """Return how a policy for a prior is trained: new means in every iteration, and nobody who looks for bad ones."""
+    recipe = level_recipe(task)
+    return replace(recipe, adversary=0.0, particles=recipe.drawn // 4 + 1, scouts=recipe.drawn // 4, life=1, evenly=1.0)
 
 
 def starts_from_scratch(task: Task) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from onearm.api.train.bench import FIRST, Bench
-from onearm.api.train.plan import Plan
+from onearm.api.train.plan import PRIOR, Plan
 from onearm.api.train.processes import Report, run_all
 from onearm.engine.artefact import PLAYS, Artefact, pack
 from onearm.engine.kernel import source_digest
@@ -43,11 +43,13 @@ def train(plan: Plan, folder: Path, processes: int, command: str, report: Report
     run_all(folder, [run for run in plan.level_runs if not _is_done(bench, plan, run)], processes, report)
     if not bench.read_json(FIRST):
         bench.write_json(FIRST, _first(bench, plan, processes, report))
-    run_all(folder, [run for run in plan.robust_runs if not _is_done(bench, plan, run)], processes, report)
-    artefact = _best(bench, plan, processes, command, report)
-    npz, description = pack(artefact)
-    bench.write(f"{artefact.name}.npz", npz)
-    bench.write(f"{artefact.name}.json", description)
+    rest = [run for run in plan.runs if run not in plan.level_runs]
+    run_all(folder, [run for run in rest if not _is_done(bench, plan, run)], processes, report)
+    artefact, *others = _artefacts(bench, plan, processes, command, report)
+    for made in (*others, artefact):
+        npz, description = pack(made)
+        bench.write(f"{made.name}.npz", npz)
+        bench.write(f"{made.name}.json", description)
     return artefact
 
 
@@ -67,24 +69,54 @@ def _first(bench: Bench, plan: Plan, processes: int, report: Report) -> dict[str
     }
 
 
-def _best(bench: Bench, plan: Plan, processes: int, command: str, report: Report) -> Artefact:
+def _artefacts(bench: Bench, plan: Plan, processes: int, command: str, report: Report) -> list[Artefact]:
+    """Score all candidates; return the best one, and what it is compared with."""
     offsets = bench.read_json(FIRST)["offsets"]
     everyone = [(run, play) for run in plan.runs for play in PLAYS]
     rough = _score(bench, plan, everyone, ROUGH, "candidates", processes, report, offsets)
-    order = sorted(plan.runs, key=lambda run: min(_gap(rough, run, play) for play in PLAYS))
+    candidates = [run for run in plan.runs if run != PRIOR]
+    order = sorted(candidates, key=lambda run: min(_gap(rough, run, play) for play in PLAYS))
     finalists = [(run, play) for run in order[:FINALISTS] for play in PLAYS]
     found = _score(bench, plan, finalists, Effort(), "finalists", processes, report, offsets)
     run, play = finalists[int(found.gaps.argmin())]
+    kept = {"candidate": run, "gap": float(found.gaps.min()), **_tables(rough, found)}
+    worst = {way: _losses(found, run, way) for way in PLAYS}
+    best = tuple(float(loss) for loss in found.best)
+    chosen = _artefact(bench, plan, command, plan.name, run, plan.levels, best, worst, play, kept)
+    if not plan.compared:
+        return [chosen]
+    others = []
+    for k, run in enumerate(plan.level_runs):
+        worst = {"sample": _losses(rough, run, "sample")[k : k + 1]}
+        parts = (f"{plan.name}-{run}", run, plan.levels[k : k + 1], best[k : k + 1], worst, "sample")
+        others.append(_artefact(bench, plan, command, *parts, {"compared_as": "level"}))
+    worst = {"sample": _losses(rough, PRIOR, "sample")}
+    parts = (f"{plan.name}-{PRIOR}", PRIOR, plan.levels, best, worst, "sample")
+    return [chosen, *others, _artefact(bench, plan, command, *parts, {"compared_as": PRIOR})]
+
+
+def _artefact(
+    bench: Bench,
+    plan: Plan,
+    command: str,
+    name: str,
+    run: str,
+    levels: tuple[float, ...],
+    offsets: tuple[float, ...],
+    worst: dict[str, tuple[float, ...]],
+    play: str,
+    made: dict[str, Any],
+) -> Artefact:
     return Artefact(
-        name=plan.name,
+        name=name,
         architecture=plan.architecture,
         task=plan.task,
         budget=plan.budget,
-        levels=plan.levels,
-        offsets=tuple(float(loss) for loss in found.best),
-        worst_case={way: _losses(found, run, way) for way in PLAYS},
+        levels=levels,
+        offsets=offsets,
+        worst_case=worst,
         play=play,
-        made={**_provenance(plan, command), "candidate": run, "gap": float(found.gaps.min()), **_tables(rough, found)},
+        made={**_provenance(plan, command), **made},
         arrays=bench.weights(run),
     )
 

@@ -17,7 +17,7 @@ import torch
 
 from onearm.api.train.bench import FIRST, Bench
 from onearm.api.train.duel import Duel, Weights
-from onearm.api.train.plan import Plan
+from onearm.api.train.plan import PRIOR, Plan
 from onearm.api.train.recipe import starts_from_scratch
 from onearm.engine.problem import query_problem
 from onearm.engine.rollouts import roll_out
@@ -64,8 +64,10 @@ def duel_of(bench: Bench, run: str) -> Duel:
 
 def _part(bench: Bench, plan: Plan, run: str) -> tuple[list[float], list[float], list[float], Weights | None]:
     """Return the levels and offsets of a run, the levels below, and the weights that it begins with."""
-    if run not in plan.robust_runs:
-        k = plan.runs.index(run)
+    if run == PRIOR:
+        return list(plan.levels), [0.0] * len(plan.levels), [], None
+    if run in plan.level_runs:
+        k = plan.level_runs.index(run)
         return [plan.levels[k]], [0.0], list(plan.levels[:k]), None
     first = bench.read_json(FIRST)
     start = None if starts_from_scratch(plan.task) else bench.weights(first["best"])

@@ -18,7 +18,7 @@ from onearm.engine.errors import Conflict, Damaged, InvalidInput
 from onearm.engine.task import best_arm, hypotheses, thresholds
 from onearm.engine.worst_case import Effort
 
-PLAN = Plan(thresholds(2), 3, (5.0, 20.0), seed=4, starts=1, iterations=6)
+PLAN = Plan(thresholds(2), 3, (5.0, 20.0), seed=4, starts=1, iterations=6, compared=True)
 LITTLE = Effort(particles=4, steps=3, rollouts=8, kept=2, choice_rollouts=16, chosen=2, final_rollouts=64)
 
 
@@ -59,9 +59,12 @@ def test_training_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path: Path
     assert same(whole, parts)
     files = (tmp_path / "whole" / f"{PLAN.name}{end}" for end in (".npz", ".json"))
     assert unpack(*(file.read_bytes() for file in files)).sha256 == whole.sha256
+    others = {file.stem for file in (tmp_path / "whole").glob(f"{PLAN.name}-*.npz")}
+    assert others == {f"{PLAN.name}-{run}" for run in ("level-1", "level-2", "prior")}
     assert {news["run"] for news in heard} == {*PLAN.runs, "levels", "candidates", "finalists"}
     assert [news["iteration"] for news in heard if news["run"] == "robust-1"][-1] == 6
     gaps = {name: max(np.subtract(row, whole.offsets)) for name, row in whole.made["candidates"].items()}
+    gaps = {name: gap for name, gap in gaps.items() if not name.startswith("prior")}
     kept = f"{whole.made['candidate']}, {whole.play}"
     assert gaps[kept] == pytest.approx(min(gaps.values()), abs=2e-4), "another candidate has a smaller gap"
 
@@ -72,7 +75,7 @@ def test_a_folder_keeps_to_one_plan(tmp_path: Path) -> None:
     bench.open(PLAN)
     assert bench.plan() == PLAN
     with pytest.raises(Conflict, match=r"another plan \(seed differ"):
-        bench.open(Plan(PLAN.task, PLAN.budget, PLAN.levels, 5, PLAN.starts, PLAN.iterations))
+        bench.open(Plan(PLAN.task, PLAN.budget, PLAN.levels, 5, PLAN.starts, PLAN.iterations, True))
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_plans_round_trip_and_name_what_is_unusual() -> None:
         assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
     assert name_of(best_arm(5), 15) == "arms-5-15"
     assert name_of(best_arm(3, "bits", "simple_regret"), 6) == "arms-3-6-bits-simple_regret"
-    assert PLAN.runs == ("level-1", "level-2", "robust-1")
+    assert PLAN.runs == ("level-1", "level-2", "robust-1", "prior")
     assert Plan(thresholds(2), 3, (5.0,)).runs == ("level-1",)
 
 
