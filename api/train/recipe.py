@@ -6,11 +6,26 @@ Source: the procedure follows Zhang, Jain, Jamieson, arXiv 2010.15382; its const
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from onearm.engine.task import Task
 
 MEMORY = 0.8  # of a particle's mean loss, when it is drawn again
 CLIP = 1.0  # the largest norm of a step's gradient
+
+
+class Hunt(NamedTuple):
+    """How particles are looked for, of each level, that the network as it is does badly at."""
+
+    every: int = 20  # iterations between two hunts
+    starts: int = 16
+    steps: int = 12
+    rate: float = 0.15  # of the steps' Adam
+    rollouts: int = 16  # of each start in a step, and four times as many in the end
+    kept: int = 4
+
+
+HUNT = Hunt()
 
 
 @dataclass(frozen=True)
@@ -25,8 +40,7 @@ class Recipe:
     rollouts: int = 16  # L, of each particle that is drawn
     particles: int = 48  # N, of each level
     evenly: float = 0.15  # of the particles that are drawn: over all that are feasible, whatever they lose
-    scouts: int = 4  # of the particles of each level: played always, to climb from a new start
-    life: int = 24  # of a scout, iterations; then it takes the place of a particle that loses less
+    hunt: Hunt = HUNT
     temperature: tuple[float, float] = (0.10, 0.03)  # tau of the law that particles are drawn from, geometric
     average: float = 0.0  # memory of the average of the weights that is kept in the end; 0: the last ones
 
@@ -60,8 +74,8 @@ def robust_recipe(task: Task) -> Recipe:
 
 def prior_recipe(task: Task) -> Recipe:
     """Return how a policy for a prior is trained: new means in every iteration, and nobody who looks for bad ones."""
-    recipe = level_recipe(task)
-    return replace(recipe, adversary=0.0, particles=recipe.drawn // 4 + 1, scouts=recipe.drawn // 4, life=1, evenly=1.0)
+    newcomers = Hunt(every=1, starts=16, steps=0, rollouts=1, kept=16)
+    return replace(level_recipe(task), adversary=0.0, evenly=1.0, hunt=newcomers)
 
 
 def starts_from_scratch(task: Task) -> bool:

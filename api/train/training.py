@@ -30,7 +30,8 @@ from onearm.policies.mapo import with_weights
 
 Candidate = tuple[str, str]  # a run and how it is played
 ROUGH = Effort(particles=24, steps=12, rollouts=32, kept=3, choice_rollouts=256, chosen=4, final_rollouts=2048)
-FINALISTS = 3  # networks that are scored with care, both ways to play
+FAIR = Effort(steps=20, choice_rollouts=256, final_rollouts=4096)
+FINALISTS = 2  # networks that are scored with care, both ways to play
 
 
 def train(plan: Plan, folder: Path, processes: int, command: str, report: Report) -> Artefact:
@@ -61,7 +62,7 @@ def _is_done(bench: Bench, plan: Plan, run: str) -> bool:
 def _first(bench: Bench, plan: Plan, processes: int, report: Report) -> dict[str, Any]:
     """Score the policies of the levels; return the offsets and which policy has the smallest gap."""
     candidates = [(run, "sample") for run in plan.level_runs]
-    found = _score(bench, plan, candidates, Effort(), "levels", processes, report)
+    found = _score(bench, plan, candidates, FAIR, "levels", processes, report)
     return {
         "offsets": [float(loss) for loss in found.best],
         "best": plan.level_runs[int(found.gaps.argmin())],

@@ -13,11 +13,19 @@ from playing import play_out, player
 from onearm.api.train import duel as duelling
 from onearm.api.train.duel import Duel, histories_of, objective_of, turn, turn_slope
 from onearm.api.train.networks import ArmNet, Network, arrays_of, network_for
-from onearm.api.train.recipe import ARMS, FLAT, Recipe
+from onearm.api.train.recipe import ARMS, FLAT, Hunt, Recipe
 from onearm.engine.complexity import difficulty
 from onearm.engine.task import Array, Task, best_arm, thresholds
 
-SMALL = replace(FLAT, iterations=12, drawn=8, rollouts=4, particles=10, scouts=2, life=6, average=0.9)
+SMALL = replace(
+    FLAT,
+    iterations=12,
+    drawn=8,
+    rollouts=4,
+    particles=10,
+    hunt=Hunt(every=4, starts=3, steps=2, rollouts=4, kept=2),
+    average=0.9,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +109,7 @@ def test_a_step_plays_only_particles_within_their_level() -> None:
     assert (hard <= 1.05 * levels[1]).all()
     assert (np.abs(np.concatenate(played)) <= 0.98 + 1e-3).all()
     assert (hard > levels[0]).any()
-    assert np.concatenate([crowd.feasible() for crowd in duel.crowds]).all(), "new particles should have taken over"
+    assert np.concatenate([crowd.feasible() for crowd in duel.crowds]).all(), "hunts should have replaced them"
 
 
 @pytest.mark.parametrize(("task", "recipe"), [(thresholds(3), FLAT), (best_arm(3), ARMS), (best_arm(3, "bits"), ARMS)])
@@ -135,7 +143,7 @@ def test_other_seeds_and_runs_have_other_draws() -> None:
 
 def test_particles_that_lose_more_than_their_offset_are_drawn_by_the_softmax() -> None:
     task = thresholds(3)
-    recipe = replace(SMALL, drawn=40_000, scouts=0, temperature=(0.1, 0.1))
+    recipe = replace(SMALL, drawn=40_000, temperature=(0.1, 0.1))
     duel = Duel(task, 4, (8.0, 30.0), (0.1, 0.3), recipe, (0,), player(task, 4))
     rng = np.random.default_rng(0)
     duel.loss, duel.drawn = rng.random(20) * 0.5, np.ones(20, np.bool_)
@@ -145,30 +153,33 @@ def test_particles_that_lose_more_than_their_offset_are_drawn_by_the_softmax() -
     assert (np.abs(found - wanted) <= 4.5 * np.sqrt(wanted / 40_000)).all()
 
 
-def test_scouts_and_particles_that_were_never_played_come_first() -> None:
+def test_particles_that_were_never_played_come_first() -> None:
     duel = Duel(thresholds(3), 4, (30.0,), (0.0,), SMALL, (0,), player(thresholds(3), 4))
     duel.drawn[:6] = True
     feasible = np.ones(10, np.bool_)
     feasible[9] = False
     chosen = duel._draw_particles(feasible, np.random.default_rng(1))
-    assert sorted(chosen[:5].tolist()) == [0, 1, 6, 7, 8]
+    assert sorted(chosen[:3].tolist()) == [6, 7, 8]
     assert 9 not in chosen
 
 
-def test_a_scout_whose_time_is_over_takes_the_place_of_one_that_loses_less() -> None:
-    duel = Duel(thresholds(3), 4, (30.0,), (0.0,), SMALL, (0,), player(thresholds(3), 4))
-    duel.loss, duel.drawn = np.array([0.5, 0.1, 0.6, 0.7, 0.2, 0.3, 0.8, 0.9, 0.4, 0.5]), np.ones(10, np.bool_)
-    duel.iteration = 5  # the first of two scouts has climbed for its 6 iterations, the second is half way
+def test_a_hunt_brings_what_the_network_does_badly_in_place_of_what_loses_least() -> None:
+    task = thresholds(3)
+    recipe = replace(SMALL, hunt=Hunt(every=4, starts=12, steps=8, rollouts=32, kept=3))
+    duel = Duel(task, 4, (30.0,), (0.0,), recipe, (0,), player(task, 4))
+    with torch.no_grad():
+        duel.network.layers[-1].bias[3] = 20.0  # it always recommends the first cut, that no point is positive
+    rng = np.random.default_rng(3)
+    duel.loss, duel.drawn = np.linspace(0.05, 0.5, 10), np.ones(10, np.bool_)
     before = duel.crowds[0].raw.copy()
-    duel._send_scouts(np.ones(10, np.bool_), np.random.default_rng(0))
-    after = duel.crowds[0].raw
-    np.testing.assert_array_equal(after[4], before[0])
-    assert duel.loss[4] == 0.5
-    assert not duel.drawn[0]
-    assert not np.array_equal(after[0], before[0])
-    rest = [1, 2, 3, 5, 6, 7, 8, 9]
-    np.testing.assert_array_equal(after[rest], before[rest])
-    assert duel.drawn[rest].all()
+    duel._hunt(rng)
+    after = duel.crowds[0]
+    np.testing.assert_array_equal(after.raw[3:], before[3:])
+    losses = task.losses(after.means()[:3])[:, 0]
+    np.testing.assert_allclose(duel.loss[:3], losses, atol=1e-6)
+    random = Duel(task, 4, (30.0,), (0.0,), replace(recipe, particles=400), (1,), player(task, 4)).crowds[0].means()
+    assert losses.min() > np.quantile(task.losses(random)[:, 0], 0.95), "the hunt should find more than chance does"
+    assert after.feasible().all()
 
 
 def test_a_line_read_backwards_is_as_hard_and_its_slope_comes_back() -> None:

@@ -26,6 +26,7 @@ LITTLE = Effort(particles=4, steps=3, rollouts=8, kept=2, choice_rollouts=16, ch
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
     """Score with little effort."""
     monkeypatch.setattr(training, "Effort", lambda: LITTLE)
+    monkeypatch.setattr(training, "FAIR", LITTLE)
     monkeypatch.setattr(training, "ROUGH", LITTLE)
 
 
