@@ -106,9 +106,11 @@ def _task(kind: str, sizes: dict[str, Any], answers: str | None, loss: str | Non
         if (value is None) == (name == needed):
             rule = "needs" if name == needed else "has no"
             raise InvalidInput("bad_task", f"--task {kind} {rule} --{name}")
-    make: Callable[..., Task] = {"arms": best_arm, "thresholds": thresholds, "hypotheses": hypotheses}[kind]
+    makers: dict[str, Callable[..., Task]] = {"arms": best_arm, "thresholds": thresholds, "hypotheses": hypotheses}
     size = _rows(sizes["table"]) if kind == "hypotheses" else sizes[needed]
-    return make(size, **{name: word for name, word in (("answers", answers), ("loss", loss)) if word is not None})
+    return makers[kind](
+        size, **{name: word for name, word in (("answers", answers), ("loss", loss)) if word is not None}
+    )
 
 
 def _rows(path: Path) -> Any:

@@ -24,7 +24,6 @@ class Adam:
         self.mean = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.square = [torch.zeros_like(parameter) for parameter in self.parameters]
 
-    @torch.no_grad()
     def step(self, gradients: Iterable[Tensor], rate: float, clip: float) -> None:
         """Take one step, with all gradients together cut to the norm `clip`."""
         found = list(gradients)
@@ -32,7 +31,8 @@ class Adam:
         scale = min(1.0, clip / (norm + 1e-6))
         self.steps += 1
         first, second = 1.0 - BETA1**self.steps, 1.0 - BETA2**self.steps
-        for parameter, gradient, mean, square in zip(self.parameters, found, self.mean, self.square, strict=True):
-            mean.lerp_(gradient * scale, 1.0 - BETA1)
-            square.lerp_((gradient * scale).square(), 1.0 - BETA2)
-            parameter.addcdiv_(mean, (square / second).sqrt_().add_(EPSILON), value=-rate / first)
+        with torch.no_grad():
+            for parameter, gradient, mean, square in zip(self.parameters, found, self.mean, self.square, strict=True):
+                mean.lerp_(gradient * scale, 1.0 - BETA1)
+                square.lerp_((gradient * scale).square(), 1.0 - BETA2)
+                parameter.addcdiv_(mean, (square / second).sqrt_().add_(EPSILON), value=-rate / first)
