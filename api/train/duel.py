@@ -55,18 +55,16 @@ class Duel:
         recipe: Recipe,
         key: tuple[int, ...],
         play: Play,
-        weights: Weights | None = None,
         easier: Sequence[float] = (),
     ) -> None:
-        """`key` names the draws of this run; `weights` is where the network begins, by default anew.
-
-        `easier` levels are those that new particles of every level may be of, too.
-        """
+        """`key` names the draws of this run; `easier` levels are those that new particles of a level may be of, too."""
         self.task, self.budget, self.recipe, self.key, self.play = task, budget, recipe, key, play
         self.easier = list(easier)
         self.iteration = 0
         rng = np.random.default_rng([*key, 0])
-        self.network = _first_network(task, budget, rng, weights)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**63)))
+            self.network = network_for(task, budget)
         self.adam = Adam(self.network.parameters())
         self.average = arrays_of(self.network)
         self.crowds = [Particles.start(task, level, recipe.particles, rng) for level in levels]
@@ -97,6 +95,7 @@ class Duel:
         up = self._slope(played, queries, answers, losses, law)
         self._climb(chosen, turn_slope(self.task, up, turned))
         self._remember(chosen, losses.mean(axis=1))
+        self._renew(feasible, rng)
         if self.iteration % self.recipe.hunt.every == 0:
             self._hunt(rng)
         self._average_weights()
@@ -146,6 +145,19 @@ class Duel:
         mixed = np.where(self.drawn, MEMORY * self.loss + (1.0 - MEMORY) * now, now)
         self.loss = np.where(times > 0, mixed, self.loss)
         self.drawn |= times > 0
+
+    def _renew(self, feasible: Array, rng: np.random.Generator) -> None:
+        """Replace the particles of each level that may not be played, or lose least: what nobody plays is forgotten."""
+        value = np.where(feasible, self.loss, -1.0)
+        for i, crowd in enumerate(self.crowds):
+            own = np.arange(i * len(crowd.raw), (i + 1) * len(crowd.raw))
+            known = own[self.drawn[own] | ~feasible[own]]
+            least = known[np.argsort(value[known], kind="stable")[: self.recipe.renewed]]
+            if len(least):
+                row, level = least - own[0], rng.choice([*self.easier, crowd.level])
+                crowd.raw[row] = Particles.start(self.task, level, len(row), rng).raw
+                crowd.speed[row], crowd.power[row] = 0.0, 0.0
+                self.drawn[least] = False
 
     def _hunt(self, rng: np.random.Generator) -> None:
         """Climb from new starts against the network as it is; the worst take the places of those that lose least.
@@ -264,15 +276,6 @@ def histories_of(queries: Array, answers: Array, n: int) -> Histories:
     told[1:] *= answers.reshape(-1, answers.shape[-1]).T[:, :, None].astype(np.float32)
     count, total = (torch.from_numpy(steps.cumsum(axis=0, dtype=np.float32)) for steps in (asked, told))
     return Histories(torch.from_numpy(np.ascontiguousarray(flat)), count, total)
-
-
-def _first_network(task: Task, budget: int, rng: np.random.Generator, weights: Weights | None) -> Network:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.integers(2**63)))
-        network = network_for(task, budget)
-    if weights is not None:
-        load_arrays(network, weights)
-    return network
 
 
 def _under(saved: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Recipe:
     rollouts: int = 16  # L, of each particle that is drawn
     particles: int = 48  # N, of each level
     evenly: float = 0.15  # of the particles that are drawn: over all that are feasible, whatever they lose
+    renewed: int = 1  # of each level and iteration: particles that lose least give way to new ones, played at once
     hunt: Hunt = HUNT
     temperature: tuple[float, float] = (0.10, 0.03)  # tau of the law that particles are drawn from, geometric
     average: float = 0.0  # memory of the average of the weights that is kept in the end; 0: the last ones
@@ -57,7 +58,16 @@ class Recipe:
 
 
 ARMS = Recipe(iterations=400, drawn=48, rate=(5e-3, 1e-4), entropy=(0.01, 0.0002), adversary=0.05, average=0.98)
-FLAT = Recipe(iterations=1000, drawn=48, rate=(4e-3, 1e-4), entropy=(0.03, 0.003), adversary=0.03, average=0.99)
+FLAT = Recipe(
+    iterations=500,
+    drawn=48,
+    rate=(4e-3, 1e-4),
+    entropy=(0.03, 0.003),
+    adversary=0.05,
+    particles=64,
+    renewed=4,
+    average=0.99,
+)
 
 
 def level_recipe(task: Task) -> Recipe:
@@ -66,18 +76,13 @@ def level_recipe(task: Task) -> Recipe:
 
 
 def robust_recipe(task: Task) -> Recipe:
-    """Return how the policy for all levels is trained: of arms from scratch, else from the best policy of a level."""
+    """Return how the policy for all levels is trained."""
     if task.kind == "arms":
         return replace(ARMS, drawn=72)
-    return replace(FLAT, iterations=800, drawn=72, rate=(2e-3, 1e-4), entropy=(0.02, 0.003))
+    return replace(FLAT, iterations=1000, drawn=96, average=0.995)
 
 
 def prior_recipe(task: Task) -> Recipe:
     """Return how a policy for a prior is trained: new means in every iteration, and nobody who looks for bad ones."""
     newcomers = Hunt(every=1, starts=16, steps=0, rollouts=1, kept=16)
-    return replace(level_recipe(task), adversary=0.0, evenly=1.0, hunt=newcomers)
-
-
-def starts_from_scratch(task: Task) -> bool:
-    """Tell whether the second phase begins with a new network."""
-    return task.kind == "arms"
+    return replace(level_recipe(task), adversary=0.0, evenly=1.0, renewed=0, hunt=newcomers)

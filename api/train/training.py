@@ -2,7 +2,7 @@
 
 1. Each level has a run of its own, from scratch, against means of its difficulty.
 2. What these lose at worst at all levels, the least at each being the offset of the level.
-3. Runs against the means of all levels at once, less their offsets.
+3. Runs against the means of all levels at once, less their offsets, from scratch.
 4. Every network of 1 and 3, sampled and greedy, is a candidate: all are scored roughly, and the best few, on one pool
    of worst means, with care. The smallest gap wins, whichever run it is from.
 
@@ -29,8 +29,10 @@ from onearm.engine.worst_case import Effort, WorstCase, player, rounds_of, worst
 from onearm.policies.mapo import with_weights
 
 Candidate = tuple[str, str]  # a run and how it is played
-ROUGH = Effort(particles=24, steps=12, rollouts=32, kept=3, choice_rollouts=256, chosen=4, final_rollouts=2048)
-FAIR = Effort(steps=20, choice_rollouts=256, final_rollouts=4096)
+ROUGH = Effort(
+    refining_steps=10, particles=24, steps=12, rollouts=32, kept=3, choice_rollouts=256, chosen=4, final_rollouts=2048
+)
+FAIR = Effort(steps=20, refining_steps=20, choice_rollouts=256, final_rollouts=4096)
 FINALISTS = 2  # networks that are scored with care, both ways to play
 
 

@@ -18,7 +18,6 @@ import torch
 from onearm.api.train.bench import FIRST, Bench
 from onearm.api.train.duel import Duel, Weights
 from onearm.api.train.plan import PRIOR, Plan
-from onearm.api.train.recipe import starts_from_scratch
 from onearm.engine.problem import query_problem
 from onearm.engine.rollouts import roll_out
 from onearm.engine.task import Array
@@ -54,24 +53,22 @@ def main(folder: str, run: str) -> int:
 def duel_of(bench: Bench, run: str) -> Duel:
     """Return a run where it stands."""
     plan = bench.plan()
-    levels, offsets, easier, weights = _part(bench, plan, run)
+    levels, offsets, easier = _part(bench, plan, run)
     key = (plan.seed, plan.runs.index(run))
-    duel = Duel(plan.task, plan.budget, levels, offsets, plan.recipe(run), key, _play(plan), weights, easier)
+    duel = Duel(plan.task, plan.budget, levels, offsets, plan.recipe(run), key, _play(plan), easier)
     if (arrays := bench.load(run)) is not None:
         duel.restore(arrays)
     return duel
 
 
-def _part(bench: Bench, plan: Plan, run: str) -> tuple[list[float], list[float], list[float], Weights | None]:
-    """Return the levels and offsets of a run, the levels below, and the weights that it begins with."""
+def _part(bench: Bench, plan: Plan, run: str) -> tuple[list[float], list[float], list[float]]:
+    """Return the levels and offsets of a run, and the levels below."""
     if run == PRIOR:
-        return list(plan.levels), [0.0] * len(plan.levels), [], None
+        return list(plan.levels), [0.0] * len(plan.levels), []
     if run in plan.level_runs:
         k = plan.level_runs.index(run)
-        return [plan.levels[k]], [0.0], list(plan.levels[:k]), None
-    first = bench.read_json(FIRST)
-    start = None if starts_from_scratch(plan.task) else bench.weights(first["best"])
-    return list(plan.levels), first["offsets"], [], start
+        return [plan.levels[k]], [0.0], list(plan.levels[:k])
+    return list(plan.levels), bench.read_json(FIRST)["offsets"], []
 
 
 def _play(plan: Plan) -> Any:

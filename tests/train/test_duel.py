@@ -163,6 +163,18 @@ def test_particles_that_were_never_played_come_first() -> None:
     assert 9 not in chosen
 
 
+def test_particles_that_lose_least_give_way_to_new_ones() -> None:
+    duel = Duel(thresholds(3), 4, (30.0,), (0.0,), replace(SMALL, renewed=2), (0,), player(thresholds(3), 4))
+    duel.loss, duel.drawn = np.array([0.5, 0.1, 0.6, 0.7, 0.2, 0.3, 0.8, 0.9, 0.4, 0.5]), np.ones(10, np.bool_)
+    feasible = np.ones(10, np.bool_)
+    feasible[7] = False
+    before = duel.crowds[0].raw.copy()
+    duel._renew(feasible, np.random.default_rng(0))
+    changed = (duel.crowds[0].raw != before).any(axis=1)
+    assert np.flatnonzero(changed).tolist() == [1, 7]
+    assert np.flatnonzero(~duel.drawn).tolist() == [1, 7]
+
+
 def test_a_hunt_brings_what_the_network_does_badly_in_place_of_what_loses_least() -> None:
     task = thresholds(3)
     recipe = replace(SMALL, hunt=Hunt(every=4, starts=12, steps=8, rollouts=32, kept=3))
