@@ -2,7 +2,9 @@
 
 Each iteration draws M particles, mostly those that lose most by what their level allows, plays L rollouts of each, and
 takes one Adam step of the network and one of the particles. A particle's share is softmax((loss - offset) / tau), the
-exact maximiser of the mean gap minus tau times the divergence from even shares.
+exact maximiser of the mean gap minus tau times the divergence from even shares. An offset is what a policy of that
+level alone was seen to lose; where the network itself loses less, its own loss takes that place, or the level would be
+given up until it were as bad as a policy that was trained for too short a time.
 
 The network's gradient is that of the mean of R over rollouts, R being the expected loss of the soft recommendation:
 (R - b) grad sum ln p(query) + grad R, with b the mean R of the other rollouts of the same particle.
@@ -25,7 +27,7 @@ from torch import Tensor
 from onearm.api.train.adam import Adam
 from onearm.api.train.bench import KEPT
 from onearm.api.train.networks import Network, arrays_of, load_arrays, network_for
-from onearm.api.train.recipe import CLIP, MEMORY, Recipe
+from onearm.api.train.recipe import CLIP, LATELY, MEMORY, Recipe
 from onearm.engine.adversary import Particles
 from onearm.engine.score import advantages, loss_gradient, score_gradient, tally
 from onearm.engine.task import Array, Task
@@ -68,9 +70,10 @@ class Duel:
         self.adam = Adam(self.network.parameters())
         self.average = arrays_of(self.network)
         self.crowds = [Particles.start(task, level, recipe.particles, rng) for level in levels]
-        self.offset = np.repeat(np.asarray(offsets, dtype=np.float64), recipe.particles)
-        self.loss = np.zeros(len(self.offset))  # mean loss of each particle, as it was drawn
-        self.drawn = np.zeros(len(self.offset), np.bool_)
+        self.offsets = np.asarray(offsets, dtype=np.float64)
+        self.reached = self.offsets.copy()  # float64[levels], the worst loss of each level of late
+        self.loss = np.zeros(len(levels) * recipe.particles)  # mean loss of each particle, as it was drawn
+        self.drawn = np.zeros(len(self.loss), np.bool_)
 
     @property
     def worst(self) -> list[float]:
@@ -95,6 +98,7 @@ class Duel:
         up = self._slope(played, queries, answers, losses, law)
         self._climb(chosen, turn_slope(self.task, up, turned))
         self._remember(chosen, losses.mean(axis=1))
+        self.reached += LATELY * (np.array(self.worst) - self.reached)
         self._renew(feasible, rng)
         if self.iteration % self.recipe.hunt.every == 0:
             self._hunt(rng)
@@ -111,7 +115,8 @@ class Duel:
         chosen = [fresh, rng.choice(able, evenly)]
         if len(known):
             tau = self.recipe.at(self.recipe.temperature, self.iteration)
-            gap = (self.loss[known] - self.offset[known]) / tau
+            offset = np.repeat(np.minimum(self.offsets, self.reached), self.recipe.particles)
+            gap = (self.loss[known] - offset[known]) / tau
             share = np.exp(gap - gap.max())
             chosen.append(rng.choice(known, rest - evenly, p=share / share.sum()))
         return np.concatenate(chosen)
@@ -132,7 +137,7 @@ class Duel:
         return through_answers + loss_gradient(self.task, means, law)
 
     def _climb(self, chosen: Array, up: Array) -> None:
-        gradient = np.zeros((len(self.offset), self.task.n_queries))
+        gradient = np.zeros((len(self.loss), self.task.n_queries))
         np.add.at(gradient, chosen, up / len(chosen))
         for crowd, part in zip(self.crowds, np.split(gradient, len(self.crowds)), strict=True):
             crowd.climb(part, self.recipe.adversary)
@@ -214,7 +219,13 @@ class Duel:
         for i, crowd in enumerate(self.crowds):
             saved |= {f"crowd.{i}.{name}": getattr(crowd, name) for name in ("raw", "speed", "power")}
         steps = np.array([crowd.steps for crowd in self.crowds])
-        return saved | {"loss": self.loss, "drawn": self.drawn, "steps": steps, "iteration": np.array(self.iteration)}
+        return saved | {
+            "loss": self.loss,
+            "reached": self.reached,
+            "drawn": self.drawn,
+            "steps": steps,
+            "iteration": np.array(self.iteration),
+        }
 
     def restore(self, saved: dict[str, Array]) -> None:
         """Go on where `arrays` was taken."""
@@ -228,7 +239,7 @@ class Duel:
         for i, crowd in enumerate(self.crowds):
             crowd.raw, crowd.speed, crowd.power = (saved[f"crowd.{i}.{name}"] for name in ("raw", "speed", "power"))
             crowd.steps = int(saved["steps"][i])
-        self.loss, self.drawn = saved["loss"].copy(), saved["drawn"].copy()
+        self.loss, self.drawn, self.reached = (saved[name].copy() for name in ("loss", "drawn", "reached"))
 
 
 def objective_of(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from onearm.engine.task import Task
 
 MEMORY = 0.8  # of a particle's mean loss, when it is drawn again
+LATELY = 0.02  # how fast what a level loses now takes the place of what it lost before
 CLIP = 1.0  # the largest norm of a step's gradient
 
 
@@ -79,7 +80,7 @@ def robust_recipe(task: Task) -> Recipe:
     """Return how the policy for all levels is trained."""
     if task.kind == "arms":
         return replace(ARMS, drawn=72)
-    return replace(FLAT, iterations=1000, drawn=96, average=0.995)
+    return replace(FLAT, iterations=1000, drawn=96, particles=96, average=0.99)
 
 
 def prior_recipe(task: Task) -> Recipe:

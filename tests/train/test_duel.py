@@ -141,13 +141,17 @@ def test_other_seeds_and_runs_have_other_draws() -> None:
     assert not np.array_equal(first[0], first[2])
 
 
-def test_particles_that_lose_more_than_their_offset_are_drawn_by_the_softmax() -> None:
+@pytest.mark.parametrize(("reached", "offsets"), [([0.4, 0.4], [0.1, 0.3]), ([0.05, 0.4], [0.05, 0.3])])
+def test_particles_are_drawn_by_the_softmax_of_what_they_lose_beyond_the_least_known(
+    reached: list[float], offsets: list[float]
+) -> None:
     task = thresholds(3)
     recipe = replace(SMALL, drawn=40_000, temperature=(0.1, 0.1))
     duel = Duel(task, 4, (8.0, 30.0), (0.1, 0.3), recipe, (0,), player(task, 4))
     rng = np.random.default_rng(0)
     duel.loss, duel.drawn = rng.random(20) * 0.5, np.ones(20, np.bool_)
-    share = np.exp((duel.loss - np.repeat([0.1, 0.3], 10)) / 0.1)
+    duel.reached = np.array(reached)
+    share = np.exp((duel.loss - np.repeat(offsets, 10)) / 0.1)
     wanted = 0.85 * share / share.sum() + 0.15 / 20
     found = np.bincount(duel._draw_particles(np.ones(20, np.bool_), rng), minlength=20) / 40_000
     assert (np.abs(found - wanted) <= 4.5 * np.sqrt(wanted / 40_000)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ import pytest
 
 from onearm.api.train import training
 from onearm.api.train.bench import Bench
+from onearm.api.train.networks import arrays_of, network_for
 from onearm.api.train.plan import Plan, default_levels, name_of
 from onearm.api.train.training import train
 from onearm.engine.artefact import Artefact, unpack
 from onearm.engine.errors import Conflict, Damaged, InvalidInput
-from onearm.engine.task import best_arm, hypotheses, thresholds
-from onearm.engine.worst_case import Effort
+from onearm.engine.task import Task, best_arm, hypotheses, thresholds
+from onearm.engine.worst_case import Effort, Player, WorstCase
 
-PLAN = Plan(thresholds(2), 3, (5.0, 20.0), seed=4, starts=1, iterations=6, compared=True)
-LITTLE = Effort(particles=4, steps=3, rollouts=8, kept=2, choice_rollouts=16, chosen=2, final_rollouts=64)
+PLAN = Plan(thresholds(2), 3, (5.0, 20.0), seed=4, starts=1, iterations=6)
+COMPARED = replace(PLAN, compared=True)
+LITTLE = Effort(2, 1, 0.08, 4, 2, 0, kept=1, choice_rollouts=4, chosen=1, final_rollouts=30)
 
 
 @pytest.fixture
@@ -60,14 +63,52 @@ def test_training_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path: Path
     assert same(whole, parts)
     files = (tmp_path / "whole" / f"{PLAN.name}{end}" for end in (".npz", ".json"))
     assert unpack(*(file.read_bytes() for file in files)).sha256 == whole.sha256
-    others = {file.stem for file in (tmp_path / "whole").glob(f"{PLAN.name}-*.npz")}
-    assert others == {f"{PLAN.name}-{run}" for run in ("level-1", "level-2", "prior")}
     assert {news["run"] for news in heard} == {*PLAN.runs, "levels", "candidates", "finalists"}
     assert [news["iteration"] for news in heard if news["run"] == "robust-1"][-1] == 6
-    gaps = {name: max(np.subtract(row, whole.offsets)) for name, row in whole.made["candidates"].items()}
-    gaps = {name: gap for name, gap in gaps.items() if not name.startswith("prior")}
-    kept = f"{whole.made['candidate']}, {whole.play}"
-    assert gaps[kept] == pytest.approx(min(gaps.values()), abs=2e-4), "another candidate has a smaller gap"
+
+
+LOSSES = {  # of two levels; what is not named loses .9 at both
+    "level-1, sample": (0.1, 0.5),
+    "level-2, sample": (0.3, 0.3),
+    "robust-1, sample": (0.18, 0.42),
+    "robust-1, greedy": (0.15, 0.36),
+    "prior, greedy": (0.0, 0.0),
+}
+
+
+def scored(task: Task, players: dict[str, Player], levels: tuple[float, ...], **options: Any) -> WorstCase:
+    losses = np.array([LOSSES.get(name, (0.9, 0.9)) for name in players])
+    best = np.minimum(losses.min(axis=0), options["baselines"] or np.inf)
+    gaps = (losses - best).max(axis=1)
+    return WorstCase(tuple(players), levels, losses, losses, np.zeros((len(players), 2, 2)), best, gaps)
+
+
+def test_the_candidate_with_the_smallest_gap_is_kept_beside_what_it_is_compared_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "worst_case", scored)
+    bench = Bench(tmp_path)
+    bench.open(COMPARED)
+    for number, run in enumerate(COMPARED.runs):  # all runs are done: their last biases tell them apart
+        weights = arrays_of(network_for(COMPARED.task, COMPARED.budget))
+        weights["b3"][:] = number
+        bench.save(run, {f"kept.{name}": value for name, value in weights.items()} | {"iteration": np.array(6)})
+    kept = train(COMPARED, tmp_path, 1, "onearm train", lambda news: None)
+    assert (kept.made["candidate"], kept.play) == ("robust-1", "greedy"), "a prior's policy is no candidate"
+    assert kept.worst_case == {"sample": (0.18, 0.42), "greedy": (0.15, 0.36)}
+    assert kept.offsets == (0.1, 0.3)
+    assert kept.made["gap"] == pytest.approx(0.06)
+    assert kept.made["candidates"]["level-2, sample"] == [0.3, 0.3]
+    assert (kept.arrays["b3"] == 2.0).all()
+    others = {}
+    for file in tmp_path.glob(f"{COMPARED.name}-*.json"):
+        others[file.stem.removeprefix(f"{COMPARED.name}-")] = unpack(
+            file.with_suffix(".npz").read_bytes(), file.read_bytes()
+        )
+    assert set(others) == {"level-1", "level-2", "prior"}
+    assert (others["level-2"].levels, others["level-2"].worst_case["sample"]) == ((20.0,), (0.3,))
+    assert [others[run].made["compared_as"] for run in ("level-1", "prior")] == ["level", "prior"]
+    assert [others[run].arrays["b3"][0] for run in ("level-1", "level-2", "prior")] == [0.0, 1.0, 3.0]
 
 
 def test_a_folder_keeps_to_one_plan(tmp_path: Path) -> None:
@@ -76,7 +117,7 @@ def test_a_folder_keeps_to_one_plan(tmp_path: Path) -> None:
     bench.open(PLAN)
     assert bench.plan() == PLAN
     with pytest.raises(Conflict, match=r"another plan \(seed differ"):
-        bench.open(Plan(PLAN.task, PLAN.budget, PLAN.levels, 5, PLAN.starts, PLAN.iterations, True))
+        bench.open(Plan(PLAN.task, PLAN.budget, PLAN.levels, 5, PLAN.starts, PLAN.iterations))
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
@@ -108,7 +149,7 @@ def test_plans_round_trip_and_name_what_is_unusual() -> None:
         assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
     assert name_of(best_arm(5), 15) == "arms-5-15"
     assert name_of(best_arm(3, "bits", "simple_regret"), 6) == "arms-3-6-bits-simple_regret"
-    assert PLAN.runs == ("level-1", "level-2", "robust-1", "prior")
+    assert COMPARED.runs == ("level-1", "level-2", "robust-1", "prior")
     assert Plan(thresholds(2), 3, (5.0,)).runs == ("level-1",)
 
 
