@@ -27,7 +27,7 @@ from torch import Tensor
 from onearm.api.train.adam import Adam
 from onearm.api.train.bench import KEPT
 from onearm.api.train.networks import Network, arrays_of, load_arrays, network_for
-from onearm.api.train.recipe import CLIP, LATELY, MEMORY, Recipe
+from onearm.api.train.recipe import CLIP, LATELY, MEMORY, Hunt, Recipe
 from onearm.engine.adversary import Particles
 from onearm.engine.score import advantages, loss_gradient, score_gradient, tally
 from onearm.engine.task import Array, Task
@@ -100,8 +100,9 @@ class Duel:
         self._remember(chosen, losses.mean(axis=1))
         self.reached += LATELY * (np.array(self.worst) - self.reached)
         self._renew(feasible, rng)
-        if self.iteration % self.recipe.hunt.every == 0:
-            self._hunt(rng)
+        hunt = self.recipe.hunt
+        if hunt is not None and self.iteration % hunt.every == 0:
+            self._hunt(hunt, rng)
         self._average_weights()
         self.iteration += 1
 
@@ -164,13 +165,12 @@ class Duel:
                 crowd.speed[row], crowd.power[row] = 0.0, 0.0
                 self.drawn[least] = False
 
-    def _hunt(self, rng: np.random.Generator) -> None:
+    def _hunt(self, hunt: Hunt, rng: np.random.Generator) -> None:
         """Climb from new starts against the network as it is; the worst take the places of those that lose least.
 
         Particles that climb with the network see what it does badly now, and not what it forgot: without hunts a policy
         of 10 points was at .14 against its own particles and at .25 against fresh ones.
         """
-        hunt = self.recipe.hunt
         for i, crowd in enumerate(self.crowds):
             start = Particles.start(self.task, rng.choice([*self.easier, crowd.level]), hunt.starts, rng)
             found = Particles(self.task, crowd.level, start.raw)

@@ -42,7 +42,7 @@ class Recipe:
     particles: int = 48  # N, of each level
     evenly: float = 0.15  # of the particles that are drawn: over all that are feasible, whatever they lose
     renewed: int = 1  # of each level and iteration: particles that lose least give way to new ones, played at once
-    hunt: Hunt = HUNT
+    hunt: Hunt | None = None
     temperature: tuple[float, float] = (0.10, 0.03)  # tau of the law that particles are drawn from, geometric
     average: float = 0.0  # memory of the average of the weights that is kept in the end; 0: the last ones
 
@@ -58,7 +58,9 @@ class Recipe:
         return iteration / max(1, self.iterations - 1)
 
 
-ARMS = Recipe(iterations=400, drawn=48, rate=(5e-3, 1e-4), entropy=(0.01, 0.0002), adversary=0.05, average=0.98)
+ARMS = Recipe(  # without hunts: they cost as much as all else, and what they find is no worse than the particles
+    iterations=400, drawn=48, rate=(5e-3, 1e-4), entropy=(0.01, 0.0002), adversary=0.05, renewed=2, average=0.98
+)
 FLAT = Recipe(
     iterations=500,
     drawn=48,
@@ -68,6 +70,7 @@ FLAT = Recipe(
     particles=64,
     renewed=4,
     average=0.99,
+    hunt=HUNT,
 )
 
 
