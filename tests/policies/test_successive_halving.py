@@ -142,3 +142,15 @@ def test_losses_are_those_of_a_reference_and_not_below_the_minimax() -> None:
     found = roll_out(policy, query_problem(task, 6), means, 4000, seed=1)
     wrong = (found.recommended != means.argmax(axis=1)[:, None]).mean(axis=1)
     assert 0.290676 - 4 * np.sqrt(0.29 * 0.71 / 4000) < wrong.max() < 0.333600 + 0.03  # the exact minimax, and uniform
+
+
+def test_while_only_rejected_arms_are_open_no_round_ends() -> None:
+    play = play_of(4, 16)
+    for arm, answer in enumerate([3.0, 2.0, 1.0, 0.0]):
+        play.put(arm, answer, answer)
+    assert play.law().tolist() == [0.5, 0.5, 0.0, 0.0]  # the first round is over: the worse half is out
+    play.ask([True, False, False, False])
+    for _ in range(3):
+        play.tell(play.ask([False, False, True, True]), 9.0)
+    assert play.state.rounds.round[0] == 1
+    assert play.law()[:2].sum() == 1.0

@@ -89,6 +89,27 @@ def test_without_propensities_the_law_is_the_same_and_unknown() -> None:
     assert (np.abs(counts / draws - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
 
 
+@pytest.mark.parametrize("propensities", [True, False])
+def test_the_only_open_arm_is_asked(propensities: bool) -> None:
+    play = Play(catalog.make("top_two_thompson", propensities=propensities), best_arm(3), 15)
+    for arm in range(3):
+        play.put(arm, float(arm))
+    for only in range(3):
+        assert {play.choose(np.arange(3) == only, t=t).action for t in range(12)} == {only}
+
+
+def test_leads_too_rare_for_the_quadrature_do_not_spoil_the_law() -> None:
+    """At 7 to 9 standard deviations another arm leads less than once in 10^12."""
+    for gap in np.linspace(6.5, 9.5, 13):
+        play = Play(catalog.make("top_two_thompson"), best_arm(3), 100)
+        play.put(0, gap, gap)
+        play.put(1, 0.0, 0.0)
+        play.put(2, -0.5, -0.5)
+        law = play.law()
+        assert abs(law.sum() - 1.0) < 1e-9 and law[0] == pytest.approx(0.5, abs=1e-6)
+        assert law[1] > law[2] > 0.0
+
+
 def test_redraws_have_an_end_and_the_runner_up_is_asked_then() -> None:
     play, draws = play_of([[60.0], [0.0], [-60.0]], propensities=False), 60
     asked = [play.choose(t=t).action for t in range(draws)]
