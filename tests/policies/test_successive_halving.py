@@ -145,12 +145,11 @@ def test_losses_are_those_of_a_reference_and_not_below_the_minimax() -> None:
 
 
 def test_while_only_rejected_arms_are_open_no_round_ends() -> None:
-    play = play_of(4, 16)
-    for arm, answer in enumerate([3.0, 2.0, 1.0, 0.0]):
-        play.put(arm, answer, answer)
-    assert play.law().tolist() == [0.5, 0.5, 0.0, 0.0]  # the first round is over: the worse half is out
-    play.ask([True, False, False, False])
+    play = play_of(8, 48)
+    for arm in range(8):
+        play.put(arm, float(arm), float(arm))
+    assert play.law().tolist() == [0.0] * 4 + [0.25] * 4  # the first round is over: the worse half is out
     for _ in range(3):
-        play.tell(play.ask([False, False, True, True]), 9.0)
-    assert play.state.rounds.round[0] == 1
-    assert play.law()[:2].sum() == 1.0
+        play.tell(play.ask(np.arange(8) < 4), 0.0)
+    assert play.state.rounds.round[0] == 1 and play.state.rounds.alive.tolist() == [False] * 4 + [True] * 4
+    assert play.law().tolist() == [0.0] * 4 + [0.25] * 4
