@@ -181,14 +181,15 @@ def test_particles_that_lose_least_give_way_to_new_ones() -> None:
 
 def test_a_hunt_brings_what_the_network_does_badly_in_place_of_what_loses_least() -> None:
     task = thresholds(3)
-    recipe = replace(SMALL, hunt=Hunt(every=4, starts=12, steps=8, rollouts=32, kept=3))
+    hunt = Hunt(every=4, starts=12, steps=8, rollouts=32, kept=3)
+    recipe = replace(SMALL, hunt=hunt)
     duel = Duel(task, 4, (30.0,), (0.0,), recipe, (0,), player(task, 4))
     with torch.no_grad():
         duel.network.layers[-1].bias[3] = 20.0  # it always recommends the first cut, that no point is positive
     rng = np.random.default_rng(3)
     duel.loss, duel.drawn = np.linspace(0.05, 0.5, 10), np.ones(10, np.bool_)
     before = duel.crowds[0].raw.copy()
-    duel._hunt(rng)
+    duel._hunt(hunt, rng)
     after = duel.crowds[0]
     np.testing.assert_array_equal(after.raw[3:], before[3:])
     losses = task.losses(after.means()[:3])[:, 0]
