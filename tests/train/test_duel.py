@@ -12,7 +12,7 @@ from playing import play_out, player
 
 from onearm.api.train import duel as duelling
 from onearm.api.train.duel import Duel, histories_of, objective_of, turn, turn_slope
-from onearm.api.train.networks import ArmNet, Network, arrays_of, network_for
+from onearm.api.train.networks import Network, arrays_of, network_for
 from onearm.api.train.recipe import ARMS, FLAT, Hunt, Recipe
 from onearm.engine.complexity import difficulty
 from onearm.engine.task import Array, Task, best_arm, thresholds
@@ -55,13 +55,13 @@ def exact_loss(network: Network, task: Task, budget: int, means: Array) -> torch
     return (law * torch.from_numpy(chance).float() * loss).sum()
 
 
-def gradients(network: Network, task: Task, means: Array, budget: int, batches: int) -> Array:
+def gradients(network: Network, task: Task, means: Array, budget: int, batches: int, rollouts: int = 32) -> Array:
     """Return the gradient of the last layer as `step` estimates it, one row a batch."""
     rng = np.random.default_rng(5)
     found = []
     for _ in range(batches):
-        queries, answers = play_out(network, task, np.repeat(means[None], 64, axis=0), budget, rng, 32)
-        costs = torch.from_numpy(np.repeat(task.losses(means)[None], 64, axis=0)).float()
+        queries, answers = play_out(network, task, np.repeat(means[None], 2 * rollouts, axis=0), budget, rng, rollouts)
+        costs = torch.from_numpy(np.repeat(task.losses(means)[None], 2 * rollouts, axis=0)).float()
         objective, _, _ = objective_of(network, histories_of(queries, answers, task.n_queries), costs, 2, entropy=0.0)
         network.zero_grad()
         objective.backward()
@@ -69,24 +69,34 @@ def gradients(network: Network, task: Task, means: Array, budget: int, batches: 
     return np.array(found)
 
 
+LINE, UP, BUDGET = thresholds(2, "bits"), np.array([0.9, 0.2]), 3
+QUERIES = slice(0, 2 * 96)  # of the last layer's gradient: the weights of the query logits
+
+
+def line_network() -> Network:
+    network = shaken(network_for(LINE, BUDGET))
+    with torch.no_grad():
+        for parameter in network.layers[-1].parameters():
+            parameter.mul_(0.3)  # so that no query is certain
+    return network
+
+
 def test_the_gradient_of_the_network_is_that_of_the_exact_loss() -> None:
-    task, means, budget = best_arm(2, "bits"), np.array([0.7, 0.4]), 3
-    network = shaken(ArmNet(budget))
-    exact_loss(network, task, budget, means).backward()
+    network = line_network()
+    exact_loss(network, LINE, BUDGET, UP).backward()
     wanted = torch.cat([p.grad.ravel() for p in network.layers[-1].parameters()]).numpy().copy()
-    found = gradients(network, task, means, budget, 200)
+    found = gradients(network, LINE, UP, BUDGET, 60, rollouts=500)
     error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
-    assert np.abs(wanted).max() > 20.0 * error.max()
     assert (np.abs(found.mean(axis=0) - wanted) <= 4.0 * error + 1e-6).all()
+    assert np.abs(wanted[QUERIES]).max() > 50.0 * error[QUERIES].max(), "there is too little to see an error in"
 
 
 def test_the_other_rollouts_of_a_particle_halve_the_variance(monkeypatch: pytest.MonkeyPatch) -> None:
-    task, means = best_arm(2, "bits"), np.array([0.55, 0.45])
-    network = shaken(ArmNet(3))
-    queries = slice(0, 32)  # the weights of the query logits: what is recommended has no part in the control variate
-    with_them = gradients(network, task, means, 3, 60)[:, queries].var(axis=0).sum()
+    network = line_network()
+    with_them = gradients(network, LINE, UP, BUDGET, 60)[:, QUERIES].var(axis=0).sum()
     monkeypatch.setattr(duelling, "advantages", lambda losses: losses)
-    assert gradients(network, task, means, 3, 60)[:, queries].var(axis=0).sum() >= 2.0 * with_them
+    without = gradients(network, LINE, UP, BUDGET, 60)[:, QUERIES].var(axis=0).sum()
+    assert without >= 2.0 * with_them > 0.0
 
 
 def test_a_step_plays_only_particles_within_their_level() -> None:
