@@ -58,8 +58,12 @@ class Duel:
         key: tuple[int, ...],
         play: Play,
         easier: Sequence[float] = (),
+        weights: Weights | None = None,
     ) -> None:
-        """`key` names the draws of this run; `easier` levels are those that new particles of a level may be of, too."""
+        """`key` names the draws of this run; `easier` levels are those that new particles of a level may be of, too.
+
+        `weights` are those that the network begins with: by default it begins anew.
+        """
         self.task, self.budget, self.recipe, self.key, self.play = task, budget, recipe, key, play
         self.easier = list(easier)
         self.iteration = 0
@@ -67,6 +71,8 @@ class Duel:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**63)))
             self.network = network_for(task, budget)
+        if weights is not None:
+            load_arrays(self.network, weights)
         self.adam = Adam(self.network.parameters())
         self.average = arrays_of(self.network)
         self.crowds = [Particles.start(task, level, recipe.particles, rng) for level in levels]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from onearm.api.train.recipe import Recipe, level_recipe, prior_recipe, robust_recipe
+from onearm.api.train.recipe import Recipe, level_recipe, prior_recipe, refined_recipe, robust_recipe
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import SEED_MAX
 from onearm.engine.task import Task
@@ -78,17 +78,31 @@ class Plan:
     @property
     def runs(self) -> tuple[str, ...]:
         """Return the names of all runs, in their order."""
-        return (*self.level_runs, *self.robust_runs, *((PRIOR,) if self.compared else ()))
+        return (*self.level_runs, *self.robust_runs, *self.refined_runs, *((PRIOR,) if self.compared else ()))
 
     @property
     def robust_runs(self) -> tuple[str, ...]:
         """Return the names of the runs of the second phase; a single level needs none."""
         return tuple(f"robust-{s}" for s in range(1, self.starts + 1)) if len(self.levels) > 1 else ()
 
+    @property
+    def refined_runs(self) -> tuple[str, ...]:
+        """Return the names of the runs that go on from those of the second phase, where the task has such."""
+        refined = refined_recipe(self.task) is not None
+        return tuple(run.replace("robust", "refined") for run in self.robust_runs) if refined else ()
+
+    def begins_with(self, run: str) -> str | None:
+        """Return the run whose weights a run begins with; None where it begins anew."""
+        return run.replace("refined", "robust") if run in self.refined_runs else None
+
     def recipe(self, run: str) -> Recipe:
         """Return how a run goes."""
-        made = prior_recipe if run == PRIOR else robust_recipe if run in self.robust_runs else level_recipe
-        recipe = made(self.task)
+        refined = refined_recipe(self.task)
+        if run in self.refined_runs and refined is not None:
+            recipe = refined
+        else:
+            made = prior_recipe if run == PRIOR else robust_recipe if run in self.robust_runs else level_recipe
+            recipe = made(self.task)
         return recipe if self.iterations is None else replace(recipe, iterations=self.iterations)
 
     def to_json(self) -> dict[str, Any]:

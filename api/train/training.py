@@ -2,7 +2,7 @@
 
 1. Each level has a run of its own, from scratch, against means of its difficulty.
 2. What these lose at worst at all levels, the least at each being the offset of the level.
-3. Runs against the means of all levels at once, less their offsets, from scratch.
+3. Runs against the means of all levels at once, less their offsets, from scratch; then refined, where the recipe says.
 4. Every network of 1 and 3, sampled and greedy, is a candidate: all are scored roughly, and the best few, on one pool
    of worst means, with care. The smallest gap wins, whichever run it is from.
 
@@ -46,8 +46,9 @@ def train(plan: Plan, folder: Path, processes: int, command: str, report: Report
     run_all(folder, [run for run in plan.level_runs if not _is_done(bench, plan, run)], processes, report)
     if not bench.read_json(FIRST):
         bench.write_json(FIRST, _first(bench, plan, processes, report))
-    rest = [run for run in plan.runs if run not in plan.level_runs]
+    rest = [run for run in plan.runs if run not in (*plan.level_runs, *plan.refined_runs)]
     run_all(folder, [run for run in rest if not _is_done(bench, plan, run)], processes, report)
+    run_all(folder, [run for run in plan.refined_runs if not _is_done(bench, plan, run)], processes, report)
     artefact, *others = _artefacts(bench, plan, processes, command, report)
     for made in (*others, artefact):
         npz, description = pack(made)

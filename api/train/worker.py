@@ -54,8 +54,9 @@ def duel_of(bench: Bench, run: str) -> Duel:
     """Return a run where it stands."""
     plan = bench.plan()
     levels, offsets, easier = _part(bench, plan, run)
-    key = (plan.seed, plan.runs.index(run))
-    duel = Duel(plan.task, plan.budget, levels, offsets, plan.recipe(run), key, _play(plan), easier)
+    key, before = (plan.seed, plan.runs.index(run)), plan.begins_with(run)
+    weights = None if before is None else bench.weights(before)
+    duel = Duel(plan.task, plan.budget, levels, offsets, plan.recipe(run), key, _play(plan), easier, weights)
     if (arrays := bench.load(run)) is not None:
         duel.restore(arrays)
     return duel
