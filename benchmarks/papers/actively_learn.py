@@ -7,7 +7,8 @@ constants and tables could not be had: tasks, levels and constants here are ours
 
 `worst_case` holds what the worst means that were found cost each policy at each level: lower bounds of the true worst
 case. `gap` is how much more that is, at most, than the least of all at a level. `lp` is exact: linear programmes over
-small problems, where the answers are 0 or 1. `claims` tells what was to be reached.
+small problems, where the answers are 0 or 1; `trained` is what training reaches there, exact as well. `claims` tells
+what was to be reached.
 A run without options plays all, and writes results/active.json and the plots.
 """
 
@@ -31,6 +32,7 @@ from active_claims import claims  # noqa: E402
 from active_exact import exact_rows  # noqa: E402
 from active_settings import SETTINGS, Setting, contenders, made  # noqa: E402
 from active_speed import speed_of  # noqa: E402
+from active_training import trained_rows  # noqa: E402
 from bars import progress_bar  # noqa: E402
 from machine import machine  # noqa: E402
 
@@ -47,7 +49,7 @@ def main() -> None:
     parser.add_argument("--effort", type=float, default=1.0, help="of the adversary; .1 is quick and says little")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5, help="of the measurements of speed; 0 for none")
-    parser.add_argument("--no-lp", action="store_true", help="without the linear programmes")
+    parser.add_argument("--no-lp", action="store_true", help="without the linear programmes and training against them")
     parser.add_argument("--plots", type=Path, help="a folder to draw into")
     arguments = parser.parse_args()
     names = [name for name in arguments.settings.split(",") if name]
@@ -64,6 +66,7 @@ def main() -> None:
         result["gap"][name] = gaps
         result["made"][name] = made(SETTINGS[name])
     result["lp"] = [] if arguments.no_lp else exact_rows()
+    result["trained"] = [] if arguments.no_lp else trained_rows()
     if arguments.rounds:
         result["speed"] = speed_of(arguments.rounds)
     folder = arguments.plots or (RESULT.parent if full else None)
@@ -142,6 +145,10 @@ def report(result: dict[str, Any]) -> None:
             shipped = "-" if row["table_gap"] is None else f"{row['table_gap']:.6f}"
             table.add_row(row["problem"], *cells, f"{row['gap']:.6f}", f"{row['uniform_gap']:.6f}", shipped)
         console.print(table)
+    for row in result["trained"]:
+        console.print(
+            f"trained for {row['problem']}, seed {row['seed']}: gap {row['gap']:.4f} in {row['cpu_seconds']:.0f} s"
+        )
     for name, row in result.get("speed", {}).items():
         console.print(f"{name}: " + ", ".join(f"{what} {value:.3g}" for what, value in row.items()))
     for each in result["claims"]:
