@@ -232,3 +232,14 @@ def test_an_untrained_network_asks_evenly_and_answers_by_the_data() -> None:
         logits, found = network_for(task, 6)(count, total)
         assert logits.detach().tolist() == [[0.0, 0.0, 0.0]]
         assert found.detach().tolist() == scores
+
+
+def test_a_run_may_begin_with_the_weights_of_another() -> None:
+    weights = {name: value + 0.5 for name, value in arrays_of(network_for(thresholds(3), 4)).items()}
+    play = player(thresholds(3), 4)
+    duel = Duel(thresholds(3), 4, [9.0], [0.0], FLAT, (1,), play, weights=weights)
+    for name, value in weights.items():
+        assert np.array_equal(arrays_of(duel.network)[name], value) and np.array_equal(duel.average[name], value)
+    assert not np.array_equal(
+        arrays_of(Duel(thresholds(3), 4, [9.0], [0.0], FLAT, (1,), play).network)["w1"], weights["w1"]
+    )
