@@ -70,8 +70,5 @@ def origin(result: dict[str, Any]) -> str:
     """Say how the trained policies were made."""
     lines = []
     for name, how in result["made"].items():
-        minutes = f", {how['wall_seconds'] / 60:.1f} minutes" if "wall_seconds" in how else ""
-        lines.append(
-            f"- {TITLES[name]}: `{how['artefact']}`, by `{how['command']}`{minutes}; kept: {how['candidate']}."
-        )
+        lines.append(f"- {TITLES[name]}: `{how['artefact']}`, by `{how['command']}`; kept: {how['candidate']}.")
     return "\n".join(lines)

@@ -57,7 +57,7 @@ def test_claims_fail_where_a_figure_is_off(script: ModuleType) -> None:
     bad = {each["claim"]: each["holds"] for each in claims(worse)}
     assert good.keys() == bad.keys() and len(good) > 15
     kept = {name for name, holds in bad.items() if holds}
-    assert all("table's gap" in name or "minutes" in name for name in kept)
+    assert all("table's gap" in name or "training" in name for name in kept)
 
 
 def test_what_was_asked_is_reached_in_the_results_on_record(script: ModuleType) -> None:

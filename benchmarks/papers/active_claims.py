@@ -12,7 +12,6 @@ NEAR_LUCB = 0.01
 EXACT = 1e-5
 TRAINED_GAP = 0.018
 DECISION_US = 2.0
-MINUTES = {"arms": 8.0, "thresholds": 4.0}  # of training, on two cores
 
 
 def claims(result: dict[str, Any]) -> Claims:
@@ -43,10 +42,6 @@ def claims(result: dict[str, Any]) -> Claims:
                 DECISION_US,
             )
         )
-    for name, how in result["made"].items():
-        if "wall_seconds" in how:
-            minutes = how["wall_seconds"] / 60.0
-            found.append(claim(f"{name}: minutes of training, when it was made", minutes, None, MINUTES[name]))
     return found
 
 
