@@ -137,6 +137,10 @@ def open(
     body: dict[str, Any] = {"experiment_id": "python", "seed": str(seed), "problem": problem}
     if task is not None:
         _check_alone(arms=arms, context=context or None, actions=actions, domain=domain, feedback=feedback)
+        if not isinstance(task, (Task, dict)):
+            raise InvalidInput(
+                "bad_task", f"task is {task!r}: take onearm.best_arm, thresholds or hypotheses, or a dict"
+            )
         problem |= {"kind": "queries", **(task_fields(numbered(task)) if isinstance(task, Task) else task)}
     elif domain is None:
         if feedback is not None:

@@ -23,6 +23,7 @@ import json
 import math
 import re
 import struct
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -48,6 +49,18 @@ LEVELS_MAX = 100
 BYTES_MAX = 1 << 28  # of the arrays, and of either file
 SHORT = 16  # digits of the sha256 in a label
 _DATE = (1980, 1, 1, 0, 0, 0)  # of what is in the zip: the same arrays are the same bytes
+_UNREADABLE = (  # what NumPy and the standard library raise for bytes that are not as they were written
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    tokenize.TokenError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    MemoryError,
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -124,7 +137,7 @@ def unpack(npz: bytes, description: bytes, source: str = "the artefact") -> Arte
     of onearm wrote them. `source` is what messages call it.
     """
     body = _json(description, source)
-    if body.get("format") != FORMAT or body.get("architecture") not in ARCHITECTURES:
+    if type(body.get("format")) is not int or body["format"] != FORMAT or body.get("architecture") not in ARCHITECTURES:
         raise InvalidInput(
             "unknown_artefact",
             f"{source} is of format {str(body.get('format'))[:20]}, architecture "
@@ -189,7 +202,7 @@ def _read(npz: bytes, source: str) -> dict[str, Array]:
             if len(set(names)) < len(names) or not all(name.endswith(".npy") for name in names):
                 raise Damaged("bad_artefact", f"the archive holds {', '.join(names)[:80]}: it must hold arrays alone")
             return {member.filename[:-4]: _array(archive.read(member)) for member in members}
-    except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, EOFError, OSError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise Damaged(
             "bad_artefact", f"its arrays cannot be read ({type(error).__name__}: {str(error)[:80]})"
         ) from None

@@ -68,7 +68,7 @@ def rho_star(task: Task, means: Array) -> Array:
     With noise of variance 1 no method is right with probability 1 - delta after much fewer than
     2 rho* ln(1 / (2.4 delta)) answers. Exact to 1e-10 of it. Cost: some 30 systems of min(m, n) equations each.
     """
-    flat = means.reshape(-1, task.n_queries)
+    flat = task.signed(means).reshape(-1, task.n_queries)
     found = [_rho_star(task, theta) for theta in flat]
     return np.array(found).reshape(means.shape[:-1])
 
@@ -104,13 +104,14 @@ def _hardness(means: Array) -> tuple[Array, Array]:
 
 def _bound(task: Task, means: Array) -> tuple[Array, Array]:
     """Return rho~ and its gradient, by way of the gradient by the hypotheses' values, float64[..., m]."""
+    signed, inner = task.signed(means), 2.0 if task.is_shifted else 1.0
     if task.kind == "thresholds":
-        total, by_value = _bound_of_cuts(means)
-        return total, np.flip(np.cumsum(np.flip(by_value[..., 1:], -1), -1), -1)
-    flat = means.reshape(-1, task.n_queries)
+        total, by_value = _bound_of_cuts(signed)
+        return total, inner * np.flip(np.cumsum(np.flip(by_value[..., 1:], -1), -1), -1)
+    flat = signed.reshape(-1, task.n_queries)
     found = [_bound_of_rows(task.table, theta) for theta in flat]
     totals = np.array([total for total, _ in found]).reshape(means.shape[:-1])
-    return totals, np.array([slope @ task.table for _, slope in found]).reshape(means.shape)
+    return totals, inner * np.array([slope @ task.table for _, slope in found]).reshape(means.shape)
 
 
 def _bound_of_rows(table: Array, theta: Array) -> tuple[float, Array]:

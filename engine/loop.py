@@ -332,10 +332,10 @@ def play_out(
 ) -> None:
     """Let a policy play out its budget of T queries against given means, float64[M, n], L times each, all queries open.
 
-    Every rollout begins with the state `fresh`; `state` is room for another one,
-    and so are `context` float64[0], `available` bool[n], all True, and `detail` float64[1]. Writes `queries` int64[M, L, T],
-    `answers` float64[M, L, T] and what is `recommended` int64[M, L]. Rollout r of all, counted from `first`, draws with
-    the numbers from (T + 1) r on, so that none shares a draw with another.
+    Every rollout begins with the state `fresh`; `state` is room for another one, and so are `context` float64[0],
+    `available` bool[n], all True, and `detail` float64[1]. Writes `queries` int64[M, L, T], `answers` float64[M, L, T]
+    and what is `recommended` int64[M, L]. Rollout r of all, counted from `first`, draws with the numbers from
+    (T + 1) r on, so that none shares a draw with another.
     """
     budget = queries.shape[2]
     for i in range(queries.shape[0]):

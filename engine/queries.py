@@ -1,6 +1,7 @@
 """What policies that ask know, and how the world answers: shared by the tasks of active learning (`engine/task.py`).
 
-`Evidence` counts queries and answers, and adds answers up; sums commute, so answers may come late and in any order.
+`Evidence` counts queries and answers, and adds answers up; sums commute (of normal
+answers up to the last digit), so answers may come late and in any order.
 The plug-in score of a hypothesis z says how good it looks: of arms the mean answer, of other hypotheses <z, s>, the sum
 of the answers to what it holds, which for signs is minus its number of errors, up to a constant (bits count as -1/2 and
 1/2); and where answers are normal <z, mean>.

@@ -63,8 +63,8 @@ def loss_gradient(task: Task, means: Array, law: Array) -> Array:
     """
     if task.loss == "identification":
         return np.zeros_like(means)
-    best = (means @ task.table.T).argmax(axis=-1)
-    return np.asarray(task.table[best] - law @ task.table)
+    best = (task.signed(means) @ task.table.T).argmax(axis=-1)
+    return np.asarray((2.0 if task.is_shifted else 1.0) * (task.table[best] - law @ task.table))
 
 
 def frequencies(recommended: Array, m: int) -> Array:

@@ -2,7 +2,8 @@
 
 There are n queries with unknown means theta, float64[n]: the answer to query i has the mean theta_i. After a budget of
 queries one of m hypotheses is recommended: rows z of a table, float64[m, n]. The best is the one whose value
-<z, theta> is the largest. Asking costs nothing; the recommendation pays a loss:
+<z, theta> is the largest; where answers are bits, thresholds and tables weigh them as signs, 2 theta - 1. Asking costs
+nothing; the recommendation pays a loss:
 "identification"   1 where another hypothesis is better, else 0
 "simple_regret"    how much more the best one is worth: of signs and predictions the excess number of errors
 
@@ -58,7 +59,7 @@ class Task:
     def __post_init__(self) -> None:
         if not _is_whole(self.n_queries) or not 1 <= self.n_queries <= QUERIES_MAX:
             raise InvalidInput("bad_task", f"there are {self.n_queries!r} queries: a task has 1 to {QUERIES_MAX}")
-        if self.answers not in _RULES:
+        if not isinstance(self.answers, str) or self.answers not in _RULES:
             raise InvalidInput("bad_task", f"answers is {self.answers!r}: it must be one of {', '.join(_RULES)}")
         if self.loss not in get_args(LossKind):
             raise InvalidInput("bad_task", f"loss is {self.loss!r}: it must be one of {', '.join(get_args(LossKind))}")
@@ -84,9 +85,18 @@ class Task:
         table.flags.writeable = False
         return table
 
+    @property
+    def is_shifted(self) -> bool:
+        """Whether hypotheses weigh answers that are bits: these count as signs, or 0 and 1 would both speak for 1."""
+        return self.answers == "bits" and self.kind != "arms"
+
+    def signed(self, means: Array) -> Array:
+        """Return means as hypotheses weigh them, float64[..., n]: 2 theta - 1 of bits, but for arms; else theta."""
+        return 2.0 * means - 1.0 if self.is_shifted else means
+
     def losses(self, means: Array) -> Array:
         """Return what each recommendation costs where the queries have the means float64[..., n]: float64[..., m]."""
-        value = means @ self.table.T
+        value = self.signed(means) @ self.table.T
         gap = value.max(axis=-1, keepdims=True) - value
         return gap if self.loss == "simple_regret" else (gap > 0.0).astype(np.float64)
 
@@ -98,7 +108,7 @@ class Task:
 
     def check_answer(self, answer: Any) -> float:
         """Return an answer; raise `InvalidInput` where the task has none like it."""
-        number = isinstance(answer, (int, float)) and not isinstance(answer, bool)
+        number = isinstance(answer, (int, float)) and not isinstance(answer, bool) and abs(answer) <= ANSWER_MAX
         if not number or not self.possible(np.array([float(answer)]))[0]:
             raise InvalidInput("bad_answer", f"the answer is {str(answer)[:80]}: it must be {_RULES[self.answers]}")
         return float(answer) + 0.0  # -0.0 becomes 0.0
@@ -136,7 +146,7 @@ def best_arm(arms: int, answers: AnswerKind = "normal", loss: LossKind = "identi
 
 
 def thresholds(points: int, answers: AnswerKind = "signs", loss: LossKind = "simple_regret") -> Task:
-    """Return the task of finding where on a line of points the labels turn: all before it are positive."""
+    """Return the task of finding where on a line of points the signs turn: all before it are positive."""
     return Task("thresholds", points, answers, loss)
 
 

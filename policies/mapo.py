@@ -6,7 +6,8 @@ worst-case losses. It refuses other problems: nothing is known of it there.
 Play "sample" draws the query from the softmax of the logits, and the recommendation from that of the scores; "greedy"
 takes the largest, of several one by a draw. Both laws are exact. The default is what was better in the worst case.
 Departs from the paper: features and sizes are ours; closed queries are left out of the law. Answers may come late and
-in any order: a query under way counts as visited, which training has not seen; a recommendation counts answers alone.
+in any order: a query under way counts as visited, which training has not seen (but in a table, which knows answers
+alone); a recommendation counts answers alone.
 State: how often each query was asked and answered, and sums of answers. Cost: one pass through the network a decision,
 about 1.5 us for 10 points or 3 arms; O(1) an answer.
 """

@@ -47,7 +47,7 @@ class QueryEnv(gymnasium.Env[Any, Any]):
         world = made(env, params)
         if (task := world.problem.task) is None:
             raise InvalidInput("bad_env", f"the environment {world.name!r} asks no queries: take BanditEnv")
-        self._copies = Copies(world, 1, horizon or world.problem.horizon or BUDGET)
+        self._copies = Copies(world, 1, _budget(horizon, world))
         self._budget = self._copies.problem.horizon or 0
         self._n, self._m = task.n_queries, task.n_hypotheses
         most = BOUND if task.answers == "normal" else float(self._budget)
@@ -70,13 +70,14 @@ class QueryEnv(gymnasium.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Ask a query, or recommend a hypothesis."""
-        if not self.action_space.contains(action):
+        if isinstance(action, (bool, np.bool_)) or not self.action_space.contains(action):
             raise InvalidInput("bad_action", f"the action is {action!r}: it must be in {self.action_space}")
         if self._over:
             raise Conflict("episode_over", "a hypothesis was recommended, and the episode is over: reset")
         if action >= self._n:
             return self._recommend(int(action) - self._n)
-        self._check(int(action))
+        action = int(action)
+        self._check(action)
         self._copies.step(np.array([action], np.int64), _ASKED)
         answer = float(self._copies.details[0, 0])
         self._count[action] += 1
@@ -91,7 +92,7 @@ class QueryEnv(gymnasium.Env[Any, Any]):
         return self._observation(), 0.0 - loss, True, False, told
 
     def _check(self, query: int) -> None:
-        if not self._left:
+        if self._left <= 0:
             raise InvalidInput(
                 "budget_spent",
                 f"{self._budget} queries are asked of {self._budget}: recommend a hypothesis, with an action from "
@@ -119,3 +120,12 @@ class QueryEnv(gymnasium.Env[Any, Any]):
 
     def _observation(self) -> dict[str, Any]:
         return {"count": self._count.copy(), "total": self._total.copy(), "left": np.int64(self._left)}
+
+
+def _budget(horizon: int | None, world: Environment) -> int:
+    """Return how many queries there are: as asked for, or as the environment has it."""
+    if horizon is None:
+        return world.problem.horizon or BUDGET
+    if isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 1:
+        raise InvalidInput("bad_horizon", f"the horizon is {horizon!r}: it must be a whole number from 1, the budget")
+    return horizon

@@ -53,6 +53,12 @@ class Plan:
                 f"the task has {task.n_queries} queries and {task.n_hypotheses} hypotheses: 2 to {QUERIES_MAX} queries "
                 f"and up to {HYPOTHESES_MAX} hypotheses can be trained for",
             )
+        if task.is_shifted:
+            raise InvalidInput(
+                "bad_task",
+                "answers are bits: networks for thresholds and tables read signs; take --answers signs, and send "
+                "2 y - 1",
+            )
         ascending = all(low < high for low, high in zip((0.0, *levels), levels, strict=False))
         if not 1 <= len(levels) <= LEVELS_MAX or not ascending or not levels[-1] <= 1e9:
             raise InvalidInput(

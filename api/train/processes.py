@@ -59,7 +59,7 @@ def run_all(folder: Path, runs: Sequence[str], processes: int, report: Report) -
 
 
 def _start(folder: Path, run: str, said: queue.Queue[dict[str, Any]]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "onearm.api.train.worker", str(folder), run]
+    command = [sys.executable, "-P", "-m", "onearm.api.train.worker", str(folder), run]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | SETTINGS)
     threading.Thread(target=_listen, args=(process, run, said), daemon=True).start()
     return process

@@ -89,7 +89,7 @@ def contenders(setting: Setting) -> list[Contender]:
         key = "robust" if default else f"robust_{play}"
         found.append(Contender(key, f"mapo, {play}", policy, DARK, not default))
     for artefact in compared(setting):
-        shelf.add(artefact)
+        shelf.keep(artefact)
         kind = artefact.made["compared_as"]
         label = "trained on a prior" if kind == PRIOR else f"minimax at r = {artefact.levels[-1]:g} only"
         key = PRIOR if kind == PRIOR else f"{LEVEL}_{artefact.levels[-1]:g}"

@@ -41,8 +41,9 @@ def exact_gradient(policy: TablePolicy, means: Array) -> Array:
     through_answers = (reached * (law @ task.losses(means))) @ scores(task, means, states.asked[ends], sums)
     if task.loss == "identification":
         return np.asarray(through_answers)
-    best = int((task.table @ means).argmax())
-    return np.asarray(through_answers + task.table[best] - (reached @ law) @ task.table)
+    best = int((task.table @ task.signed(means)).argmax())
+    through_loss = task.table[best] - (reached @ law) @ task.table
+    return np.asarray(through_answers + (2.0 if task.is_shifted else 1.0) * through_loss)
 
 
 def end_flow(policy: TablePolicy, states: CountStates) -> Array:
@@ -65,6 +66,7 @@ def likelihood(task: Task, states: CountStates, means: Array) -> Array:
 
 def grid_instances(task: Task, grid: list[float], level: float) -> Array:
     """Return the means on a grid, the same for each query, whose difficulty is at most `level`: float64[M, n]."""
+    _check_grid(task, grid)
     points = np.array(np.meshgrid(*[grid] * task.n_queries, indexing="ij")).reshape(task.n_queries, -1).T
     within = points[difficulty(task, points) <= level * (1.0 + 1e-9)]
     if len(within) == 0:
@@ -72,3 +74,14 @@ def grid_instances(task: Task, grid: list[float], level: float) -> Array:
             "no_such_level", f"no means on the grid {grid} have a difficulty of {level:g} or less: take a larger level"
         )
     return within
+
+
+def _check_grid(task: Task, grid: list[float]) -> None:
+    if task.answers == "normal":
+        raise InvalidInput("bad_grid", "answers are normal: exact losses are those of answers that are signs or bits")
+    low = 0.0 if task.answers == "bits" else -1.0
+    for mean in grid:
+        if not low <= mean <= 1.0:
+            raise InvalidInput(
+                "bad_grid", f"the grid holds the mean {mean}: means of {task.answers} lie in [{low:g}, 1]"
+            )

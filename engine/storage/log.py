@@ -158,6 +158,8 @@ def log_of_events(
         _drop_outside(limits_of(problem), events.action, decides, lines, kept, bad_lines)
     bad_lines.drop("bad_reward", learns & ~possible_rewards(events.reward, problem), lines, kept)
     bad_lines.drop("bad_detail", learns & ~possible_details(events.detail, problem), lines, kept)
+    if problem.task is not None and problem.horizon is not None:
+        bad_lines.drop("after_budget", decides & (events.number >= problem.horizon), lines, kept)
     source = decided_at(events)
     bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
     lost = learns & ((source < 0) | ~kept[source])
