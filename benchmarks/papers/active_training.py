@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -33,27 +34,34 @@ def trained_rows() -> list[dict[str, Any]]:
     if importlib.util.find_spec("torch") is None:
         print("!!! PyTorch is not installed: training is MISSING from this run", file=sys.stderr)
         return []
-    return [trained(seed) for seed in SEEDS]
+    duels = [begun(seed) for seed in SEEDS]  # one after another: weights are drawn from a generator that all share
+    with ThreadPoolExecutor(len(SEEDS)) as pool:
+        return list(pool.map(trained, SEEDS, duels))
 
 
-def trained(seed: int) -> dict[str, Any]:
-    """Train at one seed, and return the exact worst losses and the gap to the optimum of each level."""
+def begun(seed: int) -> Any:
+    """Return a run of training at one seed, before its first iteration."""
     duels, recipes = (importlib.import_module(f"onearm.api.train.{name}") for name in ("duel", "recipe"))
     importlib.import_module("torch").set_num_threads(1)
-    small = next(small for small in KNOWN if small.problem == PROBLEM)
-    problem = query_problem(small.task, small.budget)
+    small = problem()
+    asked = query_problem(small.task, small.budget)
 
     def play(weights: Any, means: Array, rollouts: int, key: int) -> tuple[Array, Array]:
         policy = with_weights("arm_net/1", small.task, small.budget, weights)
-        found = roll_out(policy, problem, means, rollouts, seed=key)
+        found = roll_out(policy, asked, means, rollouts, seed=key)
         return found.queries, found.answers
 
     recipe = replace(recipes.robust_recipe(small.task), iterations=ITERATIONS)
-    started = time.process_time()
-    duel = duels.Duel(small.task, small.budget, small.levels, small.minimax, recipe, (seed,), play)
+    return duels.Duel(small.task, small.budget, small.levels, small.minimax, recipe, (seed,), play)
+
+
+def trained(seed: int, duel: Any) -> dict[str, Any]:
+    """Train to the end, and return the exact worst losses and the gap to the optimum of each level."""
+    started = time.thread_time()
     while duel.iteration < ITERATIONS:
         duel.step()
-    seconds = time.process_time() - started
+    seconds = time.thread_time() - started
+    small = problem()
     losses = level_losses(small, as_table(small, duel.weights()))
     return {
         "problem": PROBLEM,
@@ -63,6 +71,11 @@ def trained(seed: int) -> dict[str, Any]:
         "gap": float((losses - small.minimax).max()),
         "cpu_seconds": seconds,
     }
+
+
+def problem() -> Small:
+    """Return the problem that is trained for."""
+    return next(small for small in KNOWN if small.problem == PROBLEM)
 
 
 def as_table(small: Small, weights: dict[str, Array]) -> TablePolicy:
