@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -54,7 +55,8 @@ def over_levels(name: str, rows: Rows) -> Any:
     axes[0][1].set_ylabel("more than the least of all policies")
     axes[0][0].set_title(setting.title, fontsize="medium")
     hidden = [each.label for each in contenders(setting) if losses[each.key].max() > limit]
-    axes[0][1].set_title(f"not shown, far above: {'; '.join(hidden)}" if hidden else "", fontsize="small")
+    words = textwrap.fill(f"not shown, far above: {'; '.join(hidden)}", 80) if hidden else ""
+    axes[0][1].set_title(words, fontsize="small")
     return figure
 
 
