@@ -19,8 +19,12 @@ OUTSIDE = "squall"  # a world of the tests: what is compiled for it is not kept 
 # These start processes and wait for them, or compile for most of a minute: begun last, they would keep one process busy
 # while the other has nothing left.
 LONG = (
+    "training",
     "crash",
     "kernel",
+    "active_benchmark",
+    "active_examples",
+    "query_crash",
     "vector_examples",
     "oomd_benchmark",
     "streaming_benchmark",
