@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.task import Task, best_arm, thresholds
+from onearm.engine.task import AnswerKind, LossKind, Task, best_arm, thresholds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SIZES = {"arms": "arms", "thresholds": "points"}  # kinds of tasks, and what says their size
-_ANSWERS, _LOSSES = ("normal", "signs", "bits"), ("identification", "simple_regret")
+ANSWERS, LOSSES = get_args(AnswerKind), get_args(LossKind)
 
 
 def task_options(command: Command) -> Command:
     """Give a command the options --task, --arms, --points, --answers and --loss: what `task_of` takes."""
     for option in (
-        click.option("--loss", type=click.Choice(_LOSSES), help="Default: that of the task."),
-        click.option("--answers", type=click.Choice(_ANSWERS), help="Default: normal of arms, signs of thresholds."),
+        click.option("--loss", type=click.Choice(LOSSES), help="Default: that of the task."),
+        click.option("--answers", type=click.Choice(ANSWERS), help="Default: normal of arms, signs of thresholds."),
         click.option("--points", type=int, help="Of --task thresholds: how many points there are on the line."),
         click.option("--arms", type=int, help="Of --task arms: how many there are."),
         click.option("--task", "kind", required=True, type=click.Choice(list(SIZES)), help="What is to be found."),

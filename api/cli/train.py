@@ -18,6 +18,7 @@ import click
 
 from onearm.api.cli.options import seed_option
 from onearm.api.cli.show import as_json, print_json, print_table
+from onearm.api.cli.task_options import ANSWERS, LOSSES, read_levels
 from onearm.api.train.plan import Plan, default_levels
 from onearm.api.train.training import train as train_plan
 from onearm.engine.artefact import Artefact
@@ -25,14 +26,6 @@ from onearm.engine.errors import InvalidInput, Unavailable
 from onearm.engine.task import Task, best_arm, hypotheses, thresholds
 
 _NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
-_ANSWERS, _LOSSES = ("normal", "signs", "bits"), ("identification", "simple_regret")
-
-
-def _levels(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:
-    try:
-        return None if text is None else tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of numbers like 8,16,32,64") from None
 
 
 @click.command()
@@ -40,11 +33,11 @@ def _levels(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
 @click.option("--arms", type=int, help="Of --task arms: how many there are.")
 @click.option("--points", type=int, help="Of --task thresholds: how many points there are on the line.")
 @click.option("--table", type=click.Path(path_type=Path), help="Of --task hypotheses: a .csv or .json, a row for each.")
-@click.option("--answers", type=click.Choice(_ANSWERS), help="How answers come; default: normal of arms, else signs.")
-@click.option("--loss", type=click.Choice(_LOSSES), help="Default: simple_regret of thresholds, else identification.")
+@click.option("--answers", type=click.Choice(ANSWERS), help="How answers come; default: normal of arms, else signs.")
+@click.option("--loss", type=click.Choice(LOSSES), help="Default: simple_regret of thresholds, else identification.")
 @click.option("--budget", type=int, required=True, help="How many queries there are before the recommendation.")
 @click.option(
-    "--levels", callback=_levels, metavar="R1,R2,..", help="Levels of difficulty; default: four that span it."
+    "--levels", callback=read_levels, metavar="R1,R2,..", help="Levels of difficulty; default: four that span it."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="The folder to train in, and for the policy."
@@ -53,7 +46,9 @@ def _levels(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
 @click.option("--iterations", type=int, help="Of each run; default: what the task takes. Few are good for a trial.")
 @click.option("--compared", is_flag=True, help="Keep the policies of single levels, and one for a prior, beside it.")
 @click.option("--processes", type=int, help="Runs at a time; default: one for each processor.")
-@click.option("--exact", "grid", metavar="M1,M2,..", callback=_levels, help="Solve for means on this grid, exactly.")
+@click.option(
+    "--exact", "grid", metavar="M1,M2,..", callback=read_levels, help="Solve for means on this grid, exactly."
+)
 @seed_option
 @as_json
 def train(
@@ -64,13 +59,13 @@ def train(
     answers: str | None,
     loss: str | None,
     budget: int,
-    levels: tuple[float, ...] | None,
+    levels: list[float] | None,
     out: Path,
     starts: int,
     iterations: int | None,
     compared: bool,
     processes: int | None,
-    grid: tuple[float, ...] | None,
+    grid: list[float] | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -87,10 +82,10 @@ def train(
         --exact 0.1,0.3,0.5,0.7,0.9 --out out/table
     """
     task = _task(kind, {"arms": arms, "points": points, "table": table}, answers, loss)
-    spans = levels or default_levels(task, budget)
+    spans = tuple(levels or default_levels(task, budget))
     command = shlex.join(["onearm", *sys.argv[1:]])
     if grid is not None:
-        artefact = _solver().solve(task, budget, list(grid), list(spans), out, command)
+        artefact = _solver().solve(task, budget, grid, list(spans), out, command)
     else:
         if find_spec("torch") is None:
             raise Unavailable("no_torch", "training needs PyTorch, which is not installed: pip install onearm[train]")
