@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from onearm.engine.draws import uniform
+import numpy as np
+
+from onearm.engine.asking import choose, share
 from onearm.engine.kernel import kernel
 from onearm.engine.protocol import register_policy
 from onearm.engine.queries import Evidence, ask, begin, recommend_best, take_in
@@ -25,6 +27,7 @@ class UniformBudgetState(NamedTuple):
     """What was asked and answered."""
 
     evidence: Evidence
+    scratch_index: Array  # float64[n]
 
 
 def uniform_budget() -> Policy:
@@ -34,42 +37,27 @@ def uniform_budget() -> Policy:
 
 def init(params: UniformBudgetParams, problem: Problem) -> UniformBudgetState:
     """Return the state before the first query."""
-    return UniformBudgetState(begin(problem))
+    return UniformBudgetState(begin(problem), np.zeros(problem.n_arms))
 
 
 @kernel
 def select(params: UniformBudgetParams, state: UniformBudgetState, instance: Instance, key: Key) -> Decision:
     """Draw one of the open queries that were asked least."""
-    asked = state.evidence.asked
-    least, ties = fewest(asked, instance.available)
-    nth = min(int(uniform(key, 0) * ties), ties - 1)
-    for i in range(len(asked)):
-        if instance.available[i] and asked[i] == least:
-            if nth == 0:
-                return Decision(i, 1.0 / ties)
-            nth -= 1
-    return Decision(0, 1.0)  # never: one of them is the nth
-
-
-@kernel
-def fewest(asked: Array, available: Array) -> tuple[int, int]:
-    """Return how often the open queries that were asked least were asked, and how many these are."""
-    least = -1
-    ties = 0
-    for i in range(len(asked)):
-        if available[i]:
-            if least < 0 or asked[i] < least:
-                least = asked[i]
-                ties = 0
-            ties += asked[i] == least
-    return least, ties
+    _rank(state)
+    return choose(state.scratch_index, instance.available, key)
 
 
 @kernel
 def probability(params: UniformBudgetParams, state: UniformBudgetState, instance: Instance, action: int) -> float:
     """Return 1 over the number of open queries that were asked least, for one of these."""
-    least, ties = fewest(state.evidence.asked, instance.available)
-    return 1.0 / ties if instance.available[action] and state.evidence.asked[action] == least else 0.0
+    _rank(state)
+    return share(state.scratch_index, instance.available, action)
+
+
+@kernel
+def _rank(state: UniformBudgetState) -> None:
+    for i in range(len(state.scratch_index)):
+        state.scratch_index[i] = -float(state.evidence.asked[i])
 
 
 register_policy(
