@@ -28,6 +28,8 @@ import numpy as np
 from onearm.engine.allocation import least_cost
 from onearm.engine.task import Array, Task
 
+_ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
 
 def difficulty(task: Task, means: Array) -> Array:
     """Return what levels are counted in, float64[...] of means float64[..., n]: H for arms, rho~ for other tasks."""
@@ -42,6 +44,28 @@ def difficulty_gradient(task: Task, means: Array) -> tuple[Array, Array]:
     if task.kind == "arms":
         return _hardness(means)
     return _bound(task, means)
+
+
+def default_levels(task: Task, budget: int) -> tuple[float, ...]:
+    """Return four levels, from where few mistakes are made to where guessing is nearly as good.
+
+    Of arms the first one is T / 5 and each next one 2.5 times that, to one or two digits; of other tasks 2 T / 5, and
+    twice that each. Of arms, bits tell a quarter as much of a mean as signs and normal answers do.
+
+    >>> from onearm.engine.task import best_arm
+    >>> default_levels(best_arm(5), 15)
+    (3.0, 8.0, 20.0, 50.0)
+    """
+    first, ratio = (0.2, 2.5) if task.kind == "arms" else (0.4, 2.0)
+    first *= 4.0 if task.answers == "bits" and not task.is_shifted else 1.0
+    levels = [first * budget * ratio**k for k in range(4)]
+    return tuple(_rounded(level) for level in levels) if task.kind == "arms" else tuple(levels)
+
+
+def _rounded(value: float) -> float:
+    """Return the nearest number like 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times a power of ten."""
+    power = 10.0 ** (len(str(int(value))) - 1) if value >= 1.0 else 0.1
+    return min((power * digit for digit in _ROUND), key=lambda candidate: abs(candidate - value))
 
 
 def hardness(means: Array) -> Array:

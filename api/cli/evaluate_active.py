@@ -13,7 +13,7 @@ import click
 from onearm.api.cli.options import artefact_option, policy_file_option, policy_option, seed_option
 from onearm.api.cli.show import as_json, print_json, print_table, progress
 from onearm.api.cli.task_options import read_levels, task_of, task_options
-from onearm.api.train.plan import default_levels
+from onearm.engine.complexity import default_levels
 from onearm.engine.errors import InvalidInput, Unavailable
 from onearm.engine.problem import check_problem, check_seed, fitted, query_problem
 from onearm.engine.task import Task

@@ -19,9 +19,10 @@ import click
 from onearm.api.cli.options import seed_option
 from onearm.api.cli.show import as_json, print_json, print_table
 from onearm.api.cli.task_options import ANSWERS, LOSSES, read_levels
-from onearm.api.train.plan import Plan, default_levels
+from onearm.api.train.plan import Plan
 from onearm.api.train.training import train as train_plan
 from onearm.engine.artefact import Artefact
+from onearm.engine.complexity import default_levels
 from onearm.engine.errors import InvalidInput, Unavailable
 from onearm.engine.task import Task, best_arm, hypotheses, thresholds
 

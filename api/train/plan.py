@@ -1,10 +1,8 @@
 """What is to be trained: a task, a budget, levels of difficulty and a seed. Two equal plans give equal policies.
 
->>> from onearm.engine.task import best_arm, thresholds
->>> Plan(thresholds(10), 20, default_levels(thresholds(10), 20)).name
+>>> from onearm.engine.task import thresholds
+>>> Plan(thresholds(10), 20, (8.0, 16.0, 32.0, 64.0)).name
 'thresholds-10-20'
->>> default_levels(best_arm(5), 15)
-(3.0, 8.0, 20.0, 50.0)
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ _USUAL = {
     "thresholds": ("signs", "simple_regret"),
     "hypotheses": ("signs", "identification"),
 }
-_ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -134,24 +131,6 @@ def name_of(task: Task, budget: int) -> str:
     """Return the name of a policy: kind-queries-budget, and what is not usual of the task."""
     words = zip((task.answers, task.loss), _USUAL[task.kind], strict=True)
     return "-".join([task.kind, str(task.n_queries), str(budget), *(word for word, usual in words if word != usual)])
-
-
-def default_levels(task: Task, budget: int) -> tuple[float, ...]:
-    """Return four levels, from where few mistakes are made to where guessing is nearly as good.
-
-    Of arms the first one is T / 5 and each next one 2.5 times that, to one or two digits; of other tasks 2 T / 5, and
-    twice that each. Bits tell a quarter as much of a mean as signs and normal answers do.
-    """
-    first, ratio = (0.2, 2.5) if task.kind == "arms" else (0.4, 2.0)
-    first *= 4.0 if task.answers == "bits" else 1.0
-    levels = [first * budget * ratio**k for k in range(4)]
-    return tuple(_rounded(level) for level in levels) if task.kind == "arms" else tuple(levels)
-
-
-def _rounded(value: float) -> float:
-    """Return the nearest number like 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times a power of ten."""
-    power = 10.0 ** (len(str(int(value))) - 1) if value >= 1.0 else 0.1
-    return min((power * digit for digit in _ROUND), key=lambda candidate: abs(candidate - value))
 
 
 def _check_whole(name: str, value: Any, low: int, high: int) -> None:

@@ -13,9 +13,10 @@ import pytest
 from onearm.api.train import training
 from onearm.api.train.bench import Bench
 from onearm.api.train.networks import arrays_of, network_for
-from onearm.api.train.plan import Plan, default_levels, name_of
+from onearm.api.train.plan import Plan, name_of
 from onearm.api.train.training import train
 from onearm.engine.artefact import Artefact, unpack
+from onearm.engine.complexity import default_levels
 from onearm.engine.errors import Conflict, Damaged, InvalidInput
 from onearm.engine.task import Task, best_arm, hypotheses, thresholds
 from onearm.engine.worst_case import Effort, Player, WorstCase
@@ -159,6 +160,7 @@ def test_plans_round_trip_and_name_what_is_unusual() -> None:
 def test_default_levels_are_those_of_the_reports() -> None:
     assert default_levels(best_arm(5), 15) == (3.0, 8.0, 20.0, 50.0)
     assert default_levels(thresholds(10), 20) == (8.0, 16.0, 32.0, 64.0)
+    assert default_levels(thresholds(10, "bits"), 20) == (8.0, 16.0, 32.0, 64.0), "they count as signs"
 
 
 @pytest.mark.parametrize(
