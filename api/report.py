@@ -20,7 +20,7 @@ from onearm.api.spec import Spec
 from onearm.api.unknown import or_null
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate import Z95
+from onearm.engine.estimate.interval import Z95
 from onearm.engine.hindsight import LinearLosses
 from onearm.engine.vocabulary import LEARN, Array, Certificate, Columns, Problem
 

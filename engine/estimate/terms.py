@@ -1,0 +1,68 @@
+"""What every estimate is made of: terms, one for each logged decision, whose mean it is.
+
+An estimator says what a policy would have earned per decision, and nothing of how sure that is; an interval takes any
+estimator's terms. The two meet here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.vocabulary import Array
+
+
+class Terms(NamedTuple):
+    """An estimate of n decisions, mean(base) + sum(part) / sum(share); what is None is left out.
+
+    >>> ones = np.ones(4)
+    >>> Terms("match", None, np.array([1.0, 0.0, 1.0, 0.0]), np.array([1.0, 0.0, 1.0, 1.0]), ones).value
+    0.6666666666666666
+    """
+
+    method: str
+    base: Array | None  # float64[n]
+    part: Array | None  # float64[n], together with
+    share: Array | None  # float64[n], >= 0
+    weight: Array  # float64[n] >= 0, by which the reward of each decision counts
+
+    @property
+    def value(self) -> float:
+        """Reward per decision; NaN where no decision tells anything of the policy."""
+        total = 0.0 if self.base is None else float(np.mean(self.base)) if len(self.base) else math.nan
+        if self.part is None or self.share is None:
+            return total
+        whole = float(self.share.sum())
+        return total + float(self.part.sum()) / whole if whole > 0.0 else math.nan
+
+    @property
+    def influence(self) -> Array:
+        """How far each decision moves the value, float64[n] with mean 0: the delta method's linear part."""
+        n = len(self.weight)
+        found = np.zeros(n) if self.base is None else self.base - np.mean(self.base)
+        if self.part is None or self.share is None:
+            return found
+        whole = self.share.sum()
+        return found + (self.part - self.share * (self.part.sum() / whole)) * (n / whole)
+
+    @property
+    def matched(self) -> int:
+        """Return the number of decisions that tell something of the policy."""
+        return int(np.count_nonzero(self.weight))
+
+    @property
+    def effective_sample_size(self) -> float:
+        """Return how many equally weighted decisions would tell as much, in [0, matched]; Kish 1965."""
+        square = float(np.dot(self.weight, self.weight))
+        return float(self.weight.sum()) ** 2 / square if square > 0.0 else 0.0
+
+
+class Interval(NamedTuple):
+    """Between which two values the truth lies, with a confidence of `level`; NaN where it cannot be told."""
+
+    method: str
+    low: float
+    high: float
+    note: str | None = None  # why it cannot be told, or what to know of it
