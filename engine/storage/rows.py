@@ -1,0 +1,140 @@
+"""Rewarded decisions of a log, one row each, page by page: what evaluation and replay read.
+
+A file is read once, a page at a time; its pages are kept in memory, and in a temporary file once they are more than
+`memory` bytes. So a log of any size is gone through as often as it takes, in bounded memory, by `Rows.pages`.
+A format is a module of this folder with `read_rows(source, wanted) -> Rows`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from onearm.engine.columns import concat
+from onearm.engine.storage.log import BadLines
+from onearm.engine.vocabulary import Array, Columns, Features, Problem
+
+MEMORY = 1 << 28  # bytes of pages that are kept in memory
+PAGE = 1 << 16  # rows of a page, about: readers choose what suits them
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of a log: readers leave out what is not, and are faster for it."""
+
+    contexts: bool = True
+    dimension: int | None = None  # named features become rows of so many numbers; None: `Features`
+    n_arms: int | None = None  # where the log itself does not say how many there are; None: the largest action shows it
+    segment: str | None = None  # the column, key or feature whose value names the segment of a row
+
+
+class Page(NamedTuple):
+    """Some rows of a log."""
+
+    columns: Columns  # kind DECIDE, with the reward filled in
+    line: Array  # int64[n], where each stands in the file, from 1; in Parquet lines are rows
+    segment: Array  # int64[n], place in `Rows.segments`; 0 without segments
+
+
+class Rows:
+    """The rows of a log, in their order; `close` frees what they hold. To be used in a `with` statement.
+
+    A reader appends pages and sets `problem` in the end; `finish` is what it has yet to do to a page when that is read
+    again, as when a reward came later than its decision. Numbers of decisions count rows.
+    """
+
+    problem: Problem
+
+    def __init__(self, bad_lines: BadLines | None = None, *, memory: int = MEMORY) -> None:
+        self.bad_lines = bad_lines or BadLines()
+        self.segments: list[str] = []  # what `Page.segment` counts
+        self.decisions = 0  # in the log, rewarded or not, bad lines not counted
+        self.notes: list[str] = []  # what a person must know of the log, in words
+        self.finish: Callable[[Page], Page] = lambda page: page
+        self._memory = memory
+        self._used = 0
+        self._pages: list[Page | list[_Kept]] = []
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Rows:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def append(self, page: Page) -> None:
+        """Add a page behind those that are there."""
+        arrays = _arrays(page)
+        self._used += sum(array.nbytes for array in arrays)
+        if self._used <= self._memory:
+            self._pages.append(page)
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the rows
+        self._pages.append([_keep(self._file, array) for array in arrays])
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether some of the pages lie in a temporary file."""
+        return self._file is not None
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the pages that hold a row, from the first on; may be called again."""
+        number = 0
+        for kept in self._pages:
+            page = self.finish(kept if isinstance(kept, Page) else _page(self._file, kept))
+            n = len(page.columns.kind)
+            if n:
+                numbers = np.arange(number, number + n)
+                yield page._replace(columns=page.columns._replace(number=numbers))
+                number += n
+
+    def columns(self) -> Columns:
+        """Return all rows at once, in memory."""
+        return concat([page.columns for page in self.pages()])
+
+    def close(self) -> None:
+        """Forget the pages."""
+        self._pages.clear()
+        if self._file is not None:
+            self._file.close()
+
+
+class _Kept(NamedTuple):
+    """An array in the temporary file."""
+
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+def _arrays(page: Page) -> list[Array]:
+    *fields, context, available = page.columns
+    contexts = list(context) if isinstance(context, Features) else [context]
+    return [*fields, available, page.line, page.segment, *contexts]
+
+
+def _page(file: IO[bytes] | None, kept: list[_Kept]) -> Page:
+    assert file is not None
+    arrays = [_read(file, each) for each in kept]
+    fields, (available, line, segment), contexts = arrays[:6], arrays[6:9], arrays[9:]
+    context = contexts[0] if len(contexts) == 1 else Features._make(contexts)
+    return Page(Columns._make([*fields, context, available]), line, segment)
+
+
+def _keep(file: IO[bytes], array: Array) -> _Kept:
+    offset = file.seek(0, 2)
+    file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return _Kept(offset, array.dtype, array.shape)
+
+
+def _read(file: IO[bytes], kept: _Kept) -> Array:
+    found = np.empty(kept.shape, kept.dtype)
+    if found.size:
+        file.seek(kept.offset)
+        assert file.readinto(found.data.cast("B")) == found.nbytes  # type: ignore[attr-defined]
+    return found

@@ -1,0 +1,132 @@
+"""Where the bytes of a log come from: a file, plain or packed (gzip, Zstandard), or standard input.
+
+Everything is read once, in their order, and a little at a time; what was read of the file is told to `progress`, so
+that a packed file has a bar too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+STDIN = Path("-")
+PACKED = {".gz": "gzip", ".zst": "zstd"}
+BLOCK = 1 << 22  # bytes of `blocks`
+
+
+@dataclass
+class Source:
+    """A log to be read: `path`, or "-" for standard input."""
+
+    path: Path
+    progress: Callable[[int], None] = field(default=lambda count: None, repr=False)  # bytes of the file read since
+    broken: str | None = None  # why a packed file ended before its end
+
+    @property
+    def size(self) -> int | None:
+        """Return the bytes of the file as it lies on disk; None where nobody knows."""
+        return None if self.path == STDIN or not self.path.is_file() else self.path.stat().st_size
+
+    @property
+    def ending(self) -> str:
+        """Return the ending of the file's name in lower case, without that of its packing: ".jsonl"."""
+        path = self.path.with_suffix("") if self.path.suffix.lower() in PACKED else self.path
+        return path.suffix.lower()
+
+    @property
+    def packing(self) -> str | None:
+        """Return how the file is packed: "gzip", "zstd" or None."""
+        return PACKED.get(self.path.suffix.lower())
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Open it for reading, unpacked."""
+        raw: Any = sys.stdin.buffer.raw if self.path == STDIN else self.path.open("rb", buffering=0)
+        counted = _Counted(raw, self.progress)
+        try:
+            if self.packing == "gzip":
+                yield gzip.GzipFile(fileobj=counted, mode="rb")  # type: ignore[arg-type, misc]
+            elif self.packing == "zstd":
+                yield io.BufferedReader(_Unpacked(pa.CompressedInputStream(pa.PythonFile(counted, "r"), "zstd")))
+            else:
+                yield io.BufferedReader(counted, BLOCK)
+        finally:
+            if self.path != STDIN:
+                raw.close()
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield whole lines, some MB of them at a time; the last one may lack its newline.
+
+        A packed file that ends too early gives what it holds; `broken` then says why.
+        """
+        rest = b""
+        with self.open() as file:
+            while block := self._block(file):
+                end = block.rfind(b"\n") + 1
+                if end:
+                    yield rest + block[:end]
+                    rest = block[end:]
+                else:
+                    rest += block
+        if rest:
+            yield rest
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield every line with its number, from 1."""
+        number = 0
+        for block in self.blocks():
+            for line in io.BytesIO(block):
+                number += 1
+                yield number, line
+
+    def _block(self, file: Any) -> bytes:
+        """Read some MB, less at the end."""
+        parts, size = [], 0
+        try:
+            while size < BLOCK and self.broken is None and (part := file.read1(BLOCK - size)):
+                parts.append(part)
+                size += len(part)
+        except (EOFError, zlib.error, OSError) as error:
+            if self.packing is None:
+                raise
+            self.broken = " ".join(str(error).split())
+        return b"".join(parts)
+
+
+class _Counted(io.RawIOBase):
+    """A raw file that tells how much was read of it."""
+
+    def __init__(self, raw: Any, progress: Callable[[int], None]) -> None:
+        self._raw, self._progress = raw, progress
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._raw.readinto(buffer) or 0
+        self._progress(count)
+        return int(count)
+
+
+class _Unpacked(io.RawIOBase):
+    """A stream of Arrow as a raw file."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._stream.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
