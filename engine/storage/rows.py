@@ -49,13 +49,13 @@ class Rows:
 
     problem: Problem
 
-    def __init__(self, bad_lines: BadLines | None = None, *, memory: int = MEMORY) -> None:
+    def __init__(self, bad_lines: BadLines | None = None, *, memory: int | None = None) -> None:
         self.bad_lines = bad_lines or BadLines()
         self.segments: list[str] = []  # what `Page.segment` counts
         self.decisions = 0  # in the log, rewarded or not, bad lines not counted
         self.notes: list[str] = []  # what a person must know of the log, in words
         self.finish: Callable[[Page], Page] = lambda page: page
-        self._memory = memory
+        self._memory = MEMORY if memory is None else memory
         self._used = 0
         self._pages: list[Page | list[_Kept]] = []
         self._file: IO[bytes] | None = None
