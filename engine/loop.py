@@ -1,7 +1,8 @@
 """THE LOOP: the circle instance -> decision -> feedback -> state, and the only caller of the kernels.
 
 One event at a time: `decide`, `learn`. Closed, against an environment: `simulate`. Open, over a log: `replay` makes
-every decision again and compares, `fold` learns only (recovery), `match` lets another policy decide on logged events.
+every decision again and compares, `fold` learns only (recovery); on the log of someone else another policy decides, and
+learns where it agrees (`match`), all that was logged (`follow`), or nothing (`watch`).
 All of them run the same `select` and `update`, so their bits agree.
 """
 
@@ -286,14 +287,17 @@ def match(
     columns: Columns,
     start: int,
     matched: int,
-    agrees: Array,
+    predicted: Array,
+    chosen: Array,
     target: Array,
+    expected: Array,
 ) -> int:
     """Let a policy decide on logged rows and learn where it agrees (Li et al. 2011); return the number matched so far.
 
     Each row of `columns` is one logged decision with its reward; `start` is the number of rows before these.
-    Writes `agrees` bool[n] and `target` float64[n], the probability that the policy takes the logged action (where it
-    does not know its law: 1 where it agrees and else 0, which is unbiased as well).
+    Writes `chosen` int64[n], what it would have done, `target` float64[n], the probability that it takes the logged
+    action (where it does not know its law: 1 where it agrees and else 0, which is unbiased as well), and `expected`
+    float64[n], the mean by its law of the rewards that are `predicted`, float64[n, k] (with no columns: left alone).
     The policy's clock counts the matches; its draws are keyed by the row, so a rejected draw is not drawn again.
     """
     masks = len(columns.available)
@@ -301,16 +305,97 @@ def match(
         instance = instance_at(matched, columns.context, row, columns.available[min(row, masks - 1)])
         key = Key(run, start + row)
         action = columns.action[row]
-        decision = select(params, state, instance, key)
-        agrees[row] = decision.action == action
-        target[row] = probability(params, state, instance, action)
-        if math.isnan(target[row]):
-            target[row] = 1.0 if agrees[row] else 0.0
-        if agrees[row]:
+        decision = _judge(params, state, instance, action, row, predicted, chosen, target, expected, key)
+        if decision.action == action:
             mark(params, state, instance, decision, key)
             update(params, state, instance, decision, Feedback(columns.reward[row], columns.detail[row]), key)
             matched += 1
     return matched
+
+
+@loop
+def follow(
+    params: Any,
+    state: Any,
+    run: np.uint64,
+    columns: Columns,
+    start: int,
+    predicted: Array,
+    chosen: Array,
+    target: Array,
+    expected: Array,
+) -> None:
+    """Let a policy decide on logged rows, and learn each as it was logged. Writes what `match` writes.
+
+    It learns what someone else decided, with that one's propensity; its clock counts the rows.
+    """
+    masks = len(columns.available)
+    for row in range(len(columns.kind)):
+        instance = instance_at(start + row, columns.context, row, columns.available[min(row, masks - 1)])
+        key = Key(run, start + row)
+        action = columns.action[row]
+        _judge(params, state, instance, action, row, predicted, chosen, target, expected, key)
+        logged = Decision(action, columns.propensity[row])
+        mark(params, state, instance, logged, key)
+        update(params, state, instance, logged, Feedback(columns.reward[row], columns.detail[row]), key)
+
+
+@loop
+def watch(
+    params: Any,
+    state: Any,
+    run: np.uint64,
+    columns: Columns,
+    start: int,
+    clock: int,
+    predicted: Array,
+    chosen: Array,
+    target: Array,
+    expected: Array,
+) -> None:
+    """Let a policy decide on logged rows, always as if after `clock` decisions, and learn nothing.
+
+    Writes what `match` writes.
+    """
+    masks = len(columns.available)
+    for row in range(len(columns.kind)):
+        instance = instance_at(clock, columns.context, row, columns.available[min(row, masks - 1)])
+        key = Key(run, start + row)
+        _judge(params, state, instance, columns.action[row], row, predicted, chosen, target, expected, key)
+
+
+@kernel
+def _judge(
+    params: Any,
+    state: Any,
+    instance: Instance,
+    action: int,
+    row: int,
+    predicted: Array,
+    chosen: Array,
+    target: Array,
+    expected: Array,
+    key: Key,
+) -> Decision:
+    """Decide, and write row `row` of what a policy makes of a logged action."""
+    decision = select(params, state, instance, key)
+    chosen[row] = decision.action
+    certain = decision.propensity == 1.0  # no need to ask for a law: this halves the time of LinUCB
+    known = 0.0 if certain else probability(params, state, instance, action)
+    if certain or math.isnan(known):
+        certain = True
+        known = 1.0 if decision.action == action else 0.0
+    target[row] = known
+    if predicted.shape[1] > 0:
+        mean = 0.0
+        if certain:
+            mean = predicted[row, decision.action]
+        else:
+            for a in range(len(instance.available)):
+                if instance.available[a]:
+                    mean += probability(params, state, instance, a) * predicted[row, a]
+        expected[row] = mean
+    return decision
 
 
 @loop
