@@ -1,52 +1,158 @@
 """Estimators that need no model: they weigh the rewards that were seen.
 
-`match` (Li, Chu, Langford, Wang 2011) takes the mean reward of the decisions on which both agree; it is unbiased where
-the log drew its actions uniformly. `snips` (Swaminathan, Joachims 2015) weights every reward by target / logged
-probability and divides by the sum of the weights; it needs propensities, and its bias vanishes with more decisions.
+`match` takes the mean reward of the decisions on which the policy agrees with the log. The others weigh each reward by
+target / propensity: `ips` is unbiased, `clipped` bounds the weights, and `snips` divides by their sum.
 
 >>> match(reward=np.array([1.0, 0.0, 1.0, 1.0]), agrees=np.array([True, True, False, True])).value
 0.6666666666666666
+
+Columns that all of them take, of n logged decisions: `reward`; `propensity`, the probability with which the log took
+its action, in (0, 1]; and `target`, that with which the policy would have taken it, in [0, 1]; each float64[n].
+`InvalidInput` names the first row that breaks this, and the codes are bad_column, not_finite, unknown_propensity,
+bad_propensity and bad_target.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.terms import Terms
+from onearm.engine.estimate.tuning import Tuned, limits, slope
 from onearm.engine.vocabulary import Array
+
+_ROUNDING = 1e-9  # by which a probability, a sum of others, may be above 1
 
 
 def match(reward: Array, agrees: Array) -> Terms:
-    """Estimate by the mean of `reward`, float64[n], where the policy `agrees`, bool[n], with the log."""
-    weight = np.asarray(agrees, np.float64)
-    return Terms("match", None, weight * reward, weight, weight)
+    """Estimate by the mean of `reward` where the policy `agrees`, bool[n], with the log.
+
+    Source: Li, Chu, Langford, Wang 2011, "Unbiased offline evaluation of contextual-bandit-based news article
+    recommendation algorithms".
+    Assumes: the log drew its actions uniformly, and independently of what it had seen. The policy may learn.
+    Refuses: rewards that are not finite.
+    """
+    weight = column("agrees", agrees)
+    return Terms("match", None, weight * column("reward", reward, len(weight)), weight, weight)
+
+
+def ips(reward: Array, propensity: Array, target: Array) -> Terms:
+    """Estimate by inverse propensity weights: the mean of reward target / propensity.
+
+    Source: Horvitz, Thompson 1952; Dudik, Langford, Li 2011, "Doubly robust policy evaluation and learning".
+    Assumes: propensities are true, and positive wherever the policy's are; then there is no bias.
+    Refuses: what this file's first lines tell.
+
+    >>> half = np.full(4, 0.5)
+    >>> ips(np.array([1.0, 0.0, 1.0, 1.0]), half, np.array([1.0, 1.0, 0.0, 1.0])).value
+    1.0
+    """
+    weight = weights(propensity, target, "ips")
+    return Terms("ips", weight * column("reward", reward, len(weight)), None, None, weight)
+
+
+def clipped(reward: Array, propensity: Array, target: Array, weight_max: float) -> Terms:
+    """Estimate as `ips`, by weights of at most `weight_max`, which is in [0, inf].
+
+    Source: Ionides 2008, "Truncated importance sampling"; Bottou et al. 2013.
+    Assumes: as `ips`; the bias is at most the reward's largest size times the mean of what was clipped off the weights.
+    Refuses: what this file's first lines tell, and a `weight_max` that is negative or NaN.
+
+    >>> clipped(np.array([1.0, 1.0]), np.array([0.5, 0.125]), np.array([1.0, 1.0]), weight_max=4.0).value
+    3.0
+    """
+    check_limit("weight_max", weight_max)
+    weight = weights(propensity, target, "clipped")
+    return _clipped(column("reward", reward, len(weight)), weight, weight_max)
+
+
+def tuned_clipped(reward: Array, propensity: Array, target: Array) -> Tuned:
+    """Choose the `weight_max` of `clipped` by `slope`; the candidates are inf and 21 limits within the weights.
+
+    >>> tuned_clipped(np.array([1.0, 0.0]), np.array([0.5, 0.5]), np.array([0.5, 0.5])).terms.value
+    0.5
+    """
+    weight = weights(propensity, target, "clipped")
+    reward = column("reward", reward, len(weight))
+    return slope(lambda weight_max: _clipped(reward, weight, weight_max), limits(weight))
 
 
 def snips(reward: Array, propensity: Array, target: Array) -> Terms:
-    """Estimate by self-normalised inverse propensity weights, target / propensity.
+    """Estimate by self-normalised inverse propensity weights: their sum of rewards over their sum.
 
-    `reward`, `propensity` and `target` are float64[n]: of each decision its reward, the probability with which the log
-    took its action, and that with which the policy would have. Raises `InvalidInput` where a propensity is not known,
-    or not in (0, 1].
+    Source: Swaminathan, Joachims 2015, "The self-normalized estimator for counterfactual learning".
+    Assumes: as `ips`; the bias is of order 1 / n. Moves with the rewards when these are shifted, as `ips` does not.
+    Refuses: what this file's first lines tell.
+
+    >>> snips(np.array([1.0, 0.0, 3.0]), np.array([0.5, 0.5, 0.25]), np.array([1.0, 1.0, 0.5])).value
+    1.3333333333333333
     """
     weight = weights(propensity, target, "snips")
-    return Terms("snips", None, weight * reward, weight, weight)
+    return Terms("snips", None, weight * column("reward", reward, len(weight)), weight, weight)
 
 
 def weights(propensity: Array, target: Array, method: str) -> Array:
-    """Return target / propensity, float64[n], after a check that every propensity is known and in (0, 1]."""
-    propensity = np.asarray(propensity)
+    """Return target / propensity, float64[n], after the checks that this file's first lines tell.
+
+    >>> weights(np.array([0.5, 0.25]), np.array([0.5, 1.0]), "ips")
+    array([1., 4.])
+    """
+    propensity = _one_dimensional("propensity", propensity)
+    n = len(propensity)
+    target = _one_dimensional("target", target, n)
+    if n == 0:
+        return np.zeros(0)
+    # The least and the largest of numbers with a NaN among them are NaN, which compares as false.
+    if not (propensity.min() > 0.0 and propensity.max() <= 1.0 + _ROUNDING):
+        _refuse_propensity(propensity, method)
+    if not (target.min() >= 0.0 and target.max() <= 1.0 + _ROUNDING):
+        row = int(np.argmax(~((target >= 0.0) & (target <= 1.0 + _ROUNDING))))
+        raise InvalidInput(
+            "bad_target",
+            f"the target of row {row} is {target[row]:g}: the probability with which the policy takes the logged "
+            "action must be in [0, 1]",
+        )
+    return np.asarray(target / propensity)
+
+
+def column(name: str, values: Array, n: int | None = None) -> Array:
+    """Return float64[n], as many finite numbers as there are rows."""
+    array = _one_dimensional(name, values, n)
+    if len(array) and not (math.isfinite(array.min()) and math.isfinite(array.max())):
+        row = int(np.argmax(~np.isfinite(array)))
+        raise InvalidInput("not_finite", f"the {name} of row {row} is {array[row]:g}: it must be a finite number")
+    return array
+
+
+def check_limit(name: str, limit: float) -> None:
+    """Refuse a limit that is not in [0, inf]."""
+    if not limit >= 0.0:
+        raise InvalidInput("bad_param", f"{name} is {limit!r}: it must be a number in [0, inf]")
+
+
+def _clipped(reward: Array, weight: Array, weight_max: float) -> Terms:
+    weight = np.minimum(weight, weight_max)
+    return Terms("clipped", weight * reward, None, None, weight)
+
+
+def _one_dimensional(name: str, values: Array, n: int | None = None) -> Array:
+    array = np.asarray(values, np.float64)
+    if array.ndim != 1 or (n is not None and len(array) != n):
+        wanted = "one number a row" if n is None else f"one number for each of {n} rows"
+        raise InvalidInput("bad_column", f"the column {name} has the shape {array.shape}: it must be {wanted}")
+    return array
+
+
+def _refuse_propensity(propensity: Array, method: str) -> None:
+    n = len(propensity)
     if (unknown := np.isnan(propensity)).any():
         raise InvalidInput(
             "unknown_propensity",
-            f"the propensity of row {int(unknown.argmax())} is unknown (NaN), as are {int(unknown.sum())} of "
-            f"{len(unknown)}: {method} needs the probability of every logged action; use match, which needs none where "
-            "the log is uniform",
+            f"the propensity of row {int(unknown.argmax())} is unknown (NaN), as are {int(unknown.sum())} of {n}: "
+            f"{method} needs the probability of every logged action; use match, which needs none where the log is "
+            "uniform",
         )
-    if (wrong := (propensity <= 0) | (propensity > 1)).any():
-        row = int(wrong.argmax())
-        raise InvalidInput(
-            "bad_propensity", f"the propensity of row {row} is {propensity[row]:g}: it must be in (0, 1]"
-        )
-    return np.asarray(target / propensity)
+    row = int(np.argmax((propensity <= 0.0) | (propensity > 1.0 + _ROUNDING)))
+    raise InvalidInput("bad_propensity", f"the propensity of row {row} is {propensity[row]:g}: it must be in (0, 1]")
