@@ -59,6 +59,7 @@ class Rows:
         self._used = 0
         self._pages: list[Page | list[_Kept]] = []
         self._file: IO[bytes] | None = None
+        self._count: int | None = None  # of rows, once it was asked for
 
     def __enter__(self) -> Rows:
         return self
@@ -76,6 +77,12 @@ class Rows:
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the rows
         self._pages.append([_keep(self._file, array) for array in arrays])
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        if self._count is None:
+            self._count = sum(len(page.line) for page in self.pages())
+        return self._count
 
     @property
     def on_disk(self) -> bool:

@@ -1,0 +1,126 @@
+"""Candidates: whose value is asked for, as people name them; and sweeps, many candidates in one word.
+
+"logged"       the policy that made the log
+"first"        the first action of each set, the baseline of Vowpal Wabbit's logs
+"action:3"     the action of that number, from 0
+"uniform", 'linucb:{"alpha":0.5}'   a policy, learning as it goes through the log
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onearm.engine.errors import InvalidInput
+from onearm.engine.matching import Contender, Learning
+from onearm.engine.targets import Fixed, Logged, Target
+from onearm.engine.vocabulary import Policy, Problem
+from onearm.policies import catalog
+
+SWEPT = 7  # values of a sweep that does not say how many
+SWEPT_MAX = 1000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Whose value is asked for."""
+
+    label: str  # as people see it; no two of a run are the same
+    policy: Policy | None = None
+    action: int | None = None  # of a candidate that takes one action; with no policy either, it is the log's own
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Return {"name", "params"}, as JSON."""
+        if self.policy is not None:
+            return self.policy.spec
+        return {"name": "logged", "params": {}} if self.action is None else {"name": "action", "params": self.action}
+
+    def target(self, problem: Problem, rows: int, learn: Learning, seed: int) -> Target:
+        """Return it at the beginning of a log of so many rows."""
+        if self.policy is not None:
+            return Contender(self.policy, problem, rows, learn=learn, seed=seed)
+        return Logged() if self.action is None else Fixed(self.action, problem.n_arms)
+
+
+def candidate(text: str) -> Candidate:
+    """Return the candidate that a person named.
+
+    >>> candidate("action:3").action
+    3
+    """
+    if text == "logged":
+        return Candidate(text)
+    if text == "first":
+        return Candidate(text, action=0)
+    word, colon, number = text.partition(":")
+    if word == "action" and colon:
+        if not number.isdecimal():
+            raise InvalidInput("bad_target", f"{text!r} names no action: say action:0, action:1, ...")
+        return Candidate(text, action=int(number))
+    return of_policy(catalog.parse(text))
+
+
+def of_policy(policy: Policy) -> Candidate:
+    """Return a policy as a candidate, with the params by which it differs from what it is without any."""
+    usual = inspect.signature(catalog.factory(policy.name)).parameters
+    params = [f"{key}={value}" for key, value in policy.spec["params"].items() if value != usual[key].default]
+    return Candidate(f"{policy.name}({', '.join(params)})" if params else policy.name, policy)
+
+
+def sweep(text: str, given: list[Policy]) -> list[Candidate]:
+    """Return a policy with each value of one param: "squarecb.gamma=1:1000:log", or "ucb1.alpha=0.1,0.5,1".
+
+    A range has 7 values, or as many as a fourth word says: "ucb1.alpha=0:2:linear:9". Where a policy of that name is
+    among the `given` ones, its other params hold.
+
+    >>> [each.label for each in sweep("ucb1.alpha=0.5:2:log:3", [])]
+    ['ucb1(alpha=0.5)', 'ucb1', 'ucb1(alpha=2)']
+    """
+    head, equals, values = text.partition("=")
+    name, dot, param = head.partition(".")
+    if not (equals and dot and name and param and values):
+        raise InvalidInput(
+            "bad_sweep", f"{text!r} is no sweep: say POLICY.PARAM=LOW:HIGH:log, LOW:HIGH:linear, or A,B,C"
+        )
+    params = next((policy.spec["params"] for policy in given if policy.name == name), {})
+    found = [of_policy(catalog.make(name, **params | {param: value})) for value in _values(text, values)]
+    labels = [each.label for each in found]
+    return [each for i, each in enumerate(found) if each.label not in labels[:i]]
+
+
+def _values(text: str, values: str) -> list[float]:
+    try:
+        if ":" not in values:
+            return [_whole(float(value)) for value in values.split(",")]
+        low, high, *rest = values.split(":")
+        first, last = float(low), float(high)
+        scale, count = [*rest, "linear"][0], int(rest[1]) if len(rest) > 1 else SWEPT
+    except ValueError:
+        raise InvalidInput("bad_sweep", f"{text!r} has a value that is no number: {values!r}") from None
+    if scale not in ("log", "linear") or len(rest) > 2 or not 2 <= count <= SWEPT_MAX:
+        raise InvalidInput(
+            "bad_sweep", f"{values!r} is no range: say LOW:HIGH:log or LOW:HIGH:linear, and :N for 2 to {SWEPT_MAX}"
+        )
+    if not (math.isfinite(first) and math.isfinite(last) and first < last) or (scale == "log" and first <= 0):
+        raise InvalidInput("bad_sweep", f"{values!r} is no range: it must ascend, and by log begin above 0")
+    spaced = np.geomspace if scale == "log" else np.linspace
+    return [_whole(float(f"{value:.6g}")) for value in spaced(first, last, count)]
+
+
+def _whole(value: float) -> float:
+    """Return an int for a whole number: params of both kinds take it."""
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def checked(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates, of which no two may be the same."""
+    labels = [each.label for each in candidates]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InvalidInput("repeated_target", f"{label} is named {labels.count(label)} times: name each once")
+    return candidates

@@ -1,0 +1,112 @@
+"""Candidates go through a log together: one read of its pages, a thread for each candidate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from onearm.engine.columns import take
+from onearm.engine.matching import NO_PREDICTIONS
+from onearm.engine.storage.room import room
+from onearm.engine.storage.rows import Page, Rows
+from onearm.engine.targets import Target, at
+from onearm.engine.vocabulary import Array, Columns
+
+Predict = Callable[[Columns], Array]  # what a model expects of every action, float64[n, k]
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What was logged, n rows."""
+
+    reward: Array  # float64[n]
+    propensity: Array  # float64[n]
+    action: Array  # int64[n]
+    choices: Array  # int64[n], how many actions were available
+    segment: Array  # int64[n], place in `Rows.segments`
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one candidate makes of n rows."""
+
+    chosen: Array  # int64[n]
+    target: Array  # float64[n], the probability with which it takes the logged action
+    predicted: Array  # float64[n], of the logged action by the model; of no length without one
+    expected: Array  # float64[n], the mean of the predictions by the candidate's law; of no length without a model
+
+
+def logged(rows: Rows) -> Logged:
+    """Return the columns of a log that do not depend on a candidate."""
+    n = len(rows)
+    found = Logged(room(n), room(n), room(n, np.int64), room(n, np.int64), room(n, np.int64))
+    start = 0
+    for page in rows.pages():
+        columns, part = page.columns, slice(start, start + len(page.line))
+        found.reward[part], found.propensity[part], found.action[part] = (
+            columns.reward,
+            columns.propensity,
+            columns.action,
+        )
+        found.choices[part] = columns.available.sum(axis=1)
+        found.segment[part] = page.segment
+        start = part.stop
+    return found
+
+
+def judge(
+    targets: Sequence[Target],
+    logs: Sequence[Rows],
+    *,
+    predict: Sequence[Predict] = (),
+    after: Callable[[Columns], None] = lambda page: None,
+    smallest: int | None = None,
+    advance: Advance = lambda rows: None,
+) -> list[Scores]:
+    """Let targets go through logs: the i-th reads the i-th of `logs`, which are the same rows, read in different ways.
+
+    `predict` holds nothing, or for each target what is expected of the actions of a page of the first log; `after` is
+    told each page of that one when all are through with it. With `smallest` the first pages are cut to so many rows,
+    and the next ones grow, each by as many rows as went before: for models that know only the past.
+    """
+    n = len(logs[0])
+    modelled = n if predict else 0
+    found = [Scores(room(n, np.int64), room(n), room(modelled), room(modelled)) for _ in targets]
+    distinct = list({id(rows): rows for rows in logs}.values())
+    places = [next(i for i, rows in enumerate(distinct) if rows is log) for log in logs]
+    start = 0
+
+    def one(i: int, pages: Sequence[Page]) -> None:
+        first, own = pages[0].columns, pages[places[i]].columns
+        predicted = predict[i](first) if predict else NO_PREDICTIONS
+        part = slice(start, start + len(first.kind))
+        judged = targets[i].judge(own, predicted)
+        found[i].chosen[part], found[i].target[part] = judged.chosen, judged.target
+        if predict:
+            found[i].predicted[part], found[i].expected[part] = at(predicted, first.action), judged.expected
+
+    with ThreadPoolExecutor(max(1, min(len(targets), os.cpu_count() or 1))) as pool:
+        for pages in zip(*(_cut(rows.pages(), smallest) for rows in distinct), strict=True):
+            list(pool.map(lambda i, pages=pages: one(i, pages), range(len(targets))))
+            after(pages[0].columns)
+            start += len(pages[0].line)
+            advance(len(pages[0].line) * len(targets))
+    return found
+
+
+def _cut(pages: Iterator[Page], smallest: int | None) -> Iterator[Page]:
+    """Cut pages so that none is longer than all before it together, or than the smallest."""
+    before = 0
+    for page in pages:
+        start, n = 0, len(page.line)
+        while start < n:
+            end = n if smallest is None else min(n, start + max(smallest, before))
+            part = slice(start, end)
+            yield Page(take(page.columns, part), page.line[part], page.segment[part])
+            before += end - start
+            start = end

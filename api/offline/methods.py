@@ -1,0 +1,106 @@
+"""From what candidates make of a log to the terms of their estimates, by the method's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from onearm.api.offline.judging import Logged, Scores
+from onearm.api.offline.options import Options
+from onearm.engine import estimate
+from onearm.engine.errors import InvalidInput
+from onearm.engine.estimate import Terms
+from onearm.engine.storage.rows import Rows
+from onearm.engine.vocabulary import Array
+
+
+@dataclass(frozen=True)
+class Case:
+    """One candidate on one log: all that a method may need."""
+
+    log: Logged
+    rows: Rows
+    plain: Scores
+    fitted: Scores | None  # with a cross-fitted model
+    robust: Scores | None  # with a model of its own
+    past: Scores | None  # with a model that knows only the past
+    options: Options
+
+    @property
+    def weighted(self) -> tuple[Array, Array, Array]:
+        """Return reward, propensity and target."""
+        return self.log.reward, self.log.propensity, self.plain.target
+
+    @property
+    def modelled(self) -> tuple[Array, Array, Array, Array, Array]:
+        """Return the same, and what a cross-fitted model makes of it."""
+        return (*self.weighted, *_predictions(self.fitted))
+
+
+def terms_of(method: str, case: Case) -> Terms:
+    """Return the terms of an estimate. Raises `InvalidInput` where the method cannot be applied to the log."""
+    return TERMS[method](case)
+
+
+def _match(case: Case) -> Terms:
+    return estimate.match(case.log.reward, case.plain.chosen == case.log.action)
+
+
+def _clipped(case: Case) -> Terms:
+    if case.options.weight_max is None:
+        return estimate.tuned_clipped(*case.weighted).terms
+    return estimate.clipped(*case.weighted, case.options.weight_max)
+
+
+def _switch(case: Case) -> Terms:
+    if case.options.weight_max is None:
+        return estimate.tuned_switch_dr(*case.modelled).terms
+    return estimate.switch_dr(*case.modelled, case.options.weight_max)
+
+
+def _mrdr(case: Case) -> Terms:
+    return estimate.mrdr(*case.weighted, *_predictions(case.robust))
+
+
+def _mips(case: Case) -> Terms:
+    embedding = case.options.embedding
+    if embedding is None:
+        raise InvalidInput("no_embedding", "mips needs the category of every action: name it by --embedding")
+    weight = estimate.weights(case.log.propensity, case.plain.target, "mips")
+    columns = case.rows.columns()
+    return estimate.mips(
+        case.log.reward, estimate.regressed_weights(columns, weight, embedding, case.rows.problem)
+    )
+
+
+def _predictions(scores: Scores | None) -> tuple[Array, Array]:
+    assert scores is not None, "a method with a model, and none was fitted"
+    return scores.predicted, scores.expected
+
+
+TERMS: dict[str, Callable[[Case], Terms]] = {
+    "match": _match,
+    "ips": lambda case: estimate.ips(*case.weighted),
+    "clipped": _clipped,
+    "snips": lambda case: estimate.snips(*case.weighted),
+    "dm": lambda case: estimate.dm(_predictions(case.fitted)[1]),
+    "dr": lambda case: estimate.dr(*case.modelled),
+    "sndr": lambda case: estimate.sndr(*case.modelled),
+    "switch-dr": _switch,
+    "dros": lambda case: estimate.tuned_dros(*case.modelled).terms,
+    "mrdr": _mrdr,
+    "mips": _mips,
+}
+
+
+def of_rows(terms: Terms, some: Array) -> Terms:
+    """Return the terms of some rows, bool[n] or a slice, as an estimate of these alone.
+
+    >>> ones = np.ones(3)
+    >>> of_rows(Terms("match", None, np.array([1.0, 0.0, 1.0]), ones, ones), slice(1, 3)).value
+    0.5
+    """
+    kept = [None if column is None else column[some] for column in terms[1:]]
+    return Terms(terms.method, *kept)  # type: ignore[arg-type]

@@ -1,0 +1,49 @@
+"""What is asked of a log: methods, intervals, and what is known beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from onearm.engine.matching import Learning
+from onearm.engine.vocabulary import Array
+
+METHODS = (
+    "match",
+    "ips",
+    "clipped",
+    "snips",
+    "dm",
+    "dr",
+    "sndr",
+    "switch-dr",
+    "dros",
+    "mrdr",
+    "mips",
+)
+MODELLED = frozenset({"dm", "dr", "sndr", "switch-dr", "dros", "mrdr"})  # methods with a model of the reward
+MODELS = ("ridge", "mean")
+INTERVALS = (
+    "normal",
+    "bootstrap",
+    "empirical-bernstein",
+    "clopper-pearson",
+    "empirical-likelihood",
+    "confidence-sequence",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of a log."""
+
+    methods: tuple[str, ...] = ("snips",)
+    intervals: tuple[str, ...] = ("normal",)
+    level: float = 0.95  # of every interval
+    learn: Learning = "matched"
+    seed: int = 0
+    model: Literal["ridge", "mean"] = "ridge"
+    reward_range: tuple[float, float] | None = None  # None: [0, 1] where all rewards are within it
+    weight_max: float | None = None  # no weight is larger; None: the largest that was seen stands for it
+    embedding: Array | None = field(default=None, compare=False)  # int64[k], the category of each arm
+    resamples: int = 1000  # of the bootstrap
