@@ -153,13 +153,8 @@ def log_of_events(
     """Return the log of pages of events with their line numbers, without the bad ones among them."""
     events, lines = _one(pages, problem)
     decides, learns = events.kind != LEARN, events.kind == LEARN
-    kept = _sifted(events, lines, decides, events.available.shape[1], bad_lines)
-    if problem.domain is not None:
-        _drop_outside(limits_of(problem), events.action, decides, lines, kept, bad_lines)
-    bad_lines.drop("bad_reward", learns & ~possible_rewards(events.reward, problem), lines, kept)
-    bad_lines.drop("bad_detail", learns & ~possible_details(events.detail, problem), lines, kept)
-    if problem.task is not None and problem.horizon is not None:
-        bad_lines.drop("after_budget", decides & (events.number >= problem.horizon), lines, kept)
+    kept = good_decisions(events, lines, problem, bad_lines, decides)
+    kept &= good_rewards(events.reward, events.detail, lines, problem, bad_lines, learns)
     source = decided_at(events)
     bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
     lost = learns & ((source < 0) | ~kept[source])
@@ -187,13 +182,42 @@ def good_rows(path: Path, pages: list[tuple[Columns, Array]], bad_lines: BadLine
         if kept.any():
             rows = rows if kept.all() else take(rows, kept)
             return rows._replace(number=np.arange(len(rows.kind)))
-    raise InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}")
+    raise no_good_line(path, bad_lines)
 
 
 def _one(pages: list[tuple[Columns, Array]], problem: Problem) -> tuple[Columns, Array]:
     if not pages:
         return empty(0, problem), np.zeros(0, np.int64)
     return concat([page for page, _ in pages]), np.concatenate([lines for _, lines in pages])
+
+
+def good_decisions(
+    columns: Columns, lines: Array, problem: Problem, bad_lines: BadLines, rows: Array | None = None
+) -> Array:
+    """Return bool[n], whether each event can be a decision of this problem; others than `rows`, bool[n], can."""
+    decides = np.ones(len(lines), np.bool_) if rows is None else rows
+    kept = _sifted(columns, lines, decides, columns.available.shape[1], bad_lines)
+    if problem.domain is not None:
+        _drop_outside(limits_of(problem), columns.action, decides, lines, kept, bad_lines)
+    if problem.task is not None and problem.horizon is not None:
+        bad_lines.drop("after_budget", decides & (columns.number >= problem.horizon), lines, kept)
+    return kept
+
+
+def good_rewards(
+    reward: Array, detail: Array, lines: Array, problem: Problem, bad_lines: BadLines, rows: Array | None = None
+) -> Array:
+    """Return bool[n], whether each event can be a reward in this problem; others than `rows`, bool[n], can."""
+    learns = np.ones(len(lines), np.bool_) if rows is None else rows
+    kept = np.ones(len(lines), np.bool_)
+    bad_lines.drop("bad_reward", learns & ~possible_rewards(reward, problem), lines, kept)
+    bad_lines.drop("bad_detail", learns & ~possible_details(detail, problem), lines, kept)
+    return kept
+
+
+def no_good_line(path: Path, bad_lines: BadLines) -> InvalidInput:
+    """Return what is wrong with a file that holds not one good line."""
+    return InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}")
 
 
 def _sifted(columns: Columns, lines: Array, rows: Array, n_arms: int, bad_lines: BadLines) -> Array:
@@ -216,7 +240,7 @@ def _drop_outside(limits: Limits, actions: Array, rows: Array, lines: Array, kep
     wrong = rows & kept & ~within.all(axis=1)
     for row in np.flatnonzero(wrong)[:1]:
         why = limits.why_outside(points[row, within[row].argmin()])
-        bad_lines.reasons["point_outside"] = f"line {lines[row]}: {why}"
+        bad_lines.reasons.setdefault("point_outside", f"line {lines[row]}: {why}")
     bad_lines.drop("point_outside", wrong, lines, kept)
 
 
