@@ -99,7 +99,7 @@ class Encoder:
 
         `shared` is an object or None. Raises `InvalidInput` where a limit is passed, or an action has no features.
         """
-        cells = self._cells(*_entries(shared, actions))
+        cells = self._cells(*entries_of(shared, actions))
         key = cells.row << self.bits | self._slot(cells)
         order = np.argsort(key, kind="stable")
         key = key[order]
@@ -111,7 +111,7 @@ class Encoder:
 
     def dense(self, shared: Any, actions: Sequence[Any]) -> Array:
         """Return float64[k, dimension]: each action's row and the shared one, hashed to so many columns."""
-        cells = self._cells(*_entries(shared, actions))
+        cells = self._cells(*entries_of(shared, actions))
         columns = self._columns()
         place = cells.row * columns + self._column(cells)
         rows = np.bincount(place, cells.value, (len(actions) + 1) * columns).reshape(-1, columns)
@@ -119,14 +119,14 @@ class Encoder:
 
     def names(self, shared: Any, actions: Sequence[Any]) -> list[list[str]]:
         """Return the name of each entry that `encode` gives, row by row; what shares a slot is joined by " + "."""
-        entries, rows = _entries(shared, actions)
+        entries, rows = entries_of(shared, actions)
         cells = self._cells(entries, rows)
         found = _named(entries, cells, self._slot(cells), len(actions) + 1)
         return [[row[slot] for slot in sorted(row)] for row in found]
 
     def dense_names(self, shared: Any, actions: Sequence[Any]) -> list[list[str]]:
         """Return the name of each column that `dense` gives, action by action; "" for one that nothing is in."""
-        entries, rows = _entries(shared, actions)
+        entries, rows = entries_of(shared, actions)
         cells = self._cells(entries, rows)
         common, *own = _named(entries, cells, self._column(cells), len(actions) + 1)
         columns = range(self._columns())
@@ -228,7 +228,7 @@ def _within(namespace: str, outer: str) -> bool:
     return namespace == outer or (outer != "" and namespace.startswith(f"{outer}."))
 
 
-def _entries(shared: Any, actions: Sequence[Any]) -> tuple[list[Entry], list[int]]:
+def entries_of(shared: Any, actions: Sequence[Any]) -> tuple[list[Entry], list[int]]:
     """Return the features of the context and of all actions, and the row of each."""
     if not len(actions):
         raise InvalidInput("no_actions", "the set of actions is empty: at least one is needed")
