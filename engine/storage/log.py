@@ -75,7 +75,7 @@ def reading(path: Path, form: str, *errors: type[Exception]) -> Iterator[None]:
     try:
         if path.is_dir():
             raise InvalidInput("unreadable_file", f"{path} is a folder: name a file")
-        if path.stat().st_size == 0:
+        if str(path) != "-" and path.stat().st_size == 0:  # "-" is standard input
             raise InvalidInput("empty_file", f"{path} is empty: {ADVICE}")
         yield
     except OSError as error:
