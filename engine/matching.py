@@ -69,7 +69,7 @@ class Contender:
         self.seconds = 0.0  # of CPU in the compiled loops
         self._learned = _rows_to_learn(learn, rows)
         self._matches = learn == "matched"
-        self._state = self.policy.init(self.policy.params, problem)
+        self.state = self.policy.init(self.policy.params, problem)
         self._run = run_key(check_seed(seed), 0, POLICY)
         self._start = self._matched = 0
 
@@ -94,7 +94,7 @@ class Contender:
         n = len(page.kind)
         if n == 0:
             return
-        head = (self.policy.params, self._state, self._run, page, self._start)
+        head = (self.policy.params, self.state, self._run, page, self._start)
         arguments: tuple[Any, ...]
         if self._matches:
             entry, arguments = loop.match, (*head, self._matched, predicted, *found)
