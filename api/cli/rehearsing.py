@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
-
-import click
 import numpy as np
 
 from onearm.api.cli.catalog import named
+from onearm.api.cli.files import form_of, problem_of, read_log
 from onearm.api.cli.show import print_json, print_table, progress, rate
+from onearm.api.cli.telling import tell_bad_lines
 from onearm.engine.hindsight import LinearLosses
 from onearm.engine.rehearsal import check_losses, rehearse
 from onearm.engine.storage.log import Log
@@ -20,9 +20,16 @@ from onearm.policies import catalog
 FIELDS = ("loss_mean", "regret", "regret_by_segment", "certificate", "variation")
 
 
-def rehearse_all(
-    path: Path, log: Log, policies: list[Policy], *, seed: int, segments: int, as_json: bool, read_seconds: float
-) -> None:
+def vectors_of(place: str, form: str | None) -> Log | None:
+    """Return a log of vectors; None for one of other decisions, of which only the header is read."""
+    path = Path(place)
+    if not path.is_file() or form_of(path, form) not in ("jsonl", "parquet"):
+        return None
+    problem = problem_of(path, form_of(path, form))
+    return read_log(path, form) if problem is not None and problem.action_kind == "vector" else None
+
+
+def rehearse_all(place: str, log: Log, policies: list[Policy], *, seed: int, segments: int, as_json: bool) -> None:
     """Play policies through a log of vectors, and print what each would have lost beside what was lost."""
     check_losses(log.problem)
     events = log.events
@@ -33,7 +40,7 @@ def rehearse_all(
         for policy in policies:
             found = rehearse(policy, log.problem, events, seed=seed, segments=segments, progress=advance)
             runs.append(_figures(found.policy, found.losses, found.certificate))
-    speed = rows * len(policies) / max(read_seconds + time.process_time() - started, 1e-9)
+    speed = rows * len(policies) / max(time.process_time() - started, 1e-9)
     if as_json:
         about = {"events": runs[0]["rounds"], "segments": segments, "logged": runs[0], "runs": runs[1:]}
         bad = log.bad_lines
@@ -46,13 +53,13 @@ def rehearse_all(
         for i, run in enumerate(runs)
     ]
     words = {"loss_mean": "loss", "regret_by_segment": f"in {segments}\nsegments", "variation": "V_T"}
-    title = f"{path.name}: {runs[0]['rounds']:,} losses on record, decided by {runs[0]['policy']}"
+    title = f"{Path(place).name}: {runs[0]['rounds']:,} losses on record, decided by {runs[0]['policy']}"
     note = (
         f"loss per decision; regret in total, against the best fixed point{' (of each segment)' * (segments > 1)}\n"
         "the certificate is a bound on the regret against a fixed point\n"
-        f"exact where losses do not depend on what is decided; {rate(speed)} rows/s, reading included"
+        f"exact where losses do not depend on what is decided; {rate(speed)} rows/s"
     )
-    tell_bad_lines(log)
+    tell_bad_lines(log.bad_lines)
     print_table(title, ["policy", *(words.get(field, field) for field in shown)], body, note)
 
 
@@ -77,11 +84,3 @@ def _figures(spec: dict[str, Any], losses: LinearLosses, proof: Certificate) -> 
         "certificate": proof.bound,
         "variation": proof.variation,
     }
-
-
-def tell_bad_lines(log: Log) -> None:
-    """Name the lines of a log that could not be read, on standard error."""
-    for word, count in log.bad_lines.count.items():
-        lines = ", ".join(map(str, log.bad_lines.lines[word]))
-        why = f"; {reason}" if (reason := log.bad_lines.reasons.get(word)) else ""
-        click.echo(f"bad lines, {word}: {count} (lines {lines}{', ...' if count > 20 else ''}){why}", err=True)

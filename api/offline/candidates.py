@@ -38,7 +38,11 @@ class Candidate:
         """Return {"name", "params"}, as JSON."""
         if self.policy is not None:
             return self.policy.spec
-        return {"name": "logged", "params": {}} if self.action is None else {"name": "action", "params": self.action}
+        return (
+            {"name": "logged", "params": {}}
+            if self.action is None
+            else {"name": "action", "params": {"action": self.action}}
+        )
 
     def target(self, problem: Problem, rows: int, learn: Learning, seed: int) -> Target:
         """Return it at the beginning of a log of so many rows."""

@@ -12,14 +12,13 @@ import numpy as np
 
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.intervals import interval_of, range_of
-from onearm.api.offline.judging import Advance, Logged, Scores, judge, logged
+from onearm.api.offline.judging import Advance, Log, Logged, Scores, judge, logged
 from onearm.api.offline.methods import Case, of_rows, terms_of
 from onearm.api.offline.models import cross_fitted, more_robust, of_the_past, started
 from onearm.api.offline.options import MODELLED, Options
 from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate import Diagnostics, Interval, Terms, diagnose
+from onearm.engine.estimate import Diagnostics, Terms, diagnose
 from onearm.engine.storage.rows import Rows
-from onearm.engine.vocabulary import Array
 
 
 class Estimate(NamedTuple):
@@ -73,16 +72,16 @@ class Evaluation:
 
 def evaluate(
     candidates: Sequence[Candidate],
-    logs: Sequence[Rows],
+    log: Log,
     options: Options,
     advance: Advance = lambda rows: None,
 ) -> Evaluation:
-    """Estimate what each candidate is worth; the i-th reads the i-th of `logs`, the same rows read in different ways.
+    """Estimate what each candidate is worth.
 
     A method that the log does not allow is told in a note. Raises `InvalidInput` where there is none that it allows.
     """
     started_at = time.process_time()
-    cases = _cases(candidates, logs, options, advance)
+    cases = _cases(candidates, log, options, advance)
     terms: dict[tuple[str, str], Terms] = {}
     estimates: list[Estimate] = []
     refusals: list[InvalidInput] = []
@@ -99,7 +98,7 @@ def evaluate(
     if refusals and not terms:
         raise refusals[0]
     found_evaluation = Evaluation(
-        logs[0],
+        log.main,
         cases[0].log,
         options,
         list(candidates),
@@ -124,26 +123,25 @@ def passes(options: Options) -> int:
     )
 
 
-def _cases(
-    candidates: Sequence[Candidate], logs: Sequence[Rows], options: Options, advance: Advance
-) -> list[Case]:
-    log, rows = logged(logs[0]), logs[0]
+def _cases(candidates: Sequence[Candidate], log: Log, options: Options, advance: Advance) -> list[Case]:
+    rows = log.main
     if not len(rows):
         raise InvalidInput("no_rows", f"the log has no rewarded decision ({dict(rows.bad_lines.count)})")
-    plain = judge(started(candidates, logs, options), logs, advance=advance)
+    facts = logged(rows)
+    plain = judge(started(candidates, log, options), log, advance=advance)
     modelled = MODELLED & set(options.methods)
     nothing: list[None] = [None] * len(candidates)
     fitted: Sequence[Scores | None] = nothing
     robust: Sequence[Scores | None] = nothing
     past: Sequence[Scores | None] = nothing
     if modelled - {"mrdr"}:
-        fitted = cross_fitted(candidates, logs, options, advance)
+        fitted = cross_fitted(candidates, log, options, advance)
     if "mrdr" in modelled:
-        robust = more_robust(candidates, logs, plain, log.propensity, options, advance)
+        robust = more_robust(candidates, log, plain, facts.propensity, options, advance)
     if modelled and "confidence-sequence" in options.intervals:
-        past = of_the_past(candidates, logs, options, advance)
+        past = of_the_past(candidates, log, range_of(facts.reward, options.reward_range), options, advance)
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
-    kept = _some(log, judged)
+    kept = _some(facts, judged)
     return [
         Case(kept, rows, *(None if scores is None else _some(scores, judged) for scores in each), options)
         for each in zip(plain, fitted, robust, past, strict=True)
@@ -156,7 +154,7 @@ def _some(columns: Any, some: slice) -> Any:
 
 
 def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, interval: str) -> Estimate:
-    found = interval_of(interval, case, terms)
+    found = interval_of(interval, case, method, terms)
     return Estimate(
         candidate.label,
         candidate.spec["name"],

@@ -21,6 +21,14 @@ Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
+class Log:
+    """A log as candidates read it. All hold the same rows, read in different ways, and may be the same object."""
+
+    main: Rows  # as models of the reward read it
+    each: Sequence[Rows]  # as each candidate reads it
+
+
+@dataclass(frozen=True)
 class Logged:
     """What was logged, n rows."""
 
@@ -61,24 +69,24 @@ def logged(rows: Rows) -> Logged:
 
 def judge(
     targets: Sequence[Target],
-    logs: Sequence[Rows],
+    log: Log,
     *,
     predict: Sequence[Predict] = (),
     after: Callable[[Columns], None] = lambda page: None,
     smallest: int | None = None,
     advance: Advance = lambda rows: None,
 ) -> list[Scores]:
-    """Let targets go through logs: the i-th reads the i-th of `logs`, which are the same rows, read in different ways.
+    """Let targets go through a log.
 
-    `predict` holds nothing, or for each target what is expected of the actions of a page of the first log; `after` is
-    told each page of that one when all are through with it. With `smallest` the first pages are cut to so many rows,
-    and the next ones grow, each by as many rows as went before: for models that know only the past.
+    `predict` holds nothing, or for each target what is expected of the actions of a page of `log.main`; `after` is told
+    each page of that one when all are through with it. With `smallest` the first pages are cut to so many rows, and the
+    next ones grow, none longer than all before it: for models that know only the past.
     """
-    n = len(logs[0])
+    n = len(log.main)
     modelled = n if predict else 0
     found = [Scores(room(n, np.int64), room(n), room(modelled), room(modelled)) for _ in targets]
-    distinct = list({id(rows): rows for rows in logs}.values())
-    places = [next(i for i, rows in enumerate(distinct) if rows is log) for log in logs]
+    distinct = list({id(rows): rows for rows in (log.main, *log.each)}.values())
+    places = [next(i for i, rows in enumerate(distinct) if rows is own) for own in log.each]
     start = 0
 
     def one(i: int, pages: Sequence[Page]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from onearm.api.offline.judging import Logged, Scores
 from onearm.api.offline.options import Options
 from onearm.engine import estimate
@@ -70,9 +68,7 @@ def _mips(case: Case) -> Terms:
         raise InvalidInput("no_embedding", "mips needs the category of every action: name it by --embedding")
     weight = estimate.weights(case.log.propensity, case.plain.target, "mips")
     columns = case.rows.columns()
-    return estimate.mips(
-        case.log.reward, estimate.regressed_weights(columns, weight, embedding, case.rows.problem)
-    )
+    return estimate.mips(case.log.reward, estimate.regressed_weights(columns, weight, embedding, case.rows.problem))
 
 
 def _predictions(scores: Scores | None) -> tuple[Array, Array]:

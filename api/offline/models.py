@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onearm.api.offline.candidates import Candidate
-from onearm.api.offline.judging import Advance, Scores, judge
+from onearm.api.offline.judging import Advance, Log, Scores, judge
 from onearm.api.offline.options import Options
 from onearm.engine.estimate import MeanModel, RewardModel, RidgeModel, mrdr_weight
-from onearm.engine.storage.rows import Rows
 from onearm.engine.targets import Target
 from onearm.engine.vocabulary import Array, Problem
 
@@ -16,54 +15,48 @@ FIRST = 100  # rows of the first page that a model of the past predicts
 MODELS: dict[str, type[RidgeModel] | type[MeanModel]] = {"ridge": RidgeModel, "mean": MeanModel}
 
 
-def cross_fitted(
-    candidates: Sequence[Candidate], logs: Sequence[Rows], options: Options, advance: Advance
-) -> list[Scores]:
-    """Predict each half of the first log's rows by a model of the other half, and let candidates go through it."""
-    model = _model(logs[0].problem, options, folds=2)
-    for page in logs[0].pages():
+def cross_fitted(candidates: Sequence[Candidate], log: Log, options: Options, advance: Advance) -> list[Scores]:
+    """Predict each half of the rows by a model of the other half, and let candidates go through it."""
+    model = _model(log.main.problem, options, folds=2)
+    for page in log.main.pages():
         model.add(page.columns)
-    targets = started(candidates, logs, options)
-    return judge(targets, logs, predict=[model.predict] * len(targets), advance=advance)
+    targets = started(candidates, log, options)
+    return judge(targets, log, predict=[model.predict] * len(targets), advance=advance)
 
 
 def more_robust(
     candidates: Sequence[Candidate],
-    logs: Sequence[Rows],
+    log: Log,
     found: Sequence[Scores],
     propensity: Array,
     options: Options,
     advance: Advance,
 ) -> list[Scores]:
     """Do the same with a model for each candidate, whose rows weigh as its variance asks (MRDR)."""
-    models = [_model(logs[0].problem, options, folds=2) for _ in candidates]
+    models = [_model(log.main.problem, options, folds=2) for _ in candidates]
     weights = [mrdr_weight(propensity, scores.target) for scores in found]
     start = 0
-    for page in logs[0].pages():
+    for page in log.main.pages():
         part = slice(start, start + len(page.line))
         for model, weight in zip(models, weights, strict=True):
             model.add(page.columns, weight[part])
         start = part.stop
-    targets = started(candidates, logs, options)
-    return judge(targets, logs, predict=[model.predict for model in models], advance=advance)
+    targets = started(candidates, log, options)
+    return judge(targets, log, predict=[model.predict for model in models], advance=advance)
 
 
-def of_the_past(
-    candidates: Sequence[Candidate], logs: Sequence[Rows], options: Options, advance: Advance
-) -> list[Scores]:
+def of_the_past(candidates: Sequence[Candidate], log: Log, options: Options, advance: Advance) -> list[Scores]:
     """Predict every row by a model of the rows before it, as sequences of intervals need it."""
-    model = _model(logs[0].problem, options, folds=1)
-    targets = started(candidates, logs, options)
-    return judge(
-        targets, logs, predict=[model.predict] * len(targets), after=model.add, smallest=FIRST, advance=advance
-    )
+    model = _model(log.main.problem, options, folds=1)
+    targets = started(candidates, log, options)
+    return judge(targets, log, predict=[model.predict] * len(targets), after=model.add, smallest=FIRST, advance=advance)
 
 
-def started(candidates: Sequence[Candidate], logs: Sequence[Rows], options: Options) -> list[Target]:
+def started(candidates: Sequence[Candidate], log: Log, options: Options) -> list[Target]:
     """Return the candidates' targets at the beginning of the log."""
     return [
         each.target(rows.problem, len(rows), options.learn, options.seed)
-        for each, rows in zip(candidates, logs, strict=True)
+        for each, rows in zip(candidates, log.each, strict=True)
     ]
 
 

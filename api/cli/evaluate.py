@@ -1,0 +1,46 @@
+"""`onearm evaluate`: what policies would have earned, and how sure that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from onearm.api.cli.files import format_option
+from onearm.api.cli.offline_options import asking_options, reading_options, showing_options
+from onearm.api.cli.offline_run import run
+from onearm.api.cli.options import policy_file_option, seed_option
+from onearm.api.cli.show import as_json
+from onearm.api.offline.candidates import candidate, checked
+
+
+@click.command()
+@click.argument("log")
+@format_option
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    required=True,
+    metavar="WHAT",
+    help="Whose value: uniform or any policy as NAME[:JSON], logged (what made the log), first, or action:N; may be "
+    "given several times.",
+)
+@policy_file_option
+@reading_options
+@asking_options
+@showing_options
+@seed_option
+@as_json
+def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool, **asked: Any) -> None:
+    """Estimate what each --target would have earned on LOG, with intervals and what speaks against them.
+
+    LOG is a file that `onearm convert` knows (see docs/logs.md), packed (.gz, .zst) or not, - for standard input, or
+    the URL of a database.
+
+    \b
+    Example:
+      onearm evaluate men.csv --format obd --target uniform --method snips --method dr \\
+        --interval normal --interval confidence-sequence
+    """
+    run(log, form, checked([candidate(text) for text in targets]), ("snips",), as_json=as_json, **asked)

@@ -1,0 +1,146 @@
+"""What `evaluate` and `replay` have in common: how a log is read, what is asked of it, where it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+
+from onearm.api.offline.options import INTERVALS, METHODS, MODELS, Options
+from onearm.engine.errors import InvalidInput
+from onearm.engine.features import DIMENSION_MAX
+from onearm.engine.matching import LEARNING, Learning
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class LearningType(click.ParamType):
+    """What candidates learn: one of the words, or a share of the rows."""
+
+    name = "learning"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Learning:
+        """Return the word or the number."""
+        if value in LEARNING:
+            return value  # type: ignore[no-any-return]
+        try:
+            share = float(value)
+        except ValueError:
+            share = 0.0
+        if not 0.0 < share < 1.0:
+            self.fail(f"{value!r} is none of {', '.join(LEARNING)}, and no share between 0 and 1", param, ctx)
+        return share
+
+
+class RangeType(click.ParamType):
+    """Two numbers, LOW:HIGH."""
+
+    name = "range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        """Return the two."""
+        try:
+            low, high = map(float, str(value).split(":"))
+        except ValueError:
+            self.fail(f"{value!r} is no range: say LOW:HIGH, as 0:1", param, ctx)
+        if not np.isfinite([low, high]).all() or low >= high:
+            self.fail(f"{value!r} is no range: it must ascend", param, ctx)
+        return low, high
+
+
+_READING = (
+    click.option("--experiment", help="Of a database: which experiment's log."),
+    click.option("--arms", type=click.IntRange(1), help="How many arms there are, where the log does not say."),
+    click.option(
+        "--dimension",
+        type=click.IntRange(1, DIMENSION_MAX),
+        help="dsjson, vw: hash features to so many columns; default: 256, for what reads no named features.",
+    ),
+    click.option("--strict", is_flag=True, help="Stop at bad lines, which are otherwise counted and left out."),
+)
+_ASKING = (
+    click.option(
+        "--method",
+        "methods",
+        multiple=True,
+        type=click.Choice(METHODS),
+        help="How values are estimated; may be given several times. With a model: dm, dr, sndr, switch-dr, dros, mrdr.",
+    ),
+    click.option(
+        "--interval",
+        "intervals",
+        multiple=True,
+        type=click.Choice(INTERVALS),
+        help="How sure that is; may be given several times. confidence-sequence holds at every look; default: normal.",
+    ),
+    click.option("--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of intervals."),
+    click.option(
+        "--learn",
+        type=LearningType(),
+        default="matched",
+        show_default=True,
+        metavar="WHAT",
+        help="What policies learn from the log: matched, the rows on which they agree; logged, every row; nothing; or a "
+        "share such as 0.5: they learn from that part of the log and are judged, frozen, on the rest.",
+    ),
+    click.option("--model", type=click.Choice(MODELS), default="ridge", show_default=True, help="Of the reward."),
+    click.option("--reward-range", type=RangeType(), metavar="LOW:HIGH", help="Between what rewards must lie."),
+    click.option(
+        "--weight-max",
+        type=click.FloatRange(0.0, min_open=True),
+        help="clipped, switch-dr: the limit of weights; default: chosen from the log. Intervals: no weight is larger.",
+    ),
+    click.option("--embedding", metavar="COLUMN|FILE", help="mips: the category of each arm."),
+    click.option("--segment", metavar="COLUMN", help="Show values by what stands in this column, key or feature, too."),
+)
+_SHOWING = (
+    click.option("--report", type=click.Path(path_type=Path), help="Write a page with everything to this .html file."),
+    click.option(
+        "--plots", type=click.Path(path_type=Path), help="Write the page's plots to this folder, PNG and SVG."
+    ),
+)
+
+
+def _all(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+reading_options: Callable[[Any], Any] = _all(_READING)
+asking_options: Callable[[Any], Any] = _all(_ASKING)
+showing_options: Callable[[Any], Any] = _all(_SHOWING)
+
+
+def options_of(
+    *,
+    methods: tuple[str, ...],
+    intervals: tuple[str, ...],
+    level: float,
+    learn: Learning,
+    model: Any,
+    reward_range: tuple[float, float] | None,
+    weight_max: float | None,
+    embedding: np.ndarray[Any, Any] | None,
+    seed: int,
+) -> Options:
+    """Return what was asked, each method and interval once."""
+    if "mips" in methods and embedding is None:
+        raise InvalidInput("no_embedding", "mips needs the category of every arm: name it by --embedding")
+    return Options(
+        tuple(dict.fromkeys(methods)),
+        tuple(dict.fromkeys(intervals)) or ("normal",),
+        level=level,
+        learn=learn,
+        seed=seed,
+        model=model,
+        reward_range=reward_range,
+        weight_max=weight_max,
+        embedding=embedding,
+    )

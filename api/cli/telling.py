@@ -1,0 +1,68 @@
+"""What was found on a log, as JSON and as tables for a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from onearm.api.cli.show import print_table, rate
+from onearm.api.offline.evaluation import Evaluation
+from onearm.engine.storage.log import BadLines
+
+
+def as_data(found: Evaluation) -> dict[str, Any]:
+    """Return everything, to be printed as JSON."""
+    bad = found.rows.bad_lines
+    data: dict[str, Any] = {
+        "events": found.events,
+        "bad_lines": dict(bad.count),
+        "bad_line_numbers": bad.lines,
+        "bad_line_reasons": bad.reasons,
+        "notes": found.rows.notes,
+        "level": found.options.level,
+        "estimates": [each._asdict() for each in found.estimates],
+        "diagnostics": {each.label: of._asdict() for each, of in zip(found.candidates, found.diagnostics, strict=True)},
+    }
+    if found.ranking is not None:
+        data["ranking"] = [each._asdict() for each in found.ranking]
+    if found.segments:
+        data["segments"] = [each._asdict() for each in found.segments]
+    return data
+
+
+def tell(found: Evaluation, title: str, speed: float) -> None:
+    """Print the estimates as a table, and what to know of them on standard error."""
+    level = f"{100 * found.options.level:g} %"
+    one = len(found.options.intervals) == 1
+    heads = ["target", "method", *([] if one else ["interval"]), "value", "low", "high", "effective\nsample size"]
+    body = [
+        [each.target, each.method, *([] if one else [each.interval]), each.value, each.low, each.high]
+        + [each.effective_sample_size]
+        for each in found.estimates
+    ]
+    kind = f"{found.options.intervals[0]} " if one else ""
+    note = f"reward per decision; {level} {kind}intervals; {rate(speed)} rows/s, reading included"
+    print_table(title, heads, body, note)
+    if found.segments:
+        rows = [
+            [each.segment, each.target, each.method, each.events, each.value, each.low, each.high]
+            for each in found.segments
+        ]
+        print_table("by segment", ["segment", "target", "method", "events", "value", "low", "high"], rows, None)
+    for text in dict.fromkeys(f"{each.method}, {each.interval}: {each.note}" for each in found.estimates if each.note):
+        click.echo(text, err=True)
+    for each, of in zip(found.candidates, found.diagnostics, strict=True):
+        for warning in of.warnings:
+            click.echo(f"{each.label}: {warning}", err=True)
+    for text in found.rows.notes:
+        click.echo(text, err=True)
+    tell_bad_lines(found.rows.bad_lines)
+
+
+def tell_bad_lines(bad: BadLines) -> None:
+    """Name the lines of a log that could not be read, on standard error."""
+    for word, count in bad.count.items():
+        lines = ", ".join(map(str, bad.lines[word]))
+        why = f"; {reason}" if (reason := bad.reasons.get(word)) else ""
+        click.echo(f"bad lines, {word}: {count} (lines {lines}{', ...' if count > 20 else ''}){why}", err=True)

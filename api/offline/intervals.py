@@ -1,0 +1,102 @@
+"""Intervals by name, with what each must know beforehand: between what rewards lie, how large weights may be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onearm.api.offline.methods import Case
+from onearm.api.offline.options import MODELLED
+from onearm.engine import estimate
+from onearm.engine.errors import InvalidInput
+from onearm.engine.estimate import Interval, Sequence, Terms
+from onearm.engine.vocabulary import Array
+
+
+def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
+    """Return the interval of an estimate by a method; its ends are NaN, and a note says why, where there is none."""
+    level = case.options.level
+    if name == "normal":
+        return estimate.normal(terms, level)
+    if name == "bootstrap":
+        return estimate.bootstrap(terms, level, seed=case.options.seed, resamples=case.options.resamples)
+    if name == "clopper-pearson":
+        return estimate.clopper_pearson(terms, level)
+    if name == "empirical-likelihood":
+        return estimate.empirical_likelihood(terms, level)
+    try:
+        if name == "confidence-sequence":
+            found_sequence, note = sequence_of(case, method, np.array([len(case.log.reward)]))
+            return Interval(name, float(found_sequence.low[-1]), float(found_sequence.high[-1]), note)
+        rewards = range_of(case.log.reward, case.options.reward_range)
+    except InvalidInput as refusal:
+        return Interval(name, np.nan, np.nan, str(refusal))
+    weight_max, note = _weight_max(case, terms)
+    found = estimate.empirical_bernstein(terms, *_term_range(method, rewards, weight_max), level)
+    return found if found.note or method in ("match", "dm") else found._replace(note=note)
+
+
+def range_of(reward: Array, stated: tuple[float, float] | None) -> tuple[float, float]:
+    """Return between what all rewards lie: as it was stated, or [0, 1] where all that were seen do.
+
+    >>> range_of(np.array([0.0, 0.5]), None)
+    (0.0, 1.0)
+    """
+    low, high = stated or (0.0, 1.0)
+    if len(reward) and not (reward.min() >= low and reward.max() <= high):
+        raise InvalidInput(
+            "reward_range",
+            f"the rewards reach from {reward.min():g} to {reward.max():g}, beyond [{low:g}, {high:g}]: state between "
+            "what any reward must lie by --reward-range LOW:HIGH",
+        )
+    return low, high
+
+
+def _weight_max(case: Case, terms: Terms) -> tuple[float, str | None]:
+    """Return the largest possible weight, and what to know of it."""
+    stated, seen = case.options.weight_max, float(terms.weight.max(initial=0.0))
+    if stated is not None:
+        return stated, None
+    return seen, f"the largest weight seen, {seen:.4g}, is taken for the largest possible: state it by --weight-max"
+
+
+def _term_range(method: str, rewards: tuple[float, float], weight_max: float) -> tuple[float, float]:
+    """Return between what the terms of a method lie."""
+    low, high = rewards
+    if method in ("match", "dm"):
+        return low, high
+    if method in MODELLED:  # expected + weight (reward - predicted), of predictions that rewards could be
+        reach = weight_max * (high - low)
+        return low - reach, high + reach
+    return min(0.0, low * weight_max), max(0.0, high * weight_max)
+
+
+def sequence_of(case: Case, method: str, at: Array | None = None) -> tuple[Sequence, str | None]:
+    """Return the confidence sequence of a method's value at some moments, and what to know of it.
+
+    That of `match` counts matched rewards. All others weigh rewards; those with a model of the reward use one that
+    knows only the past. Raises `InvalidInput` where there is none.
+    """
+    log, options = case.log, case.options
+    rewards = range_of(log.reward, options.reward_range)
+    if method == "match":
+        agrees = case.plain.chosen == log.action
+        return estimate.match_sequence(log.reward, agrees, rewards, options.level, at), None
+    if method in ("dm", "mips"):
+        raise InvalidInput(
+            "no_sequence",
+            f"{method} is as wrong as what it assumes, which no sequence can know: ips, snips and dr have one",
+        )
+    weight_max = options.weight_max or _floor_weight(log.propensity)
+    columns = (log.reward, log.propensity, case.plain.target, rewards, options.level, at, weight_max)
+    if method not in MODELLED:
+        return estimate.confidence_sequence(*columns), None
+    if weight_max is None:
+        return estimate.confidence_sequence(*columns), "without --weight-max the model of the reward is not used"
+    assert case.past is not None, "a sequence with a model, and none was fitted"
+    return estimate.confidence_sequence(*columns, case.past.predicted, case.past.expected), None
+
+
+def _floor_weight(propensity: Array) -> float | None:
+    """Return the largest weight that there can be where the log took every action with one probability."""
+    least = float(propensity.min())
+    return 1.0 / least if least == float(propensity.max()) else None
