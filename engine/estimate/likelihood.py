@@ -30,8 +30,8 @@ def empirical_likelihood(terms: Terms, level: float = 0.95) -> Interval:
     The law p maximises the product of n p_i where the sum of p_i (part_i - v share_i) is 0; of a plain mean, where the
     sum of p_i base_i is v. An estimate with a base and a ratio is taken by its influences, to first order.
 
-    Source: Owen, "Empirical likelihood", 2001, sections 2.4, 2.9 (duality, the logarithm continued by a parabola) and
-    3.14 (F in place of chi-square: it covered 0 to 1 % more often at 100 decisions).
+    Source: Owen, "Empirical likelihood", 2001, chapters 2 and 3: duality, the logarithm continued by a parabola, and
+    F in place of chi-square, which at 100 decisions differs by 1 % of the width.
     Assumes: independent decisions. The interval stays in the hull of the terms, needs no range, and is not symmetric.
     Refuses: terms without spread.
     """
@@ -193,7 +193,7 @@ def add_up(part: Array, share: Array, side: Array, v: float, a: float, b: float,
 
 @kernel
 def _log_and_slopes(t: float, least: float) -> tuple[float, float, float]:
-    """Return ln t, its slope, and its curvature's size; below `least` those of its parabola there (Owen, (12.2))."""
+    """Return ln t, its slope, and its curvature's size; below `least` those of its parabola there."""
     if t >= least:
         return log(t), 1.0 / t, 1.0 / (t * t)
     u = t / least

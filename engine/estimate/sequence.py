@@ -13,7 +13,7 @@ Rewards are scaled to [0, 1]. Terms are weight x reward, and of the mirrored sid
 weights is needed. Where the largest possible weight is known, half of the capital bets on doubly robust terms instead,
 expected + weight (reward - predicted): with a model that knows only the past, or with the running mean in its place.
 
-Source: Waudby-Smith, Ramdas, "Estimating means of bounded random variables by betting", 2024, sections 4 and 5 (bets
+Source: Waudby-Smith, Ramdas, "Estimating means of bounded random variables by betting", 2024, section 4 (bets
 on a grid); Karampatziakis, Mineiro, Ramdas, "Off-policy confidence sequences", 2021; Waudby-Smith, Wu, Ramdas,
 Karampatziakis, Mineiro, "Anytime-valid off-policy inference for contextual bandits", 2022 (lower bounds without a
 bound of the weights, mirrored rewards, doubly robust terms).
@@ -36,7 +36,7 @@ from onearm.engine.kernel import loop
 from onearm.engine.vocabulary import Array
 
 BETS = 2.0 ** np.arange(-16, 13)  # sizes of bets on terms >= 0; between two sizes at most 11 % of the growth is lost
-_BOUNDED_BETS = 2.0 ** np.arange(-18, 0)  # in units of what is allowed; the largest risks half of the capital
+BOUNDED_BETS = 2.0 ** np.arange(-18, 0)  # in units of what is allowed; the largest risks half of the capital
 _HALVINGS = 60  # of the bracket around an end
 
 
@@ -103,14 +103,14 @@ def confidence_sequence(
         raise InvalidInput("model", "a model's `predicted` and `expected` go together: one of them is missing")
     state = start(weight_max)
     moments = check_moments(at, len(weight))
-    first, growths, totals = 0, [], []
+    first, growths, totals = 0, [np.zeros((0, *state.growth.shape))], [np.zeros((0, len(state.total)))]
     for last in moments.tolist():
         page = slice(first, last)
         add(state, scaled[page], weight[page], None if model is None else (model[0][page], model[1][page]))
-        growths.append(state.growth.copy())
-        totals.append(state.total.copy())
+        growths.append(state.growth[None].copy())
+        totals.append(state.total[None].copy())
         first = last
-    return _read(state, np.array(growths), np.array(totals), reward_range, level)
+    return _read(state, np.concatenate(growths), np.concatenate(totals), reward_range, level)
 
 
 def match_sequence(
@@ -148,7 +148,7 @@ def start(weight_max: float | None = None) -> SequenceState:
     if not 1.0 <= weight_max < math.inf:
         raise InvalidInput("weight_max", f"weight_max is {weight_max}: weights average 1, so it must be 1 or more")
     # The terms are at least -weight_max where a model predicts 1 and the reward is 0.
-    return new_state([(BETS, 0.0), (_BOUNDED_BETS / weight_max, 0.0)], weight_max)
+    return new_state([(BETS, 0.0), (BOUNDED_BETS / weight_max, 0.0)], weight_max)
 
 
 def new_state(bets: list[tuple[Array, float]], weight_max: float) -> SequenceState:
@@ -295,11 +295,10 @@ def _read(
 ) -> Sequence:
     low, high = reward_range
     missing = (1.0 - level) / 2.0
-    count, weight, weighted, robust = total.T if len(total) else np.zeros((4, 0))
+    count, weight, weighted, robust = total.T
     with np.errstate(invalid="ignore"):
         value = weighted / weight if math.isinf(state.weight_max) else robust / count
-    lower = beaten(state, growth[:, 0], count, missing, 0.0, 1.0) if len(total) else count
-    upper = 1.0 - beaten(state, growth[:, 1], count, missing, 0.0, 1.0) if len(total) else count
-    return Sequence(
-        count.astype(np.int64), low + (high - low) * value, low + (high - low) * lower, low + (high - low) * upper
-    )
+    lower = beaten(state, growth[:, 0], count, missing, 0.0, 1.0)
+    upper = 1.0 - beaten(state, growth[:, 1], count, missing, 0.0, 1.0)
+    width = high - low
+    return Sequence(count.astype(np.int64), low + width * value, low + width * lower, low + width * upper)

@@ -1,0 +1,195 @@
+"""Are the logged propensities true? A bet against it, that may be looked at always.
+
+Under true propensities weights are >= 0 and average 1, given the past, and so is 1{action = a} / propensity for each
+arm a. Bets eta (w - 1) with 0 < eta < 1 win where weights are too large: 1 + eta (w - 1) stays positive whatever comes.
+Bets against too small ones, eta (1 - w), need a bound of the weights, or one large weight could ruin more than there
+is. The capital, 1 at the start, is an e-process: with probability 1 - alpha it never reaches 1 / alpha while the
+propensities are true.
+
+Source: Ramdas, Gruenwald, Vovk, Shafer, "Game-theoretic statistics and safe anytime-valid inference", 2023; the test of
+the mean weight: Karampatziakis, Mineiro, Ramdas, "Off-policy confidence sequences", 2021. Bets of all sizes, each with
+its share of the capital, as in `sequence`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.elementary import exp, log
+from onearm.engine.errors import InvalidInput
+from onearm.engine.estimate.sequence import check_bound, check_lengths, check_moments
+from onearm.engine.kernel import loop, routine
+from onearm.engine.vocabulary import Array
+
+_SIZES = 2.0 ** np.arange(-16, 0)  # of bets; the largest risks half of the capital
+_ROOM = 0.01  # above 1, of bounds that leave less: bets on small weights must end somewhere
+_EVERY = 64  # decisions between two looks at the capital
+
+
+class EProcess(NamedTuple):
+    """The capital of a bettor against a claim, at m moments."""
+
+    at: Array  # int64[m], decisions so far
+    log_e: Array  # float64[m], ln of the capital
+    alarm_at: int | None  # decisions after which it had reached 1 / alpha for the first time
+
+
+class EState(NamedTuple):
+    """What an e-process stores of the past; `add_weights` and `add_actions` write it."""
+
+    size: Array  # float64[2, j], eta of bets on too large, and on too small ones; 0: that bet is not made
+    idle: Array  # float64[2, j], ln of what a bet on an arm grows by at each decision for another arm
+    growth: Array  # float64[arms, 2, j], ln of what each bet has grown to, less `idle` for each decision
+    seen: Array  # int64[2]: decisions, and those after which the alarm came, or 0
+    limit: float  # ln of the capital at which the alarm comes
+
+
+def weight_e_process(
+    weight: Array, weight_max: float | None = None, alpha: float = 0.05, at: Array | None = None
+) -> EProcess:
+    """Test whether weights, float64[n] of target / propensity, average 1.
+
+    `weight_max` is a bound of the weights that was known before the log was read; without it only too large weights are
+    found, for the others may wait for a weight not seen yet. The alarm is looked for after every decision.
+
+    Assumes: a target that takes no action which the logger never would.
+    Refuses: weights below 0, and above `weight_max`.
+
+    >>> weight_e_process(np.tile([2.0, 0.0], 500), 2.0).alarm_at
+    >>> weight_e_process(np.tile([2.0, 0.0, 0.0], 500), 2.0).alarm_at
+    117
+    """
+    weight = np.ascontiguousarray(weight, np.float64)
+    state = start_weights(weight_max, alpha)
+    if len(weight) and not weight.min() >= 0.0:
+        row = int(np.argmin(weight >= 0.0))
+        raise InvalidInput("weight", f"the weight of row {row} is {weight[row]:g}: it must be 0 or more")
+    check_bound(weight, math.inf if weight_max is None else weight_max)
+    moments = check_moments(at, len(weight))
+    first, found = 0, []
+    for last in moments.tolist():
+        add_weights(state, weight[first:last])
+        found.append(log_e(state))
+        first = last
+    return EProcess(moments, np.array(found), int(state.seen[1]) or None)
+
+
+def action_e_process(
+    action: Array,
+    propensity: Array,
+    n_arms: int,
+    propensity_min: float | None = None,
+    alpha: float = 0.05,
+    at: Array | None = None,
+) -> EProcess:
+    """Test whether 1{action = a} / propensity averages 1 for every arm a: the mean of the arms' e-processes.
+
+    `propensity_min` is a floor of the propensities that was known before the log was read; without it only arms that
+    are taken too often are found. The alarm is looked for after every 64 decisions.
+
+    Assumes: every arm has a positive probability at every decision.
+    Refuses: actions that are no arm, and propensities outside [propensity_min, 1].
+
+    >>> arms = np.tile([0, 1, 2, 3], 250)
+    >>> action_e_process(arms, np.full(1000, 0.25), 4, 0.25).alarm_at
+    >>> action_e_process(np.maximum(arms, 1), np.full(1000, 0.25), 4, 0.25).alarm_at
+    64
+    """
+    action = np.ascontiguousarray(action, np.int64)
+    propensity = np.ascontiguousarray(propensity, np.float64)
+    check_lengths(n=action, propensity=propensity)
+    least = 0.0 if propensity_min is None else propensity_min
+    wrong = (action < 0) | (action >= n_arms) | ~((propensity > 0.0) & (propensity >= least) & (propensity <= 1.0))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InvalidInput(
+            "action",
+            f"row {row} has action {action[row]} with propensity {propensity[row]:g}: actions must be in 0 .. "
+            f"{n_arms - 1} and propensities in ({least:g}, 1]",
+        )
+    state = start_actions(n_arms, propensity_min, alpha)
+    moments = check_moments(at, len(action))
+    first, found = 0, []
+    for last in moments.tolist():
+        add_actions(state, action[first:last], propensity[first:last])
+        found.append(log_e(state))
+        first = last
+    return EProcess(moments, np.array(found), int(state.seen[1]) or None)
+
+
+def start_weights(weight_max: float | None = None, alpha: float = 0.05) -> EState:
+    """Return the state before the first weight."""
+    return _start(1, weight_max, alpha)
+
+
+def start_actions(n_arms: int, propensity_min: float | None = None, alpha: float = 0.05) -> EState:
+    """Return the state before the first action."""
+    if propensity_min is not None and not 0.0 < propensity_min <= 1.0:
+        raise InvalidInput("propensity_min", f"propensity_min is {propensity_min}: it must be in (0, 1]")
+    return _start(n_arms, None if propensity_min is None else 1.0 / propensity_min, alpha)
+
+
+def log_e(state: EState) -> float:
+    """Return ln of the capital: the mean over arms, and over the bets that are made."""
+    return float(_log_capital(state))
+
+
+@loop
+def add_weights(state: EState, weight: Array) -> None:
+    """Add weights, float64[n], to a state of `start_weights`; look for the alarm after each."""
+    for i in range(len(weight)):
+        gap = weight[i] - 1.0
+        best = 0.0  # the capital is a mean, and never more than the best bet
+        for j in range(state.size.shape[1]):
+            state.growth[0, 0, j] += log(1.0 + state.size[0, j] * gap)
+            state.growth[0, 1, j] += log(1.0 - state.size[1, j] * gap)
+            best = max(best, state.growth[0, 0, j], state.growth[0, 1, j])
+        state.seen[0] += 1
+        if state.seen[1] == 0 and best >= state.limit and _log_capital(state) >= state.limit:
+            state.seen[1] = state.seen[0]
+
+
+@loop
+def add_actions(state: EState, action: Array, propensity: Array) -> None:
+    """Add actions, int64[n], and their propensities, float64[n], to a state of `start_actions`."""
+    for i in range(len(action)):
+        a = action[i]
+        gap = 1.0 / propensity[i] - 1.0
+        for j in range(state.size.shape[1]):
+            state.growth[a, 0, j] += log(1.0 + state.size[0, j] * gap) - state.idle[0, j]
+            state.growth[a, 1, j] += log(1.0 - state.size[1, j] * gap) - state.idle[1, j]
+        state.seen[0] += 1
+        if state.seen[1] == 0 and state.seen[0] % _EVERY == 0 and _log_capital(state) >= state.limit:
+            state.seen[1] = state.seen[0]
+
+
+@routine
+def _log_capital(state: EState) -> float:
+    n_arms, _, n_sizes = state.growth.shape
+    sides = 2 if state.size[1, 0] > 0.0 else 1
+    largest = -math.inf
+    for a in range(n_arms):
+        for side in range(sides):
+            for j in range(n_sizes):
+                largest = max(largest, state.growth[a, side, j] + state.seen[0] * state.idle[side, j])
+    total = 0.0
+    for a in range(n_arms):
+        for side in range(sides):
+            for j in range(n_sizes):
+                total += exp(state.growth[a, side, j] + state.seen[0] * state.idle[side, j] - largest)
+    return largest + log(total / (n_arms * sides * n_sizes))
+
+
+def _start(n_arms: int, weight_max: float | None, alpha: float) -> EState:
+    if not 0.0 < alpha < 1.0:
+        raise InvalidInput("alpha", f"alpha is {alpha}: it must be in (0, 1), as 0.05")
+    if weight_max is not None and not 1.0 <= weight_max < math.inf:
+        raise InvalidInput("weight_max", f"weight_max is {weight_max}: weights average 1, so it must be 1 or more")
+    against = np.zeros(len(_SIZES)) if weight_max is None else _SIZES / max(weight_max - 1.0, _ROOM)
+    size = np.stack([_SIZES, against])
+    idle = np.stack([np.log1p(-_SIZES), np.log1p(against)]) * (n_arms > 1)
+    growth = np.zeros((n_arms, 2, len(_SIZES)))
+    return EState(size, idle, growth, np.zeros(2, np.int64), -math.log(alpha))
