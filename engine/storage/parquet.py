@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from onearm.engine.actions import empty_actions, unpack_actions, unpack_details
-from onearm.engine.columns import SCHEMA, every_mask
+from onearm.engine.actions import empty_actions, pack_action, unpack_actions, unpack_details
+from onearm.engine.columns import SCHEMA, empty, every_mask
 from onearm.engine.contexts import (
     Contexts,
     actions_in,
@@ -32,10 +35,10 @@ from onearm.engine.contexts import (
     first_actions,
     n_actions,
     pack_context,
-    take_contexts,
     unpack_contexts,
 )
 from onearm.engine.errors import Damaged, InvalidInput
+from onearm.engine.storage.events import Events
 from onearm.engine.storage.log import (
     ADVICE,
     BadLines,
@@ -43,25 +46,32 @@ from onearm.engine.storage.log import (
     gathered,
     header_of,
     log_of_events,
-    log_of_table,
     read_header,
     reading,
 )
-from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Array, Columns, Problem
+from onearm.engine.storage.reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
+from onearm.engine.storage.rows import Rows, Wanted
+from onearm.engine.storage.segments import is_feature, reads_contexts
+from onearm.engine.storage.source import PACKED, STDIN, Source
+from onearm.engine.storage.sql import Event
+from onearm.engine.storage.table_rows import TablePage, events_of_table, rows_of_table
+from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Columns, Features, Problem
 
-if TYPE_CHECKING:
-    from onearm.engine.storage.sql import Event
-
-PAGE = 1 << 17  # rows
+FORM = "a Parquet file"
+REMEMBERED = 1 << 20  # decisions, so that their rewards repeat action and propensity
+PAGE = 1 << 16  # rows
 FEATURES = pa.struct({"start": pa.list_(pa.int32()), "index": pa.list_(pa.uint32()), "value": pa.list_(pa.float64())})
-OURS = ("detail", "sent", "decision_id", "reward_id", "time")  # columns as they are in the database
+OURS = ("detail", "sent", "decision_id", "reward_id", "actions", "time")  # columns as they are in the database
 
 
 class Writer:
     """An export under way; used in a `with` statement. `experiment` is as for `jsonl.Writer`."""
 
     def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any]) -> None:
+        if path.suffix.lower() in PACKED:
+            raise InvalidInput("packed_parquet", f"{path} would be packed twice: name a file that ends in .parquet")
         self._problem = problem
+        self._decided: dict[int, tuple[int | None, float | None]] = {}
         self._schema = schema(problem, experiment)
         self._writer = pq.ParquetWriter(path, self._schema)
         self._seq = 0
@@ -96,7 +106,7 @@ class Writer:
 
     def write_events(self, events: Iterable[Event]) -> None:
         """Write rows of the database."""
-        rows = list(events)
+        rows = [self._completed(event) for event in events]
         decided = [row for row, event in enumerate(rows) if event.kind in (DECIDE, GIVEN)]
         contexts, mask = gathered(
             [unpack_contexts([rows[row].context], self._problem) for row in decided],
@@ -115,6 +125,18 @@ class Writer:
             | {"action": self._actions(rows)}
             | self._lists(contexts, source, undecided, mask, unmasked, sizes)
         )
+
+    def _completed(self, event: Event) -> Event:
+        """Return an event with null where nothing was said; a reward with what is known of its decision."""
+        if event.kind in (DECIDE, GIVEN):
+            assert event.number is not None
+            self._decided[event.number] = event.action, event.propensity
+            if len(self._decided) > REMEMBERED:
+                del self._decided[next(iter(self._decided))]
+        elif event.kind == LEARN and event.action is None:
+            action, propensity = self._decided.get(event.number or 0, (None, None))
+            event = event._replace(action=action, propensity=propensity)
+        return event._replace(reward_id=event.reward_id or None, time=event.time or None)  # type: ignore[arg-type]
 
     def _actions(self, rows: list[Event]) -> pa.Array:
         if self._problem.is_numbered:
@@ -196,74 +218,204 @@ def _list_types(problem: Problem) -> dict[str, pa.DataType]:
 
 def read(path: Path) -> Log:
     """Read an export, or a plain table of decisions. Bad rows are counted and named; the others are read."""
+    bad_lines, source = BadLines(), Source(path)
+    with _opened(source) as file:
+        header = _header(file)
+        if header is None:
+            with _table(source, file, Wanted(), bad_lines) as rows:
+                return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
+        problem, spec = read_header(path, header)
+        pages = _pages(source, file, problem, bad_lines)
+        return log_of_events(problem, spec, [in_order(page, problem) for page in pages], bad_lines)
+
+
+def read_rows(source: Source, wanted: Wanted) -> Rows:
+    """Read the rewarded decisions of an export, or of a plain table; contexts that are not wanted are not checked.
+
+    A segment is a feature of a dense context, "context[3]", or a column of a plain table.
+    """
     bad_lines = BadLines()
-    with reading(path, "a Parquet file", pa.ArrowException), pq.ParquetFile(path) as file:
-        names = set(file.schema_arrow.names)
-        header = (file.schema_arrow.metadata or {}).get(b"onearm")
-        if header is not None:
-            problem, spec = read_header(path, header)
-            wanted = [name for name in SCHEMA if name not in ("detail", "context", "available")]
-            wanted += ["detail"] if problem.detail_length else []
-            wanted += ["context"] if problem.context_shape != (0,) else []
-            wanted += ["available"] if _holds(file, "available") else []
-            pages = [_events(*page, problem, bad_lines) for page in _pages(path, file, names, wanted)]
-            return log_of_events(problem, spec, pages, bad_lines)
-        wanted = [name for name in ("propensity", "context") if name in names]
-        pages = list(_rows(_pages(path, file, names, ["action", "reward", *wanted]), bad_lines))
-        return log_of_table(path, pages, bad_lines)
+    with _opened(source) as file:
+        header = _header(file)
+        if header is None:
+            return _table(source, file, wanted, bad_lines)
+        problem, _ = read_header(source.path, header)
+        if problem.context_kind == "dense" and not wanted.contexts and wanted.segment is None:
+            problem = replace(problem, context_shape=(0,))
+        return rows_of_events(source.path, problem, _pages(source, file, problem, bad_lines), bad_lines, wanted)
 
 
-def _pages(
-    path: Path, file: pq.ParquetFile, names: set[str], wanted: list[str]
-) -> Iterator[tuple[pa.RecordBatch, int]]:
+def read_events(source: Source) -> Events:
+    """Read all that an export says, or the rows of a plain table as decisions of others, each with its reward."""
+    bad_lines = BadLines()
+    opened = ExitStack()
+    with opened:
+        file = opened.enter_context(_opened(source))
+        header = _header(file)
+        if header is None:
+            if source.path != STDIN:
+                return events_of_table("parquet", source, lambda again: read_rows(again, Wanted()), _table_lines)
+            raise InvalidInput("piped_table", "a plain table of Parquet is read twice: name its file, and not -")
+        problem, spec = read_header(source.path, header)
+        return Events(problem, _good_events(source, file, problem, bad_lines, opened.pop_all()), spec, bad_lines)
+    raise AssertionError("unreachable")
+
+
+def _good_events(
+    source: Source, file: pq.ParquetFile, problem: Problem, bad_lines: BadLines, opened: ExitStack
+) -> Iterator[Event]:
+    join = RewardJoin(problem, bad_lines)
+    names = set(file.schema_arrow.names)
+    with opened:
+        wanted = [*_wanted(file, problem), "seq", *(name for name in OURS if name in names)]
+        for batch, before in _batches(source, file, list(dict.fromkeys(wanted))):
+            page = _page(batch, before, problem, bad_lines)
+            decided, _, learned = join.add(page)
+            good = {*page.line[decided].tolist(), *page.rewards.line[learned].tolist()}
+            for line, row in enumerate(batch.to_pylist(), before + 1):
+                if line in good or row["kind"] == CHANGE:
+                    yield _event(row, line, problem)
+
+
+def _event(row: dict[str, Any], line: int, problem: Problem) -> Event:
+    """Return what a row says as a row of the database."""
+    said = {name: row[name] for name in OURS if row.get(name) is not None}
+    event = Event(0, line if row["seq"] is None else row["seq"], row["kind"], **said)
+    if event.kind == CHANGE:
+        return event
+    action = row["action"]
+    event = event._replace(number=row["number"], action=None if action is None else action)
+    if row["propensity"] is not None and not math.isnan(row["propensity"]):
+        event = event._replace(propensity=row["propensity"])
+    if event.kind == LEARN:
+        if not problem.is_numbered:
+            event = event._replace(action=None)
+        return event._replace(reward=row["reward"], reward_id=event.reward_id or "")
+    if not problem.is_numbered:
+        packed = pack_action(np.array(action, empty_actions(0, problem).dtype))
+        event = event._replace(action=None, vector=packed)
+    if problem.context_shape != (0,):
+        event = event._replace(context=_packed(row["context"], problem))
+    mask = row.get("available")
+    return event._replace(available=None if mask is None else np.packbits(mask).tobytes())
+
+
+def _packed(context: Any, problem: Problem) -> bytes:
+    """Return a context as it stands in a row as bytes."""
+    if problem.context_kind != "named":
+        return pack_context(np.array(context, np.float64), problem)
+    start = np.array(context["start"], np.int64)
+    return pack_context(Features(start, np.array(context["index"], np.uint32), np.array(context["value"])), problem)
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[pq.ParquetFile]:
+    """Open a file; standard input and what is packed are written to a temporary file before."""
+    with ExitStack() as opened:
+        opened.enter_context(reading(source.path, FORM, pa.ArrowException))
+        if source.path == STDIN or source.packing is not None:
+            whole = opened.enter_context(tempfile.TemporaryFile())
+            for block in source.blocks():
+                whole.write(block)
+            whole.seek(0)
+            yield opened.enter_context(pq.ParquetFile(whole))
+        else:
+            yield opened.enter_context(pq.ParquetFile(source.path, memory_map=True))
+
+
+def _header(file: pq.ParquetFile) -> bytes | None:
+    header: bytes | None = (file.schema_arrow.metadata or {}).get(b"onearm")
+    return header
+
+
+def _wanted(file: pq.ParquetFile, problem: Problem) -> list[str]:
+    """Return the columns that an event needs."""
+    names = [name for name in SCHEMA if name not in ("detail", "context", "available")]
+    names += ["detail"] if problem.detail_length else []
+    names += ["context"] if problem.context_shape != (0,) else []
+    return names + (["available"] if _holds(file, "available") else [])
+
+
+def _pages(source: Source, file: pq.ParquetFile, problem: Problem, bad_lines: BadLines) -> Iterator[EventPage]:
+    """Yield the events of an export page by page."""
+    for batch, before in _batches(source, file, _wanted(file, problem)):
+        yield _page(batch, before, problem, bad_lines)
+
+
+def _batches(source: Source, file: pq.ParquetFile, wanted: list[str]) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Yield the columns `wanted` in batches of rows, each with the number of rows before it."""
-    if missing := [name for name in wanted if name not in names]:
-        raise InvalidInput("wrong_format", f"{path} has no column {missing[0]!r}: {ADVICE}")
-    before = 0
-    for batch in file.iter_batches(PAGE, columns=wanted):
+    _check_columns(source.path, file.schema_arrow, wanted)
+    before, total, size = 0, file.metadata.num_rows, source.size if source.packing is None else None
+    for batch in file.iter_batches(PAGE, columns=wanted, use_threads=False):
         yield batch, before
+        if size is not None:  # what is packed, and standard input, told it when it was unpacked
+            source.progress(size * (before + batch.num_rows) // total - size * before // total)
         before += batch.num_rows
 
 
-def _events(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines) -> tuple[Columns, Array]:
+def _check_columns(path: Path, found: pa.Schema, wanted: list[str]) -> None:
+    """Check that columns are there, and that those of an export are of its types as far as these are nested."""
+    if missing := [name for name in wanted if name not in found.names]:
+        raise InvalidInput("wrong_format", f"{path} has no column {missing[0]!r}: {ADVICE}")
+    header = (found.metadata or {}).get(b"onearm")
+    if header is None:
+        return
+    for field in schema(*read_header(path, header)):
+        if field.name in wanted and pa.types.is_nested(field.type):
+            kind = found.field(field.name).type
+            if not kind.equals(field.type):
+                raise InvalidInput(
+                    "wrong_format",
+                    f"{path} has the column {field.name!r} of the type {kind}: in an export it is {field.type}",
+                )
+
+
+def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines) -> EventPage:
     """Return the DECIDE, GIVEN and LEARN rows of a batch, with their numbers from 1."""
-    kind = _integers(batch.column("kind"), fill=-1).astype(np.int8)
+    kind = _integers(batch.column("kind"), fill=-1)
     lines = np.arange(before + 1, before + len(kind) + 1)
-    bad_lines.add("unknown_kind", *lines[(kind < DECIDE) | (kind > GIVEN)].tolist())
-    some = (kind == DECIDE) | (kind == LEARN) | (kind == GIVEN)
-    if not some.all():
-        kind, lines, batch = kind[some], lines[some], batch.filter(pa.array(some))
+    known = (kind >= DECIDE) & (kind <= GIVEN)
+    if not known.all():
+        bad_lines.add("unknown_kind", *lines[~known].tolist())
+    learns = kind == LEARN
+    decides = known & ~learns & (kind != CHANGE)
+    number, reward = _integers(batch.column("number"), fill=-1), _floats(batch.column("reward"))
+    rewards = Rewards(number[learns], reward[learns], _details(batch, learns, problem), lines[learns])
     if problem.context_kind == "dense":
-        context, mask = _dense(batch, kind, problem)
+        good, context, mask = _dense(batch, decides, problem)
     else:
-        some, context, mask = _sets(batch, kind, problem)
-        bad_lines.add("bad_context", *lines[~some].tolist())
-        kind, lines, batch = kind[some], lines[some], batch.filter(pa.array(some))
+        good, context, mask = _sets(batch, decides, problem)
+    if not good.all():
+        bad_lines.add("bad_context", *lines[decides & ~good].tolist())
+        decides &= good
+    n = int(decides.sum())
     columns = Columns(
-        kind,
-        _integers(batch.column("number"), fill=-1),
-        _read_actions(batch.column("action"), problem),
-        _floats(batch.column("propensity")),
-        _floats(batch.column("reward")),
-        _details(batch, problem),
+        kind[decides].astype(np.int8),
+        number[decides],
+        _read_actions(batch.column("action"), problem)[decides],
+        _floats(batch.column("propensity"))[decides],
+        np.full(n, np.nan),
+        np.full((n, problem.detail_length), np.nan),
         context,
         mask,
     )
-    return columns, lines
+    return EventPage(columns, lines[decides], rewards)
 
 
-def _dense(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array, Array]:
-    """Return contexts and masks of one size."""
-    n = len(kind)
-    context = np.zeros((n, *problem.context_shape))
+def _dense(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Array, Array, Array]:
+    """Return which rows have contexts, bool[n], and of those that decide the contexts and masks, of one size."""
+    n = len(decides)
+    good, context = np.ones(n, np.bool_), np.zeros((int(decides.sum()), 0))
     if problem.context_shape != (0,):
-        context = _floats(_values(batch.column("context"))).reshape(context.shape)
-        context[kind == LEARN] = 0.0
+        column = batch.column("context")
+        if column.null_count:
+            good = column.is_valid().to_numpy(zero_copy_only=False)
+        context = _floats(_values(column)).reshape(n, *problem.context_shape)[decides & good]
     mask = np.ones((1, problem.n_choices), np.bool_)
     if "available" in batch.schema.names:
         values = pc.fill_null(_values(batch.column("available")), True)
-        mask = values.to_numpy(zero_copy_only=False).reshape(n, problem.n_choices)
-    return context, mask
+        mask = values.to_numpy(zero_copy_only=False).reshape(n, problem.n_choices)[decides & good]
+    return good, context, mask
 
 
 def _actions(actions: Array) -> pa.Array:
@@ -284,25 +436,22 @@ def _texts(details: Array, learned: Array) -> list[str | None]:
     return [json.dumps(row) if is_learn else None for row, is_learn in zip(details.tolist(), learned, strict=True)]
 
 
-def _details(batch: pa.RecordBatch, problem: Problem) -> Array:
-    """Return float64[n, m] of the details of LEARN rows; NaN where a row has none of this length."""
+def _details(batch: pa.RecordBatch, learns: Array, problem: Problem) -> Array:
+    """Return the details of LEARN rows, float64[n, m]; NaN where a row has none of this length."""
     if problem.detail_length == 0:
-        return np.zeros((batch.num_rows, 0))
-    learned = pc.equal(batch.column("kind"), LEARN)
-    return unpack_details(pc.if_else(learned, batch.column("detail"), None).to_pylist(), problem)
+        return np.zeros((int(learns.sum()), 0))
+    return unpack_details(batch.column("detail").filter(pa.array(learns)).to_pylist(), problem)
 
 
-def _sets(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array, Contexts, Array]:
-    """Return which rows are good, bool[n], and of these the contexts and masks of action sets."""
+def _sets(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Array, Contexts, Array]:
+    """Return which rows have contexts, bool[n], and of those that decide the contexts and masks of action sets."""
     contexts: list[Contexts] = []
     masks: list[Array | None] = []
-    good = np.ones(len(kind), np.bool_)
-    places: list[int] = []
-    allowed = batch.column("available") if "available" in batch.schema.names else pa.nulls(len(kind))
-    for row, (context, mask) in enumerate(zip(batch.column("context"), allowed, strict=True)):
-        if kind[row] == LEARN:
-            places.append(0)  # any will do: the decision's is filled in
-            continue
+    good = np.ones(len(decides), np.bool_)
+    allowed = batch.column("available") if "available" in batch.schema.names else pa.nulls(len(decides))
+    column = batch.column("context")
+    for row in np.flatnonzero(decides).tolist():
+        context, mask = column[row], allowed[row]
         try:
             found = _set(context, problem)
             available = np.array(mask.as_py(), np.bool_) if mask.is_valid else None
@@ -310,12 +459,9 @@ def _sets(batch: pa.RecordBatch, kind: Array, problem: Problem) -> tuple[Array, 
         except (Damaged, TypeError, ValueError):
             good[row] = False
         if good[row]:
-            places.append(len(contexts))
             contexts.append(found)
             masks.append(available)
-    whole, available = gathered(contexts, masks, problem)
-    source = np.array(places, np.int64)
-    return good, take_contexts(whole, source), available if len(available) == 1 else available[source]
+    return good, *gathered(contexts, masks, problem)
 
 
 def _set(context: pa.Scalar, problem: Problem) -> Contexts:
@@ -328,32 +474,44 @@ def _set(context: pa.Scalar, problem: Problem) -> Contexts:
     return checked_features(*kept, problem)
 
 
-def _rows(pages: Iterable[tuple[pa.RecordBatch, int]], bad_lines: BadLines) -> Iterator[tuple[Columns, Array]]:
+def _table(source: Source, file: pq.ParquetFile, wanted: Wanted, bad_lines: BadLines) -> Rows:
+    """Return the rows of a plain table."""
+    names = ["action", "reward", "propensity", *(["context"] if reads_contexts(wanted) else [])]
+    columns = [name for name in names if name in ("action", "reward") or name in file.schema_arrow.names]
+    segment = None if wanted.segment is None or is_feature(wanted.segment) else wanted.segment
+    columns += [] if segment is None or segment in columns else [segment]
+    pages = _table_pages(_batches(source, file, columns), bad_lines, segment)
+    return rows_of_table(source.path, pages, bad_lines, wanted)
+
+
+def _table_pages(
+    batches: Iterable[tuple[pa.RecordBatch, int]], bad_lines: BadLines, segment: str | None
+) -> Iterator[TablePage]:
     """Yield the rows of a plain table; the first context fixes the length of all."""
     length: int | None = None
-    for batch, before in pages:
+    for batch, before in batches:
         lines = np.arange(before + 1, before + batch.num_rows + 1)
-        if "context" in batch.schema.names:
-            lengths = pc.list_value_length(batch.column("context")).fill_null(-1).to_numpy()
+        context = np.zeros((len(lines), 0))
+        if "context" in batch.schema.names and batch.num_rows:
+            lengths = pc.list_value_length(batch.column("context")).fill_null(0).to_numpy()
             length = int(lengths[0]) if length is None else length
             if not (same := lengths == length).all():
                 bad_lines.add("bad_context", *lines[~same].tolist())
                 lines, batch = lines[same], batch.filter(pa.array(same))
-            context = _floats(batch.column("context").flatten()).reshape(len(lines), max(length, 0))
-        else:
-            context = np.zeros((len(lines), 0))
-        unknown = np.full(len(lines), np.nan)
-        columns = Columns(
-            np.zeros(len(lines), np.int8),
-            lines,
-            _integers(batch.column("action"), fill=-1),
-            _floats(batch.column("propensity")) if "propensity" in batch.schema.names else unknown,
-            _floats(batch.column("reward")),
-            np.zeros((len(lines), 0)),
-            context,
-            np.ones((1, 1), np.bool_),
-        )
-        yield columns, lines
+            context = _floats(batch.column("context").flatten()).reshape(len(lines), length)
+        columns = empty(len(lines), Problem(1))._replace(context=np.array(context))
+        columns.action[:] = _integers(batch.column("action"), fill=-1)
+        columns.reward[:] = _floats(batch.column("reward"))
+        if "propensity" in batch.schema.names:
+            columns.propensity[:] = _floats(batch.column("propensity"))
+        yield TablePage(columns, lines, None if segment is None else batch.column(segment).to_pylist())
+
+
+def _table_lines(source: Source) -> Iterator[tuple[int, Any]]:
+    """Yield the rows of a plain table, each with its number."""
+    with _opened(source) as file:
+        for batch, before in _batches(source, file, file.schema_arrow.names):
+            yield from enumerate(batch.to_pylist(), before + 1)
 
 
 def _holds(file: pq.ParquetFile, name: str) -> bool:

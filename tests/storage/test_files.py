@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from onearm.engine.columns import concat, empty, rewarded, take
 from onearm.engine.contexts import context_at, first_actions, n_actions, pack_context, take_contexts
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import jsonl, obd, parquet
+from onearm.engine.storage import jsonl, obd, parquet, source
 from onearm.engine.storage.log import Log, gathered, header_of
 from onearm.engine.storage.sql import Event, Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Features, Problem
@@ -373,8 +373,9 @@ def test_pages_meet_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     columns.reward[1::2] = np.arange(50)
     columns.context[:] = columns.number[:, None]
     columns.available[columns.number == 30, 1:] = False  # so that some pages have masks and others do not
+    monkeypatch.setattr(parquet, "PAGE", 7)
+    monkeypatch.setattr(source, "BLOCK", 300)
     for form in (jsonl, parquet):
-        monkeypatch.setattr(form, "PAGE", 7)
         with form.Writer(tmp_path / "log", problem, SPEC) as out:
             out.write(columns)
         events = form.read(tmp_path / "log").events

@@ -10,7 +10,7 @@ import pytest
 
 from onearm.engine.columns import empty
 from onearm.engine.domain import Domain, ball, box, product, simplex
-from onearm.engine.storage import jsonl, parquet
+from onearm.engine.storage import jsonl, parquet, source
 from onearm.engine.storage.log import Log
 from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Array, Columns, FeedbackKind, Problem
 
@@ -146,7 +146,8 @@ def test_a_point_outside_is_found_on_every_page(tmp_path: Path, monkeypatch: pyt
     problem = Problem(0, domain=ball(1), feedback="losses")
     points = np.zeros((20, 1))
     points[[7, 19]] = 2.0
+    monkeypatch.setattr(parquet, "PAGE", 6)
+    monkeypatch.setattr(source, "BLOCK", 300)
     for form, (module, first) in FORMS.items():
-        monkeypatch.setattr(module, "PAGE", 6)
         read = read_back(module, tmp_path / form, problem, log_of(problem, points))
         assert read.bad_lines.lines["point_outside"] == [first + 14, first + 38]

@@ -1,0 +1,35 @@
+"""Files that are packed as they are written, by the ending of their name: .gz (gzip) or .zst (Zstandard)."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pyarrow as pa
+
+from onearm.engine.storage.source import PACKED
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """Open a file for writing; what is written is packed where the name says so, and the same bytes in each run."""
+    packing = PACKED.get(path.suffix.lower())
+    if packing == "gzip":
+        return cast(IO[bytes], _Gzip(path))
+    if packing == "zstd":
+        stream: Any = pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd")
+        return cast(IO[bytes], stream)
+    return path.open("wb")
+
+
+class _Gzip(gzip.GzipFile):
+    """A gzip file that holds neither a name nor a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw = path.open("wb")
+        super().__init__(filename="", mode="wb", fileobj=self._raw, mtime=0)
+
+    def close(self) -> None:
+        """Write the end, and close the file as well."""
+        super().close()
+        self._raw.close()

@@ -1,0 +1,237 @@
+"""Events joined a page at a time: which are good, and which reward belongs to which decision.
+
+A reward may come any time after its decision. All that is kept of the decisions that went by is a float and a flag
+each, and their numbers where these are not consecutive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.columns import empty, take
+from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.log import BadLines, good_decisions, good_rewards
+from onearm.engine.storage.rows import Page, Rows, Wanted
+from onearm.engine.storage.segments import Segments, feature_of
+from onearm.engine.vocabulary import LEARN, Array, Columns, Features, Problem
+
+BAD, GOOD, REWARDED = 0, 1, 2
+
+
+class Rewards(NamedTuple):
+    """Some LEARN events, of whose decisions nothing is known yet."""
+
+    number: Array  # int64[n]
+    reward: Array  # float64[n]
+    detail: Array  # float64[n, m]
+    line: Array  # int64[n]
+
+
+class EventPage(NamedTuple):
+    """Some events of an export that were decoded; their lines ascend, and lie behind those of the pages before."""
+
+    decided: Columns  # DECIDE and GIVEN rows
+    line: Array  # int64[n], of those
+    rewards: Rewards
+
+
+class RewardJoin:
+    """The decisions of a log so far, and what was learned of each."""
+
+    def __init__(self, problem: Problem, bad_lines: BadLines) -> None:
+        self._problem, self._bad_lines = problem, bad_lines
+        self._numbers = _Numbers()
+        self._reward = np.zeros(1024)
+        self._flag = np.zeros(1024, np.int8)
+
+    def add(self, page: EventPage) -> tuple[Array, Array, Array]:
+        """Join a page; return which decisions are good, bool[n], the place of each, int64[n], and which rewards are.
+
+        The bad ones are counted. A place is what `rewarded` takes.
+        """
+        first = self._numbers.count
+        n = len(page.line)
+        self._make_room(first + n)
+        places, repeated = np.arange(first, first + n), self._numbers.add(page.decided.number)
+        kept = good_decisions(page.decided, page.line, self._problem, self._bad_lines)
+        if repeated is not None:
+            self._bad_lines.drop("repeated_decision", repeated, page.line, kept)
+        self._flag[first : first + n] = kept
+        return kept, places, self._learn(page, first)
+
+    def rewarded(self, places: Array) -> tuple[Array, Array]:
+        """Return whether decisions were rewarded so far, bool[n], and the sums of their rewards, float64[n]."""
+        return self._flag[places] == REWARDED, self._reward[places]
+
+    def _learn(self, page: EventPage, first: int) -> Array:
+        """Add up the rewards of a page whose decisions lie at `first` and behind; return which of them are good."""
+        number, reward, detail, line = page.rewards
+        kept = good_rewards(reward, detail, line, self._problem, self._bad_lines)
+        place = self._numbers.places(number)
+        lost = place < 0
+        lost |= self._flag[np.where(lost, 0, place)] == BAD
+        recent = place >= first
+        lost[recent] |= page.line[place[recent] - first] > line[recent]
+        self._bad_lines.drop("unknown_decision", lost, line, kept)
+        place, reward = (place, reward) if kept.all() else (place[kept], reward[kept])
+        np.add.at(self._reward, place, reward)
+        self._flag[place] = REWARDED
+        return kept
+
+    def _make_room(self, n: int) -> None:
+        if n > len(self._flag):
+            room = 2 * n
+            self._reward = np.concatenate([self._reward, np.zeros(room - len(self._reward))])
+            self._flag = np.concatenate([self._flag, np.zeros(room - len(self._flag), np.int8)])
+
+
+def rows_of_events(
+    path: Path, problem: Problem, pages: Iterable[EventPage], bad_lines: BadLines, wanted: Wanted
+) -> Rows:
+    """Return the rewarded decisions of an export, whose pages have the contexts that `wanted` asks for."""
+    rows, join = Rows(bad_lines), RewardJoin(problem, bad_lines)
+    segments = Segments(rows.segments)
+    feature = None if wanted.segment is None else feature_of(wanted.segment, problem)
+    dimension = wanted.dimension if problem.context_kind == "named" and wanted.contexts else None
+    for page in pages:
+        kept, places, _ = join.add(page)
+        decided, lines = page.decided._replace(number=places), page.line
+        if not kept.all():
+            decided, lines = take(decided, kept), lines[kept]
+        rows.decisions += len(lines)
+        if not len(lines):
+            continue
+        context = decided.context
+        segment = np.zeros(len(lines), np.int64)
+        if feature is not None:
+            segment = segments.places_of_numbers(context[:, feature])
+        if not wanted.contexts:
+            context = np.zeros((len(lines), 0))
+        elif dimension is not None:
+            context = _dense(context, dimension)
+        rows.append(Page(decided._replace(kind=np.zeros(len(lines), np.int8), context=context), lines, segment))
+    if not rows.decisions:
+        raise InvalidInput(
+            "no_decisions", f"{path} holds not one good decision ({dict(bad_lines.count)}): there is nothing to judge"
+        )
+
+    def finish(page: Page) -> Page:
+        there, reward = join.rewarded(page.columns.number)
+        columns = page.columns._replace(reward=reward)
+        return page._replace(columns=columns) if there.all() else _only(page._replace(columns=columns), there)
+
+    rows.finish = finish
+    rows.problem = problem_read(problem, wanted)
+    return rows
+
+
+def problem_read(problem: Problem, wanted: Wanted) -> Problem:
+    """Return the problem of rows whose contexts are read as they are `wanted`."""
+    if not wanted.contexts:
+        return replace(problem, context_shape=(0,), nonzeros=None)
+    if wanted.dimension is not None and problem.context_kind == "named":
+        return replace(problem, context_shape=(problem.n_arms, wanted.dimension), nonzeros=None)
+    return problem
+
+
+def in_order(page: EventPage, problem: Problem) -> tuple[Columns, Array]:
+    """Return all events of a page in the order of their lines, and the lines; rewards know no more than they say."""
+    number, reward, detail, line = page.rewards
+    n, m = len(page.line), len(line)
+    if n == 0:
+        learned = empty(m, problem)._replace(kind=np.full(m, LEARN, np.int8), number=number)
+        return learned._replace(reward=reward, detail=detail), line
+    decided = page.decided
+    lines = np.concatenate([page.line, line])
+    order = np.argsort(lines, kind="stable")
+    source = np.where(order < n, order, 0)  # for rewards any decision will do: their own is filled in later
+    columns = take(decided, source)
+    is_reward = order >= n
+    place = order[is_reward] - n
+    columns.kind[is_reward] = LEARN
+    columns.number[is_reward] = number[place]
+    columns.action[is_reward] = 0
+    columns.propensity[is_reward] = np.nan
+    columns.reward[is_reward] = reward[place]
+    columns.detail[is_reward] = detail[place]
+    return columns, lines[order]
+
+
+class _Numbers:
+    """The numbers of decisions, in the order in which they came; a place is how many came before.
+
+    Consecutive ones, as our own logs have, are two integers. Others lie in sorted runs, of which each is at least
+    twice as long as the next: a look-up is a few binary searches, and a number is merged a few times in all.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first = 0
+        self._runs: list[tuple[Array, Array]] | None = None  # numbers, places; None while they are consecutive
+
+    def add(self, numbers: Array) -> Array | None:
+        """Add numbers; return which came before, bool[n], or None where none did."""
+        n = len(numbers)
+        if n == 0:
+            return None
+        if self.count == 0:
+            self._first = int(numbers[0])
+        if self._runs is None:
+            if np.array_equal(numbers - self._first, np.arange(self.count, self.count + n)):
+                self.count += n
+                return None
+            self._runs = [(np.arange(self.count) + self._first, np.arange(self.count))]
+        known = self.places(numbers) >= 0
+        fresh, at = np.unique(numbers, return_index=True)
+        new = ~known[at]
+        fresh, at = fresh[new], at[new]
+        repeated = np.ones(n, np.bool_)
+        repeated[at] = False
+        self._runs.append((fresh, at + self.count))
+        self.count += n
+        while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]):
+            self._runs[-2:] = [_merged(*self._runs[-2:])]
+        return repeated
+
+    def places(self, numbers: Array) -> Array:
+        """Return the place of each of n numbers, int64[n]; -1 where there is none."""
+        if self._runs is None:
+            place = numbers - self._first
+            return np.where((numbers >= self._first) & (place < self.count), place, -1)
+        found = np.full(len(numbers), -1)
+        for known, places in self._runs:
+            if len(known):
+                at = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
+                here = known[at] == numbers
+                found[here] = places[at[here]]
+        return found
+
+
+def _merged(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
+    numbers = np.concatenate([one[0], other[0]])
+    order = np.argsort(numbers, kind="stable")
+    return numbers[order], np.concatenate([one[1], other[1]])[order]
+
+
+def _only(page: Page, rows: Array) -> Page:
+    """Return some rows of a page."""
+    return Page(take(page.columns, rows), page.line[rows], page.segment[rows])
+
+
+def _dense(contexts: Features, dimension: int) -> Array:
+    """Return named features as rows of numbers, float64[n, k, dimension]: slots that are equal modulo it are added.
+
+    Those are the rows of `features.Encoder` of this dimension wherever it is a power of two that the slots hold.
+    """
+    n, rows = contexts.start.shape[0], contexts.start.shape[1] - 1
+    sizes = np.diff(contexts.start, axis=1).reshape(-1)
+    first = np.repeat(contexts.start[:, :-1].reshape(-1) - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
+    entry = first + np.arange(len(first))
+    place = np.repeat(np.arange(n * rows), sizes) * dimension + contexts.index[entry] % dimension
+    found = np.bincount(place, contexts.value[entry], n * rows * dimension).reshape(n, rows, dimension)
+    return np.asarray(found[:, 1:] + found[:, :1])
