@@ -143,10 +143,13 @@ def add_weights(state: EState, weight: Array) -> None:
     for i in range(len(weight)):
         gap = weight[i] - 1.0
         best = 0.0  # the capital is a mean, and never more than the best bet
-        for j in range(state.size.shape[1]):
-            state.growth[0, 0, j] += log(1.0 + state.size[0, j] * gap)
-            state.growth[0, 1, j] += log(1.0 - state.size[1, j] * gap)
-            best = max(best, state.growth[0, 0, j], state.growth[0, 1, j])
+        for side in range(2):
+            size, growth = state.size[side], state.growth[0, side]
+            signed = gap if side == 0 else -gap
+            for j in range(len(size)):
+                growth[j] += log(1.0 + size[j] * signed)
+            for j in range(len(size)):
+                best = max(best, growth[j])
         state.seen[0] += 1
         if state.seen[1] == 0 and best >= state.limit and _log_capital(state) >= state.limit:
             state.seen[1] = state.seen[0]
