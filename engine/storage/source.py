@@ -20,7 +20,7 @@ import pyarrow as pa
 
 STDIN = Path("-")
 PACKED = {".gz": "gzip", ".zst": "zstd"}
-BLOCK = 1 << 22  # bytes of `blocks`
+BLOCK = 1 << 21  # bytes of `blocks`; twice as many do not come back from the allocator: 5 times slower
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Source:
             while block := self._block(file):
                 end = block.rfind(b"\n") + 1
                 if end:
-                    yield rest + block[:end]
+                    yield b"".join((rest, memoryview(block)[:end]))  # one copy
                     rest = block[end:]
                 else:
                     rest += block
