@@ -26,6 +26,7 @@ from onearm.engine.vocabulary import Array
 
 _SIZES = 2.0 ** np.arange(-16, 0)  # of bets; the largest risks half of the capital
 _ROOM = 0.01  # above 1, of bounds that leave less: bets on small weights must end somewhere
+_ROUNDING = 1e-9  # by which a probability, a sum of others, may be above 1
 _EVERY = 64  # decisions between two looks at the capital
 
 
@@ -102,7 +103,11 @@ def action_e_process(
     propensity = np.ascontiguousarray(propensity, np.float64)
     check_lengths(n=action, propensity=propensity)
     least = 0.0 if propensity_min is None else propensity_min
-    wrong = (action < 0) | (action >= n_arms) | ~((propensity > 0.0) & (propensity >= least) & (propensity <= 1.0))
+    wrong = (
+        (action < 0)
+        | (action >= n_arms)
+        | ~((propensity > 0.0) & (propensity >= least) & (propensity <= 1.0 + _ROUNDING))
+    )
     if wrong.any():
         row = int(wrong.argmax())
         raise InvalidInput(

@@ -1,0 +1,215 @@
+"""Can the estimates of this log be trusted? What the weights look like, and whether the propensities hold.
+
+>>> action = np.tile([0, 1, 2, 3], 500)
+>>> quarter = np.full(2000, 0.25)
+>>> found = diagnose(quarter, (action == 2).astype(float), action, 4)
+>>> found.effective_sample_size, found.overlap, found.actions.p_value, found.warnings
+(500.0, 0.25, 1.0, [])
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.errors import InvalidInput
+from onearm.engine.estimate.eprocess import EProcess, action_e_process, weight_e_process
+from onearm.engine.estimate.sequence import check_lengths
+from onearm.engine.estimate.tails import chi_square_tail, normal_tail
+from onearm.engine.estimate.weighting import weights
+from onearm.engine.vocabulary import Array
+
+QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
+_HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted: Vehtari et al. 2024
+_RARE = 1e-3  # a p-value below which counts are called wrong
+_FEW = 100.0  # an effective sample size below which normal intervals cover too little
+_LONG_ENOUGH = 25  # weights, for a tail of 5
+
+
+class Tail(NamedTuple):
+    """How large the weights get."""
+
+    quantiles: dict[str, float]  # of the weights, by their shares
+    top_share: float  # of all weight, carried by the largest 1 % of the rows
+    pareto_k: float  # shape of the tail; NaN where there are too few weights
+
+
+class Actions(NamedTuple):
+    """Counts of actions against what the propensities promise: sample-ratio mismatch."""
+
+    count: Array  # int64[k]
+    promised: Array  # float64[k], sum of 1{action = a} / propensity: about n where the propensities are true
+    z: Array  # float64[k], standard errors between the two; NaN where nothing varies
+    p_value: float  # of the counts where all propensities are 1 / k (chi-square), else of the largest |z|, times k
+
+
+class Diagnostics(NamedTuple):
+    """What is known of a log for one target."""
+
+    decisions: int
+    rewarded: float  # share of the decisions whose reward came; NaN where it was not told
+    effective_sample_size: float  # Kish 1965
+    overlap: float  # share of the rows whose action the target may take
+    propensity_min: float  # the smallest one logged
+    weight_mean: float
+    weight_error: float  # the standard error of that mean
+    tail: Tail
+    weights: EProcess  # against: weights average 1
+    actions: Actions | None
+    arms: EProcess | None  # against: each arm's 1{action = a} / propensity averages 1
+    warnings: list[str]  # in plain words; none where all is well
+
+
+def diagnose(
+    propensity: Array,
+    target: Array,
+    action: Array | None = None,
+    n_arms: int | None = None,
+    decisions: int | None = None,
+    rewarded: int | None = None,
+    propensity_min: float | None = None,
+    alpha: float = 0.05,
+) -> Diagnostics:
+    """Return what the logged propensities and the target's probabilities, float64[n], say of a log.
+
+    `action` int64[n] in 0 .. n_arms - 1 adds the counts; `decisions` and `rewarded` the share of rewards that came.
+    `propensity_min` is the logger's floor, known beforehand. Without it half of the smallest logged propensity is taken
+    for it: then the alarm for too small weights is no guarantee, though no false one was measured.
+
+    Source: Kish 1965; Vehtari, Simpson, Gelman, Yao, Gabry, "Pareto smoothed importance sampling", 2024 (tail);
+    Fabijan et al., "Diagnosing sample ratio mismatch in online controlled experiments", 2019; `eprocess`.
+    Assumes: every arm can be taken at every decision, for what is said of actions.
+    Refuses: unknown propensities, and those outside (0, 1].
+    """
+    weight = weights(propensity, target, "diagnose")
+    propensity = np.asarray(propensity, np.float64)
+    n = len(weight)
+    smallest = float(propensity.min()) if n else math.nan
+    if propensity_min is not None and smallest < propensity_min:
+        raise InvalidInput(
+            "propensity_min",
+            f"a propensity of {smallest:g} was logged: propensity_min is {propensity_min:g}, below all",
+        )
+    floor = propensity_min if propensity_min is not None else smallest / 2.0 if n else None
+    most = None if floor is None else max(1.0, float(np.asarray(target).max()) / floor)
+    bets = weight_e_process(weight, most, alpha)
+    counts = arms = None
+    if action is not None and n_arms is not None:
+        check_lengths(n=propensity, action=np.asarray(action))
+        arms = action_e_process(action, propensity, n_arms, floor, alpha)
+        counts = count_actions(np.asarray(action, np.int64), propensity, n_arms)
+    square = float(np.dot(weight, weight))
+    found = Diagnostics(
+        decisions=n if decisions is None else decisions,
+        rewarded=rewarded / decisions if rewarded is not None and decisions else math.nan,
+        effective_sample_size=float(weight.sum()) ** 2 / square if square > 0.0 else 0.0,
+        overlap=float(np.count_nonzero(weight)) / n if n else math.nan,
+        propensity_min=smallest,
+        weight_mean=float(weight.mean()) if n else math.nan,
+        weight_error=float(weight.std()) / math.sqrt(n) if n else math.nan,
+        tail=weight_tail(weight),
+        weights=bets,
+        actions=counts,
+        arms=arms,
+        warnings=[],
+    )
+    found.warnings.extend(_warnings(found, n, alpha))
+    return found
+
+
+def weight_tail(weight: Array) -> Tail:
+    """Return quantiles of the weights, the share of the largest 1 %, and the Pareto k of the positive ones."""
+    if not len(weight) or not weight.max() > 0.0:
+        return Tail({}, math.nan, math.nan)
+    ordered = np.sort(weight)
+    top = math.ceil(len(weight) / 100)
+    quantiles = dict(zip(map(str, QUANTILES), np.quantile(ordered, QUANTILES).tolist(), strict=True))
+    return Tail(quantiles, float(ordered[-top:].sum() / ordered.sum()), pareto_k(ordered[ordered > 0.0]))
+
+
+def pareto_k(ordered: Array) -> float:
+    """Return the shape of the generalised Pareto tail of weights that ascend; NaN below 25, -inf where all are equal.
+
+    Source: Zhang, Stephens, "A new and efficient estimation method for the generalized Pareto distribution", 2009, on
+    the largest min(n / 5, 3 sqrt(n)) weights, with the weak prior of Vehtari et al. 2024.
+    """
+    n = len(ordered)
+    if n < _LONG_ENOUGH:
+        return math.nan
+    m = math.ceil(min(n / 5.0, 3.0 * math.sqrt(n)))
+    excess = ordered[-m:] - ordered[-m - 1]
+    if not excess[-1] > 1e-12 * ordered[-1]:
+        return -math.inf
+    excess = excess[excess > 0.0]
+    m = len(excess)
+    if m < 5:
+        return math.nan
+    points = 30 + math.floor(math.sqrt(m))
+    quartile = excess[math.floor(m / 4.0 + 0.5) - 1]
+    b = 1.0 / excess[-1] + (1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))) / (3.0 * quartile)
+    shape = np.log1p(-b[:, None] * excess).mean(axis=1)
+    profile = m * (np.log(-b / shape) - shape - 1.0)
+    likeliest = np.exp(profile - profile.max())
+    centre = float((b * likeliest).sum() / likeliest.sum())
+    k = float(np.log1p(-centre * excess).mean())
+    return (m * k + 5.0) / (m + 10.0)
+
+
+def count_actions(action: Array, propensity: Array, n_arms: int) -> Actions:
+    """Compare how often each arm was taken with what the propensities promise."""
+    n = len(action)
+    inverse = 1.0 / propensity
+    count = np.bincount(action, minlength=n_arms)
+    promised = np.bincount(action, inverse, n_arms)
+    square = np.bincount(action, inverse * (inverse - 2.0), n_arms) + n  # sum of (1{action = a} / propensity - 1)^2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = (promised - n) / np.sqrt(square)
+    if n and propensity.min() == propensity.max() and abs(n_arms * propensity[0] - 1.0) < 1e-9:
+        expected = n / n_arms
+        p_value = chi_square_tail(float(((count - expected) ** 2).sum() / expected), n_arms - 1) if n_arms > 1 else 1.0
+    else:
+        known = z[np.isfinite(z)]
+        p_value = min(1.0, n_arms * normal_tail(float(np.abs(known).max()))) if len(known) else math.nan
+    return Actions(count, promised, z, p_value)
+
+
+def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
+    """Say in plain words what speaks against trusting the estimates."""
+    said = []
+    if n == 0:
+        return ["the log has no decisions"]
+    if found.overlap == 0.0:
+        return ["the target never takes an action that was logged: nothing can be said of it"]
+    if found.weights.alarm_at is not None:
+        said.append(
+            f"the weights do not average 1 (mean {found.weight_mean:.3g}, found after {found.weights.alarm_at} "
+            f"decisions, at an error of {alpha:g}): logged propensities are not those by which actions were drawn, or "
+            "the target takes actions that the logger never does"
+        )
+    if found.arms is not None and found.actions is not None and found.arms.alarm_at is not None:
+        gap = np.abs(found.actions.promised / n - 1.0)
+        arm = int(np.argmax(gap))
+        said.append(
+            f"arms are not taken as often as their propensities promise (found after {found.arms.alarm_at} decisions): "
+            f"1 / propensity of arm {arm} averages {found.actions.promised[arm] / n:.3g} and not 1"
+        )
+    if found.actions is not None and found.actions.p_value < _RARE:
+        said.append(
+            f"sample-ratio mismatch: counts of actions like these have a chance of {found.actions.p_value:.2g} under "
+            "the logged propensities"
+        )
+    if found.effective_sample_size < _FEW:
+        said.append(
+            f"the weights leave {found.effective_sample_size:.1f} decisions' worth of evidence: normal intervals are "
+            "too short; use a confidence sequence or clopper_pearson"
+        )
+    if found.tail.pareto_k > _HEAVY:
+        said.append(
+            f"the weights have a heavy tail (Pareto k {found.tail.pareto_k:.2f}, above {_HEAVY}): a few decisions "
+            "decide the estimate; clip the weights, or use dr with a good model"
+        )
+    if found.rewarded > 1.0:
+        said.append(f"there are more rewards than decisions ({found.rewarded:.3g} for each): some were joined twice")
+    return said

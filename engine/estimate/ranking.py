@@ -1,0 +1,127 @@
+"""Many policies on one log: which can still be the best, with intervals that all hold together.
+
+>>> rng = np.random.default_rng(1)
+>>> rewards = [(rng.random(2000) < p).astype(float) for p in (0.30, 0.50, 0.52)]
+>>> found = rank([Terms("ips", reward, None, None, np.ones(2000)) for reward in rewards])
+>>> found.order.tolist(), found.can_be_best.tolist(), found.rank_first.tolist(), found.rank_last.tolist()
+([1, 2, 0], [False, True, True], [3, 1, 1], [3, 2, 2])
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from onearm.engine.draws import NATURE, normal, run_key
+from onearm.engine.errors import InvalidInput
+from onearm.engine.estimate.interval import check_level, spread_of
+from onearm.engine.estimate.terms import Terms
+from onearm.engine.kernel import loop
+from onearm.engine.vocabulary import Array, Key
+
+_SAME = 1e-12  # of the larger variance: two policies whose difference varies less are one
+
+
+class Ranking(NamedTuple):
+    """What a log says of K policies together, at one level."""
+
+    value: Array  # float64[K]
+    low: Array  # float64[K], of intervals that cover all values at once; NaN where a policy shows no spread
+    high: Array  # float64[K]
+    order: Array  # int64[K], from the best value to the worst; those without a value last
+    behind: Array  # float64[K], the best value less this one
+    behind_low: Array  # float64[K], of intervals that cover all differences at once
+    behind_high: Array  # float64[K]
+    rank_first: Array  # int64[K], the best rank that it can have, from 1 on
+    rank_last: Array  # int64[K]
+    can_be_best: Array  # bool[K], none is better beyond doubt
+
+
+def rank(policies: Sequence[Terms], level: float = 0.95, seed: int = 0, draws: int = 10_000) -> Ranking:
+    """Rank K policies by their terms on the same n decisions.
+
+    The largest |deviation| / standard error is drawn `draws` times: over the policies for the intervals, over all pairs
+    for differences and ranks. Its quantile takes the place of 1.96. Policies that decide alike cost next to nothing,
+    as their deviations move together.
+
+    Source: Chernozhukov, Chetverikov, Kato, "Gaussian approximations and multiplier bootstrap for maxima of sums", 2013
+    (given the log, the multiplied influences are normal with their K x K covariance, from which is drawn); ranks:
+    Mogstad, Romano, Shaikh, Wilhelm, "Inference for ranks with applications", 2024.
+    Assumes: many independent decisions, as `interval.normal` does.
+    Refuses: no policies, and terms of different lengths. A policy without a value is not ruled out by anything.
+    """
+    check_level(level)
+    if not policies or len({len(terms.weight) for terms in policies}) > 1:
+        lengths = sorted({len(terms.weight) for terms in policies})
+        raise InvalidInput(
+            "policies", f"{len(policies)} policies on {lengths} decisions: rank takes one or more, of one log"
+        )
+    value = np.array([terms.value for terms in policies])
+    known = np.array([spread_of(terms)[1] is None for terms in policies])
+    covariance = _covariance(policies, known)
+    variance = np.diag(covariance).copy()
+    deviation = _deviations(covariance, run_key(seed, 0, NATURE), draws)
+
+    error = np.where(known, np.sqrt(variance), math.nan)
+    reach = _quantile(np.abs(deviation[:, known]) / error[known], level) * error
+
+    gap = value[:, None] - value[None, :]
+    square = variance[:, None] + variance[None, :] - 2.0 * covariance
+    differs = square > _SAME * np.maximum(variance[:, None], variance[None, :])
+    between = np.where(differs, np.sqrt(np.maximum(square, 0.0)), 0.0)
+    largest = np.zeros(draws)
+    for i in range(len(value)):
+        others = differs[i]
+        if others.any():
+            pairs = np.abs(deviation[:, i, None] - deviation[:, others]) / between[i, others]
+            largest = np.maximum(largest, pairs.max(axis=1))
+    doubt = float(np.quantile(largest, level)) * between
+
+    better = gap > doubt  # [i, j]: i is better than j beyond doubt; never where a value is NaN
+    order = np.argsort(np.where(np.isnan(value), -math.inf, value) * -1.0, kind="stable")
+    best = order[0]
+    return Ranking(
+        value,
+        value - reach,
+        value + reach,
+        order,
+        gap[best],
+        gap[best] - doubt[best],
+        gap[best] + doubt[best],
+        1 + better.sum(axis=0),
+        len(value) - better.sum(axis=1),
+        ~better.any(axis=0),
+    )
+
+
+def _covariance(policies: Sequence[Terms], known: Array) -> Array:
+    """Return the covariance of the estimates, float64[K, K], 0 for those without spread."""
+    n = len(policies[0].weight)
+    influence = np.zeros((len(policies), n))
+    for k in np.flatnonzero(known):
+        influence[k] = policies[k].influence
+    return np.asarray(influence @ influence.T / max(n, 1) ** 2)
+
+
+def _deviations(covariance: Array, run: np.uint64, draws: int) -> Array:
+    """Return draws of normal deviations with that covariance, float64[draws, K]."""
+    size, direction = np.linalg.eigh(covariance)
+    standard = np.empty((draws, len(covariance)))
+    fill(run, standard)
+    return np.asarray(standard @ (direction * np.sqrt(np.maximum(size, 0.0))).T)
+
+
+@loop
+def fill(run: np.uint64, number: Array) -> None:
+    """Write keyed draws from the standard normal distribution, float64[draws, K]."""
+    for t in range(number.shape[0]):
+        for i in range(number.shape[1]):
+            number[t, i] = normal(Key(run, t), i)
+
+
+def _quantile(ratio: Array, level: float) -> float:
+    """Return the quantile of the largest of each row; NaN where rows are empty."""
+    return float(np.quantile(ratio.max(axis=1), level)) if ratio.shape[1] else math.nan
