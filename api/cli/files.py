@@ -6,50 +6,65 @@ A format's module is imported when a file of it is met: Arrow alone would add a 
 from __future__ import annotations
 
 import importlib
+import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from onearm.engine.artefact import Artefact, unpack
 from onearm.engine.errors import InvalidInput
-from onearm.engine.features import Encoder
+from onearm.engine.storage.log import Log
+from onearm.engine.storage.rows import Wanted
 from onearm.engine.vocabulary import Problem
 
-if TYPE_CHECKING:
-    from onearm.engine.storage.log import Log
-
-READERS = ("jsonl", "parquet", "obd", "dsjson")  # modules of engine/storage with a function `read`
-WRITERS = ("jsonl", "parquet")  # modules of engine/storage with a class `Writer`
-ENDINGS = {
+MODULES = {"csv": "csv_table"}  # of engine/storage, where one is not called as its format
+READERS = ("jsonl", "parquet", "dsjson", "vw", "obd", "li", "csv")  # modules with `read_rows` and `read_events`
+EXPORTS = ("jsonl", "parquet")  # modules with a class `Writer` that holds all that an experiment logs
+WRITERS = READERS  # modules with a class `Writer`
+ENDINGS = {  # of a name without that of its packing, .gz or .zst
     ".jsonl": "jsonl",
     ".json": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
-    ".csv": "obd",
+    ".csv": "csv",
     ".dsjson": "dsjson",
+    ".vw": "vw",
+    ".dat": "vw",
+    ".li": "li",
 }
+CAMPAIGN = {b"timestamp", b"item_id", b"click", b"propensity_score"}  # columns of the Open Bandit Dataset
+HEADER_MAX = 1 << 16  # bytes
 
 format_option = click.option(
     "--format",
     "form",
     type=click.Choice(READERS),
-    help="What the file is; default: by its ending (.jsonl, .parquet, .csv = obd, the Open Bandit Dataset, "
-    ".dsjson = Vowpal Wabbit's logs).",
+    help="What the file is; default: by its ending (.jsonl, .parquet, .csv, .dsjson and .vw = Vowpal Wabbit's logs, "
+    ".li = replay text), and by its header where it is the Open Bandit Dataset.",
 )
 
 
-def form_of(path: Path, form: str | None) -> str:
+def form_of(path: Path, form: str | None, option: str = "--format") -> str:
     """Return the format that a person named, or else that of the file's ending."""
-    return form or _by_ending(path, READERS)
+    form = form or _by_ending(path, READERS, option)
+    return "obd" if form == "csv" and _is_campaign(path) else form
+
+
+def form_to_write(path: Path, form: str | None) -> str:
+    """Return the format in which a file is written: the one that a person named, or else that of its ending."""
+    return form or _by_ending(path, WRITERS, "--to")
 
 
 def read_log(path: Path, form: str | None, dimension: int | None = None) -> Log:
-    """Read a log; the named features of dsjson become rows of numbers where there is a `dimension`."""
+    """Read a log; named features become rows of numbers where there is a `dimension`."""
     name = form_of(path, form)
-    encoder = (Encoder(dimension=dimension),) if name == "dsjson" else ()
-    log: Log = _module(name).read(path, *encoder)
-    return log
+    if name in EXPORTS:
+        log: Log = module_of(name).read(path)
+        return log
+    with module_of(name).read_rows(source_of(path), Wanted(dimension=dimension)) as rows:
+        return Log(rows.problem, rows=rows.columns(), bad_lines=rows.bad_lines)
 
 
 def read_artefact(path: Path) -> Artefact:
@@ -70,21 +85,52 @@ def read_artefact(path: Path) -> Artefact:
 
 def writer(path: Path, problem: Problem, experiment: dict[str, Any]) -> Any:
     """Open an export for writing; to be used in a `with` statement."""
-    module = _module(_by_ending(path, WRITERS))
+    return open_writer(_by_ending(path, EXPORTS), path, problem, experiment)
+
+
+def open_writer(form: str, path: Path, problem: Problem, experiment: dict[str, Any]) -> Any:
+    """Open a file of some format for writing, and make its folder; to be used in a `with` statement."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return module.Writer(path, problem, experiment)
+        return module_of(form).Writer(path, problem, experiment)
     except OSError as error:
         raise InvalidInput("cannot_write", f"cannot write {path} ({error.strerror}): name another file") from None
 
 
-def _module(form: str) -> Any:
-    return importlib.import_module(f"onearm.engine.storage.{form}")
+def source_of(path: Path, progress: Callable[[int], None] = lambda count: None) -> Any:
+    """Return a file, or - for standard input, as the source of a log; `progress` is told how many bytes were read."""
+    return importlib.import_module("onearm.engine.storage.source").Source(path, progress)
 
 
-def _by_ending(path: Path, known: tuple[str, ...]) -> str:
-    form = ENDINGS.get(path.suffix.lower())
+def module_of(form: str) -> Any:
+    """Import the module of a format."""
+    return importlib.import_module(f"onearm.engine.storage.{MODULES.get(form, form)}")
+
+
+def _by_ending(path: Path, known: tuple[str, ...], option: str = "--format") -> str:
+    form = ENDINGS.get(ending_of(path))
     if form is None or form not in known:
         endings = ", ".join(ending for ending, name in ENDINGS.items() if name in known)
-        raise InvalidInput("unknown_format", f"{path} does not end in {endings}: rename it or say --format")
+        raise InvalidInput("unknown_format", f"{path} does not end in {endings}: rename it or say {option}")
     return form
+
+
+def ending_of(path: Path) -> str:
+    """Return the ending of a name in lower case, without that of its packing.
+
+    >>> ending_of(Path("log.JSONL.gz"))
+    '.jsonl'
+    """
+    return (path.with_suffix("") if path.suffix.lower() in (".gz", ".zst") else path).suffix.lower()
+
+
+def _is_campaign(path: Path) -> bool:
+    """Whether the header of a CSV file is that of the Open Bandit Dataset; what cannot be read says nothing."""
+    if str(path) == "-":
+        return False
+    try:
+        with source_of(path).open() as file:
+            header = file.readline(HEADER_MAX)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return {name.strip().strip(b'"') for name in header.split(b",")} >= CAMPAIGN

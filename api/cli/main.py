@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate-active": "Find what policies that ask lose at worst, by difficulty.",
     "verify": "Make every decision of a log again and name the first that differs.",
     "export": "Write the log of an experiment to a file.",
+    "convert": "Write a log in another format.",
     "policies": "List the policies with their params.",
     "envs": "List the environments with their params.",
 }

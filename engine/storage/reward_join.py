@@ -91,7 +91,7 @@ class RewardJoin:
 
 
 def rows_of_events(
-    path: Path, problem: Problem, pages: Iterable[EventPage], bad_lines: BadLines, wanted: Wanted
+    path: Path | str, problem: Problem, pages: Iterable[EventPage], bad_lines: BadLines, wanted: Wanted
 ) -> Rows:
     """Return the rewarded decisions of an export, whose pages have the contexts that `wanted` asks for."""
     rows, join = Rows(bad_lines), RewardJoin(problem, bad_lines)

@@ -1,0 +1,210 @@
+"""`onearm convert`: a log in another format, with all that the other one can hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onearm.api.cli.files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
+from onearm.api.cli.show import as_json, print_json, progress
+from onearm.api.experiment_log import opened
+from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.events import Events
+from onearm.engine.storage.log import BadLines, no_good_line
+from onearm.engine.storage.sql import Event
+from onearm.engine.vocabulary import CHANGE, LEARN
+
+PAGE = 5000  # events
+WORDS = {  # what a field of an event is to people
+    "action": "actions",
+    "actions": "ids of actions",
+    "available": "which actions were available",
+    "context": "contexts",
+    "decision_id": "ids of decisions",
+    "detail": "what else was revealed, or why something was decided",
+    "propensity": "propensities",
+    "reward_id": "ids of rewards",
+    "sent": "what was sent",
+    "time": "times",
+    "vector": "vectors",
+    "change": "changes of an experiment",
+    "reward": "decisions without a reward",
+}
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option(
+    "--from", "source_form", type=click.Choice([*READERS, "database"]), help="What IN is; default: by its ending."
+)
+@click.option("--to", "target_form", type=click.Choice(WRITERS), help="What OUT shall be; default: by its ending.")
+@click.option("--experiment", metavar="NAME", help="Of a database: which experiment; default: the only one.")
+@click.option("--strict", is_flag=True, help="Write nothing, and end with exit code 1, where a line is bad.")
+@click.option("--lossy", is_flag=True, help="Leave out what OUT cannot hold, and count it, instead of refusing.")
+@as_json
+def convert(
+    source: str,
+    target: Path,
+    source_form: str | None,
+    target_form: str | None,
+    experiment: str | None,
+    strict: bool,
+    lossy: bool,
+    as_json: bool,
+) -> int:
+    """Write the log IN as OUT, in another format.
+
+    IN is a file, - for standard input, or the URL of a database with --experiment. The formats are jsonl and parquet
+    (our own, which hold everything), dsjson and vw (Vowpal Wabbit's), obd (the Open Bandit Dataset), li (lines of arm,
+    reward and features) and csv. Files that end in .gz or .zst are read and written packed. Bad lines are left out,
+    counted and named. OUT appears when it is complete.
+
+    \b
+    Examples:
+      onearm convert cooked.dsjson log.jsonl
+      onearm convert sqlite:///onearm.db log.parquet --experiment hello
+    """
+    form = form_to_write(target, target_form)
+    _check_places(source, target)
+    partial = target.with_name(f".{os.getpid()}.{target.name}")
+    try:
+        with ExitStack() as stack:
+            events, origin = _events(source, source_form, experiment, stack)
+            copy = _Copy(form, lossy)
+            with open_writer(form, partial, events.problem, events.spec) as out:
+                for page in _pages(events.rows):
+                    out.write_events(copy.fitting(page))
+        copy.check_left_out(getattr(out, "unrewarded", 0))
+        if not copy.count and events.bad_lines.count:
+            raise no_good_line(Path(source), events.bad_lines)
+        refused = strict and bool(events.bad_lines.count)
+        if not refused:
+            partial.replace(target)
+    except OSError as error:
+        raise InvalidInput("cannot_write", f"cannot write {target} ({error.strerror}): name another file") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    _tell(source, origin, target, form, copy, events.bad_lines, refused=refused, as_json=as_json)
+    return 1 if refused else 0
+
+
+class _Copy:
+    """Events on their way into a format: how many they are, and what of them is left out."""
+
+    def __init__(self, form: str, lossy: bool) -> None:
+        self.count: Counter[str] = Counter()  # "decisions", "rewards" and "changes"
+        self.left_out: Counter[str] = Counter()  # by what it is in `WORDS`
+        self._form, self._lossy = form, lossy
+        lacks: frozenset[str] = getattr(module_of(form).Writer, "LACKS", frozenset())
+        self._lacks = sorted(lacks & set(WORDS))
+
+    def fitting(self, events: list[Event]) -> list[Event]:
+        """Return events as the format can hold them, and count them."""
+        return [fitting for event in events if (fitting := self._fitting(event)) is not None]
+
+    def check_left_out(self, unrewarded: int) -> None:
+        """Count the decisions that the format has no place for, as they have no reward."""
+        self.count["decisions"] -= unrewarded
+        if unrewarded:
+            self._leave_out("reward", unrewarded)
+
+    def _fitting(self, event: Event) -> Event | None:
+        if event.kind == CHANGE:
+            if self._form not in EXPORTS:
+                self._leave_out("change")
+                return None
+            self.count["changes"] += 1
+            return event
+        self.count["rewards" if event.kind == LEARN else "decisions"] += 1
+        if self._lacks and not self._is_at_home(event):
+            for field in self._lacks:
+                if getattr(event, field) not in (None, "", 0) and not (event.kind == LEARN and field == "context"):
+                    self._leave_out(field)
+                    event = event._replace(**{field: 0 if field == "time" else None})
+        return event
+
+    def _is_at_home(self, event: Event) -> bool:
+        """Whether an event was read from a line of the same format, which then holds everything."""
+        if event.sent is None:
+            return False
+        sent = json.loads(event.sent)
+        return isinstance(sent, dict) and sent.get("from") == self._form
+
+    def _leave_out(self, field: str, count: int = 1) -> None:
+        if not self._lossy:
+            raise InvalidInput(
+                "cannot_hold",
+                f"{self._form} has no place for {WORDS[field]}, which this log has: write jsonl or parquet, or say "
+                "--lossy to leave them out",
+            )
+        self.left_out[field] += count
+
+
+def _check_places(source: str, target: Path) -> None:
+    """Check that the target is no folder, and not what is read."""
+    if target.is_dir():
+        raise InvalidInput("is_folder", f"{target} is a folder: name a file")
+    read = Path(source.split("///", 1)[-1]) if "://" in source else Path(source)
+    if target.exists() and read.exists() and target.samefile(read):
+        raise InvalidInput("same_file", f"{target} is what is read: name another file to write")
+
+
+def _events(source: str, form: str | None, experiment: str | None, stack: ExitStack) -> tuple[Events, str]:
+    """Open what is read, with a bar; return its events and its format."""
+    is_database = "://" in source
+    if is_database != (form == "database") and (form is not None or not is_database):
+        if form == "database":
+            raise InvalidInput("no_database_url", f"{source} is no URL of a database, such as sqlite:///onearm.db")
+        if is_database:
+            raise InvalidInput(
+                "no_file", f"{source} is the URL of a database: leave out --from, or say --from database"
+            )
+    if is_database:
+        log = stack.enter_context(opened(source, experiment))
+        advance = stack.enter_context(progress("converting", log.size, "events"))
+        return log.events(advance), "database"
+    if experiment is not None:
+        raise InvalidInput("no_database", f"{source} is no database: --experiment is for one")
+    path = Path(source)
+    form = form_of(path, form, "--from")
+    file = source_of(path)
+    file.progress = stack.enter_context(progress("converting", file.size, "bytes"))
+    events: Events = module_of(form).read_events(file)
+    return events, form
+
+
+def _pages(events: Iterator[Event]) -> Iterator[list[Event]]:
+    while page := list(islice(events, PAGE)):
+        yield page
+
+
+def _tell(
+    source: str, origin: str, target: Path, form: str, copy: _Copy, bad: BadLines, *, refused: bool, as_json: bool
+) -> None:
+    counts = {name: copy.count[name] for name in ("decisions", "rewards", "changes")}
+    if as_json:
+        found: dict[str, Any] = {"from": origin, "to": form, "file": None if refused else str(target), **counts}
+        left_out = {"left_out": dict(copy.left_out)}
+        print_json(found | left_out | {"bad_lines": dict(bad.count), "bad_line_numbers": bad.lines})
+        return
+    for field, count in copy.left_out.items():
+        click.echo(f"left out: {WORDS[field]} ({count:,})", err=True)
+    for kind, count in bad.count.items():
+        numbers = ", ".join(map(str, bad.lines[kind]))
+        more = " ..." if count > len(bad.lines[kind]) else ""
+        why = f" ({bad.reasons[kind]})" if kind in bad.reasons else ""
+        click.echo(f"{count:,} bad: {kind} in line {numbers}{more}{why}", err=True)
+    if refused:
+        click.echo(f"{bad.count.total():,} lines of {source} are bad, so {target} was not written", err=True)
+        return
+    words = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name != "changes")
+    click.echo(f"{words} of {source} ({origin}) in {target} ({form})", err=True)

@@ -1,0 +1,71 @@
+"""The log of one experiment in a database, as rows for evaluation and as events for converting. Nothing is changed.
+
+What a bad line is in a file is `Damaged` here: nobody writes to a database by hand. Lines are the `seq` of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from onearm.engine.columns import take
+from onearm.engine.storage.events import Events
+from onearm.engine.storage.log import BadLines
+from onearm.engine.storage.reward_join import EventPage, Rewards, rows_of_events
+from onearm.engine.storage.rows import Rows, Wanted
+from onearm.engine.storage.sql import Event, Store
+from onearm.engine.vocabulary import LEARN, Array, Problem
+
+PAGE = 5000  # events
+
+
+def read_rows(
+    store: Store, key: int, problem: Problem, wanted: Wanted, sizes: Callable[[Array], Array] | None = None
+) -> Rows:
+    """Read the rewarded decisions of the experiment `key`, up to what is its last event now.
+
+    `problem` has all arms that there are in the end; `sizes` gives the number of arms at decisions of some numbers,
+    where arms were added. What is logged meanwhile is left out.
+    """
+    last, _ = store.last(key)
+    return rows_of_events(store.name, problem, _pages(store, key, problem, last, sizes), BadLines(), wanted)
+
+
+def read_events(
+    store: Store,
+    key: int,
+    problem: Problem,
+    spec: dict[str, Any],
+    masked: Callable[[list[Event]], list[Event]] = lambda events: events,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Events:
+    """Read all events of the experiment `key`, up to what is its last one now.
+
+    `masked` gives events masks over all arms that there are in the end; `progress` is told how many events were read.
+    """
+    last, _ = store.last(key)
+
+    def events() -> Iterator[Event]:
+        after = 0
+        while after < last and (page := store.read_events(key, after, min(PAGE, last - after))):
+            yield from masked(page)
+            after = page[-1].seq
+            progress(len(page))
+
+    return Events(problem, events(), spec)
+
+
+def _pages(
+    store: Store, key: int, problem: Problem, last: int, sizes: Callable[[Array], Array] | None
+) -> Iterator[EventPage]:
+    changes = np.array([event.seq for event in store.changes(key)], np.int64)
+    for events, first, final in store.columns(key, problem, page=PAGE, until=last, sizes=sizes):
+        seq = np.setdiff1d(np.arange(first, final + 1), changes, assume_unique=True)
+        learns = events.kind == LEARN
+        learned = take(events._replace(context=np.zeros((len(seq), 0)), available=np.ones((1, 1), np.bool_)), learns)
+        rewards = Rewards(learned.number, learned.reward, learned.detail, seq[learns])
+        decided = take(events, ~learns)
+        unknown = np.full(len(decided.kind), np.nan)
+        yield EventPage(decided._replace(reward=unknown), seq[~learns], rewards)
