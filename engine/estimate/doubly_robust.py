@@ -163,9 +163,9 @@ def _switched(weight: Array, weight_max: float) -> Array:
 
 
 def _shrunk(weight: Array, shrinkage: float) -> Array:
-    if math.isinf(shrinkage):
-        return weight
-    return np.asarray(shrinkage * weight / np.maximum(weight * weight + shrinkage, np.finfo(np.float64).tiny))
+    if shrinkage in (0.0, math.inf):
+        return weight if shrinkage else np.zeros(len(weight))
+    return np.asarray(weight * (shrinkage / (weight * weight + shrinkage)))
 
 
 def _corrected(method: str, weight: Array, reward: Array, predicted: Array, expected: Array) -> Terms:
