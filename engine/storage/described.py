@@ -18,10 +18,18 @@ from onearm.engine.vocabulary import Features, Problem
 Described = tuple[dict[str, Any], list[dict[str, Any]], list[str]]
 
 
-def original(event: Event, form: str) -> Any:
-    """Return the line of a log of this format that an event was read from, None where it was not."""
-    sent = _sent(event)
-    return sent.get("line") if sent.get("from") == form else None
+class _Original(msgspec.Struct):
+    form: str = msgspec.field(name="from")
+    line: msgspec.Raw
+
+
+def original(event: Event, form: str) -> bytes | None:
+    """Return the line of a log of this format that an event was read from, as JSON; None where it was not."""
+    try:
+        sent = msgspec.json.decode(event.sent or "", type=_Original)
+    except msgspec.DecodeError:
+        return None
+    return bytes(sent.line) if sent.form == form else None
 
 
 def described(event: Event, problem: Problem) -> Described:

@@ -62,13 +62,17 @@ class _Outcome(msgspec.Struct, gc=False):
     v: Any = None
 
 
+class _Context(msgspec.Struct, gc=False):
+    actions: list[msgspec.Raw] = msgspec.field(name="_multi")
+
+
 class _Usual(msgspec.Struct, gc=False):
     """A line as it usually is: what is not is read by `_decision`, which knows all of them."""
 
     cost: float = msgspec.field(name="_label_cost")
     probability: float = msgspec.field(name="_label_probability")
     index: int = msgspec.field(name="_labelIndex")
-    a: list[int]
+    c: _Context
     o: list[_Outcome] | None = None
     observed_cost: float | None = msgspec.field(name="_original_label_cost", default=None)
     pdrop: float = 0.0
@@ -122,14 +126,18 @@ def read(path: Path, encoder: Encoder | None = None) -> Log:
 
 def _read(source: Source, wanted: Wanted, encoder: Encoder) -> Rows:
     reader = _Reader(wanted, encoder)
-    with reading(source.path, "a dsjson log"):
-        for block in source.blocks():
-            reader.read(block)
-    if source.broken is not None:
-        reader.bad_lines.add("truncated", reader.lines + 1)
-    if not reader.rows.decisions:
-        raise no_good_line(source.path, reader.bad_lines)
-    return reader.finished()
+    try:
+        with reading(source.path, "a dsjson log"):
+            for block in source.blocks():
+                reader.read(block)
+        if source.broken is not None:
+            reader.bad_lines.add("truncated", reader.lines + 1)
+        if not reader.rows.decisions:
+            raise no_good_line(source.path, reader.bad_lines)
+        return reader.finished()
+    except InvalidInput:
+        reader.rows.close()
+        raise
 
 
 class _Reader:
@@ -322,7 +330,7 @@ def _usual(block: bytes, first: int, bad_lines: BadLines) -> _Labels | None:
     if not lines or len(lines) != _count(block):  # empty lines are not decoded, but have numbers
         return None
     action = np.array([line.index for line in lines])
-    size = np.array([len(line.a) for line in lines])
+    size = np.array([len(line.c.actions) for line in lines])
     propensity = np.array([line.probability for line in lines])
     kept = 1.0 - np.array([line.pdrop for line in lines])
     label = np.array([line.cost for line in lines])
@@ -359,17 +367,24 @@ def _count(block: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n"))) + (not block.endswith(b"\n"))
 
 
-def _line(text: bytes, number: int, bad_lines: BadLines) -> tuple[dict[str, Any], Line] | None:
-    """Return what a line holds, its keys in lower case, and its decision; or None where it is bad or empty."""
+def parsed(text: bytes, number: int, bad_lines: BadLines) -> dict[str, Any] | None:
+    """Return the object that a line is, its keys in lower case; None where it is none, which is counted, or empty."""
     if not text.strip():
         return None
     if not text.lstrip().startswith(b"{"):
         bad_lines.add("no_decision", number)
         return None
     try:
-        event = {key.lower(): value for key, value in msgspec.json.decode(text, type=dict[str, Any]).items()}
+        return {key.lower(): value for key, value in msgspec.json.decode(text, type=dict[str, Any]).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         bad_lines.add("not_json" if text.endswith(b"\n") else "truncated", number)
+        return None
+
+
+def _line(text: bytes, number: int, bad_lines: BadLines) -> tuple[dict[str, Any], Line] | None:
+    """Return what a line holds, and its decision; or None where it is bad or empty."""
+    event = parsed(text, number, bad_lines)
+    if event is None:
         return None
     found = _decision(event)
     if isinstance(found, Line):
@@ -402,22 +417,28 @@ def _decision(event: dict[str, Any]) -> Line | str:
         return "bad_action"
     label = event.get("_label_cost")
     cost = label if event.get("_original_label_cost") is None else event["_original_label_cost"]
-    if not all(each is None or _is_number(each) for each in (label, cost)):
+    if not all(each is None or is_number(each) for each in (label, cost)):
         return "bad_reward"
-    if not _is_number(propensity) or not 0.0 < propensity <= 1.0:
+    if not is_number(propensity) or not 0.0 < propensity <= 1.0:
         return "bad_propensity"
-    dropped = event.get("pdrop", 0.0)
-    if not _is_number(dropped) or not 0.0 <= dropped < 1.0:
+    kept = kept_of(event)
+    if kept is None:
         return "bad_pdrop"
     return Line(
         action,
         float(propensity),
-        1.0 - dropped,
+        kept,
         np.nan if label is None else 0.0 - cost,
         len(actions),
         label is not None and "o" in event and not _has_outcome(event["o"]),
         label is not None and label != cost,
     )
+
+
+def kept_of(event: dict[str, Any]) -> float | None:
+    """Return how likely such an event was kept, None where that is no number above 0."""
+    dropped = event.get("pdrop", 0.0)
+    return 1.0 - dropped if is_number(dropped) and 0.0 <= dropped < 1.0 else None
 
 
 def _has_outcome(outcomes: Any) -> bool:
@@ -427,7 +448,8 @@ def _has_outcome(outcomes: Any) -> bool:
     return any(isinstance(each, dict) and each.get("v") is not None for each in outcomes)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number, not too large for a reward."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= REWARD_MAX
 
 
@@ -536,7 +558,6 @@ class Writer:
         with self._file:
             if kind is None:
                 self._file.writelines(_written(event, reward, self._problem) for event, reward in self._joined)
-        self._joined.close()
 
     def write_events(self, events: Iterable[Event]) -> None:
         """Write decisions, and their rewards."""
@@ -546,16 +567,17 @@ class Writer:
 
 def _written(event: Event, reward: float | None, problem: Problem) -> bytes:
     """Return a decision and its reward as a line: the one that it was read from, where nothing else is known now."""
-    line = original(event, "dsjson")
-    if line is not None:
-        known = {key.lower(): value for key, value in line.items()}
-        was = _decision(known)
-        if isinstance(was, Line) and (np.isnan(was.reward) if reward is None else was.reward == reward):
-            return _json(line)
-        line = {key: value for key, value in line.items() if key.lower() not in COSTS}
-    else:
+    text = original(event, "dsjson")
+    if text is None:
         line = _described(event, reward, problem)
-    return _json(({} if reward is None else {"_label_cost": 0.0 - reward}) | line)
+    else:
+        line = msgspec.json.decode(text, type=dict[str, Any])
+        was = _decision({key.lower(): value for key, value in line.items()})
+        if isinstance(was, Line) and (np.isnan(was.reward) if reward is None else was.reward == reward):
+            return text + b"\n"
+        line = {key: value for key, value in line.items() if key.lower() not in COSTS}
+    cost = {} if reward is None else {"_label_cost": 0.0 - reward}
+    return msgspec.json.encode(cost | line) + b"\n"
 
 
 def _described(event: Event, reward: float | None, problem: Problem) -> dict[str, Any]:
@@ -580,10 +602,6 @@ def _described(event: Event, reward: float | None, problem: Problem) -> dict[str
         "a": [event.action + 1, *others],
         "c": shared | {"_multi": [{"_tag": tag} | action for tag, action in zip(ids, actions, strict=True)]},
     }
-
-
-def _json(line: dict[str, Any]) -> bytes:
-    return msgspec.json.encode(line) + b"\n"
 
 
 def _sent(text: bytes) -> str:

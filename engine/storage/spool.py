@@ -20,7 +20,7 @@ _LENGTH = 8  # bytes before each event
 
 
 class Spool:
-    """Events in their order, on disk."""
+    """Events in their order, on disk as long as anybody may ask for them."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the events
@@ -39,8 +39,7 @@ class Spool:
         while length := self._file.read(_LENGTH):
             yield self._decoder.decode(self._file.read(int.from_bytes(length, "little")))
 
-    def close(self) -> None:
-        """Forget the events."""
+    def __del__(self) -> None:
         self._file.close()
 
 
@@ -70,7 +69,3 @@ class Joined:
         for event in self._decisions:
             reward = self._reward[event.number or 0]
             yield event, None if math.isnan(reward) else reward
-
-    def close(self) -> None:
-        """Forget the events."""
-        self._decisions.close()

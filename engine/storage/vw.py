@@ -82,14 +82,18 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
     A segment is a feature of the shared context, "namespace.feature": its value, or of `feature=value` that.
     """
     rows = Rows()
-    with reading(source.path, "a log of Vowpal Wabbit's text"):
-        numbered, texts = _texts(source, rows.bad_lines)
-        reader = _Reader(rows, wanted, numbered)
-        good = (found for text in texts if (found := reader.read(text)) is not None)
-        while page := list(islice(good, PAGE)):
-            reader.append(page)
-    if not rows.decisions:
-        raise no_good_line(source.path, rows.bad_lines)
+    try:
+        with reading(source.path, "a log of Vowpal Wabbit's text"):
+            numbered, texts = _texts(source, rows.bad_lines)
+            reader = _Reader(rows, wanted, numbered)
+            good = (found for text in texts if (found := reader.read(text)) is not None)
+            while page := list(islice(good, PAGE)):
+                reader.append(page)
+        if not rows.decisions:
+            raise no_good_line(source.path, rows.bad_lines)
+    except InvalidInput:
+        rows.close()
+        raise
     rows.problem = reader.problem
     k = rows.problem.n_arms
     rows.finish = lambda page: page._replace(columns=_completed(page.columns, k))
@@ -428,7 +432,6 @@ class Writer:
                 end = "\n" if self._problem.context_kind == "dense" else "\n\n"
                 for event, reward in self._joined:
                     self._file.write((_written(event, reward, self._problem) + end).encode())
-        self._joined.close()
 
     def write_events(self, events: Iterable[Event]) -> None:
         """Write decisions, and their rewards."""
@@ -439,10 +442,10 @@ class Writer:
 def _written(event: Event, reward: float | None, problem: Problem) -> str:
     """Return a decision and its reward as text: that which it was read from, where nothing else is known now."""
     numbered = problem.context_kind == "dense"
-    text: str | None = original(event, "vw")
-    if text is not None:
-        decision = _decision(Text(1, text.encode().split(b"\n")), numbered, None)
-        if decision.reward == reward:
+    sent = original(event, "vw")
+    if sent is not None:
+        text: str = msgspec.json.decode(sent, type=str)
+        if _decision(Text(1, text.encode().split(b"\n")), numbered, None).reward == reward:
             return text
     if event.propensity is None or math.isnan(event.propensity):
         raise InvalidInput(
