@@ -61,7 +61,7 @@ def marginal_weights(law: Array, target: Array, action: Array, embedding: Array)
     action = _actions(action, n, k)
     if target.shape != law.shape:
         raise InvalidInput(
-            "bad_column", f"the target has the shape {target.shape}, the law {law.shape}: both are [n, k]"
+            "bad_column", f"the target has the shape {target.shape}, the law {law.shape}: both must be [n, k]"
         )
     weight = np.empty(n)
     _marginal(law, target, action, category, weight)
