@@ -48,15 +48,16 @@ class Table:
         self._blocks = source.blocks()
         line, _, self._first = next(self._blocks, b"").partition(b"\n")
         self._next = 2  # number of the next line
+        self._quotes = True
         self.header = text_of(line)
         self.delimiter = delimiter or max(DELIMITERS, key=self.header.count)
         self.names = names_in(self.header, self.delimiter)
 
     @classmethod
     def headless(cls, source: Source, bad_lines: BadLines, delimiter: str) -> Table:
-        """Take a source without a header: the columns are as many as most of the first lines have, named 0, 1, 2 ..."""
+        """Take a source without header and quotation marks, of as many columns as most of the first lines: 0, 1 ..."""
         found = cls.__new__(cls)
-        found._source, found._bad_lines, found._next = source, bad_lines, 1
+        found._source, found._bad_lines, found._next, found._quotes = source, bad_lines, 1, False
         found._blocks = source.blocks()
         found._first = next(found._blocks, b"")
         counts = Counter(len(line.split()) for line in found._first[:FIRST].splitlines()[:100])
@@ -94,9 +95,9 @@ class Table:
 
         found = self._read(block, places, skip)
         count = 0 if found is None else found.num_rows + len(broken)
-        if b'"' in block or b"\r" in block or found is None:  # these may take lines apart or together
+        if found is None or (self._quotes and b'"' in block) or b"\r" in block:
             wanted = block.count(b"\n") + (not block.endswith(b"\n"))  # slow: a quarter of the parser's time
-            if count != wanted:
+            if count != wanted or _is_torn(block, self._quotes):
                 yield from self._halves(block, places, wanted)
                 return
         self._next += count
@@ -127,8 +128,8 @@ class Table:
                 ),
                 arrow.ParseOptions(
                     delimiter=self.delimiter,
-                    quote_char='"' if b'"' in block else False,
-                    invalid_row_handler=skip,
+                    quote_char='"' if self._quotes and b'"' in block else False,
+                    invalid_row_handler=skip if _is_text(block) else None,
                     ignore_empty_lines=False,
                 ),
                 arrow.ConvertOptions(
@@ -139,13 +140,35 @@ class Table:
             return None
 
 
+def _is_torn(block: bytes, quotes: bool) -> bool:
+    """Whether a return parts a line, or a quotation mark of the last one is closed by nothing but its end."""
+    if block.count(b"\r") != block.count(b"\r\n"):
+        return True
+    last = block[block.rstrip(b"\n").rfind(b"\n") + 1 :]
+    return quotes and last.count(b'"') % 2 == 1
+
+
+def _is_text(block: bytes) -> bool:
+    """Whether a block is UTF-8: Arrow cannot hand over a broken line that is none."""
+    if block.isascii():
+        return True
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def split(line: str, delimiter: str) -> list[str]:
     """Return the cells of one line.
 
     >>> split('1,"a,b",', ",")
     ['1', 'a,b', '']
     """
-    return next(csv.reader([line], delimiter=delimiter), []) if '"' in line else line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter), []) if '"' in line else line.split(delimiter)
+    except csv.Error:  # a return in the line, or a cell of more than 128 kB
+        return line.split(delimiter)
 
 
 def names_in(header: str, delimiter: str) -> list[str]:

@@ -79,7 +79,6 @@ class LineWriter:
             if error is None:
                 self._finish()
         finally:
-            self._joined.close()
             self._file.close()
 
     def write_events(self, events: Iterable[Event]) -> None:
