@@ -227,8 +227,9 @@ def _sifted(columns: Columns, lines: Array, rows: Array, n_arms: int, bad_lines:
     bad_lines.drop("bad_action", rows & ((place < 0) | (place >= n_arms)), lines, kept)
     bad_lines.drop("bad_propensity", rows & ((propensity <= 0) | (propensity > 1)), lines, kept)
     bad_lines.drop("bad_context", rows & ~finite_contexts(columns.context), lines, kept)
-    if len(columns.available) > 1:
-        choosable = columns.available[np.arange(len(lines)), np.where(kept, place, 0)]
+    if not columns.available.all():
+        mask = np.minimum(np.arange(len(lines)), len(columns.available) - 1)  # one may hold for all
+        choosable = columns.available[mask, np.where(kept, place, 0)]
         bad_lines.drop("unavailable_action", rows & ~choosable, lines, kept)
     return kept
 

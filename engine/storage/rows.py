@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.columns import concat
+from onearm.engine.columns import concat, empty
 from onearm.engine.storage.log import BadLines
 from onearm.engine.vocabulary import Array, Columns, Features, Problem
 
@@ -104,7 +104,7 @@ class Rows:
 
     def columns(self) -> Columns:
         """Return all rows at once, in memory."""
-        return concat([page.columns for page in self.pages()])
+        return concat([page.columns for page in self.pages()] or [empty(0, self.problem)])
 
     def close(self) -> None:
         """Forget the pages."""
