@@ -240,17 +240,17 @@ def test_weights_that_do_not_average_1_are_refused_and_equal_ones_change_nothing
 
 @pytest.mark.jit
 def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
-    """500 logs of 400 decisions; of 95 % the standard error is 1 %. Clopper-Pearson and Bernstein may cover more."""
+    """200 logs of 400 decisions; of 95 % the standard error is 1.5 %. benchmarks/interval_coverage.py draws more."""
     covered: dict[tuple[str, str], int] = {}
-    for seed in range(500):
+    for seed in range(200):
         for terms in some(400, seed):
             for name in ("normal", "bootstrap", "empirical_likelihood", "weighted_likelihood"):
-                found = bootstrap(terms, seed=seed) if name == "bootstrap" else ALL[name](terms, 0.95)
+                found = bootstrap(terms, 0.95, seed, 400) if name == "bootstrap" else ALL[name](terms, 0.95)
                 key = terms.method, name
                 covered[key] = covered.get(key, 0) + (found.low <= TRUTH <= found.high)
     assert len(covered) == 12
     for key, hits in covered.items():
-        assert 0.93 <= hits / 500 <= 0.97, (key, hits)
+        assert 0.92 <= hits / 200 <= 0.98, (key, hits)
 
 
 @pytest.mark.jit
