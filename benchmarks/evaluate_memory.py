@@ -1,0 +1,62 @@
+"""Peak memory of `onearm evaluate` over an export of JSON lines that is larger than what it keeps in memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from evaluate_files import simulation
+from evaluate_peers import ONE_THREAD
+
+from onearm.engine.storage import jsonl
+
+GIGABYTE = 10**9
+SIZES = (0.5, 2.0)  # GB
+BIG = (0.5, 2.0, 10.0)
+EVENT = 200  # bytes, at least
+
+
+def write(path: Path, size: int, advance: Callable[[int], None]) -> int:
+    """Write a simulated export of at least so many bytes; return its decisions. `advance` is told of written bytes."""
+    run = simulation(1 + size // 100)
+    written = 0
+    with jsonl.Writer(path, run.problem, {"policy": run.policy.spec, "seed": "0"}) as out:
+        while written < size:
+            out.write(run.advance_logged(max(1, min(run.logged_at_once, (size - written) // EVENT))))
+            advance(path.stat().st_size - written)
+            written = path.stat().st_size
+    return run.t
+
+
+def peak(path: Path) -> dict[str, float]:
+    """Evaluate a file by the command; return its peak memory in bytes, and its seconds of CPU and of the clock."""
+    command = [sys.executable, "-m", "onearm", "evaluate", str(path), "--format", "jsonl", "--target", "uniform"]
+    began = time.perf_counter()
+    process = subprocess.Popen([*command, "--json"], stdout=subprocess.DEVNULL, env=os.environ | ONE_THREAD)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"onearm evaluate {path} failed with the exit code {process.returncode}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "peak_bytes": usage.ru_maxrss * unit,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def measure(sizes: list[int], advance: Callable[[int], None]) -> list[dict[str, Any]]:
+    """Return what evaluating a file of each size takes."""
+    found = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "log.jsonl")
+            events = write(path, size, advance)
+            found.append({"bytes": path.stat().st_size, "events": events, **peak(path)})
+    return found
