@@ -34,7 +34,7 @@ from onearm.engine.problem import check_param
 from onearm.engine.vocabulary import Array, Columns, Problem
 
 PAGE = 4096  # rows that `progressive` predicts at once
-_FOLD = np.uint64(0x666F6C64)  # sets the folds apart from other uses of `mixed`
+_FOLD = 0x666F6C64  # sets the folds apart from other uses of `mixed`
 _FLAT = 1e-10  # a standard deviation of less than this of the largest distance is rounding
 
 
@@ -212,7 +212,8 @@ def fold_of(number: Array, folds: int) -> Array:
     >>> fold_of(np.arange(8), 2).tolist()
     [1, 0, 1, 0, 0, 0, 0, 1]
     """
-    return np.asarray(mixed(number.astype(np.uint64), _FOLD) % np.uint64(folds)).astype(np.int64)
+    hashed = mixed(number.astype(np.uint64), np.full(1, _FOLD, np.uint64))
+    return np.asarray(hashed % np.uint64(folds)).astype(np.int64)
 
 
 def _others(fold: int, folds: int) -> Array:

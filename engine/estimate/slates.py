@@ -127,9 +127,9 @@ def _slot_weights(propensity: Array, target: Array, length: Array | None, method
     shown = _shown(propensity.shape, length)
     weight = np.ones(propensity.shape)
     for slot in range(propensity.shape[1]):
-        in_slot = [np.where(shown[:, slot], law[:, slot], 1.0) for law in (propensity, target)]
+        logged, wanted = (np.where(shown[:, slot], law[:, slot], 1.0) for law in (propensity, target))
         try:
-            weight[:, slot] = weights(*in_slot, method)
+            weight[:, slot] = weights(logged, wanted, method)
         except InvalidInput as wrong:
             raise InvalidInput(wrong.code, f"slot {slot}: {wrong}") from None
     return weight, shown
