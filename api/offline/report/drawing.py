@@ -1,0 +1,25 @@
+"""The report's door: an evaluation becomes a page, or pictures in a folder. It needs matplotlib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from onearm.api.offline.evaluation import Evaluation
+from onearm.api.offline.report.about import About
+from onearm.api.offline.report.figures import saved
+from onearm.api.offline.report.findings import find
+from onearm.api.offline.report.page import page
+
+__all__ = ["About", "write_plots", "write_report"]
+
+
+def write_report(path: Path, found: Evaluation, about: About) -> None:
+    """Write the report into a file, as one page that asks nothing of the network; make the folder where it lies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(found, about), encoding="utf-8")
+
+
+def write_plots(folder: Path, found: Evaluation, about: About) -> list[Path]:
+    """Write the report's pictures into a folder, each as PNG and as SVG, and return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return saved(folder, find(found), about.log)

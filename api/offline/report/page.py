@@ -1,0 +1,102 @@
+"""The report as one page for a browser: it asks nothing of the network, and works without scripts."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from onearm.api.offline.evaluation import Estimate, Evaluation
+from onearm.api.offline.report import words
+from onearm.api.offline.report.about import About
+from onearm.api.offline.report.figures import NARROW, PANELS, WIDE, inlined, pictures
+from onearm.api.offline.report.findings import Findings, find
+from onearm.api.offline.report.trust import AMBER, GREEN, NUMBERS, RED, by_state, diagnosed
+
+HERE = Path(__file__).parent
+_templates = Environment(
+    loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+class BadLine(NamedTuple):
+    """A kind of bad lines."""
+
+    kind: str
+    count: int
+    meaning: str
+    lines: str  # the numbers of the first
+
+
+def page(found: Evaluation, about: About) -> str:
+    """Return the report of an evaluation as HTML; the same log and the same `about` give the same text."""
+    shown = find(found)
+    lights = diagnosed(shown)
+    notes = list(dict.fromkeys(each.note for each in found.estimates if each.note))
+    return _templates.get_template("template.html.j2").render(
+        about=about,
+        log=Markup("/<wbr>").join(escape(part) for part in about.log.split("/")),
+        found=shown,
+        evaluation=found,
+        verdict=words.verdict(shown),
+        pictures=_inlined(shown),
+        estimates=[_line(each, notes) for each in found.estimates],
+        notes=notes,
+        meanings=[(name, words.METHODS[name]) for name in found.options.methods if name in words.METHODS]
+        + [(name, words.INTERVALS[name]) for name in found.options.intervals if name in words.INTERVALS],
+        bad_lines=_bad_lines(found),
+        diagnosed=lights,
+        states=by_state(lights),
+        alarmed=any(light.state == RED for light in lights),
+        trust_numbers=NUMBERS,
+        colours={GREEN: "good", AMBER: "fair", RED: "bad"},
+        shown_panels=PANELS,
+        number=words.number,
+        rounded=words.rounded,
+        percent=words.percent,
+        between=words.between_words,
+        nan=math.isnan,
+    )
+
+
+def _inlined(found: Findings) -> dict[str, Markup]:
+    """Return each picture, as the page shows it where there is room and on a phone."""
+    widths = {"wide": WIDE, "narrow": NARROW}
+    return {
+        name: Markup("".join(f'<div class="{size}">{inlined(name, draw, widths[size])}</div>' for size in widths))
+        for name, draw in pictures(found).items()
+    }
+
+
+class Line(NamedTuple):
+    """A row of the table of estimates: texts, with the numbers that they are sorted by."""
+
+    label: str
+    method: str
+    interval: str
+    numbers: list[tuple[str, float]]
+    note: int | None  # its number, from 1
+
+
+def _line(each: Estimate, notes: list[str]) -> Line:
+    numbers = [(words.number(x, each.high - each.low), x) for x in (each.value, each.low, each.high)]
+    numbers += [(f"{each.matched:,}", each.matched)]
+    numbers += [(words.rounded(each.effective_sample_size), each.effective_sample_size)]
+    note = notes.index(each.note) + 1 if each.note else None
+    return Line(each.target, each.method, each.interval, numbers, note)
+
+
+def _bad_lines(found: Evaluation) -> list[BadLine]:
+    bad = found.rows.bad_lines
+    return [
+        BadLine(
+            kind,
+            count,
+            bad.reasons.get(kind) or words.BAD_LINES.get(kind, kind.replace("_", " ")),
+            ", ".join(f"{line:,}" for line in bad.lines[kind]) + (", ..." if count > len(bad.lines[kind]) else ""),
+        )
+        for kind, count in bad.count.most_common()
+    ]
