@@ -77,6 +77,9 @@ class _Usual(msgspec.Struct, gc=False):
     observed_cost: float | None = msgspec.field(name="_original_label_cost", default=None)
     pdrop: float = 0.0
     skip: bool = msgspec.field(name="_skipLearn", default=False)
+    slots: None = msgspec.field(name="_outcomes", default=None)  # what a line of another kind has
+    continuous: None = msgspec.field(name="_label_ca", default=None)
+    dangling: None = msgspec.field(name="RewardValue", default=None)
 
 
 USUAL = msgspec.json.Decoder(_Usual)
@@ -396,7 +399,7 @@ def _line(text: bytes, number: int, bad_lines: BadLines) -> tuple[dict[str, Any]
 def _decision(event: dict[str, Any]) -> Line | str:
     """Return the decision, or what is wrong."""
     for key, kind in OTHERS.items():
-        if key in event:
+        if event.get(key) is not None:
             return kind
     context = event.get("c")
     if not isinstance(context, dict):

@@ -203,7 +203,7 @@ def test_lines_are_the_same_read_at_once_or_one_by_one(tmp_path: Path, monkeypat
     assert all(each == found[0] for each in found[1:])
     n = 4 * (sum(map(len, BAD.values())) - len(BAD["bad_features"]))
     assert sum(found[0][3].values()) == n
-    assert found[0][2][:2] == (4 * 11 + 100, 8)
+    assert found[0][2][:2] == (4 * 12 + 100, 4 * 2)
 
 
 def test_features_tell_nothing_of_labels(tmp_path: Path) -> None:
