@@ -277,7 +277,9 @@ def segment_places(segments: Segments, texts: pa.Array) -> Array:
 
 def kept_cells(texts: pa.Array, kept: Array) -> pa.Array:
     """Return the texts that are kept, bool[n]."""
-    return texts if kept.all() else texts.take(pa.array(np.flatnonzero(kept)))
+    rows = np.flatnonzero(kept)
+    places = pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)])  # `pa.array` imports pandas
+    return texts if len(rows) == len(kept) else texts.take(places)
 
 
 def page_of(

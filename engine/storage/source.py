@@ -20,6 +20,7 @@ import pyarrow as pa
 
 STDIN = Path("-")
 PACKED = {".gz": "gzip", ".zst": "zstd"}
+PART = 1 << 16  # bytes that are unpacked at once
 BLOCK = 1 << 21  # bytes of `blocks`; twice as many do not come back from the allocator: 5 times slower
 
 
@@ -127,6 +128,6 @@ class _Unpacked(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        block = self._stream.read(len(buffer))
+        block = self._stream.read(min(len(buffer), PART))  # the part in which a stream is cut is lost
         buffer[: len(block)] = block
         return len(block)
