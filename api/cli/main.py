@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": "Stream a data set through a running service and watch it learn.",
     "simulate": "Run policies against an environment and compare their regret.",
     "replay": "Let policies decide on a logged table and estimate what they are worth.",
+    "evaluate": "Estimate what policies would have earned on a log, and how sure that is.",
     "train": "Train a policy that asks, against an adversary.",
     "evaluate-active": "Find what policies that ask lose at worst, by difficulty.",
     "verify": "Make every decision of a log again and name the first that differs.",

@@ -83,8 +83,8 @@ _ASKING = (
         default="matched",
         show_default=True,
         metavar="WHAT",
-        help="What policies learn from the log: matched, the rows on which they agree; logged, every row; nothing; or a "
-        "share such as 0.5: they learn from that part of the log and are judged, frozen, on the rest.",
+        help="What policies learn from the log: matched, the rows on which they agree; logged, every row; nothing; or "
+        "a share such as 0.5: they learn from that part of the log and are judged, frozen, on the rest.",
     ),
     click.option("--model", type=click.Choice(MODELS), default="ridge", show_default=True, help="Of the reward."),
     click.option("--reward-range", type=RangeType(), metavar="LOW:HIGH", help="Between what rewards must lie."),
@@ -94,6 +94,11 @@ _ASKING = (
         help="clipped, switch-dr: the limit of weights; default: chosen from the log. Intervals: no weight is larger.",
     ),
     click.option("--embedding", metavar="COLUMN|FILE", help="mips: the category of each arm."),
+    click.option(
+        "--baseline",
+        metavar="WHAT",
+        help="Show by how much the others are worth more than this one: logged, or what else can be a target.",
+    ),
     click.option("--segment", metavar="COLUMN", help="Show values by what stands in this column, key or feature, too."),
 )
 _SHOWING = (
@@ -128,6 +133,7 @@ def options_of(
     reward_range: tuple[float, float] | None,
     weight_max: float | None,
     embedding: np.ndarray[Any, Any] | None,
+    baseline: bool,
     seed: int,
 ) -> Options:
     """Return what was asked, each method and interval once."""
@@ -143,4 +149,5 @@ def options_of(
         reward_range=reward_range,
         weight_max=weight_max,
         embedding=embedding,
+        baseline=baseline,
     )

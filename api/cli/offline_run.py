@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import datetime
+import importlib
+import shlex
+import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
 from onearm.api.cli.offline_options import options_of
 from onearm.api.cli.show import print_json, progress
 from onearm.api.cli.telling import as_data, tell, tell_bad_lines
-from onearm.api.offline.candidates import Candidate
+from onearm.api.offline.candidates import Candidate, candidate, checked
 from onearm.api.offline.embeddings import embedding_of
-from onearm.api.offline.evaluation import evaluate, passes
-from onearm.api.offline.reading import read, source_of
+from onearm.api.offline.evaluation import Evaluation, evaluate, passes
+from onearm.api.offline.options import Options
+from onearm.api.offline.reading import Place, place_of, read
 from onearm.engine.errors import Damaged
 from onearm.engine.storage.rows import Rows
 
 
 def run(
-    place: str,
+    log: str,
     form: str | None,
     candidates: list[Candidate],
-    methods_default: tuple[str, ...],
+    methods_usual: tuple[str, ...],
     *,
     experiment: str | None,
     arms: int | None,
@@ -33,6 +39,7 @@ def run(
     strict: bool,
     segment: str | None,
     embedding: str | None,
+    baseline: str | None,
     methods: tuple[str, ...],
     report: Path | None,
     plots: Path | None,
@@ -40,30 +47,58 @@ def run(
     **asked: Any,
 ) -> None:
     """Do what `evaluate` and `replay` have in common."""
-    source, form = source_of(place, form, experiment)
-    categories = None if embedding is None else embedding_of(embedding, Path(place), form)
-    options = options_of(methods=methods or methods_default, embedding=categories, **asked)
     began = time.process_time()
-    with progress("reading", source.size, "bytes") as advance:
-        source.progress = advance
-        log = read(source, form, candidates, options, dimension=dimension, n_arms=arms, segment=segment)
-    if strict:
-        _refuse_bad_lines(log.main)
-    if not methods and not known_propensities(log.main):
-        log.main.notes.append("the log has no propensities: no snips; match holds if it drew uniformly")
-        options = replace(options, methods=("match",))
-    with progress("judging", len(log.main) * len(candidates) * passes(options), "rows") as advance:
-        found = evaluate(candidates, log, options, advance)
-    speed = found.events * len(candidates) / max(time.process_time() - began, 1e-9)
-    about = About(place, form, options, click.get_current_context().info_name or "")
-    if report is not None:
-        write_report(report, found, about)
-    if plots is not None:
-        write_plots(plots, found, about)
+    place = place_of(log, form, experiment)
+    if baseline is not None:
+        candidates = checked([*candidates, candidate(baseline)])
+    categories = None if embedding is None else embedding_of(embedding, Path(log), place.form)
+    options = options_of(methods=methods or methods_usual, embedding=categories, baseline=baseline is not None, **asked)
+    with ExitStack() as stack:
+        with progress("reading", place.size, "bytes") as advance:
+            found_log = read(
+                place,
+                candidates,
+                options,
+                stack,
+                dimension=dimension,
+                n_arms=arms,
+                segment=segment,
+                progress=advance,
+            )
+        if strict:
+            _refuse_bad_lines(found_log.main)
+        if not methods:
+            options = _allowed(found_log.main, options)
+        with progress("judging", len(found_log.main) * len(candidates) * passes(options), "rows") as advance:
+            found = evaluate(candidates, found_log, options, advance)
+        speed = found.events * len(candidates) / max(time.process_time() - began, 1e-9)
+        _draw(found, place, report, plots)
     if as_json:
         print_json(as_data(found) | {"events_per_second": speed})
     else:
-        tell(found, f"{place}: {found.events:,} decisions, logged mean reward {found.log.reward.mean():.6g}", speed)
+        tell(found, f"{log}: {found.events:,} decisions, logged mean reward {found.log.reward.mean():.6g}", speed)
+
+
+def _allowed(rows: Rows, options: Options) -> Options:
+    """Return what is asked where nobody says: without propensities match alone."""
+    if not any(np.isnan(page.columns.propensity).any() for page in rows.pages()):
+        return options
+    rows.notes.append("the log has no propensities: no snips; match holds if it drew uniformly")
+    return replace(options, methods=("match",))
+
+
+def _draw(found: Evaluation, place: Place, report: Path | None, plots: Path | None) -> None:
+    """Write the page and its plots, where they are asked for."""
+    if report is None and plots is None:
+        return
+    drawing = importlib.import_module("onearm.api.offline.report.drawing")  # matplotlib takes half a second
+    command = shlex.join(["onearm", *sys.argv[1:]])
+    made = datetime.datetime.now().astimezone().isoformat(" ", "minutes")
+    about = drawing.About(place.name, place.form, command, version("onearm"), made, found.options.seed)
+    if report is not None:
+        drawing.write_report(report, found, about)
+    if plots is not None:
+        drawing.write_plots(plots, found, about)
 
 
 def _refuse_bad_lines(rows: Rows) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
+
 import numpy as np
 
 from onearm.api.cli.catalog import named
-from onearm.api.cli.files import form_of, problem_of, read_log
+from onearm.api.cli.files import EXPORTS, form_of, read_log, source_of
 from onearm.api.cli.show import print_json, print_table, progress, rate
 from onearm.api.cli.telling import tell_bad_lines
 from onearm.engine.hindsight import LinearLosses
 from onearm.engine.rehearsal import check_losses, rehearse
+from onearm.engine.storage.header import problem_of
 from onearm.engine.storage.log import Log
 from onearm.engine.vocabulary import LEARN, Certificate, Policy
 from onearm.policies import catalog
@@ -23,9 +25,9 @@ FIELDS = ("loss_mean", "regret", "regret_by_segment", "certificate", "variation"
 def vectors_of(place: str, form: str | None) -> Log | None:
     """Return a log of vectors; None for one of other decisions, of which only the header is read."""
     path = Path(place)
-    if not path.is_file() or form_of(path, form) not in ("jsonl", "parquet"):
+    if "://" in place or (form := form_of(path, form)) not in EXPORTS:
         return None
-    problem = problem_of(path, form_of(path, form))
+    problem = problem_of(source_of(path), form)
     return read_log(path, form) if problem is not None and problem.action_kind == "vector" else None
 
 

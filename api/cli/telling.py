@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
+import numpy as np
 
 from onearm.api.cli.show import print_table, rate
-from onearm.api.offline.evaluation import Evaluation
+from onearm.api.offline.evaluation import Evaluation, Standing
+from onearm.engine.estimate import Diagnostics, EProcess
 from onearm.engine.storage.log import BadLines
 
 
@@ -22,13 +25,34 @@ def as_data(found: Evaluation) -> dict[str, Any]:
         "notes": found.rows.notes,
         "level": found.options.level,
         "estimates": [each._asdict() for each in found.estimates],
-        "diagnostics": {each.label: of._asdict() for each, of in zip(found.candidates, found.diagnostics, strict=True)},
+        "diagnostics": {
+            each.label: None if of is None else _diagnosis(of)
+            for each, of in zip(found.candidates, found.diagnostics, strict=True)
+        },
+        "ranking": [each._asdict() for each in found.ranking],
     }
-    if found.ranking is not None:
-        data["ranking"] = [each._asdict() for each in found.ranking]
+    if found.options.baseline:
+        data["differences"] = [each._asdict() for each in found.differences]
     if found.segments:
         data["segments"] = [each._asdict() for each in found.segments]
     return data
+
+
+def _diagnosis(of: Diagnostics) -> dict[str, Any]:
+    """Return diagnostics as JSON; of an e-process its largest value and when it raised the alarm."""
+    data = of._asdict() | {"tail": of.tail._asdict(), "weights": _bets(of.weights)}
+    data["arms"] = None if of.arms is None else _bets(of.arms)
+    if of.actions is not None:
+        data["actions"] = {
+            name: column.tolist() if isinstance(column, np.ndarray) else column
+            for name, column in of.actions._asdict().items()
+        }
+    return data
+
+
+def _bets(process: EProcess) -> dict[str, Any]:
+    largest = float(process.log_e.max(initial=0.0))
+    return {"e_value_max": math.exp(min(largest, 700.0)), "alarm_at": process.alarm_at}
 
 
 def tell(found: Evaluation, title: str, speed: float) -> None:
@@ -37,13 +61,30 @@ def tell(found: Evaluation, title: str, speed: float) -> None:
     one = len(found.options.intervals) == 1
     heads = ["target", "method", *([] if one else ["interval"]), "value", "low", "high", "effective\nsample size"]
     body = [
-        [each.target, each.method, *([] if one else [each.interval]), each.value, each.low, each.high]
-        + [each.effective_sample_size]
+        [
+            each.target,
+            each.method,
+            *([] if one else [each.interval]),
+            each.value,
+            each.low,
+            each.high,
+            each.effective_sample_size,
+        ]
         for each in found.estimates
     ]
     kind = f"{found.options.intervals[0]} " if one else ""
     note = f"reward per decision; {level} {kind}intervals; {rate(speed)} rows/s, reading included"
     print_table(title, heads, body, note)
+    if len(found.ranking) > 1:
+        standing = [[each.target, each.value, each.low, each.high, _places(each)] for each in found.ranking]
+        words = f"by {found.ranking[0].method}; {level} intervals that hold for all at once"
+        print_table("ranking", ["target", "value", "low", "high", "place"], standing, words)
+    if found.differences:
+        gaps = [
+            [each.target, each.method, each.interval, each.value, each.low, each.high] for each in found.differences
+        ]
+        title = f"worth more than {found.differences[0].baseline} by"
+        print_table(title, ["target", "method", "interval", "difference", "low", "high"], gaps, None)
     if found.segments:
         rows = [
             [each.segment, each.target, each.method, each.events, each.value, each.low, each.high]
@@ -53,11 +94,17 @@ def tell(found: Evaluation, title: str, speed: float) -> None:
     for text in dict.fromkeys(f"{each.method}, {each.interval}: {each.note}" for each in found.estimates if each.note):
         click.echo(text, err=True)
     for each, of in zip(found.candidates, found.diagnostics, strict=True):
-        for warning in of.warnings:
+        for warning in [] if of is None else of.warnings:
             click.echo(f"{each.label}: {warning}", err=True)
     for text in found.rows.notes:
         click.echo(text, err=True)
     tell_bad_lines(found.rows.bad_lines)
+
+
+def _places(each: Standing) -> str:
+    if each.rank_first == each.rank_last:
+        return str(each.rank_first)
+    return f"{each.rank_first} to {each.rank_last}"
 
 
 def tell_bad_lines(bad: BadLines) -> None:

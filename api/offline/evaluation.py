@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from onearm.api.offline.candidates import Candidate
-from onearm.api.offline.intervals import interval_of, range_of
+from onearm.api.offline.intervals import difference, in_range, interval_of, range_of
 from onearm.api.offline.judging import Advance, Log, Logged, Scores, judge, logged
 from onearm.api.offline.methods import Case, of_rows, terms_of
 from onearm.api.offline.models import cross_fitted, more_robust, of_the_past, started
-from onearm.api.offline.options import MODELLED, Options
+from onearm.api.offline.options import MODELLED, RANKED, Options
 from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate import Diagnostics, Terms, diagnose
+from onearm.engine.estimate import Diagnostics, Terms, diagnose, normal, rank
 from onearm.engine.storage.rows import Rows
 
 
@@ -49,6 +48,32 @@ class SegmentEstimate(NamedTuple):
     high: float
 
 
+class Difference(NamedTuple):
+    """By how much a candidate is worth more than the baseline."""
+
+    target: str
+    baseline: str
+    method: str
+    interval: str
+    value: float
+    low: float
+    high: float
+    note: str | None = None
+
+
+class Standing(NamedTuple):
+    """A candidate among all, by one method, with intervals that hold for all at once."""
+
+    target: str
+    method: str
+    value: float
+    low: float
+    high: float
+    rank_first: int  # the best rank that it can have, from 1 on
+    rank_last: int
+    can_be_best: bool
+
+
 @dataclass
 class Evaluation:
     """What was found."""
@@ -57,17 +82,23 @@ class Evaluation:
     log: Logged  # without the rows that candidates only learned from
     options: Options
     candidates: list[Candidate]
-    scores: list[Scores]  # of each candidate
+    cases: list[Case]  # of each candidate
     terms: dict[tuple[str, str], Terms]  # by label and method; without those that refused
     estimates: list[Estimate]
-    diagnostics: list[Diagnostics]  # of each candidate
-    segments: list[SegmentEstimate] = field(default_factory=list)
-    seconds: float = 0.0  # of CPU, reading left out
+    diagnostics: list[Diagnostics | None]  # of each candidate; None where propensities are not known
+    ranking: list[Standing]  # from the best on
+    differences: list[Difference]  # from the baseline, where there is one
+    segments: list[SegmentEstimate]
 
     @property
     def events(self) -> int:
         """Return the number of decisions on which candidates were judged."""
         return len(self.log.reward)
+
+    @property
+    def scores(self) -> list[Scores]:
+        """Return what each candidate makes of the rows."""
+        return [case.plain for case in self.cases]
 
 
 def evaluate(
@@ -76,11 +107,10 @@ def evaluate(
     options: Options,
     advance: Advance = lambda rows: None,
 ) -> Evaluation:
-    """Estimate what each candidate is worth.
+    """Estimate what each candidate is worth; the last one is the baseline where `options.baseline` says so.
 
     A method that the log does not allow is told in a note. Raises `InvalidInput` where there is none that it allows.
     """
-    started_at = time.process_time()
     cases = _cases(candidates, log, options, advance)
     terms: dict[tuple[str, str], Terms] = {}
     estimates: list[Estimate] = []
@@ -97,19 +127,20 @@ def evaluate(
             estimates += [_estimate(candidate, case, method, found, interval) for interval in options.intervals]
     if refusals and not terms:
         raise refusals[0]
-    found_evaluation = Evaluation(
+    facts = cases[0].log
+    return Evaluation(
         log.main,
-        cases[0].log,
+        facts,
         options,
         list(candidates),
-        [case.plain for case in cases],
+        cases,
         terms,
         estimates,
-        [diagnose(case.log, case.plain) for case in cases],
+        _diagnostics(log.main, cases),
+        _ranking(candidates, terms, options),
+        _differences(candidates, cases, terms, options),
+        _segments(log.main, facts, terms, options),
     )
-    found_evaluation.segments = _segments(found_evaluation)
-    found_evaluation.seconds = time.process_time() - started_at
-    return found_evaluation
 
 
 def passes(options: Options) -> int:
@@ -138,7 +169,7 @@ def _cases(candidates: Sequence[Candidate], log: Log, options: Options, advance:
         fitted = cross_fitted(candidates, log, options, advance)
     if "mrdr" in modelled:
         robust = more_robust(candidates, log, plain, facts.propensity, options, advance)
-    if modelled and "confidence-sequence" in options.intervals:
+    if modelled and "confidence-sequence" in options.intervals and in_range(facts.reward, options.reward_range):
         past = of_the_past(candidates, log, range_of(facts.reward, options.reward_range), options, advance)
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
     kept = _some(facts, judged)
@@ -177,17 +208,63 @@ def _refused(candidate: Candidate, method: str, interval: str, refusal: InvalidI
     )
 
 
-def _segments(found: Evaluation) -> list[SegmentEstimate]:
-    """Return every estimate anew for each segment, with its first interval."""
-    estimates = []
-    for place, name in enumerate(found.rows.segments):
-        some = found.log.segment == place
-        for (label, method), terms in found.terms.items():
-            part = of_rows(terms, some)
-            interval = normal(part, found.options.level)
-            estimates.append(
-                SegmentEstimate(
-                    name, label, method, int(np.count_nonzero(some)), part.value, interval.low, interval.high
+def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
+    facts = cases[0].log
+    if np.isnan(facts.propensity).any():
+        return [None] * len(cases)
+    numbered = rows.problem.context_kind == "dense" and bool((facts.choices == rows.problem.n_arms).all())
+    actions = (facts.action, rows.problem.n_arms) if numbered else (None, None)
+    rewarded = len(rows) - rows.unobserved
+    return [
+        diagnose(facts.propensity, case.plain.target, *actions, decisions=rows.decisions or None, rewarded=rewarded)
+        for case in cases
+    ]
+
+
+def _ranking(candidates: Sequence[Candidate], terms: dict[tuple[str, str], Terms], options: Options) -> list[Standing]:
+    """Rank the candidates by the method of those asked that says most."""
+    for method in RANKED:
+        labels = [each.label for each in candidates if (each.label, method) in terms]
+        if len(labels) == len(candidates) > 1:
+            found = rank([terms[label, method] for label in labels], options.level, options.seed)
+            columns = (found.value, found.low, found.high, found.rank_first, found.rank_last, found.can_be_best)
+            return [Standing(labels[i], method, *(column[i].item() for column in columns)) for i in found.order]
+    return []
+
+
+def _differences(
+    candidates: Sequence[Candidate], cases: Sequence[Case], terms: dict[tuple[str, str], Terms], options: Options
+) -> list[Difference]:
+    """Return how much more each candidate is worth than the last one, where that is the baseline."""
+    if not options.baseline:
+        return []
+    *others, baseline = candidates
+    found = []
+    for candidate, case in zip(others, cases, strict=False):
+        for method in options.methods:
+            both = [terms.get((each.label, method)) for each in (candidate, baseline)]
+            if both[0] is None or both[1] is None:
+                continue
+            for name in options.intervals:
+                value, interval = difference(name, method, case, cases[-1], both[0], both[1])
+                found.append(
+                    Difference(
+                        candidate.label, baseline.label, method, name, value, interval.low, interval.high, interval.note
+                    )
                 )
-            )
+    return found
+
+
+def _segments(
+    rows: Rows, facts: Logged, terms: dict[tuple[str, str], Terms], options: Options
+) -> list[SegmentEstimate]:
+    """Return every estimate anew for each segment, with its normal interval."""
+    estimates = []
+    for place, name in enumerate(rows.segments):
+        some = facts.segment == place
+        count = int(np.count_nonzero(some))
+        for (label, method), whole in terms.items():
+            part = of_rows(whole, some)
+            interval = normal(part, options.level)
+            estimates.append(SegmentEstimate(name, label, method, count, part.value, interval.low, interval.high))
     return estimates

@@ -35,6 +35,51 @@ def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
     return found if found.note or method in ("match", "dm") else found._replace(note=note)
 
 
+def difference(
+    name: str, method: str, case: Case, baseline: Case, terms: Terms, other: Terms
+) -> tuple[float, Interval]:
+    """Return by how much a candidate is worth more than the baseline by a method, with an interval."""
+    value = terms.value - other.value
+    if name == "confidence-sequence":
+        return _difference_sequence(method, case, baseline)
+    n = len(terms.weight)
+    both = Terms(method, value + terms.influence - other.influence, None, None, np.maximum(terms.weight, other.weight))
+    if name == "bootstrap":
+        return value, estimate.bootstrap(both, case.options.level, case.options.seed, case.options.resamples)
+    if name == "empirical-likelihood":
+        return value, estimate.empirical_likelihood(both, case.options.level)
+    if name == "normal" and n:
+        return value, estimate.normal(both, case.options.level)
+    why = f"{name} is of one value: normal, bootstrap, empirical-likelihood and confidence-sequence compare two"
+    return value, Interval(name, np.nan, np.nan, why)
+
+
+def _difference_sequence(method: str, case: Case, baseline: Case) -> tuple[float, Interval]:
+    log, options = case.log, case.options
+    try:
+        if method == "match":
+            raise InvalidInput("no_sequence", "match compares no two candidates row by row: ips and snips do")
+        found = estimate.difference_sequence(
+            log.reward,
+            log.propensity,
+            case.plain.target,
+            baseline.plain.target,
+            range_of(log.reward, options.reward_range),
+            options.level,
+            np.array([len(log.reward)]),
+            options.weight_max or _floor_weight(log.propensity),
+        )
+    except InvalidInput as refusal:
+        return np.nan, Interval("confidence-sequence", np.nan, np.nan, str(refusal))
+    return float(found.value[-1]), Interval("confidence-sequence", float(found.low[-1]), float(found.high[-1]))
+
+
+def in_range(reward: Array, stated: tuple[float, float] | None) -> bool:
+    """Whether all rewards lie between what they must: as it was stated, or in [0, 1]."""
+    low, high = stated or (0.0, 1.0)
+    return not len(reward) or bool(reward.min() >= low and reward.max() <= high)
+
+
 def range_of(reward: Array, stated: tuple[float, float] | None) -> tuple[float, float]:
     """Return between what all rewards lie: as it was stated, or [0, 1] where all that were seen do.
 
@@ -42,7 +87,7 @@ def range_of(reward: Array, stated: tuple[float, float] | None) -> tuple[float, 
     (0.0, 1.0)
     """
     low, high = stated or (0.0, 1.0)
-    if len(reward) and not (reward.min() >= low and reward.max() <= high):
+    if not in_range(reward, stated):
         raise InvalidInput(
             "reward_range",
             f"the rewards reach from {reward.min():g} to {reward.max():g}, beyond [{low:g}, {high:g}]: state between "

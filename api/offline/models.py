@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.judging import Advance, Log, Scores, judge
 from onearm.api.offline.options import Options
 from onearm.engine.estimate import MeanModel, RewardModel, RidgeModel, mrdr_weight
 from onearm.engine.targets import Target
-from onearm.engine.vocabulary import Array, Problem
+from onearm.engine.vocabulary import Array, Columns, Problem
 
 FIRST = 100  # rows of the first page that a model of the past predicts
 MODELS: dict[str, type[RidgeModel] | type[MeanModel]] = {"ridge": RidgeModel, "mean": MeanModel}
@@ -45,11 +47,17 @@ def more_robust(
     return judge(targets, log, predict=[model.predict for model in models], advance=advance)
 
 
-def of_the_past(candidates: Sequence[Candidate], log: Log, options: Options, advance: Advance) -> list[Scores]:
-    """Predict every row by a model of the rows before it, as sequences of intervals need it."""
+def of_the_past(
+    candidates: Sequence[Candidate], log: Log, rewards: tuple[float, float], options: Options, advance: Advance
+) -> list[Scores]:
+    """Predict every row by a model of the rows before it, between what `rewards` lie: as sequences need it."""
     model = _model(log.main.problem, options, folds=1)
     targets = started(candidates, log, options)
-    return judge(targets, log, predict=[model.predict] * len(targets), after=model.add, smallest=FIRST, advance=advance)
+
+    def predict(page: Columns) -> Array:
+        return np.clip(model.predict(page), *rewards)
+
+    return judge(targets, log, predict=[predict] * len(targets), after=model.add, smallest=FIRST, advance=advance)
 
 
 def started(candidates: Sequence[Candidate], log: Log, options: Options) -> list[Target]:

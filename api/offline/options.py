@@ -22,6 +22,7 @@ METHODS = (
     "mips",
 )
 MODELLED = frozenset({"dm", "dr", "sndr", "switch-dr", "dros", "mrdr"})  # methods with a model of the reward
+RANKED = ("dr", "sndr", "mrdr", "dros", "switch-dr", "snips", "clipped", "ips", "mips", "match", "dm")  # best first
 MODELS = ("ridge", "mean")
 INTERVALS = (
     "normal",
@@ -46,4 +47,5 @@ class Options:
     reward_range: tuple[float, float] | None = None  # None: [0, 1] where all rewards are within it
     weight_max: float | None = None  # no weight is larger; None: the largest that was seen stands for it
     embedding: Array | None = field(default=None, compare=False)  # int64[k], the category of each arm
+    baseline: bool = False  # whether the last candidate is what the others are compared with
     resamples: int = 1000  # of the bootstrap

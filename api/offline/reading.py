@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+from onearm.api.cli.files import form_of, module_of, source_of
+from onearm.api.experiment_log import opened
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.judging import Log
 from onearm.api.offline.options import MODELLED, Options
 from onearm.engine.errors import InvalidInput
+from onearm.engine.matching import check_matching
 from onearm.engine.storage.rows import Rows, Wanted
-from onearm.engine.storage.source import Source
 
+DATABASE = "database"
 DIMENSION = 256  # columns that named features are hashed to, for what reads rows of numbers
 NAMED = ("dsjson", "vw")  # formats whose features have names
-MODULES = {"csv": "csv_table"}  # of formats whose module has another name
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a log is."""
+
+    name: str  # a path, - for standard input, or the URL of a database
+    form: str
+    experiment: str | None = None  # of a database
+
+    @property
+    def size(self) -> int | None:
+        """Return the bytes of the file; None where nobody knows."""
+        size: int | None = None if self.form == DATABASE else source_of(Path(self.name)).size
+        return size
+
+    def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
+        """Read it."""
+        if self.form != DATABASE:
+            rows: Rows = module_of(self.form).read_rows(source_of(Path(self.name), progress), wanted)
+            return rows
+        with opened(self.name, self.experiment) as log:
+            check_matching(log.problem)
+            return log.rows(wanted)
+
+
+def place_of(name: str, form: str | None, experiment: str | None) -> Place:
+    """Return where the log is that a person named."""
+    if "://" in name:
+        if form is not None:
+            raise InvalidInput("no_format", f"{name} is a database: it has no --format")
+        return Place(name, DATABASE, experiment)
+    if experiment is not None:
+        raise InvalidInput("no_experiment", f"{name} is a file: --experiment is for a database")
+    return Place(name, form_of(Path(name), form))
 
 
 def read(
-    path: Path,
-    form: str,
+    place: Place,
     candidates: Sequence[Candidate],
     options: Options,
+    stack: ExitStack,
     *,
     dimension: int | None = None,
     n_arms: int | None = None,
     segment: str | None = None,
-    progress: Callable[[int], None] = lambda count: None,
+    progress: Advance = lambda count: None,
 ) -> Log:
-    """Read a log as each of the candidates reads it, and as models of the reward do."""
-    if dimension is not None and form not in NAMED:
+    """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end."""
+    named = place.form in NAMED
+    if dimension is not None and not named:
         raise InvalidInput(
-            "no_dimension", f"{path} is no log of {' or '.join(NAMED)}: --dimension is for features that have names"
+            "no_dimension", f"{place.name} is no log of {' or '.join(NAMED)}: --dimension is for named features"
         )
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
     contexts = modelled or any(_reads(each) for each in candidates)
@@ -41,25 +81,18 @@ def read(
     def as_read(columns: int | None) -> Rows:
         if columns not in read_before:
             wanted = Wanted(contexts=contexts, dimension=columns, n_arms=n_arms, segment=segment)
-            read_before[columns] = read_rows(Source(path, progress), form, wanted)
+            read_before[columns] = stack.enter_context(place.rows(wanted, progress))
         return read_before[columns]
 
-    ways = [_columns(each, form, dimension) for each in candidates]
-    main = dimension or DIMENSION if modelled and form in NAMED else ways[0]
+    ways = [_columns(each, named and contexts, dimension) for each in candidates]
+    main = (dimension or DIMENSION) if modelled and named and options.model != "mean" else ways[0]
     return Log(as_read(main), [as_read(way) for way in ways])
 
 
-def read_rows(source: Source, form: str, wanted: Wanted) -> Rows:
-    """Read the rows of a log by the module of its format."""
-    module = importlib.import_module(f"onearm.engine.storage.{MODULES.get(form, form)}")
-    rows: Rows = module.read_rows(source, wanted)
-    return rows
-
-
-def _columns(candidate: Candidate, form: str, dimension: int | None) -> int | None:
+def _columns(candidate: Candidate, named: bool, dimension: int | None) -> int | None:
     """Return to how many columns named features are hashed for a candidate; None for features as they are."""
     policy = candidate.policy
-    return dimension or (None if form not in NAMED or policy is None or "named" in policy.contexts else DIMENSION)
+    return dimension or (None if not named or policy is None or "named" in policy.contexts else DIMENSION)
 
 
 def _reads(candidate: Candidate) -> bool:

@@ -15,6 +15,10 @@ The estimators lie in `weighting.py` (no model), `doubly_robust.py` (with a mode
 
 from __future__ import annotations
 
+from onearm.engine.estimate.binomial import clopper_pearson
+from onearm.engine.estimate.bootstrap import bootstrap
+from onearm.engine.estimate.diagnostics import Diagnostics, diagnose
+from onearm.engine.estimate.difference import difference_sequence
 from onearm.engine.estimate.doubly_robust import (
     dm,
     dr,
@@ -27,35 +31,55 @@ from onearm.engine.estimate.doubly_robust import (
     tuned_switch_dr,
 )
 from onearm.engine.estimate.embedding import marginal_weights, mips, regressed_weights
+from onearm.engine.estimate.eprocess import EProcess, action_e_process, weight_e_process
+from onearm.engine.estimate.interval import empirical_bernstein, normal
+from onearm.engine.estimate.likelihood import empirical_likelihood
+from onearm.engine.estimate.ranking import Ranking, rank
 from onearm.engine.estimate.reward_model import MeanModel, RewardModel, RidgeModel, at_action, progressive, under_law
+from onearm.engine.estimate.sequence import Sequence, confidence_sequence, match_sequence
 from onearm.engine.estimate.slates import cascade, cascade_dr, independent, pseudo_inverse, slate_ips
 from onearm.engine.estimate.terms import Interval, Terms
 from onearm.engine.estimate.tuning import Tuned
-from onearm.engine.estimate.weighting import clipped, ips, match, snips, tuned_clipped
+from onearm.engine.estimate.weighting import clipped, ips, match, snips, tuned_clipped, weights
 
 __all__ = [
+    "Diagnostics",
+    "EProcess",
     "Interval",
     "MeanModel",
+    "Ranking",
     "RewardModel",
     "RidgeModel",
+    "Sequence",
     "Terms",
     "Tuned",
+    "action_e_process",
     "at_action",
+    "bootstrap",
     "cascade",
     "cascade_dr",
     "clipped",
+    "clopper_pearson",
+    "confidence_sequence",
+    "diagnose",
+    "difference_sequence",
     "dm",
     "dr",
     "dros",
+    "empirical_bernstein",
+    "empirical_likelihood",
     "independent",
     "ips",
     "marginal_weights",
     "match",
+    "match_sequence",
     "mips",
     "mrdr",
     "mrdr_weight",
+    "normal",
     "progressive",
     "pseudo_inverse",
+    "rank",
     "regressed_weights",
     "slate_ips",
     "sndr",
@@ -65,4 +89,6 @@ __all__ = [
     "tuned_dros",
     "tuned_switch_dr",
     "under_law",
+    "weight_e_process",
+    "weights",
 ]

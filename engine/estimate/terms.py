@@ -55,7 +55,7 @@ class Terms(NamedTuple):
     @property
     def effective_sample_size(self) -> float:
         """Return how many equally weighted decisions would tell as much, in [0, matched]; Kish 1965."""
-        square = float(np.dot(self.weight, self.weight))
+        square = float(np.square(self.weight).sum())  # np.dot would start threads
         return float(self.weight.sum()) ** 2 / square if square > 0.0 else 0.0
 
 

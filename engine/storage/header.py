@@ -1,0 +1,35 @@
+"""Of which problem an export is, without reading more of it than its header."""
+
+from __future__ import annotations
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from onearm.engine.storage.log import read_header, reading
+from onearm.engine.storage.source import STDIN, Source
+from onearm.engine.vocabulary import Problem
+
+
+def problem_of(source: Source, form: str) -> Problem | None:
+    """Return the problem of an export in JSON lines or Parquet; None for a plain table, and for standard input."""
+    if source.path == STDIN:
+        return None
+    header = _in_parquet(source) if form == "parquet" else _in_jsonl(source)
+    return None if header is None else read_header(source.path, header)[0]
+
+
+def _in_parquet(source: Source) -> bytes | None:
+    with reading(source.path, "a Parquet file", pa.ArrowException):
+        header: bytes | None = (pq.read_schema(source.path).metadata or {}).get(b"onearm")
+    return header
+
+
+def _in_jsonl(source: Source) -> bytes | None:
+    with reading(source.path, "a file of JSON lines"), source.open() as file:
+        line = file.readline()
+    try:
+        header = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return line if isinstance(header, dict) and "onearm" in header else None
