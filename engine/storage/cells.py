@@ -105,7 +105,17 @@ class Table:
         if found is not None and found.num_rows:
             lines = np.arange(start, start + count)
             cells = [column.chunk(0) for column in found.columns]
-            yield Block(cells, np.setdiff1d(lines, broken, assume_unique=True) if broken else lines)
+            yield self._filled(cells, np.setdiff1d(lines, broken, assume_unique=True) if broken else lines)
+
+    def _filled(self, cells: list[pa.Array], lines: Array) -> Block:
+        """Return the lines that are not empty: the others are broken."""
+        kept = ~_are_empty(cells[0])
+        for texts in cells[1:]:
+            if kept.all():
+                return Block(cells, lines)
+            kept |= ~_are_empty(texts)
+        self._bad_lines.add("broken", *lines[~kept].tolist())
+        return Block([kept_cells(texts, kept) for texts in cells], lines[kept])
 
     def _halves(self, block: bytes, places: list[str], count: int) -> Iterator[Block]:
         """Find out which of so many lines breaks the block."""
@@ -138,6 +148,12 @@ class Table:
             )
         except pa.ArrowInvalid:
             return None
+
+
+def _are_empty(texts: pa.Array) -> Array:
+    """Return bool[n], by where the texts begin."""
+    begin = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return begin[1:] == begin[:-1]
 
 
 def _is_torn(block: bytes, quotes: bool) -> bool:

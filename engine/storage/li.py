@@ -79,14 +79,11 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
     n_arms = wanted.n_arms or largest - first + 1
     if largest - first >= n_arms:
         raise InvalidInput(
-            "bad_arms",
-            f"{source.path} has the arms 0 to {largest}, which are more than {n_arms}: say how many there are",
+            "bad_arms", f"{source.path} has the arms 0 to {largest}, more than {n_arms}: say how many there are"
         )
     if first:
         rows.notes.append("arms are numbered from 1 in the log: arm 0 here is 1 there")
-    rows.notes.append(
-        "the log says nothing of propensities: matching takes them to be equal, weighted estimates need them"
-    )
+    rows.notes.append("the log says nothing of propensities: matching takes them to be equal, weights need them")
     rows.problem = Problem(n_arms, (d if wanted.contexts else 0,))
     rows.finish = _from(first, n_arms)
     return rows

@@ -35,7 +35,6 @@ from onearm.engine.storage.cells import (
     names_in,
     number_text,
     page_of,
-    raw,
     segment_places,
     split,
     wholes,
@@ -222,9 +221,6 @@ def _page(
     others = block.cells[len(COLUMNS) :]
     times, action, reward, propensity = moments(time), wholes(item), floats(click), floats(score)
     lines, kept = block.line, np.ones(len(block.line), np.bool_)
-    if (nothing := (action < 0) & (times == MISSING)).any():
-        blank = np.array([not (one or other) for one, other in zip(raw(time), raw(item), strict=True)], np.bool_)
-        bad_lines.drop("broken", nothing & blank, lines, kept)
     bad_lines.drop("bad_action", (action < 0) | (action >= n_arms), lines, kept)
     bad_lines.drop("bad_propensity", ~((propensity > 0.0) & (propensity <= 1.0)), lines, kept)
     bad_lines.drop("bad_reward", ~(np.abs(reward) <= REWARD_MAX), lines, kept)
