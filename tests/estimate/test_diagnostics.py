@@ -1,0 +1,221 @@
+"""Diagnostics of a log and its e-processes: closed forms, SciPy, false alarms over all times, false propensities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from onearm.engine.errors import InvalidInput
+from onearm.engine.estimate.diagnostics import count_actions, diagnose, pareto_k, weight_tail
+from onearm.engine.estimate.eprocess import (
+    action_e_process,
+    add_actions,
+    add_weights,
+    log_e,
+    start_actions,
+    start_weights,
+    weight_e_process,
+)
+from onearm.engine.vocabulary import Array
+
+SIZES = 2.0 ** np.arange(-16, 0)
+
+
+def softmax_log(n: int, k: int, seed: int) -> tuple[Array, Array]:
+    """Return laws of random scores, float64[n, k], none below 0.01, and actions drawn by them."""
+    rng = np.random.default_rng(seed)
+    power = np.exp(1.5 * rng.standard_normal((n, k)))
+    law = 0.01 + (1.0 - 0.01 * k) * power / power.sum(axis=1, keepdims=True)
+    return law, np.minimum((rng.random((n, 1)) > np.cumsum(law, axis=1)).sum(axis=1), k - 1)
+
+
+def test_the_capital_against_weights_is_the_mean_of_all_bets_products() -> None:
+    weight = np.random.default_rng(0).choice([0.0, 0.5, 3.0], 60)
+    up = np.prod(1.0 + SIZES[:, None] * (weight - 1.0), axis=1)
+    down = np.prod(1.0 + SIZES[:, None] / 4.0 * (1.0 - weight), axis=1)
+    assert weight_e_process(weight).log_e[-1] == pytest.approx(math.log(up.mean()), rel=1e-10)
+    both = weight_e_process(weight, 5.0)
+    assert both.log_e[-1] == pytest.approx(math.log((up.mean() + down.mean()) / 2.0), rel=1e-10)
+    assert both.at[-1] == 60
+
+
+def test_the_capital_against_arms_is_the_mean_over_arms_of_all_bets_products() -> None:
+    law, action = softmax_log(60, 3, 1)
+    propensity = law[np.arange(60), action]
+    capital = []
+    for arm in range(3):
+        weight = (action == arm) / propensity
+        capital.append(np.prod(1.0 + SIZES[:, None] * (weight - 1.0), axis=1).mean())
+        capital.append(np.prod(1.0 + SIZES[:, None] / 99.0 * (1.0 - weight), axis=1).mean())
+    found = action_e_process(action, propensity, 3, 0.01)
+    assert found.log_e[-1] == pytest.approx(math.log(np.mean(capital)), rel=1e-10)
+    only_up = action_e_process(action, propensity, 3)
+    assert only_up.log_e[-1] == pytest.approx(math.log(np.mean(capital[::2])), rel=1e-10)
+
+
+def test_the_alarm_comes_at_the_first_decision_at_which_the_capital_is_twenty() -> None:
+    weight = np.tile([2.0, 1.0, 1.5], 40)
+    capital = np.cumprod(1.0 + SIZES[:, None] * (weight - 1.0), axis=1).mean(axis=0)
+    assert weight_e_process(weight).alarm_at == int(np.argmax(capital >= 20.0)) + 1
+    assert weight_e_process(weight, alpha=0.01).alarm_at == int(np.argmax(capital >= 100.0)) + 1
+    assert weight_e_process(np.ones(100), 1.0).alarm_at is None
+    assert weight_e_process(np.full(20, 0.9), 1.0).alarm_at is not None  # no weight is above 1: none may be below
+
+
+def test_pages_of_any_length_are_the_same_bits() -> None:
+    law, action = softmax_log(150, 3, 2)
+    propensity = law[np.arange(150), action]
+    weights = [start_weights(40.0), start_weights(40.0)]
+    arms = [start_actions(3, 0.01), start_actions(3, 0.01)]
+    add_weights(weights[0], 1.0 / 3.0 / propensity)
+    add_actions(arms[0], action, propensity)
+    for page in (slice(0, 1), slice(1, 1), slice(1, 70), slice(70, 150)):
+        add_weights(weights[1], 1.0 / 3.0 / propensity[page])
+        add_actions(arms[1], action[page], propensity[page])
+    for one, many in (weights, arms):
+        assert one.growth.tobytes() == many.growth.tobytes()
+        assert one.seen.tolist() == many.seen.tolist()
+        assert log_e(one) == log_e(many)
+    empty = weight_e_process(np.zeros(0))
+    assert (len(empty.at), len(empty.log_e), empty.alarm_at) == (0, 0, None)
+
+
+def test_true_propensities_of_every_outcome_leave_the_capital_at_one_on_average() -> None:
+    """Exact: all action sequences of 5 decisions between two arms, weighted by their probability."""
+    law = np.array([[0.5, 0.5], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.6, 0.4]])
+    mean = {"weights": 0.0, "arms": 0.0}
+    for number in range(32):
+        action = np.array([number >> i & 1 for i in range(5)])
+        propensity = law[np.arange(5), action]
+        chance = float(propensity.prod())
+        mean["weights"] += chance * math.exp(weight_e_process(0.5 / propensity, 5.0).log_e[-1])
+        mean["arms"] += chance * math.exp(action_e_process(action, propensity, 2, 0.1).log_e[-1])
+    assert list(mean.values()) == pytest.approx([1.0, 1.0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "words"),
+    [
+        (lambda: weight_e_process(np.array([1.0, -1.0])), "weight", "row 1 is -1"),
+        (lambda: weight_e_process(np.array([1.0, math.nan])), "weight", "row 1 is nan"),
+        (lambda: weight_e_process(np.array([1.0, 9.0]), 5.0), "weight_max", "row 1 is 9"),
+        (lambda: weight_e_process(np.ones(2), 0.5), "weight_max", "1 or more"),
+        (lambda: weight_e_process(np.ones(2), alpha=5.0), "alpha", "must be in"),
+        (lambda: action_e_process(np.array([0, 2]), np.full(2, 0.5), 2), "action", "row 1 has action 2"),
+        (lambda: action_e_process(np.array([0, 1]), np.array([0.5, 0.0]), 2), "action", "row 1 has action 1"),
+        (lambda: action_e_process(np.array([0, 1]), np.array([0.5, 0.1]), 2, 0.2), "action", r"in \(0.2, 1\]"),
+        (lambda: action_e_process(np.array([0, 1]), np.array([0.5]), 2), "length", "1 rows"),
+        (lambda: action_e_process(np.array([0]), np.array([0.5]), 2, 0.0), "propensity_min", "must be in"),
+        (lambda: diagnose(np.array([0.1]), np.array([0.1]), propensity_min=0.2), "propensity_min", "0.1 was logged"),
+    ],
+)
+def test_what_breaks_an_assumption_is_refused_by_name(call: Callable[[], object], code: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words) as refused:
+        call()
+    assert refused.value.code == code
+
+
+def test_counts_of_a_uniform_log_have_the_chi_square_tail() -> None:
+    action = np.repeat([0, 1, 2], [30, 45, 25])
+    found = count_actions(action, np.full(100, 1.0 / 3.0), 3)
+    assert found.count.tolist() == [30, 45, 25]
+    assert found.p_value == pytest.approx(scipy.stats.chisquare([30, 45, 25]).pvalue, rel=1e-12)
+    assert found.promised == pytest.approx([90, 135, 75], rel=1e-12)
+    # Of arm 0, 30 weights of 3 and 70 of 0 around 1: the sum of squares is 30 * 4 + 70.
+    assert found.z[0] == pytest.approx((90 - 100) / math.sqrt(190), rel=1e-12)
+
+
+def test_counts_under_varied_propensities_have_the_normal_tail_of_the_worst_arm() -> None:
+    law, action = softmax_log(300, 3, 3)
+    propensity = law[np.arange(300), action]
+    found = count_actions(action, propensity, 3)
+    inverse = (action[:, None] == np.arange(3)) / propensity[:, None] - 1.0
+    z = inverse.sum(axis=0) / np.sqrt((inverse**2).sum(axis=0))
+    assert found.z == pytest.approx(z, rel=1e-10)
+    assert found.p_value == pytest.approx(min(1.0, 3 * 2 * scipy.stats.norm.sf(np.abs(z).max())), rel=1e-10)
+
+
+def test_the_tail_of_pareto_weights_has_their_shape() -> None:
+    rng = np.random.default_rng(4)
+    for k in (0.2, 0.5, 0.9):
+        found = [pareto_k(np.sort((1.0 - rng.random(20_000)) ** -k)) for _ in range(10)]
+        assert np.mean(found) == pytest.approx(k, abs=0.06)
+    assert pareto_k(np.sort(rng.random(20_000))) < 0.0  # bounded: below 0 (-1 for the uniform law)
+    assert pareto_k(np.ones(100)) == -math.inf
+    assert math.isnan(pareto_k(np.ones(24)))
+
+
+def test_quantiles_and_what_the_largest_weights_carry() -> None:
+    weight = np.arange(1.0, 201.0)
+    found = weight_tail(weight)
+    assert found.quantiles["0.5"] == 100.5
+    assert found.quantiles["1.0"] == 200.0
+    assert found.top_share == pytest.approx((199 + 200) / 20100, rel=1e-12)
+    assert weight_tail(np.zeros(9)).quantiles == {}
+
+
+def test_a_sound_log_has_no_warning_and_its_figures_are_right() -> None:
+    law, action = softmax_log(800, 4, 5)
+    propensity = law[np.arange(800), action]
+    target = np.full(800, 0.25)
+    found = diagnose(propensity, target, action, 4, decisions=1000, rewarded=800)
+    weight = target / propensity
+    assert found.warnings == []
+    assert found.effective_sample_size == pytest.approx(weight.sum() ** 2 / (weight**2).sum(), rel=1e-12)
+    assert (found.decisions, found.rewarded, found.overlap) == (1000, 0.8, 1.0)
+    assert found.propensity_min == propensity.min()
+    assert found.weight_mean == pytest.approx(weight.mean(), rel=1e-12)
+    assert found.weight_error == pytest.approx(weight.std() / math.sqrt(800), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (lambda: diagnose(np.zeros(0), np.zeros(0)), "no decisions"),
+        (lambda: diagnose(np.full(9, 0.5), np.zeros(9)), "never takes an action"),
+        (lambda: diagnose(np.full(300, 0.5), np.ones(300)), "do not average 1"),
+        (lambda: diagnose(np.full(300, 0.5), np.full(300, 0.5), np.zeros(300, np.int64), 2), "arm 0 averages 2"),
+        (lambda: diagnose(np.full(300, 0.5), np.full(300, 0.5), np.zeros(300, np.int64), 2), "sample-ratio mismatch"),
+        (lambda: diagnose(np.full(20, 0.5), np.full(20, 0.5)), "20.0 decisions' worth"),
+        (lambda: diagnose(np.full(200, 0.5), np.full(200, 0.5), decisions=150, rewarded=200), "joined twice"),
+        (
+            lambda: diagnose(np.sort(1.0 - np.random.default_rng(0).random(400)) ** 2, np.full(400, 0.3)),
+            "heavy tail",
+        ),
+    ],
+)
+def test_what_speaks_against_a_log_is_said(seen: Callable[[], object], words: str) -> None:
+    said = seen().warnings  # type: ignore[attr-defined]
+    assert any(words in warning for warning in said), said
+
+
+@pytest.mark.jit
+def test_true_propensities_raise_no_alarm_and_a_logged_softmax_of_an_argmax_does() -> None:
+    """150 paths of 1500 decisions, looked at after each; benchmarks/interval_coverage.py has more and longer ones."""
+    false = np.zeros(4, np.int64)
+    for seed in range(150):
+        law, action = softmax_log(1500, 10, seed)
+        propensity, target = law[np.arange(1500), action], np.full(1500, 0.1)
+        seen = diagnose(propensity, target, action, 10)
+        assert seen.arms is not None
+        false += [
+            process.alarm_at is not None
+            for process in (
+                weight_e_process(target / propensity, 10.0),
+                action_e_process(action, propensity, 10, 0.01),
+                seen.weights,
+                seen.arms,
+            )
+        ]
+    assert (false <= 7).all()
+    law, _ = softmax_log(20_000, 10, 0)
+    seen = diagnose(law.max(axis=1), np.full(20_000, 0.1), law.argmax(axis=1), 10, propensity_min=0.01)
+    assert seen.arms is not None
+    assert seen.weights.alarm_at is not None
+    assert seen.arms.alarm_at is not None
+    assert max(seen.weights.alarm_at, seen.arms.alarm_at) < 5000
+    assert len(seen.warnings) == 3
