@@ -39,7 +39,7 @@ class Tail(NamedTuple):
 class Actions(NamedTuple):
     """Counts of actions against what the propensities promise: sample-ratio mismatch."""
 
-    count: Array  # int64[k]
+    counts: Array  # int64[k]
     promised: Array  # float64[k], sum of 1{action = a} / propensity: about n where the propensities are true
     z: Array  # float64[k], standard errors between the two; NaN where nothing varies
     p_value: float  # of the counts where all propensities are 1 / k (chi-square), else of the largest |z|, times k

@@ -102,7 +102,7 @@ def _covariance(policies: Sequence[Terms], known: Array) -> Array:
     n = len(policies[0].weight)
     influence = np.zeros((len(policies), n))
     for k in np.flatnonzero(known):
-        influence[k] = policies[k].influence
+        influence[k] = policies[int(k)].influence
     return np.asarray(influence @ influence.T / max(n, 1) ** 2)
 
 

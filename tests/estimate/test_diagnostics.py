@@ -122,7 +122,7 @@ def test_what_breaks_an_assumption_is_refused_by_name(call: Callable[[], object]
 def test_counts_of_a_uniform_log_have_the_chi_square_tail() -> None:
     action = np.repeat([0, 1, 2], [30, 45, 25])
     found = count_actions(action, np.full(100, 1.0 / 3.0), 3)
-    assert found.count.tolist() == [30, 45, 25]
+    assert found.counts.tolist() == [30, 45, 25]
     assert found.p_value == pytest.approx(scipy.stats.chisquare([30, 45, 25]).pvalue, rel=1e-12)
     assert found.promised == pytest.approx([90, 135, 75], rel=1e-12)
     # Of arm 0, 30 weights of 3 and 70 of 0 around 1: the sum of squares is 30 * 4 + 70.
