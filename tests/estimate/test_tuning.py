@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from onearm.engine.estimate.doubly_robust import dr, switch_dr, tuned_dros, tuned_switch_dr
+from onearm.engine.estimate.doubly_robust import dr, dros, switch_dr, tuned_dros, tuned_switch_dr
 from onearm.engine.estimate.terms import Terms
 from onearm.engine.estimate.tuning import falling, least_error, limits
 from onearm.engine.estimate.weighting import clipped, ips, tuned_clipped
@@ -113,3 +113,15 @@ def test_the_estimate_is_that_of_the_limit_which_is_told() -> None:
     assert found.terms.value == clipped(*columns[:3], found.limit).value
     switched = tuned_switch_dr(*columns)
     assert switched.terms.value == switch_dr(*columns, switched.limit).value
+    shrunk = tuned_dros(*columns)
+    assert shrunk.terms.value == dros(*columns, shrunk.limit).value
+
+
+def test_shrinkage_lies_around_the_squares_of_the_weights() -> None:
+    columns, _ = log(0, 0.5, False)
+    low, high = np.quantile(columns[2] / columns[1], [0.05, 0.95])
+    candidates = np.geomspace(100.0 * high**2, 0.01 * low**2, 21)
+    found = [tuned_dros(*columns[:3], columns[3] + off, columns[4] + off).limit for off in np.linspace(-0.5, 0.5, 9)]
+    within = [limit for limit in found if 0.0 < limit < math.inf]
+    assert within
+    assert all(abs(candidates / limit - 1.0).min() < 1e-9 for limit in within)

@@ -184,6 +184,7 @@ def test_without_a_match_there_is_no_value() -> None:
         ([1, 1], [0.5, 0.5], [-0.25, 1], "bad_target", "target of row 0 is -0.25"),
         ([1, 1], [0.5, 0.5], [1, math.nan], "bad_target", "target of row 1 is nan"),
         ([1, math.inf], [0.5, 0.5], [1, 1], "not_finite", "reward of row 1 is inf"),
+        ([1, -math.inf], [0.5, 0.5], [1, 1], "not_finite", "reward of row 1 is -inf"),
         ([math.nan, 1], [0.5, 0.5], [1, 1], "not_finite", "reward of row 0 is nan"),
         (
             [1, 1, 1],
