@@ -193,12 +193,18 @@ def names_in(header: str, delimiter: str) -> list[str]:
 
 
 def text_of(line: bytes) -> str:
-    """Return a line as text that JSON can hold: a byte that is no UTF-8 becomes a character from U+F780 on.
+    """Return a line as text that JSON can hold: where it is no UTF-8, bytes from 0x80 on become U+F780 to U+F7FF.
 
-    >>> text_of(b"caf\xe9"), bytes_of(text_of(b"caf\xe9"))
-    ('caf\uf7e9', b'caf\xe9')
+    >>> [hex(ord(letter)) for letter in text_of(bytes([0x63, 0xE9]))]
+    ['0x63', '0xf7e9']
     """
-    return line.decode("utf-8", "surrogateescape").translate(_TO_PRIVATE)
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = STAND_INS[0]
+    if any(STAND_INS[0] <= letter <= STAND_INS[1] for letter in text):
+        return line.decode("ascii", "surrogateescape").translate(_TO_PRIVATE)
+    return text
 
 
 def bytes_of(text: str) -> bytes:
@@ -206,6 +212,7 @@ def bytes_of(text: str) -> bytes:
     return text.translate(_FROM_PRIVATE).encode("utf-8", "surrogateescape")
 
 
+STAND_INS = "\uf780", "\uf7ff"
 _TO_PRIVATE = {0xDC00 + byte: 0xF700 + byte for byte in range(128, 256)}
 _FROM_PRIVATE = {there: back for back, there in _TO_PRIVATE.items()}
 

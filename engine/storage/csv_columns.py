@@ -122,6 +122,8 @@ class Users:
             if user not in table.names:
                 raise InvalidInput("wrong_format", f"{path} has no column {user!r}: name the users as the log does")
             names = [name for name in dict.fromkeys(table.names) if name not in (user, "")]
+            if not names:
+                raise InvalidInput("wrong_format", f"{path} names users and no features of theirs: add some")
             self._place: dict[bytes, int] = {}
             parts = [np.zeros((0, len(names)))]
             for cells, _ in table.blocks([user, *names]):
@@ -129,7 +131,7 @@ class Users:
                 self._place |= {name: before + row for row, name in enumerate(raw(cells[0]))}
                 parts.append(np.stack([floats(texts) for texts in cells[1:]], 1))
         self.features = np.concatenate(parts)
-        self._good = np.isfinite(self.features).all(axis=1)
+        self._good = np.asarray(np.isfinite(self.features).all(axis=1))
 
     def places(self, texts: pa.Array) -> Array:
         """Return int64[n], -1 for a user without features."""

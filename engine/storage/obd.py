@@ -189,7 +189,8 @@ def _read(source: Source, wanted: Wanted, beside: Path) -> _Campaign:
         segment = [] if wanted.segment is None else [wanted.segment]
         users = _Categories([name for name in names if name.startswith(USER)] if wanted.contexts else [])
         n_arms = _n_arms(beside, names) or wanted.n_arms
-        segments, times, in_order, largest = Segments(rows.segments), [], True, 0
+        segments, in_order, largest = Segments(rows.segments), True, 0
+        times: list[Array] = []
         for block in table.blocks([*COLUMNS, *segment, *users.names]):
             page, time = _page(block, users, segments if segment else None, n_arms or ARMS_MAX, bad_lines)
             if not len(time):

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from onearm.engine.contexts import pack_context
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import csv_columns, csv_table, jsonl, parquet, rows
+from onearm.engine.storage import cells, csv_columns, csv_table, jsonl, parquet, rows
 from onearm.engine.storage.csv_columns import roles_of
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
@@ -207,6 +208,15 @@ def test_features_of_users_come_from_the_file_beside_the_log(tmp_path: Path) -> 
     log = written(tmp_path, "user_id,item_id,response", "u1,5,1")
     with pytest.raises(InvalidInput, match=r"features_user\.csv has no column 'user_id'"):
         read(log)
+    written(tmp_path, "user_id", "u1", name="features_user.csv")
+    with pytest.raises(InvalidInput, match="no features of theirs"):
+        read(log)
+
+
+@given(st.binary() | st.text(st.sampled_from("a\xe9\uf780\uf7ff\U0001f600")).map(str.encode))
+def test_any_line_can_be_text_in_json_and_comes_back(line: bytes) -> None:
+    text = cells.text_of(line)
+    assert cells.bytes_of(json.loads(msgspec.json.encode(text))) == line
 
 
 def test_rows_on_disk_are_those_in_memory_and_blocks_meet_without_a_seam(
