@@ -6,14 +6,16 @@ formats, they are used; where nothing but numbers is known, these are features n
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
 
 from onearm.engine.contexts import context_at, row_slice, unpack_contexts
+from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import vw_text
 from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import Features, Problem
+from onearm.engine.vocabulary import DECIDE, GIVEN, Features, Problem
 
 Described = tuple[dict[str, Any], list[dict[str, Any]], list[str]]
 
@@ -30,6 +32,25 @@ def original(event: Event, form: str) -> bytes | None:
     except msgspec.DecodeError:
         return None
     return bytes(sent.line) if sent.form == form else None
+
+
+def check_problem(problem: Problem, form: str) -> None:
+    """Raise `InvalidInput` where decisions are no arms, which the formats of Vowpal Wabbit have no place for."""
+    if problem.action_kind != "arm":
+        raise InvalidInput(
+            "cannot_hold",
+            f"{form} holds decisions for one of several actions: this log decides a {problem.action_kind}; write jsonl "
+            "or parquet",
+        )
+
+
+def check_decision(event: Event, form: str) -> None:
+    """Raise `InvalidInput` where the propensity of a decision is unknown: a label has one."""
+    if event.kind in (DECIDE, GIVEN) and (event.propensity is None or math.isnan(event.propensity)):
+        raise InvalidInput(
+            "no_propensity",
+            f"decision {event.number} has no propensity: the label of {form} has one; write jsonl or parquet",
+        )
 
 
 def described(event: Event, problem: Problem) -> Described:

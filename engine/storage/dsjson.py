@@ -40,9 +40,10 @@ from onearm.engine.contexts import pack_context
 from onearm.engine.errors import InvalidInput
 from onearm.engine.features import Encoder
 from onearm.engine.problem import REWARD_MAX
-from onearm.engine.storage.described import described, original
+from onearm.engine.storage.described import check_decision, check_problem, described, original
 from onearm.engine.storage.events import Events
 from onearm.engine.storage.log import BadLines, Log, gathered, no_good_line, reading
+from onearm.engine.storage.packed import open_packed
 from onearm.engine.storage.rows import Page, Rows, Wanted
 from onearm.engine.storage.segments import Segments
 from onearm.engine.storage.source import Source
@@ -203,7 +204,7 @@ class _Reader:
                 segments.append(_segment(event, self._wanted.segment))
             found.append(decision)
             numbers.append(self.lines)
-        return _Labels(*_arrays(found), np.array(numbers, np.int64)), contexts, segments
+        return _labels(found, numbers), contexts, segments
 
     def _append(self, labels: _Labels, contexts: list[Any], segments: list[Any]) -> None:
         """Add a page of rewarded decisions."""
@@ -418,8 +419,8 @@ def _decision(event: dict[str, Any]) -> Line | str:
         return "missing_label"
     if not isinstance(action, int) or isinstance(action, bool) or not 0 <= action < len(actions):
         return "bad_action"
-    label = event.get("_label_cost")
-    cost = label if event.get("_original_label_cost") is None else event["_original_label_cost"]
+    label: Any = event.get("_label_cost")
+    cost: Any = label if event.get("_original_label_cost") is None else event["_original_label_cost"]
     if not all(each is None or is_number(each) for each in (label, cost)):
         return "bad_reward"
     if not is_number(propensity) or not 0.0 < propensity <= 1.0:
@@ -456,10 +457,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= REWARD_MAX
 
 
-def _arrays(lines: list[Line]) -> tuple[Array, ...]:
+def _labels(lines: list[Line], numbers: list[int]) -> _Labels:
     kinds = (np.int64, np.float64, np.float64, np.float64, np.int64, np.bool_, np.bool_)
     columns = zip(*lines, strict=True) if lines else ((),) * len(kinds)
-    return tuple(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True))
+    arrays = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+    return _Labels._make([*arrays, np.array(numbers, np.int64)])
 
 
 def _encoded(context: dict[str, Any], encoder: Encoder) -> Any:
@@ -548,8 +550,9 @@ class Writer:
     LACKS = frozenset({"available", "detail", "reward_id", "body_hash", "vector"})  # fields of `Event`
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:
+        check_problem(problem, "dsjson")
         self._problem = problem
-        self._file = path.open("wb")
+        self._file = open_packed(path)
         self._joined = Joined()
 
     def __enter__(self) -> Writer:
@@ -565,6 +568,7 @@ class Writer:
     def write_events(self, events: Iterable[Event]) -> None:
         """Write decisions, and their rewards."""
         for event in events:
+            check_decision(event, "dsjson")
             self._joined.append(event)
 
 
@@ -585,11 +589,6 @@ def _written(event: Event, reward: float | None, problem: Problem) -> bytes:
 
 def _described(event: Event, reward: float | None, problem: Problem) -> dict[str, Any]:
     """Return a decision that was read from something else."""
-    if event.propensity is None or np.isnan(event.propensity):
-        raise InvalidInput(
-            "no_propensity",
-            f"decision {event.number} has no propensity: a line of dsjson has one; convert to jsonl or parquet",
-        )
     assert event.action is not None
     shared, actions, ids = described(event, problem)
     name = event.decision_id or str(event.number)

@@ -194,8 +194,8 @@ def _slot(outcome: dict[str, Any], n_actions: int, is_slate: bool) -> _Slot | st
 
 def _cost(labels: dict[str, Any]) -> float | str:
     """Return the cost that was observed, or what is wrong."""
-    label = labels.get("_label_cost")
-    cost = label if labels.get("_original_label_cost") is None else labels["_original_label_cost"]
+    label: Any = labels.get("_label_cost")
+    cost: Any = label if labels.get("_original_label_cost") is None else labels["_original_label_cost"]
     if label is None:
         return "missing_label"
     return float(cost) if is_number(label) and is_number(cost) else "bad_reward"

@@ -40,9 +40,10 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.features import Encoder, entries_of
 from onearm.engine.problem import ARMS_MAX, REWARD_MAX
 from onearm.engine.storage import vw_text
-from onearm.engine.storage.described import described, original
+from onearm.engine.storage.described import check_decision, check_problem, described, original
 from onearm.engine.storage.events import Events
 from onearm.engine.storage.log import BadLines, no_good_line, reading
+from onearm.engine.storage.packed import open_packed
 from onearm.engine.storage.rows import Page, Rows, Wanted
 from onearm.engine.storage.segments import Segments
 from onearm.engine.storage.source import Source
@@ -411,14 +412,16 @@ class Writer:
     """A log in Vowpal Wabbit's text under way; used in a `with` statement.
 
     Problems with a context for each action become action sets, others numbered arms. Rewards may come late: events are
-    written in the end, in the order of the decisions. One without a reward has no label.
+    written in the end, in the order of the decisions, and those without a reward are left out.
     """
 
     LACKS = frozenset({"time", "detail", "reward_id", "body_hash", "vector"})  # fields of `Event`
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:
+        check_problem(problem, "vw")
+        self.unrewarded = 0  # decisions that were left out
         self._problem = problem
-        self._file = path.open("wb")
+        self._file = open_packed(path)
         self._joined = Joined()
 
     def __enter__(self) -> Writer:
@@ -431,15 +434,19 @@ class Writer:
             if kind is None:
                 end = "\n" if self._problem.context_kind == "dense" else "\n\n"
                 for event, reward in self._joined:
+                    if reward is None:
+                        self.unrewarded += 1
+                        continue
                     self._file.write((_written(event, reward, self._problem) + end).encode())
 
     def write_events(self, events: Iterable[Event]) -> None:
         """Write decisions, and their rewards."""
         for event in events:
+            check_decision(event, "vw")
             self._joined.append(event)
 
 
-def _written(event: Event, reward: float | None, problem: Problem) -> str:
+def _written(event: Event, reward: float, problem: Problem) -> str:
     """Return a decision and its reward as text: that which it was read from, where nothing else is known now."""
     numbered = problem.context_kind == "dense"
     sent = original(event, "vw")
@@ -447,26 +454,21 @@ def _written(event: Event, reward: float | None, problem: Problem) -> str:
         text: str = msgspec.json.decode(sent, type=str)
         if _decision(Text(1, text.encode().split(b"\n")), numbered, None).reward == reward:
             return text
-    if event.propensity is None or math.isnan(event.propensity):
-        raise InvalidInput(
-            "no_propensity",
-            f"decision {event.number} has no propensity: an event of VW's text has one; convert to jsonl or parquet",
-        )
     assert event.action is not None
     shared, actions, ids = described(event, problem)
-    label = "" if reward is None else f":{0.0 - reward!r}:{event.propensity!r} "
+    label = f":{0.0 - reward!r}:{event.propensity!r} "
     tag = f"'{vw_text.word(event.decision_id)} " if event.decision_id else ""
     if numbered:
         named = [entry for entry, row in zip(*entries_of(shared, actions), strict=True) if row == 0]
         arms = "".join(f"{a + 1} " for a in _available(event, problem) if a != event.action)
-        return f"{event.action + 1 if label else ''}{label}{arms}{tag}{vw_text.written(vw_text.spaces_of(named))}"
+        return f"{event.action + 1}{label}{arms}{tag}{vw_text.written(vw_text.spaces_of(named))}"
     rows: list[list[tuple[str, str, float]]] = [[] for _ in range(len(actions) + 1)]
     for entry, row in zip(*entries_of(shared, actions), strict=True):
         rows[row].append(entry)
     common, *own = (vw_text.written(vw_text.spaces_of(row)) for row in rows)
     lines = [f"shared {tag}{common}"] if tag or rows[0] else []
     for a, (name, features) in enumerate(zip(ids, own, strict=True)):
-        lines.append(f"{f'0{label}' if label and a == event.action else ''}'{vw_text.word(name)} {features}")
+        lines.append(f"{f'0{label}' if a == event.action else ''}'{vw_text.word(name)} {features}")
     return "\n".join(lines)
 
 

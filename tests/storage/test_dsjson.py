@@ -372,14 +372,22 @@ def test_the_samples_come_back_as_they_were(tmp_path: Path, data_folder: Path, n
     assert (tmp_path / "back.json").read_bytes().split(b"\n") == [*file.read_bytes().rstrip(b"\n").split(b"\n"), b""]
 
 
-def test_late_rewards_are_added_to_the_line_of_their_decision(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packing", ["", ".gz", ".zst"])
+def test_late_rewards_are_added_to_the_line_of_their_decision(tmp_path: Path, packing: str) -> None:
     found, made = events(written(tmp_path, changed(_original_label_cost=-1.5), changed(_label_cost=None)))
     more = [made[1]._replace(seq=9, reward=0.25), made[1]._replace(seq=10, number=1, reward=2.0)]
-    with dsjson.Writer(tmp_path / "back.json", found.problem, found.spec) as writer:
+    with dsjson.Writer(tmp_path / f"back.json{packing}", found.problem, found.spec) as writer:
         writer.write_events(made[:2])
         writer.write_events([*made[2:], *more])
-    with read(tmp_path / "back.json") as back:
+    with read(tmp_path / f"back.json{packing}") as back:
         assert back.columns().reward.tolist() == [1.75, 2.0]
+
+
+def test_decisions_that_are_no_arms_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidInput, match="dsjson holds decisions for one of several actions: this log decides a move"
+    ):
+        dsjson.Writer(tmp_path / "ours.json", Problem(100, slots=1), {})
 
 
 @pytest.mark.parametrize(
@@ -437,7 +445,7 @@ def logged(draw: Callable[[Any], Any]) -> dict[str, Any]:
 
 
 @given(st.lists(logged(), min_size=1, max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_what_is_written_is_what_was_read(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, Any]]
 ) -> None:
@@ -452,7 +460,7 @@ def test_what_is_written_is_what_was_read(
 
 
 @given(st.binary(max_size=200), st.integers(0, 400), st.binary(max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_whatever_the_bytes_are_nothing_but_invalid_input_is_raised(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, cut: int, patch: bytes
 ) -> None:
