@@ -7,11 +7,13 @@ from typing import Any
 import click
 
 from onearm.api.cli.files import format_option
+from onearm.api.cli.offline_lists import run_lists
 from onearm.api.cli.offline_options import asking_options, reading_options, showing_options
 from onearm.api.cli.offline_run import run
 from onearm.api.cli.options import policy_file_option, seed_option
 from onearm.api.cli.show import as_json
 from onearm.api.offline.candidates import candidate, checked
+from onearm.api.offline.lists import LIST_METHODS
 
 
 @click.command()
@@ -36,11 +38,15 @@ def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool
     """Estimate what each --target would have earned on LOG, with intervals and what speaks against them.
 
     LOG is a file that `onearm convert` knows (see docs/logs.md), packed (.gz, .zst) or not, - for standard input, or
-    the URL of a database.
+    the URL of a database. Logs of lists, with several slots, have methods of their own (slate-ips, independent,
+    cascade, pseudo-inverse) and the targets uniform, logged and first.
 
     \b
     Example:
       onearm evaluate men.csv --format obd --target uniform --method snips --method dr \\
         --interval normal --interval confidence-sequence
     """
+    if set(asked["methods"]) & set(LIST_METHODS):
+        run_lists(log, form, targets, as_json=as_json, **asked)
+        return
     run(log, form, checked([candidate(text) for text in targets]), ("snips",), as_json=as_json, **asked)

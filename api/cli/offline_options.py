@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
+from onearm.api.offline.lists import LIST_METHODS
 from onearm.api.offline.options import INTERVALS, METHODS, MODELS, Options
 from onearm.engine.errors import InvalidInput
 from onearm.engine.features import DIMENSION_MAX
@@ -66,8 +67,9 @@ _ASKING = (
         "--method",
         "methods",
         multiple=True,
-        type=click.Choice(METHODS),
-        help="How values are estimated; may be given several times. With a model: dm, dr, sndr, switch-dr, dros, mrdr.",
+        type=click.Choice([*METHODS, *LIST_METHODS]),
+        help="How values are estimated; may be given several times. With a model: dm, dr, sndr, switch-dr, dros, mrdr; "
+        "for lists: slate-ips, independent, cascade, pseudo-inverse.",
     ),
     click.option(
         "--interval",

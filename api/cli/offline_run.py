@@ -24,6 +24,7 @@ from onearm.api.offline.evaluation import Evaluation, evaluate, passes
 from onearm.api.offline.options import Options
 from onearm.api.offline.reading import Place, place_of, read
 from onearm.engine.errors import Damaged
+from onearm.engine.storage.log import BadLines
 from onearm.engine.storage.rows import Rows
 
 
@@ -66,7 +67,7 @@ def run(
                 progress=advance,
             )
         if strict:
-            _refuse_bad_lines(found_log.main)
+            refuse_bad_lines(found_log.main.bad_lines)
         if not methods:
             options = _allowed(found_log.main, options)
         with progress("judging", len(found_log.main) * len(candidates) * passes(options), "rows") as advance:
@@ -101,10 +102,10 @@ def _draw(found: Evaluation, place: Place, report: Path | None, plots: Path | No
         drawing.write_plots(plots, found, about)
 
 
-def _refuse_bad_lines(rows: Rows) -> None:
+def refuse_bad_lines(bad_lines: BadLines) -> None:
     """Stop where there is a bad line."""
-    if rows.bad_lines.count:
-        tell_bad_lines(rows.bad_lines)
+    if bad_lines.count:
+        tell_bad_lines(bad_lines)
         raise Damaged(
-            "bad_lines", f"{rows.bad_lines.count.total()} lines are bad, and --strict was said: mend or leave them out"
+            "bad_lines", f"{bad_lines.count.total()} lines are bad, and --strict was said: mend or leave them out"
         )

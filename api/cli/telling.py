@@ -9,9 +9,11 @@ import click
 import numpy as np
 
 from onearm.api.cli.show import print_table, rate
-from onearm.api.offline.evaluation import Evaluation, Standing
+from onearm.api.offline.evaluation import Estimate, Evaluation, Standing
+from onearm.api.offline.options import Options
 from onearm.engine.estimate import Diagnostics, EProcess
 from onearm.engine.storage.log import BadLines
+from onearm.engine.storage.slots import Slots
 
 
 def as_data(found: Evaluation) -> dict[str, Any]:
@@ -55,10 +57,22 @@ def _bets(process: EProcess) -> dict[str, Any]:
     return {"e_value_max": math.exp(min(largest, 700.0)), "alarm_at": process.alarm_at}
 
 
-def tell(found: Evaluation, title: str, speed: float) -> None:
-    """Print the estimates as a table, and what to know of them on standard error."""
-    level = f"{100 * found.options.level:g} %"
-    one = len(found.options.intervals) == 1
+def list_data(estimates: list[Estimate], slots: Slots, options: Options) -> dict[str, Any]:
+    """Return what was found on a log of lists, to be printed as JSON."""
+    return {
+        "events": len(slots.length),
+        "bad_lines": dict(slots.bad_lines.count),
+        "bad_line_numbers": slots.bad_lines.lines,
+        "notes": slots.notes,
+        "level": options.level,
+        "estimates": [each._asdict() for each in estimates],
+        "diagnostics": {},
+    }
+
+
+def tell_estimates(estimates: list[Estimate], options: Options, title: str, speed: float) -> None:
+    """Print estimates as a table, and notes on standard error."""
+    one = len(options.intervals) == 1
     heads = ["target", "method", *([] if one else ["interval"]), "value", "low", "high", "effective\nsample size"]
     body = [
         [
@@ -70,11 +84,19 @@ def tell(found: Evaluation, title: str, speed: float) -> None:
             each.high,
             each.effective_sample_size,
         ]
-        for each in found.estimates
+        for each in estimates
     ]
-    kind = f"{found.options.intervals[0]} " if one else ""
-    note = f"reward per decision; {level} {kind}intervals; {rate(speed)} rows/s, reading included"
+    kind = f"{options.intervals[0]} " if one else ""
+    note = f"{100 * options.level:g} % {kind}intervals; {rate(speed)} rows/s, reading included"
     print_table(title, heads, body, note)
+    for text in dict.fromkeys(f"{each.method}, {each.interval}: {each.note}" for each in estimates if each.note):
+        click.echo(text, err=True)
+
+
+def tell(found: Evaluation, title: str, speed: float) -> None:
+    """Print what was found as tables, and what to know of it on standard error."""
+    tell_estimates(found.estimates, found.options, title, speed)
+    level = f"{100 * found.options.level:g} %"
     if len(found.ranking) > 1:
         standing = [[each.target, each.value, each.low, each.high, _places(each)] for each in found.ranking]
         words = f"by {found.ranking[0].method}; {level} intervals that hold for all at once"
@@ -91,8 +113,6 @@ def tell(found: Evaluation, title: str, speed: float) -> None:
             for each in found.segments
         ]
         print_table("by segment", ["segment", "target", "method", "events", "value", "low", "high"], rows, None)
-    for text in dict.fromkeys(f"{each.method}, {each.interval}: {each.note}" for each in found.estimates if each.note):
-        click.echo(text, err=True)
     for each, of in zip(found.candidates, found.diagnostics, strict=True):
         for warning in [] if of is None else of.warnings:
             click.echo(f"{each.label}: {warning}", err=True)

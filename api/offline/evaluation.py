@@ -186,6 +186,7 @@ def _some(columns: Any, some: slice) -> Any:
 
 def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, interval: str) -> Estimate:
     found = interval_of(interval, case, method, terms)
+    notes = [note for note in (found.note, _note(method, case)) if note is not None]
     return Estimate(
         candidate.label,
         candidate.spec["name"],
@@ -197,8 +198,16 @@ def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, inter
         found.high,
         terms.effective_sample_size,
         terms.matched,
-        found.note,
+        "; ".join(notes) or None,
     )
+
+
+def _note(method: str, case: Case) -> str | None:
+    """Return what is to be known of a method on this log, whatever the interval."""
+    propensity = case.log.propensity
+    if method == "match" and not np.allclose(propensity * case.log.choices, 1.0, rtol=1e-6, equal_nan=True):
+        return "the log was not drawn uniformly: trust snips"
+    return None
 
 
 def _refused(candidate: Candidate, method: str, interval: str, refusal: InvalidInput) -> Estimate:

@@ -84,9 +84,16 @@ def read(
             read_before[columns] = stack.enter_context(place.rows(wanted, progress))
         return read_before[columns]
 
+    def checked(rows: Rows) -> Rows:
+        if segment is not None and rows.segments in ([], [""]):
+            raise InvalidInput(
+                "no_segment", f"{segment!r} stands in no row of {place.name}: name a column, key or feature"
+            )
+        return rows
+
     ways = [_columns(each, named and contexts, dimension) for each in candidates]
     main = (dimension or DIMENSION) if modelled and named and options.model != "mean" else ways[0]
-    return Log(as_read(main), [as_read(way) for way in ways])
+    return Log(checked(as_read(main)), [as_read(way) for way in ways])
 
 
 def _columns(candidate: Candidate, named: bool, dimension: int | None) -> int | None:

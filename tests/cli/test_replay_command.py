@@ -16,7 +16,18 @@ from onearm.engine.matching import match
 from onearm.engine.storage import jsonl
 from onearm.policies import catalog as policies
 
-FIELDS = {"policy", "method", "value", "stderr", "low", "high", "matched"}
+FIELDS = {
+    "target",
+    "policy",
+    "params",
+    "method",
+    "interval",
+    "value",
+    "low",
+    "high",
+    "matched",
+    "effective_sample_size",
+}
 
 
 def test_json_has_the_fields_and_figures_of_the_estimators(onearm: Any, log: Path) -> None:
@@ -32,13 +43,10 @@ def test_json_has_the_fields_and_figures_of_the_estimators(onearm: Any, log: Pat
     for name, by_match, by_snips in (("ucb1", *done.json["estimates"][:2]), ("exp3_ix", *done.json["estimates"][2:])):
         ran = match(policies.make(name), read.problem, read.table, seed=5)
         expected = estimate.match(read.table.reward, ran.agrees)
-        assert (by_match["value"], by_match["stderr"], by_match["matched"]) == (
-            expected.value,
-            expected.stderr,
-            expected.matched,
-        )
+        assert (by_match["value"], by_match["matched"]) == (expected.value, expected.matched)
         expected = estimate.snips(read.table.reward, read.table.propensity, ran.target)
-        assert (by_snips["value"], by_snips["low"], by_snips["high"]) == (expected.value, expected.low, expected.high)
+        ends = estimate.normal(expected)
+        assert (by_snips["value"], by_snips["low"], by_snips["high"]) == (expected.value, ends.low, ends.high)
 
 
 def test_parquet_and_json_lines_give_the_same_estimates(onearm: Any, log: Path) -> None:
@@ -50,7 +58,7 @@ def test_parquet_and_json_lines_give_the_same_estimates(onearm: Any, log: Path) 
 
 def test_a_table_shows_the_estimates_and_no_bar_when_piped(onearm: Any, log: Path) -> None:
     done = onearm("replay", str(log), "--policy", "ucb1")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, "\r" in done.err) == (0, False)
     assert "match" in done.out and "snips" in done.out and "40 decisions" in done.out
 
 
@@ -107,7 +115,7 @@ def test_a_log_without_propensities_gets_match_alone_and_says_why(onearm: Any, t
     file.write_text("".join(f'{{"action": {i % 2}, "reward": {i % 3}}}\n' for i in range(12)))
     done = onearm("replay", str(file), "--policy", "ucb1", "--json")
     assert [one["method"] for one in done.json["estimates"]] == ["match"]
-    assert "the log has no propensities" in done.json["estimates"][0]["note"]
+    assert "the log has no propensities" in done.json["notes"][0]
     assert "the log has no propensities" in onearm("replay", str(file), "--policy", "ucb1").err
 
 
@@ -135,7 +143,7 @@ def test_nothing_matched_is_null_and_explained(onearm: Any, tmp_path: Path) -> N
         ("empty.jsonl", b"", [], "is empty"),
         ("words.jsonl", b"these are words\nand more\n", [], "holds not one good line ({'not_json': 2})"),
         ("words.parquet", b"these are words", [], "is not a Parquet file"),
-        ("words.csv", b"a,b\n1,2\n", [], "has no column 'timestamp': a campaign of the Open Bandit Dataset has"),
+        ("words.csv", b"a,b\n1,2\n", [], "its first line must name an action"),
         ("words.txt", b"{}", [], "does not end in .jsonl"),
         ("words.jsonl", b"\xff\xfe\x00", [], "holds not one good line"),
         ("words.jsonl", b'{"onearm": 99}\n', [], "is an export of the format 99: this version of onearm reads 1"),
@@ -178,4 +186,36 @@ def test_a_log_of_vowpal_wabbit_is_replayed_by_policies_of_every_kind(onearm: An
 
 def test_a_dimension_is_for_named_features_only(onearm: Any, log: Path) -> None:
     done = onearm("replay", str(log), "--dimension", "8", "--policy", "uniform")
-    assert (done.code, "--dimension is for features that have names" in done.err) == (2, True)
+    assert (done.code, "--dimension is for named features" in done.err) == (2, True)
+
+
+def test_a_sweep_adds_policies_that_are_ranked_with_the_others(onearm: Any, log: Path) -> None:
+    sweep = ("--sweep", "epsilon_greedy.epsilon=0.1,0.5")
+    done = onearm("replay", str(log), "--policy", "ucb1", "--policy", "epsilon_greedy", *sweep, "--json")
+    names = [each["target"] for each in done.json["estimates"] if each["method"] == "match"]
+    assert names == ["ucb1", "epsilon_greedy", "epsilon_greedy(epsilon=0.5)"]  # 0.1 is the usual value: it is there
+    assert {each["target"] for each in done.json["ranking"]} == set(names)
+    alone = onearm("replay", str(log), "--policy", 'epsilon_greedy:{"epsilon":0.5}', "--json")
+    assert alone.json["estimates"] == done.json["estimates"][4:]
+    shown = onearm("replay", str(log), "--policy", "ucb1", *sweep)
+    assert "ranking" in shown.out and "hold for all at once" in shown.out
+
+
+def test_what_policies_learn_can_be_chosen(onearm: Any, log: Path) -> None:
+    found = {}
+    for learn in ("matched", "logged", "nothing", "0.5"):
+        done = onearm("replay", str(log), "--policy", "ucb1", "--learn", learn, "--json")
+        assert (done.code, done.json["events"]) == (0, 20 if learn == "0.5" else 40)
+        found[learn] = [each["value"] for each in done.json["estimates"]]
+    assert len({str(values) for values in found.values()}) == 4
+    refused = onearm("replay", str(log), "--policy", "ucb1", "--learn", "half")
+    assert (refused.code, "no share between 0 and 1" in refused.err) == (2, True)
+
+
+def test_strict_stops_at_a_bad_line(onearm: Any, log: Path) -> None:
+    with log.open("a") as file:
+        file.write("no line\n")
+    assert onearm("replay", str(log), "--policy", "ucb1").code == 0
+    done = onearm("replay", str(log), "--policy", "ucb1", "--strict")
+    assert (done.code, done.out) == (1, "")
+    assert "bad lines, not_json: 1 (lines 82)" in done.err and "--strict was said" in done.err

@@ -17,14 +17,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from onearm.api.offline.report.curves import Curve
-from onearm.api.offline.report.findings import Findings
+from onearm.api.offline.report.findings import PANELS, Findings
 from onearm.api.offline.report.words import between_words, number, rounded
 
 WIDE, NARROW = 9.5, 3.7  # inches
 INK, PAPER, LINE, MUTED = "#12343b", "#fbfaf7", "#d8d4c8", "#6b7f80"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # of Okabe and Ito
 DASHES = ("-", "--", "-.", (0, (1, 1.2)))
-PANELS = 8  # of candidates, the best first, where each has one
 BANDS = 3  # candidates that all have a band; of more only the best
 LINES = 8  # candidates with a colour and a name; the rest are drawn thin
 
@@ -145,7 +144,7 @@ def learning_curves(found: Findings, width: float) -> Figure:
             ls=dash,
             lw=1.8,
             zorder=4,
-            label=shortened(row.label, 30),
+            label=shortened(row.label, 34),
         )
         seen.append(curve.value[settled])
         if place == 0 or len(found.rows) <= BANDS:
@@ -163,7 +162,6 @@ def learning_curves(found: Findings, width: float) -> Figure:
 def intervals_over_time(found: Findings, width: float) -> Figure:
     """Draw intervals that hold at every look, a panel for each of the best candidates."""
     drawn = [(place, row.label, row.sequence) for place, row in enumerate(found.rows) if row.sequence is not None]
-    drawn = drawn[:PANELS]
     figure, panels = _panels(len(drawn), width, 2.0, sharey=True)
     limits = _last_limits([curve for _, _, curve in drawn], found.log_value)
     for axes, (place, label, curve) in zip(panels, drawn, strict=True):
@@ -175,7 +173,7 @@ def intervals_over_time(found: Findings, width: float) -> Figure:
         axes.plot(curve.at, curve.value, color=colour, lw=1.8)
         axes.set(xscale="log", xlim=(curve.at[0], curve.at[-1]), ylim=limits)
         axes.set_title(shortened(label, 36))
-        _remark(axes, f"at the end {between_words(curve.low[-1], curve.high[-1])}", INK)
+        _remark(axes, f"at the end {between_words(curve.low[-1], curve.high[-1])}", 1)
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
@@ -202,7 +200,7 @@ def weights(found: Findings, width: float) -> Figure:
         facts = [f"counts like {rounded(spread.effective_sample_size)}", f"largest weight {rounded(spread.largest)}"]
         facts += [f"{spread.zeros:.0%} count nothing"] if spread.zeros > 0.0 else []
         axes.set_ylim(0.0, (1.35 if len(facts) > 2 else 1.2) * max(float(spread.share.max()), 1e-9))
-        _remark(axes, "\n".join(facts), MUTED)
+        _remark(axes, "\n".join(facts), 0 if 2 * int(spread.share.argmax()) > len(spread.share) else 1)
     figure.supxlabel("weight of a decision", fontsize="medium")
     figure.supylabel("share of decisions", fontsize="medium")
     return figure
@@ -241,7 +239,7 @@ def action_shares(found: Findings, width: float) -> Figure:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    settings: dict[str, Any] = {
+    settings: Any = {
         "svg.hashsalt": "onearm",  # the same figures give the same bytes
         "font.size": 9.5,
         "axes.titlesize": "medium",
@@ -288,10 +286,13 @@ def _panels(count: int, width: float, height: float, *, sharey: bool) -> tuple[F
     return figure, list(grid.flat[:count])
 
 
-def _remark(axes: Axes, text: str, colour: str) -> None:
-    """Write into the upper right corner."""
-    corner = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "top"}
-    axes.annotate(text, (1, 1), (-3, -2), color=colour, fontsize="small", **corner)
+def _remark(axes: Axes, text: str, side: float) -> None:
+    """Write into an upper corner, the left one (0) or the right one (1)."""
+    box = {"facecolor": PAPER, "alpha": 0.75, "lw": 0, "pad": 1.5}
+    axes.annotate(
+        text, (side, 1), (4 - 8 * side, -3), "axes fraction", textcoords="offset points",
+        ha="right" if side else "left", va="top", color=INK, fontsize="small", bbox=box,
+    )  # fmt: skip
 
 
 def _window(found: Findings) -> tuple[float, float]:

@@ -30,6 +30,7 @@ from onearm.engine.estimate.ranking import rank
 from onearm.engine.estimate.terms import Terms
 from onearm.engine.vocabulary import Array
 
+PANELS = 8  # candidates with a panel of their own where each has one, the best first
 ACTIONS = 6  # with a share of their own; the rest are "others"
 PARTS = 5  # of the log by time, where no segments are named
 UNFITTED = (
@@ -51,7 +52,7 @@ class Row:
     can_be_best: bool  # no other candidate is better beyond doubt
     diagnostics: Diagnostics | None  # None where propensities are unknown
     curve: Curve  # as the log went on
-    sequence: Curve | None  # with intervals that hold at every look
+    sequence: Curve | None  # with intervals that hold at every look; of the best ones
     spread: Spread | None  # of weights; None where propensities are unknown
 
 
@@ -184,16 +185,18 @@ def _refused(found: Evaluation, method: str) -> list[tuple[str, str]]:
     ]
 
 
-def _sequences(
-    found: Evaluation, method: str, kept: list[int], at: Array
-) -> tuple[list[Curve] | list[None], str | None]:
-    """Return intervals that hold at every look, with what to know of them; or why there are none."""
+def _sequences(found: Evaluation, method: str, kept: list[int], at: Array) -> tuple[list[Curve | None], str | None]:
+    """Return intervals that hold at every look, of the best candidates, and what to know of them or why there are none.
+
+    The model of the reward that a method takes is not the one for this: here it must know only the past.
+    """
     unfitted = method in MODELLED - {"dm"} and any(found.cases[i].past is None for i in kept)
+    left: list[Curve | None] = [None] * len(kept[PANELS:])
     try:
-        pairs = [sequence_of(found.cases[i], "ips" if unfitted else method, at) for i in kept]
+        pairs = [sequence_of(found.cases[i], "ips" if unfitted else method, at) for i in kept[:PANELS]]
     except InvalidInput as refusal:
         return [None] * len(kept), str(refusal)
-    return [Curve(*sequence) for sequence, _ in pairs], UNFITTED if unfitted else pairs[0][1]
+    return [Curve(*sequence) for sequence, _ in pairs] + left, UNFITTED if unfitted else pairs[0][1]
 
 
 def _spreads(found: Evaluation, kept: list[int]) -> list[Spread] | list[None]:
@@ -221,7 +224,7 @@ def _action_shares(found: Evaluation, kept: list[int]) -> tuple[list[str], Array
 
 def _segments(found: Evaluation, method: str, labels: list[str]) -> list[Segment]:
     """Return named segments, the largest first, or five parts of the log by time."""
-    parts: list[tuple[str, Array | slice]]
+    numbers = np.arange(found.events)
     if found.rows.segments:
         count = np.bincount(found.log.segment, minlength=len(found.rows.segments))
         places = [int(place) for place in np.argsort(-count, kind="stable") if count[place]]
@@ -231,14 +234,16 @@ def _segments(found: Evaluation, method: str, labels: list[str]) -> list[Segment
     else:
         ends = [found.events * part // PARTS for part in range(PARTS + 1)]
         spans = [(first, last) for first, last in pairwise(ends) if last > first]
-        parts = [(f"decisions {first + 1:,} to {last:,}", slice(first, last)) for first, last in spans]
+        parts = [
+            (f"decisions {first + 1:,} to {last:,}", (numbers >= first) & (numbers < last)) for first, last in spans
+        ]
         terms = [found.terms[label, method] for label in labels]
         estimates = [[_estimate(of_rows(each, some), found.options.level) for each in terms] for _, some in parts]
     own = [float(np.mean(found.log.reward[some])) for _, some in parts]
     off = np.array([[value - log for value, _, _ in cells] for cells, log in zip(estimates, own, strict=True)])
     most = float(np.nanmax(np.abs(off), initial=0.0)) or 1.0
     return [
-        Segment(name, len(found.log.reward[some]), log, [Cell(*each, (each[0] - log) / most) for each in cells])
+        Segment(name, int(np.count_nonzero(some)), log, [Cell(*each, (each[0] - log) / most) for each in cells])
         for (name, some), cells, log in zip(parts, estimates, own, strict=True)
     ]
 

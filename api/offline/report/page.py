@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 from onearm.api.offline.evaluation import Estimate, Evaluation
 from onearm.api.offline.report import words
 from onearm.api.offline.report.about import About
-from onearm.api.offline.report.figures import NARROW, PANELS, WIDE, inlined, pictures
-from onearm.api.offline.report.findings import Findings, find
+from onearm.api.offline.report.figures import NARROW, WIDE, inlined, pictures
+from onearm.api.offline.report.findings import PANELS, Findings, find
 from onearm.api.offline.report.trust import AMBER, GREEN, NUMBERS, RED, by_state, diagnosed
 
 HERE = Path(__file__).parent
@@ -26,7 +26,7 @@ class BadLine(NamedTuple):
     """A kind of bad lines."""
 
     kind: str
-    count: int
+    total: int
     meaning: str
     lines: str  # the numbers of the first
 

@@ -1,0 +1,61 @@
+"""`evaluate` on a log of lists."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onearm.api.cli.files import form_of, source_of
+from onearm.api.cli.offline_options import options_of
+from onearm.api.cli.offline_run import refuse_bad_lines
+from onearm.api.cli.show import print_json, progress
+from onearm.api.cli.telling import list_data, tell_bad_lines, tell_estimates
+from onearm.api.offline.lists import LIST_METHODS, evaluate_lists
+from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.slots import read_slots
+
+NOT_FOR_LISTS = ("experiment", "arms", "dimension", "segment", "embedding", "baseline", "report", "plots")
+
+
+def run_lists(
+    log: str,
+    form: str | None,
+    targets: tuple[str, ...],
+    *,
+    methods: tuple[str, ...],
+    strict: bool,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Estimate what targets would have earned per list."""
+    began = time.process_time()
+    if others := [method for method in methods if method not in LIST_METHODS]:
+        raise InvalidInput("mixed_methods", f"{others[0]} is not for lists: {', '.join(LIST_METHODS)} are")
+    for name in NOT_FOR_LISTS:
+        if asked.pop(name) is not None:
+            raise InvalidInput("not_for_lists", f"--{name} is not for logs of lists: leave it out")
+    form = form_of(Path(log), form)
+    if form != "dsjson":
+        raise InvalidInput(
+            "no_lists",
+            f"{log} is read as {form}, which has no lists: they are in logs of Vowpal Wabbit (--format dsjson)",
+        )
+    options = options_of(methods=methods, embedding=None, baseline=False, **asked)
+    source = source_of(Path(log))
+    with progress("reading", source.size, "bytes") as advance:
+        source.progress = advance
+        slots = read_slots(source)
+    if strict:
+        refuse_bad_lines(slots.bad_lines)
+    estimates = evaluate_lists(slots, list(dict.fromkeys(targets)), options)
+    if as_json:
+        print_json(list_data(estimates, slots, options))
+        return
+    speed = len(slots.length) / max(time.process_time() - began, 1e-9)
+    tell_estimates(estimates, options, f"{log}: {len(slots.length):,} lists", speed)
+    for text in slots.notes:
+        click.echo(text, err=True)
+    tell_bad_lines(slots.bad_lines)

@@ -1,0 +1,226 @@
+"""`onearm evaluate`: the figures of the issue, every method and interval, what is said where one does not apply."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onearm.api.offline.options import INTERVALS, METHODS
+
+EVERY = [word for name in METHODS if name != "mips" for word in ("--method", name)]
+
+
+def campaign(folder: Path, log: str) -> str:
+    return str(folder / "obd" / log / "men" / "men.csv")
+
+
+def rewarded(tmp_path: Path, n: int = 60, **more: Any) -> Path:
+    """Write a table of decisions by (0.5, 0.3, 0.2) in turn, of contexts that say something of the reward."""
+    rng = np.random.default_rng(5)
+    law = np.array([0.5, 0.3, 0.2])
+    rows = []
+    for action, x in zip(rng.choice(3, n, p=law).tolist(), rng.random(n).round(3).tolist(), strict=True):
+        reward = float(rng.random() < 0.2 + 0.2 * action + 0.2 * x)
+        rows.append({"action": action, "reward": reward, "propensity": law[action], "context": [x]} | more)
+    file = tmp_path / "table.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def test_the_figures_of_the_open_bandit_sample(onearm: Any, data_folder: Path) -> None:
+    log = campaign(data_folder, "bts")
+    methods = ("--method", "ips", "--method", "snips", "--method", "dr")
+    intervals = ("--interval", "normal", "--interval", "confidence-sequence")
+    done = onearm("evaluate", log, "--format", "obd", "--target", "uniform", *methods, *intervals, "--json")
+    assert (done.code, done.err, done.json["events"], done.json["bad_lines"]) == (0, "", 10_000, {})
+    found = {(each["method"], each["interval"]): each for each in done.json["estimates"]}
+    assert len(found) == 6
+    assert found["ips", "normal"]["value"] == pytest.approx(0.0030086263272564836, abs=1e-12)
+    assert found["snips", "normal"]["value"] == pytest.approx(0.003189423162277392, abs=1e-12)
+    assert all(each["low"] < each["value"] < each["high"] for each in found.values())
+    assert {"uniform"} == set(done.json["diagnostics"])
+
+
+def test_the_figures_of_the_dsjson_sample(onearm: Any, data_folder: Path) -> None:
+    log = str(data_folder / "dsjson" / "dsjson_cb.json")
+    asked = ("--target", "first", "--target", "logged", "--method", "ips", "--method", "snips")
+    done = onearm("evaluate", log, "--format", "dsjson", *asked, "--json")
+    values = {(each["target"], each["method"]): each["value"] for each in done.json["estimates"]}
+    assert (done.json["events"], done.json["bad_lines"]) == (23, {})
+    assert values["first", "ips"] == pytest.approx(0.306905, abs=5e-7)
+    assert values["first", "snips"] == pytest.approx(0.666667, abs=5e-7)
+    assert values["logged", "ips"] == pytest.approx(12 / 23, rel=1e-12)
+
+
+def test_every_method_agrees_where_the_target_is_the_log(onearm: Any, tmp_path: Path) -> None:
+    file = rewarded(tmp_path)
+    mean = np.mean([json.loads(line)["reward"] for line in file.read_text().splitlines()])
+    done = onearm("evaluate", str(file), "--target", "logged", *EVERY, "--json")
+    values = {each["method"]: each["value"] for each in done.json["estimates"]}
+    assert set(values) == set(METHODS) - {"mips"}
+    rough = {"dm", "switch-dr", "dros"}  # the model alone, and those that trust it more the less it costs
+    for method in set(values) - rough:
+        assert values[method] == pytest.approx(mean, rel=1e-12), method
+    assert [values[method] for method in rough] == pytest.approx([mean] * 3, abs=0.1)
+
+
+def test_every_interval_covers_its_value_or_says_why_it_cannot(onearm: Any, tmp_path: Path) -> None:
+    file = rewarded(tmp_path, 200)
+    intervals = [word for name in INTERVALS for word in ("--interval", name)]
+    done = onearm("evaluate", str(file), "--target", "action:1", *EVERY, *intervals, "--json")
+    assert len(done.json["estimates"]) == (len(METHODS) - 1) * len(INTERVALS)
+    told = 0
+    for each in done.json["estimates"]:
+        if each["low"] is None:
+            assert each["note"], each
+        else:
+            told += 1
+            assert each["low"] <= each["value"] <= each["high"], each
+    assert told >= 40
+    shown = onearm("evaluate", str(file), "--target", "action:1", "--method", "snips", "--interval", "clopper-pearson")
+    assert "snips weights its rewards" in shown.err
+
+
+def test_a_baseline_is_what_the_others_are_compared_with(onearm: Any, tmp_path: Path) -> None:
+    file = rewarded(tmp_path, 300)
+    intervals = [word for name in INTERVALS for word in ("--interval", name)]
+    asked = ("--target", "action:2", "--method", "ips", "--baseline", "logged", *intervals)
+    done = onearm("evaluate", str(file), *asked, "--json")
+    values = {each["target"]: each["value"] for each in done.json["estimates"]}
+    found = {each["interval"]: each for each in done.json["differences"]}
+    gap = values["action:2"] - values["logged"]
+    for name in ("normal", "bootstrap", "empirical-likelihood"):
+        assert found[name]["value"] == pytest.approx(gap, rel=1e-12)
+        assert found[name]["low"] < gap < found[name]["high"]
+    sequence = found["confidence-sequence"]
+    assert sequence["low"] < gap < sequence["high"]
+    assert sequence["high"] - sequence["low"] > found["normal"]["high"] - found["normal"]["low"]
+    assert "compare two" in found["clopper-pearson"]["note"]
+    # By hand: the terms are (w - 1) r, with w = 1 / 0.2 at action 2.
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    terms = np.array([((row["action"] == 2) / row["propensity"] - 1.0) * row["reward"] for row in rows])
+    reach = 1.959963984540054 * terms.std() / math.sqrt(len(terms))
+    assert found["normal"]["low"] == pytest.approx(terms.mean() - reach, rel=1e-9)
+
+
+def test_values_are_shown_by_segment(onearm: Any, tmp_path: Path) -> None:
+    file = tmp_path / "table.jsonl"
+    rows = [
+        {"action": i % 2, "reward": float(i % 3 == 0), "propensity": 0.5, "city": "paris" if i % 5 else "rome"}
+        for i in range(60)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = onearm("evaluate", str(file), "--target", "action:1", "--segment", "city", "--json")
+    for name in ("paris", "rome"):
+        (found,) = [each for each in done.json["segments"] if each["segment"] == name]
+        some = [row["reward"] for row in rows if row["city"] == name and row["action"] == 1]
+        assert found["value"] == pytest.approx(np.mean(some))
+        assert found["events"] == sum(row["city"] == name for row in rows)
+    assert "by segment" in onearm("evaluate", str(file), "--target", "action:1", "--segment", "city").out
+
+
+def test_false_propensities_raise_an_alarm(onearm: Any, tmp_path: Path) -> None:
+    """The log takes action 0 nine times of ten, and says that it drew evenly."""
+    file = tmp_path / "table.jsonl"
+    rows = [{"action": int(i % 10 == 0), "reward": 1.0, "propensity": 0.5} for i in range(2000)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = onearm("evaluate", str(file), "--target", "action:1", "--json")
+    told = done.json["diagnostics"]["action:1"]
+    assert told["weights"]["alarm_at"] < 2000 and told["warnings"]
+    assert "action:1: " in onearm("evaluate", str(file), "--target", "action:1").err
+
+
+def test_rewards_beyond_their_range_have_no_sequence_until_it_is_stated(onearm: Any, tmp_path: Path) -> None:
+    file = rewarded(tmp_path)
+    rows = [json.loads(line) | {"reward": 5.0 * json.loads(line)["reward"]} for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = (
+        "evaluate",
+        str(file),
+        "--target",
+        "uniform",
+        "--method",
+        "dr",
+        "--interval",
+        "confidence-sequence",
+        "--json",
+    )
+    (each,) = onearm(*asked).json["estimates"]
+    assert each["low"] is None and "--reward-range" in each["note"]
+    (each,) = onearm(*asked, "--reward-range", "0:5").json["estimates"]
+    assert each["low"] < each["value"] < each["high"] and "--weight-max" in each["note"]
+    (stated,) = onearm(*asked, "--reward-range", "0:5", "--weight-max", "2").json["estimates"]
+    assert stated["note"] is None and stated["high"] - stated["low"] != each["high"] - each["low"]
+    refused = onearm(*asked, "--reward-range", "5:0")
+    assert (refused.code, "it must ascend" in refused.err) == (2, True)
+
+
+def test_what_learns_only_from_a_share_is_judged_on_the_rest(onearm: Any, tmp_path: Path) -> None:
+    file = rewarded(tmp_path, 100)
+    done = onearm("evaluate", str(file), "--target", "linucb", "--target", "logged", "--learn", "0.6", "--json")
+    values = {each["target"]: each["value"] for each in done.json["estimates"]}
+    rest = [json.loads(line)["reward"] for line in file.read_text().splitlines()[60:]]
+    assert (done.json["events"], values["logged"]) == (40, pytest.approx(np.mean(rest)))
+
+
+def test_mips_weighs_categories(onearm: Any, tmp_path: Path) -> None:
+    """Of one category for all, every action is as good as another: the mean weight, and so about the mean reward."""
+    file, categories = rewarded(tmp_path, 300), tmp_path / "categories.csv"
+    categories.write_text("arm,category\n2,b\n0,a\n1,b\n")
+    asked = ("evaluate", str(file), "--target", "action:2", "--method", "mips", "--json")
+    (each,) = onearm(*asked, "--embedding", str(categories)).json["estimates"]
+    assert 0.3 < each["value"] < 1.2
+    for words, content in (("has no columns", "a,b\n1,2\n"), ("must be there once", "arm,category\n0,a\n2,b\n")):
+        categories.write_text(content)
+        done = onearm(*asked, "--embedding", str(categories))
+        assert (done.code, words in done.err) == (2, True)
+    assert "--embedding" in onearm(*asked).err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--target", "action:7"], "there is no action 7"),
+        (["--target", "uniform", "--target", "uniform"], "named 2 times"),
+        (["--target", "nobody"], "there is no policy 'nobody'"),
+        (["--target", "uniform", "--experiment", "x"], "--experiment is for a database"),
+        (["--target", "uniform", "--method", "cascade"], "they are in logs of Vowpal Wabbit"),
+        (["--target", "uniform", "--method", "cascade", "--method", "ips"], "ips is not for lists"),
+        (["--target", "uniform", "--level", "1.5"], "is not in the range"),
+        (["--target", "uniform", "--weight-max", "0"], "is not in the range"),
+        (["--target", "uniform", "--segment", "nothing"], "nothing"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_words(onearm: Any, tmp_path: Path, more: list[str], words: str) -> None:
+    done = onearm("evaluate", str(rewarded(tmp_path, 20)), *more)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+
+
+def test_lists_have_methods_of_their_own(onearm: Any, tmp_path: Path) -> None:
+    """By hand: the weights are 1/3 / 0.8 and 1, then 1/3 / 0.1 and 1."""
+    file = tmp_path / "slots.json"
+    context = {"_multi": [{"i": {"x": i}} for i in range(3)], "_slots": [{"s": 1}, {"s": 2}]}
+    outcomes = [
+        [(-1.0, [2, 0, 1], [0.8, 0.1, 0.1]), (0.0, [0, 1], [0.5, 0.5])],
+        [(0.0, [1, 0, 2], [0.1, 0.1, 0.8]), (-1.0, [0, 2], [0.5, 0.5])],
+    ]
+    lines = [
+        {"c": context, "_outcomes": [{"_label_cost": cost, "_a": a, "_p": p} for cost, a, p in slots]}
+        for slots in outcomes
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines) + "{}\n")
+    methods = ("--method", "cascade", "--method", "independent", "--method", "pseudo-inverse")
+    done = onearm("evaluate", str(file), "--format", "dsjson", "--target", "uniform", *methods, "--json")
+    found = {each["method"]: each for each in done.json["estimates"]}
+    assert (done.json["events"], sum(done.json["bad_lines"].values())) == (2, 1)
+    assert found["cascade"]["value"] == pytest.approx((1 / 2.4 + 10 / 3) / 2)
+    assert found["independent"]["value"] == pytest.approx((1 / 2.4 + 1) / 2)
+    assert found["pseudo-inverse"]["value"] is None and "one reward" in found["pseudo-inverse"]["note"]
+    assert onearm("evaluate", str(file), "--format", "dsjson", "--target", "linucb", *methods).code == 2
+    assert onearm("evaluate", str(file), "--format", "dsjson", "--target", "first", *methods, "--strict").code == 1
