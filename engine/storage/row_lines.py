@@ -61,8 +61,8 @@ class LineWriter:
         if problem.action_kind != "arm" or problem.context_kind != "dense":
             raise InvalidInput(
                 "cannot_hold",
-                f"{self.form} holds arms that are numbered once for all, with rows of numbers as contexts: this log "
-                f"decides a {problem.action_kind} and has {problem.context_kind} contexts; write jsonl or parquet",
+                f"{self.form} holds arms that are numbered once for all, and rows of numbers as contexts: this log "
+                f"is of {problem.action_kind}s with {problem.context_kind} contexts; write jsonl or parquet",
             )
         self.unrewarded = 0  # decisions that were left out
         self._problem, self._spec = problem, spec if spec.get("from") == self.form else {}
