@@ -312,7 +312,7 @@ def _packed(context: Any, problem: Problem) -> bytes:
 def _opened(source: Source) -> Iterator[pq.ParquetFile]:
     """Open a file; standard input and what is packed are written to a temporary file before."""
     with ExitStack() as opened:
-        opened.enter_context(reading(source.path, FORM, pa.ArrowException))
+        opened.enter_context(reading(source.path, FORM, pa.ArrowException, UnicodeDecodeError))
         if source.path == STDIN or source.packing is not None:
             whole = opened.enter_context(tempfile.TemporaryFile())
             for block in source.blocks():
@@ -516,13 +516,13 @@ def _table_lines(source: Source) -> Iterator[tuple[int, Any]]:
 
 def _holds(file: pq.ParquetFile, name: str) -> bool:
     """Tell by its statistics whether a list column holds anything: reading null lists is slow."""
-    for group in range(file.num_row_groups):
-        row_group = file.metadata.row_group(group)
-        for leaf in map(row_group.column, range(row_group.num_columns)):
+    leaves = [i for i in range(len(file.schema)) if file.schema.column(i).path.split(".")[0] == name]
+    for group in range(file.num_row_groups if leaves else 0):
+        # Reading a row first raises where the metadata is damaged; asking for statistics ends the process.
+        next(file.iter_batches(1, row_groups=[group], columns=[name], use_threads=False), None)
+        for leaf in map(file.metadata.row_group(group).column, leaves):
             known = leaf.statistics
-            if leaf.path_in_schema.split(".")[0] == name and (
-                known is None or not known.has_null_count or known.null_count < leaf.num_values
-            ):
+            if known is None or not known.has_null_count or known.null_count < leaf.num_values:
                 return True
     return False
 
