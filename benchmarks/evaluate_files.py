@@ -244,5 +244,6 @@ def difference(found: dict[str, Any]) -> float:
             if rate is not None and rate["value"] is not None:
                 values.setdefault("action:0" if "action:0" in name else "uniform", []).append(rate["value"])
         for of_target in values.values():
-            worst = max(worst, (max(of_target) - min(of_target)) / abs(of_target[0]))
+            apart = max(of_target) - min(of_target)
+            worst = max(worst, apart / max(map(abs, of_target)) if apart else 0.0)
     return worst

@@ -82,10 +82,11 @@ class Peer:
 
     def close(self) -> None:
         """End it."""
-        assert self._process.stdin is not None
+        assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
 
 @contextlib.contextmanager

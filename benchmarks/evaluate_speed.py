@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-peers", action="store_true", help="leave the other libraries out")
     parser.add_argument("--big", action="store_true", help="memory: a file of 10 GB too, which takes 25 GB of disk")
-    parser.add_argument("--quick", action="store_true", help="a few thousand rows and one round, which say little")
+    parser.add_argument("--quick", action="store_true", help="some hundred rows and one round, which say nothing")
     arguments = parser.parse_args()
     if arguments.rounds < 1:
         parser.error("at least one round must be played")
@@ -66,9 +66,9 @@ def main() -> None:
 def measured(parts: list[str], arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of each part."""
     rounds, peers = (1 if arguments.quick else arguments.rounds), not arguments.no_peers
-    events, their_events, rows = (2000, 500, 500) if arguments.quick else (1_000_000, 200_000, 1_000_000)
+    events, their_events, rows = (200, 100, 60) if arguments.quick else (1_000_000, 200_000, 1_000_000)
     sizes = evaluate_memory.BIG if arguments.big else evaluate_memory.SIZES
-    size = [round(each * evaluate_memory.GIGABYTE) for each in sizes] if not arguments.quick else [100_000]
+    size = [round(each * evaluate_memory.GIGABYTE) for each in sizes] if not arguments.quick else [20_000]
     result: dict[str, Any] = {"machine": machine(), "rounds": rounds}
     with progress_bar("rounds") as progress, tempfile.TemporaryDirectory() as folder:
 
@@ -81,7 +81,7 @@ def measured(parts: list[str], arguments: argparse.Namespace) -> dict[str, Any]:
             result["files"] = evaluate_files.measure(Path(folder), events, their_events, rounds, peers, step)
         if "arrays" in parts:
             step = bar("arrays", (1 + peers) * (rounds + 1))
-            result["arrays"] = evaluate_arrays.measure(events, rounds, peers, step)
+            result["arrays"] = evaluate_arrays.measure(rows, rounds, peers, step)
         if "replay" in parts:
             step = bar("replay", 4 * (rounds + 1))
             result["replay"] = evaluate_replay.measure(rows, rounds, peers, step)

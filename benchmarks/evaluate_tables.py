@@ -1,0 +1,111 @@
+"""The tables of evaluation and replay: events a second from files and over arrays, beside other libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from table_text import machine_line, markdown, said
+
+Rates = dict[str, Any]
+FILES = {
+    "parquet export": "Parquet, our export",
+    "parquet table": "Parquet, a plain table",
+    "csv table": "CSV: action, reward, propensity",
+    "obd campaign": "CSV of the Open Bandit Dataset",
+    "jsonl export": "JSON lines, our export",
+    "jsonl table": "JSON lines, a plain table",
+    "dsjson actions": "dsjson",
+}
+ARRAYS = {  # ours, and what of obp's it is held against
+    "ips": "ips",
+    "snips": "snips",
+    "dr, of all actions": "dr",
+    "dr": "dr",
+    "dr, normal": "dr, bootstrap",
+    "dr, empirical likelihood": "dr, bootstrap",
+    "dr, bootstrap of 1000": "dr, bootstrap",
+    "snips, confidence sequence": None,
+}
+LIBRARIES = ("bare numba", "obp", "river", "mabwiser")
+
+
+def evaluate_speed(result: dict[str, Any]) -> str:
+    """Show SNIPS from files beside the fastest peer, then doubly robust estimates and the replay of a LinUCB."""
+    files = [["SNIPS from a file's first byte to the value", "events/s", "fastest peer", "of the peer"]]
+    for name, title in FILES.items():
+        files.append([title, *beside(result["files"][name]["rates"])])
+    arrays, replay = result["arrays"], result["replay"]
+    rows = [["in memory", "rows/s", "peer", "times the peer"]]
+    for title, name in (("`dr`, of laws and predictions of all actions", "dr, of all actions"), ("`dr`", "dr")):
+        rows.append([title, *against(arrays["onearm"][name], "obp", theirs(arrays, "dr"))])
+    with_interval = against(arrays["onearm"]["dr, normal"], bootstrap_of(arrays), theirs(arrays, "dr, bootstrap"))
+    rows.append(["`dr` with its normal interval", *with_interval])
+    for learn in ("logged", "matched"):
+        for library in ("bare numba", "obp"):
+            cells = against(replay[learn]["onearm"], library, replay[learn].get(library))
+            rows.append([f"replay of `linucb`, learning {learn}", *cells])
+    parts = [markdown(files), markdown(rows), *sizes(result), said(result), machine_line(result["machine"])]
+    return "\n\n".join(parts)
+
+
+def evaluate_speed_more(result: dict[str, Any]) -> str:
+    """Show every way that was measured."""
+    tables = []
+    for name, title in FILES.items():
+        found = result["files"][name]
+        head = f"{title}: {found['events']:,} events, {found['bytes'] / 1e6:,.0f} MB"
+        rows = [[head, "events/s"], *([way, million(rate)] for way, rate in found["rates"].items())]
+        tables.append(markdown(rows))
+    arrays, replay = result["arrays"], result["replay"]
+    rows = [[f"{arrays['events']:,} rows in memory", "rows/s", "obp", "times obp"]]
+    for name, other in ARRAYS.items():
+        cells = against(arrays["onearm"][name], "", None if other is None else theirs(arrays, other))
+        rows.append([name, cells[0], cells[1].removeprefix(": "), cells[2]])
+    tables += [markdown(rows), f"An interval of obp's is its bootstrap of {arrays['obp_resamples']} draws."]
+    title = f"LinUCB on {replay['rows']:,} rows, {replay['arms']} arms, contexts of {replay['length']}: rows/s"
+    rows = [[title, *(f"learning {learn}" for learn in ("logged", "matched"))]]
+    for name in ("onearm", "onearm, no scaling", *LIBRARIES):
+        rows.append([name, *(million(replay[learn].get(name)) for learn in ("logged", "matched"))])
+    return "\n\n".join([*tables, markdown(rows), *sizes(result), machine_line(result["machine"])])
+
+
+def beside(rates: Rates) -> list[str]:
+    """Return our rate, the fastest peer and its rate, and ours as a share of that."""
+    ours = next(iter(rates.values()))
+    peers = {name: rate["per_second"] for name, rate in rates.items() if rate and not name.startswith("onearm")}
+    if not peers:
+        return [million(ours), "-", "-"]
+    fastest = max(peers, key=lambda name: peers[name])
+    return [million(ours), f"{fastest}: {million(rates[fastest])}", f"{ours['per_second'] / peers[fastest]:.2f}"]
+
+
+def against(ours: Rates, name: str, rate: Rates | None) -> list[str]:
+    """Return our rate, a peer's, and how many times as fast we are."""
+    if rate is None:
+        return [million(ours), "-", "-"]
+    return [million(ours), f"{name}: {million(rate)}", f"{ours['per_second'] / rate['per_second']:.3g}"]
+
+
+def theirs(arrays: dict[str, Any], name: str) -> Rates | None:
+    """Return obp's rate, None where it is missing."""
+    found: Rates | None = arrays["obp"].get(name)
+    return found
+
+
+def bootstrap_of(arrays: dict[str, Any]) -> str:
+    """Say what obp's interval is."""
+    return f"obp, bootstrap of {arrays['obp_resamples']}"
+
+
+def million(rate: Rates | None) -> str:
+    """Return a rate in millions."""
+    return "-" if rate is None else f"{rate['per_second'] / 1e6:.3g} M"
+
+
+def sizes(result: dict[str, Any]) -> list[str]:
+    """Say how much memory `onearm evaluate` takes."""
+    peaks = [
+        f"{each['peak_bytes'] / 1e6:,.0f} MB over {each['bytes'] / 1e9:.1f} GB ({each['events']:,} events)"
+        for each in result["memory"]
+    ]
+    return [f"Peak memory of `onearm evaluate` over exports of JSON lines: {', '.join(peaks)}."] if peaks else []
