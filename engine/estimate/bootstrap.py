@@ -108,10 +108,10 @@ def _estimates(terms: Terms, sums: Array, n: int) -> tuple[Array, Array]:
     return mean + ratio, np.sqrt(np.maximum(square, 0.0)) / count
 
 
-def _poisson_table() -> Array:
+def poisson_table() -> Array:
     """Return uint8[65536] in which the count c stands with the frequency of Poisson(1), to the nearest."""
     ends = [round(65536 * math.exp(-1.0) * sum(1.0 / math.factorial(j) for j in range(c + 1))) for c in range(12)]
     return np.searchsorted(np.array(ends), np.arange(65536), side="right").astype(np.uint8)
 
 
-_POISSON = _poisson_table()
+_POISSON = poisson_table()

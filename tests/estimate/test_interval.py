@@ -10,9 +10,10 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
+from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.binomial import clopper_pearson
-from onearm.engine.estimate.bootstrap import bootstrap
+from onearm.engine.estimate.bootstrap import bootstrap, poisson_table, resample
 from onearm.engine.estimate.interval import Z95, empirical_bernstein, normal, sample_of
 from onearm.engine.estimate.likelihood import empirical_likelihood, weighted_likelihood
 from onearm.engine.estimate.terms import Interval, Terms
@@ -165,6 +166,29 @@ def test_the_bootstrap_is_a_function_of_its_seed() -> None:
     assert bootstrap(terms, seed=1, resamples=104) != bootstrap(terms, seed=2, resamples=104)
     with pytest.raises(InvalidInput, match="100 or more"):
         bootstrap(terms, resamples=10)
+
+
+@pytest.mark.parametrize("shape", [0, 1, 2])
+def test_the_bootstrap_is_that_of_its_drawn_logs_by_the_definition(shape: int) -> None:
+    """The counts of each drawn log come from sums of unit columns; each such log is estimated as a log of its own."""
+    terms, n, resamples = some(30, 6)[shape], 30, 104
+    counts = np.zeros((n, resamples))
+    resample(np.eye(n), run_key(5, 0, NATURE), poisson_table(), np.empty(resamples), counts)
+    assert counts.mean() == pytest.approx(1.0, abs=0.06)
+    assert counts.var() == pytest.approx(1.0, abs=0.1)
+    deviations = []
+    for count in counts.T.astype(int):
+        base, part, share = (
+            None if column is None else np.repeat(column, count) for column in (terms.base, terms.part, terms.share)
+        )
+        drawn = Terms("drawn", base, part, share, np.ones(count.sum()))
+        error = math.sqrt(float(np.dot(drawn.influence, drawn.influence))) / count.sum()
+        deviations.append((drawn.value - terms.value) / error)
+    last, first = np.quantile(deviations, [0.975, 0.025])
+    spread = math.sqrt(float(np.dot(terms.influence, terms.influence))) / n
+    found = bootstrap(terms, seed=5, resamples=resamples)
+    assert found.low == pytest.approx(terms.value - last * spread, rel=1e-9)
+    assert found.high == pytest.approx(terms.value - first * spread, rel=1e-9)
 
 
 def test_the_bootstrap_refuses_where_few_decisions_count() -> None:
