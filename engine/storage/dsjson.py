@@ -460,7 +460,7 @@ def is_number(value: Any) -> bool:
 def _labels(lines: list[Line], numbers: list[int]) -> _Labels:
     kinds = (np.int64, np.float64, np.float64, np.float64, np.int64, np.bool_, np.bool_)
     columns = zip(*lines, strict=True) if lines else ((),) * len(kinds)
-    arrays = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+    arrays: list[Array] = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
     return _Labels._make([*arrays, np.array(numbers, np.int64)])
 
 

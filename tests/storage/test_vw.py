@@ -340,7 +340,7 @@ def test_a_decision_without_a_propensity_has_no_line(tmp_path: Path) -> None:
 
 names = st.text("ab=.0-é中", max_size=3)
 spaces = st.dictionaries(
-    names, st.dictionaries(names.filter(bool), st.floats(-1e9, 1e9), min_size=1, max_size=2), max_size=2
+    names, st.dictionaries(names.filter(bool), st.floats(-1e9, 1e9), min_size=1, max_size=2), min_size=1, max_size=2
 )
 
 
