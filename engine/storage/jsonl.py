@@ -277,7 +277,7 @@ def read_events(source: Source) -> Events:
     with reading(source.path, FORM):
         header, blocks = _opened(source)
         if header is None:
-            return events_of_table("jsonl", source, lambda again: read_rows(again, Wanted()), _table_lines)
+            return events_of_table("jsonl", source, lambda again: read_rows(again, Wanted()), _table_lines, blocks)
         problem, spec = read_header(source.path, header)
     return Events(problem, _good_events(source, blocks, problem, bad_lines), spec, bad_lines)
 

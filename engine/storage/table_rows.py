@@ -77,16 +77,18 @@ def events_of_table(
     source: Source,
     read_rows: Callable[[Source], Rows],
     lines: Callable[[Source], Iterator[tuple[int, Any]]],
+    blocks: Iterator[bytes] | None = None,
 ) -> Events:
     """Return the good lines of a table as events: decisions of others, each followed by its reward.
 
     The table is read twice, by `read_rows` and by `lines`, which yields each line's number and what is kept of it:
-    msgspec turns it into JSON. So standard input is written to a temporary file before.
+    msgspec turns it into JSON. So standard input is written to a temporary file before: its `blocks`, where some of it
+    was read already.
     """
     path, spooled = source.path, None
     if path == STDIN:
         spooled = tempfile.NamedTemporaryFile()  # noqa: SIM115 - it lives until the last event
-        for block in source.blocks():
+        for block in source.blocks() if blocks is None else blocks:
             spooled.write(block)
         spooled.flush()
         path = Path(spooled.name)
