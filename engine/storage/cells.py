@@ -222,7 +222,12 @@ def floats(texts: pa.Array) -> Array:
     try:
         return np.from_dlpack(texts.cast(pa.float64()))  # unlike `to_numpy`, it does not import pandas
     except pa.ArrowInvalid:
-        return np.array([_float(text) for text in raw(texts)])
+        filled = ~_are_empty(texts)
+        if filled.all():
+            return np.array([_float(text) for text in raw(texts)])
+    found = np.full(len(filled), np.nan)
+    found[filled] = floats(kept_cells(texts, filled))
+    return found
 
 
 def wholes(texts: pa.Array) -> Array:
@@ -230,7 +235,7 @@ def wholes(texts: pa.Array) -> Array:
     try:
         return np.from_dlpack(texts.cast(pa.int64()))
     except pa.ArrowInvalid:
-        found = np.array([_float(text) for text in raw(texts)])
+        found = floats(texts)
         whole = (found >= 0.0) & (found == np.floor(found)) & (found < 2.0**53)
         return np.where(whole, found, -1.0).astype(np.int64)
 
@@ -281,9 +286,11 @@ def raw(texts: pa.Array) -> list[bytes]:
     return found
 
 
-def unknown(texts: pa.Array) -> Array:
-    """Return bool[n], whether a text says that nothing is known: empty, NaN, null."""
-    return np.array([text.strip().lower() in UNKNOWN for text in raw(texts)], np.bool_)
+def unknown(texts: pa.Array, among: Array) -> Array:
+    """Return bool[n], whether a text says that nothing is known: empty, NaN, null; False but `among`, bool[n]."""
+    found = np.zeros(len(texts), np.bool_)
+    found[among] = [text.strip().lower() in UNKNOWN for text in raw(kept_cells(texts, among))]
+    return found
 
 
 def coded(texts: pa.Array) -> tuple[list[bytes], Array]:
@@ -329,6 +336,6 @@ def page_of(
 
 def _float(text: bytes) -> float:
     try:
-        return float(text)
+        return math.nan if b"_" in text else float(text)
     except ValueError:
         return math.nan

@@ -210,11 +210,11 @@ def _read(source: Source, wanted: Wanted, beside: Path) -> _Read:
             reward = 0.0 + roles.sign * floats(cells[1])
             wrong = ~(np.abs(reward) <= REWARD_MAX)
             if wrong.any():
-                wrong &= ~(np.isnan(reward) & unknown(cells[1]))
+                wrong &= ~unknown(cells[1], np.isnan(reward))
                 bad_lines.drop("bad_reward", wrong, lines, kept)
             propensity = np.full(len(lines), np.nan) if score is None else floats(score)
             if score is not None and (strange := ~((propensity > 0.0) & (propensity <= 1.0))).any():
-                strange &= ~(np.isnan(propensity) & unknown(score))
+                strange &= ~unknown(score, np.isnan(propensity))
                 bad_lines.drop("bad_propensity", strange, lines, kept)
             context = np.zeros((len(lines), 0)) if not features else np.stack([floats(texts) for texts in rest], 1)
             bad_lines.drop("bad_context", ~np.isfinite(context).all(axis=1), lines, kept)
