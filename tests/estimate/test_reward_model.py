@@ -132,7 +132,7 @@ def test_progressive_pages_double() -> None:
 
 def test_neither_units_nor_zeros_nor_pages_matter() -> None:
     columns = log(DENSE)
-    moved = columns._replace(context=columns.context * [1e-6, 1.0, 1e6, 3.0] + [1e-3, -1e4, 5.0, 1e5])
+    moved = columns._replace(context=columns.context * [1e-6, 1.0, 1e6, 3.0] + [1e-3, -1e4, 5.0, 1e8])
     found = []
     for rows, length in ((columns, 60), (columns, 7), (moved, 60)):
         model = RidgeModel(DENSE)
@@ -140,7 +140,7 @@ def test_neither_units_nor_zeros_nor_pages_matter() -> None:
             model.add(take(rows, slice(start, start + length)))
         found.append(model.predict(rows))
     assert found[1] == pytest.approx(found[0], rel=1e-10)
-    assert found[2] == pytest.approx(found[0], rel=1e-7)
+    assert found[2] == pytest.approx(found[0], rel=1e-6)
 
 
 def test_an_arm_without_a_row_earns_the_mean_of_all() -> None:
