@@ -140,7 +140,7 @@ def test_a_loop_is_vector_code_with_the_bits_of_single_calls(fill: Any, one: Any
     y = np.empty_like(x)
     fill(x, y)
     assert y.tobytes() == np.array([one(v) for v in x]).tobytes()
-    assert "x double>" in next(iter(fill.inspect_llvm().values()))
+    assert "x double>" in next(iter(fill._function.inspect_llvm().values()))
 
 
 @pytest.mark.parametrize("way", WAYS)
