@@ -81,6 +81,7 @@ def test_every_weight_lies_in_a_bin_or_is_0() -> None:
     weights = [rng.lognormal(0.0, 3.0, 1000), np.where(rng.random(1000) < 0.9, 0.0, 10.0)]
     edges = weight_edges(weights)
     assert edges[1:] / edges[:-1] == pytest.approx(10 ** (1 / 8))
+    assert edges[0] <= min(weight[weight > 0.0].min() for weight in weights)
     for weight in weights:
         found = spread(weight, edges)
         assert found.share.sum() + found.zeros == pytest.approx(1.0)

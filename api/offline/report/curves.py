@@ -103,15 +103,15 @@ def largest(table: Array, count: int) -> list[int]:
 
 
 def weight_edges(weights: Sequence[Array]) -> Array:
-    """Return the edges, float64[m + 1], that hold all positive weights, 8 bins in a decade.
+    """Return the edges, float64[m + 1], that hold all positive weights and at least [0.1, 10], 8 bins in a decade.
 
-    >>> len(weight_edges([np.array([0.0, 1.0, 9.9])]))
-    9
+    >>> weight_edges([np.array([0.0, 1.0, 9.9])])[[0, 8, 16]].tolist()
+    [0.1, 1.0, 10.0]
     """
     ends = [(positive.min(), positive.max()) for weight in weights if len(positive := weight[weight > 0.0])]
-    low = math.floor(math.log10(min(end[0] for end in ends)) * BINS) if ends else 0
-    high = math.floor(math.log10(max(end[1] for end in ends)) * BINS) + 1 if ends else BINS
-    return 10.0 ** (np.arange(low, high + 1) / BINS)
+    low = min((math.floor(math.log10(end[0]) * BINS) for end in ends), default=0)
+    high = max((math.floor(math.log10(end[1]) * BINS) + 1 for end in ends), default=0)
+    return 10.0 ** (np.arange(min(low, -BINS), max(high, BINS) + 1) / BINS)
 
 
 def spread(weight: Array, edges: Array) -> Spread:

@@ -110,7 +110,8 @@ def ranking(found: Findings, width: float) -> Figure:
         label = f"{shortened(row.label, 34)}  {text}" if narrow else text
         at, off = ((0, place), (0, 7)) if narrow else ((1, place), (8, 0))
         up = "baseline" if narrow else "center"
-        axes.annotate(label, at, off, ("axes fraction", "data"), textcoords="offset points", va=up)
+        box = {"facecolor": PAPER, "alpha": 0.7 if narrow else 0.0, "lw": 0, "pad": 0.5}
+        axes.annotate(label, at, off, ("axes fraction", "data"), textcoords="offset points", va=up, bbox=box)
     axes.set_yticks(range(len(rows)), [] if narrow else [shortened(row.label, 40) for row in rows])
     axes.set(xlim=(low, high), ylim=(len(rows) - 0.4, -0.8 if narrow else -0.6), xlabel="reward per decision")
     axes.tick_params(axis="y", length=0)
@@ -125,7 +126,7 @@ def ranking(found: Findings, width: float) -> Figure:
 def learning_curves(found: Findings, width: float) -> Figure:
     """Draw each candidate's estimate as the log went on, and the best one's interval."""
     narrow = width < WIDE
-    figure = Figure(figsize=(width, 3.1 if narrow else 3.9), layout="constrained")
+    figure = Figure(figsize=(width, 2.6 if narrow else 3.5), layout="constrained")
     axes = figure.add_subplot()
     log = found.log_curve
     axes.plot(log.at, log.value, color=MUTED, ls="--", lw=1.3, label="the log", zorder=3)
@@ -191,7 +192,7 @@ def weights(found: Findings, width: float) -> Figure:
     for axes, (place, label, spread) in zip(panels, drawn, strict=True):
         axes.stairs(spread.share, spread.edges, fill=True, color=_colour(found, place), alpha=0.85)
         axes.axvline(1.0, color=MUTED, lw=1.0, ls="--")
-        axes.set(xscale="log", xlim=(spread.edges[0], max(spread.edges[-1], 1.3)))
+        axes.set(xscale="log", xlim=(spread.edges[0], spread.edges[-1]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
         axes.yaxis.set_major_locator(MaxNLocator(3))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
@@ -210,7 +211,7 @@ def action_shares(found: Findings, width: float) -> Figure:
     """Draw how often each action is taken, by the log and by each candidate."""
     narrow = width < WIDE
     labels = ["the log", *(row.label for row in found.rows)]
-    figure = Figure(figsize=(width, 1.1 + (0.5 if narrow else 0.34) * len(labels)), layout="constrained")
+    figure = Figure(figsize=(width, 0.8 + (0.5 if narrow else 0.34) * len(labels)), layout="constrained")
     axes = figure.add_subplot()
     left = np.zeros(len(labels))
     height = 0.46 if narrow else 0.72
@@ -333,7 +334,9 @@ def _decisions(axes: Axes, narrow: bool) -> None:
 
 
 def _legend(figure: Figure, handles: Any, labels: list[str], narrow: bool) -> None:
+    """Write the legend under the axes, and make the figure higher for it."""
     longest = max(map(len, labels))
     room = 46 if narrow else 118
     columns = max(1, min(len(labels), room // (longest + 6)))
+    figure.set_figheight(figure.get_figheight() + 0.18 * math.ceil(len(labels) / columns))
     figure.legend(handles, labels, loc="outside lower left", ncols=columns, frameon=False, fontsize="small")

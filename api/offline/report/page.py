@@ -14,7 +14,7 @@ from onearm.api.offline.report import words
 from onearm.api.offline.report.about import About
 from onearm.api.offline.report.figures import NARROW, WIDE, inlined, pictures
 from onearm.api.offline.report.findings import PANELS, Findings, find
-from onearm.api.offline.report.trust import AMBER, GREEN, NUMBERS, RED, by_state, diagnosed
+from onearm.api.offline.report.trust import AMBER, GREEN, LOG, NUMBERS, RED, by_state, diagnosed
 
 HERE = Path(__file__).parent
 _templates = Environment(
@@ -50,7 +50,7 @@ def page(found: Evaluation, about: About) -> str:
         bad_lines=_bad_lines(found),
         diagnosed=lights,
         states=by_state(lights),
-        alarmed=any(light.state == RED for light in lights),
+        alarmed=any(light.state == RED for light in lights if light.label in (LOG, shown.rows[0].label)),
         trust_numbers=NUMBERS,
         colours={GREEN: "good", AMBER: "fair", RED: "bad"},
         shown_panels=PANELS,

@@ -11,6 +11,7 @@ from onearm.engine.estimate.diagnostics import Diagnostics
 
 GREEN, AMBER, RED = "good", "take care", "alarm"
 STATES = (RED, AMBER, GREEN)
+LOG = "the log"
 RARE = 1e-3  # a p-value of counts from which on `diagnose` warns
 UNKNOWN = "the log does not say how likely its actions were: nothing can be checked"
 NUMBERS = ("counts like", "overlap", "mean weight", "top 1 % carry", "tail")
@@ -33,7 +34,7 @@ def diagnosed(found: Findings) -> list[Light]:
     if not shared:
         return lights
     alarmed = any(each is not None and _false_log(each) for _, each in known)
-    return [Light("the log", RED if alarmed else AMBER, shared, []), *lights]
+    return [Light(LOG, RED if alarmed else AMBER, shared, []), *lights]
 
 
 def by_state(lights: list[Light]) -> list[tuple[list[str], str, list[str]]]:
@@ -41,7 +42,7 @@ def by_state(lights: list[Light]) -> list[tuple[list[str], str, list[str]]]:
     found: dict[tuple[str, ...], list[str]] = {}
     for light in lights:
         found.setdefault((light.state, *light.warnings), []).append(light.label)
-    order = sorted(found.items(), key=lambda item: (item[1] != ["the log"], STATES.index(item[0][0])))
+    order = sorted(found.items(), key=lambda item: (item[1] != [LOG], STATES.index(item[0][0])))
     return [(labels, state, list(warnings)) for (state, *warnings), labels in order]
 
 
