@@ -1,5 +1,7 @@
-"""Logs that somebody has to read: rewards that are late, several, or of no decision, bad lines anywhere; and what a
-plain fold in Python makes of them, line by line."""
+"""Logs that somebody has to read, and what a plain fold in Python makes of them, line by line.
+
+Rewards are late, several, or of no decision, and bad lines are anywhere.
+"""
 
 from __future__ import annotations
 
