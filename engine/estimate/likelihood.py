@@ -39,8 +39,8 @@ def empirical_likelihood(terms: Terms, level: float = 0.95) -> Interval:
     spread, note = spread_of(terms)
     if note is not None:
         return unknown("empirical_likelihood", note)
-    problem = _problem(terms, _NO_COLUMN)
-    return _interval("empirical_likelihood", problem, terms.value, spread, level)
+    equations = _equations(terms, _NO_COLUMN)
+    return _interval("empirical_likelihood", equations, terms.value, spread, level)
 
 
 def weighted_likelihood(terms: Terms, level: float = 0.95) -> Interval:
@@ -67,13 +67,13 @@ def weighted_likelihood(terms: Terms, level: float = 0.95) -> Interval:
             f"the weights average {mean:.3g} +- {error:.2g} and not 1: they were clipped, or the propensities are not "
             "true; use empirical_likelihood",
         )
-    problem = _problem(terms, terms.weight - 1.0)
-    free = _solve(problem, terms.value, np.zeros(2), False)
+    equations = _equations(terms, terms.weight - 1.0)
+    free = _solve(equations, terms.value, np.zeros(2), False)
     centre = free.mean_part / free.mean_share
-    return _interval("weighted_likelihood", problem, centre, spread, level)
+    return _interval("weighted_likelihood", equations, centre, spread, level)
 
 
-class Problem(NamedTuple):
+class Equations(NamedTuple):
     """The columns of the estimating equations: sums of p (part - v share), and of p side, are 0."""
 
     part: Array  # float64[n]
@@ -91,30 +91,30 @@ class Solution(NamedTuple):
     dual: Array  # float64[2] a, b
 
 
-def _problem(terms: Terms, side: Array) -> Problem:
+def _equations(terms: Terms, side: Array) -> Equations:
     if terms.part is None or terms.share is None:
-        return Problem(np.ascontiguousarray(terms.base, np.float64), _NO_COLUMN, side)
+        return Equations(np.ascontiguousarray(terms.base, np.float64), _NO_COLUMN, side)
     if terms.base is None:
-        return Problem(np.ascontiguousarray(terms.part), np.ascontiguousarray(terms.share), side)
-    return Problem(terms.influence + terms.value, _NO_COLUMN, side)
+        return Equations(np.ascontiguousarray(terms.part), np.ascontiguousarray(terms.share), side)
+    return Equations(terms.influence + terms.value, _NO_COLUMN, side)
 
 
-def _interval(method: str, problem: Problem, centre: float, spread: float, level: float) -> Interval:
+def _interval(method: str, equations: Equations, centre: float, spread: float, level: float) -> Interval:
     """Return the interval around `centre`, on whose two sides 2 `fall` reaches the quantile of F(1, n - 1)."""
-    n = len(problem.part)
+    n = len(equations.part)
     limit = t_quantile(0.5 + level / 2.0, n - 1) ** 2 / 2.0
-    least = _solve(problem, centre, np.zeros(2), True).fall
-    if len(problem.share):
-        inside = problem.share > 0.0
-        values = problem.part[inside] / problem.share[inside]
+    least = _solve(equations, centre, np.zeros(2), True).fall
+    if len(equations.share):
+        inside = equations.share > 0.0
+        values = equations.part[inside] / equations.share[inside]
     else:
-        values = problem.part
-    low = _end(problem, centre, least + limit, -spread, float(values.min()))
-    high = _end(problem, centre, least + limit, spread, float(values.max()))
+        values = equations.part
+    low = _end(equations, centre, least + limit, -spread, float(values.min()))
+    high = _end(equations, centre, least + limit, spread, float(values.max()))
     return Interval(method, low, high)
 
 
-def _end(problem: Problem, centre: float, limit: float, spread: float, edge: float) -> float:
+def _end(equations: Equations, centre: float, limit: float, spread: float, edge: float) -> float:
     """Return the v beyond `centre`, on the side of `spread`, at which `fall` is `limit`; it is inf at `edge`.
 
     Newton's method on the square root of `fall`, which is nearly a straight line, inside a bracket.
@@ -124,7 +124,7 @@ def _end(problem: Problem, centre: float, limit: float, spread: float, edge: flo
     for _ in range(_STEPS):
         if not min(inner, outer) < v < max(inner, outer):
             v = (inner + outer) / 2.0
-        found = _solve(problem, v, dual, True)
+        found = _solve(equations, v, dual, True)
         dual = found.dual
         inner, outer = (v, outer) if found.fall < limit else (inner, v)
         if abs(found.fall - limit) < _CLOSE or abs(outer - inner) <= 1e-15 * abs(v):
@@ -134,17 +134,17 @@ def _end(problem: Problem, centre: float, limit: float, spread: float, edge: flo
     return float(v)
 
 
-def _solve(problem: Problem, v: float, dual: Array, both: bool) -> Solution:
+def _solve(equations: Equations, v: float, dual: Array, both: bool) -> Solution:
     """Return the likeliest law at `v` by Newton's method on its convex dual, from `dual` on.
 
     Without `both` only the side equation holds: that is the likeliest law of all.
     """
-    n = len(problem.part)
+    n = len(equations.part)
     sums, a, b = np.empty(9), float(dual[0]) if both else 0.0, float(dual[1])
-    add_up(problem.part, problem.share, problem.side, v, a, b, sums)
+    add_up(equations.part, equations.share, equations.side, v, a, b, sums)
     for _ in range(_STEPS):
         gradient, hessian = sums[1:3].copy(), np.array([[sums[3], sums[4]], [sums[4], sums[5]]])
-        used = np.array([both, len(problem.side) > 0])
+        used = np.array([both, len(equations.side) > 0])
         if not used.any():
             break
         step = np.zeros(2)
@@ -154,7 +154,7 @@ def _solve(problem: Problem, v: float, dual: Array, both: bool) -> Solution:
             break
         before, size = float(sums[0]), 1.0
         while True:
-            add_up(problem.part, problem.share, problem.side, v, a + size * step[0], b + size * step[1], sums)
+            add_up(equations.part, equations.share, equations.side, v, a + size * step[0], b + size * step[1], sums)
             if sums[0] >= before + 1e-4 * size * gain or size < 1e-6:
                 break
             size /= 2.0
