@@ -329,7 +329,7 @@ def _usual(block: bytes, first: int, bad_lines: BadLines) -> _Labels | None:
         return None
     try:
         lines = USUAL.decode_lines(block)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if not lines or len(lines) != _count(block):  # empty lines are not decoded, but have numbers
         return None

@@ -98,7 +98,7 @@ def test_either_label_names_the_action_in_any_case(tmp_path: Path) -> None:
 
 
 BAD: dict[str, list[Any]] = {
-    "not_json": [b'{"_label_cost": ', b'{"c": NaN}', b"{\xff}"],
+    "not_json": [b'{"_label_cost": ', b'{"c": NaN}', b"{\xff}", b'{"c": ' + b"[" * 100_000],
     "no_decision": [b"[checkpoint]", changed(c=None), changed(c=[]), b"7"],
     "dangling_reward": [{"RewardValue": 1.0, "EventId": "a", "EnqueuedTimeUtc": "2021-02-04"}],
     "no_actions": [changed(c={}), changed(c={"_multi": []}), changed(c={"_multi": {}})],
