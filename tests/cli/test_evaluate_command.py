@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import math
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_convert_command import make_database
 
 from onearm.api.offline.options import INTERVALS, METHODS
 
@@ -224,3 +227,25 @@ def test_lists_have_methods_of_their_own(onearm: Any, tmp_path: Path) -> None:
     assert found["pseudo-inverse"]["value"] is None and "one reward" in found["pseudo-inverse"]["note"]
     assert onearm("evaluate", str(file), "--format", "dsjson", "--target", "linucb", *methods).code == 2
     assert onearm("evaluate", str(file), "--format", "dsjson", "--target", "first", *methods, "--strict").code == 1
+
+
+def test_a_log_is_the_same_packed_piped_and_in_a_database(
+    onearm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two decisions, of which the second alone has a reward, as `make_database` writes them."""
+    policy, arms = {"name": "uniform", "params": {}}, [{"id": "a"}, {"id": "b"}]
+    spec = {"experiment_id": "hello", "policy": policy, "arms": arms, "seed": 3}
+    url = make_database(tmp_path / "run.db", spec)
+    assert onearm("export", "hello", "log.jsonl", "--database", url).code == 0
+    whole = (tmp_path / "log.jsonl").read_bytes()
+    (tmp_path / "log.jsonl.gz").write_bytes(gzip.compress(whole))
+    asked = ("--target", "action:0", "--target", "uniform", "--json")
+    files = (["log.jsonl"], ["log.jsonl.gz"], ["-", "--format", "jsonl"], [url], [url, "--experiment", "hello"])
+    with io.FileIO(tmp_path / "log.jsonl") as piped:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(piped)))
+        found = [onearm("evaluate", *file, *asked) for file in files]
+    assert [done.code for done in found] == [0] * len(files)
+    assert all(done.json["estimates"] == found[0].json["estimates"] for done in found)
+    assert (found[0].json["events"], found[0].json["estimates"][0]["value"]) == (1, 1.0)
+    assert {done.json["diagnostics"]["uniform"]["rewarded"] for done in found} == {0.5}
+    assert "has no --format" in onearm("evaluate", url, "--format", "jsonl", *asked).err
