@@ -26,7 +26,7 @@ class Terms(NamedTuple):
     base: Array | None  # float64[n]
     part: Array | None  # float64[n], together with
     share: Array | None  # float64[n], >= 0
-    weight: Array  # float64[n] >= 0, by which the reward of each decision counts
+    weight: Array  # float64[n], by which the reward of each decision counts; those of pseudo_inverse may be negative
 
     @property
     def value(self) -> float:
@@ -41,7 +41,7 @@ class Terms(NamedTuple):
     def influence(self) -> Array:
         """How far each decision moves the value, float64[n] with mean 0: the delta method's linear part."""
         n = len(self.weight)
-        found = np.zeros(n) if self.base is None else self.base - np.mean(self.base)
+        found = np.zeros(n) if self.base is None or not n else self.base - np.mean(self.base)
         if self.part is None or self.share is None:
             return found
         whole = self.share.sum()
