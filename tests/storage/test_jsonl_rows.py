@@ -168,6 +168,8 @@ GOLDEN = [  # each line with the kind of bad line that it is, from line 2
     (REWARD | {"number": 5}, "unknown_decision"),
     (REWARD | {"number": 99}, "unknown_decision"),
     ('{"kind":"learn","seq":9,"number":0,"reward":1} {"kind":"learn","seq":9,"number":0,"reward":1}', "not_json"),
+    (REWARD | {"number": 50}, "unknown_decision"),
+    (GOOD | {"seq": 8, "number": 50}, None),
     ({"kind": "change", "seq": 9, "detail": "{}"}, None),
     (REWARD | {"seq": 10, "reward": 0.25}, None),
     ('{"kind": "learn", "seq": 11', "truncated"),
@@ -197,12 +199,12 @@ def test_every_kind_of_bad_line_is_counted_with_its_number(
         file.write(text)
     with jsonl.read_rows(Source(path), Wanted()) as read:
         assert read.bad_lines.lines == bad
-        assert read.decisions == 1
+        assert read.decisions == 2
         got = read.columns()
         assert (got.action.tolist(), got.reward.tolist(), got.context.tolist()) == ([2], [1.25], [[1.0, 2.0]])
     events = jsonl.read_events(Source(path))
     kept = list(events.rows)
-    assert [event.seq for event in kept] == [1, 2, 9, 10]
+    assert [event.seq for event in kept] == [1, 2, 8, 9, 10]
     assert events.bad_lines.lines == bad
     if not ending:
         log = jsonl.read(path)
