@@ -495,8 +495,7 @@ def _completed(columns: Columns, k: int, factor: float) -> Columns:
             context = context._replace(start=np.pad(context.start, ((0, 0), (0, more)), mode="edge"))
         elif context.ndim == 3:
             context = np.pad(context, ((0, 0), (0, more), (0, 0)))
-    propensity = columns.propensity if factor == 1.0 else np.minimum(columns.propensity * factor, 1.0)
-    return columns._replace(propensity=propensity, context=context, available=available)
+    return columns._replace(propensity=columns.propensity * factor, context=context, available=available)
 
 
 def read_events(source: Source) -> Events:
