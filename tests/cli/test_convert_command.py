@@ -58,6 +58,26 @@ def test_an_export_comes_back_to_the_byte(onearm: Any, log: Path, middle: str) -
     assert found["digest"] == before["digest"]
 
 
+@pytest.mark.parametrize(
+    ("env", "policy"),
+    [
+        ('forecasts:{"experts":3}', "optimistic_hedge"),  # vectors, with a list of what each earned
+        ('arm_stream:{"arms":5,"means":"uniform"}', "early_drop"),  # moves
+        ('named:{"env":{"name":"linear","params":{"arms":4,"dimension":3,"min_actions":2}},"bits":8}', "squarecb"),
+        ('linear:{"arms":4,"dimension":3,"min_actions":2}', "squarecb"),  # action sets of several sizes
+        ('thresholds:{"points":8}', "uniform_budget"),  # queries
+    ],
+)
+def test_whatever_is_decided_comes_back_from_parquet_to_the_byte(onearm: Any, env: str, policy: str) -> None:
+    command = ("simulate", "--env", env, "--policy", policy, "--horizon", "12", "--seed", "3", "--log", "log.jsonl")
+    done = onearm(*command)
+    assert done.code == 0, done.err
+    assert onearm("convert", "log.jsonl", "log.parquet").code == 0
+    assert onearm("convert", "log.parquet", "back.jsonl").code == 0
+    assert Path("back.jsonl").read_bytes() == Path("log.jsonl").read_bytes()
+    assert onearm("verify", "log.parquet").code == 0
+
+
 def test_a_plain_table_becomes_decisions_of_others_with_their_lines(onearm: Any) -> None:
     lines = [{"action": 1, "reward": 2.0, "propensity": 0.5, "note": "kept"}, {"action": 0, "reward": 1.0}]
     Path("table.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
