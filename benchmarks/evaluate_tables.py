@@ -1,4 +1,4 @@
-"""The tables of evaluation and replay: events a second from files and over arrays, beside other libraries."""
+"""The tables of evaluation and replay: how fast they are beside other libraries, and how often intervals cover."""
 
 from __future__ import annotations
 
@@ -109,3 +109,29 @@ def sizes(result: dict[str, Any]) -> list[str]:
         for each in result["memory"]
     ]
     return [f"Peak memory of `onearm evaluate` over exports of JSON lines: {', '.join(peaks)}."] if peaks else []
+
+
+def coverage(result: dict[str, Any]) -> str:
+    """Show how often intervals cover, how often sequences ever miss, and when alarms come."""
+    found = {(row["estimator"], row["interval"]): row for row in result["intervals"]}
+    estimators, kinds = (list(dict.fromkeys(key[place] for key in found)) for place in (0, 1))
+    first, whole = result["intervals"][0], f"{result['level']:.0%} intervals: covered, and mean width"
+    rows = [[whole, *(f"`{estimator}`" for estimator in estimators)]]
+    for kind in kinds:
+        of = [found.get((estimator, kind)) for estimator in estimators]
+        cells = ["-" if row is None else f"{row['covered']:.1%}, {row['width']:.3f}" for row in of]
+        rows.append([kind.replace("_", "-"), *cells])
+    missed = {(row["world"], row["variant"]): row for row in result["sequences"]}
+    worlds, variants = (list(dict.fromkeys(key[place] for key in missed)) for place in (0, 1))
+    paths = result["sequences"][0]
+    title = f"sequences that ever miss, of {paths['paths']:,} paths of {paths['decisions']:,} decisions"
+    ever = [[title, *worlds]]
+    for variant in variants:
+        ever.append([variant, *(f"{missed[world, variant]['miscovered']:.2%}" for world in worlds)])
+    alarms = [["alarms", "false", "softmax logged for an argmax: caught", "at the latest after"]]
+    for name, false in result["alarms"]["false"].items():
+        caught = result["alarms"]["argmax_logged_as_softmax"].get(name)
+        cells = ["-", "-"] if caught is None else [f"{caught['caught']:.0%}", f"{caught['latest']:,} decisions"]
+        alarms.append([name, f"{false:.2%}", *cells])
+    logs = f"{first['repeats']:,} biased logs of {first['decisions']:,} decisions, drawn from a table with all rewards."
+    return "\n\n".join([logs, markdown(rows), markdown(ever), markdown(alarms), machine_line(result["machine"])])

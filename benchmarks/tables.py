@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from active_tables import active, active_more
-from evaluate_tables import evaluate_speed, evaluate_speed_more
+from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more
 from solver_tables import solver_speed, sor, sor_heat, sor_more
 from table_text import machine_line, markdown, plus_minus
 from vector_tables import oomd, oomd_more
@@ -222,6 +222,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "oomd-more": oomd_more,
     "active": active,
     "active-more": active_more,
+    "coverage": coverage,
     "evaluate_speed": evaluate_speed,
     "evaluate_speed-more": evaluate_speed_more,
 }

@@ -260,6 +260,30 @@ def test_tables_show_rates_beside_the_fastest_peer(module: Callable[[str], Modul
     assert {"evaluate_speed", "evaluate_speed-more"} <= set(module("tables").TABLES)
 
 
+def test_the_table_of_coverage_shows_what_was_found(module: Callable[[str], ModuleType]) -> None:
+    def row(estimator: str, interval: str, covered: float) -> dict[str, Any]:
+        found = {"estimator": estimator, "interval": interval, "covered": covered, "width": 0.0925}
+        return found | {"repeats": 500, "decisions": 2000}
+
+    def path(world: str, miscovered: float) -> dict[str, Any]:
+        return {"world": world, "variant": "plain", "miscovered": miscovered, "paths": 2000, "decisions": 5000}
+
+    caught = {"weights": {"caught": 1.0, "latest": 1166}}
+    found = {
+        "machine": result()["machine"],
+        "level": 0.95,
+        "intervals": [row("ips", "normal", 0.952), row("dr", "normal", 0.956), row("dr", "empirical_bernstein", 1.0)],
+        "sequences": [path("heavy", 0.0155), path("rare", 0.014)],
+        "alarms": {"false": {"weights": 0.0035, "arms": 0.004}, "argmax_logged_as_softmax": caught},
+    }
+    lines = module("evaluate_tables").coverage(found).splitlines()
+    assert "| 95% intervals: covered, and mean width | `ips` | `dr` |" in lines
+    assert "| normal | 95.2%, 0.092 | 95.6%, 0.092 |" in lines
+    assert "| empirical-bernstein | - | 100.0%, 0.092 |" in lines
+    assert "| plain | 1.55% | 1.40% |" in lines
+    assert "| weights | 0.35% | 100% | 1,166 decisions |" in lines and "| arms | 0.40% | - | - |" in lines
+
+
 def test_an_evaluation_that_fails_ends_the_measurement(
     module: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
