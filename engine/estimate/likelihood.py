@@ -141,7 +141,8 @@ def _solve(equations: Equations, v: float, dual: Array, both: bool) -> Solution:
     """
     n = len(equations.part)
     sums, a, b = np.empty(9), float(dual[0]) if both else 0.0, float(dual[1])
-    add_up(equations.part, equations.share, equations.side, v, a, b, sums)
+    add = add_up.compiled(*equations, v, a, b, sums)
+    add(*equations, v, a, b, sums)
     for _ in range(_STEPS):
         gradient, hessian = sums[1:3].copy(), np.array([[sums[3], sums[4]], [sums[4], sums[5]]])
         used = np.array([both, len(equations.side) > 0])
@@ -154,11 +155,12 @@ def _solve(equations: Equations, v: float, dual: Array, both: bool) -> Solution:
             break
         before, size = float(sums[0]), 1.0
         while True:
-            add_up(equations.part, equations.share, equations.side, v, a + size * step[0], b + size * step[1], sums)
+            to_a, to_b = a + size * float(step[0]), b + size * float(step[1])
+            add(*equations, v, to_a, to_b, sums)
             if sums[0] >= before + 1e-4 * size * gain or size < 1e-6:
                 break
             size /= 2.0
-        a, b = a + size * step[0], b + size * step[1]
+        a, b = to_a, to_b
     return Solution(float(sums[0]), -a * float(sums[7]), float(sums[6]) / n, float(sums[7]) / n, np.array([a, b]))
 
 
