@@ -195,9 +195,8 @@ def _read(source: Source, wanted: Wanted, beside: Path) -> _Campaign:
             page, time = _page(block, users, segments if segment else None, n_arms or ARMS_MAX, bad_lines)
             if not len(time):
                 continue
-            in_order = (
-                in_order and time[0] >= (times[-1][-1] if times else MISSING) and bool((np.diff(time) >= 0).all())
-            )
+            follows = not times or time[0] >= times[-1][-1]
+            in_order = in_order and follows and bool((np.diff(time) >= 0).all())
             times = [time] if rows.on_disk else [*times, time]
             largest = max(largest, int(page.columns.action.max()))
             rows.append(page)

@@ -57,6 +57,8 @@ def test_contexts_and_segments_are_read_where_they_are_wanted(tmp_path: Path) ->
             assert found.segments == ["5", "6"]
             assert [page.segment.tolist() for page in found.pages()] == [[0, 1, 0] + [0] * (not contexts)]
             assert found.bad_lines.lines == {"bad_context": bad}
+    with read(path, Wanted(contexts=False, segment="context[1]")) as found:
+        assert found.segments == ["0.5", "1", "2"]
     with pytest.raises(InvalidInput, match="has 2 features"):
         read(path, Wanted(segment="context[2]"))
     with pytest.raises(InvalidInput, match="the segment is 'size'"):

@@ -193,6 +193,18 @@ def test_rows_are_sorted_by_time_in_memory_and_taken_as_they_stand_on_disk(
         assert found.columns().reward.tolist() == order
 
 
+def test_blocks_that_are_each_in_order_may_not_be_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onearm.engine.storage.source.BLOCK", 200)  # some three lines
+    for cut in range(1, 9):
+        seconds = [*range(20, 20 + cut), *range(10)]
+        with read(written(tmp_path, *(line(second, click=second) for second in seconds))) as found:
+            assert len(list(found.pages())) == 1
+            assert found.columns().reward.tolist() == sorted(seconds)
+        with read(written(tmp_path, *(line(second, click=second) for second in sorted(seconds)))) as found:
+            assert len(list(found.pages())) > 1  # in order: nothing is put together
+            assert found.columns().reward.tolist() == sorted(seconds)
+
+
 def test_rows_on_disk_are_those_in_memory(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = data_folder / "obd" / "random" / "men" / "men.csv"
     with read(path, Wanted()) as found:
