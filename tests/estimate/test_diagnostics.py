@@ -195,9 +195,9 @@ def test_what_speaks_against_a_log_is_said(seen: Callable[[], object], words: st
 
 @pytest.mark.jit
 def test_true_propensities_raise_no_alarm_and_a_logged_softmax_of_an_argmax_does() -> None:
-    """150 paths of 1500 decisions, looked at after each; benchmarks/interval_coverage.py has more and longer ones."""
+    """100 paths of 1500 decisions, looked at after each; benchmarks/interval_coverage.py has more and longer ones."""
     false = np.zeros(4, np.int64)
-    for seed in range(150):
+    for seed in range(100):
         law, action = softmax_log(1500, 10, seed)
         propensity, target = law[np.arange(1500), action], np.full(1500, 0.1)
         seen = diagnose(propensity, target, action, 10)
@@ -211,7 +211,7 @@ def test_true_propensities_raise_no_alarm_and_a_logged_softmax_of_an_argmax_does
                 seen.arms,
             )
         ]
-    assert (false <= 7).all()
+    assert (false <= 5).all()
     law, _ = softmax_log(20_000, 10, 0)
     seen = diagnose(law.max(axis=1), np.full(20_000, 0.1), law.argmax(axis=1), 10, propensity_min=0.01)
     assert seen.arms is not None

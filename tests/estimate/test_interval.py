@@ -264,9 +264,9 @@ def test_weights_that_do_not_average_1_are_refused_and_equal_ones_change_nothing
 
 @pytest.mark.jit
 def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
-    """200 logs of 400 decisions; of 95 % the standard error is 1.5 %. benchmarks/interval_coverage.py draws more."""
+    """120 logs of 400 decisions; of 95 % the standard error is 2 %. benchmarks/interval_coverage.py draws more."""
     covered: dict[tuple[str, str], int] = {}
-    for seed in range(200):
+    for seed in range(120):
         for terms in some(400, seed):
             for name in ("normal", "bootstrap", "empirical_likelihood", "weighted_likelihood"):
                 found = bootstrap(terms, 0.95, seed, 400) if name == "bootstrap" else ALL[name](terms, 0.95)
@@ -274,7 +274,7 @@ def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
                 covered[key] = covered.get(key, 0) + (found.low <= TRUTH <= found.high)
     assert len(covered) == 12
     for key, hits in covered.items():
-        assert 0.92 <= hits / 200 <= 0.98, (key, hits)
+        assert 0.9 <= hits / 120 <= 0.995, (key, hits)
 
 
 @pytest.mark.jit
