@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 import json
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from onearm.engine.worst_case import Effort
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPERS = ROOT / "benchmarks" / "papers"
@@ -82,6 +85,8 @@ def test_unknown_settings_and_efforts_are_refused(
 def test_a_small_run_prints_rows_gaps_and_plots(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
 ) -> None:
+    short = functools.partial(Effort, particles=8, refined=2, refining_steps=2)  # a share of an effort leaves these
+    monkeypatch.setattr(script, "Effort", short)
     options = ("--settings", "thresholds", "--effort", "0.02", "--rounds", "0", "--no-lp", "--plots", str(tmp_path))
     found = printed(script, monkeypatch, capsys, *options)
     rows = found["worst_case"]
