@@ -129,7 +129,8 @@ class _Copy:
             for field in self._lacks:
                 if getattr(event, field) not in (None, "", 0) and not (event.kind == LEARN and field == "context"):
                     self._leave_out(field)
-                    event = event._replace(**{field: 0 if field == "time" else None})
+                    nothing: dict[str, Any] = {field: 0 if field == "time" else None}
+                    event = event._replace(**nothing)
         return event
 
     def _is_at_home(self, event: Event) -> bool:

@@ -262,7 +262,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         if header is None:
             return _table(source, blocks, wanted, bad_lines)
         problem, _ = read_header(source.path, header)
-        kinds = Decide | Given
+        kinds: Any = Decide | Given
         if problem.context_kind == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))
         if problem.context_shape == (0,):

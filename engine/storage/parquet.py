@@ -409,12 +409,12 @@ def _dense(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Arr
     if problem.context_shape != (0,):
         column = batch.column("context")
         if column.null_count:
-            good = column.is_valid().to_numpy(zero_copy_only=False)
+            good = _valid(column)
         context = _floats(_values(column)).reshape(n, *problem.context_shape)[decides & good]
     mask = np.ones((1, problem.n_choices), np.bool_)
     if "available" in batch.schema.names:
-        values = pc.fill_null(_values(batch.column("available")), True)
-        mask = values.to_numpy(zero_copy_only=False).reshape(n, problem.n_choices)[decides & good]
+        values = _booleans(_values(batch.column("available")), True)
+        mask = values.reshape(n, problem.n_choices)[decides & good]
     return good, context, mask
 
 
@@ -470,7 +470,7 @@ def _set(context: pa.Scalar, problem: Problem) -> Contexts:
         rows = np.array(context.as_py(), np.float64)
         return unpack_contexts([pack_context(rows, problem)], problem)
     start, index, value = (context[name].values for name in FEATURES.names)
-    kept = (start.to_numpy().astype(np.int64), index.to_numpy(), value.to_numpy(zero_copy_only=False))
+    kept = (_integers(start, fill=-1), _numbers(index, np.uint32, 0), _floats(value))
     return checked_features(*kept, problem)
 
 
@@ -493,7 +493,7 @@ def _table_pages(
         lines = np.arange(before + 1, before + batch.num_rows + 1)
         context = np.zeros((len(lines), 0))
         if "context" in batch.schema.names and batch.num_rows:
-            lengths = pc.list_value_length(batch.column("context")).fill_null(0).to_numpy()
+            lengths = _integers(pc.list_value_length(batch.column("context")), fill=0)
             length = int(lengths[0]) if length is None else length
             if not (same := lengths == length).all():
                 bad_lines.add("bad_context", *lines[~same].tolist())
@@ -532,13 +532,44 @@ def _integers(column: pa.Array, fill: int) -> Array:
     if not pa.types.is_integer(column.type):
         values = _floats(column)
         return np.where(values == np.floor(values), values, fill).astype(np.int64)
-    column = column.cast(pa.int64())
-    return np.asarray(column.fill_null(fill) if column.null_count else column)
+    return _numbers(column.cast(pa.int64()), np.int64, fill)
 
 
 def _floats(column: pa.Array) -> Array:
     """Return float64[n]; null becomes NaN."""
-    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    return _numbers(column.cast(pa.float64()), np.float64, math.nan)
+
+
+def _numbers(column: pa.Array, dtype: type[np.generic], fill: float) -> Array:
+    """Return numbers as they lie in Arrow's memory; null becomes `fill`.
+
+    Arrow's own ways into NumPy import pandas where it is installed, which takes a second.
+    """
+    data = column.buffers()[1]
+    if data is None:
+        return np.full(len(column), fill, dtype)
+    found = np.frombuffer(data, dtype, len(column), column.offset * np.dtype(dtype).itemsize)
+    return np.where(_valid(column), found, np.array(fill, dtype)) if column.null_count else found
+
+
+def _booleans(column: pa.Array, fill: bool) -> Array:
+    """Return bool[n]; null becomes `fill`."""
+    data = column.buffers()[1]
+    if data is None:
+        return np.full(len(column), fill)
+    found = _bits(data, column)
+    return np.where(_valid(column), found, fill) if column.null_count else found
+
+
+def _valid(column: pa.Array) -> Array:
+    """Return which elements are not null, bool[n]."""
+    present = column.buffers()[0] if column.null_count else None
+    return np.ones(len(column), np.bool_) if present is None else _bits(present, column)
+
+
+def _bits(data: pa.Buffer, column: pa.Array) -> Array:
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+    return bits[column.offset : column.offset + len(column)].view(np.bool_)
 
 
 def _values(lists: pa.FixedSizeListArray) -> pa.Array:
