@@ -116,7 +116,7 @@ def report(result: dict[str, Any]) -> None:
     if "arrays" in result:
         found = result["arrays"]
         theirs = {f"obp: {name}": rate for name, rate in found.get("obp", {}).items()}
-        rates_table(console, f"over arrays of {found['events']:,} rows", found["onearm"] | theirs)
+        rates_table(console, f"over arrays of {found['events']:,} rows", found["onearm"] | theirs, beside=False)
     if "replay" in result:
         found = result["replay"]
         for learn in evaluate_replay.LEARNING:
@@ -134,18 +134,22 @@ def report(result: dict[str, Any]) -> None:
         console.print(f"{holds}: {each['claim']}: {value} (asked: {asked})")
 
 
-def rates_table(console: Console, title: str, rates: dict[str, Any]) -> None:
-    """Print rates, and how many times as fast the first one is."""
+def rates_table(console: Console, title: str, rates: dict[str, Any], *, beside: bool = True) -> None:
+    """Print rates; those of others `beside` ours, which is the first one."""
     table = Table(title=title)
-    for head in ("", "million events a second", "times as fast we are"):
-        table.add_column(head, justify="left" if head == "" else "right")
+    table.add_column("")
+    table.add_column("million events a second", justify="right")
+    if beside:
+        table.add_column("ours is ... times as fast", justify="right")
     first = next(iter(rates.values()))
     for name, rate in rates.items():
         if rate is None:
-            table.add_row(name, "MISSING", "")
+            table.add_row(name, "MISSING")
         else:
-            times = "" if name.startswith("onearm") else f"{first['per_second'] / rate['per_second']:.2f}"
-            table.add_row(name, f"{rate['per_second'] / 1e6:.3f}", times)
+            times = (
+                [] if name.startswith("onearm") or not beside else [f"{first['per_second'] / rate['per_second']:.2f}"]
+            )
+            table.add_row(name, f"{rate['per_second'] / 1e6:.3f}", *times)
     console.print(table)
 
 
