@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -89,9 +90,9 @@ def judge(
     places = [next(i for i, rows in enumerate(distinct) if rows is own) for own in log.each]
     start = 0
 
-    def one(i: int, pages: Sequence[Page]) -> None:
+    def one(i: int, pages: Sequence[Page], predictions: dict[Predict, Array]) -> None:
         first, own = pages[0].columns, pages[places[i]].columns
-        predicted = predict[i](first) if predict else NO_PREDICTIONS
+        predicted = predictions[predict[i]] if predict else NO_PREDICTIONS
         part = slice(start, start + len(first.kind))
         judged = targets[i].judge(own, predicted)
         found[i].chosen[part], found[i].target[part] = judged.chosen, judged.target
@@ -100,8 +101,10 @@ def judge(
 
     with ThreadPoolExecutor(max(1, min(len(targets), os.cpu_count() or 1))) as pool:
         for pages in zip(*(_cut(rows.pages(), smallest) for rows in distinct), strict=True):
-            list(pool.map(lambda i, pages=pages: one(i, pages), range(len(targets))))
-            after(pages[0].columns)
+            first = pages[0].columns
+            predictions = {each: each(first) for each in set(predict)}
+            list(pool.map(partial(one, pages=pages, predictions=predictions), range(len(targets))))
+            after(first)
             start += len(pages[0].line)
             advance(len(pages[0].line) * len(targets))
     return found

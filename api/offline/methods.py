@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from onearm.api.offline.judging import Logged, Scores
 from onearm.api.offline.options import Options
 from onearm.engine import estimate
+from onearm.engine.columns import take
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate import Terms
 from onearm.engine.storage.rows import Rows
@@ -67,7 +68,8 @@ def _mips(case: Case) -> Terms:
     if embedding is None:
         raise InvalidInput("no_embedding", "mips needs the category of every action: name it by --embedding")
     weight = estimate.weights(case.log.propensity, case.plain.target, "mips")
-    columns = case.rows.columns()
+    judged = slice(len(case.rows) - len(weight), None)
+    columns = take(case.rows.columns(), judged)
     return estimate.mips(case.log.reward, estimate.regressed_weights(columns, weight, embedding, case.rows.problem))
 
 

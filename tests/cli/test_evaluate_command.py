@@ -178,6 +178,8 @@ def test_mips_weighs_categories(onearm: Any, tmp_path: Path) -> None:
     asked = ("evaluate", str(file), "--target", "action:2", "--method", "mips", "--json")
     (each,) = onearm(*asked, "--embedding", str(categories)).json["estimates"]
     assert 0.3 < each["value"] < 1.2
+    (half,) = onearm(*asked, "--embedding", str(categories), "--learn", "0.5").json["estimates"]
+    assert half["value"] != each["value"] and half["matched"] <= 150
     for words, content in (("has no columns", "a,b\n1,2\n"), ("must be there once", "arm,category\n0,a\n2,b\n")):
         categories.write_text(content)
         done = onearm(*asked, "--embedding", str(categories))
