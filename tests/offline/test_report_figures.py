@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from reported import ABOUT, SCRIPT, evaluation, hostile_rows, plain_draws
 
+from onearm.api.offline.report.canvas import COLOURS, INK, NARROW, WIDE, inlined, shortened
 from onearm.api.offline.report.drawing import write_plots
-from onearm.api.offline.report.figures import COLOURS, INK, NARROW, WIDE, inlined, pictures, ranking, shortened
+from onearm.api.offline.report.figures import action_shares, learning_curves, pictures, ranking
 from onearm.api.offline.report.findings import Findings, find
 
 NAMES = ["ranking", "learning_curves", "intervals_over_time", "weights", "action_shares"]
@@ -75,6 +76,18 @@ def test_an_interval_much_wider_than_the_others_does_not_hide_them(found: Findin
     assert high - low < 2.0
     assert [line.get_marker() for line in axes.lines].count("<") == 1  # an arrow says that it goes on
     assert low < min(row.low for row in others)
+
+
+def test_names_that_are_hard_to_draw_are_drawn(found: Findings) -> None:
+    names = ["_private", "\u5546\u54c1", "a\x00\x1bb", "x" * 200]  # not shown in legends; not in the font; not in XML
+    rows = [replace(found.rows[0], label=name) for name in names]
+    hard = replace(found, rows=rows, share_names=names, shares=np.full((5, 4), 0.25))
+    for name, draw in (("learning_curves", learning_curves), ("action_shares", action_shares)):
+        svg = inlined(name, lambda width, draw=draw: draw(hard, width), NARROW)
+        assert "_private" in svg
+        assert "\u5546\u54c1" in svg
+        assert re.search("[\x00-\x08\x0e-\x1f]", svg) is None
+        assert "x" * 50 not in svg
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,39 @@ def test_what_is_said_of_all_candidates_is_said_once_of_the_log() -> None:
     assert (alone.label, alone.state, alone.warnings) == ("a", RED, false.warnings)
 
 
+def alarmed(found: Diagnostics, cause: str) -> Diagnostics:
+    assert found.actions is not None
+    assert found.arms is not None
+    calm = found._replace(warnings=["a warning"])
+    return {
+        "weights": calm._replace(weights=found.weights._replace(alarm_at=7)),
+        "arms": calm._replace(arms=found.arms._replace(alarm_at=7)),
+        "counts": calm._replace(actions=found.actions._replace(p_value=1e-9)),
+        "rewards": calm._replace(rewarded=1.2),
+        "overlap": calm._replace(overlap=0.0),
+        "tail": calm,
+    }[cause]
+
+
+@pytest.mark.parametrize(
+    ("cause", "of_log", "of_candidate"),
+    [
+        ("weights", AMBER, RED),
+        ("overlap", AMBER, RED),
+        ("arms", RED, GREEN),
+        ("counts", RED, GREEN),
+        ("rewards", RED, GREEN),
+        ("tail", AMBER, GREEN),
+    ],
+)
+def test_each_alarm_is_of_the_log_or_of_the_candidate(cause: str, of_log: str, of_candidate: str) -> None:
+    found = alarmed(diagnostics(), cause)
+    lights = diagnosed(findings(row("a", 0.5, diagnostics=found), row("b", 0.5, diagnostics=found)))
+    assert [light.state for light in lights] == [of_log, of_candidate, of_candidate]
+    (alone,) = diagnosed(findings(row("a", 0.5, diagnostics=found)))
+    assert alone.state == (AMBER if cause == "tail" else RED)
+
+
 def test_unknown_propensities_are_no_green_light() -> None:
     (light,) = diagnosed(findings(row("a", 0.5)))
     assert (light.state, light.warnings, light.numbers) == (AMBER, [UNKNOWN], [])

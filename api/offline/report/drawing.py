@@ -6,7 +6,8 @@ from pathlib import Path
 
 from onearm.api.offline.evaluation import Evaluation
 from onearm.api.offline.report.about import About
-from onearm.api.offline.report.figures import saved
+from onearm.api.offline.report.canvas import saved
+from onearm.api.offline.report.figures import pictures
 from onearm.api.offline.report.findings import find
 from onearm.api.offline.report.page import page
 
@@ -22,4 +23,4 @@ def write_report(path: Path, found: Evaluation, about: About) -> None:
 def write_plots(folder: Path, found: Evaluation, about: About) -> list[Path]:
     """Write the report's pictures into a folder, each as PNG and as SVG, and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    return saved(folder, find(found), about.log)
+    return saved(folder, pictures(find(found)), about.log)

@@ -2,77 +2,37 @@
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from onearm.api.offline.report.canvas import (
+    COLOURS,
+    INK,
+    LINE,
+    MUTED,
+    PAPER,
+    WIDE,
+    Draw,
+    legend,
+    padded,
+    panels,
+    remark,
+    shortened,
+)
 from onearm.api.offline.report.curves import Curve
 from onearm.api.offline.report.findings import PANELS, Findings
 from onearm.api.offline.report.words import between_words, number, rounded
 
-WIDE, NARROW = 9.5, 3.7  # inches
-INK, PAPER, LINE, MUTED = "#12343b", "#fbfaf7", "#d8d4c8", "#6b7f80"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # of Okabe and Ito
 DASHES = ("-", "--", "-.", (0, (1, 1.2)))
 BANDS = 3  # candidates that all have a band; of more only the best
 LINES = 8  # candidates with a colour and a name; the rest are drawn thin
 
-# Names of the page's colours, which the dark mode changes; a picture of its own keeps the light ones.
-_VARIABLES = {INK: "ink", PAPER: "paper", LINE: "line", MUTED: "muted"} | {
-    colour: f"c{i}" for i, colour in enumerate(COLOURS)
-}
 
-
-def saved(folder: Path, found: Findings, title: str) -> list[Path]:
-    """Write every picture into a folder, as PNG and as SVG, and return the files; the same log gives the same bytes."""
-    files = []
-    for name, draw in pictures(found).items():
-        png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-        with _style():
-            figure = draw(WIDE)
-            figure.savefig(png, dpi=160, facecolor=PAPER)
-            figure.savefig(svg, facecolor=PAPER, metadata={"Date": None, "Title": f"{title}: {name}"})
-        files += [png, svg]
-    return files
-
-
-def inlined(name: str, draw: Callable[[float], Figure], width: float) -> str:
-    """Return a picture as an element of a page: with the page's fonts and colours, and identifiers of its own."""
-    with _style(), matplotlib.rc_context({"svg.fonttype": "none"}):
-        text = io.StringIO()
-        draw(width).savefig(text, format="svg", transparent=True, metadata=dict.fromkeys(_METADATA))
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
-    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
-    assert size is not None
-    body = svg[svg.index(">") + 1 :]
-    body = re.sub(r"<(metadata|style).*?</\1>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
-    prefix = f"{name}-{'w' if width == WIDE else 'n'}-"
-    used = set(re.findall(r"(?:href=\"|url\()#([\w-]+)", body))
-    body = re.sub(r' id="([\w.-]+)"', lambda match: f' id="{prefix}{match[1]}"' if match[1] in used else "", body)
-    body = re.sub(r'xlink:href="#', f'href="#{prefix}', body).replace("url(#", f"url(#{prefix}")
-    body = re.sub(r"'DejaVu Sans'[^;\"]*", "inherit", body)
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, f"var(--{variable})")
-    points = f'viewBox="0 0 {size[1]} {size[2]}" style="max-width: {float(size[1]) * 4 / 3:.0f}px"'
-    return f"<svg {points}>" + re.sub(r"\n\s*", "\n", body)
-
-
-_METADATA = ("Creator", "Date", "Format", "Type")
-
-
-def pictures(found: Findings) -> dict[str, Callable[[float], Figure]]:
+def pictures(found: Findings) -> dict[str, Draw]:
     """Return what draws each picture in a width, by its name; without those for which the log says nothing."""
     drawn = {
         "ranking": lambda width: ranking(found, width),
@@ -96,7 +56,7 @@ def ranking(found: Findings, width: float) -> Figure:
     axes.axvspan(*found.log_interval, color=MUTED, alpha=0.15, lw=0)
     axes.axvline(found.log_value, color=MUTED, ls="--", lw=1.3)
     for place, row in enumerate(rows):
-        colour = _colour(found, place)
+        colour = _colour(place)
         if math.isfinite(row.low):
             ends = max(row.low, low), min(row.high, high)
             axes.plot(ends, (place, place), color=colour, lw=2.6, solid_capstyle="butt")
@@ -129,7 +89,8 @@ def learning_curves(found: Findings, width: float) -> Figure:
     figure = Figure(figsize=(width, 2.6 if narrow else 3.5), layout="constrained")
     axes = figure.add_subplot()
     log = found.log_curve
-    axes.plot(log.at, log.value, color=MUTED, ls="--", lw=1.3, label="the log", zorder=3)
+    handles = axes.plot(log.at, log.value, color=MUTED, ls="--", lw=1.3, zorder=3)
+    labels = ["the log"]
     settled = log.at >= log.at[-1] / 4
     seen = [log.value[settled]]
     for place, row in reversed(list(enumerate(found.rows))):
@@ -137,36 +98,28 @@ def learning_curves(found: Findings, width: float) -> Figure:
         if place >= LINES:
             axes.plot(curve.at, curve.value, color=LINE, lw=0.9, zorder=1)
             continue
-        dash = DASHES[place // len(COLOURS)]
-        axes.plot(
-            curve.at,
-            curve.value,
-            color=_colour(found, place),
-            ls=dash,
-            lw=1.8,
-            zorder=4,
-            label=shortened(row.label, 34),
-        )
+        dash, colour = DASHES[place // len(COLOURS)], _colour(place)
+        handles += axes.plot(curve.at, curve.value, color=colour, ls=dash, lw=1.8, zorder=4)
+        labels.append(shortened(row.label, 34))
         seen.append(curve.value[settled])
         if place == 0 or len(found.rows) <= BANDS:
-            axes.fill_between(curve.at, curve.low, curve.high, color=_colour(found, place), alpha=0.13, lw=0)
+            axes.fill_between(curve.at, curve.low, curve.high, color=colour, alpha=0.13, lw=0)
             seen += [curve.low[-1:], curve.high[-1:]]
-    axes.set_ylim(_padded(np.concatenate(seen)))
+    axes.set_ylim(padded(np.concatenate(seen)))
     axes.set(xlim=(0, log.at[-1]), xlabel="decisions of the log", ylabel="reward per decision so far")
     _decisions(axes, narrow)
     axes.grid(axis="y", color=LINE, lw=0.6)
-    handles, labels = axes.get_legend_handles_labels()
-    _legend(figure, handles[::-1], labels[::-1], narrow)  # the best first, the log last
+    legend(figure, handles[::-1], labels[::-1], narrow=narrow)  # the best first, the log last
     return figure
 
 
 def intervals_over_time(found: Findings, width: float) -> Figure:
     """Draw intervals that hold at every look, a panel for each of the best candidates."""
     drawn = [(place, row.label, row.sequence) for place, row in enumerate(found.rows) if row.sequence is not None]
-    figure, panels = _panels(len(drawn), width, 2.0, sharey=True)
+    figure, axes_of = panels(len(drawn), width, 2.0, sharey=True)
     limits = _last_limits([curve for _, _, curve in drawn], found.log_value)
-    for axes, (place, label, curve) in zip(panels, drawn, strict=True):
-        colour = _colour(found, place)
+    for axes, (place, label, curve) in zip(axes_of, drawn, strict=True):
+        colour = _colour(place)
         axes.axhline(found.log_value, color=MUTED, ls="--", lw=1.1)
         axes.fill_between(curve.at, curve.low, curve.high, color=colour, alpha=0.22, lw=0)
         axes.plot(curve.at, curve.low, color=colour, lw=1.0)
@@ -174,7 +127,7 @@ def intervals_over_time(found: Findings, width: float) -> Figure:
         axes.plot(curve.at, curve.value, color=colour, lw=1.8)
         axes.set(xscale="log", xlim=(curve.at[0], curve.at[-1]), ylim=limits)
         axes.set_title(shortened(label, 36))
-        _remark(axes, f"at the end {between_words(curve.low[-1], curve.high[-1])}", 1)
+        remark(axes, f"at the end {between_words(curve.low[-1], curve.high[-1])}", 1)
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
@@ -188,9 +141,9 @@ def intervals_over_time(found: Findings, width: float) -> Figure:
 def weights(found: Findings, width: float) -> Figure:
     """Draw how much single decisions count, a panel for each of the best candidates."""
     drawn = [(place, row.label, row.spread) for place, row in enumerate(found.rows) if row.spread is not None][:PANELS]
-    figure, panels = _panels(len(drawn), width, 1.75, sharey=False)
-    for axes, (place, label, spread) in zip(panels, drawn, strict=True):
-        axes.stairs(spread.share, spread.edges, fill=True, color=_colour(found, place), alpha=0.85)
+    figure, axes_of = panels(len(drawn), width, 1.75, sharey=False)
+    for axes, (place, label, spread) in zip(axes_of, drawn, strict=True):
+        axes.stairs(spread.share, spread.edges, fill=True, color=_colour(place), alpha=0.85)
         axes.axvline(1.0, color=MUTED, lw=1.0, ls="--")
         axes.set(xscale="log", xlim=(spread.edges[0], spread.edges[-1]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
@@ -201,7 +154,7 @@ def weights(found: Findings, width: float) -> Figure:
         facts = [f"counts like {rounded(spread.effective_sample_size)}", f"largest weight {rounded(spread.largest)}"]
         facts += [f"{spread.zeros:.0%} count nothing"] if spread.zeros > 0.0 else []
         axes.set_ylim(0.0, (1.35 if len(facts) > 2 else 1.2) * max(float(spread.share.max()), 1e-9))
-        _remark(axes, "\n".join(facts), 0 if 2 * int(spread.share.argmax()) > len(spread.share) else 1)
+        remark(axes, "\n".join(facts), 0 if 2 * int(spread.share.argmax()) > len(spread.share) else 1)
     figure.supxlabel("weight of a decision", fontsize="medium")
     figure.supylabel("share of decisions", fontsize="medium")
     return figure
@@ -214,12 +167,12 @@ def action_shares(found: Findings, width: float) -> Figure:
     figure = Figure(figsize=(width, 0.8 + (0.5 if narrow else 0.34) * len(labels)), layout="constrained")
     axes = figure.add_subplot()
     left = np.zeros(len(labels))
+    handles = []
     height = 0.46 if narrow else 0.72
-    for i, name in enumerate(found.share_names):
-        share = found.shares[:, i]
+    for i, share in enumerate(found.shares.T):
         others = i >= len(COLOURS)
         colour = LINE if others else COLOURS[i]
-        axes.barh(range(len(labels)), share, left=left, height=height, color=colour, ec=PAPER, lw=0.7, label=name)
+        handles.append(axes.barh(range(len(labels)), share, left=left, height=height, color=colour, ec=PAPER, lw=0.7))
         for place, part in enumerate(share):
             if part >= (0.13 if narrow else 0.06):
                 ink = INK if others else "#111111"
@@ -234,66 +187,12 @@ def action_shares(found: Findings, width: float) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.xaxis.set_visible(False)
-    _legend(figure, *axes.get_legend_handles_labels(), narrow)
+    legend(figure, handles, [shortened(name, 34) for name in found.share_names], narrow=narrow)
     return figure
 
 
-@contextmanager
-def _style() -> Iterator[None]:
-    settings: Any = {
-        "svg.hashsalt": "onearm",  # the same figures give the same bytes
-        "font.size": 9.5,
-        "axes.titlesize": "medium",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.facecolor": "none",
-        "axes.edgecolor": MUTED,
-        "axes.axisbelow": True,
-        "text.parse_math": False,  # a label may hold dollar signs
-        "axes.unicode_minus": False,
-        "path.simplify_threshold": 0.3,
-    } | dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor"), INK)
-    settings |= dict.fromkeys(("xtick.color", "ytick.color"), MUTED)
-    with matplotlib.rc_context(settings):
-        yield
-
-
-def shortened(text: str, count: int) -> str:
-    """Return a text of at most so many characters, on one line, without its middle where it is longer.
-
-    >>> shortened("squarecb(gamma=31.6)", 11)
-    'squar…31.6)'
-    """
-    text = " ".join(text.split())
-    half = (count - 1) // 2
-    return text if len(text) <= count else f"{text[: count - 1 - half]}…{text[-half:]}"
-
-
-def _colour(found: Findings, place: int) -> str:
+def _colour(place: int) -> str:
     return COLOURS[place % len(COLOURS)]
-
-
-def _panels(count: int, width: float, height: float, *, sharey: bool) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many panels with one horizontal scale: two beside each other where there is room."""
-    columns = min(count, 1 if width < WIDE else 2)
-    rows = math.ceil(count / columns)
-    figure = Figure(figsize=(width, 0.5 + height * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=sharey, squeeze=False)
-    for axes in grid.flat[count:]:
-        axes.set_visible(False)
-    for axes in grid.flat[max(count - columns, 0) : count]:
-        axes.tick_params(labelbottom=True)
-    return figure, list(grid.flat[:count])
-
-
-def _remark(axes: Axes, text: str, side: float) -> None:
-    """Write into an upper corner, the left one (0) or the right one (1)."""
-    box = {"facecolor": PAPER, "alpha": 0.75, "lw": 0, "pad": 1.5}
-    axes.annotate(
-        text, (side, 1), (4 - 8 * side, -3), "axes fraction", textcoords="offset points",
-        ha="right" if side else "left", va="top", color=INK, fontsize="small", bbox=box,
-    )  # fmt: skip
 
 
 def _window(found: Findings) -> tuple[float, float]:
@@ -304,7 +203,7 @@ def _window(found: Findings) -> tuple[float, float]:
     for row in found.rows:
         if math.isfinite(row.low):
             ends += [max(row.low, row.value - usual), min(row.high, row.value + usual)]
-    return _padded(np.array(ends))
+    return padded(np.array(ends))
 
 
 def _last_limits(curves: list[Curve], log_value: float) -> tuple[float, float]:
@@ -313,14 +212,7 @@ def _last_limits(curves: list[Curve], log_value: float) -> tuple[float, float]:
     low, high = min(float(np.median(lows)), log_value), max(float(np.median(highs)), log_value)
     room = high - low or 0.1
     least, most = min(curve.low.min() for curve in curves), max(curve.high.max() for curve in curves)
-    return _padded(np.array([max(low - room, least), min(high + room, most)]), by=0.03)
-
-
-def _padded(values: Any, by: float = 0.06) -> tuple[float, float]:
-    values = values[np.isfinite(values)]
-    low, high = float(values.min()), float(values.max())
-    room = by * (high - low) or 0.1 * abs(high) or 0.1
-    return low - room, high + room
+    return padded(np.array([max(low - room, least), min(high + room, most)]), by=0.03)
 
 
 def _width(interval: tuple[float, float]) -> float:
@@ -331,12 +223,3 @@ def _decisions(axes: Axes, narrow: bool) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(3 if narrow else 6, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(5))
-
-
-def _legend(figure: Figure, handles: Any, labels: list[str], narrow: bool) -> None:
-    """Write the legend under the axes, and make the figure higher for it."""
-    longest = max(map(len, labels))
-    room = 46 if narrow else 118
-    columns = max(1, min(len(labels), room // (longest + 6)))
-    figure.set_figheight(figure.get_figheight() + 0.18 * math.ceil(len(labels) / columns))
-    figure.legend(handles, labels, loc="outside lower left", ncols=columns, frameon=False, fontsize="small")

@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 from onearm.api.offline.evaluation import Estimate, Evaluation
 from onearm.api.offline.report import words
 from onearm.api.offline.report.about import About
-from onearm.api.offline.report.figures import NARROW, WIDE, inlined, pictures
+from onearm.api.offline.report.canvas import NARROW, WIDE, inlined
+from onearm.api.offline.report.figures import pictures
 from onearm.api.offline.report.findings import PANELS, Findings, find
 from onearm.api.offline.report.trust import AMBER, GREEN, LOG, NUMBERS, RED, by_state, diagnosed
 
