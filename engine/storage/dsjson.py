@@ -336,34 +336,40 @@ def _usual(block: bytes, first: int, bad_lines: BadLines) -> _Labels | None:
     action = np.array([line.index for line in lines])
     size = np.array([len(line.c.actions) for line in lines])
     propensity = np.array([line.probability for line in lines])
-    kept = 1.0 - np.array([line.pdrop for line in lines])
+    rare = any(line.pdrop or line.skip for line in lines)
+    kept = 1.0 - np.array([line.pdrop for line in lines]) if rare else np.ones(len(lines))
     label = np.array([line.cost for line in lines])
     cost = np.array([line.cost if line.observed_cost is None else line.observed_cost for line in lines])
     good = (action >= 0) & (action < size) & (propensity > 0.0) & (propensity <= 1.0) & (kept > 0.0) & (kept <= 1.0)
     if action.dtype != np.int64 or not (good & (np.abs(label) <= REWARD_MAX) & (np.abs(cost) <= REWARD_MAX)).all():
         return None
-    unobserved = np.array([_lacks_outcome(line.o) for line in lines])
+    unobserved = np.array([not line.o or line.o[0].v is None for line in lines])
+    for row in np.flatnonzero(unobserved):
+        unobserved[row] = _lacks_outcome(lines[row].o)
     number = np.arange(first, first + len(lines))
     labels = _Labels(action, propensity, kept, 0.0 - cost, size, unobserved, label != cost, number)
+    if not rare:
+        return labels
     skipped = np.array([line.skip for line in lines])
     bad_lines.add("skip_learn", *number[skipped].tolist())
-    return _Labels._make(column[~skipped] for column in labels) if skipped.any() else labels
+    return _Labels._make(column[~skipped] for column in labels)
 
 
 def _lacks_outcome(outcomes: list[_Outcome] | None) -> bool:
-    if not outcomes:
-        return outcomes is not None
-    return outcomes[0].v is None and all(each.v is None for each in outcomes)
+    return outcomes is not None and all(each.v is None for each in outcomes)
 
 
 def _has_usual_keys(block: bytes) -> bool:
     """Whether no key may be that of slots (`_slots`, `_slot_id`), or `_skipLearn` in other letters."""
     letters = np.frombuffer(block, np.uint8)
-    at = np.flatnonzero(letters[1:-2] == ord("_")) + 1
-    one, two = letters[at + 1] | 32, letters[at + 2] | 32
-    suspects = (letters[at - 1] == ord('"')) & (one == ord("s"))
-    skips = np.count_nonzero(suspects & (two == ord("k")))
-    return not (suspects & (two == ord("l"))).any() and (not skips or skips == block.count(b'"_skipLearn"'))
+    found = (letters[1:-2] == ord("_")) & (letters[2:-1] | 32 == ord("s"))
+    if not found.any():
+        return True
+    at = np.flatnonzero(found) + 1
+    at = at[letters[at - 1] == ord('"')]
+    then = letters[at + 2] | 32
+    skips = np.count_nonzero(then == ord("k"))
+    return not (then == ord("l")).any() and (not skips or skips == block.count(b'"_skipLearn"'))
 
 
 def _count(block: bytes) -> int:
