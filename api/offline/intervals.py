@@ -11,6 +11,8 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate import Interval, Sequence, Terms
 from onearm.engine.vocabulary import Array
 
+WEIGHTED = ("ips", "snips", "dr", "sndr", "mrdr")  # methods whose weights are target / propensity, as they are
+
 
 def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
     """Return the interval of an estimate by a method; its ends are NaN, and a note says why, where there is none."""
@@ -23,6 +25,8 @@ def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
         return estimate.clopper_pearson(terms, level)
     if name == "empirical-likelihood":
         return estimate.empirical_likelihood(terms, level)
+    if name == "weighted-likelihood":
+        return _weighted(method, terms, level)
     try:
         if name == "confidence-sequence":
             found_sequence, note = sequence_of(case, method, np.array([len(case.log.reward)]))
@@ -33,6 +37,14 @@ def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
     weight_max, note = _weight_max(case, terms)
     found = estimate.empirical_bernstein(terms, *_term_range(method, rewards, weight_max), level)
     return found if found.note or method in ("match", "dm") else found._replace(note=note)
+
+
+def _weighted(method: str, terms: Terms, level: float) -> Interval:
+    """Return the interval that knows that weights average 1, for methods whose weights do."""
+    if method not in WEIGHTED:
+        why = f"the weights of {method} need not average 1: it is for {', '.join(WEIGHTED)}; use empirical-likelihood"
+        return Interval("weighted-likelihood", np.nan, np.nan, why)
+    return estimate.weighted_likelihood(terms, level)
 
 
 def difference(

@@ -30,6 +30,7 @@ INTERVALS = (
     "empirical-bernstein",
     "clopper-pearson",
     "empirical-likelihood",
+    "weighted-likelihood",
     "confidence-sequence",
 )
 

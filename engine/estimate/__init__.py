@@ -33,7 +33,7 @@ from onearm.engine.estimate.doubly_robust import (
 from onearm.engine.estimate.embedding import marginal_weights, mips, regressed_weights
 from onearm.engine.estimate.eprocess import EProcess, action_e_process, weight_e_process
 from onearm.engine.estimate.interval import empirical_bernstein, normal
-from onearm.engine.estimate.likelihood import empirical_likelihood
+from onearm.engine.estimate.likelihood import empirical_likelihood, weighted_likelihood
 from onearm.engine.estimate.ranking import Ranking, rank
 from onearm.engine.estimate.reward_model import MeanModel, RewardModel, RidgeModel, at_action, progressive, under_law
 from onearm.engine.estimate.sequence import Sequence, confidence_sequence, match_sequence
@@ -90,5 +90,6 @@ __all__ = [
     "tuned_switch_dr",
     "under_law",
     "weight_e_process",
+    "weighted_likelihood",
     "weights",
 ]

@@ -101,7 +101,7 @@ def diagnose(
         check_lengths(n=propensity, action=np.asarray(action))
         arms = action_e_process(action, propensity, n_arms, floor, alpha)
         counts = count_actions(np.asarray(action, np.int64), propensity, n_arms)
-    square = float(np.dot(weight, weight))
+    square = float(np.square(weight).sum())
     found = Diagnostics(
         decisions=n if decisions is None else decisions,
         rewarded=rewarded / decisions if rewarded is not None and decisions else math.nan,

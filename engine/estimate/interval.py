@@ -85,7 +85,7 @@ def spread_of(terms: Terms) -> tuple[float, str | None]:
     if not len(terms.weight) or math.isnan(value):
         return math.nan, "no decision tells anything of the policy: it never takes what the log took"
     influence = terms.influence
-    spread = math.sqrt(float(np.dot(influence, influence))) / len(influence)
+    spread = math.sqrt(float(np.square(influence).sum())) / len(influence)
     if not math.isfinite(spread):
         return math.nan, "a term is not a finite number"
     if spread * math.sqrt(len(influence)) <= _ROUNDING * max(abs(value), float(terms.weight.max())):
