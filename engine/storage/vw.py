@@ -228,7 +228,7 @@ def _is_numbered(head: list[tuple[int, bytes]], lines: Iterator[tuple[int, bytes
             size = labels = 0
             continue
         words = _words(line)
-        if words[:1] == [b"shared"] or (size == 0 and words and words[0].startswith(b"0:")):
+        if words[:1] == [b"shared"] or (words and words[0].startswith(b"0:")):
             return False
         size, labels = size + 1, labels + any(b":" in word for word in words)
         if labels > 1:

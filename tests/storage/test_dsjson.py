@@ -100,7 +100,10 @@ def test_either_label_names_the_action_in_any_case(tmp_path: Path) -> None:
 BAD: dict[str, list[Any]] = {
     "not_json": [b'{"_label_cost": ', b'{"c": NaN}', b"{\xff}", b'{"c": ' + b"[" * 100_000],
     "no_decision": [b"[checkpoint]", changed(c=None), changed(c=[]), b"7"],
-    "dangling_reward": [{"RewardValue": 1.0, "EventId": "a", "EnqueuedTimeUtc": "2021-02-04"}],
+    "dangling_reward": [
+        {"RewardValue": 1.0, "EventId": "a", "EnqueuedTimeUtc": "2021-02-04"},
+        changed(RewardValue=1.0),
+    ],
     "no_actions": [changed(c={}), changed(c={"_multi": []}), changed(c={"_multi": {}})],
     "other_problem": [
         changed(_outcomes=[]),
@@ -234,7 +237,7 @@ def test_a_decision_without_an_outcome_has_the_default_reward_and_is_counted(tmp
 
 
 def test_dangling_rewards_are_said(tmp_path: Path) -> None:
-    with read(written(tmp_path, GOOD, *BAD["dangling_reward"] * 2)) as found:
+    with read(written(tmp_path, GOOD, *BAD["dangling_reward"])) as found:
         assert found.notes == ["2 rewards came without a decision, and are left out"]
 
 
