@@ -251,6 +251,14 @@ def test_events_are_decisions_that_others_made_and_their_rewards(tmp_path: Path)
     assert (found.problem.context_kind, found.problem.n_arms, found.spec) == ("named", 2, {"from": "vw"})
 
 
+def test_a_word_at_the_bar_is_a_tag_as_in_vowpal_wabbit(tmp_path: Path) -> None:
+    """So is a shared line without a space before its bar, which then is an action."""
+    _, made = events(written(tmp_path, "2:1:.5 e7|u a\n", "1:1:.5 'e8 |u a\n", "1:1:.5|u a\n", end=""))
+    assert [event.decision_id for event in made[::2]] == ["e7", "e8"]
+    found, made = events(written(tmp_path, "shared| a\n0:1:0.5 b| x\n| y\n"))
+    assert (found.problem.n_arms, made[0].action, made[0].decision_id) == (3, 1, None)
+
+
 def test_the_arms_that_could_be_chosen_are_kept(tmp_path: Path) -> None:
     found, made = events(written(tmp_path, "1 3:0.5:1 | x\n", "10:1:.5 'e8| x\n", end=""))
     assert made[0].available == np.packbits([1, 0, 1, 0, 0, 0, 0, 0, 0, 0]).tobytes()
