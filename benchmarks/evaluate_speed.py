@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be given several times")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-peers", action="store_true", help="leave the other libraries out")
-    parser.add_argument("--big", action="store_true", help="memory: a file of 10 GB too, which takes 25 GB of disk")
+    parser.add_argument("--big", action="store_true", help="memory: a file of 10 GB too, which takes 20 GB of disk")
     parser.add_argument("--quick", action="store_true", help="some hundred rows and one round, which say nothing")
     arguments = parser.parse_args()
     if arguments.rounds < 1:
