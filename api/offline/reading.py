@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from onearm.api.cli.files import form_of, module_of, source_of
+from onearm.api.cli.files import EXPORTS, form_of, module_of, source_of
 from onearm.api.experiment_log import opened
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.judging import Log
 from onearm.api.offline.options import MODELLED, Options
 from onearm.engine.errors import InvalidInput
 from onearm.engine.matching import check_matching
+from onearm.engine.storage.header import problem_of
 from onearm.engine.storage.rows import Rows, Wanted
 
 DATABASE = "database"
@@ -36,14 +37,26 @@ class Place:
         size: int | None = None if self.form == DATABASE else source_of(Path(self.name)).size
         return size
 
+    @property
+    def is_named(self) -> bool:
+        """Whether its features have names."""
+        if self.form == DATABASE:
+            with opened(self.name, self.experiment) as log:
+                return log.problem.context_kind == "named"
+        if self.form not in EXPORTS:
+            return self.form in NAMED
+        problem = problem_of(source_of(Path(self.name)), self.form)
+        return problem is not None and problem.context_kind == "named"
+
     def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
         """Read it."""
         if self.form != DATABASE:
             rows: Rows = module_of(self.form).read_rows(source_of(Path(self.name), progress), wanted)
-            return rows
-        with opened(self.name, self.experiment) as log:
-            check_matching(log.problem)
-            return log.rows(wanted)
+        else:
+            with opened(self.name, self.experiment) as log:
+                rows = log.rows(wanted)
+        check_matching(rows.problem)
+        return rows
 
 
 def place_of(name: str, form: str | None, experiment: str | None) -> Place:
@@ -69,11 +82,9 @@ def read(
     progress: Advance = lambda count: None,
 ) -> Log:
     """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end."""
-    named = place.form in NAMED
+    named = place.is_named
     if dimension is not None and not named:
-        raise InvalidInput(
-            "no_dimension", f"{place.name} is no log of {' or '.join(NAMED)}: --dimension is for named features"
-        )
+        raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
     contexts = modelled or any(_reads(each) for each in candidates)
     read_before: dict[int | None, Rows] = {}

@@ -186,7 +186,7 @@ def test_a_log_of_vowpal_wabbit_is_replayed_by_policies_of_every_kind(onearm: An
 
 def test_a_dimension_is_for_named_features_only(onearm: Any, log: Path) -> None:
     done = onearm("replay", str(log), "--dimension", "8", "--policy", "uniform")
-    assert (done.code, "--dimension is for named features" in done.err) == (2, True)
+    assert (done.code, "--dimension is for these" in done.err) == (2, True)
 
 
 def test_a_sweep_adds_policies_that_are_ranked_with_the_others(onearm: Any, log: Path) -> None:
