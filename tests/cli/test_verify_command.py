@@ -243,7 +243,7 @@ def test_a_log_of_named_features_is_simulated_verified_and_replayed(onearm: Any,
     found = onearm("replay", f"out.{ending}", *common, "--policy", "uniform", "--json")
     assert (found.code, found.json["events"]) == (0, 40)
     refused = onearm("replay", f"out.{ending}", "--policy", "ucb1")
-    assert (refused.code, "of each action" in refused.err) == (2, True)
+    assert (refused.code, "a row of numbers for each action" in refused.err) == (2, True)
     dense = onearm("replay", f"out.{ending}", "--policy", "linucb", "--dimension", "8", "--json")
     assert (dense.code, dense.json["events"]) == (0, 40)
 
