@@ -146,7 +146,7 @@ def weights(found: Findings, width: float) -> Figure:
         axes.stairs(spread.share, spread.edges, fill=True, color=_colour(place), alpha=0.85)
         axes.axvline(1.0, color=MUTED, lw=1.0, ls="--")
         axes.set(xscale="log", xlim=(spread.edges[0], spread.edges[-1]))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %" if y <= 1.0 else ""))
         axes.yaxis.set_major_locator(MaxNLocator(3))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
         axes.xaxis.set_minor_locator(NullLocator())
