@@ -18,7 +18,7 @@ from onearm.engine.matching import LEARNING, Learning
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class LearningType(click.ParamType):
+class LearningType(click.ParamType[Learning]):
     """What candidates learn: one of the words, or a share of the rows."""
 
     name = "learning"
@@ -26,7 +26,7 @@ class LearningType(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Learning:
         """Return the word or the number."""
         if value in LEARNING:
-            return value  # type: ignore[no-any-return]
+            return value
         try:
             share = float(value)
         except ValueError:
@@ -36,7 +36,7 @@ class LearningType(click.ParamType):
         return share
 
 
-class RangeType(click.ParamType):
+class RangeType(click.ParamType[tuple[float, float]]):
     """Two numbers, LOW:HIGH."""
 
     name = "range"

@@ -25,10 +25,10 @@ FIELDS = ("loss_mean", "regret", "regret_by_segment", "certificate", "variation"
 def vectors_of(place: str, form: str | None) -> Log | None:
     """Return a log of vectors; None for one of other decisions, of which only the header is read."""
     path = Path(place)
-    if "://" in place or (form := form_of(path, form)) not in EXPORTS:
+    if "://" in place or (known := form_of(path, form)) not in EXPORTS:
         return None
-    problem = problem_of(source_of(path), form)
-    return read_log(path, form) if problem is not None and problem.action_kind == "vector" else None
+    problem = problem_of(source_of(path), known)
+    return read_log(path, known) if problem is not None and problem.action_kind == "vector" else None
 
 
 def rehearse_all(place: str, log: Log, policies: list[Policy], *, seed: int, segments: int, as_json: bool) -> None:

@@ -91,7 +91,7 @@ def sweep(text: str, given: list[Policy]) -> list[Candidate]:
         raise InvalidInput(
             "bad_sweep", f"{text!r} is no sweep: say POLICY.PARAM=LOW:HIGH:log, LOW:HIGH:linear, or A,B,C"
         )
-    params = next((policy.spec["params"] for policy in given if policy.name == name), {})
+    params: dict[str, Any] = next((policy.spec["params"] for policy in given if policy.name == name), {})
     found = [of_policy(catalog.make(name, **params | {param: value})) for value in _values(text, values)]
     labels = [each.label for each in found]
     return [each for i, each in enumerate(found) if each.label not in labels[:i]]

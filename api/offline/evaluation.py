@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from onearm.api.offline.options import MODELLED, RANKED, Options
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate import Diagnostics, Terms, diagnose, normal, rank
 from onearm.engine.storage.rows import Rows
+
+Table = TypeVar("Table", Logged, Scores)
 
 
 class Estimate(NamedTuple):
@@ -174,12 +176,16 @@ def _cases(candidates: Sequence[Candidate], log: Log, options: Options, advance:
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
     kept = _some(facts, judged)
     return [
-        Case(kept, rows, *(None if scores is None else _some(scores, judged) for scores in each), options)
-        for each in zip(plain, fitted, robust, past, strict=True)
+        Case(kept, rows, _some(each, judged), _maybe(fit, judged), _maybe(own, judged), _maybe(before, judged), options)
+        for each, fit, own, before in zip(plain, fitted, robust, past, strict=True)
     ]
 
 
-def _some(columns: Any, some: slice) -> Any:
+def _maybe(scores: Scores | None, some: slice) -> Scores | None:
+    return None if scores is None else _some(scores, some)
+
+
+def _some(columns: Table, some: slice) -> Table:
     """Return columns of `Logged` or `Scores` for some rows; those of no length stay so."""
     return type(columns)(*(column[some] if len(column) else column for column in vars(columns).values()))
 
@@ -222,10 +228,10 @@ def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
     if np.isnan(facts.propensity).any():
         return [None] * len(cases)
     numbered = rows.problem.context_kind == "dense" and bool((facts.choices == rows.problem.n_arms).all())
-    actions = (facts.action, rows.problem.n_arms) if numbered else (None, None)
+    action, n_arms = (facts.action, rows.problem.n_arms) if numbered else (None, None)
     rewarded = len(rows) - rows.unobserved
     return [
-        diagnose(facts.propensity, case.plain.target, *actions, decisions=rows.decisions or None, rewarded=rewarded)
+        diagnose(facts.propensity, case.plain.target, action, n_arms, rows.decisions or None, rewarded)
         for case in cases
     ]
 

@@ -51,11 +51,12 @@ class Source:
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         """Open it for reading, unpacked."""
-        raw: Any = sys.stdin.buffer.raw if self.path == STDIN else self.path.open("rb", buffering=0)
+        stdin: Any = sys.stdin.buffer
+        raw: Any = stdin.raw if self.path == STDIN else self.path.open("rb", buffering=0)
         counted = _Counted(raw, self.progress)
         try:
             if self.packing == "gzip":
-                yield gzip.GzipFile(fileobj=counted, mode="rb")  # type: ignore[arg-type, misc]
+                yield gzip.GzipFile(fileobj=counted, mode="rb")  # type: ignore[misc]
             elif self.packing == "zstd":
                 yield io.BufferedReader(_Unpacked(pa.CompressedInputStream(pa.PythonFile(counted, "r"), "zstd")))
             else:
