@@ -21,7 +21,7 @@ from table_text import machine_line, markdown, plus_minus
 from vector_tables import oomd, oomd_more
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = ("policies.md", "streaming.md", "solver.md", "vectors.md", "active.md")
+DOCS = ("policies.md", "streaming.md", "solver.md", "vectors.md", "active.md", "evaluation.md")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / page for page in DOCS))
 RESULTS = Path(__file__).resolve().parent / "results"
 PLACE = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
