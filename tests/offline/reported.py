@@ -18,7 +18,7 @@ from onearm.engine.estimate import ranking
 from onearm.engine.storage.rows import Page, Rows
 from onearm.engine.vocabulary import Array, Problem
 
-N, ARMS = 300, 4
+N, ARMS = 200, 4
 SCRIPT = "<script>alert(1)</script>"
 ABOUT = About(f"logs/{SCRIPT}.csv", "csv", f"onearm evaluate '{SCRIPT}.csv'", "1.2.3", "2026-01-02 03:04 UTC", 7)
 CANDIDATES = (Candidate("action:1", action=1), Candidate(SCRIPT, action=2), Candidate("logged"))

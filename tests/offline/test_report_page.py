@@ -190,6 +190,20 @@ def test_segments_hold_the_estimates_of_their_rows(shown: Shown) -> None:
             assert [float(end) for end in ends] == pytest.approx([interval.low, interval.high], abs=0.006)
 
 
+def test_the_colour_of_a_cell_says_how_far_it_is_from_the_log(shown: Shown) -> None:
+    method = shown.found.ranking[0].method
+    off = []
+    for place in (0, 1):
+        some = shown.found.log.segment == place
+        log = shown.found.log.reward[some].mean()
+        off += [of_rows(shown.found.terms[each.target, method], some).value - log for each in shown.found.ranking]
+    heats = re.findall(r'heat (more|less)" style="--heat: (\d\.\d\d)"', shown.html)
+    assert [side for side, _ in heats] == ["more" if gap >= 0 else "less" for gap in off]
+    assert [float(heat) for _, heat in heats] == pytest.approx(
+        [abs(gap) / max(map(abs, off)) for gap in off], abs=0.006
+    )
+
+
 def test_bad_lines_are_told_by_kind(shown: Shown) -> None:
     rows = [[text for text, _ in row] for row in shown.dom.tables["bad-lines"][1:]]
     assert [row[:2] for row in rows] == [["broken", "30"], ["bad_reward", "2"]]
