@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from reported import ABOUT, SCRIPT, evaluation, hostile_rows, plain_draws
 
-from onearm.api.offline.report.canvas import COLOURS, INK, NARROW, WIDE, inlined, shortened
+from onearm.api.offline.report.canvas import COLOURS, INK, NARROW, PAPER, WIDE, inlined, shortened
 from onearm.api.offline.report.drawing import write_plots
 from onearm.api.offline.report.figures import action_shares, learning_curves, pictures, ranking
 from onearm.api.offline.report.findings import Findings, find
@@ -60,6 +60,14 @@ def test_the_two_widths_of_a_picture_share_no_id(found: Findings) -> None:
 def test_what_the_log_does_not_tell_is_not_drawn(found: Findings) -> None:
     rows = [replace(row, sequence=None, spread=None) for row in found.rows]
     assert list(pictures(replace(found, rows=rows))) == ["ranking", "learning_curves", "action_shares"]
+
+
+def test_dots_of_candidates_that_cannot_be_the_best_are_hollow(found: Findings) -> None:
+    best, rival, beaten = found.rows
+    rows = [replace(best, can_be_best=True), replace(rival, can_be_best=True), replace(beaten, can_be_best=False)]
+    axes = ranking(replace(found, rows=rows), WIDE).axes[0]
+    faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
+    assert faces == [COLOURS[0], COLOURS[1], PAPER]
 
 
 def test_a_candidate_without_an_interval_is_drawn_without_one(found: Findings) -> None:
