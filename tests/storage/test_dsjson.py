@@ -414,9 +414,10 @@ def test_decisions_of_our_own_become_lines_that_are_read_again(tmp_path: Path, p
         assert (back.decisions, back.problem.n_arms) == (2, 3)
 
 
-def test_a_decision_without_a_propensity_has_no_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("propensity", [None, np.nan])
+def test_a_decision_without_a_propensity_has_no_line(tmp_path: Path, propensity: float | None) -> None:
     found, made = events(written(tmp_path, GOOD))
-    unknown = made[0]._replace(propensity=None, sent=None)
+    unknown = made[0]._replace(propensity=propensity, sent=None)
     with (
         pytest.raises(InvalidInput, match="decision 0 has no propensity"),
         dsjson.Writer(tmp_path / "ours.json", found.problem, {}) as writer,

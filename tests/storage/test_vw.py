@@ -337,13 +337,14 @@ def test_named_features_without_their_names_are_written_by_their_slots(tmp_path:
     assert lines[:3] == [f"{label}'{a} | id={a} |x {slots[a]}" for a, label in enumerate(["0:2.0:1.0 ", "", ""])]
 
 
-def test_a_decision_without_a_propensity_has_no_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("propensity", [None, np.nan])
+def test_a_decision_without_a_propensity_has_no_line(tmp_path: Path, propensity: float | None) -> None:
     found, made = events(written(tmp_path, GOOD))
     with (
         pytest.raises(InvalidInput, match="decision 0 has no propensity"),
         vw.Writer(tmp_path / "ours.vw", found.problem, {}) as writer,
     ):
-        writer.write_events([made[0]._replace(propensity=None, sent=None)])
+        writer.write_events([made[0]._replace(propensity=propensity, sent=None)])
 
 
 names = st.text("ab=.0-é中", max_size=3)
