@@ -20,7 +20,9 @@ import httpx
 import pytest
 from sklearn.datasets import load_digits
 
-STEPS = 400
+from onearm.api.cli.main import run
+
+STEPS = 100
 READY_SECONDS = 120
 BODY = {
     "experiment_id": "digits",
@@ -70,7 +72,9 @@ def stream(client: httpx.Client, first: int, last: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.jit
-def test_a_stream_survives_a_kill_and_every_decision_can_be_made_again(tmp_path: Path) -> None:
+def test_a_stream_survives_a_kill_and_every_decision_can_be_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with serving(tmp_path) as (process, client):
         assert client.post("/v1/experiments", json=BODY).status_code == 201
         answers = stream(client, 0, STEPS // 2)
@@ -93,14 +97,9 @@ def test_a_stream_survives_a_kill_and_every_decision_can_be_made_again(tmp_path:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
     assert (now["decisions"], now["rewards"], now["pending"], now["seq"]) == (STEPS, STEPS, 0, 2 * STEPS)
-    verified = subprocess.run(
-        [sys.executable, "-m", "onearm", "verify", "--database", f"sqlite:///{tmp_path}/run.db", "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert verified.returncode == 0, verified.stderr
-    found = {one["id"]: one for one in json.loads(verified.stdout)["experiments"]}["digits"]
+    capsys.readouterr()
+    assert run(["verify", "--database", f"sqlite:///{tmp_path}/run.db", "--json"]) == 0
+    found = {one["id"]: one for one in json.loads(capsys.readouterr().out)["experiments"]}["digits"]
     assert found["first_difference"] is None
     assert (found["events"], found["decisions"]) == (2 * STEPS, STEPS)
     assert found["digest"] == now["digest"]

@@ -92,7 +92,7 @@ def test_demo_without_a_service_says_how_to_start_one(onearm: Any) -> None:
 
 
 @pytest.mark.jit
-def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(tmp_path: Path) -> None:
+def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(onearm: Any, tmp_path: Path) -> None:
     with serving(tmp_path) as (process, address, said):
         assert f"open         {address}/   and   {address}/docs" in said
         assert "experiments: hello" in said
@@ -105,33 +105,31 @@ def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(tmp_path
         else:
             body = json.loads(curl.stdout)
         assert body["action_id"] in ("red", "blue")
-        second = onearm_in(tmp_path, "serve", "--port", "0", "--database", "sqlite:///run.db")
-        assert second.returncode == 2
-        assert f"is in use by process {process.pid}: there is one writer" in second.stderr
-        assert "Traceback" not in second.stderr
-        beside = onearm_in(tmp_path, "verify", "--database", "sqlite:///run.db", "--json")
-        assert json.loads(beside.stdout)["experiments"][0]["decisions"] == 1, beside.stderr
+        second = onearm("serve", "--port", "0", "--database", "sqlite:///run.db")
+        assert second.code == 2
+        assert f"is in use by process {process.pid}: there is one writer" in second.err
+        beside = onearm("verify", "--database", "sqlite:///run.db", "--json")
+        assert beside.json["experiments"][0]["decisions"] == 1, beside.err
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
         assert process.stderr is not None and process.stderr.read().strip() == "stopped"
 
 
 @pytest.mark.jit
-def test_demo_streams_a_world_through_the_service_and_a_policy_learns(tmp_path: Path) -> None:
+def test_demo_streams_a_world_through_the_service_and_a_policy_learns(onearm: Any, tmp_path: Path) -> None:
     world = 'bernoulli:{"mean":[0.0,1.0]}'
     common = ("demo", "--env", world, "--policy", "ucb1", "--steps", "60")
     with serving(tmp_path) as (_, address, _):
-        done = onearm_in(tmp_path, *common, "--url", address, "--experiment", "shown", "--json")
-        found = json.loads(done.stdout)
+        found = onearm(*common, "--url", address, "--experiment", "shown", "--json").json
         assert (found["experiment"], found["decisions"]) == ("shown", 60)
         assert found["reward_mean_second_half"] > 0.7
         assert sum(found["shares"].values()) == pytest.approx(1.0)
-        other = onearm_in(tmp_path, *common, "--policy", "moss", "--url", address, "--experiment", "shown")
-        assert other.returncode == 2
-        assert "the service refused /v1/experiments" in other.stderr
+        other = onearm(*common, "--policy", "moss", "--url", address, "--experiment", "shown")
+        assert other.code == 2
+        assert "the service refused /v1/experiments" in other.err
         piped = onearm_in(tmp_path, *common, "--url", address)
         assert piped.stdout.startswith("60 decisions of demo-"), piped.stderr
         assert "\x1b" not in piped.stdout + piped.stderr
-    verified = onearm_in(tmp_path, "verify", "--database", "sqlite:///run.db", "--json")
-    assert verified.returncode == 0
-    assert {one["id"]: one["decisions"] for one in json.loads(verified.stdout)["experiments"]}["shown"] == 60
+    verified = onearm("verify", "--database", "sqlite:///run.db", "--json")
+    assert verified.code == 0
+    assert {one["id"]: one["decisions"] for one in verified.json["experiments"]}["shown"] == 60
