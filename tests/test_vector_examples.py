@@ -44,7 +44,6 @@ def printed(name: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-@pytest.mark.jit
 def test_mixtures_of_pollsters_are_nearly_the_best_and_certified() -> None:
     script = example("combine_forecasts")
     forecast, truth = script.polls()
@@ -61,7 +60,6 @@ def test_mixtures_of_pollsters_are_nearly_the_best_and_certified() -> None:
     assert least / len(truth) <= mixed.loss < equal < judged.loss < alone.min() < alone.mean()
 
 
-@pytest.mark.jit
 def test_a_later_truth_costs_more_and_is_certified_all_the_same() -> None:
     script = example("combine_forecasts")
     soon, late = (script.run("optimistic_ftrl", "gradient", delay) for delay in (0, 30))
@@ -73,7 +71,6 @@ def test_a_later_truth_costs_more_and_is_certified_all_the_same() -> None:
     assert soon.regret <= soon.bound and late.regret <= late.bound
 
 
-@pytest.mark.jit
 def test_a_portfolio_is_certified_and_newton_makes_more_than_equal_parts() -> None:
     script = example("online_portfolio")
     days = script.relatives()
@@ -107,7 +104,6 @@ def test_the_python_door_makes_the_wealth_of_the_simulation() -> None:
     assert found.bound == pytest.approx(engine.certificate.bound, rel=1e-9)
 
 
-@pytest.mark.jit
 def test_the_ensemble_follows_what_drifts_and_a_forecast_helps_it() -> None:
     script = example("drifting_regression")
     features, target, yesterday = script.table()
@@ -126,7 +122,6 @@ def test_the_ensemble_follows_what_drifts_and_a_forecast_helps_it() -> None:
     assert math.isinf(plain.moving_bound) and ensemble.bound < ensemble.moving_bound < math.inf  # a path costs
 
 
-@pytest.mark.jit
 @pytest.mark.parametrize("name", ["combine_forecasts", "online_portfolio", "drifting_regression"])
 def test_a_script_prints_the_figures_that_the_page_tells(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(name, capsys)
@@ -135,7 +130,6 @@ def test_a_script_prints_the_figures_that_the_page_tells(name: str, capsys: pyte
     assert len(told) >= 4 and [figure for figure in told if figure not in shown] == []
 
 
-@pytest.mark.jit
 def test_the_picture_is_of_certificates_above_regrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     script = example("certificate_picture")
@@ -162,7 +156,6 @@ def test_every_block_of_the_page_is_run_or_says_why_not() -> None:
     assert sum(block.language == "python" for block in BLOCKS) >= 4
 
 
-@pytest.mark.jit
 def test_the_python_of_the_page_prints_what_it_says() -> None:
     namespace: dict[str, Any] = {"__name__": "vectors"}
     said = []
