@@ -8,12 +8,13 @@ import click
 
 from onearm.api.cli.files import format_option
 from onearm.api.cli.offline_lists import run_lists
-from onearm.api.cli.offline_options import asking_options, reading_options, showing_options
+from onearm.api.cli.offline_options import asking_options, method_option, reading_options, showing_options
 from onearm.api.cli.offline_run import run
 from onearm.api.cli.options import policy_file_option, seed_option
 from onearm.api.cli.show import as_json
 from onearm.api.offline.candidates import candidate, checked
 from onearm.api.offline.lists import LIST_METHODS
+from onearm.api.offline.options import METHODS
 
 
 @click.command()
@@ -30,6 +31,7 @@ from onearm.api.offline.lists import LIST_METHODS
 )
 @policy_file_option
 @reading_options
+@method_option(*METHODS, *LIST_METHODS)
 @asking_options
 @showing_options
 @seed_option

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
-from onearm.api.offline.lists import LIST_METHODS
-from onearm.api.offline.options import INTERVALS, METHODS, MODELS, Options
+from onearm.api.offline.options import INTERVALS, MODELS, Options
 from onearm.engine.errors import InvalidInput
 from onearm.engine.features import DIMENSION_MAX
 from onearm.engine.matching import LEARNING, Learning
@@ -64,14 +63,6 @@ _READING = (
 )
 _ASKING = (
     click.option(
-        "--method",
-        "methods",
-        multiple=True,
-        type=click.Choice([*METHODS, *LIST_METHODS]),
-        help="How values are estimated; may be given several times. With a model: dm, dr, sndr, switch-dr, dros, mrdr; "
-        "for lists: slate-ips, independent, cascade, pseudo-inverse.",
-    ),
-    click.option(
         "--interval",
         "intervals",
         multiple=True,
@@ -91,9 +82,15 @@ _ASKING = (
     click.option("--model", type=click.Choice(MODELS), default="ridge", show_default=True, help="Of the reward."),
     click.option("--reward-range", type=RangeType(), metavar="LOW:HIGH", help="Between what rewards must lie."),
     click.option(
+        "--weight-limit",
+        type=click.FloatRange(0.0, min_open=True),
+        help="clipped, switch-dr: above what weights are cut; default: chosen from the log.",
+    ),
+    click.option(
         "--weight-max",
         type=click.FloatRange(0.0, min_open=True),
-        help="clipped, switch-dr: the limit of weights; default: chosen from the log. Intervals: no weight is larger.",
+        help="What is known beforehand: that the log takes each action of a target with a probability of at least the "
+        "target's over this. It makes confidence sequences shorter, and empirical-bernstein needs it.",
     ),
     click.option("--embedding", metavar="COLUMN|FILE", help="mips: the category of each arm."),
     click.option(
@@ -120,6 +117,17 @@ def _all(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command
     return decorate
 
 
+def method_option(*names: str) -> Callable[[Any], Any]:
+    """Return the option that chooses among methods."""
+    return click.option(
+        "--method",
+        "methods",
+        multiple=True,
+        type=click.Choice(names),
+        help="How values are estimated; may be given several times. With a model: dm, dr, sndr, switch-dr, dros, mrdr.",
+    )
+
+
 reading_options: Callable[[Any], Any] = _all(_READING)
 asking_options: Callable[[Any], Any] = _all(_ASKING)
 showing_options: Callable[[Any], Any] = _all(_SHOWING)
@@ -133,6 +141,7 @@ def options_of(
     learn: Learning,
     model: Any,
     reward_range: tuple[float, float] | None,
+    weight_limit: float | None,
     weight_max: float | None,
     embedding: np.ndarray[Any, Any] | None,
     baseline: bool,
@@ -149,6 +158,7 @@ def options_of(
         seed=seed,
         model=model,
         reward_range=reward_range,
+        weight_limit=weight_limit,
         weight_max=weight_max,
         embedding=embedding,
         baseline=baseline,

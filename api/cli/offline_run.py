@@ -23,7 +23,7 @@ from onearm.api.offline.embeddings import embedding_of
 from onearm.api.offline.evaluation import Evaluation, evaluate, passes
 from onearm.api.offline.options import Options
 from onearm.api.offline.reading import Place, place_of, read
-from onearm.engine.errors import Damaged
+from onearm.engine.errors import Damaged, InvalidInput
 from onearm.engine.storage.log import BadLines
 from onearm.engine.storage.rows import Rows
 
@@ -49,6 +49,7 @@ def run(
 ) -> None:
     """Do what `evaluate` and `replay` have in common."""
     began = time.process_time()
+    _check_shown(log, report, plots)
     place = place_of(log, form, experiment)
     if baseline is not None:
         candidates = checked([*candidates, candidate(baseline)])
@@ -78,6 +79,17 @@ def run(
         print_json(as_data(found) | {"events_per_second": speed})
     else:
         tell(found, f"{log}: {found.events:,} decisions, logged mean reward {found.log.reward.mean():.6g}", speed)
+
+
+def _check_shown(log: str, report: Path | None, plots: Path | None) -> None:
+    """Refuse what cannot be written, before the log is read."""
+    if report is not None:
+        if report.suffix.lower() not in (".html", ".htm"):
+            raise InvalidInput("bad_report", f"{report} does not end in .html: the report is a page")
+        if report.is_dir() or (Path(log).exists() and report.exists() and report.samefile(log)):
+            raise InvalidInput("bad_report", f"{report} is the log, or a folder: name another file for the report")
+    if plots is not None and plots.exists() and not plots.is_dir():
+        raise InvalidInput("bad_plots", f"{plots} is a file: name a folder for the plots")
 
 
 def _allowed(rows: Rows, options: Options) -> Options:

@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from onearm.api.cli.files import format_option
-from onearm.api.cli.offline_options import asking_options, reading_options, showing_options
+from onearm.api.cli.offline_options import asking_options, method_option, reading_options, showing_options
 from onearm.api.cli.offline_run import run
 from onearm.api.cli.options import policy_file_option, policy_option, seed_option
 from onearm.api.cli.rehearsing import rehearse_all, vectors_of
 from onearm.api.cli.show import as_json
 from onearm.api.offline.candidates import Candidate, checked, of_policy, sweep
+from onearm.api.offline.options import METHODS
 from onearm.engine.errors import InvalidInput
 from onearm.policies import catalog
 
@@ -31,6 +32,7 @@ from onearm.policies import catalog
 )
 @click.option("--segments", type=int, help="Vectors: show the regret against the best point of so many parts, too.")
 @reading_options
+@method_option(*METHODS)
 @asking_options
 @showing_options
 @seed_option

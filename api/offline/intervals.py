@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from onearm.api.offline.judging import Logged
 from onearm.api.offline.methods import Case
 from onearm.api.offline.options import MODELLED
 from onearm.engine import estimate
@@ -79,7 +80,7 @@ def _difference_sequence(method: str, case: Case, baseline: Case) -> tuple[float
             range_of(log.reward, options.reward_range),
             options.level,
             np.array([len(log.reward)]),
-            options.weight_max or _floor_weight(log.propensity),
+            options.weight_max or _largest_weight(log),
         )
     except InvalidInput as refusal:
         return np.nan, Interval("confidence-sequence", np.nan, np.nan, str(refusal))
@@ -110,9 +111,9 @@ def range_of(reward: Array, stated: tuple[float, float] | None) -> tuple[float, 
 
 def _weight_max(case: Case, terms: Terms) -> tuple[float, str | None]:
     """Return the largest possible weight, and what to know of it."""
-    stated, seen = case.options.weight_max, float(terms.weight.max(initial=0.0))
-    if stated is not None:
-        return stated, None
+    known, seen = case.options.weight_max or _largest_weight(case.log), float(terms.weight.max(initial=0.0))
+    if known is not None:
+        return known, None
     return seen, f"the largest weight seen, {seen:.4g}, is taken for the largest possible: state it by --weight-max"
 
 
@@ -143,7 +144,7 @@ def sequence_of(case: Case, method: str, at: Array | None = None) -> tuple[Seque
             "no_sequence",
             f"{method} is as wrong as what it assumes, which no sequence can know: ips, snips and dr have one",
         )
-    weight_max = options.weight_max or _floor_weight(log.propensity)
+    weight_max = options.weight_max or _largest_weight(log)
     columns = (log.reward, log.propensity, case.plain.target, rewards, options.level, at, weight_max)
     if method not in MODELLED:
         return estimate.confidence_sequence(*columns), None
@@ -153,7 +154,10 @@ def sequence_of(case: Case, method: str, at: Array | None = None) -> tuple[Seque
     return estimate.confidence_sequence(*columns, case.past.predicted, case.past.expected), None
 
 
-def _floor_weight(propensity: Array) -> float | None:
-    """Return the largest weight that there can be where the log took every action with one probability."""
-    least = float(propensity.min())
-    return 1.0 / least if least == float(propensity.max()) else None
+def _largest_weight(log: Logged) -> float | None:
+    """Return the largest weight that there can be, where the log took every available action alike; else None.
+
+    Equal propensities alone are not enough: those of a log that always takes the same action are all 1.
+    """
+    alike = np.allclose(log.propensity * log.choices, 1.0, rtol=1e-6, atol=0.0)
+    return float(log.choices.max()) if alike else None

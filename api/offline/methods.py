@@ -48,15 +48,15 @@ def _match(case: Case) -> Terms:
 
 
 def _clipped(case: Case) -> Terms:
-    if case.options.weight_max is None:
+    if case.options.weight_limit is None:
         return estimate.tuned_clipped(*case.weighted).terms
-    return estimate.clipped(*case.weighted, case.options.weight_max)
+    return estimate.clipped(*case.weighted, case.options.weight_limit)
 
 
 def _switch(case: Case) -> Terms:
-    if case.options.weight_max is None:
+    if case.options.weight_limit is None:
         return estimate.tuned_switch_dr(*case.modelled).terms
-    return estimate.switch_dr(*case.modelled, case.options.weight_max)
+    return estimate.switch_dr(*case.modelled, case.options.weight_limit)
 
 
 def _mrdr(case: Case) -> Terms:

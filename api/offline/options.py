@@ -46,7 +46,8 @@ class Options:
     seed: int = 0
     model: Literal["ridge", "mean"] = "ridge"
     reward_range: tuple[float, float] | None = None  # None: [0, 1] where all rewards are within it
-    weight_max: float | None = None  # no weight is larger; None: the largest that was seen stands for it
+    weight_limit: float | None = None  # of clipped and switch-dr; None: chosen from the log
+    weight_max: float | None = None  # known beforehand: no weight can be larger, and every action may be taken
     embedding: Array | None = field(default=None, compare=False)  # int64[k], the category of each arm
     baseline: bool = False  # whether the last candidate is what the others are compared with
     resamples: int = 1000  # of the bootstrap

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from onearm.api.cli.files import EXPORTS, form_of, module_of, source_of
 from onearm.api.experiment_log import opened
@@ -16,6 +17,7 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.matching import check_matching
 from onearm.engine.storage.header import problem_of
 from onearm.engine.storage.rows import Rows, Wanted
+from onearm.engine.storage.source import STDIN, Source
 
 DATABASE = "database"
 DIMENSION = 256  # columns that named features are hashed to, for what reads rows of numbers
@@ -87,6 +89,10 @@ def read(
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
     modelled = bool(MODELLED & set(options.methods)) or options.embedding is not None
     contexts = modelled or any(_reads(each) for each in candidates)
+    ways = [_columns(each, named and contexts, dimension) for each in candidates]
+    main = (dimension or DIMENSION) if modelled and named and options.model != "mean" else ways[0]
+    if place.name == str(STDIN) and len({main, *ways}) > 1:
+        place = _kept(place, stack)
     read_before: dict[int | None, Rows] = {}
 
     def as_read(columns: int | None) -> Rows:
@@ -102,9 +108,16 @@ def read(
             )
         return rows
 
-    ways = [_columns(each, named and contexts, dimension) for each in candidates]
-    main = (dimension or DIMENSION) if modelled and named and options.model != "mean" else ways[0]
     return Log(checked(as_read(main)), [as_read(way) for way in ways])
+
+
+def _kept(place: Place, stack: ExitStack) -> Place:
+    """Return a copy of standard input, which can be read more than once."""
+    file = stack.enter_context(NamedTemporaryFile(prefix="standard-input-"))  # noqa: SIM115 - the stack closes it
+    for block in Source(STDIN).blocks():
+        file.write(block)
+    file.flush()
+    return replace(place, name=file.name)
 
 
 def _columns(candidate: Candidate, named: bool, dimension: int | None) -> int | None:

@@ -201,6 +201,8 @@ def test_mips_weighs_categories(onearm: Any, tmp_path: Path) -> None:
         (["--target", "uniform", "--level", "1.5"], "is not in the range"),
         (["--target", "uniform", "--weight-max", "0"], "is not in the range"),
         (["--target", "uniform", "--segment", "nothing"], "nothing"),
+        (["--target", "uniform", "--report", "table.jsonl"], "does not end in .html"),
+        (["--target", "uniform", "--plots", "table.jsonl"], "is a file: name a folder"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_words(onearm: Any, tmp_path: Path, more: list[str], words: str) -> None:
@@ -253,3 +255,27 @@ def test_a_log_is_the_same_packed_piped_and_in_a_database(
     assert (found[0].json["events"], found[0].json["estimates"][0]["value"]) == (1, 1.0)
     assert {done.json["diagnostics"]["uniform"]["rewarded"] for done in found} == {0.5}
     assert "has no --format" in onearm("evaluate", url, "--format", "jsonl", *asked).err
+
+
+def test_what_was_never_seen_is_not_bounded(onearm: Any, tmp_path: Path) -> None:
+    """All propensities are 1: they are equal, and yet the log was not drawn uniformly."""
+    file = tmp_path / "table.csv"
+    file.write_text("action,reward,propensity\n" + "0,1,1\n0,0,1\n" * 200)
+    asked = ("--arms", "2", "--target", "action:1", "--method", "ips", "--interval", "confidence-sequence")
+    done = onearm("evaluate", str(file), *asked, "--baseline", "logged", "--json")
+    never, logged = done.json["estimates"]
+    assert (never["low"], never["high"]) == (0.0, 1.0)
+    assert logged["low"] < 0.5 < logged["high"]
+    (gap,) = done.json["differences"]
+    assert gap["high"] > 0.4 and gap["low"] <= -0.5
+
+
+def test_standard_input_is_read_by_candidates_that_read_it_differently(
+    onearm: Any, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = data_folder / "dsjson" / "dsjson_cb.json"
+    asked = ("--format", "dsjson", "--target", "uniform", "--target", "linucb", "--method", "dr", "--json")
+    with io.FileIO(file) as piped:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(piped)))
+        found = onearm("evaluate", "-", *asked)
+    assert found.json["estimates"] == onearm("evaluate", str(file), *asked).json["estimates"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from onearm.api.offline.evaluation import Evaluation
@@ -17,7 +18,9 @@ __all__ = ["About", "write_plots", "write_report"]
 def write_report(path: Path, found: Evaluation, about: About) -> None:
     """Write the report into a file, as one page that asks nothing of the network; make the folder where it lies."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(found, about), encoding="utf-8")
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    partial.write_text(page(found, about), encoding="utf-8")
+    partial.replace(path)
 
 
 def write_plots(folder: Path, found: Evaluation, about: About) -> list[Path]:
