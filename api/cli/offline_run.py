@@ -52,7 +52,8 @@ def run(
     _check_shown(log, report, plots)
     place = place_of(log, form, experiment)
     if baseline is not None:
-        candidates = checked([*candidates, candidate(baseline)])
+        last = candidate(baseline)
+        candidates = checked([*(each for each in candidates if each.label != last.label), last])
     categories = None if embedding is None else embedding_of(embedding, Path(log), place.form)
     options = options_of(methods=methods or methods_usual, embedding=categories, baseline=baseline is not None, **asked)
     with ExitStack() as stack:

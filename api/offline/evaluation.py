@@ -210,10 +210,12 @@ def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, inter
 
 def _note(method: str, case: Case) -> str | None:
     """Return what is to be known of a method on this log, whatever the interval."""
-    propensity = case.log.propensity
-    if method == "match" and not np.allclose(propensity * case.log.choices, 1.0, rtol=1e-6, equal_nan=True):
-        return "the log was not drawn uniformly: trust snips"
-    return None
+    if method != "match":
+        return None
+    alike = case.log.propensity * case.log.choices
+    if np.isnan(alike).any():
+        return "propensities are unknown: this holds if the log was drawn uniformly"
+    return None if np.allclose(alike, 1.0, rtol=1e-6, atol=0.0) else "the log was not drawn uniformly: trust snips"
 
 
 def _refused(candidate: Candidate, method: str, interval: str, refusal: InvalidInput) -> Estimate:

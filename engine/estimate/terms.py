@@ -39,12 +39,14 @@ class Terms(NamedTuple):
 
     @property
     def influence(self) -> Array:
-        """How far each decision moves the value, float64[n] with mean 0: the delta method's linear part."""
+        """How far each decision moves the value, float64[n] with mean 0, or NaN: the delta method's linear part."""
         n = len(self.weight)
         found = np.zeros(n) if self.base is None or not n else self.base - np.mean(self.base)
         if self.part is None or self.share is None:
             return found
-        whole = self.share.sum()
+        whole = float(self.share.sum())
+        if not whole > 0.0:
+            return np.full(n, math.nan)
         return found + (self.part - self.share * (self.part.sum() / whole)) * (n / whole)
 
     @property

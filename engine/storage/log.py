@@ -26,7 +26,7 @@ from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
 FORMAT = 1  # of our own exports
 LINES_KEPT = 20  # line numbers kept for each kind of bad line
 SPARING = ("nonzeros", "slots")  # what a header says of a problem only where it is so
-ADVICE = "a log is an export of onearm, or a table with the columns action and reward"
+ADVICE = "name its format if it has another; docs/logs.md says what each one holds"
 
 
 class BadLines:
@@ -124,10 +124,10 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
         return problem, dict(header["experiment"])
     except OnearmError:
         raise
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InvalidInput(
-            "bad_header", f"the header of {path} is damaged ({type(error).__name__} {error}): export it again"
-        ) from error
+    except KeyError as error:
+        raise InvalidInput("bad_header", f"the header of {path} has no {error}: export it again") from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise InvalidInput("bad_header", f"the header of {path} is damaged ({error}): export it again") from error
 
 
 def gathered(contexts: Sequence[Any], masks: Sequence[Array | None], problem: Problem) -> tuple[Any, Array]:

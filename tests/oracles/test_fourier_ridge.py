@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from onearm.engine.kernel import loop
+from onearm.engine.loop import decide, learn
 from onearm.engine.oracles.fourier_ridge import KEPT, FourierRidge, fourier_ridge
 from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.vocabulary import Array, Problem
+from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Problem
+from onearm.policies import catalog
 
 
 @loop
@@ -51,23 +53,52 @@ def coordinates(model: FourierRidge, contexts: Array, units: Array) -> Array:
     return np.hstack([np.full((len(z), 1), 0.1), *own, cosines])
 
 
-@pytest.mark.jit
-@pytest.mark.parametrize(("n", "d"), [(5, 3), (40, 3), (400, 3), (70, 130)])
-def test_it_is_ridge_regression_on_its_coordinates(n: int, d: int) -> None:
-    contexts, actions, rewards = stream(n, d, 3, seed=1)
-    model = fourier_ridge(Problem(3, (d,)), regularisation=0.2)
-    learn_all(model, contexts, actions, rewards)
-    first = min(KEPT, 2 ** int(math.log2(n)))  # the feedbacks that the units come from
+def by_numpy(model: FourierRidge, course: tuple[Array, Array, Array], fresh: Array) -> tuple[Array, Array, Array]:
+    """Return each arm's score and width at a fresh context, and its coefficients."""
+    contexts, actions, rewards = course
+    first = min(KEPT, 2 ** int(math.log2(len(rewards))))  # the feedbacks that the units come from
     features = coordinates(model, contexts, contexts[:first])
-    fresh = contexts[0] + 0.1
     f = coordinates(model, fresh[None], contexts[:first])[0]
-    scores, widths, _ = answers(model, fresh)
     origin = rewards[:first].min()
+    scores, widths, theta = [], [], []
     for a in range(3):
         x, y = features[actions == a], rewards[actions == a] - origin
         gram = x.T @ x + 0.2 * np.eye(x.shape[1])
-        assert scores[a] == pytest.approx(origin + f @ np.linalg.solve(gram, x.T @ y), abs=1e-9)
-        assert widths[a] == pytest.approx(math.sqrt(f @ np.linalg.solve(gram, f)), abs=1e-9)
+        theta.append(np.linalg.solve(gram, x.T @ y))
+        scores.append(origin + f @ theta[a])
+        widths.append(math.sqrt(f @ np.linalg.solve(gram, f)))
+    return np.array(scores), np.array(widths), np.array(theta)
+
+
+@pytest.mark.usefixtures("few_cosines")
+@pytest.mark.parametrize(("n", "d"), [(5, 3), (40, 3), (400, 3), (70, 130)])
+def test_it_is_ridge_regression_on_its_coordinates(n: int, d: int) -> None:
+    contexts, actions, rewards = course = stream(n, d, 3, seed=1)
+    model = fourier_ridge(Problem(3, (d,)), regularisation=0.2)
+    learn_all(model, contexts, actions, rewards)
+    fresh = contexts[0] + 0.1
+    scores, widths, _ = answers(model, fresh)
+    expected = by_numpy(model, course, fresh)
+    assert scores == pytest.approx(expected[0], abs=1e-9)
+    assert widths == pytest.approx(expected[1], abs=1e-9)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize(("name", "n", "d"), [("fourier_ucb", 400, 3), ("fourier_ucb", 70, 130)])
+def test_a_compiled_policy_learns_the_regression_on_all_coordinates(name: str, n: int, d: int) -> None:
+    """By the kernels that are compiled for the policy anyway: for this test alone they would take half a minute."""
+    contexts, actions, rewards = course = stream(n, d, 3, seed=1)
+    policy, arms, key = catalog.make(name, regularisation=0.2), np.ones(3, np.bool_), Key(np.uint64(0), 0)
+    state = policy.init(policy.params, Problem(3, (d,)))
+    for t in range(n):
+        decision, feedback = Decision(int(actions[t]), 1.0), Feedback(float(rewards[t]), np.zeros(0))
+        learn(policy.params, state, Instance(t, contexts[t], arms), decision, feedback, key)
+    assert len(state.model.scratch_coordinates) == 256
+    fresh = contexts[0] + 0.1
+    decide(policy.params, state, Instance(n, fresh, arms), key)
+    _, widths, theta = by_numpy(state.model, course, fresh)
+    assert state.scratch_work.width == pytest.approx(widths, abs=1e-9)
+    assert state.model.ridge.theta == pytest.approx(theta, abs=1e-9)
 
 
 @pytest.mark.jit
