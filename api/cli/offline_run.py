@@ -23,7 +23,7 @@ from onearm.api.offline.embeddings import embedding_of
 from onearm.api.offline.evaluation import Evaluation, evaluate, passes
 from onearm.api.offline.options import Options
 from onearm.api.offline.reading import Place, place_of, read
-from onearm.engine.errors import Damaged, InvalidInput
+from onearm.engine.errors import Damaged, InvalidInput, Unavailable
 from onearm.engine.storage.log import BadLines
 from onearm.engine.storage.rows import Rows
 
@@ -49,7 +49,7 @@ def run(
 ) -> None:
     """Do what `evaluate` and `replay` have in common."""
     began = time.process_time()
-    _check_shown(log, report, plots)
+    drawing = None if report is None and plots is None else _drawing(log, report, plots)
     place = place_of(log, form, experiment)
     if baseline is not None:
         last = candidate(baseline)
@@ -75,22 +75,35 @@ def run(
         with progress("judging", len(found_log.main) * len(candidates) * passes(options), "rows") as advance:
             found = evaluate(candidates, found_log, options, advance)
         speed = found.events * len(candidates) / max(time.process_time() - began, 1e-9)
-        _draw(found, place, report, plots)
+        if drawing is not None:
+            _draw(drawing, found, place, report, plots)
     if as_json:
         print_json(as_data(found) | {"events_per_second": speed})
     else:
         tell(found, f"{log}: {found.events:,} decisions, logged mean reward {found.log.reward.mean():.6g}", speed)
 
 
-def _check_shown(log: str, report: Path | None, plots: Path | None) -> None:
-    """Refuse what cannot be written, before the log is read."""
+def _drawing(log: str, report: Path | None, plots: Path | None) -> Any:
+    """Return what draws, after a check that all can be written: a long run must not end in an error."""
     if report is not None:
         if report.suffix.lower() not in (".html", ".htm"):
             raise InvalidInput("bad_report", f"{report} does not end in .html: the report is a page")
         if report.is_dir() or (Path(log).exists() and report.exists() and report.samefile(log)):
             raise InvalidInput("bad_report", f"{report} is the log, or a folder: name another file for the report")
-    if plots is not None and plots.exists() and not plots.is_dir():
-        raise InvalidInput("bad_plots", f"{plots} is a file: name a folder for the plots")
+    for folder in (None if report is None else report.parent, plots):
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInput("bad_folder", f"{folder} cannot be made ({error.strerror}): name another one") from None
+    try:
+        return importlib.import_module("onearm.api.offline.report.drawing")
+    except ImportError:
+        raise Unavailable(
+            "no_matplotlib",
+            "the report needs matplotlib, which is not installed: install onearm[report], or leave out --report and "
+            "--plots",
+        ) from None
 
 
 def _allowed(rows: Rows, options: Options) -> Options:
@@ -101,11 +114,8 @@ def _allowed(rows: Rows, options: Options) -> Options:
     return replace(options, methods=("match",))
 
 
-def _draw(found: Evaluation, place: Place, report: Path | None, plots: Path | None) -> None:
+def _draw(drawing: Any, found: Evaluation, place: Place, report: Path | None, plots: Path | None) -> None:
     """Write the page and its plots, where they are asked for."""
-    if report is None and plots is None:
-        return
-    drawing = importlib.import_module("onearm.api.offline.report.drawing")  # matplotlib takes half a second
     command = shlex.join(["onearm", *sys.argv[1:]])
     made = datetime.datetime.now().astimezone().isoformat(" ", "minutes")
     about = drawing.About(place.name, place.form, command, version("onearm"), made, found.options.seed)

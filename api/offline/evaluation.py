@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from onearm.api.offline.options import MODELLED, RANKED, Options
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate import Diagnostics, Terms, diagnose, normal, rank
 from onearm.engine.storage.rows import Rows
-
-Table = TypeVar("Table", Logged, Scores)
 
 
 class Estimate(NamedTuple):
@@ -174,20 +172,10 @@ def _cases(candidates: Sequence[Candidate], log: Log, options: Options, advance:
     if modelled and "confidence-sequence" in options.intervals and in_range(facts.reward, options.reward_range):
         past = of_the_past(candidates, log, range_of(facts.reward, options.reward_range), options, advance)
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
-    kept = _some(facts, judged)
     return [
-        Case(kept, rows, _some(each, judged), _maybe(fit, judged), _maybe(own, judged), _maybe(before, judged), options)
+        Case(facts, rows, each, fit, own, before, options).rows_of(judged)
         for each, fit, own, before in zip(plain, fitted, robust, past, strict=True)
     ]
-
-
-def _maybe(scores: Scores | None, some: slice) -> Scores | None:
-    return None if scores is None else _some(scores, some)
-
-
-def _some(columns: Table, some: slice) -> Table:
-    """Return columns of `Logged` or `Scores` for some rows; those of no length stay so."""
-    return type(columns)(*(column[some] if len(column) else column for column in vars(columns).values()))
 
 
 def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, interval: str) -> Estimate:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
 
 from onearm.api.offline.judging import Logged, Scores
 from onearm.api.offline.options import Options
@@ -11,8 +14,14 @@ from onearm.engine import estimate
 from onearm.engine.columns import take
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate import Terms
+from onearm.engine.storage.room import room
 from onearm.engine.storage.rows import Rows
 from onearm.engine.vocabulary import Array
+
+PART = 1 << 22  # rows of which terms are made at once
+WHOLE = frozenset({"mips", "dros"})  # methods that look at all rows at once,
+TUNED = frozenset({"clipped", "switch-dr"})  # and those that do where their limit is not given
+Table = TypeVar("Table", Logged, Scores)
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,12 @@ class Case:
     past: Scores | None  # with a model that knows only the past
     options: Options
 
+    def rows_of(self, some: slice) -> Case:
+        """Return the case of some rows."""
+        scores = (self.plain, self.fitted, self.robust, self.past)
+        parts = (None if each is None else some_of(each, some) for each in scores)
+        return Case(some_of(self.log, some), self.rows, *parts, self.options)  # type: ignore[arg-type]
+
     @property
     def weighted(self) -> tuple[Array, Array, Array]:
         """Return reward, propensity and target."""
@@ -39,8 +54,24 @@ class Case:
 
 
 def terms_of(method: str, case: Case) -> Terms:
-    """Return the terms of an estimate. Raises `InvalidInput` where the method cannot be applied to the log."""
-    return TERMS[method](case)
+    """Return the terms of an estimate. Raises `InvalidInput` where the method cannot be applied to the log.
+
+    Of a long log they are made part by part, into room that may lie on disk; but for limits that are tuned, and for
+    categories, which look at all rows at once.
+    """
+    n = len(case.log.reward)
+    tuned = method in TUNED and case.options.weight_limit is None
+    if n <= PART or tuned or method in WHOLE or np.isnan(case.log.propensity).any():
+        return TERMS[method](case)
+    made: list[Array | None] = []
+    for start in range(0, n, PART):
+        part = slice(start, start + PART)
+        columns = TERMS[method](case.rows_of(part))[1:]
+        made = made or [None if column is None else room(n) for column in columns]
+        for whole, column in zip(made, columns, strict=True):
+            if whole is not None and column is not None:
+                whole[part] = column
+    return Terms(method, *made)  # type: ignore[arg-type]
 
 
 def _match(case: Case) -> Terms:
@@ -93,9 +124,15 @@ TERMS: dict[str, Callable[[Case], Terms]] = {
 }
 
 
+def some_of(columns: Table, some: slice) -> Table:
+    """Return some rows of columns; those of no length stay so."""
+    return type(columns)(*(column[some] if len(column) else column for column in vars(columns).values()))
+
+
 def of_rows(terms: Terms, some: Array) -> Terms:
     """Return the terms of some rows, bool[n] or a slice, as an estimate of these alone.
 
+    >>> import numpy as np
     >>> ones = np.ones(3)
     >>> of_rows(Terms("match", None, np.array([1.0, 0.0, 1.0]), ones, ones), slice(1, 3)).value
     0.5

@@ -41,13 +41,18 @@ class Terms(NamedTuple):
     def influence(self) -> Array:
         """How far each decision moves the value, float64[n] with mean 0, or NaN: the delta method's linear part."""
         n = len(self.weight)
-        found = np.zeros(n) if self.base is None or not n else self.base - np.mean(self.base)
         if self.part is None or self.share is None:
-            return found
+            return np.zeros(n) if self.base is None or not n else self.base - np.mean(self.base)
         whole = float(self.share.sum())
         if not whole > 0.0:
             return np.full(n, math.nan)
-        return found + (self.part - self.share * (self.part.sum() / whole)) * (n / whole)
+        found = self.share * (-float(self.part.sum()) / whole)  # in place from here: logs may be long
+        found += self.part
+        found *= n / whole
+        if self.base is not None:
+            found += self.base
+            found -= np.mean(self.base)
+        return found
 
     @property
     def matched(self) -> int:

@@ -380,7 +380,8 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
     learns = kind == LEARN
     decides = known & ~learns & (kind != CHANGE)
     number, reward = _integers(batch.column("number"), fill=-1), _floats(batch.column("reward"))
-    rewards = Rewards(number[learns], reward[learns], _details(batch, learns, problem), lines[learns])
+    rows = np.flatnonzero(learns)  # as indices: masks that alternate take a third longer to read a page
+    rewards = Rewards(number[rows], reward[rows], _details(batch, learns, problem), lines[rows])
     if problem.context_kind == "dense":
         good, context, mask = _dense(batch, decides, problem)
     else:
@@ -388,18 +389,19 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
     if not good.all():
         bad_lines.add("bad_context", *lines[decides & ~good].tolist())
         decides &= good
-    n = int(decides.sum())
+    rows = np.flatnonzero(decides)
+    n = len(rows)
     columns = Columns(
-        kind[decides].astype(np.int8),
-        number[decides],
-        _read_actions(batch.column("action"), problem)[decides],
-        _floats(batch.column("propensity"))[decides],
+        kind[rows].astype(np.int8),
+        number[rows],
+        _read_actions(batch.column("action"), problem)[rows],
+        _floats(batch.column("propensity"))[rows],
         np.full(n, np.nan),
         np.full((n, problem.detail_length), np.nan),
         context,
         mask,
     )
-    return EventPage(columns, lines[decides], rewards)
+    return EventPage(columns, lines[rows], rewards)
 
 
 def _dense(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Array, Array, Array]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from onearm.engine.vocabulary import Array
 
-MEMORY = 1 << 28  # bytes
+MEMORY = 1 << 24  # bytes of a column
 
 
 def room(n: int, dtype: Any = np.float64) -> Array:

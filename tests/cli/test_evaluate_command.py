@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ def test_mips_weighs_categories(onearm: Any, tmp_path: Path) -> None:
         (["--target", "uniform", "--weight-max", "0"], "is not in the range"),
         (["--target", "uniform", "--segment", "nothing"], "nothing"),
         (["--target", "uniform", "--report", "table.jsonl"], "does not end in .html"),
-        (["--target", "uniform", "--plots", "table.jsonl"], "is a file: name a folder"),
+        (["--target", "uniform", "--plots", "table.jsonl"], "cannot be made (File exists)"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_words(onearm: Any, tmp_path: Path, more: list[str], words: str) -> None:
@@ -279,3 +280,27 @@ def test_standard_input_is_read_by_candidates_that_read_it_differently(
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(piped)))
         found = onearm("evaluate", "-", *asked)
     assert found.json["estimates"] == onearm("evaluate", str(file), *asked).json["estimates"]
+
+
+def test_without_matplotlib_a_report_is_refused_in_words(
+    onearm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("onearm.api.offline.report")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = onearm("evaluate", str(rewarded(tmp_path, 20)), "--target", "uniform", "--report", "new/page.html")
+    assert (done.code, done.out, "install onearm[report]" in done.err) == (2, "", True)
+
+
+def test_terms_made_part_by_part_are_those_of_the_whole(
+    onearm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = rewarded(tmp_path, 100)
+    asked = ("evaluate", str(file), "--target", "action:1", *EVERY, "--weight-limit", "3", "--json")
+    whole = onearm(*asked).json["estimates"]
+    monkeypatch.setattr("onearm.api.offline.methods.PART", 7)
+    monkeypatch.setattr("onearm.engine.storage.room.MEMORY", 0)
+    monkeypatch.setattr("onearm.engine.storage.rows.MEMORY", 0)
+    parts = onearm(*asked).json["estimates"]
+    for one, other in zip(whole, parts, strict=True):
+        assert one == other | {name: pytest.approx(other[name], rel=1e-12) for name in ("value", "low", "high")}
