@@ -88,7 +88,7 @@ def tell_estimates(estimates: list[Estimate], options: Options, title: str, spee
     ]
     kind = f"{options.intervals[0]} " if one else ""
     note = f"{100 * options.level:g} % {kind}intervals; {rate(speed)} rows/s, reading included"
-    print_table(title, heads, body, note)
+    print_table(title, heads, body, note, spare=() if one else heads[-1:])
     for text in dict.fromkeys(f"{each.method}, {each.interval}: {each.note}" for each in estimates if each.note):
         click.echo(text, err=True)
 
