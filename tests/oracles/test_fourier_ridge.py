@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 
+from onearm.engine.experiment import Simulation
 from onearm.engine.kernel import loop
-from onearm.engine.loop import decide, learn
 from onearm.engine.oracles.fourier_ridge import KEPT, FourierRidge, fourier_ridge
 from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Problem
-from onearm.policies import catalog
+from onearm.engine.vocabulary import LEARN, Array, Problem
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
 
 
 @loop
@@ -86,19 +87,16 @@ def test_it_is_ridge_regression_on_its_coordinates(n: int, d: int) -> None:
 @pytest.mark.jit
 @pytest.mark.parametrize(("name", "n", "d"), [("fourier_ucb", 400, 3), ("fourier_ucb", 70, 130)])
 def test_a_compiled_policy_learns_the_regression_on_all_coordinates(name: str, n: int, d: int) -> None:
-    """By the kernels that are compiled for the policy anyway: for this test alone they would take half a minute."""
-    contexts, actions, rewards = course = stream(n, d, 3, seed=1)
-    policy, arms, key = catalog.make(name, regularisation=0.2), np.ones(3, np.bool_), Key(np.uint64(0), 0)
-    state = policy.init(policy.params, Problem(3, (d,)))
-    for t in range(n):
-        decision, feedback = Decision(int(actions[t]), 1.0), Feedback(float(rewards[t]), np.zeros(0))
-        learn(policy.params, state, Instance(t, contexts[t], arms), decision, feedback, key)
-    assert len(state.model.scratch_coordinates) == 256
-    fresh = contexts[0] + 0.1
-    decide(policy.params, state, Instance(n, fresh, arms), key)
-    _, widths, theta = by_numpy(state.model, course, fresh)
-    assert state.scratch_work.width == pytest.approx(widths, abs=1e-9)
-    assert state.model.ridge.theta == pytest.approx(theta, abs=1e-9)
+    """In the loop that is compiled for the policy anyway: for this test alone it would take half a minute."""
+    contexts, labels, _ = stream(n, d, 3, seed=1)
+    env = envs.make("classification", features=contexts.tolist(), label=labels.tolist())
+    simulation = Simulation(policies.make(name, regularisation=0.2), env, horizon=n)
+    log = simulation.advance_logged(n)
+    learned = log.kind == LEARN
+    course = log.context[learned], log.action[learned], log.reward[learned]
+    model = simulation.state.model
+    assert len(model.scratch_coordinates) == 256 and len(course[1]) == n
+    assert model.ridge.theta == pytest.approx(by_numpy(model, course, contexts[0])[2], abs=1e-9)
 
 
 @pytest.mark.jit

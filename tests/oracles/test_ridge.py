@@ -61,7 +61,6 @@ def solution(z: Array, rewards: Array, weights: Array, precision: float) -> tupl
     return matrix, np.linalg.solve(matrix, z.T @ (weights * rewards))
 
 
-@pytest.mark.jit
 @pytest.mark.parametrize("scaling", ["online", "none"])
 def test_arms_are_the_ridge_regressions_of_numpy_after_ten_thousand_feedbacks(scaling: str) -> None:
     k, d = 3, 6
@@ -81,7 +80,6 @@ def test_arms_are_the_ridge_regressions_of_numpy_after_ten_thousand_feedbacks(sc
     assert model.repairs[0] == 0
 
 
-@pytest.mark.jit
 @pytest.mark.parametrize("scaling", ["online", "none"])
 def test_actions_share_the_ridge_regression_of_the_rows_that_were_chosen(scaling: str) -> None:
     k, d = 5, 4
@@ -136,7 +134,6 @@ def test_the_first_feedbacks_are_learned_anew_when_the_scale_changes() -> None:
             assert model.theta[a] == pytest.approx(theta, abs=1e-10)
 
 
-@pytest.mark.jit
 def test_units_and_origins_of_features_do_not_matter() -> None:
     contexts, actions, rewards, weights = stream(2000, 4, 2)
     moved = contexts * [1e-2, 1e4, -1.0, 7.0] + [10.0, -5.0, 0.0, 1e5]
@@ -185,7 +182,6 @@ def test_forgetting_is_the_ridge_regression_of_weights_that_halve(scaling: str) 
     assert model.theta[0] == pytest.approx(theta, abs=1e-9)
 
 
-@pytest.mark.jit
 def test_forgetting_keeps_half_of_the_prior_at_least_over_a_hundred_thousand_equal_contexts() -> None:
     half_life, n = 50, 100_000
     model = arm_ridge(Problem(2, (4,)), regularisation=0.8, half_life=half_life, scaling="none")
@@ -202,9 +198,8 @@ def test_forgetting_keeps_half_of_the_prior_at_least_over_a_hundred_thousand_equ
     assert model.theta[0] @ contexts[0] == pytest.approx(1.0, abs=0.01)
 
 
-@pytest.mark.jit
 def test_ill_conditioned_streams_stay_near_the_solution_of_least_squares() -> None:
-    n, d = 100_000, 5
+    n, d = 40_000, 5
     rng = np.random.default_rng(4)
     contexts = rng.normal(size=(n, 1)) + 1e-4 * rng.normal(size=(n, d))  # five copies of one feature, nearly
     rewards = contexts.sum(1) + rng.normal(size=n)

@@ -131,7 +131,7 @@ def assert_frequencies(name: str, problem: Problem, draws: int) -> None:
     assert (np.abs(counts / draws - law) <= 4.0 * np.sqrt(law * (1.0 - law) / draws)).all()
 
 
-@pytest.mark.parametrize("name", either_way(OVER_AN_ORACLE, "bag"))
+@pytest.mark.parametrize("name", OVER_AN_ORACLE)
 def test_contexts_are_used(name: str) -> None:
     """Iris has three kinds of flowers, of which uniform guesses a third; 300 decisions are two passes."""
     params = {"propensities": False} if name == "logistic_thompson" else {}
