@@ -8,7 +8,6 @@ import re
 import signal
 from pathlib import Path
 
-import pytest
 from test_crash import Process
 
 from onearm.api.http.routes import TABLE
@@ -23,7 +22,6 @@ def test_every_call_is_on_the_page() -> None:
     assert [entry.path for entry in TABLE if entry.path.replace("experiment_id", "id") not in page] == []
 
 
-@pytest.mark.jit
 def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
     block, of_vectors = FENCE.findall(PAGE.read_text())
     assert HOST in block and HOST in of_vectors

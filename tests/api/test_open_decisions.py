@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
 from served import Served
 
 BATCH = 1000
@@ -24,7 +23,6 @@ def decide_many(served: Served, first: int, n: int) -> None:
         assert [answer["decision_id"] for answer in answers] == [item["decision_id"] for item in items]
 
 
-@pytest.mark.jit
 def test_open_decisions_do_not_grow_the_service(tmp_path: Path) -> None:
     """40,000 of them took 50 MB where nothing left the cache."""
     with Served(tmp_path, cache_bytes=CACHE_BYTES) as served:

@@ -88,7 +88,6 @@ def check(events: list[Event], clients: list[Asking]) -> None:
     }
 
 
-@pytest.mark.jit
 def test_a_kill_loses_no_query_and_counts_none_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     database, moments = f"sqlite:///{tmp_path}/run.db", random.Random(SEED)
     service, over = Process(database), threading.Event()

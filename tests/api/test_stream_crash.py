@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from served import log_of
 from stream_log import StreamLog, assert_follows
 from test_crash import Client, Decided, Process, join
@@ -152,6 +151,5 @@ def check(events: list[Any], clients: list[StreamClient]) -> None:
     assert len(learned) == accepted + len(moves) - len(pulled)
 
 
-@pytest.mark.jit
 def test_kills_lose_no_arm_and_no_eviction(tmp_path: Path) -> None:
     storm(f"sqlite:///{tmp_path}/run.db", [signal.SIGKILL])
