@@ -103,7 +103,7 @@ def storm(database: str, blows: list[signal.Signals]) -> None:
             assert "Traceback" not in service.stop(how)
             service.start()
         service.wait()
-        time.sleep(0.3)
+        time.sleep(1.0)
         over.set()
         join(clients)
         assert "Traceback" not in service.stop(signal.SIGKILL)
@@ -152,4 +152,4 @@ def check(events: list[Any], clients: list[StreamClient]) -> None:
 
 
 def test_kills_lose_no_arm_and_no_eviction(tmp_path: Path) -> None:
-    storm(f"sqlite:///{tmp_path}/run.db", [signal.SIGKILL])
+    storm(f"sqlite:///{tmp_path}/run.db", [signal.SIGKILL, signal.SIGKILL])
