@@ -154,6 +154,8 @@ def _check_places(source: str, target: Path) -> None:
     """Check that the target is no folder, and not what is read."""
     if target.is_dir():
         raise InvalidInput("is_folder", f"{target} is a folder: name a file")
+    if str(target) == "-" or target.is_symlink() or (target.exists() and not target.is_file()):
+        raise InvalidInput("no_file", f"{target} is no plain file: name one, as it is written under another name first")
     read = Path(source.split("///", 1)[-1]) if "://" in source else Path(source)
     if target.exists() and read.exists() and target.samefile(read):
         raise InvalidInput("same_file", f"{target} is what is read: name another file to write")

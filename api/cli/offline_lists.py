@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from onearm.api.cli.files import form_of, source_of
 from onearm.api.cli.offline_options import options_of
@@ -17,6 +18,13 @@ from onearm.api.offline.lists import LIST_METHODS, evaluate_lists
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.slots import read_slots
 
+SINGLE = (
+    "learn",
+    "model",
+    "reward_range",
+    "weight_limit",
+    "weight_max",
+)  # options of single actions, with usual values
 NOT_FOR_LISTS = ("experiment", "arms", "dimension", "segment", "embedding", "baseline", "report", "plots")
 
 
@@ -37,6 +45,12 @@ def run_lists(
     for name in NOT_FOR_LISTS:
         if asked.pop(name) is not None:
             raise InvalidInput("not_for_lists", f"--{name} is not for logs of lists: leave it out")
+    context = click.get_current_context()
+    for name in SINGLE:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise InvalidInput("not_for_lists", f"--{name.replace('_', '-')} is not for logs of lists: leave it out")
+    if "://" in log:
+        raise InvalidInput("no_lists", f"{log} is a database, which has no lists: they are in logs of Vowpal Wabbit")
     form = form_of(Path(log), form)
     if form != "dsjson":
         raise InvalidInput(

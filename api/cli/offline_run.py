@@ -108,9 +108,13 @@ def _drawing(log: str, report: Path | None, plots: Path | None) -> Any:
 
 def _allowed(rows: Rows, options: Options) -> Options:
     """Return what is asked where nobody says: without propensities match alone."""
-    if not any(np.isnan(page.columns.propensity).any() for page in rows.pages()):
+    unknown = sum(int(np.isnan(page.columns.propensity).sum()) for page in rows.pages())
+    if not unknown:
         return options
-    rows.notes.append("the log has no propensities: no snips; match holds if it drew uniformly")
+    rows.notes.append(
+        f"the propensity of {unknown} of {len(rows)} decisions is unknown: no snips, and match holds if the log was "
+        "drawn uniformly"
+    )
     return replace(options, methods=("match",))
 
 

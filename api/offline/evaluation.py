@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -168,7 +169,8 @@ def _cases(candidates: Sequence[Candidate], log: Log, options: Options, advance:
     if modelled - {"mrdr"}:
         fitted = cross_fitted(candidates, log, options, advance)
     if "mrdr" in modelled:
-        robust = more_robust(candidates, log, plain, facts.propensity, options, advance)
+        with suppress(InvalidInput):  # what it says, the method says again
+            robust = more_robust(candidates, log, plain, facts.propensity, options, advance)
     if modelled and "confidence-sequence" in options.intervals and in_range(facts.reward, options.reward_range):
         past = of_the_past(candidates, log, range_of(facts.reward, options.reward_range), options, advance)
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
@@ -215,7 +217,7 @@ def _refused(candidate: Candidate, method: str, interval: str, refusal: InvalidI
 
 def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
     facts = cases[0].log
-    if np.isnan(facts.propensity).any():
+    if rows.ratios_only or np.isnan(facts.propensity).any():
         return [None] * len(cases)
     numbered = rows.problem.context_kind == "dense" and bool((facts.choices == rows.problem.n_arms).all())
     action, n_arms = (facts.action, rows.problem.n_arms) if numbered else (None, None)

@@ -31,7 +31,7 @@ def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
     try:
         if name == "confidence-sequence":
             found_sequence, note = sequence_of(case, method, np.array([len(case.log.reward)]))
-            return Interval(name, float(found_sequence.low[-1]), float(found_sequence.high[-1]), note)
+            return _last(found_sequence, note)
         rewards = range_of(case.log.reward, case.options.reward_range)
     except InvalidInput as refusal:
         return Interval(name, np.nan, np.nan, str(refusal))
@@ -45,6 +45,11 @@ def _weighted(method: str, terms: Terms, level: float) -> Interval:
     if method not in WEIGHTED:
         why = f"the weights of {method} need not average 1: it is for {', '.join(WEIGHTED)}; use empirical-likelihood"
         return Interval("weighted-likelihood", np.nan, np.nan, why)
+    if terms.base is not None and terms.part is None and len(terms.base):
+        counted = terms.weight != 0.0
+        rewards = terms.base[counted] / terms.weight[counted]
+        if not len(rewards) or np.ptp(rewards) <= 1e-12 * np.abs(rewards).max():
+            return Interval("weighted-likelihood", np.nan, np.nan, "all rewards that count are the same: no interval")
     return estimate.weighted_likelihood(terms, level)
 
 
@@ -70,8 +75,8 @@ def difference(
 def _difference_sequence(method: str, case: Case, baseline: Case) -> tuple[float, Interval]:
     log, options = case.log, case.options
     try:
-        if method == "match":
-            raise InvalidInput("no_sequence", "match compares no two candidates row by row: ips and snips do")
+        if method == "match" or case.rows.ratios_only:
+            raise InvalidInput("no_sequence", f"{method} compares no two candidates row by row: ips and snips do")
         found = estimate.difference_sequence(
             log.reward,
             log.propensity,
@@ -84,7 +89,18 @@ def _difference_sequence(method: str, case: Case, baseline: Case) -> tuple[float
         )
     except InvalidInput as refusal:
         return np.nan, Interval("confidence-sequence", np.nan, np.nan, str(refusal))
-    return float(found.value[-1]), Interval("confidence-sequence", float(found.low[-1]), float(found.high[-1]))
+    return float(found.value[-1]), _last(found, None)
+
+
+def _last(found: Sequence, note: str | None) -> Interval:
+    """Return the last interval of a sequence."""
+    low, high = float(found.low[-1]), float(found.high[-1])
+    if low > high:
+        why = (
+            "the bounds contradict each other: logged propensities or what was stated of rewards and weights are false"
+        )
+        return Interval("confidence-sequence", np.nan, np.nan, why)
+    return Interval("confidence-sequence", low, high, note)
 
 
 def in_range(reward: Array, stated: tuple[float, float] | None) -> bool:
@@ -139,6 +155,8 @@ def sequence_of(case: Case, method: str, at: Array | None = None) -> tuple[Seque
     if method == "match":
         agrees = case.plain.chosen == log.action
         return estimate.match_sequence(log.reward, agrees, rewards, options.level, at), None
+    if case.rows.ratios_only:
+        raise InvalidInput("no_sequence", "the shares of events that were dropped differ too much for a sequence")
     if method in ("dm", "mips"):
         raise InvalidInput(
             "no_sequence",

@@ -19,6 +19,7 @@ from onearm.engine.storage.rows import Rows
 from onearm.engine.vocabulary import Array
 
 PART = 1 << 22  # rows of which terms are made at once
+RATIOS = frozenset({"match", "snips", "sndr", "dm"})  # methods that a factor of all weights leaves alone
 WHOLE = frozenset({"mips", "dros"})  # methods that look at all rows at once,
 TUNED = frozenset({"clipped", "switch-dr"})  # and those that do where their limit is not given
 Table = TypeVar("Table", Logged, Scores)
@@ -60,6 +61,12 @@ def terms_of(method: str, case: Case) -> Terms:
     categories, which look at all rows at once.
     """
     n = len(case.log.reward)
+    if case.rows.ratios_only and method not in RATIOS:
+        raise InvalidInput(
+            "only_ratios",
+            f"the shares of events that were dropped differ too much for {method}: {', '.join(sorted(RATIOS))} divide "
+            "by the sum of the weights",
+        )
     tuned = method in TUNED and case.options.weight_limit is None
     if n <= PART or tuned or method in WHOLE or np.isnan(case.log.propensity).any():
         return TERMS[method](case)
@@ -91,6 +98,8 @@ def _switch(case: Case) -> Terms:
 
 
 def _mrdr(case: Case) -> Terms:
+    if case.robust is None:
+        estimate.mrdr_weight(case.log.propensity, case.plain.target)  # says what kept the model from being fitted
     return estimate.mrdr(*case.weighted, *_predictions(case.robust))
 
 

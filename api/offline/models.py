@@ -34,7 +34,10 @@ def more_robust(
     options: Options,
     advance: Advance,
 ) -> list[Scores]:
-    """Do the same with a model for each candidate, whose rows weigh as its variance asks (MRDR)."""
+    """Do the same with a model for each candidate, whose rows weigh as its variance asks (MRDR).
+
+    Raises `InvalidInput` where a propensity is not known.
+    """
     models = [_model(log.main.problem, options, folds=2) for _ in candidates]
     weights = [mrdr_weight(propensity, scores.target) for scores in found]
     start = 0

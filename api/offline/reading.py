@@ -106,6 +106,11 @@ def read(
             raise InvalidInput(
                 "no_segment", f"{segment!r} stands in no row of {place.name}: name a column, key or feature"
             )
+        if n_arms is not None and rows.problem.n_arms != n_arms:
+            raise InvalidInput(
+                "bad_arms",
+                f"{place.name} says itself that it has {rows.problem.n_arms} arms: leave out --arms {n_arms}",
+            )
         return rows
 
     return Log(checked(as_read(main)), [as_read(way) for way in ways])

@@ -27,7 +27,7 @@ def clopper_pearson(terms: Terms, level: float = 0.95) -> Interval:
     sample = sample_of(terms)
     if sample is None:
         return unknown(
-            "clopper_pearson", f"{terms.method} weights its rewards: use it on match, or empirical_likelihood"
+            "clopper_pearson", f"{terms.method} weights its rewards: use it on match, or empirical likelihood"
         )
     n = len(sample)
     if n == 0:
@@ -37,8 +37,8 @@ def clopper_pearson(terms: Terms, level: float = 0.95) -> Interval:
     if between:
         return unknown(
             "clopper_pearson",
-            f"{between} of {n} terms are neither {low:g} nor {high:g}: it takes two values; use empirical_bernstein or "
-            "empirical_likelihood",
+            f"{between} of {n} terms are neither {low:g} nor {high:g}: it takes two values; use empirical Bernstein or "
+            "empirical likelihood",
         )
     note = None
     if low == high:

@@ -24,6 +24,7 @@ from onearm.engine.vocabulary import Array
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 _HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted: Vehtari et al. 2024
 _RARE = 1e-3  # a p-value below which counts are called wrong
+_COMPLETE = 0.99  # a share of rewarded decisions below which a person must know
 _FEW = 100.0  # an effective sample size below which normal intervals cover too little
 _LONG_ENOUGH = 25  # weights, for a tail of 5
 
@@ -204,12 +205,17 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
     if found.effective_sample_size < _FEW:
         said.append(
             f"the weights leave {found.effective_sample_size:.1f} decisions' worth of evidence: normal intervals are "
-            "too short; use a confidence sequence or clopper_pearson"
+            "too short; use a confidence sequence or Clopper-Pearson"
         )
     if found.tail.pareto_k > _HEAVY:
         said.append(
             f"the weights have a heavy tail (Pareto k {found.tail.pareto_k:.2f}, above {_HEAVY}): a few decisions "
             "decide the estimate; clip the weights, or use dr with a good model"
+        )
+    if found.rewarded < _COMPLETE:
+        said.append(
+            f"{100.0 * found.rewarded:.3g} % of the decisions have a reward, and the others are left out: if no reward "
+            "means 0, write these rewards into the log"
         )
     if found.rewarded > 1.0:
         said.append(f"there are more rewards than decisions ({found.rewarded:.3g} for each): some were joined twice")

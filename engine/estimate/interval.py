@@ -52,7 +52,7 @@ def empirical_bernstein(terms: Terms, low: float, high: float, level: float = 0.
     if sample is None:
         return unknown(
             "empirical_bernstein",
-            f"{terms.method} is a ratio of two means, and the bound is of one: use it on ips, or empirical_likelihood",
+            f"{terms.method} is a ratio of two means, and the bound is of one: use it on ips, or empirical likelihood",
         )
     n = len(sample)
     if n < 2:

@@ -65,7 +65,7 @@ def weighted_likelihood(terms: Terms, level: float = 0.95) -> Interval:
         return unknown(
             "weighted_likelihood",
             f"the weights average {mean:.3g} +- {error:.2g} and not 1: they were clipped, or the propensities are not "
-            "true; use empirical_likelihood",
+            "true; use empirical likelihood",
         )
     equations = _equations(terms, terms.weight - 1.0)
     free = _solve(equations, terms.value, np.zeros(2), False)

@@ -270,7 +270,11 @@ class _Reader:
                 "counts for those like it"
             )
             if self._shares.factor < self._shares.mean:
-                yield "these shares are so different that only estimates that divide by the sum of weights are right"
+                self.rows.ratios_only = True
+                yield (
+                    "these shares are so different that only estimates that divide by the sum of weights are right; "
+                    "match, dm and the log's own value are of the events that were kept"
+                )
 
     def _problem(self) -> Problem:
         """Return the problem of the largest action set."""

@@ -217,7 +217,10 @@ def good_rewards(
 
 def no_good_line(path: Path, bad_lines: BadLines) -> InvalidInput:
     """Return what is wrong with a file that holds not one good line."""
-    return InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {ADVICE}")
+    advice = ADVICE
+    if bad_lines.count["other_problem"]:
+        advice = "lines with several slots are evaluated by methods for lists, as --method cascade"
+    return InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {advice}")
 
 
 def _sifted(columns: Columns, lines: Array, rows: Array, n_arms: int, bad_lines: BadLines) -> Array:

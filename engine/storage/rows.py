@@ -54,6 +54,7 @@ class Rows:
         self.segments: list[str] = []  # what `Page.segment` counts
         self.decisions = 0  # in the log, rewarded or not, bad lines not counted
         self.unobserved = 0  # rows whose reward is a default, as nobody observed one
+        self.ratios_only = False  # whether weights must be divided by their sum, as all are too small alike
         self.labels: list[str] = []  # what the log calls each arm, where it names them
         self.notes: list[str] = []  # what a person must know of the log, in words
         self.finish: Callable[[Page], Page] = lambda page: page

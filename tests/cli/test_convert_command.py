@@ -248,3 +248,12 @@ def test_a_person_sees_how_many_bytes_are_read(onearm: Any, log: Path, monkeypat
     monkeypatch.setattr("onearm.api.cli.convert.progress", progress)
     assert onearm("convert", str(log), "log.parquet").code == 0
     assert [sum(told)] == whole == [log.stat().st_size]
+
+
+def test_a_target_that_is_no_plain_file_is_left_as_it_is(onearm: Any, log: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for target in ("-", "link.jsonl", "pipe.jsonl"):
+        done = onearm("convert", str(log), target, "--to", "jsonl")
+        assert (done.code, "is no plain file" in done.err) == (2, True)
+    assert (tmp_path / "link.jsonl").is_symlink() and (tmp_path / "pipe.jsonl").is_fifo()

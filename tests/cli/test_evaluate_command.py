@@ -304,3 +304,62 @@ def test_terms_made_part_by_part_are_those_of_the_whole(
     parts = onearm(*asked).json["estimates"]
     for one, other in zip(whole, parts, strict=True):
         assert one == other | {name: pytest.approx(other[name], rel=1e-12) for name in ("value", "low", "high")}
+
+
+def test_bounds_that_contradict_each_other_are_no_interval(onearm: Any, tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    rows = [f"{i % 3},{i % 2},0.3" for i in range(30)] + ["0,1,1e-30", "0,1,1e-30"]
+    file.write_text("\n".join(["action,reward,propensity", *rows, ""]))
+    asked = ("evaluate", str(file), "--target", "uniform", "--method", "ips", "--json")
+    (each,) = onearm(*asked, "--interval", "confidence-sequence").json["estimates"]
+    assert (each["low"], each["high"], "contradict" in each["note"]) == (None, None, True)
+
+
+def test_one_method_that_cannot_be_applied_leaves_the_others(onearm: Any, tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("action,reward,propensity\n" + "0,1,0.5\n1,0,0.5\n" * 10 + "0,1,\n")
+    done = onearm("evaluate", str(file), "--target", "action:0", *EVERY, "--json")
+    found = {each["method"]: each for each in done.json["estimates"]}
+    assert found["match"]["value"] == 1.0
+    for name in ("ips", "mrdr", "dr"):
+        assert found[name]["value"] is None and "is unknown" in found[name]["note"]
+    usual = onearm("evaluate", str(file), "--target", "action:0", "--json")
+    assert "the propensity of 1 of 21 decisions is unknown" in usual.json["notes"][0]
+
+
+def test_equal_rewards_show_no_spread(onearm: Any, tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("action,reward,propensity\n" + "0,1,0.3\n1,1,0.3\n2,1,0.3\n" * 10)
+    asked = ("--target", "action:1", "--method", "ips", "--method", "snips", "--interval", "weighted-likelihood")
+    for each in onearm("evaluate", str(file), *asked, "--json").json["estimates"]:
+        assert each["low"] is None and "the same" in each["note"]
+
+
+def test_decisions_without_a_reward_are_told_of(onearm: Any, log: Path) -> None:
+    """The last five rewards of forty never came."""
+    lines = log.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if '"learn"' not in line or json.loads(line)["number"] < 35]
+    log.write_text("".join(kept))
+    done = onearm("evaluate", str(log), "--target", "uniform")
+    assert (done.code, "87.5 % of the decisions have a reward" in done.err) == (0, True)
+
+
+def test_events_dropped_unevenly_have_ratios_only(onearm: Any, tmp_path: Path, data_folder: Path) -> None:
+    lines = (data_folder / "dsjson" / "dsjson_cb.json").read_text().splitlines()
+    some = [json.loads(line) | {"pdrop": 0.9 if i % 2 else 0.0} for i, line in enumerate(lines)]
+    (tmp_path / "log.dsjson").write_text("".join(json.dumps(line) + "\n" for line in some))
+    asked = ("--target", "first", "--method", "ips", "--method", "snips", "--interval", "confidence-sequence")
+    done = onearm("evaluate", "log.dsjson", *asked, "--json")
+    ips, snips = done.json["estimates"]
+    assert ips["value"] is None and "divide by the sum" in ips["note"]
+    chosen = [(1 / (1 - line["pdrop"]), line) for line in some]
+    weight = [kept * (line["_labelIndex"] == 0) / line["_label_probability"] for kept, line in chosen]
+    total = sum(w * -line["_label_cost"] for w, line in zip(weight, some, strict=True))
+    assert snips["value"] == pytest.approx(total / sum(weight)) and snips["low"] is None
+    assert done.json["diagnostics"] == {"first": None}
+
+
+@pytest.mark.parametrize("option", [("--learn", "0.5"), ("--model", "mean"), ("--weight-max", "3")])
+def test_options_of_single_actions_are_not_for_lists(onearm: Any, option: tuple[str, str]) -> None:
+    done = onearm("evaluate", "x.dsjson", "--target", "uniform", "--method", "cascade", *option)
+    assert (done.code, f"{option[0]} is not for logs of lists" in done.err) == (2, True)

@@ -115,8 +115,8 @@ def test_a_log_without_propensities_gets_match_alone_and_says_why(onearm: Any, t
     file.write_text("".join(f'{{"action": {i % 2}, "reward": {i % 3}}}\n' for i in range(12)))
     done = onearm("replay", str(file), "--policy", "ucb1", "--json")
     assert [one["method"] for one in done.json["estimates"]] == ["match"]
-    assert "the log has no propensities" in done.json["notes"][0]
-    assert "the log has no propensities" in onearm("replay", str(file), "--policy", "ucb1").err
+    assert "the propensity of 12 of 12 decisions is unknown" in done.json["notes"][0]
+    assert "is unknown: no snips" in onearm("replay", str(file), "--policy", "ucb1").err
 
 
 def test_a_log_that_was_not_uniform_is_said_to_be_for_snips(onearm: Any, tmp_path: Path) -> None:
