@@ -57,7 +57,7 @@ def run_lists(
             "no_lists",
             f"{log} is read as {form}, which has no lists: they are in logs of Vowpal Wabbit (--format dsjson)",
         )
-    options = options_of(methods=methods, embedding=None, baseline=False, **asked)
+    options = options_of(methods=methods, embedding=None, baseline=None, **asked)
     source = source_of(Path(log))
     with progress("reading", source.size, "bytes") as advance:
         source.progress = advance

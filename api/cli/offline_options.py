@@ -144,7 +144,7 @@ def options_of(
     weight_limit: float | None,
     weight_max: float | None,
     embedding: np.ndarray[Any, Any] | None,
-    baseline: bool,
+    baseline: str | None,
     seed: int,
 ) -> Options:
     """Return what was asked, each method and interval once."""

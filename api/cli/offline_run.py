@@ -18,7 +18,7 @@ import numpy as np
 from onearm.api.cli.offline_options import options_of
 from onearm.api.cli.show import print_json, progress
 from onearm.api.cli.telling import as_data, tell, tell_bad_lines
-from onearm.api.offline.candidates import Candidate, candidate, checked
+from onearm.api.offline.candidates import Candidate, candidate
 from onearm.api.offline.embeddings import embedding_of
 from onearm.api.offline.evaluation import Evaluation, evaluate, passes
 from onearm.api.offline.options import Options
@@ -52,10 +52,11 @@ def run(
     drawing = None if report is None and plots is None else _drawing(log, report, plots)
     place = place_of(log, form, experiment)
     if baseline is not None:
-        last = candidate(baseline)
-        candidates = checked([*(each for each in candidates if each.label != last.label), last])
+        compared = candidate(baseline)
+        baseline = compared.label
+        candidates = [*candidates, *([] if baseline in [each.label for each in candidates] else [compared])]
     categories = None if embedding is None else embedding_of(embedding, Path(log), place.form)
-    options = options_of(methods=methods or methods_usual, embedding=categories, baseline=baseline is not None, **asked)
+    options = options_of(methods=methods or methods_usual, embedding=categories, baseline=baseline, **asked)
     with ExitStack() as stack:
         with progress("reading", place.size, "bytes") as advance:
             found_log = read(

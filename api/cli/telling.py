@@ -33,7 +33,7 @@ def as_data(found: Evaluation) -> dict[str, Any]:
         },
         "ranking": [each._asdict() for each in found.ranking],
     }
-    if found.options.baseline:
+    if found.options.baseline is not None:
         data["differences"] = [each._asdict() for each in found.differences]
     if found.segments:
         data["segments"] = [each._asdict() for each in found.segments]

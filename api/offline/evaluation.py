@@ -12,7 +12,7 @@ import numpy as np
 
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.intervals import difference, in_range, interval_of, range_of
-from onearm.api.offline.judging import Advance, Log, Logged, Scores, judge, logged
+from onearm.api.offline.judging import Advance, Facts, Readings, Scores, judge, logged
 from onearm.api.offline.methods import Case, of_rows, terms_of
 from onearm.api.offline.models import cross_fitted, more_robust, of_the_past, started
 from onearm.api.offline.options import MODELLED, RANKED, Options
@@ -80,7 +80,7 @@ class Evaluation:
     """What was found."""
 
     rows: Rows
-    log: Logged  # without the rows that candidates only learned from
+    log: Facts  # without the rows that candidates only learned from
     options: Options
     candidates: list[Candidate]
     cases: list[Case]  # of each candidate
@@ -104,11 +104,11 @@ class Evaluation:
 
 def evaluate(
     candidates: Sequence[Candidate],
-    log: Log,
+    log: Readings,
     options: Options,
     advance: Advance = lambda rows: None,
 ) -> Evaluation:
-    """Estimate what each candidate is worth; the last one is the baseline where `options.baseline` says so.
+    """Estimate what each candidate is worth.
 
     A method that the log does not allow is told in a note. Raises `InvalidInput` where there is none that it allows.
     """
@@ -155,7 +155,7 @@ def passes(options: Options) -> int:
     )
 
 
-def _cases(candidates: Sequence[Candidate], log: Log, options: Options, advance: Advance) -> list[Case]:
+def _cases(candidates: Sequence[Candidate], log: Readings, options: Options, advance: Advance) -> list[Case]:
     rows = log.main
     if not len(rows):
         raise InvalidInput("no_rows", f"the log has no rewarded decision ({dict(rows.bad_lines.count)})")
@@ -242,18 +242,20 @@ def _ranking(candidates: Sequence[Candidate], terms: dict[tuple[str, str], Terms
 def _differences(
     candidates: Sequence[Candidate], cases: Sequence[Case], terms: dict[tuple[str, str], Terms], options: Options
 ) -> list[Difference]:
-    """Return how much more each candidate is worth than the last one, where that is the baseline."""
-    if not options.baseline:
+    """Return how much more each other candidate is worth than the baseline, where there is one."""
+    place = next((i for i, each in enumerate(candidates) if each.label == options.baseline), None)
+    if place is None:
         return []
-    *others, baseline = candidates
-    found = []
-    for candidate, case in zip(others, cases, strict=False):
+    baseline, found = candidates[place], []
+    for candidate, case in zip(candidates, cases, strict=True):
+        if candidate is baseline:
+            continue
         for method in options.methods:
             both = [terms.get((each.label, method)) for each in (candidate, baseline)]
             if both[0] is None or both[1] is None:
                 continue
             for name in options.intervals:
-                value, interval = difference(name, method, case, cases[-1], both[0], both[1])
+                value, interval = difference(name, method, case, cases[place], both[0], both[1])
                 found.append(
                     Difference(
                         candidate.label, baseline.label, method, name, value, interval.low, interval.high, interval.note
@@ -262,9 +264,7 @@ def _differences(
     return found
 
 
-def _segments(
-    rows: Rows, facts: Logged, terms: dict[tuple[str, str], Terms], options: Options
-) -> list[SegmentEstimate]:
+def _segments(rows: Rows, facts: Facts, terms: dict[tuple[str, str], Terms], options: Options) -> list[SegmentEstimate]:
     """Return every estimate anew for each segment, with its normal interval."""
     estimates = []
     for place, name in enumerate(rows.segments):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.api.offline.judging import Logged
+from onearm.api.offline.judging import Facts
 from onearm.api.offline.methods import Case
 from onearm.api.offline.options import MODELLED
 from onearm.engine import estimate
@@ -172,7 +172,7 @@ def sequence_of(case: Case, method: str, at: Array | None = None) -> tuple[Seque
     return estimate.confidence_sequence(*columns, case.past.predicted, case.past.expected), None
 
 
-def _largest_weight(log: Logged) -> float | None:
+def _largest_weight(log: Facts) -> float | None:
     """Return the largest weight that there can be, where the log took every available action alike; else None.
 
     Equal propensities alone are not enough: those of a log that always takes the same action are all 1.

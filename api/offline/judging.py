@@ -22,7 +22,7 @@ Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Log:
+class Readings:
     """A log as candidates read it. All hold the same rows, read in different ways, and may be the same object."""
 
     main: Rows  # as models of the reward read it
@@ -30,7 +30,7 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Logged:
+class Facts:
     """What was logged, n rows."""
 
     reward: Array  # float64[n]
@@ -50,10 +50,10 @@ class Scores:
     expected: Array  # float64[n], the mean of the predictions by the candidate's law; of no length without a model
 
 
-def logged(rows: Rows) -> Logged:
+def logged(rows: Rows) -> Facts:
     """Return the columns of a log that do not depend on a candidate."""
     n = len(rows)
-    found = Logged(room(n), room(n), room(n, np.int64), room(n, np.int64), room(n, np.int64))
+    found = Facts(room(n), room(n), room(n, np.int64), room(n, np.int64), room(n, np.int64))
     start = 0
     for page in rows.pages():
         columns, part = page.columns, slice(start, start + len(page.line))
@@ -70,7 +70,7 @@ def logged(rows: Rows) -> Logged:
 
 def judge(
     targets: Sequence[Target],
-    log: Log,
+    log: Readings,
     *,
     predict: Sequence[Predict] = (),
     after: Callable[[Columns], None] = lambda page: None,

@@ -16,7 +16,7 @@ from onearm.engine.storage.slots import Slots, targets
 from onearm.engine.vocabulary import Array
 
 LIST_METHODS = ("slate-ips", "independent", "cascade", "pseudo-inverse")
-INTERVALS: dict[str, Callable[[Terms, Options], Interval]] = {
+INTERVAL_OF: dict[str, Callable[[Terms, Options], Interval]] = {
     "normal": lambda terms, asked: estimate.normal(terms, asked.level),
     "bootstrap": lambda terms, asked: estimate.bootstrap(terms, asked.level, asked.seed, asked.resamples),
     "empirical-likelihood": lambda terms, asked: estimate.empirical_likelihood(terms, asked.level),
@@ -71,10 +71,10 @@ def _terms(method: str, slots: Slots, target: Array) -> Terms:
 
 
 def _estimate(label: str, method: str, terms: Terms, interval: str, options: Options) -> Estimate:
-    if interval in INTERVALS:
-        found = INTERVALS[interval](terms, options)
+    if interval in INTERVAL_OF:
+        found = INTERVAL_OF[interval](terms, options)
     else:
-        found = Interval(interval, math.nan, math.nan, f"{interval} is not for lists: {', '.join(INTERVALS)} are")
+        found = Interval(interval, math.nan, math.nan, f"{interval} is not for lists: {', '.join(INTERVAL_OF)} are")
     size, matched = terms.effective_sample_size, terms.matched
     return Estimate(label, label, {}, method, interval, terms.value, found.low, found.high, size, matched, found.note)
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from onearm.api.offline.judging import Logged, Scores
+from onearm.api.offline.judging import Facts, Scores
 from onearm.api.offline.options import Options
 from onearm.engine import estimate
 from onearm.engine.columns import take
@@ -22,14 +22,14 @@ PART = 1 << 22  # rows of which terms are made at once
 RATIOS = frozenset({"match", "snips", "sndr", "dm"})  # methods that a factor of all weights leaves alone
 WHOLE = frozenset({"mips", "dros"})  # methods that look at all rows at once,
 TUNED = frozenset({"clipped", "switch-dr"})  # and those that do where their limit is not given
-Table = TypeVar("Table", Logged, Scores)
+Table = TypeVar("Table", Facts, Scores)
 
 
 @dataclass(frozen=True)
 class Case:
     """One candidate on one log: all that a method may need."""
 
-    log: Logged
+    log: Facts
     rows: Rows
     plain: Scores
     fitted: Scores | None  # with a cross-fitted model

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from onearm.api.offline.candidates import Candidate
-from onearm.api.offline.judging import Advance, Log, Scores, judge
+from onearm.api.offline.judging import Advance, Readings, Scores, judge
 from onearm.api.offline.options import Options
 from onearm.engine.estimate import MeanModel, RewardModel, RidgeModel, mrdr_weight
 from onearm.engine.targets import Target
 from onearm.engine.vocabulary import Array, Columns, Problem
 
 FIRST = 100  # rows of the first page that a model of the past predicts
-MODELS: dict[str, type[RidgeModel] | type[MeanModel]] = {"ridge": RidgeModel, "mean": MeanModel}
+MODEL_OF: dict[str, type[RidgeModel] | type[MeanModel]] = {"ridge": RidgeModel, "mean": MeanModel}
 
 
-def cross_fitted(candidates: Sequence[Candidate], log: Log, options: Options, advance: Advance) -> list[Scores]:
+def cross_fitted(candidates: Sequence[Candidate], log: Readings, options: Options, advance: Advance) -> list[Scores]:
     """Predict each half of the rows by a model of the other half, and let candidates go through it."""
     model = _model(log.main.problem, options, folds=2)
     for page in log.main.pages():
@@ -28,7 +28,7 @@ def cross_fitted(candidates: Sequence[Candidate], log: Log, options: Options, ad
 
 def more_robust(
     candidates: Sequence[Candidate],
-    log: Log,
+    log: Readings,
     found: Sequence[Scores],
     propensity: Array,
     options: Options,
@@ -51,7 +51,7 @@ def more_robust(
 
 
 def of_the_past(
-    candidates: Sequence[Candidate], log: Log, rewards: tuple[float, float], options: Options, advance: Advance
+    candidates: Sequence[Candidate], log: Readings, rewards: tuple[float, float], options: Options, advance: Advance
 ) -> list[Scores]:
     """Predict every row by a model of the rows before it, between what `rewards` lie: as sequences need it."""
     model = _model(log.main.problem, options, folds=1)
@@ -63,7 +63,7 @@ def of_the_past(
     return judge(targets, log, predict=[predict] * len(targets), after=model.add, smallest=FIRST, advance=advance)
 
 
-def started(candidates: Sequence[Candidate], log: Log, options: Options) -> list[Target]:
+def started(candidates: Sequence[Candidate], log: Readings, options: Options) -> list[Target]:
     """Return the candidates' targets at the beginning of the log."""
     return [
         each.target(rows.problem, len(rows), options.learn, options.seed)
@@ -72,4 +72,4 @@ def started(candidates: Sequence[Candidate], log: Log, options: Options) -> list
 
 
 def _model(problem: Problem, options: Options, folds: int) -> RewardModel:
-    return MODELS[options.model](problem, folds=folds)
+    return MODEL_OF[options.model](problem, folds=folds)

@@ -49,5 +49,5 @@ class Options:
     weight_limit: float | None = None  # of clipped and switch-dr; None: chosen from the log
     weight_max: float | None = None  # known beforehand: no weight can be larger, and every action may be taken
     embedding: Array | None = field(default=None, compare=False)  # int64[k], the category of each arm
-    baseline: bool = False  # whether the last candidate is what the others are compared with
+    baseline: str | None = None  # label of the candidate that the others are compared with
     resamples: int = 1000  # of the bootstrap

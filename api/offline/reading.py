@@ -11,7 +11,7 @@ from tempfile import NamedTemporaryFile
 from onearm.api.cli.files import EXPORTS, form_of, module_of, source_of
 from onearm.api.experiment_log import opened
 from onearm.api.offline.candidates import Candidate
-from onearm.api.offline.judging import Log
+from onearm.api.offline.judging import Readings
 from onearm.api.offline.options import MODELLED, Options
 from onearm.engine.errors import InvalidInput
 from onearm.engine.matching import check_matching
@@ -82,7 +82,7 @@ def read(
     n_arms: int | None = None,
     segment: str | None = None,
     progress: Advance = lambda count: None,
-) -> Log:
+) -> Readings:
     """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end."""
     named = place.is_named
     if dimension is not None and not named:
@@ -113,7 +113,7 @@ def read(
             )
         return rows
 
-    return Log(checked(as_read(main)), [as_read(way) for way in ways])
+    return Readings(checked(as_read(main)), [as_read(way) for way in ways])
 
 
 def _kept(place: Place, stack: ExitStack) -> Place:

@@ -16,7 +16,7 @@ from served import ARMS, Served, assert_refused
 import onearm
 from onearm.api.report import Rewards
 from onearm.engine.domain import Domain
-from onearm.engine.estimate import Z95
+from onearm.engine.estimate.interval import Z95
 from onearm.engine.hindsight import LinearLosses
 
 BOX = {"kind": "box", "low": [-1.0, 0.0], "high": [1.0, 0.5]}

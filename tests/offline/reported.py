@@ -10,7 +10,7 @@ import pytest
 
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.evaluation import Evaluation, evaluate
-from onearm.api.offline.judging import Log
+from onearm.api.offline.judging import Readings
 from onearm.api.offline.options import Options
 from onearm.api.offline.report.about import About
 from onearm.engine.columns import empty
@@ -51,7 +51,7 @@ def evaluation(rows: Rows, candidates: Any = CANDIDATES, **options: Any) -> Eval
     asked = Options(**{"methods": ("snips", "ips"), "intervals": ("normal", "empirical-bernstein"), **options})
     with pytest.MonkeyPatch.context() as patch:
         plain_draws(patch)
-        return evaluate(candidates, Log(rows, [rows] * len(candidates)), asked)
+        return evaluate(candidates, Readings(rows, [rows] * len(candidates)), asked)
 
 
 def plain_draws(patch: pytest.MonkeyPatch) -> None:
