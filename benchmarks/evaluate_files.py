@@ -22,7 +22,7 @@ from pyarrow import csv
 
 from onearm.api.offline.candidates import candidate
 from onearm.api.offline.evaluation import evaluate
-from onearm.api.offline.judging import Log, judge, logged
+from onearm.api.offline.judging import Readings, judge, logged
 from onearm.api.offline.options import Options
 from onearm.engine.columns import concat, take
 from onearm.engine.estimate import snips
@@ -188,14 +188,14 @@ def value_of(file: File, target: str) -> float:
     """Return the SNIPS value of a target by its own kernel, from the file."""
     with read(file) as rows:
         facts = logged(rows)
-        (scores,) = judge([candidate(target).target(rows.problem, len(rows), "matched", 0)], Log(rows, [rows]))
+        (scores,) = judge([candidate(target).target(rows.problem, len(rows), "matched", 0)], Readings(rows, [rows]))
         return snips(facts.reward, facts.propensity, scores.target).value
 
 
 def evaluated(file: File, target: str) -> float:
     """Return the same with its interval and all diagnostics, as `onearm evaluate` prints them."""
     with read(file) as rows:
-        return evaluate([candidate(target)], Log(rows, [rows]), Options()).estimates[0].value
+        return evaluate([candidate(target)], Readings(rows, [rows]), Options()).estimates[0].value
 
 
 def ways_of(file: File, polars: Peer | None, obp: Peer | None, vw: Peer | None) -> dict[str, Way]:

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,9 @@ def convert(
       onearm convert sqlite:///onearm.db log.parquet --experiment hello
     """
     form = form_to_write(target, target_form)
-    _check_places(source, target)
     partial = target.with_name(f".{os.getpid()}.{target.name}")
     try:
+        _check_places(source, target)
         with ExitStack() as stack:
             events, origin = _events(source, source_form, experiment, stack)
             copy = _Copy(form, lossy)
@@ -92,7 +92,8 @@ def convert(
     except OSError as error:
         raise InvalidInput("cannot_write", f"cannot write {target} ({error.strerror}): name another file") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
     _tell(source, origin, target, form, copy, events.bad_lines, refused=refused, as_json=as_json)
     return 1 if refused else 0
 

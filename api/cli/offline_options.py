@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -148,6 +149,10 @@ def options_of(
     seed: int,
 ) -> Options:
     """Return what was asked, each method and interval once."""
+    if weight_max is not None and not 1.0 <= weight_max < math.inf:
+        raise InvalidInput("weight_max", f"--weight-max {weight_max:g}: weights average 1, so it is at least 1")
+    if weight_limit is not None and not math.isfinite(weight_limit):
+        raise InvalidInput("weight_limit", f"--weight-limit {weight_limit:g}: it must be a finite number")
     if "mips" in methods and embedding is None:
         raise InvalidInput("no_embedding", "mips needs the category of every arm: name it by --embedding")
     return Options(

@@ -59,7 +59,7 @@ def difference(
     """Return by how much a candidate is worth more than the baseline by a method, with an interval."""
     value = terms.value - other.value
     if name == "confidence-sequence":
-        return _difference_sequence(method, case, baseline)
+        return value, _difference_sequence(method, case, baseline)
     n = len(terms.weight)
     both = Terms(method, value + terms.influence - other.influence, None, None, np.maximum(terms.weight, other.weight))
     if name == "bootstrap":
@@ -72,7 +72,7 @@ def difference(
     return value, Interval(name, np.nan, np.nan, why)
 
 
-def _difference_sequence(method: str, case: Case, baseline: Case) -> tuple[float, Interval]:
+def _difference_sequence(method: str, case: Case, baseline: Case) -> Interval:
     log, options = case.log, case.options
     try:
         if method == "match" or case.rows.ratios_only:
@@ -88,8 +88,8 @@ def _difference_sequence(method: str, case: Case, baseline: Case) -> tuple[float
             options.weight_max or _largest_weight(log),
         )
     except InvalidInput as refusal:
-        return np.nan, Interval("confidence-sequence", np.nan, np.nan, str(refusal))
-    return float(found.value[-1]), _last(found, None)
+        return Interval("confidence-sequence", np.nan, np.nan, str(refusal))
+    return _last(found, None)
 
 
 def _last(found: Sequence, note: str | None) -> Interval:

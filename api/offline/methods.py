@@ -39,9 +39,11 @@ class Case:
 
     def rows_of(self, some: slice) -> Case:
         """Return the case of some rows."""
-        scores = (self.plain, self.fitted, self.robust, self.past)
-        parts = (None if each is None else some_of(each, some) for each in scores)
-        return Case(some_of(self.log, some), self.rows, *parts, self.options)  # type: ignore[arg-type]
+        fitted, robust, past = (
+            None if each is None else some_of(each, some) for each in (self.fitted, self.robust, self.past)
+        )
+        log, plain = some_of(self.log, some), some_of(self.plain, some)
+        return Case(log, self.rows, plain, fitted, robust, past, self.options)
 
     @property
     def weighted(self) -> tuple[Array, Array, Array]:

@@ -84,6 +84,8 @@ def read(
     progress: Advance = lambda count: None,
 ) -> Readings:
     """Read a log as each of the candidates reads it, and as models of the reward do; `stack` closes it in the end."""
+    if place.name == str(STDIN) and (place.form in EXPORTS or len(candidates) > 1 or MODELLED & set(options.methods)):
+        place = _kept(place, stack)
     named = place.is_named
     if dimension is not None and not named:
         raise InvalidInput("no_dimension", f"{place.name} has no named features: --dimension is for these")
@@ -91,8 +93,6 @@ def read(
     contexts = modelled or any(_reads(each) for each in candidates)
     ways = [_columns(each, named and contexts, dimension) for each in candidates]
     main = (dimension or DIMENSION) if modelled and named and options.model != "mean" else ways[0]
-    if place.name == str(STDIN) and len({main, *ways}) > 1:
-        place = _kept(place, stack)
     read_before: dict[int | None, Rows] = {}
 
     def as_read(columns: int | None) -> Rows:

@@ -257,3 +257,8 @@ def test_a_target_that_is_no_plain_file_is_left_as_it_is(onearm: Any, log: Path,
         done = onearm("convert", str(log), target, "--to", "jsonl")
         assert (done.code, "is no plain file" in done.err) == (2, True)
     assert (tmp_path / "link.jsonl").is_symlink() and (tmp_path / "pipe.jsonl").is_fifo()
+
+
+def test_a_target_below_a_file_is_refused_in_words(onearm: Any, log: Path) -> None:
+    done = onearm("convert", str(log), f"{log}/x.jsonl")
+    assert (done.code, "cannot write" in done.err) == (2, True)

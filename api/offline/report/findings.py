@@ -27,6 +27,7 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.diagnostics import Diagnostics
 from onearm.engine.estimate.interval import normal
 from onearm.engine.estimate.ranking import rank
+from onearm.engine.estimate.sequence import Sequence
 from onearm.engine.estimate.terms import Terms
 from onearm.engine.vocabulary import Array
 
@@ -196,7 +197,12 @@ def _sequences(found: Evaluation, method: str, kept: list[int], at: Array) -> tu
         pairs = [sequence_of(found.cases[i], "ips" if unfitted else method, at) for i in kept[:PANELS]]
     except InvalidInput as refusal:
         return [None] * len(kept), str(refusal)
-    return [Curve(*sequence) for sequence, _ in pairs] + left, UNFITTED if unfitted else pairs[0][1]
+    return [_within(sequence) for sequence, _ in pairs] + left, UNFITTED if unfitted else pairs[0][1]
+
+
+def _within(found: Sequence) -> Curve:
+    """Return a sequence as a curve; the mean of weighted rewards, which can be anywhere, is drawn within its bounds."""
+    return Curve(found.at, np.minimum(np.maximum(found.value, found.low), found.high), found.low, found.high)
 
 
 def _spreads(found: Evaluation, kept: list[int]) -> list[Spread] | list[None]:
