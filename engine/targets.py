@@ -11,6 +11,7 @@ import numpy as np
 
 from onearm.engine.columns import every_mask
 from onearm.engine.errors import InvalidInput
+from onearm.engine.estimate.reward_model import at_action
 from onearm.engine.matching import NO_PREDICTIONS, Judged
 from onearm.engine.vocabulary import Array, Columns
 
@@ -65,4 +66,4 @@ class Fixed:
 
 def at(predicted: Array, action: Array) -> Array:
     """Return what is predicted of each row's action, float64[n]; of no length where nothing is predicted."""
-    return predicted[np.arange(len(action)), action] if predicted.shape[1] else np.zeros(0)
+    return at_action(predicted, action) if predicted.shape[1] else np.zeros(0)

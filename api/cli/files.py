@@ -16,6 +16,7 @@ import click
 from onearm.engine.artefact import Artefact, unpack
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.log import Log
+from onearm.engine.storage.packing import ending_of
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.vocabulary import Problem
 
@@ -113,15 +114,6 @@ def _by_ending(path: Path, known: tuple[str, ...], option: str = "--format") -> 
         endings = ", ".join(ending for ending, name in ENDINGS.items() if name in known)
         raise InvalidInput("unknown_format", f"{path} does not end in {endings}: rename it or say {option}")
     return form
-
-
-def ending_of(path: Path) -> str:
-    """Return the ending of a name in lower case, without that of its packing.
-
-    >>> ending_of(Path("log.JSONL.gz"))
-    '.jsonl'
-    """
-    return (path.with_suffix("") if path.suffix.lower() in (".gz", ".zst") else path).suffix.lower()
 
 
 def _is_campaign(path: Path) -> bool:

@@ -21,11 +21,11 @@ from onearm.api.cli.telling import as_data, tell, tell_bad_lines
 from onearm.api.offline.candidates import Candidate, candidate
 from onearm.api.offline.embeddings import embedding_of
 from onearm.api.offline.evaluation import Evaluation, evaluate, passes
+from onearm.api.offline.judging import Readings
 from onearm.api.offline.options import Options
 from onearm.api.offline.reading import Place, place_of, read
 from onearm.engine.errors import Damaged, InvalidInput, Unavailable
 from onearm.engine.storage.log import BadLines
-from onearm.engine.storage.rows import Rows
 
 
 def run(
@@ -72,7 +72,7 @@ def run(
         if strict:
             refuse_bad_lines(found_log.main.bad_lines)
         if not methods:
-            options = _allowed(found_log.main, options)
+            options = _allowed(found_log, options)
         with progress("judging", len(found_log.main) * len(candidates) * passes(options), "rows") as advance:
             found = evaluate(candidates, found_log, options, advance)
         speed = found.events * len(candidates) / max(time.process_time() - began, 1e-9)
@@ -107,14 +107,14 @@ def _drawing(log: str, report: Path | None, plots: Path | None) -> Any:
         ) from None
 
 
-def _allowed(rows: Rows, options: Options) -> Options:
+def _allowed(log: Readings, options: Options) -> Options:
     """Return what is asked where nobody says: without propensities match alone."""
-    unknown = sum(int(np.isnan(page.columns.propensity).sum()) for page in rows.pages())
+    unknown = int(np.isnan(log.facts.propensity).sum())
     if not unknown:
         return options
-    rows.notes.append(
-        f"the propensity of {unknown} of {len(rows)} decisions is unknown: no snips, and match holds if the log was "
-        "drawn uniformly"
+    log.main.notes.append(
+        f"the propensity of {unknown} of {len(log.main)} decisions is unknown: no snips, and match holds if the log "
+        "was drawn uniformly"
     )
     return replace(options, methods=("match",))
 

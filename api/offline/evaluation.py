@@ -12,7 +12,7 @@ import numpy as np
 
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.intervals import difference, in_range, interval_of, range_of
-from onearm.api.offline.judging import Advance, Facts, Readings, Scores, judge, logged
+from onearm.api.offline.judging import Advance, Facts, Readings, Scores, judge
 from onearm.api.offline.methods import Case, of_rows, terms_of
 from onearm.api.offline.models import cross_fitted, more_robust, of_the_past, started
 from onearm.api.offline.options import MODELLED, RANKED, Options
@@ -159,7 +159,7 @@ def _cases(candidates: Sequence[Candidate], log: Readings, options: Options, adv
     rows = log.main
     if not len(rows):
         raise InvalidInput("no_rows", f"the log has no rewarded decision ({dict(rows.bad_lines.count)})")
-    facts = logged(rows)
+    facts = log.facts
     plain = judge(started(candidates, log, options), log, advance=advance)
     modelled = MODELLED & set(options.methods)
     nothing: list[None] = [None] * len(candidates)

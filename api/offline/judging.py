@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -27,6 +27,11 @@ class Readings:
 
     main: Rows  # as models of the reward read it
     each: Sequence[Rows]  # as each candidate reads it
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What was logged; gathered in one pass."""
+        return logged(self.main)
 
 
 @dataclass(frozen=True)

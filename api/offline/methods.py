@@ -80,7 +80,7 @@ def terms_of(method: str, case: Case) -> Terms:
         for whole, column in zip(made, columns, strict=True):
             if whole is not None and column is not None:
                 whole[part] = column
-    return Terms(method, *made)  # type: ignore[arg-type]
+    return _of_columns(method, made)
 
 
 def _match(case: Case) -> Terms:
@@ -148,5 +148,10 @@ def of_rows(terms: Terms, some: Array) -> Terms:
     >>> of_rows(Terms("match", None, np.array([1.0, 0.0, 1.0]), ones, ones), slice(1, 3)).value
     0.5
     """
-    kept = [None if column is None else column[some] for column in terms[1:]]
-    return Terms(terms.method, *kept)  # type: ignore[arg-type]
+    return _of_columns(terms.method, [None if column is None else column[some] for column in terms[1:]])
+
+
+def _of_columns(method: str, columns: list[Array | None]) -> Terms:
+    base, part, share, weight = columns
+    assert weight is not None, "terms without weights"
+    return Terms(method, base, part, share, weight)

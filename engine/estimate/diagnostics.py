@@ -23,7 +23,7 @@ from onearm.engine.vocabulary import Array
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 _HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted: Vehtari et al. 2024
-_RARE = 1e-3  # a p-value below which counts are called wrong
+RARE = 1e-3  # a p-value below which counts are called wrong
 _COMPLETE = 0.99  # a share of rewarded decisions below which a person must know
 _FEW = 100.0  # an effective sample size below which normal intervals cover too little
 _LONG_ENOUGH = 25  # weights, for a tail of 5
@@ -197,7 +197,7 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
             f"arms are not taken as often as their propensities promise (found after {found.arms.alarm_at} decisions): "
             f"1 / propensity of arm {arm} averages {found.actions.promised[arm] / n:.3g} and not 1"
         )
-    if found.actions is not None and found.actions.p_value < _RARE:
+    if found.actions is not None and found.actions.p_value < RARE:
         said.append(
             f"sample-ratio mismatch: counts of actions like these have a chance of {found.actions.p_value:.2g} under "
             "the logged propensities"

@@ -29,6 +29,7 @@ from onearm.engine.estimate.sequence import (
     new_state,
     running_mean,
     scaled_rewards,
+    stepped,
 )
 from onearm.engine.estimate.weighting import weights
 from onearm.engine.vocabulary import Array
@@ -65,13 +66,7 @@ def difference_sequence(
     check_lengths(n=weight, other=against, reward=scaled)
     moments = check_moments(at, len(weight))
     state = start(weight_max)
-    first, growths, totals = 0, [np.zeros((0, *state.growth.shape))], [np.zeros((0, len(state.total)))]
-    for last in moments.tolist():
-        add(state, scaled[first:last], weight[first:last], against[first:last])
-        growths.append(state.growth[None].copy())
-        totals.append(state.total[None].copy())
-        first = last
-    growth, total = np.concatenate(growths), np.concatenate(totals)
+    growth, total = stepped(state, moments, lambda page: add(state, scaled[page], weight[page], against[page]))
     width, count = reward_range[1] - reward_range[0], total[:, 0]
     low = beaten(state, growth[:, 0], count, missing, -1.0, 1.0)
     high = -beaten(state, growth[:, 1], count, missing, -1.0, 1.0)

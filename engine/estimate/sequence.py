@@ -24,6 +24,7 @@ m. As ln is concave, the same sums bound the mean of values that change from dec
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -103,14 +104,11 @@ def confidence_sequence(
         raise InvalidInput("model", "a model's `predicted` and `expected` go together: one of them is missing")
     state = start(weight_max)
     moments = check_moments(at, len(weight))
-    first, growths, totals = 0, [np.zeros((0, *state.growth.shape))], [np.zeros((0, len(state.total)))]
-    for last in moments.tolist():
-        page = slice(first, last)
+
+    def add_page(page: slice) -> None:
         add(state, scaled[page], weight[page], None if model is None else (model[0][page], model[1][page]))
-        growths.append(state.growth[None].copy())
-        totals.append(state.total[None].copy())
-        first = last
-    return _read(state, np.concatenate(growths), np.concatenate(totals), reward_range, level)
+
+    return _read(state, *stepped(state, moments, add_page), reward_range, level)
 
 
 def match_sequence(
@@ -139,6 +137,16 @@ def match_sequence(
     return Sequence(
         moments, spread_out(found.value, math.nan), spread_out(found.low, low), spread_out(found.high, high)
     )
+
+
+def stepped(state: SequenceState, moments: Array, add_page: Callable[[slice], None]) -> tuple[Array, Array]:
+    """Add the decisions page by page, and return what `growth` and `total` are at each of m moments, [m, ...]."""
+    first, growth, total = 0, np.zeros((len(moments), *state.growth.shape)), np.zeros((len(moments), len(state.total)))
+    for i, last in enumerate(moments.tolist()):
+        add_page(slice(first, last))
+        growth[i], total[i] = state.growth, state.total
+        first = last
+    return growth, total
 
 
 def start(weight_max: float | None = None) -> SequenceState:

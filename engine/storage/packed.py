@@ -8,12 +8,12 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 
-from onearm.engine.storage.source import PACKED
+from onearm.engine.storage.packing import packing_of
 
 
 def open_packed(path: Path) -> IO[bytes]:
     """Open a file for writing; what is written is packed where the name says so, and the same bytes in each run."""
-    packing = PACKED.get(path.suffix.lower())
+    packing = packing_of(path)
     if packing == "gzip":
         return cast(IO[bytes], _Gzip(path))
     if packing == "zstd":

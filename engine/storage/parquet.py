@@ -49,10 +49,11 @@ from onearm.engine.storage.log import (
     read_header,
     reading,
 )
+from onearm.engine.storage.packing import packing_of
 from onearm.engine.storage.reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.segments import is_feature, reads_contexts
-from onearm.engine.storage.source import PACKED, STDIN, Source
+from onearm.engine.storage.source import STDIN, Source
 from onearm.engine.storage.sql import Event
 from onearm.engine.storage.table_rows import TablePage, events_of_table, rows_of_table
 from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Columns, Features, Problem
@@ -68,7 +69,7 @@ class Writer:
     """An export under way; used in a `with` statement. `experiment` is as for `jsonl.Writer`."""
 
     def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any]) -> None:
-        if path.suffix.lower() in PACKED:
+        if packing_of(path) is not None:
             raise InvalidInput("packed_parquet", f"{path} would be packed twice: name a file that ends in .parquet")
         self._problem = problem
         self._decided: dict[int, tuple[int | None, float | None]] = {}

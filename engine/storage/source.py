@@ -18,8 +18,9 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from onearm.engine.storage.packing import ending_of, packing_of
+
 STDIN = Path("-")
-PACKED = {".gz": "gzip", ".zst": "zstd"}
 PART = 1 << 16  # bytes that are unpacked at once
 BLOCK = 1 << 21  # bytes of `blocks`; twice as many do not come back from the allocator: 5 times slower
 
@@ -40,13 +41,12 @@ class Source:
     @property
     def ending(self) -> str:
         """Return the ending of the file's name in lower case, without that of its packing: ".jsonl"."""
-        path = self.path.with_suffix("") if self.path.suffix.lower() in PACKED else self.path
-        return path.suffix.lower()
+        return ending_of(self.path)
 
     @property
     def packing(self) -> str | None:
         """Return how the file is packed: "gzip", "zstd" or None."""
-        return PACKED.get(self.path.suffix.lower())
+        return packing_of(self.path)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:

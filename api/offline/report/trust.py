@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from onearm.api.offline.report.findings import Findings
 from onearm.api.offline.report.words import percent, rounded
-from onearm.engine.estimate.diagnostics import Diagnostics
+from onearm.engine.estimate.diagnostics import RARE, Diagnostics
 
 GREEN, AMBER, RED = "good", "take care", "alarm"
 STATES = (RED, AMBER, GREEN)
 LOG = "the log"
-RARE = 1e-3  # a p-value of counts from which on `diagnose` warns
 UNKNOWN = "the log does not say how likely its actions were: nothing can be checked"
 NUMBERS = ("counts like", "overlap", "mean weight", "top 1 % carry", "tail")
 
