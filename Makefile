@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 # uv installs in seconds what takes pip a minute; where there is none for this platform, pip does.
 INSTALL = if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install --quiet --python $(PY) $(1); \
 	else $(PY) -m pip install --quiet --disable-pip-version-check $(1); fi
-ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .) && $(PY) -m onearm.api.gym.autoload >/dev/null
+ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .)
 
 .PHONY: help run test check format bench clean lock
 
@@ -25,11 +25,10 @@ run: $(VENV)/.run  ## start the decision service on 127.0.0.1:8080 (HOST=, PORT=
 test: $(VENV)/.dev  ## run all tests, with the JIT off and with it on (ARGS="-k ucb1" selects)
 	@$(PY) tests/both_ways.py $(ARGS)
 
-check: $(VENV)/.dev  ## lint, format and types of the installed package, and the direction of imports
+check: $(VENV)/.dev  ## lint, format, types, and the direction of imports
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	@rm -rf build && $(call INSTALL,--no-deps --no-build-isolation --target build/check .)
-	@MYPYPATH=build/check $(VENV)/bin/mypy
+	@$(VENV)/bin/mypy
 	@$(PY) -m pytest tests/test_architecture.py
 
 format: $(VENV)/.dev  ## write the code as `make check` wants to see it
@@ -51,7 +50,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/tables.py
 
 clean:  ## remove what was built: .venv, the peers' environments, caches
-	rm -rf $(VENV) .peers build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .links .peers build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.uv: requirements/uv.lock

@@ -26,10 +26,10 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from onearm.api.interval import interval
-from onearm.engine.actions import READ
-from onearm.engine.errors import Damaged
-from onearm.engine.vocabulary import Array, Columns, Problem
+from ..engine.actions import READ
+from ..engine.errors import Damaged
+from ..engine.vocabulary import Array, Columns, Problem
+from .interval import interval
 
 LINE_MAX = 10_000  # arms that wait
 ARM_BYTES_MAX = 10_000  # of an arm's description, as JSON

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from onearm.engine.artefact import pack, unpack
-from onearm.engine.errors import OnearmError
-from onearm.engine.storage.sql import Store, StoredArtefact
-from onearm.engine.vocabulary import Policy
-from onearm.policies.mapo import shelf
+from ..engine.artefact import pack, unpack
+from ..engine.errors import OnearmError
+from ..engine.storage.sql import Store, StoredArtefact
+from ..engine.vocabulary import Policy
+from ..policies.mapo import shelf
 
 log = logging.getLogger("onearm")
 

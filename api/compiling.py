@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numba.core.errors import NumbaError
 
-from onearm.api.explanation import parts_room
-from onearm.api.spec import Spec
-from onearm.engine import loop
-from onearm.engine.actions import decision_at, empty_actions
-from onearm.engine.contexts import empty_context
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import Loop
-from onearm.engine.vocabulary import Certificate, Decision, Feedback, Instance, Key, Policy
+from ..engine import loop
+from ..engine.actions import decision_at, empty_actions
+from ..engine.contexts import empty_context
+from ..engine.errors import InvalidInput
+from ..engine.kernel import Loop
+from ..engine.vocabulary import Certificate, Decision, Feedback, Instance, Key, Policy
+from .explanation import parts_room
+from .spec import Spec
 
 
 def compiled(policy: Policy, entry: Loop, *args: Any) -> Callable[..., Any]:

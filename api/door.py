@@ -22,24 +22,14 @@ from typing import Any, NamedTuple, overload
 import msgspec
 import numpy as np
 
-from onearm.api.cli.files import read_log
-from onearm.api.compiling import compile_explain, compile_kernels
-from onearm.api.explanation import explain
-from onearm.api.history import Roster
-from onearm.api.intake import check_labels, check_propensity, mask_of
-from onearm.api.pending import Pending
-from onearm.api.query_door import QueryEngine
-from onearm.api.spec import Spec
-from onearm.api.tasks import numbered, task_fields
-from onearm.api.vector_door import VectorEngine
-from onearm.engine import loop, snapshot
-from onearm.engine.constants import constants_of
-from onearm.engine.domain import Domain
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_reward
-from onearm.engine.protocol import explains
-from onearm.engine.task import Task
-from onearm.engine.vocabulary import (
+from ..engine import loop, snapshot
+from ..engine.constants import constants_of
+from ..engine.domain import Domain
+from ..engine.errors import InvalidInput
+from ..engine.problem import check_reward
+from ..engine.protocol import explains
+from ..engine.task import Task
+from ..engine.vocabulary import (
     LEARN,
     Columns,
     Constant,
@@ -51,7 +41,17 @@ from onearm.engine.vocabulary import (
     Key,
     Problem,
 )
-from onearm.policies import catalog
+from ..policies import catalog
+from .cli.files import read_log
+from .compiling import compile_explain, compile_kernels
+from .explanation import explain
+from .history import Roster
+from .intake import check_labels, check_propensity, mask_of
+from .pending import Pending
+from .query_door import QueryEngine
+from .spec import Spec
+from .tasks import numbered, task_fields
+from .vector_door import VectorEngine
 
 USUAL = "usual"  # the policy that stands for what is asked, where none is named
 _NO_DETAIL = np.zeros(0)

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from onearm.api.artefacts import keep_all
-from onearm.api.history import History
-from onearm.api.spec import Spec
-from onearm.engine.errors import NotFound
-from onearm.engine.storage import database
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.rows import Rows, Wanted
-from onearm.engine.storage.sql import Store
-from onearm.engine.vocabulary import Problem
+from ..engine.errors import NotFound
+from ..engine.storage import database
+from ..engine.storage.events import Events
+from ..engine.storage.rows import Rows, Wanted
+from ..engine.storage.sql import Store
+from ..engine.vocabulary import Problem
+from .artefacts import keep_all
+from .history import History
+from .spec import Spec
 
 
 @dataclass(frozen=True)

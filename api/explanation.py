@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from onearm.api.intake import values
-from onearm.api.unknown import or_null
-from onearm.engine.vocabulary import Array, Instance
+from ..engine.vocabulary import Array, Instance
+from .intake import values
+from .unknown import or_null
 
 ACTIONS_EXPLAINED = 100  # the highest of the ranking
 FEATURES_EXPLAINED = 10  # those that moved the score most

@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from onearm.api.arm_line import Recommended
-from onearm.api.recommended import RecommendedHypothesis
-from onearm.api.spec import Spec
-from onearm.engine.errors import Damaged
-from onearm.engine.vocabulary import DECIDE, GIVEN, Array, Columns, Problem
+from ..engine.errors import Damaged
+from ..engine.vocabulary import DECIDE, GIVEN, Array, Columns, Problem
+from .arm_line import Recommended
+from .recommended import RecommendedHypothesis
+from .spec import Spec
 
 if TYPE_CHECKING:
-    from onearm.engine.storage.sql import Event, Store
+    from ..engine.storage.sql import Event, Store
 
 ARCHIVED = '{"change": "archived"}'  # as it has always been written
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Set
 from typing import Any
 
-from onearm.engine.errors import InvalidInput
+from ..engine.errors import InvalidInput
 
 ID_LENGTH_MAX = 256
 

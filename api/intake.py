@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from onearm.api.ids import ID_LENGTH_MAX, check_fields, is_id
-from onearm.engine.errors import InvalidInput
-from onearm.engine.features import Encoder
-from onearm.engine.problem import check_context
-from onearm.engine.vocabulary import Array, Features, Policy, Problem
+from ..engine.errors import InvalidInput
+from ..engine.features import Encoder
+from ..engine.problem import check_context
+from ..engine.vocabulary import Array, Features, Policy, Problem
+from .ids import ID_LENGTH_MAX, check_fields, is_id
 
 LENGTH_MAX = 100_000  # numbers of a context, or of an action
 ACTIONS = 1_000  # that a call may list, where the problem does not say

@@ -18,32 +18,16 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from onearm.api.arm_line import Line
-from onearm.api.compiling import compile_explain, compile_kernels
-from onearm.api.explanation import explain
-from onearm.api.history import (
-    Archived,
-    ArmAdded,
-    ArmRetired,
-    Change,
-    History,
-    Roster,
-    detail_of,
-    labels_of,
-    problem_of,
-)
-from onearm.api.spec import Spec, check_arm
-from onearm.api.writer import Picture, Writer
-from onearm.engine import loop, snapshot
-from onearm.engine.actions import pack_action
-from onearm.engine.constants import constants_of
-from onearm.engine.contexts import context_at, n_actions, pack_context, unpack_contexts
-from onearm.engine.errors import Conflict, Damaged, InvalidInput, NotFound, OnearmError, Unavailable
-from onearm.engine.growth import grown
-from onearm.engine.problem import check_problem
-from onearm.engine.protocol import explains, marks
-from onearm.engine.storage.sql import Event, Experiment, Snapshot, Store
-from onearm.engine.vocabulary import (
+from ..engine import loop, snapshot
+from ..engine.actions import pack_action
+from ..engine.constants import constants_of
+from ..engine.contexts import context_at, n_actions, pack_context, unpack_contexts
+from ..engine.errors import Conflict, Damaged, InvalidInput, NotFound, OnearmError, Unavailable
+from ..engine.growth import grown
+from ..engine.problem import check_problem
+from ..engine.protocol import explains, marks
+from ..engine.storage.sql import Event, Experiment, Snapshot, Store
+from ..engine.vocabulary import (
     CHANGE,
     DECIDE,
     GIVEN,
@@ -57,6 +41,22 @@ from onearm.engine.vocabulary import (
     Key,
     Problem,
 )
+from .arm_line import Line
+from .compiling import compile_explain, compile_kernels
+from .explanation import explain
+from .history import (
+    Archived,
+    ArmAdded,
+    ArmRetired,
+    Change,
+    History,
+    Roster,
+    detail_of,
+    labels_of,
+    problem_of,
+)
+from .spec import Spec, check_arm
+from .writer import Picture, Writer
 
 log = logging.getLogger("onearm")
 

@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from onearm.api.compiling import compile_recommendation
-from onearm.api.history import Concluded
-from onearm.api.live import Asked, Live, Recovered, Story
-from onearm.api.recommended import RecommendedHypothesis, recommended
-from onearm.api.revealed import detail_of
-from onearm.engine.errors import Conflict, InvalidInput
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import Feedback, Key
+from ..engine.errors import Conflict, InvalidInput
+from ..engine.storage.sql import Event
+from ..engine.vocabulary import Feedback, Key
+from .compiling import compile_recommendation
+from .history import Concluded
+from .live import Asked, Live, Recovered, Story
+from .recommended import RecommendedHypothesis, recommended
+from .revealed import detail_of
 
 _numbers = msgspec.json.Decoder(tuple[float])
 

@@ -14,7 +14,13 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from onearm.api.arm_line import (
+from ..engine import loop
+from ..engine.actions import PULL, READ, allowed, pack_action, unpack_actions
+from ..engine.contexts import empty_context
+from ..engine.errors import Conflict, InvalidInput, OnearmError
+from ..engine.storage.sql import Event
+from ..engine.vocabulary import DECIDE, Array, Decision, Feedback, Instance, Key, Problem
+from .arm_line import (
     ARM_BYTES_MAX,
     LINE_MAX,
     Arm,
@@ -26,16 +32,10 @@ from onearm.api.arm_line import (
     empty_places,
     within,
 )
-from onearm.api.compiling import compile_kernels, compile_recommendation
-from onearm.api.history import ArmOffered, Committed, History, StreamClosed
-from onearm.api.live import Live, Recovered, Story
-from onearm.api.spec import check_arm
-from onearm.engine import loop
-from onearm.engine.actions import PULL, READ, allowed, pack_action, unpack_actions
-from onearm.engine.contexts import empty_context
-from onearm.engine.errors import Conflict, InvalidInput, OnearmError
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import DECIDE, Array, Decision, Feedback, Instance, Key, Problem
+from .compiling import compile_kernels, compile_recommendation
+from .history import ArmOffered, Committed, History, StreamClosed
+from .live import Live, Recovered, Story
+from .spec import check_arm
 
 NAMED_MAX = 20  # arms in an error
 

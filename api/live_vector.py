@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.api.compiling import compile_certificate
-from onearm.api.live import Asked, Live, Recovered, Story
-from onearm.api.revealed import detail_of
-from onearm.engine.errors import Damaged, InvalidInput
-from onearm.engine.limits import limits_of
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import DECIDE, Array, Certificate, Feedback, Instance, Key
+from ..engine.errors import Damaged, InvalidInput
+from ..engine.limits import limits_of
+from ..engine.storage.sql import Event
+from ..engine.vocabulary import DECIDE, Array, Certificate, Feedback, Instance, Key
+from .compiling import compile_certificate
+from .live import Asked, Live, Recovered, Story
+from .revealed import detail_of
 
 
 class LiveVector(Live):

@@ -6,8 +6,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from onearm.engine.errors import Conflict, InvalidInput, NotFound
-from onearm.engine.vocabulary import Instance
+from ..engine.errors import Conflict, InvalidInput, NotFound
+from ..engine.vocabulary import Instance
 
 Made = TypeVar("Made")  # a decision as a person wants it; it has a `number`
 

@@ -20,16 +20,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.api.compiling import compile_kernels, compile_recommendation
-from onearm.api.history import Roster
-from onearm.api.intake import mask_of
-from onearm.api.pending import Pending
-from onearm.api.recommended import RecommendedHypothesis, recommended
-from onearm.api.spec import Spec
-from onearm.engine import snapshot
-from onearm.engine.errors import Conflict, InvalidInput
-from onearm.engine.task import best_arm, hypotheses, thresholds
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key
+from ..engine import snapshot
+from ..engine.errors import Conflict, InvalidInput
+from ..engine.task import best_arm, hypotheses, thresholds
+from ..engine.vocabulary import Decision, Feedback, Instance, Key
+from .compiling import compile_kernels, compile_recommendation
+from .history import Roster
+from .intake import mask_of
+from .pending import Pending
+from .recommended import RecommendedHypothesis, recommended
+from .spec import Spec
 
 __all__ = ["Query", "QueryEngine", "best_arm", "hypotheses", "thresholds"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from onearm.api.spec import Spec
-from onearm.engine.errors import Conflict
-from onearm.policies.mapo import shelf
+from ..engine.errors import Conflict
+from ..policies.mapo import shelf
+from .spec import Spec
 
 SOLVED = "solved exactly: no instance of its grid, up to this difficulty, makes it lose more"
 SOUGHT = "the worst that an adversary found: the true worst case may be worse"

@@ -15,14 +15,14 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from onearm.api.compiling import compile_certificate
-from onearm.api.spec import Spec
-from onearm.api.unknown import or_null
-from onearm.engine import loop
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.interval import Z95
-from onearm.engine.hindsight import LinearLosses
-from onearm.engine.vocabulary import LEARN, Array, Certificate, Columns, Problem
+from ..engine import loop
+from ..engine.errors import InvalidInput
+from ..engine.estimate.interval import Z95
+from ..engine.hindsight import LinearLosses
+from ..engine.vocabulary import LEARN, Array, Certificate, Columns, Problem
+from .compiling import compile_certificate
+from .spec import Spec
+from .unknown import or_null
 
 REGRET = {  # by what is revealed: what the regret is against
     "losses": "best fixed point",

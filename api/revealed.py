@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.limits import check_detail
-from onearm.engine.problem import check_context, check_reward
-from onearm.engine.vocabulary import Array, Feedback, Problem
+from ..engine.errors import InvalidInput
+from ..engine.limits import check_detail
+from ..engine.problem import check_context, check_reward
+from ..engine.vocabulary import Array, Feedback, Problem
 
 _DETAILS = {"gradient": "a gradient", "losses": "losses", "example": "an example"}  # feedback that is its own detail
 _numbers = msgspec.json.Decoder(list[float])

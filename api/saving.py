@@ -13,8 +13,8 @@ import math
 import reprlib
 from typing import Any
 
-from onearm.engine.errors import Damaged, InvalidInput
-from onearm.engine.problem import FLOAT_MAX
+from ..engine.errors import Damaged, InvalidInput
+from ..engine.problem import FLOAT_MAX
 
 DIGEST, LENGTH = 32, 8  # bytes: sha256; of the head, little-endian
 COUNT_MAX = 2**53

@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from onearm.api.artefacts import keep_all, stored
-from onearm.api.compiling import compile_kernels
-from onearm.api.live import CACHE_BYTES, Live
-from onearm.api.live_query import LiveQuery
-from onearm.api.live_stream import LiveStream
-from onearm.api.live_vector import LiveVector
-from onearm.api.spec import Spec
-from onearm.api.writer import Writer
-from onearm.engine.errors import Conflict, NotFound, OnearmError, Unavailable
-from onearm.engine.storage.sql import Experiment, Store
+from ..engine.errors import Conflict, NotFound, OnearmError, Unavailable
+from ..engine.storage.sql import Experiment, Store
+from .artefacts import keep_all, stored
+from .compiling import compile_kernels
+from .live import CACHE_BYTES, Live
+from .live_query import LiveQuery
+from .live_stream import LiveStream
+from .live_vector import LiveVector
+from .spec import Spec
+from .writer import Writer
 
 log = logging.getLogger("onearm")
 

@@ -13,17 +13,17 @@ from typing import Any
 import numba
 import numpy as np
 
-from onearm.api.ids import check_fields, check_id
-from onearm.api.intake import Intake, hints
-from onearm.api.tasks import FIELDS, NamedTask, read_task, task_fields
-from onearm.engine.domain import Domain
-from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import InvalidInput, OnearmError
-from onearm.engine.problem import HORIZON_MAX, REWARD_MAX, check_problem, check_seed, fitted, query_problem
-from onearm.engine.task import Task
-from onearm.engine.vocabulary import VECTOR_FEEDBACKS, FeedbackKind, Policy, Problem
-from onearm.policies import catalog
-from onearm.policies.mapo import shelf
+from ..engine.domain import Domain
+from ..engine.draws import POLICY, run_key
+from ..engine.errors import InvalidInput, OnearmError
+from ..engine.problem import HORIZON_MAX, REWARD_MAX, check_problem, check_seed, fitted, query_problem
+from ..engine.task import Task
+from ..engine.vocabulary import VECTOR_FEEDBACKS, FeedbackKind, Policy, Problem
+from ..policies import catalog
+from ..policies.mapo import shelf
+from .ids import check_fields, check_id
+from .intake import Intake, hints
+from .tasks import FIELDS, NamedTask, read_task, task_fields
 
 DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
 SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON readers: they travel as strings

@@ -14,9 +14,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, get_args
 
-from onearm.api.ids import check_fields, check_id
-from onearm.engine.errors import InvalidInput
-from onearm.engine.task import Task, TaskKind, best_arm, hypotheses, thresholds
+from ..engine.errors import InvalidInput
+from ..engine.task import Task, TaskKind, best_arm, hypotheses, thresholds
+from .ids import check_fields, check_id
 
 FIELDS = {"task", "queries", "hypotheses", "answers", "loss"}
 

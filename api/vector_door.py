@@ -22,18 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.compiling import compile_certificate, compile_kernels
-from onearm.api.intake import reads_hint
-from onearm.api.pending import Pending
-from onearm.api.report import Report, VectorTally
-from onearm.api.revealed import Told, feedback_on, forecast
-from onearm.api.spec import Spec
-from onearm.engine import snapshot
-from onearm.engine.constants import constants_of
-from onearm.engine.errors import InvalidInput
-from onearm.engine.limits import limits_of
-from onearm.engine.problem import check_context
-from onearm.engine.vocabulary import Array, Certificate, Constant, Decision, Instance, Key
+from ..engine import snapshot
+from ..engine.constants import constants_of
+from ..engine.errors import InvalidInput
+from ..engine.limits import limits_of
+from ..engine.problem import check_context
+from ..engine.vocabulary import Array, Certificate, Constant, Decision, Instance, Key
+from .compiling import compile_certificate, compile_kernels
+from .intake import reads_hint
+from .pending import Pending
+from .report import Report, VectorTally
+from .revealed import Told, feedback_on, forecast
+from .spec import Spec
 
 _AVAILABLE = np.ones(1, np.bool_)  # a vector can always be decided
 

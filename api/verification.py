@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine import loop, snapshot
-from onearm.engine.growth import grown
-from onearm.engine.problem import fitted
-from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Policy, Problem
+from ..engine import loop, snapshot
+from ..engine.growth import grown
+from ..engine.problem import fitted
+from ..engine.vocabulary import DECIDE, LEARN, Array, Columns, Policy, Problem
 
 
 class Verification(NamedTuple):

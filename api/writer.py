@@ -15,13 +15,13 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onearm.api.history import ARCHIVED
-from onearm.engine import snapshot
-from onearm.engine.errors import OnearmError, Unavailable
-from onearm.engine.storage.sql import Event, Snapshot, SnapshotPart, Store
+from ..engine import snapshot
+from ..engine.errors import OnearmError, Unavailable
+from ..engine.storage.sql import Event, Snapshot, SnapshotPart, Store
+from .history import ARCHIVED
 
 if TYPE_CHECKING:
-    from onearm.api.live import Live
+    from .live import Live
 
 log = logging.getLogger("onearm")
 

@@ -27,11 +27,11 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from onearm.engine.errors import Damaged
-from onearm.engine.kernel import INLINED, kernel
-from onearm.engine.limits import are_small
-from onearm.engine.problem import PULLS_MAX
-from onearm.engine.vocabulary import Action, Array, Decision, Problem
+from .errors import Damaged
+from .kernel import INLINED, kernel
+from .limits import are_small
+from .problem import PULLS_MAX
+from .vocabulary import Action, Array, Decision, Problem
 
 PULL, READ = 0, 1
 

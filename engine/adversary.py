@@ -31,9 +31,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from onearm.engine.complexity import difficulty, difficulty_gradient
-from onearm.engine.starting import BOX, MIDDLE, starting_means
-from onearm.engine.task import Array, Task
+from .complexity import difficulty, difficulty_gradient
+from .starting import BOX, MIDDLE, starting_means
+from .task import Array, Task
 
 _WIDTH = {"signs": 1.0, "bits": 0.5}  # of tanh(u)
 RAW_MAX = 2.3  # of u where answers are signs or bits: tanh(2.3) = .98

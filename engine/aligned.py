@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from onearm.engine.vocabulary import Array
+from .vocabulary import Array
 
 _LINE = 64  # bytes
 

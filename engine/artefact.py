@@ -32,11 +32,11 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.errors import Damaged, InvalidInput, OnearmError
-from onearm.engine.networks import ARM_FEATURES
-from onearm.engine.tables import TablePolicy, n_rows
-from onearm.engine.task import Task
-from onearm.engine.vocabulary import Array
+from .errors import Damaged, InvalidInput, OnearmError
+from .networks import ARM_FEATURES
+from .tables import TablePolicy, n_rows
+from .task import Task
+from .vocabulary import Array
 
 FORMAT = 1
 PLAYS = ("sample", "greedy")

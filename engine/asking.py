@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 
-from onearm.engine.draws import uniform
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.queries import Evidence, begin
-from onearm.engine.task import TaskKind
-from onearm.engine.vocabulary import Array, Decision, Key, Problem
+from .draws import uniform
+from .errors import InvalidInput
+from .kernel import kernel
+from .queries import Evidence, begin
+from .task import TaskKind
+from .vocabulary import Array, Decision, Key, Problem
 
 
 def begin_task(problem: Problem, policy: str, kinds: tuple[TaskKind, ...] = ("arms",)) -> Evidence:

@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array
+from .kernel import kernel
+from .vocabulary import Array
 
 
 @kernel

@@ -36,8 +36,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array
+from .kernel import kernel
+from .vocabulary import Array
 
 _PRIOR = 1e-6  # of a row's length; its square is well above the rounding of the sum of squares, 1e-16
 _PASSES = 10  # for each coefficient, at the most; the worst that was seen is 3

@@ -28,8 +28,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel, routine
-from onearm.engine.vocabulary import Array
+from .kernel import kernel, routine
+from .vocabulary import Array
 
 _ROUNDING = 1e-14  # of a pivot, relative to the sum that it comes from: above that of m products, 1e-16 each
 

@@ -12,10 +12,10 @@ array([ 1. ,  0.5, -0.5, -1. ])
 
 from __future__ import annotations
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.vocabulary import Array
+from .errors import InvalidInput
+from .kernel import kernel
+from .problem import check_param
+from .vocabulary import Array
 
 FEATURES_MAX = 32
 FARTHEST = 1e100  # of a context

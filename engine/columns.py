@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onearm.engine.actions import empty_actions
-from onearm.engine.contexts import concat_contexts, empty_contexts, take_contexts
-from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
+from .actions import empty_actions
+from .contexts import concat_contexts, empty_contexts, take_contexts
+from .vocabulary import LEARN, Array, Columns, Problem
 
 SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this in their metadata
     "kind": ("int8", "1", "0 decide, 1 learn, 2 change, 3 given: decided by someone else"),

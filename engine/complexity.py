@@ -25,8 +25,8 @@ import math
 
 import numpy as np
 
-from onearm.engine.allocation import least_cost
-from onearm.engine.task import Array, Task
+from .allocation import least_cost
+from .task import Array, Task
 
 _ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from onearm.engine.vocabulary import Constant, Policy
+from .vocabulary import Constant, Policy
 
 UNUSED = Constant(math.nan, "unused")
 

@@ -26,10 +26,10 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from onearm.engine.aligned import aligned_zeros
-from onearm.engine.errors import Damaged
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array, Features, Instance, Problem
+from .aligned import aligned_zeros
+from .errors import Damaged
+from .kernel import kernel
+from .vocabulary import Array, Features, Instance, Problem
 
 Contexts = Any  # float64[n, ...] or Features with start int64[n, k + 2]
 

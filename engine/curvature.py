@@ -11,7 +11,7 @@ false of them. So a policy that supposes curvature learns from gradients alone.
 
 from __future__ import annotations
 
-from onearm.engine.vocabulary import FeedbackKind
+from .vocabulary import FeedbackKind
 
 
 def revealed(convexity: float) -> tuple[FeedbackKind, ...]:

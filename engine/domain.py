@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
+from .errors import InvalidInput
 
 Array = np.ndarray[Any, Any]
 BALL, BOX, SIMPLEX = 0, 1, 2

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import exp, log, log1p, stirling_rest
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array, Key
+from .elementary import exp, log, log1p, stirling_rest
+from .kernel import kernel
+from .vocabulary import Array, Key
 
 POLICY, NATURE = 0, 1
 RECOMMENDATION = 1 << 29  # index of the draw that breaks the ties of a recommendation: no select draws up there

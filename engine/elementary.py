@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from onearm.engine.kernel import kernel
+from .kernel import kernel
 
 _EXP_LOW, _EXP_HIGH = -708.0, 709.782712893384  # below: subnormal numbers; above: infinity
 _LOG2_E = 1.4426950408889634

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.asking import visits
-from onearm.engine.draws import uniform
-from onearm.engine.kernel import kernel
-from onearm.engine.queries import Evidence, mean_of
-from onearm.engine.vocabulary import Array, Key
+from .asking import visits
+from .draws import uniform
+from .kernel import kernel
+from .queries import Evidence, mean_of
+from .vocabulary import Array, Key
 
 _LOT = 1  # index of the draw
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
+from .errors import InvalidInput
 
 
 class NoEntries(InvalidInput, TypeError):

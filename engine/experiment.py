@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine import loop
-from onearm.engine.actions import empty_actions
-from onearm.engine.columns import empty, take
-from onearm.engine.contexts import empty_context, empty_contexts
-from onearm.engine.draws import NATURE, POLICY, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_problem, check_seed, fitted
-from onearm.engine.protocol import certifies, observes
-from onearm.engine.vocabulary import Array, Certificate, Columns, Environment, Key, Policy, Problem
+from . import loop
+from .actions import empty_actions
+from .columns import empty, take
+from .contexts import empty_context, empty_contexts
+from .draws import NATURE, POLICY, run_key
+from .errors import InvalidInput
+from .problem import check_problem, check_seed, fitted
+from .protocol import certifies, observes
+from .vocabulary import Array, Certificate, Columns, Environment, Key, Policy, Problem
 
 CURVE_POINTS = 100
 LOSS = "the best hypothesis, of what is recommended after so many queries"

@@ -36,8 +36,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.vocabulary import Array, Features
+from .errors import InvalidInput
+from .vocabulary import Array, Features
 
 BITS_MAX = 26
 DIMENSION_MAX = 1024

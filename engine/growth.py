@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.vocabulary import Policy, Problem
+from .errors import InvalidInput
+from .vocabulary import Policy, Problem
 
 State = TypeVar("State")
 

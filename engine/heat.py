@@ -9,10 +9,10 @@ Kernels use our own cosine and exponential: the same bits everywhere.
 
 from __future__ import annotations
 
-from onearm.engine.elementary import cos_turns, exp
-from onearm.engine.kernel import kernel, routine
-from onearm.engine.sor import Half
-from onearm.engine.vocabulary import Array
+from .elementary import cos_turns, exp
+from .kernel import kernel, routine
+from .sor import Half
+from .vocabulary import Array
 
 STEP = 1e-3  # of time
 KAPPA_MAX = 10.0

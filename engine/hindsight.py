@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from onearm.engine.domain import Array, Domain
-from onearm.engine.errors import InvalidInput
-from onearm.engine.projection import project
+from .domain import Array, Domain
+from .errors import InvalidInput
+from .projection import project
 
 STEPS_MAX = 100_000
 TOLERANCE = 1e-12  # of a step, beside the diameter

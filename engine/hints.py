@@ -12,9 +12,9 @@ Source: Rakhlin, Sridharan, "Online learning with predictable sequences", COLT 2
 
 from __future__ import annotations
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array, Problem
+from .errors import InvalidInput
+from .kernel import kernel
+from .vocabulary import Array, Problem
 
 LAST, ZERO, CONTEXT = 0, 1, 2
 HINTS = ("last", "zero", "context")

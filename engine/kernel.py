@@ -31,7 +31,7 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NativeLowering
 
-from onearm.engine.errors import InvalidInput
+from .errors import InvalidInput
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.availability import count_available
-from onearm.engine.elementary import exp, log
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array
+from .availability import count_available
+from .elementary import exp, log
+from .kernel import kernel
+from .vocabulary import Array
 
 
 class Work(NamedTuple):

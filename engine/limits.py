@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.domain import BALL, BOX, Domain, Region
-from onearm.engine.errors import InvalidInput, OnearmError
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.problem import REWARD_MAX
-from onearm.engine.vocabulary import Array, Problem
+from .domain import BALL, BOX, Domain, Region
+from .errors import InvalidInput, OnearmError
+from .kernel import kernel, loop
+from .problem import REWARD_MAX
+from .vocabulary import Array, Problem
 
 ROUNDING = 1e-9
 

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import allowed, decision_at, put_action, same_action, trials
-from onearm.engine.contexts import instance_at, put_context
-from onearm.engine.copying import copy_numbers
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.protocol import (
+from .actions import allowed, decision_at, put_action, same_action, trials
+from .contexts import instance_at, put_context
+from .copying import copy_numbers
+from .kernel import kernel, loop
+from .protocol import (
     appraise,
     attribute,
     certify,
@@ -33,8 +33,8 @@ from onearm.engine.protocol import (
     select,
     update,
 )
-from onearm.engine.queries import draw_answer
-from onearm.engine.vocabulary import (
+from .queries import draw_answer
+from .vocabulary import (
     DECIDE,
     LEARN,
     Action,

@@ -21,12 +21,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from onearm.engine import loop
-from onearm.engine.columns import take
-from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_seed, fitted
-from onearm.engine.vocabulary import ActionKind, Array, Columns, Policy, Problem
+from . import loop
+from .columns import take
+from .draws import POLICY, run_key
+from .errors import InvalidInput
+from .problem import check_seed, fitted
+from .vocabulary import ActionKind, Array, Columns, Policy, Problem
 
 PAGE = 1 << 18  # rows between two reports of progress
 LEARNING = ("matched", "logged", "nothing")

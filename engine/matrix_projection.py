@@ -38,11 +38,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.domain import BALL, BOX, SIMPLEX, Domain, Region
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel, routine
-from onearm.engine.metric import Metric, factorise, solve
-from onearm.engine.vocabulary import Array
+from .domain import BALL, BOX, SIMPLEX, Domain, Region
+from .errors import InvalidInput
+from .kernel import kernel, routine
+from .metric import Metric, factorise, solve
+from .vocabulary import Array
 
 DIMENSION_MAX = 2000  # a matrix of so many rows takes 32 MB
 _EPSILON = 2.0**-52

@@ -24,10 +24,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import exp, log, log1p, log_gamma, stirling_rest
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array
+from .elementary import exp, log, log1p, log_gamma, stirling_rest
+from .errors import InvalidInput
+from .kernel import kernel
+from .vocabulary import Array
 
 ARMS_MAX = 2000
 _NODES = 16

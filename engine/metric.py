@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel, routine
-from onearm.engine.vocabulary import Array
+from .kernel import kernel, routine
+from .vocabulary import Array
 
 _EPSILON = 2.0**-52
 

@@ -34,8 +34,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from onearm.engine.kernel import INLINED, KERNELS, kernel, kernel_of, register
-from onearm.engine.vocabulary import Array
+from .kernel import INLINED, KERNELS, kernel, kernel_of, register
+from .vocabulary import Array
 
 ARM_FEATURES = 8
 FEATURE_MAX = 1e4  # no training comes near; answers of 1e100 must not become infinite in float32

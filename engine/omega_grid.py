@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.vocabulary import Array
+from .errors import InvalidInput
+from .kernel import kernel
+from .problem import check_param
+from .vocabulary import Array
 
 
 def check_omegas(omega_min: float, omega_max: float) -> tuple[float, float]:

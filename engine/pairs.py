@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import loop
-from onearm.engine.vocabulary import Array
+from .kernel import loop
+from .vocabulary import Array
 
 
 class Pairs(NamedTuple):

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.task import Task
-from onearm.engine.vocabulary import VECTOR_FEEDBACKS, Array, Policy, Problem
+from .errors import InvalidInput
+from .task import Task
+from .vocabulary import VECTOR_FEEDBACKS, Array, Policy, Problem
 
 ARMS_MAX = 1_000_000
 SLOTS_MAX = 64

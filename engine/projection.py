@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import math
 
-from onearm.engine.domain import BALL, BOX, Region
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array
+from .domain import BALL, BOX, Region
+from .kernel import kernel
+from .vocabulary import Array
 
 _FAR = 16.0  # sizes
 

@@ -13,9 +13,9 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from onearm.engine.copying import copy_numbers
-from onearm.engine.kernel import INLINED, KERNELS, kernel, kernel_of, register
-from onearm.engine.vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
+from .copying import copy_numbers
+from .kernel import INLINED, KERNELS, kernel, kernel_of, register
+from .vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
 
 
 def select(params: Any, state: Any, instance: Instance, key: Key) -> Decision:

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import math
 
-from onearm.engine.domain import BALL, BOX, Region
-from onearm.engine.elementary import exp, log1p
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.projection import project
-from onearm.engine.vocabulary import Array
+from .domain import BALL, BOX, Region
+from .elementary import exp, log1p
+from .errors import InvalidInput
+from .kernel import kernel
+from .projection import project
+from .vocabulary import Array
 
 LOSSES = ("absolute", "square", "hinge", "logistic")
 ABSOLUTE, SQUARE, HINGE = 0, 1, 2

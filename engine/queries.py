@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import RECOMMENDATION, normal, uniform
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Problem
+from .draws import RECOMMENDATION, normal, uniform
+from .errors import InvalidInput
+from .kernel import kernel
+from .vocabulary import Array, Decision, Feedback, Instance, Key, Problem
 
 NORMAL, SIGNS, BITS = range(3)
 ANSWERS = {"normal": NORMAL, "signs": SIGNS, "bits": BITS}

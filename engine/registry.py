@@ -20,7 +20,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from onearm.engine.errors import InvalidInput, NotFound, OnearmError
+from .errors import InvalidInput, NotFound, OnearmError
 
 Made = TypeVar("Made")
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine import loop
-from onearm.engine.contexts import instance_at
-from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hindsight import LinearLosses
-from onearm.engine.limits import limits_of
-from onearm.engine.problem import check_seed, fitted
-from onearm.engine.vocabulary import (
+from . import loop
+from .contexts import instance_at
+from .draws import POLICY, run_key
+from .errors import InvalidInput
+from .hindsight import LinearLosses
+from .limits import limits_of
+from .problem import check_seed, fitted
+from .vocabulary import (
     DECIDE,
     LEARN,
     Certificate,

@@ -6,15 +6,15 @@ the iteration cap, which is finite.
 
 from __future__ import annotations
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel, routine
-from onearm.engine.problem import check_param
-from onearm.engine.sor import Half, Rows, sor
-from onearm.engine.sor_cg import CgWork, ssor_cg
-from onearm.engine.sor_course import CONVERGED, FRESH, Outcome, outcome_of
-from onearm.engine.sor_rows import rows_on
-from onearm.engine.ssor import ssor_on
-from onearm.engine.vocabulary import Array
+from .errors import InvalidInput
+from .kernel import kernel, routine
+from .problem import check_param
+from .sor import Half, Rows, sor
+from .sor_cg import CgWork, ssor_cg
+from .sor_course import CONVERGED, FRESH, Outcome, outcome_of
+from .sor_rows import rows_on
+from .ssor import ssor_on
+from .vocabulary import Array
 
 METHODS = ("sor", "ssor", "ssor-cg")
 SOR, SSOR, SSOR_CG = 0, 1, 2

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array
+from .kernel import kernel
+from .vocabulary import Array
 
 
 class Residuals(NamedTuple):

@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine import loop
-from onearm.engine.draws import NATURE, POLICY, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_problem, check_seed, fitted
-from onearm.engine.queries import ANSWERS
-from onearm.engine.vocabulary import Array, Policy, Problem
+from . import loop
+from .draws import NATURE, POLICY, run_key
+from .errors import InvalidInput
+from .problem import check_problem, check_seed, fitted
+from .queries import ANSWERS
+from .vocabulary import Array, Policy, Problem
 
 ROLLOUTS_MAX = 2**40  # of one seed
 

@@ -6,7 +6,7 @@ sum by at most (n - 1) epsilon times the sum of their sizes, to first order.
 
 from __future__ import annotations
 
-from onearm.engine.kernel import kernel
+from .kernel import kernel
 
 _EPSILON = 2.0**-52
 

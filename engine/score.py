@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.engine.task import Array, Task
+from .task import Array, Task
 
 
 def tally(queries: Array, answers: Array, n: int) -> tuple[Array, Array]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from onearm.engine.artefact import Artefact
-from onearm.engine.errors import InvalidInput
-from onearm.engine.task import Task
-from onearm.engine.vocabulary import Problem
+from .artefact import Artefact
+from .errors import InvalidInput
+from .task import Task
+from .vocabulary import Problem
 
 _GIVEN, _SHIPPED, _KEPT = range(3)  # in the order in which a name, or a problem, finds them
 

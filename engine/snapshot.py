@@ -26,8 +26,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from onearm.engine.errors import Damaged
-from onearm.engine.vocabulary import Array
+from .errors import Damaged
+from .vocabulary import Array
 
 MAGIC = b"onearm state 1\n"
 BIG = 1 << 20  # bytes of an array that is stored whole

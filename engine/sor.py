@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor_course import (
+from .kernel import kernel, loop
+from .sor_course import (
     FRESH,
     GROWTH_MAX,
     RUNNING,
@@ -27,7 +27,7 @@ from onearm.engine.sor_course import (
     judge,
     outcome_of,
 )
-from onearm.engine.vocabulary import Array
+from .vocabulary import Array
 
 _1 = np.uint64(1)  # unsigned numbers are not looked at for being negative, which would mean "from the end"
 

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import Half, clear, residual, step_after
-from onearm.engine.sor_course import (
+from .kernel import kernel, loop
+from .sor import Half, clear, residual, step_after
+from .sor_course import (
     CG_GROWTH_MAX,
     FRESH,
     INDEFINITE,
@@ -35,7 +35,7 @@ from onearm.engine.sor_course import (
     judge,
     outcome_of,
 )
-from onearm.engine.vocabulary import Array
+from .vocabulary import Array
 
 _VANISHED = 1e-300  # squares below are no numbers to go by
 _1 = np.uint64(1)

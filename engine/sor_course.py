@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from onearm.engine.kernel import kernel, loop
+from .kernel import kernel, loop
 
 CONVERGED, CAPPED, STAGNATED, DIVERGED, NOT_FINITE, INDEFINITE, RUNNING = 0, 1, 2, 3, 4, 5, 6
 REASONS = (

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import Half, residual
-from onearm.engine.sor_course import GROWTH_MAX, RUNNING, WINDOW, Course, Windows, advance, begin, confirm, judge
-from onearm.engine.vocabulary import Array
+from .kernel import kernel, loop
+from .sor import Half, residual
+from .sor_course import GROWTH_MAX, RUNNING, WINDOW, Course, Windows, advance, begin, confirm, judge
+from .vocabulary import Array
 
 _1 = np.uint64(1)
 

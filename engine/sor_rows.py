@@ -5,9 +5,9 @@ The entries are read twice a sweep; a symmetric matrix is swept in half the time
 
 from __future__ import annotations
 
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import Rows, norm_of
-from onearm.engine.sor_course import (
+from .kernel import kernel, loop
+from .sor import Rows, norm_of
+from .sor_course import (
     FRESH,
     GROWTH_MAX,
     RUNNING,
@@ -19,7 +19,7 @@ from onearm.engine.sor_course import (
     judge,
     outcome_of,
 )
-from onearm.engine.vocabulary import Array
+from .vocabulary import Array
 
 
 @loop

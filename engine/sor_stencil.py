@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import clear
-from onearm.engine.sor_course import GROWTH_MAX, RUNNING, WINDOW, Outcome, advance, begin, confirm, judge, outcome_of
-from onearm.engine.vocabulary import Array
+from .kernel import kernel, loop
+from .sor import clear
+from .sor_course import GROWTH_MAX, RUNNING, WINDOW, Outcome, advance, begin, confirm, judge, outcome_of
+from .vocabulary import Array
 
 
 class Stencil(NamedTuple):

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import loop
-from onearm.engine.vocabulary import Array
+from .errors import InvalidInput
+from .kernel import loop
+from .vocabulary import Array
 
 ENTRIES_MAX = 2**31 - 1
 ASYMMETRY_MAX = 1e-12  # of sqrt(a_ii a_jj): rounding of whoever assembled the matrix

@@ -7,9 +7,9 @@ An iteration reads the lower half of the matrix three times, which costs about t
 
 from __future__ import annotations
 
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.sor import Half, norm_of, residual, sweep
-from onearm.engine.sor_course import (
+from .kernel import kernel, loop
+from .sor import Half, norm_of, residual, sweep
+from .sor_course import (
     FRESH,
     GROWTH_MAX,
     RUNNING,
@@ -22,7 +22,7 @@ from onearm.engine.sor_course import (
     judge,
     outcome_of,
 )
-from onearm.engine.vocabulary import Array
+from .vocabulary import Array
 
 
 @loop

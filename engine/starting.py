@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.engine.complexity import difficulty
-from onearm.engine.errors import InvalidInput
-from onearm.engine.task import Array, Task
+from .complexity import difficulty
+from .errors import InvalidInput
+from .task import Array, Task
 
 BOX = {"normal": 3.0, "signs": 0.98, "bits": 0.49}  # how far a mean may be from the middle
 MIDDLE = {"normal": 0.0, "signs": 0.0, "bits": 0.5}

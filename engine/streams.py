@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import PULL, READ, pull, read
-from onearm.engine.elementary import exp, log
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import PULLS_MAX
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Problem
+from .actions import PULL, READ, pull, read
+from .elementary import exp, log
+from .kernel import kernel
+from .problem import PULLS_MAX
+from .vocabulary import Array, Decision, Feedback, Instance, Key, Problem
 
 TRIALS_MIN = 1 << 10  # for each arm: what unknown trials count as at the least
 TRIALS_COUNTED = 1 << 61  # of a stream, at the most

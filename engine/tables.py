@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.task import Array, Task
+from .errors import InvalidInput
+from .kernel import kernel
+from .task import Array, Task
 
 ROWS_MAX = 2_000_000
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import log
-from onearm.engine.kernel import kernel
-from onearm.engine.networks import register_network
-from onearm.engine.tables import TablePolicy, binomials, table_row
-from onearm.engine.vocabulary import Array
+from .elementary import log
+from .kernel import kernel
+from .networks import register_network
+from .tables import TablePolicy, binomials, table_row
+from .vocabulary import Array
 
 
 class Tabulated(NamedTuple):

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from onearm.engine.columns import every_mask
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.reward_model import at_action
-from onearm.engine.matching import NO_PREDICTIONS, Judged
-from onearm.engine.vocabulary import Array, Columns
+from .columns import every_mask
+from .errors import InvalidInput
+from .estimate.reward_model import at_action
+from .matching import NO_PREDICTIONS, Judged
+from .vocabulary import Array, Columns
 
 
 class Target(Protocol):

@@ -30,7 +30,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
+from .errors import InvalidInput
 
 Array = np.ndarray[Any, Any]
 TaskKind = Literal["arms", "thresholds", "hypotheses"]

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel
-from onearm.engine.vocabulary import Array
+from .kernel import kernel
+from .vocabulary import Array
 
 BASELINE = 0.5  # the loss that is known beforehand of arms that are played often enough, in the middle of [0, 1]
 _TOLERANCE = 1e-9  # how far from 1 the solver may leave the sum, before the law is normalised

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from onearm.engine.domain import Domain, ball, box, simplex
-from onearm.engine.errors import InvalidInput
+from .domain import Domain, ball, box, simplex
+from .errors import InvalidInput
 
 
 def unit_domain(domain: str | dict[str, Any], dimension: int) -> Domain:

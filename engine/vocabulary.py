@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from onearm.engine.domain import Domain
-from onearm.engine.task import Task
+from .domain import Domain
+from .task import Task
 
 Array = np.ndarray[Any, Any]
 ContextKind = Literal["dense", "actions", "named"]

@@ -29,12 +29,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.adversary import Particles, raw_of
-from onearm.engine.errors import InvalidInput
-from onearm.engine.rollouts import Rollouts, roll_out
-from onearm.engine.score import losses_of, rollout_gradient
-from onearm.engine.task import Array, Task
-from onearm.engine.vocabulary import Policy, Problem
+from .adversary import Particles, raw_of
+from .errors import InvalidInput
+from .rollouts import Rollouts, roll_out
+from .score import losses_of, rollout_gradient
+from .task import Array, Task
+from .vocabulary import Policy, Problem
 
 Player = Callable[[Array, int, int], Rollouts]  # (means float64[M, n], rollouts of each, first number) -> what it did
 

@@ -3,7 +3,7 @@
 if __name__ != "onearm.envs":
     raise ImportError("import it as onearm.envs")
 
-from onearm.engine.registry import Registry
-from onearm.engine.vocabulary import Environment
+from ..engine.registry import Registry
+from ..engine.vocabulary import Environment
 
 catalog: Registry[Environment] = Registry("env", "onearm.envs", Environment)

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_table
-from onearm.engine.protocol import register_env
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_table
+from ..engine.protocol import register_env
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 
 class AdversarialParams(NamedTuple):

@@ -19,14 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import READ
-from onearm.engine.draws import binomial, uniform
-from onearm.engine.draws import normal as draw_normal
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.problem import PULLS_MAX, STREAM_MAX, check_param, check_problem, check_vector
-from onearm.engine.protocol import register_env
-from onearm.engine.vocabulary import Action, Array, Environment, Instance, Key, Problem
+from ..engine.actions import READ
+from ..engine.draws import binomial, uniform
+from ..engine.draws import normal as draw_normal
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel, loop
+from ..engine.problem import PULLS_MAX, STREAM_MAX, check_param, check_problem, check_vector
+from ..engine.protocol import register_env
+from ..engine.vocabulary import Action, Array, Environment, Instance, Key, Problem
 
 KINDS = ("table", "uniform", "clear", "hard", "stair")
 TABLE, UNIFORM, CLEAR, HARD, STAIR = range(5)

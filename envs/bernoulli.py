@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_vector
-from onearm.engine.protocol import register_env
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.draws import UniformBlock, uniform_block, uniform_from
+from ..engine.kernel import kernel
+from ..engine.problem import check_vector
+from ..engine.protocol import register_env
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 
 class BernoulliParams(NamedTuple):

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_vector, query_problem
-from onearm.engine.protocol import register_env
-from onearm.engine.queries import ANSWERS, draw_answer
-from onearm.engine.task import AnswerKind, LossKind
-from onearm.engine.task import best_arm as best_arm_task
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_vector, query_problem
+from ..engine.protocol import register_env
+from ..engine.queries import ANSWERS, draw_answer
+from ..engine.task import AnswerKind, LossKind
+from ..engine.task import best_arm as best_arm_task
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 RANGES = {"normal": (-1e100, 1e100), "signs": (-1.0, 1.0), "bits": (0.0, 1.0)}  # of means
 

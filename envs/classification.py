@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import uniform
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_table
-from onearm.engine.protocol import register_env
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.draws import uniform
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_table
+from ..engine.protocol import register_env
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 SCIKIT_LEARN = ("breast_cancer", "digits", "iris", "wine")
 # name: the package, its file, and whether the file's first line names the columns. The class stands in the last column.

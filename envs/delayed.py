@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import uniform
-from onearm.engine.elementary import log1p
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.protocol import observe as inner_observe
-from onearm.engine.protocol import register_env
-from onearm.engine.protocol import regret as inner_regret
-from onearm.engine.protocol import respond as inner_respond
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.draws import uniform
+from ..engine.elementary import log1p
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.protocol import observe as inner_observe
+from ..engine.protocol import register_env
+from ..engine.protocol import regret as inner_regret
+from ..engine.protocol import respond as inner_respond
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 LAWS = ("fixed", "geometric")
 CUT = 10  # geometric delays end at CUT times their mean

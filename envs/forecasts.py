@@ -15,15 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.domain import DIMENSION_MAX, simplex
-from onearm.engine.draws import normal
-from onearm.engine.elementary import cos_turns
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hindsight import best_by_descent, best_for_slope
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_table, check_vector
-from onearm.engine.protocol import register_env
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.domain import DIMENSION_MAX, simplex
+from ..engine.draws import normal
+from ..engine.elementary import cos_turns
+from ..engine.errors import InvalidInput
+from ..engine.hindsight import best_by_descent, best_for_slope
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_table, check_vector
+from ..engine.protocol import register_env
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 10_000  # of one pass over generated rounds
 NUMBERS_MAX = 50_000_000  # of all forecasts

@@ -15,15 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.heat import STEP, diffusivity, put_start, put_system
-from onearm.engine.kernel import kernel
-from onearm.engine.omega_grid import check_omegas, omega_of
-from onearm.engine.problem import ARMS_MAX
-from onearm.engine.protocol import register_env
-from onearm.engine.relaxation import CAP_MAX, check_rtol, check_whole, paid, solve_by_ssor_cg
-from onearm.engine.sor import Half, laplacian, norm_of
-from onearm.engine.sor_cg import CgWork, cg_work
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.heat import STEP, diffusivity, put_start, put_system
+from ..engine.kernel import kernel
+from ..engine.omega_grid import check_omegas, omega_of
+from ..engine.problem import ARMS_MAX
+from ..engine.protocol import register_env
+from ..engine.relaxation import CAP_MAX, check_rtol, check_whole, paid, solve_by_ssor_cg
+from ..engine.sor import Half, laplacian, norm_of
+from ..engine.sor_cg import CgWork, cg_work
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 SIDE_MAX = 1000
 STEPS_MAX = 1_000_000_000

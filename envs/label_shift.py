@@ -15,15 +15,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from onearm.engine.domain import simplex
-from onearm.engine.draws import categorical
-from onearm.engine.elementary import cos_turns
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hindsight import best_for_bowl
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_table
-from onearm.engine.protocol import register_env
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.domain import simplex
+from ..engine.draws import categorical
+from ..engine.elementary import cos_turns
+from ..engine.errors import InvalidInput
+from ..engine.hindsight import best_for_bowl
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_table
+from ..engine.protocol import register_env
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 10_000  # of one pass
 CLASSES_MAX = 1000

@@ -26,13 +26,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.entries import entries_of
-from onearm.engine.errors import InvalidInput, NotFound
-from onearm.engine.kernel import kernel
-from onearm.engine.omega_grid import check_omegas, omega_of
-from onearm.engine.problem import ARMS_MAX, check_table, check_vector
-from onearm.engine.protocol import register_env
-from onearm.engine.relaxation import (
+from ..engine.entries import entries_of
+from ..engine.errors import InvalidInput, NotFound
+from ..engine.kernel import kernel
+from ..engine.omega_grid import check_omegas, omega_of
+from ..engine.problem import ARMS_MAX, check_table, check_vector
+from ..engine.protocol import register_env
+from ..engine.relaxation import (
     CAP_MAX,
     SOR,
     check_method,
@@ -42,10 +42,10 @@ from onearm.engine.relaxation import (
     solve,
     solve_by_rows,
 )
-from onearm.engine.sor import Half, Rows, half_of, norm_of, rows_of
-from onearm.engine.sor_cg import CgWork, cg_work
-from onearm.engine.sparse import ASYMMETRY_MAX, Csr, asymmetry, check_csr, check_symmetric
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.sor import Half, Rows, half_of, norm_of, rows_of
+from ..engine.sor_cg import CgWork, cg_work
+from ..engine.sparse import ASYMMETRY_MAX, Csr, asymmetry, check_csr, check_symmetric
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 _ROWS = -1  # instead of a method: SOR on matrices of which one at least is not symmetric
 

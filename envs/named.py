@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.features import BITS_MAX, feature_number, mixed
-from onearm.engine.kernel import kernel
-from onearm.engine.protocol import observe as inner_observe
-from onearm.engine.protocol import register_env
-from onearm.engine.protocol import regret as inner_regret
-from onearm.engine.protocol import respond as inner_respond
-from onearm.engine.vocabulary import Array, Environment, Features, Instance, Key, Problem
+from ..engine.errors import InvalidInput
+from ..engine.features import BITS_MAX, feature_number, mixed
+from ..engine.kernel import kernel
+from ..engine.protocol import observe as inner_observe
+from ..engine.protocol import register_env
+from ..engine.protocol import regret as inner_regret
+from ..engine.protocol import respond as inner_respond
+from ..engine.vocabulary import Array, Environment, Features, Instance, Key, Problem
 
 NONZEROS_MAX = 10_000_000  # of one context: arms times numbers
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import normal as draw_normal
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_vector
-from onearm.engine.protocol import register_env
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.draws import normal as draw_normal
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_vector
+from ..engine.protocol import register_env
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 
 class NormalParams(NamedTuple):

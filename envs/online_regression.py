@@ -17,15 +17,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from onearm.engine.domain import Domain, ball, box
-from onearm.engine.draws import normal, uniform
-from onearm.engine.elementary import cos_turns, exp, log1p
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hindsight import best_by_descent
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_table, check_vector
-from onearm.engine.protocol import register_env
-from onearm.engine.vocabulary import Array, Environment, FeedbackKind, Instance, Key, Problem
+from ..engine.domain import Domain, ball, box
+from ..engine.draws import normal, uniform
+from ..engine.elementary import cos_turns, exp, log1p
+from ..engine.errors import InvalidInput
+from ..engine.hindsight import best_by_descent
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_table, check_vector
+from ..engine.protocol import register_env
+from ..engine.vocabulary import Array, Environment, FeedbackKind, Instance, Key, Problem
 
 LOSSES = ("squared", "logistic", "absolute")
 SQUARED, LOGISTIC, ABSOLUTE = range(3)

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.domain import DIMENSION_MAX, simplex
-from onearm.engine.draws import normal
-from onearm.engine.elementary import exp, log
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hindsight import best_by_descent
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_table
-from onearm.engine.protocol import register_env
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.domain import DIMENSION_MAX, simplex
+from ..engine.draws import normal
+from ..engine.elementary import exp, log
+from ..engine.errors import InvalidInput
+from ..engine.hindsight import best_by_descent
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_table
+from ..engine.protocol import register_env
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 2500  # of one pass over generated days: ten years
 NUMBERS_MAX = 50_000_000  # of all relatives

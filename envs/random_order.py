@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import uniform
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hindsight import best_for_bowl
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_table
-from onearm.engine.protocol import register_env
-from onearm.engine.unit_domains import unit_domain
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.draws import uniform
+from ..engine.errors import InvalidInput
+from ..engine.hindsight import best_for_bowl
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_table
+from ..engine.protocol import register_env
+from ..engine.unit_domains import unit_domain
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 NUMBERS_MAX = 50_000_000  # of all slopes
 _SLOPES = 2**62  # the time of the draws of the slopes; no decision is numbered so high

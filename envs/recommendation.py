@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import NATURE, normal, run_key, uniform
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_seed, check_table, query_problem
-from onearm.engine.protocol import register_env
-from onearm.engine.queries import NORMAL, draw_answer
-from onearm.engine.task import NUMBERS_MAX, Task, best_arm, hypotheses
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.draws import NATURE, normal, run_key, uniform
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_seed, check_table, query_problem
+from ..engine.protocol import register_env
+from ..engine.queries import NORMAL, draw_answer
+from ..engine.task import NUMBERS_MAX, Task, best_arm, hypotheses
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 DIGITS = 6  # of the weights: least squares has other last bits on other machines
 _USER = 2**62  # the time of the draw of the user; no decision is numbered so high

@@ -18,15 +18,15 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import normal, words
-from onearm.engine.elementary import cos_turns
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hindsight import best_for_bowl
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_env
-from onearm.engine.unit_domains import unit_domain
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.draws import normal, words
+from ..engine.elementary import cos_turns
+from ..engine.errors import InvalidInput
+from ..engine.hindsight import best_for_bowl
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_env
+from ..engine.unit_domains import unit_domain
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 10_000  # of one pass
 NUMBERS_MAX = 1_000_000  # of all levels

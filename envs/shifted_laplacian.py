@@ -16,16 +16,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import beta, normal
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel, routine
-from onearm.engine.omega_grid import check_omegas, omega_of
-from onearm.engine.problem import ARMS_MAX
-from onearm.engine.protocol import register_env
-from onearm.engine.relaxation import CAP_MAX, check_method, check_rtol, check_whole, paid, solve
-from onearm.engine.sor import Half, laplacian, norm_of
-from onearm.engine.sor_cg import CgWork, cg_work
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.draws import beta, normal
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel, routine
+from ..engine.omega_grid import check_omegas, omega_of
+from ..engine.problem import ARMS_MAX
+from ..engine.protocol import register_env
+from ..engine.relaxation import CAP_MAX, check_method, check_rtol, check_whole, paid, solve
+from ..engine.sor import Half, laplacian, norm_of
+from ..engine.sor_cg import CgWork, cg_work
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 LAWS = {"low": (2.0, 6.0), "high": (0.5, 1.5)}
 SHIFT_MIN, SHIFT_RANGE = -0.15, 0.6

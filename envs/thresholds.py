@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_vector, query_problem
-from onearm.engine.protocol import register_env
-from onearm.engine.queries import SIGNS, draw_answer
-from onearm.engine.task import LossKind
-from onearm.engine.task import thresholds as thresholds_task
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_vector, query_problem
+from ..engine.protocol import register_env
+from ..engine.queries import SIGNS, draw_answer
+from ..engine.task import LossKind
+from ..engine.task import thresholds as thresholds_task
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 
 class ThresholdsParams(NamedTuple):

@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import NATURE, run_key, uniform
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_seed, check_table, query_problem
-from onearm.engine.protocol import register_env
-from onearm.engine.queries import SIGNS, draw_answer
-from onearm.engine.task import NUMBERS_MAX, QUERIES_MAX, hypotheses
-from onearm.engine.vocabulary import Array, Environment, Instance, Key, Problem
+from ..engine.draws import NATURE, run_key, uniform
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_seed, check_table, query_problem
+from ..engine.protocol import register_env
+from ..engine.queries import SIGNS, draw_answer
+from ..engine.task import NUMBERS_MAX, QUERIES_MAX, hypotheses
+from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 _OBJECT = 2**62  # the time of the draw of the object; no decision is numbered so high
 

@@ -17,17 +17,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import UniformBlock, pick, uniform, uniform_block, uniform_from
-from onearm.engine.errors import InvalidInput
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.laws import Work, work_of
-from onearm.engine.oracles.choice import oracle
-from onearm.engine.oracles.forgetting import check_half_life
-from onearm.engine.oracles.oracle import fit, predict, split
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy, row_of
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.draws import UniformBlock, pick, uniform, uniform_block, uniform_from
+from ..engine.errors import InvalidInput
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.laws import Work, work_of
+from ..engine.oracles.choice import oracle
+from ..engine.oracles.forgetting import check_half_life
+from ..engine.oracles.oracle import fit, predict, split
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy, row_of
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 MODELS_MAX = 1000
 

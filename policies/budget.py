@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine import protocol
-from onearm.engine.draws import uniform
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param, check_vector
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine import protocol
+from ..engine.draws import uniform
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_param, check_vector
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the budget's own bits; the inner policy's is added
 _DRAW = 2**32 - 2

@@ -33,16 +33,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.box_fit import BoxFit, box_fit, fit_within, residual_square, take_in, value_of
-from onearm.engine.chebyshev import FARTHEST, check_features, check_range, describe
-from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
-from onearm.engine.elementary import log
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.laws import Work, draw, inverse_gap, work_of
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.box_fit import BoxFit, box_fit, fit_within, residual_square, take_in, value_of
+from ..engine.chebyshev import FARTHEST, check_features, check_range, describe
+from ..engine.draws import UniformBlock, uniform_block, uniform_from
+from ..engine.elementary import log
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.laws import Work, draw, inverse_gap, work_of
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class ChebCbParams(NamedTuple):

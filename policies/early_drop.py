@@ -21,12 +21,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import READ, pull
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.streams import (
+from ..engine.actions import READ, pull
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.streams import (
     Stream,
     advance,
     begin,
@@ -38,7 +38,7 @@ from onearm.engine.streams import (
     unit,
     whole,
 )
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class EarlyDropParams(NamedTuple):

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.availability import count_available, nth_available
-from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
-from onearm.engine.growth import padded
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.availability import count_available, nth_available
+from ..engine.draws import UniformBlock, uniform_block, uniform_from
+from ..engine.growth import padded
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class EpsilonGreedyParams(NamedTuple):

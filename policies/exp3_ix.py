@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import UniformBlock, pick, uniform_block, uniform_from
-from onearm.engine.elementary import exp, log
-from onearm.engine.kernel import kernel
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.draws import UniformBlock, pick, uniform_block, uniform_from
+from ..engine.elementary import exp, log
+from ..engine.kernel import kernel
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class Exp3IxParams(NamedTuple):

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from onearm.engine.kernel import kernel
-from onearm.engine.omega_grid import check_omegas, nearest_arm
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.kernel import kernel
+from ..engine.omega_grid import check_omegas, nearest_arm
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class FixedOmegaParams(NamedTuple):

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from onearm.engine import protocol
-from onearm.engine.availability import count_available, nth_available
-from onearm.engine.draws import uniform
-from onearm.engine.errors import InvalidInput
-from onearm.engine.growth import grown
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine import protocol
+from ..engine.availability import count_available, nth_available
+from ..engine.draws import uniform
+from ..engine.errors import InvalidInput
+from ..engine.growth import grown
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the floor's own bits; the inner policy's is added
 _DRAW = 2**32 - 1

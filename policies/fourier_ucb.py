@@ -27,16 +27,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.laws import Work, leader_of, work_of
-from onearm.engine.oracles.choice import oracle
-from onearm.engine.oracles.forgetting import check_half_life
-from onearm.engine.oracles.fourier_ridge import fourier_ridge
-from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.laws import Work, leader_of, work_of
+from ..engine.oracles.choice import oracle
+from ..engine.oracles.forgetting import check_half_life
+from ..engine.oracles.fourier_ridge import fourier_ridge
+from ..engine.oracles.oracle import fit, predict, split, spread
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _NARROW, _WIDE = 0.2, 3.0  # bounds of alpha, in standard deviations
 _ASPIRATION = 0.7  # where the target lies between the lowest and the best reward

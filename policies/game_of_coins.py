@@ -26,12 +26,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import PULL, READ, pull
-from onearm.engine.elementary import log
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import PULLS_MAX, check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.streams import (
+from ..engine.actions import PULL, READ, pull
+from ..engine.elementary import log
+from ..engine.kernel import kernel
+from ..engine.problem import PULLS_MAX, check_param
+from ..engine.protocol import register_policy
+from ..engine.streams import (
     Stream,
     accuracy,
     advance,
@@ -42,7 +42,7 @@ from onearm.engine.streams import (
     there,
     whole,
 )
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 KING, NEWCOMER = 0, 1
 _PAID_IN = 4.0  # units that a newcomer brings

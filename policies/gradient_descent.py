@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import UNUSED, at_most, known, of_problem
-from onearm.engine.curvature import revealed, supposed
-from onearm.engine.domain import Region
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_known
-from onearm.engine.projection import project
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import (
+from ..engine.constants import UNUSED, at_most, known, of_problem
+from ..engine.curvature import revealed, supposed
+from ..engine.domain import Region
+from ..engine.kernel import kernel
+from ..engine.problem import check_known
+from ..engine.projection import project
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import (
     Array,
     Certificate,
     Constant,

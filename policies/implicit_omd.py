@@ -20,13 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import given_or, of_problem
-from onearm.engine.domain import Region
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_known
-from onearm.engine.protocol import register_policy
-from onearm.engine.prox import check_loss, loss_at, prox
-from onearm.engine.vocabulary import (
+from ..engine.constants import given_or, of_problem
+from ..engine.domain import Region
+from ..engine.kernel import kernel
+from ..engine.problem import check_known
+from ..engine.protocol import register_policy
+from ..engine.prox import check_loss, loss_at, prox
+from ..engine.vocabulary import (
     Array,
     Certificate,
     Constant,

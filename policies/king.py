@@ -30,14 +30,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import PULL, READ, pull, read
-from onearm.engine.draws import uniform
-from onearm.engine.elementary import log
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.streams import (
+from ..engine.actions import PULL, READ, pull, read
+from ..engine.draws import uniform
+from ..engine.elementary import log
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.streams import (
     Stream,
     accuracy,
     advance,
@@ -51,7 +51,7 @@ from onearm.engine.streams import (
     there,
     whole,
 )
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 CHALLENGE, CROWNING, THINNED, JUDGED = range(4)
 _START = 1.2  # of a budget, in u

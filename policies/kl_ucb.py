@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import exp, log, log1p
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.elementary import exp, log, log1p
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _PASSES_MAX = 100
 

@@ -33,13 +33,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import PULL, READ, pull, read
-from onearm.engine.elementary import exp, log
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.streams import (
+from ..engine.actions import PULL, READ, pull, read
+from ..engine.elementary import exp, log
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.streams import (
     Stream,
     advance,
     affordable_unit,
@@ -52,7 +52,7 @@ from onearm.engine.streams import (
     there,
     whole,
 )
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 KINDS = ("log", "loglog", "logstar")
 LOG, LOGLOG, LOGSTAR = range(3)

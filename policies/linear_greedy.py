@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.laws import Work, draw, greedy, work_of
-from onearm.engine.oracles.choice import oracle
-from onearm.engine.oracles.forgetting import check_half_life
-from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.draws import UniformBlock, uniform_block, uniform_from
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.laws import Work, draw, greedy, work_of
+from ..engine.oracles.choice import oracle
+from ..engine.oracles.forgetting import check_half_life
+from ..engine.oracles.oracle import fit, predict, split, spread
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class LinearGreedyParams(NamedTuple):

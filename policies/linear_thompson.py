@@ -20,18 +20,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import categorical, normal
-from onearm.engine.errors import InvalidInput
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
-from onearm.engine.oracles.choice import oracle
-from onearm.engine.oracles.forgetting import check_half_life
-from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.oracles.ridge import check_scaling
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.draws import categorical, normal
+from ..engine.errors import InvalidInput
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
+from ..engine.oracles.choice import oracle
+from ..engine.oracles.forgetting import check_half_life
+from ..engine.oracles.oracle import fit, predict, split, spread
+from ..engine.oracles.ridge import check_scaling
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _NARROWEST = 1e-9  # of the widest: a score that is as good as known still has a density
 

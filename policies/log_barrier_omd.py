@@ -24,14 +24,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import as_given, given_or
-from onearm.engine.draws import UniformBlock, pick, uniform_block, uniform_from
-from onearm.engine.elementary import log
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import REWARD_MAX, check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.constants import as_given, given_or
+from ..engine.draws import UniformBlock, pick, uniform_block, uniform_from
+from ..engine.elementary import log
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import REWARD_MAX, check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 
 ARM, COMMON, ZERO, CONTEXT = 0, 1, 2, 3
 HINTS = ("arm", "common", "zero", "context")

@@ -21,19 +21,19 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from onearm.engine.draws import categorical, normal
-from onearm.engine.elementary import exp
-from onearm.engine.errors import InvalidInput
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.laws import Work, work_of
-from onearm.engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
-from onearm.engine.oracles.choice import oracle
-from onearm.engine.oracles.forgetting import check_half_life
-from onearm.engine.oracles.oracle import fit, predict, predict_one, split, spread
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.draws import categorical, normal
+from ..engine.elementary import exp
+from ..engine.errors import InvalidInput
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.laws import Work, work_of
+from ..engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
+from ..engine.oracles.choice import oracle
+from ..engine.oracles.forgetting import check_half_life
+from ..engine.oracles.oracle import fit, predict, predict_one, split, spread
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _WEIGHT_MIN = 1e-4  # of a feedback: below, its response would be so large that nothing but rounding comes of it
 _SD_MIN = 1e-9  # of a logit: an action whose features are all 0 may have none, and the quadrature needs some

@@ -31,15 +31,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.chain import Links, chain, expect, take_in
-from onearm.engine.chebyshev import chebyshev, check_features, check_range, describe
-from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
-from onearm.engine.elementary import exp
-from onearm.engine.kernel import kernel
-from onearm.engine.laws import Work, draw, leader_of, total_of, work_of
-from onearm.engine.protocol import register_policy
-from onearm.engine.residuals import Residuals, add_residual, residual_sd, residuals
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.chain import Links, chain, expect, take_in
+from ..engine.chebyshev import chebyshev, check_features, check_range, describe
+from ..engine.draws import UniformBlock, uniform_block, uniform_from
+from ..engine.elementary import exp
+from ..engine.kernel import kernel
+from ..engine.laws import Work, draw, leader_of, total_of, work_of
+from ..engine.protocol import register_policy
+from ..engine.residuals import Residuals, add_residual, residual_sd, residuals
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _PRIOR = 100.0  # variance of the lowest coefficient, in units of the noise's
 

@@ -21,19 +21,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.artefact import PLAYS, Artefact, unpack
-from onearm.engine.draws import RECOMMENDATION, categorical
-from onearm.engine.elementary import exp
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.networks import ArmNet, FlatNet, arm_net, arm_work, flat_net, flat_work, outputs
-from onearm.engine.protocol import register_policy
-from onearm.engine.queries import Evidence, ask, begin, take_in
-from onearm.engine.shelf import Shelf
-from onearm.engine.tables import TablePolicy
-from onearm.engine.tabulated import Tabulated, tabulated, tabulated_work
-from onearm.engine.task import Task
-from onearm.engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
+from ..engine.artefact import PLAYS, Artefact, unpack
+from ..engine.draws import RECOMMENDATION, categorical
+from ..engine.elementary import exp
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.networks import ArmNet, FlatNet, arm_net, arm_work, flat_net, flat_work, outputs
+from ..engine.protocol import register_policy
+from ..engine.queries import Evidence, ask, begin, take_in
+from ..engine.shelf import Shelf
+from ..engine.tables import TablePolicy
+from ..engine.tabulated import Tabulated, tabulated, tabulated_work
+from ..engine.task import Task
+from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 
 class MapoParams(NamedTuple):

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import log
-from onearm.engine.growth import padded
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.elementary import log
+from ..engine.growth import padded
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class MossParams(NamedTuple):

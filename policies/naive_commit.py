@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from onearm.engine.elementary import exp, log
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.streams import (
+from ..engine.elementary import exp, log
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.streams import (
     Contest,
     Stream,
     affordable,
@@ -32,7 +32,7 @@ from onearm.engine.streams import (
     settle,
     unit,
 )
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy
+from ..engine.vocabulary import Decision, Feedback, Instance, Key, Policy
 
 
 class NaiveCommitParams(NamedTuple):

@@ -23,16 +23,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import as_given, at_most, of_problem
-from onearm.engine.domain import Domain, Region
-from onearm.engine.elementary import exp, log
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hints import check_forecast, check_hint, hinted
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.projection import project
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import (
+from ..engine.constants import as_given, at_most, of_problem
+from ..engine.domain import Domain, Region
+from ..engine.elementary import exp, log
+from ..engine.errors import InvalidInput
+from ..engine.hints import check_forecast, check_hint, hinted
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.projection import project
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import (
     Array,
     Certificate,
     Constant,

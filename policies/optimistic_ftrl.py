@@ -33,17 +33,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import UNUSED, as_given, estimated, known, of_problem, raised
-from onearm.engine.curvature import revealed, supposed
-from onearm.engine.domain import Region
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hints import ZERO, check_forecast, check_hint, hinted
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_known, check_param
-from onearm.engine.projection import project
-from onearm.engine.protocol import register_policy
-from onearm.engine.rounding import doubt
-from onearm.engine.vocabulary import (
+from ..engine.constants import UNUSED, as_given, estimated, known, of_problem, raised
+from ..engine.curvature import revealed, supposed
+from ..engine.domain import Region
+from ..engine.errors import InvalidInput
+from ..engine.hints import ZERO, check_forecast, check_hint, hinted
+from ..engine.kernel import kernel
+from ..engine.problem import check_known, check_param
+from ..engine.projection import project
+from ..engine.protocol import register_policy
+from ..engine.rounding import doubt
+from ..engine.vocabulary import (
     Array,
     Certificate,
     Constant,

@@ -23,14 +23,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import given_or
-from onearm.engine.elementary import exp, log
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hints import check_forecast, check_hint, hinted
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import (
+from ..engine.constants import given_or
+from ..engine.elementary import exp, log
+from ..engine.errors import InvalidInput
+from ..engine.hints import check_forecast, check_hint, hinted
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import (
     Array,
     Certificate,
     Constant,

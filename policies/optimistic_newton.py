@@ -31,15 +31,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.constants import as_given, at_most, of_problem
-from onearm.engine.domain import Region
-from onearm.engine.hints import check_forecast, check_hint, hinted
-from onearm.engine.kernel import kernel
-from onearm.engine.matrix_projection import MatrixWork, matrix_work, shortfall, step_by
-from onearm.engine.metric import Metric, halve, stretch
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import (
+from ..engine.constants import as_given, at_most, of_problem
+from ..engine.domain import Region
+from ..engine.hints import check_forecast, check_hint, hinted
+from ..engine.kernel import kernel
+from ..engine.matrix_projection import MatrixWork, matrix_work, shortfall, step_by
+from ..engine.metric import Metric, halve, stretch
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import (
     Array,
     Certificate,
     Constant,

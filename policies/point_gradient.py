@@ -23,15 +23,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine import protocol
-from onearm.engine.constants import as_given, of_problem
-from onearm.engine.domain import SIMPLEX, Domain, Region
-from onearm.engine.draws import normal
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.projection import project
-from onearm.engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine import protocol
+from ..engine.constants import as_given, of_problem
+from ..engine.domain import SIMPLEX, Domain, Region
+from ..engine.draws import normal
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.projection import project
+from ..engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the wrapper's own bits; the inner policy's is added
 _DRAW = 2**31

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.actions import PULL, READ, pull
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.streams import (
+from ..engine.actions import PULL, READ, pull
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.streams import (
     Stream,
     accuracy,
     advance,
@@ -34,7 +34,7 @@ from onearm.engine.streams import (
     there,
     whole,
 )
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class RecordLadderParams(NamedTuple):

@@ -16,17 +16,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import UniformBlock, uniform_block, uniform_from
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.laws import Work, draw, inverse_gap, power, work_of
-from onearm.engine.oracles.choice import oracle
-from onearm.engine.oracles.forgetting import check_half_life, kept
-from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.residuals import Residuals, add_residual, residual_sd, residuals
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.draws import UniformBlock, uniform_block, uniform_from
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.laws import Work, draw, inverse_gap, power, work_of
+from ..engine.oracles.choice import oracle
+from ..engine.oracles.forgetting import check_half_life, kept
+from ..engine.oracles.oracle import fit, predict, split, spread
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.residuals import Residuals, add_residual, residual_sd, residuals
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class SquareCbParams(NamedTuple):

@@ -16,12 +16,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from onearm.engine.asking import begin_task, choose, share
-from onearm.engine.elimination import Elimination, begin_rounds, note_survivors, rank_survivors
-from onearm.engine.kernel import kernel
-from onearm.engine.protocol import register_policy
-from onearm.engine.queries import Evidence, ask, budget_of, recommend_best, take_in
-from onearm.engine.vocabulary import Decision, Instance, Key, Policy, Problem
+from ..engine.asking import begin_task, choose, share
+from ..engine.elimination import Elimination, begin_rounds, note_survivors, rank_survivors
+from ..engine.kernel import kernel
+from ..engine.protocol import register_policy
+from ..engine.queries import Evidence, ask, budget_of, recommend_best, take_in
+from ..engine.vocabulary import Decision, Instance, Key, Policy, Problem
 
 
 class SuccessiveHalvingParams(NamedTuple):

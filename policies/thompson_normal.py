@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import categorical, normal
-from onearm.engine.errors import InvalidInput
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.draws import categorical, normal
+from ..engine.errors import InvalidInput
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class ThompsonNormalParams(NamedTuple):

@@ -23,15 +23,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.asking import begin_task, hopeful_means, visits
-from onearm.engine.draws import categorical, normal, uniform
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.queries import Evidence, ask, recommend_best, take_in
-from onearm.engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
+from ..engine.asking import begin_task, hopeful_means, visits
+from ..engine.draws import categorical, normal, uniform
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.queries import Evidence, ask, recommend_best, take_in
+from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 REDRAWS = 256
 RARE = 1e-12  # the quadrature knows probabilities down to here

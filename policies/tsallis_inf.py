@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import UniformBlock, pick, uniform_block, uniform_from
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import REWARD_MAX, check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.tsallis import (
+from ..engine.draws import UniformBlock, pick, uniform_block, uniform_from
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import REWARD_MAX, check_param
+from ..engine.protocol import register_policy
+from ..engine.tsallis import (
     BASELINE,
     ScaledLosses,
     TsallisWork,
@@ -40,7 +40,7 @@ from onearm.engine.tsallis import (
     solve,
     tsallis_work,
 )
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class TsallisInfParams(NamedTuple):

@@ -21,12 +21,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import UniformBlock, pick, uniform_block, uniform_from
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import REWARD_MAX, check_param
-from onearm.engine.protocol import register_policy, row_of
-from onearm.engine.tsallis import (
+from ..engine.draws import UniformBlock, pick, uniform_block, uniform_from
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.problem import REWARD_MAX, check_param
+from ..engine.protocol import register_policy, row_of
+from ..engine.tsallis import (
     ScaledLosses,
     TsallisWork,
     add_reduced,
@@ -35,7 +35,7 @@ from onearm.engine.tsallis import (
     scaled_losses,
     tsallis_work,
 )
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 BINS_MAX = 1000
 

@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.asking import begin_task, choose, hopeful_means, share, visits
-from onearm.engine.kernel import kernel
-from onearm.engine.problem import check_param
-from onearm.engine.protocol import register_policy
-from onearm.engine.queries import Evidence, ask, recommend_best, take_in
-from onearm.engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
+from ..engine.asking import begin_task, choose, hopeful_means, share, visits
+from ..engine.kernel import kernel
+from ..engine.problem import check_param
+from ..engine.protocol import register_policy
+from ..engine.queries import Evidence, ask, recommend_best, take_in
+from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 
 class UcbEParams(NamedTuple):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from onearm.engine.availability import count_available, nth_available
-from onearm.engine.draws import uniform as draw_uniform
-from onearm.engine.growth import by_padding
-from onearm.engine.kernel import kernel
-from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+from ..engine.availability import count_available, nth_available
+from ..engine.draws import uniform as draw_uniform
+from ..engine.growth import by_padding
+from ..engine.kernel import kernel
+from ..engine.protocol import register_policy
+from ..engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class UniformParams(NamedTuple):

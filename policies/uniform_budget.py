@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.asking import choose, share
-from onearm.engine.kernel import kernel
-from onearm.engine.protocol import register_policy
-from onearm.engine.queries import Evidence, ask, begin, recommend_best, take_in
-from onearm.engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
+from ..engine.asking import choose, share
+from ..engine.kernel import kernel
+from ..engine.protocol import register_policy
+from ..engine.queries import Evidence, ask, begin, recommend_best, take_in
+from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 
 class UniformBudgetParams(NamedTuple):

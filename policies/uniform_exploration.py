@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from onearm.engine.elementary import log
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.protocol import register_policy
-from onearm.engine.streams import (
+from ..engine.elementary import log
+from ..engine.errors import InvalidInput
+from ..engine.kernel import kernel
+from ..engine.protocol import register_policy
+from ..engine.streams import (
     Contest,
     Stream,
     affordable,
@@ -31,7 +31,7 @@ from onearm.engine.streams import (
     trials_of,
     unit,
 )
-from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy
+from ..engine.vocabulary import Decision, Feedback, Instance, Key, Policy
 
 PULLS = ("unit", "log")
 UNIT, LOG = range(2)

@@ -1,33 +1,53 @@
-"""What all tests share: the repository's root, the folder of real data, a PostgreSQL server, and strict numbers."""
+"""What all tests share: the repository's root, the folder of real data, a PostgreSQL server, and strict numbers.
+
+Needs pytest, NumPy and numba only, so that one test runs in a checkout where nothing was installed.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import numba
-import postgres_server
 import pytest
-from compiled_together import BySubject, long_first
-
-from onearm.engine.oracles import fourier_ridge
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASES = count()  # made on the PostgreSQL server
 
-# Compiling inside an example takes seconds, and a busy machine is no bug; fixed examples keep a red run red.
-hypothesis.settings.register_profile("onearm", deadline=None, derandomize=True, max_examples=50)
-hypothesis.settings.load_profile("onearm")
+if importlib.util.find_spec("onearm") is None:  # it is not installed: the checkout's folders are the package
+    places = [str(ROOT / "engine" / "_root"), str(ROOT)]
+    spec = importlib.util.spec_from_file_location(
+        "onearm", f"{places[0]}/__init__.py", submodule_search_locations=places
+    )
+    assert spec is not None and spec.loader is not None
+    sys.modules["onearm"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["onearm"])
+
+if importlib.util.find_spec("hypothesis") is not None:
+    import hypothesis
+
+    # Compiling inside an example takes seconds, and a busy machine is no bug; fixed examples keep a red run red.
+    hypothesis.settings.register_profile("onearm", deadline=None, derandomize=True, max_examples=50)
+    hypothesis.settings.load_profile("onearm")
+
+from subjects import long_first  # noqa: E402  it asks the package for the names of policies
+
+from onearm.engine.oracles import fourier_ridge  # noqa: E402
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySubject | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let one process run all that compiles the same: `--dist loadscope`."""
-    return BySubject(config, log) if config.getvalue("dist") == "loadscope" else None
+    if config.getvalue("dist") != "loadscope":
+        return None
+    from compiled_together import BySubject
+
+    return BySubject(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,6 +90,8 @@ def postgres() -> Iterator[str]:
     if url := os.environ.get("ONEARM_TEST_POSTGRES_URL"):  # postgresql://USER@HOST/{}
         yield url
         return
+    import postgres_server
+
     if postgres_server.binaries() is None:
         reason = "PostgreSQL is not installed (initdb was not found), so nothing can be tested on it"
         if os.environ.get("CI"):
@@ -81,4 +103,6 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres: str) -> str:
+    import postgres_server
+
     return postgres_server.new_database(postgres, f"onearm_{os.getpid()}_{next(DATABASES)}")

@@ -51,7 +51,6 @@ WORLD_NEEDED = {
 # Imports inside a function, each with its reason.
 LAZY = {
     "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
-    "engine/_root/_gymnasium.py": "it is imported whenever Python starts, and must cost nothing then",
     "engine/_root/__main__.py": "as the first: the command line is not needed by `import onearm`",
 }
 GUARD = 'if __name__ != "onearm.{room}":'
@@ -80,22 +79,44 @@ def part_of(name: str, parts: Iterable[str]) -> str | None:
     return max((part for part in parts if within(name, part)), key=len, default=None)
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield every module that a file imports, `from a import b` as a.b."""
+def imports(tree: ast.AST, name: str, package: bool = False) -> Iterator[str]:
+    """Yield every module that the module `name` imports, `from a import b` as a.b; `package`: it is an __init__.py."""
+    home = ["onearm", *name.split(".")]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"line {node.lineno}: relative import; write onearm.<room>.<module>"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            above = home[: len(home) - node.level + package] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
-def forbidden(name: str, source: str) -> list[str]:
+def imports_of(file: Path) -> Iterator[str]:
+    """Yield every module that a file of the rooms imports."""
+    return imports(ast.parse(file.read_text()), name_of(file), file.stem == "__init__")
+
+
+def absolute(source: str) -> list[int]:
+    """Return the lines that import our own modules by their whole name."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if (
+            isinstance(node, ast.ImportFrom)
+            and not node.level
+            and within(node.module or "", "onearm")
+            and node.module != "onearm"
+        )
+        or (isinstance(node, ast.Import) and any(within(alias.name, "onearm") for alias in node.names))
+    ]
+
+
+def forbidden(name: str, source: str, package: bool = False) -> list[str]:
     """Return the imports of module `name` that break the arrows."""
     part = part_of(name, ARROWS)
     assert part is not None
     wrong = []
-    for imported in imports(ast.parse(source)):
+    for imported in imports(ast.parse(source), name, package):
         if within(imported, "onearm"):
             target = imported.removeprefix("onearm").removeprefix(".")
             # `engine.storage` is a room of its own: the arrow to `engine` does not open it.
@@ -123,24 +144,35 @@ def lazy_imports(source: str) -> list[int]:
 
 
 def test_imports_run_one_way() -> None:
-    assert [wrong for file in FILES for wrong in forbidden(name_of(file), file.read_text())] == []
+    found = [forbidden(name_of(file), file.read_text(), file.stem == "__init__") for file in FILES]
+    assert [wrong for wrongs in found for wrong in wrongs] == []
+
+
+def test_the_rooms_import_each_other_relatively() -> None:
+    """Editors and type checkers read these files as engine/loop.py, not as onearm/engine/loop.py."""
+    rooms = [file for file in FILES if "_root" not in file.parts]
+    assert {
+        file.relative_to(ROOT).as_posix(): absolute(file.read_text()) for file in rooms if absolute(file.read_text())
+    } == {}
+    assert absolute("from onearm.engine.loop import decide") == absolute("import onearm.api") == [1]
+    assert absolute("from .loop import decide") == []
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("engine.loop", "from onearm.policies.ucb1 import ucb1"),
+        ("engine.loop", "from ..policies.ucb1 import ucb1"),
         ("engine.loop", "import onearm.api"),
-        ("engine.loop", "from onearm.engine.storage import sql"),
+        ("engine.loop", "from .storage import sql"),
         ("engine.loop", "import scipy.stats"),
         ("engine.problem", "def f():\n    import sqlalchemy"),
-        ("engine.storage.sql", "from onearm.api.service import Service"),
+        ("engine.storage.sql", "from ...api.service import Service"),
         ("engine.storage.sql", "import fastapi"),
-        ("policies.ucb1", "from onearm.envs.bernoulli import bernoulli"),
-        ("policies.ucb1", "from onearm.policies.moss import moss"),
-        ("policies.ucb1", "from onearm.engine.storage.sql import append"),
-        ("envs.bernoulli", "from onearm.policies import catalog"),
-        ("envs.bernoulli", "from onearm.envs.normal import normal"),
+        ("policies.ucb1", "from ..envs.bernoulli import bernoulli"),
+        ("policies.ucb1", "from .moss import moss"),
+        ("policies.ucb1", "from ..engine.storage.sql import append"),
+        ("envs.bernoulli", "from ..policies import catalog"),
+        ("envs.bernoulli", "from .normal import normal"),
     ],
 )
 def test_an_import_against_the_arrows_is_found(name: str, line: str) -> None:
@@ -150,12 +182,12 @@ def test_an_import_against_the_arrows_is_found(name: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("engine.loop", "from onearm.engine.kernel import kernel"),
+        ("engine.loop", "from .kernel import kernel"),
         ("engine.exact.value", "import scipy.optimize"),
         ("engine.storage.sql", "import sqlalchemy"),
-        ("policies.ucb1", "from onearm.engine.kernel import kernel"),
-        ("api.service", "from onearm.engine.storage import sql"),
-        ("api.cli.policies", "from onearm.policies import catalog"),
+        ("policies.ucb1", "from ..engine.kernel import kernel"),
+        ("api.service", "from ..engine.storage import sql"),
+        ("api.cli.policies", "from ...policies import catalog"),
     ],
 )
 def test_an_import_along_the_arrows_is_allowed(name: str, line: str) -> None:
@@ -166,7 +198,7 @@ def test_the_engine_has_no_clock_disk_or_network() -> None:
     for file in FILES:
         path = file.relative_to(ROOT).as_posix()
         if part_of(name_of(file), ARROWS) == "engine":
-            used = {imported.partition(".")[0] for imported in imports(ast.parse(file.read_text()))} & WORLD
+            used = {imported.partition(".")[0] for imported in imports_of(file)} & WORLD
             assert used <= WORLD_NEEDED.get(path, set()), path
 
 
@@ -176,7 +208,7 @@ def test_only_the_loop_and_wrappers_call_kernels() -> None:
         name = name_of(file)
         called = {
             imported.rpartition(".")[2]
-            for imported in imports(ast.parse(file.read_text()))
+            for imported in imports_of(file)
             if imported.startswith("onearm.engine.protocol.")
         }
         # A policy or an environment may wrap another one, so the two rooms may ask; nobody else.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import golden
@@ -18,7 +17,6 @@ from gymnasium.vector import AutoresetMode
 from test_conformance import WORLDS
 
 from onearm.api import gym
-from onearm.api.gym import autoload
 from onearm.api.gym.envs import Copies
 from onearm.api.gym.registration import env_id
 from onearm.engine import loop, snapshot
@@ -58,29 +56,14 @@ def make_vec(name: str, n: int, **more: Any) -> Any:
     return gymnasium.make_vec(env_id(name), num_envs=n, vectorization_mode="vector_entry_point", **params(name), **more)
 
 
-def test_an_environment_that_asked_for_it_needs_no_import(tmp_path: Path) -> None:
-    """Gymnasium 1.0 loads no entry points; ours is run where autoload's file is among the site packages."""
-    autoload.write(tmp_path)
-    started = f"import site; site.addsitedir({str(tmp_path)!r})"
-    script = "import gymnasium; print(gymnasium.make('onearm/Bernoulli-v0').spec.id)"
-    for lines, code in ((f"{started}; {script}", 0), (f"{started}; {started}; import onearm.api.gym; {script}", 0)):
-        done = subprocess.run(
-            [sys.executable, "-I", "-W", "error", "-c", lines],
-            env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stdout) == (code, "onearm/Bernoulli-v0\n"), done.stderr
-
-
 @pytest.mark.jit
 @pytest.mark.parametrize(
     "script",
     [
+        "import onearm.gym, gymnasium; gymnasium.make('onearm/Bernoulli-v0')",
         "import gymnasium, onearm.api.gym; gymnasium.make('onearm/Bernoulli-v0')",
-        "import onearm.api.gym, gymnasium; onearm.api.gym.register_envs(); gymnasium.make('onearm/Bernoulli-v0')",
-        "import gymnasium; gymnasium.make('onearm.api.gym:onearm/Bernoulli-v0')",
+        "import onearm.gym, gymnasium; onearm.gym.register_envs(); gymnasium.make('onearm/Bernoulli-v0')",
+        "import gymnasium; gymnasium.make('onearm.gym:onearm/Bernoulli-v0')",
     ],
 )
 def test_every_environment_is_registered_once(script: str) -> None:

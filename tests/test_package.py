@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -26,20 +28,51 @@ def shipped(root: Path) -> set[str]:
     return {"onearm/" + file.removeprefix("engine/_root/") for file in files}
 
 
-def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(tmp_path: Path) -> None:
-    """`packages` in pyproject.toml is written by hand: a new folder is easily forgotten."""
-    tree = tmp_path / "tree"
+def built(tree: Path, what: str, before: str = "") -> Path:
+    """Build a wheel of a copy of the checkout below `tree`, as an installer does; return its path."""
     tree.mkdir()
-    for name in (*ROOMS, "pyproject.toml", "README.md", "LICENSE"):
-        (tree / name).symlink_to(ROOT / name)
-    build = "import setuptools.build_meta as backend; print(backend.build_wheel('..'))"
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    for name in (*ROOMS, "build_backend"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    build = f"import sys; sys.path.insert(0, 'build_backend'); import linked; {before} linked.{what}('..')"
     done = subprocess.run([sys.executable, "-c", build], cwd=tree, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
+    (wheel,) = tree.parent.glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(tmp_path: Path) -> None:
+    """`packages` in pyproject.toml is written by hand: a new folder is easily forgotten."""
+    names = set(zipfile.ZipFile(built(tmp_path / "tree", "build_wheel")).namelist())
     metadata = f"onearm-{onearm.__version__}.dist-info/"
     assert {name for name in names if not name.startswith(metadata)} == shipped(ROOT)
     assert {metadata + "licenses/LICENSE", metadata + "entry_points.txt"} <= names
+
+
+def test_an_editable_install_is_links_that_every_tool_can_follow(tmp_path: Path) -> None:
+    wheel = zipfile.ZipFile(built(tmp_path / "tree", "build_editable"))
+    links = (tmp_path / "tree" / ".links").resolve()
+    assert wheel.read("onearm.pth").decode() == f"{links}\n"
+    assert (links / "onearm" / "engine" / "loop.py").resolve() == (tmp_path / "tree" / "engine" / "loop.py").resolve()
+    assert {file.name for file in (links / "onearm").iterdir()} >= {*ROOMS, "__init__.py", "__main__.py", "py.typed"}
+    recorded = wheel.read(f"onearm-{onearm.__version__}.dist-info/RECORD").decode().splitlines()
+    assert [line.partition(",")[0] for line in recorded] == wheel.namelist()
+    code = "import onearm.engine.kernel as kernel; print(kernel.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(links)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{links / 'onearm' / 'engine' / 'kernel.py'}\n"
+
+
+def test_where_links_cannot_be_made_setuptools_own_way_is_taken(tmp_path: Path) -> None:
+    refused = "from pathlib import Path; Path.symlink_to = lambda *_, **__: (_ for _ in ()).throw(OSError('no links'));"
+    names = zipfile.ZipFile(built(tmp_path / "tree", "build_editable", refused)).namelist()
+    assert any("finder" in name for name in names), names
 
 
 def test_the_version_is_one() -> None:

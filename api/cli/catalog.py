@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, get_type_hints
 
-from onearm.api.cli.show import print_json, print_table
-from onearm.engine.registry import Registry
-from onearm.engine.vocabulary import Environment, Policy
+from ...engine.registry import Registry
+from ...engine.vocabulary import Environment, Policy
+from .show import print_json, print_table
 
 Made = TypeVar("Made", Policy, Environment)
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import click
 
-from onearm.api.cli.files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
-from onearm.api.cli.show import as_json, print_json, progress
-from onearm.api.experiment_log import opened
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.log import BadLines, no_good_line
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import CHANGE, LEARN
+from ...engine.errors import InvalidInput
+from ...engine.storage.events import Events
+from ...engine.storage.log import BadLines, no_good_line
+from ...engine.storage.sql import Event
+from ...engine.vocabulary import CHANGE, LEARN
+from ..experiment_log import opened
+from .files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
+from .show import as_json, print_json, progress
 
 PAGE = 5000  # events
 WORDS = {  # what a field of an event is to people

@@ -15,13 +15,13 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from onearm.api.cli.show import as_json, print_json
-from onearm.api.cli.terminal import console
-from onearm.api.gym.envs import Copies
-from onearm.api.spec import CONTEXT_POLICY, DEFAULT_POLICY
-from onearm.engine.errors import Conflict, InvalidInput, Unavailable
-from onearm.envs import catalog as env_catalog
-from onearm.policies import catalog as policy_catalog
+from ...engine.errors import Conflict, InvalidInput, Unavailable
+from ...envs import catalog as env_catalog
+from ...policies import catalog as policy_catalog
+from ..gym.envs import Copies
+from ..spec import CONTEXT_POLICY, DEFAULT_POLICY
+from .show import as_json, print_json
+from .terminal import console
 
 ENV = 'classification:{"dataset": "digits"}'
 STEPS = 2000

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from onearm.api.cli.catalog import print_catalog
-from onearm.api.cli.show import as_json
-from onearm.engine.vocabulary import Environment
-from onearm.envs import catalog
+from ...engine.vocabulary import Environment
+from ...envs import catalog
+from .catalog import print_catalog
+from .show import as_json
 
 
 @click.command()

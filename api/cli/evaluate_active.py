@@ -10,16 +10,16 @@ from typing import Any
 
 import click
 
-from onearm.api.cli.options import artefact_option, policy_file_option, policy_option, seed_option
-from onearm.api.cli.show import as_json, print_json, print_table, progress
-from onearm.api.cli.task_options import read_levels, task_of, task_options
-from onearm.engine.complexity import default_levels
-from onearm.engine.errors import InvalidInput, Unavailable
-from onearm.engine.problem import check_problem, check_seed, fitted, query_problem
-from onearm.engine.task import Task
-from onearm.engine.vocabulary import Policy, Problem
-from onearm.engine.worst_case import Effort, WorstCase, player, rounds_of, worst_case
-from onearm.policies import catalog
+from ...engine.complexity import default_levels
+from ...engine.errors import InvalidInput, Unavailable
+from ...engine.problem import check_problem, check_seed, fitted, query_problem
+from ...engine.task import Task
+from ...engine.vocabulary import Policy, Problem
+from ...engine.worst_case import Effort, WorstCase, player, rounds_of, worst_case
+from ...policies import catalog
+from .options import artefact_option, policy_file_option, policy_option, seed_option
+from .show import as_json, print_json, print_table, progress
+from .task_options import read_levels, task_of, task_options
 
 _USUAL = Effort()
 EFFORTS = {

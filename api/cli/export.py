@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from onearm.api.cli.files import writer
-from onearm.api.cli.options import database_option
-from onearm.api.cli.show import as_json, print_json, progress
-from onearm.api.experiment_log import opened
+from ..experiment_log import opened
+from .files import writer
+from .options import database_option
+from .show import as_json, print_json, progress
 
 PAGE = 5000
 

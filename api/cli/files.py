@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from onearm.engine.artefact import Artefact, unpack
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.log import Log
-from onearm.engine.storage.packing import ending_of
-from onearm.engine.storage.rows import Wanted
-from onearm.engine.vocabulary import Problem
+from ...engine.artefact import Artefact, unpack
+from ...engine.errors import InvalidInput
+from ...engine.storage.log import Log
+from ...engine.storage.packing import ending_of
+from ...engine.storage.rows import Wanted
+from ...engine.vocabulary import Problem
 
 MODULES = {"csv": "csv_table"}  # of engine/storage, where one is not called as its format
 READERS = ("jsonl", "parquet", "dsjson", "vw", "obd", "li", "csv")  # modules with `read_rows` and `read_events`

@@ -9,14 +9,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from onearm.api.cli.files import form_of, source_of
-from onearm.api.cli.offline_options import options_of
-from onearm.api.cli.offline_run import refuse_bad_lines
-from onearm.api.cli.show import print_json, progress
-from onearm.api.cli.telling import list_data, tell_bad_lines, tell_estimates
-from onearm.api.offline.lists import LIST_METHODS, evaluate_lists
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.slots import read_slots
+from ...engine.errors import InvalidInput
+from ...engine.storage.slots import read_slots
+from ..offline.lists import LIST_METHODS, evaluate_lists
+from .files import form_of, source_of
+from .offline_options import options_of
+from .offline_run import refuse_bad_lines
+from .show import print_json, progress
+from .telling import list_data, tell_bad_lines, tell_estimates
 
 SINGLE = (
     "learn",

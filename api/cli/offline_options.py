@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
-from onearm.api.offline.options import INTERVALS, MODELS, Options
-from onearm.engine.errors import InvalidInput
-from onearm.engine.features import DIMENSION_MAX
-from onearm.engine.matching import LEARNING, Learning
+from ...engine.errors import InvalidInput
+from ...engine.features import DIMENSION_MAX
+from ...engine.matching import LEARNING, Learning
+from ..offline.options import INTERVALS, MODELS, Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

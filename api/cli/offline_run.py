@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.cli.offline_options import options_of
-from onearm.api.cli.show import print_json, progress
-from onearm.api.cli.telling import as_data, tell, tell_bad_lines
-from onearm.api.offline.candidates import Candidate, candidate
-from onearm.api.offline.embeddings import embedding_of
-from onearm.api.offline.evaluation import Evaluation, evaluate, passes
-from onearm.api.offline.judging import Readings
-from onearm.api.offline.options import Options
-from onearm.api.offline.reading import Place, place_of, read
-from onearm.engine.errors import Damaged, InvalidInput, Unavailable
-from onearm.engine.storage.log import BadLines
+from ...engine.errors import Damaged, InvalidInput, Unavailable
+from ...engine.storage.log import BadLines
+from ..offline.candidates import Candidate, candidate
+from ..offline.embeddings import embedding_of
+from ..offline.evaluation import Evaluation, evaluate, passes
+from ..offline.judging import Readings
+from ..offline.options import Options
+from ..offline.reading import Place, place_of, read
+from .offline_options import options_of
+from .show import print_json, progress
+from .telling import as_data, tell, tell_bad_lines
 
 
 def run(

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from onearm.api.cli.files import read_artefact
-from onearm.policies import catalog as policies
-from onearm.policies.mapo import shelf
+from ...policies import catalog as policies
+from ...policies.mapo import shelf
+from .files import read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

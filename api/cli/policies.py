@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from onearm.api.cli.catalog import print_catalog
-from onearm.api.cli.show import as_json
-from onearm.engine.vocabulary import Policy
-from onearm.policies import catalog
+from ...engine.vocabulary import Policy
+from ...policies import catalog
+from .catalog import print_catalog
+from .show import as_json
 
 
 @click.command()

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.cli.catalog import named
-from onearm.api.cli.files import EXPORTS, form_of, read_log, source_of
-from onearm.api.cli.show import print_json, print_table, progress, rate
-from onearm.api.cli.telling import tell_bad_lines
-from onearm.engine.hindsight import LinearLosses
-from onearm.engine.rehearsal import check_losses, rehearse
-from onearm.engine.storage.header import problem_of
-from onearm.engine.storage.log import Log
-from onearm.engine.vocabulary import LEARN, Certificate, Policy
-from onearm.policies import catalog
+from ...engine.hindsight import LinearLosses
+from ...engine.rehearsal import check_losses, rehearse
+from ...engine.storage.header import problem_of
+from ...engine.storage.log import Log
+from ...engine.vocabulary import LEARN, Certificate, Policy
+from ...policies import catalog
+from .catalog import named
+from .files import EXPORTS, form_of, read_log, source_of
+from .show import print_json, print_table, progress, rate
+from .telling import tell_bad_lines
 
 FIELDS = ("loss_mean", "regret", "regret_by_segment", "certificate", "variation")
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from onearm.api.cli.files import format_option
-from onearm.api.cli.offline_options import asking_options, method_option, reading_options, showing_options
-from onearm.api.cli.offline_run import run
-from onearm.api.cli.options import policy_file_option, policy_option, seed_option
-from onearm.api.cli.rehearsing import rehearse_all, vectors_of
-from onearm.api.cli.show import as_json
-from onearm.api.offline.candidates import Candidate, checked, of_policy, sweep
-from onearm.api.offline.options import METHODS
-from onearm.engine.errors import InvalidInput
-from onearm.policies import catalog
+from ...engine.errors import InvalidInput
+from ...policies import catalog
+from ..offline.candidates import Candidate, checked, of_policy, sweep
+from ..offline.options import METHODS
+from .files import format_option
+from .offline_options import asking_options, method_option, reading_options, showing_options
+from .offline_run import run
+from .options import policy_file_option, policy_option, seed_option
+from .rehearsing import rehearse_all, vectors_of
+from .show import as_json
 
 
 @click.command()

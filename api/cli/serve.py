@@ -9,12 +9,12 @@ import click
 import uvicorn
 from rich.markup import escape
 
-from onearm.api.cli.options import artefact_option, database_option, policy_file_option
-from onearm.api.cli.terminal import console
-from onearm.api.http.app import create_app
-from onearm.api.service import Service
-from onearm.engine.errors import Unavailable
-from onearm.engine.storage.sql import Store
+from ...engine.errors import Unavailable
+from ...engine.storage.sql import Store
+from ..http.app import create_app
+from ..service import Service
+from .options import artefact_option, database_option, policy_file_option
+from .terminal import console
 
 BACKLOG = 2048
 SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for the GIL, thrice a request; default 0.005

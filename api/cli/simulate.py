@@ -9,16 +9,16 @@ from typing import Any
 import click
 import numpy as np
 
-from onearm.api.cli.catalog import named
-from onearm.api.cli.files import writer
-from onearm.api.cli.options import artefact_option, policy_file_option, policy_option, seed_option
-from onearm.api.cli.show import as_json, print_json, print_table, progress, rate
-from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Curves, Simulation
-from onearm.engine.experiment import simulate as run_experiment
-from onearm.engine.vocabulary import Environment, Policy
-from onearm.envs import catalog as env_catalog
-from onearm.policies import catalog as policy_catalog
+from ...engine.errors import InvalidInput
+from ...engine.experiment import Curves, Simulation
+from ...engine.experiment import simulate as run_experiment
+from ...engine.vocabulary import Environment, Policy
+from ...envs import catalog as env_catalog
+from ...policies import catalog as policy_catalog
+from .catalog import named
+from .files import writer
+from .options import artefact_option, policy_file_option, policy_option, seed_option
+from .show import as_json, print_json, print_table, progress, rate
 
 CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal leaves out
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.task import AnswerKind, LossKind, Task, best_arm, thresholds
+from ...engine.errors import InvalidInput
+from ...engine.task import AnswerKind, LossKind, Task, best_arm, thresholds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -8,12 +8,12 @@ from typing import Any
 import click
 import numpy as np
 
-from onearm.api.cli.show import print_table, rate
-from onearm.api.offline.evaluation import Estimate, Evaluation, Standing
-from onearm.api.offline.options import Options
-from onearm.engine.estimate import Diagnostics, EProcess
-from onearm.engine.storage.log import BadLines
-from onearm.engine.storage.slots import Slots
+from ...engine.estimate import Diagnostics, EProcess
+from ...engine.storage.log import BadLines
+from ...engine.storage.slots import Slots
+from ..offline.evaluation import Estimate, Evaluation, Standing
+from ..offline.options import Options
+from .show import print_table, rate
 
 
 def as_data(found: Evaluation) -> dict[str, Any]:

@@ -16,15 +16,15 @@ from typing import Any
 
 import click
 
-from onearm.api.cli.options import seed_option
-from onearm.api.cli.show import as_json, print_json, print_table
-from onearm.api.cli.task_options import ANSWERS, LOSSES, read_levels
-from onearm.api.train.plan import Plan
-from onearm.api.train.training import train as train_plan
-from onearm.engine.artefact import Artefact
-from onearm.engine.complexity import default_levels
-from onearm.engine.errors import InvalidInput, Unavailable
-from onearm.engine.task import Task, best_arm, hypotheses, thresholds
+from ...engine.artefact import Artefact
+from ...engine.complexity import default_levels
+from ...engine.errors import InvalidInput, Unavailable
+from ...engine.task import Task, best_arm, hypotheses, thresholds
+from ..train.plan import Plan
+from ..train.training import train as train_plan
+from .options import seed_option
+from .show import as_json, print_json, print_table
+from .task_options import ANSWERS, LOSSES, read_levels
 
 _NEEDED_BY = {"arms": "arms", "thresholds": "points", "hypotheses": "table"}
 

@@ -8,19 +8,19 @@ from typing import Any
 
 import click
 
-from onearm.api.artefacts import keep_all
-from onearm.api.cli.files import format_option, read_log
-from onearm.api.cli.options import artefact_option, database_option, policy_file_option
-from onearm.api.cli.show import as_json, print_json, print_table, progress
-from onearm.api.history import History
-from onearm.api.spec import Spec
-from onearm.api.verification import Verification
-from onearm.api.verification import verify as verify_pages
-from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.sql import Experiment, Store
-from onearm.engine.vocabulary import Problem
-from onearm.policies import catalog
+from ...engine.draws import POLICY, run_key
+from ...engine.errors import InvalidInput
+from ...engine.storage.sql import Experiment, Store
+from ...engine.vocabulary import Problem
+from ...policies import catalog
+from ..artefacts import keep_all
+from ..history import History
+from ..spec import Spec
+from ..verification import Verification
+from ..verification import verify as verify_pages
+from .files import format_option, read_log
+from .options import artefact_option, database_option, policy_file_option
+from .show import as_json, print_json, print_table, progress
 
 PLURALS = {"arm": "arms", "move": "moves", "vector": "vectors", "query": "queries"}
 

@@ -8,12 +8,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from onearm.engine import loop
-from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_seed, fitted, query_problem
-from onearm.engine.task import Task
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine import loop
+from ...engine.draws import POLICY, run_key
+from ...engine.errors import InvalidInput
+from ...engine.problem import check_seed, fitted, query_problem
+from ...engine.task import Task
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 def task_problem(env: gymnasium.Env[Any, Any], domain: Any, feedback: Any) -> Problem | None:

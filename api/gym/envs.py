@@ -28,19 +28,19 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from onearm.api.gym.moves import Moves
-from onearm.api.gym.points import numbers, space_of
-from onearm.engine import loop
-from onearm.engine.actions import empty_actions, places
-from onearm.engine.contexts import empty_contexts
-from onearm.engine.domain import BOX
-from onearm.engine.draws import NATURE, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import problem_of
-from onearm.engine.limits import Limits, limits_of
-from onearm.engine.protocol import forfeit, row_of
-from onearm.engine.vocabulary import Array, Environment
-from onearm.envs import catalog
+from ...engine import loop
+from ...engine.actions import empty_actions, places
+from ...engine.contexts import empty_contexts
+from ...engine.domain import BOX
+from ...engine.draws import NATURE, run_key
+from ...engine.errors import InvalidInput
+from ...engine.experiment import problem_of
+from ...engine.limits import Limits, limits_of
+from ...engine.protocol import forfeit, row_of
+from ...engine.vocabulary import Array, Environment
+from ...envs import catalog
+from .moves import Moves
+from .points import numbers, space_of
 
 HORIZON = 1000  # of an episode where neither the caller nor the environment names one
 BOUND = 1e12  # of an observation's entries: Gymnasium warns of infinite ones

@@ -7,8 +7,8 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
-from onearm.api.gym.envs import BanditEnv, BanditVectorEnv, made
-from onearm.api.gym.queries import QueryEnv
+from .envs import BanditEnv, BanditVectorEnv, made
+from .queries import QueryEnv
 
 
 def single(name: str, horizon: int | None = None, render_mode: None = None, **params: Any) -> gymnasium.Env[Any, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from onearm.engine.actions import empty_actions, pull, read
-from onearm.engine.problem import PULLS_MAX
-from onearm.engine.vocabulary import Array, Problem
+from ...engine.actions import empty_actions, pull, read
+from ...engine.problem import PULLS_MAX
+from ...engine.vocabulary import Array, Problem
 
 
 class Moves(spaces.MultiDiscrete):

@@ -26,11 +26,11 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
-from onearm.engine import projection
-from onearm.engine.domain import BALL, Domain, Part, Region
-from onearm.engine.errors import InvalidInput
-from onearm.engine.limits import Limits
-from onearm.engine.vocabulary import Array
+from ...engine import projection
+from ...engine.domain import BALL, Domain, Part, Region
+from ...engine.errors import InvalidInput
+from ...engine.limits import Limits
+from ...engine.vocabulary import Array
 
 
 def space_of(domain: Domain, copies: tuple[int, ...] = ()) -> spaces.Box:

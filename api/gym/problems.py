@@ -12,12 +12,12 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from onearm.api.gym.points import Points, limits
-from onearm.engine.domain import Domain, box
-from onearm.engine.errors import InvalidInput
-from onearm.engine.limits import check_detail
-from onearm.engine.problem import check_reward
-from onearm.engine.vocabulary import VECTOR_FEEDBACKS, Action, Array, Feedback, FeedbackKind, Problem
+from ...engine.domain import Domain, box
+from ...engine.errors import InvalidInput
+from ...engine.limits import check_detail
+from ...engine.problem import check_reward
+from ...engine.vocabulary import VECTOR_FEEDBACKS, Action, Array, Feedback, FeedbackKind, Problem
+from .points import Points, limits
 
 
 def problem_of(

@@ -27,9 +27,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from onearm.api.gym.envs import BOUND, Copies, made
-from onearm.engine.errors import Conflict, InvalidInput
-from onearm.engine.vocabulary import Array, Environment
+from ...engine.errors import Conflict, InvalidInput
+from ...engine.vocabulary import Array, Environment
+from .envs import BOUND, Copies, made
 
 BUDGET = 20  # of an episode where neither the caller nor the environment names one
 _ASKED = np.ones(1, np.bool_)

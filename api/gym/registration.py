@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gymnasium
 
-from onearm.envs import catalog
+from ...envs import catalog
 
 NAMESPACE = "onearm"
 

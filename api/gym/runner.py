@@ -13,17 +13,17 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from onearm.api.gym.budgets import play, task_problem
-from onearm.api.gym.problems import action_for, context_of, feedback_of, mask_of, problem_of
-from onearm.engine import loop
-from onearm.engine.actions import decision_at, empty_actions, put_action
-from onearm.engine.domain import Domain
-from onearm.engine.draws import POLICY, run_key
-from onearm.engine.limits import limits_of
-from onearm.engine.problem import check_seed, fitted
-from onearm.engine.protocol import certifies
-from onearm.engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key, Policy
-from onearm.policies import catalog
+from ...engine import loop
+from ...engine.actions import decision_at, empty_actions, put_action
+from ...engine.domain import Domain
+from ...engine.draws import POLICY, run_key
+from ...engine.limits import limits_of
+from ...engine.problem import check_seed, fitted
+from ...engine.protocol import certifies
+from ...engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key, Policy
+from ...policies import catalog
+from .budgets import play, task_problem
+from .problems import action_for, context_of, feedback_of, mask_of, problem_of
 
 
 @dataclass(frozen=True)

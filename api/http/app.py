@@ -14,14 +14,14 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from onearm.api.http.decisions import decide, reward
-from onearm.api.http.endpoint import Endpoint, encode, http_problem
-from onearm.api.http.pages import STATIC
-from onearm.api.http.routes import openapi, routes
-from onearm.api.live import CACHE_BYTES
-from onearm.api.service import Service
-from onearm.api.spec import DEFAULT_POLICY
-from onearm.engine.storage.sql import Store
+from ...engine.storage.sql import Store
+from ..live import CACHE_BYTES
+from ..service import Service
+from ..spec import DEFAULT_POLICY
+from .decisions import decide, reward
+from .endpoint import Endpoint, encode, http_problem
+from .pages import STATIC
+from .routes import openapi, routes
 
 HELLO = {
     "experiment_id": "hello",

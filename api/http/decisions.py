@@ -11,11 +11,23 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from onearm.api.explanation import Explanation
-from onearm.api.http import queries, vectors
-from onearm.api.http.endpoint import Answer, Call, problem
-from onearm.api.http.found import find, found_still, hash_of, iso, known_as, one_id, read, sent_of, settled
-from onearm.api.http.schemas import (
+from ...engine.actions import READ
+from ...engine.errors import Conflict, InvalidInput, OnearmError
+from ...engine.problem import check_reward
+from ...engine.storage.sql import Event
+from ...engine.vocabulary import GIVEN, Decision
+from ..explanation import Explanation
+from ..ids import check_id
+from ..intake import check_labels, check_propensity, mask_of
+from ..live import Asked, Live, Story
+from ..live_query import LiveQuery
+from ..live_stream import LiveStream, detail_of, feedback_of, moved
+from ..live_vector import LiveVector
+from ..service import Service
+from . import queries, vectors
+from .endpoint import Answer, Call, problem
+from .found import find, found_still, hash_of, iso, known_as, one_id, read, sent_of, settled
+from .schemas import (
     BatchReward,
     Decide,
     Decided,
@@ -31,18 +43,6 @@ from onearm.api.http.schemas import (
     RowAction,
     StoryReward,
 )
-from onearm.api.ids import check_id
-from onearm.api.intake import check_labels, check_propensity, mask_of
-from onearm.api.live import Asked, Live, Story
-from onearm.api.live_query import LiveQuery
-from onearm.api.live_stream import LiveStream, detail_of, feedback_of, moved
-from onearm.api.live_vector import LiveVector
-from onearm.api.service import Service
-from onearm.engine.actions import READ
-from onearm.engine.errors import Conflict, InvalidInput, OnearmError
-from onearm.engine.problem import check_reward
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import GIVEN, Decision
 
 BATCH_MAX = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

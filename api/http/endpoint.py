@@ -13,9 +13,9 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from onearm.api.http.schemas import Problem
-from onearm.api.service import Service
-from onearm.engine.errors import Conflict, InvalidInput, NotFound, OnearmError, Unavailable
+from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError, Unavailable
+from ..service import Service
+from .schemas import Problem
 
 log = logging.getLogger("onearm")
 

@@ -7,16 +7,16 @@ import asyncio
 import msgspec
 from msgspec import UNSET
 
-from onearm.api.http import schemas
-from onearm.api.http.endpoint import Answer, Call
-from onearm.api.http.found import iso, read
-from onearm.api.live import Live
-from onearm.api.live_query import LiveQuery
-from onearm.api.live_stream import LiveStream
-from onearm.api.live_vector import LiveVector
-from onearm.api.service import Service
-from onearm.api.unknown import or_null
-from onearm.engine.errors import InvalidInput, NotFound
+from ...engine.errors import InvalidInput, NotFound
+from ..live import Live
+from ..live_query import LiveQuery
+from ..live_stream import LiveStream
+from ..live_vector import LiveVector
+from ..service import Service
+from ..unknown import or_null
+from . import schemas
+from .endpoint import Answer, Call
+from .found import iso, read
 
 PAGE = 100
 PAGE_MAX = 1000

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import msgspec
 
-from onearm.api.http.schemas import LATER
-from onearm.api.ids import check_id, is_id
-from onearm.api.live import Live, Story, missing
-from onearm.engine.errors import Conflict, InvalidInput
+from ...engine.errors import Conflict, InvalidInput
+from ..ids import check_id, is_id
+from ..live import Live, Story, missing
+from .schemas import LATER
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Body = TypeVar("Body")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from onearm.api.http.endpoint import Answer, Call
-from onearm.api.http.schemas import Health
-from onearm.api.service import Service
+from ..service import Service
+from .endpoint import Answer, Call
+from .schemas import Health
 
 
 async def alive(service: Service, call: Call) -> Answer:

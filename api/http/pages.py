@@ -7,9 +7,9 @@ from pathlib import Path
 from fastapi.openapi.docs import get_swagger_ui_html
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from onearm.api.http.endpoint import Answer, Call
-from onearm.api.http.experiments import describe
-from onearm.api.service import Service
+from ..service import Service
+from .endpoint import Answer, Call
+from .experiments import describe
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from onearm.api.http.endpoint import Answer
-from onearm.api.http.found import find, found_still, hash_of, iso, known_as, one_id, sent_of, settled
-from onearm.api.http.schemas import BatchReward, Decide, DecisionStory, Queried, Reward, Rewarded, StoryReward
-from onearm.api.ids import check_id
-from onearm.api.intake import mask_of
-from onearm.api.live import Asked, Story
-from onearm.api.live_query import LiveQuery, answer_of
-from onearm.api.service import Service
-from onearm.engine.contexts import empty_context
-from onearm.engine.errors import Conflict, InvalidInput
+from ...engine.contexts import empty_context
+from ...engine.errors import Conflict, InvalidInput
+from ..ids import check_id
+from ..intake import mask_of
+from ..live import Asked, Story
+from ..live_query import LiveQuery, answer_of
+from ..service import Service
+from .endpoint import Answer
+from .found import find, found_still, hash_of, iso, known_as, one_id, sent_of, settled
+from .schemas import BatchReward, Decide, DecisionStory, Queried, Reward, Rewarded, StoryReward
 
 REPLAYED = ((b"idempotency-replayed", b"true"),)
 OF_OTHERS = ("context", "actions", "explain", "hint")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from onearm.api.history import History
-from onearm.api.http.endpoint import Answer, Call
-from onearm.api.live import Live
-from onearm.api.report import Report, report_of
-from onearm.api.service import Service
-from onearm.engine.errors import InvalidInput
-from onearm.engine.hindsight import NUMBERS_MAX
-from onearm.engine.storage.sql import Store
+from ...engine.errors import InvalidInput
+from ...engine.hindsight import NUMBERS_MAX
+from ...engine.storage.sql import Store
+from ..history import History
+from ..live import Live
+from ..report import Report, report_of
+from ..service import Service
+from .endpoint import Answer, Call
 
 
 async def report(service: Service, call: Call) -> Answer:

@@ -11,13 +11,13 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from onearm.api.arm_line import Recommended
-from onearm.api.http import decisions, experiments, health, pages, reports, schemas
-from onearm.api.http.endpoint import TITLES, Endpoint, Handler
-from onearm.api.ids import ID_LENGTH_MAX
-from onearm.api.recommended import RecommendedHypothesis
-from onearm.api.report import Report
-from onearm.engine.hindsight import NUMBERS_MAX
+from ...engine.hindsight import NUMBERS_MAX
+from ..arm_line import Recommended
+from ..ids import ID_LENGTH_MAX
+from ..recommended import RecommendedHypothesis
+from ..report import Report
+from . import decisions, experiments, health, pages, reports, schemas
+from .endpoint import TITLES, Endpoint, Handler
 
 
 class Entry(NamedTuple):

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from onearm.api.arm_line import Evicted, Held, Limits
-from onearm.api.explanation import Ranked, Reasons
-from onearm.api.ids import ID_LENGTH_MAX
-from onearm.api.spec import SAFE_INTEGER_MAX
-from onearm.engine.problem import ARMS_MAX, HORIZON_MAX, SLOTS_MAX, STREAM_MAX
-from onearm.engine.task import QUERIES_MAX, AnswerKind, LossKind, TaskKind
+from ...engine.problem import ARMS_MAX, HORIZON_MAX, SLOTS_MAX, STREAM_MAX
+from ...engine.task import QUERIES_MAX, AnswerKind, LossKind, TaskKind
+from ..arm_line import Evicted, Held, Limits
+from ..explanation import Ranked, Reasons
+from ..ids import ID_LENGTH_MAX
+from ..spec import SAFE_INTEGER_MAX
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 

@@ -8,9 +8,16 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from onearm.api.http.endpoint import Answer
-from onearm.api.http.found import find, found_still, hash_of, iso, known_as, one_id, read, sent_of, settled
-from onearm.api.http.schemas import (
+from ...engine.errors import Conflict, InvalidInput
+from ..ids import check_id
+from ..intake import reads_hint
+from ..live import Asked, Story
+from ..live_vector import LiveVector
+from ..revealed import Told, detail_of, feedback_on, forecast, told_of
+from ..service import Service
+from .endpoint import Answer
+from .found import find, found_still, hash_of, iso, known_as, one_id, read, sent_of, settled
+from .schemas import (
     BatchVectorReward,
     Decide,
     DecisionStory,
@@ -19,13 +26,6 @@ from onearm.api.http.schemas import (
     StoryReward,
     VectorReward,
 )
-from onearm.api.ids import check_id
-from onearm.api.intake import reads_hint
-from onearm.api.live import Asked, Story
-from onearm.api.live_vector import LiveVector
-from onearm.api.revealed import Told, detail_of, feedback_on, forecast, told_of
-from onearm.api.service import Service
-from onearm.engine.errors import Conflict, InvalidInput
 
 REPLAYED = ((b"idempotency-replayed", b"true"),)
 OF_ARMS = ("actions", "eligible_actions", "excluded_actions", "explain")

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.matching import Contender, Learning
-from onearm.engine.targets import Fixed, Logged, Target
-from onearm.engine.vocabulary import Policy, Problem
-from onearm.policies import catalog
+from ...engine.errors import InvalidInput
+from ...engine.matching import Contender, Learning
+from ...engine.targets import Fixed, Logged, Target
+from ...engine.vocabulary import Policy, Problem
+from ...policies import catalog
 
 SWEPT = 7  # values of a sweep that does not say how many
 SWEPT_MAX = 1000

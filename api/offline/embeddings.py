@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import obd
-from onearm.engine.vocabulary import Array
+from ...engine.errors import InvalidInput
+from ...engine.storage import obd
+from ...engine.vocabulary import Array
 
 
 def embedding_of(name: str, log: Path, form: str) -> Array:

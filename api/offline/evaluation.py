@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.api.offline.candidates import Candidate
-from onearm.api.offline.intervals import difference, in_range, interval_of, range_of
-from onearm.api.offline.judging import Advance, Facts, Readings, Scores, judge
-from onearm.api.offline.methods import Case, of_rows, terms_of
-from onearm.api.offline.models import cross_fitted, more_robust, of_the_past, started
-from onearm.api.offline.options import MODELLED, RANKED, Options
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate import Diagnostics, Terms, diagnose, normal, rank
-from onearm.engine.storage.rows import Rows
+from ...engine.errors import InvalidInput
+from ...engine.estimate import Diagnostics, Terms, diagnose, normal, rank
+from ...engine.storage.rows import Rows
+from .candidates import Candidate
+from .intervals import difference, in_range, interval_of, range_of
+from .judging import Advance, Facts, Readings, Scores, judge
+from .methods import Case, of_rows, terms_of
+from .models import cross_fitted, more_robust, of_the_past, started
+from .options import MODELLED, RANKED, Options
 
 
 class Estimate(NamedTuple):

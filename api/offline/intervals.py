@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.api.offline.judging import Facts
-from onearm.api.offline.methods import Case
-from onearm.api.offline.options import MODELLED
-from onearm.engine import estimate
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate import Interval, Sequence, Terms
-from onearm.engine.vocabulary import Array
+from ...engine import estimate
+from ...engine.errors import InvalidInput
+from ...engine.estimate import Interval, Sequence, Terms
+from ...engine.vocabulary import Array
+from .judging import Facts
+from .methods import Case
+from .options import MODELLED
 
 WEIGHTED = ("ips", "snips", "dr", "sndr", "mrdr")  # methods whose weights are target / propensity, as they are
 

@@ -10,12 +10,12 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from onearm.engine.columns import take
-from onearm.engine.matching import NO_PREDICTIONS
-from onearm.engine.storage.room import room
-from onearm.engine.storage.rows import Page, Rows
-from onearm.engine.targets import Target, at
-from onearm.engine.vocabulary import Array, Columns
+from ...engine.columns import take
+from ...engine.matching import NO_PREDICTIONS
+from ...engine.storage.room import room
+from ...engine.storage.rows import Page, Rows
+from ...engine.targets import Target, at
+from ...engine.vocabulary import Array, Columns
 
 Predict = Callable[[Columns], Array]  # what a model expects of every action, float64[n, k]
 Advance = Callable[[int], None]

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from onearm.api.offline.evaluation import Estimate
-from onearm.api.offline.options import Options
-from onearm.engine import estimate
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate import Interval, Terms
-from onearm.engine.storage.slots import Slots, targets
-from onearm.engine.vocabulary import Array
+from ...engine import estimate
+from ...engine.errors import InvalidInput
+from ...engine.estimate import Interval, Terms
+from ...engine.storage.slots import Slots, targets
+from ...engine.vocabulary import Array
+from .evaluation import Estimate
+from .options import Options
 
 LIST_METHODS = ("slate-ips", "independent", "cascade", "pseudo-inverse")
 INTERVAL_OF: dict[str, Callable[[Terms, Options], Interval]] = {

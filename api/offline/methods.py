@@ -8,15 +8,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from onearm.api.offline.judging import Facts, Scores
-from onearm.api.offline.options import Options
-from onearm.engine import estimate
-from onearm.engine.columns import take
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate import Terms
-from onearm.engine.storage.room import room
-from onearm.engine.storage.rows import Rows
-from onearm.engine.vocabulary import Array
+from ...engine import estimate
+from ...engine.columns import take
+from ...engine.errors import InvalidInput
+from ...engine.estimate import Terms
+from ...engine.storage.room import room
+from ...engine.storage.rows import Rows
+from ...engine.vocabulary import Array
+from .judging import Facts, Scores
+from .options import Options
 
 PART = 1 << 22  # rows of which terms are made at once
 RATIOS = frozenset({"match", "snips", "sndr", "dm"})  # methods that a factor of all weights leaves alone

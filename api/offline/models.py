@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onearm.api.offline.candidates import Candidate
-from onearm.api.offline.judging import Advance, Readings, Scores, judge
-from onearm.api.offline.options import Options
-from onearm.engine.estimate import MeanModel, RewardModel, RidgeModel, mrdr_weight
-from onearm.engine.targets import Target
-from onearm.engine.vocabulary import Array, Columns, Problem
+from ...engine.estimate import MeanModel, RewardModel, RidgeModel, mrdr_weight
+from ...engine.targets import Target
+from ...engine.vocabulary import Array, Columns, Problem
+from .candidates import Candidate
+from .judging import Advance, Readings, Scores, judge
+from .options import Options
 
 FIRST = 100  # rows of the first page that a model of the past predicts
 MODEL_OF: dict[str, type[RidgeModel] | type[MeanModel]] = {"ridge": RidgeModel, "mean": MeanModel}

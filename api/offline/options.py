@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from onearm.engine.matching import Learning
-from onearm.engine.vocabulary import Array
+from ...engine.matching import Learning
+from ...engine.vocabulary import Array
 
 METHODS = (
     "match",

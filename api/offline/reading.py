@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from onearm.api.cli.files import EXPORTS, form_of, module_of, source_of
-from onearm.api.experiment_log import opened
-from onearm.api.offline.candidates import Candidate
-from onearm.api.offline.judging import Readings
-from onearm.api.offline.options import MODELLED, Options
-from onearm.engine.errors import InvalidInput
-from onearm.engine.matching import check_matching
-from onearm.engine.storage.header import problem_of
-from onearm.engine.storage.rows import Rows, Wanted
-from onearm.engine.storage.source import STDIN, Source
+from ...engine.errors import InvalidInput
+from ...engine.matching import check_matching
+from ...engine.storage.header import problem_of
+from ...engine.storage.rows import Rows, Wanted
+from ...engine.storage.source import STDIN, Source
+from ..cli.files import EXPORTS, form_of, module_of, source_of
+from ..experiment_log import opened
+from .candidates import Candidate
+from .judging import Readings
+from .options import MODELLED, Options
 
 DATABASE = "database"
 DIMENSION = 256  # columns that named features are hashed to, for what reads rows of numbers

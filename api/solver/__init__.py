@@ -30,18 +30,18 @@ For any other solver with one knob, ask a tuner for a value, and tell it what th
 `docs/solver.md` says when that pays, which tuner to take, and what is proved.
 """
 
-from onearm.api.solver.lanes import sor_many
-from onearm.api.solver.matrices import Matrix, prepare
-from onearm.api.solver.preconditioning import ssor_preconditioner
-from onearm.api.solver.report import ArmReport, Report
-from onearm.api.solver.sequence import Solved, Solves, solve_sequence
-from onearm.api.solver.solution import Solution, Solutions
-from onearm.api.solver.solving import cg, sor, ssor, ssor_cg
-from onearm.api.solver.stencil import sor_stencil
-from onearm.api.solver.trial import Proposal, Trial
-from onearm.api.solver.tuners import PatternKey, Tuners
-from onearm.api.solver.tuning import Tuner
-from onearm.engine.entries import NoEntries
+from ...engine.entries import NoEntries
+from .lanes import sor_many
+from .matrices import Matrix, prepare
+from .preconditioning import ssor_preconditioner
+from .report import ArmReport, Report
+from .sequence import Solved, Solves, solve_sequence
+from .solution import Solution, Solutions
+from .solving import cg, sor, ssor, ssor_cg
+from .stencil import sor_stencil
+from .trial import Proposal, Trial
+from .tuners import PatternKey, Tuners
+from .tuning import Tuner
 
 __all__ = [
     "ArmReport",

@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from typing import Any
 
-from onearm.api import saving
+from .. import saving
 
 MEDIAN_OF = 101  # the newest costs: a mesh that is refined changes the median within a hundred rounds
 _COUNTS = ("rounds", "censored", "capped", "skipped", "clipped", "fallbacks", "compared")

@@ -16,10 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.solver.matrices import prepare
-from onearm.api.solver.methods import ROWS, norm_of_vector, residual_norm, run
-from onearm.api.solver.solution import Solutions, solutions_of
-from onearm.api.solver.systems import (
+from ...engine.errors import InvalidInput
+from ...engine.sor import Half, Rows, laplacian
+from ...engine.sor_lanes import lanes_work, solve_lanes
+from ...engine.vocabulary import Array
+from .matrices import prepare
+from .methods import ROWS, norm_of_vector, residual_norm, run
+from .solution import Solutions, solutions_of
+from .systems import (
     ITERATIONS_MAX,
     RTOL,
     RelativeTo,
@@ -30,10 +34,6 @@ from onearm.api.solver.systems import (
     check_scale,
     stop_of,
 )
-from onearm.engine.errors import InvalidInput
-from onearm.engine.sor import Half, Rows, laplacian
-from onearm.engine.sor_lanes import lanes_work, solve_lanes
-from onearm.engine.vocabulary import Array
 
 LANES = 16  # of float64: two vectors of 512 bits, or four of 256, of which none waits for another
 

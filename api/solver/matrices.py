@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from onearm.api.solver.patterns import Pattern, renewed, split
-from onearm.engine.entries import Entries, entries_of
-from onearm.engine.sor import Half, Rows, rows_of
-from onearm.engine.sparse import Csr, check_csr, check_symmetric
+from ...engine.entries import Entries, entries_of
+from ...engine.sor import Half, Rows, rows_of
+from ...engine.sparse import Csr, check_csr, check_symmetric
+from .patterns import Pattern, renewed, split
 
 
 class Matrix(NamedTuple):

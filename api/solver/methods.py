@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.api.solver.solution import Solution
-from onearm.engine.kernel import Loop
-from onearm.engine.sor import Half, Rows, go_on_sor, laplacian, norm, solve_sor
-from onearm.engine.sor_cg import cg_work, go_on_cg, go_on_ssor_cg, solve_cg, solve_ssor_cg
-from onearm.engine.sor_course import FRESH, REASONS, RUNNING
-from onearm.engine.sor_rows import go_on_rows, solve_rows
-from onearm.engine.ssor import go_on_ssor, solve_ssor
-from onearm.engine.vocabulary import Array
+from ...engine.kernel import Loop
+from ...engine.sor import Half, Rows, go_on_sor, laplacian, norm, solve_sor
+from ...engine.sor_cg import cg_work, go_on_cg, go_on_ssor_cg, solve_cg, solve_ssor_cg
+from ...engine.sor_course import FRESH, REASONS, RUNNING
+from ...engine.sor_rows import go_on_rows, solve_rows
+from ...engine.ssor import go_on_ssor, solve_ssor
+from ...engine.vocabulary import Array
+from .solution import Solution
 
 Callback = Callable[[Array], Any]
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.pairs import Pairs, pairs_of
-from onearm.engine.sor import Half, half_of
-from onearm.engine.sparse import ASYMMETRY_MAX, Csr, asymmetry
-from onearm.engine.vocabulary import Array
+from ...engine.pairs import Pairs, pairs_of
+from ...engine.sor import Half, half_of
+from ...engine.sparse import ASYMMETRY_MAX, Csr, asymmetry
+from ...engine.vocabulary import Array
 
 
 class Pattern(NamedTuple):

@@ -13,12 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.solver.methods import Callback, residual_of
-from onearm.api.solver.solution import Solution
-from onearm.api.solver.systems import check_real
-from onearm.engine.errors import InvalidInput
-from onearm.engine.sor import Half
-from onearm.engine.sor_course import (
+from ...engine.errors import InvalidInput
+from ...engine.sor import Half
+from ...engine.sor_course import (
     CG_GROWTH_MAX,
     FRESH,
     INDEFINITE,
@@ -32,7 +29,10 @@ from onearm.engine.sor_course import (
     fail,
     judged,
 )
-from onearm.engine.vocabulary import Array
+from ...engine.vocabulary import Array
+from .methods import Callback, residual_of
+from .solution import Solution
+from .systems import check_real
 
 Apply = Callable[[Array], Array]
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.solver.matrices import prepare
-from onearm.api.solver.systems import check_omega, check_vector
-from onearm.engine.errors import InvalidInput
-from onearm.engine.sor import laplacian
-from onearm.engine.sor_cg import apply_ssor
-from onearm.engine.vocabulary import Array
+from ...engine.errors import InvalidInput
+from ...engine.sor import laplacian
+from ...engine.sor_cg import apply_ssor
+from ...engine.vocabulary import Array
+from .matrices import prepare
+from .systems import check_omega, check_vector
 
 
 def ssor_preconditioner(A: Any, omega: float = 1.0) -> Any:

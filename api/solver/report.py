@@ -10,10 +10,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from onearm.api.solver.course import Course
-from onearm.api.solver.settings import Settings, Value
-from onearm.api.unknown import or_null
-from onearm.engine.vocabulary import Array
+from ...engine.vocabulary import Array
+from ..unknown import or_null
+from .course import Course
+from .settings import Settings, Value
 
 
 class ArmReport(NamedTuple):

@@ -9,18 +9,18 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from onearm.api.solver.course import Median
-from onearm.api.solver.matrices import Matrix, prepare
-from onearm.api.solver.report import Report
-from onearm.api.solver.solution import Solution
-from onearm.api.solver.solving import sor, ssor, ssor_cg
-from onearm.api.solver.systems import ITERATIONS_MAX, RTOL, check_omega, stop_of
-from onearm.api.solver.trial import Proposal
-from onearm.api.solver.tuners import Tuners
-from onearm.api.solver.tuning import Tuner
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_vector
-from onearm.engine.vocabulary import Array, Policy
+from ...engine.errors import InvalidInput
+from ...engine.problem import check_vector
+from ...engine.vocabulary import Array, Policy
+from .course import Median
+from .matrices import Matrix, prepare
+from .report import Report
+from .solution import Solution
+from .solving import sor, ssor, ssor_cg
+from .systems import ITERATIONS_MAX, RTOL, check_omega, stop_of
+from .trial import Proposal
+from .tuners import Tuners
+from .tuning import Tuner
 
 Method = Literal["ssor-cg", "ssor", "sor"]
 _OF_THE_MATRIX = ("stagnated", "not positive definite")  # ways to fail: of a tolerance, or of A, at every omega

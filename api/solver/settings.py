@@ -16,13 +16,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from onearm.api import saving
-from onearm.engine import loop, snapshot
-from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import Conflict, Damaged, InvalidInput
-from onearm.engine.problem import ARMS_MAX, check_param, check_seed, fitted
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
-from onearm.policies import catalog
+from ...engine import loop, snapshot
+from ...engine.draws import POLICY, run_key
+from ...engine.errors import Conflict, Damaged, InvalidInput
+from ...engine.problem import ARMS_MAX, check_param, check_seed, fitted
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...policies import catalog
+from .. import saving
 
 Value = int | float | str
 Cost = Literal["iterations", "seconds"]

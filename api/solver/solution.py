@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.engine.sor_course import CONVERGED, DIVERGED, REASONS
-from onearm.engine.vocabulary import Array
+from ...engine.sor_course import CONVERGED, DIVERGED, REASONS
+from ...engine.vocabulary import Array
 
 
 class Solution(tuple[Array, int]):

@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.solver.matrices import prepare
-from onearm.api.solver.methods import CG, ROWS, SOR, SSOR, SSOR_CG, Callback, Method, norm_of_vector, residual_norm, run
-from onearm.api.solver.preconditioned import operator_of, preconditioned_cg
-from onearm.api.solver.solution import Solution
-from onearm.api.solver.systems import (
+from ...engine.vocabulary import Array
+from .matrices import prepare
+from .methods import CG, ROWS, SOR, SSOR, SSOR_CG, Callback, Method, norm_of_vector, residual_norm, run
+from .preconditioned import operator_of, preconditioned_cg
+from .solution import Solution
+from .systems import (
     ITERATIONS_MAX,
     RTOL,
     RelativeTo,
@@ -35,7 +36,6 @@ from onearm.api.solver.systems import (
     check_vector,
     stop_of,
 )
-from onearm.engine.vocabulary import Array
 
 
 def sor(

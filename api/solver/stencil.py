@@ -15,9 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.solver.methods import norm_of_vector
-from onearm.api.solver.solution import Solution
-from onearm.api.solver.systems import (
+from ...engine.errors import InvalidInput
+from ...engine.sor_course import REASONS, Outcome
+from ...engine.sor_stencil import Stencil, solve_stencil, stencil_work
+from ...engine.vocabulary import Array
+from .methods import norm_of_vector
+from .solution import Solution
+from .systems import (
     ITERATIONS_MAX,
     RTOL,
     RelativeTo,
@@ -28,10 +32,6 @@ from onearm.api.solver.systems import (
     check_scale,
     stop_of,
 )
-from onearm.engine.errors import InvalidInput
-from onearm.engine.sor_course import REASONS, Outcome
-from onearm.engine.sor_stencil import Stencil, solve_stencil, stencil_work
-from onearm.engine.vocabulary import Array
 
 
 def sor_stencil(

@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.relaxation import CAP_MAX
-from onearm.engine.vocabulary import Array
+from ...engine.errors import InvalidInput
+from ...engine.relaxation import CAP_MAX
+from ...engine.vocabulary import Array
 
 ITERATIONS_MAX = 10_000
 RTOL = 1e-8

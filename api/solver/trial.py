@@ -7,10 +7,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onearm.engine.errors import Conflict, InvalidInput
+from ...engine.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
-    from onearm.api.solver.tuning import Tuner
+    from .tuning import Tuner
 
 
 class Proposal(NamedTuple):

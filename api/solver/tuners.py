@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.api import saving
-from onearm.api.solver.matrices import Matrix
-from onearm.api.solver.settings import Settings, settings_of
-from onearm.api.solver.tuning import Tuner
-from onearm.engine.errors import InvalidInput
-from onearm.engine.vocabulary import Array
+from ...engine.errors import InvalidInput
+from ...engine.vocabulary import Array
+from .. import saving
+from .matrices import Matrix
+from .settings import Settings, settings_of
+from .tuning import Tuner
 
 _LENGTH = 8  # bytes of a length, little-endian
 

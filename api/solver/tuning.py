@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.api import saving
-from onearm.api.compiling import compiled
-from onearm.api.explanation import parts_room
-from onearm.api.solver.course import Course
-from onearm.api.solver.report import Report, report_of
-from onearm.api.solver.settings import BACKSTOP, Cost, Settings, Value, settings_of
-from onearm.api.solver.trial import Proposal, Trial
-from onearm.engine import loop, snapshot
-from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import Conflict, InvalidInput
-from onearm.engine.problem import REWARD_MAX, check_param
-from onearm.engine.protocol import has_law
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
+from ...engine import loop, snapshot
+from ...engine.draws import POLICY, run_key
+from ...engine.errors import Conflict, InvalidInput
+from ...engine.problem import REWARD_MAX, check_param
+from ...engine.protocol import has_law
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
+from .. import saving
+from ..compiling import compiled
+from ..explanation import parts_room
+from .course import Course
+from .report import Report, report_of
+from .settings import BACKSTOP, Cost, Settings, Value, settings_of
+from .trial import Proposal, Trial
 
 _NOTHING = np.zeros(0)
 _LEAST = 1e-100  # propensity: none is drawn that is less

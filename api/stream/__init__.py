@@ -43,8 +43,8 @@ Before a run, `plan` says what it takes, and whether it can pay:
 
 """
 
-from onearm.api.stream.asking import Commitment, Status, Stream, run
-from onearm.api.stream.holding import Record
-from onearm.api.stream.planning import Plan, plan
+from .asking import Commitment, Status, Stream, run
+from .holding import Record
+from .planning import Plan, plan
 
 __all__ = ["Commitment", "Plan", "Record", "Status", "Stream", "plan", "run"]

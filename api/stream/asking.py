@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.api import saving
-from onearm.api.arm_line import within
-from onearm.api.interval import interval
-from onearm.api.stream import bar
-from onearm.api.stream.holding import Held, Holding, Record
-from onearm.api.stream.planning import (
+from ...engine import snapshot
+from ...engine.errors import Conflict, InvalidInput
+from ...engine.problem import SLOTS_MAX, check_seed
+from .. import saving
+from ..arm_line import within
+from ..interval import interval
+from . import bar
+from .holding import Held, Holding, Record
+from .planning import (
     RULE,
     Rule,
     budgeted,
@@ -25,9 +28,6 @@ from onearm.api.stream.planning import (
     rule_policy,
     stream_problem,
 )
-from onearm.engine import snapshot
-from onearm.engine.errors import Conflict, InvalidInput
-from onearm.engine.problem import SLOTS_MAX, check_seed
 
 Pull = Callable[[Any, int], tuple[float, int]]  # (arm, n) -> sum of the rewards, pulls done: at most n
 OnEvict = Callable[[Any, Record, str], None]  # (arm, record, reason): "dropped", "replaced" or "over"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from onearm.api.cli import show
+from ..cli import show
 
 SHOWN_EVERY = 0.1  # seconds
 

@@ -14,13 +14,13 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from onearm.api.compiling import compiled
-from onearm.engine import loop
-from onearm.engine.actions import PULL, READ, allowed
-from onearm.engine.draws import POLICY, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import PULLS_MAX, STREAM_MAX, TRIALS_MAX
-from onearm.engine.vocabulary import Array, Instance, Key, Policy, Problem
+from ...engine import loop
+from ...engine.actions import PULL, READ, allowed
+from ...engine.draws import POLICY, run_key
+from ...engine.errors import InvalidInput
+from ...engine.problem import PULLS_MAX, STREAM_MAX, TRIALS_MAX
+from ...engine.vocabulary import Array, Instance, Key, Policy, Problem
+from ..compiling import compiled
 
 NO_CONTEXT = np.zeros(0)
 Move = tuple[int, int, int, int, float]  # number of the decision, what, slot, pulls, propensity

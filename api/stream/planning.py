@@ -17,9 +17,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from onearm.api.stream.holding import Holding
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import (
+from ...engine.errors import InvalidInput
+from ...engine.problem import (
     REWARD_MAX,
     SLOTS_MAX,
     STREAM_MAX,
@@ -28,8 +27,9 @@ from onearm.engine.problem import (
     check_problem,
     fitted,
 )
-from onearm.engine.vocabulary import Policy, Problem
-from onearm.policies import catalog
+from ...engine.vocabulary import Policy, Problem
+from ...policies import catalog
+from .holding import Holding
 
 RULE = "early_drop"
 SAMPLE = 64  # arms that the rule is run on

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from onearm.api.train.plan import Plan
-from onearm.engine.errors import Conflict, Damaged, InvalidInput
-from onearm.engine.task import Array
+from ...engine.errors import Conflict, Damaged, InvalidInput
+from ...engine.task import Array
+from .plan import Plan
 
 PLAN, FIRST = "plan.json", "first.json"
 KEPT = "kept."  # before the names of the weights that a run ends with

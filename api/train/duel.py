@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onearm.api.train.adam import Adam
-from onearm.api.train.bench import KEPT
-from onearm.api.train.networks import Network, arrays_of, load_arrays, network_for
-from onearm.api.train.recipe import CLIP, LATELY, MEMORY, Hunt, Recipe
-from onearm.engine.adversary import Particles
-from onearm.engine.score import advantages, loss_gradient, score_gradient, tally
-from onearm.engine.task import Array, Task
+from ...engine.adversary import Particles
+from ...engine.score import advantages, loss_gradient, score_gradient, tally
+from ...engine.task import Array, Task
+from .adam import Adam
+from .bench import KEPT
+from .networks import Network, arrays_of, load_arrays, network_for
+from .recipe import CLIP, LATELY, MEMORY, Hunt, Recipe
 
 Weights = dict[str, Array]
 Play = Callable[[Weights, Array, int, int], tuple[Array, Array]]  # (weights, means, rollouts, seed) -> queries, answers

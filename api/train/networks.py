@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from onearm.engine.task import Task
+from ...engine.task import Task
 
 Array = np.ndarray[Any, Any]
 PLUG_IN = 4.0  # times the mean of an arm

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from onearm.api.train.recipe import Recipe, level_recipe, prior_recipe, refined_recipe, robust_recipe
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import SEED_MAX
-from onearm.engine.task import Task
+from ...engine.errors import InvalidInput
+from ...engine.problem import SEED_MAX
+from ...engine.task import Task
+from .recipe import Recipe, level_recipe, prior_recipe, refined_recipe, robust_recipe
 
 LEVELS_MAX, STARTS_MAX, ITERATIONS_MAX, BUDGET_MAX = 8, 16, 1_000_000, 1000
 QUERIES_MAX, HYPOTHESES_MAX = 200, 1000  # of what is trained

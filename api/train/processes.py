@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from onearm.engine.errors import Unavailable
+from ...engine.errors import Unavailable
 
 Report = Callable[[dict[str, Any]], None]
 # One thread each, and memory that is kept: giving it back and getting it again took a third of the time.

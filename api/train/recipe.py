@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from onearm.engine.task import Task
+from ...engine.task import Task
 
 MEMORY = 0.8  # of a particle's mean loss, when it is drawn again
 LATELY = 0.02  # how fast what a level loses now takes the place of what it lost before

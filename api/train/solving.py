@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from onearm.api.train.plan import name_of
-from onearm.engine.artefact import Artefact, pack
-from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.optimum import robust
-from onearm.engine.task import Task
+from ...engine.artefact import Artefact, pack
+from ...engine.errors import InvalidInput
+from ...engine.exact.optimum import robust
+from ...engine.task import Task
+from .plan import name_of
 
 
 def solve(task: Task, budget: int, grid: list[float], levels: list[float], folder: Path, command: str) -> Artefact:

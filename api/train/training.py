@@ -18,15 +18,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from onearm.api.train.bench import FIRST, Bench
-from onearm.api.train.plan import PRIOR, Plan
-from onearm.api.train.processes import Report, run_all
-from onearm.engine.artefact import PLAYS, Artefact, pack
-from onearm.engine.kernel import source_digest
-from onearm.engine.problem import query_problem
-from onearm.engine.task import Array
-from onearm.engine.worst_case import Effort, WorstCase, player, rounds_of, worst_case
-from onearm.policies.mapo import with_weights
+from ...engine.artefact import PLAYS, Artefact, pack
+from ...engine.kernel import source_digest
+from ...engine.problem import query_problem
+from ...engine.task import Array
+from ...engine.worst_case import Effort, WorstCase, player, rounds_of, worst_case
+from ...policies.mapo import with_weights
+from .bench import FIRST, Bench
+from .plan import PRIOR, Plan
+from .processes import Report, run_all
 
 Candidate = tuple[str, str]  # a run and how it is played
 ROUGH = Effort(

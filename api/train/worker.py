@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 
-from onearm.api.train.bench import FIRST, Bench
-from onearm.api.train.duel import Duel, Weights
-from onearm.api.train.plan import PRIOR, Plan
-from onearm.engine.problem import query_problem
-from onearm.engine.rollouts import roll_out
-from onearm.engine.task import Array
-from onearm.policies.mapo import with_weights
+from ...engine.problem import query_problem
+from ...engine.rollouts import roll_out
+from ...engine.task import Array
+from ...policies.mapo import with_weights
+from .bench import FIRST, Bench
+from .duel import Duel, Weights
+from .plan import PRIOR, Plan
 
 SAVE_SECONDS, TELL_SECONDS = 10.0, 0.5
 INTERRUPTED = 130  # exit code

@@ -15,11 +15,11 @@ The estimators lie in `weighting.py` (no model), `doubly_robust.py` (with a mode
 
 from __future__ import annotations
 
-from onearm.engine.estimate.binomial import clopper_pearson
-from onearm.engine.estimate.bootstrap import bootstrap
-from onearm.engine.estimate.diagnostics import Diagnostics, diagnose
-from onearm.engine.estimate.difference import difference_sequence
-from onearm.engine.estimate.doubly_robust import (
+from .binomial import clopper_pearson
+from .bootstrap import bootstrap
+from .diagnostics import Diagnostics, diagnose
+from .difference import difference_sequence
+from .doubly_robust import (
     dm,
     dr,
     dros,
@@ -30,17 +30,17 @@ from onearm.engine.estimate.doubly_robust import (
     tuned_dros,
     tuned_switch_dr,
 )
-from onearm.engine.estimate.embedding import marginal_weights, mips, regressed_weights
-from onearm.engine.estimate.eprocess import EProcess, action_e_process, weight_e_process
-from onearm.engine.estimate.interval import empirical_bernstein, normal
-from onearm.engine.estimate.likelihood import empirical_likelihood, weighted_likelihood
-from onearm.engine.estimate.ranking import Ranking, rank
-from onearm.engine.estimate.reward_model import MeanModel, RewardModel, RidgeModel, at_action, progressive, under_law
-from onearm.engine.estimate.sequence import Sequence, confidence_sequence, match_sequence
-from onearm.engine.estimate.slates import cascade, cascade_dr, independent, pseudo_inverse, slate_ips
-from onearm.engine.estimate.terms import Interval, Terms
-from onearm.engine.estimate.tuning import Tuned
-from onearm.engine.estimate.weighting import clipped, ips, match, snips, tuned_clipped, weights
+from .embedding import marginal_weights, mips, regressed_weights
+from .eprocess import EProcess, action_e_process, weight_e_process
+from .interval import empirical_bernstein, normal
+from .likelihood import empirical_likelihood, weighted_likelihood
+from .ranking import Ranking, rank
+from .reward_model import MeanModel, RewardModel, RidgeModel, at_action, progressive, under_law
+from .sequence import Sequence, confidence_sequence, match_sequence
+from .slates import cascade, cascade_dr, independent, pseudo_inverse, slate_ips
+from .terms import Interval, Terms
+from .tuning import Tuned
+from .weighting import clipped, ips, match, snips, tuned_clipped, weights
 
 __all__ = [
     "Diagnostics",

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.engine.estimate.interval import check_level, sample_of, unknown
-from onearm.engine.estimate.tails import beta_quantile
-from onearm.engine.estimate.terms import Interval, Terms
+from .interval import check_level, sample_of, unknown
+from .tails import beta_quantile
+from .terms import Interval, Terms
 
 
 def clopper_pearson(terms: Terms, level: float = 0.95) -> Interval:

@@ -12,12 +12,12 @@ import math
 
 import numpy as np
 
-from onearm.engine.draws import NATURE, philox, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.interval import check_level, spread_of, unknown
-from onearm.engine.estimate.terms import Interval, Terms
-from onearm.engine.kernel import loop
-from onearm.engine.vocabulary import Array
+from ..draws import NATURE, philox, run_key
+from ..errors import InvalidInput
+from ..kernel import loop
+from ..vocabulary import Array
+from .interval import check_level, spread_of, unknown
+from .terms import Interval, Terms
 
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(0xFFFF)

@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.eprocess import EProcess, action_e_process, weight_e_process
-from onearm.engine.estimate.sequence import check_lengths
-from onearm.engine.estimate.tails import chi_square_tail, normal_tail
-from onearm.engine.estimate.weighting import weights
-from onearm.engine.vocabulary import Array
+from ..errors import InvalidInput
+from ..vocabulary import Array
+from .eprocess import EProcess, action_e_process, weight_e_process
+from .sequence import check_lengths
+from .tails import chi_square_tail, normal_tail
+from .weighting import weights
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 _HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted: Vehtari et al. 2024

@@ -14,9 +14,10 @@ import math
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.interval import check_level
-from onearm.engine.estimate.sequence import (
+from ..errors import InvalidInput
+from ..vocabulary import Array
+from .interval import check_level
+from .sequence import (
     BETS,
     BOUNDED_BETS,
     Sequence,
@@ -31,8 +32,7 @@ from onearm.engine.estimate.sequence import (
     scaled_rewards,
     stepped,
 )
-from onearm.engine.estimate.weighting import weights
-from onearm.engine.vocabulary import Array
+from .weighting import weights
 
 
 def difference_sequence(

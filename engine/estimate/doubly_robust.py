@@ -16,10 +16,10 @@ import math
 
 import numpy as np
 
-from onearm.engine.estimate.terms import Terms
-from onearm.engine.estimate.tuning import Tuned, falling, least_error, limits
-from onearm.engine.estimate.weighting import check_limit, column, weights
-from onearm.engine.vocabulary import Array
+from ..vocabulary import Array
+from .terms import Terms
+from .tuning import Tuned, falling, least_error, limits
+from .weighting import check_limit, column, weights
 
 
 def dm(expected: Array) -> Terms:

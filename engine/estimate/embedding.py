@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.reward_model import RidgeModel, at_action
-from onearm.engine.estimate.terms import Terms
-from onearm.engine.estimate.weighting import column
-from onearm.engine.kernel import loop
-from onearm.engine.vocabulary import Array, Columns, Problem
+from ..errors import InvalidInput
+from ..kernel import loop
+from ..vocabulary import Array, Columns, Problem
+from .reward_model import RidgeModel, at_action
+from .terms import Terms
+from .weighting import column
 
 _ROUNDING = 1e-6  # by which the probabilities of a row may miss 1
 

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import exp, log
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.sequence import check_bound, check_lengths, check_moments
-from onearm.engine.kernel import loop, routine
-from onearm.engine.vocabulary import Array
+from ..elementary import exp, log
+from ..errors import InvalidInput
+from ..kernel import loop, routine
+from ..vocabulary import Array
+from .sequence import check_bound, check_lengths, check_moments
 
 _SIZES = 2.0 ** np.arange(-16, 0)  # of bets; the largest risks half of the capital
 _ROOM = 0.01  # above 1, of bounds that leave less: bets on small weights must end somewhere

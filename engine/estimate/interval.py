@@ -14,10 +14,10 @@ import math
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.tails import normal_quantile
-from onearm.engine.estimate.terms import Interval, Terms
-from onearm.engine.vocabulary import Array
+from ..errors import InvalidInput
+from ..vocabulary import Array
+from .tails import normal_quantile
+from .terms import Interval, Terms
 
 Z95 = 1.959963984540054  # the 0.975 quantile of the normal distribution
 _ROUNDING = 1e-14  # what is smaller than this, relative to the terms, is no spread

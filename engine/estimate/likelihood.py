@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import log
-from onearm.engine.estimate.interval import check_level, spread_of, unknown
-from onearm.engine.estimate.tails import t_quantile
-from onearm.engine.estimate.terms import Interval, Terms
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.vocabulary import Array
+from ..elementary import log
+from ..kernel import kernel, loop
+from ..vocabulary import Array
+from .interval import check_level, spread_of, unknown
+from .tails import t_quantile
+from .terms import Interval, Terms
 
 _STEPS = 60  # of Newton's method, inside and outside; both end after 3 to 8
 _CLOSE = 1e-10  # of the statistic, which is near 4

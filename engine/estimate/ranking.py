@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import NATURE, normal, run_key
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.interval import check_level, spread_of
-from onearm.engine.estimate.terms import Terms
-from onearm.engine.kernel import loop
-from onearm.engine.vocabulary import Array, Key
+from ..draws import NATURE, normal, run_key
+from ..errors import InvalidInput
+from ..kernel import loop
+from ..vocabulary import Array, Key
+from .interval import check_level, spread_of
+from .terms import Terms
 
 _SAME = 1e-12  # of the larger variance: two policies whose difference varies less are one
 

@@ -23,15 +23,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from onearm.engine.aligned import aligned_zeros
-from onearm.engine.columns import take
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.weighting import column
-from onearm.engine.features import mixed
-from onearm.engine.kernel import loop
-from onearm.engine.oracles.lanes import add_scaled
-from onearm.engine.problem import check_param
-from onearm.engine.vocabulary import Array, Columns, Problem
+from ..aligned import aligned_zeros
+from ..columns import take
+from ..errors import InvalidInput
+from ..features import mixed
+from ..kernel import loop
+from ..oracles.lanes import add_scaled
+from ..problem import check_param
+from ..vocabulary import Array, Columns, Problem
+from .weighting import column
 
 PAGE = 4096  # rows that `progressive` predicts at once
 _FOLD = 0x666F6C64  # sets the folds apart from other uses of `mixed`

@@ -29,12 +29,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.elementary import log
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.interval import check_level
-from onearm.engine.estimate.weighting import weights
-from onearm.engine.kernel import loop
-from onearm.engine.vocabulary import Array
+from ..elementary import log
+from ..errors import InvalidInput
+from ..kernel import loop
+from ..vocabulary import Array
+from .interval import check_level
+from .weighting import weights
 
 BETS = 2.0 ** np.arange(-16, 13)  # sizes of bets on terms >= 0; between two sizes at most 11 % of the growth is lost
 BOUNDED_BETS = 2.0 ** np.arange(-18, 0)  # in units of what is allowed; the largest risks half of the capital

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.terms import Terms
-from onearm.engine.estimate.weighting import column, weights
-from onearm.engine.vocabulary import Array
+from ..errors import InvalidInput
+from ..vocabulary import Array
+from .terms import Terms
+from .weighting import column, weights
 
 
 def slate_ips(reward: Array, propensity: Array, target: Array, length: Array | None = None) -> Terms:

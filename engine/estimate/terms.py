@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.vocabulary import Array
+from ..vocabulary import Array
 
 
 class Terms(NamedTuple):

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.estimate.terms import Terms
-from onearm.engine.vocabulary import Array
+from ..vocabulary import Array
+from .terms import Terms
 
 STEPS = 21  # limits between two quantiles of the weights, as in Wang, Agarwal, Dudik 2017
 

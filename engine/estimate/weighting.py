@@ -18,10 +18,10 @@ import math
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.terms import Terms
-from onearm.engine.estimate.tuning import Tuned, least_error, limits
-from onearm.engine.vocabulary import Array
+from ..errors import InvalidInput
+from ..vocabulary import Array
+from .terms import Terms
+from .tuning import Tuned, least_error, limits
 
 _ROUNDING = 1e-9  # by which a probability, a sum of others, may be above 1
 

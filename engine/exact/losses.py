@@ -12,12 +12,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from onearm.engine.complexity import difficulty
-from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.states import CountStates, count_states
-from onearm.engine.score import scores
-from onearm.engine.tables import TablePolicy
-from onearm.engine.task import Array, Task
+from ..complexity import difficulty
+from ..errors import InvalidInput
+from ..score import scores
+from ..tables import TablePolicy
+from ..task import Array, Task
+from .states import CountStates, count_states
 
 
 def exact_losses(policy: TablePolicy, instances: Array) -> Array:

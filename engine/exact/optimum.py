@@ -22,11 +22,11 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array, hstack, vstack
 
-from onearm.engine.errors import InvalidInput, Unavailable
-from onearm.engine.exact.losses import exact_losses, grid_instances, likelihood
-from onearm.engine.exact.states import CountStates, count_states, plug_in, rows_of, shared
-from onearm.engine.tables import TablePolicy, binomials
-from onearm.engine.task import Array, Task
+from ..errors import InvalidInput, Unavailable
+from ..tables import TablePolicy, binomials
+from ..task import Array, Task
+from .losses import exact_losses, grid_instances, likelihood
+from .states import CountStates, count_states, plug_in, rows_of, shared
 
 ARMS_ALIKE_MAX = 5  # arms that are treated alike: their orders are gone through
 FLOW_MIN = 1e-9  # what less flows through is not reached

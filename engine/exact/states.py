@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.tables import TablePolicy, binomials, check_table_task, n_rows
-from onearm.engine.task import Array, Task
+from ..tables import TablePolicy, binomials, check_table_task, n_rows
+from ..task import Array, Task
 
 
 class CountStates(NamedTuple):

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from onearm.engine.kernel import kernel
-from onearm.engine.oracles.lanes import dot, four_dots, quadratic
-from onearm.engine.oracles.oracle import register_model
-from onearm.engine.oracles.ridge import INTERCEPT, arrays, divide_up, learn, scale, width
-from onearm.engine.vocabulary import Array, Problem
+from ..kernel import kernel
+from ..vocabulary import Array, Problem
+from .lanes import dot, four_dots, quadratic
+from .oracle import register_model
+from .ridge import INTERCEPT, arrays, divide_up, learn, scale, width
 
 
 class ActionRidge(NamedTuple):

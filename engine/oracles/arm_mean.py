@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel
-from onearm.engine.oracles.forgetting import check_half_life, growth, period
-from onearm.engine.oracles.oracle import register_model
-from onearm.engine.problem import check_param
-from onearm.engine.vocabulary import Array, Problem
+from ..kernel import kernel
+from ..problem import check_param
+from ..vocabulary import Array, Problem
+from .forgetting import check_half_life, growth, period
+from .oracle import register_model
 
 
 class ArmMean(NamedTuple):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from onearm.engine.kernel import kernel
-from onearm.engine.oracles.lanes import dot, quadratic
-from onearm.engine.oracles.oracle import register_model
-from onearm.engine.oracles.ridge import arrays, divide_up, learn, scale, width
-from onearm.engine.vocabulary import Array, Problem
+from ..kernel import kernel
+from ..vocabulary import Array, Problem
+from .lanes import dot, quadratic
+from .oracle import register_model
+from .ridge import arrays, divide_up, learn, scale, width
 
 _CLIP = 2.0  # standard deviations
 

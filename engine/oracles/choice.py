@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from onearm.engine.oracles.action_ridge import ActionRidge, action_ridge
-from onearm.engine.oracles.arm_mean import ArmMean, arm_mean
-from onearm.engine.oracles.arm_ridge import ArmRidge, arm_ridge
-from onearm.engine.oracles.sparse_linear import SparseLinear, sparse_linear
-from onearm.engine.vocabulary import Problem
+from ..vocabulary import Problem
+from .action_ridge import ActionRidge, action_ridge
+from .arm_mean import ArmMean, arm_mean
+from .arm_ridge import ArmRidge, arm_ridge
+from .sparse_linear import SparseLinear, sparse_linear
 
 Model = ArmMean | ArmRidge | ActionRidge | SparseLinear
 

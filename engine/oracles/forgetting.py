@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from onearm.engine.elementary import exp
-from onearm.engine.problem import check_param
+from ..elementary import exp
+from ..problem import check_param
 
 _LN2 = 0.6931471805599453
 _NEVER = 2**62

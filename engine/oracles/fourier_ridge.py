@@ -25,14 +25,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.draws import normal, uniform
-from onearm.engine.elementary import cos_turns
-from onearm.engine.kernel import kernel, loop
-from onearm.engine.oracles import arm_ridge as arms
-from onearm.engine.oracles.arm_ridge import ArmRidge, arm_ridge
-from onearm.engine.oracles.lanes import dot
-from onearm.engine.oracles.oracle import register_model
-from onearm.engine.vocabulary import Array, Key, Problem
+from ..draws import normal, uniform
+from ..elementary import cos_turns
+from ..kernel import kernel, loop
+from ..vocabulary import Array, Key, Problem
+from . import arm_ridge as arms
+from .arm_ridge import ArmRidge, arm_ridge
+from .lanes import dot
+from .oracle import register_model
 
 KEPT = 64
 COORDINATES = 256

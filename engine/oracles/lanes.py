@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from onearm.engine.vocabulary import Array
+from ..vocabulary import Array
 
 _WIDTH = 8
 _DOUBLE = ir.DoubleType()

@@ -12,8 +12,8 @@ from typing import Any
 
 from numba.extending import overload
 
-from onearm.engine.kernel import INLINED, KERNELS, kernel, kernel_of, register
-from onearm.engine.vocabulary import Array
+from ..kernel import INLINED, KERNELS, kernel, kernel_of, register
+from ..vocabulary import Array
 
 
 def predict(model: Any, context: Any, available: Array, scores: Array) -> None:

@@ -29,13 +29,13 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.aligned import aligned_zeros
-from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import kernel
-from onearm.engine.oracles.forgetting import check_half_life, growth, period
-from onearm.engine.oracles.lanes import add_scaled, column_sums, dot
-from onearm.engine.problem import check_param
-from onearm.engine.vocabulary import Array
+from ..aligned import aligned_zeros
+from ..errors import InvalidInput
+from ..kernel import kernel
+from ..problem import check_param
+from ..vocabulary import Array
+from .forgetting import check_half_life, growth, period
+from .lanes import add_scaled, column_sums, dot
 
 SCALINGS = ("online", "none")
 WARM = 64  # feedbacks that find the scale

@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel
-from onearm.engine.oracles.forgetting import check_half_life, kept
-from onearm.engine.oracles.oracle import register_model
-from onearm.engine.vocabulary import Array, Features, Problem
+from ..kernel import kernel
+from ..vocabulary import Array, Features, Problem
+from .forgetting import check_half_life, kept
+from .oracle import register_model
 
 VALUE_MAX = 1e30  # beyond, a value counts as this: float32 holds its scale
 SAME = 1e-6  # relative; a value as near to its mean is the mean, which is kept as a float32

@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow
 
-from onearm.engine.columns import take
-from onearm.engine.storage.log import BadLines
-from onearm.engine.storage.rows import Page
-from onearm.engine.storage.segments import Segments
-from onearm.engine.storage.source import Source
-from onearm.engine.vocabulary import Array, Columns
+from ..columns import take
+from ..vocabulary import Array, Columns
+from .log import BadLines
+from .rows import Page
+from .segments import Segments
+from .source import Source
 
 MISSING = -(2**63)  # of `moments`
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import ARMS_MAX
-from onearm.engine.storage.cells import Table, coded, floats, raw, wholes
-from onearm.engine.storage.log import BadLines, reading
-from onearm.engine.storage.source import STDIN, Source
-from onearm.engine.vocabulary import Array
+from ..errors import InvalidInput
+from ..problem import ARMS_MAX
+from ..vocabulary import Array
+from .cells import Table, coded, floats, raw, wholes
+from .log import BadLines, reading
+from .source import STDIN, Source
 
 NUMBERED = ("action", "arm")
 ACTIONS = (*NUMBERED, "action_id", "arm_id", "item_id", "decision", "decisions", "variant", "treatment")

@@ -25,11 +25,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from onearm.engine.columns import take
-from onearm.engine.contexts import unpack_contexts
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import REWARD_MAX
-from onearm.engine.storage.cells import (
+from ..columns import take
+from ..contexts import unpack_contexts
+from ..errors import InvalidInput
+from ..problem import REWARD_MAX
+from ..vocabulary import Array, Problem
+from .cells import (
     MISSING,
     UNKNOWN,
     Table,
@@ -44,7 +45,7 @@ from onearm.engine.storage.cells import (
     unknown,
     written,
 )
-from onearm.engine.storage.csv_columns import (
+from .csv_columns import (
     ACTIONS,
     COSTS,
     REWARDS,
@@ -55,15 +56,14 @@ from onearm.engine.storage.csv_columns import (
     roles_of,
     users_of,
 )
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.log import BadLines, Log, no_good_line, reading
-from onearm.engine.storage.row_lines import LineWriter, line_texts, told, with_reward
-from onearm.engine.storage.rows import Page, Rows, Wanted
-from onearm.engine.storage.segments import Segments
-from onearm.engine.storage.source import Source
-from onearm.engine.storage.sql import Event
-from onearm.engine.storage.table_rows import events_of_table
-from onearm.engine.vocabulary import Array, Problem
+from .events import Events
+from .log import BadLines, Log, no_good_line, reading
+from .row_lines import LineWriter, line_texts, told, with_reward
+from .rows import Page, Rows, Wanted
+from .segments import Segments
+from .source import Source
+from .sql import Event
+from .table_rows import events_of_table
 
 FORM = "a CSV file of decisions"
 LABELS_SHOWN = 10

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.columns import take
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.log import BadLines
-from onearm.engine.storage.reward_join import EventPage, Rewards, rows_of_events
-from onearm.engine.storage.rows import Rows, Wanted
-from onearm.engine.storage.sql import Event, Store
-from onearm.engine.vocabulary import LEARN, Array, Problem
+from ..columns import take
+from ..vocabulary import LEARN, Array, Problem
+from .events import Events
+from .log import BadLines
+from .reward_join import EventPage, Rewards, rows_of_events
+from .rows import Rows, Wanted
+from .sql import Event, Store
 
 PAGE = 5000  # events
 

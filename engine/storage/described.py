@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from onearm.engine.contexts import context_at, row_slice, unpack_contexts
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import vw_text
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import DECIDE, GIVEN, Features, Problem
+from ..contexts import context_at, row_slice, unpack_contexts
+from ..errors import InvalidInput
+from ..vocabulary import DECIDE, GIVEN, Features, Problem
+from . import vw_text
+from .sql import Event
 
 Described = tuple[dict[str, Any], list[dict[str, Any]], list[str]]
 

@@ -36,20 +36,20 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from onearm.engine.contexts import pack_context
-from onearm.engine.errors import InvalidInput
-from onearm.engine.features import Encoder
-from onearm.engine.problem import REWARD_MAX
-from onearm.engine.storage.described import check_decision, check_problem, described, original
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.log import BadLines, Log, gathered, no_good_line, reading
-from onearm.engine.storage.packed import open_packed
-from onearm.engine.storage.rows import Page, Rows, Wanted
-from onearm.engine.storage.segments import Segments
-from onearm.engine.storage.source import Source
-from onearm.engine.storage.spool import Joined, Spool
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import GIVEN, LEARN, Array, Columns, Features, Problem
+from ..contexts import pack_context
+from ..errors import InvalidInput
+from ..features import Encoder
+from ..problem import REWARD_MAX
+from ..vocabulary import GIVEN, LEARN, Array, Columns, Features, Problem
+from .described import check_decision, check_problem, described, original
+from .events import Events
+from .log import BadLines, Log, gathered, no_good_line, reading
+from .packed import open_packed
+from .rows import Page, Rows, Wanted
+from .segments import Segments
+from .source import Source
+from .spool import Joined, Spool
+from .sql import Event
 
 OTHERS = {"_outcomes": "other_problem", "_label_ca": "other_problem", "rewardvalue": "dangling_reward"}
 PIECE = 1 << 18  # bytes

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from onearm.engine.storage.log import BadLines
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import Problem
+from ..vocabulary import Problem
+from .log import BadLines
+from .sql import Event
 
 
 @dataclass

@@ -6,9 +6,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from onearm.engine.storage.log import read_header, reading
-from onearm.engine.storage.source import STDIN, Source
-from onearm.engine.vocabulary import Problem
+from ..vocabulary import Problem
+from .log import read_header, reading
+from .source import STDIN, Source
 
 
 def problem_of(source: Source, form: str) -> Problem | None:

@@ -34,9 +34,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 import numpy as np
 
-from onearm.engine.actions import empty_actions, pack_action, unpack_actions
-from onearm.engine.columns import empty
-from onearm.engine.contexts import (
+from ..actions import empty_actions, pack_action, unpack_actions
+from ..columns import empty
+from ..contexts import (
     actions_in,
     checked_features,
     context_at,
@@ -45,9 +45,10 @@ from onearm.engine.contexts import (
     row_slice,
     unpack_contexts,
 )
-from onearm.engine.errors import Damaged, InvalidInput
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.log import (
+from ..errors import Damaged, InvalidInput
+from ..vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Columns, Features, Problem
+from .events import Events
+from .log import (
     ADVICE,
     BadLines,
     Log,
@@ -57,14 +58,13 @@ from onearm.engine.storage.log import (
     read_header,
     reading,
 )
-from onearm.engine.storage.packed import open_packed
-from onearm.engine.storage.reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
-from onearm.engine.storage.rows import Rows, Wanted
-from onearm.engine.storage.segments import is_feature, reads_contexts
-from onearm.engine.storage.source import Source
-from onearm.engine.storage.sql import Event
-from onearm.engine.storage.table_rows import TablePage, events_of_table, rows_of_table
-from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Columns, Features, Problem
+from .packed import open_packed
+from .reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
+from .rows import Rows, Wanted
+from .segments import is_feature, reads_contexts
+from .source import Source
+from .sql import Event
+from .table_rows import TablePage, events_of_table, rows_of_table
 
 FORM = "a file of JSON lines"
 Lines = Iterator[tuple[list[Any], Array]]  # some that could be decoded, with their numbers, int64[n]

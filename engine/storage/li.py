@@ -16,19 +16,19 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from onearm.engine.contexts import unpack_contexts
-from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import ARMS_MAX, REWARD_MAX
-from onearm.engine.storage.cells import Table, floats, number_text, page_of, wholes
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.log import BadLines, Log, no_good_line, reading
-from onearm.engine.storage.row_lines import LineWriter, line_texts, told, with_reward
-from onearm.engine.storage.rows import Page, Rows, Wanted
-from onearm.engine.storage.segments import Segments, feature_of
-from onearm.engine.storage.source import Source
-from onearm.engine.storage.sql import Event
-from onearm.engine.storage.table_rows import events_of_table
-from onearm.engine.vocabulary import Array, Problem
+from ..contexts import unpack_contexts
+from ..errors import InvalidInput
+from ..problem import ARMS_MAX, REWARD_MAX
+from ..vocabulary import Array, Problem
+from .cells import Table, floats, number_text, page_of, wholes
+from .events import Events
+from .log import BadLines, Log, no_good_line, reading
+from .row_lines import LineWriter, line_texts, told, with_reward
+from .rows import Page, Rows, Wanted
+from .segments import Segments, feature_of
+from .source import Source
+from .sql import Event
+from .table_rows import events_of_table
 
 FORM = "replay text, a line being an arm, a reward and features"
 BLANKS = re.compile(rb"[ \t]+")

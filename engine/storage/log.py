@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.actions import places, possible_details, possible_rewards
-from onearm.engine.columns import concat, decided_at, empty, joined, rewarded, take
-from onearm.engine.contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
-from onearm.engine.domain import Domain
-from onearm.engine.errors import InvalidInput, OnearmError
-from onearm.engine.limits import Limits, limits_of
-from onearm.engine.problem import ARMS_MAX, check_problem
-from onearm.engine.task import Task
-from onearm.engine.vocabulary import LEARN, Array, Columns, Problem
+from ..actions import places, possible_details, possible_rewards
+from ..columns import concat, decided_at, empty, joined, rewarded, take
+from ..contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
+from ..domain import Domain
+from ..errors import InvalidInput, OnearmError
+from ..limits import Limits, limits_of
+from ..problem import ARMS_MAX, check_problem
+from ..task import Task
+from ..vocabulary import LEARN, Array, Columns, Problem
 
 FORMAT = 1  # of our own exports
 LINES_KEPT = 20  # line numbers kept for each kind of bad line

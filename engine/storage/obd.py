@@ -19,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from onearm.engine.columns import concat, take
-from onearm.engine.errors import InvalidInput
-from onearm.engine.features import DIMENSION_MAX
-from onearm.engine.problem import ARMS_MAX, REWARD_MAX
-from onearm.engine.storage.cells import (
+from ..columns import concat, take
+from ..errors import InvalidInput
+from ..features import DIMENSION_MAX
+from ..problem import ARMS_MAX, REWARD_MAX
+from ..vocabulary import Array, Problem
+from .cells import (
     MISSING,
     Block,
     Table,
@@ -40,15 +41,14 @@ from onearm.engine.storage.cells import (
     wholes,
     written,
 )
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.log import BadLines, Log, no_good_line, reading
-from onearm.engine.storage.row_lines import LineWriter, line_texts, told, with_reward
-from onearm.engine.storage.rows import PAGE, Page, Rows, Wanted
-from onearm.engine.storage.segments import Segments
-from onearm.engine.storage.source import STDIN, Source
-from onearm.engine.storage.sql import Event
-from onearm.engine.storage.table_rows import events_of_table
-from onearm.engine.vocabulary import Array, Problem
+from .events import Events
+from .log import BadLines, Log, no_good_line, reading
+from .row_lines import LineWriter, line_texts, told, with_reward
+from .rows import PAGE, Page, Rows, Wanted
+from .segments import Segments
+from .source import STDIN, Source
+from .sql import Event
+from .table_rows import events_of_table
 
 FORM = "a CSV file of the Open Bandit Dataset"
 COLUMNS = ("timestamp", "item_id", "click", "propensity_score")

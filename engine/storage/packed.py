@@ -8,7 +8,7 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 
-from onearm.engine.storage.packing import packing_of
+from .packing import packing_of
 
 
 def open_packed(path: Path) -> IO[bytes]:

@@ -25,9 +25,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from onearm.engine.actions import empty_actions, pack_action, unpack_actions, unpack_details
-from onearm.engine.columns import SCHEMA, empty, every_mask
-from onearm.engine.contexts import (
+from ..actions import empty_actions, pack_action, unpack_actions, unpack_details
+from ..columns import SCHEMA, empty, every_mask
+from ..contexts import (
     Contexts,
     actions_in,
     checked_features,
@@ -37,9 +37,10 @@ from onearm.engine.contexts import (
     pack_context,
     unpack_contexts,
 )
-from onearm.engine.errors import Damaged, InvalidInput
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.log import (
+from ..errors import Damaged, InvalidInput
+from ..vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Columns, Features, Problem
+from .events import Events
+from .log import (
     ADVICE,
     BadLines,
     Log,
@@ -49,14 +50,13 @@ from onearm.engine.storage.log import (
     read_header,
     reading,
 )
-from onearm.engine.storage.packing import packing_of
-from onearm.engine.storage.reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
-from onearm.engine.storage.rows import Rows, Wanted
-from onearm.engine.storage.segments import is_feature, reads_contexts
-from onearm.engine.storage.source import STDIN, Source
-from onearm.engine.storage.sql import Event
-from onearm.engine.storage.table_rows import TablePage, events_of_table, rows_of_table
-from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Columns, Features, Problem
+from .packing import packing_of
+from .reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
+from .rows import Rows, Wanted
+from .segments import is_feature, reads_contexts
+from .source import STDIN, Source
+from .sql import Event
+from .table_rows import TablePage, events_of_table, rows_of_table
 
 FORM = "a Parquet file"
 REMEMBERED = 1 << 20  # decisions, so that their rewards repeat action and propensity

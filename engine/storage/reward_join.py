@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.columns import empty, take
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.log import BadLines, good_decisions, good_rewards
-from onearm.engine.storage.rows import Page, Rows, Wanted
-from onearm.engine.storage.segments import Segments, feature_of
-from onearm.engine.vocabulary import LEARN, Array, Columns, Features, Problem
+from ..columns import empty, take
+from ..errors import InvalidInput
+from ..vocabulary import LEARN, Array, Columns, Features, Problem
+from .log import BadLines, good_decisions, good_rewards
+from .rows import Page, Rows, Wanted
+from .segments import Segments, feature_of
 
 BAD, GOOD, REWARDED = 0, 1, 2
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.vocabulary import Array
+from ..vocabulary import Array
 
 MEMORY = 1 << 24  # bytes of a column
 

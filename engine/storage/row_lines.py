@@ -12,14 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.cells import bytes_of, text_of
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.packed import open_packed
-from onearm.engine.storage.source import Source
-from onearm.engine.storage.spool import Joined
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Problem
+from ..errors import InvalidInput
+from ..vocabulary import DECIDE, GIVEN, LEARN, Problem
+from .cells import bytes_of, text_of
+from .events import Events
+from .packed import open_packed
+from .source import Source
+from .spool import Joined
+from .sql import Event
 
 
 def line_texts(source: Source) -> Iterator[tuple[int, str]]:

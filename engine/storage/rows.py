@@ -14,9 +14,9 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.columns import concat, empty
-from onearm.engine.storage.log import BadLines
-from onearm.engine.vocabulary import Array, Columns, Features, Problem
+from ..columns import concat, empty
+from ..vocabulary import Array, Columns, Features, Problem
+from .log import BadLines
 
 MEMORY = 1 << 28  # bytes of pages that are kept in memory
 PAGE = 1 << 16  # rows of a page, about: readers choose what suits them

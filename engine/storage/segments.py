@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.rows import Wanted
-from onearm.engine.vocabulary import Array, Problem
+from ..errors import InvalidInput
+from ..vocabulary import Array, Problem
+from .rows import Wanted
 
 SEGMENTS_MAX = 1000
 _FEATURE = re.compile(r"context\[(\d{1,9})\]")

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.dsjson import is_number, kept_of, parsed
-from onearm.engine.storage.log import BadLines, no_good_line, reading
-from onearm.engine.storage.source import Source
-from onearm.engine.vocabulary import Array
+from ..errors import InvalidInput
+from ..vocabulary import Array
+from .dsjson import is_number, kept_of, parsed
+from .log import BadLines, no_good_line, reading
+from .source import Source
 
 TARGETS = ("uniform", "logged", "first")
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import CHANGE, LEARN
+from ..vocabulary import CHANGE, LEARN
+from .sql import Event
 
 _LENGTH = 8  # bytes before each event
 

@@ -41,10 +41,10 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from onearm.engine.actions import possible_details, unpack_actions, unpack_details
-from onearm.engine.contexts import n_actions, take_contexts, unpack_contexts
-from onearm.engine.errors import Conflict, Damaged, InvalidInput, OnearmError, Unavailable
-from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
+from ..actions import possible_details, unpack_actions, unpack_details
+from ..contexts import n_actions, take_contexts, unpack_contexts
+from ..errors import Conflict, Damaged, InvalidInput, OnearmError, Unavailable
+from ..vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
 
 ROWS_MAX = 200  # rows of one INSERT
 KEYS_MAX = 5_000  # numbers or ids of one SELECT

@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from onearm.engine.columns import take
-from onearm.engine.contexts import pack_context
-from onearm.engine.problem import ARMS_MAX
-from onearm.engine.storage.events import Events
-from onearm.engine.storage.log import BadLines, good_decisions, no_good_line
-from onearm.engine.storage.rows import Page, Rows, Wanted
-from onearm.engine.storage.segments import Segments, feature_of
-from onearm.engine.storage.source import STDIN, Source
-from onearm.engine.storage.sql import Event
-from onearm.engine.vocabulary import GIVEN, LEARN, Array, Columns, Problem
+from ..columns import take
+from ..contexts import pack_context
+from ..problem import ARMS_MAX
+from ..vocabulary import GIVEN, LEARN, Array, Columns, Problem
+from .events import Events
+from .log import BadLines, good_decisions, no_good_line
+from .rows import Page, Rows, Wanted
+from .segments import Segments, feature_of
+from .source import STDIN, Source
+from .sql import Event
 
 
 class TablePage(NamedTuple):

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from onearm.engine.errors import InvalidInput
+from ..errors import InvalidInput
 
 _RESERVED = re.compile(r"[\s:|]")
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.estimate.tails import normal_quantile
-from onearm.engine.estimate.terms import Terms
-from onearm.engine.vocabulary import Array
+from ....engine.estimate.tails import normal_quantile
+from ....engine.estimate.terms import Terms
+from ....engine.vocabulary import Array
 
 FIRST = 10  # decisions before the first moment: fewer tell nothing
 MOMENTS = 80  # of each spacing

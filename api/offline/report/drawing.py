@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from onearm.api.offline.evaluation import Evaluation
-from onearm.api.offline.report.about import About
-from onearm.api.offline.report.canvas import saved
-from onearm.api.offline.report.figures import pictures
-from onearm.api.offline.report.findings import find
-from onearm.api.offline.report.page import page
+from ..evaluation import Evaluation
+from .about import About
+from .canvas import saved
+from .figures import pictures
+from .findings import find
+from .page import page
 
 __all__ = ["About", "write_plots", "write_report"]
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from onearm.api.offline.report.canvas import (
+from .canvas import (
     COLOURS,
     INK,
     LINE,
@@ -23,9 +23,9 @@ from onearm.api.offline.report.canvas import (
     remark,
     shortened,
 )
-from onearm.api.offline.report.curves import Curve
-from onearm.api.offline.report.findings import PANELS, Findings
-from onearm.api.offline.report.words import between_words, number, rounded
+from .curves import Curve
+from .findings import PANELS, Findings
+from .words import between_words, number, rounded
 
 DASHES = ("-", "--", "-.", (0, (1, 1.2)))
 BANDS = 3  # candidates that all have a band; of more only the best

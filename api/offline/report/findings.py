@@ -9,11 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.api.offline.evaluation import Difference, Evaluation, Standing
-from onearm.api.offline.intervals import sequence_of
-from onearm.api.offline.methods import of_rows
-from onearm.api.offline.options import MODELLED, RANKED
-from onearm.api.offline.report.curves import (
+from ....engine.errors import InvalidInput
+from ....engine.estimate.diagnostics import Diagnostics
+from ....engine.estimate.interval import normal
+from ....engine.estimate.ranking import rank
+from ....engine.estimate.sequence import Sequence
+from ....engine.estimate.terms import Terms
+from ....engine.vocabulary import Array
+from ..evaluation import Difference, Evaluation, Standing
+from ..intervals import sequence_of
+from ..methods import of_rows
+from ..options import MODELLED, RANKED
+from .curves import (
     Curve,
     Spread,
     largest,
@@ -23,13 +30,6 @@ from onearm.api.offline.report.curves import (
     spread,
     weight_edges,
 )
-from onearm.engine.errors import InvalidInput
-from onearm.engine.estimate.diagnostics import Diagnostics
-from onearm.engine.estimate.interval import normal
-from onearm.engine.estimate.ranking import rank
-from onearm.engine.estimate.sequence import Sequence
-from onearm.engine.estimate.terms import Terms
-from onearm.engine.vocabulary import Array
 
 PANELS = 8  # candidates with a panel of their own where each has one, the best first
 ACTIONS = 6  # with a share of their own; the rest are "others"

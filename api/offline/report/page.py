@@ -9,13 +9,13 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from onearm.api.offline.evaluation import Estimate, Evaluation
-from onearm.api.offline.report import words
-from onearm.api.offline.report.about import About
-from onearm.api.offline.report.canvas import NARROW, WIDE, inlined
-from onearm.api.offline.report.figures import pictures
-from onearm.api.offline.report.findings import PANELS, Findings, find
-from onearm.api.offline.report.trust import AMBER, GREEN, LOG, NUMBERS, RED, by_state, diagnosed
+from ..evaluation import Estimate, Evaluation
+from . import words
+from .about import About
+from .canvas import NARROW, WIDE, inlined
+from .figures import pictures
+from .findings import PANELS, Findings, find
+from .trust import AMBER, GREEN, LOG, NUMBERS, RED, by_state, diagnosed
 
 HERE = Path(__file__).parent
 _templates = Environment(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from onearm.api.offline.report.findings import Findings
-from onearm.api.offline.report.words import percent, rounded
-from onearm.engine.estimate.diagnostics import RARE, Diagnostics
+from ....engine.estimate.diagnostics import RARE, Diagnostics
+from .findings import Findings
+from .words import percent, rounded
 
 GREEN, AMBER, RED = "good", "take care", "alarm"
 STATES = (RED, AMBER, GREEN)

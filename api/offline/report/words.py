@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from onearm.api.offline.report.findings import Findings
+from .findings import Findings
 
 LONGEST = 12  # decimals
 RIVALS = 3  # that are named

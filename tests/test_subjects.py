@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from compiled_together import LONG, subject_of
+from subjects import LONG, subject_of
 
 
 @pytest.mark.parametrize(
