@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from ..engine.artefact import pack, unpack
 from ..engine.errors import OnearmError
 from ..engine.storage.sql import Store, StoredArtefact
+from ..engine.trained.artefact import pack, unpack
 from ..engine.vocabulary import Policy
 from ..policies.mapo import shelf
 

@@ -23,12 +23,12 @@ import msgspec
 import numpy as np
 
 from ..engine import loop, snapshot
-from ..engine.constants import constants_of
 from ..engine.domain import Domain
 from ..engine.errors import InvalidInput
 from ..engine.problem import check_reward
 from ..engine.protocol import explains
 from ..engine.task import Task
+from ..engine.vectors.constants import constants_of
 from ..engine.vocabulary import (
     LEARN,
     Columns,

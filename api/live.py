@@ -20,13 +20,13 @@ import numpy as np
 
 from ..engine import loop, snapshot
 from ..engine.actions import pack_action
-from ..engine.constants import constants_of
 from ..engine.contexts import context_at, n_actions, pack_context, unpack_contexts
 from ..engine.errors import Conflict, Damaged, InvalidInput, NotFound, OnearmError, Unavailable
 from ..engine.growth import grown
 from ..engine.problem import check_problem
 from ..engine.protocol import explains, marks
 from ..engine.storage.sql import Event, Experiment, Snapshot, Store
+from ..engine.vectors.constants import constants_of
 from ..engine.vocabulary import (
     CHANGE,
     DECIDE,

@@ -18,7 +18,7 @@ from msgspec import UNSET, UnsetType
 from ..engine import loop
 from ..engine.errors import InvalidInput
 from ..engine.estimate.interval import Z95
-from ..engine.hindsight import LinearLosses
+from ..engine.vectors.hindsight import LinearLosses
 from ..engine.vocabulary import LEARN, Array, Certificate, Columns, Problem
 from .compiling import compile_certificate
 from .spec import Spec

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from ..engine import snapshot
-from ..engine.constants import constants_of
 from ..engine.errors import InvalidInput
 from ..engine.limits import limits_of
 from ..engine.problem import check_context
+from ..engine.vectors.constants import constants_of
 from ..engine.vocabulary import Array, Certificate, Constant, Decision, Instance, Key
 from .compiling import compile_certificate, compile_kernels
 from .intake import reads_hint
@@ -138,7 +138,7 @@ class VectorEngine:
 
     @property
     def constants(self) -> dict[str, Constant]:
-        """What the policy's steps depend on (D, G, L), as given or as estimated so far: `engine/constants.py`."""
+        """What the steps depend on (D, G, L), as given or estimated so far: `engine/vectors/constants.py`."""
         return constants_of(self.spec.policy, self.state)
 
     def report(self) -> Report:

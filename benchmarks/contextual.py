@@ -39,7 +39,7 @@ from rich.text import Text
 from speed import peer_python
 
 from onearm.engine.draws import NATURE, run_key
-from onearm.engine.experiment import simulate
+from onearm.engine.simulation import simulate
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 

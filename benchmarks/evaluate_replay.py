@@ -19,7 +19,7 @@ import numpy as np
 from evaluate_peers import Way, peer, timed, turns
 
 from onearm.engine.columns import empty
-from onearm.engine.matching import Contender
+from onearm.engine.replay.matching import Contender
 from onearm.engine.vocabulary import Array, Columns, Problem
 from onearm.policies import catalog
 

@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from machine import machine
 
-from onearm.engine import loop, matching
+from onearm.engine import loop
 from onearm.engine.draws import run_key
+from onearm.engine.replay import matching
 from onearm.engine.storage import parquet
 from onearm.engine.storage.sql import Event, Store
 from onearm.engine.vocabulary import DECIDE, LEARN, Problem

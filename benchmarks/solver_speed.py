@@ -32,11 +32,11 @@ from scipy.sparse.linalg import cg as scipy_cg
 
 from onearm.api.solver import Tuner
 from onearm.engine import loop
-from onearm.engine.sor import go_on_sor, laplacian, solve_sor
-from onearm.engine.sor_cg import cg_work, go_on_cg, go_on_ssor_cg
-from onearm.engine.sor_course import FRESH
-from onearm.engine.sor_lanes import lanes_work, solve_lanes
-from onearm.engine.sor_stencil import Stencil, solve_stencil, stencil_work
+from onearm.engine.solvers.cg import cg_work, go_on_cg, go_on_ssor_cg
+from onearm.engine.solvers.sor import go_on_sor, laplacian, solve_sor
+from onearm.engine.solvers.sor_lanes import lanes_work, solve_lanes
+from onearm.engine.solvers.sor_stencil import Stencil, solve_stencil, stencil_work
+from onearm.engine.solvers.stopping import FRESH
 from onearm.engine.vocabulary import Array, Feedback, Instance, Key, Problem
 from onearm.policies import catalog as policies
 

@@ -26,8 +26,9 @@ from reference import MEANS, Reference, reference
 from rich.console import Console
 from rich.progress import Progress
 
-from onearm.engine import experiment, loop
-from onearm.engine.experiment import Simulation
+from onearm.engine import loop
+from onearm.engine import simulation as experiment
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -59,7 +60,7 @@ COMMAND = [
 ]
 COMPILE_COUNT = """
 from onearm.engine import loop
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 Simulation(policies.make("ucb1"), envs.make("bernoulli", mean=[0.1, 0.9]), horizon=10).advance(10)

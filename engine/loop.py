@@ -33,7 +33,7 @@ from .protocol import (
     select,
     update,
 )
-from .queries import draw_answer
+from .queries.evidence import draw_answer
 from .vocabulary import (
     DECIDE,
     LEARN,

@@ -66,7 +66,7 @@ class Certificate(NamedTuple):
 
 
 class Constant(NamedTuple):
-    """A number that a policy's steps depend on, and where it has it from: `engine/constants.py`."""
+    """A number that a policy's steps depend on, and where it has it from: `engine/vectors/constants.py`."""
 
     value: float
     source: Literal["problem", "param", "exceeded", "estimate", "unused"]

@@ -16,7 +16,7 @@ from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import check_vector, query_problem
 from ..engine.protocol import register_env
-from ..engine.queries import ANSWERS, draw_answer
+from ..engine.queries.evidence import ANSWERS, draw_answer
 from ..engine.task import AnswerKind, LossKind
 from ..engine.task import best_arm as best_arm_task
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
@@ -28,7 +28,7 @@ class BestArmParams(NamedTuple):
     """Numbers fixed at creation."""
 
     mean: Array  # float64[k] of the answers
-    answers: int  # of `engine/queries.py`
+    answers: int  # of `engine/queries/evidence.py`
 
 
 class BestArmState(NamedTuple):

@@ -19,10 +19,10 @@ from ..engine.domain import DIMENSION_MAX, simplex
 from ..engine.draws import normal
 from ..engine.elementary import cos_turns
 from ..engine.errors import InvalidInput
-from ..engine.hindsight import best_by_descent, best_for_slope
 from ..engine.kernel import kernel
 from ..engine.problem import check_param, check_table, check_vector
 from ..engine.protocol import register_env
+from ..engine.vectors.hindsight import best_by_descent, best_for_slope
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 10_000  # of one pass over generated rounds

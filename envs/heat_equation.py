@@ -1,11 +1,11 @@
 """Heat equation: each decision is a time step, solved by conjugate gradients with an SSOR whose omega the arm names.
 
-Source: Khodak, Chow, Balcan, Talwalkar, "Learning to relax", ICLR 2024, section 3, two dimensions; `engine/heat.py`
-says which equation. The context is the diffusivity at the beginning of the step, in [0, 10]. A solve starts at the
-solution of the step before and ends at a residual of at most rtol |b|; it pays minus its iterations, or minus the cap.
-They may be 0, and that is learned as a reward of 0. After the last step time begins anew. What is solved for depends on
-the arms before by rounding only, up to the tolerance: all policies meet the same steps in that sense, and no draw is
-made.
+Source: Khodak, Chow, Balcan, Talwalkar, "Learning to relax", ICLR 2024, section 3, two dimensions;
+`engine/solvers/heat.py` says which equation. The context is the diffusivity at the beginning of the step, in [0, 10].
+A solve starts at the solution of the step before and ends at a residual of at most rtol |b|; it pays minus its
+iterations, or minus the cap. They may be 0, and that is learned as a reward of 0. After the last step time begins
+anew. What is solved for depends on the arms before by rounding only, up to the tolerance: all policies meet the same
+steps in that sense, and no draw is made.
 State: the temperature. Cost: a solve per decision, about 16 ns per iteration and unknown.
 """
 
@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.heat import STEP, diffusivity, put_start, put_system
 from ..engine.kernel import kernel
-from ..engine.omega_grid import check_omegas, omega_of
 from ..engine.problem import ARMS_MAX
 from ..engine.protocol import register_env
-from ..engine.relaxation import CAP_MAX, check_rtol, check_whole, paid, solve_by_ssor_cg
-from ..engine.sor import Half, laplacian, norm_of
-from ..engine.sor_cg import CgWork, cg_work
+from ..engine.solvers.cg import CgWork, cg_work
+from ..engine.solvers.heat import STEP, diffusivity, put_start, put_system
+from ..engine.solvers.omega_grid import check_omegas, omega_of
+from ..engine.solvers.solve_cost import CAP_MAX, check_rtol, check_whole, paid, solve_by_ssor_cg
+from ..engine.solvers.sor import Half, laplacian, norm_of
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 SIDE_MAX = 1000
@@ -33,7 +33,7 @@ class HeatEquationParams(NamedTuple):
     """Numbers fixed at creation."""
 
     side: int  # intervals along a side, of length 1 / side; there are (side - 1)^2 unknowns
-    omega_min: float  # of the grid: `engine/omega_grid.py`
+    omega_min: float  # of the grid: `engine/solvers/omega_grid.py`
     omega_max: float
     rtol: float
     iterations_max: int

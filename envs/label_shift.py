@@ -19,10 +19,10 @@ from ..engine.domain import simplex
 from ..engine.draws import categorical
 from ..engine.elementary import cos_turns
 from ..engine.errors import InvalidInput
-from ..engine.hindsight import best_for_bowl
 from ..engine.kernel import kernel
 from ..engine.problem import check_param, check_table
 from ..engine.protocol import register_env
+from ..engine.vectors.hindsight import best_for_bowl
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 10_000  # of one pass

@@ -6,8 +6,8 @@ its iterations, or minus the cap where it does not converge; b = 0 pays 0 at eve
 and is learned like other rewards: leave such systems out. After the last system the first comes again.
 State: none. Cost: a solve per decision.
 
-A matrix is anything that `engine/entries.py` reads: in a sparse form of SciPy's, or rows of numbers. In a file, .npz,
-matrices lie one behind the other; `write_systems` writes one:
+A matrix is anything that `engine/solvers/matrix_entries.py` reads: in a sparse form of SciPy's, or rows of numbers. In
+a file, .npz, matrices lie one behind the other; `write_systems` writes one:
     rows    int[m], how many rows each matrix has
     start   int[sum of rows + m], of each matrix its indptr, from 0
     index   int[sum of entries], of each matrix its indices
@@ -26,13 +26,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.entries import entries_of
 from ..engine.errors import InvalidInput, NotFound
 from ..engine.kernel import kernel
-from ..engine.omega_grid import check_omegas, omega_of
 from ..engine.problem import ARMS_MAX, check_table, check_vector
 from ..engine.protocol import register_env
-from ..engine.relaxation import (
+from ..engine.solvers.cg import CgWork, cg_work
+from ..engine.solvers.matrix_entries import entries_of
+from ..engine.solvers.omega_grid import check_omegas, omega_of
+from ..engine.solvers.solve_cost import (
     CAP_MAX,
     SOR,
     check_method,
@@ -42,9 +43,8 @@ from ..engine.relaxation import (
     solve,
     solve_by_rows,
 )
-from ..engine.sor import Half, Rows, half_of, norm_of, rows_of
-from ..engine.sor_cg import CgWork, cg_work
-from ..engine.sparse import ASYMMETRY_MAX, Csr, asymmetry, check_csr, check_symmetric
+from ..engine.solvers.sor import Half, Rows, half_of, norm_of, rows_of
+from ..engine.solvers.sparse import ASYMMETRY_MAX, Csr, asymmetry, check_csr, check_symmetric
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 _ROWS = -1  # instead of a method: SOR on matrices of which one at least is not symmetric
@@ -53,7 +53,7 @@ _ROWS = -1  # instead of a method: SOR on matrices of which one at least is not 
 class LinearSystemsParams(NamedTuple):
     """Numbers fixed at creation. Arrays of all matrices, and of all systems, lie one behind the other."""
 
-    omega_min: float  # of the grid: `engine/omega_grid.py`
+    omega_min: float  # of the grid: `engine/solvers/omega_grid.py`
     omega_max: float
     method: int
     rtol: float

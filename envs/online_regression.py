@@ -21,10 +21,10 @@ from ..engine.domain import Domain, ball, box
 from ..engine.draws import normal, uniform
 from ..engine.elementary import cos_turns, exp, log1p
 from ..engine.errors import InvalidInput
-from ..engine.hindsight import best_by_descent
 from ..engine.kernel import kernel
 from ..engine.problem import check_param, check_table, check_vector
 from ..engine.protocol import register_env
+from ..engine.vectors.hindsight import best_by_descent
 from ..engine.vocabulary import Array, Environment, FeedbackKind, Instance, Key, Problem
 
 LOSSES = ("squared", "logistic", "absolute")

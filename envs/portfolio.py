@@ -17,10 +17,10 @@ from ..engine.domain import DIMENSION_MAX, simplex
 from ..engine.draws import normal
 from ..engine.elementary import exp, log
 from ..engine.errors import InvalidInput
-from ..engine.hindsight import best_by_descent
 from ..engine.kernel import kernel
 from ..engine.problem import check_param, check_table
 from ..engine.protocol import register_env
+from ..engine.vectors.hindsight import best_by_descent
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 2500  # of one pass over generated days: ten years

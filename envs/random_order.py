@@ -14,11 +14,11 @@ import numpy as np
 
 from ..engine.draws import uniform
 from ..engine.errors import InvalidInput
-from ..engine.hindsight import best_for_bowl
 from ..engine.kernel import kernel
 from ..engine.problem import check_param, check_table
 from ..engine.protocol import register_env
-from ..engine.unit_domains import unit_domain
+from ..engine.vectors.hindsight import best_for_bowl
+from ..engine.vectors.named_domains import unit_domain
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 NUMBERS_MAX = 50_000_000  # of all slopes

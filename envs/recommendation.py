@@ -22,7 +22,7 @@ from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import check_param, check_seed, check_table, query_problem
 from ..engine.protocol import register_env
-from ..engine.queries import NORMAL, draw_answer
+from ..engine.queries.evidence import NORMAL, draw_answer
 from ..engine.task import NUMBERS_MAX, Task, best_arm, hypotheses
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 

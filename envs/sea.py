@@ -21,11 +21,11 @@ import numpy as np
 from ..engine.draws import normal, words
 from ..engine.elementary import cos_turns
 from ..engine.errors import InvalidInput
-from ..engine.hindsight import best_for_bowl
 from ..engine.kernel import kernel
 from ..engine.problem import check_param
 from ..engine.protocol import register_env
-from ..engine.unit_domains import unit_domain
+from ..engine.vectors.hindsight import best_for_bowl
+from ..engine.vectors.named_domains import unit_domain
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 HORIZON = 10_000  # of one pass

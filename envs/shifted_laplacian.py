@@ -19,12 +19,12 @@ import numpy as np
 from ..engine.draws import beta, normal
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel, routine
-from ..engine.omega_grid import check_omegas, omega_of
 from ..engine.problem import ARMS_MAX
 from ..engine.protocol import register_env
-from ..engine.relaxation import CAP_MAX, check_method, check_rtol, check_whole, paid, solve
-from ..engine.sor import Half, laplacian, norm_of
-from ..engine.sor_cg import CgWork, cg_work
+from ..engine.solvers.cg import CgWork, cg_work
+from ..engine.solvers.omega_grid import check_omegas, omega_of
+from ..engine.solvers.solve_cost import CAP_MAX, check_method, check_rtol, check_whole, paid, solve
+from ..engine.solvers.sor import Half, laplacian, norm_of
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 
 LAWS = {"low": (2.0, 6.0), "high": (0.5, 1.5)}
@@ -38,7 +38,7 @@ class ShiftedLaplacianParams(NamedTuple):
 
     alpha: float  # of the law of B, Beta(alpha, beta)
     beta: float
-    omega_min: float  # of the grid: `engine/omega_grid.py`
+    omega_min: float  # of the grid: `engine/solvers/omega_grid.py`
     omega_max: float
     method: int
     rtol: float

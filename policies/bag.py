@@ -21,7 +21,7 @@ from ..engine.draws import UniformBlock, pick, uniform, uniform_block, uniform_f
 from ..engine.errors import InvalidInput
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.laws import Work, work_of
+from ..engine.laws.from_scores import Work, work_of
 from ..engine.oracles.choice import oracle
 from ..engine.oracles.forgetting import check_half_life
 from ..engine.oracles.oracle import fit, predict, split

@@ -3,7 +3,8 @@
 For knobs whose best position moves with something known beforehand: the omega of a linear solver with the shift of its
 matrix, say. Losses are max(reward_max - reward, 0); for iteration counts the reward is -iterations and `reward_max` -1.
 Per arm the loss is <theta, (T_0(z) .. T_{m-1}(z))>, z the place of the context in [low, high] (0 without a context),
-with theta the best box-constrained least squares on all that the arm earned so far (`engine/box_fit.py`):
+with theta the best box-constrained least squares on all that the arm earned so far
+(`engine/oracles/box_least_squares.py`):
 
     |theta_0| <= K, |theta_j| <= 2 K / j, where K is the largest loss so far, of any arm.
 
@@ -33,13 +34,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.box_fit import BoxFit, box_fit, fit_within, residual_square, take_in, value_of
-from ..engine.chebyshev import FARTHEST, check_features, check_range, describe
 from ..engine.draws import UniformBlock, uniform_block, uniform_from
 from ..engine.elementary import log
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.laws import Work, draw, inverse_gap, work_of
+from ..engine.laws.from_scores import Work, draw, inverse_gap, work_of
+from ..engine.oracles.box_least_squares import BoxFit, box_fit, fit_within, residual_square, take_in, value_of
+from ..engine.oracles.chebyshev import FARTHEST, check_features, check_range, describe
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem

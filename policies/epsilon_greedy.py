@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.availability import count_available, nth_available
 from ..engine.draws import UniformBlock, uniform_block, uniform_from
 from ..engine.growth import padded
 from ..engine.kernel import kernel
+from ..engine.laws.availability import count_available, nth_available
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..engine.kernel import kernel
-from ..engine.omega_grid import check_omegas, nearest_arm
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
+from ..engine.solvers.omega_grid import check_omegas, nearest_arm
 from ..engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..engine import protocol
-from ..engine.availability import count_available, nth_available
 from ..engine.draws import uniform
 from ..engine.errors import InvalidInput
 from ..engine.growth import grown
 from ..engine.kernel import kernel
+from ..engine.laws.availability import count_available, nth_available
 from ..engine.problem import check_param
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 

@@ -29,7 +29,7 @@ import numpy as np
 
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.laws import Work, leader_of, work_of
+from ..engine.laws.from_scores import Work, leader_of, work_of
 from ..engine.oracles.choice import oracle
 from ..engine.oracles.forgetting import check_half_life
 from ..engine.oracles.fourier_ridge import fourier_ridge

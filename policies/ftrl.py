@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.constants import at_most, of_problem
 from ..engine.domain import Region
 from ..engine.kernel import kernel
 from ..engine.problem import check_known
-from ..engine.projection import project
 from ..engine.protocol import register_policy
-from ..engine.rounding import doubt
+from ..engine.vectors.constants import at_most, of_problem
+from ..engine.vectors.projection import project
+from ..engine.vectors.rounding import doubt
 from ..engine.vocabulary import (
     Array,
     Certificate,

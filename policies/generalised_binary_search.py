@@ -21,13 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.asking import begin_task, choose, share
 from ..engine.elementary import exp, log
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
-from ..engine.queries import BITS, Evidence, ask, recommend_best, take_in
+from ..engine.queries.evidence import BITS, Evidence, ask, recommend_best, take_in
+from ..engine.queries.query_index import begin_task, choose, share
 from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 NOISE_MIN = 1e-12  # weights of a budget of 10^9 answers are still ordered

@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.constants import UNUSED, at_most, known, of_problem
-from ..engine.curvature import revealed, supposed
 from ..engine.domain import Region
 from ..engine.kernel import kernel
 from ..engine.problem import check_known
-from ..engine.projection import project
 from ..engine.protocol import register_policy
+from ..engine.vectors.constants import UNUSED, at_most, known, of_problem
+from ..engine.vectors.curvature import revealed, supposed
+from ..engine.vectors.projection import project
 from ..engine.vocabulary import (
     Array,
     Certificate,

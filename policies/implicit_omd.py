@@ -2,11 +2,11 @@
 
 Source: Chen, Zhang, Tu, Zhao, Zhang, "Optimistic online mirror descent for bridging stochastic and adversarial online
 convex optimization", JMLR 2024, the part on losses that are not smooth. A feedback is an example (a, b), and its loss
-f(x) = phi(a . x, b) is known by name: `engine/prox.py`. With the secondary point y the decision minimises f_{t-1}(x) +
-|x - y|^2 / (2 eta), so the whole last loss is the hint, and y moves to the minimiser of f_t(x) + |x - y|^2 / (2 eta).
-eta_t = D / sqrt(1 + 4 G^2 + V), V the sum of v^2, where (derived) v = max(c, 0) / |x - y'|, y' the point after the
-step and c the fall of f_t - f_{t-1} from x to y': never more than the largest distance of two gradients. Regret at most
-(3 D / 2) sqrt(1 + 4 G^2 + V). Without G, the largest v^2 seen stands in for 4 G^2.
+f(x) = phi(a . x, b) is known by name: `engine/vectors/prox.py`. With the secondary point y the decision minimises
+f_{t-1}(x) + |x - y|^2 / (2 eta), so the whole last loss is the hint, and y moves to the minimiser of f_t(x) + |x -
+y|^2 / (2 eta). eta_t = D / sqrt(1 + 4 G^2 + V), V the sum of v^2, where (derived) v = max(c, 0) / |x - y'|, y' the
+point after the step and c the fall of f_t - f_{t-1} from x to y': never more than the largest distance of two
+gradients. Regret at most (3 D / 2) sqrt(1 + 4 G^2 + V). Without G, the largest v^2 seen stands in for 4 G^2.
 Certificate (derived): f(x) - f(u) <= f(x) - f(y') + (|u - y|^2 - |u - y'|^2 - |y' - y|^2) / (2 eta) for any decision x
 and any u. It bounds the regret itself, not that of linear losses, also of decisions whose feedback was late.
 State: the secondary point, the last example, sums. Cost: O(d) and 2 to 6 projections per decision and per feedback.
@@ -20,12 +20,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.constants import given_or, of_problem
 from ..engine.domain import Region
 from ..engine.kernel import kernel
 from ..engine.problem import check_known
 from ..engine.protocol import register_policy
-from ..engine.prox import check_loss, loss_at, prox
+from ..engine.vectors.constants import given_or, of_problem
+from ..engine.vectors.prox import check_loss, loss_at, prox
 from ..engine.vocabulary import (
     Array,
     Certificate,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..engine.draws import UniformBlock, uniform_block, uniform_from
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.laws import Work, draw, greedy, work_of
+from ..engine.laws.from_scores import Work, draw, greedy, work_of
 from ..engine.oracles.choice import oracle
 from ..engine.oracles.forgetting import check_half_life
 from ..engine.oracles.oracle import fit, predict, split, spread

@@ -8,7 +8,7 @@ share coefficients are independent, which explores more; the law of the largest 
 O(d sqrt(T) min(sqrt d, sqrt(ln K)) ln T) for a v that grows with sqrt(d ln T), is not proved for this variant, and for
 no fixed v. Contexts are shifted and scaled, and have an intercept, unless `scaling` is "none".
 State: the sums, the inverse and the coefficients of each regression (`engine/oracles/ridge.py`).
-Propensities: the law is computed by quadrature (`engine/maximum.py`) and drawn from. With `propensities=False` one
+Propensities: the law is computed by quadrature (`engine/laws/largest.py`) and drawn from. With `propensities=False` one
 score per action is drawn and the largest played: faster, and the propensity is NaN.
 Cost: O(K d^2) a decision, and about 2 us an action more with propensities; O(d^2) per feedback.
 """
@@ -24,7 +24,7 @@ from ..engine.draws import categorical, normal
 from ..engine.errors import InvalidInput
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
+from ..engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
 from ..engine.oracles.choice import oracle
 from ..engine.oracles.forgetting import check_half_life
 from ..engine.oracles.oracle import fit, predict, split, spread

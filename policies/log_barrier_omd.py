@@ -24,13 +24,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.constants import as_given, given_or
 from ..engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from ..engine.elementary import log
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import REWARD_MAX, check_param
 from ..engine.protocol import register_policy
+from ..engine.vectors.constants import as_given, given_or
 from ..engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 
 ARM, COMMON, ZERO, CONTEXT = 0, 1, 2, 3

@@ -10,10 +10,10 @@ Departs from the paper: the score of each action is drawn, not the weights, inde
 The standard deviations are multiplied with alpha, as they found that less than the posterior's 1 explores better.
 Rewards in [0, 1]; others are clipped. A fraction counts as so many clicks of one.
 State: the model.
-Propensities: the law P(this action's logit is the largest) is computed by quadrature (`engine/maximum.py`) and drawn
-from. With `propensities=False` one logit per action is drawn and the largest played: faster, and the propensity is NaN.
-Cost: a prediction and a width of all actions per decision, O(K p^2) with p features, and about 2 us an action with
-propensities; one fit per feedback.
+Propensities: the law P(this action's logit is the largest) is computed by quadrature (`engine/laws/largest.py`) and
+drawn from. With `propensities=False` one logit per action is drawn and the largest played: faster, and the propensity
+is NaN. Cost: a prediction and a width of all actions per decision, O(K p^2) with p features, and about 2 us an action
+with propensities; one fit per feedback.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ..engine.elementary import exp
 from ..engine.errors import InvalidInput
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.laws import Work, work_of
-from ..engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
+from ..engine.laws.from_scores import Work, work_of
+from ..engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
 from ..engine.oracles.choice import oracle
 from ..engine.oracles.forgetting import check_half_life
 from ..engine.oracles.oracle import fit, predict, predict_one, split, spread

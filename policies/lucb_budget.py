@@ -6,7 +6,7 @@ m, and the challenger that of the best m + sqrt(c ln t / n) among the others, wh
 Departs from the paper: it stops at the budget, its width is that of UCB1, it asks one of the two arms at a time, and
 ties are drawn. No guarantee is known; in our tables (5 arms, 15 queries) none of the classical policies errs less.
 Answers may come late: what is under way counts as asked, and an arm without an answer is taken to be as good as the
-best (`engine/asking.py`).
+best (`engine/queries/query_index.py`).
 State: how often each arm was asked and answered, and sums of answers. Cost: O(K) a decision, and as much again for each
 arm beyond the first that leads; O(1) an answer.
 """
@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.asking import begin_task, hopeful_means, largest, visits
 from ..engine.draws import categorical
 from ..engine.elementary import log
 from ..engine.kernel import kernel
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
-from ..engine.queries import Evidence, ask, recommend_best, take_in
+from ..engine.queries.evidence import Evidence, ask, recommend_best, take_in
+from ..engine.queries.query_index import begin_task, hopeful_means, largest, visits
 from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 

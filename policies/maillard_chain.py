@@ -2,7 +2,7 @@
 
 For knobs whose best position moves with something known beforehand: the omega of a linear solver with the shift of its
 matrix, say. Per arm the reward is a polynomial of the context, a row of Chebyshev features T_j(z) of its place z in
-[low, high] (0 without a context), tied to the polynomials of the arms beside it (`engine/chain.py`). Then
+[low, high] (0 without a context), tied to the polynomials of the arms beside it (`engine/oracles/arm_chain.py`). Then
 
     p is proportional to exp(-gap^2 / (2 variance)),
 
@@ -31,14 +31,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.chain import Links, chain, expect, take_in
-from ..engine.chebyshev import chebyshev, check_features, check_range, describe
 from ..engine.draws import UniformBlock, uniform_block, uniform_from
 from ..engine.elementary import exp
 from ..engine.kernel import kernel
-from ..engine.laws import Work, draw, leader_of, total_of, work_of
+from ..engine.laws.from_scores import Work, draw, leader_of, total_of, work_of
+from ..engine.oracles.arm_chain import Links, chain, expect, take_in
+from ..engine.oracles.chebyshev import chebyshev, check_features, check_range, describe
+from ..engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ..engine.protocol import register_policy
-from ..engine.residuals import Residuals, add_residual, residual_sd, residuals
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _PRIOR = 100.0  # variance of the lowest coefficient, in units of the noise's

@@ -1,8 +1,8 @@
 """MAPO: ask and recommend as a policy does that was trained against an adversary, for all difficulties at once.
 
 Source: Zhang, Jain, Jamieson, "Learning to actively learn: a robust approach", arXiv 2010.15382. The weights come
-from an artefact (`engine/artefact.py`), a network or a table, for one task, kind of answer, loss and budget, with its
-worst-case losses. It refuses other problems: nothing is known of it there.
+from an artefact (`engine/trained/artefact.py`), a network or a table, for one task, kind of answer, loss and budget,
+with its worst-case losses. It refuses other problems: nothing is known of it there.
 Play "sample" draws the query from the softmax of the logits, and the recommendation from that of the scores; "greedy"
 takes the largest, of several one by a draw. Both laws are exact. The default is what was better in the worst case.
 Departs from the paper: features and sizes are ours; closed queries are left out of the law. Answers may come late and
@@ -21,18 +21,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.artefact import PLAYS, Artefact, unpack
 from ..engine.draws import RECOMMENDATION, categorical
 from ..engine.elementary import exp
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
-from ..engine.networks import ArmNet, FlatNet, arm_net, arm_work, flat_net, flat_work, outputs
 from ..engine.protocol import register_policy
-from ..engine.queries import Evidence, ask, begin, take_in
-from ..engine.shelf import Shelf
-from ..engine.tables import TablePolicy
-from ..engine.tabulated import Tabulated, tabulated, tabulated_work
+from ..engine.queries.evidence import Evidence, ask, begin, take_in
 from ..engine.task import Task
+from ..engine.trained.artefact import PLAYS, Artefact, unpack
+from ..engine.trained.artefact_registry import Shelf
+from ..engine.trained.networks import ArmNet, FlatNet, arm_net, arm_work, flat_net, flat_work, outputs
+from ..engine.trained.tables import TablePolicy
+from ..engine.trained.tabulated import Tabulated, tabulated, tabulated_work
 from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 

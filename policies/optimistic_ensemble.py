@@ -23,15 +23,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.constants import as_given, at_most, of_problem
 from ..engine.domain import Domain, Region
 from ..engine.elementary import exp, log
 from ..engine.errors import InvalidInput
-from ..engine.hints import check_forecast, check_hint, hinted
 from ..engine.kernel import kernel
 from ..engine.problem import check_param
-from ..engine.projection import project
 from ..engine.protocol import register_policy
+from ..engine.vectors.constants import as_given, at_most, of_problem
+from ..engine.vectors.gradient_hints import check_forecast, check_hint, hinted
+from ..engine.vectors.projection import project
 from ..engine.vocabulary import (
     Array,
     Certificate,

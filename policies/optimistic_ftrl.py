@@ -33,16 +33,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.constants import UNUSED, as_given, estimated, known, of_problem, raised
-from ..engine.curvature import revealed, supposed
 from ..engine.domain import Region
 from ..engine.errors import InvalidInput
-from ..engine.hints import ZERO, check_forecast, check_hint, hinted
 from ..engine.kernel import kernel
 from ..engine.problem import check_known, check_param
-from ..engine.projection import project
 from ..engine.protocol import register_policy
-from ..engine.rounding import doubt
+from ..engine.vectors.constants import UNUSED, as_given, estimated, known, of_problem, raised
+from ..engine.vectors.curvature import revealed, supposed
+from ..engine.vectors.gradient_hints import ZERO, check_forecast, check_hint, hinted
+from ..engine.vectors.projection import project
+from ..engine.vectors.rounding import doubt
 from ..engine.vocabulary import (
     Array,
     Certificate,

@@ -23,13 +23,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.constants import given_or
 from ..engine.elementary import exp, log
 from ..engine.errors import InvalidInput
-from ..engine.hints import check_forecast, check_hint, hinted
 from ..engine.kernel import kernel
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
+from ..engine.vectors.constants import given_or
+from ..engine.vectors.gradient_hints import check_forecast, check_hint, hinted
 from ..engine.vocabulary import (
     Array,
     Certificate,

@@ -31,14 +31,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.constants import as_given, at_most, of_problem
 from ..engine.domain import Region
-from ..engine.hints import check_forecast, check_hint, hinted
 from ..engine.kernel import kernel
-from ..engine.matrix_projection import MatrixWork, matrix_work, shortfall, step_by
-from ..engine.metric import Metric, halve, stretch
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
+from ..engine.vectors.constants import as_given, at_most, of_problem
+from ..engine.vectors.gradient_hints import check_forecast, check_hint, hinted
+from ..engine.vectors.matrix_projection import MatrixWork, matrix_work, shortfall, step_by
+from ..engine.vectors.metric import Metric, halve, stretch
 from ..engine.vocabulary import (
     Array,
     Certificate,

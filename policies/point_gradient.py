@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine import protocol
-from ..engine.constants import as_given, of_problem
 from ..engine.domain import SIMPLEX, Domain, Region
 from ..engine.draws import normal
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import check_param
-from ..engine.projection import project
+from ..engine.vectors.constants import as_given, of_problem
+from ..engine.vectors.projection import project
 from ..engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the wrapper's own bits; the inner policy's is added

@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 from ..engine.elementary import log
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.laws import Work, leader_of, work_of
+from ..engine.laws.from_scores import Work, leader_of, work_of
 from ..engine.oracles.choice import oracle
 from ..engine.oracles.forgetting import check_half_life, kept
 from ..engine.oracles.oracle import fit, predict, split, spread
+from ..engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
-from ..engine.residuals import Residuals, add_residual, residual_sd, residuals
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 

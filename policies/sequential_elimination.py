@@ -6,7 +6,7 @@ L = 1/2 + 1/2 + 1/3 + .. + 1/K. For rewards in [0, 1] it errs with probability a
 K (K - 1) / 2 exp(-(T - K) / (L H2)) (theorem 2), and needs to know nothing of the gaps.
 Departs from the paper: n_k is 1 at least, the last two arms take what is left of the budget, and the best mean of all
 arms is recommended. Answers may come late: what is under way counts as asked, and a phase ends when each open arm in
-it has one answer at least; closed arms are not waited for (`engine/elimination.py`).
+it has one answer at least; closed arms are not waited for (`engine/queries/elimination.py`).
 State: what was asked and answered, who is still in, and a lot for each arm. Cost: O(K) a decision, O(1) an answer.
 """
 
@@ -15,11 +15,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ..engine.asking import begin_task, choose, share
-from ..engine.elimination import Elimination, begin_rounds, note_survivors, rank_survivors
 from ..engine.kernel import kernel
 from ..engine.protocol import register_policy
-from ..engine.queries import Evidence, ask, budget_of, recommend_best, take_in
+from ..engine.queries.elimination import Elimination, begin_rounds, note_survivors, rank_survivors
+from ..engine.queries.evidence import Evidence, ask, budget_of, recommend_best, take_in
+from ..engine.queries.query_index import begin_task, choose, share
 from ..engine.vocabulary import Decision, Instance, Key, Policy, Problem
 
 ROUNDING = 1e-9  # what a whole number may be off by

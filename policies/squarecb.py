@@ -19,13 +19,13 @@ import numpy as np
 from ..engine.draws import UniformBlock, uniform_block, uniform_from
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.laws import Work, draw, inverse_gap, power, work_of
+from ..engine.laws.from_scores import Work, draw, inverse_gap, power, work_of
 from ..engine.oracles.choice import oracle
 from ..engine.oracles.forgetting import check_half_life, kept
 from ..engine.oracles.oracle import fit, predict, split, spread
+from ..engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
-from ..engine.residuals import Residuals, add_residual, residual_sd, residuals
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 

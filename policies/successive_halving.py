@@ -6,7 +6,7 @@ rewards in [0, 1] and K a power of 2 the paper's policy errs with probability at
 Departs from the paper: its log2 K is rounded up, which leaves 3 queries of 15 for 5 arms unasked; here the last round
 takes what is left. Means are of all answers, and not only of those of a round; the best mean of all arms is
 recommended. Answers may come late: what is under way counts as asked, and a round ends when each open arm in it has one
-answer at least; closed arms are not waited for (`engine/elimination.py`).
+answer at least; closed arms are not waited for (`engine/queries/elimination.py`).
 State: what was asked and answered, who is still in, and a lot for each arm. Cost: O(K) a decision, O(K^2) at the end of
 a round; O(1) an answer.
 """
@@ -16,11 +16,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ..engine.asking import begin_task, choose, share
-from ..engine.elimination import Elimination, begin_rounds, note_survivors, rank_survivors
 from ..engine.kernel import kernel
 from ..engine.protocol import register_policy
-from ..engine.queries import Evidence, ask, budget_of, recommend_best, take_in
+from ..engine.queries.elimination import Elimination, begin_rounds, note_survivors, rank_survivors
+from ..engine.queries.evidence import Evidence, ask, budget_of, recommend_best, take_in
+from ..engine.queries.query_index import begin_task, choose, share
 from ..engine.vocabulary import Decision, Instance, Key, Policy, Problem
 
 

@@ -3,8 +3,8 @@
 Source: Thompson, "On the likelihood that one unknown probability exceeds another", 1933; Agrawal and Goyal, "Further
 optimal regret bounds for Thompson sampling", 2013: regret O(sqrt(K T ln T)) for Bernoulli rewards and the prior (1, 1).
 State: successes and failures per arm, the priors included.
-Propensities: the law P(this arm's mean is the largest) is computed by quadrature (`engine/maximum.py`) and drawn from.
-With `propensities=False` one mean per arm is drawn and the largest played: faster, and the propensity is NaN.
+Propensities: the law P(this arm's mean is the largest) is computed by quadrature (`engine/laws/largest.py`) and drawn
+from. With `propensities=False` one mean per arm is drawn and the largest played: faster, and the propensity is NaN.
 Cost: O(K) a decision; about 2 us an arm with propensities (20 us at K = 10, 2 ms at K = 1000) and 0.05 us without. O(1)
 per feedback.
 Departs from the paper: a reward r between 0 and 1 counts as r of a success (the paper tosses a coin of bias r), and a
@@ -21,7 +21,7 @@ from ..engine.draws import beta, categorical
 from ..engine.errors import InvalidInput
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.maximum import MaximumWorkspace, beta_law, check_arms, workspace
+from ..engine.laws.largest import MaximumWorkspace, beta_law, check_arms, workspace
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem

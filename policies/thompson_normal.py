@@ -4,8 +4,8 @@ Source: Thompson 1933; Agrawal and Goyal, "Further optimal regret bounds for Tho
 normal rewards of a known standard deviation `noise_sd`. Their bound O(sqrt(K T ln K)) is for rewards in [0, 1] and
 posteriors of width 1 / sqrt(count + 1): prior mean 0, prior and noise sd 1; it does not cover others.
 State: mean, precision and standard deviation of the posterior of each arm's mean.
-Propensities: the law P(this arm's mean is the largest) is computed by quadrature (`engine/maximum.py`) and drawn from.
-With `propensities=False` one mean per arm is drawn and the largest played: faster, and the propensity is NaN.
+Propensities: the law P(this arm's mean is the largest) is computed by quadrature (`engine/laws/largest.py`) and drawn
+from. With `propensities=False` one mean per arm is drawn and the largest played: faster, and the propensity is NaN.
 Cost: O(K) a decision; about 2 us an arm with propensities (20 us at K = 10, 2 ms at K = 1000) and 0.02 us without. O(1)
 per feedback.
 """
@@ -21,7 +21,7 @@ from ..engine.draws import categorical, normal
 from ..engine.errors import InvalidInput
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
-from ..engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
+from ..engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem

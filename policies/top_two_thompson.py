@@ -4,14 +4,14 @@ Source: Russo, "Simple Bayesian algorithms for best arm identification", COLT 20
 of an arm with the mean answer m of n is believed N(m, 1 / n): a flat prior, and answers of variance 1. Means are drawn,
 and the arm of the largest is asked with the probability `beta`; else means are drawn again until another arm leads.
 Each arm is asked once before.
-Propensities: with p the law of the arm that leads (by quadrature, `engine/maximum.py`) arm j is asked with the
+Propensities: with p the law of the arm that leads (by quadrature, `engine/laws/largest.py`) arm j is asked with the
 probability p_j (beta + (1 - beta) sum over i != j of p_i / (1 - p_i)), and the arm is drawn from that: no redraws.
 With `propensities=False` it is played as the paper says, up to 256 redraws, after which the runner-up of the last is
 asked: faster, and the propensity is NaN. Both are the same but where another arm leads less than once in 256 (there the
 law goes on to once in 10^12; beyond, the best of the others is asked).
 Departs from the paper: the mean is recommended that is best, and not the posterior's. Answers may come late: what is
 under way counts as asked (the belief narrows, its mean stays), and an arm without an answer is taken to be as good as
-the best (`engine/asking.py`).
+the best (`engine/queries/query_index.py`).
 State: how often each arm was asked and answered, and sums of answers. Cost: about 2 us an arm and decision with
 propensities, and 0.02 us a redraw and arm without; O(1) an answer.
 """
@@ -23,14 +23,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.asking import begin_task, hopeful_means, visits
 from ..engine.draws import categorical, normal, uniform
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
-from ..engine.maximum import MaximumWorkspace, check_arms, normal_law, workspace
+from ..engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
-from ..engine.queries import Evidence, ask, recommend_best, take_in
+from ..engine.queries.evidence import Evidence, ask, recommend_best, take_in
+from ..engine.queries.query_index import begin_task, hopeful_means, visits
 from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 REDRAWS = 256

@@ -27,9 +27,7 @@ import numpy as np
 from ..engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
-from ..engine.problem import REWARD_MAX, check_param
-from ..engine.protocol import register_policy
-from ..engine.tsallis import (
+from ..engine.laws.tsallis import (
     BASELINE,
     ScaledLosses,
     TsallisWork,
@@ -40,6 +38,8 @@ from ..engine.tsallis import (
     solve,
     tsallis_work,
 )
+from ..engine.problem import REWARD_MAX, check_param
+from ..engine.protocol import register_policy
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 

@@ -2,7 +2,7 @@
 
 Source: Khodak, Chow, Balcan, Talwalkar, "Learning to relax: setting solver parameters across a sequence of linear
 system instances", ICLR 2024 (Tsallis-INF-CB), for the omega of a solver and the diagonal shift of its matrices. The law
-is that of Zimmert and Seldin (`engine/tsallis.py`) over the loss reward_max - reward in units of its running mean.
+is that of Zimmert and Seldin (`engine/laws/tsallis.py`) over the loss reward_max - reward in units of its running mean.
 The bins are equally wide, and a context falls to the nearest centre, the lower one of two; one outside [low, high]
 falls to the end. Where the problem has no context it is the middle. Each bin has its own clock, the feedbacks learned
 in it plus 1, and its own mean: regret O(sqrt(K T m)) against the best arm of each of m bins, to which comes what the
@@ -24,9 +24,7 @@ import numpy as np
 from ..engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
-from ..engine.problem import REWARD_MAX, check_param
-from ..engine.protocol import register_policy, row_of
-from ..engine.tsallis import (
+from ..engine.laws.tsallis import (
     ScaledLosses,
     TsallisWork,
     add_reduced,
@@ -35,6 +33,8 @@ from ..engine.tsallis import (
     scaled_losses,
     tsallis_work,
 )
+from ..engine.problem import REWARD_MAX, check_param
+from ..engine.protocol import register_policy, row_of
 from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 BINS_MAX = 1000

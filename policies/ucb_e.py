@@ -5,7 +5,7 @@ Source: Audibert, Bubeck, Munos, "Best arm identification in multi-armed bandits
 of 1 / gap^2 over the other arms. Answers of variance 1 are 4 times as wide: a = 25/9 (T - K) / H1 is the same there.
 H1 is not known; the default suits 5 arms, a budget of 15 and H1 from 3 to 50 (tried: 1/2 to 8), without a guarantee.
 Departs from the paper: ties are drawn, and the best mean is recommended. Answers may come late: what is under way
-counts as asked, and an arm without an answer is taken to be as good as the best (`engine/asking.py`).
+counts as asked, and an arm without an answer is taken to be as good as the best (`engine/queries/query_index.py`).
 State: how often each arm was asked and answered, and sums of answers. Cost: O(K) a decision, O(1) an answer.
 """
 
@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.asking import begin_task, choose, hopeful_means, share, visits
 from ..engine.kernel import kernel
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
-from ..engine.queries import Evidence, ask, recommend_best, take_in
+from ..engine.queries.evidence import Evidence, ask, recommend_best, take_in
+from ..engine.queries.query_index import begin_task, choose, hopeful_means, share, visits
 from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..engine.availability import count_available, nth_available
 from ..engine.draws import uniform as draw_uniform
 from ..engine.growth import by_padding
 from ..engine.kernel import kernel
+from ..engine.laws.availability import count_available, nth_available
 from ..engine.protocol import register_policy
 from ..engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 

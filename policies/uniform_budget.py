@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.asking import choose, share
 from ..engine.kernel import kernel
 from ..engine.protocol import register_policy
-from ..engine.queries import Evidence, ask, begin, recommend_best, take_in
+from ..engine.queries.evidence import Evidence, ask, begin, recommend_best, take_in
+from ..engine.queries.query_index import choose, share
 from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 
 

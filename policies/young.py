@@ -17,9 +17,9 @@ import math
 from typing import NamedTuple
 
 from ..engine.kernel import kernel
-from ..engine.omega_grid import check_omegas, nearest_arm
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
+from ..engine.solvers.omega_grid import check_omegas, nearest_arm
 from ..engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 
 JACOBI_RADIUS = 0.9594929736144974  # cos(pi / 11): the five-point Laplacian on 10 x 10 points

@@ -10,7 +10,7 @@ import numpy as np
 from onearm.engine import loop
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.projection import project
+from onearm.engine.vectors.projection import project
 from onearm.engine.vocabulary import Array, Certificate, Decision, Feedback, Instance, Key, Policy, Problem
 
 RUN = run_key(1, 0, POLICY)

@@ -8,12 +8,12 @@ import numpy as np
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.exact.states import count_states, plug_in, shared
+from onearm.engine.hardness.exact.states import count_states, plug_in, shared
+from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.problem import fitted, query_problem
 from onearm.engine.protocol import probability, recommend, select
-from onearm.engine.rollouts import roll_out
-from onearm.engine.tables import TablePolicy
 from onearm.engine.task import Task, best_arm
+from onearm.engine.trained.tables import TablePolicy
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
 
 LEVELS = (3.0, 8.0, 20.0, 50.0)  # H of five arms, with a budget of 15

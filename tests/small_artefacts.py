@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.artefact import Artefact
-from onearm.engine.tables import n_rows
 from onearm.engine.task import Task, best_arm, thresholds
+from onearm.engine.trained.artefact import Artefact
+from onearm.engine.trained.tables import n_rows
 from onearm.engine.vocabulary import Array
 
 WIDTH = 7  # no multiple of four: the rest of every unrolled loop runs

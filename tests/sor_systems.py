@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from onearm.engine.sor import Half, Rows, half_of, laplacian, rows_of
+from onearm.engine.solvers.sor import Half, Rows, half_of, laplacian, rows_of
 from onearm.engine.vocabulary import Array
 
 # Khodak, Chow, Balcan, Talwalkar, "Learning to relax", ICLR 2024: 10 x 10 points, shift of the diagonal, b = ones,

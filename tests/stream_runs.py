@@ -15,7 +15,7 @@ from passing import NO_KEY
 
 from onearm.engine import loop
 from onearm.engine.actions import READ
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import LEARN, Policy
 from onearm.envs import catalog as envs
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onearm.engine.worst_case import Effort
+from onearm.engine.hardness.worst_case import Effort
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPERS = ROOT / "benchmarks" / "papers"

@@ -15,11 +15,11 @@ import onearm
 from onearm.api.cli.files import read_log
 from onearm.api.gym.queries import QueryEnv
 from onearm.api.train.plan import Plan
-from onearm.engine.artefact import pack, unpack
-from onearm.engine.complexity import difficulty
 from onearm.engine.errors import Damaged, InvalidInput
-from onearm.engine.exact.losses import grid_instances
+from onearm.engine.hardness.complexity import difficulty
+from onearm.engine.hardness.exact.losses import grid_instances
 from onearm.engine.task import AnswerKind, Task, best_arm, hypotheses, thresholds
+from onearm.engine.trained.artefact import pack, unpack
 from onearm.policies import catalog
 
 TABLE = [[1, 0, 0], [1, 1, 1], [0, 1, 0]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onearm.engine.adversary import Particles, means_of, raw_gradient, raw_of
-from onearm.engine.complexity import difficulty
 from onearm.engine.errors import InvalidInput
-from onearm.engine.starting import BOX, MIDDLE
+from onearm.engine.hardness.adversary import Particles, means_of, raw_gradient, raw_of
+from onearm.engine.hardness.complexity import difficulty
+from onearm.engine.hardness.starting_means import BOX, MIDDLE
 from onearm.engine.task import Task, best_arm, hypotheses, thresholds
 
 TABLE = np.random.default_rng(5).integers(0, 2, (12, 8))

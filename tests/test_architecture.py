@@ -28,7 +28,7 @@ ARROWS = {
 }
 # What the foundation may import from outside, beside the standard library.
 FOUNDATION = {"numpy", "numba", "llvmlite"}  # llvmlite builds what numba compiles
-EXCEPT = {"engine.storage": {"sqlalchemy", "alembic", "pyarrow", "msgspec"}, "engine.exact": {"scipy"}}
+EXCEPT = {"engine.storage": {"sqlalchemy", "alembic", "pyarrow", "msgspec"}, "engine.hardness.exact": {"scipy"}}
 # The engine has no clock, disk or network. Who needs one says why.
 WORLD = {
     "time",
@@ -45,8 +45,8 @@ WORLD = {
 }
 WORLD_NEEDED = {
     "engine/kernel.py": {"os", "shutil"},  # the cache of compiled code is a folder
-    "engine/experiment.py": {"os", "time"},  # counts processors and measures its own speed
-    "engine/matching.py": {"time"},  # measures its own speed
+    "engine/simulation.py": {"os", "time"},  # counts processors and measures its own speed
+    "engine/replay/matching.py": {"time"},  # measures its own speed
 }
 # Imports inside a function, each with its reason.
 LAZY = {
@@ -183,7 +183,7 @@ def test_an_import_against_the_arrows_is_found(name: str, line: str) -> None:
     ("name", "line"),
     [
         ("engine.loop", "from .kernel import kernel"),
-        ("engine.exact.value", "import scipy.optimize"),
+        ("engine.hardness.exact.value", "import scipy.optimize"),
         ("engine.storage.sql", "import sqlalchemy"),
         ("policies.ucb1", "from ..engine.kernel import kernel"),
         ("api.service", "from ..engine.storage import sql"),

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from small_artefacts import arm_artefact, arm_layers, artefact, flat_artefact, table_artefact, table_laws
 
-from onearm.engine.artefact import WEIGHT_MAX, Artefact, pack, unpack
 from onearm.engine.errors import Damaged, InvalidInput
 from onearm.engine.task import best_arm, hypotheses
+from onearm.engine.trained.artefact import WEIGHT_MAX, Artefact, pack, unpack
 
 MADE = [arm_artefact(), flat_artefact(), table_artefact()]
 QUESTIONS = hypotheses([[1.0, 0.0], [0.0, 0.25]])
@@ -150,7 +150,7 @@ def test_an_array_that_claims_to_be_huge_takes_no_memory() -> None:
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     npz, description = pack(arm_artefact())
-    monkeypatch.setattr("onearm.engine.artefact.BYTES_MAX", 1 << 20)
+    monkeypatch.setattr("onearm.engine.trained.artefact.BYTES_MAX", 1 << 20)
     size = 1 << 21
     bomb = archive_of({"w1.npy": bytes(size)})
     assert len(bomb) < 4000

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
-from onearm.engine import box_fit as box
-from onearm.engine.box_fit import BoxFit, box_fit, fit_within, residual_square, take_in, value_of
+from onearm.engine.oracles import box_least_squares as box
+from onearm.engine.oracles.box_least_squares import BoxFit, box_fit, fit_within, residual_square, take_in, value_of
 from onearm.engine.vocabulary import Array
 
 PRIOR = 1e-6

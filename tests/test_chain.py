@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from onearm.engine.chain import Links, chain, expect, take_in
+from onearm.engine.oracles.arm_chain import Links, chain, expect, take_in
 from onearm.engine.vocabulary import Array
 
 Feedbacks = list[tuple[int, Array, float]]

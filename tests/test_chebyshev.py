@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onearm.engine.chebyshev import chebyshev, place
+from onearm.engine.oracles.chebyshev import chebyshev, place
 
 
 @pytest.mark.parametrize("m", [1, 2, 6, 32])

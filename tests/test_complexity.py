@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from onearm.engine.allocation import least_cost
-from onearm.engine.complexity import difficulty, difficulty_gradient, hardness, rho_bound, rho_star
+from onearm.engine.hardness.allocation import least_cost
+from onearm.engine.hardness.complexity import difficulty, difficulty_gradient, hardness, rho_bound, rho_star
 from onearm.engine.task import Task, best_arm, hypotheses, thresholds
 
 RNG = np.random.default_rng(0)

@@ -27,10 +27,10 @@ from onearm.engine.columns import empty, take
 from onearm.engine.contexts import empty_context, put_context
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation, simulate
 from onearm.engine.features import VALUE_MAX, Encoder
 from onearm.engine.problem import REWARD_MAX
 from onearm.engine.protocol import probability, select
+from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.vocabulary import (
     DECIDE,
     LEARN,

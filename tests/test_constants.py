@@ -13,8 +13,8 @@ from courses import RUN, play
 
 import onearm
 from onearm.engine import loop, snapshot
-from onearm.engine.constants import constants_of
 from onearm.engine.domain import ball, simplex
+from onearm.engine.vectors.constants import constants_of
 from onearm.engine.vocabulary import Constant, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 from onearm.policies.log_barrier_omd import _step as log_barrier_step

@@ -35,10 +35,10 @@ from onearm.engine.columns import empty, every_mask, rewarded, take
 from onearm.engine.contexts import context_at
 from onearm.engine.domain import ball, box, product, simplex
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation, problem_of
-from onearm.engine.matching import match
 from onearm.engine.problem import check_fit
 from onearm.engine.protocol import certifies
+from onearm.engine.replay.matching import match
+from onearm.engine.simulation import Simulation, problem_of
 from onearm.engine.storage.sql import Store
 from onearm.engine.vocabulary import (
     DECIDE,

@@ -14,7 +14,7 @@ from test_readme import ROOT, blocks, commands, wrong
 from onearm.api.cli.main import run
 from onearm.api.offline.lists import LIST_METHODS
 from onearm.api.offline.options import INTERVALS, METHODS
-from onearm.engine.matching import LEARNING
+from onearm.engine.replay.matching import LEARNING
 
 PAGE = ROOT / "docs" / "evaluation.md"
 TEXT = PAGE.read_text()

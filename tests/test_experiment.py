@@ -14,7 +14,7 @@ from worlds import squall
 from onearm.engine import snapshot
 from onearm.engine.draws import NATURE, run_key, uniform
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import CURVE_POINTS, LOG_BYTES, LOG_CHUNK, Simulation, curve_times, simulate
+from onearm.engine.simulation import CURVE_POINTS, LOG_BYTES, LOG_CHUNK, Simulation, curve_times, simulate
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Environment, Key
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

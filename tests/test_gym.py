@@ -23,7 +23,7 @@ from onearm.engine import loop, snapshot
 from onearm.engine.domain import ball
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, Decision, Feedback, Instance, Key
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

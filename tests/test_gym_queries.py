@@ -16,7 +16,7 @@ from onearm.api import gym
 from onearm.api.gym.queries import QueryEnv
 from onearm.engine import snapshot
 from onearm.engine.errors import Conflict, InvalidInput
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.task import best_arm
 from onearm.engine.vocabulary import LEARN
 from onearm.envs import catalog as envs

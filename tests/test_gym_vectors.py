@@ -25,7 +25,7 @@ from onearm.api.gym.problems import action_for, mask_of
 from onearm.engine import loop, snapshot
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, Array, FeedbackKind, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

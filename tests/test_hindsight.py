@@ -12,8 +12,8 @@ from scipy.optimize import LinearConstraint, linprog, lsq_linear, minimize
 
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput
-from onearm.engine.hindsight import LinearLosses, best_by_descent, best_for_bowl, best_for_slope, regret_to_path
-from onearm.engine.projection import project
+from onearm.engine.vectors.hindsight import LinearLosses, best_by_descent, best_for_bowl, best_for_slope, regret_to_path
+from onearm.engine.vectors.projection import project
 
 RNG = np.random.default_rng(4)
 

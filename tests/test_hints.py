@@ -11,7 +11,7 @@ import pytest
 from onearm.engine import loop
 from onearm.engine.domain import ball
 from onearm.engine.errors import InvalidInput
-from onearm.engine.hints import CONTEXT, HINTS, LAST, ZERO, check_forecast, check_hint, hinted
+from onearm.engine.vectors.gradient_hints import CONTEXT, HINTS, LAST, ZERO, check_forecast, check_hint, hinted
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Problem
 from onearm.policies import catalog
 

@@ -102,7 +102,7 @@ DRIVER = """
 import json, sys
 from pathlib import Path
 from onearm.engine import loop
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onearm.engine.laws import draw, greedy, inverse_gap, leader_of, power, softmax, total_of
+from onearm.engine.laws.from_scores import draw, greedy, inverse_gap, leader_of, power, softmax, total_of
 from onearm.engine.vocabulary import Array
 
 ALL = np.ones(3, np.bool_)

@@ -17,9 +17,9 @@ import onearm
 from onearm.api import gym
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput, OnearmError
-from onearm.engine.experiment import Simulation
 from onearm.engine.limits import Limits, are_small, check_detail, limits_of
-from onearm.engine.rehearsal import rehearse
+from onearm.engine.replay.rehearsal import rehearse
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Array, Problem
 from onearm.policies import catalog
 

@@ -16,9 +16,9 @@ from onearm.engine.columns import empty, rewarded, take
 from onearm.engine.draws import POLICY, run_key, uniform
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.interval import Z95
-from onearm.engine.experiment import Simulation, simulate
-from onearm.engine.matching import Contender, match
-from onearm.engine.targets import Fixed, Logged, at
+from onearm.engine.replay.matching import Contender, match
+from onearm.engine.replay.targets import Fixed, Logged, at
+from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.vocabulary import Columns, Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -107,7 +107,7 @@ def test_masks_are_honoured() -> None:
 def test_pages_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     log = rewarded(Simulation(policies.make("uniform"), squall(0), horizon=50, seed=8).advance_logged(50))
     whole = match(policies.make("exp3_ix"), Problem(4, (2,)), log, seed=1)
-    monkeypatch.setattr("onearm.engine.matching.PAGE", 7)
+    monkeypatch.setattr("onearm.engine.replay.matching.PAGE", 7)
     done: list[int] = []
     parts = match(policies.make("exp3_ix"), Problem(4, (2,)), log, seed=1, progress=done.append)
     assert np.array_equal(whole.agrees, parts.agrees) and np.array_equal(whole.target, parts.target)

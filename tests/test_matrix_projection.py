@@ -13,8 +13,8 @@ from scipy.optimize import brentq
 
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput
-from onearm.engine.matrix_projection import matrix_work, shortfall, step_by
-from onearm.engine.metric import metric_of
+from onearm.engine.vectors.matrix_projection import matrix_work, shortfall, step_by
+from onearm.engine.vectors.metric import metric_of
 from onearm.engine.vocabulary import Array
 
 COUPLED = np.array([[4.0, 1.0, 0.0, 1.0], [1.0, 3.0, 1.0, 0.0], [0.0, 1.0, 2.0, 1.0], [1.0, 0.0, 1.0, 5.0]])

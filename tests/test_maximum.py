@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from onearm.engine import maximum
+from onearm.engine.laws import largest
 from onearm.engine.vocabulary import Array
 
 Function = Callable[[float], float]
 
 
 def beta_law(a: Sequence[float] | Array, b: Sequence[float] | Array, available: Array | None = None) -> Array:
-    return run(maximum.beta_law, a, b, available)
+    return run(largest.beta_law, a, b, available)
 
 
 def normal_law(mean: Sequence[float] | Array, sd: Sequence[float] | Array, available: Array | None = None) -> Array:
-    return run(maximum.normal_law, mean, sd, available)
+    return run(largest.normal_law, mean, sd, available)
 
 
 def run(
@@ -33,7 +33,7 @@ def run(
     available: Array | None,
 ) -> Array:
     k = len(first)
-    work = maximum.workspace(k)
+    work = largest.workspace(k)
     mask = np.ones(k, np.bool_) if available is None else available
     kernel(work, np.array(first, np.float64), np.array(second, np.float64), mask)
     return work.law
@@ -218,20 +218,20 @@ def test_a_single_arm_is_the_largest(available: int) -> None:
 
 
 def test_a_workspace_keeps_nothing_from_the_law_before() -> None:
-    work = maximum.workspace(3)
+    work = largest.workspace(3)
     mask = np.ones(3, np.bool_)
-    maximum.beta_law(work, np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]), mask)
-    maximum.normal_law(work, np.array([1.0, 2.0, 3.0]), np.ones(3), mask)
+    largest.beta_law(work, np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]), mask)
+    largest.normal_law(work, np.array([1.0, 2.0, 3.0]), np.ones(3), mask)
     assert (work.law == normal_law([1.0, 2.0, 3.0], [1.0, 1.0, 1.0])).all()
-    maximum.beta_law(work, np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]), mask)
+    largest.beta_law(work, np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]), mask)
     assert (work.law == beta_law([1.0, 2.0, 3.0], [3.0, 2.0, 1.0])).all()
 
 
 def test_the_ends_of_every_shape_are_where_the_density_has_fallen_by_exp_42() -> None:
-    work = maximum.workspace(1)
+    work = largest.workspace(1)
     shapes = np.exp(np.linspace(math.log(0.01), math.log(1e9), 9))
     for a, b in itertools.product(shapes, shapes):
-        maximum._place_beta(work, 0, a, b)
+        largest._place_beta(work, 0, a, b)
         mode = math.log(a / b)
         assert work.low[0] < mode < work.high[0]
         for end in (work.low[0], work.high[0]):
@@ -241,10 +241,10 @@ def test_the_ends_of_every_shape_are_where_the_density_has_fallen_by_exp_42() ->
 
 def test_the_rule_integrates_polynomials_up_to_every_node() -> None:
     for power in range(16):
-        values = maximum._PLACE**power
-        assert values @ maximum._UP_TO == pytest.approx(maximum._PLACE ** (power + 1) / (power + 1), rel=0, abs=1e-15)
+        values = largest._PLACE**power
+        assert values @ largest._UP_TO == pytest.approx(largest._PLACE ** (power + 1) / (power + 1), rel=0, abs=1e-15)
     for power in range(32):
-        assert maximum._PLACE**power @ maximum._WEIGHT == pytest.approx(1 / (power + 1), rel=1e-14)
+        assert largest._PLACE**power @ largest._WEIGHT == pytest.approx(1 / (power + 1), rel=1e-14)
 
 
 @pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.jit)])

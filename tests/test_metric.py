@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onearm.engine.metric import Metric, factorise, halve, metric_of, solve, stretch
+from onearm.engine.vectors.metric import Metric, factorise, halve, metric_of, solve, stretch
 from onearm.engine.vocabulary import Array
 
 

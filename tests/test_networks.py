@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from onearm.engine.kernel import loop
-from onearm.engine.networks import ArmNet, FlatNet, NetWork, arm_net, arm_work, flat_net, flat_work, outputs
 from onearm.engine.task import hypotheses, thresholds
+from onearm.engine.trained.networks import ArmNet, FlatNet, NetWork, arm_net, arm_work, flat_net, flat_work, outputs
 from onearm.engine.vocabulary import Array
 
 WIDTH = 7  # no multiple of four: the rest of every unrolled loop runs

@@ -21,9 +21,9 @@ import onearm
 from onearm.api import gym
 from onearm.api.cli.main import run
 from onearm.engine.errors import InvalidInput, NotFound
-from onearm.engine.experiment import simulate
 from onearm.engine.kernel import KERNELS
 from onearm.engine.registry import Registry
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Policy
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
@@ -77,7 +77,7 @@ import numpy as np
 
 from onearm.engine.domain import Region
 from onearm.engine.kernel import kernel
-from onearm.engine.projection import project
+from onearm.engine.vectors.projection import project
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import Certificate, Decision, Policy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onearm.engine.pairs import Pairs, pairs_of
+from onearm.engine.solvers.symmetric_pairs import Pairs, pairs_of
 
 
 def csr_of(pattern: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

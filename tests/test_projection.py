@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.domain import ball, box, product, simplex
-from onearm.engine.projection import inside, project
+from onearm.engine.vectors.projection import inside, project
 from onearm.engine.vocabulary import Array
 
 

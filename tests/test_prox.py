@@ -10,8 +10,8 @@ from scipy.optimize import brentq, minimize
 
 from onearm.engine.domain import Domain, Region, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput
-from onearm.engine.projection import project
-from onearm.engine.prox import LOSSES, check_loss, loss_at, prox, slope_at
+from onearm.engine.vectors.projection import project
+from onearm.engine.vectors.prox import LOSSES, check_loss, loss_at, prox, slope_at
 from onearm.engine.vocabulary import Array
 
 FREE = box([-1e6] * 3, [1e6] * 3)
@@ -132,7 +132,7 @@ def test_few_projections_are_enough(loss: str, domain: Domain, monkeypatch: pyte
         made[0] += 1
         project(region, x)
 
-    monkeypatch.setattr("onearm.engine.prox.project", counted)
+    monkeypatch.setattr("onearm.engine.vectors.prox.project", counted)
     rng, counts, d = np.random.default_rng(9), [], domain.dimension
     for _ in range(100):
         a, y, eta = rng.normal(size=d), rng.normal(size=d), 10.0 ** rng.uniform(-2, 1)
@@ -167,7 +167,7 @@ def test_steps_that_do_not_shrink_are_not_taken(monkeypatch: pytest.MonkeyPatch)
         made[0] += 1
         project(region, x)
 
-    monkeypatch.setattr("onearm.engine.prox.project", counted)
+    monkeypatch.setattr("onearm.engine.vectors.prox.project", counted)
     a, y, eta = np.array([4.55, -4.33]), np.array([-0.118, -0.993]), 2.33
     project(ball(2).region(), y)
     found = stepped(ball(2), "logistic", a, -1.0, eta, y)
@@ -182,7 +182,7 @@ def test_a_way_that_leaves_a_corner_is_as_short_as_one_within(monkeypatch: pytes
         made[0] += 1
         project(region, x)
 
-    monkeypatch.setattr("onearm.engine.prox.project", counted)
+    monkeypatch.setattr("onearm.engine.vectors.prox.project", counted)
     found = stepped(box([-1.0, -1.0], [1.0, 1.0]), "square", np.array([1.0, -2.0]), 0.0, 0.1, np.array([1.0, -1.0]))
     assert found == pytest.approx([0.8, -0.6], abs=1e-15)  # s = eta z / (1 + eta |a|^2) = .3 / 1.5
     assert made[0] == 2

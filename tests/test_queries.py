@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onearm.engine.asking import begin_task, choose, hopeful_means, largest, share, visits
 from onearm.engine.draws import NATURE, RECOMMENDATION, normal, run_key, uniform
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_problem, query_problem
-from onearm.engine.queries import (
+from onearm.engine.queries.evidence import (
     BITS,
     NORMAL,
     SIGNS,
@@ -26,6 +25,7 @@ from onearm.engine.queries import (
     mean_of,
     score,
 )
+from onearm.engine.queries.query_index import begin_task, choose, hopeful_means, largest, share, visits
 from onearm.engine.task import AnswerKind, Task, best_arm, hypotheses, thresholds
 from onearm.engine.vocabulary import Array, Key, Problem
 

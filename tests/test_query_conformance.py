@@ -21,9 +21,9 @@ from onearm.engine import loop, snapshot
 from onearm.engine.columns import empty, take
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
 from onearm.engine.problem import fitted, query_problem
 from onearm.engine.protocol import marks, probability, recommend, recommends, select
+from onearm.engine.simulation import Simulation
 from onearm.engine.task import ANSWER_MAX, Task, best_arm, hypotheses, thresholds
 from onearm.engine.vocabulary import (
     DECIDE,

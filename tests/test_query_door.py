@@ -15,8 +15,8 @@ from onearm.api.query_door import Query, QueryEngine
 from onearm.api.spec import ARMS_POLICY, BISECTION_POLICY, QUERY_POLICY, TRAINED_POLICY, _default
 from onearm.engine import loop, snapshot, task
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
-from onearm.engine.experiment import Simulation
 from onearm.engine.problem import fitted, query_problem
+from onearm.engine.simulation import Simulation
 from onearm.engine.task import Task
 from onearm.engine.vocabulary import LEARN, Key
 from onearm.envs import catalog as envs

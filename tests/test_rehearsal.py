@@ -11,8 +11,8 @@ from onearm.engine.columns import take
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
-from onearm.engine.rehearsal import Rehearsal, rehearse
+from onearm.engine.replay.rehearsal import Rehearsal, rehearse
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -108,7 +108,7 @@ def test_forecasts_on_record_are_read_by_policies_that_read_them() -> None:
 
 def test_the_seed_is_that_of_the_policys_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr("onearm.engine.rehearsal.run_key", lambda *of: seen.append(of) or run_key(*of))
+    monkeypatch.setattr("onearm.engine.replay.rehearsal.run_key", lambda *of: seen.append(of) or run_key(*of))
     problem = Problem(0, domain=ball(2), feedback="losses")
     rehearse(policies.make("ftrl"), problem, log_of(problem, np.zeros((1, 2)), [(DECIDE, 0)]), seed=8)
     assert seen == [(8, 0, POLICY)]
@@ -117,7 +117,7 @@ def test_the_seed_is_that_of_the_policys_draws(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_progress_is_told_of_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onearm.engine.rehearsal._PROGRESS", 50)
+    monkeypatch.setattr("onearm.engine.replay.rehearsal._PROGRESS", 50)
     run, log = at_work("ftrl", "in time")
     told: list[int] = []
     rehearse(policies.make("ftrl"), run.problem, log, progress=told.append)

@@ -10,7 +10,7 @@ import pytest
 from onearm.engine.oracles.choice import oracle
 from onearm.engine.oracles.forgetting import kept
 from onearm.engine.oracles.oracle import fit, predict_one
-from onearm.engine.residuals import add_residual, residual_sd, residuals
+from onearm.engine.oracles.residuals import add_residual, residual_sd, residuals
 from onearm.engine.vocabulary import Problem
 
 

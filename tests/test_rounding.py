@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from onearm.engine.experiment import Simulation
-from onearm.engine.rounding import doubt
+from onearm.engine.simulation import Simulation
+from onearm.engine.vectors.rounding import doubt
 from onearm.engine.vocabulary import LEARN
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from uniform_rollouts import play_uniform
 
-from onearm.engine.exact.losses import exact_gradient, exact_losses
-from onearm.engine.exact.states import uniform
-from onearm.engine.score import (
+from onearm.engine.hardness.exact.losses import exact_gradient, exact_losses
+from onearm.engine.hardness.exact.states import uniform
+from onearm.engine.hardness.score_gradient import (
     advantages,
     frequencies,
     losses_of,

@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 from small_artefacts import arm_artefact, flat_artefact, table_artefact
 
-from onearm.engine.artefact import Artefact
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import query_problem
-from onearm.engine.shelf import Shelf
 from onearm.engine.task import best_arm, hypotheses, thresholds
+from onearm.engine.trained.artefact import Artefact
+from onearm.engine.trained.artefact_registry import Shelf
 from onearm.engine.vocabulary import Problem
 
 ARMS, POINTS, TABLE = arm_artefact(), flat_artefact(), table_artefact()

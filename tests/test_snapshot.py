@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import Damaged
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.snapshot import MAGIC, PART, checked, digest, pack, parts, unpack
 from onearm.engine.vocabulary import Array
 from onearm.envs import catalog as envs

@@ -21,8 +21,8 @@ from sor_systems import (
     young_omega,
 )
 
-from onearm.engine.sor import Half, go_on_sor, residual, solve_sor, sweep
-from onearm.engine.sor_course import CAPPED, CONVERGED, FRESH, RUNNING, Outcome
+from onearm.engine.solvers.sor import Half, go_on_sor, residual, solve_sor, sweep
+from onearm.engine.solvers.stopping import CAPPED, CONVERGED, FRESH, RUNNING, Outcome
 from onearm.engine.vocabulary import Array
 
 GOLDEN = "4d5def62bae44524"  # of solutions: `digest`

@@ -10,9 +10,9 @@ import pytest
 from scipy.sparse.linalg import LinearOperator, cg
 from sor_systems import COUNTS, SHIFTS, dense, half_from, omegas_of, random_spd, shifted
 
-from onearm.engine.sor import Half
-from onearm.engine.sor_cg import CgWork, apply_ssor, cg_work, go_on_cg, go_on_ssor_cg, solve_cg, solve_ssor_cg
-from onearm.engine.sor_course import CONVERGED, FRESH, RUNNING, Outcome
+from onearm.engine.solvers.cg import CgWork, apply_ssor, cg_work, go_on_cg, go_on_ssor_cg, solve_cg, solve_ssor_cg
+from onearm.engine.solvers.sor import Half
+from onearm.engine.solvers.stopping import CONVERGED, FRESH, RUNNING, Outcome
 from onearm.engine.vocabulary import Array
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sor_systems import half_from, random_spd, shifted, young_omega
 
-from onearm.engine.sor import Half, norm_of, solve_sor
-from onearm.engine.sor_course import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Course, Outcome, Windows
-from onearm.engine.sor_lanes import LanesWork, keep, lanes_work, norms_of_lanes, recall, solve_lanes
+from onearm.engine.solvers.sor import Half, norm_of, solve_sor
+from onearm.engine.solvers.sor_lanes import LanesWork, keep, lanes_work, norms_of_lanes, recall, solve_lanes
+from onearm.engine.solvers.stopping import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Course, Outcome, Windows
 from onearm.engine.vocabulary import Array
 
 

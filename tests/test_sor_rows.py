@@ -9,8 +9,8 @@ import pytest
 from pyamg import amg_core
 from sor_systems import COUNTS, csr, dense, omegas_of, random_spd, rows_from, shifted
 
-from onearm.engine.sor_course import CONVERGED, FRESH, RUNNING
-from onearm.engine.sor_rows import go_on_rows, rows_residual, rows_sweep, solve_rows
+from onearm.engine.solvers.sor_rows import go_on_rows, rows_residual, rows_sweep, solve_rows
+from onearm.engine.solvers.stopping import CONVERGED, FRESH, RUNNING
 from onearm.engine.vocabulary import Array
 
 

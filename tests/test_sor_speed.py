@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sor_systems import dense
 
-from onearm.engine.sor import laplacian
+from onearm.engine.solvers.sor import laplacian
 
 
 @pytest.fixture

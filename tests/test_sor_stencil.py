@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sor_systems import dense, jacobi_radius, shifted, young_omega
 
-from onearm.engine.sor_course import CAPPED, CONVERGED, STAGNATED, Outcome
-from onearm.engine.sor_stencil import Stencil, join, solve_stencil, split, stencil_work
+from onearm.engine.solvers.sor_stencil import Stencil, join, solve_stencil, split, stencil_work
+from onearm.engine.solvers.stopping import CAPPED, CONVERGED, STAGNATED, Outcome
 from onearm.engine.vocabulary import Array
 
 LAPLACIAN = Stencil(4.0, -1.0, -1.0)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from sor_systems import dense, half_from, rows_from, shifted
 
-from onearm.engine.sor import solve_sor, sweep
-from onearm.engine.sor_cg import cg_work, solve_cg, solve_ssor_cg
-from onearm.engine.sor_course import (
+from onearm.engine.solvers.cg import cg_work, solve_cg, solve_ssor_cg
+from onearm.engine.solvers.sor import solve_sor, sweep
+from onearm.engine.solvers.sor_rows import solve_rows
+from onearm.engine.solvers.ssor import solve_ssor
+from onearm.engine.solvers.stopping import (
     CAPPED,
     CONVERGED,
     DIVERGED,
@@ -28,8 +30,6 @@ from onearm.engine.sor_course import (
     confirm,
     judge,
 )
-from onearm.engine.sor_rows import solve_rows
-from onearm.engine.ssor import solve_ssor
 from onearm.engine.vocabulary import Array
 
 METHODS = ("sor", "ssor", "ssor_cg", "cg")

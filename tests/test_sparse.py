@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse as scipy_sparse
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.sparse import Csr, asymmetry, check_csr, check_symmetric
+from onearm.engine.solvers.sparse import Csr, asymmetry, check_csr, check_symmetric
 
 GOOD = ([0, 2, 4], [0, 1, 0, 1], [4.0, -1.0, -1.0, 4.0], (2, 2))
 

@@ -9,9 +9,9 @@ import pytest
 from pyamg import amg_core
 from sor_systems import COUNTS, SHIFTS, csr, dense, half_from, omegas_of, random_spd, shifted
 
-from onearm.engine.sor import Half, residual, sweep
-from onearm.engine.sor_course import CONVERGED, FRESH, RUNNING
-from onearm.engine.ssor import go_on_ssor, solve_ssor, sweep_back
+from onearm.engine.solvers.sor import Half, residual, sweep
+from onearm.engine.solvers.ssor import go_on_ssor, solve_ssor, sweep_back
+from onearm.engine.solvers.stopping import CONVERGED, FRESH, RUNNING
 
 
 def count(half: Half, omega: float) -> int:

@@ -20,8 +20,8 @@ from onearm.engine import loop, snapshot
 from onearm.engine.actions import PULL, READ
 from onearm.engine.columns import concat
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation, simulate
 from onearm.engine.problem import check_fit
+from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.vocabulary import DECIDE, LEARN, Environment, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

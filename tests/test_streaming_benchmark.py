@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 

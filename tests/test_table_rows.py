@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.states import count_states, shared, uniform
-from onearm.engine.tables import TablePolicy, binomials, n_rows, table_row
+from onearm.engine.hardness.exact.states import count_states, shared, uniform
 from onearm.engine.task import best_arm, thresholds
+from onearm.engine.trained.tables import TablePolicy, binomials, n_rows, table_row
 
 
 def enumerated(n: int, budget: int) -> list[tuple[int, ...]]:

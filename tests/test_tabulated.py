@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from small_artefacts import table_laws
 
-from onearm.engine.networks import outputs
-from onearm.engine.tables import TablePolicy, binomials, table_row
-from onearm.engine.tabulated import tabulated, tabulated_work
 from onearm.engine.task import best_arm, thresholds
+from onearm.engine.trained.networks import outputs
+from onearm.engine.trained.tables import TablePolicy, binomials, table_row
+from onearm.engine.trained.tabulated import tabulated, tabulated_work
 
 
 @pytest.mark.parametrize("task", [best_arm(2, "bits"), best_arm(2, "signs"), thresholds(2)])

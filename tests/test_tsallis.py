@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tsallis_reference import law_of
 
-from onearm.engine.tsallis import (
+from onearm.engine.laws.tsallis import (
     ScaledLosses,
     add_reduced,
     add_weighted,

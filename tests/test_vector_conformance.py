@@ -24,9 +24,9 @@ from onearm.engine import loop, snapshot
 from onearm.engine.domain import Domain, ball, box, simplex
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
 from onearm.engine.problem import check_fit
 from onearm.engine.protocol import certifies
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Decision, FeedbackKind, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

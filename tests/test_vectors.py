@@ -14,13 +14,13 @@ from onearm.engine.columns import empty
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import normal
 from onearm.engine.errors import Damaged, InvalidInput
-from onearm.engine.experiment import Simulation
 from onearm.engine.kernel import kernel
-from onearm.engine.matching import match
 from onearm.engine.problem import check_fit, check_problem
-from onearm.engine.projection import project
 from onearm.engine.protocol import register_env
+from onearm.engine.replay.matching import match
+from onearm.engine.simulation import Simulation
 from onearm.engine.storage import jsonl, parquet
+from onearm.engine.vectors.projection import project
 from onearm.engine.vocabulary import LEARN, Array, Columns, Environment, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 

@@ -20,7 +20,7 @@ from onearm.engine.columns import empty, take
 from onearm.engine.domain import ball
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Damaged, InvalidInput
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.storage.sql import Event, Store
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Problem
 from onearm.envs import catalog as envs

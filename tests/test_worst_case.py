@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from uniform_rollouts import play_uniform
 
-from onearm.engine.complexity import difficulty
 from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.losses import exact_losses, grid_instances
-from onearm.engine.exact.states import uniform
+from onearm.engine.hardness.complexity import difficulty
+from onearm.engine.hardness.exact.losses import exact_losses, grid_instances
+from onearm.engine.hardness.exact.states import uniform
+from onearm.engine.hardness.rollouts import Rollouts, roll_out
+from onearm.engine.hardness.score_gradient import losses_of
+from onearm.engine.hardness.worst_case import Effort, WorstCase, rounds_of, worst_case
 from onearm.engine.problem import query_problem
-from onearm.engine.rollouts import Rollouts, roll_out
-from onearm.engine.score import losses_of
 from onearm.engine.task import best_arm, thresholds
-from onearm.engine.worst_case import Effort, WorstCase, rounds_of, worst_case
 from onearm.policies import catalog
 
 TASK = thresholds(3)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from onearm.engine.rollouts import Rollouts
-from onearm.engine.score import tally
+from onearm.engine.hardness.rollouts import Rollouts
+from onearm.engine.hardness.score_gradient import tally
 from onearm.engine.task import Task
 
 

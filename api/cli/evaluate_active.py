@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from ...engine.complexity import default_levels
 from ...engine.errors import InvalidInput, Unavailable
+from ...engine.hardness.complexity import default_levels
+from ...engine.hardness.worst_case import Effort, WorstCase, player, rounds_of, worst_case
 from ...engine.problem import check_problem, check_seed, fitted, query_problem
 from ...engine.task import Task
 from ...engine.vocabulary import Policy, Problem
-from ...engine.worst_case import Effort, WorstCase, player, rounds_of, worst_case
 from ...policies import catalog
 from .options import artefact_option, policy_file_option, policy_option, seed_option
 from .show import as_json, print_json, print_table, progress

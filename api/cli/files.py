@@ -13,11 +13,11 @@ from typing import Any
 
 import click
 
-from ...engine.artefact import Artefact, unpack
 from ...engine.errors import InvalidInput
 from ...engine.storage.log import Log
 from ...engine.storage.packing import ending_of
 from ...engine.storage.rows import Wanted
+from ...engine.trained.artefact import Artefact, unpack
 from ...engine.vocabulary import Problem
 
 MODULES = {"csv": "csv_table"}  # of engine/storage, where one is not called as its format

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...engine.errors import InvalidInput
 from ...engine.features import DIMENSION_MAX
-from ...engine.matching import LEARNING, Learning
+from ...engine.replay.matching import LEARNING, Learning
 from ..offline.options import INTERVALS, MODELS, Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.hindsight import LinearLosses
-from ...engine.rehearsal import check_losses, rehearse
+from ...engine.replay.rehearsal import check_losses, rehearse
 from ...engine.storage.header import problem_of
 from ...engine.storage.log import Log
+from ...engine.vectors.hindsight import LinearLosses
 from ...engine.vocabulary import LEARN, Certificate, Policy
 from ...policies import catalog
 from .catalog import named

@@ -10,8 +10,8 @@ import click
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.experiment import Curves, Simulation
-from ...engine.experiment import simulate as run_experiment
+from ...engine.simulation import Curves, Simulation
+from ...engine.simulation import simulate as run_experiment
 from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog

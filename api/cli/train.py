@@ -16,10 +16,10 @@ from typing import Any
 
 import click
 
-from ...engine.artefact import Artefact
-from ...engine.complexity import default_levels
 from ...engine.errors import InvalidInput, Unavailable
+from ...engine.hardness.complexity import default_levels
 from ...engine.task import Task, best_arm, hypotheses, thresholds
+from ...engine.trained.artefact import Artefact
 from ..train.plan import Plan
 from ..train.training import train as train_plan
 from .options import seed_option

@@ -34,9 +34,9 @@ from ...engine.contexts import empty_contexts
 from ...engine.domain import BOX
 from ...engine.draws import NATURE, run_key
 from ...engine.errors import InvalidInput
-from ...engine.experiment import problem_of
 from ...engine.limits import Limits, limits_of
 from ...engine.protocol import forfeit, row_of
+from ...engine.simulation import problem_of
 from ...engine.vocabulary import Array, Environment
 from ...envs import catalog
 from .moves import Moves

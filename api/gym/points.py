@@ -26,10 +26,10 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
-from ...engine import projection
 from ...engine.domain import BALL, Domain, Part, Region
 from ...engine.errors import InvalidInput
 from ...engine.limits import Limits
+from ...engine.vectors import projection
 from ...engine.vocabulary import Array
 
 

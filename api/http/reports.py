@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ...engine.errors import InvalidInput
-from ...engine.hindsight import NUMBERS_MAX
 from ...engine.storage.sql import Store
+from ...engine.vectors.hindsight import NUMBERS_MAX
 from ..history import History
 from ..live import Live
 from ..report import Report, report_of

@@ -11,7 +11,7 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ...engine.hindsight import NUMBERS_MAX
+from ...engine.vectors.hindsight import NUMBERS_MAX
 from ..arm_line import Recommended
 from ..ids import ID_LENGTH_MAX
 from ..recommended import RecommendedHypothesis

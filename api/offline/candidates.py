@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.matching import Contender, Learning
-from ...engine.targets import Fixed, Logged, Target
+from ...engine.replay.matching import Contender, Learning
+from ...engine.replay.targets import Fixed, Logged, Target
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 

@@ -11,10 +11,10 @@ from functools import cached_property, partial
 import numpy as np
 
 from ...engine.columns import take
-from ...engine.matching import NO_PREDICTIONS
+from ...engine.replay.matching import NO_PREDICTIONS
+from ...engine.replay.targets import Target, at
 from ...engine.storage.room import room
 from ...engine.storage.rows import Page, Rows
-from ...engine.targets import Target, at
 from ...engine.vocabulary import Array, Columns
 
 Predict = Callable[[Columns], Array]  # what a model expects of every action, float64[n, k]

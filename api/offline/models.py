@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...engine.estimate import MeanModel, RewardModel, RidgeModel, mrdr_weight
-from ...engine.targets import Target
+from ...engine.replay.targets import Target
 from ...engine.vocabulary import Array, Columns, Problem
 from .candidates import Candidate
 from .judging import Advance, Readings, Scores, judge

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ...engine.matching import Learning
+from ...engine.replay.matching import Learning
 from ...engine.vocabulary import Array
 
 METHODS = (

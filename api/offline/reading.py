@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from ...engine.errors import InvalidInput
-from ...engine.matching import check_matching
+from ...engine.replay.matching import check_matching
 from ...engine.storage.header import problem_of
 from ...engine.storage.rows import Rows, Wanted
 from ...engine.storage.source import STDIN, Source

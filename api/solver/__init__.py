@@ -30,7 +30,7 @@ For any other solver with one knob, ask a tuner for a value, and tell it what th
 `docs/solver.md` says when that pays, which tuner to take, and what is proved.
 """
 
-from ...engine.entries import NoEntries
+from ...engine.solvers.matrix_entries import NoEntries
 from .lanes import sor_many
 from .matrices import Matrix, prepare
 from .preconditioning import ssor_preconditioner

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.sor import Half, Rows, laplacian
-from ...engine.sor_lanes import lanes_work, solve_lanes
+from ...engine.solvers.sor import Half, Rows, laplacian
+from ...engine.solvers.sor_lanes import lanes_work, solve_lanes
 from ...engine.vocabulary import Array
 from .matrices import prepare
 from .methods import ROWS, norm_of_vector, residual_norm, run

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ...engine.entries import Entries, entries_of
-from ...engine.sor import Half, Rows, rows_of
-from ...engine.sparse import Csr, check_csr, check_symmetric
+from ...engine.solvers.matrix_entries import Entries, entries_of
+from ...engine.solvers.sor import Half, Rows, rows_of
+from ...engine.solvers.sparse import Csr, check_csr, check_symmetric
 from .patterns import Pattern, renewed, split
 
 

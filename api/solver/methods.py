@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.kernel import Loop
-from ...engine.sor import Half, Rows, go_on_sor, laplacian, norm, solve_sor
-from ...engine.sor_cg import cg_work, go_on_cg, go_on_ssor_cg, solve_cg, solve_ssor_cg
-from ...engine.sor_course import FRESH, REASONS, RUNNING
-from ...engine.sor_rows import go_on_rows, solve_rows
-from ...engine.ssor import go_on_ssor, solve_ssor
+from ...engine.solvers.cg import cg_work, go_on_cg, go_on_ssor_cg, solve_cg, solve_ssor_cg
+from ...engine.solvers.sor import Half, Rows, go_on_sor, laplacian, norm, solve_sor
+from ...engine.solvers.sor_rows import go_on_rows, solve_rows
+from ...engine.solvers.ssor import go_on_ssor, solve_ssor
+from ...engine.solvers.stopping import FRESH, REASONS, RUNNING
 from ...engine.vocabulary import Array
 from .solution import Solution
 

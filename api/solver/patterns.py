@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.pairs import Pairs, pairs_of
-from ...engine.sor import Half, half_of
-from ...engine.sparse import ASYMMETRY_MAX, Csr, asymmetry
+from ...engine.solvers.sor import Half, half_of
+from ...engine.solvers.sparse import ASYMMETRY_MAX, Csr, asymmetry
+from ...engine.solvers.symmetric_pairs import Pairs, pairs_of
 from ...engine.vocabulary import Array
 
 

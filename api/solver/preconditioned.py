@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.sor import Half
-from ...engine.sor_course import (
+from ...engine.solvers.sor import Half
+from ...engine.solvers.stopping import (
     CG_GROWTH_MAX,
     FRESH,
     INDEFINITE,

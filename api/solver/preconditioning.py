@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.sor import laplacian
-from ...engine.sor_cg import apply_ssor
+from ...engine.solvers.cg import apply_ssor
+from ...engine.solvers.sor import laplacian
 from ...engine.vocabulary import Array
 from .matrices import prepare
 from .systems import check_omega, check_vector

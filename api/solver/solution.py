@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...engine.sor_course import CONVERGED, DIVERGED, REASONS
+from ...engine.solvers.stopping import CONVERGED, DIVERGED, REASONS
 from ...engine.vocabulary import Array
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.sor_course import REASONS, Outcome
-from ...engine.sor_stencil import Stencil, solve_stencil, stencil_work
+from ...engine.solvers.sor_stencil import Stencil, solve_stencil, stencil_work
+from ...engine.solvers.stopping import REASONS, Outcome
 from ...engine.vocabulary import Array
 from .methods import norm_of_vector
 from .solution import Solution

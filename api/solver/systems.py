@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.relaxation import CAP_MAX
+from ...engine.solvers.solve_cost import CAP_MAX
 from ...engine.vocabulary import Array
 
 ITERATIONS_MAX = 10_000

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.adversary import Particles
-from ...engine.score import advantages, loss_gradient, score_gradient, tally
+from ...engine.hardness.adversary import Particles
+from ...engine.hardness.score_gradient import advantages, loss_gradient, score_gradient, tally
 from ...engine.task import Array, Task
 from .adam import Adam
 from .bench import KEPT

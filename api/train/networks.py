@@ -3,7 +3,7 @@
 A history is two rows: how often each query was answered, and the sum of its answers. A network answers with the logits
 of the next query, float32[..., n], and the scores of the hypotheses, float32[..., m]: a plug-in score plus a learned
 correction. Corrections and query logits are zero at first, so that an untrained network asks uniformly.
-`engine/networks.py` computes the same from the same arrays, decision by decision.
+`engine/trained/networks.py` computes the same from the same arrays, decision by decision.
 
 Departs from the paper, whose sizes are not known: features and sizes are ours.
 """

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ...engine.artefact import Artefact, pack
 from ...engine.errors import InvalidInput
-from ...engine.exact.optimum import robust
+from ...engine.hardness.exact.optimum import robust
 from ...engine.task import Task
+from ...engine.trained.artefact import Artefact, pack
 from .plan import name_of
 
 

@@ -18,11 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ...engine.artefact import PLAYS, Artefact, pack
+from ...engine.hardness.worst_case import Effort, WorstCase, player, rounds_of, worst_case
 from ...engine.kernel import source_digest
 from ...engine.problem import query_problem
 from ...engine.task import Array
-from ...engine.worst_case import Effort, WorstCase, player, rounds_of, worst_case
+from ...engine.trained.artefact import PLAYS, Artefact, pack
 from ...policies.mapo import with_weights
 from .bench import FIRST, Bench
 from .plan import PRIOR, Plan

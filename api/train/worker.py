@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
+from ...engine.hardness.rollouts import roll_out
 from ...engine.problem import query_problem
-from ...engine.rollouts import roll_out
 from ...engine.task import Array
 from ...policies.mapo import with_weights
 from .bench import FIRST, Bench

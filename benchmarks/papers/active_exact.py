@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.losses import exact_losses, grid_instances
-from onearm.engine.exact.optimum import robust
-from onearm.engine.exact.states import uniform
+from onearm.engine.hardness.exact.losses import exact_losses, grid_instances
+from onearm.engine.hardness.exact.optimum import robust
+from onearm.engine.hardness.exact.states import uniform
 from onearm.engine.problem import query_problem
-from onearm.engine.tables import TablePolicy
 from onearm.engine.task import Array, Task, best_arm, thresholds
+from onearm.engine.trained.tables import TablePolicy
 from onearm.policies.mapo import shelf
 
 CHANCES = [0.1, 0.3, 0.5, 0.7, 0.9]

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from drawing import BLUE, DARK, GREEN, GREY, OLIVE, ORANGE, PURPLE
 
-from onearm.engine.artefact import Artefact, unpack
 from onearm.engine.problem import query_problem
 from onearm.engine.task import Task, best_arm, thresholds
+from onearm.engine.trained.artefact import Artefact, unpack
 from onearm.engine.vocabulary import Policy, Problem
 from onearm.policies import catalog
 from onearm.policies.mapo import shelf

@@ -16,7 +16,7 @@ from active_settings import SETTINGS, Setting
 from c_loops import c_loops
 
 import onearm
-from onearm.engine.rollouts import roll_out
+from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.vocabulary import Array
 from onearm.policies import catalog
 from onearm.policies.mapo import network, shelf

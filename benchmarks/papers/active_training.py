@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from active_exact import KNOWN, Small, level_losses
 
-from onearm.engine.exact.states import count_states
+from onearm.engine.hardness.exact.states import count_states
+from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.problem import query_problem
-from onearm.engine.rollouts import roll_out
-from onearm.engine.tables import TablePolicy
 from onearm.engine.task import Array
+from onearm.engine.trained.tables import TablePolicy
 from onearm.policies.mapo import with_weights
 
 PROBLEM = "arms K=3 T=6"

@@ -36,7 +36,7 @@ from active_training import trained_rows  # noqa: E402
 from bars import progress_bar  # noqa: E402
 from machine import machine  # noqa: E402
 
-from onearm.engine.worst_case import Effort, player, rounds_of, worst_case  # noqa: E402
+from onearm.engine.hardness.worst_case import Effort, player, rounds_of, worst_case  # noqa: E402
 
 RESULT = BENCHMARKS / "results" / "active.json"
 

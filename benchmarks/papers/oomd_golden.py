@@ -11,9 +11,9 @@ import numpy as np
 from onearm.engine import loop
 from onearm.engine.domain import Domain, ball, box, simplex
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.matrix_projection import matrix_work, step_by
-from onearm.engine.metric import metric_of
-from onearm.engine.projection import project
+from onearm.engine.vectors.matrix_projection import matrix_work, step_by
+from onearm.engine.vectors.metric import metric_of
+from onearm.engine.vectors.projection import project
 from onearm.engine.vocabulary import (
     Array,
     Certificate,

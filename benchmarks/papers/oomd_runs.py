@@ -11,8 +11,8 @@ import numpy as np
 from oomd_rules import Rule, policy_of
 from oomd_worlds import GAP, Case
 
-from onearm.engine.experiment import Simulation
-from onearm.engine.hindsight import best_for_bowl
+from onearm.engine.simulation import Simulation
+from onearm.engine.vectors.hindsight import best_for_bowl
 from onearm.engine.vocabulary import LEARN, Array
 from onearm.policies.optimistic_ensemble import dynamic_certificate
 

@@ -28,9 +28,9 @@ from c_loops import c_loops
 from speed import cpu_us, peer_python
 
 from onearm.engine import loop
-from onearm.engine.experiment import Simulation
 from onearm.engine.kernel import loop as compiled_loop
 from onearm.engine.protocol import select, update
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import LEARN, Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from onearm.engine.sor import Half, laplacian, solve_sor
-from onearm.engine.sor_cg import cg_work, solve_cg, solve_ssor_cg
-from onearm.engine.ssor import solve_ssor
+from onearm.engine.solvers.cg import cg_work, solve_cg, solve_ssor_cg
+from onearm.engine.solvers.sor import Half, laplacian, solve_sor
+from onearm.engine.solvers.ssor import solve_ssor
 
 SIDE, RTOL, CAP = 10, 1e-8, 10_000
 KNOWN = {

@@ -14,7 +14,7 @@ from drawing import apart, draw_all, grid
 from sor_rules import BEST_FIXED, BEST_POINT, CG, OMEGA_MAX, OMEGA_MIN, Rule
 from sor_runs import LAST, OMEGAS, Runs
 
-from onearm.engine.sor import Half, laplacian, solve_sor
+from onearm.engine.solvers.sor import Half, laplacian, solve_sor
 from onearm.engine.vocabulary import Array
 
 OVER_ROUNDS_LEFT_OUT = ("tsallis_inf_weighted", "omega_1.2", "omega_1.4", "omega_1.6", "omega_1.8")

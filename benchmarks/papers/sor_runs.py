@@ -14,10 +14,10 @@ import sor_rules as rules
 from sor_rules import BEST_FIXED, BEST_POINT, CG, IN_HINDSIGHT, Rule, fixed, policy_of
 
 from onearm.engine import loop
-from onearm.engine.experiment import Simulation
-from onearm.engine.heat import STEP, diffusivity, put_start, put_system
-from onearm.engine.sor import Half, laplacian
-from onearm.engine.sor_cg import cg_work, solve_cg
+from onearm.engine.simulation import Simulation
+from onearm.engine.solvers.cg import cg_work, solve_cg
+from onearm.engine.solvers.heat import STEP, diffusivity, put_start, put_system
+from onearm.engine.solvers.sor import Half, laplacian
 from onearm.engine.vocabulary import LEARN, Array, Environment
 from onearm.envs import catalog as envs
 

@@ -44,7 +44,7 @@ import streaming_speed  # noqa: E402
 from machine import machine  # noqa: E402
 
 from onearm.engine.errors import InvalidInput, OnearmError  # noqa: E402
-from onearm.engine.experiment import Simulation  # noqa: E402
+from onearm.engine.simulation import Simulation  # noqa: E402
 from onearm.engine.vocabulary import Array  # noqa: E402
 from onearm.envs import catalog as envs  # noqa: E402
 from onearm.policies import catalog as policies  # noqa: E402

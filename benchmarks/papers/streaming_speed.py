@@ -19,7 +19,7 @@ from typing import Any
 from c_loops import c_loops
 
 from onearm.api import stream
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -38,7 +38,7 @@ PASS = """
 import random, resource, sys
 from pathlib import Path
 from onearm.api import stream
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 

@@ -12,7 +12,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from onearm.engine.experiment import simulate
+from onearm.engine.simulation import simulate
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 

@@ -13,7 +13,7 @@ from river import datasets
 
 import onearm
 from onearm.engine.domain import simplex
-from onearm.engine.hindsight import best_by_descent, best_for_slope
+from onearm.engine.vectors.hindsight import best_by_descent, best_for_slope
 
 POLLSTERS = ("gallup", "ipsos", "morning_consult", "rasmussen", "you_gov")
 

@@ -16,7 +16,7 @@ from river import datasets
 
 import onearm
 from onearm.engine.domain import box
-from onearm.engine.hindsight import best_by_descent
+from onearm.engine.vectors.hindsight import best_by_descent
 from onearm.policies.optimistic_ensemble import dynamic_certificate
 
 DOMAIN = box([-0.5] * 5 + [-3.0], [0.5] * 5 + [3.0])

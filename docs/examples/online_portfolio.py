@@ -12,7 +12,7 @@ from river import datasets
 
 import onearm
 from onearm.engine.domain import simplex
-from onearm.engine.experiment import simulate
+from onearm.engine.simulation import simulate
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 

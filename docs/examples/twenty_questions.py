@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 import onearm
-from onearm.engine.experiment import simulate
+from onearm.engine.simulation import simulate
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 

@@ -175,7 +175,7 @@ class SnapshotPart(NamedTuple):
 class StoredArtefact(NamedTuple):
     """A row of table artefact: what an experiment decides with, so that its log needs no file beside it."""
 
-    sha256: str  # in hex, of the whole: engine/artefact.py
+    sha256: str  # in hex, of the whole: engine/trained/artefact.py
     name: str
     arrays: bytes  # .npz
     description: bytes  # JSON

@@ -17,7 +17,7 @@ import onearm
 from onearm.api.report import Rewards
 from onearm.engine.domain import Domain
 from onearm.engine.estimate.interval import Z95
-from onearm.engine.hindsight import LinearLosses
+from onearm.engine.vectors.hindsight import LinearLosses
 
 BOX = {"kind": "box", "low": [-1.0, 0.0], "high": [1.0, 0.5]}
 POINTS = {"name": "point_gradient", "params": {"policy": {"name": "ftrl", "params": {}}}}

@@ -11,8 +11,8 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from onearm.api.solver.matrices import Matrix, prepare
-from onearm.engine.entries import NoEntries
 from onearm.engine.errors import InvalidInput
+from onearm.engine.solvers.matrix_entries import NoEntries
 
 
 def laplacian(side: int, shift: float = 0.0) -> Any:

@@ -22,8 +22,8 @@ from onearm.engine import loop, snapshot
 from onearm.engine.columns import take
 from onearm.engine.draws import NATURE, POLICY, run_key
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, OnearmError
-from onearm.engine.experiment import Simulation
 from onearm.engine.kernel import KERNELS
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, LEARN, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.envs.shifted_laplacian import draw_right

@@ -21,7 +21,7 @@ from onearm.api.stream import Record, Stream
 from onearm.engine import snapshot
 from onearm.engine.actions import PULL, READ
 from onearm.engine.errors import Conflict, Damaged, InvalidInput
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, LEARN
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -21,7 +21,7 @@ from onearm.api.arm_line import ARM_BYTES_MAX, Line, empty_places
 from onearm.api.cli.main import run
 from onearm.engine.actions import READ
 from onearm.engine.errors import Damaged, InvalidInput, Unavailable
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.storage.sql import SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
 from onearm.envs import catalog as envs

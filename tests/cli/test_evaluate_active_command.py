@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from onearm.api.cli.evaluate_active import EFFORTS
-from onearm.engine.complexity import difficulty
-from onearm.engine.exact.losses import exact_losses
-from onearm.engine.exact.states import uniform
+from onearm.engine.hardness.complexity import difficulty
+from onearm.engine.hardness.exact.losses import exact_losses
+from onearm.engine.hardness.exact.states import uniform
+from onearm.engine.hardness.worst_case import Effort
 from onearm.engine.task import thresholds
-from onearm.engine.worst_case import Effort
 
 TASK = ("evaluate-active", "--task", "thresholds", "--points", "2", "--budget", "4", "--levels", "5,20")
 TINY = Effort(4, 2, 0.08, 4, 2, 1, 0.03, 4, kept=1, choice_rollouts=8, chosen=1, final_rollouts=100)

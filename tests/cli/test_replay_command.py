@@ -12,7 +12,7 @@ import pytest
 from worlds import BERNOULLI
 
 from onearm.engine import estimate
-from onearm.engine.matching import match
+from onearm.engine.replay.matching import match
 from onearm.engine.storage import jsonl
 from onearm.policies import catalog as policies
 

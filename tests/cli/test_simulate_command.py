@@ -15,7 +15,7 @@ import pytest
 from worlds import BERNOULLI as WORLD
 
 from onearm.api.cli.main import COMMANDS
-from onearm.engine.experiment import Simulation, simulate
+from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.storage import jsonl, parquet
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -117,7 +117,7 @@ def test_an_environment_with_an_end_needs_no_horizon_and_can_be_passed_several_t
 def test_a_log_holds_every_event_of_the_simulation(
     onearm: Any, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("onearm.engine.experiment.LOG_CHUNK", 7)
+    monkeypatch.setattr("onearm.engine.simulation.LOG_CHUNK", 7)
     file = tmp_path / "new folder" / f"out.{ending}"
     common = ("simulate", "--env", WORLD, "--policy", "exp3_ix", "--horizon", "25", "--seed", "18446744073709551615")
     done = onearm(*common, "--log", str(file))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from onearm.engine import snapshot
-from onearm.engine.experiment import Simulation, simulate
+from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.storage import jsonl, parquet
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -56,7 +56,7 @@ def test_a_simulation_as_json_has_the_figures_of_the_experiment(onearm: Any, nam
 def test_a_log_holds_every_move_and_verifies(
     onearm: Any, name: str, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("onearm.engine.experiment.LOG_CHUNK", 70)
+    monkeypatch.setattr("onearm.engine.simulation.LOG_CHUNK", 70)
     file = written(onearm, name, ending)
     run = run_of(name)
     log, found = run.advance_logged(TRIALS), READERS[ending](file)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from onearm.api.cli import train as command
-from onearm.engine.artefact import unpack
+from onearm.engine.trained.artefact import unpack
 
 LINE = ("train", "--task", "thresholds", "--points", "3", "--budget", "4", "--out", "here")
 COIN = ("train", "--task", "arms", "--arms", "2", "--answers", "bits", "--budget", "6", "--out", "here")

@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 from onearm.api.cli.show import print_table
 from onearm.api.http.app import create_app
 from onearm.engine import snapshot
-from onearm.engine.experiment import Simulation, simulate
-from onearm.engine.rehearsal import rehearse
+from onearm.engine.replay.rehearsal import rehearse
+from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.storage import jsonl, parquet
 from onearm.engine.storage.sql import Store
 from onearm.engine.vocabulary import LEARN
@@ -143,7 +143,7 @@ def test_spare_columns_are_left_out_one_by_one(
 def test_a_log_holds_every_point_and_verifies(
     onearm: Any, world: str, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("onearm.engine.experiment.LOG_CHUNK", 7)
+    monkeypatch.setattr("onearm.engine.simulation.LOG_CHUNK", 7)
     name = "implicit_omd" if world == EXAMPLES else "ftrl"
     common = ("simulate", "--env", world, "--policy", name, "--horizon", "40", "--seed", "3")
     assert onearm(*common, "--log", f"out.{ending}").code == 0

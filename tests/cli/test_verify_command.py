@@ -14,7 +14,7 @@ from worlds import BERNOULLI
 
 from onearm.api.http.app import create_app
 from onearm.engine import snapshot
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.storage import jsonl, parquet
 from onearm.engine.storage.sql import VERSION_TABLE, Store
 from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN

@@ -11,10 +11,10 @@ import pytest
 
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
 from onearm.engine.kernel import kernel
 from onearm.engine.problem import PULLS_MAX
 from onearm.engine.protocol import observe, register_policy, regret, respond
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Array, Decision, Environment, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import arm_stream as world
 from onearm.envs import catalog

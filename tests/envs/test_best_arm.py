@@ -9,8 +9,8 @@ import pytest
 
 from onearm.engine.draws import NATURE, normal, run_key, uniform
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import problem_of, simulate
 from onearm.engine.protocol import forfeit, respond
+from onearm.engine.simulation import problem_of, simulate
 from onearm.engine.vocabulary import Environment, Instance, Key
 from onearm.envs import catalog
 from onearm.policies import catalog as policies

@@ -12,9 +12,9 @@ from scipy.sparse.linalg import spsolve, spsolve_triangular
 
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
-from onearm.engine.heat import diffusivity
 from onearm.engine.protocol import observe, respond
+from onearm.engine.simulation import Simulation
+from onearm.engine.solvers.heat import diffusivity
 from onearm.engine.vocabulary import Array, Environment, Instance, Key
 from onearm.envs import catalog
 from onearm.policies import catalog as policies

@@ -9,8 +9,8 @@ import pytest
 
 from onearm.engine.contexts import context_at
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation, simulate
 from onearm.engine.features import Encoder
+from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.vocabulary import LEARN, Columns
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

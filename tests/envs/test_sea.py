@@ -11,9 +11,9 @@ from scipy.optimize import linprog
 from onearm.engine.domain import Domain
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import simulate
-from onearm.engine.projection import project
 from onearm.engine.protocol import regret, respond
+from onearm.engine.simulation import simulate
+from onearm.engine.vectors.projection import project
 from onearm.engine.vocabulary import Array, Environment, Instance, Key
 from onearm.envs import catalog
 from onearm.policies import catalog as policies

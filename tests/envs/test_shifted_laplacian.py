@@ -10,8 +10,8 @@ from scipy import stats
 
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
 from onearm.engine.protocol import observe, respond
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Array, Environment, Instance, Key
 from onearm.envs import catalog
 from onearm.policies import catalog as policies

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.losses import exact_losses, grid_instances
-from onearm.engine.exact.optimum import minimax, robust
-from onearm.engine.exact.states import count_states, uniform
-from onearm.engine.tables import TablePolicy, binomials, table_row
+from onearm.engine.hardness.exact.losses import exact_losses, grid_instances
+from onearm.engine.hardness.exact.optimum import minimax, robust
+from onearm.engine.hardness.exact.states import count_states, uniform
 from onearm.engine.task import Task, best_arm, thresholds
+from onearm.engine.trained.tables import TablePolicy, binomials, table_row
 
 BITS, SIGNS = [0.1, 0.3, 0.5, 0.7, 0.9], [-0.8, -0.4, 0.4, 0.8]
 # task, budget, grid, levels: instances of each level, least losses, gap of the robust policy, losses of uniform

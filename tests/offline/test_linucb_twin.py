@@ -7,7 +7,7 @@ import pytest
 
 from onearm.engine import estimate
 from onearm.engine.columns import empty
-from onearm.engine.matching import Contender, Learning
+from onearm.engine.replay.matching import Contender, Learning
 from onearm.engine.vocabulary import Array, Columns, Problem
 from onearm.policies import catalog
 

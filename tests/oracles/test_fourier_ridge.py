@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from onearm.engine.experiment import Simulation
 from onearm.engine.kernel import loop
 from onearm.engine.oracles.fourier_ridge import KEPT, FourierRidge, fourier_ridge
 from onearm.engine.oracles.oracle import fit, predict, split, spread
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import LEARN, Array, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import simulate
 from onearm.engine.growth import grown
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

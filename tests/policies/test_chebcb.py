@@ -11,10 +11,10 @@ import pytest
 from scipy.optimize import lsq_linear
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
 from onearm.engine.growth import grown
 from onearm.engine.problem import check_fit
 from onearm.engine.protocol import appraise, attribute
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Array, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -9,8 +9,8 @@ import pytest
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.experiment import simulate
 from onearm.engine.protocol import probability
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

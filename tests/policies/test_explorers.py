@@ -11,9 +11,9 @@ from numba import njit
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.experiment import simulate
 from onearm.engine.growth import grown
 from onearm.engine.protocol import select
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Array, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

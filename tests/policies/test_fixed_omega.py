@@ -10,9 +10,9 @@ import pytest
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.omega_grid import omega_of
 from onearm.engine.problem import check_fit
 from onearm.engine.protocol import probability
+from onearm.engine.solvers.omega_grid import omega_of
 from onearm.engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onearm.engine import loop
-from onearm.engine.experiment import simulate
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -9,8 +9,8 @@ import pytest
 from querying import Play, as_table
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.losses import exact_losses, grid_instances
-from onearm.engine.experiment import Simulation
+from onearm.engine.hardness.exact.losses import exact_losses, grid_instances
+from onearm.engine.simulation import Simulation
 from onearm.engine.task import best_arm, hypotheses, thresholds
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

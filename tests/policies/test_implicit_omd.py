@@ -15,8 +15,8 @@ from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_fit
-from onearm.engine.projection import project
-from onearm.engine.prox import LOSSES, loss_at, slope_at
+from onearm.engine.vectors.projection import project
+from onearm.engine.vectors.prox import LOSSES, loss_at, slope_at
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 

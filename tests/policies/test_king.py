@@ -12,8 +12,8 @@ from passing import NO_KEY
 
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
 from onearm.engine.problem import PULLS_MAX
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

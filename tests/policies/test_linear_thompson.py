@@ -11,8 +11,8 @@ from scipy.stats import norm
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, normal, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import simulate
 from onearm.engine.protocol import appraise, probability, select
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

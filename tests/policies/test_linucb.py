@@ -10,9 +10,9 @@ import pytest
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation, simulate
 from onearm.engine.growth import grown
 from onearm.engine.protocol import appraise, attribute, probability
+from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.vocabulary import DECIDE, Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

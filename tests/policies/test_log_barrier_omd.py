@@ -13,9 +13,9 @@ from onearm.engine import loop
 from onearm.engine.draws import POLICY, normal, run_key
 from onearm.engine.elementary import cos_turns
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import simulate
 from onearm.engine.kernel import kernel
 from onearm.engine.protocol import probability, register_env
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import (
     Array,
     Decision,

@@ -9,7 +9,7 @@ import pytest
 from querying import EQUAL_GAPS, TWO_CLOSE, Play, as_table, five_arm_losses, near
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.losses import exact_losses, grid_instances
+from onearm.engine.hardness.exact.losses import exact_losses, grid_instances
 from onearm.engine.task import best_arm, thresholds
 from onearm.policies import catalog
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
 from onearm.engine.problem import check_fit
 from onearm.engine.protocol import appraise, attribute
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Array, Environment, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -9,15 +9,15 @@ import pytest
 from small_artefacts import arm_artefact, flat_artefact, flat_layers, table_artefact
 
 from onearm.engine import loop
-from onearm.engine.artefact import Artefact
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.networks import outputs
+from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.problem import fitted, query_problem
-from onearm.engine.rollouts import roll_out
-from onearm.engine.shelf import Shelf
 from onearm.engine.snapshot import digest
 from onearm.engine.task import best_arm, thresholds
+from onearm.engine.trained.artefact import Artefact
+from onearm.engine.trained.artefact_registry import Shelf
+from onearm.engine.trained.networks import outputs
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 from onearm.policies.mapo import with_weights

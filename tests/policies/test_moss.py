@@ -10,7 +10,7 @@ import pytest
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.experiment import simulate
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

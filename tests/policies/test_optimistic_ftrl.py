@@ -11,7 +11,7 @@ import pytest
 from onearm.engine import loop
 from onearm.engine.domain import ball
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Instance, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -14,8 +14,8 @@ from onearm.engine import loop, snapshot
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.matrix_projection import matrix_work, step_by
-from onearm.engine.metric import metric_of
+from onearm.engine.vectors.matrix_projection import matrix_work, step_by
+from onearm.engine.vectors.metric import metric_of
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 

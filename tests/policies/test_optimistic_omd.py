@@ -11,7 +11,7 @@ import pytest
 from onearm.engine import loop
 from onearm.engine.domain import ball, simplex
 from onearm.engine.errors import InvalidInput
-from onearm.engine.projection import project
+from onearm.engine.vectors.projection import project
 from onearm.engine.vocabulary import Instance, Problem
 from onearm.policies import catalog
 

@@ -15,7 +15,7 @@ from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import Loop
 from onearm.engine.problem import check_fit
-from onearm.engine.projection import project
+from onearm.engine.vectors.projection import project
 from onearm.engine.vocabulary import Array, Decision, Feedback, FeedbackKind, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 from onearm.policies.point_gradient import point_gradient

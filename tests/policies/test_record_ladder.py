@@ -11,7 +11,7 @@ import stream_runs
 from passing import Passing, fresh, play
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
+from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 

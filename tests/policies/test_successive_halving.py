@@ -9,9 +9,9 @@ import pytest
 from querying import EQUAL_GAPS, TWO_CLOSE, Play, five_arm_losses, near
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.losses import grid_instances
+from onearm.engine.hardness.exact.losses import grid_instances
+from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.problem import query_problem
-from onearm.engine.rollouts import roll_out
 from onearm.engine.task import best_arm, hypotheses
 from onearm.engine.vocabulary import Problem
 from onearm.policies import catalog

@@ -13,8 +13,8 @@ from scipy import special
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import simulate
 from onearm.engine.protocol import has_law, probability, select
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -11,7 +11,7 @@ from querying import EQUAL_GAPS, Play, as_table, five_arm_losses
 from scipy import integrate, special
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.exact.losses import exact_losses, grid_instances
+from onearm.engine.hardness.exact.losses import exact_losses, grid_instances
 from onearm.engine.protocol import has_law
 from onearm.engine.task import best_arm, thresholds
 from onearm.policies import catalog

@@ -11,8 +11,8 @@ from scipy.optimize import brentq
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import simulate
 from onearm.engine.protocol import probability
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

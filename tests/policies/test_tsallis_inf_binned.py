@@ -11,8 +11,8 @@ from tsallis_reference import Reference
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation
 from onearm.engine.problem import check_fit
+from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Decision, Environment, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -13,7 +13,7 @@ from tsallis_reference import Reference
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.experiment import Simulation, simulate
+from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.vocabulary import Array, Decision, Environment, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -7,7 +7,7 @@ import pytest
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key, uniform
-from onearm.engine.experiment import simulate
+from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

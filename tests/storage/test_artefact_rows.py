@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from small_artefacts import arm_artefact, flat_artefact
 
 from onearm.api.artefacts import keep_all, stored
-from onearm.engine.artefact import Artefact, pack
 from onearm.engine.errors import Conflict, InvalidInput
 from onearm.engine.problem import fitted, query_problem
-from onearm.engine.shelf import Shelf
 from onearm.engine.storage.sql import Store, StoredArtefact
+from onearm.engine.trained.artefact import Artefact, pack
+from onearm.engine.trained.artefact_registry import Shelf
 from onearm.engine.vocabulary import Policy
 from onearm.policies import catalog
 

@@ -12,7 +12,7 @@ from onearm.api.revealed import detail_of
 from onearm.engine.actions import pack_action
 from onearm.engine.columns import concat
 from onearm.engine.domain import ball
-from onearm.engine.experiment import LOG_BYTES, LOG_CHUNK, Simulation
+from onearm.engine.simulation import LOG_BYTES, LOG_CHUNK, Simulation
 from onearm.engine.storage.sql import Event, Store
 from onearm.engine.vocabulary import DECIDE, LEARN, Feedback, Problem
 from onearm.envs import catalog as envs

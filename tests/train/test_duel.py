@@ -14,7 +14,7 @@ from onearm.api.train import duel as duelling
 from onearm.api.train.duel import Duel, histories_of, objective_of, turn, turn_slope
 from onearm.api.train.networks import Network, arrays_of, network_for
 from onearm.api.train.recipe import ARMS, FLAT, Hunt, Recipe
-from onearm.engine.complexity import difficulty
+from onearm.engine.hardness.complexity import difficulty
 from onearm.engine.task import Array, Task, best_arm, thresholds
 
 SMALL = replace(

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from onearm.api.train.networks import ArmNet, FlatNet, Network, arrays_of
-from onearm.engine.networks import arm_net, arm_work, flat_net, flat_work, outputs
 from onearm.engine.task import best_arm, hypotheses, thresholds
+from onearm.engine.trained.networks import arm_net, arm_work, flat_net, flat_work, outputs
 from onearm.engine.vocabulary import Array
 
 TABLE = np.random.default_rng(1).normal(size=(6, 3))

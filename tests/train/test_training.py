@@ -19,11 +19,11 @@ from onearm.api.train.plan import Plan, name_of
 from onearm.api.train.processes import Report
 from onearm.api.train.training import train
 from onearm.api.train.worker import duel_of
-from onearm.engine.artefact import Artefact, unpack
-from onearm.engine.complexity import default_levels
 from onearm.engine.errors import Conflict, Damaged, InvalidInput
+from onearm.engine.hardness.complexity import default_levels
+from onearm.engine.hardness.worst_case import Effort, Player, WorstCase
 from onearm.engine.task import Task, best_arm, hypotheses, thresholds
-from onearm.engine.worst_case import Effort, Player, WorstCase
+from onearm.engine.trained.artefact import Artefact, unpack
 
 PLAN = Plan(thresholds(2), 3, (5.0, 20.0), seed=4, starts=1, iterations=6)
 COMPARED = replace(PLAN, compared=True)

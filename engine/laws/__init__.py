@@ -1,0 +1,1 @@
+"""Probabilities of all available actions, and draws from them."""

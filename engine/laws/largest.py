@@ -1,0 +1,394 @@
+"""The law of the largest of k independent variables: p[a] = P(X[a] > X[b] for all b != a), by quadrature.
+
+Two families: Beta(a, b) and normal variables, in any mix of shapes and widths. Unavailable arms have probability 0.
+`workspace(k)` makes the arrays that the kernels write into; `beta_law` and `normal_law` fill its `law`.
+
+Method: p[a] is the integral of f[a] times the product of the other arms' F. Beta variables are taken on the logit
+scale, where their densities are log-concave and smooth as normal ones are. The line is cut into panels from left to
+right, each so short that no logarithm of a density changes by more than `_CHANGE` in it. A panel has 16 Gauss-Legendre
+nodes; F at the nodes is F at its left end plus the integral of the polynomial through the densities. An arm that lies
+below the panel (F = 1) costs nothing. Below the highest of the arms' lower ends none is the largest: there they begin.
+
+Accuracy: relative error below 1e-6 where p >= 1e-12 (seen: 3e-8 up to 34 arms, 4e-7 at 5000), absolute below 1e-14
+elsewhere, for shapes from 0.05 to 1e8; beyond, the error grows as 1e-15 times the shape.
+Cost: O(K x panels), ten panels where the arms' widths are alike, about three more for each halving of the narrowest.
+On one core of a Xeon, us: K = 2: 5, 10: 15-25, 34: 60-80, 100: 200, 1000: 2000 (with every width from 1 to 1e-8 in one
+problem, 34: 390, 1000: 13000). No limit of K but this; the working space is 250 bytes an arm.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal, localcontext
+from typing import NamedTuple
+
+import numpy as np
+
+from ..elementary import exp, log, log1p, log_gamma, stirling_rest
+from ..errors import InvalidInput
+from ..kernel import kernel
+from ..vocabulary import Array
+
+ARMS_MAX = 2000
+_NODES = 16
+_CHANGE = 10.0  # most that ln f may change in a panel: the polynomial is then within 1e-9 of its largest value
+_GROWTH = 1e14  # most that the product of all F may grow in a panel
+_NOTHING = 1e-25  # a product of all F below this is not worth resolving
+_DROP = 42.0  # an arm ends where ln f has fallen by this much: exp(-42) = 6e-19 of its mass lies beyond
+_HALF_LOG_TWO_PI = 0.9189385332046727
+
+
+def check_arms(k: int) -> None:
+    """Refuse more arms than a decision should wait for: it takes about 2.5 us an arm."""
+    if k > ARMS_MAX:
+        raise InvalidInput(
+            "too_many_arms",
+            f"there are {k} arms: exact propensities are computed for up to {ARMS_MAX}; take propensities=false",
+        )
+
+
+class MaximumWorkspace(NamedTuple):
+    """Working space of the quadrature and its result. The density of arm a on the line is given by
+
+    ln f = top + slope du + curve du^2 + tilt dv, du = u(y) - u0, dv = v(y) - v0,
+
+    with u = ln x and v = ln(1 - x) at x = logistic(y) for Beta variables, and u = y, v = 0 for normal ones.
+    """
+
+    logit: Array  # bool[1] whether the line is the logit scale of Beta variables
+    law: Array  # float64[k] the result
+    low: Array  # float64[k] lower end of the arm on the line
+    high: Array  # float64[k] upper end; -inf where the arm is not available
+    top: Array  # float64[k]
+    u0: Array  # float64[k]
+    v0: Array  # float64[k]
+    slope: Array  # float64[k]
+    curve: Array  # float64[k]
+    tilt: Array  # float64[k]
+    below: Array  # float64[k] F at the left end of the panel
+    above: Array  # float64[k] F at the right end
+    ratio: Array  # float64[k, 16] f / F at the nodes
+    node: Array  # float64[4, 16] u, v, F of one arm, and the product of all F
+
+
+def workspace(k: int) -> MaximumWorkspace:
+    """Return the working space for k arms."""
+    columns = [np.zeros(k) for _ in range(11)]
+    return MaximumWorkspace._make([np.zeros(1, np.bool_), *columns, np.zeros((k, _NODES)), np.zeros((4, _NODES))])
+
+
+@kernel
+def beta_law(work: MaximumWorkspace, a: Array, b: Array, available: Array) -> None:
+    """Write into `work.law` the law of the largest of Beta(a[i], b[i]), float64[k] > 0, over the available i."""
+    work.logit[0] = True
+    start = -math.inf
+    for i in range(len(a)):
+        work.high[i] = -math.inf
+        if available[i]:
+            _place_beta(work, i, a[i], b[i])
+            start = max(start, work.low[i])
+    _integrate(work, start)
+
+
+@kernel
+def normal_law(work: MaximumWorkspace, mean: Array, sd: Array, available: Array) -> None:
+    """Write into `work.law` the law of the largest of N(mean[i], sd[i]^2), sd float64[k] > 0, over the available i.
+
+    The origin of the line is moved to its start, so that a narrow arm far from 0 is resolved.
+    """
+    work.logit[0] = False
+    reach = math.sqrt(2.0 * _DROP)
+    start = -math.inf
+    for i in range(len(mean)):
+        if available[i]:
+            start = max(start, mean[i] - reach * sd[i])
+    for i in range(len(mean)):
+        work.high[i] = -math.inf
+        if available[i]:
+            centre = mean[i] - start
+            work.low[i] = centre - reach * sd[i]
+            work.high[i] = centre + reach * sd[i]
+            work.top[i] = -log(sd[i]) - _HALF_LOG_TWO_PI
+            work.u0[i] = centre
+            work.v0[i] = 0.0
+            work.slope[i] = 0.0
+            work.curve[i] = -0.5 / (sd[i] * sd[i])
+            work.tilt[i] = 0.0
+    _integrate(work, 0.0)
+
+
+@kernel
+def _place_beta(work: MaximumWorkspace, i: int, a: float, b: float) -> None:
+    """Write the density of arm i on the logit scale, x^a (1 - x)^b / B(a, b), and its ends.
+
+    Its value at the mode x = a / (a + b) has a form in which nothing of the size of ln Gamma cancels.
+    """
+    mode = log(a / b)
+    u0, v0 = _logit_coordinates(mode)
+    work.u0[i] = u0
+    work.v0[i] = v0
+    work.slope[i] = a
+    work.curve[i] = 0.0
+    work.tilt[i] = b
+    work.top[i] = 0.5 * log(a / (a + b) * b) - _HALF_LOG_TWO_PI + _gamma_rest(a + b) - _gamma_rest(a) - _gamma_rest(b)
+    # ln f lies below its asymptotes and below the curve whose curvature falls off as fast as it can, e^-|y|: the nearer
+    # of the two crossings is a start outside the end.
+    fall = _DROP / (a / (a + b) * b)
+    distance = 0.5 * (fall + math.sqrt(fall * fall + 8.0 * fall))
+    rest = _DROP - a * u0 - b * v0
+    work.high[i] = _end(work, i, min(mode + distance, rest / b))
+    work.low[i] = _end(work, i, max(mode - distance, -rest / a))
+
+
+@kernel
+def _end(work: MaximumWorkspace, i: int, y: float) -> float:
+    """Return where ln f of arm i has fallen by about `_DROP`, from y outside.
+
+    Newton's method, on the fall while it is far (no step then leads inside), then on its root (nearly a straight line).
+    """
+    for _ in range(40):
+        u, v = _logit_coordinates(y)
+        fall = -(work.slope[i] * (u - work.u0[i]) + work.tilt[i] * (v - work.v0[i]))
+        if abs(fall - _DROP) < 1.0:
+            break
+        slope = work.slope[i] * exp(v) - work.tilt[i] * exp(u)
+        if fall > 2.0 * _DROP:
+            y += (fall - _DROP) / slope
+        else:
+            y += 2.0 * (fall - math.sqrt(_DROP * fall)) / slope
+    return y
+
+
+@kernel
+def _gamma_rest(x: float) -> float:
+    """Return ln Gamma(x) - ((x - 1/2) ln x - x + ln(2 pi) / 2), x > 0."""
+    if x >= 10.0:
+        return stirling_rest(x)
+    return log_gamma(x) - ((x - 0.5) * log(x) - x + _HALF_LOG_TWO_PI)
+
+
+@kernel
+def _logit_coordinates(y: float) -> tuple[float, float]:
+    """Return ln x and ln(1 - x) of x = 1 / (1 + exp(-y))."""
+    rest = log1p(exp(-abs(y)))
+    return min(y, 0.0) - rest, -max(y, 0.0) - rest
+
+
+@kernel
+def _integrate(work: MaximumWorkspace, start: float) -> None:
+    """Write the law: go through the panels from `start`, below which no arm is the largest, to the highest end."""
+    k = len(work.law)
+    stop = -math.inf
+    for a in range(k):
+        work.law[a] = 0.0
+        stop = max(stop, work.high[a])
+        if work.high[a] > start:
+            work.below[a] = _mass_below(work, a, start)
+    y = start
+    while y < stop:
+        width = _panel_width(work, 0, k, y, stop)
+        while not _fill_panel(work, y, width):
+            width *= 0.5
+        _add_panel(work, y)
+        y += width
+    total = 0.0
+    for a in range(k):
+        total += work.law[a]
+    for a in range(k):
+        work.law[a] /= total
+
+
+@kernel
+def _mass_below(work: MaximumWorkspace, a: int, stop: float) -> float:
+    """Return F of arm a at `stop`, with panels of its own; at its lower end it's as good as 0, but not 0."""
+    y = work.low[a]
+    total = 1e-19
+    while y < stop:
+        width = _panel_width(work, a, a + 1, y, stop)
+        _fill_coordinates(work, y, width)
+        _fill_density(work, a, width)
+        total += _weighted(work.ratio[a], _WEIGHT)
+        y += width
+    return total
+
+
+@kernel
+def _panel_width(work: MaximumWorkspace, first: int, last: int, y: float, stop: float) -> float:
+    """Return a width in which no ln f of the arms `first` <= a < `last` changes by more than `_CHANGE`.
+
+    ln f is concave, so its slope is largest at one of the ends.
+    """
+    steep = _steepest(work, first, last, y, y)
+    width = stop - y
+    if work.logit[0]:
+        # ln x has its singularities at y = +- i pi: the panel must stay short beside them.
+        width = min(width, 2.5 + (y if y > 0.0 else -0.5 * y))
+    if width * steep > _CHANGE:
+        width = _CHANGE / steep
+    while True:
+        end = _steepest(work, first, last, y, y + width)
+        if width * end <= 1.01 * _CHANGE:
+            return width
+        bend = max(end - steep, 0.0) / width
+        width = min(0.9 * width, 2.0 * _CHANGE / (steep + math.sqrt(steep * steep + 4.0 * _CHANGE * bend)))
+
+
+@kernel
+def _steepest(work: MaximumWorkspace, first: int, last: int, start: float, y: float) -> float:
+    """Return the largest |d ln f / dy| at y among the arms `first` <= a < `last` that reach beyond `start`."""
+    du = 1.0
+    dv = 0.0
+    if work.logit[0]:
+        small = exp(-abs(y))
+        du = (small if y > 0.0 else 1.0) / (1.0 + small)
+        dv = -(1.0 if y > 0.0 else small) / (1.0 + small)
+    steepest = 0.0
+    for a in range(first, last):
+        if work.high[a] > start:
+            slope = (work.slope[a] + 2.0 * work.curve[a] * (y - work.u0[a])) * du + work.tilt[a] * dv
+            steepest = max(steepest, abs(slope))
+    return steepest
+
+
+@kernel
+def _fill_coordinates(work: MaximumWorkspace, y: float, width: float) -> None:
+    """Write u and v at the nodes of the panel [y, y + width]."""
+    u = work.node[0]
+    v = work.node[1]
+    for i in range(_NODES):
+        u[i] = y + width * _PLACE[i]
+        v[i] = 0.0
+    if work.logit[0]:
+        for i in range(_NODES):
+            rest = log1p(exp(-abs(u[i])))
+            v[i] = -max(u[i], 0.0) - rest
+            u[i] = min(u[i], 0.0) - rest
+
+
+@kernel
+def _fill_density(work: MaximumWorkspace, a: int, width: float) -> None:
+    """Write f of arm a at the nodes, times the panel's width, into `ratio[a]`."""
+    u = work.node[0]
+    v = work.node[1]
+    density = work.ratio[a]
+    top = work.top[a]
+    u0 = work.u0[a]
+    v0 = work.v0[a]
+    slope = work.slope[a]
+    curve = work.curve[a]
+    tilt = work.tilt[a]
+    for i in range(_NODES):
+        du = u[i] - u0
+        density[i] = exp(top + du * (slope + curve * du) + tilt * (v[i] - v0)) * width
+
+
+@kernel
+def _fill_panel(work: MaximumWorkspace, y: float, width: float) -> bool:
+    """Write f / F, the product of all F and F at the right end; return False where that product grows too fast."""
+    _fill_coordinates(work, y, width)
+    mass = work.node[2]
+    product = work.node[3]
+    for i in range(_NODES):
+        product[i] = 1.0
+    left = 1.0
+    right = 1.0
+    for a in range(len(work.law)):
+        if work.high[a] > y:
+            _fill_density(work, a, width)
+            density = work.ratio[a]
+            _fill_mass(mass, density, work.below[a])
+            work.above[a] = work.below[a] + _weighted(density, _WEIGHT)
+            left *= work.below[a]
+            right *= work.above[a]
+            for i in range(_NODES):
+                product[i] *= mass[i]
+            for i in range(_NODES):
+                density[i] /= mass[i]
+    return right < _NOTHING or right <= _GROWTH * left
+
+
+@kernel
+def _fill_mass(mass: Array, density: Array, below: float) -> None:
+    """Write F at the nodes: `below` plus the integral of the density from the panel's left end; positive in any case.
+
+    Eight terms at once, as this then stays in vector registers: 18 ns, and 52 one by one.
+    """
+    for i in range(_NODES):
+        mass[i] = below
+    for j in range(0, _NODES, 8):
+        d0, d1, d2, d3 = density[j], density[j + 1], density[j + 2], density[j + 3]
+        d4, d5, d6, d7 = density[j + 4], density[j + 5], density[j + 6], density[j + 7]
+        for i in range(_NODES):
+            low = (_UP_TO[j, i] * d0 + _UP_TO[j + 1, i] * d1) + (_UP_TO[j + 2, i] * d2 + _UP_TO[j + 3, i] * d3)
+            high = (_UP_TO[j + 4, i] * d4 + _UP_TO[j + 5, i] * d5) + (_UP_TO[j + 6, i] * d6 + _UP_TO[j + 7, i] * d7)
+            mass[i] += low + high
+    for i in range(_NODES):
+        mass[i] = mass[i] if mass[i] > 1e-30 else 1e-30
+
+
+@kernel
+def _add_panel(work: MaximumWorkspace, y: float) -> None:
+    """Add the panel that begins at y to the law, and move F to its right end."""
+    product = work.node[3]
+    for i in range(_NODES):
+        product[i] *= _WEIGHT[i]
+    for a in range(len(work.law)):
+        if work.high[a] > y:
+            work.law[a] += _weighted(work.ratio[a], product)
+            work.below[a] = work.above[a]
+
+
+@kernel
+def _weighted(values: Array, weights: Array) -> float:
+    """Return the sum of values times weights, float64[16] each, in four lanes."""
+    a = 0.0
+    b = 0.0
+    c = 0.0
+    d = 0.0
+    for i in range(0, _NODES, 4):
+        a += values[i] * weights[i]
+        b += values[i + 1] * weights[i + 1]
+        c += values[i + 2] * weights[i + 2]
+        d += values[i + 3] * weights[i + 3]
+    return (a + b) + (c + d)
+
+
+def _gauss_legendre(n: int) -> tuple[Array, Array, Array]:
+    """Return the rule on [0, 1]: float64[n] nodes, float64[n] weights, and float64[n, n] weights of partial integrals.
+
+    The integral from 0 to node i of the polynomial through values f is sum_j up_to[j, i] f[j]. In decimal arithmetic,
+    as NumPy's rule comes from LAPACK and has other bits on other machines.
+    """
+    with localcontext() as context:
+        context.prec = 40
+
+        def legendre(x: Decimal) -> list[Decimal]:
+            values = [Decimal(1), x]
+            for m in range(1, n):
+                values.append(((2 * m + 1) * x * values[m] - m * values[m - 1]) / (m + 1))
+            return values
+
+        nodes, weights, values = [], [], []
+        for i in range(n):
+            x = Decimal(-math.cos(math.pi * (i + 0.75) / (n + 0.5)))
+            for _ in range(6):
+                p = legendre(x)
+                slope = n * (x * p[n] - p[n - 1]) / (x * x - 1)
+                x -= p[n] / slope
+            p = legendre(x)
+            slope = n * (x * p[n] - p[n - 1]) / (x * x - 1)
+            nodes.append(x)
+            weights.append(2 / ((1 - x * x) * slope * slope))
+            values.append(p)
+        place = np.array([float((x + 1) / 2) for x in nodes])
+        weight = np.array([float(w / 2) for w in weights])
+        up_to = np.zeros((n, n))
+        for i in range(n):
+            steps = [values[i][m + 1] - values[i][m - 1] for m in range(1, n)]
+            for j in range(n):
+                series = sum((values[j][m + 1] * step for m, step in enumerate(steps)), nodes[i] + 1)
+                up_to[j, i] = float(weights[j] * series / 4)
+    return place, weight, up_to
+
+
+_PLACE, _WEIGHT, _UP_TO = _gauss_legendre(_NODES)

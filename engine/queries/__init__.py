@@ -1,0 +1,1 @@
+"""What policies share that ask: what answers say, which query is next, who is eliminated."""

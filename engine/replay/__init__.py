@@ -1,0 +1,1 @@
+"""Policies on logs that another policy wrote."""

@@ -1,0 +1,1 @@
+"""Trained policies: networks and tables as kernels, and the files that hold them."""
