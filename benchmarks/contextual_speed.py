@@ -22,7 +22,7 @@ import numpy as np
 from c_loops import c_loops
 from threadpoolctl import threadpool_limits
 
-from onearm.engine.aligned import aligned_zeros
+from onearm.engine.arrays import aligned_zeros
 from onearm.engine.kernel import loop
 from onearm.engine.problem import check_fit
 from onearm.engine.protocol import select, update

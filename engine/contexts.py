@@ -26,7 +26,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from .aligned import aligned_zeros
+from .arrays import aligned_zeros
 from .errors import Damaged
 from .kernel import kernel
 from .vocabulary import Array, Features, Instance, Problem

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .actions import allowed, decision_at, put_action, same_action, trials
+from .answers import draw_answer
+from .arrays import copy_numbers
 from .contexts import instance_at, put_context
-from .copying import copy_numbers
 from .kernel import kernel, loop
 from .protocol import (
     appraise,
@@ -33,7 +34,6 @@ from .protocol import (
     select,
     update,
 )
-from .queries.evidence import draw_answer
 from .vocabulary import (
     DECIDE,
     LEARN,

@@ -13,7 +13,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from .copying import copy_numbers
+from .arrays import copy_numbers
 from .kernel import INLINED, KERNELS, kernel, kernel_of, register
 from .vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..engine.answers import ANSWERS, draw_answer
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import check_vector, query_problem
 from ..engine.protocol import register_env
-from ..engine.queries.evidence import ANSWERS, draw_answer
 from ..engine.task import AnswerKind, LossKind
 from ..engine.task import best_arm as best_arm_task
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem

@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..engine.answers import NORMAL, draw_answer
 from ..engine.draws import NATURE, normal, run_key, uniform
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import check_param, check_seed, check_table, query_problem
 from ..engine.protocol import register_env
-from ..engine.queries.evidence import NORMAL, draw_answer
 from ..engine.task import NUMBERS_MAX, Task, best_arm, hypotheses
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..engine.answers import SIGNS, draw_answer
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import check_param, check_vector, query_problem
 from ..engine.protocol import register_env
-from ..engine.queries.evidence import SIGNS, draw_answer
 from ..engine.task import LossKind
 from ..engine.task import thresholds as thresholds_task
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..engine.answers import SIGNS, draw_answer
 from ..engine.draws import NATURE, run_key, uniform
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import check_param, check_seed, check_table, query_problem
 from ..engine.protocol import register_env
-from ..engine.queries.evidence import SIGNS, draw_answer
 from ..engine.task import NUMBERS_MAX, QUERIES_MAX, hypotheses
 from ..engine.vocabulary import Array, Environment, Instance, Key, Problem
 

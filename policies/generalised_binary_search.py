@@ -21,12 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..engine.answers import BITS
 from ..engine.elementary import exp, log
 from ..engine.errors import InvalidInput
 from ..engine.kernel import kernel
 from ..engine.problem import check_param
 from ..engine.protocol import register_policy
-from ..engine.queries.evidence import BITS, Evidence, ask, recommend_best, take_in
+from ..engine.queries.evidence import Evidence, ask, recommend_best, take_in
 from ..engine.queries.query_index import begin_task, choose, share
 from ..engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
 

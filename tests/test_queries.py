@@ -10,21 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from onearm.engine.answers import BITS, NORMAL, SIGNS, draw_answer
 from onearm.engine.draws import NATURE, RECOMMENDATION, normal, run_key, uniform
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_problem, query_problem
-from onearm.engine.queries.evidence import (
-    BITS,
-    NORMAL,
-    SIGNS,
-    Evidence,
-    begin,
-    best_of,
-    budget_of,
-    draw_answer,
-    mean_of,
-    score,
-)
+from onearm.engine.queries.evidence import Evidence, begin, best_of, budget_of, mean_of, score
 from onearm.engine.queries.query_index import begin_task, choose, hopeful_means, largest, share, visits
 from onearm.engine.task import AnswerKind, Task, best_arm, hypotheses, thresholds
 from onearm.engine.vocabulary import Array, Key, Problem

@@ -9,12 +9,12 @@ import pytest
 from querying import as_table
 
 from onearm.engine import loop
+from onearm.engine.answers import ANSWERS, draw_answer
 from onearm.engine.draws import NATURE, POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hardness.exact.losses import exact_losses
 from onearm.engine.hardness.rollouts import ROLLOUTS_MAX, Rollouts, roll_out
 from onearm.engine.problem import query_problem
-from onearm.engine.queries.evidence import ANSWERS, draw_answer
 from onearm.engine.task import AnswerKind, Task, best_arm, hypotheses, thresholds
 from onearm.engine.vocabulary import Array, Feedback, Instance, Key, Problem
 from onearm.policies import catalog

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..aligned import aligned_zeros
+from ..arrays import aligned_zeros
 from ..columns import take
 from ..errors import InvalidInput
 from ..features import mixed

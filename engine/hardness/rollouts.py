@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import loop
+from ..answers import ANSWERS
 from ..draws import NATURE, POLICY, run_key
 from ..errors import InvalidInput
 from ..problem import check_problem, check_seed, fitted
-from ..queries.evidence import ANSWERS
 from ..vocabulary import Array, Policy, Problem
 
 ROLLOUTS_MAX = 2**40  # of one seed

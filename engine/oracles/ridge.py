@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from ..aligned import aligned_zeros
+from ..arrays import aligned_zeros
 from ..errors import InvalidInput
 from ..kernel import kernel
 from ..problem import check_param

@@ -14,15 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..draws import RECOMMENDATION, normal, uniform
+from ..answers import ANSWERS, BITS
+from ..draws import RECOMMENDATION, uniform
 from ..errors import InvalidInput
 from ..kernel import kernel
 from ..vocabulary import Array, Decision, Feedback, Instance, Key, Problem
 
-NORMAL, SIGNS, BITS = range(3)
-ANSWERS = {"normal": NORMAL, "signs": SIGNS, "bits": BITS}
 ARMS, SUMS, MEANS = range(3)
-_ANSWER = 0  # index of nature's draw
 
 
 class Evidence(NamedTuple):
@@ -59,16 +57,6 @@ def budget_of(problem: Problem, policy: str) -> int:
             "no_budget", f"policy {policy!r} plans with the number of queries: give the budget as the horizon"
         )
     return problem.horizon
-
-
-@kernel
-def draw_answer(kind: int, mean: float, key: Key) -> float:
-    """Draw an answer with this mean: normal with variance 1, -1 or 1, or 0 or 1."""
-    if kind == NORMAL:
-        return mean + normal(key, _ANSWER)
-    if kind == SIGNS:
-        return 1.0 if uniform(key, _ANSWER) < 0.5 * (1.0 + mean) else -1.0
-    return 1.0 if uniform(key, _ANSWER) < mean else 0.0
 
 
 @kernel

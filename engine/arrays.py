@@ -1,4 +1,4 @@
-"""Arrays that begin with a line of the cache.
+"""Arrays that begin with a line of the cache, and copies of them in compiled code.
 
 NumPy's begin at a multiple of 16 bytes. Eight float64 at once then lie across two lines, and reading rows of 32 numbers
 takes a third longer.
@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from .kernel import kernel
 from .vocabulary import Array
 
 _LINE = 64  # bytes
@@ -24,3 +25,15 @@ def aligned_zeros(*shape: int) -> Array:
     room = np.zeros(size + _LINE // 8)
     start = -(room.ctypes.data // room.itemsize) % (_LINE // 8)
     return room[start : start + size].reshape(shape)
+
+
+@kernel
+def copy_numbers(source: Array, target: Array) -> None:
+    """Write all numbers of `source` into `target`, a contiguous array of the same shape, as is `source`.
+
+    Compiled code has no `target[...] = source` that is as fast.
+    """
+    to = target.reshape(target.size)
+    of = source.reshape(source.size)
+    for i in range(of.size):
+        to[i] = of[i]

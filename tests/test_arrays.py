@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onearm.engine.aligned import aligned_zeros
+from onearm.engine.arrays import aligned_zeros
 
 
 @pytest.mark.parametrize("shape", [(1,), (5, 3), (2, 33, 33)])
