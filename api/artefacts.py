@@ -9,7 +9,7 @@ from ..engine.errors import OnearmError
 from ..engine.storage.sql import Store, StoredArtefact
 from ..engine.trained.artefact import pack, unpack
 from ..engine.vocabulary import Policy
-from ..policies.mapo import shelf
+from ..policies.queries.mapo import shelf
 
 log = logging.getLogger("onearm")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ..engine.errors import Conflict
-from ..policies.mapo import shelf
+from ..policies.queries.mapo import shelf
 from .spec import Spec
 
 SOLVED = "solved exactly: no instance of its grid, up to this difficulty, makes it lose more"

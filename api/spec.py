@@ -20,7 +20,7 @@ from ..engine.problem import HORIZON_MAX, REWARD_MAX, check_problem, check_seed,
 from ..engine.task import Task
 from ..engine.vocabulary import VECTOR_FEEDBACKS, FeedbackKind, Policy, Problem
 from ..policies import catalog
-from ..policies.mapo import shelf
+from ..policies.queries.mapo import shelf
 from .ids import check_fields, check_id
 from .intake import Intake, hints
 from .tasks import FIELDS, NamedTask, read_task, task_fields

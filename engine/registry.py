@@ -1,4 +1,4 @@
-"""A folder is a catalogue: file name = function name = public name.
+"""A folder is a catalogue: file name = function name = public name, in whatever folder below it the file lies.
 
 >>> from onearm.policies import catalog
 >>> catalog.parse('epsilon_greedy:{"epsilon":0.2}').spec
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -39,14 +40,14 @@ class Registry(Generic[Made]):
 
     def names(self) -> list[str]:
         """Return all names, sorted."""
-        return sorted({*self._built_in(), *self._entry_points(), *self._outside})
+        return sorted({*self._built_in, *self._entry_points(), *self._outside})
 
     def factory(self, name: str) -> Callable[..., Made]:
         """Return the public function of that name; raise `InvalidInput` with near names where there is none."""
         if name in self._outside:
             return self._outside[name]
-        if name in self._built_in():
-            return getattr(importlib.import_module(f"{self.package}.{name}"), name)
+        if module := self._built_in.get(name):
+            return getattr(importlib.import_module(module), name)
         if name in (points := self._entry_points()):
             return points[name].load()
         known = self.names()
@@ -133,9 +134,12 @@ class Registry(Generic[Made]):
         self._outside[name] = getattr(module, name)
         return name
 
-    def _built_in(self) -> list[str]:
-        folder = importlib.import_module(self.package).__path__
-        return [module.name for module in pkgutil.iter_modules(folder) if not module.name.startswith("_")]
+    @functools.cached_property
+    def _built_in(self) -> dict[str, str]:
+        """Return the module of each name: a file of any folder below the package."""
+        package = importlib.import_module(self.package)
+        files = pkgutil.walk_packages(package.__path__, f"{self.package}.")
+        return {file.name.rpartition(".")[2]: file.name for file in files if not file.ispkg}
 
     def _entry_points(self) -> dict[str, Any]:
         return {point.name: point for point in entry_points(group=self.package)}

@@ -1,4 +1,4 @@
-"""One file, one environment. `catalog` finds them by name."""
+"""One file, one environment, in a folder for each family. `catalog` finds them by name."""
 
 if __name__ != "onearm.envs":
     raise ImportError("import it as onearm.envs")

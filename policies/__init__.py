@@ -1,4 +1,4 @@
-"""One file, one policy. `catalog` finds them by name."""
+"""One file, one policy, in a folder for each family. `catalog` finds them by name."""
 
 if __name__ != "onearm.policies":
     raise ImportError("import it as onearm.policies")

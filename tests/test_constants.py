@@ -17,7 +17,7 @@ from onearm.engine.domain import ball, simplex
 from onearm.engine.vectors.constants import constants_of
 from onearm.engine.vocabulary import Constant, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
-from onearm.policies.log_barrier_omd import _step as log_barrier_step
+from onearm.policies.arms.log_barrier_omd import _step as log_barrier_step
 
 NAMES = [*golden.names("vector"), "log_barrier_omd"]
 GIVEN = 0.75

@@ -573,7 +573,7 @@ def test_a_change_of_bits_without_a_new_version_is_refused() -> None:
     now = {"version": 1, "decisions": "b", "state": "s"}
     assert golden.difference("ucb1", dict(now), now) is None
     assert "does not know" in str(golden.difference("ucb1", None, now))
-    assert "bump `version` in policies/ucb1.py" in str(golden.difference("ucb1", now | {"decisions": "a"}, now))
+    assert "bump `version` in policies/arms/ucb1.py" in str(golden.difference("ucb1", now | {"decisions": "a"}, now))
     assert "decisions and state of" in str(golden.difference("ucb1", now | {"decisions": "a", "state": "t"}, now))
     assert "run `python tests/golden.py`" in str(golden.difference("ucb1", now | {"version": 0}, now))
 

@@ -19,7 +19,7 @@ from onearm.engine.elementary import exp, log, log_gamma
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import KERNELS, Loop, is_outside, kernel, package_root, register, routine
 from onearm.engine.vocabulary import Decision, Instance, Key, Problem
-from onearm.policies.ucb1 import Ucb1Params, ucb1
+from onearm.policies.arms.ucb1 import Ucb1Params, ucb1
 
 # Two policies of one shape, and two environments of one shape: only the names of their classes differ.
 POLICY = '''"""{title}: play one arm for ever."""

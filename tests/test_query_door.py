@@ -21,7 +21,7 @@ from onearm.engine.task import Task
 from onearm.engine.vocabulary import LEARN, Key
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
-from onearm.policies.mapo import shelf
+from onearm.policies.queries.mapo import shelf
 
 BUDGET = 12
 

@@ -36,7 +36,7 @@ def catalog() -> Registry[Policy]:
 
 def test_every_file_of_a_folder_is_a_name(root: Path) -> None:
     for catalog, folder in ((policies, "policies"), (envs, "envs")):
-        assert set(catalog.names()) == {file.stem for file in (root / folder).glob("*.py")} - {"__init__"}
+        assert set(catalog.names()) == {file.stem for file in (root / folder).rglob("*.py")} - {"__init__"}
         assert catalog.names() == sorted(catalog.names())
 
 

@@ -11,7 +11,7 @@ from subjects import LONG, subject_of
 @pytest.mark.parametrize(
     ("nodeid", "subject"),
     [
-        ("tests/policies/test_ucb1.py::test_regret_is_within_theorem_1", "ucb1"),
+        ("tests/policies/arms/test_ucb1.py::test_regret_is_within_theorem_1", "ucb1"),
         ("tests/test_doors.py::test_golden_decisions_with_the_jit[ucb1]", "ucb1"),
         ("tests/test_doors.py::test_compiled_doors_agree[linucb-actions]", "linucb"),
         ('tests/test_doors.py::test_compiled[optimistic_omd:{"hint":"context"}-tide]', "optimistic_omd"),

@@ -23,7 +23,7 @@ from ...engine.kernel import source_digest
 from ...engine.problem import query_problem
 from ...engine.task import Array
 from ...engine.trained.artefact import PLAYS, Artefact, pack
-from ...policies.mapo import with_weights
+from ...policies.queries.mapo import with_weights
 from .bench import FIRST, Bench
 from .plan import PRIOR, Plan
 from .processes import Report, run_all

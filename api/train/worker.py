@@ -18,7 +18,7 @@ import torch
 from ...engine.hardness.rollouts import roll_out
 from ...engine.problem import query_problem
 from ...engine.task import Array
-from ...policies.mapo import with_weights
+from ...policies.queries.mapo import with_weights
 from .bench import FIRST, Bench
 from .duel import Duel, Weights
 from .plan import PRIOR, Plan

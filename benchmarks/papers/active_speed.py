@@ -19,7 +19,7 @@ import onearm
 from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.vocabulary import Array
 from onearm.policies import catalog
-from onearm.policies.mapo import network, shelf
+from onearm.policies.queries.mapo import network, shelf
 
 SOURCE = Path(__file__).resolve().parents[1] / "reference_active.c"
 ROLLOUTS = 4000

@@ -22,7 +22,7 @@ from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.problem import query_problem
 from onearm.engine.task import Array
 from onearm.engine.trained.tables import TablePolicy
-from onearm.policies.mapo import with_weights
+from onearm.policies.queries.mapo import with_weights
 
 PROBLEM = "arms K=3 T=6"
 ITERATIONS = 600

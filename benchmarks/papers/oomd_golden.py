@@ -26,7 +26,7 @@ from onearm.engine.vocabulary import (
     Problem,
 )
 from onearm.policies import catalog
-from onearm.policies.log_barrier_omd import barrier_step
+from onearm.policies.arms.log_barrier_omd import barrier_step
 
 RUN = run_key(1, 0, POLICY)
 BOWL = np.array([1.0, 0.5, 0.0])  # f_t(x) = x' diag(1, .5, 0) x / 2 - b_t . x

@@ -14,7 +14,7 @@ from oomd_worlds import GAP, Case
 from onearm.engine.simulation import Simulation
 from onearm.engine.vectors.hindsight import best_for_bowl
 from onearm.engine.vocabulary import LEARN, Array
-from onearm.policies.optimistic_ensemble import dynamic_certificate
+from onearm.policies.vectors.optimistic_ensemble import dynamic_certificate
 
 PAGE = 10_000  # decisions whose events are looked at together: they fit the cache of a processor
 ROUNDING = 1e-11  # of sums of as many numbers as there are rounds, beside the sum of their sizes

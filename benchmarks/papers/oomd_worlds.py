@@ -19,8 +19,8 @@ from scipy.optimize import linprog
 
 from onearm.engine.vocabulary import Array, Environment
 from onearm.envs import catalog as envs
-from onearm.envs.adversarial import adversarial
-from onearm.envs.online_regression import online_regression
+from onearm.envs.arms.adversarial import adversarial
+from onearm.envs.vectors.online_regression import online_regression
 
 WALL = 1.18  # pins a coordinate to the wall: large gradients without any variation
 LEVEL = 0.447  # times 1 / sqrt(T): the slope of the flat coordinates

@@ -17,7 +17,7 @@ from river import datasets
 import onearm
 from onearm.engine.domain import box
 from onearm.engine.vectors.hindsight import best_by_descent
-from onearm.policies.optimistic_ensemble import dynamic_certificate
+from onearm.policies.vectors.optimistic_ensemble import dynamic_certificate
 
 DOMAIN = box([-0.5] * 5 + [-3.0], [0.5] * 5 + [3.0])
 PIECES = 10

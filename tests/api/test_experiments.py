@@ -135,7 +135,7 @@ def test_names_are_escaped_on_the_front_page(served: Served) -> None:
 
 POLICY_FILE = """
 from onearm.engine.vocabulary import Policy
-from onearm.policies.ucb1 import Ucb1Params, init
+from onearm.policies.arms.ucb1 import Ucb1Params, init
 
 def mine():
     return Policy("mine", Ucb1Params(2.0), init)

@@ -24,7 +24,7 @@ from onearm.api.spec import Spec
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.sql import SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
-from onearm.policies.mapo import shelf
+from onearm.policies.queries.mapo import shelf
 
 ANIMALS = [
     {"id": "cat", "answers": [1, 0, 1]},

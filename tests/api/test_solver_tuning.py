@@ -26,7 +26,7 @@ from onearm.engine.kernel import KERNELS
 from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, LEARN, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
-from onearm.envs.shifted_laplacian import draw_right
+from onearm.envs.solvers.shifted_laplacian import draw_right
 from onearm.policies import catalog as policies
 
 VALUES = [1.0, 1.3, 1.6, 1.9]

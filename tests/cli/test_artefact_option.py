@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from onearm.api.http.app import create_app
 from onearm.engine.storage.sql import Store
 from onearm.engine.trained.artefact import Artefact, pack
-from onearm.policies.mapo import shelf
+from onearm.policies.queries.mapo import shelf
 
 URL = "sqlite:///run.db"
 MADE = flat_artefact()

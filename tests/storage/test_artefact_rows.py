@@ -30,7 +30,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
 def new_shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """Return an empty shelf, as a process has it that knows no artefact."""
     shelf = Shelf(list)
-    for module in ("onearm.policies.mapo", "onearm.api.artefacts"):
+    for module in ("onearm.policies.queries.mapo", "onearm.api.artefacts"):
         monkeypatch.setattr(f"{module}.shelf", shelf)
     return shelf
 

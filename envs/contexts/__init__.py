@@ -1,0 +1,1 @@
+"""Worlds whose instances have features."""

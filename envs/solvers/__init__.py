@@ -1,0 +1,1 @@
+"""Linear systems to solve, one after another."""

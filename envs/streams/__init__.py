@@ -1,0 +1,1 @@
+"""Worlds whose arms come once."""

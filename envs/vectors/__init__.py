@@ -1,0 +1,1 @@
+"""Worlds in which a vector is decided."""

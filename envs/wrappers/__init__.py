@@ -1,0 +1,1 @@
+"""Worlds around another world."""

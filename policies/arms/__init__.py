@@ -1,0 +1,1 @@
+"""Policies that choose one of a few numbered arms."""

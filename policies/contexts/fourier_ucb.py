@@ -1,0 +1,173 @@
+"""Fourier UCB: optimism on features that bend, just wide enough for some action to promise a reward near the best seen.
+
+Nothing needs tuning. It is the default for contexts.
+
+An oracle predicts a score s_a and its standard error w_a for each action: for float64[d] contexts ridge regressions on
+the context and on random Fourier features of it (`engine/oracles/fourier_ridge.py`); for rows of actions one ridge
+regression; for named features a sparse linear model. The action of the highest s_a + alpha w_a is played, where
+
+    alpha = min_a (target - s_a) / w_a, no less than 0.2 sd and no more than 3 sd,
+
+the target lies at seven tenths of the way from the lowest to the best reward seen, and sd is the root mean square of
+the oracle's errors. So where a prediction reaches the target, there is next to no exploration, and where none does, the
+action is played that needs the least luck to reach it.
+
+Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007, and a target, as
+Reverdy, Srivastava, Leonard, "Satisficing in multi-armed bandit problems", 2017, have one. These widths are ours:
+measured, without a bound. Units and origin of rewards and of contexts do not matter.
+Ties go to the lowest action. Propensities: 1, as nothing is drawn (`floor` around it makes a log for estimates).
+State: the model, its errors, the best and the lowest reward.
+Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine.growth import by_padding
+from ...engine.kernel import kernel
+from ...engine.laws.from_scores import Work, leader_of, work_of
+from ...engine.oracles.choice import oracle
+from ...engine.oracles.forgetting import check_half_life
+from ...engine.oracles.fourier_ridge import fourier_ridge
+from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.problem import check_param
+from ...engine.protocol import register_policy
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+
+_NARROW, _WIDE = 0.2, 3.0  # bounds of alpha, in standard deviations
+_ASPIRATION = 0.7  # where the target lies between the lowest and the best reward
+
+
+class FourierUcbParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    regularisation: float  # precision of the prior, > 0
+    half_life: float  # in feedbacks; inf where nothing is forgotten
+
+
+class FourierUcbState(NamedTuple):
+    """Arrays that `update` writes, and working space of `select`."""
+
+    model: Any  # `FourierRidge`, or what `oracle` chose
+    square: Array  # float64[1] sum of squared errors, each in units of its predictive variance
+    count: Array  # float64[1] feedbacks learned
+    range: Array  # float64[2] the lowest and the best reward
+    scratch_work: Work
+
+
+def fourier_ucb(regularisation: float = 0.3, half_life: float | None = None) -> Policy:
+    """Play optimistically on features that bend; nothing needs tuning, and `half_life` makes it forget."""
+    params = FourierUcbParams(
+        check_param("regularisation", regularisation, low=1e-12, high=1e12), check_half_life(half_life)
+    )
+    return Policy("fourier_ucb", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+
+
+def init(params: FourierUcbParams, problem: Problem) -> FourierUcbState:
+    """Return the state before any feedback."""
+    bends = problem.context_kind == "dense" and problem.context_shape != (0,)
+    make = fourier_ridge if bends else oracle
+    model = make(problem, regularisation=params.regularisation, half_life=params.half_life)
+    return FourierUcbState(model, np.zeros(1), np.zeros(1), np.zeros(2), work_of(problem.n_arms))
+
+
+@kernel
+def select(params: FourierUcbParams, state: FourierUcbState, instance: Instance, key: Key) -> Decision:
+    """Take the lowest available action of the highest bound."""
+    return Decision(_choose(state, instance), 1.0)
+
+
+@kernel
+def update(
+    params: FourierUcbParams,
+    state: FourierUcbState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Learn the reward, and how far it was off."""
+    work = state.scratch_work
+    arm = decision.action
+    reward = feedback.reward
+    only = work.only[: len(instance.available)]
+    only[arm] = True
+    predict(state.model, instance.context, only, work.score)
+    spread(state.model, instance.context, only, work.width)
+    only[arm] = False
+    error = reward - work.score[arm]
+    state.square[0] += error * error / (1.0 + work.width[arm] * work.width[arm])
+    if state.count[0] == 0.0:
+        state.range[0] = reward
+        state.range[1] = reward
+    state.count[0] += 1.0
+    state.range[0] = min(state.range[0], reward)
+    state.range[1] = max(state.range[1], reward)
+    fit(state.model, instance.context, arm, reward, 1.0)
+
+
+@kernel
+def probability(params: FourierUcbParams, state: FourierUcbState, instance: Instance, action: int) -> float:
+    """Return 1 for the action that `select` takes, else 0."""
+    return 1.0 if _choose(state, instance) == action else 0.0
+
+
+@kernel
+def appraise(
+    params: FourierUcbParams, state: FourierUcbState, instance: Instance, scores: Array, widths: Array
+) -> None:
+    """Write the predicted rewards and their standard errors, in units of the reward."""
+    predict(state.model, instance.context, instance.available, scores)
+    spread(state.model, instance.context, instance.available, widths)
+    sd = _noise(state)
+    for a in range(len(instance.available)):
+        widths[a] *= sd
+
+
+@kernel
+def attribute(params: FourierUcbParams, state: FourierUcbState, instance: Instance, action: int, parts: Array) -> None:
+    """Write what each feature adds to the predicted reward."""
+    split(state.model, instance.context, action, parts)
+
+
+@kernel
+def _noise(state: FourierUcbState) -> float:
+    """Return the size of the model's errors; half the range of the rewards counts as one more error."""
+    half = 0.5 * (state.range[1] - state.range[0])
+    return math.sqrt((state.square[0] + half * half) / (state.count[0] + 1.0))
+
+
+@kernel
+def _choose(state: FourierUcbState, instance: Instance) -> int:
+    """Return the lowest available action of the highest bound."""
+    work = state.scratch_work
+    available = instance.available
+    predict(state.model, instance.context, available, work.score)
+    spread(state.model, instance.context, available, work.width)
+    sd = _noise(state)
+    alpha = 1.0  # before any error the widths alone decide
+    if sd > 0.0:
+        target = state.range[0] + _ASPIRATION * (state.range[1] - state.range[0])
+        alpha = _WIDE * sd
+        for a in range(len(available)):
+            if available[a] and work.width[a] > 0.0:
+                alpha = min(alpha, (target - work.score[a]) / work.width[a])
+        alpha = max(alpha, _NARROW * sd)
+    for a in range(len(available)):
+        if available[a]:
+            work.score[a] += alpha * work.width[a]
+    return leader_of(work.score, available)
+
+
+register_policy(
+    FourierUcbParams,
+    select=select,
+    update=update,
+    probability=probability,
+    appraise=appraise,
+    attribute=attribute,
+)

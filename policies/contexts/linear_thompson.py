@@ -1,0 +1,214 @@
+"""Linear Thompson sampling: play each action as often as its score is believed to be the highest.
+
+Source: Agrawal and Goyal, "Thompson sampling for contextual bandits with linear payoffs", ICML 2013, with a prediction
+and a standard error from ridge regression: one per arm, or one that all actions share where these have features.
+Departs from the paper: it draws a coefficient vector, and so do others; here the score of each action is drawn, by
+itself, from N(x'theta, v^2 x'A^-1 x). Each score has the law that it has in the paper, but the scores of actions that
+share coefficients are independent, which explores more; the law of the largest can then be computed. Their bound,
+O(d sqrt(T) min(sqrt d, sqrt(ln K)) ln T) for a v that grows with sqrt(d ln T), is not proved for this variant, and for
+no fixed v. Contexts are shifted and scaled, and have an intercept, unless `scaling` is "none".
+State: the sums, the inverse and the coefficients of each regression (`engine/oracles/ridge.py`).
+Propensities: the law is computed by quadrature (`engine/laws/largest.py`) and drawn from. With `propensities=False` one
+score per action is drawn and the largest played: faster, and the propensity is NaN.
+Cost: O(K d^2) a decision, and about 2 us an action more with propensities; O(d^2) per feedback.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine.draws import categorical, normal
+from ...engine.errors import InvalidInput
+from ...engine.growth import by_padding
+from ...engine.kernel import kernel
+from ...engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
+from ...engine.oracles.choice import oracle
+from ...engine.oracles.forgetting import check_half_life
+from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.ridge import check_scaling
+from ...engine.problem import check_param
+from ...engine.protocol import register_policy
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+
+_NARROWEST = 1e-9  # of the widest: a score that is as good as known still has a density
+
+
+class LinearThompsonParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    v: float  # > 0, standard deviation of a score in standard errors of its prediction
+    regularisation: float  # precision of the prior, > 0
+    half_life: float  # in feedbacks; inf for never
+    scaled: bool  # whether the model finds the units of the features
+
+
+class LinearThompsonSampledParams(NamedTuple):
+    """The same, for the kernels without propensities."""
+
+    v: float
+    regularisation: float
+    half_life: float
+    scaled: bool
+
+
+class LinearThompsonState(NamedTuple):
+    """Arrays that `update` writes, and working space of `select`."""
+
+    model: Any  # `ArmRidge` or `ActionRidge`
+    scratch_score: Array  # float64[k]
+    scratch_width: Array  # float64[k]
+    scratch_maximum: MaximumWorkspace
+
+
+class LinearThompsonSampledState(NamedTuple):
+    """Arrays that `update` writes, and working space of `select`."""
+
+    model: Any
+    scratch_score: Array  # float64[k]
+    scratch_width: Array  # float64[k]
+
+
+def linear_thompson(
+    v: float = 0.06,
+    regularisation: float = 0.1,
+    half_life: float | None = None,
+    scaling: str = "online",
+    propensities: bool = True,
+) -> Policy:
+    """Play each action with the probability that its score is the largest, for scores of `v` standard errors."""
+    numbers = (
+        check_param("v", v, low=1e-100, high=1e100),
+        check_param("regularisation", regularisation, low=1e-12, high=1e12),
+        check_half_life(half_life),
+        check_scaling(scaling) == "online",
+    )
+    if not isinstance(propensities, bool):
+        raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
+    params = LinearThompsonParams(*numbers) if propensities else LinearThompsonSampledParams(*numbers)
+    start = init if propensities else init_sampled
+    return Policy("linear_thompson", params, start, contexts=("dense", "actions"), grow=by_padding(start))
+
+
+def init(params: LinearThompsonParams, problem: Problem) -> LinearThompsonState:
+    """Return the state before any feedback; up to 2000 arms."""
+    check_arms(problem.n_arms)
+    return LinearThompsonState(*init_sampled(params, problem), workspace(problem.n_arms))
+
+
+def init_sampled(
+    params: LinearThompsonParams | LinearThompsonSampledParams, problem: Problem
+) -> LinearThompsonSampledState:
+    """Return the state before any feedback."""
+    model = oracle(
+        problem,
+        regularisation=params.regularisation,
+        half_life=params.half_life,
+        scaling="online" if params.scaled else "none",
+    )
+    return LinearThompsonSampledState(model, np.zeros(problem.n_arms), np.zeros(problem.n_arms))
+
+
+@kernel
+def select(params: LinearThompsonParams, state: LinearThompsonState, instance: Instance, key: Key) -> Decision:
+    """Draw an action from the law."""
+    _write_law(params, state, instance)
+    law = state.scratch_maximum.law
+    action = categorical(key, 0, law)
+    return Decision(action, law[action])
+
+
+@kernel
+def select_sampled(
+    params: LinearThompsonSampledParams, state: LinearThompsonSampledState, instance: Instance, key: Key
+) -> Decision:
+    """Draw a score for every available action and take the largest."""
+    score = state.scratch_score
+    width = state.scratch_width
+    predict(state.model, instance.context, instance.available, score)
+    spread(state.model, instance.context, instance.available, width)
+    best = -math.inf
+    action = -1
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            drawn = score[a] + params.v * width[a] * normal(key, a)
+            if drawn > best:
+                best = drawn
+                action = a
+    return Decision(action, np.nan)
+
+
+@kernel
+def update(
+    params: LinearThompsonParams,
+    state: LinearThompsonState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Learn the reward of the action that was played."""
+    fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+
+
+@kernel
+def probability(params: LinearThompsonParams, state: LinearThompsonState, instance: Instance, action: int) -> float:
+    """Return the probability that the action's score is the largest."""
+    _write_law(params, state, instance)
+    return state.scratch_maximum.law[action]
+
+
+@kernel
+def appraise(
+    params: LinearThompsonParams, state: LinearThompsonState, instance: Instance, scores: Array, widths: Array
+) -> None:
+    """Write the means of the scores, and their standard deviations."""
+    predict(state.model, instance.context, instance.available, scores)
+    spread(state.model, instance.context, instance.available, widths)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            widths[a] *= params.v
+
+
+@kernel
+def attribute(
+    params: LinearThompsonParams, state: LinearThompsonState, instance: Instance, action: int, parts: Array
+) -> None:
+    """Write what each feature adds to the mean of the score."""
+    split(state.model, instance.context, action, parts)
+
+
+@kernel
+def _write_law(params: LinearThompsonParams, state: LinearThompsonState, instance: Instance) -> None:
+    """Compute the law; scores of no width at all, as with a context of zeros and no intercept, are given a little."""
+    score = state.scratch_score
+    width = state.scratch_width
+    k = len(instance.available)
+    predict(state.model, instance.context, instance.available, score)
+    spread(state.model, instance.context, instance.available, width)
+    widest = 0.0
+    for a in range(k):
+        if instance.available[a]:
+            width[a] *= params.v
+            widest = max(widest, max(width[a], 1e-6 * abs(score[a])))
+    for a in range(k):
+        width[a] = max(width[a], _NARROWEST * widest if widest > 0.0 else 1.0)
+    high = state.scratch_maximum.high
+    for a in range(k, len(high)):  # room for the actions of a larger set
+        high[a] = -math.inf
+    normal_law(state.scratch_maximum, score[:k], width[:k], instance.available)
+
+
+register_policy(
+    LinearThompsonParams,
+    select=select,
+    update=update,
+    probability=probability,
+    appraise=appraise,
+    attribute=attribute,
+)
+register_policy(
+    LinearThompsonSampledParams, select=select_sampled, update=update, appraise=appraise, attribute=attribute
+)

@@ -1,0 +1,137 @@
+"""Softmax: play each action with a probability that grows exponentially with what an oracle expects of it (Boltzmann).
+
+Source: Cesa-Bianchi, Gentile, Lugosi, Neu, "Boltzmann exploration done right", NIPS 2017, on what it can and cannot do;
+p in proportion to exp(sharpness score / sd), as Vowpal Wabbit's softmax with lambda = sharpness and sd = 1.
+sd is the root mean square of the oracle's errors, so rewards may have any unit; with `noise` given it stands for sd.
+The sharpness is constant, so regret grows linearly: actions within sd / sharpness of the best are played nearly as
+often, which is what one wants of a share for each, not of the highest reward.
+State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
+Cost: a prediction of all actions and an exponential for each per decision; one fit per feedback.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ...engine.draws import UniformBlock, uniform_block, uniform_from
+from ...engine.growth import by_padding
+from ...engine.kernel import kernel
+from ...engine.laws.from_scores import Work, draw, work_of
+from ...engine.laws.from_scores import softmax as softmax_law
+from ...engine.oracles.choice import oracle
+from ...engine.oracles.forgetting import check_half_life, kept
+from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
+from ...engine.problem import check_param
+from ...engine.protocol import register_policy
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+
+
+class SoftmaxParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    sharpness: float  # >= 0, in units of 1 / sd; 0 is uniform
+    noise: float  # in units of the reward; 0 where it is estimated
+    keep: float  # what one more feedback leaves of the weight of the others, in (0, 1]
+    regularisation: float
+    half_life: float  # in feedbacks; inf where nothing is forgotten
+
+
+class SoftmaxState(NamedTuple):
+    """Arrays that `update` writes, and working space of `select`."""
+
+    model: Any  # what `oracle` chose
+    errors: Residuals
+    scratch_work: Work
+    scratch_uniform: UniformBlock
+
+
+def softmax(
+    sharpness: float = 4.0,
+    noise: float | None = None,
+    regularisation: float = 0.1,
+    half_life: float | None = None,
+) -> Policy:
+    """Draw each action in proportion to exp(sharpness score / sd) over a linear oracle."""
+    forgetting = check_half_life(half_life)
+    params = SoftmaxParams(
+        check_param("sharpness", sharpness, low=0.0, high=1e100),
+        0.0 if noise is None else check_param("noise", noise, low=1e-100, high=1e100),
+        kept(forgetting),
+        check_param("regularisation", regularisation, low=1e-12, high=1e12),
+        forgetting,
+    )
+    return Policy("softmax", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+
+
+def init(params: SoftmaxParams, problem: Problem) -> SoftmaxState:
+    """Return the state before any feedback: uniform."""
+    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+    return SoftmaxState(model, residuals(), work_of(problem.n_arms), uniform_block())
+
+
+@kernel
+def select(params: SoftmaxParams, state: SoftmaxState, instance: Instance, key: Key) -> Decision:
+    """Draw an action from the law."""
+    leader = _weigh(params, state, instance)
+    law = state.scratch_work.law
+    action = draw(law, leader, len(instance.available), uniform_from(state.scratch_uniform, key))
+    return Decision(action, law[action])
+
+
+@kernel
+def update(
+    params: SoftmaxParams,
+    state: SoftmaxState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Learn the reward, and how far it was off."""
+    error = fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
+    add_residual(state.errors, error, params.keep)
+
+
+@kernel
+def probability(params: SoftmaxParams, state: SoftmaxState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law of `select`."""
+    _weigh(params, state, instance)
+    return state.scratch_work.law[action]
+
+
+@kernel
+def appraise(params: SoftmaxParams, state: SoftmaxState, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the predicted rewards and their standard errors, in units of the reward."""
+    predict(state.model, instance.context, instance.available, scores)
+    spread(state.model, instance.context, instance.available, widths)
+    sd = params.noise if params.noise > 0.0 else residual_sd(state.errors)
+    for a in range(len(instance.available)):
+        widths[a] *= sd
+
+
+@kernel
+def attribute(params: SoftmaxParams, state: SoftmaxState, instance: Instance, action: int, parts: Array) -> None:
+    """Write what each feature adds to the predicted reward."""
+    split(state.model, instance.context, action, parts)
+
+
+@kernel
+def _weigh(params: SoftmaxParams, state: SoftmaxState, instance: Instance) -> int:
+    """Write the law, and return its leader."""
+    score = state.scratch_work.score
+    predict(state.model, instance.context, instance.available, score)
+    sd = params.noise if params.noise > 0.0 else residual_sd(state.errors)
+    # Without any error all rewards were 0, and so are all scores: the law is uniform in any case.
+    sharpness = params.sharpness / sd if sd > 0.0 else 0.0
+    return softmax_law(score, instance.available, sharpness, state.scratch_work.law)
+
+
+register_policy(
+    SoftmaxParams,
+    select=select,
+    update=update,
+    probability=probability,
+    appraise=appraise,
+    attribute=attribute,
+)

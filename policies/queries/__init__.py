@@ -1,0 +1,1 @@
+"""Policies that ask within a budget, and recommend in the end."""

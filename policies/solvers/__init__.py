@@ -1,0 +1,1 @@
+"""Rules that choose the knob of a linear solver."""

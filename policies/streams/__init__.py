@@ -1,0 +1,1 @@
+"""Policies of arms that come once: keep, pull or drop."""

@@ -1,0 +1,1 @@
+"""Policies that decide a point of a domain."""
