@@ -27,7 +27,7 @@ from onearm.api.offline.options import Options
 from onearm.engine.columns import concat, take
 from onearm.engine.estimate import snips
 from onearm.engine.simulation import Simulation
-from onearm.engine.storage import csv_table, dsjson, jsonl, obd, parquet
+from onearm.engine.storage.formats import csv_table, dsjson, jsonl, obd, parquet
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns

@@ -14,7 +14,7 @@ from typing import Any
 from evaluate_files import simulation
 from evaluate_peers import ONE_THREAD
 
-from onearm.engine.storage import jsonl
+from onearm.engine.storage.formats import jsonl
 
 GIGABYTE = 10**9
 SIZES = (0.5, 2.0)  # GB

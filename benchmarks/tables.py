@@ -173,7 +173,7 @@ def stream_speeds(result: dict[str, Any]) -> str:
             beside = "-" if share is None else f"{share:.2f}"
             rows.append([f"`{rule}`, simulated, T = {float(trials):.0e}", f"{ns:.0f} ns an arm", beside])
     for rule, us in speed["batch_us"].items():
-        rows.append([f"`{rule}`, `onearm.api.stream.run`, beside `pull` itself", f"{us:.1f} us a batch", "-"])
+        rows.append([f"`{rule}`, `onearm.api.arms_once.run`, beside `pull` itself", f"{us:.1f} us a batch", "-"])
     for door, peaks in speed["peak_mb"].items():
         sizes = " / ".join(f"{int(arms):,}" for arms in peaks)
         rows.append(

@@ -14,11 +14,11 @@ import httpx
 import numpy as np
 from starlette.testclient import TestClient
 
+from onearm.api.experiment.spec import Spec
 from onearm.api.http.app import create_app
-from onearm.api.service import Service
-from onearm.api.spec import Spec
+from onearm.api.service.service import Service
 from onearm.engine import loop, snapshot
-from onearm.engine.storage.sql import Event, Experiment, Store
+from onearm.engine.storage.store import Event, Experiment, Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Decision, Features, Feedback, Instance, Key
 
 ARMS = [{"id": "a"}, {"id": "b"}, {"id": "c"}]

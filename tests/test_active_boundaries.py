@@ -12,8 +12,8 @@ from querying import Play
 from small_artefacts import arm_artefact
 
 import onearm
-from onearm.api.cli.files import read_log
 from onearm.api.gym.queries import QueryEnv
+from onearm.api.log_files import read_log
 from onearm.api.train.plan import Plan
 from onearm.engine.errors import Damaged, InvalidInput
 from onearm.engine.hardness.complexity import difficulty

@@ -20,7 +20,7 @@ from test_readme import ROOT, blocks, commands, wrong
 import onearm
 from onearm.api.cli.main import run
 from onearm.api.http.schemas import NewProblem
-from onearm.api.recommended import RecommendedHypothesis
+from onearm.api.kinds.queries.recommendation import RecommendedHypothesis
 from onearm.policies import catalog
 
 EXAMPLES = ROOT / "docs" / "examples"

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from served import ARMS, RANDOM, assert_sound, folded, log_of
 
-from onearm.engine.storage.sql import Store
+from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 
 SEED = 20

@@ -13,7 +13,7 @@ import pytest
 from witness import witness
 
 import onearm
-from onearm.api.door import Choice, Engine
+from onearm.api.open import Choice, Engine
 from onearm.engine import snapshot
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
 from onearm.policies import catalog

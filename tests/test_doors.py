@@ -26,10 +26,10 @@ from worlds import squall
 
 import onearm
 from onearm.api import gym
+from onearm.api.experiment.spec import Spec
 from onearm.api.gym.envs import BanditEnv
 from onearm.api.http.app import create_app
-from onearm.api.revealed import Told, feedback_on
-from onearm.api.spec import Spec
+from onearm.api.kinds.vectors.feedback import Told, feedback_on
 from onearm.engine import loop, snapshot
 from onearm.engine.columns import empty, every_mask, rewarded, take
 from onearm.engine.contexts import context_at
@@ -39,7 +39,7 @@ from onearm.engine.problem import check_fit
 from onearm.engine.protocol import certifies
 from onearm.engine.replay.matching import match
 from onearm.engine.simulation import Simulation, problem_of
-from onearm.engine.storage.sql import Store
+from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import (
     DECIDE,
     Array,

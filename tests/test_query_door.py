@@ -11,8 +11,8 @@ import pytest
 from small_artefacts import arm_artefact, flat_artefact
 
 import onearm
-from onearm.api.query_door import Query, QueryEngine
-from onearm.api.spec import ARMS_POLICY, BISECTION_POLICY, QUERY_POLICY, TRAINED_POLICY, _default
+from onearm.api.experiment.spec import ARMS_POLICY, BISECTION_POLICY, QUERY_POLICY, TRAINED_POLICY, _default
+from onearm.api.kinds.queries.engine import Query, QueryEngine
 from onearm.engine import loop, snapshot, task
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
 from onearm.engine.problem import fitted, query_problem

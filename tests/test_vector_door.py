@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import onearm
-from onearm.api.door import Engine
-from onearm.api.spec import Spec
-from onearm.api.vector_door import Point, VectorEngine
+from onearm.api.experiment.spec import Spec
+from onearm.api.kinds.vectors.engine import Point, VectorEngine
+from onearm.api.open import Engine
 from onearm.engine import loop
 from onearm.engine.domain import ball, box, product, simplex
 from onearm.engine.errors import Conflict, InvalidInput, NotFound

@@ -19,7 +19,7 @@ from onearm.engine.problem import check_fit, check_problem
 from onearm.engine.protocol import register_env
 from onearm.engine.replay.matching import match
 from onearm.engine.simulation import Simulation
-from onearm.engine.storage import jsonl, parquet
+from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.vectors.projection import project
 from onearm.engine.vocabulary import LEARN, Array, Columns, Environment, Instance, Key, Policy, Problem
 from onearm.policies import catalog

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from onearm.api.cli.main import run
-from onearm.api.spec import Spec
-from onearm.api.verification import Verification, verify
+from onearm.api.experiment.spec import Spec
+from onearm.api.service.verification import Verification, verify
 from onearm.engine import snapshot
 from onearm.engine.columns import empty, take
 from onearm.engine.domain import ball
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Damaged, InvalidInput
 from onearm.engine.simulation import Simulation
-from onearm.engine.storage.sql import Event, Store
+from onearm.engine.storage.store import Event, Store
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

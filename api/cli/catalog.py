@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from ...engine.registry import Registry
 from ...engine.vocabulary import Environment, Policy
-from .show import print_json, print_table
+from ..console import print_json, print_table
 
 Made = TypeVar("Made", Policy, Environment)
 

@@ -16,11 +16,11 @@ import click
 from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
 from ...engine.storage.log import BadLines, no_good_line
-from ...engine.storage.sql import Event
+from ...engine.storage.store import Event
 from ...engine.vocabulary import CHANGE, LEARN
-from ..experiment_log import opened
-from .files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
-from .show import as_json, print_json, progress
+from ..console import as_json, print_json, progress
+from ..log_files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
+from ..service.experiment_log import opened
 
 PAGE = 5000  # events
 WORDS = {  # what a field of an event is to people

@@ -18,10 +18,10 @@ from rich.text import Text
 from ...engine.errors import Conflict, InvalidInput, Unavailable
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
+from ..console import as_json, print_json
+from ..experiment.spec import CONTEXT_POLICY, DEFAULT_POLICY
 from ..gym.envs import Copies
-from ..spec import CONTEXT_POLICY, DEFAULT_POLICY
-from .show import as_json, print_json
-from .terminal import console
+from ..terminal import console
 
 ENV = 'classification:{"dataset": "digits"}'
 STEPS = 2000

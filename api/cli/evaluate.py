@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
+from ..console import as_json
+from ..log_files import format_option
 from ..offline.candidates import candidate, checked
 from ..offline.lists import LIST_METHODS
 from ..offline.options import METHODS
-from .files import format_option
 from .offline_lists import run_lists
 from .offline_options import asking_options, method_option, reading_options, showing_options
 from .offline_run import run
 from .options import policy_file_option, seed_option
-from .show import as_json
 
 
 @click.command()

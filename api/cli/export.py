@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from ..experiment_log import opened
-from .files import writer
+from ..console import as_json, print_json, progress
+from ..log_files import writer
+from ..service.experiment_log import opened
 from .options import database_option
-from .show import as_json, print_json, progress
 
 PAGE = 5000
 

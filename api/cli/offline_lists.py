@@ -10,12 +10,12 @@ import click
 from click.core import ParameterSource
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.slots import read_slots
+from ...engine.storage.formats.slots import read_slots
+from ..console import print_json, progress
+from ..log_files import form_of, source_of
 from ..offline.lists import LIST_METHODS, evaluate_lists
-from .files import form_of, source_of
 from .offline_options import options_of
 from .offline_run import refuse_bad_lines
-from .show import print_json, progress
 from .telling import list_data, tell_bad_lines, tell_estimates
 
 SINGLE = (

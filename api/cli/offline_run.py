@@ -17,6 +17,7 @@ import numpy as np
 
 from ...engine.errors import Damaged, InvalidInput, Unavailable
 from ...engine.storage.log import BadLines
+from ..console import print_json, progress
 from ..offline.candidates import Candidate, candidate
 from ..offline.embeddings import embedding_of
 from ..offline.evaluation import Evaluation, evaluate, passes
@@ -24,7 +25,6 @@ from ..offline.judging import Readings
 from ..offline.options import Options
 from ..offline.reading import Place, place_of, read
 from .offline_options import options_of
-from .show import print_json, progress
 from .telling import as_data, tell, tell_bad_lines
 
 

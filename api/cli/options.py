@@ -10,7 +10,7 @@ import click
 
 from ...policies import catalog as policies
 from ...policies.queries.mapo import shelf
-from .files import read_artefact
+from ..log_files import read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -14,9 +14,9 @@ from ...engine.storage.log import Log
 from ...engine.vectors.hindsight import LinearLosses
 from ...engine.vocabulary import LEARN, Certificate, Policy
 from ...policies import catalog
+from ..console import print_json, print_table, progress, rate
+from ..log_files import EXPORTS, form_of, read_log, source_of
 from .catalog import named
-from .files import EXPORTS, form_of, read_log, source_of
-from .show import print_json, print_table, progress, rate
 from .telling import tell_bad_lines
 
 FIELDS = ("loss_mean", "regret", "regret_by_segment", "certificate", "variation")

@@ -10,11 +10,11 @@ import uvicorn
 from rich.markup import escape
 
 from ...engine.errors import Unavailable
-from ...engine.storage.sql import Store
+from ...engine.storage.store import Store
 from ..http.app import create_app
-from ..service import Service
+from ..service.service import Service
+from ..terminal import console
 from .options import artefact_option, database_option, policy_file_option
-from .terminal import console
 
 BACKLOG = 2048
 SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for the GIL, thrice a request; default 0.005

@@ -15,10 +15,10 @@ from ...engine.simulation import simulate as run_experiment
 from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
+from ..console import as_json, print_json, print_table, progress, rate
+from ..log_files import writer
 from .catalog import named
-from .files import writer
 from .options import artefact_option, policy_file_option, policy_option, seed_option
-from .show import as_json, print_json, print_table, progress, rate
 
 CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal leaves out
 

@@ -9,11 +9,11 @@ import click
 import numpy as np
 
 from ...engine.estimate import Diagnostics, EProcess
+from ...engine.storage.formats.slots import Slots
 from ...engine.storage.log import BadLines
-from ...engine.storage.slots import Slots
+from ..console import print_table, rate
 from ..offline.evaluation import Estimate, Evaluation, Standing
 from ..offline.options import Options
-from .show import print_table, rate
 
 
 def as_data(found: Evaluation) -> dict[str, Any]:

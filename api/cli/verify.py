@@ -10,17 +10,17 @@ import click
 
 from ...engine.draws import POLICY, run_key
 from ...engine.errors import InvalidInput
-from ...engine.storage.sql import Experiment, Store
+from ...engine.storage.store import Experiment, Store
 from ...engine.vocabulary import Problem
 from ...policies import catalog
-from ..artefacts import keep_all
-from ..history import History
-from ..spec import Spec
-from ..verification import Verification
-from ..verification import verify as verify_pages
-from .files import format_option, read_log
+from ..console import as_json, print_json, print_table, progress
+from ..experiment.spec import Spec
+from ..log_files import format_option, read_log
+from ..service.artefacts import keep_all
+from ..service.history import History
+from ..service.verification import Verification
+from ..service.verification import verify as verify_pages
 from .options import artefact_option, database_option, policy_file_option
-from .show import as_json, print_json, print_table, progress
 
 PLURALS = {"arm": "arms", "move": "moves", "vector": "vectors", "query": "queries"}
 

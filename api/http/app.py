@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from ...engine.storage.sql import Store
-from ..live import CACHE_BYTES
-from ..service import Service
-from ..spec import DEFAULT_POLICY
+from ...engine.storage.store import Store
+from ..experiment.spec import DEFAULT_POLICY
+from ..service.live import CACHE_BYTES
+from ..service.service import Service
 from .decisions import decide, reward
 from .endpoint import Endpoint, encode, http_problem
 from .pages import STATIC

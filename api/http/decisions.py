@@ -14,19 +14,20 @@ from msgspec import UNSET, UnsetType
 from ...engine.actions import READ
 from ...engine.errors import Conflict, InvalidInput, OnearmError
 from ...engine.problem import check_reward
-from ...engine.storage.sql import Event
+from ...engine.storage.store import Event
 from ...engine.vocabulary import GIVEN, Decision
-from ..explanation import Explanation
-from ..ids import check_id
-from ..intake import check_labels, check_propensity, mask_of
-from ..live import Asked, Live, Story
-from ..live_query import LiveQuery
-from ..live_stream import LiveStream, detail_of, feedback_of, moved
-from ..live_vector import LiveVector
-from ..service import Service
-from . import queries, vectors
+from ..experiment.explanation import Explanation
+from ..experiment.ids import check_id
+from ..experiment.intake import check_labels, check_propensity, mask_of
+from ..kinds.queries import http as queries
+from ..kinds.queries.live import LiveQuery
+from ..kinds.streams.live import LiveStream, detail_of, feedback_of, moved
+from ..kinds.vectors import http as vectors
+from ..kinds.vectors.live import LiveVector
+from ..service.live import Asked, Live, Story
+from ..service.service import Service
 from .endpoint import Answer, Call, problem
-from .found import find, found_still, hash_of, iso, known_as, one_id, read, sent_of, settled
+from .requests import find, found_still, hash_of, iso, known_as, one_id, read, sent_of, settled
 from .schemas import (
     BatchReward,
     Decide,

@@ -14,7 +14,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError, Unavailable
-from ..service import Service
+from ..service.service import Service
 from .schemas import Problem
 
 log = logging.getLogger("onearm")

@@ -8,15 +8,15 @@ import msgspec
 from msgspec import UNSET
 
 from ...engine.errors import InvalidInput, NotFound
-from ..live import Live
-from ..live_query import LiveQuery
-from ..live_stream import LiveStream
-from ..live_vector import LiveVector
-from ..service import Service
-from ..unknown import or_null
+from ..experiment.unknown import or_null
+from ..kinds.queries.live import LiveQuery
+from ..kinds.streams.live import LiveStream
+from ..kinds.vectors.live import LiveVector
+from ..service.live import Live
+from ..service.service import Service
 from . import schemas
 from .endpoint import Answer, Call
-from .found import iso, read
+from .requests import iso, read
 
 PAGE = 100
 PAGE_MAX = 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..service import Service
+from ..service.service import Service
 from .endpoint import Answer, Call
 from .schemas import Health
 

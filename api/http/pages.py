@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi.openapi.docs import get_swagger_ui_html
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from ..service import Service
+from ..service.service import Service
 from .endpoint import Answer, Call
 from .experiments import describe
 

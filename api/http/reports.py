@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from ...engine.errors import InvalidInput
-from ...engine.storage.sql import Store
+from ...engine.storage.store import Store
 from ...engine.vectors.hindsight import NUMBERS_MAX
-from ..history import History
-from ..live import Live
-from ..report import Report, report_of
-from ..service import Service
+from ..experiment.report import Report, report_of
+from ..service.history import History
+from ..service.live import Live
+from ..service.service import Service
 from .endpoint import Answer, Call
 
 

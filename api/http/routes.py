@@ -12,10 +12,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ...engine.vectors.hindsight import NUMBERS_MAX
-from ..arm_line import Recommended
-from ..ids import ID_LENGTH_MAX
-from ..recommended import RecommendedHypothesis
-from ..report import Report
+from ..experiment.ids import ID_LENGTH_MAX
+from ..experiment.report import Report
+from ..kinds.queries.recommendation import RecommendedHypothesis
+from ..kinds.streams.arm_queue import Recommended
 from . import decisions, experiments, health, pages, reports, schemas
 from .endpoint import TITLES, Endpoint, Handler
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from ...engine.errors import InvalidInput
-from ...engine.storage import obd
+from ...engine.storage.formats import obd
 from ...engine.vocabulary import Array
 
 

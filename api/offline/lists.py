@@ -1,4 +1,4 @@
-"""What targets are worth on a log of lists: several slots are filled at once (`engine/storage/slots.py`)."""
+"""What targets are worth on a log of lists: several slots are filled at once (`engine/storage/formats/slots.py`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ...engine import estimate
 from ...engine.errors import InvalidInput
 from ...engine.estimate import Interval, Terms
-from ...engine.storage.slots import Slots, targets
+from ...engine.storage.formats.slots import Slots, targets
 from ...engine.vocabulary import Array
 from .evaluation import Estimate
 from .options import Options

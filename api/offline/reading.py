@@ -13,8 +13,8 @@ from ...engine.replay.matching import check_matching
 from ...engine.storage.header import problem_of
 from ...engine.storage.rows import Rows, Wanted
 from ...engine.storage.source import STDIN, Source
-from ..cli.files import EXPORTS, form_of, module_of, source_of
-from ..experiment_log import opened
+from ..log_files import EXPORTS, form_of, module_of, source_of
+from ..service.experiment_log import opened
 from .candidates import Candidate
 from .judging import Readings
 from .options import MODELLED, Options

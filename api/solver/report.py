@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...engine.vocabulary import Array
-from ..unknown import or_null
+from ..experiment.unknown import or_null
 from .course import Course
 from .settings import Settings, Value
 

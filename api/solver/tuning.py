@@ -16,8 +16,8 @@ from ...engine.problem import REWARD_MAX, check_param
 from ...engine.protocol import has_law
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
 from .. import saving
-from ..compiling import compiled
-from ..explanation import parts_room
+from ..experiment.compiling import compiled
+from ..experiment.explanation import parts_room
 from .course import Course
 from .report import Report, report_of
 from .settings import BACKSTOP, Cost, Settings, Value, settings_of

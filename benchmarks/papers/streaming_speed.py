@@ -18,7 +18,7 @@ from typing import Any
 
 from c_loops import c_loops
 
-from onearm.api import stream
+from onearm.api import arms_once as stream
 from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -37,7 +37,7 @@ STEPS = len(ASKED_NS) * (len(TRIALS) + 1)  # of a round
 PASS = """
 import random, resource, sys
 from pathlib import Path
-from onearm.api import stream
+from onearm.api import arms_once as stream
 from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

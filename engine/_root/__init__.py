@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onearm.api.door import open
-    from onearm.api.query_door import best_arm, hypotheses, thresholds
+    from onearm.api.kinds.queries.engine import best_arm, hypotheses, thresholds
+    from onearm.api.open import open
 
 __all__ = ["__version__", "best_arm", "hypotheses", "open", "thresholds"]
 __version__: str
@@ -27,11 +27,11 @@ def __getattr__(name: str) -> Any:
 
         return version("onearm")
     if name == "open":
-        from onearm.api.door import open
+        from onearm.api.open import open
 
         return open
     if name in ("best_arm", "hypotheses", "thresholds"):
-        from onearm.api import query_door
+        from onearm.api.kinds.queries import engine as query_door
 
         return getattr(query_door, name)
     raise AttributeError(f"module 'onearm' has no attribute {name!r}")

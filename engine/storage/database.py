@@ -16,7 +16,7 @@ from .events import Events
 from .log import BadLines
 from .reward_join import EventPage, Rewards, rows_of_events
 from .rows import Rows, Wanted
-from .sql import Event, Store
+from .store import Event, Store
 
 PAGE = 5000  # events
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..vocabulary import Problem
 from .log import BadLines
-from .sql import Event
+from .store import Event
 
 
 @dataclass

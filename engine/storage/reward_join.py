@@ -16,9 +16,9 @@ import numpy as np
 from ..columns import empty, take
 from ..errors import InvalidInput
 from ..vocabulary import LEARN, Array, Columns, Features, Problem
+from .formats.segments import Segments, feature_of
 from .log import BadLines, good_decisions, good_rewards
 from .rows import Page, Rows, Wanted
-from .segments import Segments, feature_of
 
 BAD, GOOD, REWARDED = 0, 1, 2
 

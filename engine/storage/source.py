@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from .packing import ending_of, packing_of
+from .formats.packing import ending_of, packing_of
 
 STDIN = Path("-")
 PART = 1 << 16  # bytes that are unpacked at once

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from served import Served, assert_sound, log_of
 
-from onearm.api.spec import Spec
+from onearm.api.experiment.spec import Spec
 from onearm.engine import loop, snapshot
-from onearm.engine.storage.sql import Event, Experiment
+from onearm.engine.storage.store import Event, Experiment
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Array, Decision, Feedback, Instance, Key
 
 READ = 1

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from served import Served, assert_problem, assert_refused
 
-from onearm.api.cli.files import read_log
 from onearm.api.cli.main import run
-from onearm.api.history import ARCHIVED, History, change_of
-from onearm.api.spec import Spec
+from onearm.api.experiment.spec import Spec
+from onearm.api.log_files import read_log
+from onearm.api.service.history import ARCHIVED, History, change_of
 from onearm.engine.errors import Damaged
-from onearm.engine.storage.sql import Event
+from onearm.engine.storage.store import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN
 
 UCB = {"name": "ucb1"}

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from served import Served
 
-from onearm.api.live import Story
+from onearm.api.service.live import Story
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[Any]]
 E = "/v1/experiments/e"
@@ -145,7 +145,7 @@ def test_a_read_that_is_older_than_a_reward_does_not_undo_it(tmp_path: Path, mon
             gate.set()
             return [await waiting, await held]
 
-        monkeypatch.setattr("onearm.api.live.asyncio.to_thread", slow)
+        monkeypatch.setattr("onearm.api.service.live.asyncio.to_thread", slow)
         rewarded, made = at_once(served, ask)
         assert rewarded.status_code == 409 and made.status_code == 201
         served.assert_consistent()

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from served import ARMS, RANDOM, Served, assert_refused
 
-from onearm.engine.storage.sql import Store
+from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import CHANGE
 from onearm.policies import catalog
 

@@ -16,11 +16,11 @@ import pytest
 import sqlalchemy as sa
 from served import ARMS, RANDOM, Served, assert_problem, assert_refused, folded, log_of
 
-from onearm.api import live as live_module
-from onearm.api import service as service_module
-from onearm.api.writer import Picture
+from onearm.api.service import live as live_module
+from onearm.api.service import service as service_module
+from onearm.api.service.writer import Picture
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.sql import SNAPSHOT, SNAPSHOT_PART
+from onearm.engine.storage.store import SNAPSHOT, SNAPSHOT_PART
 
 BIG = b" " * 30_000 + b"{}"  # kept as it was sent, so it needs pages
 
@@ -358,7 +358,7 @@ def test_a_snapshot_is_never_ahead_of_the_log(served: Served, monkeypatch: pytes
         commits.append((seq, [picture.seq for picture in pictures]))
 
     monkeypatch.setattr(served.store, "append", watched)
-    monkeypatch.setattr("onearm.api.writer.BATCH_MAX", 7)
+    monkeypatch.setattr("onearm.api.service.writer.BATCH_MAX", 7)
     answer = served.post("/v1/experiments/e/decisions:batch", {"decisions": [{}] * 50})
     assert [item["decision_id"] for item in answer.json()["decisions"]] == [f"~{i}" for i in range(50)]
     taken = [seq for _, pictures in commits for seq in pictures]
@@ -374,7 +374,7 @@ def test_a_large_state_is_written_part_by_part_while_traffic_goes_on(
     monkeypatch.setattr(live_module, "COPY_BYTES", 0)
     monkeypatch.setattr(live_module, "SNAPSHOT_BYTES", 0)
     monkeypatch.setattr("onearm.engine.snapshot.PART", 1)
-    monkeypatch.setattr("onearm.api.writer.PARTS_MAX", 1)
+    monkeypatch.setattr("onearm.api.service.writer.PARTS_MAX", 1)
     digests: dict[int, str] = {}
     between: list[int] = []
     append = served.store.append
@@ -385,7 +385,7 @@ def test_a_large_state_is_written_part_by_part_while_traffic_goes_on(
         between.extend(len(events) for part in parts if part.part > 0)
 
     monkeypatch.setattr(served.store, "append", watched)
-    monkeypatch.setattr("onearm.api.writer.BATCH_MAX", 3)
+    monkeypatch.setattr("onearm.api.service.writer.BATCH_MAX", 3)
     for _ in range(3):
         made = served.post("/v1/experiments/e/decisions:batch", {"decisions": [{}] * 40}).json()["decisions"]
         rewards = [{"decision_id": one["decision_id"], "value": i / 40} for i, one in enumerate(made)]

@@ -24,7 +24,7 @@ from served import ARMS, RANDOM
 
 from onearm.api.http.app import create_app
 from onearm.api.http.routes import TABLE, openapi, routes
-from onearm.engine.storage.sql import Store
+from onearm.engine.storage.store import Store
 
 CHECKS = [
     not_a_server_error,

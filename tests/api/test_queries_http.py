@@ -18,11 +18,11 @@ from small_artefacts import flat_artefact, table_artefact
 
 import onearm
 from onearm.api.cli.main import run
-from onearm.api.live_query import LiveQuery
-from onearm.api.recommended import SOLVED, SOUGHT
-from onearm.api.spec import Spec
+from onearm.api.experiment.spec import Spec
+from onearm.api.kinds.queries.live import LiveQuery
+from onearm.api.kinds.queries.recommendation import SOLVED, SOUGHT
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.sql import SNAPSHOT
+from onearm.engine.storage.store import SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 from onearm.policies.queries.mapo import shelf
 

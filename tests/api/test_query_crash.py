@@ -16,9 +16,9 @@ from served import assert_sound, log_of
 from test_crash import Client, Decided, Process, join
 
 from onearm.api.cli.main import run
-from onearm.api.spec import Spec
+from onearm.api.experiment.spec import Spec
 from onearm.engine import snapshot
-from onearm.engine.storage.sql import Event, Experiment, Store
+from onearm.engine.storage.store import Event, Experiment, Store
 from onearm.engine.vocabulary import DECIDE, LEARN
 
 CLIENTS = 4

@@ -14,7 +14,7 @@ from scipy import stats
 from served import ARMS, Served, assert_refused
 
 import onearm
-from onearm.api.report import Rewards
+from onearm.api.experiment.report import Rewards
 from onearm.engine.domain import Domain
 from onearm.engine.estimate.interval import Z95
 from onearm.engine.vectors.hindsight import LinearLosses
@@ -26,7 +26,7 @@ POINTS = {"name": "point_gradient", "params": {"policy": {"name": "ftrl", "param
 @pytest.fixture(params=[1, 1 << 25], ids=["page by page", "at once"])
 def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """Yield a service that reads its log an event at a time, or at once."""
-    monkeypatch.setattr("onearm.engine.storage.sql.PAGE_BYTES", request.param)
+    monkeypatch.setattr("onearm.engine.storage.store.PAGE_BYTES", request.param)
     with Served(tmp_path) as served:
         yield served
 

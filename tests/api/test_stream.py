@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onearm.api import stream
-from onearm.api.stream import Record, Stream
+from onearm.api import arms_once as stream
+from onearm.api.arms_once import Record, Stream
 from onearm.engine import snapshot
 from onearm.engine.actions import PULL, READ
 from onearm.engine.errors import Conflict, Damaged, InvalidInput

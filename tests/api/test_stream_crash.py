@@ -16,7 +16,7 @@ from stream_log import StreamLog, assert_follows
 from test_crash import Client, Decided, Process, join
 
 from onearm.engine.actions import READ
-from onearm.engine.storage.sql import Store
+from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 
 CLIENTS = 4

@@ -16,13 +16,14 @@ from passing_by import passing_by
 from served import Served, assert_problem, assert_refused
 from stream_log import StreamLog, assert_consistent
 
-from onearm.api import live_stream, writer
-from onearm.api.arm_line import ARM_BYTES_MAX, Line, empty_places
 from onearm.api.cli.main import run
+from onearm.api.kinds.streams import live as live_stream
+from onearm.api.kinds.streams.arm_queue import ARM_BYTES_MAX, Line, empty_places
+from onearm.api.service import writer
 from onearm.engine.actions import READ
 from onearm.engine.errors import Damaged, InvalidInput, Unavailable
 from onearm.engine.simulation import Simulation
-from onearm.engine.storage.sql import SNAPSHOT
+from onearm.engine.storage.store import SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from served import Served, assert_refused
 from vector_log import KINDS, folded
 
-from onearm.api import live as live_module
-from onearm.api.live import Story
-from onearm.api.live_vector import LiveVector
+from onearm.api.kinds.vectors.live import LiveVector
+from onearm.api.service import live as live_module
+from onearm.api.service.live import Story
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.sql import SNAPSHOT
+from onearm.engine.storage.store import SNAPSHOT
 from onearm.engine.vocabulary import DECIDE, Decision
 
 KIND = KINDS[0]

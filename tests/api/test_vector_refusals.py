@@ -14,7 +14,7 @@ from served import Served, assert_refused
 from vector_log import BOX, IMPLICIT, KINDS, POINTS, SIMPLEX
 
 import onearm
-from onearm.api.vector_door import VectorEngine
+from onearm.api.kinds.vectors.engine import VectorEngine
 from onearm.engine.domain import DIMENSION_MAX, Domain, ball, box, simplex
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
 

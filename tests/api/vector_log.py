@@ -17,8 +17,8 @@ import numpy as np
 from served import Served, assert_sound, log_of
 
 import onearm
-from onearm.api.spec import Spec
-from onearm.api.vector_door import VectorEngine
+from onearm.api.experiment.spec import Spec
+from onearm.api.kinds.vectors.engine import VectorEngine
 from onearm.engine import loop, snapshot
 from onearm.engine.vocabulary import DECIDE, Decision, Feedback, Instance, Key
 

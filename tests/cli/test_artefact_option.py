@@ -10,7 +10,7 @@ from small_artefacts import arm_artefact, flat_artefact
 from starlette.testclient import TestClient
 
 from onearm.api.http.app import create_app
-from onearm.engine.storage.sql import Store
+from onearm.engine.storage.store import Store
 from onearm.engine.trained.artefact import Artefact, pack
 from onearm.policies.queries.mapo import shelf
 

@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from onearm.api.spec import Spec
+from onearm.api.experiment.spec import Spec
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import jsonl, parquet
+from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.sql import Event, Store
+from onearm.engine.storage.store import Event, Store
 from onearm.engine.vocabulary import DECIDE, LEARN, Problem
 
 

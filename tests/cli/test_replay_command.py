@@ -13,7 +13,7 @@ from worlds import BERNOULLI
 
 from onearm.engine import estimate
 from onearm.engine.replay.matching import match
-from onearm.engine.storage import jsonl
+from onearm.engine.storage.formats import jsonl
 from onearm.policies import catalog as policies
 
 FIELDS = {

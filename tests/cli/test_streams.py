@@ -15,7 +15,7 @@ import pytest
 
 from onearm.engine import snapshot
 from onearm.engine.simulation import Simulation, simulate
-from onearm.engine.storage import jsonl, parquet
+from onearm.engine.storage.formats import jsonl, parquet
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 

@@ -13,13 +13,13 @@ import pytest
 from rich.console import Console
 from starlette.testclient import TestClient
 
-from onearm.api.cli.show import print_table
+from onearm.api.console import print_table
 from onearm.api.http.app import create_app
 from onearm.engine import snapshot
 from onearm.engine.replay.rehearsal import rehearse
 from onearm.engine.simulation import Simulation, simulate
-from onearm.engine.storage import jsonl, parquet
-from onearm.engine.storage.sql import Store
+from onearm.engine.storage.formats import jsonl, parquet
+from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import LEARN
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -73,7 +73,7 @@ def test_what_a_certificate_supposes_of_the_losses_is_told_beside_it(
     leader, curved = ran(onearm, *command, "--json").json["runs"]
     assert "certificate_supposes" not in leader
     assert curved["certificate_supposes"] == "losses that are 0.5-strongly convex"
-    monkeypatch.setattr("onearm.api.cli.terminal.console", Console(width=100))
+    monkeypatch.setattr("onearm.api.terminal.console", Console(width=100))
     assert "that of optimistic_ftrl supposes losses that are 0.5-strongly convex" in ran(onearm, *command).out
 
 
@@ -110,7 +110,7 @@ def test_a_table_fits_a_terminal_and_shows_what_is_proven(onearm: Any, monkeypat
         common += ["--policy", name]
     runs = {run["policy"]: run for run in ran(onearm, *common, "--json").json["runs"]}
     for width in (80, 200):
-        monkeypatch.setattr("onearm.api.cli.terminal.console", Console(width=width))
+        monkeypatch.setattr("onearm.api.terminal.console", Console(width=width))
         lines = ran(onearm, *common).out.splitlines()
         assert max(map(len, lines)) <= width
         assert not any("…" in line for line in lines)
@@ -131,7 +131,7 @@ def test_a_table_fits_a_terminal_and_shows_what_is_proven(onearm: Any, monkeypat
 def test_spare_columns_are_left_out_one_by_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, shown: set[int]
 ) -> None:
-    monkeypatch.setattr("onearm.api.cli.terminal.console", Console(width=width))
+    monkeypatch.setattr("onearm.api.terminal.console", Console(width=width))
     print_table("title", ["name", "a", "b", "c"], [["n", 1_111_111, 2_222_222, 3_333_333]], spare=("b", "c"))
     out = capsys.readouterr().out
     assert {digit for digit in (1, 2, 3) if f"{digit},{str(digit) * 3},{str(digit) * 3}" in out} == shown
@@ -282,7 +282,7 @@ def test_replay_hands_on_the_seed(onearm: Any, monkeypatch: pytest.MonkeyPatch) 
 def test_replay_shows_a_table(onearm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert onearm("simulate", "--env", EXPERTS, "--policy", "ftrl", "--horizon", "50", "--log", "out.jsonl").code == 0
     chosen = ("--policy", CAUTIOUS, "--policy", "optimistic_hedge")
-    monkeypatch.setattr("onearm.api.cli.terminal.console", Console(width=80))
+    monkeypatch.setattr("onearm.api.terminal.console", Console(width=80))
     for more in ((), ("--segments", "5")):
         runs = ran(onearm, "replay", "out.jsonl", *chosen, *more, "--json").json["runs"]
         out = ran(onearm, "replay", "out.jsonl", *chosen, *more).out

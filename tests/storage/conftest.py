@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onearm.engine.storage.sql import Store
+from onearm.engine.storage.store import Store
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 from small_artefacts import arm_artefact, flat_artefact
 
-from onearm.api.artefacts import keep_all, stored
+from onearm.api.service.artefacts import keep_all, stored
 from onearm.engine.errors import Conflict, InvalidInput
 from onearm.engine.problem import fitted, query_problem
-from onearm.engine.storage.sql import Store, StoredArtefact
+from onearm.engine.storage.store import Store, StoredArtefact
 from onearm.engine.trained.artefact import Artefact, pack
 from onearm.engine.trained.artefact_registry import Shelf
 from onearm.engine.vocabulary import Policy
@@ -30,7 +30,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
 def new_shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """Return an empty shelf, as a process has it that knows no artefact."""
     shelf = Shelf(list)
-    for module in ("onearm.policies.queries.mapo", "onearm.api.artefacts"):
+    for module in ("onearm.policies.queries.mapo", "onearm.api.service.artefacts"):
         monkeypatch.setattr(f"{module}.shelf", shelf)
     return shelf
 

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from onearm.engine.contexts import pack_context
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import cells, csv_columns, csv_table, jsonl, parquet, rows
-from onearm.engine.storage.csv_columns import roles_of
+from onearm.engine.storage import rows
+from onearm.engine.storage.formats import cells, csv_columns, csv_table, jsonl, parquet
+from onearm.engine.storage.formats.csv_columns import roles_of
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.sql import Event
+from onearm.engine.storage.store import Event
 from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Problem
 
 NO_PROPENSITIES = "the log says nothing of propensities: weighted estimates need them"

@@ -10,10 +10,11 @@ import pytest
 
 from onearm.engine.columns import every_mask
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import database, jsonl
+from onearm.engine.storage import database
+from onearm.engine.storage.formats import jsonl
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.sql import Event, Store
+from onearm.engine.storage.store import Event, Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Problem
 
 PROBLEM = Problem(3, (2,))

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from onearm.engine.contexts import context_at
 from onearm.engine.errors import InvalidInput
 from onearm.engine.features import Encoder
-from onearm.engine.storage import dsjson, rows
+from onearm.engine.storage import rows
+from onearm.engine.storage.formats import dsjson
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.vocabulary import GIVEN, LEARN, Features, Problem

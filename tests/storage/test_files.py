@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from onearm.engine.columns import concat, empty, rewarded, take
 from onearm.engine.contexts import context_at, first_actions, n_actions, pack_context, take_contexts
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import jsonl, obd, parquet, source
+from onearm.engine.storage import source
+from onearm.engine.storage.formats import jsonl, obd, parquet
 from onearm.engine.storage.log import Log, gathered, header_of
-from onearm.engine.storage.sql import Event, Store
+from onearm.engine.storage.store import Event, Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Features, Problem
 
 EXPORTS = {"jsonl": jsonl, "parquet": parquet}

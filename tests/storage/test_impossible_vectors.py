@@ -10,7 +10,8 @@ import pytest
 
 from onearm.engine.columns import empty
 from onearm.engine.domain import Domain, ball, box, product, simplex
-from onearm.engine.storage import jsonl, parquet, source
+from onearm.engine.storage import source
+from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.log import Log
 from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Array, Columns, FeedbackKind, Problem
 

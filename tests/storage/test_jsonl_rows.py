@@ -17,9 +17,10 @@ from onearm.engine.columns import concat, every_mask, rewarded
 from onearm.engine.contexts import context_at, pack_context
 from onearm.engine.errors import InvalidInput
 from onearm.engine.features import Encoder
-from onearm.engine.storage import jsonl, parquet, rows, source
+from onearm.engine.storage import rows, source
+from onearm.engine.storage.formats import jsonl, parquet
+from onearm.engine.storage.formats.packed import open_packed
 from onearm.engine.storage.log import header_of
-from onearm.engine.storage.packed import open_packed
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.vocabulary import Columns, Features, Problem

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from onearm.engine.actions import PULL, READ, pack_action
 from onearm.engine.columns import concat, empty, joined, take
 from onearm.engine.errors import Damaged, InvalidInput
-from onearm.engine.storage import jsonl, parquet
+from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.log import header_of
-from onearm.engine.storage.sql import VERSION_TABLE, Event, Snapshot, Store
+from onearm.engine.storage.store import VERSION_TABLE, Event, Snapshot, Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
 
 EXPORTS = {"jsonl": jsonl, "parquet": parquet}

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from onearm.engine.contexts import unpack_contexts
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import cells, jsonl, obd, packed, parquet, rows
+from onearm.engine.storage import rows
+from onearm.engine.storage.formats import cells, jsonl, obd, packed, parquet
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.vocabulary import GIVEN, LEARN, Columns, Problem

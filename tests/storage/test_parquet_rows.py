@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage import jsonl, parquet
+from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.vocabulary import Problem

@@ -75,7 +75,9 @@ def test_rows_of_no_page_are_no_rows() -> None:
 MEASURE = """
 import sys
 from pathlib import Path
-from onearm.engine.storage import jsonl, parquet, rows
+from onearm.engine.storage import rows
+from onearm.engine.storage.formats import jsonl
+from onearm.engine.storage.formats import parquet
 from onearm.engine.storage.source import Source
 
 def anonymous():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.slates import cascade, independent, pseudo_inverse
-from onearm.engine.storage.slots import TARGETS, Slots, read_slots, targets
+from onearm.engine.storage.formats.slots import TARGETS, Slots, read_slots, targets
 from onearm.engine.storage.source import Source
 
 CONTEXT: dict[str, Any] = {

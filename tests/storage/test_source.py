@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from onearm.engine.storage import source
-from onearm.engine.storage.packed import open_packed
+from onearm.engine.storage.formats.packed import open_packed
 from onearm.engine.storage.source import Source
 
 ENDINGS = ["", ".gz", ".zst"]

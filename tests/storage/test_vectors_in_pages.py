@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onearm.api.revealed import detail_of
+from onearm.api.kinds.vectors.feedback import detail_of
 from onearm.engine.actions import pack_action
 from onearm.engine.columns import concat
 from onearm.engine.domain import ball
 from onearm.engine.simulation import LOG_BYTES, LOG_CHUNK, Simulation
-from onearm.engine.storage.sql import Event, Store
+from onearm.engine.storage.store import Event, Store
 from onearm.engine.vocabulary import DECIDE, LEARN, Feedback, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -38,10 +38,10 @@ def written(folder: Path) -> Store:
 
 @pytest.mark.parametrize("room", [1, 8 * 2 * D * 3, 1 << 25])
 def test_pages_are_as_short_as_vectors_are_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
-    monkeypatch.setattr("onearm.engine.storage.sql.PAGE_BYTES", room)
+    monkeypatch.setattr("onearm.engine.storage.store.PAGE_BYTES", room)
     with closing(written(tmp_path)) as store:
         pages = [columns for columns, _, _ in store.columns(1, PROBLEM)]
-        monkeypatch.setattr("onearm.engine.storage.sql.PAGE_BYTES", 1 << 30)
+        monkeypatch.setattr("onearm.engine.storage.store.PAGE_BYTES", 1 << 30)
         (whole,) = (columns for columns, _, _ in store.columns(1, PROBLEM))
     assert max(page.action.nbytes + page.detail.nbytes for page in pages) <= max(room, 8 * 2 * D)
     for column, other in zip(concat(pages), whole, strict=True):
@@ -51,7 +51,7 @@ def test_pages_are_as_short_as_vectors_are_long(tmp_path: Path, monkeypatch: pyt
 
 def test_texts_of_numbers_shorten_the_next_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A detail is text: about 20 bytes a number, where a vector has 8."""
-    monkeypatch.setattr("onearm.engine.storage.sql.PAGE_BYTES", 20_000)
+    monkeypatch.setattr("onearm.engine.storage.store.PAGE_BYTES", 20_000)
     with closing(written(tmp_path)) as store:
         sizes = [len(columns.kind) for columns, _, _ in store.columns(1, PROBLEM)]
         first = store.read_events(1, 0, 19)

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from onearm.engine.contexts import context_at
 from onearm.engine.errors import InvalidInput
 from onearm.engine.features import Encoder
-from onearm.engine.storage import dsjson, rows, vw, vw_text
+from onearm.engine.storage import rows
 from onearm.engine.storage.events import Events
+from onearm.engine.storage.formats import dsjson, vw, vw_text
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.sql import Event
+from onearm.engine.storage.store import Event
 from onearm.engine.vocabulary import GIVEN, LEARN, Features, Problem
 
 BARE = Wanted(contexts=False)

@@ -1,0 +1,99 @@
+"""Why a policy decides as it does: a ranking of the actions, and what moved the score of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ...engine.vocabulary import Array, Instance
+from .intake import values
+from .unknown import or_null
+
+ACTIONS_EXPLAINED = 100  # the highest of the ranking
+FEATURES_EXPLAINED = 10  # those that moved the score most
+
+
+class Ranked(msgspec.Struct, omit_defaults=True):
+    """An action that could be chosen; the policy's score of it, where it has one."""
+
+    action_id: str
+    probability: float | None
+    score: float | None = None
+
+
+class Part(msgspec.Struct, omit_defaults=True):
+    """What one feature adds to a score; the intercept has no value."""
+
+    name: str
+    contribution: float
+    value: float | None = None
+
+
+class Reasons(msgspec.Struct):
+    """An action's probability, its score, how unsure that is, and the features that moved it most."""
+
+    action_id: str
+    probability: float | None
+    score: float | None
+    width: float | None
+    features: list[Part]
+
+
+class Explanation(msgspec.Struct):
+    """What `explain` asks for. The log keeps it as the detail of the decision."""
+
+    ranking: list[Ranked]
+    explanation: list[Reasons]
+
+
+def parts_room(names: list[list[str]]) -> int:
+    """Return how many parts an explanation needs room for: the features of an action, and the intercept."""
+    return 1 + max(map(len, names), default=0)
+
+
+def explain(
+    explain: Callable[..., None],
+    params: Any,
+    state: Any,
+    instance: Instance,
+    labels: Sequence[str],
+    names: list[list[str]],
+) -> Explanation:
+    """Explain one decision: `explain` is the compiled `loop.explain`, `names` those of `Intake.names`."""
+    k = len(instance.available)
+    law, scores, widths = np.zeros(k), np.full(k, np.nan), np.full(k, np.nan)
+    parts = np.zeros((k, parts_room(names)))
+    explain(params, state, instance, law, scores, widths, parts)
+    able = np.flatnonzero(instance.available)
+    order = able[np.lexsort((_last(scores[able]), _last(law[able])))].tolist()
+    return Explanation(
+        [Ranked(labels[a], or_null(law[a]), or_null(scores[a])) for a in order],
+        [
+            Reasons(
+                labels[a],
+                or_null(law[a]),
+                or_null(scores[a]),
+                or_null(widths[a]),
+                _parts(parts[a], names[a], values(instance.context, a)),
+            )
+            for a in order[:ACTIONS_EXPLAINED]
+        ],
+    )
+
+
+def _parts(parts: Array, names: list[str], values: Array) -> list[Part]:
+    moved = [j for j in np.argsort(-np.abs(parts), kind="stable").tolist() if parts[j] != 0 and j <= len(names)]
+    return [
+        Part("intercept", float(parts[j])) if j == len(names) else Part(names[j], float(parts[j]), float(values[j]))
+        for j in moved[:FEATURES_EXPLAINED]
+        if math.isfinite(parts[j])
+    ]
+
+
+def _last(values: Array) -> Array:
+    """Return keys that sort the largest first and what is unknown last."""
+    return np.where(np.isnan(values), np.inf, -values)

@@ -1,0 +1,244 @@
+"""What a client sends, as what the kernels read: the context of a problem, and the actions of a call.
+
+The arms of an experiment are fixed (`arms` at its creation), or its actions are *listed*: each call brings a set of its
+own, with ids and features. Contexts and features are lists of numbers, or JSON objects (`engine/features.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ...engine.errors import InvalidInput
+from ...engine.features import Encoder
+from ...engine.problem import check_context
+from ...engine.vocabulary import Array, Features, Policy, Problem
+from .ids import ID_LENGTH_MAX, check_fields, is_id
+
+LENGTH_MAX = 100_000  # numbers of a context, or of an action
+ACTIONS = 1_000  # that a call may list, where the problem does not say
+ACTIONS_MAX = 10_000
+NUMBERS_MAX = 2**24  # of all actions of a call: 128 MB
+
+Named = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Intake:
+    """How contexts and actions arrive, as the `problem` of a spec declares it."""
+
+    kind: Literal["none", "dense", "features"] = "none"
+    length: int = 0  # numbers of a dense context
+    encoder: Encoder | None = None  # of contexts of the kind "features"
+    listed: bool = False
+    action_length: int = 0  # numbers of each listed action; 0 where they are objects
+    actions_max: int = ACTIONS
+
+    @classmethod
+    def from_json(cls, context: Any, actions: Any) -> Intake:
+        """Check `problem.context` and `problem.actions`."""
+        kind, length, encoder = _context(context)
+        check_fields("problem.actions", actions, {"kind", "length", "max"})
+        action_kind = actions.get("kind", "fixed")
+        if action_kind == "fixed":
+            check_fields("problem.actions", actions, {"kind"})
+            return cls(kind, length, encoder)
+        if action_kind != "listed":
+            raise InvalidInput(
+                "bad_actions", f"the kind of actions is {action_kind!r}: it must be 'fixed' (by arms) or 'listed'"
+            )
+        most = _whole("bad_actions", "problem.actions.max", actions.get("max", ACTIONS), ACTIONS_MAX)
+        if encoder is not None and "length" in actions:
+            raise InvalidInput(
+                "bad_actions", "problem.actions has a length, but the context has named features: leave the length out"
+            )
+        if encoder is None and "length" not in actions:
+            raise InvalidInput(
+                "bad_actions",
+                "listed actions need features: give problem.actions a length (numbers of each action), or the context "
+                "the kind 'features' (actions are then JSON objects)",
+            )
+        width = 0 if encoder is None else encoder.dimension or 0
+        if encoder is None:
+            action_length = _whole("bad_actions", "problem.actions.length", actions["length"], LENGTH_MAX)
+            width = length + action_length
+        if most * width > NUMBERS_MAX:
+            raise InvalidInput(
+                "bad_actions",
+                f"{most} actions of {width} numbers are more than {NUMBERS_MAX} numbers: lower problem.actions.max",
+            )
+        return cls(kind, length, encoder, True, 0 if encoder else action_length, most)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields `context` and, where actions are listed, `actions` of a problem."""
+        context: dict[str, Any] = {"kind": self.kind}
+        if self.kind == "dense":
+            context["length"] = self.length
+        if self.encoder is not None:
+            size = "bits" if self.encoder.dimension is None else "dimension"
+            context[size] = getattr(self.encoder, size)
+            if self.encoder.interactions is not None:
+                context["interactions"] = [list(pair) for pair in self.encoder.interactions]
+        if not self.listed:
+            return {"context": context}
+        length = {"length": self.action_length} if self.action_length else {}
+        return {"context": context, "actions": {"kind": "listed", **length, "max": self.actions_max}}
+
+    def problem(self, n_arms: int, horizon: int | None) -> Problem:
+        """Return the shape of the task; listed actions are arms by their position in the call."""
+        k = self.actions_max if self.listed else n_arms
+        if self.encoder is None:
+            return Problem(k, (k, self.length + self.action_length) if self.listed else (self.length,), horizon)
+        if self.encoder.dimension is not None:
+            return Problem(k, (k, self.encoder.dimension), horizon)
+        return Problem(k, (k, 2**self.encoder.bits), horizon, self.encoder.nonzeros)
+
+    def read(self, context: Any, actions: Sequence[Named]) -> Any:
+        """Return the context of one decision, over the actions of the call or all arms: objects with their `id`."""
+        if self.encoder is not None:
+            if context is not None and not isinstance(context, dict):
+                raise InvalidInput("bad_context", "the context is a list: this experiment reads JSON objects")
+            read = self.encoder.encode if self.encoder.dimension is None else self.encoder.dense
+            return read(context, actions)
+        if isinstance(context, dict):
+            raise InvalidInput(
+                "bad_context", "the context is an object: this experiment reads lists of numbers, or no context"
+            )
+        shared = check_context(Problem(1, (self.length,)), context)
+        return self._rows(shared, actions) if self.listed else shared
+
+    def names(self, context: Any, actions: Sequence[Named]) -> list[list[str]]:
+        """Return for each action the names of its features, in the order in which `attribute` writes its parts."""
+        if self.encoder is None:
+            own = [f"context[{j}]" for j in range(self.length)]
+            return [own + [f"features[{j}]" for j in range(self.action_length)]] * len(actions)
+        if self.encoder.dimension is not None:
+            return self.encoder.dense_names(context, actions)
+        shared, *rows = self.encoder.names(context, actions)
+        return [shared + row for row in rows]
+
+    def _rows(self, shared: Array, actions: Sequence[Named]) -> Array:
+        """Return float64[k, p]: the context's numbers, then the action's own."""
+        rows = np.empty((len(actions), self.length + self.action_length))
+        rows[:, : self.length] = shared
+        for row, action in zip(rows, actions, strict=True):
+            if action.get("features") is None or len(action["features"]) != self.action_length:
+                raise _bad_action(action, f"must have features, a list of {self.action_length} numbers")
+            try:
+                row[self.length :] = action["features"]
+            except (TypeError, ValueError, OverflowError):
+                raise _bad_action(action, "has features that are not all numbers: they must be") from None
+        if not np.isfinite(rows).all():
+            place = int(np.argmin(np.isfinite(rows).all(axis=1)))
+            raise _bad_action(actions[place], "has a feature that is not finite: all must be")
+        return rows
+
+
+def hints(policy: Any) -> bool:
+    """Tell whether the spec of a policy, or of one that it wraps, says that a context is a forecast."""
+    params = policy.get("params") if isinstance(policy, dict) else None
+    return isinstance(params, dict) and (params.get("hint") == "context" or hints(params.get("policy")))
+
+
+def reads_hint(policy: Policy) -> bool:
+    """Tell whether a policy reads a forecast as its context."""
+    return hints(policy.spec)
+
+
+def values(context: Any, action: int) -> Array:
+    """Return the values of an action's features, in the order of `Intake.names`."""
+    if isinstance(context, Features):
+        shared, own = (slice(*context.start[[row, row + 1]]) for row in (0, action + 1))
+        return np.concatenate([context.value[shared], context.value[own]])
+    array: Array = context[action] if context.ndim == 2 else context
+    return array
+
+
+def check_labels(labels: Sequence[Any], most: int) -> Sequence[str]:
+    """Return the ids of a call's actions: from one up to `most`, all different."""
+    if not labels:
+        raise InvalidInput("no_actions", "the set of actions is empty: at least one is needed")
+    if len(labels) > most:
+        raise InvalidInput(
+            "too_many_actions", f"the call lists {len(labels)} actions: problem.actions.max is {most}; send fewer"
+        )
+    for label in labels:
+        if not isinstance(label, str) or not is_id(label):
+            raise InvalidInput(
+                "bad_id",
+                f"the id of an action is {str(label)[:80]!r}: it must be a string of 1 to {ID_LENGTH_MAX} printable "
+                "characters without a slash, not . or .., and not beginning with a tilde",
+            )
+    if len(set(labels)) < len(labels):
+        twice = Counter(labels).most_common(1)[0][0]
+        raise InvalidInput("duplicate_action", f"two actions have the id {twice!r}: ids of a call's actions are unique")
+    return labels
+
+
+def mask_of(
+    numbers: dict[str, int], active: Array, eligible: Iterable[str] | None, excluded: Iterable[str] | None
+) -> Array:
+    """Return bool[k]: which of the `active` actions, bool[k], a call leaves to choose from, by their ids."""
+    mask = active.copy() if eligible is None else np.zeros(len(active), np.bool_)
+    for labels, value in ((eligible, True), (excluded, False)):
+        for label in labels or ():
+            if label not in numbers:
+                raise InvalidInput(
+                    "unknown_action",
+                    f"there is no action {str(label)[:80]!r}: the actions are {', '.join(list(numbers)[:20])}",
+                )
+            mask[numbers[label]] = value
+    mask &= active
+    if not mask.any():
+        raise InvalidInput("no_arm_available", "no action is left to choose from: at least one must be eligible")
+    return mask
+
+
+def check_propensity(propensity: float) -> float:
+    """Return the probability with which someone else chose an action: policies may divide by it."""
+    if isinstance(propensity, bool) or not isinstance(propensity, (int, float)) or not 0 < propensity <= 1:
+        raise InvalidInput(
+            "bad_propensity",
+            f"the propensity is {propensity}: it must be in (0, 1], the probability with which the action was chosen",
+        )
+    return float(propensity)
+
+
+def _context(context: Any) -> tuple[Literal["none", "dense", "features"], int, Encoder | None]:
+    known = {"kind", "length", "bits", "interactions", "dimension"}
+    check_fields("problem.context", context, known)
+    kind = context.get("kind")
+    if kind not in ("none", "dense", "features"):
+        raise InvalidInput("bad_context", f"the kind of context is {kind!r}: it must be none, dense or features")
+    fields = {"none": {"kind"}, "dense": {"kind", "length"}, "features": known - {"length"}}[kind]
+    if extra := sorted(set(context) - fields):
+        raise InvalidInput(
+            "bad_context", f"the context has the kind {kind!r} and the field {extra[0]!r}: leave the field out"
+        )
+    if kind == "none":
+        return "none", 0, None
+    if kind == "dense":
+        return "dense", _whole("bad_context", "the length of the context", context.get("length"), LENGTH_MAX), None
+    if "bits" in context and "dimension" in context:
+        raise InvalidInput(
+            "bad_context", "the context has bits and a dimension: give bits (2^bits slots) or a dimension, not both"
+        )
+    interactions = context.get("interactions")
+    if interactions is not None and not isinstance(interactions, list):
+        raise InvalidInput("bad_context", f"interactions is {interactions!r}: it must be a list of pairs of namespaces")
+    given = {name: context[name] for name in ("bits", "dimension", "interactions") if context.get(name) is not None}
+    return "features", 0, Encoder(**given)
+
+
+def _whole(code: str, what: str, value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InvalidInput(code, f"{what} is {value!r}: it must be a whole number from 1 to {most}")
+    return value
+
+
+def _bad_action(action: Named, what: str) -> InvalidInput:
+    return InvalidInput("bad_action", f"the action {action.get('id')!r} {what}")

@@ -1,0 +1,113 @@
+"""What all hot routes share: bodies are read strictly, and a decision is found while nothing changes it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from ...engine.errors import Conflict, InvalidInput
+from ..experiment.ids import check_id, is_id
+from ..service.live import Live, Story, missing
+from .schemas import LATER
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Body = TypeVar("Body")
+Found = TypeVar("Found")
+
+
+def read(decoder: msgspec.json.Decoder[Body], raw: bytes, what: str) -> Body:
+    """Decode a body; errors say which field, and where it is not JSON at all."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _refusal(raw, what, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput("malformed_json", f"{what} is not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidInput("too_deep", f"{what} has brackets nested too deep: keep it flat") from None
+
+
+def _refusal(raw: bytes, what: str, message: str) -> InvalidInput:
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):  # a number out of range, say: the message names it
+        body = None
+    if isinstance(body, dict) and (early := sorted(LATER.get(what.split()[-1], set()) & set(body))):
+        return InvalidInput("not_built", f"{what} has the field {early[0]!r}, which is not built yet: leave it out")
+    return InvalidInput("bad_body", f"{what} does not fit: {message[0].lower()}{message[1:]}")
+
+
+def one_id(in_body: str | None, in_header: str | None) -> str | None:
+    """Return the id that a client gives to a decision, in the body or the header."""
+    if in_body is not None and in_header is not None and in_body != in_header:
+        raise InvalidInput("two_ids", "decision_id and the header Idempotency-Key differ: send one of them")
+    return in_body if in_body is not None else in_header
+
+
+async def find(live: Live, decision_id: str) -> Story:
+    """Return a decision by the client's id or by the service's (~ and its number)."""
+    digits = decision_id[1:]
+    name: int | str | None = decision_id if is_id(decision_id) else None
+    if decision_id.startswith("~") and digits.isascii() and digits.isdigit() and len(digits) < 19:
+        name = int(digits)
+    found = None if name is None else await live.find(name)
+    if found is None:
+        raise missing(live.spec.id, decision_id)
+    return found
+
+
+def hash_of(raw: bytes) -> bytes:
+    """Return what tells bodies apart."""
+    return hashlib.sha256(raw).digest()
+
+
+def sent_of(raw: bytes) -> str | None:
+    """Return what a client sent as the log keeps it."""
+    return raw.decode() if len(raw) > 2 else None
+
+
+async def known_as(live: Live, decision_id: str | None, raw: bytes) -> Story | None:
+    """Return the decision of an id that was asked for before with the same body, once it is committed."""
+    if decision_id is None:
+        return None
+    known = await live.find(check_id("decision_id", decision_id))
+    if known is None:
+        return None
+    if known.event.body_hash != hash_of(raw):
+        raise Conflict(
+            "decision_exists",
+            f"the decision {decision_id!r} was asked with another body: a decision is made once; take another id",
+        )
+    await settled(known)
+    return known
+
+
+async def found_still(live: Live, look: Callable[[], Awaitable[Found]]) -> Found:
+    """Return what `look` finds while the state may change: nothing may be awaited between that and learning."""
+    while True:
+        await live.still()
+        found = await look()
+        if not live.held:
+            return found
+
+
+async def settled(found: Story) -> None:
+    """Wait for what is not committed yet; raises what the commit raised."""
+    if found.decided is not None:
+        await asyncio.shield(found.decided)
+    if found.rewarded is not None:
+        await asyncio.shield(found.rewarded)
+
+
+def iso(microseconds: int) -> str:
+    """Return a time as ISO 8601 in UTC.
+
+    >>> iso(0)
+    '1970-01-01T00:00:00+00:00'
+    """
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat()

@@ -1,0 +1,1 @@
+"""The kinds of decisions: arms, vectors, queries, streams of arms."""

@@ -1,0 +1,1 @@
+"""Decisions that are a query, and a recommendation in the end."""

@@ -1,0 +1,100 @@
+"""What a policy recommends that asked queries within a budget, and what is known of such recommendations beforehand."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ....engine.errors import Conflict
+from ....policies.queries.mapo import shelf
+from ...experiment.spec import Spec
+
+SOLVED = "solved exactly: no instance of its grid, up to this difficulty, makes it lose more"
+SOUGHT = "the worst that an adversary found: the true worst case may be worse"
+
+
+class LevelLoss(msgspec.Struct, frozen=True):
+    """What a policy loses at the most, in expectation, on instances up to a difficulty."""
+
+    level: float
+    loss: float
+
+
+class Guarantee(msgspec.Struct, frozen=True):
+    """What is known of a trained policy: its artefact, how it plays, and how its worst losses were found."""
+
+    artefact: str  # name@digits
+    play: str
+    measured: str
+    worst_case: list[LevelLoss]
+
+
+class RecommendedHypothesis(msgspec.Struct, frozen=True):
+    """What a policy recommends, by its id and its number; what that rests on, and what is guaranteed of it."""
+
+    hypothesis_id: str
+    hypothesis: int
+    answered: int  # queries whose answers are learned
+    pending: int  # queries that were asked and wait
+    budget: int
+    final: bool  # all answers of the budget are in
+    committed: bool
+    warning: str | None  # why the worst case does not hold here
+    worst_case: list[LevelLoss] | None  # null where none was measured for this policy
+    measured: str | None  # how the worst case was found
+    artefact: str | None
+    play: str | None
+
+
+def recommended(spec: Spec, hypothesis: int, *, asked: int, answered: int, closed: int = 0) -> RecommendedHypothesis:
+    """Return what is told of a recommendation after so many queries and answers; `closed` queries were retired.
+
+    Raises `Conflict` where the policy recommends nothing.
+    """
+    if not 0 <= hypothesis < len(spec.hypotheses):
+        raise Conflict(
+            "nothing_to_recommend",
+            f"policy {spec.policy.name!r} recommends nothing after {answered} answers: go on, or take another policy",
+        )
+    budget = spec.problem.horizon
+    assert budget is not None, "queries have a budget"
+    known = guarantee(spec)
+    return RecommendedHypothesis(
+        hypothesis_id=spec.hypotheses[hypothesis],
+        hypothesis=hypothesis,
+        answered=answered,
+        pending=asked - answered,
+        budget=budget,
+        final=answered == budget,
+        committed=False,
+        warning=_warning(answered, budget, closed),
+        worst_case=None if known is None else known.worst_case,
+        measured=None if known is None else known.measured,
+        artefact=None if known is None else known.artefact,
+        play=None if known is None else known.play,
+    )
+
+
+def guarantee(spec: Spec) -> Guarantee | None:
+    """Return what is known beforehand of a spec's policy, None where it was not trained."""
+    if spec.policy.spec.get("name") != "mapo":
+        return None
+    params = spec.policy.spec["params"]
+    artefact = shelf.find(params["artefact"])
+    if (losses := artefact.worst_case.get(params["play"])) is None:
+        return None
+    return Guarantee(
+        artefact=artefact.label,
+        play=params["play"],
+        measured=SOLVED if artefact.architecture == "table/1" else SOUGHT,
+        worst_case=[LevelLoss(level, loss) for level, loss in zip(artefact.levels, losses, strict=True)],
+    )
+
+
+def _warning(answered: int, budget: int, closed: int) -> str | None:
+    """Say what the worst case, which is of all queries and all answers, does not cover."""
+    reasons = []
+    if answered < budget:
+        reasons.append(f"asked early: {answered} of {budget} answers are in, and what is promised holds after {budget}")
+    if closed:
+        reasons.append(f"{closed} queries were closed, and what is promised holds where all can be asked")
+    return "; ".join(reasons) or None

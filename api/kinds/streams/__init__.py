@@ -1,0 +1,1 @@
+"""Decisions about arms that come once."""

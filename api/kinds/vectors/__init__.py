@@ -1,0 +1,1 @@
+"""Decisions that are a point of a domain."""

@@ -1,0 +1,151 @@
+"""The Python door to decisions that are vectors: decide a point, learn the loss's gradient there, read the certificate.
+
+>>> import onearm
+>>> from onearm.engine.domain import ball
+>>> engine = onearm.open(domain=ball(2))
+>>> decision = engine.decide()
+>>> decision.point.tolist()
+[0.0, 0.0]
+>>> engine.learn(decision, loss=1.0, gradient=[-3.0, 4.0])
+>>> engine.decide().point.round(3).tolist()
+[0.6, -0.8]
+>>> engine.certificate.bound > 5.0  # the best point, (0.6, -0.8), would have lost 5 less by the linear loss
+True
+>>> engine.constants["gradient_max"]  # how long gradients are: not given, and the longest so far
+Constant(value=5.0, source='estimate')
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ....engine import snapshot
+from ....engine.errors import InvalidInput
+from ....engine.limits import limits_of
+from ....engine.problem import check_context
+from ....engine.vectors.constants import constants_of
+from ....engine.vocabulary import Array, Certificate, Constant, Decision, Instance, Key
+from ...experiment.compiling import compile_certificate, compile_kernels
+from ...experiment.intake import reads_hint
+from ...experiment.report import Report, VectorTally
+from ...experiment.spec import Spec
+from ...service.records import Pending
+from .feedback import Told, feedback_on, forecast
+
+_AVAILABLE = np.ones(1, np.bool_)  # a vector can always be decided
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A decision as a person wants it: the point, its propensity (1 where it is certain), and the decision's number."""
+
+    number: int
+    point: Array  # float64[d], read-only; float64[2, d] where two points are asked for
+    propensity: float
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is the same decision, to the bit."""
+        return isinstance(other, Point) and self._bits() == other._bits()
+
+    def __hash__(self) -> int:
+        """Hash the number."""
+        return hash(self.number)
+
+    def _bits(self) -> tuple[int, bytes, str]:
+        return self.number, self.point.tobytes(), repr(self.propensity)
+
+
+class VectorEngine:
+    """One policy at work on vectors in this process; not to be shared between threads. `onearm.open` makes it."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.state = spec.policy.init(spec.policy.params, spec.problem)
+        self.number = 0
+        self._pending = Pending(Point)
+        self._hinted = reads_hint(spec.policy)
+        self._select, self._update = compile_kernels(spec)
+        self._certify = compile_certificate(spec)
+        self._limits = limits_of(spec.problem)
+        self._tally = VectorTally(spec.problem)
+
+    def decide(self, context: Any = None, *, hint: Any = None) -> Point:
+        """Decide a point.
+
+        `hint` float64[d] is a forecast of the loss's gradient, for policies with the param hint="context"; where it is
+        left out nothing is forecast. `context` float64[n], where the problem has one and the policy reads no hint.
+        Raises `OnearmError` where the policy's point is not in the domain; the decision is not made then.
+        """
+        problem = self.spec.problem
+        if self._hinted:
+            if context is not None:
+                raise InvalidInput(
+                    "bad_context", "a context is given, but the policy reads a forecast: give it as hint"
+                )
+            seen = forecast(problem, hint)
+        elif hint is not None:
+            raise InvalidInput("unexpected_hint", 'a hint is given, but the policy reads none: give it hint="context"')
+        else:
+            seen = check_context(problem, context)
+        instance = Instance(self.number, seen, _AVAILABLE)
+        action, propensity = self._select(
+            self.spec.policy.params, self.state, instance, Key(self.spec.run, self.number)
+        )
+        self._limits.check_decided(self.spec.policy.name, action, self.number)
+        point = action.copy() if problem.feedback != "two_rewards" else action.reshape(2, -1).copy()
+        point.flags.writeable = False
+        self.number += 1
+        decision = Point(instance.t, point, float(propensity))
+        self._pending.hold(decision, instance)
+        return decision
+
+    def learn(
+        self,
+        decision: Point | int,
+        *,
+        reward: Any = None,
+        loss: Any = None,
+        gradient: Any = None,
+        losses: Any = None,
+        example: Any = None,
+    ) -> None:
+        """Learn what a decision (or that of a number) revealed. Each takes one feedback.
+
+        What the problem's feedback is: `gradient` float64[d] of the loss at the point, `losses` float64[d] of each
+        coordinate, `example` (a, b). Beside it, or alone where the feedback is "reward", the value: the `loss`, or the
+        `reward`, minus that; of two points two numbers. Raises `InvalidInput` where something is missing or too much.
+        """
+        made, instance = self._pending.find(decision, self.number)
+        action = made.point.reshape(-1).copy()
+        feedback = feedback_on(self.spec.problem, action, Told(reward, loss, gradient, losses, example))
+        key = Key(self.spec.run, made.number)
+        made_then = Decision(action, made.propensity)
+        self._update(self.spec.policy.params, self.state, instance, made_then, feedback, key)
+        self._pending.drop(made.number)
+        self._tally.add(action[np.newaxis], np.array([feedback.reward]), feedback.detail[np.newaxis])
+
+    @property
+    def certificate(self) -> Certificate:
+        """What the policy proves of what it learned: its regret against any fixed point is at most `bound`.
+
+        `variation` is the sum of |gradient - hint|^2. NaN where the policy proves nothing. Where `spec.policy.supposes`
+        says something of the losses, the bound is of losses that are so.
+        """
+        return Certificate(*map(float, self._certify(self.spec.policy.params, self.state)))
+
+    @property
+    def constants(self) -> dict[str, Constant]:
+        """What the steps depend on (D, G, L), as given or estimated so far: `engine/vectors/constants.py`."""
+        return constants_of(self.spec.policy, self.state)
+
+    def report(self) -> Report:
+        """Return what the decisions came to so far: as GET .../report of the service, but for segments."""
+        seq = self.number + self._tally.rewards.count
+        return self._tally.report(self.spec, seq, self.number, self.certificate)
+
+    def digest(self) -> str:
+        """Return the digest of the state."""
+        return snapshot.digest(self.state)

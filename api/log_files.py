@@ -1,0 +1,128 @@
+"""Which file is read and written how: by its ending, or by the format that a person names.
+
+A format's module is imported when a file of it is met: Arrow alone would add a quarter to the start of every command.
+"""
+
+from __future__ import annotations
+
+import importlib
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..engine.errors import InvalidInput
+from ..engine.storage.formats.packing import ending_of
+from ..engine.storage.log import Log
+from ..engine.storage.rows import Wanted
+from ..engine.trained.artefact import Artefact, unpack
+from ..engine.vocabulary import Problem
+
+MODULES = {"csv": "csv_table"}  # of engine/storage, where one is not called as its format
+READERS = ("jsonl", "parquet", "dsjson", "vw", "obd", "li", "csv")  # modules with `read_rows` and `read_events`
+EXPORTS = ("jsonl", "parquet")  # modules with a class `Writer` that holds all that an experiment logs
+WRITERS = READERS  # modules with a class `Writer`
+ENDINGS = {  # of a name without that of its packing, .gz or .zst
+    ".jsonl": "jsonl",
+    ".json": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".dsjson": "dsjson",
+    ".vw": "vw",
+    ".dat": "vw",
+    ".li": "li",
+}
+CAMPAIGN = {b"timestamp", b"item_id", b"click", b"propensity_score"}  # columns of the Open Bandit Dataset
+HEADER_MAX = 1 << 16  # bytes
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(READERS),
+    help="What the file is; default: by its ending (.jsonl, .parquet, .csv, .dsjson and .vw = Vowpal Wabbit's logs, "
+    ".li = replay text), and by its header where it is the Open Bandit Dataset.",
+)
+
+
+def form_of(path: Path, form: str | None, option: str = "--format") -> str:
+    """Return the format that a person named, or else that of the file's ending."""
+    form = form or _by_ending(path, READERS, option)
+    return "obd" if form == "csv" and _is_campaign(path) else form
+
+
+def form_to_write(path: Path, form: str | None) -> str:
+    """Return the format in which a file is written: the one that a person named, or else that of its ending."""
+    return form or _by_ending(path, WRITERS, "--to")
+
+
+def read_log(path: Path, form: str | None, dimension: int | None = None) -> Log:
+    """Read a log; named features become rows of numbers where there is a `dimension`."""
+    name = form_of(path, form)
+    if name in EXPORTS:
+        log: Log = module_of(name).read(path)
+        return log
+    with module_of(name).read_rows(source_of(path), Wanted(dimension=dimension)) as rows:
+        return Log(rows.problem, rows=rows.columns(), bad_lines=rows.bad_lines)
+
+
+def read_artefact(path: Path) -> Artefact:
+    """Return the artefact of two files, NAME.npz and NAME.json, of which one is named."""
+    if path.suffix not in (".npz", ".json"):
+        raise InvalidInput("bad_artefact", f"{path} does not end in .npz or .json: name one of an artefact's two files")
+    both = []
+    for suffix in (".npz", ".json"):
+        file = path.with_suffix(suffix)
+        try:
+            both.append(file.read_bytes())
+        except OSError as error:
+            raise InvalidInput(
+                "no_file", f"{file} cannot be read ({error.strerror}): an artefact is NAME.npz and NAME.json together"
+            ) from None
+    return unpack(both[0], both[1], f"the artefact {path.stem!r}")
+
+
+def writer(path: Path, problem: Problem, experiment: dict[str, Any]) -> Any:
+    """Open an export for writing; to be used in a `with` statement."""
+    return open_writer(_by_ending(path, EXPORTS), path, problem, experiment)
+
+
+def open_writer(form: str, path: Path, problem: Problem, experiment: dict[str, Any]) -> Any:
+    """Open a file of some format for writing, and make its folder; to be used in a `with` statement."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return module_of(form).Writer(path, problem, experiment)
+    except OSError as error:
+        raise InvalidInput("cannot_write", f"cannot write {path} ({error.strerror}): name another file") from None
+
+
+def source_of(path: Path, progress: Callable[[int], None] = lambda count: None) -> Any:
+    """Return a file, or - for standard input, as the source of a log; `progress` is told how many bytes were read."""
+    return importlib.import_module("onearm.engine.storage.source").Source(path, progress)
+
+
+def module_of(form: str) -> Any:
+    """Import the module of a format."""
+    return importlib.import_module(f"onearm.engine.storage.formats.{MODULES.get(form, form)}")
+
+
+def _by_ending(path: Path, known: tuple[str, ...], option: str = "--format") -> str:
+    form = ENDINGS.get(ending_of(path))
+    if form is None or form not in known:
+        endings = ", ".join(ending for ending, name in ENDINGS.items() if name in known)
+        raise InvalidInput("unknown_format", f"{path} does not end in {endings}: rename it or say {option}")
+    return form
+
+
+def _is_campaign(path: Path) -> bool:
+    """Whether the header of a CSV file is that of the Open Bandit Dataset; what cannot be read says nothing."""
+    if str(path) == "-":
+        return False
+    try:
+        with source_of(path).open() as file:
+            header = file.readline(HEADER_MAX)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return {name.strip().strip(b'"') for name in header.split(b",")} >= CAMPAIGN

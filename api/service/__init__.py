@@ -1,0 +1,1 @@
+"""The service: one database, one writer, the live experiments."""

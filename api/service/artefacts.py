@@ -1,0 +1,35 @@
+"""Trained policies in the database of the experiments that decide with them: a log needs no file beside it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ...engine.errors import OnearmError
+from ...engine.storage.store import Store, StoredArtefact
+from ...engine.trained.artefact import pack, unpack
+from ...engine.vocabulary import Policy
+from ...policies.queries.mapo import shelf
+
+log = logging.getLogger("onearm")
+
+
+def keep_all(store: Store) -> None:
+    """Put what a database holds onto the shelf; of what is damaged there is a warning, and its experiments fail."""
+    for row in store.artefacts():
+        try:
+            shelf.keep(unpack(row.arrays, row.description, f"the artefact {row.name!r} of {store.name}"))
+        except OnearmError as error:
+            log.warning("%s", error)
+
+
+def stored(policy: Policy) -> list[StoredArtefact]:
+    """Return what a policy decides with, as rows of a database."""
+    return [StoredArtefact(made.sha256, made.name, *pack(made)) for made in map(shelf.find, _named(policy.spec))]
+
+
+def _named(spec: dict[str, Any]) -> list[str]:
+    """Return the artefacts that a policy's spec names, those of inner policies included."""
+    params = spec.get("params", {})
+    names = [params["artefact"]] if spec.get("name") == "mapo" and params.get("artefact") else []
+    return names + [name for inner in params.values() if isinstance(inner, dict) for name in _named(inner)]

@@ -1,0 +1,66 @@
+"""The log of one experiment of a database, to be evaluated or converted. A running service is not disturbed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ...engine.errors import NotFound
+from ...engine.storage import database
+from ...engine.storage.events import Events
+from ...engine.storage.rows import Rows, Wanted
+from ...engine.storage.store import Store
+from ...engine.vocabulary import Problem
+from ..experiment.spec import Spec
+from .artefacts import keep_all
+from .history import History
+
+
+@dataclass(frozen=True)
+class ExperimentLog:
+    """The log of an experiment, as long as its database is open."""
+
+    store: Store
+    key: int
+    problem: Problem  # with all arms that there are in the end
+    spec: dict[str, Any]
+    history: History
+
+    @property
+    def size(self) -> int:
+        """Return the number of events."""
+        return self.store.last(self.key)[0]
+
+    def rows(self, wanted: Wanted) -> Rows:
+        """Read the rewarded decisions; they outlive the database."""
+        roster = self.history.roster
+        sizes = roster.sizes if roster.joined else None
+        return database.read_rows(self.store, self.key, self.problem, wanted, sizes)
+
+    def events(self, progress: Callable[[int], None] = lambda count: None) -> Events:
+        """Read all events; `progress` is told how many were read."""
+        return database.read_events(self.store, self.key, self.problem, self.spec, self.history.masked, progress)
+
+
+@contextmanager
+def opened(url: str, experiment: str | None) -> Iterator[ExperimentLog]:
+    """Open the log of an experiment of a database; its name may be left out where it is the only one."""
+    store = Store.open(url, write=False)
+    try:
+        keep_all(store)
+        rows = {row.id: row for row in store.experiments()}
+        if experiment is None and len(rows) == 1:
+            experiment = next(iter(rows))
+        if experiment not in rows:
+            asked = "no experiment is named" if experiment is None else f"there is no experiment {experiment!r}"
+            raise NotFound("unknown_experiment", f"{asked}: there are {', '.join(rows) or 'none'}")
+        key = rows[experiment].key
+        spec = Spec.from_json(json.loads(rows[experiment].spec))
+        history = History(spec, store.changes(key))
+        header = spec.to_json() | {"seed": str(spec.seed)}
+        yield ExperimentLog(store, key, history.problem(store.last(key)[0]), header, history)
+    finally:
+        store.close()

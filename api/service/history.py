@@ -1,0 +1,224 @@
+"""What changes in an experiment while it is at work: arms come and go, and it ends. CHANGE events hold it as JSON.
+
+    {"change": "arm_added", "arm": {"id": "d"}, "number": 120}    from decision 120 on
+    {"change": "arm_retired", "arm_id": "a"}
+    {"change": "archived"}
+
+Arms keep their numbers for good: a new one gets the next, a retired one is masked. An added arm enlarges the policy's
+state, so whoever folds a log does it in *spells*, parts in which the problem stays as it is.
+
+Where arms come once, these do not change the problem:
+
+    {"change": "arm_offered", "arm": {"id": "d"}}    it waits behind those that were offered before
+    {"change": "stream_closed"}                      no more arms are offered
+    {"change": "committed", "place": 0, "answer": {...}}    from now on the arm in this place alone is held
+
+Where queries are asked, neither does this:
+
+    {"change": "concluded", "answer": {...}}    nothing more is asked, and this is recommended
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ...engine.errors import Damaged
+from ...engine.vocabulary import DECIDE, GIVEN, Array, Columns, Problem
+from ..experiment.spec import Spec
+from ..kinds.queries.recommendation import RecommendedHypothesis
+from ..kinds.streams.arm_queue import Recommended
+
+if TYPE_CHECKING:
+    from ...engine.storage.store import Event, Store
+
+ARCHIVED = '{"change": "archived"}'  # as it has always been written
+
+
+class ArmAdded(msgspec.Struct, frozen=True, tag_field="change", tag="arm_added"):
+    """An arm joined."""
+
+    arm: dict[str, Any]
+    number: int  # of the next decision
+
+
+class ArmRetired(msgspec.Struct, frozen=True, tag_field="change", tag="arm_retired"):
+    """An arm will never be chosen again."""
+
+    arm_id: str
+
+
+class Archived(msgspec.Struct, frozen=True, tag_field="change", tag="archived"):
+    """The experiment ended."""
+
+
+class ArmOffered(msgspec.Struct, frozen=True, tag_field="change", tag="arm_offered"):
+    """An arm of a stream waits to be read."""
+
+    arm: dict[str, Any]
+
+
+class StreamClosed(msgspec.Struct, frozen=True, tag_field="change", tag="stream_closed"):
+    """The stream has no more arms than those that were offered."""
+
+
+class Committed(msgspec.Struct, frozen=True, tag_field="change", tag="committed"):
+    """Nothing is read any more, and one arm held and pulled."""
+
+    place: int
+    answer: Recommended
+
+
+class Concluded(msgspec.Struct, frozen=True, tag_field="change", tag="concluded"):
+    """No query is asked any more, and a hypothesis is recommended for good."""
+
+    answer: RecommendedHypothesis
+
+
+Change = ArmAdded | ArmRetired | Archived | ArmOffered | StreamClosed | Committed | Concluded
+_decoder = msgspec.json.Decoder(Change)
+
+
+def change_of(event: Event) -> Change:
+    """Return what a CHANGE event says."""
+    try:
+        return _decoder.decode(event.detail or "")
+    except msgspec.DecodeError as error:
+        raise Damaged(
+            "unknown_change", f"the change at seq {event.seq} cannot be read ({error}): it is of a newer onearm"
+        ) from None
+
+
+def detail_of(change: Change) -> str:
+    """Return a change as the detail of its event."""
+    return ARCHIVED if isinstance(change, Archived) else msgspec.json.encode(change).decode()
+
+
+@dataclasses.dataclass(frozen=True)
+class Roster:
+    """The arms of an experiment at one time, by number; those that are retired keep theirs."""
+
+    arms: tuple[dict[str, Any], ...]
+    retired: frozenset[str] = frozenset()
+    joined: tuple[int, ...] = ()  # the number of the first decision that could take each added arm
+
+    def __post_init__(self) -> None:
+        labels = tuple(arm["id"] for arm in self.arms)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "numbers", {label: number for number, label in enumerate(labels)})
+        object.__setattr__(self, "active", np.array([label not in self.retired for label in labels], np.bool_))
+
+    labels: tuple[str, ...] = dataclasses.field(init=False)
+    numbers: dict[str, int] = dataclasses.field(init=False)
+    active: Array = dataclasses.field(init=False)  # bool[k], not retired
+
+    def after(self, change: Change) -> Roster:
+        """Return the arms after a change."""
+        if isinstance(change, ArmAdded):
+            return Roster((*self.arms, change.arm), self.retired, (*self.joined, change.number))
+        if isinstance(change, ArmRetired):
+            return Roster(self.arms, self.retired | {change.arm_id}, self.joined)
+        return self
+
+    def sizes(self, numbers: Array) -> Array:
+        """Return how many arms there were at decisions of these numbers, int64[n]."""
+        first = len(self.arms) - len(self.joined)
+        return first + np.searchsorted(np.array(self.joined, np.int64), numbers, side="right")
+
+
+class Spell(NamedTuple):
+    """Part of a log in which the problem stays as it is: after < seq <= until."""
+
+    problem: Problem
+    after: int
+    until: int
+
+
+class History:
+    """What the changes of a log add up to."""
+
+    def __init__(self, spec: Spec, events: Iterable[Event]) -> None:
+        self.roster = Roster(spec.arms)
+        self.archived = False
+        self.offers: list[dict[str, Any]] = []  # all arms of a stream, by number
+        self.closed = False
+        self.committed: Committed | None = None
+        self.concluded: Concluded | None = None
+        self._spec = spec
+        self._growths: list[tuple[int, int]] = []  # (seq, arms from there on)
+        for event in events:
+            change = change_of(event)
+            self.archived |= isinstance(change, Archived)
+            self.roster = self.roster.after(change)
+            if isinstance(change, ArmAdded):
+                self._growths.append((event.seq, len(self.roster.arms)))
+            elif isinstance(change, ArmOffered):
+                self.offers.append(change.arm)
+            elif isinstance(change, Committed):
+                self.committed = change
+            elif isinstance(change, Concluded):
+                self.concluded = change
+            self.closed |= isinstance(change, StreamClosed)
+
+    def problem(self, seq: int) -> Problem:
+        """Return the problem after the event of this seq."""
+        n_arms = len(self._spec.arms)
+        for grown_at, n_more in self._growths:
+            if grown_at <= seq:
+                n_arms = n_more
+        return problem_of(self._spec, n_arms)
+
+    def spells(self, after: int, last: int) -> Iterator[Spell]:
+        """Yield the parts of a log after one seq, up to the last."""
+        ends = [seq for seq, _ in self._growths if seq > after]
+        for start, end in zip([after, *ends], [*ends, last], strict=True):
+            yield Spell(self.problem(start), start, end)
+
+    def masked(self, events: list[Event]) -> list[Event]:
+        """Return events with masks over all arms that there are in the end: later ones are not available."""
+        problem = problem_of(self._spec, len(self.roster.arms))
+        if not self.roster.joined or problem.context_kind != "dense":
+            return events
+        found = []
+        for event in events:
+            if event.kind in (DECIDE, GIVEN):
+                there = int(self.roster.sizes(np.array([event.number]))[0])
+                mask = np.arange(problem.n_arms) < there
+                if event.available is not None:
+                    mask[:there] = np.unpackbits(np.frombuffer(event.available, np.uint8), count=there)
+                event = event._replace(available=None if mask.all() else np.packbits(mask).tobytes())
+            found.append(event)
+        return found
+
+    def pages(
+        self, store: Store, key: int, after: int, last: int, *, learned_only: bool = False
+    ) -> Iterator[Columns | Problem]:
+        """Yield a log after one seq as arrays, and where an arm joins the problem that holds from there on."""
+        for spell in self.spells(after, last):
+            if spell.after > after:
+                yield spell.problem
+            for columns, _, _ in store.columns(
+                key,
+                spell.problem,
+                spell.after,
+                learned_only=learned_only,
+                until=spell.until,
+                sizes=self.roster.sizes if self.roster.joined else None,
+            ):
+                yield columns
+
+
+def problem_of(spec: Spec, n_arms: int) -> Problem:
+    """Return the problem of an experiment once it has so many arms; of all but arms it stays as it is."""
+    fixed = spec.intake.listed or spec.problem.action_kind != "arm"
+    return spec.problem if fixed else spec.intake.problem(n_arms, spec.problem.horizon)
+
+
+def labels_of(actions: str) -> Sequence[str]:
+    """Return the ids of a call's actions, as the log keeps them."""
+    labels: list[str] = msgspec.json.decode(actions)
+    return labels

@@ -1,0 +1,124 @@
+"""Make every decision of a log again, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from ...engine import loop, snapshot
+from ...engine.growth import grown
+from ...engine.problem import fitted
+from ...engine.vocabulary import DECIDE, LEARN, Array, Columns, Policy, Problem
+
+
+class Verification(NamedTuple):
+    """What a log was found to be."""
+
+    events: int
+    decisions: int
+    first_difference: (
+        int | None
+    )  # number of the first decision that comes out differently, or whose record is not whole
+    digest: str  # of the state after the last event that was verified
+    note: str | None = None  # what is wrong with that record
+
+
+def verify(
+    policy: Policy,
+    problem: Problem,
+    run: np.uint64,
+    pages: Iterable[Columns | Problem],
+    progress: Callable[[int], None] = lambda events: None,
+) -> Verification:
+    """Replay the pages of a log through its policy; stop at the first decision that differs or is not on record.
+
+    Where an arm joined, the problem from there on stands between two pages. Decisions that someone else made are
+    learned from, and not made again.
+    """
+    policy = fitted(policy, problem)
+    state = policy.init(policy.params, problem)
+    ledger = _Ledger()
+    events = decisions = 0
+    for columns in pages:
+        if isinstance(columns, Problem):
+            state = grown(policy, state, columns)
+            continue
+        if (fault := ledger.fault(columns)) is not None:
+            return Verification(events, decisions, fault.number, snapshot.digest(state), fault.note)
+        row = loop.replay(policy.params, state, run, columns)
+        if row >= 0:
+            return Verification(
+                events + row,
+                decisions + int((columns.kind[:row] == DECIDE).sum()),
+                int(columns.number[row]),
+                snapshot.digest(state),
+            )
+        events += len(columns.kind)
+        decisions += int((columns.kind == DECIDE).sum())
+        progress(len(columns.kind))
+    return Verification(events, decisions, None, snapshot.digest(state))
+
+
+class _Fault(NamedTuple):
+    number: int
+    note: str
+
+
+class _Ledger:
+    """Every decision once, in order; at most one reward for each, which repeats its action and propensity.
+
+    Of a decision this keeps 17 bytes, whatever it is: of a move or a vector a hash, which differs for others but once
+    in 2^64 times.
+    """
+
+    def __init__(self) -> None:
+        self._known = 0  # decisions
+        self._action = np.zeros(0, np.int64)  # of these arrays the first so many are in use
+        self._propensity = np.zeros(0)
+        self._learned = np.zeros(0, np.bool_)
+
+    def fault(self, columns: Columns) -> _Fault | None:
+        """Enter a page of the log; return the first thing that is wrong with it."""
+        decided, learned = columns.kind != LEARN, columns.kind == LEARN
+        first = self._known
+        number = columns.number[decided]
+        wrong = np.flatnonzero(number != np.arange(first, first + len(number)))
+        if len(wrong):
+            return _Fault(first + int(wrong[0]), f"decision {first + int(wrong[0])} is missing, or not in its place")
+        self._enter(_told(columns.action[decided]), columns.propensity[decided])
+        number = columns.number[learned]
+        if len(unknown := number[number >= self._known]):
+            return _Fault(int(unknown[0]), f"decision {unknown[0]} has a reward, but is missing")
+        once, places = np.unique(number, return_index=True)
+        twice = np.append(number[np.setdiff1d(np.arange(len(number)), places)], once[self._learned[once]])
+        if len(twice):
+            return _Fault(int(twice.min()), f"decision {twice.min()} has two rewards")
+        self._learned[number] = True
+        action, propensity = _told(columns.action[learned]), columns.propensity[learned]
+        same = (action == self._action[number]) & (
+            (propensity == self._propensity[number]) | (np.isnan(propensity) & np.isnan(self._propensity[number]))
+        )
+        if not same.all():
+            other = int(number[~same][0])
+            return _Fault(other, f"the reward of decision {other} repeats another action or propensity")
+        return None
+
+    def _enter(self, action: Array, propensity: Array) -> None:
+        """Append decisions; room is doubled where it ends, as copying all with every page would take n^2."""
+        first, self._known = self._known, self._known + len(action)
+        if self._known > len(self._action):
+            more = max(self._known, 2 * len(self._action)) - len(self._action)
+            self._action = np.append(self._action, np.zeros(more, np.int64))
+            self._propensity = np.append(self._propensity, np.zeros(more))
+            self._learned = np.append(self._learned, np.zeros(more, np.bool_))
+        self._action[first : self._known] = action
+        self._propensity[first : self._known] = propensity
+
+
+def _told(actions: Array) -> Array:
+    """Return what tells n actions apart, int64[n]: arms by their number, others by a hash of their bytes."""
+    if actions.ndim == 1:
+        return actions
+    return np.fromiter((hash(row.tobytes()) for row in actions), np.int64, len(actions))

@@ -1,0 +1,179 @@
+"""Group commit: one thread writes the events of all experiments, one transaction a batch, answers after it.
+
+Batches form by themselves: while one is being committed the next one gathers. The event loop owns the queue, so events
+reach the log in the order in which the states learned them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...engine import snapshot
+from ...engine.errors import OnearmError, Unavailable
+from ...engine.storage.store import Event, Snapshot, SnapshotPart, Store
+from .history import ARCHIVED
+
+if TYPE_CHECKING:
+    from .live import Live
+
+log = logging.getLogger("onearm")
+
+BATCH_MAX = 1000  # entries
+PARTS_MAX = 8  # of a snapshot with one batch: those who wait for the batch wait for them
+
+
+class Entry(NamedTuple):
+    """Events on their way to the log, which are written together or not at all."""
+
+    live: Live
+    events: tuple[Event, ...]
+    committed: asyncio.Future[None]
+
+
+class Picture:
+    """A state on its way to the store, some parts with each batch; `stored` is called when it is there or given up.
+
+    The state must not change until then.
+    """
+
+    def __init__(
+        self,
+        experiment: int,
+        seq: int,
+        decisions: int,
+        versions: str,
+        state: Any,
+        stored: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.experiment = experiment
+        self.seq = seq
+        self.stored = stored
+        self.whole: Snapshot | None = None  # once all parts are taken
+        self._decisions, self._versions = decisions, versions
+        self._left = enumerate(snapshot.parts(state))
+        self._digest = hashlib.sha256()
+
+    def take(self) -> list[SnapshotPart]:
+        """Pack the next few parts."""
+        parts = [SnapshotPart(self.experiment, self.seq, *part) for part in islice(self._left, PARTS_MAX)]
+        for part in parts:
+            self._digest.update(part.state)
+        if len(parts) < PARTS_MAX:
+            digest = self._digest.hexdigest()
+            self.whole = Snapshot(self.experiment, self.seq, self._decisions, digest, self._versions)
+        return parts
+
+
+class Writer:
+    """The queue of events and the thread that commits them. Its methods belong to the event loop's thread."""
+
+    def __init__(self, store: Store, failed: Callable[[set[Live], OnearmError], None]) -> None:
+        self._store = store
+        self._failed = failed
+        self._loop = asyncio.get_running_loop()
+        self._entries: list[Entry] = []
+        self._pictures: list[Picture] = []
+        self._busy = False
+        self._batches: queue.SimpleQueue[tuple[list[Entry], list[Picture]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="onearm-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, live: Live, *events: Event) -> asyncio.Future[None]:
+        """Queue events of one transaction; the future is done when they are committed, or raises `Unavailable`."""
+        future = self._loop.create_future()
+        self._entries.append(Entry(live, events, future))
+        self._kick_soon()
+        return future
+
+    def keep(self, picture: Picture) -> None:
+        """Queue a snapshot, to be stored with the events before it."""
+        self._pictures.append(picture)
+        self._kick_soon()
+
+    async def drain(self) -> None:
+        """Wait until everything queued is committed or has failed."""
+        while self._busy or self._entries or self._pictures:
+            await asyncio.sleep(0.002)
+
+    def close(self) -> None:
+        """End the thread after the batch at work."""
+        self._batches.put(None)
+        self._thread.join()
+
+    def _kick_soon(self) -> None:
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._kick)
+
+    def _kick(self) -> None:
+        batch, self._entries = self._entries[:BATCH_MAX], self._entries[BATCH_MAX:]
+        pictures, self._pictures = self._ready_pictures()
+        self._batches.put((batch, pictures))
+
+    def _ready_pictures(self) -> tuple[list[Picture], list[Picture]]:
+        """Return the pictures whose events are on their way, and the others: no snapshot is ahead of the log."""
+        if not self._entries or not self._pictures:
+            return self._pictures, []
+        waiting: dict[int, int] = {}  # the first seq of each experiment that still waits
+        for entry in self._entries:
+            waiting.setdefault(entry.events[0].experiment, entry.events[0].seq)
+        ready: list[Picture] = []
+        early: list[Picture] = []
+        for picture in self._pictures:
+            first = waiting.get(picture.experiment)
+            (ready if first is None or picture.seq < first else early).append(picture)
+        return ready, early
+
+    def _work(self) -> None:
+        while (job := self._batches.get()) is not None:
+            batch, pictures = job
+            error: OnearmError | None = None
+            try:
+                events = [event for entry in batch for event in entry.events]
+                archived = [(event.experiment, event.time) for event in events if event.detail == ARCHIVED]
+                parts = [part for picture in pictures for part in picture.take()]
+                self._store.append(events, archived, parts, [picture.whole for picture in pictures if picture.whole])
+            except OnearmError as caught:
+                error = caught
+            except Exception as caught:  # whatever it is, those who wait must hear of it
+                log.exception("the writer failed")
+                error = Unavailable("commit_failed", f"nothing was written ({caught}): try again")
+            self._loop.call_soon_threadsafe(self._done, batch, pictures, error)
+
+    def _done(self, batch: list[Entry], pictures: list[Picture], error: OnearmError | None) -> None:
+        self._pictures = pictures + self._pictures
+        if error is not None:
+            self._give_up(batch, error)
+        else:
+            for entry in batch:
+                if not entry.committed.cancelled():
+                    entry.committed.set_result(None)
+            self._pictures = [picture for picture in self._pictures if picture.whole is None]
+            for picture in pictures:
+                if picture.whole is not None:
+                    picture.stored()
+        if self._entries or self._pictures:
+            self._kick()
+        else:
+            self._busy = False
+
+    def _give_up(self, batch: list[Entry], error: OnearmError) -> None:
+        """Fail a batch and all that is queued behind it for its experiments, whose states are ahead of the log."""
+        lives = {entry.live for entry in batch}
+        behind = [entry for entry in self._entries if entry.live in lives]
+        self._entries = [entry for entry in self._entries if entry.live not in lives]
+        for picture in self._pictures:
+            picture.stored()
+        self._pictures = []
+        for entry in batch + behind:
+            if not entry.committed.done():
+                entry.committed.set_exception(error)
+                entry.committed.exception()  # retrieved: a client that left must not leave a warning
+        self._failed(lives, error)

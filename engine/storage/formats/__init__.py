@@ -1,0 +1,1 @@
+"""Logs as files: one module for each format, and what formats share."""

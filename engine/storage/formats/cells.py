@@ -1,0 +1,341 @@
+"""Lines of cells, as CSV has them: some MB at a time become columns of text, and texts become numbers.
+
+A line is a row, whatever it holds: a cell with a line break in it breaks both of its lines, and a quotation mark that
+is never closed its own. Arrow parses and casts whole columns; texts are looked at one by one only where it refuses one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow
+
+from ...columns import take
+from ...vocabulary import Array, Columns
+from ..log import BadLines
+from ..rows import Page
+from ..source import Source
+from .segments import Segments
+
+MISSING = -(2**63)  # of `moments`
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNKNOWN = (b"", b"nan", b"na", b"n/a", b"null", b"none")  # in lower case: what stands for no number
+DELIMITERS = ",;\t"
+FIRST = 1 << 16  # bytes that tell how many columns there are without a header
+
+
+class Block(NamedTuple):
+    """Some lines: `cells` are columns of n texts, in the order in which they were wanted."""
+
+    cells: list[pa.Array]
+    line: Array  # int64[n], from 1
+
+
+class Table:
+    """The lines of a source, to be gone through once; the first of them is the header."""
+
+    def __init__(self, source: Source, bad_lines: BadLines, *, delimiter: str | None = None) -> None:
+        """Read the header; without a delimiter, it is the one of comma, semicolon and tab that it has most of."""
+        self._source, self._bad_lines = source, bad_lines
+        self._blocks = source.blocks()
+        line, _, self._first = next(self._blocks, b"").partition(b"\n")
+        self._next = 2  # number of the next line
+        self._quotes = True
+        self.header = text_of(line)
+        self.delimiter = delimiter or max(DELIMITERS, key=self.header.count)
+        self.names = names_in(self.header, self.delimiter)
+
+    @classmethod
+    def headless(cls, source: Source, bad_lines: BadLines, delimiter: str) -> Table:
+        """Take a source without header and quotation marks, of as many columns as most of the first lines: 0, 1 ..."""
+        found = cls.__new__(cls)
+        found._source, found._bad_lines, found._next, found._quotes = source, bad_lines, 1, False
+        found._blocks = source.blocks()
+        found._first = next(found._blocks, b"")
+        counts = Counter(len(line.split()) for line in found._first[:FIRST].splitlines()[:100])
+        found.header, found.delimiter = "", delimiter
+        found.names = [str(place) for place in range(counts.most_common(1)[0][0] if counts else 0)]
+        return found
+
+    def blocks(self, wanted: Sequence[str], tidy: Callable[[bytes], bytes] = lambda block: block) -> Iterator[Block]:
+        """Yield the cells of the columns `wanted`. Lines of more or of fewer cells than the header are "broken"."""
+        places = [str(self.names.index(name)) for name in wanted]
+        for block in self._whole():
+            yield from self._parsed(tidy(block), places)
+        if self._source.broken is not None:
+            self._bad_lines.add("truncated", self._next)
+
+    def _whole(self) -> Iterator[bytes]:
+        """Yield the blocks, without the part of a line at the end of a packed file that was cut short."""
+        for block in self._chain():
+            if self._source.broken is not None and not block.endswith(b"\n"):
+                block = block[: block.rfind(b"\n") + 1]
+            if block:
+                yield block
+
+    def _chain(self) -> Iterator[bytes]:
+        yield self._first
+        yield from self._blocks
+
+    def _parsed(self, block: bytes, places: list[str]) -> Iterator[Block]:
+        """Yield the lines of a block, which `_next` numbers."""
+        start, broken = self._next, list[int]()
+
+        def skip(row: arrow.InvalidRow) -> str:
+            broken.append(start + row.number - 1)
+            return "skip"
+
+        found = self._read(block, places, skip)
+        count = 0 if found is None else found.num_rows + len(broken)
+        if found is None or (self._quotes and b'"' in block) or b"\r" in block:
+            wanted = block.count(b"\n") + (not block.endswith(b"\n"))  # slow: a quarter of the parser's time
+            if count != wanted or _is_torn(block, self._quotes):
+                yield from self._halves(block, places, wanted)
+                return
+        self._next += count
+        self._bad_lines.add("broken", *broken)
+        if found is not None and found.num_rows:
+            lines = np.arange(start, start + count)
+            cells = [column.chunk(0) for column in found.columns]
+            yield self._filled(cells, np.setdiff1d(lines, broken, assume_unique=True) if broken else lines)
+
+    def _filled(self, cells: list[pa.Array], lines: Array) -> Block:
+        """Return the lines that are not empty: the others are broken."""
+        kept = ~_are_empty(cells[0])
+        for texts in cells[1:]:
+            if kept.all():
+                return Block(cells, lines)
+            kept |= ~_are_empty(texts)
+        self._bad_lines.add("broken", *lines[~kept].tolist())
+        return Block([kept_cells(texts, kept) for texts in cells], lines[kept])
+
+    def _halves(self, block: bytes, places: list[str], count: int) -> Iterator[Block]:
+        """Find out which of so many lines breaks the block."""
+        if count == 1:
+            self._bad_lines.add("broken", self._next)
+            self._next += 1
+            return
+        lines = io.BytesIO(block).readlines()
+        yield from self._parsed(b"".join(lines[: count // 2]), places)
+        yield from self._parsed(b"".join(lines[count // 2 :]), places)
+
+    def _read(self, block: bytes, places: list[str], skip: Callable[[arrow.InvalidRow], str]) -> pa.Table | None:
+        try:
+            return arrow.read_csv(
+                pa.py_buffer(block),
+                arrow.ReadOptions(
+                    use_threads=False,  # so that a broken line comes with its number
+                    block_size=len(block) + 1,
+                    column_names=[str(place) for place in range(len(self.names))],
+                ),
+                arrow.ParseOptions(
+                    delimiter=self.delimiter,
+                    quote_char='"' if self._quotes and b'"' in block else False,
+                    invalid_row_handler=skip if _is_text(block) else None,
+                    ignore_empty_lines=False,
+                ),
+                arrow.ConvertOptions(
+                    column_types=dict.fromkeys(places, pa.string()), include_columns=places, check_utf8=False
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+
+
+def _are_empty(texts: pa.Array) -> Array:
+    """Return bool[n], by where the texts begin."""
+    begin = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return begin[1:] == begin[:-1]
+
+
+def _is_torn(block: bytes, quotes: bool) -> bool:
+    """Whether a return parts a line, or a quotation mark of the last one is closed by nothing but its end."""
+    if block.count(b"\r") != block.count(b"\r\n"):
+        return True
+    last = block[block.rstrip(b"\n").rfind(b"\n") + 1 :]
+    return quotes and last.count(b'"') % 2 == 1
+
+
+def _is_text(block: bytes) -> bool:
+    """Whether a block is UTF-8: Arrow cannot hand over a broken line that is none."""
+    if block.isascii():
+        return True
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def split(line: str, delimiter: str) -> list[str]:
+    """Return the cells of one line.
+
+    >>> split('1,"a,b",', ",")
+    ['1', 'a,b', '']
+    """
+    try:
+        return next(csv.reader([line], delimiter=delimiter), []) if '"' in line else line.split(delimiter)
+    except csv.Error:  # a return in the line, or a cell of more than 128 kB
+        return line.split(delimiter)
+
+
+def names_in(header: str, delimiter: str) -> list[str]:
+    """Return the names in a header line, without the mark that some programs put before it."""
+    return split(header.removeprefix("\ufeff").removesuffix("\r"), delimiter)
+
+
+def text_of(line: bytes) -> str:
+    """Return a line as text that JSON can hold: where it is no UTF-8, bytes from 0x80 on become U+F780 to U+F7FF.
+
+    >>> [hex(ord(letter)) for letter in text_of(bytes([0x63, 0xE9]))]
+    ['0x63', '0xf7e9']
+    """
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = STAND_INS[0]
+    if any(STAND_INS[0] <= letter <= STAND_INS[1] for letter in text):
+        return line.decode("ascii", "surrogateescape").translate(_TO_PRIVATE)
+    return text
+
+
+def bytes_of(text: str) -> bytes:
+    """Return the bytes of such a text."""
+    return text.translate(_FROM_PRIVATE).encode("utf-8", "surrogateescape")
+
+
+STAND_INS = "\uf780", "\uf7ff"
+_TO_PRIVATE = {0xDC00 + byte: 0xF700 + byte for byte in range(128, 256)}
+_FROM_PRIVATE = {there: back for back, there in _TO_PRIVATE.items()}
+
+
+def floats(texts: pa.Array) -> Array:
+    """Return float64[n], NaN where a text is no number."""
+    try:
+        return np.from_dlpack(texts.cast(pa.float64()))  # unlike `to_numpy`, it does not import pandas
+    except pa.ArrowInvalid:
+        filled = ~_are_empty(texts)
+        if filled.all():
+            return np.array([_float(text) for text in raw(texts)])
+    found = np.full(len(filled), np.nan)
+    found[filled] = floats(kept_cells(texts, filled))
+    return found
+
+
+def wholes(texts: pa.Array) -> Array:
+    """Return int64[n], something negative where a text is no whole number from 0 on."""
+    try:
+        return np.from_dlpack(texts.cast(pa.int64()))
+    except pa.ArrowInvalid:
+        found = floats(texts)
+        whole = (found >= 0.0) & (found == np.floor(found)) & (found < 2.0**53)
+        return np.where(whole, found, -1.0).astype(np.int64)
+
+
+def moments(texts: pa.Array) -> Array:
+    """Return int64[n], microseconds since 1970 UTC, `MISSING` where a text is no time in ISO 8601."""
+    try:
+        return np.from_dlpack(texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()))
+    except pa.ArrowInvalid:
+        return np.array([moment(text) for text in raw(texts)], np.int64)
+
+
+def moment(text: bytes) -> int:
+    """Return the microseconds of one text; a time without a zone is in UTC.
+
+    >>> moment(b"1970-01-01 00:00:01.5+00:00"), moment(b"yesterday") == MISSING
+    (1500000, True)
+    """
+    try:
+        found = datetime.fromisoformat(text.decode().strip())
+    except (ValueError, UnicodeDecodeError):
+        return MISSING
+    zoned = found.replace(tzinfo=UTC) if found.tzinfo is None else found
+    return (zoned - EPOCH) // timedelta(microseconds=1)
+
+
+def written(microseconds: int) -> str:
+    """Return a moment as text that `moment` reads.
+
+    >>> written(1500000)
+    '1970-01-01 00:00:01.500000+00:00'
+    """
+    return str(EPOCH + timedelta(microseconds=microseconds))
+
+
+def number_text(value: float) -> str:
+    """Return a number as it is written, shortest form that is read back to the bit.
+
+    >>> number_text(2.0), number_text(0.1)
+    ('2', '0.1')
+    """
+    return str(int(value)) if value == math.floor(value) and abs(value) < 1e15 else repr(value)
+
+
+def raw(texts: pa.Array) -> list[bytes]:
+    """Return texts as the bytes that they are."""
+    found: list[bytes] = texts.cast(pa.binary()).to_pylist()
+    return found
+
+
+def unknown(texts: pa.Array, among: Array) -> Array:
+    """Return bool[n], whether a text says that nothing is known: empty, NaN, null; False but `among`, bool[n]."""
+    found = np.zeros(len(texts), np.bool_)
+    found[among] = [text.strip().lower() in UNKNOWN for text in raw(kept_cells(texts, among))]
+    return found
+
+
+def coded(texts: pa.Array) -> tuple[list[bytes], Array]:
+    """Return the different texts, and int64[n], the place of each one among them."""
+    found = texts.dictionary_encode()
+    return raw(found.dictionary), np.from_dlpack(found.indices).astype(np.int64)
+
+
+def segment_places(segments: Segments, texts: pa.Array) -> Array:
+    """Return int64[n], the segment of each row."""
+    names, place = coded(texts)
+    return segments.places([name.decode("utf-8", "replace") for name in names])[place]
+
+
+def kept_cells(texts: pa.Array, kept: Array) -> pa.Array:
+    """Return the texts that are kept, bool[n]."""
+    rows = np.flatnonzero(kept)
+    places = pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)])  # `pa.array` imports pandas
+    return texts if len(rows) == len(kept) else texts.take(places)
+
+
+def page_of(
+    action: Array, propensity: Array, reward: Array, context: Array, lines: Array, segment: Array | None, kept: Array
+) -> Page:
+    """Return the rows that are kept, bool[n], as a page; `context` and `segment` have rows for these only."""
+    n = len(lines)
+    columns = Columns(
+        np.zeros(n, np.int8),
+        lines,
+        action,
+        propensity,
+        reward,
+        np.zeros((n, 0)),
+        np.zeros((n, 0)),
+        np.ones((1, 1), np.bool_),
+    )
+    if not kept.all():
+        columns, lines = take(columns, kept), lines[kept]
+    return Page(
+        columns._replace(context=context), lines, np.zeros(len(lines), np.int64) if segment is None else segment
+    )
+
+
+def _float(text: bytes) -> float:
+    try:
+        return math.nan if b"_" in text else float(text)
+    except ValueError:
+        return math.nan

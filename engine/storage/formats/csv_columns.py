@@ -1,0 +1,162 @@
+"""What the columns of a CSV log are: by their names, the arms by their labels, and contexts by the users."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ...errors import InvalidInput
+from ...problem import ARMS_MAX
+from ...vocabulary import Array
+from ..log import BadLines, reading
+from ..source import STDIN, Source
+from .cells import Table, coded, floats, raw, wholes
+
+NUMBERED = ("action", "arm")
+ACTIONS = (*NUMBERED, "action_id", "arm_id", "item_id", "decision", "decisions", "variant", "treatment")
+REWARDS = ("reward", "rewards", "response", "click", "clicked", "outcome")
+COSTS = ("cost", "loss")
+PROPENSITIES = (
+    "propensity",
+    "propensity_score",
+    "probability",
+    "action_probability",
+    "action_prob",
+    "prob",
+    "pscore",
+)
+TIMES = ("time", "timestamp", "decided_at", "predicted_at")
+FEATURE = re.compile(r"(?:x|u|f|feature|context|ctx|covariate)[_-]?\d+", re.IGNORECASE)
+USERS = ("features_user.csv", "user_features.csv")
+
+
+class Roles(NamedTuple):
+    """What the columns of a table are, each None where there is none."""
+
+    action: str
+    reward: str
+    sign: float  # -1 where `reward` is a cost
+    propensity: str | None
+    time: str | None
+    decision_id: str | None
+    user: str | None
+    features: list[str]
+
+
+def roles_of(names: list[str]) -> Roles | None:
+    """Return what columns of these names are, None where there is no action or no reward.
+
+    >>> roles_of(["user_id", "item_id", "response"])[:4]
+    ('item_id', 'response', 1.0, None)
+    """
+
+    def first(usual: Sequence[str]) -> str | None:
+        found = {name.strip().lower(): name for name in reversed(names)}
+        return next((found[name] for name in usual if name in found), None)
+
+    action, reward, cost = first(ACTIONS), first(REWARDS), first(COSTS)
+    if action is None or (reward is None and cost is None):
+        return None
+    return Roles(
+        action,
+        reward or cost or "",
+        -1.0 if reward is None else 1.0,
+        first(PROPENSITIES),
+        first(TIMES),
+        first(["decision_id"]),
+        first(["user_id"]),
+        [name for name in dict.fromkeys(names) if FEATURE.fullmatch(name.strip())],
+    )
+
+
+class Arms:
+    """The arms of the actions of a table: numbers as they stand, or labels."""
+
+    def __init__(self, numbered: bool, n_arms: int | None) -> None:
+        self._code: dict[bytes, int] | None = None if numbered else {}  # of labels, as they are met
+        self._n_arms, self._largest = n_arms, -1
+
+    def actions(self, texts: pa.Array, lines: Array, kept: Array, bad_lines: BadLines) -> Array:
+        """Return int64[n] of numbers, or of the codes of labels, and take lines without one out of `kept`."""
+        if self._code is None:
+            action = wholes(texts)
+            bad_lines.drop("bad_action", (action < 0) | (action >= (self._n_arms or ARMS_MAX)), lines, kept)
+        else:
+            names, place = coded(texts)
+            names = [name.strip() for name in names]
+            bad_lines.drop("bad_action", np.array([not name for name in names], np.bool_)[place], lines, kept)
+            there = np.bincount(place[kept], minlength=len(names))
+            codes = [
+                self._code.setdefault(name, len(self._code)) if n else -1 for name, n in zip(names, there, strict=True)
+            ]
+            action = np.array(codes, np.int64)[place]
+            if len(self._code) > ARMS_MAX:
+                raise InvalidInput("bad_arms", f"more than {ARMS_MAX} labels of arms: is it the right column?")
+        self._largest = max(self._largest, int(action[kept].max(initial=-1)))
+        return action
+
+    def finished(self) -> tuple[int, list[str], Array | None]:
+        """Return how many arms there are, their labels, and int64[k], the arm of each code, None for numbers."""
+        if self._code is None:
+            return self._n_arms or self._largest + 1, [], None
+        names = sorted(self._code, key=_order(self._code))
+        arm = np.empty(len(names), np.int64)
+        arm[[self._code[name] for name in names]] = np.arange(len(names))
+        return max(len(names), self._n_arms or 0), [name.decode("utf-8", "replace") for name in names], arm
+
+
+class Users:
+    """The features of users, from the file beside a log, float64[users, d]; a user is the place of a row."""
+
+    def __init__(self, path: Path, user: str) -> None:
+        bad_lines = BadLines()
+        self.name = path.name
+        with reading(path, "a CSV file of the features of users", pa.ArrowException):
+            table = Table(Source(path), bad_lines)
+            if user not in table.names:
+                raise InvalidInput("wrong_format", f"{path} has no column {user!r}: name the users as the log does")
+            names = [name for name in dict.fromkeys(table.names) if name not in (user, "")]
+            if not names:
+                raise InvalidInput("wrong_format", f"{path} names users and no features of theirs: add some")
+            self._place: dict[bytes, int] = {}
+            parts = [np.zeros((0, len(names)))]
+            for cells, _ in table.blocks([user, *names]):
+                before = sum(map(len, parts))
+                self._place |= {name: before + row for row, name in enumerate(raw(cells[0]))}
+                parts.append(np.stack([floats(texts) for texts in cells[1:]], 1))
+        self.features = np.concatenate(parts)
+        self._good = np.asarray(np.isfinite(self.features).all(axis=1))
+
+    def places(self, texts: pa.Array) -> Array:
+        """Return int64[n], -1 for a user without features."""
+        names, place = coded(texts)
+        rows = [self._place.get(name, -1) for name in names]
+        return np.array([row if row >= 0 and self._good[row] else -1 for row in rows], np.int64)[place]
+
+
+def are_numbers(name: str, texts: pa.Array) -> bool:
+    """Whether the cells of a column are the numbers of arms: it is called so, and most of the first ones can be."""
+    return name.strip().lower() in NUMBERED and float(np.mean(wholes(texts) >= 0)) > 0.5
+
+
+def users_of(path: Path, roles: Roles) -> Users | None:
+    """Return the features of users from the file beside a log, where there is one."""
+    files = [path.with_name(name) for name in USERS]
+    found = next((file for file in files if file.is_file() and file != path), None)
+    return None if found is None or roles.user is None or path == STDIN else Users(found, roles.user)
+
+
+def _order(labels: Iterable[bytes]) -> Any:
+    """Return by what labels are sorted: their number, where all of them are one, else their text."""
+    try:
+        if all(math.isfinite(float(label)) for label in labels):
+            return lambda label: (float(label), label)
+    except ValueError:
+        pass
+    return lambda label: label
