@@ -1,4 +1,4 @@
-"""What all tests share: the repository's root, the folder of real data, a PostgreSQL server, and strict numbers.
+"""What all tests share: the repository's root, the folder of real logs, a PostgreSQL server, and strict numbers.
 
 Needs pytest, NumPy and numba only, so that one test runs in a checkout where nothing was installed.
 """
@@ -64,14 +64,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """Return the folder of real data, named by ONEARM_TEST_DATA; fail where it does not exist."""
-    folder = Path(os.environ.get("ONEARM_TEST_DATA") or ROOT.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.fail(
-            f"there is no folder of test data at {folder}: it must hold the Open Bandit sample as obd/; "
-            "set ONEARM_TEST_DATA to where it lies"
-        )
-    return folder.resolve()
+    """Return the folder of real logs; READMEs in it say where they come from."""
+    return ROOT / "tests" / "data"
 
 
 @pytest.fixture

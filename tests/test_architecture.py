@@ -226,6 +226,49 @@ def test_an_import_inside_a_function_is_found() -> None:
     assert lazy_imports("import a\ndef f():\n    if True:\n        from b import c\n") == [4]
 
 
+def climbed(path: ast.AST) -> tuple[str, int]:
+    """Return where the expression of a path begins, and how often it then goes to the parent."""
+    match path:
+        case ast.Attribute(value=below, attr="parent"):
+            start, up = climbed(below)
+            return start, up + 1
+        case ast.Subscript(value=ast.Attribute(value=below, attr="parents"), slice=ast.Constant(value=int(n))):
+            start, up = climbed(below)
+            return start, up + n + 1
+        case ast.Call(func=ast.Attribute(value=below, attr="resolve")):
+            return climbed(below)
+    return ast.unparse(path), 0
+
+
+def outside(depth: int, source: str) -> list[str]:
+    """Return the paths above the root in a file that lies `depth` folders below it."""
+    most = {"ROOT": 0, "Path(__file__)": depth + 1}
+    wrong = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute | ast.Subscript):
+            start, up = climbed(node)
+            if up > most.get(start, up):
+                wrong.append(ast.unparse(node))
+    return wrong
+
+
+def test_no_script_reaches_outside_the_repository() -> None:
+    """A clone has nothing beside it: what tests and benchmarks read comes with it."""
+    for file in SCRIPTS:
+        assert outside(len(file.relative_to(ROOT).parts) - 1, file.read_text()) == [], file
+
+
+def test_a_path_above_the_root_is_found() -> None:
+    assert outside(1, "Path(__file__).resolve().parent.parent / 'docs'") == []
+    assert outside(2, "Path(__file__).resolve().parents[2]") == []
+    assert outside(1, "PAGE.parent / 'logs.md'") == []
+    assert outside(1, "data = ROOT.parent / 'data'") == ["ROOT.parent"]
+    assert outside(1, "Path(__file__).resolve().parents[2]") == ["Path(__file__).resolve().parents[2]"]
+    assert outside(0, "Path(__file__).parent.resolve().parent.joinpath('data')") == [
+        "Path(__file__).parent.resolve().parent"
+    ]
+
+
 def test_every_file_says_what_it_is_for() -> None:
     for file in [*FILES, *SCRIPTS]:
         docstring = ast.get_docstring(ast.parse(file.read_text()))

@@ -20,7 +20,7 @@ EVERY = [word for name in METHODS if name != "mips" for word in ("--method", nam
 
 
 def campaign(folder: Path, log: str) -> str:
-    return str(folder / "obd" / log / "men" / "men.csv")
+    return str(folder / "obd" / log / "men" / "men.csv.gz")
 
 
 def rewarded(tmp_path: Path, n: int = 60, **more: Any) -> Path:

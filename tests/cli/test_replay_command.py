@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from pathlib import Path
@@ -63,12 +64,12 @@ def test_a_table_shows_the_estimates_and_no_bar_when_piped(onearm: Any, log: Pat
 
 
 def test_the_open_bandit_sample_is_read_as_it_is(onearm: Any, data_folder: Path) -> None:
-    file = data_folder / "obd" / "random" / "men" / "men.csv"
+    file = data_folder / "obd" / "random" / "men" / "men.csv.gz"
     done = onearm("replay", str(file), "--format", "obd", "--policy", "uniform", "--seed", "1", "--json")
     assert (done.code, done.json["events"]) == (0, 10_000)
     by_match, by_snips = done.json["estimates"]
     # Uniform on a uniform log of 34 arms: snips is the mean click, and one row in 34 is matched.
-    header, *lines = file.read_text().splitlines()
+    header, *lines = gzip.decompress(file.read_bytes()).decode().splitlines()
     place = header.split(",").index("click")
     clicks = [float(line.split(",")[place]) for line in lines]
     assert math.isclose(by_snips["value"], np.mean(clicks), rel_tol=1e-9)

@@ -148,7 +148,7 @@ def test_the_open_bandit_sample_is_worth_what_is_published(data_folder: Path) ->
     """Of the men's campaign of Thompson sampling, for a uniform target."""
     folder = data_folder / "obd" / "bts" / "men"
     wanted = ["click", "propensity_score"]
-    table = csv.read_csv(folder / "men.csv", convert_options=csv.ConvertOptions(include_columns=wanted))
+    table = csv.read_csv(folder / "men.csv.gz", convert_options=csv.ConvertOptions(include_columns=wanted))
     reward, propensity = (table[name].to_numpy().astype(float) for name in wanted)
     n_arms = csv.read_csv(folder / "item_context.csv")["item_id"].to_numpy().max() + 1
     target = np.full(len(reward), 1 / n_arms)

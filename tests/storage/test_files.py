@@ -521,7 +521,7 @@ def test_a_parquet_file_without_a_needed_column_names_it(tmp_path: Path) -> None
 @pytest.mark.parametrize(("policy", "clicks"), [("random", 46), ("bts", 69)])
 def test_the_open_bandit_sample_has_its_known_figures(data_folder: Path, policy: str, clicks: int) -> None:
     """Both counts are by `awk -F, 'NR > 1 { clicks += $5 } END { print clicks }'`."""
-    log = obd.read(data_folder / "obd" / policy / "men" / "men.csv")
+    log = obd.read(data_folder / "obd" / policy / "men" / "men.csv.gz")
     assert log.problem == Problem(34)
     assert len(log.table.kind) == 10_000
     assert log.table.reward.sum() == clicks

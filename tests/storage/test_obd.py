@@ -49,7 +49,7 @@ def same(one: Columns, other: Columns) -> bool:
 
 def test_uniform_play_is_worth_the_known_figures(data_folder: Path) -> None:
     """By the pipeline of the data set's authors, on the log of Bernoulli Thompson sampling."""
-    with read(data_folder / "obd" / "bts" / "men" / "men.csv") as found:
+    with read(data_folder / "obd" / "bts" / "men" / "men.csv.gz") as found:
         rows = found.columns()
         assert (found.problem, found.decisions) == (Problem(34), 10_000)
     weight = 1 / 34 / rows.propensity
@@ -59,8 +59,8 @@ def test_uniform_play_is_worth_the_known_figures(data_folder: Path) -> None:
 
 def test_contexts_are_those_of_the_pipeline(data_folder: Path) -> None:
     """One-hot, the categories of each feature in the order of their texts, without the first: `pandas.get_dummies`."""
-    path = data_folder / "obd" / "random" / "men" / "men.csv"
-    with path.open() as file:
+    path = data_folder / "obd" / "random" / "men" / "men.csv.gz"
+    with gzip.open(path, "rt") as file:
         lines = sorted(csv.DictReader(file), key=lambda row: row["timestamp"])
     columns = []
     for j in range(4):
@@ -87,8 +87,8 @@ def test_too_many_categories_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("segment", "names"), [("position", ["2", "3", "1"]), ("user_feature_1", None)])
 def test_segments_are_the_values_of_a_column(data_folder: Path, segment: str, names: list[str] | None) -> None:
-    path = data_folder / "obd" / "bts" / "men" / "men.csv"
-    with path.open() as file:
+    path = data_folder / "obd" / "bts" / "men" / "men.csv.gz"
+    with gzip.open(path, "rt") as file:
         wanted = [row[segment] for row in csv.DictReader(file)]
     with read(path, Wanted(contexts=False, segment=segment)) as found:
         assert found.segments == (names or list(dict.fromkeys(wanted)))
@@ -207,7 +207,7 @@ def test_blocks_that_are_each_in_order_may_not_be_together(tmp_path: Path, monke
 
 
 def test_rows_on_disk_are_those_in_memory(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = data_folder / "obd" / "random" / "men" / "men.csv"
+    path = data_folder / "obd" / "random" / "men" / "men.csv.gz"
     with read(path, Wanted()) as found:
         in_memory = found.columns()
     monkeypatch.setattr(rows, "MEMORY", 0)
@@ -248,8 +248,16 @@ def test_the_arms_are_those_of_the_items_of_the_affinities_or_of_the_log(tmp_pat
         read(bare, Wanted(n_arms=3))
 
 
+def test_items_lie_beside_a_packed_campaign_too(tmp_path: Path) -> None:
+    path = tmp_path / "men.csv.gz"
+    path.write_bytes(gzip.compress(written(tmp_path, line(1, 0)).read_bytes()))
+    (tmp_path / "item_context.csv").write_text(",item_id,size\n0,0,1.0\n1,1,2.0\n2,2,1.0\n")
+    assert read(path).problem.n_arms == 3
+    assert obd.read_items(path, "size").tolist() == [0, 1, 0]
+
+
 def test_items_have_categories(data_folder: Path, tmp_path: Path) -> None:
-    path = data_folder / "obd" / "bts" / "men" / "men.csv"
+    path = data_folder / "obd" / "bts" / "men" / "men.csv.gz"
     with path.with_name("item_context.csv").open() as file:
         items = {int(row["item_id"]): row for row in csv.DictReader(file)}
     for feature in ("item_feature_0", "item_feature_1", "item_feature_3"):
@@ -269,12 +277,12 @@ def test_items_have_categories(data_folder: Path, tmp_path: Path) -> None:
 
 
 def test_events_hold_the_time_the_line_and_the_position(data_folder: Path) -> None:
-    path = data_folder / "obd" / "bts" / "men" / "men.csv"
+    path = data_folder / "obd" / "bts" / "men" / "men.csv.gz"
     events = obd.read_events(Source(path))
     with read(path, Wanted()) as found:
         wanted = found.columns()
         assert events.problem == found.problem
-    texts = path.read_text().splitlines()
+    texts = gzip.decompress(path.read_bytes()).decode().splitlines()
     decision, reward = next(events.rows), next(events.rows)
     assert (decision.kind, reward.kind, decision.seq, reward.seq) == (GIVEN, LEARN, 1, 2)
     assert (decision.time, reward.time) == (1574553663979311, 1574553663979311)
