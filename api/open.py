@@ -114,9 +114,10 @@ def open(
 ) -> Engine | VectorEngine | QueryEngine:
     """Return an engine in memory: `decide()` asks, `learn(decision, reward)` tells.
 
-    `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; the usual one is thompson_beta. `arms`
-    are their ids, or how many: 2 if left out. Where `domain` is given, a `Domain` or as in docs/http.md, a decision is
-    a vector in it, and `feedback` says what is revealed: "gradient" if left out.
+    `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; the usual one follows from the problem,
+    as over HTTP: thompson_beta, and with contexts fourier_ucb. `arms` are their ids, or how many: 2 if left out.
+    Where `domain` is given, a `Domain` or as in docs/http.md, a decision is a vector in it, and `feedback` says what is
+    revealed: "gradient" if left out.
     `context` is how many numbers each decision brings, or as in docs/http.md, like {"kind": "features"}. Where
     `actions` is given, each call lists its own and there are no arms: how many numbers each brings, or as in
     docs/http.md.
@@ -145,7 +146,6 @@ def open(
     elif domain is None:
         if feedback is not None:
             raise InvalidInput("bad_spec", "feedback is given, but no domain: arms are learned from their rewards")
-        policy = "thompson_beta" if policy == USUAL else policy
         body["arms"] = [{"id": label} for label in _labels(2 if arms is None else arms)] if actions is None else []
     else:
         if arms is not None:
@@ -201,7 +201,9 @@ class Engine:
     ) -> dict[str, Any]:
         """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and its reasons."""
         if not explains(self.spec.policy.params):
-            raise InvalidInput("no_explanation", f"policy {self.spec.policy.name!r} cannot say why it decides")
+            raise InvalidInput(
+                "no_explanation", "the policy cannot say why it decides: take one with a model of the rewards"
+            )
         labels, instance = self._asked(context, eligible, actions)
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)

@@ -13,6 +13,7 @@ import pytest
 from witness import witness
 
 import onearm
+from onearm.api.experiment.spec import Spec
 from onearm.api.open import Choice, Engine
 from onearm.engine import snapshot
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
@@ -235,7 +236,7 @@ def test_a_door_explains_what_it_would_do_and_changes_nothing() -> None:
     assert found["ranking"][0]["action_id"] == engine.decide([2.0], eligible=["cat", "fox"]).action_id
     for reasons in found["explanation"]:
         assert sum(part["contribution"] for part in reasons["features"]) == pytest.approx(reasons["score"], abs=1e-9)
-    with pytest.raises(InvalidInput, match="policy 'ucb1' cannot say why"):
+    with pytest.raises(InvalidInput, match="the policy cannot say why"):
         onearm.open("ucb1").explain()
 
 
@@ -258,3 +259,41 @@ def test_a_warm_start_learns_what_the_log_says(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"contexts do not have the shape \[2\]"):
         dense.warm_start(file)
     assert engine.number == 5 and engine.state.count.sum() == 4
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"arms": 3},
+        {"arms": 3, "context": 4},
+        {"context": {"kind": "features"}},
+        {"context": {"kind": "features"}, "actions": {}},
+        {"actions": 2},
+    ],
+)
+def test_the_usual_policy_is_that_of_the_service(asked: dict[str, Any]) -> None:
+    """The same problem gets the same policy in both doors: with contexts the one that reads them."""
+    engine = onearm.open(**asked)
+    body = {key: value for key, value in engine.spec.to_json().items() if key != "policy"}
+    assert engine.spec.policy.spec == Spec.from_json(body).policy.spec
+    assert engine.spec.policy.name == ("thompson_beta" if asked == {"arms": 3} else "fourier_ucb")
+
+
+def test_contexts_are_learned_where_no_policy_is_named() -> None:
+    engine = onearm.open(arms=2, context=1, seed=1)
+    for t in range(40):
+        choice = engine.decide([float(t % 2)])
+        engine.learn(choice, 1.0 if choice.action == t % 2 else 0.0)
+    assert [engine.decide([float(side)]).action for side in (0, 1)] == [0, 1]
+
+
+def test_no_message_names_a_policy_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInput, match="the policy cannot say why it decides: take one with"):
+        onearm.open(arms=3).explain()
+
+    def exhausted(policy: Any, problem: Any) -> None:
+        raise MemoryError("48.8 GiB")
+
+    monkeypatch.setattr("onearm.api.spec.fitted", exhausted)
+    with pytest.raises(InvalidInput, match=r"the usual policy cannot be built \(MemoryError: 48.8 GiB\)"):
+        onearm.open(arms=3)

@@ -96,7 +96,10 @@ class Spec:
             problem, intake, reward_range = _problem(body.get("problem", {}), arms, body.get("policy"))
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
-        policy = _policy(_scaled(body["policy"] if "policy" in body else _default(problem), reward_range), problem)
+        said = f"the policy {json.dumps(body['policy'])[:200]}" if "policy" in body else "the usual policy"
+        policy = _policy(
+            _scaled(body["policy"] if "policy" in body else _default(problem), reward_range), problem, said
+        )
         return cls(experiment_id, policy, problem, arms, seed, intake, reward_range, hypotheses)
 
     def versions(self) -> dict[str, Any]:
@@ -139,8 +142,8 @@ def _is_shallow(value: Any, depth: int = DEPTH_MAX) -> bool:
     return depth > 0 and all(_is_shallow(inner, depth - 1) for inner in value)
 
 
-def _policy(spec: Any, problem: Problem) -> Policy:
-    """Return the policy of a spec; it refuses params and problems that do not fit."""
+def _policy(spec: Any, problem: Problem, said: str) -> Policy:
+    """Return the policy of a spec; it refuses params and problems that do not fit. `said` is what errors call it."""
     try:
         policy = fitted(catalog.from_spec(spec), problem)
         policy.init(policy.params, problem)
@@ -149,7 +152,7 @@ def _policy(spec: Any, problem: Problem) -> Policy:
     except Exception as error:  # the function of a policy file need not check everything that a client may send
         raise InvalidInput(
             "bad_param",
-            f"the policy {json.dumps(spec)[:200]} cannot be built ({type(error).__name__}: {error}): check its params",
+            f"{said} cannot be built ({type(error).__name__}: {error}): check its params and the size of the problem",
         ) from error
     return policy
 

@@ -298,8 +298,7 @@ class Live:
         if not explains(self._params):
             raise InvalidInput(
                 "no_explanation",
-                f"policy {self.spec.policy.name!r} cannot say why it decides: leave explain out, or take one "
-                "with a model of the rewards",
+                "the policy cannot say why it decides: leave explain out, or take one with a model of the rewards",
             )
         if self._explain is None:
             self._explain = await asyncio.to_thread(compile_explain, self.spec)
