@@ -35,6 +35,8 @@ def read(decoder: msgspec.json.Decoder[Body], raw: bytes, what: str) -> Body:
 def _refusal(raw: bytes, what: str, message: str) -> InvalidInput:
     try:
         body = msgspec.json.decode(raw)
+    except UnicodeDecodeError as error:
+        return InvalidInput("malformed_json", f"{what} is not JSON: {error}")
     except (msgspec.DecodeError, RecursionError):  # a number out of range, say: the message names it
         body = None
     if isinstance(body, dict) and (early := sorted(LATER.get(what.split()[-1], set()) & set(body))):
