@@ -188,6 +188,11 @@ def test_paths_and_methods_that_do_not_exist(asked: Served) -> None:
         ("GET", "/v1/experiments/e/decisions/open/reward", "POST"),
         ("POST", "/v1/experiments/e/decisions/open", "GET, HEAD"),
         ("POST", "/health/live", "GET, HEAD"),
+        ("OPTIONS", "/v1/experiments/e", "GET, HEAD"),
+        ("OPTIONS", "/v1/experiments/e:archive", "POST"),
+        ("OPTIONS", "/v1/experiments/e:commit", "POST"),
+        ("OPTIONS", "/v1/experiments/e/arms:close", "POST"),
+        ("OPTIONS", "/v1/experiments/e/arms/a:retire", "POST"),
     ):
         answer = asked.client.request(method, path)
         assert_refused(answer, 405, "method_not_allowed")
