@@ -30,6 +30,7 @@ class Entry(NamedTuple):
     errors: tuple[int, ...] = ()  # the statuses of its problems
     body: type | UnionType | None = None
     parameters: tuple[dict[str, Any], ...] = ()  # besides those in the path
+    body_required: bool = True  # false where no body is as good as {}
 
 
 MADE = schemas.Decided | schemas.Pulled | schemas.Pointed | schemas.Queried
@@ -68,6 +69,7 @@ TABLE = [
         (404, 409, 413, 422, 503),
         schemas.Decide,
         (KEY,),
+        body_required=False,
     ),
     Entry(
         "POST",
@@ -225,7 +227,8 @@ def _operation(entry: Entry) -> dict[str, Any]:
         "responses": responses,
     }
     if entry.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content(entry.body, "application/json")}
+        content = _content(entry.body, "application/json")
+        operation["requestBody"] = {"required": entry.body_required, "content": content}
     return operation
 
 

@@ -101,3 +101,13 @@ def test_every_route_is_in_the_table() -> None:
     paths = {re.sub(r":\w+}", "}", route.path) for route in routes()}
     assert paths == {entry.path for entry in TABLE}
     assert set(openapi()["paths"]) == {path for _, path in OPERATIONS}
+
+
+def test_only_the_body_of_a_decision_may_be_left_out() -> None:
+    bodies = {
+        path: operation["requestBody"]["required"]
+        for path, operations in openapi()["paths"].items()
+        for operation in operations.values()
+        if "requestBody" in operation
+    }
+    assert [path for path, required in bodies.items() if not required] == ["/v1/experiments/{experiment_id}/decisions"]
