@@ -19,6 +19,7 @@ from ...engine.errors import Conflict, InvalidInput, Unavailable
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
 from ..console import as_json, print_json
+from ..experiment.ids import in_url
 from ..experiment.spec import CONTEXT_POLICY, DEFAULT_POLICY
 from ..gym.envs import Copies
 from ..terminal import console
@@ -171,7 +172,7 @@ def _create(client: httpx.Client, copies: Copies, policy: dict[str, Any], experi
 
 
 def _stream(client: httpx.Client, copies: Copies, name: str, story: _Story) -> None:
-    path = f"/v1/experiments/{name}/decisions"
+    path = f"/v1/experiments/{in_url(name)}/decisions"
     while not copies.over[0]:
         decision = _answer(client.post, path, _question(copies))
         copies.step(np.array([int(decision["action_id"])]), np.ones(1, np.bool_))

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from ...engine.errors import Unavailable
 from ...engine.storage.store import Store
+from ..experiment.ids import in_url
 from ..http.app import create_app
 from ..service.service import Service
 from ..terminal import console
@@ -72,7 +73,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _welcome(address: str, database: str, service: Service) -> None:
     open_ids = [live.spec.id for live in service.lives() if not live.archived]
-    first = open_ids[0] if open_ids else "ID"
+    first = in_url(open_ids[0]) if open_ids else "ID"
     console.print(f"[bold]onearm[/bold] decides at [bold]{address}[/bold]   database: {escape(database)}")
     console.print(f"experiments: {escape(', '.join(open_ids[:5]) or 'none is open')}")
     console.print(f"open         {address}/   and   {address}/docs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Set
 from typing import Any
+from urllib.parse import quote
 
 from ...engine.errors import InvalidInput
 
@@ -37,6 +38,15 @@ def is_id(text: str) -> bool:
         and text not in (".", "..")
         and text.isprintable()
     )
+
+
+def in_url(text: str) -> str:
+    """Return an id as it stands in a URL.
+
+    >>> in_url("a b?")
+    'a%20b%3F'
+    """
+    return quote(text, safe="")
 
 
 def check_fields(what: str, body: Any, known: Set[str], planned: Set[str] = frozenset()) -> None:

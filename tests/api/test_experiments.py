@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,15 @@ def test_pages_ask_nobody_outside(served: Served) -> None:
             assert address not in page.text
     for file in ("swagger/swagger-ui-bundle.js", "swagger/swagger-ui.css", "favicon.svg"):
         assert f"/static/{file}" in docs.text and served.get(f"/static/{file}").status_code == 200
+
+
+@pytest.mark.parametrize("experiment_id", ["a b", "a?b", "a#b", "50%", "caf\u00e9", "a&b:c"])
+def test_links_of_the_front_page_lead_to_their_experiments(served: Served, experiment_id: str) -> None:
+    served.post("/v1/experiments/e:archive")
+    assert served.create(experiment_id).status_code == 201
+    links = re.findall('href="(/v1/[^"]*)"', served.get("/").text)
+    found = [served.get(html.unescape(link)).json()["experiment_id"] for link in links]
+    assert sorted(found) == sorted(["hello", "e", experiment_id])
 
 
 def test_names_are_escaped_on_the_front_page(served: Served) -> None:
