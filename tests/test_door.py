@@ -106,7 +106,7 @@ def test_the_digest_is_that_of_the_state() -> None:
         ({"arms": []}, "bad_arms", "one or more"),
         ({"arms": 0}, "bad_arms", "one or more"),
         ({"arms": ["a", "a"]}, "bad_arms", "two arms have the id 'a'"),
-        ({"arms": ["a/b"]}, "bad_id", "no slash"),
+        ({"arms": ["a/.."]}, "bad_id", "is not . or .."),
         ({"seed": -1}, "bad_seed", "-1"),
         ({"seed": 2**64}, "bad_seed", "from 0 to 2^64 - 1"),
         ({"horizon": 0}, "bad_horizon", "0"),

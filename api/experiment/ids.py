@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Set
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ...engine.errors import InvalidInput
 
@@ -13,14 +13,14 @@ ID_LENGTH_MAX = 256
 
 
 def check_id(name: str, value: Any) -> str:
-    """Return an id: 1 to 256 printable characters, without a slash and not beginning with a tilde."""
+    """Return an id: 1 to 256 printable characters, no part between slashes . or .., and not beginning with a tilde."""
     if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH_MAX:
         raise InvalidInput("bad_id", f"{name} must be a string of 1 to {ID_LENGTH_MAX} characters")
     if not is_id(value):
         raise InvalidInput(
             "bad_id",
-            f"{name} is {value!r}: an id has printable characters only, no slash, is not . or .., and does not begin "
-            "with a tilde (~12 is the id that the service gives to decision 12)",
+            f"{name} is {value!r}: an id has printable characters only, is not . or .. (nor is a part of it between "
+            "slashes), and does not begin with a tilde (~12 is the id that the service gives to decision 12)",
         )
     return value
 
@@ -28,25 +28,43 @@ def check_id(name: str, value: Any) -> str:
 def is_id(text: str) -> bool:
     """Tell whether a client's id is one that can stand in a URL; paths with . or .. are rewritten by clients.
 
-    >>> [is_id(text) for text in ("a b", "caf\u00e9", "..", "~1", "a/b", "")]
-    [True, True, False, False, False, False]
+    >>> [is_id(text) for text in ("a b", "caf\u00e9", "a/b", "..", "a/..", "~1", "")]
+    [True, True, True, False, False, False, False]
     """
     return (
         1 <= len(text) <= ID_LENGTH_MAX
-        and "/" not in text
         and not text.startswith("~")
-        and text not in (".", "..")
         and text.isprintable()
+        and not any(part in (".", "..") for part in text.split("/"))
     )
 
 
 def in_url(text: str) -> str:
     """Return an id as it stands in a URL.
 
-    >>> in_url("a b?")
-    'a%20b%3F'
+    >>> in_url("meta-llama/llama 3?")
+    'meta-llama%2Fllama%203%3F'
     """
     return quote(text, safe="")
+
+
+def parted(raw_path: bytes) -> str:
+    """Return the decoded path of a URL, but / within a part stays %2F, and % is %25: so an id has no end in it.
+
+    >>> parted(b"/v1/experiments/meta%2fllama%203%3Aarchive")
+    '/v1/experiments/meta%2Fllama 3:archive'
+    """
+    parts = raw_path.decode("latin-1").split("/")
+    return "/".join(unquote(part).replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def of_part(part: str) -> str:
+    """Return the id that a part of such a path is.
+
+    >>> of_part("meta%2Fllama 3"), of_part("a%252Fb")
+    ('meta/llama 3', 'a%2Fb')
+    """
+    return part.replace("%2F", "/").replace("%25", "%")
 
 
 def check_fields(what: str, body: Any, known: Set[str], planned: Set[str] = frozenset()) -> None:

@@ -171,7 +171,7 @@ def check_labels(labels: Sequence[Any], most: int) -> Sequence[str]:
             raise InvalidInput(
                 "bad_id",
                 f"the id of an action is {str(label)[:80]!r}: it must be a string of 1 to {ID_LENGTH_MAX} printable "
-                "characters without a slash, not . or .., and not beginning with a tilde",
+                "characters, not . or .. (nor a part of it between slashes), and not beginning with a tilde",
             )
     if len(set(labels)) < len(labels):
         twice = Counter(labels).most_common(1)[0][0]

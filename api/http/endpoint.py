@@ -14,6 +14,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError, Unavailable
+from ..experiment.ids import of_part
 from ..service.service import Service
 from .schemas import Problem
 
@@ -73,7 +74,10 @@ class Endpoint:
             body = await _body(receive)
             if body is None:
                 return
-            call = Call(scope["path_params"], scope["headers"], scope["query_string"], body)
+            path = scope["path_params"]
+            if "%" in scope["path"]:  # DecisionApp parted it
+                path = {name: of_part(part) for name, part in path.items()}
+            call = Call(path, scope["headers"], scope["query_string"], body)
             answer = await self._handler(scope["app"].state.service, call)
         except OnearmError as error:
             answer = problem(error)

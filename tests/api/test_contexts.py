@@ -124,7 +124,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("rows", b'{"actions": [{"id": "a", "features": [1, 1e999]}]}', "bad_body"),
     ("rows", {"actions": [{"id": "a", "features": [1, 2]}] * 2}, "duplicate_action"),
     ("rows", {"actions": [{"id": "", "features": [1, 2]}]}, "bad_id"),
-    ("rows", {"actions": [{"id": "a/b", "features": [1, 2]}]}, "bad_id"),
+    ("rows", {"actions": [{"id": "a/..", "features": [1, 2]}]}, "bad_id"),
     ("rows", {"actions": [{"id": f"a{a}", "features": [1, 2]} for a in range(7)]}, "too_many_actions"),
     ("rows", {"actions": [{"id": "a", "features": [1, 2]}], "eligible_actions": ["b"]}, "unknown_action"),
     ("rows", {"actions": [{"id": "a", "features": [1, 2]}], "excluded_actions": ["a"]}, "no_arm_available"),

@@ -189,7 +189,7 @@ def test_in_a_batch_a_bad_item_fails_alone_and_order_is_kept(served: Served) -> 
         {"unknown": 1},
         {"decision_id": "x"},
         {"eligible_actions": []},
-        {"decision_id": "y/z"},
+        {"decision_id": "y/.."},
         {"decision_id": "x", "excluded_actions": ["a"]},
         {},
     ]
