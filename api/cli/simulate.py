@@ -35,9 +35,14 @@ CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal lea
 @click.option(
     "--propensities",
     is_flag=True,
-    help="Have every policy compute the law it draws from, which costs Thompson sampling most of its speed.",
+    help="Have every policy compute the law it draws from, as --log does; it costs Thompson sampling most of its speed.",
 )
-@click.option("--log", "log_file", type=click.Path(path_type=Path), help="Write every event of one run to this file.")
+@click.option(
+    "--log",
+    "log_file",
+    type=click.Path(path_type=Path),
+    help="Write every event of one run to this file, decisions with their propensities.",
+)
 @as_json
 def simulate(
     env: str,
@@ -58,7 +63,7 @@ def simulate(
         --policy 'epsilon_greedy:{"epsilon":0.1}' --horizon 10000 --replications 20 --seed 1
     """
     world = env_catalog.parse(env)
-    contenders = [_contender(policy, propensities) for policy in policies]
+    contenders = [_contender(policy, propensities or log_file is not None) for policy in policies]
     steps = _horizon(world, horizon, passes)
     if log_file is not None:
         _write_log(log_file, world, contenders, steps, replications, seed)

@@ -16,7 +16,9 @@ from worlds import BERNOULLI as WORLD
 
 from onearm.api.cli.main import COMMANDS
 from onearm.engine.simulation import Simulation, simulate
+from onearm.engine.storage import jsonl, parquet
 from onearm.engine.storage.formats import jsonl, parquet
+from onearm.engine.vocabulary import DECIDE
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -133,6 +135,16 @@ def test_a_log_holds_every_event_of_the_simulation(
     }
     for column, other in zip(found.events, expected, strict=True):
         assert np.array_equal(column, other, equal_nan=column.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("policy", ["thompson_beta", "thompson_normal"])
+def test_every_decision_of_a_log_has_its_propensity(onearm: Any, tmp_path: Path, policy: str) -> None:
+    file = tmp_path / "out.jsonl"
+    assert onearm("simulate", "--env", WORLD, "--policy", policy, "--horizon", "9", "--log", str(file)).code == 0
+    events = jsonl.read(file).events
+    propensity = events.propensity[events.kind == DECIDE]
+    assert len(propensity) == 9 and ((propensity > 0.0) & (propensity <= 1.0)).all()
+    assert onearm("verify", str(file)).code == 0
 
 
 @pytest.mark.parametrize(
