@@ -294,6 +294,6 @@ def test_no_message_names_a_policy_that_nobody_named(monkeypatch: pytest.MonkeyP
     def exhausted(policy: Any, problem: Any) -> None:
         raise MemoryError("48.8 GiB")
 
-    monkeypatch.setattr("onearm.api.spec.fitted", exhausted)
+    monkeypatch.setattr("onearm.api.experiment.spec.fitted", exhausted)
     with pytest.raises(InvalidInput, match=r"the usual policy cannot be built \(MemoryError: 48.8 GiB\)"):
         onearm.open(arms=3)

@@ -35,7 +35,7 @@ CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal lea
 @click.option(
     "--propensities",
     is_flag=True,
-    help="Have every policy compute the law it draws from, as --log does; it costs Thompson sampling most of its speed.",
+    help="Have every policy compute the law it draws from, as --log does; Thompson sampling is then far slower.",
 )
 @click.option(
     "--log",

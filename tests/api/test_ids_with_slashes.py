@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from served import Served, assert_refused
 
-from onearm.api.ids import in_url
+from onearm.api.experiment.ids import in_url
 
 LLAMA, QWEN = "meta-llama/llama-3", "qwen/qwen-2:7b"
 IDS = [

@@ -16,7 +16,6 @@ from worlds import BERNOULLI as WORLD
 
 from onearm.api.cli.main import COMMANDS
 from onearm.engine.simulation import Simulation, simulate
-from onearm.engine.storage import jsonl, parquet
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.vocabulary import DECIDE
 from onearm.envs import catalog as envs
