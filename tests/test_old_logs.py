@@ -1,0 +1,209 @@
+"""Logs that onearm 0.1.0 wrote: every decision is made again, and every answer given again, whatever was moved since.
+
+`python -m pytest tests/test_old_logs.py` takes a few seconds with the JIT off; fixtures/make_old.py says what the files
+hold.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import golden
+import pytest
+from old_logs import FIXTURES, Reader, command, export_digest, read_answers, verified
+
+ANSWERS = read_answers()
+NAMES = list(ANSWERS)
+EXPORTS = sorted((FIXTURES / "exports").iterdir())
+SIMULATED = sorted((FIXTURES / "simulated").iterdir())
+OURS = [file for file in SIMULATED if file.suffix in (".jsonl", ".parquet")]
+OTHERS = [file for file in SIMULATED if file not in OURS]
+CHANGED = [  # an experiment of each kind, whose policy draws by what it learned
+    "exp3_ix.none",
+    "maillard_chain.one",
+    "squarecb.dense",
+    "softmax.rows",
+    "bag.named",
+    "linear_thompson.columns",
+    "squarecb.items",
+    "squarecb.item_columns",
+    "budget.dense.1",
+    "early_drop.known.0",
+    "early_drop.unknown.0",
+    "ftrl.gradient.ball.0",
+    "optimistic_hedge.losses.simplex.12",
+    "implicit_omd.example.box.4",
+    "point_gradient.reward.product.21",
+    "point_gradient.two_rewards.ball.21",
+    "top_two_thompson.arms.9",
+    "lucb_budget.few_arms.2",
+    "generalised_binary_search.thresholds.0",
+    "generalised_binary_search.animals.0",
+]
+
+
+def copied(folder: Path) -> str:
+    """Copy the database, which is never written to, and return the URL of the copy."""
+    shutil.copyfile(FIXTURES / "old.db", folder / "old.db")
+    return f"sqlite:///{folder / 'old.db'}"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what verify finds."""
+    return verified("--database", copied(tmp_path_factory.mktemp("verify")))
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Yield the service over a copy."""
+    with Reader(copied(tmp_path_factory.mktemp("read"))) as reader:
+        yield reader
+
+
+def test_every_policy_with_a_golden_digest_has_a_log() -> None:
+    assert set(golden.read()) <= {answer["experiment"]["policy"]["name"] for answer in ANSWERS.values()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_decision_is_made_again(found: dict[str, Any], name: str) -> None:
+    assert found[name] == ANSWERS[name]["verify"]
+    assert found[name]["first_difference"] is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_service_tells_what_it_told(reader: Reader, name: str) -> None:
+    told = reader.told(name)
+    assert told == {field: ANSWERS[name][field] for field in told}
+    if (again := ANSWERS[name]["again"]) is not None:
+        assert reader.decide(name, again["body"]) == again["answer"]
+
+
+def test_the_service_lists_the_experiments_and_decides_what_it_would_have(tmp_path: Path) -> None:
+    with Reader(copied(tmp_path)) as reader:
+        assert reader.experiments() == NAMES
+        decided = {name: reader.decide(name, answer["next"]["body"]) for name, answer in ANSWERS.items()}
+    assert decided == {name: answer["next"]["answer"] for name, answer in ANSWERS.items()}
+
+
+@pytest.mark.parametrize("kept", ["the older snapshot", "no snapshot"])
+def test_states_are_folded_from_the_log(tmp_path: Path, kept: str) -> None:
+    url = copied(tmp_path)
+    newest = "seq = (SELECT max(seq) FROM snapshot AS other WHERE other.experiment = snapshot.experiment)"
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.execute(f"DELETE FROM snapshot WHERE {newest if kept == 'the older snapshot' else 'TRUE'}")
+        connection.commit()
+    with Reader(url) as reader:
+        assert {name: reader.digest(name) for name in NAMES} == {
+            name: answer["experiment"]["digest"] for name, answer in ANSWERS.items()
+        }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_export_is_what_it_was(tmp_path: Path, name: str) -> None:
+    assert export_digest(f"sqlite:///{FIXTURES / 'old.db'}", name, tmp_path) == ANSWERS[name]["export"]
+
+
+@pytest.mark.parametrize("file", EXPORTS, ids=lambda file: file.name)
+def test_an_export_is_read_written_and_verified(tmp_path: Path, file: Path) -> None:
+    name = file.name.removesuffix(".jsonl.gz")
+    code, _ = command("convert", str(file), str(tmp_path / "again.jsonl"))
+    assert code == 0
+    exported = parsed(gzip.decompress(file.read_bytes()))
+    assert parsed((tmp_path / "again.jsonl").read_bytes()) == exported
+    if len(exported[0]["experiment"]["arms"]) == len(ANSWERS[name]["experiment"]["arms"]):  # else verify refuses it
+        assert verified(str(file)) == {name: ANSWERS[name]["verify"]}
+
+
+def parsed(export: bytes) -> list[Any]:
+    return [json.loads(line) for line in export.splitlines()]
+
+
+@pytest.mark.parametrize("file", OURS, ids=lambda file: file.name)
+def test_the_log_of_a_simulation_is_read_and_verified(tmp_path: Path, file: Path) -> None:
+    (seen,) = verified(str(file)).values()
+    assert (seen["first_difference"], seen.get("bad_lines")) == (None, None)
+    assert command("convert", str(file), str(tmp_path / "again.jsonl"))[0] == 0
+    assert (tmp_path / "again.jsonl").read_bytes() == file.with_suffix(".jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("file", OTHERS, ids=lambda file: file.name)
+def test_the_log_of_a_simulation_is_converted_as_it_was(tmp_path: Path, file: Path) -> None:
+    name, ending = file.name.split(".", 1)
+    again, form = tmp_path / file.name, {"obd.csv": "obd", "dat": "vw"}.get(ending, ending)
+    source = FIXTURES / "simulated" / f"{name}.jsonl"
+    assert command("convert", str(source), str(again), "--to", form, "--lossy")[0] == 0
+    assert again.read_bytes() == file.read_bytes()
+    code, told = command("convert", str(file), str(tmp_path / "back.jsonl"))
+    assert (code, told["decisions"], told["bad_lines"]) == (0, 20, {})
+
+
+# -- what is changed is found ------------------------------------------------------------------------------------------
+
+
+def changed(folder: Path, name: str, change: str) -> int | None:
+    """Change an event of an experiment in a copy; return the first decision that verify finds to differ."""
+    url = copied(folder)
+    problem = ANSWERS[name]["experiment"]["problem"]
+    with closing(sqlite3.connect(folder / "old.db")) as connection:
+        (key,) = connection.execute("SELECT key FROM experiment WHERE id = ?", (name,)).fetchone()
+        connection.execute("DELETE FROM event WHERE experiment != ?", (key,))
+        connection.execute("DELETE FROM experiment WHERE key != ?", (key,))
+        CHANGES[change](connection, problem)
+        connection.commit()
+    first: int | None = verified("--database", url)[name]["first_difference"]
+    return first
+
+
+def change_propensity(connection: sqlite3.Connection, problem: dict[str, Any]) -> None:
+    change_first(connection, "propensity = coalesce(propensity / 2, 0.5)")
+
+
+def change_action(connection: sqlite3.Connection, problem: dict[str, Any]) -> None:
+    """Choose another arm or query, ask for other pulls, or move a point by the last bit of a number."""
+    if problem["kind"] in ("arms", "queries"):
+        change_first(connection, "action = (action + 1) % 3")
+        return
+    pulls_or_point = "coalesce(decision_id, '') NOT LIKE '~arm%'"
+    first = f"SELECT seq, vector FROM event WHERE kind = 0 AND {pulls_or_point} ORDER BY seq"
+    seq, vector = connection.execute(first).fetchone()
+    vector = bytearray(vector)
+    vector[-8] ^= 1
+    connection.execute("UPDATE event SET vector = ? WHERE seq = ?", (bytes(vector), seq))
+
+
+def change_first(connection: sqlite3.Connection, change: str) -> None:
+    """Change the first decision."""
+    first = "(SELECT min(seq) FROM event WHERE kind = 0)"
+    assert connection.execute(f"UPDATE event SET {change} WHERE seq = {first}").rowcount == 1
+
+
+def change_reward(connection: sqlite3.Connection, problem: dict[str, Any]) -> None:
+    """Change what the first decisions brought: their rewards, and what was revealed of vectors and answered."""
+    rows = connection.execute("SELECT seq, reward, detail FROM event WHERE kind = 1 ORDER BY seq").fetchall()
+    for seq, reward, detail in rows[:20]:
+        numbers = json.loads(detail or "null")
+        if problem["kind"] == "arm_stream":
+            reward /= 2
+        elif problem["kind"] == "queries":
+            numbers = [1 - numbers[0] if problem["answers"] == "bits" else -numbers[0]]
+        else:
+            reward, numbers = 1 - reward, numbers and [-number / 2 for number in numbers]
+        told = None if numbers is None else json.dumps(numbers)
+        connection.execute("UPDATE event SET reward = ?, detail = ? WHERE seq = ?", (reward, told, seq))
+
+
+CHANGES = {"propensity": change_propensity, "action": change_action, "reward": change_reward}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_change_is_found(tmp_path: Path, name: str, change: str) -> None:
+    assert changed(tmp_path, name, change) is not None
