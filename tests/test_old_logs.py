@@ -10,6 +10,8 @@ import gzip
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -43,7 +45,6 @@ CHANGED = [  # an experiment of each kind, whose policy draws by what it learned
     "point_gradient.reward.product.21",
     "point_gradient.two_rewards.ball.21",
     "top_two_thompson.arms.9",
-    "lucb_budget.few_arms.2",
     "generalised_binary_search.thresholds.0",
     "generalised_binary_search.animals.0",
 ]
@@ -104,6 +105,15 @@ def test_states_are_folded_from_the_log(tmp_path: Path, kept: str) -> None:
         assert {name: reader.digest(name) for name in NAMES} == {
             name: answer["experiment"]["digest"] for name, answer in ANSWERS.items()
         }
+
+
+def test_a_log_of_a_policy_from_outside_is_verified_with_its_file() -> None:
+    """In a process of its own, as the file adds a policy to this one's. It reads its last arms and pulls nothing."""
+    database = f"sqlite:///{FIXTURES / 'outside.db'}"
+    verify = ["verify", "--database", database, "--policy-file", str(FIXTURES / "passing_by.py"), "--json"]
+    done = subprocess.run([sys.executable, "-m", "onearm", *verify], capture_output=True, text=True, check=True)
+    found = {one["id"]: (one["decisions"], one["first_difference"]) for one in json.loads(done.stdout)["experiments"]}
+    assert found == {"hello": (0, None), "over": (14, None), "under_way": (13, None)}
 
 
 @pytest.mark.parametrize("name", NAMES)
