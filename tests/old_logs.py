@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from onearm.api.cli.main import run
 from onearm.api.http.app import create_app
-from onearm.engine.storage.sql import Store
+from onearm.engine.storage.store import Store
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 ANSWERS = FIXTURES / "old_answers.json.gz"
