@@ -35,7 +35,7 @@ if importlib.util.find_spec("hypothesis") is not None:
     hypothesis.settings.register_profile("onearm", deadline=None, derandomize=True, max_examples=50)
     hypothesis.settings.load_profile("onearm")
 
-from subjects import long_first  # noqa: E402  it asks the package for the names of policies
+from support.subjects import long_first  # noqa: E402  it asks the package for the names of policies
 
 from onearm.engine.oracles import fourier_ridge  # noqa: E402
 
@@ -45,7 +45,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let one process run all that compiles the same: `--dist loadscope`."""
     if config.getvalue("dist") != "loadscope":
         return None
-    from compiled_together import BySubject
+    from support.compiled_together import BySubject
 
     return BySubject(config, log)
 
@@ -84,7 +84,7 @@ def postgres() -> Iterator[str]:
     if url := os.environ.get("ONEARM_TEST_POSTGRES_URL"):  # postgresql://USER@HOST/{}
         yield url
         return
-    import postgres_server
+    from support import postgres_server
 
     if postgres_server.binaries() is None:
         reason = "PostgreSQL is not installed (initdb was not found), so nothing can be tested on it"
@@ -97,6 +97,6 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres: str) -> str:
-    import postgres_server
+    from support import postgres_server
 
     return postgres_server.new_database(postgres, f"onearm_{os.getpid()}_{next(DATABASES)}")

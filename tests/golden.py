@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import passing
+from support import passing
 
 from onearm.engine import loop, snapshot
 from onearm.engine.actions import pack_action

@@ -19,7 +19,7 @@ from typing import Any
 
 import golden
 import pytest
-from old_logs import FIXTURES, Reader, command, export_digest, read_answers, verified
+from support.old_logs import FIXTURES, Reader, command, export_digest, read_answers, verified
 
 ANSWERS = read_answers()
 NAMES = list(ANSWERS)

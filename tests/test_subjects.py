@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from subjects import LONG, subject_of
+from support.subjects import LONG, subject_of
 
 
 @pytest.mark.parametrize(
     ("nodeid", "subject"),
     [
         ("tests/policies/arms/test_ucb1.py::test_regret_is_within_theorem_1", "ucb1"),
-        ("tests/test_doors.py::test_golden_decisions_with_the_jit[ucb1]", "ucb1"),
-        ("tests/test_doors.py::test_compiled_doors_agree[linucb-actions]", "linucb"),
-        ('tests/test_doors.py::test_compiled[optimistic_omd:{"hint":"context"}-tide]', "optimistic_omd"),
-        ("tests/test_doors.py::test_compiled_doors_agree[exp3_ix-squall]", "doors"),
-        ("tests/test_sor.py::test_all_counts_are_the_published_ones[0.5]", "sor"),
-        ("tests/test_kernel.py::test_a_kernel[ucb1]", "kernel"),
+        ("tests/parity/test_doors.py::test_golden_decisions_with_the_jit[ucb1]", "ucb1"),
+        ("tests/parity/test_doors.py::test_compiled_doors_agree[linucb-actions]", "linucb"),
+        ('tests/parity/test_doors.py::test_compiled[optimistic_omd:{"hint":"context"}-tide]', "optimistic_omd"),
+        ("tests/parity/test_doors.py::test_compiled_doors_agree[exp3_ix-squall]", "doors"),
+        ("tests/engine/solvers/test_sor.py::test_all_counts_are_the_published_ones[0.5]", "sor"),
+        ("tests/engine/test_kernel.py::test_a_kernel[ucb1]", "kernel"),
     ],
 )
 def test_tests_of_one_policy_have_one_subject_in_whatever_file(nodeid: str, subject: str) -> None:

@@ -18,7 +18,17 @@ import numpy as np
 from ..kernel import kernel, loop
 from ..vocabulary import Array
 from .sor import clear
-from .stopping import GROWTH_MAX, RUNNING, WINDOW, Outcome, advance, begin, confirm, judge, outcome_of
+from .stopping import (
+    GROWTH_MAX,
+    RUNNING,
+    WINDOW,
+    Outcome,
+    advance,
+    begin,
+    confirm,
+    judge,
+    outcome_of,
+)
 
 
 class Stencil(NamedTuple):

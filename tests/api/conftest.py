@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from served import Served
+from support.served import Served
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tsallis_reference import Reference
+from support.tsallis_reference import Reference
 
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-import explorers as x
 import numpy as np
 import pytest
+from support import explorers as x
 
 from onearm.engine.draws import uniform
 from onearm.engine.errors import InvalidInput

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import explorers as x
 import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
+from support import explorers as x
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.growth import grown

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import explorers as x
 import numpy as np
 import pytest
 from numba import njit
+from support import explorers as x
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key

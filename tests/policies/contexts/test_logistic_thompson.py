@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-import explorers as x
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import norm
+from support import explorers as x
 
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput

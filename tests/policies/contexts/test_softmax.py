@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import explorers as x
 import numpy as np
 import pytest
+from support import explorers as x
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.vocabulary import Problem

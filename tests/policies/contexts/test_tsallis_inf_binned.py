@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tsallis_reference import Reference
+from support.tsallis_reference import Reference
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from querying import Play, as_table
+from support.querying import Play, as_table
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hardness.exact.losses import exact_losses, grid_instances

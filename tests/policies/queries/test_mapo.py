@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from small_artefacts import arm_artefact, flat_artefact, flat_layers, table_artefact
+from support.small_artefacts import arm_artefact, flat_artefact, flat_layers, table_artefact
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key

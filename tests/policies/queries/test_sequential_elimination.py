@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from querying import EQUAL_GAPS, LEVELS, Play, five_arm_losses
+from support.querying import EQUAL_GAPS, LEVELS, Play, five_arm_losses
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.task import best_arm, thresholds

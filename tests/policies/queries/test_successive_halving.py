@@ -6,7 +6,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from querying import EQUAL_GAPS, TWO_CLOSE, Play, five_arm_losses, near
+from support.querying import EQUAL_GAPS, TWO_CLOSE, Play, five_arm_losses, near
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hardness.exact.losses import grid_instances

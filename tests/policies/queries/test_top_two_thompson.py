@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from querying import EQUAL_GAPS, Play, as_table, five_arm_losses
 from scipy import integrate, special
+from support.querying import EQUAL_GAPS, Play, as_table, five_arm_losses
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hardness.exact.losses import exact_losses, grid_instances

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from querying import EQUAL_GAPS, TWO_CLOSE, Play, as_table, five_arm_losses, near
+from support.querying import EQUAL_GAPS, TWO_CLOSE, Play, as_table, five_arm_losses, near
 
 from onearm.engine.hardness.exact.losses import exact_losses, grid_instances
 from onearm.engine.task import LossKind, Task, best_arm, thresholds

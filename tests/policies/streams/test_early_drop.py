@@ -8,8 +8,8 @@ from typing import Any
 
 import golden
 import pytest
-import stream_runs
-from passing import Passing, fresh, play
+from support import stream_runs
+from support.passing import Passing, fresh, play
 
 from onearm.engine.errors import InvalidInput
 from onearm.policies import catalog

@@ -7,8 +7,8 @@ from collections.abc import Generator
 
 import numpy as np
 import pytest
-import stream_runs
-from passing import Passing, fresh, play
+from support import stream_runs
+from support.passing import Passing, fresh, play
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.simulation import Simulation

@@ -7,8 +7,8 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-import stream_runs
-from passing import NO_KEY
+from support import stream_runs
+from support.passing import NO_KEY
 
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput

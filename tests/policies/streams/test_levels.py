@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 import pytest
-import stream_runs
-from passing import NO_KEY, Passing, fresh, play
+from support import stream_runs
+from support.passing import NO_KEY, Passing, fresh, play
 
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput

@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 import pytest
-import stream_runs
-from passing import EIGHTHS, Passing, fresh, play
+from support import stream_runs
+from support.passing import EIGHTHS, Passing, fresh, play
 
 from onearm.engine.actions import PULL
 from onearm.engine.errors import InvalidInput

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import descents
 import numpy as np
 import pytest
+from support import descents
 
 from onearm.engine.errors import InvalidInput
 from onearm.policies import catalog

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from courses import entries, farthest, outside
 from scipy.optimize import minimize
+from support.courses import entries, farthest, outside
 
 from onearm.engine import loop, snapshot
 from onearm.engine.domain import Domain, ball, box, product, simplex

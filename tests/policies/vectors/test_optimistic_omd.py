@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import descents
 import numpy as np
 import pytest
+from support import descents
 
 from onearm.engine import loop
 from onearm.engine.domain import ball, simplex

@@ -1,0 +1,168 @@
+"""Contexts over HTTP: actions that come with each call, as numbers or by name; what is logged is what was seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.served import Served, assert_refused
+
+from onearm.api.cli.main import run
+from onearm.engine.vocabulary import DECIDE, LEARN
+
+UNIFORM = {"name": "uniform"}
+GREEDY = {"name": "linear_greedy", "params": {"epsilon": 0.25}}
+PROBLEMS: dict[str, dict[str, Any]] = {
+    "rows": {"actions": {"kind": "listed", "length": 2, "max": 6}},
+    "shared rows": {"context": {"kind": "dense", "length": 3}, "actions": {"kind": "listed", "length": 2, "max": 6}},
+    "named": {"context": {"kind": "features", "bits": 10}, "actions": {"kind": "listed", "max": 6}},
+    "hashed": {"context": {"kind": "features", "dimension": 16}, "actions": {"kind": "listed"}},
+}
+
+
+def call(problem: str, t: int, k: int | None = None) -> dict[str, Any]:
+    """The t-th decision's body: 1 to 6 actions, with features of the kind that the problem has."""
+    random = np.random.default_rng(t)
+    k = k or int(random.integers(1, 7))
+    body: dict[str, Any] = {}
+    if problem == "shared rows":
+        body["context"] = random.normal(size=3).round(3).tolist()
+    if problem in ("named", "hashed"):
+        body["context"] = {"user": {"age": int(random.integers(20, 30)), "city": "paris"}, "hour": t % 24}
+        body["actions"] = [{"id": f"a{a}", "item": {"price": a + 0.5, "tags": ["new"][: a % 2]}} for a in range(k)]
+    else:
+        body["actions"] = [{"id": f"a{a}", "features": random.normal(size=2).round(3).tolist()} for a in range(k)]
+    if k > 1 and t % 3 == 0:
+        body["excluded_actions"] = ["a0"]
+    return body
+
+
+@pytest.mark.parametrize("policy", [UNIFORM, GREEDY], ids=["uniform", "linear_greedy"])
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_action_sets_of_any_size_are_decided_logged_recovered_and_verified(
+    tmp_path: Path, problem: str, policy: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Served(tmp_path, cache_bytes=3000) as served:
+        created = served.create(arms=[], policy=policy, problem=PROBLEMS[problem])
+        assert created.status_code == 201, created.text
+        for t in range(30):
+            body = call(problem, t) | {"decision_id": f"d{t}"}
+            made = served.decide(body)
+            assert made.status_code == 201, made.text
+            ids = [action["id"] for action in body["actions"]]
+            assert made.json()["action_id"] in set(ids) - set(body.get("excluded_actions", []))
+            event = served.events()[-1]
+            assert json.loads(event.actions or "") == ids
+            assert ids[event.action or 0] == made.json()["action_id"]
+            story = served.story(f"d{t}").json()
+            assert story["actions"] == ids and story["sent"] == body
+            assert story["action_id"] == made.json()["action_id"]
+            if t >= 5 and t % 3:
+                assert served.reward(f"d{t - 5}", float(t % 7)).json() == {"status": "accepted"}
+            if t == 20:
+                served.restart()
+            again = served.decide(body)
+            assert (again.status_code, again.json()) == (200, made.json())
+        served.assert_consistent()
+        digest = served.digest()
+        served.restart()
+        assert served.digest() == digest
+        served.assert_consistent()
+        served.stop()
+        capsys.readouterr()
+        assert run(["verify", "--database", served.url, "--json"]) == 0
+        found = {one["id"]: one for one in json.loads(capsys.readouterr().out)["experiments"]}["e"]
+        assert (found["digest"], found["decisions"], found["first_difference"]) == (digest, 30, None)
+        served.start()
+
+
+def test_a_row_is_the_contexts_numbers_and_the_actions_own(served: Served) -> None:
+    served.create("s", arms=[], policy=UNIFORM, problem=PROBLEMS["shared rows"])
+    actions = [{"id": "x", "features": [4, 5]}, {"id": "y", "features": [6.5, 7]}]
+    assert served.decide({"context": [1, 2, 3], "actions": actions}, "s").status_code == 201
+    (event,) = served.events("s")
+    rows = np.frombuffer(event.context or b"", "<f8").reshape(2, 5)
+    assert rows.tolist() == [[1, 2, 3, 4, 5], [1, 2, 3, 6.5, 7]]
+    assert served.story("~0", "s").json()["context"] == rows.tolist()
+
+
+def test_arms_may_have_named_contexts(served: Served) -> None:
+    problem = {"context": {"kind": "features", "bits": 12, "interactions": [["user", ""]]}}
+    arms = [{"id": "a", "price": 3}, {"id": "b", "price": 4.5}]
+    created = served.create("n", arms=arms, policy=UNIFORM, problem=problem)
+    assert created.status_code == 201, created.text
+    assert created.json()["problem"]["context"] == problem["context"]
+    assert served.create("n", arms=arms, policy=UNIFORM, problem=problem).status_code == 200
+    for body in ({}, {"context": {"user": {"age": 3}}}, {"context": {}, "eligible_actions": ["b"]}):
+        assert served.decide(body, "n").status_code == 201
+    story = served.story("~1", "n").json()
+    assert (story["context"], story["actions"], story["sent"]) == (None, None, {"context": {"user": {"age": 3}}})
+    assert served.reward("~1", 1.0, "n").status_code == 200
+    assert [event.kind for event in served.events("n")] == [DECIDE] * 3 + [LEARN]
+    served.assert_consistent("n")
+
+
+REFUSED: list[tuple[str, Any, str]] = [
+    ("rows", {}, "missing_actions"),
+    ("rows", {"actions": []}, "no_actions"),
+    ("rows", b'{"actions": null}', "bad_body"),
+    ("rows", b'{"actions": {}}', "bad_body"),
+    ("rows", b'{"actions": [1]}', "bad_body"),
+    ("rows", b'{"actions": [{"features": [1, 2]}]}', "bad_body"),
+    ("rows", {"actions": [{"id": "a"}]}, "bad_action"),
+    ("rows", {"actions": [{"id": "a", "features": [1]}]}, "bad_action"),
+    ("rows", {"actions": [{"id": "a", "features": [1, 2, 3]}]}, "bad_action"),
+    ("rows", {"actions": [{"id": "a", "features": [1, 2]}, {"id": "b", "features": [1]}]}, "bad_action"),
+    ("rows", {"actions": [{"id": "a", "features": [1, "2"]}]}, "bad_body"),
+    ("rows", {"actions": [{"id": "a", "features": [1, True]}]}, "bad_body"),
+    ("rows", {"actions": [{"id": "a", "features": {"x": 1}}]}, "bad_body"),
+    ("rows", {"actions": [{"id": "a", "item": {"x": 1}}]}, "bad_body"),
+    ("rows", b'{"actions": [{"id": "a", "features": [1, NaN]}]}', "malformed_json"),
+    ("rows", b'{"actions": [{"id": "a", "features": [1, 1e999]}]}', "bad_body"),
+    ("rows", {"actions": [{"id": "a", "features": [1, 2]}] * 2}, "duplicate_action"),
+    ("rows", {"actions": [{"id": "", "features": [1, 2]}]}, "bad_id"),
+    ("rows", {"actions": [{"id": "a/..", "features": [1, 2]}]}, "bad_id"),
+    ("rows", {"actions": [{"id": f"a{a}", "features": [1, 2]} for a in range(7)]}, "too_many_actions"),
+    ("rows", {"actions": [{"id": "a", "features": [1, 2]}], "eligible_actions": ["b"]}, "unknown_action"),
+    ("rows", {"actions": [{"id": "a", "features": [1, 2]}], "excluded_actions": ["a"]}, "no_arm_available"),
+    ("rows", {"actions": [{"id": "a", "features": [1, 2]}], "context": [1]}, "bad_context"),
+    ("rows", {"actions": [{"id": "a", "features": [1, 2]}], "context": {"x": 1}}, "bad_context"),
+    ("rows", {"actions": [{"id": "a", "features": [1, 2]}], "explain": True}, "no_explanation"),
+    ("shared rows", {"actions": [{"id": "a", "features": [1, 2]}]}, "bad_context"),
+    ("shared rows", {"context": [1, 2], "actions": [{"id": "a", "features": [1, 2]}]}, "bad_context"),
+    ("named", {"actions": [{"item": {"x": 1}}]}, "bad_id"),
+    ("named", {"actions": [{"id": 7}]}, "bad_id"),
+    ("named", {"actions": ["a"]}, "bad_body"),
+    ("named", {"context": [1.0], "actions": [{"id": "a"}]}, "bad_context"),
+    ("named", {"context": {"x" * 10_000: 1}, "actions": [{"id": "a"}]}, "bad_feature"),
+    ("named", {"context": {"user": {"name": "x" * 10_000}}, "actions": [{"id": "a"}]}, "bad_feature"),
+    ("named", {"actions": [{"id": "a", "item": {"x" * 10_000: 1}}]}, "bad_feature"),
+    ("named", b'{"context": {"x": 1e999}, "actions": [{"id": "a"}]}', "bad_body"),
+    ("named", b'{"context": {"x": NaN}, "actions": [{"id": "a"}]}', "malformed_json"),
+    ("named", {"context": {"x": 1e300}, "actions": [{"id": "a"}]}, "bad_feature"),
+    ("named", b'{"context": ' + b'{"x":' * 20 + b"1" + b"}" * 20 + b', "actions": [{"id": "a"}]}', "bad_feature"),
+    ("named", b'{"context": ' + b'{"x":' * 100_000, "too_deep"),
+    ("fixed", {"actions": [{"id": "a", "features": [1, 2]}]}, "unexpected_actions"),
+    ("fixed", {"context": {"x": 1}}, "bad_context"),
+    ("fixed", {"explain": True}, "no_explanation"),
+]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Yield a service with an experiment of each kind."""
+    with Served(tmp_path_factory.mktemp("contexts")) as served:
+        for name, problem in PROBLEMS.items():
+            assert served.create(name, arms=[], policy=UNIFORM, problem=problem).status_code == 201
+        assert served.create("fixed").status_code == 201
+        yield served
+
+
+@pytest.mark.parametrize(("problem", "body", "code"), REFUSED)
+def test_what_does_not_fit_is_refused_and_nothing_is_written(asked: Served, problem: str, body: Any, code: str) -> None:
+    before = asked.everything()
+    assert_refused(asked.decide(body, problem), 422, code)
+    assert asked.everything() == before

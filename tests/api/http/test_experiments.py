@@ -1,0 +1,221 @@
+"""Create, list, read, archive, health, documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.served import ARMS, RANDOM, Served, assert_refused
+
+from onearm.engine.storage.store import Store
+from onearm.engine.vocabulary import CHANGE
+from onearm.policies import catalog
+
+
+def test_an_empty_database_gets_hello_and_any_other_does_not(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        assert [one["experiment_id"] for one in served.get("/v1/experiments").json()["experiments"]] == ["hello"]
+        assert served.decide({}, "hello").json()["action_id"] in ("red", "blue")
+        served.post("/v1/experiments/hello:archive")
+        served.restart()
+        assert len(served.store.experiments()) == 1
+
+
+def test_a_new_experiment_is_described_in_full(served: Served) -> None:
+    answer = served.post("/v1/experiments", {"arms": [{"id": "x", "price": 3}], "policy": {"name": "ucb1"}})
+    assert answer.status_code == 201
+    found = answer.json()
+    assert found.pop("created_at").endswith("+00:00")
+    assert found == {
+        "experiment_id": "e3",
+        "problem": {"kind": "arms", "context": {"kind": "none"}},
+        "policy": {"name": "ucb1", "params": {"alpha": 1.0}},
+        "arms": [{"id": "x", "price": 3}],
+        "retired_arms": [],
+        "seed": 0,
+        "archived": False,
+        "decisions": 0,
+        "rewards": 0,
+        "pending": 0,
+        "seq": 0,
+        "digest": None,
+    }
+    read = served.get("/v1/experiments/e3").json()
+    assert read | {"digest": None} == answer.json() and len(read["digest"]) == 64
+
+
+def test_the_same_spec_again_is_the_same_experiment(served: Served) -> None:
+    for _ in range(2):
+        again = served.create()
+        assert (again.status_code, again.json()["experiment_id"]) == (200, "e")
+        # Defaults spelled out are the same spec.
+        assert served.create(problem={"kind": "arms", "context": {"kind": "none"}}).status_code == 200
+        for change in ({"seed": 6}, {"arms": ARMS[:2]}, {"policy": {"name": "ucb1"}}, {"problem": {"horizon": 9}}):
+            assert_refused(served.create(**change), 409, "experiment_exists")
+        served.restart()
+    assert len(served.store.experiments()) == 2
+
+
+@pytest.mark.parametrize("seed", [0, 2**53, str(2**53 + 1), str(2**64 - 1), "7"])
+def test_a_seed_keeps_all_its_digits(served: Served, seed: Any) -> None:
+    answer = served.create("s", seed=seed)
+    assert answer.status_code == 201
+    assert int(answer.json()["seed"]) == int(seed)
+    assert isinstance(answer.json()["seed"], str) == (int(seed) > 2**53)
+    assert served.service.live("s").spec.seed == int(seed)
+    served.restart()
+    assert served.create("s", seed=seed).status_code == 200
+
+
+def test_the_list_is_paged(served: Served) -> None:
+    names = ["hello", "e", "ü&?", "b", "c"]
+    for name in names[2:]:
+        served.create(name)
+    first = served.client.get("/v1/experiments", params={"limit": "3"}).json()
+    assert [one["experiment_id"] for one in first["experiments"]] == names[:3] and first["next"] == "ü&?"
+    second = served.client.get("/v1/experiments", params={"limit": "3", "after": first["next"]}).json()
+    assert [one["experiment_id"] for one in second["experiments"]] == names[3:] and second["next"] is None
+    exactly = served.client.get("/v1/experiments", params={"limit": "5"}).json()
+    assert len(exactly["experiments"]) == 5 and exactly["next"] is None
+    assert served.client.get("/v1/experiments", params={"after": "c"}).json() == {"experiments": [], "next": None}
+
+
+def test_counters_follow_the_log(served: Served) -> None:
+    for _ in range(3):
+        served.decide()
+    served.reward("~1", 1.0)
+    for _ in range(2):
+        found = served.get("/v1/experiments/e").json()
+        assert [found[name] for name in ("decisions", "rewards", "pending", "seq")] == [3, 1, 2, 4]
+        served.restart()
+
+
+def test_archiving_closes_an_experiment_for_good(served: Served) -> None:
+    served.decide()
+    for _ in range(2):
+        answer = served.post("/v1/experiments/e:archive")
+        assert (answer.status_code, answer.json()["archived"], answer.json()["seq"]) == (200, True, 2)
+        assert [event.kind for event in served.events()] == [0, CHANGE]
+        assert_refused(served.decide(), 409, "archived")
+        assert_refused(served.reward("~0", 1.0), 409, "archived")
+        assert served.story("~0").json()["reward"] is None
+        served.assert_consistent()
+        served.restart()
+    assert served.decide({}, "hello").status_code == 201
+
+
+def test_health(served: Served) -> None:
+    assert (served.get("/health/live").status_code, served.get("/health/live").json()) == (200, {"status": "alive"})
+    assert (served.get("/health/ready").status_code, served.get("/health/ready").json()) == (200, {"status": "ready"})
+
+
+def test_pages_ask_nobody_outside(served: Served) -> None:
+    front = served.get("/")
+    assert front.headers["content-type"] == "text/html; charset=utf-8"
+    assert "hello" in front.text and "curl" in front.text
+    docs = served.get("/docs")
+    for page in (front, docs):
+        assert page.status_code == 200
+        for address in ("src=http", 'src="http', 'src="//', "cdn.", 'rel="stylesheet" href="http'):
+            assert address not in page.text
+    for file in ("swagger/swagger-ui-bundle.js", "swagger/swagger-ui.css", "favicon.svg"):
+        assert f"/static/{file}" in docs.text and served.get(f"/static/{file}").status_code == 200
+
+
+@pytest.mark.parametrize("experiment_id", ["a b", "a?b", "a#b", "50%", "caf\u00e9", "a&b:c"])
+def test_links_of_the_front_page_lead_to_their_experiments(served: Served, experiment_id: str) -> None:
+    served.post("/v1/experiments/e:archive")
+    assert served.create(experiment_id).status_code == 201
+    links = re.findall('href="(/v1/[^"]*)"', served.get("/").text)
+    found = [served.get(html.unescape(link)).json()["experiment_id"] for link in links]
+    assert sorted(found) == sorted(["hello", "e", experiment_id])
+
+
+def test_names_are_escaped_on_the_front_page(served: Served) -> None:
+    name = "<script>alert(1)<\\script>"
+    assert served.create(name).status_code == 201
+    assert "<script>alert" not in served.get("/").text and "&lt;script&gt;alert" in served.get("/").text
+
+
+POLICY_FILE = """
+from onearm.engine.vocabulary import Policy
+from onearm.policies.arms.ucb1 import Ucb1Params, init
+
+def mine():
+    return Policy("mine", Ucb1Params(2.0), init)
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Load a policy file, and return what makes it missing again."""
+    monkeypatch.setattr(catalog, "_outside", dict(catalog._outside))
+    file = tmp_path / "mine.py"
+    file.write_text(POLICY_FILE)
+    catalog.add_file(file)
+    return lambda: catalog._outside.clear()
+
+
+def test_a_missing_policy_file_closes_only_its_experiment(
+    tmp_path: Path, mine: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    with Served(tmp_path) as served:
+        served.create("ours", policy={"name": "mine"})
+        served.create("other")
+        served.decide({"decision_id": "d"}, "ours")
+        before = served.everything()
+        served.stop()
+        mine()
+        served.start()
+        for answer in (
+            served.decide({}, "ours"),
+            served.reward("d", 1.0, "ours"),
+            served.get("/v1/experiments/ours"),
+            served.story("d", "ours"),
+            served.post("/v1/experiments/ours:archive"),
+            served.create("ours", policy=RANDOM),
+        ):
+            detail = assert_refused(answer, 503, "cannot_open")["detail"]
+            assert "'ours' cannot be opened: there is no policy 'mine'" in detail
+        assert "experiment 'ours' cannot be opened: there is no policy 'mine'" in caplog.text
+        assert served.everything() == before
+        assert served.get("/health/ready").status_code == 200
+        assert served.decide({}, "other").status_code == 201
+        assert served.post("/v1/experiments", {"arms": ARMS, "policy": RANDOM}).json()["experiment_id"] == "e4"
+
+
+def test_a_database_of_which_nothing_can_be_opened_still_starts(tmp_path: Path, mine: Callable[[], None]) -> None:
+    with Served(tmp_path) as served:
+        served.stop()
+        spec = {"experiment_id": "hello", "arms": ARMS, "policy": {"name": "mine", "params": {}}, "seed": 0}
+        served.url = f"sqlite:///{tmp_path}/other.db"
+        mine()
+        store = Store.open(served.url)
+        store.add_experiment("hello", json.dumps(spec), b"", "{}", 0)
+        store.close()
+        served.start()
+        assert served.get("/v1/experiments").json() == {"experiments": [], "next": None}
+        assert_refused(served.decide({}, "hello"), 503, "cannot_open")
+        assert served.create("e").status_code == 201
+
+
+def test_experiments_without_an_id_get_different_ones(served: Served) -> None:
+    async def create() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(served.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            body = {"arms": ARMS, "policy": RANDOM}
+            return await asyncio.gather(*(client.post("/v1/experiments", json=body) for _ in range(4)))
+
+    assert served.client.portal is not None
+    answers = served.client.portal.call(create)
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert {answer.json()["experiment_id"] for answer in answers} == {"e3", "e4", "e5", "e6"}
+    assert served.post("/v1/experiments", {"arms": []}).status_code == 422
+    assert served.post("/v1/experiments", {"arms": ARMS}).json()["experiment_id"] == "e7"

@@ -1,0 +1,41 @@
+"""What docs/http.md shows runs, against a service."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import signal
+from pathlib import Path
+
+from support.processes import Process
+
+from onearm.api.http.routes import TABLE
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "http.md"
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HOST = "http://127.0.0.1:8080"
+
+
+def test_every_call_is_on_the_page() -> None:
+    page = PAGE.read_text()
+    assert [entry.path for entry in TABLE if entry.path.replace("experiment_id", "id") not in page] == []
+
+
+def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
+    block, of_vectors = FENCE.findall(PAGE.read_text())
+    assert HOST in block and HOST in of_vectors
+    service = Process(f"sqlite:///{tmp_path}/run.db")
+    try:
+        service.wait()
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(block.replace(HOST, service.url), str(PAGE), "exec"), {})
+            exec(compile(of_vectors.replace(HOST, service.url), str(PAGE), "exec"), {})
+        why, committed, *points, certificate = printed.getvalue().splitlines()
+        assert why == "horizon_reached"
+        assert re.match(r"{'arm_id': 'advert-\d+', 'pulls': \d+, 'mean': 0.9\d+, 'interval': \[", committed), committed
+        assert f"# {', '.join(points)}\n" in of_vectors and 0.0 < float(certificate) < 1.5
+        assert service.stop(signal.SIGTERM) == ""
+    finally:
+        service.process.kill()
+        service.process.communicate()

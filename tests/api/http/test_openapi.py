@@ -1,0 +1,113 @@
+"""The document says what the service does: its answers to bodies that fit it, and to others, are as it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.python import asgi
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+from support.served import ARMS, RANDOM
+
+from onearm.api.http.app import create_app
+from onearm.api.http.routes import TABLE, openapi, routes
+from onearm.engine.storage.store import Store
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    unsupported_method,
+]
+OF_STREAMS = (":commit", "/recommendation", "/arms:close")
+# What fits, by the end of a path: hardly a random body does. An arm that is there already is answered in any case.
+FITTING = {"arms": {"id": "c"}, "decisions": {}, "reward": {"value": 1.0}}
+OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Yield the document of a service with experiments: `e` with decisions d0 and d1, a contextual one, a stream."""
+    app = create_app(Store.open(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/run.db"))
+    try:
+        with asgi.get_client(app) as client:
+            dense = {"context": {"kind": "dense", "length": 2}}
+            for body in ({"experiment_id": "e", "arms": ARMS}, {"experiment_id": "c", "arms": ARMS, "problem": dense}):
+                assert client.post("http://test/v1/experiments", json=body | {"policy": RANDOM}).status_code == 201
+            for path in ("arms", "arms/c:retire"):  # the second is answered for good, whatever is archived meanwhile
+                client.post(f"http://test/v1/experiments/e/{path}", json={"id": "c"})
+            stream = {"experiment_id": "s", "problem": {"kind": "arm_stream"}}
+            assert client.post("http://test/v1/experiments", json=stream).status_code == 201
+            for name in "abc":
+                assert client.post("http://test/v1/experiments/s/arms", json={"id": name}).status_code == 201
+            for experiment in "es":
+                for name in ("d0", "d1"):
+                    client.post(f"http://test/v1/experiments/{experiment}/decisions", json={"decision_id": name})
+            client.post("http://test/v1/experiments/s/decisions/d0/reward", json={"value": 0.0, "pulls": 2})
+            for what in ("/arms:close", ":commit"):  # these are answered for good as well
+                assert client.post(f"http://test/v1/experiments/s{what}").status_code == 200
+        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+    finally:
+        asgi.shutdown_lifespans()
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_answers_are_as_documented(document: Any, method: str, path: str) -> None:
+    operation = document[path][method]
+    cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
+    known = st.fixed_dictionaries(
+        {
+            "experiment_id": st.sampled_from("s" if path.endswith(OF_STREAMS) else "eecs"),
+            "decision_id": st.sampled_from(["d0", "d1"]),
+            "arm_id": st.sampled_from("cccab"),  # mostly the one whose retirement is answered for good
+        }
+    )
+    seen = set()
+
+    @settings(max_examples=60, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(case=cases, names=st.none() | known)
+    def check(case: Any, names: dict[str, str] | None) -> None:
+        if names is not None and case.path_parameters:  # else nothing is ever found
+            case.path_parameters.update({name: names[name] for name in case.path_parameters if name in names})
+        if names is not None and path == "/v1/experiments" and isinstance(case.body, dict):
+            case.body.update(policy=RANDOM, arms=ARMS)  # no generator guesses a policy's name
+        if names is not None and (body := FITTING.get(path.rsplit("/", 1)[1])) is not None:
+            case.body = dict(body)
+        answer = case.call()
+        seen.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    check()
+    assert seen & {200, 201}, "what fits is accepted"
+    assert seen & {404, 422} or "{" not in path
+
+
+def test_every_route_is_in_the_table() -> None:
+    paths = {re.sub(r":\w+}", "}", route.path) for route in routes()}
+    assert paths == {entry.path for entry in TABLE}
+    assert set(openapi()["paths"]) == {path for _, path in OPERATIONS}
+
+
+def test_only_the_body_of_a_decision_may_be_left_out() -> None:
+    bodies = {
+        path: operation["requestBody"]["required"]
+        for path, operations in openapi()["paths"].items()
+        for operation in operations.values()
+        if "requestBody" in operation
+    }
+    assert [path for path, required in bodies.items() if not required] == ["/v1/experiments/{experiment_id}/decisions"]

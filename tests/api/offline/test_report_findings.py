@@ -1,0 +1,82 @@
+"""What the report shows of an evaluation: the method, the comparison with the log, intervals at every look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from support.reported import CANDIDATES, N, evaluation, hostile_rows, plain_draws
+
+from onearm.api.offline.candidates import Candidate
+from onearm.api.offline.report.curves import moments
+from onearm.api.offline.report.findings import PANELS, UNFITTED, find
+from onearm.engine.estimate import confidence_sequence, match_sequence
+
+BEST, WORST, LOGGED = Candidate("action:1", action=1), Candidate("action:3", action=3), Candidate("logged")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fast_draws() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        plain_draws(patch)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("candidates", "sign"),
+    [([BEST, WORST, LOGGED], 1), ([WORST], -1), ([Candidate("action:2", action=2), WORST], 0), ([LOGGED], 0)],
+)
+def test_the_best_candidate_is_better_than_the_log_or_worse_beyond_doubt_or_neither(
+    candidates: list[Candidate], sign: int
+) -> None:
+    found = find(evaluation(hostile_rows(), candidates, intervals=("normal",), methods=("ips",), level=0.99))
+    assert found.against_log == sign
+    assert [row.is_log for row in found.rows] == [row.label == "logged" for row in found.rows]
+
+
+def test_match_is_bounded_by_matched_rewards_and_others_by_weighted_ones() -> None:
+    found = evaluation(hostile_rows(), [BEST, WORST], methods=("match",), intervals=("normal",), level=0.9)
+    log, at = found.log, moments(N)
+    for row, action in zip(find(found).rows, (1, 3), strict=True):
+        expected = match_sequence(log.reward, log.action == action, (0.0, 1.0), 0.9, at)
+        assert row.sequence is not None
+        assert [column.tolist() for column in row.sequence[2:]] == [column.tolist() for column in expected[2:]]
+
+
+def test_without_a_model_of_the_past_rewards_are_weighted_and_a_note_says_so() -> None:
+    found = evaluation(hostile_rows(), [BEST, WORST], methods=("dr", "match"), intervals=("normal",))
+    shown = find(found)
+    assert (shown.method, shown.sequence_note) == ("dr", UNFITTED)
+    log = found.log
+    target = (log.action == 1).astype(float)
+    expected = confidence_sequence(log.reward, log.propensity, target, (0.0, 1.0), 0.95, moments(N))
+    assert shown.rows[0].sequence is not None
+    assert shown.rows[0].sequence.low.tolist() == expected.low.tolist()
+
+
+def test_where_no_interval_holds_at_every_look_the_reason_is_told() -> None:
+    rows = hostile_rows()
+    shown = find(evaluation(rows, [BEST, WORST], methods=("ips",), intervals=("normal",), reward_range=(0.0, 0.5)))
+    assert [row.sequence for row in shown.rows] == [None, None]
+    assert shown.sequence_note is not None
+    assert shown.sequence_note.startswith("the rewards reach from 0 to 1, beyond [0, 0.5]")
+
+
+def test_a_method_that_some_candidates_lack_is_not_the_reports() -> None:
+    found = evaluation(hostile_rows(), CANDIDATES, methods=("match", "ips"), intervals=("normal",))
+    del found.terms[CANDIDATES[0].label, "ips"]
+    found.ranking.clear()
+    assert find(found).method == "match"
+    del found.terms[CANDIDATES[1].label, "match"]
+    del found.terms[CANDIDATES[2].label, "match"]
+    shown = find(found)
+    assert shown.method == "ips"
+    assert [label for label, _ in shown.refused] == [CANDIDATES[0].label]
+
+
+def test_intervals_at_every_look_are_of_the_candidates_that_are_drawn() -> None:
+    many = [Candidate(f"candidate {i}", action=i % 4) for i in range(PANELS + 2)]
+    shown = find(evaluation(hostile_rows(), many, methods=("match",), intervals=("normal",)))
+    assert [row.sequence is None for row in shown.rows] == [False] * PANELS + [True] * 2
+    assert np.isclose(shown.shares.sum(axis=1), 1.0).all()

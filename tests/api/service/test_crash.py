@@ -1,0 +1,117 @@
+"""Kill the service at random moments while clients use it: nothing acknowledged is lost, nothing is applied twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.processes import CLIENTS, EXPERIMENTS, SEED, Client, Process, join
+from support.served import assert_sound, folded, log_of
+
+from onearm.engine.storage.store import Store
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
+
+
+def storm(database: str, blows: list[tuple[signal.Signals, bool]]) -> None:
+    """Run clients against a service that is stopped by each blow: a signal, and whether to wait until it answers."""
+    moments = random.Random(SEED)
+    service = Process(database)
+    over = threading.Event()
+    clients: list[Client] = []
+    try:
+        service.wait()
+        for name, fields in EXPERIMENTS.items():
+            body = {"experiment_id": name, "seed": 9, **fields}
+            httpx.post(f"{service.url}/v1/experiments", json=body, timeout=60).raise_for_status()
+        clients = [Client(me, service.url, over) for me in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        for how, ready in blows:
+            if ready:
+                service.wait()
+            before = sum(len(client.decided) for client in clients)
+            time.sleep(moments.uniform(0.2, 0.8))
+            assert sum(len(client.decided) for client in clients) > before or not ready
+            stderr = service.stop(how)
+            assert "Traceback" not in stderr, stderr
+            assert service.process.returncode == -how
+            service.start()
+        service.wait()
+        time.sleep(0.3)
+        over.set()
+        join(clients)
+        assert "Traceback" not in service.stop(signal.SIGKILL)
+        store = Store.open(database)
+        try:
+            logs = {name: log_of(store, name) for name in EXPERIMENTS}
+        finally:
+            store.close()
+        for name, (_, events) in logs.items():
+            check(name, events, clients)
+        assert sum(client.retries for client in clients) > CLIENTS
+        digests = {name: folded(row, events) for name, (row, events) in logs.items()}
+        service.start()
+        service.wait()
+        for name in EXPERIMENTS:
+            found = httpx.get(f"{service.url}/v1/experiments/{name}").json()
+            assert (found["digest"], found["seq"]) == (digests[name], len(logs[name][1]))
+        assert service.stop(signal.SIGTERM) == ""
+    finally:
+        over.set()
+        service.process.kill()
+        service.process.communicate()
+    verified = subprocess.run(
+        [sys.executable, "-m", "onearm", "verify", "--database", database, "--json"],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},  # the same to the bit, and done before it would be compiled
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    reports = {one["id"]: one for one in json.loads(verified.stdout)["experiments"]}
+    for name in EXPERIMENTS:
+        assert reports[name]["first_difference"] is None
+        assert reports[name]["digest"] == digests[name]
+
+
+def check(experiment: str, events: list[Any], clients: list[Client]) -> None:
+    """Check that the log holds what the clients were told, once, and little else."""
+    assert_sound(events)
+    decided = {event.decision_id: event for event in events if event.kind == DECIDE}
+    learned = {event.number: event for event in events if event.kind == LEARN}
+    told = {name: one for client in clients for name, one in client.decided.items() if one.experiment == experiment}
+    changes = [json.loads(event.detail) for event in events if event.kind == CHANGE]
+    joined = [change["arm"]["id"] for change in changes if change["change"] == "arm_added"]
+    if experiment == "e":
+        assert joined == clients[0].joined and joined, "each arm joined once"
+    for name, one in told.items():
+        event = decided[name]
+        labels = [*"abc", *joined] if event.actions is None else json.loads(event.actions)
+        assert one.answer["action_id"] == labels[event.action]
+        assert one.answer["propensity"] == event.propensity
+        assert one.answer["model_version"] == event.seq - 1
+    accepted = {name: value for client in clients for name, value in client.rewarded.items() if name in told}
+    assert {name: learned[decided[name].number].reward for name in accepted} == accepted
+    assert len(decided) == len(told) and len(learned) == len(accepted), "all clients went on until they were answered"
+
+
+@pytest.mark.jit
+def test_kills_at_random_moments_lose_nothing_and_apply_nothing_twice(tmp_path: Path) -> None:
+    kill, term = signal.SIGKILL, signal.SIGTERM
+    storm(f"sqlite:///{tmp_path}/run.db", [(term, True), (kill, False), (kill, True)])
+
+
+@pytest.mark.jit
+def test_a_kill_on_postgresql_loses_nothing(postgres_url: str) -> None:
+    storm(postgres_url, [(signal.SIGKILL, True)])

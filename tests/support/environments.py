@@ -1,0 +1,50 @@
+"""Params of the environments that need some, for tests of all of them, and each of them by Gymnasium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+
+from onearm.api.gym.registration import env_id
+from onearm.envs import catalog as envs
+
+WORLDS: dict[str, dict[str, Any]] = {
+    "bernoulli": {"mean": [0.1, 0.5, 0.9]},
+    "delayed": {"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.5, 0.9]}}, "delay": 3, "law": "geometric"},
+    "heat_equation": {"side": 4, "points": 3, "rtol": 1e-2, "steps": 900},
+    "linear_systems": {
+        "matrices": [[[4, -1], [-1, 4]], [[3, 1, 0], [1, 3, 1], [0, 1, 3]]],
+        "b": [[1, 2], [1, 0, 1]],
+        "contexts": [0.5, 2],
+        "points": 3,
+    },
+    "logged_table": {"reward": [[1, None, 0.5], [0.25, 1, None], [0, 0, 2]], "context": [[1, 2], [3, 4], [5, 6]]},
+    "named": {"env": {"name": "linear", "params": {"arms": 4, "dimension": 3, "min_actions": 2}}, "bits": 8},
+    "normal": {"mean": [-1.0, 0.0, 2.0]},
+    "piecewise": {"means": [[0.1, 0.9], [0.8, 0.2], [0.5, 0.4]], "length": 50},
+    "shifted_laplacian": {"side": 3, "points": 3, "rtol": 1e-2},
+}
+NAMES = [name for name in envs.names() if name != "named"]  # which has no space, see below
+STREAM = {"arms": 12, "slots": 2}
+TABLE = {"features": [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], "label": [0, 1, 2]}
+
+
+def params(name: str) -> dict[str, Any]:
+    """Return what the environment is made of here; a table of three rows where digits would take a while."""
+    return {"classification": TABLE, "arm_stream": STREAM, "random_order": {"losses": 30}}.get(name) or WORLDS.get(
+        name, {}
+    )
+
+
+def names(kind: str) -> list[str]:
+    """Return the environments in which an arm, a move or a vector is decided."""
+    return [name for name in NAMES if envs.make(name, **params(name)).problem.action_kind == kind]
+
+
+def make(name: str, **more: Any) -> gymnasium.Env[Any, Any]:
+    return gymnasium.make(env_id(name), **params(name), **more)
+
+
+def make_vec(name: str, n: int, **more: Any) -> Any:
+    return gymnasium.make_vec(env_id(name), num_envs=n, vectorization_mode="vector_entry_point", **params(name), **more)

@@ -1,0 +1,176 @@
+"""The service as a process that can be killed, and clients that retry until it answers."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import httpx
+from support.served import ARMS, RANDOM
+
+SEED = 20
+CLIENTS = 6
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "e": {"arms": ARMS, "policy": RANDOM},  # arms join and retire meanwhile
+    "x": {"arms": ARMS, "policy": {"name": "exp3_ix"}},
+    "n": {
+        "policy": {"name": "linear_greedy", "params": {"epsilon": 0.3}},
+        "problem": {"context": {"kind": "features", "bits": 12}, "actions": {"kind": "listed", "max": 5}},
+    },
+    "r": {
+        "policy": {"name": "linear_greedy", "params": {"epsilon": 0.3}},
+        "problem": {"actions": {"kind": "listed", "length": 2, "max": 5}},
+    },
+}
+READY_SECONDS = 180.0  # a busy machine is no bug
+
+
+class Process:
+    """The service as a process that can be killed and started again on the same port."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "onearm", "serve", "--port", str(self.port), "--database", self.database]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.answers = False
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        if self.answers:
+            return
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert "http://" in line, f"the service did not start: {line}{self.stop(signal.SIGKILL)}"
+        self.port = int(line.split("http://", 1)[1].split()[0].rsplit(":", 1)[1])
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                if httpx.get(f"{self.url}/health/ready").status_code == 200:
+                    self.answers = True
+                    return
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals) -> str:
+        """Send a signal, wait for the end, and return what was written to stderr."""
+        self.process.send_signal(how)
+        return self.process.communicate(timeout=60)[1]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Decided(NamedTuple):
+    """A decision that a client was told of."""
+
+    experiment: str
+    body: dict[str, Any]
+    answer: dict[str, Any]
+
+
+class Client(threading.Thread):
+    """Decides and rewards, retries until it is answered, and keeps what it was told."""
+
+    def __init__(self, me: int, url: str, over: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.random = random.Random(SEED * 1000 + me)
+        self.me, self.url, self.over = me, url, over
+        self.decided: dict[str, Decided] = {}
+        self.rewarded: dict[str, float] = {}
+        self.open: list[str] = []
+        self.joined: list[str] = []
+        self.retries = 0
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with httpx.Client(base_url=self.url, timeout=20) as self.http:
+                while not self.over.is_set():
+                    self.random.choice([self.decide, self.decide, self.reward, self.reward, self.repeat])()
+                    if self.me == 0 and self.random.random() < 0.1:
+                        self.change()
+        except BaseException as error:
+            self.error = error
+
+    def decide(self) -> None:
+        name = f"{self.me}-{len(self.decided)}"
+        body: dict[str, Any] = {"decision_id": name}
+        experiment = self.random.choice(list(EXPERIMENTS))
+        if experiment == "n":
+            body["context"] = {"user": {"age": self.random.randrange(5)}}
+            body["actions"] = [{"id": f"i{i}", "price": i / 2} for i in range(self.random.randint(1, 5))]
+        elif experiment == "r":
+            body["actions"] = [{"id": f"i{i}", "features": [i, 1]} for i in range(self.random.randint(1, 5))]
+        elif self.random.random() < 0.3:
+            body["eligible_actions"] = ["b", self.random.choice("ac")]
+        answer, tries = self.post(experiment, "decisions", body)
+        assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text
+        self.decided[name] = Decided(experiment, body, answer.json())
+        self.open.append(name)
+
+    def reward(self) -> None:
+        if self.open:
+            name = self.open.pop(self.random.randrange(len(self.open)))
+            value = self.random.choice([0.0, 0.25, 1.0])
+            answer, tries = self.post(self.decided[name].experiment, f"decisions/{name}/reward", {"value": value})
+            allowed = ("accepted",) if tries == 1 else ("accepted", "duplicate")
+            assert answer.status_code == 200 and answer.json()["status"] in allowed, answer.text
+            self.rewarded[name] = value
+
+    def repeat(self) -> None:
+        """Ask again what was answered already, perhaps by another process."""
+        if self.decided:
+            name = self.random.choice(list(self.decided))
+            experiment, body, first = self.decided[name]
+            answer, _ = self.post(experiment, "decisions", body)
+            assert (answer.status_code, answer.json()) == (200, first)
+            if name in self.rewarded:
+                answer, _ = self.post(experiment, f"decisions/{name}/reward", {"value": self.rewarded[name]})
+                assert answer.json() == {"status": "duplicate"}
+
+    def change(self) -> None:
+        """Let an arm join, or retire the one that joined last; asked again, it has happened already."""
+        if len(self.joined) < 6 and self.random.random() < 0.7:
+            name = f"j{len(self.joined)}"
+            answer, tries = self.post("e", "arms", {"id": name})
+            assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text
+            self.joined.append(name)
+        elif self.joined:
+            answer, _ = self.post("e", f"arms/{self.joined[-1]}:retire", {})
+            assert answer.json() == {"arm_id": self.joined[-1], "retired": True}
+
+    def post(self, experiment: str, path: str, body: dict[str, Any]) -> tuple[httpx.Response, int]:
+        """Try until there is an answer that is not 503; return it and how many times it took."""
+        tries = 0
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            tries += 1
+            assert time.monotonic() < deadline, "there is no answer"
+            try:
+                answer = self.http.post(f"/v1/experiments/{experiment}/{path}", json=body)
+                if answer.status_code != 503:
+                    return answer, tries
+            except httpx.TransportError:
+                self.retries += 1
+            time.sleep(0.03)
+
+
+def join(clients: Sequence[Client]) -> None:
+    """Wait for clients that were told that it is over; raise what one of them met."""
+    for client in clients:
+        client.join(30)
+        assert not client.is_alive()
+        if client.error is not None:
+            raise client.error
