@@ -136,10 +136,14 @@ class Registry(Generic[Made]):
 
     @functools.cached_property
     def _built_in(self) -> dict[str, str]:
-        """Return the module of each name: a file of any folder below the package."""
+        """Return the module of each name: a file of any folder in the package."""
         package = importlib.import_module(self.package)
-        files = pkgutil.walk_packages(package.__path__, f"{self.package}.")
-        return {file.name.rpartition(".")[2]: file.name for file in files if not file.ispkg}
+        folders = [found for found in pkgutil.iter_modules(package.__path__) if found.ispkg]
+        return {
+            file.name: f"{self.package}.{folder.name}.{file.name}"
+            for folder in folders
+            for file in pkgutil.iter_modules([f"{package.__path__[0]}/{folder.name}"])
+        }
 
     def _entry_points(self) -> dict[str, Any]:
         return {point.name: point for point in entry_points(group=self.package)}

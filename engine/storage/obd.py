@@ -1,0 +1,5 @@
+"""Moved to `onearm.engine.storage.formats.obd`; this name goes with 0.3."""
+
+from ..moved import moved
+
+moved(__name__, "onearm.engine.storage.formats.obd")
