@@ -22,11 +22,11 @@ from .protocol import (
     appraise,
     attribute,
     certify,
-    forfeit,
     mark,
     observe,
     probability,
     recommend,
+    recommendation_loss,
     regret,
     reset,
     respond,
@@ -88,7 +88,7 @@ def recommendation(params: Any, state: Any, key: Key) -> int:
 def verdict(params: Any, state: Any, key: Key, world: World) -> tuple[int, float]:
     """Return the hypothesis that a policy would recommend now, and what that costs. Only reads."""
     recommended = recommend(params, state, key)
-    return recommended, forfeit(world.params, world.state, recommended)
+    return recommended, recommendation_loss(world.params, world.state, recommended)
 
 
 @loop

@@ -7,6 +7,7 @@ JIT off the same lookup happens in Python. `engine/loop.py` and wrapper policies
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -76,9 +77,9 @@ def regret(params: Any, state: Any, instance: Instance, action: Action) -> float
     return KERNELS[type(params)]["regret"](params, state, instance, action)
 
 
-def forfeit(params: Any, state: Any, recommendation: int) -> float:
+def recommendation_loss(params: Any, state: Any, recommendation: int) -> float:
     """Return what it costs to recommend a hypothesis in the end, in expectation; NaN where nothing is recommended."""
-    return KERNELS[type(params)]["forfeit"](params, state, recommendation)
+    return KERNELS[type(params)]["recommendation_loss"](params, state, recommendation)
 
 
 def row_of(states: Any, i: int) -> Any:
@@ -127,15 +128,22 @@ def register_env(
     respond: Callable[..., tuple[float, int]],
     observe: Callable[..., None] | None = None,
     regret: Callable[..., float] | None = None,
+    recommendation_loss: Callable[..., float] | None = None,
     forfeit: Callable[..., float] | None = None,
 ) -> None:
-    """File an environment's kernels under the class of its params."""
+    """File an environment's kernels under the class of its params.
+
+    `forfeit` is what 0.1 called `recommendation_loss`, and goes with 0.3.
+    """
+    if forfeit is not None:
+        message = "register_env(forfeit=) is called recommendation_loss= now: write that; the old name goes with 0.3"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
     register(
         params_class,
         respond=respond,
         observe=observe or _observe_nothing,
         regret=regret or _unknown_regret,
-        forfeit=forfeit or _no_forfeit,
+        recommendation_loss=recommendation_loss or forfeit or _no_recommendation_loss,
     )
 
 
@@ -218,7 +226,7 @@ def _unknown_regret(params: Any, state: Any, instance: Instance, action: Action)
 
 
 @kernel
-def _no_forfeit(params: Any, state: Any, recommendation: int) -> float:
+def _no_recommendation_loss(params: Any, state: Any, recommendation: int) -> float:
     return math.nan
 
 
@@ -304,9 +312,9 @@ def _regret(params, state, instance, action):
     return None
 
 
-@overload(forfeit, jit_options=INLINED)
-def _forfeit(params, state, recommendation):
-    if found := kernel_of(params, "forfeit"):
+@overload(recommendation_loss, jit_options=INLINED)
+def _recommendation_loss(params, state, recommendation):
+    if found := kernel_of(params, "recommendation_loss"):
         return lambda params, state, recommendation: found(params, state, recommendation)
     return None
 

@@ -198,7 +198,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Environment:
-    """A world: params, a state, and the kernels observe, respond and, where the optimum is known, regret or forfeit."""
+    """A world: params, a state, and its kernels.
+
+    These are observe, respond and, where the optimum is known, regret or recommendation_loss.
+    """
 
     name: str
     params: Any

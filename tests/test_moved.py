@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import NamedTuple
 
 import pytest
+
+from onearm.engine.kernel import KERNELS
+from onearm.engine.protocol import register_env
 
 MOVED = {
     "onearm.engine.experiment": "onearm.engine.simulation",
@@ -32,3 +36,20 @@ def test_the_warning_points_at_who_imports(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.warns(DeprecationWarning) as warned:
         from onearm.api import stream  # noqa: F401
     assert [warning.filename for warning in warned] == [__file__]
+
+
+class OldWorldParams(NamedTuple):
+    """Params of an environment from outside that was written for 0.1."""
+
+    loss: float
+
+
+def test_an_environment_of_0_1_may_say_forfeit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forfeit(params: OldWorldParams, state: None, recommendation: int) -> float:
+        return params.loss
+
+    monkeypatch.setitem(KERNELS, OldWorldParams, {})
+    monkeypatch.delitem(KERNELS, OldWorldParams)
+    with pytest.warns(DeprecationWarning, match="is called recommendation_loss= now"):
+        register_env(OldWorldParams, respond=lambda *_: (0.0, 0), forfeit=forfeit)
+    assert KERNELS[OldWorldParams]["recommendation_loss"] is forfeit

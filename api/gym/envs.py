@@ -35,7 +35,7 @@ from ...engine.domain import BOX
 from ...engine.draws import NATURE, run_key
 from ...engine.errors import InvalidInput
 from ...engine.limits import Limits, limits_of
-from ...engine.protocol import forfeit, row_of
+from ...engine.protocol import recommendation_loss, row_of
 from ...engine.simulation import problem_of
 from ...engine.vocabulary import Array, Environment
 from ...envs import catalog
@@ -144,7 +144,7 @@ class Copies:
 
     def forfeited(self, copy: int, recommendation: int) -> float:
         """Return what it costs in a copy to recommend a hypothesis in the end."""
-        return float(forfeit(self.env.params, row_of(self._states, copy), recommendation))
+        return float(recommendation_loss(self.env.params, row_of(self._states, copy), recommendation))
 
     @property
     def stuck(self) -> Array:

@@ -12,7 +12,7 @@ _EPSILON = 2.0**-52
 
 
 @kernel
-def doubt(count: float, dimension: int, size: float) -> float:
+def rounding_bound(count: float, dimension: int, size: float) -> float:
     """Return how far off the sum of `count` inner products may be, each of `dimension` terms and at most `size` large.
 
     Four times the bound for one such sum: what is compared is two of them, of differences that were rounded too.

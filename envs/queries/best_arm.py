@@ -69,9 +69,9 @@ def respond(
 
 
 @kernel
-def forfeit(params: BestArmParams, state: BestArmState, recommendation: int) -> float:
+def recommendation_loss(params: BestArmParams, state: BestArmState, recommendation: int) -> float:
     """Return what recommending an arm costs."""
     return state.loss[recommendation]
 
 
-register_env(BestArmParams, respond=respond, forfeit=forfeit)
+register_env(BestArmParams, respond=respond, recommendation_loss=recommendation_loss)

@@ -155,9 +155,9 @@ def respond(
 
 
 @kernel
-def forfeit(params: RecommendationParams, state: RecommendationState, recommendation: int) -> float:
+def recommendation_loss(params: RecommendationParams, state: RecommendationState, recommendation: int) -> float:
     """Return how much better than this one the user's best item is."""
     return state.loss[recommendation]
 
 
-register_env(RecommendationParams, respond=respond, forfeit=forfeit)
+register_env(RecommendationParams, respond=respond, recommendation_loss=recommendation_loss)

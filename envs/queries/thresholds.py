@@ -79,9 +79,9 @@ def respond(
 
 
 @kernel
-def forfeit(params: ThresholdsParams, state: ThresholdsState, recommendation: int) -> float:
+def recommendation_loss(params: ThresholdsParams, state: ThresholdsState, recommendation: int) -> float:
     """Return what a cut costs."""
     return state.loss[recommendation]
 
 
-register_env(ThresholdsParams, respond=respond, forfeit=forfeit)
+register_env(ThresholdsParams, respond=respond, recommendation_loss=recommendation_loss)

@@ -112,9 +112,9 @@ def respond(
 
 
 @kernel
-def forfeit(params: TwentyQuestionsParams, state: TwentyQuestionsState, recommendation: int) -> float:
+def recommendation_loss(params: TwentyQuestionsParams, state: TwentyQuestionsState, recommendation: int) -> float:
     """Return 1 for another object than the one that is meant."""
     return state.loss[recommendation]
 
 
-register_env(TwentyQuestionsParams, respond=respond, forfeit=forfeit)
+register_env(TwentyQuestionsParams, respond=respond, recommendation_loss=recommendation_loss)

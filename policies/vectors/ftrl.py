@@ -23,7 +23,7 @@ from ...engine.problem import check_known
 from ...engine.protocol import register_policy
 from ...engine.vectors.constants import at_most, of_problem
 from ...engine.vectors.projection import project
-from ...engine.vectors.rounding import doubt
+from ...engine.vectors.rounding import rounding_bound
 from ...engine.vocabulary import (
     Array,
     Certificate,
@@ -141,7 +141,7 @@ def certify(params: FtrlParams, state: FtrlState) -> Certificate:
     for j in range(len(leader)):
         away = leader[j] - state.start[j]
         bound += state.total[j] * away - away * away / (2.0 * eta)
-    bound += doubt(state.count[0], len(leader), state.reach[0] * math.sqrt(state.largest[0]))
+    bound += rounding_bound(state.count[0], len(leader), state.reach[0] * math.sqrt(state.largest[0]))
     return Certificate(bound, state.variation[0])
 
 

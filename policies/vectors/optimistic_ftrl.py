@@ -42,7 +42,7 @@ from ...engine.vectors.constants import UNUSED, as_given, estimated, known, of_p
 from ...engine.vectors.curvature import revealed, supposed
 from ...engine.vectors.gradient_hints import ZERO, check_forecast, check_hint, hinted
 from ...engine.vectors.projection import project
-from ...engine.vectors.rounding import doubt
+from ...engine.vectors.rounding import rounding_bound
 from ...engine.vocabulary import (
     Array,
     Certificate,
@@ -232,7 +232,7 @@ def certify(params: OptimisticFtrlParams, state: OptimisticFtrlState) -> Certifi
         bound += (state.total[j] + params.convexity * state.visited[j]) * away
         square += away * away
     reach, size = state.reach[0], math.sqrt(state.largest[0])
-    bound += doubt(state.count[0], len(leader), reach * (size + params.convexity * reach))
+    bound += rounding_bound(state.count[0], len(leader), reach * (size + params.convexity * reach))
     if params.convexity > 0.0:
         return Certificate(bound - 0.5 * (square / eta + params.convexity * state.spread[0]), state.variation[0])
     return Certificate(bound + (reach * reach - square) / (2.0 * eta), state.variation[0])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.simulation import Simulation
-from onearm.engine.vectors.rounding import doubt
+from onearm.engine.vectors.rounding import rounding_bound
 from onearm.engine.vocabulary import LEARN
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -39,4 +39,4 @@ def test_the_doubt_of_a_sum_is_above_what_adding_one_after_another_loses() -> No
     for term in terms:
         total += term
     lost = abs(total - math.fsum(terms))
-    assert 0.0 < lost < doubt(len(terms), 1, 0.1) < 1e-3
+    assert 0.0 < lost < rounding_bound(len(terms), 1, 0.1) < 1e-3

@@ -9,7 +9,7 @@ import pytest
 
 from onearm.engine.draws import NATURE, normal, run_key, uniform
 from onearm.engine.errors import InvalidInput
-from onearm.engine.protocol import forfeit, respond
+from onearm.engine.protocol import recommendation_loss, respond
 from onearm.engine.simulation import problem_of, simulate
 from onearm.engine.vocabulary import Environment, Instance, Key
 from onearm.envs import catalog
@@ -44,10 +44,10 @@ def test_a_recommendation_costs_1_or_what_its_arm_lacks() -> None:
     for loss, known in (("identification", [1.0, 0.0, 1.0]), ("simple_regret", [1.5, 0.0, 0.25])):
         env = catalog.make("best_arm", means=[-0.5, 1.0, 0.75], loss=loss)
         state = env.init(env.params, env.problem, RUN)
-        assert [forfeit(env.params, state, arm) for arm in range(3)] == known
+        assert [recommendation_loss(env.params, state, arm) for arm in range(3)] == known
     env = catalog.make("best_arm", means=[1.0, 1.0, 0.5])
     state = env.init(env.params, env.problem, RUN)
-    assert [forfeit(env.params, state, arm) for arm in range(3)] == [0.0, 0.0, 1.0]
+    assert [recommendation_loss(env.params, state, arm) for arm in range(3)] == [0.0, 0.0, 1.0]
 
 
 def test_the_budget_is_the_horizon_of_the_run() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from onearm.engine.draws import NATURE, normal, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.protocol import forfeit, respond
+from onearm.engine.protocol import recommendation_loss, respond
 from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Environment, Instance, Key
 from onearm.envs import catalog
@@ -25,7 +25,7 @@ def begin(env: Environment, seed: int = 1) -> object:
 def costs(env: Environment, seed: int = 1) -> list[float]:
     assert env.problem.task is not None
     state = begin(env, seed)
-    return [forfeit(env.params, state, item) for item in range(env.problem.task.n_hypotheses)]
+    return [recommendation_loss(env.params, state, item) for item in range(env.problem.task.n_hypotheses)]
 
 
 def test_where_all_items_can_be_asked_it_is_the_best_arm() -> None:

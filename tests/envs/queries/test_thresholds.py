@@ -7,7 +7,7 @@ import pytest
 
 from onearm.engine.draws import NATURE, run_key, uniform
 from onearm.engine.errors import InvalidInput
-from onearm.engine.protocol import forfeit, respond
+from onearm.engine.protocol import recommendation_loss, respond
 from onearm.engine.vocabulary import Environment, Instance, Key
 from onearm.envs import catalog
 
@@ -16,7 +16,7 @@ RUN = run_key(1, 0, NATURE)
 
 def costs(env: Environment) -> list[float]:
     state = env.init(env.params, env.problem, RUN)
-    return [forfeit(env.params, state, cut) for cut in range(env.problem.n_arms + 1)]
+    return [recommendation_loss(env.params, state, cut) for cut in range(env.problem.n_arms + 1)]
 
 
 def test_points_before_the_change_are_positive() -> None:

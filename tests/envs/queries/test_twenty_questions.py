@@ -9,7 +9,7 @@ import pytest
 
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.protocol import forfeit, respond
+from onearm.engine.protocol import recommendation_loss, respond
 from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Environment, Instance, Key
 from onearm.envs import catalog
@@ -61,7 +61,7 @@ def test_the_object_is_drawn_from_natures_key_and_each_is_as_likely() -> None:
     meant = np.zeros(3)
     for seed in range(runs):
         state = begin(env, seed)
-        costs = [forfeit(env.params, state, z) for z in range(3)]
+        costs = [recommendation_loss(env.params, state, z) for z in range(3)]
         assert sorted(costs) == [0.0, 1.0, 1.0]
         assert state.mean.tolist() == env.params.mean[costs.index(0.0)].tolist()  # type: ignore[attr-defined]
         meant[costs.index(0.0)] += 1
