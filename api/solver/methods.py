@@ -25,7 +25,7 @@ class Method(NamedTuple):
     """One solver. Its entries take (matrix, b, x, *knob, tolerance, iterations_max, *work)."""
 
     solve: Loop
-    go_on: Loop  # the same in parts: (..., until, course)
+    go_on: Loop  # the same in parts: (..., until, monitor)
     work: Callable[[int], tuple[Any, ...]]  # working space for n unknowns
     knobs: int = 1  # 1 where it takes omega
     matrix: Callable[..., Any] = lambda half: half  # what it reads, from a half: to compile for
@@ -54,11 +54,11 @@ def run(
         iterations, reason, norm = _solve_entry(method)(*args)
         return Solution(x, iterations, REASONS[reason], norm)
     go_on = _go_on_entry(method)
-    course = go_on(*args, 0, FRESH)
-    while course.reason == RUNNING:
-        course = go_on(*args, course.iterations + 1, course)
+    monitor = go_on(*args, 0, FRESH)
+    while monitor.reason == RUNNING:
+        monitor = go_on(*args, monitor.iterations + 1, monitor)
         callback(x.copy())  # a copy: who collects the iterates must not find the last one in all places
-    return Solution(x, course.iterations, REASONS[course.reason], course.residual_norm)
+    return Solution(x, monitor.iterations, REASONS[monitor.reason], monitor.residual_norm)
 
 
 def norm_of_vector(b: Array) -> float:

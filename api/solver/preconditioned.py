@@ -23,7 +23,7 @@ from ...engine.solvers.stopping import (
     REASONS,
     RUNNING,
     WINDOW,
-    Course,
+    Monitor,
     begin,
     confirm,
     fail,
@@ -63,40 +63,40 @@ def preconditioned_cg(
     """Solve; `x` is where to start and becomes the solution. It ends by the rules of the compiled solvers."""
     r, norm = residual_of(half, b, x)
     p = np.zeros(len(x))
-    course = begin(norm, CG_GROWTH_MAX, len(x) + WINDOW)
+    monitor = begin(norm, CG_GROWTH_MAX, len(x) + WINDOW)
     judge = _judge_entry()
     while True:
-        course = judge(course, tolerance, iterations_max)
-        if course.reason == RUNNING:
-            r, p, course = _step(half, x, apply, r, p, course)
-            if callback is not None and course.reason == RUNNING:
+        monitor = judge(monitor, tolerance, iterations_max)
+        if monitor.reason == RUNNING:
+            r, p, monitor = _step(half, x, apply, r, p, monitor)
+            if callback is not None and monitor.reason == RUNNING:
                 callback(x.copy())
-        elif course.exact:
-            return Solution(x, course.iterations, REASONS[course.reason], course.residual_norm)
+        elif monitor.exact:
+            return Solution(x, monitor.iterations, REASONS[monitor.reason], monitor.residual_norm)
         else:
             r, norm = residual_of(half, b, x)
-            course = confirm(course, norm, tolerance)
+            monitor = confirm(monitor, norm, tolerance)
 
 
-def _step(half: Half, x: Array, apply: Apply, r: Array, p: Array, course: Course) -> tuple[Array, Array, Course]:
-    """Move x; return its residual, a new array since M may have kept the old one, the direction, and the course.
+def _step(half: Half, x: Array, apply: Apply, r: Array, p: Array, monitor: Monitor) -> tuple[Array, Array, Monitor]:
+    """Move x; return its residual, a new array since M may have kept the old one, the direction, and the monitor.
 
     From a residual that was computed anew the directions begin anew.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite ends the solve, and is told
         z = apply(r)
         rz = float((r * z).sum())
-        p = z + (0.0 if course.exact else rz / course.rz) * p
+        p = z + (0.0 if monitor.exact else rz / monitor.rz) * p
         ap = -residual_of(half, np.zeros(len(x)), p)[0]
         pap = float((p * ap).sum())
         if not (rz > 0.0 and pap > 0.0):
-            return r, p, fail(course, INDEFINITE if rz <= 0.0 or pap <= 0.0 else NOT_FINITE)
+            return r, p, fail(monitor, INDEFINITE if rz <= 0.0 or pap <= 0.0 else NOT_FINITE)
         x += (rz / pap) * p
         r = r - (rz / pap) * ap
         norm = math.sqrt(float((r * r).sum()))
-        return r, p, course._replace(iterations=course.iterations + 1, residual_norm=norm, exact=False, rz=rz)
+        return r, p, monitor._replace(iterations=monitor.iterations + 1, residual_norm=norm, exact=False, rz=rz)
 
 
 @functools.cache
-def _judge_entry() -> Callable[..., Course]:
+def _judge_entry() -> Callable[..., Monitor]:
     return judged.compiled(FRESH, 1.0, 1)

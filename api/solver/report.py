@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ...engine.vocabulary import Array
 from ..experiment.unknown import or_null
-from .course import Course
+from .arm_costs import ArmCosts
 from .settings import Settings, Value
 
 
@@ -32,8 +32,8 @@ class Report(NamedTuple):
     """How a tuner is doing.
 
     `regret` estimates what the rounds cost more than the best value alone would have cost in them: the sum of the
-    learned costs less the importance-weighted estimate of that value's (`Course`). The first round is left out, before
-    which nothing was known. None where the policy does not draw, or does not say with which probability.
+    learned costs less the importance-weighted estimate of that value's (`ArmCosts`). The first round is left out,
+    before which nothing was known. None where the policy does not draw, or does not say with which probability.
     """
 
     policy: str
@@ -88,47 +88,47 @@ class Report(NamedTuple):
         return "; ".join(said + [f"{count:,} {what}" for what, count in counts.items() if count])
 
 
-def report_of(settings: Settings, course: Course, law: Array) -> Report:
-    """Return the report of a course; `law` float64[k] are the probabilities now, NaN where these are unknown."""
-    rounds, played = course.rounds, [arm for arm, count in enumerate(course.played) if count]
-    arms = tuple(_arm_report(settings, course, law, arm) for arm in range(len(settings.values)))
+def report_of(settings: Settings, arm_costs: ArmCosts, law: Array) -> Report:
+    """Return the report of what the arms cost; `law` float64[k] are the probabilities now, NaN where these are unknown."""
+    rounds, played = arm_costs.rounds, [arm for arm, count in enumerate(arm_costs.played) if count]
+    arms = tuple(_arm_report(settings, arm_costs, law, arm) for arm in range(len(settings.values)))
     best = regret = error = None
     if played:
-        known = [arm for arm in played if math.isfinite(course.estimate(arm)[0])]
-        best = min(known, key=lambda arm: _at_most(course, arm)) if known else min(played, key=course.mean)
-        estimate, error = course.estimate(best)
-        regret = course.compared_cost - estimate
+        known = [arm for arm in played if math.isfinite(arm_costs.estimate(arm)[0])]
+        best = min(known, key=lambda arm: _at_most(arm_costs, arm)) if known else min(played, key=arm_costs.mean)
+        estimate, error = arm_costs.estimate(best)
+        regret = arm_costs.compared_cost - estimate
     return Report(
         settings.policy.name,
         settings.cost,
         rounds,
-        (course.spent + course.fallback) / rounds if rounds else None,
+        (arm_costs.spent + arm_costs.fallback) / rounds if rounds else None,
         None if best is None else settings.values[best],
         None if regret is None else or_null(regret),
         None if error is None else or_null(error),
-        course.censored,
-        course.capped,
-        course.fallbacks,
-        course.clipped,
-        course.skipped,
+        arm_costs.censored,
+        arm_costs.capped,
+        arm_costs.fallbacks,
+        arm_costs.clipped,
+        arm_costs.skipped,
         arms,
     )
 
 
-def _at_most(course: Course, arm: int) -> float:
+def _at_most(arm_costs: ArmCosts, arm: int) -> float:
     """Return what an arm would hardly have cost more than."""
-    estimate, error = course.estimate(arm)
+    estimate, error = arm_costs.estimate(arm)
     return estimate + 2.0 * error
 
 
-def _arm_report(settings: Settings, course: Course, law: Array, arm: int) -> ArmReport:
-    estimate, error = course.estimate(arm)
-    compared = max(course.compared, 1)
+def _arm_report(settings: Settings, arm_costs: ArmCosts, law: Array, arm: int) -> ArmReport:
+    estimate, error = arm_costs.estimate(arm)
+    compared = max(arm_costs.compared, 1)
     return ArmReport(
         settings.values[arm],
-        course.played[arm],
-        course.played[arm] / max(course.rounds, 1),
-        or_null(course.mean(arm)),
+        arm_costs.played[arm],
+        arm_costs.played[arm] / max(arm_costs.rounds, 1),
+        or_null(arm_costs.mean(arm)),
         or_null(estimate / compared),
         or_null(error / compared),
         or_null(law[arm]),

@@ -12,7 +12,7 @@ import numpy as np
 from ...engine.errors import InvalidInput
 from ...engine.problem import check_vector
 from ...engine.vocabulary import Array, Policy
-from .course import Median
+from .arm_costs import Median
 from .matrices import Matrix, prepare
 from .report import Report
 from .solution import Solution

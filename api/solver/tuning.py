@@ -18,7 +18,7 @@ from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Polic
 from .. import saving
 from ..experiment.compiling import compiled
 from ..experiment.explanation import parts_room
-from .course import Course
+from .arm_costs import ArmCosts
 from .report import Report, report_of
 from .settings import BACKSTOP, Cost, Settings, Value, settings_of
 from .trial import Proposal, Trial
@@ -94,7 +94,7 @@ class Tuner:
 
     def _begin(self, settings: Settings) -> None:
         self.settings = settings
-        self._course = Course(len(settings.values))
+        self._arm_costs = ArmCosts(len(settings.values))
         self._params = settings.policy.params
         self._state = settings.policy.init(self._params, settings.problem)
         self._run = run_key(settings.seed, 0, POLICY)
@@ -114,12 +114,12 @@ class Tuner:
     @property
     def safe(self) -> Any:
         """The value to fall back to: the cheapest one among those that always converged, or the default."""
-        return self.values[self._course.safe(self.settings.default)]
+        return self.values[self._arm_costs.safe(self.settings.default)]
 
     @property
     def proven(self) -> bool:
         """Whether the safe value has converged before: the default may not have been tried yet."""
-        return self._course.converged[self._course.safe(self.settings.default)] > 0
+        return self._arm_costs.converged[self._arm_costs.safe(self.settings.default)] > 0
 
     @property
     def budget(self) -> float:
@@ -165,7 +165,7 @@ class Tuner:
             arm, propensity = self._held, 1.0
             self._open[number] = _Open(-1, arm, propensity, seen)
         self._number += 1
-        self._course.clipped += clipped
+        self._arm_costs.clipped += clipped
         return Proposal(number, self.values[arm], arm, propensity, self.budget)
 
     def tell(
@@ -194,11 +194,11 @@ class Tuner:
         if opened.clock < 0:
             return
         if instead is not None:
-            self._course.fall_back(instead)
+            self._arm_costs.fall_back(instead)
         learned = self._learned(spent, bool(converged), most)
         if learned == 0.0:
             self._clock -= 1
-            self._course.skipped += 1
+            self._arm_costs.skipped += 1
             return
         propensity = math.nan if opened.propensity is None else opened.propensity
         self._update(
@@ -209,7 +209,7 @@ class Tuner:
             Feedback(-learned, _NOTHING),
             Key(self._run, number),
         )
-        self._course.add(opened.arm, opened.propensity, spent, learned, bool(converged))
+        self._arm_costs.add(opened.arm, opened.propensity, spent, learned, bool(converged))
 
     def withdraw(self, token: int | Proposal | None = None) -> None:
         """Take back a proposal, or the one that `propose` made: nothing is learned of it, and it is not counted."""
@@ -223,7 +223,7 @@ class Tuner:
     def hold(self, value: Value | None = None) -> None:
         """From now on propose one value, the safe one if none is given, and learn nothing, until `release`."""
         if value is None:
-            self._held = self._course.safe(self.settings.default)
+            self._held = self._arm_costs.safe(self.settings.default)
         elif value in self.values:
             self._held = self.values.index(value)
         else:
@@ -251,7 +251,7 @@ class Tuner:
         """Say how it is doing; the probabilities are those at `context`, by default the middle of the range."""
         if context is None and self.settings.context is not None:
             context = sum(self.settings.context) / 2.0
-        return report_of(self.settings, self._course, self.law(context))
+        return report_of(self.settings, self._arm_costs, self.law(context))
 
     def digest(self) -> str:
         """Return the digest of the policy's state."""
@@ -266,7 +266,7 @@ class Tuner:
             "open": [[number, *opened] for number, opened in self._open.items()],
             "proposed": self._proposed,
             "held": self._held,
-            "course": self._course.to_json(),
+            "course": self._arm_costs.to_json(),
         }
         return saving.pack("tuner", head, snapshot.pack(self._state))
 
@@ -301,7 +301,7 @@ class Tuner:
             raise saving.unsaved("proposed", proposed)
         self._proposed = proposed
         self._held = None if held is None else saving.checked_whole("held", held, high=len(self.values) - 1)
-        self._course.restore(head.get("course"))
+        self._arm_costs.restore(head.get("course"))
 
     def _reopened(self, clock: Any, arm: Any, propensity: Any, context: Any) -> _Open:
         """Return a saved proposal, checked."""
@@ -332,7 +332,7 @@ class Tuner:
     @property
     def _limit(self) -> float:
         """What is learned of a solve at the most."""
-        return self.settings.backstop * self._course.median
+        return self.settings.backstop * self._arm_costs.median
 
     def _learned(self, spent: float, converged: bool, cap: float | None) -> float:
         """Return what is learned of a solve; 0 where there is nothing to learn."""

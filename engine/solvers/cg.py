@@ -27,7 +27,7 @@ from .stopping import (
     RUNNING,
     STAGNATED,
     WINDOW,
-    Course,
+    Monitor,
     Outcome,
     advance,
     begin,
@@ -75,39 +75,39 @@ def ssor_cg_on(
     iterations_max: int,
     work: CgWork,
     until: int,
-    course: Course,
-) -> Course:
-    """Go on with `ssor_cg` from where `course` stands, FRESH at first, until it ends or `until` steps are done."""
-    if course.iterations < 0:
-        course = begin(residual(half, b, x, work.r), CG_GROWTH_MAX, len(x) + WINDOW)
+    monitor: Monitor,
+) -> Monitor:
+    """Go on with `ssor_cg` from where `monitor` stands, FRESH at first, until it ends or `until` steps are done."""
+    if monitor.iterations < 0:
+        monitor = begin(residual(half, b, x, work.r), CG_GROWTH_MAX, len(x) + WINDOW)
     while True:
-        course = judge(course, tolerance, iterations_max)
-        if course.reason == RUNNING:
-            if course.iterations >= until:
-                return course
-            course = ssor_cg_step(half, x, omega, work, course)
-        elif course.exact:
-            return course
+        monitor = judge(monitor, tolerance, iterations_max)
+        if monitor.reason == RUNNING:
+            if monitor.iterations >= until:
+                return monitor
+            monitor = ssor_cg_step(half, x, omega, work, monitor)
+        elif monitor.exact:
+            return monitor
         else:
-            course = confirm(course, residual(half, b, x, work.r), tolerance)
+            monitor = confirm(monitor, residual(half, b, x, work.r), tolerance)
 
 
 @kernel
-def ssor_cg_step(half: Half, x: Array, omega: float, work: CgWork, course: Course) -> Course:
+def ssor_cg_step(half: Half, x: Array, omega: float, work: CgWork, monitor: Monitor) -> Monitor:
     """Make one step; from a residual that was computed anew the directions begin anew."""
-    rz, beta = course.rz, course.beta
-    if course.exact:
+    rz, beta = monitor.rz, monitor.beta
+    if monitor.exact:
         rz, beta = solve_upper(half, omega, work.r, work.u), 0.0
         clear(work.v)
     solve_lower(half, omega, beta, work)
     pap = solve_upper_again(half, omega, work)
     if rz < _VANISHED and pap <= 0.0:  # u went on to 0, while r stays at what rounding allows
-        return fail(course, STAGNATED)
+        return fail(monitor, STAGNATED)
     if not pap > 0.0:
-        return fail(course, INDEFINITE if pap <= 0.0 else NOT_FINITE)
+        return fail(monitor, INDEFINITE if pap <= 0.0 else NOT_FINITE)
     alpha = rz / pap
     norm, rz_next = move(half, omega, alpha, x, work)
-    return advance(course, norm, False, rz_next, rz_next / rz)
+    return advance(monitor, norm, False, rz_next, rz_next / rz)
 
 
 @kernel
@@ -230,34 +230,34 @@ def cg(half: Half, b: Array, x: Array, tolerance: float, iterations_max: int, wo
 
 @kernel
 def cg_on(
-    half: Half, b: Array, x: Array, tolerance: float, iterations_max: int, work: CgWork, until: int, course: Course
-) -> Course:
-    """Go on with `cg` from where `course` stands, FRESH at first, until it ends or `until` steps are done."""
-    if course.iterations < 0:
-        course = begin(residual(half, b, x, work.r), CG_GROWTH_MAX, len(x) + WINDOW)
+    half: Half, b: Array, x: Array, tolerance: float, iterations_max: int, work: CgWork, until: int, monitor: Monitor
+) -> Monitor:
+    """Go on with `cg` from where `monitor` stands, FRESH at first, until it ends or `until` steps are done."""
+    if monitor.iterations < 0:
+        monitor = begin(residual(half, b, x, work.r), CG_GROWTH_MAX, len(x) + WINDOW)
     while True:
-        course = judge(course, tolerance, iterations_max)
-        if course.reason == RUNNING:
-            if course.iterations >= until:
-                return course
-            course = cg_step(half, x, work, course)
-        elif course.exact:
-            return course
+        monitor = judge(monitor, tolerance, iterations_max)
+        if monitor.reason == RUNNING:
+            if monitor.iterations >= until:
+                return monitor
+            monitor = cg_step(half, x, work, monitor)
+        elif monitor.exact:
+            return monitor
         else:
-            course = confirm(course, residual(half, b, x, work.r), tolerance)
+            monitor = confirm(monitor, residual(half, b, x, work.r), tolerance)
 
 
 @kernel
-def cg_step(half: Half, x: Array, work: CgWork, course: Course) -> Course:
+def cg_step(half: Half, x: Array, work: CgWork, monitor: Monitor) -> Monitor:
     """Make one step."""
     r, p, ap = work.r, work.p, work.ap
-    rr, beta = course.rz, course.beta
-    if course.exact:
-        rr, beta = course.residual_norm * course.residual_norm, 0.0
+    rr, beta = monitor.rz, monitor.beta
+    if monitor.exact:
+        rr, beta = monitor.residual_norm * monitor.residual_norm, 0.0
         clear(p)
     pap = multiply(half, beta, r, p, ap)
     if not pap > 0.0:
-        return fail(course, INDEFINITE if pap <= 0.0 else NOT_FINITE)
+        return fail(monitor, INDEFINITE if pap <= 0.0 else NOT_FINITE)
     alpha = rr / pap
     rr_next = 0.0
     for i in range(len(x)):
@@ -265,7 +265,7 @@ def cg_step(half: Half, x: Array, work: CgWork, course: Course) -> Course:
         ri = r[i] - alpha * ap[i]
         r[i] = ri
         rr_next += ri * ri
-    return advance(course, math.sqrt(rr_next), False, rr_next, rr_next / rr)
+    return advance(monitor, math.sqrt(rr_next), False, rr_next, rr_next / rr)
 
 
 @kernel
@@ -331,10 +331,10 @@ def go_on_ssor_cg(
     iterations_max: int,
     work: CgWork,
     until: int,
-    course: Course,
-) -> Course:
+    monitor: Monitor,
+) -> Monitor:
     """Run `ssor_cg_on` from Python."""
-    return ssor_cg_on(half, b, x, omega, tolerance, iterations_max, work, until, course)
+    return ssor_cg_on(half, b, x, omega, tolerance, iterations_max, work, until, monitor)
 
 
 @loop
@@ -345,10 +345,10 @@ def solve_cg(half: Half, b: Array, x: Array, tolerance: float, iterations_max: i
 
 @loop
 def go_on_cg(
-    half: Half, b: Array, x: Array, tolerance: float, iterations_max: int, work: CgWork, until: int, course: Course
-) -> Course:
+    half: Half, b: Array, x: Array, tolerance: float, iterations_max: int, work: CgWork, until: int, monitor: Monitor
+) -> Monitor:
     """Run `cg_on` from Python."""
-    return cg_on(half, b, x, tolerance, iterations_max, work, until, course)
+    return cg_on(half, b, x, tolerance, iterations_max, work, until, monitor)
 
 
 @loop

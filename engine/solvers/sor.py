@@ -20,7 +20,7 @@ from .stopping import (
     GROWTH_MAX,
     RUNNING,
     WINDOW,
-    Course,
+    Monitor,
     Outcome,
     advance,
     begin,
@@ -116,24 +116,24 @@ def sor_on(
     r: Array,
     d: Array,
     until: int,
-    course: Course,
-) -> Course:
-    """Go on with `sor` from where `course` stands, FRESH at first, until it ends or `until` sweeps are done in all.
+    monitor: Monitor,
+) -> Monitor:
+    """Go on with `sor` from where `monitor` stands, FRESH at first, until it ends or `until` sweeps are done in all.
 
     Solving in parts gives the bits of solving at once, where all else is handed in as it was left.
     """
-    if course.iterations < 0:
-        course = begin(residual(half, b, x, r), GROWTH_MAX, WINDOW)
+    if monitor.iterations < 0:
+        monitor = begin(residual(half, b, x, r), GROWTH_MAX, WINDOW)
     while True:
-        course = judge(course, tolerance, iterations_max)
-        if course.reason == RUNNING:
-            if course.iterations >= until:
-                return course
-            course = advance(course, sweep(half, omega, x, r, d), False, 0.0, 0.0)
-        elif course.exact:
-            return course
+        monitor = judge(monitor, tolerance, iterations_max)
+        if monitor.reason == RUNNING:
+            if monitor.iterations >= until:
+                return monitor
+            monitor = advance(monitor, sweep(half, omega, x, r, d), False, 0.0, 0.0)
+        elif monitor.exact:
+            return monitor
         else:
-            course = confirm(course, residual(half, b, x, r), tolerance)
+            monitor = confirm(monitor, residual(half, b, x, r), tolerance)
 
 
 @kernel
@@ -253,7 +253,7 @@ def go_on_sor(
     r: Array,
     d: Array,
     until: int,
-    course: Course,
-) -> Course:
+    monitor: Monitor,
+) -> Monitor:
     """Run `sor_on` from Python."""
-    return sor_on(half, b, x, omega, tolerance, iterations_max, r, d, until, course)
+    return sor_on(half, b, x, omega, tolerance, iterations_max, r, d, until, monitor)

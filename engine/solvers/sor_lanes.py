@@ -15,7 +15,7 @@ import numpy as np
 from ..kernel import kernel, loop
 from ..vocabulary import Array
 from .sor import Half, residual
-from .stopping import GROWTH_MAX, RUNNING, WINDOW, Course, Windows, advance, begin, confirm, judge
+from .stopping import GROWTH_MAX, RUNNING, WINDOW, Monitor, Windows, advance, begin, confirm, judge
 
 _1 = np.uint64(1)
 
@@ -32,7 +32,7 @@ class LanesWork(NamedTuple):
     norm: Array  # float64[L] |r|
     squares: Array  # float64[4, L]
     number: Array  # int64[L] which right-hand side is in the lane, -1 where none is left
-    course: Array  # float64[L, 11] the fields of `Course`, but for those of conjugate gradients
+    monitor: Array  # float64[L, 11] the fields of `Monitor`, but for those of conjugate gradients
 
 
 def lanes_work(n: int, lanes: int) -> LanesWork:
@@ -43,8 +43,8 @@ def lanes_work(n: int, lanes: int) -> LanesWork:
     """
     x, r, d = np.zeros((3, n, lanes))
     omega, scale, left, norm = np.zeros((4, lanes))
-    squares, number, course = np.zeros((4, lanes)), np.full(lanes, -1), np.zeros((lanes, 11))
-    return LanesWork(x, r, d, omega, scale, left, norm, squares, number, course)
+    squares, number, monitor = np.zeros((4, lanes)), np.full(lanes, -1), np.zeros((lanes, 11))
+    return LanesWork(x, r, d, omega, scale, left, norm, squares, number, monitor)
 
 
 @loop
@@ -82,11 +82,11 @@ def solve_lanes(
             s = work.number[lane]
             if s < 0:
                 continue
-            course = advance(recall(work, lane), work.norm[lane], False, 0.0, 0.0)
-            course = settle(half, b[s], tolerance[s], iterations_max, work, lane, course)
-            keep(work, lane, course)
-            if course.reason != RUNNING:
-                finish(x, work, lane, course, iterations, reasons, norms)
+            monitor = advance(recall(work, lane), work.norm[lane], False, 0.0, 0.0)
+            monitor = settle(half, b[s], tolerance[s], iterations_max, work, lane, monitor)
+            keep(work, lane, monitor)
+            if monitor.reason != RUNNING:
+                finish(x, work, lane, monitor, iterations, reasons, norms)
                 following = refill(
                     half, b, x, omega, tolerance, iterations_max, work, lane, following, iterations, reasons, norms
                 )
@@ -114,14 +114,14 @@ def refill(
         following += 1
         for i in range(x.shape[1]):
             work.x[i, lane] = x[s, i]
-        course = begin(residual(half, b[s], work.x[:, lane], work.r[:, lane]), GROWTH_MAX, WINDOW)
-        course = settle(half, b[s], tolerance[s], iterations_max, work, lane, course)
+        monitor = begin(residual(half, b[s], work.x[:, lane], work.r[:, lane]), GROWTH_MAX, WINDOW)
+        monitor = settle(half, b[s], tolerance[s], iterations_max, work, lane, monitor)
         work.number[lane] = s
-        if course.reason == RUNNING:
+        if monitor.reason == RUNNING:
             work.omega[lane] = omega[s]
-            keep(work, lane, course)
+            keep(work, lane, monitor)
             return following
-        finish(x, work, lane, course, iterations, reasons, norms)
+        finish(x, work, lane, monitor, iterations, reasons, norms)
     for i in range(x.shape[1]):
         work.r[i, lane] = 0.0  # not a residual that sweeps make ever smaller: subnormal numbers are slow
     return following
@@ -129,27 +129,27 @@ def refill(
 
 @kernel
 def settle(
-    half: Half, b: Array, tolerance: float, iterations_max: int, work: LanesWork, lane: int, course: Course
-) -> Course:
-    """Judge a lane's course, and confirm with the true residual where it ends."""
-    course = judge(course, tolerance, iterations_max)
-    while course.reason != RUNNING and not course.exact:
-        course = confirm(course, residual(half, b, work.x[:, lane], work.r[:, lane]), tolerance)
-        course = judge(course, tolerance, iterations_max)
-    return course
+    half: Half, b: Array, tolerance: float, iterations_max: int, work: LanesWork, lane: int, monitor: Monitor
+) -> Monitor:
+    """Judge a lane's monitor, and confirm with the true residual where it ends."""
+    monitor = judge(monitor, tolerance, iterations_max)
+    while monitor.reason != RUNNING and not monitor.exact:
+        monitor = confirm(monitor, residual(half, b, work.x[:, lane], work.r[:, lane]), tolerance)
+        monitor = judge(monitor, tolerance, iterations_max)
+    return monitor
 
 
 @kernel
 def finish(
-    x: Array, work: LanesWork, lane: int, course: Course, iterations: Array, reasons: Array, norms: Array
+    x: Array, work: LanesWork, lane: int, monitor: Monitor, iterations: Array, reasons: Array, norms: Array
 ) -> None:
     """Write a lane's solution and how it ended, and free the lane."""
     s = work.number[lane]
     for i in range(x.shape[1]):
         x[s, i] = work.x[i, lane]
-    iterations[s] = course.iterations
-    reasons[s] = course.reason
-    norms[s] = course.residual_norm
+    iterations[s] = monitor.iterations
+    reasons[s] = monitor.reason
+    norms[s] = monitor.residual_norm
     work.number[lane] = -1
 
 
@@ -229,18 +229,18 @@ def add_squares(to: Array, of: Array) -> None:
 
 
 @kernel
-def keep(work: LanesWork, lane: int, course: Course) -> None:
-    """Store a lane's course."""
-    row, windows = work.course[lane], course.windows
-    row[0], row[1], row[2], row[3] = course.iterations, course.reason, course.residual_norm, course.exact
-    row[4], row[5] = course.worst, course.claimed
+def keep(work: LanesWork, lane: int, monitor: Monitor) -> None:
+    """Store a lane's monitor."""
+    row, windows = work.monitor[lane], monitor.windows
+    row[0], row[1], row[2], row[3] = monitor.iterations, monitor.reason, monitor.residual_norm, monitor.exact
+    row[4], row[5] = monitor.worst, monitor.claimed
     row[6], row[7], row[8] = windows.end, windows.lowest, windows.highest
     row[9], row[10] = windows.lowest_before, windows.highest_before
 
 
 @kernel
-def recall(work: LanesWork, lane: int) -> Course:
-    """Return a lane's course."""
-    row = work.course[lane]
+def recall(work: LanesWork, lane: int) -> Monitor:
+    """Return a lane's monitor."""
+    row = work.monitor[lane]
     windows = Windows(int(row[6]), row[7], row[8], row[9], row[10])
-    return Course(int(row[0]), int(row[1]), row[2], row[3] != 0.0, row[4], row[5], windows, 0.0, 0.0)
+    return Monitor(int(row[0]), int(row[1]), row[2], row[3] != 0.0, row[4], row[5], windows, 0.0, 0.0)

@@ -13,7 +13,7 @@ from .stopping import (
     GROWTH_MAX,
     RUNNING,
     WINDOW,
-    Course,
+    Monitor,
     Outcome,
     advance,
     begin,
@@ -43,10 +43,10 @@ def go_on_rows(
     iterations_max: int,
     r: Array,
     until: int,
-    course: Course,
-) -> Course:
-    """Go on from where `course` stands, FRESH at first, until it ends or `until` sweeps are done in all."""
-    return rows_on(rows, b, x, omega, tolerance, iterations_max, r, until, course)
+    monitor: Monitor,
+) -> Monitor:
+    """Go on from where `monitor` stands, FRESH at first, until it ends or `until` sweeps are done in all."""
+    return rows_on(rows, b, x, omega, tolerance, iterations_max, r, until, monitor)
 
 
 @kernel
@@ -59,17 +59,17 @@ def rows_on(
     iterations_max: int,
     r: Array,
     until: int,
-    course: Course,
-) -> Course:
-    """Sweep until the course ends or `until` sweeps are done. The residual is always the true one."""
-    if course.iterations < 0:
-        course = begin(rows_residual(rows, b, x, r), GROWTH_MAX, WINDOW)
+    monitor: Monitor,
+) -> Monitor:
+    """Sweep until the monitor ends or `until` sweeps are done. The residual is always the true one."""
+    if monitor.iterations < 0:
+        monitor = begin(rows_residual(rows, b, x, r), GROWTH_MAX, WINDOW)
     while True:
-        course = judge(course, tolerance, iterations_max)
-        if course.reason != RUNNING or course.iterations >= until:
-            return course
+        monitor = judge(monitor, tolerance, iterations_max)
+        if monitor.reason != RUNNING or monitor.iterations >= until:
+            return monitor
         rows_sweep(rows, b, omega, x)
-        course = advance(course, rows_residual(rows, b, x, r), True, 0.0, 0.0)
+        monitor = advance(monitor, rows_residual(rows, b, x, r), True, 0.0, 0.0)
 
 
 @kernel

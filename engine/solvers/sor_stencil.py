@@ -72,16 +72,16 @@ def solve_stencil(
     split(b, work.b_red, work.b_black)
     split(x, work.red, work.black)
     columns = b.shape[1]
-    course = begin(stencil_residual(stencil, columns, work), GROWTH_MAX, WINDOW)
+    monitor = begin(stencil_residual(stencil, columns, work), GROWTH_MAX, WINDOW)
     while True:
-        course = judge(course, tolerance, iterations_max)
-        if course.reason == RUNNING:
-            course = advance(course, stencil_sweep(stencil, omega, columns, work), False, 0.0, 0.0)
-        elif course.exact:
+        monitor = judge(monitor, tolerance, iterations_max)
+        if monitor.reason == RUNNING:
+            monitor = advance(monitor, stencil_sweep(stencil, omega, columns, work), False, 0.0, 0.0)
+        elif monitor.exact:
             join(work.red, work.black, x)
-            return outcome_of(course)
+            return outcome_of(monitor)
         else:
-            course = confirm(course, stencil_residual(stencil, columns, work), tolerance)
+            monitor = confirm(monitor, stencil_residual(stencil, columns, work), tolerance)
 
 
 @kernel

@@ -15,7 +15,7 @@ from .stopping import (
     GROWTH_MAX,
     RUNNING,
     WINDOW,
-    Course,
+    Monitor,
     Outcome,
     advance,
     begin,
@@ -47,10 +47,10 @@ def go_on_ssor(
     r: Array,
     d: Array,
     until: int,
-    course: Course,
-) -> Course:
-    """Go on from where `course` stands, FRESH at first, until it ends or `until` iterations are done in all."""
-    return ssor_on(half, b, x, omega, tolerance, iterations_max, r, d, until, course)
+    monitor: Monitor,
+) -> Monitor:
+    """Go on from where `monitor` stands, FRESH at first, until it ends or `until` iterations are done in all."""
+    return ssor_on(half, b, x, omega, tolerance, iterations_max, r, d, until, monitor)
 
 
 @kernel
@@ -64,22 +64,22 @@ def ssor_on(
     r: Array,
     d: Array,
     until: int,
-    course: Course,
-) -> Course:
-    """Iterate until the course ends or `until` iterations are done, as `sor_on` does."""
-    if course.iterations < 0:
-        course = begin(residual(half, b, x, r), GROWTH_MAX, WINDOW)
+    monitor: Monitor,
+) -> Monitor:
+    """Iterate until the monitor ends or `until` iterations are done, as `sor_on` does."""
+    if monitor.iterations < 0:
+        monitor = begin(residual(half, b, x, r), GROWTH_MAX, WINDOW)
     while True:
-        course = judge(course, tolerance, iterations_max)
-        if course.reason == RUNNING:
-            if course.iterations >= until:
-                return course
+        monitor = judge(monitor, tolerance, iterations_max)
+        if monitor.reason == RUNNING:
+            if monitor.iterations >= until:
+                return monitor
             sweep(half, omega, x, r, d)
-            course = advance(course, sweep_back(half, omega, x, r, d), False, 0.0, 0.0)
-        elif course.exact:
-            return course
+            monitor = advance(monitor, sweep_back(half, omega, x, r, d), False, 0.0, 0.0)
+        elif monitor.exact:
+            return monitor
         else:
-            course = confirm(course, residual(half, b, x, r), tolerance)
+            monitor = confirm(monitor, residual(half, b, x, r), tolerance)
 
 
 @kernel

@@ -1,6 +1,6 @@
 """Where a solve stands and how it ends: what the solvers of `sor.py`, `ssor.py`, `sor_cg.py` and the others share.
 
-A solver begins a course with the residual that it starts from, has it judged before each iteration, and advances it
+A solver begins a monitor with the residual that it starts from, has it judged before each iteration, and advances it
 after; where it ends by a residual that was not computed from b - A x, the true one confirms that, or it runs on.
 """
 
@@ -45,7 +45,7 @@ class Windows(NamedTuple):
     highest_before: float
 
 
-class Course(NamedTuple):
+class Monitor(NamedTuple):
     """Where a solve stands: what it takes, beside its working space, to stop after any iteration and go on later."""
 
     iterations: int  # done so far; -1 before it begins
@@ -59,26 +59,26 @@ class Course(NamedTuple):
     beta: float  # and what the next direction keeps of the last
 
 
-FRESH = Course(-1, RUNNING, math.inf, False, math.inf, math.inf, Windows(0, math.inf, 0.0, math.inf, 0.0), 0.0, 0.0)
+FRESH = Monitor(-1, RUNNING, math.inf, False, math.inf, math.inf, Windows(0, math.inf, 0.0, math.inf, 0.0), 0.0, 0.0)
 
 
 @kernel
-def begin(norm: float, growth_max: float, window: int) -> Course:
-    """Return the course of a solve that starts from a residual."""
+def begin(norm: float, growth_max: float, window: int) -> Monitor:
+    """Return the monitor of a solve that starts from a residual."""
     windows = Windows(2 * window, math.inf, 0.0, math.inf, 0.0)
-    return Course(0, RUNNING, norm, True, growth_max * norm, math.inf, windows, 0.0, 0.0)
+    return Monitor(0, RUNNING, norm, True, growth_max * norm, math.inf, windows, 0.0, 0.0)
 
 
 @kernel
-def judge(course: Course, tolerance: float, iterations_max: int) -> Course:
+def judge(monitor: Monitor, tolerance: float, iterations_max: int) -> Monitor:
     """Tell whether a running solve ends here, and why; where the norm is not exact, that is yet to be confirmed.
 
     It stagnates where the lowest and the highest residual of a window are those of the window before, of half the
     length. That the residual falls is not asked for: of a badly conditioned matrix it may grow for thousands of sweeps,
     which all come nearer to the solution.
     """
-    k, norm, reason = course.iterations, course.residual_norm, course.reason
-    windows = noted(course.windows, k, norm)
+    k, norm, reason = monitor.iterations, monitor.residual_norm, monitor.reason
+    windows = noted(monitor.windows, k, norm)
     if reason == RUNNING:
         if not math.isfinite(norm):
             reason = NOT_FINITE
@@ -86,13 +86,13 @@ def judge(course: Course, tolerance: float, iterations_max: int) -> Course:
             reason = CONVERGED
         elif k >= iterations_max:
             reason = CAPPED
-        elif norm > course.worst:
+        elif norm > monitor.worst:
             reason = DIVERGED
         elif k >= windows.end:
             if alike(windows):
                 reason = STAGNATED
             windows = Windows(2 * windows.end, norm, norm, windows.lowest, windows.highest)
-    return Course(k, reason, norm, course.exact, course.worst, course.claimed, windows, course.rz, course.beta)
+    return Monitor(k, reason, norm, monitor.exact, monitor.worst, monitor.claimed, windows, monitor.rz, monitor.beta)
 
 
 @kernel
@@ -112,43 +112,43 @@ def alike(windows: Windows) -> bool:
 
 
 @kernel
-def confirm(course: Course, norm: float, tolerance: float) -> Course:
+def confirm(monitor: Monitor, norm: float, tolerance: float) -> Monitor:
     """Put the true residual in the place of that of the recurrence; where it was claimed too early, run on.
 
     A second claim that finds the true residual not even halved has come to what can be attained. An x that is not
     finite has a residual that is not, and no other reason is told then.
     """
-    reason, claimed = course.reason, course.claimed
+    reason, claimed = monitor.reason, monitor.claimed
     if not math.isfinite(norm):
         reason = NOT_FINITE
     elif reason == CONVERGED and not norm <= tolerance:
         reason = STAGNATED if norm > 0.5 * claimed else RUNNING
         claimed = norm
-    k, windows = course.iterations, course.windows
-    return Course(k, reason, norm, True, course.worst, claimed, windows, course.rz, course.beta)
+    k, windows = monitor.iterations, monitor.windows
+    return Monitor(k, reason, norm, True, monitor.worst, claimed, windows, monitor.rz, monitor.beta)
 
 
 @kernel
-def advance(course: Course, norm: float, exact: bool, rz: float, beta: float) -> Course:
-    """Return the course after one more iteration."""
-    k, windows = course.iterations + 1, course.windows
-    return Course(k, RUNNING, norm, exact, course.worst, course.claimed, windows, rz, beta)
+def advance(monitor: Monitor, norm: float, exact: bool, rz: float, beta: float) -> Monitor:
+    """Return the monitor after one more iteration."""
+    k, windows = monitor.iterations + 1, monitor.windows
+    return Monitor(k, RUNNING, norm, exact, monitor.worst, monitor.claimed, windows, rz, beta)
 
 
 @kernel
-def fail(course: Course, reason: int) -> Course:
-    """Return the course, ended before its next iteration; the norm is yet to be made exact."""
-    k, norm, windows = course.iterations, course.residual_norm, course.windows
-    return Course(k, reason, norm, False, course.worst, course.claimed, windows, course.rz, course.beta)
+def fail(monitor: Monitor, reason: int) -> Monitor:
+    """Return the monitor, ended before its next iteration; the norm is yet to be made exact."""
+    k, norm, windows = monitor.iterations, monitor.residual_norm, monitor.windows
+    return Monitor(k, reason, norm, False, monitor.worst, monitor.claimed, windows, monitor.rz, monitor.beta)
 
 
 @kernel
-def outcome_of(course: Course) -> Outcome:
-    """Return how a course ended."""
-    return Outcome(course.iterations, course.reason, course.residual_norm)
+def outcome_of(monitor: Monitor) -> Outcome:
+    """Return how a monitor ended."""
+    return Outcome(monitor.iterations, monitor.reason, monitor.residual_norm)
 
 
 @loop
-def judged(course: Course, tolerance: float, iterations_max: int) -> Course:
+def judged(monitor: Monitor, tolerance: float, iterations_max: int) -> Monitor:
     """Run `judge` from Python, for a solver whose steps are not compiled."""
-    return judge(course, tolerance, iterations_max)
+    return judge(monitor, tolerance, iterations_max)

@@ -17,7 +17,7 @@ import pytest
 
 from onearm.api import saving
 from onearm.api.solver import Tuner, solving
-from onearm.api.solver.course import MEDIAN_OF, Course
+from onearm.api.solver.arm_costs import MEDIAN_OF, ArmCosts
 from onearm.engine import loop, snapshot
 from onearm.engine.columns import take
 from onearm.engine.draws import NATURE, POLICY, run_key
@@ -368,13 +368,13 @@ def test_what_a_safe_value_took_counts_for_the_median_before_the_failure_is_lear
 
 def test_the_median_is_that_of_the_newest_costs_with_failures_above_all() -> None:
     rng = np.random.default_rng(1)
-    course, costs = Course(1), []
+    arm_costs, costs = ArmCosts(1), []
     for _ in range(3 * MEDIAN_OF):
         cost, converged = float(rng.integers(1, 50)), bool(rng.random() < 0.7)
-        course.add(0, 1.0, cost, cost, converged)
+        arm_costs.add(0, 1.0, cost, cost, converged)
         costs.append(cost if converged else math.inf)
         newest = sorted(costs[-MEDIAN_OF:])
-        assert course.median == newest[(len(newest) - 1) // 2]
+        assert arm_costs.median == newest[(len(newest) - 1) // 2]
 
 
 def test_the_safe_value_is_the_cheapest_of_those_that_always_converged() -> None:
@@ -390,17 +390,17 @@ def test_the_safe_value_is_the_cheapest_of_those_that_always_converged() -> None
 
 
 def test_a_value_that_failed_is_safe_only_where_none_has_always_converged() -> None:
-    course = Course(3)
-    assert course.safe(2) == 2
-    course.add(0, None, 9.0, 9.0, False)
-    assert course.safe(2) == 2
+    arm_costs = ArmCosts(3)
+    assert arm_costs.safe(2) == 2
+    arm_costs.add(0, None, 9.0, 9.0, False)
+    assert arm_costs.safe(2) == 2
     for cost, converged in ((5.0, True), (50.0, False)):
-        course.add(1, None, cost, cost, converged)
-    assert course.safe(2) == 1  # it did converge once
-    course.add(0, None, 900.0, 900.0, True)
-    assert course.safe(2) == 1
-    course.add(2, None, 100.0, 100.0, True)
-    assert course.safe(2) == 2  # though it is the dearer one
+        arm_costs.add(1, None, cost, cost, converged)
+    assert arm_costs.safe(2) == 1  # it did converge once
+    arm_costs.add(0, None, 900.0, 900.0, True)
+    assert arm_costs.safe(2) == 1
+    arm_costs.add(2, None, 100.0, 100.0, True)
+    assert arm_costs.safe(2) == 2  # though it is the dearer one
 
 
 def test_a_held_tuner_proposes_one_value_and_learns_nothing() -> None:
@@ -603,13 +603,13 @@ def test_a_policy_that_was_made_by_hand_works_and_says_that_it_cannot_be_saved()
 
 
 def histories(costs: list[dict[int, float]], law: Callable[[int], list[float]]) -> Any:
-    """Yield every course of rounds with its probability: exact expectations over a law that depends on the round."""
+    """Yield every arm_costs of rounds with its probability: exact expectations over a law that depends on the round."""
     for arms in itertools.product(range(2), repeat=len(costs)):
-        course, probability = Course(2), 1.0
+        arm_costs, probability = ArmCosts(2), 1.0
         for t, arm in enumerate(arms):
             probability *= law(t)[arm]
-            course.add(arm, law(t)[arm], costs[t][arm], costs[t][arm], True)
-        yield course, probability
+            arm_costs.add(arm, law(t)[arm], costs[t][arm], costs[t][arm], True)
+        yield arm_costs, probability
 
 
 def test_what_an_arm_would_have_cost_is_estimated_without_bias_and_its_variance_too() -> None:
@@ -620,10 +620,10 @@ def test_what_an_arm_would_have_cost_is_estimated_without_bias_and_its_variance_
 
     for arm in (0, 1):
         moments = np.zeros(4)
-        for course, probability in histories(costs, law):
-            estimate = course.total(arm)
-            moments += probability * np.array([1.0, estimate, estimate**2, course.variance[arm]])
-            assert not course.estimate(arm)[1] ** 2 < course.variance[arm] * (1.0 - 1e-12)
+        for arm_costs, probability in histories(costs, law):
+            estimate = arm_costs.total(arm)
+            moments += probability * np.array([1.0, estimate, estimate**2, arm_costs.variance[arm]])
+            assert not arm_costs.estimate(arm)[1] ** 2 < arm_costs.variance[arm] * (1.0 - 1e-12)
         total, mean, square, variance = moments.tolist()
         assert total == pytest.approx(1.0)
         assert mean == pytest.approx(
@@ -633,30 +633,30 @@ def test_what_an_arm_would_have_cost_is_estimated_without_bias_and_its_variance_
 
 
 def test_a_rare_value_that_looks_cheap_has_an_error_that_grows_while_it_is_not_played() -> None:
-    course = Course(2)
+    arm_costs = ArmCosts(2)
     for t in range(100):
         cost = 48.0 if t == 50 else 50.0
-        course.add(int(t == 50), 0.001 if t == 50 else 0.999, cost, cost, True)
-    estimate, error = course.estimate(1)
+        arm_costs.add(int(t == 50), 0.001 if t == 50 else 0.999, cost, cost, True)
+    estimate, error = arm_costs.estimate(1)
     assert estimate == pytest.approx(99 * 50.0 - 2.0 / 0.001 - 49 * 2.0)  # of the first round nothing was known
     assert error == pytest.approx(math.sqrt(4.0 * 0.999) / 0.001)
     for _ in range(9900):
-        course.add(0, 0.999, 50.0, 50.0, True)
+        arm_costs.add(0, 0.999, 50.0, 50.0, True)
     passed = [*range(50), *range(9949)]  # rounds since it was played, in each round after the first
-    assert course.estimate(1)[1] == pytest.approx(math.sqrt(4.0 * sum(passed)))  # and not as after 100 rounds
-    course.add(1, 0.001, 50.0, 50.0, True)
-    assert course.odds[1] == sum(passed) + 9949
+    assert arm_costs.estimate(1)[1] == pytest.approx(math.sqrt(4.0 * sum(passed)))  # and not as after 100 rounds
+    arm_costs.add(1, 0.001, 50.0, 50.0, True)
+    assert arm_costs.odds[1] == sum(passed) + 9949
 
 
 def test_the_rounds_since_an_arm_was_played_stand_for_its_odds_without_bias() -> None:
     p, odds = 0.2, []
     for seed in range(300):
-        rng, course = np.random.default_rng(seed), Course(2)
+        rng, arm_costs = np.random.default_rng(seed), ArmCosts(2)
         for _ in range(200):
             arm = int(rng.random() < p)
-            course.add(arm, (1.0 - p, p)[arm], 50.0, 50.0, True)
-        waited = course.compared - course.since[1]
-        odds.append(course.odds[1] + waited * (waited - 1) / 2)
+            arm_costs.add(arm, (1.0 - p, p)[arm], 50.0, 50.0, True)
+        waited = arm_costs.compared - arm_costs.since[1]
+        odds.append(arm_costs.odds[1] + waited * (waited - 1) / 2)
     wanted = 199 * (1.0 - p) / p - sum((1.0 - p) ** (t + 1) / p for t in range(199))  # less what was before the first
     assert abs(np.mean(odds) - wanted) < 3.0 * np.std(odds) / math.sqrt(300)
 
@@ -676,12 +676,12 @@ def test_what_was_passed_over_with_certainty_has_no_estimate_and_what_was_always
     drive(always, 7)
     fixed = always.report()
     assert (fixed.best, fixed.regret_error) == (1.3, 0.0) and fixed.regret == pytest.approx(0.0)
-    course = Course(2)
+    arm_costs = ArmCosts(2)
     for arm, p in ((0, 0.5), (1, 0.5), (0, 1.0), (0, 0.5)):
-        course.add(arm, p, 5.0, 5.0, True)
-    assert math.isnan(course.estimate(1)[0]) and course.estimate(0)[0] == 15.0
-    course.add(1, None, 5.0, 5.0, True)
-    assert math.isnan(course.estimate(0)[0])
+        arm_costs.add(arm, p, 5.0, 5.0, True)
+    assert math.isnan(arm_costs.estimate(1)[0]) and arm_costs.estimate(0)[0] == 15.0
+    arm_costs.add(1, None, 5.0, 5.0, True)
+    assert math.isnan(arm_costs.estimate(0)[0])
 
 
 def test_the_law_is_asked_for_only_by_the_report(monkeypatch: pytest.MonkeyPatch) -> None:

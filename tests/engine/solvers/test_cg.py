@@ -89,16 +89,16 @@ def test_every_step_is_that_of_scipy(omega: float | None, system: str) -> None:
     half = halves[system]
     rng = np.random.default_rng(8)
     b, x = rng.normal(size=25), rng.normal(size=25)
-    work, course = spoiled(25), FRESH
+    work, monitor = spoiled(25), FRESH
     expected = scipy_solutions(half, omega, b, x, steps=6)
     for k, solution in enumerate(expected, start=1):
         if omega is None:
-            course = go_on_cg(half, b, x, 0.0, 10_000, work, k, course)
+            monitor = go_on_cg(half, b, x, 0.0, 10_000, work, k, monitor)
         else:
-            course = go_on_ssor_cg(half, b, x, omega, 0.0, 10_000, work, k, course)
-        assert (course.iterations, course.reason) == (k, RUNNING)
+            monitor = go_on_ssor_cg(half, b, x, omega, 0.0, 10_000, work, k, monitor)
+        assert (monitor.iterations, monitor.reason) == (k, RUNNING)
         np.testing.assert_allclose(x, solution, rtol=0, atol=1e-12)
-        assert course.residual_norm == pytest.approx(np.linalg.norm(b - dense(half) @ x), rel=1e-9)
+        assert monitor.residual_norm == pytest.approx(np.linalg.norm(b - dense(half) @ x), rel=1e-9)
     assert len(expected) == 6
 
 
@@ -114,14 +114,14 @@ def test_scipy_takes_as_many_steps_with_the_same_preconditioner(omega: float) ->
 
 
 def solve_in_parts(half: Half, omega: float | None, b: Array, x: Array, tolerance: float, part: int) -> Outcome:
-    work, course = spoiled(len(b)), FRESH
-    while course.reason == RUNNING:
-        until = max(course.iterations, 0) + part
+    work, monitor = spoiled(len(b)), FRESH
+    while monitor.reason == RUNNING:
+        until = max(monitor.iterations, 0) + part
         if omega is None:
-            course = go_on_cg(half, b, x, tolerance, 10_000, work, until, course)
+            monitor = go_on_cg(half, b, x, tolerance, 10_000, work, until, monitor)
         else:
-            course = go_on_ssor_cg(half, b, x, omega, tolerance, 10_000, work, until, course)
-    return Outcome(course.iterations, course.reason, course.residual_norm)
+            monitor = go_on_ssor_cg(half, b, x, omega, tolerance, 10_000, work, until, monitor)
+    return Outcome(monitor.iterations, monitor.reason, monitor.residual_norm)
 
 
 @pytest.mark.parametrize("omega", [None, 1.4])

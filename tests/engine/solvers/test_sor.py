@@ -136,15 +136,15 @@ def test_a_sweep_is_that_of_pyamg(omega: float) -> None:
 
 def in_parts(half: Half, omega: float, b: Array, x: Array, tolerance: float, most: int, part: int) -> tuple[int, ...]:
     """Solve a few sweeps at a time; return the counts at which it stopped."""
-    r, d, course, stops = np.empty(len(b)), np.empty(len(b)), FRESH, []
-    while course.reason == RUNNING:
-        until = max(course.iterations, 0) + part
-        course = go_on_sor(half, b, x, omega, tolerance, most, r, d, until, course)
-        stops.append(course.iterations)
+    r, d, monitor, stops = np.empty(len(b)), np.empty(len(b)), FRESH, []
+    while monitor.reason == RUNNING:
+        until = max(monitor.iterations, 0) + part
+        monitor = go_on_sor(half, b, x, omega, tolerance, most, r, d, until, monitor)
+        stops.append(monitor.iterations)
     at_once = np.zeros(len(b))
     outcome = solve_sor(half, b, at_once, omega, tolerance, most, r, d)
     assert x.tobytes() == at_once.tobytes()
-    assert tuple(outcome) == (course.iterations, course.reason, course.residual_norm)
+    assert tuple(outcome) == (monitor.iterations, monitor.reason, monitor.residual_norm)
     return tuple(stops)
 
 

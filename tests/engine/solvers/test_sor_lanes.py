@@ -10,7 +10,7 @@ from support.sor_systems import half_from, random_spd, shifted, young_omega
 
 from onearm.engine.solvers.sor import Half, norm_of, solve_sor
 from onearm.engine.solvers.sor_lanes import LanesWork, keep, lanes_work, norms_of_lanes, recall, solve_lanes
-from onearm.engine.solvers.stopping import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Course, Outcome, Windows
+from onearm.engine.solvers.stopping import CAPPED, CONVERGED, NOT_FINITE, STAGNATED, Monitor, Outcome, Windows
 from onearm.engine.vocabulary import Array
 
 
@@ -104,7 +104,7 @@ def test_the_mean_count_at_youngs_omega_is_the_published_one() -> None:
 
 def test_a_lane_keeps_all_of_its_course() -> None:
     work = lanes_work(3, 2)
-    course = Course(7, STAGNATED, 0.1, True, 0.2, 0.3, Windows(256, 0.4, 0.5, 0.6, 0.7), 0.0, 0.0)
-    keep(work, 1, course)
-    keep(work, 0, course._replace(iterations=8))
-    assert recall(work, 1) == course
+    monitor = Monitor(7, STAGNATED, 0.1, True, 0.2, 0.3, Windows(256, 0.4, 0.5, 0.6, 0.7), 0.0, 0.0)
+    keep(work, 1, monitor)
+    keep(work, 0, monitor._replace(iterations=8))
+    assert recall(work, 1) == monitor

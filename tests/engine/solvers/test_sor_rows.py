@@ -62,10 +62,10 @@ def test_counts_of_a_symmetric_matrix_are_the_published_ones(place: int) -> None
 @pytest.mark.parametrize("part", [1, 4])
 def test_solving_in_parts_gives_the_bits_of_solving_at_once(part: int) -> None:
     rows, b = rows_from(random_spd(12, 1)), np.arange(12.0)
-    at_once, x, r, course = np.zeros(12), np.zeros(12), np.empty(12), FRESH
+    at_once, x, r, monitor = np.zeros(12), np.zeros(12), np.empty(12), FRESH
     outcome = solve_rows(rows, b, at_once, 1.3, 1e-10, 10_000, r)
-    while course.reason == RUNNING:
-        course = go_on_rows(rows, b, x, 1.3, 1e-10, 10_000, r, max(course.iterations, 0) + part, course)
+    while monitor.reason == RUNNING:
+        monitor = go_on_rows(rows, b, x, 1.3, 1e-10, 10_000, r, max(monitor.iterations, 0) + part, monitor)
     assert outcome.iterations > 10
     assert x.tobytes() == at_once.tobytes()
-    assert tuple(outcome) == (course.iterations, course.reason, course.residual_norm)
+    assert tuple(outcome) == (monitor.iterations, monitor.reason, monitor.residual_norm)

@@ -71,10 +71,10 @@ def test_a_backward_sweep_is_that_of_pyamg(omega: float) -> None:
 def test_solving_in_parts_gives_the_bits_of_solving_at_once(part: int) -> None:
     half, b = shifted(0.45, 5), np.random.default_rng(5).normal(size=25)
     at_once, x = np.zeros(25), np.zeros(25)
-    r, d, course = np.empty(25), np.empty(25), FRESH
+    r, d, monitor = np.empty(25), np.empty(25), FRESH
     outcome = solve_ssor(half, b, at_once, 1.6, 1e-10, 10_000, r, d)
-    while course.reason == RUNNING:
-        course = go_on_ssor(half, b, x, 1.6, 1e-10, 10_000, r, d, max(course.iterations, 0) + part, course)
+    while monitor.reason == RUNNING:
+        monitor = go_on_ssor(half, b, x, 1.6, 1e-10, 10_000, r, d, max(monitor.iterations, 0) + part, monitor)
     assert outcome.iterations > 10
     assert x.tobytes() == at_once.tobytes()
-    assert tuple(outcome) == (course.iterations, course.reason, course.residual_norm)
+    assert tuple(outcome) == (monitor.iterations, monitor.reason, monitor.residual_norm)

@@ -23,7 +23,7 @@ from onearm.engine.solvers.stopping import (
     RUNNING,
     STAGNATED,
     WINDOW,
-    Course,
+    Monitor,
     Outcome,
     advance,
     begin,
@@ -177,15 +177,15 @@ def test_a_cap_ends_a_solve_after_so_many_iterations(method: str, most: int) -> 
     assert outcome[:2] == (most, CAPPED)
 
 
-def course_of(norms: list[float], tolerance: float = 1e-9) -> Course:
+def course_of(norms: list[float], tolerance: float = 1e-9) -> Monitor:
     """Return where a solve stands whose residuals have these norms, and whether it ends on the way."""
-    course = begin(norms[0], GROWTH_MAX, WINDOW)
+    monitor = begin(norms[0], GROWTH_MAX, WINDOW)
     for norm in norms[1:]:
-        course = judge(course, tolerance, 10**9)
-        if course.reason != RUNNING:
-            return course
-        course = advance(course, norm, False, 0.0, 0.0)
-    return judge(course, tolerance, 10**9)
+        monitor = judge(monitor, tolerance, 10**9)
+        if monitor.reason != RUNNING:
+            return monitor
+        monitor = advance(monitor, norm, False, 0.0, 0.0)
+    return judge(monitor, tolerance, 10**9)
 
 
 def test_a_residual_within_ten_thousand_times_the_first_may_grow() -> None:
@@ -215,9 +215,9 @@ def test_all_residuals_of_a_window_count_and_not_those_at_its_ends() -> None:
 @pytest.mark.parametrize("reason", [CONVERGED, CAPPED, DIVERGED, INDEFINITE])
 @pytest.mark.parametrize("norm", [math.inf, math.nan])
 def test_a_true_residual_that_is_not_finite_is_the_reason(reason: int, norm: float) -> None:
-    course = begin(1.0, GROWTH_MAX, WINDOW)._replace(reason=reason, exact=False)
-    assert confirm(course, norm, 1e-8).reason == NOT_FINITE
-    assert confirm(course, 1e-9, 1e-8).reason == reason
+    monitor = begin(1.0, GROWTH_MAX, WINDOW)._replace(reason=reason, exact=False)
+    assert confirm(monitor, norm, 1e-8).reason == NOT_FINITE
+    assert confirm(monitor, 1e-9, 1e-8).reason == reason
 
 
 def test_every_reason_has_words() -> None:

@@ -43,7 +43,7 @@ class Median:
             del self._sorted[bisect_left(self._sorted, self.newest.popleft())]
 
 
-class Course:
+class ArmCosts:
     """The costs of k arms so far.
 
     What an arm would have cost in all rounds but the first is estimated without bias by m + (c - m) / p in the rounds
