@@ -45,7 +45,7 @@ def solve_sequence(
     systems: Iterable[Sequence[Any]],
     *,
     method: Method = "ssor-cg",
-    tuner: str | dict[str, Any] | Policy | Tuner | Tuners = "tsallis",
+    tuner: str | dict[str, Any] | Policy | Tuner | Tuners = "maillard_chain",
     contexts: Iterable[float] | None = None,
     context: tuple[float, float] | None = None,
     warm_start: bool = True,

@@ -78,6 +78,13 @@ def test_the_same_seed_gives_the_same_omegas_and_another_seed_others() -> None:
     assert omegas[0] == omegas[1] != omegas[2]
 
 
+def test_the_tuner_that_the_docs_advise_is_taken_where_none_is_named() -> None:
+    plain, ranged = solve_sequence(some(9, 2)), solve_sequence(some(9, 2), context=(0.0, 1.0), contexts=[0.2, 0.7])
+    for solves in (plain, ranged):
+        assert [solved.converged for solved in solves] == [True, True]
+        assert solves.tuner.settings.policy.name == "maillard_chain"
+
+
 def test_every_pattern_has_a_tuner_of_its_own() -> None:
     tuners = Tuners("tsallis", seed=1)
     sizes = (9, 9, 12, 9, 12)
