@@ -89,7 +89,7 @@ class Report(NamedTuple):
 
 
 def report_of(settings: Settings, arm_costs: ArmCosts, law: Array) -> Report:
-    """Return the report of what the arms cost; `law` float64[k] are the probabilities now, NaN where these are unknown."""
+    """Return the report of what arms cost; `law` float64[k] are the probabilities now, NaN where unknown."""
     rounds, played = arm_costs.rounds, [arm for arm, count in enumerate(arm_costs.played) if count]
     arms = tuple(_arm_report(settings, arm_costs, law, arm) for arm in range(len(settings.values)))
     best = regret = error = None
