@@ -202,7 +202,8 @@ class Engine:
         """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and its reasons."""
         if not explains(self.spec.policy.params):
             raise InvalidInput(
-                "no_explanation", "the policy cannot say why it decides: take one with a model of the rewards"
+                "no_explanation",
+                "the policy cannot say why it decides: take one with a model of the rewards, or an index",
             )
         labels, instance = self._asked(context, eligible, actions)
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)

@@ -164,7 +164,7 @@ def marks(params: Any) -> bool:
 def explains(params: Any) -> bool:
     """Tell whether a policy can say why; a wrapper can where its inner policy does."""
     inner = getattr(params, "inner", None)
-    return KERNELS[type(params)]["attribute"] is not _no_attribution and (inner is None or explains(inner))
+    return KERNELS[type(params)]["appraise"] is not _no_appraisal and (inner is None or explains(inner))
 
 
 def recommends(params: Any) -> bool:

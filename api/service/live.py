@@ -298,7 +298,8 @@ class Live:
         if not explains(self._params):
             raise InvalidInput(
                 "no_explanation",
-                "the policy cannot say why it decides: leave explain out, or take one with a model of the rewards",
+                "the policy cannot say why it decides: leave explain out, or take one with a model of the rewards, or "
+                "an index",
             )
         if self._explain is None:
             self._explain = await asyncio.to_thread(compile_explain, self.spec)

@@ -79,10 +79,28 @@ def probability(params: KlUcbParams, state: KlUcbState, instance: Instance, acti
 
 
 @kernel
+def appraise(params: KlUcbParams, state: KlUcbState, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the means, and how far above them the bounds are; an arm never learned has neither."""
+    budget = _budget(params, instance)
+    for a in range(len(state.mean)):
+        scores[a] = math.nan
+        widths[a] = math.nan
+        if instance.available[a] and state.count[a] > 0:
+            scores[a] = state.mean[a]
+            widths[a] = upper_bound(state.mean[a], budget / state.count[a]) - state.mean[a]
+
+
+@kernel
+def _budget(params: KlUcbParams, instance: Instance) -> float:
+    """Return what count times divergence may come to."""
+    log_time = log(float(max(instance.t, 1)))
+    return log_time + params.c * log(max(log_time, 1.0))
+
+
+@kernel
 def _leader(params: KlUcbParams, state: KlUcbState, instance: Instance) -> int:
     """Return the arm of the highest bound; a bound is only worked out where it is above the best one so far."""
-    log_time = log(float(max(instance.t, 1)))
-    budget = log_time + params.c * log(max(log_time, 1.0))
+    budget = _budget(params, instance)
     best = -1.0
     leader = -1
     for a in range(len(state.mean)):
@@ -136,4 +154,4 @@ def divergence(mean: float, distance: float) -> float:
     return -mean * log1p(distance / mean) - rest * log1p(-distance / rest)
 
 
-register_policy(KlUcbParams, select=select, update=update, probability=probability)
+register_policy(KlUcbParams, select=select, update=update, probability=probability, appraise=appraise)

@@ -88,22 +88,45 @@ def probability(params: MossParams, state: MossState, instance: Instance, action
 
 
 @kernel
+def appraise(params: MossParams, state: MossState, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the means, and what is added to them; an arm never learned has neither."""
+    log_time, factor = _clock(params, state, instance)
+    for a in range(len(state.mean)):
+        scores[a] = math.nan
+        widths[a] = math.nan
+        if instance.available[a] and state.count[a] > 0:
+            scores[a] = state.mean[a]
+            widths[a] = _bonus(state, a, log_time, factor)
+
+
+@kernel
 def _leader(params: MossParams, state: MossState, instance: Instance) -> int:
-    known = state.horizon[0] > 0
-    log_time = log(float(state.horizon[0] if known else max(instance.t, 1)))
-    factor = 1.0 if known else 0.5 * (1.0 + params.alpha)
+    log_time, factor = _clock(params, state, instance)
     best = -math.inf
     leader = -1
     for a in range(len(state.mean)):
         if instance.available[a]:
             bound = math.inf
             if state.count[a] > 0:
-                excess = max(log_time - state.log_share[a], 0.0)
-                bound = state.mean[a] + math.sqrt(factor * excess / state.count[a])
+                bound = state.mean[a] + _bonus(state, a, log_time, factor)
             if bound > best:
                 best = bound
                 leader = a
     return leader
 
 
-register_policy(MossParams, select=select, update=update, probability=probability)
+@kernel
+def _clock(params: MossParams, state: MossState, instance: Instance) -> tuple[float, float]:
+    """Return ln T, or ln t where there is no horizon, and by what the square of the bonus is multiplied."""
+    known = state.horizon[0] > 0
+    log_time = log(float(state.horizon[0] if known else max(instance.t, 1)))
+    return log_time, 1.0 if known else 0.5 * (1.0 + params.alpha)
+
+
+@kernel
+def _bonus(state: MossState, arm: int, log_time: float, factor: float) -> float:
+    excess = max(log_time - state.log_share[arm], 0.0)
+    return math.sqrt(factor * excess / state.count[arm])
+
+
+register_policy(MossParams, select=select, update=update, probability=probability, appraise=appraise)

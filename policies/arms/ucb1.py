@@ -77,8 +77,23 @@ def probability(params: Ucb1Params, state: Ucb1State, instance: Instance, action
 
 
 @kernel
+def appraise(params: Ucb1Params, state: Ucb1State, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the means, and what is added to them; an arm never learned has neither."""
+    scale = _scale(params, instance)
+    for a in range(len(state.mean)):
+        known = instance.available[a] and state.count[a] > 0
+        scores[a] = state.mean[a] if known else math.nan
+        widths[a] = scale * state.width[a] if known else math.nan
+
+
+@kernel
+def _scale(params: Ucb1Params, instance: Instance) -> float:
+    return params.alpha * math.sqrt(2.0 * log(float(max(instance.t, 2))))
+
+
+@kernel
 def _leader(params: Ucb1Params, state: Ucb1State, instance: Instance) -> int:
-    scale = params.alpha * math.sqrt(2.0 * log(float(max(instance.t, 2))))
+    scale = _scale(params, instance)
     best = -math.inf
     leader = -1
     for a in range(len(state.mean)):
@@ -90,4 +105,4 @@ def _leader(params: Ucb1Params, state: Ucb1State, instance: Instance) -> int:
     return leader
 
 
-register_policy(Ucb1Params, select=select, update=update, probability=probability)
+register_policy(Ucb1Params, select=select, update=update, probability=probability, appraise=appraise)

@@ -237,7 +237,7 @@ def test_a_door_explains_what_it_would_do_and_changes_nothing() -> None:
     for reasons in found["explanation"]:
         assert sum(part["contribution"] for part in reasons["features"]) == pytest.approx(reasons["score"], abs=1e-9)
     with pytest.raises(InvalidInput, match="the policy cannot say why"):
-        onearm.open("ucb1").explain()
+        onearm.open("epsilon_greedy").explain()
 
 
 def test_a_warm_start_learns_what_the_log_says(tmp_path: Path) -> None:

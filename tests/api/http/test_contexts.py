@@ -166,3 +166,18 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(asked: Served, prob
     before = asked.everything()
     assert_refused(asked.decide(body, problem), 422, code)
     assert asked.everything() == before
+
+
+@pytest.mark.parametrize("policy", ["ucb1", "kl_ucb", "moss"])
+def test_policies_with_an_index_explain_themselves_by_it(served: Served, policy: str) -> None:
+    assert served.create("index", policy={"name": policy}).status_code == 201
+    first = served.decide({"explain": True}, "index").json()
+    assert [(one["score"], one["width"], one["features"]) for one in first["explanation"]] == [(None, None, [])] * 3
+    served.reward("~0", 1.0, "index")
+    for number, reward in ((1, 0.0), (2, 1.0)):
+        served.decide({}, "index")
+        served.reward(f"~{number}", reward, "index")
+    found = served.decide({"explain": True}, "index").json()
+    index = {one["action_id"]: one["score"] + one["width"] for one in found["explanation"]}
+    assert {one["action_id"]: one["score"] for one in found["explanation"]} == {"a": 1.0, "b": 0.0, "c": 1.0}
+    assert found["action_id"] == max(sorted(index), key=lambda action: index[action]) == "a"

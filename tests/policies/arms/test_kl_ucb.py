@@ -12,6 +12,7 @@ from scipy.special import rel_entr
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
+from onearm.engine.protocol import explains
 from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
@@ -103,3 +104,19 @@ def test_regret_is_near_the_lower_bound_of_lai_and_robbins() -> None:
     regret = simulate(catalog.make("kl_ucb"), env, horizon=horizon, replications=20, seed=1).regret[:, -1]
     bound = math.log(horizon) * sum((0.8 - p) / kl(p, 0.8) for p in MEANS[:-1])
     assert 0.7 * bound < regret.mean() < 1.2 * bound
+
+
+def test_it_explains_itself_by_mean_and_the_way_to_its_bound() -> None:
+    """A mean of 0 is allowed up to q with -ln(1 - q) = ln 8 / 2, q = 1 - 1 / sqrt(8); a mean of 1 is the end."""
+    policy = catalog.make("kl_ucb")
+    state = policy.init(policy.params, Problem(5))._replace(
+        count=np.array([2, 5, 3, 0, 1]), mean=np.array([0.0, 1.0, 0.5, 0.0, 0.0])
+    )
+    scores, widths, law, parts = np.zeros(5), np.zeros(5), np.zeros(5), np.zeros((5, 1))
+    instance = Instance(8, np.zeros(0), np.array([True, True, True, True, False]))
+    assert explains(policy.params)
+    loop.explain(policy.params, state, instance, law, scores, widths, parts)
+    assert law[:4].tolist() == [0.0, 0.0, 0.0, 1.0]
+    np.testing.assert_allclose(scores[:4], [0.0, 1.0, 0.5, np.nan])
+    # Of mean 1/2, 3 ln(1 / (4 q (1 - q))) / 2 = ln 8, so that 4 q (1 - q) = 1/4 and q = 1/2 + sqrt(3) / 4
+    np.testing.assert_allclose(widths[:4], [1.0 - 1.0 / math.sqrt(8.0), 0.0, math.sqrt(3.0) / 4.0, np.nan], atol=1e-12)

@@ -10,6 +10,7 @@ import pytest
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
+from onearm.engine.protocol import explains
 from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
@@ -74,3 +75,21 @@ def test_regret_is_within_both_bounds(gap: float) -> None:
     assert 0.0 < anytime < min(113 * scale, gap * horizon)
     # What is seen in practice is far below what is proved.
     assert max(known, anytime) < 2 * scale
+
+
+@pytest.mark.parametrize(("horizon", "widths"), [(80, [1.7308, 0.6343, math.nan]), (None, [1.0197, 0.0, math.nan])])
+def test_it_explains_itself_by_mean_and_bonus(horizon: int | None, widths: list[float]) -> None:
+    """Of T = 80: sqrt(ln 20) = 1.7308, and sqrt(ln 5 / 4) = 0.6343; at t = 8 of no end: sqrt(1.5 ln 2) = 1.0197."""
+    policy = catalog.make("moss", alpha=2.0)
+    state = policy.init(policy.params, Problem(4, horizon=horizon))._replace(
+        count=np.array([1, 4, 0, 0]),
+        mean=np.array([0.5, 0.25, 0.0, 0.0]),
+        log_share=np.array([math.log(4), math.log(16), -math.inf, -math.inf]),
+    )
+    scores, bonuses, law, parts = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros((4, 1))
+    instance = Instance(8, np.zeros(0), np.array([True, True, True, False]))
+    assert explains(policy.params)
+    loop.explain(policy.params, state, instance, law, scores, bonuses, parts)
+    assert law[:3].tolist() == [0.0, 0.0, 1.0]
+    np.testing.assert_allclose(scores[:3], [0.5, 0.25, np.nan])
+    np.testing.assert_allclose(bonuses[:3], widths, atol=1e-4)

@@ -10,6 +10,7 @@ import pytest
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
+from onearm.engine.protocol import explains
 from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
@@ -69,3 +70,18 @@ def test_regret_is_within_theorem_1() -> None:
     gaps = 0.8 - np.array(MEANS[:-1])
     bound = 8 * math.log(horizon) * (1 / gaps).sum() + (1 + math.pi**2 / 3) * gaps.sum()
     assert 0.1 * bound < regret.mean() < bound
+
+
+def test_it_explains_itself_by_mean_and_bonus() -> None:
+    """At t = 8 the bonus is 2 sqrt(2 ln 8 / count): ln 8 = 2.0794, so 4.0787 after 1 reward and 2.0393 after 4."""
+    policy = catalog.make("ucb1", alpha=2.0)
+    state = policy.init(policy.params, Problem(4))._replace(
+        count=np.array([1, 4, 0, 9]), mean=np.array([0.5, 0.25, 0.0, 1.0]), width=np.array([1.0, 0.5, np.inf, 1 / 3])
+    )
+    scores, widths, law, parts = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros((4, 1))
+    available = np.array([True, True, True, False])
+    assert explains(policy.params)
+    loop.explain(policy.params, state, Instance(8, np.zeros(0), available), law, scores, widths, parts)
+    assert law[:3].tolist() == [0.0, 0.0, 1.0]
+    np.testing.assert_allclose(scores[:3], [0.5, 0.25, np.nan])
+    np.testing.assert_allclose(widths[:3], [4.0787, 2.0393, np.nan], atol=1e-4)
