@@ -20,8 +20,8 @@ from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
 from ..console import as_json, print_json
 from ..experiment.ids import in_url
-from ..experiment.spec import CONTEXT_POLICY, DEFAULT_POLICY
 from ..gym.envs import Copies
+from ..kinds.arms.problem import CONTEXT_POLICY, DEFAULT_POLICY
 from ..terminal import console
 
 ENV = 'classification:{"dataset": "digits"}'

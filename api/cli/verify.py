@@ -15,6 +15,7 @@ from ...engine.vocabulary import Problem
 from ...policies import catalog
 from ..console import as_json, print_json, print_table, progress
 from ..experiment.spec import Spec
+from ..kinds.table import KINDS, kind_of
 from ..log_files import format_option, read_log
 from ..service.artefacts import keep_all
 from ..service.history import History
@@ -22,7 +23,7 @@ from ..service.verification import Verification
 from ..service.verification import verify as verify_pages
 from .options import artefact_option, database_option, policy_file_option
 
-PLURALS = {"arm": "arms", "move": "moves", "vector": "vectors", "query": "queries"}
+PLURALS = {kind.action_kind: kind.plural for kind in KINDS}
 
 
 @click.command()
@@ -74,7 +75,8 @@ def _database(url: str) -> list[dict[str, Any]]:
 def _experiment(store: Store, row: Experiment) -> dict[str, Any]:
     spec = Spec.from_json(json.loads(row.spec))
     total = store.counts(row.key).seq
-    pages = History(spec, store.changes(row.key)).pages(store, row.key, 0, total)
+    history = History(spec, store.changes(row.key), kind_of(spec.problem).change_types)
+    pages = history.pages(store, row.key, 0, total)
     with progress(f"verifying {row.id}", total, "events") as advance:
         found = verify_pages(spec.policy, spec.problem, spec.run, pages, advance)
     then = json.loads(row.versions)
@@ -112,6 +114,6 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
 
 
 def _report(name: str, problem: Problem, found: Verification, note: str | None) -> dict[str, Any]:
-    report: dict[str, Any] = {"id": name, "decides": problem.action_kind, **found._asdict()}
+    report: dict[str, Any] = {"id": name, "decides": kind_of(problem).action_kind, **found._asdict()}
     notes = [text for text in (report.pop("note"), note) if text is not None]
     return report | ({"note": "; ".join(notes)} if notes else {})

@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from ...engine.storage.store import Store
 from ..experiment.ids import parted
-from ..experiment.spec import DEFAULT_POLICY
-from ..service.live import CACHE_BYTES
+from ..kinds.arms.problem import DEFAULT_POLICY
+from ..service.records import CACHE_BYTES
 from ..service.service import Service
 from .decisions import decide, reward
 from .endpoint import Endpoint, encode, http_problem

@@ -9,14 +9,12 @@ from msgspec import UNSET
 
 from ...engine.errors import InvalidInput, NotFound
 from ..experiment.unknown import or_null
-from ..kinds.queries.live import LiveQuery
-from ..kinds.streams.live import LiveStream
-from ..kinds.vectors.live import LiveVector
-from ..service.live import Live
+from ..service.live import Live, no_stream
 from ..service.service import Service
 from . import schemas
+from .bodies import read
 from .endpoint import Answer, Call
-from .requests import iso, read
+from .requests import iso
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -63,40 +61,38 @@ async def archive(service: Service, call: Call) -> Answer:
 async def add_arm(service: Service, call: Call) -> Answer:
     """Let an arm join an experiment at work, or where arms come once offer it."""
     live = service.live(call.path["experiment_id"])
-    arm = read(_object, call.body, "the arm")
-    if isinstance(live, LiveStream):
-        number, new = await live.offer(arm, service.clock())
-        return Answer(201 if new else 200, schemas.Offered(str(arm["id"]), number))
-    new = await live.add_arm(arm, service.clock())
-    return Answer(201 if new else 200, _status(live, str(arm["id"])))
+    answer, new = await live.change("join", read(_object, call.body, "the arm"), service.clock())
+    return Answer(201 if new else 200, answer)
 
 
 async def retire_arm(service: Service, call: Call) -> Answer:
     """Never choose an arm again; its number stays its own."""
     live = service.live(call.path["experiment_id"])
-    await live.retire_arm(call.path["arm_id"], service.clock())
-    return Answer(200, _status(live, call.path["arm_id"]))
+    answer, _ = await live.change("retire", call.path["arm_id"], service.clock())
+    return Answer(200, answer)
 
 
 async def close(service: Service, call: Call) -> Answer:
     """Say that no more arms will be offered to a stream."""
-    live = _stream(service, call)
-    await live.close(service.clock())
+    live = service.live(call.path["experiment_id"])
+    await live.change("close", None, service.clock())
     return Answer(200, describe(live))
 
 
 async def commit(service: Service, call: Call) -> Answer:
     """Commit to what is recommended: from now on no other arm is pulled, or no query asked."""
-    if isinstance(live := service.live(call.path["experiment_id"]), LiveQuery):
-        return Answer(200, await live.commit(service.clock()))
-    return Answer(200, await _stream(service, call).commit(service.clock()))
+    live = service.live(call.path["experiment_id"])
+    answer, _ = await live.change("commit", None, service.clock())
+    return Answer(200, answer)
 
 
 async def recommend(service: Service, call: Call) -> Answer:
     """Read which arm or hypothesis a commit would choose now, or has chosen."""
-    if isinstance(live := service.live(call.path["experiment_id"]), LiveQuery):
-        return Answer(200, live.recommendation())
-    return Answer(200, _stream(service, call).recommendation())
+    live = service.live(call.path["experiment_id"])
+    if live.kind.recommend is None:
+        raise no_stream(live.spec)
+    live.check_usable()
+    return Answer(200, live.kind.recommend(live))
 
 
 async def diagnostics(service: Service, call: Call) -> Answer:
@@ -104,7 +100,7 @@ async def diagnostics(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
     live.check_usable()
-    proof = live.certificate if isinstance(live, LiveVector) else None
+    proof = None if live.kind.certificate is None else live.kind.certificate(live)
     constants = live.constants
     return Answer(
         200,
@@ -126,28 +122,10 @@ async def diagnostics(service: Service, call: Call) -> Answer:
     )
 
 
-def _stream(service: Service, call: Call) -> LiveStream:
-    live = service.live(call.path["experiment_id"])
-    if not isinstance(live, LiveStream):
-        raise InvalidInput(
-            "no_stream",
-            f"{live.spec.id!r} has no stream of arms, and no hypothesis is recommended in the end: that is so for "
-            "problems of the kinds arm_stream and queries; go on deciding",
-        )
-    return live
-
-
-def _status(live: Live, label: str) -> schemas.ArmStatus:
-    return schemas.ArmStatus(label, label in live.roster.retired)
-
-
 def describe(live: Live) -> schemas.Experiment:
     """Return an experiment as the service shows it."""
-    spec = live.spec.to_json()
-    if not isinstance(live, LiveQuery):  # whose problem names the queries
-        spec["arms"] = list(live.roster.arms)
     return schemas.Experiment(
-        **spec,
+        **live.spec.to_json() | live.kind.describe(live),
         retired_arms=[label for label in live.roster.labels if label in live.roster.retired],
         created_at=iso(live.row.created_at),
         archived=live.archived,
@@ -155,24 +133,6 @@ def describe(live: Live) -> schemas.Experiment:
         rewards=live.rewards,
         pending=live.number - live.rewards,
         seq=live.seq,
-        stream=_progress(live) if isinstance(live, LiveStream) else UNSET,
-    )
-
-
-def _progress(live: LiveStream) -> schemas.Stream:
-    line, problem = live.line, live.spec.problem
-    assert problem.slots is not None
-    return schemas.Stream(
-        slots=problem.slots,
-        held=line.held,
-        peak_held=int(line.places.peak[0]),
-        waiting=line.n_waiting,
-        arms_seen=line.read_so_far,
-        pulls_made=line.made,
-        pulls_left=None if problem.horizon is None else max(problem.horizon - line.made, 0),
-        closed=line.closed,
-        over=line.over,
-        committed=None if line.committed is None else line.label(line.committed),
     )
 
 

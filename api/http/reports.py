@@ -7,7 +7,7 @@ import asyncio
 from ...engine.errors import InvalidInput
 from ...engine.storage.store import Store
 from ...engine.vectors.hindsight import NUMBERS_MAX
-from ..experiment.report import Report, report_of
+from ..experiment.report import Report
 from ..service.history import History
 from ..service.live import Live
 from ..service.service import Service
@@ -33,9 +33,9 @@ def _read(store: Store, live: Live, segments: int) -> Report:
     seq, decisions = store.last(key)
     changes = store.changes(key)
     rounds = seq - decisions - sum(change.seq <= seq for change in changes)
-    history = History(live.spec, changes)
+    history = History(live.spec, changes, live.kind.change_types)
     pages = history.pages(store, key, 0, seq)
-    return report_of(live.spec, pages, history.roster.labels, seq=seq, rounds=rounds, segments=segments)
+    return live.kind.report(live.spec, pages, history.roster.labels, seq, rounds, segments)
 
 
 def _segments(text: str) -> int:

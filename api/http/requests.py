@@ -1,4 +1,4 @@
-"""What all hot routes share: bodies are read strictly, and a decision is found while nothing changes it."""
+"""What all hot routes share: a decision is found while nothing changes it."""
 
 from __future__ import annotations
 
@@ -8,40 +8,13 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-import msgspec
-
 from ...engine.errors import Conflict, InvalidInput
 from ..experiment.ids import check_id, is_id
-from ..service.live import Live, Story, missing
-from .schemas import LATER
+from ..service.live import Live, missing
+from ..service.records import Story
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Body = TypeVar("Body")
 Found = TypeVar("Found")
-
-
-def read(decoder: msgspec.json.Decoder[Body], raw: bytes, what: str) -> Body:
-    """Decode a body; errors say which field, and where it is not JSON at all."""
-    try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        raise _refusal(raw, what, str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput("malformed_json", f"{what} is not JSON: {error}") from None
-    except RecursionError:
-        raise InvalidInput("too_deep", f"{what} has brackets nested too deep: keep it flat") from None
-
-
-def _refusal(raw: bytes, what: str, message: str) -> InvalidInput:
-    try:
-        body = msgspec.json.decode(raw)
-    except UnicodeDecodeError as error:
-        return InvalidInput("malformed_json", f"{what} is not JSON: {error}")
-    except (msgspec.DecodeError, RecursionError):  # a number out of range, say: the message names it
-        body = None
-    if isinstance(body, dict) and (early := sorted(LATER.get(what.split()[-1], set()) & set(body))):
-        return InvalidInput("not_built", f"{what} has the field {early[0]!r}, which is not built yet: leave it out")
-    return InvalidInput("bad_body", f"{what} does not fit: {message[0].lower()}{message[1:]}")
 
 
 def one_id(in_body: str | None, in_header: str | None) -> str | None:

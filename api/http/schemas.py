@@ -9,9 +9,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ...engine.problem import ARMS_MAX, HORIZON_MAX, SLOTS_MAX, STREAM_MAX
 from ...engine.task import QUERIES_MAX, AnswerKind, LossKind, TaskKind
+from ..experiment.definition import SAFE_INTEGER_MAX
 from ..experiment.explanation import Ranked, Reasons
 from ..experiment.ids import ID_LENGTH_MAX
-from ..experiment.spec import SAFE_INTEGER_MAX
 from ..kinds.streams.arm_queue import Evicted, Held, Limits
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]

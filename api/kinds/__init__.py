@@ -1,1 +1,1 @@
-"""The kinds of decisions: arms, vectors, queries, streams of arms."""
+"""The kinds of decisions: `kind.py` says what one is asked, `table.py` lists them all."""

@@ -15,6 +15,7 @@ from ...engine.storage.rows import Rows, Wanted
 from ...engine.storage.store import Store
 from ...engine.vocabulary import Problem
 from ..experiment.spec import Spec
+from ..kinds.table import kind_of
 from .artefacts import keep_all
 from .history import History
 
@@ -59,7 +60,7 @@ def opened(url: str, experiment: str | None) -> Iterator[ExperimentLog]:
             raise NotFound("unknown_experiment", f"{asked}: there are {', '.join(rows) or 'none'}")
         key = rows[experiment].key
         spec = Spec.from_json(json.loads(rows[experiment].spec))
-        history = History(spec, store.changes(key))
+        history = History(spec, store.changes(key), kind_of(spec.problem).change_types)
         header = spec.to_json() | {"seed": str(spec.seed)}
         yield ExperimentLog(store, key, history.problem(store.last(key)[0]), header, history)
     finally:

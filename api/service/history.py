@@ -7,20 +7,14 @@
 Arms keep their numbers for good: a new one gets the next, a retired one is masked. An added arm enlarges the policy's
 state, so whoever folds a log does it in *spells*, parts in which the problem stays as it is.
 
-Where arms come once, these do not change the problem:
-
-    {"change": "arm_offered", "arm": {"id": "d"}}    it waits behind those that were offered before
-    {"change": "stream_closed"}                      no more arms are offered
-    {"change": "committed", "place": 0, "answer": {...}}    from now on the arm in this place alone is held
-
-Where queries are asked, neither does this:
-
-    {"change": "concluded", "answer": {...}}    nothing more is asked, and this is recommended
+A kind of decisions may know more changes (`Kind.change_types`). These leave the problem as it is.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,9 +23,7 @@ import numpy as np
 
 from ...engine.errors import Damaged
 from ...engine.vocabulary import DECIDE, GIVEN, Array, Columns, Problem
-from ..experiment.spec import Spec
-from ..kinds.queries.recommendation import RecommendedHypothesis
-from ..kinds.streams.arm_queue import Recommended
+from ..experiment.definition import Definition
 
 if TYPE_CHECKING:
     from ...engine.storage.store import Event, Store
@@ -56,37 +48,20 @@ class Archived(msgspec.Struct, frozen=True, tag_field="change", tag="archived"):
     """The experiment ended."""
 
 
-class ArmOffered(msgspec.Struct, frozen=True, tag_field="change", tag="arm_offered"):
-    """An arm of a stream waits to be read."""
-
-    arm: dict[str, Any]
+Change = Any  # one of these, or of those that a kind knows
+CHANGES = (ArmAdded, ArmRetired, Archived)
 
 
-class StreamClosed(msgspec.Struct, frozen=True, tag_field="change", tag="stream_closed"):
-    """The stream has no more arms than those that were offered."""
+@functools.cache
+def changes_decoder(kinds_own: tuple[type[msgspec.Struct], ...] = ()) -> msgspec.json.Decoder[Change]:
+    """Return what reads the changes of a log: those of all experiments, and those of its kind."""
+    return msgspec.json.Decoder(functools.reduce(operator.or_, (*CHANGES, *kinds_own)))
 
 
-class Committed(msgspec.Struct, frozen=True, tag_field="change", tag="committed"):
-    """Nothing is read any more, and one arm held and pulled."""
-
-    place: int
-    answer: Recommended
-
-
-class Concluded(msgspec.Struct, frozen=True, tag_field="change", tag="concluded"):
-    """No query is asked any more, and a hypothesis is recommended for good."""
-
-    answer: RecommendedHypothesis
-
-
-Change = ArmAdded | ArmRetired | Archived | ArmOffered | StreamClosed | Committed | Concluded
-_decoder = msgspec.json.Decoder(Change)
-
-
-def change_of(event: Event) -> Change:
+def change_of(event: Event, decoder: msgspec.json.Decoder[Change]) -> Change:
     """Return what a CHANGE event says."""
     try:
-        return _decoder.decode(event.detail or "")
+        return decoder.decode(event.detail or "")
     except msgspec.DecodeError as error:
         raise Damaged(
             "unknown_change", f"the change at seq {event.seq} cannot be read ({error}): it is of a newer onearm"
@@ -141,28 +116,22 @@ class Spell(NamedTuple):
 class History:
     """What the changes of a log add up to."""
 
-    def __init__(self, spec: Spec, events: Iterable[Event]) -> None:
+    def __init__(
+        self, spec: Definition, events: Iterable[Event], kinds_own: tuple[type[msgspec.Struct], ...] = ()
+    ) -> None:
         self.roster = Roster(spec.arms)
         self.archived = False
-        self.offers: list[dict[str, Any]] = []  # all arms of a stream, by number
-        self.closed = False
-        self.committed: Committed | None = None
-        self.concluded: Concluded | None = None
+        self.changes: list[Change] = []
         self._spec = spec
         self._growths: list[tuple[int, int]] = []  # (seq, arms from there on)
+        decoder = changes_decoder(kinds_own)
         for event in events:
-            change = change_of(event)
+            change = change_of(event, decoder)
+            self.changes.append(change)
             self.archived |= isinstance(change, Archived)
             self.roster = self.roster.after(change)
             if isinstance(change, ArmAdded):
                 self._growths.append((event.seq, len(self.roster.arms)))
-            elif isinstance(change, ArmOffered):
-                self.offers.append(change.arm)
-            elif isinstance(change, Committed):
-                self.committed = change
-            elif isinstance(change, Concluded):
-                self.concluded = change
-            self.closed |= isinstance(change, StreamClosed)
 
     def problem(self, seq: int) -> Problem:
         """Return the problem after the event of this seq."""
@@ -212,10 +181,9 @@ class History:
                 yield columns
 
 
-def problem_of(spec: Spec, n_arms: int) -> Problem:
-    """Return the problem of an experiment once it has so many arms; of all but arms it stays as it is."""
-    fixed = spec.intake.listed or spec.problem.action_kind != "arm"
-    return spec.problem if fixed else spec.intake.problem(n_arms, spec.problem.horizon)
+def problem_of(spec: Definition, n_arms: int) -> Problem:
+    """Return the problem of an experiment once it has so many arms; where none joined it is as it was."""
+    return spec.problem if n_arms == len(spec.arms) else spec.intake.problem(n_arms, spec.problem.horizon)
 
 
 def labels_of(actions: str) -> Sequence[str]:

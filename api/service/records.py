@@ -1,45 +1,138 @@
-"""The decisions of the Python door that wait for feedback."""
+"""The decisions of an experiment, each with its reward: the newest in memory, others read from the log."""
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+import asyncio
+from collections import OrderedDict
 
-import numpy as np
+from ...engine.storage.store import Event, Store
+from ...engine.vocabulary import LEARN
 
-from ...engine.errors import Conflict, InvalidInput, NotFound
-from ...engine.vocabulary import Instance
-
-Made = TypeVar("Made")  # a decision as a person wants it; it has a `number`
+STORY_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
+CACHE_BYTES = 64_000_000
 
 
-class Pending(Generic[Made]):
-    """Decisions by number, each with what was seen; feedback is accepted once."""
+class Story:
+    """One decision and its reward, with the futures of what is not committed yet."""
 
-    def __init__(self, made: type[Made]) -> None:
-        self._made = made
-        self._open: dict[int, tuple[Made, Instance]] = {}
+    __slots__ = ("decided", "event", "reward", "rewarded")
 
-    def hold(self, decision: Made, instance: Instance) -> None:
-        """Keep a decision until its feedback comes."""
-        self._open[instance.t] = (decision, instance)
+    def __init__(self, event: Event, decided: asyncio.Future[None] | None = None) -> None:
+        self.event = event
+        self.decided = decided
+        self.reward: Event | None = None
+        self.rewarded: asyncio.Future[None] | None = None
 
-    def find(self, decision: Made | int, decided: int) -> tuple[Made, Instance]:
-        """Return a decision, or that of a number, and what was seen; `decided` is how many there were so far."""
-        number: Any = decision.number if isinstance(decision, self._made) else decision  # type: ignore[attr-defined]
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
-            raise InvalidInput(
-                "bad_decision", f"the decision is {decision!r}: give what decide() returned, or its number"
-            )
-        number = int(number)
-        if number not in self._open:
-            if 0 <= number < decided:
-                raise Conflict("reward_exists", f"decision {number} already has feedback: feedback is accepted once")
-            raise NotFound("unknown_decision", f"there is no decision {number}: decide first")
-        held = self._open[number]
-        if isinstance(decision, self._made) and decision is not held[0] and decision != held[0]:
-            raise Conflict("other_engine", f"decision {number} is another one here: it comes from another engine")
-        return held
+    @property
+    def in_flight(self) -> bool:
+        """Whether something of it is not committed yet."""
+        return any(future is not None and not future.done() for future in (self.decided, self.rewarded))
 
-    def drop(self, number: int) -> None:
-        """Let go of a decision whose feedback is learned."""
-        del self._open[number]
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory."""
+        event = self.event
+        return STORY_BYTES + sum(
+            len(part or "") for part in (event.context, event.sent, event.actions, event.detail, event.vector)
+        )
+
+
+class Records:
+    """The stories of an experiment's decisions. Its methods belong to the event loop's thread."""
+
+    def __init__(self, store: Store, key: int, cache_bytes: int) -> None:
+        self._store = store
+        self._key = key
+        self._cache_bytes = cache_bytes
+        self._stories: OrderedDict[int, Story] = OrderedDict()
+        self._numbers: dict[str, int] = {}  # client id -> number, of cached stories
+        self._cached = 0
+        self._clearings = 0
+        self._wanted: dict[int | str, asyncio.Future[Story | None]] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    def clear(self) -> None:
+        """Forget what is in memory: it may not be what the log holds."""
+        self._clearings += 1
+        self._stories.clear()
+        self._numbers.clear()
+        self._cached = 0
+
+    def known(self, name: int | str) -> Story | None:
+        """Return the decision of a number or of a client's id where it is in memory."""
+        number = self._numbers.get(name) if isinstance(name, str) else name
+        return None if number is None else self._stories.get(number)
+
+    async def read(self, name: int | str) -> Story | None:
+        """Return a decision from the log, None where there is none: all that are asked for meanwhile in one query."""
+        if (wanted := self._wanted.get(name)) is None:
+            wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
+            if self._reading is None:
+                self._reading = asyncio.get_running_loop().create_task(self._read())
+        return await asyncio.shield(wanted)
+
+    async def _read(self) -> None:
+        """Read what is wanted, until nothing is.
+
+        Nothing leaves the cache while a query runs: what is committed meanwhile is not in its answer, so it must be
+        found in memory. What left the cache before was committed before, and is in the answer.
+        """
+        while self._wanted:
+            self._evict()
+            wanted = dict(self._wanted)
+            clearings = self._clearings
+            numbers = [name for name in wanted if isinstance(name, int)]
+            ids = [name for name in wanted if isinstance(name, str)]
+            try:
+                stories = _stories(await asyncio.to_thread(self._store.find, self._key, numbers, ids))
+            except Exception as error:
+                for name, future in wanted.items():
+                    del self._wanted[name]
+                    future.set_exception(error)
+                    future.exception()  # retrieved: a client that left must not leave a warning
+                continue
+            if clearings != self._clearings:  # the cache was emptied meanwhile
+                continue
+            for name, future in wanted.items():
+                del self._wanted[name]
+                future.set_result(self.known(name) or stories.get(name))
+        self._reading = None
+        self._evict()
+
+    def remember(self, story: Story) -> Story:
+        """Keep a story in the cache; room is made before, so that this one stays at least until the next."""
+        if self._reading is None:
+            self._evict()
+        number = story.event.number
+        assert number is not None
+        self._stories[number] = story
+        self._cached += story.size
+        if story.event.decision_id is not None:
+            self._numbers[story.event.decision_id] = number
+        return story
+
+    def _evict(self) -> None:
+        """Let the oldest stories leave the cache where it is too large, but none that is in flight."""
+        while self._cached > self._cache_bytes:
+            oldest = next(iter(self._stories.values()))
+            if oldest.in_flight:
+                break
+            assert oldest.event.number is not None
+            del self._stories[oldest.event.number]
+            if oldest.event.decision_id is not None:
+                del self._numbers[oldest.event.decision_id]
+            self._cached -= oldest.size
+
+
+def _stories(events: list[Event]) -> dict[int | str, Story]:
+    """Put the events of the log together, by number and by client's id."""
+    stories: dict[int | str, Story] = {}
+    for event in sorted(events, key=lambda event: event.kind == LEARN):
+        assert event.number is not None
+        if event.kind != LEARN:
+            story = stories[event.number] = Story(event)
+            if event.decision_id is not None:
+                stories[event.decision_id] = story
+        else:
+            stories[event.number].reward = event
+    return stories

@@ -13,18 +13,15 @@ from typing import Any
 
 from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
 from ...engine.storage.store import Experiment, Store
-from ..experiment.compiling import compile_kernels
 from ..experiment.spec import Spec
-from ..kinds.queries.live import LiveQuery
-from ..kinds.streams.live import LiveStream
-from ..kinds.vectors.live import LiveVector
+from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
-from .live import CACHE_BYTES, Live
+from .live import Live
+from .records import CACHE_BYTES
 from .writer import Writer
 
 log = logging.getLogger("onearm")
 
-KINDS = {"arm": Live, "move": LiveStream, "vector": LiveVector, "query": LiveQuery}  # by what is decided
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
 
 
@@ -115,7 +112,9 @@ class Service:
                         f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
                     )
                 return known, False
-            await asyncio.to_thread(compile_kernels, spec)  # one that does not compile must not be written
+            await asyncio.to_thread(
+                kind_of(spec.problem).kernels, spec
+            )  # one that does not compile must not be written
             row = await asyncio.to_thread(
                 self.store.add_experiment,
                 spec.id,
@@ -140,7 +139,7 @@ class Service:
 
     async def _add(self, row: Experiment) -> Live:
         spec = await asyncio.to_thread(Spec.from_json, json.loads(row.spec))
-        live = KINDS[spec.problem.action_kind](row, spec, self.store, self.writer, self._cache_bytes)
+        live = Live(row, spec, kind_of(spec.problem), self.store, self.writer, self._cache_bytes)
         self._lives[spec.id] = live
         live.open(await asyncio.to_thread(live.recover))
         return live

@@ -14,7 +14,7 @@ from support.witness import witness
 
 import onearm
 from onearm.api.experiment.spec import Spec
-from onearm.api.open import Choice, Engine
+from onearm.api.kinds.arms.engine import Choice, Engine
 from onearm.engine import snapshot
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
 from onearm.policies import catalog

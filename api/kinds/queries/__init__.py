@@ -1,1 +1,1 @@
-"""Decisions that are a query, and a recommendation in the end."""
+"""Queries: what to ask next within a budget, and in the end a hypothesis that is recommended."""

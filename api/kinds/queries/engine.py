@@ -20,15 +20,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....engine import snapshot
 from ....engine.errors import Conflict, InvalidInput
 from ....engine.task import best_arm, hypotheses, thresholds
-from ....engine.vocabulary import Decision, Feedback, Instance, Key
-from ...experiment.compiling import compile_kernels, compile_recommendation
+from ....engine.vocabulary import Decision, Feedback
 from ...experiment.intake import mask_of
 from ...experiment.spec import Spec
-from ...service.history import Roster
-from ...service.records import Pending
+from ..engine import PolicyEngine
+from ..kind import Request
+from .kind import QUERIES
+from .problem import budget_of, task_of
 from .recommendation import RecommendedHypothesis, recommended
 
 __all__ = ["Query", "QueryEngine", "best_arm", "hypotheses", "thresholds"]
@@ -45,20 +45,17 @@ class Query(NamedTuple):
     propensity: float
 
 
-class QueryEngine:
+class QueryEngine(PolicyEngine[Query]):
     """One policy at work on a task in this process; not to be shared between threads. `onearm.open` makes it."""
 
     def __init__(self, spec: Spec) -> None:
-        assert spec.problem.horizon is not None, "queries have a budget"
-        self.spec = spec
-        self.budget = spec.problem.horizon
-        self.state = spec.policy.init(spec.policy.params, spec.problem)
-        self.number = 0
-        self.answered = 0
-        self._roster = Roster(spec.arms)
-        self._pending = Pending(Query)
-        self._select, self._update = compile_kernels(spec)
-        self._recommend = compile_recommendation(spec)
+        super().__init__(spec, QUERIES, Query)
+        self.budget = budget_of(spec.problem)
+
+    @property
+    def answered(self) -> int:
+        """How many queries were answered."""
+        return self.rewards
 
     @property
     def left(self) -> int:
@@ -77,11 +74,9 @@ class QueryEngine:
             raise Conflict(
                 "budget_spent", f"{self.budget} queries are asked of {self.budget}: tell what is missing, and recommend"
             )
-        roster = self._roster
+        roster = self.roster
         available = roster.active if open is None else mask_of(roster.numbers, roster.active, open, None)
-        instance, key = Instance(self.number, _NO_CONTEXT, available), Key(self.spec.run, self.number)
-        action, propensity = self._select(self.spec.policy.params, self.state, instance, key)
-        self.number += 1
+        instance, (action, propensity) = self._decide(Request(_NO_CONTEXT, available))
         query = Query(instance.t, roster.labels[action], int(action), float(propensity))
         self._pending.hold(query, instance)
         return query
@@ -91,30 +86,13 @@ class QueryEngine:
 
         Raises `InvalidInput` where the task has no such answer: nothing is learned then.
         """
-        task = self.spec.problem.task
-        assert task is not None
-        value = task.check_answer(answer.item() if isinstance(answer, np.generic) else answer)
+        value = task_of(self.problem).check_answer(answer.item() if isinstance(answer, np.generic) else answer)
         asked, instance = self._pending.find(query, self.number)
-        self._update(
-            self.spec.policy.params,
-            self.state,
-            instance,
-            Decision(asked.query, asked.propensity),
-            Feedback(0.0, np.array([value])),
-            Key(self.spec.run, asked.number),
-        )
-        self._pending.drop(asked.number)
-        self.answered += 1
+        self._learn(instance, Decision(asked.query, asked.propensity), Feedback(0.0, np.array([value])))
 
     def recommend(self) -> RecommendedHypothesis:
         """Return what is recommended now, and what is guaranteed of it; this changes nothing.
 
         Asked before all answers are in, it carries a warning.
         """
-        key = Key(self.spec.run, self.number)
-        hypothesis = int(self._recommend(self.spec.policy.params, self.state, key))
-        return recommended(self.spec, hypothesis, asked=self.number, answered=self.answered)
-
-    def digest(self) -> str:
-        """Return the digest of the state."""
-        return snapshot.digest(self.state)
+        return recommended(self.spec, self.recommended(), asked=self.number, answered=self.answered)

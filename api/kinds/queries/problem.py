@@ -1,130 +1,71 @@
-"""A task as clients write it: queries and hypotheses have ids, numbers are the engine's (`engine/task.py`).
-
->>> animals = [{"id": "cat", "answers": [1, 0]}, {"id": "cow", "answers": [0, 1]}]
->>> named = read_task({"task": "hypotheses", "hypotheses": animals})
->>> named.task.kind, named.queries, named.hypotheses
-('hypotheses', ('0', '1'), ('cat', 'cow'))
->>> read_task({"task": "thresholds", "queries": 2}).hypotheses  # the first k points are positive
-('0', '1', '2')
-"""
+"""What the problem of an experiment says where queries are asked within a budget."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any
+
+import numpy as np
 
 from ....engine.errors import InvalidInput
-from ....engine.task import Task, TaskKind, best_arm, hypotheses, thresholds
-from ...experiment.ids import check_fields, check_id
+from ....engine.problem import check_problem, query_problem
+from ....engine.task import Task
+from ....engine.vocabulary import Problem
+from ....policies.queries.mapo import shelf
+from ...experiment.definition import Arms, Declared, Definition, whole
+from ...experiment.ids import check_fields
+from .tasks import FIELDS, NamedTask, read_task, task_fields
 
-FIELDS = {"task", "queries", "hypotheses", "answers", "loss"}
+TRAINED_POLICY = {"name": "mapo", "params": {}}  # where an artefact is for the problem; else
+ARMS_POLICY = {"name": "lucb_budget", "params": {}}  # to find the best arm
+BISECTION_POLICY = {"name": "generalised_binary_search", "params": {}}  # to identify a row of zeros and ones
+QUERY_POLICY = {"name": "uniform_budget", "params": {}}  # for other tasks
 
 
-class NamedTask(NamedTuple):
-    """A task, the ids of its queries, and those of what can be recommended."""
-
-    task: Task
-    queries: tuple[str, ...]
-    hypotheses: tuple[str, ...]
-
-
-def read_task(body: dict[str, Any]) -> NamedTask:
-    """Return the task of these fields: task, queries, hypotheses, answers, loss; others are not looked at.
-
-    Of arms the hypotheses are the queries, of thresholds the numbers 0 to n of positive points.
-    """
-    kind = body.get("task")
-    if kind not in get_args(TaskKind):
+def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
+    """Return the problem, its queries as arms are, and the ids of what can be recommended."""
+    check_fields("problem", body, {"kind", "horizon", *FIELDS}, {"memory"})
+    if arms:
+        raise InvalidInput("bad_arms", "arms are given, but queries are asked: leave them out, and name the queries")
+    named = read_task(body)
+    budget = whole("bad_horizon", "the horizon", body.get("horizon"))
+    if budget is None:
         raise InvalidInput(
-            "bad_task", f"problem.task is {json.dumps(kind)[:80]}: it must be {', '.join(get_args(TaskKind))}"
+            "no_budget", "the problem has no horizon: it is the budget, the number of queries that can be asked"
         )
-    given = {name: body[name] for name in ("answers", "loss") if name in body}
-    for name, value in given.items():
-        if not isinstance(value, str):
-            raise InvalidInput("bad_task", f"problem.{name} is {json.dumps(value)[:80]}: it must be a name")
-    if kind != "hypotheses":
-        if "hypotheses" in body:
-            raise InvalidInput("bad_task", f"the task {kind!r} has hypotheses of its own: leave them out")
-        asked = body.get("queries")
-        make = best_arm if kind == "arms" else thresholds
-        task = make(len(asked) if isinstance(asked, list) else _count(asked), **given)
-        queries = _ids("query", asked, task.n_queries)
-        return NamedTask(task, queries, queries if kind == "arms" else _numbers(task.n_hypotheses))
-    rows = _rows(body.get("hypotheses"))
-    task = hypotheses([row["answers"] for row in rows], **given)
-    names = _ids("hypothesis", [row.get("id") for row in rows], task.n_hypotheses)
-    return NamedTask(task, _ids("query", body.get("queries", task.n_queries), task.n_queries), names)
+    problem = query_problem(named.task, budget)
+    check_problem(problem)
+    return Declared(problem, tuple({"id": label} for label in named.queries), hypotheses=named.hypotheses)
 
 
-def task_fields(named: NamedTask) -> dict[str, Any]:
-    """Return a task as `read_task` reads it."""
-    task = named.task
-    fields: dict[str, Any] = {
-        "task": task.kind,
-        "queries": list(named.queries),
-        "answers": task.answers,
-        "loss": task.loss,
-    }
-    if task.kind == "hypotheses":
-        fields["hypotheses"] = [
-            {"id": label, "answers": list(row)} for label, row in zip(named.hypotheses, task.rows, strict=True)
-        ]
-    return fields
+def problem_json(spec: Definition) -> dict[str, Any]:
+    """Return what `read_problem` reads."""
+    queries = tuple(arm["id"] for arm in spec.arms)
+    return task_fields(NamedTask(task_of(spec.problem), queries, spec.hypotheses))
 
 
-def numbered(task: Task) -> NamedTask:
-    """Return a task whose queries and hypotheses have their numbers as ids."""
-    return NamedTask(task, _numbers(task.n_queries), _numbers(task.n_hypotheses))
+def default_policy(problem: Problem) -> dict[str, Any]:
+    """Return the policy where none is named."""
+    task = task_of(problem)
+    try:
+        shelf.fitting(problem)
+    except InvalidInput as error:
+        if error.code != "no_artefact":  # there are several: the client names one
+            raise
+    else:
+        return TRAINED_POLICY
+    if task.kind == "arms":
+        return ARMS_POLICY
+    identified = task.kind == "hypotheses" and task.loss == "identification" and task.answers != "normal"
+    return BISECTION_POLICY if identified and np.isin(task.table, (0.0, 1.0)).all() else QUERY_POLICY
 
 
-def _numbers(n: int) -> tuple[str, ...]:
-    return tuple(map(str, range(n)))
+def task_of(problem: Problem) -> Task:
+    """Return what is asked."""
+    assert problem.task is not None
+    return problem.task
 
 
-def _count(queries: Any) -> int:
-    if isinstance(queries, bool) or not isinstance(queries, int):
-        raise InvalidInput(
-            "bad_task",
-            f"problem.queries is {json.dumps(queries)[:80]}: it must be a list of ids, or how many there are",
-        )
-    return queries
-
-
-def _ids(what: str, given: Any, n: int) -> tuple[str, ...]:
-    """Return n ids, all different; those of a number are the numbers from 0 on."""
-    if not isinstance(given, list):
-        count = _count(given)
-        if count != n:
-            raise InvalidInput("bad_task", f"problem.queries is {count}, and the hypotheses have {n} answers each")
-        return _numbers(n)
-    if len(given) != n:
-        raise InvalidInput("bad_task", f"there are {len(given)} queries, and the hypotheses have {n} answers each")
-    seen: dict[str, None] = {}
-    for value in given:
-        label = check_id(f"the id of a {what}", value)
-        if label in seen:
-            raise InvalidInput("bad_task", f"two of them have the id {label!r}: ids of a {what} are unique")
-        seen[label] = None
-    return tuple(seen)
-
-
-def _rows(given: Any) -> Sequence[dict[str, Any]]:
-    """Return hypotheses, each with its `answers`, a list of numbers."""
-    if not isinstance(given, list) or not given:
-        raise InvalidInput(
-            "bad_task", 'problem.hypotheses must be a list of objects like {"id": "cat", "answers": [1, 0, 1]}'
-        )
-    for row in given:
-        check_fields("a hypothesis", row, {"id", "answers"})
-        answers = row.get("answers")
-        numbers = isinstance(answers, list) and all(
-            isinstance(answer, (int, float)) and not isinstance(answer, bool) for answer in answers
-        )
-        if not numbers:
-            raise InvalidInput(
-                "bad_task",
-                f"the answers of the hypothesis {str(row.get('id'))[:80]!r} must be a list of numbers, one for each "
-                "query: 1 for yes and 0 for no",
-            )
-    return given
+def budget_of(problem: Problem) -> int:
+    """Return how many queries can be asked."""
+    assert problem.horizon is not None, "queries have a budget"
+    return problem.horizon

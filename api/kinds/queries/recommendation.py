@@ -6,7 +6,7 @@ import msgspec
 
 from ....engine.errors import Conflict
 from ....policies.queries.mapo import shelf
-from ...experiment.spec import Spec
+from ...experiment.definition import Definition
 
 SOLVED = "solved exactly: no instance of its grid, up to this difficulty, makes it lose more"
 SOUGHT = "the worst that an adversary found: the true worst case may be worse"
@@ -45,7 +45,9 @@ class RecommendedHypothesis(msgspec.Struct, frozen=True):
     play: str | None
 
 
-def recommended(spec: Spec, hypothesis: int, *, asked: int, answered: int, closed: int = 0) -> RecommendedHypothesis:
+def recommended(
+    spec: Definition, hypothesis: int, *, asked: int, answered: int, closed: int = 0
+) -> RecommendedHypothesis:
     """Return what is told of a recommendation after so many queries and answers; `closed` queries were retired.
 
     Raises `Conflict` where the policy recommends nothing.
@@ -74,7 +76,7 @@ def recommended(spec: Spec, hypothesis: int, *, asked: int, answered: int, close
     )
 
 
-def guarantee(spec: Spec) -> Guarantee | None:
+def guarantee(spec: Definition) -> Guarantee | None:
     """Return what is known beforehand of a spec's policy, None where it was not trained."""
     if spec.policy.spec.get("name") != "mapo":
         return None

@@ -108,9 +108,11 @@ class Line:
 
     def __init__(self, problem: Problem, places: Places, offers: Sequence[Arm] = (), closed: bool = False) -> None:
         assert problem.slots is not None
+        self.problem = problem
         self.places = places
         self.closed = closed
         self.committed: int | None = None  # the place of the arm
+        self.answer: Recommended | None = None  # what was said of it then
         self.untold: list[Evicted] = []  # those who left since a decision was answered
         self._arrived = problem.slots
         self._held: list[Arm | None] = [offers[arm] if arm >= 0 else None for arm in places.arm]

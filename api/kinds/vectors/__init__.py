@@ -1,1 +1,1 @@
-"""Decisions that are a point of a domain."""
+"""Vectors: a point of a domain is decided, or two, and a gradient, losses, an example or rewards are revealed."""

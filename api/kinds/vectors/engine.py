@@ -22,20 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from ....engine import snapshot
 from ....engine.errors import InvalidInput
-from ....engine.limits import limits_of
 from ....engine.problem import check_context
-from ....engine.vectors.constants import constants_of
-from ....engine.vocabulary import Array, Certificate, Constant, Decision, Instance, Key
-from ...experiment.compiling import compile_certificate, compile_kernels
+from ....engine.vocabulary import Array, Certificate, Decision
 from ...experiment.intake import reads_hint
-from ...experiment.report import Report, VectorTally
+from ...experiment.report import Report
 from ...experiment.spec import Spec
-from ...service.records import Pending
+from ..engine import PolicyEngine
+from ..kind import Request
 from .feedback import Told, feedback_on, forecast
-
-_AVAILABLE = np.ones(1, np.bool_)  # a vector can always be decided
+from .http import AVAILABLE
+from .kind import VECTORS
+from .report import VectorTally
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +56,12 @@ class Point:
         return self.number, self.point.tobytes(), repr(self.propensity)
 
 
-class VectorEngine:
+class VectorEngine(PolicyEngine[Point]):
     """One policy at work on vectors in this process; not to be shared between threads. `onearm.open` makes it."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec = spec
-        self.state = spec.policy.init(spec.policy.params, spec.problem)
-        self.number = 0
-        self._pending = Pending(Point)
+        super().__init__(spec, VECTORS, Point)
         self._hinted = reads_hint(spec.policy)
-        self._select, self._update = compile_kernels(spec)
-        self._certify = compile_certificate(spec)
-        self._limits = limits_of(spec.problem)
         self._tally = VectorTally(spec.problem)
 
     def decide(self, context: Any = None, *, hint: Any = None) -> Point:
@@ -90,14 +82,9 @@ class VectorEngine:
             raise InvalidInput("unexpected_hint", 'a hint is given, but the policy reads none: give it hint="context"')
         else:
             seen = check_context(problem, context)
-        instance = Instance(self.number, seen, _AVAILABLE)
-        action, propensity = self._select(
-            self.spec.policy.params, self.state, instance, Key(self.spec.run, self.number)
-        )
-        self._limits.check_decided(self.spec.policy.name, action, self.number)
+        instance, (action, propensity) = self._decide(Request(seen, AVAILABLE))
         point = action.copy() if problem.feedback != "two_rewards" else action.reshape(2, -1).copy()
         point.flags.writeable = False
-        self.number += 1
         decision = Point(instance.t, point, float(propensity))
         self._pending.hold(decision, instance)
         return decision
@@ -121,10 +108,7 @@ class VectorEngine:
         made, instance = self._pending.find(decision, self.number)
         action = made.point.reshape(-1).copy()
         feedback = feedback_on(self.spec.problem, action, Told(reward, loss, gradient, losses, example))
-        key = Key(self.spec.run, made.number)
-        made_then = Decision(action, made.propensity)
-        self._update(self.spec.policy.params, self.state, instance, made_then, feedback, key)
-        self._pending.drop(made.number)
+        self._learn(instance, Decision(action, made.propensity), feedback)
         self._tally.add(action[np.newaxis], np.array([feedback.reward]), feedback.detail[np.newaxis])
 
     @property
@@ -134,18 +118,9 @@ class VectorEngine:
         `variation` is the sum of |gradient - hint|^2. NaN where the policy proves nothing. Where `spec.policy.supposes`
         says something of the losses, the bound is of losses that are so.
         """
-        return Certificate(*map(float, self._certify(self.spec.policy.params, self.state)))
-
-    @property
-    def constants(self) -> dict[str, Constant]:
-        """What the steps depend on (D, G, L), as given or estimated so far: `engine/vectors/constants.py`."""
-        return constants_of(self.spec.policy, self.state)
+        return self.proof()
 
     def report(self) -> Report:
         """Return what the decisions came to so far: as GET .../report of the service, but for segments."""
         seq = self.number + self._tally.rewards.count
         return self._tally.report(self.spec, seq, self.number, self.certificate)
-
-    def digest(self) -> str:
-        """Return the digest of the state."""
-        return snapshot.digest(self.state)

@@ -13,7 +13,7 @@ from support.served import Served, assert_problem, assert_refused
 from onearm.api.cli.main import run
 from onearm.api.experiment.spec import Spec
 from onearm.api.log_files import read_log
-from onearm.api.service.history import ARCHIVED, History, change_of
+from onearm.api.service.history import ARCHIVED, History, change_of, changes_decoder
 from onearm.engine.errors import Damaged
 from onearm.engine.storage.store import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN
@@ -151,7 +151,7 @@ def test_arms_with_named_features_join_too(served: Served) -> None:
 
 def test_a_change_of_a_newer_version_is_not_guessed_at() -> None:
     with pytest.raises(Damaged, match="the change at seq 3 cannot be read"):
-        change_of(Event(1, 3, CHANGE, detail='{"change": "arm_swapped"}'))
+        change_of(Event(1, 3, CHANGE, detail='{"change": "arm_swapped"}'), changes_decoder())
     spec = Spec.from_json({"experiment_id": "e", "arms": [{"id": "a"}]})
     assert History(spec, [Event(1, 2, CHANGE, detail=ARCHIVED)]).archived
 
@@ -295,7 +295,7 @@ def test_diagnostics_count_what_is_in_the_log_and_in_the_state(served: Served) -
         "repairs": None,
     }
     served.create("l", policy=LINUCB, problem=TWO)
-    served.service.live("l")._state.model.repairs[0] = 3
+    served.service.live("l").state.model.repairs[0] = 3
     assert served.get("/v1/experiments/l/diagnostics").json()["repairs"] == 3
     assert np.isfinite(served.get("/v1/experiments/l/diagnostics").json()["state_bytes"])
 

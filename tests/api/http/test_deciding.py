@@ -56,7 +56,7 @@ def test_the_same_decision_id_gives_the_first_answer_again(tmp_path: Path) -> No
         again()
         for _ in range(20):  # as many as the cache holds, and more
             served.decide()
-        assert served.service.live("e")._known("d") is None
+        assert served.service.live("e").records.known("d") is None
         again()
         served.restart()
         again()

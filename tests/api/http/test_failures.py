@@ -432,7 +432,7 @@ def test_decisions_go_on_while_a_digest_is_computed_and_rewards_wait(
 def test_a_state_that_is_given_up_makes_room_for_its_successor(served: Served) -> None:
     live = served.service.live("e")
     live.stop(Unavailable("refolding", "the experiment folds its log again"))
-    assert live._state is None
+    assert live.state is None
     assert_refused(served.get("/v1/experiments/e/diagnostics"), 503, "refolding")
     assert_refused(served.get("/v1/experiments/e"), 503, "refolding")
     live.open(live.recover())

@@ -19,8 +19,8 @@ from support.small_artefacts import flat_artefact, table_artefact
 import onearm
 from onearm.api.cli.main import run
 from onearm.api.experiment.spec import Spec
-from onearm.api.kinds.queries.live import LiveQuery
 from onearm.api.kinds.queries.recommendation import SOLVED, SOUGHT
+from onearm.api.service.live import Live
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.store import SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
@@ -92,10 +92,8 @@ def recommendation(served: Served, experiment_id: str = "q") -> dict[str, Any]:
     return told
 
 
-def live(served: Served, experiment_id: str = "q") -> LiveQuery:
-    found = served.service.live(experiment_id)
-    assert isinstance(found, LiveQuery)
-    return found
+def live(served: Served, experiment_id: str = "q") -> Live:
+    return served.service.live(experiment_id)
 
 
 def assert_counted(served: Served) -> None:
@@ -109,7 +107,7 @@ def assert_counted(served: Served) -> None:
         elif event.kind == LEARN:
             assert event.action is not None and event.reward == 0.0
             answers[event.action] += json.loads(event.detail or "")
-    evidence = live(served)._state.evidence
+    evidence = live(served).state.evidence
     assert evidence.asked.tolist() == asked.tolist()
     assert evidence.count.tolist() == [len(some) for some in answers]
     assert evidence.total.tolist() == [sum(some) for some in answers]

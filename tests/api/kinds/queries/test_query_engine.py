@@ -11,8 +11,14 @@ import pytest
 from support.small_artefacts import arm_artefact, flat_artefact
 
 import onearm
-from onearm.api.experiment.spec import ARMS_POLICY, BISECTION_POLICY, QUERY_POLICY, TRAINED_POLICY, _default
 from onearm.api.kinds.queries.engine import Query, QueryEngine
+from onearm.api.kinds.queries.problem import (
+    ARMS_POLICY,
+    BISECTION_POLICY,
+    QUERY_POLICY,
+    TRAINED_POLICY,
+    default_policy,
+)
 from onearm.engine import loop, snapshot, task
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
 from onearm.engine.problem import fitted, query_problem
@@ -232,7 +238,7 @@ def test_the_usual_policy_is_trained_where_an_artefact_fits_and_else_follows_fro
     asked: Task, policy: dict[str, Any]
 ) -> None:
     problem = query_problem(asked, BUDGET)
-    assert _default(problem) == policy
+    assert default_policy(problem) == policy
     made = fitted(catalog.from_spec(policy), problem)
     made.init(made.params, problem)  # refuses what does not fit
 

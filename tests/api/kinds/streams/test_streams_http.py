@@ -17,7 +17,7 @@ from support.served import Served, assert_problem, assert_refused
 from support.stream_log import StreamLog, assert_consistent
 
 from onearm.api.cli.main import run
-from onearm.api.kinds.streams import live as live_stream
+from onearm.api.kinds.streams import changes, moves
 from onearm.api.kinds.streams.arm_queue import ARM_BYTES_MAX, Line, empty_places
 from onearm.api.service import writer
 from onearm.engine.actions import READ
@@ -401,7 +401,7 @@ def test_a_stream_that_is_closed_empty_is_over(served: Served) -> None:
 
 
 def test_the_line_has_an_end(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_stream, "LINE_MAX", 3)
+    monkeypatch.setattr(changes, "LINE_MAX", 3)
     create(served)
     assert offer(served, "a1", "a2", "a3").status_code == 201
     assert_refused(offer(served, "a4"), 409, "line_full")
@@ -646,7 +646,7 @@ def test_those_who_left_where_no_pull_followed_are_named_with_what_comes_next(
     offer(served, *labels(10))
     pull(served, 1)
     with monkeypatch.context() as broken:
-        broken.setattr(live_stream, "allowed", lambda action, available: action[0] == READ)
+        broken.setattr(moves, "allowed", lambda action, available: action[0] == READ)
         assert_refused(served.decide({}, "s"), 500, "impossible_move")
     if restarted:
         served.restart()
@@ -768,8 +768,8 @@ def test_memory_is_that_of_the_line_and_not_of_the_stream(tmp_path: Path) -> Non
             pull(served, 1)
         live = served.service.live("s")
         assert stream(served)["arms_seen"] > 100
-        assert live.line.n_waiting + len(live.line.held) < 200
-        assert len(live._numbers) < 40, "what was read is found in the log"
+        assert live.own.n_waiting + len(live.own.held) < 200
+        assert len(live.records._numbers) < 40, "what was read is found in the log"
         assert offer(served, "a20").status_code == 200
         assert_consistent(served)
 

@@ -11,8 +11,8 @@ import pytest
 
 import onearm
 from onearm.api.experiment.spec import Spec
+from onearm.api.kinds.arms.engine import Engine
 from onearm.api.kinds.vectors.engine import Point, VectorEngine
-from onearm.api.open import Engine
 from onearm.engine import loop
 from onearm.engine.domain import ball, box, product, simplex
 from onearm.engine.errors import Conflict, InvalidInput, NotFound

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from support.served import Served, assert_refused
 from support.vector_log import KINDS, folded
 
-from onearm.api.kinds.vectors.live import LiveVector
 from onearm.api.service import live as live_module
-from onearm.api.service.live import Story
+from onearm.api.service.live import Live
+from onearm.api.service.records import Story
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.store import SNAPSHOT
 from onearm.engine.vocabulary import DECIDE, Decision
@@ -33,10 +33,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield served
 
 
-def live(served: Served, experiment_id: str = "gradient") -> LiveVector:
-    found = served.service.live(experiment_id)
-    assert isinstance(found, LiveVector)
-    return found
+def live(served: Served, experiment_id: str = "gradient") -> Live:
+    return served.service.live(experiment_id)
 
 
 def snapshots(served: Served) -> int:
@@ -198,15 +196,15 @@ def test_a_density_is_null_in_the_event_and_not_a_number_that_only_sqlite_takes_
     drawn = KINDS[2]
     drawn.create(served)
     drawn.decide(served)
-    story = live(served, "reward")._known(0)
+    story = live(served, "reward").records.known(0)
     assert story is not None and story.event.propensity is None
 
 
 def test_an_experiment_that_folds_its_log_tells_neither_certificate_nor_constants(served: Served) -> None:
     found = live(served)
-    assert found.constants and found.certificate.bound == 0.0
+    assert found.constants and found.proof().bound == 0.0
     found.stop(Unavailable("recovering", "the log is folded: try again"))
-    for name in ("constants", "certificate"):
+    for told in (lambda: found.constants, found.proof):
         with pytest.raises(Unavailable, match="the log is folded"):
-            getattr(found, name)
+            told()
     assert_refused(served.get("/v1/experiments/gradient/diagnostics"), 503, "recovering")

@@ -1,0 +1,76 @@
+"""What an experiment is, fixed at its creation: its policy, its problem, its arms and its seed. `spec.py` reads it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine.draws import POLICY, run_key
+from ...engine.errors import InvalidInput
+from ...engine.vocabulary import Policy, Problem
+from .ids import check_id
+from .intake import Intake
+
+DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
+SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON readers: they travel as strings
+
+Arms = tuple[dict[str, Any], ...]  # each with its "id"; arm number = position
+
+
+class Declared(NamedTuple):
+    """What the problem of a spec says, read by its kind."""
+
+    problem: Problem
+    arms: Arms = ()  # none where actions are listed; where queries are asked, these
+    intake: Intake = Intake()
+    reward_range: tuple[float, float] | None = None  # of one pull, where arms come once; None without limits
+    hypotheses: tuple[str, ...] = ()  # the ids of what can be recommended, where queries are asked
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The immutable definition of an experiment."""
+
+    id: str
+    policy: Policy
+    problem: Problem
+    arms: Arms  # as `Declared` has them, and so have what follows the seed
+    seed: int
+    intake: Intake
+    reward_range: tuple[float, float] | None = None
+    hypotheses: tuple[str, ...] = ()
+
+    @cached_property
+    def run(self) -> np.uint64:
+        """The run key of the policy's draws."""
+        return run_key(self.seed, 0, POLICY)
+
+
+def check_arm(arm: Any) -> str:
+    """Return the id of an arm, an object that has one."""
+    if not isinstance(arm, dict):
+        raise InvalidInput("bad_arms", f'an arm is {json.dumps(arm)[:80]}: it must be an object like {{"id": "a"}}')
+    if not is_shallow(arm):
+        raise InvalidInput("too_deep", f"the arm has brackets nested deeper than {DEPTH_MAX}: keep it flat")
+    return check_id("the id of an arm", arm.get("id"))
+
+
+def is_shallow(value: Any, depth: int = DEPTH_MAX) -> bool:
+    """Tell whether the brackets of a JSON value are nested at most so deep."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return True
+    return depth > 0 and all(is_shallow(inner, depth - 1) for inner in value)
+
+
+def whole(code: str, what: str, value: Any) -> int | None:
+    """Return a whole number, None where there is none; refuse anything else with this code."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise InvalidInput(code, f"{what} is {value!r}: it must be a whole number, or left out")
+    number: int | None = value
+    return number

@@ -1,0 +1,156 @@
+"""Arms over HTTP: what a decision is asked for, what is answered and told of it, and its reward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ....engine.errors import InvalidInput
+from ....engine.problem import check_reward
+from ....engine.storage.store import Event
+from ....engine.vocabulary import Action, Array, Decision, Feedback, Instance
+from ...experiment.explanation import Explanation, explain
+from ...experiment.intake import check_labels, mask_of
+from ...http.bodies import read
+from ...http.schemas import BatchReward, Decide, Decided, Example, Reward, RowAction
+from ..kind import NO_DETAIL, Encoded, Reader, Request, Work, id_of
+
+READER = Reader(msgspec.json.Decoder(Reward), msgspec.json.Decoder(BatchReward), "the reward")
+_row_actions = msgspec.json.Decoder(list[RowAction])
+_named_actions = msgspec.json.Decoder(list[dict[str, Any]])
+_explanation = msgspec.json.Decoder(Explanation)
+
+
+def request(work: Work, body: Decide | Example) -> Request:
+    """Return what a body asks for, as the kernels read it."""
+    intake, roster = work.spec.intake, work.roster
+    listed = bytes(body.actions)
+    if not intake.listed and listed:
+        raise InvalidInput(
+            "unexpected_actions", "the decision has actions, but the experiment has arms: use eligible_actions"
+        )
+    if intake.listed and not listed:
+        raise InvalidInput("missing_actions", "the decision has no actions: list them, each with its id and features")
+    actions: Sequence[dict[str, Any]] = roster.arms
+    labels, numbers, active = None, roster.numbers, roster.active
+    if intake.listed:
+        actions = _actions(work, listed)
+        labels = [action["id"] for action in actions]
+        numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
+    available = active
+    if body.eligible_actions is not None or body.excluded_actions is not None:
+        available = mask_of(numbers, active, body.eligible_actions, body.excluded_actions)
+    names = intake.names(body.context, actions) if isinstance(body, Decide) and body.explain else None
+    return Request(intake.read(body.context, actions), available, labels, names)
+
+
+def check(work: Work, decision: Decision, available: Array) -> None:
+    """Refuse what only a bug in a policy can choose."""
+    action = decision.action
+    assert 0 <= action < len(available) and available[action], "a policy chose an arm that is not available"
+
+
+def encode(work: Work, request: Request, decision: Decision) -> Encoded:
+    """Return the arm, and why it was chosen where that is asked for."""
+    detail = None
+    if request.names is not None:
+        assert work.explainer is not None, "explanations are compiled before"
+        instance = Instance(work.number, request.context, request.available)
+        labels = request.labels or work.roster.labels
+        reasons = explain(work.explainer, work.spec.policy.params, work.state, instance, labels, request.names)
+        detail = msgspec.json.encode(reasons).decode()
+    return Encoded(int(decision.action), None, detail)  # with the JIT off it is one of NumPy's scalars
+
+
+def action(work: Work, event: Event) -> Action:
+    """Return the arm of a decision."""
+    return event.action
+
+
+def answer(work: Work, event: Event) -> Decided:
+    """Return what a client gets."""
+    decided = Decided(
+        decision_id=id_of(event),
+        action_id=work.labels(event)[event.action],  # type: ignore[index]
+        propensity=event.propensity,
+        policy=work.spec.policy.name,
+        model_version=event.seq - 1,
+    )
+    if event.detail is not None:
+        reasons = _explanation.decode(event.detail)
+        decided.ranking, decided.explanation = reasons.ranking, reasons.explanation
+    return decided
+
+
+def record(work: Work, event: Event) -> dict[str, Any]:
+    """Return what is on record of a decision."""
+    decided = answer(work, event)
+    return {
+        "action_id": decided.action_id,
+        "eligible_actions": work.eligible(event),
+        "ranking": decided.ranking,
+        "explanation": decided.explanation,
+    }
+
+
+def told(work: Work, body: Reward) -> Feedback:
+    """Return the reward of a body."""
+    value = check_reward(body.value)
+    if body.pulls is not None:
+        raise InvalidInput(
+            "unexpected_pulls",
+            f"the reward has pulls, but the decisions of {work.spec.id!r} are single ones: leave them out",
+        )
+    return Feedback(value, NO_DETAIL)
+
+
+def feedback_on(work: Work, decided: Event, action: Action, told: Feedback) -> Feedback:
+    """Return the reward as it is."""
+    return told
+
+
+def detail_json(feedback: Feedback) -> None:
+    """Return nothing: a reward is all."""
+    return
+
+
+def said(work: Work, reward: Event) -> dict[str, Any]:
+    """Return what is on record of a reward."""
+    return {"value": reward.reward}
+
+
+def second(decision_id: str, before: Event) -> str:
+    """Say that there is a reward."""
+    return (
+        f"the decision {decision_id!r} has the reward {before.reward} already (seq {before.seq}): "
+        "a decision takes one reward"
+    )
+
+
+def given(work: Work, body: Example) -> tuple[Request, Action]:
+    """Return what someone else decided on, and the position of the action, which was available."""
+    asked, action_id = request(work, body), body.action_id
+    labels = work.roster.labels if asked.labels is None else asked.labels
+    if action_id not in labels:
+        raise InvalidInput(
+            "unknown_action", f"there is no action {action_id[:80]!r}: the actions are {', '.join(labels[:20])}"
+        )
+    arm = labels.index(action_id)
+    if not asked.available[arm]:
+        raise InvalidInput("unavailable_action", f"the action {action_id!r} is not eligible, or retired: leave it out")
+    return asked, arm
+
+
+def _actions(work: Work, raw: bytes) -> list[dict[str, Any]]:
+    """Return the actions that a call lists, each an object with its id."""
+    actions: list[dict[str, Any]]
+    if work.spec.intake.encoder is None:
+        rows = read(_row_actions, raw, "the list of actions")
+        actions = [{"id": row.id} if row.features is None else {"id": row.id, "features": row.features} for row in rows]
+    else:
+        actions = read(_named_actions, raw, "the list of actions")
+    check_labels([action.get("id") for action in actions], work.spec.intake.actions_max)
+    return actions

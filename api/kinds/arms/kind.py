@@ -1,0 +1,38 @@
+"""Arms as a kind of decision."""
+
+from __future__ import annotations
+
+from ...experiment.compiling import compile_kernels
+from ..kind import DECIDED_BY, Kind
+from . import http, problem
+from .changes import CHANGES
+from .report import report
+
+ARMS = Kind(
+    name="arms",
+    action_kind="arm",
+    plural="arms",
+    read_problem=problem.read_problem,
+    problem_json=problem.problem_json,
+    default_policy=problem.default_policy,
+    kernels=compile_kernels,
+    fields=frozenset(DECIDED_BY) - {"hint"},
+    unread="the decision has a {name}, but {id!r} has arms: leave it out",
+    request=http.request,
+    check=http.check,
+    encode=http.encode,
+    action=http.action,
+    answer=http.answer,
+    record=http.record,
+    reader=http.READER,
+    told=http.told,
+    feedback_on=http.feedback_on,
+    detail_json=http.detail_json,
+    said=http.said,
+    second=http.second,
+    report=report,
+    has_arms=True,
+    given=http.given,
+    changes=CHANGES,
+    describe=lambda work: {"arms": list(work.roster.arms)},
+)

@@ -1,0 +1,249 @@
+"""A kind of decision is one object: all that the service, HTTP and Python ask of arms, vectors, queries and streams.
+
+`Kind` is a frozen object of functions; each kind has a folder here that makes one, and `table.py` lists them. What the
+functions work on is `Work`, an experiment at work: the service's `Live`, which has a log, and the engines of Python,
+which have none. A new kind is a new folder and a line in that table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+
+from ...engine.contexts import context_at, n_actions, unpack_contexts
+from ...engine.errors import Conflict, OnearmError
+from ...engine.storage.store import Event
+from ...engine.vocabulary import (
+    Action,
+    ActionKind,
+    Array,
+    Certificate,
+    Columns,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Problem,
+)
+from ..experiment.compiling import Kernels
+from ..experiment.definition import Arms, Declared, Definition
+from ..experiment.report import Report
+from ..http.schemas import Decide, Example
+from ..service.history import History, Roster, labels_of
+from ..service.records import Story
+
+NO_DETAIL = np.zeros(0)
+DECIDED_BY = ("context", "actions", "eligible_actions", "excluded_actions", "explain", "hint")  # fields of `Decide`
+
+Body = TypeVar("Body")
+
+
+class Request(NamedTuple):
+    """What a decision is asked for, as the kernels read it."""
+
+    context: Any
+    available: Array  # bool[k], over the actions of the call or all arms
+    labels: Sequence[str] | None = None  # ids of the actions, where they came with the call
+    names: list[list[str]] | None = None  # of the features of each action, where an explanation is asked for
+
+
+class Encoded(NamedTuple):
+    """A decision as columns of the log."""
+
+    action: int | None = None
+    vector: bytes | None = None
+    detail: str | None = None  # JSON
+
+
+class Move(NamedTuple):
+    """One of several decisions that are made together; those before the last are answered by the service itself."""
+
+    request: Request
+    decision: Decision
+    encoded: Encoded
+    feedback: Feedback | None = None  # None for the last one, which a client answers
+    sent: str | None = None  # what is on record of it, for people
+    decision_id: str | None = None  # by which the log finds it
+
+
+class Alteration(NamedTuple):
+    """A change of an experiment at work that a client may ask for."""
+
+    make: Callable[[Work, Any, Story | None], tuple[Any, Any]]  # (work, what is said, what was sought) ->
+    # the change, None where it is made already, and the answer, None where that is the experiment
+    seeks: Callable[[Work, Any], str | None] = lambda work, said: None  # the decision that must be looked up before
+    waits: bool = False  # until no other thread reads the state
+
+
+class Reader(NamedTuple):
+    """How a body is read that says what came of a decision: alone, and in a batch, where it names its decision."""
+
+    one: msgspec.json.Decoder[Any]
+    batch: msgspec.json.Decoder[Any]
+    what: str
+
+
+class Work:
+    """An experiment at work as its kind sees it: what it is, and what it has learned so far."""
+
+    spec: Definition
+    problem: Problem  # with the arms that joined
+    roster: Roster
+    state: Any  # of the policy
+    own: Any  # what its kind keeps beside the policy's state
+    number: int  # of the next decision
+    rewards: int = 0
+    archived: bool = False
+    explainer: Callable[..., None] | None = None  # compiled where it is asked for
+    unusable: OnearmError | None = None  # what everything is refused with
+
+    def take_up(self, spec: Definition, kernels: Kernels) -> None:
+        """Know the policy and its compiled kernels."""
+        self._params, self._run = spec.policy.params, spec.run
+        self._select, self._update = kernels.select, kernels.update
+        self._recommend, self._certify = kernels.recommend, kernels.certify
+
+    def choose(self, context: Any, available: Array) -> Decision:
+        """Let the policy decide; a vector or a move is in its working space, and to be copied."""
+        instance = Instance(self.number, context, available)
+        return self._select(self._params, self.state, instance, Key(self._run, self.number))
+
+    def learn_from(self, instance: Instance, decision: Decision, feedback: Feedback) -> None:
+        """Change the state by the feedback on a decision."""
+        self._update(self._params, self.state, instance, decision, feedback, Key(self._run, instance.t))
+
+    def recommended(self) -> int:
+        """Return what the policy would commit to now: a place or a hypothesis, -1 where there is nothing."""
+        assert self._recommend is not None
+        return int(self._recommend(self._params, self.state, Key(self._run, self.number)))
+
+    def proof(self) -> Certificate:
+        """Return what the policy proves of what it learned; NaN where it proves nothing."""
+        self.check_usable()
+        assert self._certify is not None
+        return Certificate(*map(float, self._certify(self._params, self.state)))
+
+    def check_usable(self) -> None:
+        """Raise what everything is refused with, where something is."""
+        if self.unusable is not None:
+            raise self.unusable
+
+    def check_open(self) -> None:
+        """Refuse decisions, rewards and changes where the experiment takes none."""
+        self.check_usable()
+        if self.archived:
+            raise Conflict(
+                "archived",
+                f"the experiment {self.spec.id!r} is archived: it takes no more decisions or rewards",
+            )
+
+    def context(self, event: Event) -> Any:
+        """Return the context of a DECIDE event as the kernels saw it."""
+        return context_at(unpack_contexts([event.context], self.problem), 0)
+
+    def mask(self, event: Event) -> Array:
+        """Return the availability mask of a DECIDE event; arms that joined later are not available."""
+        k = there = int(n_actions([event.context], self.problem)[0])
+        if self.roster.joined and self.problem.context_kind == "dense":
+            there = int(self.roster.sizes(np.array([event.number]))[0])
+        mask = np.arange(k) < there
+        if event.available is not None:
+            mask[:there] = np.unpackbits(np.frombuffer(event.available, np.uint8), count=there)
+        return mask
+
+    def labels(self, event: Event) -> Sequence[str]:
+        """Return the ids of the actions of a DECIDE event, by position."""
+        return self.roster.labels if event.actions is None else labels_of(event.actions)
+
+    def eligible(self, event: Event) -> list[str] | None:
+        """Return the ids of the actions that a DECIDE event left to choose from; None where these are all."""
+        if event.available is None:
+            return None
+        return [label for label, free in zip(self.labels(event), self.mask(event), strict=False) if free]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is asked of a kind of decision. Where a function may be left out, the default says what that means."""
+
+    name: str  # as a problem names it: "arms", "arm_stream", "vector", "queries"
+    action_kind: ActionKind
+    plural: str  # of what is decided
+
+    # What an experiment is.
+    read_problem: Callable[[dict[str, Any], Arms, Any], Declared]  # (JSON, arms, JSON of the policy); checks everything
+    problem_json: Callable[[Definition], dict[str, Any]]  # what `read_problem` reads, but for name and horizon
+    default_policy: Callable[[Problem], dict[str, Any]]  # JSON of the policy where none is named
+    kernels: Callable[[Definition], Kernels]
+
+    # A decision: what is asked, checked, logged and answered.
+    fields: frozenset[str]  # of DECIDED_BY: those that it reads
+    unread: str  # what is said where another one is sent; {name} and {id} are filled in
+    request: Callable[[Work, Decide], Request]
+    check: Callable[[Work, Decision, Array], None]  # what came out of a kernel, by the mask
+    encode: Callable[[Work, Request, Decision], Encoded]
+    action: Callable[[Work, Event], Action]  # of a DECIDE event, as the kernels read it
+    answer: Callable[[Work, Event], msgspec.Struct]
+    record: Callable[[Work, Event], dict[str, Any]]  # what a `DecisionStory` has of this kind alone
+
+    # What came of it.
+    reader: Reader
+    told: Callable[[Work, Any], Any]  # the body of a reward, checked as far as that goes without its decision
+    feedback_on: Callable[[Work, Event, Action, Any], Feedback]  # what is `told`, checked beside its decision
+    detail_json: Callable[[Feedback], str | None]  # the detail as the log keeps it
+    said: Callable[[Work, Event], dict[str, Any]]  # what a `StoryReward` has of this kind: of a LEARN event
+    second: Callable[[str, Event], str]  # what is said where a decision has another reward already
+
+    # Reports.
+    report: Callable[[Definition, Iterable[Columns | Problem], Sequence[str], int, int, int], Report]
+    # (spec, pages, ids of arms, seq, rounds, segments)
+
+    complete: Callable[[Any, Declared], Any] = lambda policy, declared: policy  # fills in params that are left out
+    has_arms: bool = False  # which are part of the spec, and may join
+    decide_waits: bool = False  # until no other thread reads the state: deciding changes it
+    gate: Callable[[Work], None] | None = None  # refuses more decisions than there may be
+    moves: Callable[[Work], Iterator[Move]] | None = None  # where a client's decision may take several
+    learned: Callable[[Work, Event, Action, Feedback], None] | None = None  # enters what is about to be learned into
+    # what the kind keeps; refuses what cannot be learned any more
+    given: Callable[[Work, Example], tuple[Request, Action]] | None = None  # a decision that someone else made
+    no_examples: str = ""  # what is said where there are none; {id} is filled in
+
+    # What it keeps beside the policy's state: a fold of the log as well.
+    fresh: Callable[[Problem], Any] = lambda problem: None  # what snapshots hold of it, before any event
+    begin: Callable[[Definition, Any, History], Any] = lambda spec, kept, history: (
+        None
+    )  # what is kept in work, from that
+    fold: Callable[[Any, Columns], None] | None = None  # enters a page of the log
+    end: Callable[[Any, History, Callable[[int], Event | None], int], None] = lambda own, history, find, number: None
+    # once all is folded; with what finds a decision by its number, and the next number
+    inner: Callable[[Any], Any] = lambda own: None  # what snapshots hold of it, as it is
+    kept: Callable[[Any, Any], Any] = lambda state, inner: state  # a snapshot, of the policy's state and of that
+    unkept: Callable[[Any], tuple[Any, Any]] = lambda kept: (kept, None)  # the other way
+
+    # What may change, and what is shown.
+    change_types: tuple[type[msgspec.Struct], ...] = ()  # of the log, beside those that `history.py` knows
+    changes: Mapping[str, Alteration] = field(default_factory=dict)  # by name: join, retire, close, commit
+    recommend: Callable[[Work], Any] | None = None  # what a commit would commit to now, or has
+    certificate: Callable[[Work], Certificate] | None = None
+    describe: Callable[[Work], dict[str, Any]] = lambda work: {}  # what an `Experiment` has of this kind alone
+
+    @cached_property
+    def refused(self) -> tuple[str, ...]:
+        """The fields of a decision's body that it does not read."""
+        return tuple(name for name in DECIDED_BY if name not in self.fields)
+
+
+def known(propensity: float) -> float | None:
+    """Return a propensity as the log keeps it: None where it is unknown; with the JIT off they are NumPy's scalars."""
+    return None if math.isnan(propensity) else float(propensity)
+
+
+def id_of(event: Event) -> str:
+    """Return the id of a decision: the client's, or the service's (~ and its number)."""
+    return event.decision_id or f"~{event.number}"

@@ -1,0 +1,44 @@
+"""Queries as a kind of decision."""
+
+from __future__ import annotations
+
+from ...experiment.compiling import compile_recommending
+from ..arms import http as arms
+from ..kind import Kind
+from ..vectors.feedback import detail_of
+from . import http, problem
+from .changes import CHANGES, Concluded, concluded, recommend
+from .report import report
+
+QUERIES = Kind(
+    name="queries",
+    action_kind="query",
+    plural="queries",
+    read_problem=problem.read_problem,
+    problem_json=problem.problem_json,
+    default_policy=problem.default_policy,
+    kernels=compile_recommending,
+    fields=frozenset({"eligible_actions", "excluded_actions"}),
+    unread="the decision has {name}, but {id!r} asks queries: leave it out",
+    request=http.request,
+    check=arms.check,
+    encode=http.encode,
+    action=arms.action,
+    answer=http.answer,
+    record=http.record,
+    reader=http.READER,
+    told=http.told,
+    feedback_on=arms.feedback_on,
+    detail_json=detail_of,
+    said=http.said,
+    second=http.second,
+    report=report,
+    decide_waits=True,
+    gate=http.gate,
+    no_examples="{id!r} asks queries within a budget: those of someone else are not learned from; decide, and send the "
+    "answer",
+    begin=concluded,
+    change_types=(Concluded,),
+    changes=CHANGES,
+    recommend=recommend,
+)

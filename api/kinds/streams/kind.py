@@ -1,0 +1,50 @@
+"""Streams of arms as a kind of decision: what it keeps in work is the line of the arms."""
+
+from __future__ import annotations
+
+from ...experiment.compiling import compile_recommending
+from ..kind import Encoded, Kind
+from . import changes, http, moves, problem
+from .report import report
+
+STREAMS = Kind(
+    name="arm_stream",
+    action_kind="move",
+    plural="moves",
+    read_problem=problem.read_problem,
+    problem_json=problem.problem_json,
+    default_policy=problem.default_policy,
+    complete=problem.scaled,
+    kernels=compile_recommending,
+    fields=frozenset(),
+    unread="the decision has {name}, but the arms of {id!r} come once: the policy chooses among those that it holds; "
+    "leave it out",
+    request=http.request,
+    check=moves.check,
+    encode=lambda work, request, decision: Encoded(),  # each move brings its own
+    moves=moves.moves,
+    action=moves.action,
+    answer=http.answer,
+    record=http.record,
+    reader=http.READER,
+    told=http.told,
+    feedback_on=http.feedback_on,
+    detail_json=moves.detail_json,
+    said=http.said,
+    second=http.second,
+    learned=http.learned,
+    report=report,
+    decide_waits=True,
+    no_examples="the arms of {id!r} come once: decisions that someone else made say nothing about them; offer arms",
+    fresh=changes.fresh,
+    begin=changes.begin,
+    fold=changes.fold,
+    end=changes.end,
+    inner=lambda line: line.places,
+    kept=changes.Kept,
+    unkept=lambda kept: (kept.state, kept.places),
+    change_types=(changes.ArmOffered, changes.StreamClosed, changes.Committed),
+    changes=changes.CHANGES,
+    recommend=changes.recommend,
+    describe=http.describe,
+)

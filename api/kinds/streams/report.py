@@ -1,0 +1,20 @@
+"""There is no report of arms that come once: they are not there to be told of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+from ....engine.errors import InvalidInput
+from ....engine.vocabulary import Columns, Problem
+from ...experiment.definition import Definition
+
+
+def report(
+    spec: Definition, pages: Iterable[Columns | Problem], arm_ids: Sequence[str], seq: int, rounds: int, segments: int
+) -> NoReturn:
+    """Refuse it."""
+    raise InvalidInput(
+        "no_report",
+        f"the arms of {spec.id!r} come once: there is no report of them; read .../recommendation",
+    )

@@ -1,0 +1,18 @@
+"""All kinds of decisions: the one table, and the one place where a problem finds its kind."""
+
+from __future__ import annotations
+
+from ...engine.vocabulary import Problem
+from .arms.kind import ARMS
+from .kind import Kind
+from .queries.kind import QUERIES
+from .streams.kind import STREAMS
+from .vectors.kind import VECTORS
+
+KINDS: tuple[Kind, ...] = (ARMS, STREAMS, VECTORS, QUERIES)
+_BY_ACTION = {kind.action_kind: kind for kind in KINDS}
+
+
+def kind_of(problem: Problem) -> Kind:
+    """Return the kind of a problem's decisions."""
+    return _BY_ACTION[problem.action_kind]

@@ -1,0 +1,40 @@
+"""Vectors as a kind of decision."""
+
+from __future__ import annotations
+
+from ....engine.limits import limits_of
+from ...experiment.compiling import compile_certifying
+from ..kind import Kind, Work
+from . import http, problem
+from .changes import CHANGES
+from .feedback import detail_of
+from .report import report
+
+VECTORS = Kind(
+    name="vector",
+    action_kind="vector",
+    plural="vectors",
+    read_problem=problem.read_problem,
+    problem_json=problem.problem_json,
+    default_policy=problem.default_policy,
+    kernels=compile_certifying,
+    fields=frozenset({"context", "hint"}),
+    unread="the decision has {name}, but {id!r} decides a vector: leave it out",
+    request=http.request,
+    check=http.check,
+    encode=http.encode,
+    action=http.action,
+    answer=http.answer,
+    record=http.record,
+    reader=http.READER,
+    told=http.told,
+    feedback_on=http.feedback_on,
+    detail_json=detail_of,
+    said=http.said,
+    second=http.second,
+    report=report,
+    no_examples="{id!r} decides vectors: points of someone else are not learned from; decide, and reward",
+    begin=lambda spec, inner, history: limits_of(spec.problem),
+    changes=CHANGES,
+    certificate=Work.proof,
+)

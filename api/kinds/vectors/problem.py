@@ -1,0 +1,66 @@
+"""What the problem of an experiment says where a vector is decided."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ....engine.domain import Domain
+from ....engine.errors import InvalidInput
+from ....engine.problem import check_problem
+from ....engine.vocabulary import VECTOR_FEEDBACKS, Problem
+from ...experiment.definition import Arms, Declared, Definition, whole
+from ...experiment.ids import check_fields
+from ...experiment.intake import Intake, hints
+
+GRADIENT_POLICY = {"name": "optimistic_ftrl", "params": {}}  # where gradients are revealed
+WEIGHTS_POLICY = {"name": "optimistic_hedge", "params": {}}  # where all losses of weights are
+
+
+def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
+    """Return the problem, and how contexts arrive; where the policy reads forecasts, a context is one."""
+    check_fields("problem", body, {"kind", "domain", "feedback", "context", "horizon"}, {"memory"})
+    if arms:
+        raise InvalidInput("bad_arms", "arms are given, but a vector is decided: leave them out")
+    if "domain" not in body:
+        raise InvalidInput(
+            "bad_domain", 'the problem has no domain: say where vectors lie, like {"kind": "ball", "dimension": 3}'
+        )
+    domain = Domain.from_json(body["domain"])
+    if (feedback := body.get("feedback", "gradient")) not in VECTOR_FEEDBACKS:
+        raise InvalidInput(
+            "bad_feedback",
+            f"problem.feedback is {json.dumps(feedback)[:80]}: it must be one of {', '.join(VECTOR_FEEDBACKS)}",
+        )
+    horizon = whole("bad_horizon", "the horizon", body.get("horizon"))
+    context: dict[str, Any] = {"kind": "none"}
+    if hints(policy):
+        context = {"kind": "dense", "length": domain.dimension}
+    intake = Intake.from_json(body.get("context", context), {})
+    if intake.encoder is not None:
+        raise InvalidInput("bad_context", "the context has named features, but a vector is decided: take kind dense")
+    problem = Problem(0, (intake.length,), horizon, domain=domain, feedback=feedback)
+    check_problem(problem)
+    return Declared(problem, intake=intake)
+
+
+def problem_json(spec: Definition) -> dict[str, Any]:
+    """Return what `read_problem` reads."""
+    return {"domain": domain_of(spec.problem).to_json(), "feedback": spec.problem.feedback, **spec.intake.to_json()}
+
+
+def default_policy(problem: Problem) -> dict[str, Any]:
+    """Return the policy where none is named; raise `InvalidInput` where one must be."""
+    if problem.feedback not in ("gradient", "losses"):
+        raise InvalidInput(
+            "no_policy",
+            f"no policy is the usual one where {problem.feedback} is revealed: name one (see `onearm policies`)",
+        )
+    weights = problem.feedback == "losses" and [part.kind for part in domain_of(problem).parts] == ["simplex"]
+    return WEIGHTS_POLICY if weights else GRADIENT_POLICY
+
+
+def domain_of(problem: Problem) -> Domain:
+    """Return where the vectors of a problem lie."""
+    assert problem.domain is not None
+    return problem.domain
