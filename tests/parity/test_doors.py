@@ -414,7 +414,7 @@ def test_a_log_that_was_exported_is_replayed_to_the_same_state(
     form: str, name: str, world: str, steps: int, tmp_path: Path
 ) -> None:
     run = Run(name, WORLDS[world], steps)
-    module = importlib.import_module(f"onearm.engine.storage.{form}")
+    module = importlib.import_module(f"onearm.engine.storage.formats.{form}")
     with module.Writer(tmp_path / "log", run.problem, {}) as out:
         out.write(run.log)
     read = module.read(tmp_path / "log")
