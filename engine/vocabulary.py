@@ -175,6 +175,15 @@ class Problem:
         return "actions" if len(self.context_shape) == 2 else "dense"
 
 
+class Guarantee(NamedTuple):
+    """What is known beforehand of a policy that was trained, and what it decides with."""
+
+    artefact: str  # name@digits
+    play: str  # how it decides with that
+    losses: tuple[tuple[float, float], ...]  # (difficulty, the most that it loses in expectation up to that)
+    solved: bool  # exactly; else the worst that an adversary found
+
+
 @dataclass(frozen=True)
 class Policy:
     """A policy: frozen params, a state of named arrays, and kernels filed under the params' class."""
@@ -194,6 +203,7 @@ class Policy:
     resolve: Callable[[Problem], Policy] | None = None  # what is open until the problem is known: problem.fitted
     constants: Callable[[Any, Any], dict[str, Constant]] | None = None  # (params, state) -> what its steps depend on
     supposes: str | None = None  # of the losses, for its certificate to hold, beyond that they are convex
+    guarantee: Guarantee | None = None  # what is known of its recommendations beforehand, where it was trained
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ ARROWS = {
     "engine._root": {"api"},  # the root package: `onearm.open` and the command line
     "engine.storage": {"engine", "engine.storage"},
     "engine": {"engine"},
-    "policies": {"engine", "policies.catalog"},
+    "policies": {"engine", "policies.catalog", "policies.shelf"},
     "envs": {"engine", "envs.catalog"},
     "api": {"engine", "engine.storage", "policies", "envs", "api"},
 }

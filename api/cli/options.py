@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ...policies import catalog as policies
-from ...policies.queries.mapo import shelf
+from ...policies import shelf
 from ..log_files import read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -9,7 +9,7 @@ from ...engine.errors import OnearmError
 from ...engine.storage.store import Store, StoredArtefact
 from ...engine.trained.artefact import pack, unpack
 from ...engine.vocabulary import Policy
-from ...policies.queries.mapo import shelf
+from ...policies import shelf
 
 log = logging.getLogger("onearm")
 
@@ -29,7 +29,7 @@ def stored(policy: Policy) -> list[StoredArtefact]:
 
 
 def _named(spec: dict[str, Any]) -> list[str]:
-    """Return the artefacts that a policy's spec names, those of inner policies included."""
+    """Return the artefacts that a policy's spec names, by a param of that name, those of inner policies included."""
     params = spec.get("params", {})
-    names = [params["artefact"]] if spec.get("name") == "mapo" and params.get("artefact") else []
+    names = [params["artefact"]] if params.get("artefact") else []
     return names + [name for inner in params.values() if isinstance(inner, dict) for name in _named(inner)]

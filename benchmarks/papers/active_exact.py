@@ -13,7 +13,7 @@ from onearm.engine.hardness.exact.states import uniform
 from onearm.engine.problem import query_problem
 from onearm.engine.task import Array, Task, best_arm, thresholds
 from onearm.engine.trained.tables import TablePolicy
-from onearm.policies.queries.mapo import shelf
+from onearm.policies import shelf
 
 CHANCES = [0.1, 0.3, 0.5, 0.7, 0.9]
 SIGNS = [-0.8, -0.4, 0.4, 0.8]

@@ -11,8 +11,7 @@ from onearm.engine.problem import query_problem
 from onearm.engine.task import Task, best_arm, thresholds
 from onearm.engine.trained.artefact import Artefact, unpack
 from onearm.engine.vocabulary import Policy, Problem
-from onearm.policies import catalog
-from onearm.policies.queries.mapo import shelf
+from onearm.policies import catalog, shelf
 
 FOLDER = Path(__file__).resolve().parents[1] / "artefacts"  # of policies that are compared, and do not ship
 LEVEL, PRIOR = "level", "prior"

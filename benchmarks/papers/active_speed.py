@@ -18,8 +18,8 @@ from c_loops import c_loops
 import onearm
 from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.vocabulary import Array
-from onearm.policies import catalog
-from onearm.policies.queries.mapo import network, shelf
+from onearm.policies import catalog, shelf
+from onearm.policies.queries.mapo import network
 
 SOURCE = Path(__file__).resolve().parents[1] / "reference_active.c"
 ROLLOUTS = 4000

@@ -14,9 +14,8 @@ about 1.5 us for 10 points or 3 arms; O(1) an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,12 +27,12 @@ from ...engine.kernel import kernel
 from ...engine.protocol import register_policy
 from ...engine.queries.evidence import Evidence, ask, begin, take_in
 from ...engine.task import Task
-from ...engine.trained.artefact import PLAYS, Artefact, unpack
-from ...engine.trained.artefact_registry import Shelf
+from ...engine.trained.artefact import PLAYS, Artefact
 from ...engine.trained.networks import ArmNet, FlatNet, arm_net, arm_work, flat_net, flat_work, outputs
 from ...engine.trained.tables import TablePolicy
 from ...engine.trained.tabulated import Tabulated, tabulated, tabulated_work
-from ...engine.vocabulary import Array, Decision, Instance, Key, Policy, Problem
+from ...engine.vocabulary import Array, Decision, Guarantee, Instance, Key, Policy, Problem
+from .. import shelf
 
 
 class MapoParams(NamedTuple):
@@ -51,18 +50,6 @@ class MapoState(NamedTuple):
     scratch_law: Array  # float64[n] of queries
     scratch_belief: Array  # float64[m] of hypotheses
     scratch_net: Any
-
-
-def shipped() -> Iterator[Artefact]:
-    """Yield the artefacts that come with the package."""
-    folder = files("onearm.policies").joinpath("artefacts")
-    for file in folder.iterdir() if folder.is_dir() else ():
-        if file.name.endswith(".json"):
-            arrays = folder.joinpath(file.name.removesuffix(".json") + ".npz")
-            yield unpack(arrays.read_bytes(), file.read_bytes(), f"the shipped artefact {file.name}")
-
-
-shelf = Shelf(shipped)
 
 
 def mapo(artefact: str | None = None, play: str | None = None) -> Policy:
@@ -86,7 +73,15 @@ def resolve(artefact: str | None, play: str | None, problem: Problem) -> Policy:
     play = chosen.play if play is None else play
     params = MapoParams(play == "greedy", network(chosen.architecture, chosen.task, chosen.budget, chosen.arrays))
     spec = {"name": "mapo", "params": {"artefact": chosen.label, "play": play}}
-    return _policy(params, partial(resolve, chosen.label, play), spec)
+    return _policy(params, partial(resolve, chosen.label, play), spec, _guarantee(chosen, play))
+
+
+def _guarantee(artefact: Artefact, play: str) -> Guarantee | None:
+    """Return what an artefact says of a play; None where nothing was measured."""
+    if (losses := artefact.worst_case.get(play)) is None:
+        return None
+    levels = tuple(zip(artefact.levels, losses, strict=True))
+    return Guarantee(artefact.label, play, levels, solved=artefact.architecture == "table/1")
 
 
 def with_weights(
@@ -105,8 +100,19 @@ def network(architecture: str, task: Task, budget: int, arrays: Mapping[str, Arr
     return tabulated(TablePolicy(task, budget, arrays["query"], arrays["recommendation"]))
 
 
-def _policy(params: MapoParams, resolve: Any = None, spec: dict[str, Any] | None = None) -> Policy:
-    return Policy("mapo", params, init, actions=("query",), feedbacks=("answer",), spec=spec or {}, resolve=resolve)
+def _policy(
+    params: MapoParams, resolve: Any = None, spec: dict[str, Any] | None = None, guarantee: Guarantee | None = None
+) -> Policy:
+    return Policy(
+        "mapo",
+        params,
+        init,
+        actions=("query",),
+        feedbacks=("answer",),
+        spec=spec or {},
+        resolve=resolve,
+        guarantee=guarantee,
+    )
 
 
 def init(params: MapoParams, problem: Problem) -> MapoState:

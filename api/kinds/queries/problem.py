@@ -10,7 +10,7 @@ from ....engine.errors import InvalidInput
 from ....engine.problem import check_problem, query_problem
 from ....engine.task import Task
 from ....engine.vocabulary import Problem
-from ....policies.queries.mapo import shelf
+from ....policies import shelf
 from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
 from .tasks import FIELDS, NamedTask, read_task, task_fields

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from ....engine.errors import Conflict
-from ....policies.queries.mapo import shelf
 from ...experiment.definition import Definition
 
 SOLVED = "solved exactly: no instance of its grid, up to this difficulty, makes it lose more"
@@ -17,15 +16,6 @@ class LevelLoss(msgspec.Struct, frozen=True):
 
     level: float
     loss: float
-
-
-class Guarantee(msgspec.Struct, frozen=True):
-    """What is known of a trained policy: its artefact, how it plays, and how its worst losses were found."""
-
-    artefact: str  # name@digits
-    play: str
-    measured: str
-    worst_case: list[LevelLoss]
 
 
 class RecommendedHypothesis(msgspec.Struct, frozen=True):
@@ -59,7 +49,7 @@ def recommended(
         )
     budget = spec.problem.horizon
     assert budget is not None, "queries have a budget"
-    known = guarantee(spec)
+    known = spec.policy.guarantee
     return RecommendedHypothesis(
         hypothesis_id=spec.hypotheses[hypothesis],
         hypothesis=hypothesis,
@@ -69,26 +59,10 @@ def recommended(
         final=answered == budget,
         committed=False,
         warning=_warning(answered, budget, closed),
-        worst_case=None if known is None else known.worst_case,
-        measured=None if known is None else known.measured,
+        worst_case=None if known is None else [LevelLoss(level, loss) for level, loss in known.losses],
+        measured=None if known is None else SOLVED if known.solved else SOUGHT,
         artefact=None if known is None else known.artefact,
         play=None if known is None else known.play,
-    )
-
-
-def guarantee(spec: Definition) -> Guarantee | None:
-    """Return what is known beforehand of a spec's policy, None where it was not trained."""
-    if spec.policy.spec.get("name") != "mapo":
-        return None
-    params = spec.policy.spec["params"]
-    artefact = shelf.find(params["artefact"])
-    if (losses := artefact.worst_case.get(params["play"])) is None:
-        return None
-    return Guarantee(
-        artefact=artefact.label,
-        play=params["play"],
-        measured=SOLVED if artefact.architecture == "table/1" else SOUGHT,
-        worst_case=[LevelLoss(level, loss) for level, loss in zip(artefact.levels, losses, strict=True)],
     )
 
 

@@ -12,7 +12,7 @@ from support.small_artefacts import arm_artefact, flat_artefact
 from onearm.api.http.app import create_app
 from onearm.engine.storage.store import Store
 from onearm.engine.trained.artefact import Artefact, pack
-from onearm.policies.queries.mapo import shelf
+from onearm.policies import shelf
 
 URL = "sqlite:///run.db"
 MADE = flat_artefact()

@@ -24,7 +24,7 @@ from onearm.api.service.live import Live
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.store import SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
-from onearm.policies.queries.mapo import shelf
+from onearm.policies import shelf
 
 ANIMALS = [
     {"id": "cat", "answers": [1, 0, 1]},

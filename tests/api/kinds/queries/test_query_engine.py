@@ -26,8 +26,7 @@ from onearm.engine.simulation import Simulation
 from onearm.engine.task import Task
 from onearm.engine.vocabulary import LEARN, Key
 from onearm.envs import catalog as envs
-from onearm.policies import catalog
-from onearm.policies.queries.mapo import shelf
+from onearm.policies import catalog, shelf
 
 BUDGET = 12
 
