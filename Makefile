@@ -19,7 +19,7 @@ ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .)
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
 
-run: $(VENV)/.run  ## start the decision service on 127.0.0.1:8080 (HOST=, PORT=, DATABASE=)
+run: $(VENV)/.run  ## start the decision service and say what to try (HOST=127.0.0.1 PORT=8080 DATABASE=sqlite:///onearm.db)
 	@$(VENV)/bin/onearm serve --host $(HOST) --port $(PORT) --database $(DATABASE)
 
 test: $(VENV)/.dev  ## run all tests, with the JIT off and with it on (ARGS="-k ucb1" selects)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import sys
+from pathlib import Path
 
 import click
 import uvicorn
@@ -38,7 +40,7 @@ def serve(host: str, port: int, database: str, verbose: bool) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     with _listen(host, port) as listener:
         store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
-        address = f"http://{host}:{listener.getsockname()[1]}"
+        address = _address(host, listener.getsockname()[1])
 
         def started(service: Service) -> None:
             _welcome(address, database, service)
@@ -71,6 +73,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _address(host: str, port: int) -> str:
+    """Return the URL of a host, which may be an IPv6 address, and a port."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _welcome(address: str, database: str, service: Service) -> None:
     open_ids = [live.spec.id for live in service.lives() if not live.archived]
     first = in_url(open_ids[0]) if open_ids else "ID"
@@ -79,6 +86,12 @@ def _welcome(address: str, database: str, service: Service) -> None:
     console.print(f"open         {address}/   and   {address}/docs")
     console.print("try          ", end="")
     click.echo(f"curl -d '{{}}' {address}/v1/experiments/{first}/decisions")
-    console.print("             .venv/bin/onearm demo        (in a second terminal)")
+    click.echo(f"             {_command()} demo --url {address}        (in a second terminal)")
     console.print("stop with Ctrl-C", highlight=False)
     sys.stdout.flush()  # a log file shows it at once
+
+
+def _command() -> str:
+    """Return how this command was called, so that a line with it can be pasted."""
+    called = sys.argv[0]
+    return shlex.quote(called) if Path(called).name == "onearm" else f"{shlex.quote(sys.executable)} -m onearm"

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from onearm.api.cli import serve
+
 COMMAND = [sys.executable, "-m", "onearm"]
 
 
@@ -82,6 +84,20 @@ def test_wrong_use_is_explained(onearm: Any, arguments: list[str], said: str) ->
     assert said in done.err
 
 
+@pytest.mark.parametrize(
+    ("called", "said"), [(".venv/bin/onearm", ".venv/bin/onearm"), ("/a/__main__.py", f"{sys.executable} -m onearm")]
+)
+def test_what_is_printed_calls_the_command_as_it_was_called(
+    called: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called, "serve"])
+    assert serve._command() == said
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    assert (serve._address("::1", 81), serve._address("localhost", 82)) == ("http://[::1]:81", "http://localhost:82")
+
+
 def test_demo_without_a_service_says_how_to_start_one(onearm: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -105,6 +121,7 @@ def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(onearm: 
         else:
             body = json.loads(curl.stdout)
         assert body["action_id"] in ("red", "blue")
+        assert f" {sys.executable} -m onearm demo --url {address} " in said
         second = onearm("serve", "--port", "0", "--database", "sqlite:///run.db")
         assert second.code == 2
         assert f"is in use by process {process.pid}: there is one writer" in second.err
