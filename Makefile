@@ -35,7 +35,8 @@ format: $(VENV)/.dev  ## write the code as `make check` wants to see it
 	@$(VENV)/bin/ruff check --fix-only .
 	@$(VENV)/bin/ruff format .
 
-bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; write the README's tables
+bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; write the tables of README and docs/
+	@$(PY) benchmarks/regret.py
 	@$(PY) benchmarks/speed.py
 	@$(PY) benchmarks/service.py || echo "going on without the service's figures"
 	@$(PY) benchmarks/log.py

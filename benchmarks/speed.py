@@ -1,7 +1,7 @@
 """How fast the loop is: against C and other libraries in one run, from Python, on two cores, at its start.
 
 Run: python benchmarks/speed.py [--rounds 7] [--seconds 0.4] [--no-peers]. Writes results/speed.json, of which
-tables.py makes the README's table. Rates are steps per second of CPU on one thread, with 10 Bernoulli arms, no
+tables.py makes tables. Rates are steps per second of CPU on one thread, with 10 Bernoulli arms, no
 propensities; a ratio is the median over rounds, in each of which the rivals take turns.
 """
 

@@ -1,8 +1,8 @@
-"""Write the tables of the README and of docs/ from benchmarks/results/*.json: python benchmarks/tables.py [--check].
+"""Write the tables of the README and docs/ from benchmarks/results/*.json: python benchmarks/tables.py [--check].
 
 A table stands between `<!-- table:NAME -->` and `<!-- /table -->`, and what was there is replaced. It is made from
-NAME.json; so is the table NAME-PART. With --check nothing is written, and the exit code is 1 where a table is not what
-its results say.
+NAME.json; so is the table NAME-PART. The table `short` is made from several files. With --check nothing is written, and
+the exit code is 1 where a table is not what its results say.
 """
 
 from __future__ import annotations
@@ -16,15 +16,28 @@ from typing import Any
 
 from active_tables import active, active_more
 from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more
+from short_table import FILES, short
 from solver_tables import solver_speed, sor, sor_heat, sor_more
 from table_text import machine_line, markdown, plus_minus
 from vector_tables import oomd, oomd_more
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = ("policies.md", "streaming.md", "solver.md", "vectors.md", "active.md", "evaluation.md")
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / page for page in DOCS))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 RESULTS = Path(__file__).resolve().parent / "results"
 PLACE = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+
+def regret(result: dict[str, Any]) -> str:
+    """Show what five policies lost, the least first, beside playing at random."""
+    means, horizon = result["means"], result["horizon"]
+    rows = [["policy", f"rewards lost in {horizon:,} decisions"]]
+    for name, found in sorted(result["policies"].items(), key=lambda item: item[1]["last"]):
+        rows.append([f"`{name}`", f"{found['last']:,.0f} ± {found['stderr']:.0f}"])
+    at_random = horizon * sum(means[0] - mean for mean in means) / len(means)
+    rows.append(["an arm at random, by the means", f"{at_random:,.0f}"])
+    runs = f"Means of {result['replications']} runs with their standard errors; the arms' means are "
+    runs += f"{', '.join(map(str, means))}."
+    return "\n\n".join([markdown(rows), runs, machine_line(result["machine"])])
 
 
 def speed(result: dict[str, Any]) -> str:
@@ -207,6 +220,8 @@ def streaming_more(result: dict[str, Any]) -> str:
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "short": short,
+    "regret": regret,
     "speed": speed,
     "service": service,
     "log": log,
@@ -245,11 +260,13 @@ def filled(text: str, results: Path) -> str:
         before, name, after = place.groups()
         if name not in TABLES:
             raise SystemExit(f"a page asks for the table {name!r}: known are {', '.join(TABLES)}")
-        file = results / f"{name.partition('-')[0]}.json"
-        if not file.exists():
-            print(f"!!! there is no {file}: its table stays as it is")
-            return place.group()
-        return f"{before}{TABLES[name](json.loads(file.read_text()))}\n{after}"
+        parts = FILES if name == "short" else (name.partition("-")[0],)
+        for part in parts:
+            if not (results / f"{part}.json").exists():
+                print(f"!!! there is no {results / part}.json: the table {name} stays as it is")
+                return place.group()
+        found = {part: json.loads((results / f"{part}.json").read_text()) for part in parts}
+        return f"{before}{TABLES[name](found if name == 'short' else found[parts[0]])}\n{after}"
 
     return PLACE.sub(table, text)
 

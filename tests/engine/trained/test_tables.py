@@ -251,7 +251,7 @@ def test_solvers_stand_beside_pyamg_and_scipy() -> None:
 
 
 def test_an_unknown_table_and_missing_results_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="table 'sped': known are speed, service"):
+    with pytest.raises(SystemExit, match="table 'sped': known are short, regret, speed"):
         TABLES["filled"]("<!-- table:sped -->\n<!-- /table -->", tmp_path)
     text = "<!-- table:speed -->\nold\n<!-- /table -->"
     assert TABLES["filled"](text, tmp_path) == text

@@ -1,4 +1,4 @@
-"""What docs/streaming.md shows runs, and prints what it says."""
+"""What docs/streams.md shows runs, and prints what it says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from test_readme import ROOT, blocks, commands, wrong
 
 from onearm.api.cli.main import run
 
-PAGE = ROOT / "docs" / "streaming.md"
+PAGE = ROOT / "docs" / "streams.md"
 BLOCKS = blocks(PAGE.read_text())
 SAID = re.compile(r"^print\(.*\)  # ([^:]+?)(?::.*)?$", re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""The worked examples of active learning keep what they promise; what docs/active.md shows runs and prints it."""
+"""The worked examples of active learning keep what they promise; what docs/queries.md shows runs and prints it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from onearm.api.kinds.queries.recommendation import RecommendedHypothesis
 from onearm.policies import catalog
 
 EXAMPLES = ROOT / "docs" / "examples"
-PAGE = ROOT / "docs" / "active.md"
+PAGE = ROOT / "docs" / "queries.md"
 TEXT = PAGE.read_text()
 HTTP = (ROOT / "docs" / "http.md").read_text().partition("## Queries: ")[2]
 BLOCKS = blocks(TEXT)

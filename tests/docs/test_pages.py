@@ -1,0 +1,102 @@
+"""The pages of docs/ and CONTRIBUTING.md lead somewhere, and what the first pages show runs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import golden
+import pytest
+from test_readme import ROOT, blocks, commands, wrong
+
+from onearm.api.cli.main import run
+
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
+SHOWN = [
+    ROOT / "docs" / f"{name}.md" for name in ("start", "arms", "contexts", "deploy")
+]  # others have their own tests
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"`((?:engine|policies|envs|api|tests|benchmarks)/[\w/]+(?:\.\w+)?)`")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link into a page may name: its headings, as GitHub writes them."""
+    heads = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for file, anchor in LINK.findall(FENCED.sub("", page.read_text())):
+        if "://" in file:
+            continue
+        target = page.parent / file if file else page
+        assert target.exists(), f"{page.name} points to {file}, which does not exist"
+        assert not anchor or anchor in anchors(target), f"{page.name} points to {file}#{anchor}: no such heading"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *SHOWN], ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    assert [name for name in NAMED.findall(page.read_text()) if not (ROOT / name).exists()] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert [page.name for page in DOCS if f"[{page.name}]({page.name})" not in index and page.name != "README.md"] == []
+
+
+def test_policies_over_arms_are_in_the_tables() -> None:
+    text = "".join((ROOT / "docs" / f"{family}.md").read_text() for family in ("arms", "contexts", "solver"))
+    assert [name for name in golden.names("arm") if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.name)
+def test_every_block_is_run_or_says_why_not(page: Path) -> None:
+    assert [wrong(block) for block in blocks(page.read_text()) if wrong(block)] == []
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for block in blocks(page.read_text()):
+            if block.language == "python":
+                exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.name)
+def test_the_commands_of_a_page_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tests").symlink_to(ROOT / "tests")  # the commands are typed at the root, and write files there
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ONEARM_DATABASE_URL", raising=False)
+    for block in blocks(page.read_text()):
+        for command in commands(block) if block.language == "console" and block.mark is None else []:
+            assert run(shlex.split(command)[1:]) == 0, f"{command}\n{capsys.readouterr().err}"
+            captured = capsys.readouterr()
+            assert captured.out + captured.err
+
+
+def test_what_contributors_are_told_to_run_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE))
+    assert {"test", "check", "format", "bench", "lock"} <= targets
+    assert [name for name in sorted(targets) if f"\n{name}:" not in makefile] == []
+    assert (ROOT / ".ci" / "run").exists()
+
+
+def test_a_commit_is_checked_as_make_check_does() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.findall(r"^ *entry: (.+)$", hooks, re.MULTILINE) == ["make check"]
+    assert re.findall(r"^ *language: (.+)$", hooks, re.MULTILINE) == ["system"]
+    assert re.findall(r"^ *- repo: (.+)$", hooks, re.MULTILINE) == ["local"]  # nothing is fetched
