@@ -50,7 +50,7 @@ def recovery(results: Results) -> tuple[str, str, str]:
     """Say how fast a service comes back after a crash."""
     found = results["log"]["recovery"]
     return (
-        f"events read back a second after a crash, of {found['events']:,}",
+        "events of the log read back a second after a crash",
         f"{found['events_per_second']:,.0f}",
         "-",
     )
@@ -61,7 +61,8 @@ def evaluation(results: Results) -> tuple[str, str, str]:
     rates = results["evaluate_speed"]["files"]["csv table"]["rates"]
     ours = rates["onearm, uniform"]["per_second"] / 1e6
     polars = max(rate["per_second"] for name, rate in rates.items() if rate and name.startswith("polars")) / 1e6
-    return "lines of a CSV log judged a second", f"{ours:.1f} M", f"{polars:.1f} M by polars"
+    what = "lines of a CSV log judged a second, from the file's first byte"
+    return what, f"{ours:.1f} M", f"{polars:.1f} M by polars"
 
 
 def contexts(results: Results) -> tuple[str, str, str]:
@@ -75,7 +76,7 @@ def streams(results: Results) -> tuple[str, str, str]:
     """Say what the default rule loses on a stream of arms."""
     rows = {row["rule"]: row for row in results["streaming"]["rows"] if place(row) == STREAM}
     default, equal = rows["early_drop"], rows['uniform_exploration:{"pulls":"unit"}']
-    what = f"regret on a stream of {STREAM[1]} arms, of the paper's baseline"
+    what = f"regret on a stream of {STREAM[1]} arms; the baseline of the paper is 1"
     return what, f"{default['ratio_to_uniform']:.2f}", f"{equal['ratio_to_uniform']:.2f} with equal trials"
 
 
@@ -87,7 +88,7 @@ def place(row: dict[str, Any]) -> tuple[str, int, int]:
 def solver(results: Results) -> tuple[str, str, str]:
     """Say how many iterations a tuned solver takes."""
     found = results["sor"]["shift"]["high"]
-    what = "iterations a linear system, omega by `maillard_chain`"
+    what = "iterations per linear system, omega by `maillard_chain`"
     best = f"{found['fixed_omega']['mean']:.1f} with the best fixed omega"
     return what, f"{found['maillard_chain']['mean']:.1f}", best
 
@@ -97,7 +98,7 @@ def vectors(results: Results) -> tuple[str, str, str]:
     rows = results["oomd"]["convex"]
     last = max(row["horizon"] for row in rows)
     noise = {row["policy"]: row for row in rows if row["case"] == "noise" and row["horizon"] == last}
-    what = f"regret of vectors under noise, {last:,} rounds, `optimistic_ftrl`"
+    what = f"regret of {last:,} vectors under noise, `optimistic_ftrl`"
     textbook = f"{noise['gradient_descent']['regret_mean']:.1f} by gradient descent"
     return what, f"{noise['optimistic_ftrl']['regret_mean']:.1f}", textbook
 
@@ -105,5 +106,5 @@ def vectors(results: Results) -> tuple[str, str, str]:
 def queries(results: Results) -> tuple[str, str, str]:
     """Say how often the trained policy errs in the worst case that was found."""
     rows = {row["policy"]: row for row in results["active"]["worst_case"] if (row["task"], row["level"]) == WORST}
-    what = "best of 5 arms after 15 queries: wrong at worst, `mapo`"
+    what = "wrong answers in the worst case found, 5 arms, 15 queries, `mapo`"
     return what, f"{rows['robust_sample']['loss']:.2f}", f"{rows['uniform_budget']['loss']:.2f} asking all alike"
