@@ -27,6 +27,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from .choices import Arms, ArmStream, Queries, Vectors
 from .errors import Damaged
 from .kernel import INLINED, kernel
 from .limits import are_small
@@ -56,9 +57,7 @@ def read(move: Array, slot: int) -> Array:
 
 def empty_actions(n: int, problem: Problem) -> Array:
     """Return room for n actions of a problem: zeros."""
-    if problem.action_kind == "vector":
-        return np.zeros((n, problem.dimension))
-    return np.zeros((n, 3) if problem.action_kind == "move" else n, np.int64)
+    return np.zeros((n, *problem.choice.shape), problem.choice.dtype)
 
 
 def pack_action(action: Array) -> bytes:
@@ -103,17 +102,19 @@ def possible_details(details: Array, problem: Problem) -> Array:
 
     Of a query an answer of its task.
     """
-    if problem.task is not None:
-        return problem.task.possible(details[:, 0])
-    if problem.action_kind != "move":
-        return np.asarray(are_small(details).all(axis=1))
-    whole = (details == np.floor(details)) & (details >= (0.0, -1.0)) & (details <= PULLS_MAX)
-    return np.asarray(whole.all(axis=1))
+    match problem.choice:
+        case Queries(task):
+            return task.possible(details[:, 0])
+        case ArmStream():
+            good = (details == np.floor(details)) & (details >= (0.0, -1.0)) & (details <= PULLS_MAX)
+        case Arms() | Vectors():
+            good = are_small(details)
+    return np.asarray(good.all(axis=1))
 
 
 def possible_rewards(rewards: Array, problem: Problem) -> Array:
     """Return which of n rewards can be, bool[n]: small, where vectors are decided; finite."""
-    return are_small(rewards) if problem.action_kind == "vector" else np.isfinite(rewards)
+    return are_small(rewards) if isinstance(problem.choice, Vectors) else np.isfinite(rewards)
 
 
 def places(actions: Array, k: int) -> Array:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from .choices import Vectors
 from .domain import BALL, BOX, Domain, Region
 from .errors import InvalidInput, OnearmError
 from .kernel import kernel, loop
@@ -84,8 +85,9 @@ class Limits:
 
 def limits_of(problem: Problem) -> Limits:
     """Return the limits of a problem whose decisions are vectors."""
-    assert problem.domain is not None
-    return Limits(problem.domain, problem.dimension // problem.domain.dimension)
+    vectors = problem.choice
+    assert isinstance(vectors, Vectors)
+    return Limits(vectors.domain, vectors.n_points)
 
 
 @loop

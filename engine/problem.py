@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from .choices import Arms, ArmStream, Queries, Vectors
+from .domain import Domain
 from .errors import InvalidInput
 from .task import Task
-from .vocabulary import VECTOR_FEEDBACKS, Array, Policy, Problem
+from .vocabulary import Array, Policy, Problem
 
 ARMS_MAX = 1_000_000
 SLOTS_MAX = 64
@@ -34,15 +36,18 @@ def check_problem(problem: Problem) -> None:
 
     A stream may have up to 2^53 arms, or an unknown number of them, and a horizon of up to 2^62 trials.
     """
-    if problem.slots is not None:
-        _check_stream(problem.slots, problem)
-    elif problem.domain is not None:
-        _check_vectors(problem)
-    elif problem.task is not None:
-        _check_queries(problem.task, problem)
-    elif not 1 <= problem.n_arms <= ARMS_MAX:
-        raise InvalidInput("bad_arms", f"there are {problem.n_arms} arms: a problem has 1 to {ARMS_MAX}")
-    most, power = (HORIZON_MAX, 53) if problem.slots is None else (TRIALS_MAX, 62)
+    most, power = HORIZON_MAX, 53
+    match problem.choice:
+        case Arms(n_arms):
+            _check_arms(n_arms, problem)
+        case ArmStream(n_arms, slots):
+            _check_stream(n_arms, slots)
+            _check_no_context("arms that stream", problem)
+            most, power = TRIALS_MAX, 62
+        case Vectors(domain):
+            _check_vectors(domain, problem)
+        case Queries():
+            _check_no_context("queries", problem)
     if problem.horizon is not None and not 1 <= problem.horizon <= most:
         raise InvalidInput(
             "bad_horizon",
@@ -50,43 +55,48 @@ def check_problem(problem: Problem) -> None:
         )
 
 
-def _check_stream(slots: int, problem: Problem) -> None:
+def _check_arms(n_arms: int, problem: Problem) -> None:
+    if not 1 <= n_arms <= ARMS_MAX:
+        raise InvalidInput("bad_arms", f"there are {n_arms} arms: a problem has 1 to {ARMS_MAX}")
+    shape = problem.context_shape
+    if len(shape) not in (1, 2):
+        raise InvalidInput(
+            "bad_context", f"the contexts have the shape {list(shape)}: it must be (d,), or (arms, numbers of each)"
+        )
+    if len(shape) == 1 and problem.nonzeros is not None:
+        raise InvalidInput(
+            "bad_context",
+            f"the contexts have the shape {list(shape)}, and named features have a row for each arm: make it "
+            f"({n_arms}, slots), or leave nonzeros out",
+        )
+    if len(shape) == 2 and shape[0] != n_arms:
+        raise InvalidInput("bad_context", f"the contexts have {shape[0]} rows for {n_arms} arms: they must be as many")
+
+
+def _check_stream(n_arms: int, slots: int) -> None:
     if not 1 <= slots <= SLOTS_MAX:
         raise InvalidInput("bad_slots", f"there are {slots} slots: a stream has 1 to {SLOTS_MAX}")
-    if not 0 <= problem.n_arms <= STREAM_MAX:
-        raise InvalidInput("bad_arms", f"the stream has {problem.n_arms} arms: 1 to 2^53, or 0 where that is unknown")
-    if problem.context_shape != (0,) or problem.nonzeros is not None:
-        raise InvalidInput(
-            "bad_context", "arms that stream come without contexts: leave the context out, or take numbered arms"
-        )
+    if not 0 <= n_arms <= STREAM_MAX:
+        raise InvalidInput("bad_arms", f"the stream has {n_arms} arms: 1 to 2^53, or 0 where that is unknown")
 
 
-def _check_vectors(problem: Problem) -> None:
-    if problem.n_arms:
-        raise InvalidInput("bad_arms", "a vector is decided, and there are arms: leave either the domain or them out")
-    if problem.domain is not None and problem.domain.diameter == 0.0:  # or too small for its square
+def _check_vectors(domain: Domain, problem: Problem) -> None:
+    if domain.diameter == 0.0:  # or too small for its square
         raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
-    if problem.feedback not in VECTOR_FEEDBACKS:
-        raise InvalidInput(
-            "bad_feedback",
-            f"the feedback is {problem.feedback!r}: of vectors it must be one of {', '.join(VECTOR_FEEDBACKS)}",
-        )
     if problem.context_kind != "dense":
         raise InvalidInput("bad_context", "contexts of decisions that are vectors are lists of numbers, or left out")
 
 
+def _check_no_context(who: str, problem: Problem) -> None:
+    if problem.context_shape != (0,) or problem.nonzeros is not None:
+        raise InvalidInput(
+            "bad_context", f"{who} come without contexts: leave the context out, or take arms that are all there"
+        )
+
+
 def query_problem(task: Task, budget: int | None) -> Problem:
     """Return the problem of a task whose answer is due after `budget` queries."""
-    return Problem(task.n_queries, horizon=budget, feedback="answer", task=task)
-
-
-def _check_queries(task: Task, problem: Problem) -> None:
-    if problem.n_arms != task.n_queries or problem.feedback != "answer":
-        raise InvalidInput(
-            "bad_task", f"a task of {task.n_queries} queries is a problem of as many arms that reveals the answer"
-        )
-    if problem.context_shape != (0,) or problem.nonzeros is not None:
-        raise InvalidInput("bad_context", "queries come without contexts: leave the context out")
+    return Problem.of(Queries(task), horizon=budget)
 
 
 def fitted(policy: Policy, problem: Problem) -> Policy:

@@ -22,6 +22,7 @@ import numpy as np
 
 from . import loop
 from .actions import empty_actions
+from .choices import Queries
 from .columns import empty, take
 from .contexts import empty_context, empty_contexts
 from .draws import NATURE, POLICY, run_key
@@ -68,7 +69,7 @@ class Simulation:
         self._pending = _no_pending(self.problem, env.delay_max)
         self._no_columns = empty(0, self.problem)
         self._verdict: Any = None  # as the next, compiled only where it says something: each takes 0.3 s
-        if self.problem.task is not None:
+        if isinstance(self.problem.choice, Queries):
             self._verdict = loop.verdict.compiled(self.params, self.state, Key(self.run, 0), self.world)
         self._certificate: Any = None
         if certifies(self.params):
@@ -90,7 +91,7 @@ class Simulation:
         Within a batch of pulls the regret grows by as much at each pull, and so does, on average, the reward. Of a task
         the regret is the loss of what is recommended now, and the reward minus that.
         """
-        if self.problem.task is not None:
+        if self._verdict is not None:
             _, loss = self._verdict(self.params, self.state, Key(self.run, self.t), self.world)
             return -loss, loss
         now, before = self.totals.trials.tolist()
@@ -202,7 +203,7 @@ def simulate(
 
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
         list(pool.map(replicate, range(replications)))
-    kind, task = env.regret_kind, checked.problem.task is not None
+    kind, task = env.regret_kind, isinstance(checked.problem.choice, Queries)
     told_by = (checked.policy.spec, env.spec, LOSS if task else kind, horizon, task, times)
     return Curves(*told_by, reward, regret, bound, variation, policy.supposes, float(seconds.sum()))
 

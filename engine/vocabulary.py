@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from .choices import VECTOR_FEEDBACKS as VECTOR_FEEDBACKS  # "X as X": found here by those who import it
+from .choices import ActionKind as ActionKind
+from .choices import Choice, choice_of
+from .choices import FeedbackKind as FeedbackKind
 from .domain import Domain
 from .task import Task
 
 Array = np.ndarray[Any, Any]
 ContextKind = Literal["dense", "actions", "named"]
-ActionKind = Literal["arm", "move", "vector", "query"]
-FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example", "answer"]
-VECTOR_FEEDBACKS = get_args(FeedbackKind)[:-1]  # of decisions that are vectors
 Action = Any  # int64, an arm or a query; int64[3], a move; or float64[d], a vector: `engine/actions.py`
 
 
@@ -90,7 +91,10 @@ DECIDE, LEARN, CHANGE, GIVEN = 0, 1, 2, 3  # GIVEN: a decision that someone else
 
 @dataclass(frozen=True)
 class Problem:
-    """The static shape of a task: `n_arms` arms, a context of `context_shape`, and a horizon if there is one.
+    """The static shape of a task: what is decided, a context of `context_shape`, and a horizon if there is one.
+
+    What is decided is its `choice`. The other fields say it in words, of which some exclude each other: words that make
+    no choice are refused here, and numbers out of their range by `problem.check_problem`. `Problem.of` takes a choice.
 
     A context of shape (d,) belongs to the instance, and arms are numbered once for all. One of shape (k, p) has a row
     for each action: what can be chosen may then be another set in each call, of up to k = `n_arms` actions, and the
@@ -111,8 +115,10 @@ class Problem:
     Where `task` is given, an action is a query, one of `n_arms`; the horizon is the budget, and after it a hypothesis
     is recommended. The feedback is "answer": detail = the answer, float64[1], and the reward is 0.
 
-    >>> Problem(n_arms=3).n_choices
-    3
+    >>> Problem(n_arms=3).choice
+    Arms(n_arms=3)
+    >>> Problem.of(Problem(n_arms=3).choice) == Problem(n_arms=3)
+    True
     >>> Problem(1_000_000, horizon=10**9, slots=1).n_choices
     3
     >>> [Problem(3, (8,)).context_kind, Problem(3, (3, 8)).context_kind, Problem(3, (3, 2**18), None, 100).context_kind]
@@ -127,45 +133,48 @@ class Problem:
     domain: Domain | None = None
     feedback: FeedbackKind = "reward"
     task: Task | None = None
+    choice: Choice = field(init=False, repr=False, compare=False)  # what all but the context and the horizon say
+
+    def __post_init__(self) -> None:
+        """Refuse words that contradict each other."""
+        choice = choice_of(self.n_arms, self.slots, self.domain, self.feedback, self.task)
+        object.__setattr__(self, "choice", choice)
+
+    @classmethod
+    def of(
+        cls,
+        choice: Choice,
+        context_shape: tuple[int, ...] = (0,),
+        horizon: int | None = None,
+        nonzeros: int | None = None,
+    ) -> Problem:
+        """Return the problem of a choice."""
+        return cls(context_shape=context_shape, horizon=horizon, nonzeros=nonzeros, **choice.words)
 
     @property
     def action_kind(self) -> ActionKind:
         """Return what an action is: an arm, a move, a vector or a query."""
-        if self.domain is not None:
-            return "vector"
-        if self.task is not None:
-            return "query"
-        return "arm" if self.slots is None else "move"
+        return self.choice.kind
 
     @property
     def is_numbered(self) -> bool:
         """Whether an action is one number: an arm's, or a query's."""
-        return self.action_kind in ("arm", "query")
+        return self.choice.shape == ()
 
     @property
     def dimension(self) -> int:
         """Return how many numbers a vector has that is decided; 0 where none is."""
-        if self.domain is None:
-            return 0
-        return self.domain.dimension * (2 if self.feedback == "two_rewards" else 1)
+        return self.choice.dimension
 
     @property
     def n_choices(self) -> int:
         """Return the length of a mask: the arms; of a stream the slots, the place of what arrived, and reading."""
-        if self.domain is not None:
-            return 1
-        return self.n_arms if self.slots is None else self.slots + 2
+        return self.choice.n_choices
 
     @property
     def detail_length(self) -> int:
         """Return how many numbers a feedback holds beside its reward."""
-        if self.slots is not None or self.feedback == "two_rewards":
-            return 2
-        if self.task is not None:
-            return 1
-        if self.domain is None or self.feedback == "reward":
-            return 0
-        return self.domain.dimension + (1 if self.feedback == "example" else 0)
+        return self.choice.detail_length
 
     @property
     def context_kind(self) -> ContextKind:

@@ -68,13 +68,12 @@ def rehearse(
     """
     check_losses(problem)
     policy = fitted(policy, problem)
-    assert problem.domain is not None
+    limits, made = limits_of(problem), dict[int, Decision]()
     rounds = int((events.kind == LEARN).sum())
-    losses = LinearLosses(problem.domain, segments=segments, rounds=rounds)
+    losses = LinearLosses(limits.domain, segments=segments, rounds=rounds)
     state = policy.init(policy.params, problem)
     run = run_key(check_seed(seed), 0, POLICY)
     decide, learn, certify = _entries(policy, problem, state, run, events)
-    limits, made = limits_of(problem), dict[int, Decision]()
     for row, (kind, number) in enumerate(zip(events.kind.tolist(), events.number.tolist(), strict=True)):
         instance, key = instance_at(number, events.context, row, events.available[0]), Key(run, number)
         if kind == DECIDE:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..actions import places, possible_details, possible_rewards
+from ..choices import Queries, Vectors
 from ..columns import concat, decided_at, empty, joined, rewarded, take
 from ..contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
 from ..domain import Domain
@@ -96,10 +97,11 @@ def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
         "horizon": problem.horizon,
     }
     shape |= {name: value for name in SPARING if (value := getattr(problem, name)) is not None}
-    if problem.domain is not None:
-        shape |= {"domain": problem.domain.to_json(), "feedback": problem.feedback}
-    if problem.task is not None:
-        shape |= {"task": problem.task.to_json()}
+    match problem.choice:
+        case Vectors(domain, feedback):
+            shape |= {"domain": domain.to_json(), "feedback": feedback}
+        case Queries(task):
+            shape |= {"task": task.to_json()}
     return {"onearm": FORMAT, "problem": shape, "experiment": spec}
 
 
@@ -197,10 +199,11 @@ def good_decisions(
     """Return bool[n], whether each event can be a decision of this problem; others than `rows`, bool[n], can."""
     decides = np.ones(len(lines), np.bool_) if rows is None else rows
     kept = _sifted(columns, lines, decides, columns.available.shape[1], bad_lines)
-    if problem.domain is not None:
-        _drop_outside(limits_of(problem), columns.action, decides, lines, kept, bad_lines)
-    if problem.task is not None and problem.horizon is not None:
-        bad_lines.drop("after_budget", decides & (columns.number >= problem.horizon), lines, kept)
+    match problem.choice:
+        case Vectors():
+            _drop_outside(limits_of(problem), columns.action, decides, lines, kept, bad_lines)
+        case Queries() if problem.horizon is not None:
+            bad_lines.drop("after_budget", decides & (columns.number >= problem.horizon), lines, kept)
     return kept
 
 

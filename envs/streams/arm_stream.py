@@ -106,7 +106,7 @@ def arm_stream(
 
 def init(params: ArmStreamParams, problem: Problem, run: np.uint64) -> ArmStreamState:
     """Return the state before the first arm: all places are empty."""
-    places = (problem.slots or 0) + 1
+    places = problem.n_choices - 1
     horizon = problem.horizon or 1
     eps = (params.arms / horizon) ** (1.0 / 3.0)
     if params.kind == HARD and params.rewards == BERNOULLI and 0.5 + params.gap * eps > 1.0:

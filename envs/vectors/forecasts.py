@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...engine.choices import Vectors
 from ...engine.domain import DIMENSION_MAX, simplex
 from ...engine.draws import normal
 from ...engine.elementary import cos_turns
@@ -88,7 +89,7 @@ def forecasts(
         raise InvalidInput("bad_param", "there is one expert: weights are of 2 or more")
     numbers = float(error_min), float(error_max), period, float(persistence)
     params = ForecastsParams(combine, table, values, *numbers)
-    problem = Problem(0, horizon=len(table) or HORIZON, domain=domain, feedback="gradient" if combine else "losses")
+    problem = Problem.of(Vectors(domain, "gradient" if combine else "losses"), horizon=len(table) or HORIZON)
     return Environment("forecasts", params, init, problem, "best fixed weights" if combine else "best expert")
 
 

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ...engine.choices import Vectors
 from ...engine.domain import simplex
 from ...engine.draws import categorical
 from ...engine.elementary import cos_turns
@@ -81,7 +82,7 @@ def label_shift(
     params = LabelShiftParams(
         matrix, np.linalg.inv(matrix), falling, falling[::-1].copy(), batch, period, course == "sudden"
     )
-    problem = Problem(0, horizon=HORIZON, domain=simplex(k), feedback="gradient")
+    problem = Problem.of(Vectors(simplex(k), "gradient"), horizon=HORIZON)
     return Environment("label_shift", params, init, problem, regret_kind="best fixed weights, by expected losses")
 
 

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ...engine.choices import Vectors
 from ...engine.domain import Domain, ball, box
 from ...engine.draws import normal, uniform
 from ...engine.elementary import cos_turns, exp, log1p
@@ -97,7 +98,7 @@ def online_regression(
         length,
     )
     kind: FeedbackKind = feedback
-    problem = Problem(0, horizon=len(rows) or HORIZON, domain=where, feedback=kind)
+    problem = Problem.of(Vectors(where, kind), horizon=len(rows) or HORIZON)
     known_best = None if loss == "absolute" else "best fixed coefficients of one pass"
     return Environment("online_regression", params, init, problem, regret_kind=known_best)
 

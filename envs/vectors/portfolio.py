@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...engine.choices import Vectors
 from ...engine.domain import DIMENSION_MAX, simplex
 from ...engine.draws import normal
 from ...engine.elementary import exp, log
@@ -71,7 +72,7 @@ def portfolio(
     if domain.dimension == 1:
         raise InvalidInput("bad_param", "there is one asset: a portfolio divides money among 2 or more")
     params = PortfolioParams(table, float(volatility), float(edge), period)
-    problem = Problem(0, horizon=len(table) or HORIZON, domain=domain, feedback="gradient")
+    problem = Problem.of(Vectors(domain, "gradient"), horizon=len(table) or HORIZON)
     return Environment("portfolio", params, init, problem, regret_kind="best constantly rebalanced portfolio")
 
 

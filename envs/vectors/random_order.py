@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.choices import Vectors
 from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
@@ -74,7 +75,7 @@ def random_order(
         check_param("wall", wall, low=-1e50, high=1e50),
         check_param("convexity", convexity, low=0.0, high=1e50),
     )
-    problem = Problem(0, horizon=params.losses, domain=where, feedback="gradient")
+    problem = Problem.of(Vectors(where, "gradient"), horizon=params.losses)
     return Environment("random_order", params, init, problem, regret_kind="best fixed point of all losses")
 
 

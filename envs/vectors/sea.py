@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from ...engine.choices import Vectors
 from ...engine.draws import normal, words
 from ...engine.elementary import cos_turns
 from ...engine.errors import InvalidInput
@@ -105,7 +106,7 @@ def sea(
         comparator == "piece",
     )
     against = "best fixed point of each piece" if params.by_piece else "best fixed point of the horizon"
-    problem = Problem(0, horizon=HORIZON, domain=where, feedback="gradient")
+    problem = Problem.of(Vectors(where, "gradient"), horizon=HORIZON)
     return Environment("sea", params, init, problem, regret_kind=f"{against}, by expected losses")
 
 

@@ -117,7 +117,7 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
     ):
         with pytest.raises(InvalidInput, match=words):
             check_fit(policy, problem)
-    with pytest.raises(InvalidInput, match="and there are arms"):
+    with pytest.raises(InvalidInput, match="and there are 3 arms"):
         check_problem(Problem(3, domain=ball(2)))
     with pytest.raises(InvalidInput, match="the log is of vectors"):
         match(descent, Problem(0, domain=ball(2), feedback="gradient"), empty(1, Problem(1)))

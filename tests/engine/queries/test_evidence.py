@@ -121,12 +121,10 @@ def test_answers_outside_the_noise_model_are_refused(answers: AnswerKind, fine: 
 
 def test_a_problem_of_queries_is_whole_or_refused() -> None:
     check_problem(query_problem(best_arm(3), 5))
-    for problem in (
-        Problem(4, feedback="answer", task=best_arm(3)),
-        Problem(3, task=best_arm(3)),
-        Problem(3, (2,), feedback="answer", task=best_arm(3)),
-        query_problem(best_arm(3), 0),
-    ):
+    for words in ({"n_arms": 4, "feedback": "answer"}, {"n_arms": 3}):
+        with pytest.raises(InvalidInput, match="a task of 3 queries"):
+            Problem(task=best_arm(3), **words)
+    for problem in (Problem(3, (2,), feedback="answer", task=best_arm(3)), query_problem(best_arm(3), 0)):
         with pytest.raises(InvalidInput):
             check_problem(problem)
     with pytest.raises(InvalidInput, match="the problem has no task"):
