@@ -16,7 +16,7 @@ import click
 from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
 from ...engine.storage.log import BadLines, no_good_line
-from ...engine.storage.store import Event
+from ...engine.storage.tables import Event
 from ...engine.vocabulary import CHANGE, LEARN
 from ..console import as_json, print_json, progress
 from ..log_files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of

@@ -10,7 +10,8 @@ import click
 
 from ...engine.draws import POLICY, run_key
 from ...engine.errors import InvalidInput
-from ...engine.storage.store import Experiment, Store
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Experiment
 from ...engine.vocabulary import Problem
 from ...policies import catalog
 from ..console import as_json, print_json, print_table, progress

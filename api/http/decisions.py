@@ -12,7 +12,7 @@ import msgspec
 
 from ...engine.errors import Conflict, InvalidInput, OnearmError
 from ...engine.problem import check_reward
-from ...engine.storage.store import Event
+from ...engine.storage.tables import Event
 from ...engine.vocabulary import GIVEN, Decision, Feedback
 from ..experiment.ids import check_id
 from ..experiment.intake import check_propensity

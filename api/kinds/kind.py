@@ -18,7 +18,7 @@ import numpy as np
 
 from ...engine.contexts import context_at, n_actions, unpack_contexts
 from ...engine.errors import Conflict, OnearmError
-from ...engine.storage.store import Event
+from ...engine.storage.tables import Event
 from ...engine.vocabulary import (
     Action,
     ActionKind,

@@ -6,7 +6,8 @@ import logging
 from typing import Any
 
 from ...engine.errors import OnearmError
-from ...engine.storage.store import Store, StoredArtefact
+from ...engine.storage.store import Store
+from ...engine.storage.tables import StoredArtefact
 from ...engine.trained.artefact import pack, unpack
 from ...engine.vocabulary import Policy
 from ...policies import shelf

@@ -26,7 +26,8 @@ from ...engine.vocabulary import DECIDE, GIVEN, Array, Columns, Problem
 from ..experiment.definition import Definition
 
 if TYPE_CHECKING:
-    from ...engine.storage.store import Event, Store
+    from ...engine.storage.store import Store
+    from ...engine.storage.tables import Event
 
 ARCHIVED = '{"change": "archived"}'  # as it has always been written
 

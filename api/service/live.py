@@ -23,7 +23,8 @@ from ...engine.contexts import pack_context
 from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError, Unavailable
 from ...engine.growth import grown
 from ...engine.protocol import explains, marks
-from ...engine.storage.store import Event, Experiment, Snapshot, Store
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Event, Experiment, Snapshot
 from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import (
     CHANGE,

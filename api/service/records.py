@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from ...engine.storage.store import Event, Store
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Event
 from ...engine.vocabulary import LEARN
 
 STORY_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON

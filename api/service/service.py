@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
-from ...engine.storage.store import Experiment, Store
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Experiment
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of
 from .artefacts import keep_all, stored

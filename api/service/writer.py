@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...engine import snapshot
 from ...engine.errors import OnearmError, Unavailable
-from ...engine.storage.store import Event, Snapshot, SnapshotPart, Store
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Event, Snapshot, SnapshotPart
 from .history import ARCHIVED
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from .events import Events
 from .log import BadLines
 from .reward_join import EventPage, Rewards, rows_of_events
 from .rows import Rows, Wanted
-from .store import Event, Store
+from .store import Store
+from .tables import Event
 
 PAGE = 5000  # events
 

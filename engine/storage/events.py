@@ -13,7 +13,7 @@ from typing import Any
 
 from ..vocabulary import Problem
 from .log import BadLines
-from .store import Event
+from .tables import Event
 
 
 @dataclass

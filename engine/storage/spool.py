@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ..vocabulary import CHANGE, LEARN
-from .store import Event
+from .tables import Event
 
 _LENGTH = 8  # bytes before each event
 

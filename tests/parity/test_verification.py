@@ -21,7 +21,8 @@ from onearm.engine.domain import ball
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Damaged, InvalidInput
 from onearm.engine.simulation import Simulation
-from onearm.engine.storage.store import Event, Store
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_reward
-from ....engine.storage.store import Event
+from ....engine.storage.tables import Event
 from ....engine.vocabulary import Action, Array, Decision, Feedback, Instance
 from ...experiment.explanation import Explanation, explain
 from ...experiment.intake import check_labels, mask_of

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....engine.contexts import empty_context
 from ....engine.errors import Conflict, InvalidInput
-from ....engine.storage.store import Event
+from ....engine.storage.tables import Event
 from ....engine.vocabulary import Decision, Feedback
 from ...experiment.intake import mask_of
 from ...http.schemas import BatchReward, Decide, Queried, Reward

@@ -34,7 +34,7 @@ from ..events import Events
 from ..log import BadLines, Log, no_good_line, reading
 from ..rows import Page, Rows, Wanted
 from ..source import Source
-from ..store import Event
+from ..tables import Event
 from .cells import (
     MISSING,
     UNKNOWN,

@@ -46,7 +46,7 @@ from ..log import BadLines, Log, gathered, no_good_line, reading
 from ..rows import Page, Rows, Wanted
 from ..source import Source
 from ..spool import Joined, Spool
-from ..store import Event
+from ..tables import Event
 from .described import check_decision, check_problem, described, original
 from .packed import open_packed
 from .segments import Segments

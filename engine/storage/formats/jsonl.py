@@ -61,7 +61,7 @@ from ..log import (
 from ..reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
 from ..rows import Rows, Wanted
 from ..source import Source
-from ..store import Event
+from ..tables import Event
 from .packed import open_packed
 from .segments import is_feature, reads_contexts
 from .table_rows import TablePage, events_of_table, rows_of_table

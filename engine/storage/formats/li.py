@@ -24,7 +24,7 @@ from ..events import Events
 from ..log import BadLines, Log, no_good_line, reading
 from ..rows import Page, Rows, Wanted
 from ..source import Source
-from ..store import Event
+from ..tables import Event
 from .cells import Table, floats, number_text, page_of, wholes
 from .row_lines import LineWriter, line_texts, told, with_reward
 from .segments import Segments, feature_of

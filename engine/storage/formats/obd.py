@@ -28,7 +28,7 @@ from ..events import Events
 from ..log import BadLines, Log, no_good_line, reading
 from ..rows import PAGE, Page, Rows, Wanted
 from ..source import STDIN, Source
-from ..store import Event
+from ..tables import Event
 from .cells import (
     MISSING,
     Block,

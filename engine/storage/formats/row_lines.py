@@ -17,7 +17,7 @@ from ...vocabulary import DECIDE, GIVEN, LEARN, Problem
 from ..events import Events
 from ..source import Source
 from ..spool import Joined
-from ..store import Event
+from ..tables import Event
 from .cells import bytes_of, text_of
 from .packed import open_packed
 

@@ -19,7 +19,7 @@ from ..events import Events
 from ..log import BadLines, good_decisions, no_good_line
 from ..rows import Page, Rows, Wanted
 from ..source import STDIN, Source
-from ..store import Event
+from ..tables import Event
 from .segments import Segments, feature_of
 
 

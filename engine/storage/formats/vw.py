@@ -45,7 +45,7 @@ from ..log import BadLines, no_good_line, reading
 from ..rows import Page, Rows, Wanted
 from ..source import Source
 from ..spool import Joined, Spool
-from ..store import Event
+from ..tables import Event
 from . import vw_text
 from .described import check_decision, check_problem, described, original
 from .packed import open_packed

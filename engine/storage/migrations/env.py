@@ -4,7 +4,7 @@ from alembic import context
 
 
 def run() -> None:
-    """Migrate over the connection that `onearm.engine.storage.store.migrate` passes in."""
+    """Migrate over the connection that `onearm.engine.storage.schema.migrate` passes in."""
     attributes = context.config.attributes
     context.configure(connection=attributes["connection"], version_table=attributes["version_table"])
     context.run_migrations()

@@ -16,7 +16,8 @@ from onearm.api.http.app import create_app
 from onearm.engine import snapshot
 from onearm.engine.simulation import Simulation
 from onearm.engine.storage.formats import jsonl, parquet
-from onearm.engine.storage.store import VERSION_TABLE, Store
+from onearm.engine.storage.schema import VERSION_TABLE
+from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies

@@ -20,7 +20,7 @@ from onearm.api.service import live as live_module
 from onearm.api.service import service as service_module
 from onearm.api.service.writer import Picture
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.store import SNAPSHOT, SNAPSHOT_PART
+from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART
 
 BIG = b" " * 30_000 + b"{}"  # kept as it was sent, so it needs pages
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from support.served import Served, assert_problem, assert_refused, log_of
 
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.store import SNAPSHOT
+from onearm.engine.storage.tables import SNAPSHOT
 from onearm.engine.vocabulary import DECIDE, LEARN
 
 IDS = st.sampled_from(["d0", "d1", "d2", "d3", "ü", "d5"])

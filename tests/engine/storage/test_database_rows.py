@@ -14,7 +14,8 @@ from onearm.engine.storage import database
 from onearm.engine.storage.formats import jsonl
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.store import Event, Store
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Problem
 
 PROBLEM = Problem(3, (2,))

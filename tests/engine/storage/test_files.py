@@ -22,7 +22,8 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import source
 from onearm.engine.storage.formats import jsonl, obd, parquet
 from onearm.engine.storage.log import Log, gathered, header_of
-from onearm.engine.storage.store import Event, Store
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Features, Problem
 
 EXPORTS = {"jsonl": jsonl, "parquet": parquet}

@@ -21,16 +21,9 @@ from hypothesis import strategies as st
 
 from onearm.engine.columns import concat
 from onearm.engine.errors import Conflict, Damaged, InvalidInput, OnearmError, Unavailable
-from onearm.engine.storage.store import (
-    METADATA,
-    VERSION_TABLE,
-    Counts,
-    Event,
-    Experiment,
-    Snapshot,
-    SnapshotPart,
-    Store,
-)
+from onearm.engine.storage.schema import VERSION_TABLE
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import METADATA, Counts, Event, Experiment, Snapshot, SnapshotPart
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
 
 NO_CONTEXT = Problem(n_arms=3)
@@ -421,7 +414,8 @@ def test_any_log_comes_back_as_the_columns_it_was(
 
 WRITER = """
 import sys
-from onearm.engine.storage.store import Event, Store
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Event
 store = Store.open(sys.argv[1])
 key = store.add_experiment("e", "{}", b"", "{}", 0).key
 print(0, flush=True)

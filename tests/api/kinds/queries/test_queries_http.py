@@ -22,7 +22,7 @@ from onearm.api.experiment.spec import Spec
 from onearm.api.kinds.queries.recommendation import SOLVED, SOUGHT
 from onearm.api.service.live import Live
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.store import SNAPSHOT
+from onearm.engine.storage.tables import SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 from onearm.policies import shelf
 

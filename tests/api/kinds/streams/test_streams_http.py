@@ -23,7 +23,7 @@ from onearm.api.service import writer
 from onearm.engine.actions import READ
 from onearm.engine.errors import Damaged, InvalidInput, Unavailable
 from onearm.engine.simulation import Simulation
-from onearm.engine.storage.store import SNAPSHOT
+from onearm.engine.storage.tables import SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog

@@ -19,7 +19,7 @@ from onearm.api.service import live as live_module
 from onearm.api.service.live import Live
 from onearm.api.service.records import Story
 from onearm.engine.errors import Unavailable
-from onearm.engine.storage.store import SNAPSHOT
+from onearm.engine.storage.tables import SNAPSHOT
 from onearm.engine.vocabulary import DECIDE, Decision
 
 KIND = KINDS[0]

@@ -15,7 +15,7 @@ from support.vector_log import KINDS, POINTS, Kind, crashed, folded, gradient
 
 import onearm
 from onearm.api.cli.main import run
-from onearm.engine.storage.store import SNAPSHOT
+from onearm.engine.storage.tables import SNAPSHOT
 
 ORDER = [2, 0, 5, 3, 4, 8, 7]  # decisions in the order of their feedback; 1, 6, 9, 10 and 11 never have any
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.feedback)

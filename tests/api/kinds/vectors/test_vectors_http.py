@@ -17,7 +17,7 @@ from support.served import Served, assert_problem, assert_refused, assert_sound
 import onearm
 from onearm.api.cli.main import run
 from onearm.api.experiment.spec import Spec
-from onearm.engine.storage.store import SNAPSHOT
+from onearm.engine.storage.tables import SNAPSHOT
 from onearm.engine.vocabulary import DECIDE, LEARN
 
 BOX = {"kind": "box", "low": [-1.0, 0.0, -0.5], "high": [1.0, 0.5, 0.25]}

@@ -21,7 +21,7 @@ from onearm.engine.storage.formats import cells, csv_columns, csv_table, jsonl, 
 from onearm.engine.storage.formats.csv_columns import roles_of
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.store import Event
+from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Problem
 
 NO_PROPENSITIES = "the log says nothing of propensities: weighted estimates need them"

@@ -20,7 +20,7 @@ from onearm.engine.storage.events import Events
 from onearm.engine.storage.formats import dsjson, vw, vw_text
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.storage.store import Event
+from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import GIVEN, LEARN, Features, Problem
 
 BARE = Wanted(contexts=False)

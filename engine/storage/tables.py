@@ -1,0 +1,145 @@
+"""The tables of the log in SQL, and their rows as Python sees them. A change here needs a migration."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+EXPERIMENT = sa.Table(
+    "experiment",
+    METADATA,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    sa.Column("versions", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("archived_at", sa.BigInteger),
+)
+EVENT = sa.Table(
+    "event",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("number", sa.BigInteger),
+    sa.Column("action", sa.BigInteger),
+    sa.Column("propensity", sa.Double),
+    sa.Column("reward", sa.Double),
+    sa.Column("context", sa.LargeBinary),
+    sa.Column("available", sa.LargeBinary),
+    sa.Column("detail", sa.Text),
+    sa.Column("sent", sa.Text),
+    sa.Column("decision_id", sa.Text),
+    sa.Column("reward_id", sa.Text),
+    sa.Column("body_hash", sa.LargeBinary),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("actions", sa.Text),
+    sa.Column("vector", sa.LargeBinary),
+    sa.UniqueConstraint("experiment", "decision_id", name="event_decision_id"),
+    sa.UniqueConstraint("experiment", "number", "reward_id", name="event_number_reward_id"),
+)
+SNAPSHOT = sa.Table(
+    "snapshot",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("decisions", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("versions", sa.Text, nullable=False),
+)
+SNAPSHOT_PART = sa.Table(
+    "snapshot_part",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+)
+ARTEFACT = sa.Table(
+    "artefact",
+    METADATA,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("arrays", sa.LargeBinary, nullable=False),
+    sa.Column("description", sa.LargeBinary, nullable=False),
+)
+
+
+class Experiment(NamedTuple):
+    """A row of table experiment: an immutable spec."""
+
+    key: int  # the foreign key of event and snapshot
+    id: str  # the public id, unique
+    spec: str  # JSON: policy, problem, arms, seed
+    body_hash: bytes  # sha256 of the creating request's body
+    versions: str  # JSON: onearm, policy, numba, numpy, platform
+    created_at: int  # microseconds since 1970 UTC
+    archived_at: int | None = None  # microseconds since 1970 UTC
+
+
+class Event(NamedTuple):
+    """A row of table event. The fields are the columns, in their order."""
+
+    experiment: int
+    seq: int  # from 1 per experiment, without gaps
+    kind: int  # DECIDE, LEARN, CHANGE or GIVEN; what is said of DECIDE holds for GIVEN
+    number: int | None = None  # of the decision, from 0 without gaps; None on CHANGE
+    action: int | None = None  # an arm; on LEARN repeated from the decision
+    propensity: float | None = None  # on LEARN repeated from the decision; NaN is stored as NULL
+    reward: float | None = None  # LEARN only
+    context: bytes | None = None  # as `engine/contexts.py` packs it; DECIDE only, None where the problem has none
+    available: bytes | None = None  # numpy.packbits of the mask; DECIDE only, None where all arms are
+    detail: str | None = None  # JSON; on CHANGE what changed, on DECIDE the explanation asked for, on LEARN a list
+    sent: str | None = None  # the client's JSON, for people
+    decision_id: str | None = None  # the client's; DECIDE only, None where the server made it
+    reward_id: str | None = None  # LEARN only: the client's, or ''
+    body_hash: bytes | None = None  # sha256 of the request's body
+    time: int = 0  # microseconds since 1970 UTC
+    actions: str | None = None  # JSON, the ids of the actions by position; DECIDE only, None where arms are fixed
+    vector: bytes | None = None  # an action that is no arm, as `engine/actions.py` packs it; DECIDE only
+
+
+class Snapshot(NamedTuple):
+    """A row of table snapshot: a state at a seq, whose parts are all there. Derived from the log."""
+
+    experiment: int
+    seq: int  # the last event that the state has learned
+    decisions: int  # the number of the next decision
+    digest: str  # sha256 of the bytes of all parts, in hex
+    versions: str  # JSON
+
+
+class SnapshotPart(NamedTuple):
+    """A row of table snapshot_part: some of the bytes of a state, written before the row of its snapshot."""
+
+    experiment: int
+    seq: int
+    part: int  # from 0 without gaps
+    state: bytes
+
+
+class StoredArtefact(NamedTuple):
+    """A row of table artefact: what an experiment decides with, so that its log needs no file beside it."""
+
+    sha256: str  # in hex, of the whole: engine/trained/artefact.py
+    name: str
+    arrays: bytes  # .npz
+    description: bytes  # JSON
+
+
+class Counts(NamedTuple):
+    """How much an experiment's log holds."""
+
+    seq: int  # of the last event, 0 if there is none
+    decisions: int
+    rewards: int
+
+
+assert list(EVENT.c.keys()) == list(Event._fields)
+assert list(EXPERIMENT.c.keys()) == list(Experiment._fields)
+assert list(SNAPSHOT.c.keys()) == list(Snapshot._fields)
+assert list(SNAPSHOT_PART.c.keys()) == list(SnapshotPart._fields)
+assert list(ARTEFACT.c.keys()) == list(StoredArtefact._fields)
