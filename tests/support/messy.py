@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from onearm.engine.storage.formats.parquet import schema
+from onearm.engine.storage.formats.parquet.schema import schema
 from onearm.engine.storage.log import header_of
 from onearm.engine.vocabulary import Problem
 

@@ -12,7 +12,7 @@ A slate has actions of its own for each slot (`_slot_id`), and one cost:
      "c": {"_multi": [{"_slot_id": 0, ...}, {"_slot_id": 0, ...}, {"_slot_id": 1, ...}], "_slots": [{...}, {...}]}}
 
 Actions count from 0, and the first of `_a` is the one that was chosen. Rewards are minus the costs that were observed,
-as in `dsjson.py`; `_ba` is what the baseline would have put into each slot. `engine/estimate/slates.py` estimates.
+as in `dsjson`; `_ba` is what the baseline would have put into each slot. `engine/estimate/slates.py` estimates.
 
 Source: the reader of vowpal_wabbit 9, parse_example_json.cc and parse_slates_example_json.h.
 """
@@ -27,7 +27,7 @@ from ...errors import InvalidInput
 from ...vocabulary import Array
 from ..log import BadLines, no_good_line, reading
 from ..source import Source
-from .dsjson import is_number, kept_of, parsed
+from .dsjson.labels import is_number, kept_of, parsed
 
 TARGETS = ("uniform", "logged", "first")
 

@@ -21,6 +21,7 @@ from onearm.engine.contexts import context_at, first_actions, n_actions, pack_co
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage import source
 from onearm.engine.storage.formats import jsonl, obd, parquet
+from onearm.engine.storage.formats.parquet.arrays import values_of
 from onearm.engine.storage.log import Log, gathered, header_of
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Event
@@ -375,7 +376,7 @@ def test_pages_meet_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     columns.reward[1::2] = np.arange(50)
     columns.context[:] = columns.number[:, None]
     columns.available[columns.number == 30, 1:] = False  # so that some pages have masks and others do not
-    monkeypatch.setattr(parquet, "PAGE", 7)
+    monkeypatch.setattr("onearm.engine.storage.formats.parquet.file.PAGE", 7)
     monkeypatch.setattr(source, "BLOCK", 300)
     for form in (jsonl, parquet):
         with form.Writer(tmp_path / "log", problem, SPEC) as out:
@@ -489,8 +490,8 @@ def test_files_that_are_no_logs_are_refused_in_words(tmp_path: Path, read: Calla
 def test_lists_are_cut_where_their_batch_begins() -> None:
     """Batches may be views into larger ones, and a null list hides its values in `flatten`."""
     lists = pa.array([[1.0, 2.0], None, [5.0, 6.0]], pa.list_(pa.float64(), 2)).slice(1)
-    assert parquet._values(lists).to_pylist()[2:] == [5.0, 6.0]
-    assert len(parquet._values(lists)) == 4
+    assert values_of(lists).to_pylist()[2:] == [5.0, 6.0]
+    assert len(values_of(lists)) == 4
 
 
 @pytest.mark.parametrize(

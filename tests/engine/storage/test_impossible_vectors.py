@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from onearm.engine.columns import empty
@@ -108,12 +110,10 @@ def test_a_point_that_someone_else_decided_lies_within_too(form: str, tmp_path: 
     if form == "jsonl":
         path.write_text(path.read_text().replace('"decide"', '"given"'))
     else:
-        table = parquet.pq.read_table(path)
+        table = pq.read_table(path)
         kinds = [GIVEN if kind == DECIDE else kind for kind in table.column("kind").to_pylist()]
-        kind = parquet.pa.array(kinds, table.schema.field("kind").type)
-        parquet.pq.write_table(
-            table.set_column(table.schema.get_field_index("kind"), table.schema.field("kind"), kind), path
-        )
+        kind = pa.array(kinds, table.schema.field("kind").type)
+        pq.write_table(table.set_column(table.schema.get_field_index("kind"), table.schema.field("kind"), kind), path)
     read = module.read(path)
     assert read.bad_lines.lines == {"point_outside": [first + 2], "unknown_decision": [first + 3]}
     assert read.events.kind.tolist() == [GIVEN, LEARN]
@@ -147,7 +147,7 @@ def test_a_point_outside_is_found_on_every_page(tmp_path: Path, monkeypatch: pyt
     problem = Problem(0, domain=ball(1), feedback="losses")
     points = np.zeros((20, 1))
     points[[7, 19]] = 2.0
-    monkeypatch.setattr(parquet, "PAGE", 6)
+    monkeypatch.setattr("onearm.engine.storage.formats.parquet.file.PAGE", 6)
     monkeypatch.setattr(source, "BLOCK", 300)
     for form, (module, first) in FORMS.items():
         read = read_back(module, tmp_path / form, problem, log_of(problem, points))

@@ -78,6 +78,7 @@ from pathlib import Path
 from onearm.engine.storage import rows
 from onearm.engine.storage.formats import jsonl
 from onearm.engine.storage.formats import parquet
+from onearm.engine.storage.formats.parquet import file
 from onearm.engine.storage.source import Source
 
 def anonymous():
@@ -85,7 +86,7 @@ def anonymous():
     return int(text.split("RssAnon:")[1].split()[0]) << 10
 
 rows.MEMORY = 1 << 20
-parquet.PAGE = 1 << 12
+file.PAGE = 1 << 12
 
 def read(path):
     peak, total, size = 0, 0.0, 0

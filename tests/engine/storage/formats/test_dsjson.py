@@ -197,8 +197,8 @@ def test_lines_are_the_same_read_at_once_or_one_by_one(tmp_path: Path, monkeypat
         (BARE, 5000, 2),
         (Wanted(False, segment="user.age"), 1, 1),
     ):
-        monkeypatch.setattr(dsjson, "PIECE", piece)
-        monkeypatch.setattr(dsjson, "BISECT", bisect)
+        monkeypatch.setattr("onearm.engine.storage.formats.dsjson.blocks.PIECE", piece)
+        monkeypatch.setattr("onearm.engine.storage.formats.dsjson.reader.BISECT", bisect)
         with read(file, wanted) as each:
             columns = [column.tolist() for column in each.columns()]
             lines = [line for page in each.pages() for line in page.line.tolist()]

@@ -19,6 +19,7 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.features import Encoder
 from onearm.engine.storage import rows, source
 from onearm.engine.storage.formats import jsonl, parquet
+from onearm.engine.storage.formats.jsonl.values import as_list
 from onearm.engine.storage.formats.packed import open_packed
 from onearm.engine.storage.log import header_of
 from onearm.engine.storage.rows import Rows, Wanted
@@ -59,7 +60,7 @@ def test_rows_are_what_a_plain_fold_makes_of_the_lines(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows, "MEMORY", memory)
         patch.setattr(source, "BLOCK", page)
-        patch.setattr(parquet, "PAGE", page // 20 + 1)
+        patch.setattr("onearm.engine.storage.formats.parquet.file.PAGE", page // 20 + 1)
         if not wanted.decisions:
             with pytest.raises(InvalidInput, match="not one good decision"):
                 module.read_rows(Source(tmp_path / "log"), Wanted())
@@ -123,7 +124,7 @@ def test_named_features_become_the_rows_that_an_encoder_makes(form: str, tmp_pat
     problem = Problem(3, (3, 1 << 18), nonzeros=max(len(one.index) for one in encoded))
     lines = []
     for number, one in enumerate(encoded):
-        listed = jsonl._as_list(Features(one.start, one.index, one.value))
+        listed = as_list(Features(one.start, one.index, one.value))
         lines.append({"kind": "given", "seq": 2 * number + 1, "number": number, "action": 0, "propensity": 0.5})
         lines[-1]["context"] = listed
         lines.append({"kind": "learn", "seq": 2 * number + 2, "number": number, "reward": 1.0})

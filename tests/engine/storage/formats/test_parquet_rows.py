@@ -28,7 +28,7 @@ def write(path: Path, **columns: Any) -> Path:
 
 
 def test_a_plain_table_is_read_with_its_bad_rows_and_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "PAGE", 2)
+    monkeypatch.setattr("onearm.engine.storage.formats.parquet.file.PAGE", 2)
     path = write(
         tmp_path / "log.parquet",
         action=pa.array([0, 4, None, -1, 1, 1, 2], pa.int32()),
@@ -97,7 +97,7 @@ def test_standard_input_is_read_as_the_file_is(tmp_path: Path, monkeypatch: pyte
 
 
 def test_progress_adds_up_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "PAGE", 3)
+    monkeypatch.setattr("onearm.engine.storage.formats.parquet.file.PAGE", 3)
     path = write(tmp_path / "log.parquet", action=[0] * 10, reward=[1.0] * 10)
     told: list[int] = []
     parquet.read_rows(Source(path, told.append), Wanted()).close()

@@ -18,6 +18,8 @@ from onearm.engine.features import Encoder
 from onearm.engine.storage import rows
 from onearm.engine.storage.events import Events
 from onearm.engine.storage.formats import dsjson, vw, vw_text
+from onearm.engine.storage.formats.vw.features import DIMENSION
+from onearm.engine.storage.formats.vw.texts import HEAD
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.tables import Event
@@ -130,8 +132,8 @@ def test_the_first_lines_tell_whether_arms_are_numbered(tmp_path: Path, text: st
 
 
 def test_a_log_that_could_be_either_is_decided_after_its_first_lines(tmp_path: Path) -> None:
-    with read(written(tmp_path, *["2:1:.5 | y\n"] * vw.HEAD)) as found:
-        assert (found.problem.n_arms, len(found)) == (2, vw.HEAD)
+    with read(written(tmp_path, *["2:1:.5 | y\n"] * HEAD)) as found:
+        assert (found.problem.n_arms, len(found)) == (2, HEAD)
 
 
 BAD = {
@@ -206,7 +208,7 @@ def test_pages_on_disk_and_packed_files_hold_the_same_rows(
     packed.write_bytes(gzip.compress(file.read_bytes()))
     with read(file, wanted) as known:
         monkeypatch.setattr(rows, "MEMORY", 0)
-        monkeypatch.setattr(vw, "PAGE", 1)
+        monkeypatch.setattr("onearm.engine.storage.formats.vw.reader.PAGE", 1)
         with read(packed, wanted) as found:
             assert found.on_disk
             assert len(list(found.pages())) == 3
@@ -264,7 +266,7 @@ def test_the_arms_that_could_be_chosen_are_kept(tmp_path: Path) -> None:
     found, made = events(written(tmp_path, "1 3:0.5:1 | x\n", "10:1:.5 'e8| x\n", end=""))
     assert made[0].available == np.packbits([1, 0, 1, 0, 0, 0, 0, 0, 0, 0]).tobytes()
     assert (made[2].available, made[2].decision_id) == (None, "e8")
-    assert found.problem == Problem(10, (vw.DIMENSION,))
+    assert found.problem == Problem(10, (DIMENSION,))
 
 
 def back(file: Path) -> bytes:

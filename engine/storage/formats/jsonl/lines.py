@@ -1,0 +1,90 @@
+"""What the lines of an export, and those of a plain table, may hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from ....vocabulary import CHANGE, DECIDE, GIVEN, LEARN
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last where brackets are too many
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Choice(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True, kw_only=True, gc=False):
+    """What is read of a decision where its context is not wanted."""
+
+    code: ClassVar[int] = DECIDE
+    seq: Natural
+    number: Natural
+    action: int | list[float]
+    propensity: float | None
+    available: list[Natural] | None = None
+
+
+class GivenChoice(Choice, tag="given"):
+    """The same of one that someone else made."""
+
+    code: ClassVar[int] = GIVEN
+
+
+class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True, kw_only=True, gc=False):
+    """A decision."""
+
+    code: ClassVar[int] = DECIDE
+    seq: Natural
+    number: Natural
+    action: int | list[float]
+    propensity: float | None
+    context: list[Any] | None = None
+    available: list[Natural] | None = None
+    actions: list[str] | None = None  # their ids, by position
+    detail: str | None = None  # why, where that was asked for
+    decision_id: str | None = None
+    sent: str | None = None
+    time: int | None = None  # microseconds since 1970 UTC
+
+
+class Given(Decide, tag="given"):
+    """A decision that someone else made, to be learned from."""
+
+    code: ClassVar[int] = GIVEN
+
+
+class Learn(msgspec.Struct, tag_field="kind", tag="learn", omit_defaults=True, kw_only=True, gc=False):
+    """A reward."""
+
+    code: ClassVar[int] = LEARN
+    seq: Natural
+    number: Natural
+    reward: float
+    detail: list[float] | None = None
+    reward_id: str | None = None
+    sent: str | None = None
+    time: int | None = None
+
+
+class Change(msgspec.Struct, tag_field="kind", tag="change", omit_defaults=True, kw_only=True, gc=False):
+    """Something that is neither."""
+
+    code: ClassVar[int] = CHANGE
+    seq: Natural
+    detail: str | None = None
+    sent: str | None = None
+    time: int | None = None
+
+
+class BareRow(msgspec.Struct, kw_only=True, gc=False):
+    """What is read of a line of a plain table where its context is not wanted."""
+
+    kind: Literal["row"] = "row"
+    action: int
+    reward: float
+    propensity: float | None = None
+
+
+class Row(BareRow, kw_only=True, gc=False):
+    """A line of a plain table: a decision with its reward."""
+
+    context: list[Any] | None = None

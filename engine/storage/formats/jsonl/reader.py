@@ -1,0 +1,183 @@
+"""Reads an export, or a plain table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import compress
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ....actions import pack_action
+from ....contexts import actions_in, context_at, pack_context
+from ....vocabulary import DECIDE, GIVEN, LEARN, Array, Columns, Problem
+from ...events import Events
+from ...log import BadLines, Log, gathered, log_of_events, read_header, reading
+from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
+from ...rows import Rows, Wanted
+from ...source import Source
+from ...tables import Event
+from ..table_rows import events_of_table
+from .decoding import FORM, decoded, opened
+from .lines import Change, Choice, Decide, Given, GivenChoice, Learn
+from .table import read_table, table_lines
+from .values import actions_of, array_of, context_of, detail_of
+
+
+def read(path: Path) -> Log:
+    """Read an export, or a plain table of decisions. Bad lines are counted and named; the others are read."""
+    bad_lines, source = BadLines(), Source(path)
+    with reading(path, FORM):
+        header, blocks = opened(source)
+        if header is None:
+            with read_table(source, blocks, Wanted(), bad_lines) as rows:
+                return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
+        problem, spec = read_header(path, header)
+        pages = _pages(source, blocks, problem, bad_lines)
+        return log_of_events(problem, spec, [in_order(page, problem) for page, _, _ in pages], bad_lines)
+
+
+def read_rows(source: Source, wanted: Wanted) -> Rows:
+    """Read the rewarded decisions of an export, or of a plain table; contexts that are not wanted are not checked.
+
+    A segment is a feature of a dense context, "context[3]", or a key of a plain table.
+    """
+    bad_lines = BadLines()
+    with reading(source.path, FORM):
+        header, blocks = opened(source)
+        if header is None:
+            return read_table(source, blocks, wanted, bad_lines)
+        problem, _ = read_header(source.path, header)
+        kinds: Any = Decide | Given
+        if problem.context_kind == "dense" and not wanted.contexts and wanted.segment is None:
+            problem = replace(problem, context_shape=(0,))
+        if problem.context_shape == (0,):
+            kinds = Choice | GivenChoice
+        pages = _pages(source, blocks, problem, bad_lines, kinds)
+        return rows_of_events(source.path, problem, (page for page, _, _ in pages), bad_lines, wanted)
+
+
+def read_events(source: Source) -> Events:
+    """Read all that an export says, or the lines of a plain table as decisions of others, each with its reward."""
+    bad_lines = BadLines()
+    with reading(source.path, FORM):
+        header, blocks = opened(source)
+        if header is None:
+            return events_of_table("jsonl", source, lambda again: read_rows(again, Wanted()), table_lines, blocks)
+        problem, spec = read_header(source.path, header)
+    return Events(problem, _good_events(source, blocks, problem, bad_lines), spec, bad_lines)
+
+
+def _good_events(source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines) -> Iterator[Event]:
+    join = RewardJoin(problem, bad_lines)
+    with reading(source.path, FORM):
+        for page, lines, numbers in _pages(source, blocks, problem, bad_lines):
+            decided, _, learned = join.add(page)
+            good = {*page.line[decided].tolist(), *page.rewards.line[learned].tolist()}
+            for line, number in zip(lines, numbers.tolist(), strict=True):
+                if number in good or isinstance(line, Change):
+                    yield _event(line, problem)
+
+
+def _event(line: Decide | Learn | Change, problem: Problem) -> Event:
+    """Return what a line says as a row of the database."""
+    event = Event(0, line.seq, line.code, sent=line.sent, time=line.time or 0)
+    if isinstance(line, Change):
+        return event._replace(detail=line.detail)
+    if isinstance(line, Learn):
+        detail = None if line.detail is None else json.dumps(line.detail)
+        return event._replace(number=line.number, reward=line.reward, detail=detail, reward_id=line.reward_id or "")
+    context = context_of(line.context, problem)
+    action = actions_of([line.action], problem)[0]
+    mask = None if line.available is None else np.isin(np.arange(actions_in(context, problem)), line.available)
+    return event._replace(
+        number=line.number,
+        action=int(action) if problem.is_numbered else None,
+        vector=None if problem.is_numbered else pack_action(action),
+        propensity=line.propensity,
+        context=None if problem.context_shape == (0,) else pack_context(context_at(context, 0), problem),
+        available=None if mask is None else np.packbits(mask).tobytes(),
+        detail=line.detail,
+        decision_id=line.decision_id,
+        actions=None if line.actions is None else msgspec.json.encode(line.actions).decode(),
+    )
+
+
+def _pages(
+    source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines, kinds: Any = Decide | Given
+) -> Iterator[tuple[EventPage, list[Any], Array]]:
+    """Yield the events of an export page by page, and the lines that they are from with their numbers."""
+    decoder = msgspec.json.Decoder(kinds | Learn | Change)
+    for lines, numbers in decoded(source, blocks, decoder, bad_lines, start=2):
+        yield _page(lines, numbers, problem, bad_lines), lines, numbers
+
+
+def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> EventPage:
+    """Return the DECIDE, GIVEN and LEARN lines of a page."""
+    code = np.fromiter(map(attrgetter("code"), lines), np.int8, len(lines))
+    decides, learns = (code == DECIDE) | (code == GIVEN), code == LEARN
+    learned = list(compress(lines, learns.tolist()))
+    rewards = Rewards(
+        _numbers(learned, "number"),
+        np.array(list(map(attrgetter("reward"), learned)), np.float64),
+        np.array([detail_of(line, problem) for line in learned]).reshape(len(learned), problem.detail_length)
+        if problem.detail_length
+        else np.zeros((len(learned), 0)),
+        numbers[learns],
+    )
+    decided, code, numbers = list(compress(lines, decides.tolist())), code[decides], numbers[decides]
+    context, available, good = _contexts(decided, numbers, problem, bad_lines)
+    if not good.all():
+        decided, code, numbers = list(compress(decided, good.tolist())), code[good], numbers[good]
+    n = len(decided)
+    columns = Columns(
+        code,
+        _numbers(decided, "number"),
+        actions_of(list(map(attrgetter("action"), decided)), problem),
+        np.array(list(map(attrgetter("propensity"), decided)), np.float64),
+        np.full(n, np.nan),
+        np.full((n, problem.detail_length), np.nan),
+        context,
+        available,
+    )
+    return EventPage(columns, numbers, rewards)
+
+
+def _numbers(lines: list[Any], field: str) -> Array:
+    return np.fromiter(map(attrgetter(field), lines), np.int64, len(lines))
+
+
+def _contexts(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> tuple[Any, Array, Array]:
+    """Return the contexts and masks of the decisions that have good ones, and which those are, bool[n]."""
+    listed = list(map(attrgetter("available"), lines))
+    good = np.ones(len(lines), np.bool_)
+    if problem.context_kind == "dense" and listed.count(None) == len(lines):
+        shape = (len(lines), *problem.context_shape)
+        context = np.zeros(shape) if shape[1:] == (0,) else array_of([line.context for line in lines])
+        if context is not None and context.shape == shape:
+            return context, np.ones((1, problem.n_choices), np.bool_), good
+    contexts: list[Any] = []  # of one row each
+    masks: list[Array | None] = []
+    for row, (line, number) in enumerate(zip(lines, numbers.tolist(), strict=True)):
+        context = context_of(None if problem.context_shape == (0,) else line.context, problem)
+        if context is None:
+            bad_lines.add("bad_context", number)
+            good[row] = False
+            continue
+        mask = None
+        if line.available is not None:
+            mask = np.zeros(actions_in(context, problem), np.bool_)
+            if not line.available or max(line.available) >= len(mask):
+                bad_lines.add("bad_available", number)
+                good[row] = False
+                continue
+            mask[line.available] = True
+        masks.append(mask)
+        contexts.append(context)
+    context, available = gathered(contexts, masks, problem)
+    return context, available, good

@@ -1,0 +1,232 @@
+"""Reads an export, or a plain table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ....actions import empty_actions, pack_action, unpack_details
+from ....columns import SCHEMA
+from ....contexts import Contexts, actions_in, checked_features, pack_context, unpack_contexts
+from ....errors import Damaged, InvalidInput
+from ....vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Columns, Features, Problem
+from ...events import Events
+from ...log import BadLines, Log, gathered, log_of_events, read_header
+from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
+from ...rows import Rows, Wanted
+from ...source import STDIN, Source
+from ...tables import Event
+from ..table_rows import events_of_table
+from .arrays import booleans, floats, integers, numbers, valid, values_of
+from .file import batches, header_in, holds, opened
+from .schema import FEATURES, OURS
+from .table import read_table, table_lines
+
+
+def read(path: Path) -> Log:
+    """Read an export, or a plain table of decisions. Bad rows are counted and named; the others are read."""
+    bad_lines, source = BadLines(), Source(path)
+    with opened(source) as file:
+        header = header_in(file)
+        if header is None:
+            with read_table(source, file, Wanted(), bad_lines) as rows:
+                return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
+        problem, spec = read_header(path, header)
+        pages = _pages(source, file, problem, bad_lines)
+        return log_of_events(problem, spec, [in_order(page, problem) for page in pages], bad_lines)
+
+
+def read_rows(source: Source, wanted: Wanted) -> Rows:
+    """Read the rewarded decisions of an export, or of a plain table; contexts that are not wanted are not checked.
+
+    A segment is a feature of a dense context, "context[3]", or a column of a plain table.
+    """
+    bad_lines = BadLines()
+    with opened(source) as file:
+        header = header_in(file)
+        if header is None:
+            return read_table(source, file, wanted, bad_lines)
+        problem, _ = read_header(source.path, header)
+        if problem.context_kind == "dense" and not wanted.contexts and wanted.segment is None:
+            problem = replace(problem, context_shape=(0,))
+        return rows_of_events(source.path, problem, _pages(source, file, problem, bad_lines), bad_lines, wanted)
+
+
+def read_events(source: Source) -> Events:
+    """Read all that an export says, or the rows of a plain table as decisions of others, each with its reward."""
+    bad_lines = BadLines()
+    held = ExitStack()
+    with held:
+        file = held.enter_context(opened(source))
+        header = header_in(file)
+        if header is None:
+            if source.path != STDIN:
+                return events_of_table("parquet", source, lambda again: read_rows(again, Wanted()), table_lines)
+            raise InvalidInput("piped_table", "a plain table of Parquet is read twice: name its file, and not -")
+        problem, spec = read_header(source.path, header)
+        return Events(problem, _good_events(source, file, problem, bad_lines, held.pop_all()), spec, bad_lines)
+    raise AssertionError("unreachable")
+
+
+def _good_events(
+    source: Source, file: pq.ParquetFile, problem: Problem, bad_lines: BadLines, held: ExitStack
+) -> Iterator[Event]:
+    join = RewardJoin(problem, bad_lines)
+    names = set(file.schema_arrow.names)
+    with held:
+        wanted = [*_wanted(file, problem), "seq", *(name for name in OURS if name in names)]
+        for batch, before in batches(source, file, list(dict.fromkeys(wanted))):
+            page = _page(batch, before, problem, bad_lines)
+            decided, _, learned = join.add(page)
+            good = {*page.line[decided].tolist(), *page.rewards.line[learned].tolist()}
+            for line, row in enumerate(batch.to_pylist(), before + 1):
+                if line in good or row["kind"] == CHANGE:
+                    yield _event(row, line, problem)
+
+
+def _event(row: dict[str, Any], line: int, problem: Problem) -> Event:
+    """Return what a row says as a row of the database."""
+    said = {name: row[name] for name in OURS if row.get(name) is not None}
+    event = Event(0, line if row["seq"] is None else row["seq"], row["kind"], **said)
+    if event.kind == CHANGE:
+        return event
+    action = row["action"]
+    event = event._replace(number=row["number"], action=None if action is None else action)
+    if row["propensity"] is not None and not math.isnan(row["propensity"]):
+        event = event._replace(propensity=row["propensity"])
+    if event.kind == LEARN:
+        if not problem.is_numbered:
+            event = event._replace(action=None)
+        return event._replace(reward=row["reward"], reward_id=event.reward_id or "")
+    if not problem.is_numbered:
+        packed = pack_action(np.array(action, empty_actions(0, problem).dtype))
+        event = event._replace(action=None, vector=packed)
+    if problem.context_shape != (0,):
+        event = event._replace(context=_packed(row["context"], problem))
+    mask = row.get("available")
+    return event._replace(available=None if mask is None else np.packbits(mask).tobytes())
+
+
+def _packed(context: Any, problem: Problem) -> bytes:
+    """Return a context as it stands in a row as bytes."""
+    if problem.context_kind != "named":
+        return pack_context(np.array(context, np.float64), problem)
+    start = np.array(context["start"], np.int64)
+    return pack_context(Features(start, np.array(context["index"], np.uint32), np.array(context["value"])), problem)
+
+
+def _wanted(file: pq.ParquetFile, problem: Problem) -> list[str]:
+    """Return the columns that an event needs."""
+    names = [name for name in SCHEMA if name not in ("detail", "context", "available")]
+    names += ["detail"] if problem.detail_length else []
+    names += ["context"] if problem.context_shape != (0,) else []
+    return names + (["available"] if holds(file, "available") else [])
+
+
+def _pages(source: Source, file: pq.ParquetFile, problem: Problem, bad_lines: BadLines) -> Iterator[EventPage]:
+    """Yield the events of an export page by page."""
+    for batch, before in batches(source, file, _wanted(file, problem)):
+        yield _page(batch, before, problem, bad_lines)
+
+
+def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines) -> EventPage:
+    """Return the DECIDE, GIVEN and LEARN rows of a batch, with their numbers from 1."""
+    kind = integers(batch.column("kind"), fill=-1)
+    lines = np.arange(before + 1, before + len(kind) + 1)
+    known = (kind >= DECIDE) & (kind <= GIVEN)
+    if not known.all():
+        bad_lines.add("unknown_kind", *lines[~known].tolist())
+    learns = kind == LEARN
+    decides = known & ~learns & (kind != CHANGE)
+    number, reward = integers(batch.column("number"), fill=-1), floats(batch.column("reward"))
+    rows = np.flatnonzero(learns)  # as indices: masks that alternate take a third longer to read a page
+    rewards = Rewards(number[rows], reward[rows], _details(batch, learns, problem), lines[rows])
+    if problem.context_kind == "dense":
+        good, context, mask = _dense(batch, decides, problem)
+    else:
+        good, context, mask = _sets(batch, decides, problem)
+    if not good.all():
+        bad_lines.add("bad_context", *lines[decides & ~good].tolist())
+        decides &= good
+    rows = np.flatnonzero(decides)
+    n = len(rows)
+    columns = Columns(
+        kind[rows].astype(np.int8),
+        number[rows],
+        _actions(batch.column("action"), problem)[rows],
+        floats(batch.column("propensity"))[rows],
+        np.full(n, np.nan),
+        np.full((n, problem.detail_length), np.nan),
+        context,
+        mask,
+    )
+    return EventPage(columns, lines[rows], rewards)
+
+
+def _dense(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Array, Array, Array]:
+    """Return which rows have contexts, bool[n], and of those that decide the contexts and masks, of one size."""
+    n = len(decides)
+    good, context = np.ones(n, np.bool_), np.zeros((int(decides.sum()), 0))
+    if problem.context_shape != (0,):
+        column = batch.column("context")
+        if column.null_count:
+            good = valid(column)
+        context = floats(values_of(column)).reshape(n, *problem.context_shape)[decides & good]
+    mask = np.ones((1, problem.n_choices), np.bool_)
+    if "available" in batch.schema.names:
+        values = booleans(values_of(batch.column("available")), True)
+        mask = values.reshape(n, problem.n_choices)[decides & good]
+    return good, context, mask
+
+
+def _actions(column: pa.Array, problem: Problem) -> Array:
+    if problem.is_numbered:
+        return integers(column, fill=-1)
+    numbers = floats(values_of(column)) if problem.action_kind == "vector" else integers(values_of(column), fill=-1)
+    return numbers.reshape(empty_actions(len(column), problem).shape)
+
+
+def _details(batch: pa.RecordBatch, learns: Array, problem: Problem) -> Array:
+    """Return the details of LEARN rows, float64[n, m]; NaN where a row has none of this length."""
+    if problem.detail_length == 0:
+        return np.zeros((int(learns.sum()), 0))
+    return unpack_details(batch.column("detail").filter(pa.array(learns)).to_pylist(), problem)
+
+
+def _sets(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Array, Contexts, Array]:
+    """Return which rows have contexts, bool[n], and of those that decide the contexts and masks of action sets."""
+    contexts: list[Contexts] = []
+    masks: list[Array | None] = []
+    good = np.ones(len(decides), np.bool_)
+    allowed = batch.column("available") if "available" in batch.schema.names else pa.nulls(len(decides))
+    column = batch.column("context")
+    for row in np.flatnonzero(decides).tolist():
+        context, mask = column[row], allowed[row]
+        try:
+            found = _set(context, problem)
+            available = np.array(mask.as_py(), np.bool_) if mask.is_valid else None
+            good[row] = available is None or len(available) == actions_in(found, problem)
+        except (Damaged, TypeError, ValueError):
+            good[row] = False
+        if good[row]:
+            contexts.append(found)
+            masks.append(available)
+    return good, *gathered(contexts, masks, problem)
+
+
+def _set(context: pa.Scalar, problem: Problem) -> Contexts:
+    """Return the context of one action set as one row of contexts."""
+    if problem.context_kind == "actions":
+        rows = np.array(context.as_py(), np.float64)
+        return unpack_contexts([pack_context(rows, problem)], problem)
+    start, index, value = (context[name].values for name in FEATURES.names)
+    kept = (integers(start, fill=-1), numbers(index, np.uint32, 0), floats(value))
+    return checked_features(*kept, problem)

@@ -1,0 +1,47 @@
+"""The columns of an export: their types, units and meanings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ....actions import empty_actions
+from ....columns import SCHEMA
+from ....vocabulary import Problem
+from ...log import header_of
+
+FEATURES = pa.struct({"start": pa.list_(pa.int32()), "index": pa.list_(pa.uint32()), "value": pa.list_(pa.float64())})
+OURS = ("detail", "sent", "decision_id", "reward_id", "actions", "time")  # columns as they are in the database
+
+
+def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
+    """Return the schema of an export: types, and units and meanings in the fields' metadata."""
+    lists = _list_types(problem)
+    fields = [_field("seq", pa.int64(), "events", "position in the log, from 1")]
+    for name, (dtype, unit, meaning) in SCHEMA.items():
+        if name == "detail":
+            continue  # below, as text
+        if name != "context" or problem.context_shape != (0,):  # there is no list of size 0
+            fields.append(_field(name, lists.get(name) or pa.from_numpy_dtype(np.dtype(dtype)), unit, meaning))
+    fields += [_field(name, pa.string(), "text", "as in the database") for name in OURS[:-1]]
+    fields.append(_field("time", pa.int64(), "microseconds since 1970 UTC", "when the event was accepted"))
+    return pa.schema(fields, {"onearm": json.dumps(header_of(problem, experiment))})
+
+
+def _list_types(problem: Problem) -> dict[str, pa.DataType]:
+    kind, shape = problem.context_kind, problem.context_shape
+    if kind == "dense":
+        types = {"context": pa.list_(pa.float64(), shape[0]), "available": pa.list_(pa.bool_(), problem.n_choices)}
+        if not problem.is_numbered:
+            actions = empty_actions(0, problem)
+            types["action"] = pa.list_(pa.from_numpy_dtype(actions.dtype), actions.shape[1])
+        return types
+    rows = FEATURES if kind == "named" else pa.list_(pa.list_(pa.float64(), shape[1]))
+    return {"context": rows, "available": pa.list_(pa.bool_())}
+
+
+def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})

@@ -1,0 +1,61 @@
+"""Reads a plain table of decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ....columns import empty
+from ....vocabulary import Problem
+from ...log import BadLines
+from ...rows import Rows, Wanted
+from ...source import Source
+from ..segments import is_feature, reads_contexts
+from ..table_rows import TablePage, rows_of_table
+from .arrays import floats, integers
+from .file import batches, opened
+
+
+def read_table(source: Source, file: pq.ParquetFile, wanted: Wanted, bad_lines: BadLines) -> Rows:
+    """Return the rows of a plain table."""
+    names = ["action", "reward", "propensity", *(["context"] if reads_contexts(wanted) else [])]
+    columns = [name for name in names if name in ("action", "reward") or name in file.schema_arrow.names]
+    segment = None if wanted.segment is None or is_feature(wanted.segment) else wanted.segment
+    columns += [] if segment is None or segment in columns else [segment]
+    pages = _table_pages(batches(source, file, columns), bad_lines, segment)
+    return rows_of_table(source.path, pages, bad_lines, wanted)
+
+
+def _table_pages(
+    some: Iterable[tuple[pa.RecordBatch, int]], bad_lines: BadLines, segment: str | None
+) -> Iterator[TablePage]:
+    """Yield the rows of a plain table; the first context fixes the length of all."""
+    length: int | None = None
+    for batch, before in some:
+        lines = np.arange(before + 1, before + batch.num_rows + 1)
+        context = np.zeros((len(lines), 0))
+        if "context" in batch.schema.names and batch.num_rows:
+            lengths = integers(pc.list_value_length(batch.column("context")), fill=0)
+            length = int(lengths[0]) if length is None else length
+            if not (same := lengths == length).all():
+                bad_lines.add("bad_context", *lines[~same].tolist())
+                lines, batch = lines[same], batch.filter(pa.array(same))
+            context = floats(batch.column("context").flatten()).reshape(len(lines), length)
+        columns = empty(len(lines), Problem(1))._replace(context=np.array(context))
+        columns.action[:] = integers(batch.column("action"), fill=-1)
+        columns.reward[:] = floats(batch.column("reward"))
+        if "propensity" in batch.schema.names:
+            columns.propensity[:] = floats(batch.column("propensity"))
+        yield TablePage(columns, lines, None if segment is None else batch.column(segment).to_pylist())
+
+
+def table_lines(source: Source) -> Iterator[tuple[int, Any]]:
+    """Yield the rows of a plain table, each with its number."""
+    with opened(source) as file:
+        for batch, before in batches(source, file, file.schema_arrow.names):
+            yield from enumerate(batch.to_pylist(), before + 1)

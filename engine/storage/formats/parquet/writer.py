@@ -1,0 +1,163 @@
+"""Writes an export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ....actions import unpack_actions
+from ....columns import every_mask
+from ....contexts import Contexts, context_at, first_actions, n_actions, unpack_contexts
+from ....errors import InvalidInput
+from ....vocabulary import DECIDE, GIVEN, LEARN, Array, Columns, Problem
+from ...log import gathered
+from ...tables import Event
+from ..packing import packing_of
+from .arrays import fixed, joined, varying
+from .schema import FEATURES, OURS, schema
+
+REMEMBERED = 1 << 20  # decisions, so that their rewards repeat action and propensity
+
+
+class Writer:
+    """An export under way; used in a `with` statement. `experiment` is as for `jsonl.Writer`."""
+
+    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any]) -> None:
+        if packing_of(path) is not None:
+            raise InvalidInput("packed_parquet", f"{path} would be packed twice: name a file that ends in .parquet")
+        self._problem = problem
+        self._decided: dict[int, tuple[int | None, float | None]] = {}
+        self._schema = schema(problem, experiment)
+        self._writer = pq.ParquetWriter(path, self._schema)
+        self._seq = 0
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+    def write(self, columns: Columns) -> None:
+        """Write events that have no ids and no time, as a simulation's, behind those written before."""
+        n = len(columns.kind)
+        learned = columns.kind == LEARN
+        masks = every_mask(columns)
+        self._write(
+            {
+                "seq": pa.array(np.arange(self._seq + 1, self._seq + n + 1)),
+                "kind": pa.array(columns.kind),
+                "number": pa.array(columns.number),
+                "action": _actions(columns.action),
+                "propensity": pa.array(columns.propensity, mask=np.isnan(columns.propensity)),
+                "reward": pa.array(columns.reward, mask=~learned),
+                **self._lists(columns.context, np.arange(n), learned, masks, learned | masks.all(axis=1), None),
+                **{name: pa.nulls(n, self._schema.field(name).type) for name in OURS},
+                "detail": pa.array(_texts(columns.detail, learned), pa.string()),
+            }
+        )
+        self._seq += n
+
+    def write_events(self, events: Iterable[Event]) -> None:
+        """Write rows of the database."""
+        rows = [self._completed(event) for event in events]
+        decided = [row for row, event in enumerate(rows) if event.kind in (DECIDE, GIVEN)]
+        contexts, mask = gathered(
+            [unpack_contexts([rows[row].context], self._problem) for row in decided],
+            [self._mask(rows[row]) for row in decided],
+            self._problem,
+        )
+        source = np.zeros(len(rows), np.int64)
+        source[decided] = np.arange(len(decided))
+        plain = ("seq", "kind", "number", "propensity", "reward", *OURS)
+        undecided = np.array([event.kind not in (DECIDE, GIVEN) for event in rows], np.bool_)
+        unmasked = np.array([event.available is None for event in rows], np.bool_)
+        mask = np.broadcast_to(mask, (max(len(decided), 1), mask.shape[1]))[source]
+        sizes = n_actions([event.context for event in rows], self._problem)
+        self._write(
+            {name: pa.array([getattr(e, name) for e in rows], self._schema.field(name).type) for name in plain}
+            | {"action": self._actions(rows)}
+            | self._lists(contexts, source, undecided, mask, unmasked, sizes)
+        )
+
+    def _completed(self, event: Event) -> Event:
+        """Return an event with null where nothing was said; a reward with what is known of its decision."""
+        if event.kind in (DECIDE, GIVEN):
+            assert event.number is not None
+            self._decided[event.number] = event.action, event.propensity
+            if len(self._decided) > REMEMBERED:
+                del self._decided[next(iter(self._decided))]
+        elif event.kind == LEARN and event.action is None:
+            action, propensity = self._decided.get(event.number or 0, (None, None))
+            event = event._replace(action=action, propensity=propensity)
+        return event._replace(reward_id=event.reward_id or None, time=event.time or None)  # type: ignore[arg-type]
+
+    def _actions(self, rows: list[Event]) -> pa.Array:
+        if self._problem.is_numbered:
+            return pa.array([event.action for event in rows], pa.int64())
+        return _actions(unpack_actions([event.vector for event in rows], (), self._problem))
+
+    def _mask(self, event: Event) -> Array | None:
+        if event.available is None:
+            return None
+        k = int(n_actions([event.context], self._problem)[0])
+        return np.unpackbits(np.frombuffer(event.available, np.uint8), count=k).view(np.bool_)
+
+    def _lists(
+        self, contexts: Contexts, source: Array, undecided: Array, mask: Array, unmasked: Array, sizes: Array | None
+    ) -> dict[str, pa.Array]:
+        """Return contexts and masks as columns, null where `undecided` and `unmasked`, bool[n], say so.
+
+        The context of row i is the one at source[i]; of an action set its first sizes[i] rows, all without `sizes`.
+        """
+        if self._problem.context_kind == "dense":
+            lists = {"available": fixed(mask, unmasked)}
+            if self._problem.context_shape != (0,):
+                lists["context"] = fixed(contexts[source], undecided)
+            return lists
+        if sizes is None:
+            sizes = np.full(len(mask), mask.shape[1])
+        there = np.arange(mask.shape[1]) < sizes[:, np.newaxis]
+        lists = {"available": varying(pa.array(mask[there]), sizes, unmasked)}
+        rows = [
+            first_actions(context_at(contexts, place), size)
+            for place, size in zip(source.tolist(), sizes.tolist(), strict=True)
+        ]
+        if self._problem.context_kind == "actions":
+            flat = pa.array(np.concatenate([np.zeros(0), *(row.reshape(-1) for row in rows)]))
+            sets = pa.FixedSizeListArray.from_arrays(flat, self._problem.context_shape[1])
+            lists["context"] = varying(sets, np.array([len(row) for row in rows], np.int64), undecided)
+            return lists
+        starts = [row.start - row.start[0] for row in rows]
+        kept = [slice(row.start[0], row.start[-1]) for row in rows]
+        sizes = np.array([start[-1] for start in starts], np.int64)
+        none = np.zeros(len(rows), np.bool_)
+        parts = [
+            varying(joined(np.int32, starts), np.array([len(start) for start in starts], np.int64), none),
+            varying(joined(np.uint32, [row.index[part] for row, part in zip(rows, kept, strict=True)]), sizes, none),
+            varying(joined(np.float64, [row.value[part] for row, part in zip(rows, kept, strict=True)]), sizes, none),
+        ]
+        lists["context"] = pa.StructArray.from_arrays(parts, FEATURES.names, mask=pa.array(undecided))
+        return lists
+
+    def _write(self, arrays: dict[str, pa.Array]) -> None:
+        self._writer.write_table(pa.table([arrays[name] for name in self._schema.names], self._schema))
+
+
+def _actions(actions: Array) -> pa.Array:
+    return pa.array(actions) if actions.ndim == 1 else fixed(actions, np.zeros(len(actions), np.bool_))
+
+
+def _texts(details: Array, learned: Array) -> list[str | None]:
+    """Return the details of LEARN rows as JSON, None where there is none."""
+    if details.shape[1] == 0:
+        return [None] * len(details)
+    return [json.dumps(row) if is_learn else None for row, is_learn in zip(details.tolist(), learned, strict=True)]
