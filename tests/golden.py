@@ -221,9 +221,10 @@ def difference(name: str, golden: dict[str, Any] | None, now: dict[str, Any]) ->
             "run `python tests/golden.py`"
         )
     changed = " and ".join(part for part in ("decisions", "state") if golden[part] != now[part])
+    file = catalog.factory(name).__module__.removeprefix("onearm.").replace(".", "/") + ".py"
     return (
         f"the {changed} of {name!r} changed, and its version is still {now['version']}: logs on record could not be "
-        f"verified. If that is meant, bump `version` in policies/{name}.py, then run `python tests/golden.py`"
+        f"verified. If that is meant, bump `version` in {file}, then run `python tests/golden.py`"
     )
 
 

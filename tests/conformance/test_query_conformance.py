@@ -1,6 +1,6 @@
 """What every policy that asks queries keeps to: a file in policies/ is tested without a line here.
 
-`test_conformance.py` asks of all policies for a docstring, a spec and params that are known, `test_doors.py` for the
+`test_conformance.py` asks of all policies for a docstring, a spec and params that are known, `test_golden.py` for the
 golden digests, with the JIT and without.
 """
 

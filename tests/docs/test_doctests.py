@@ -45,6 +45,6 @@ def test_the_examples_of_a_module_are_true(name: str) -> None:
 def test_the_examples_are_found() -> None:
     """A finder that finds nothing would pass; these have examples, some at the top and some in a function."""
     assert len(examples(onearm)) == 1
-    for name in ("engine.snapshot", "engine.registry", "api.door", "api.gym.runner", "engine.experiment"):
+    for name in ("engine.snapshot", "engine.registry", "api.open", "api.gym.runner", "engine.simulation"):
         assert examples(importlib.import_module(f"onearm.{name}")), name
     assert len(modules()) > 40

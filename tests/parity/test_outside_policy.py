@@ -1,4 +1,4 @@
-"""A policy from outside the package works in every door: by a file, and by an entry point of another distribution."""
+"""A policy from outside the package works in every interface: by a file, or by another distribution's entry point."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_a_file_is_a_policy_like_any_other(tmp_path: Path) -> None:
 
 
 def test_a_file_may_decide_vectors(tmp_path: Path) -> None:
-    """In a simulation, in the Python door and in Gymnasium it goes to the same points, and is asked what it proves."""
+    """In a simulation, in Python and in Gymnasium it goes to the same points, and is asked what it proves."""
     (tmp_path / "ascent.py").write_text(OF_VECTORS)
     assert catalog.add_file(tmp_path / "ascent.py") == "ascent"
     world = envs.make("sea", dimension=3, noise=0.0, drift=0.0, reach=0.0)  # the slope of the loss is (1, 0, 0)

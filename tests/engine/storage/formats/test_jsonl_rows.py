@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import messy
-from test_files import SPEC, sets
+from support.exported import SPEC, sets
 
 from onearm.engine.columns import concat, every_mask, rewarded
 from onearm.engine.contexts import context_at, pack_context

@@ -1,0 +1,60 @@
+"""The tables of a database: what the code expects, older and newer ones, and none of ours."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from support.stored import add, run_sql
+
+from onearm.engine.errors import InvalidInput
+from onearm.engine.storage.schema import VERSION_TABLE
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import METADATA, Snapshot
+
+
+def test_the_migrations_make_the_tables_that_the_code_expects(url: str) -> None:
+    Store.open(url).close()
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+
+
+def test_an_older_schema_keeps_its_snapshots(url: str) -> None:
+    with closing(Store.open(url)) as store:
+        key = add(store)
+    binary, state = ("BLOB", "x'6279746573'") if url.startswith("sqlite") else ("BYTEA", "'bytes'")
+    run_sql(url, "ALTER TABLE event DROP COLUMN vector")
+    run_sql(url, "DROP TABLE snapshot_part")
+    run_sql(url, "DROP TABLE artefact")
+    run_sql(url, f"ALTER TABLE snapshot ADD COLUMN state {binary} NOT NULL DEFAULT ''")
+    run_sql(url, f"INSERT INTO snapshot VALUES ({key}, 3, 2, 'digest', '{{}}', {state})")
+    run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '0002'")
+    with closing(Store.open(url)) as store:
+        assert store.newest_snapshots(key) == [Snapshot(key, 3, 2, "digest", "{}")]
+        assert list(store.snapshot_parts(key, 3)) == [b"bytes"]
+
+
+def test_a_database_of_a_newer_schema_is_left_alone(url: str) -> None:
+    Store.open(url).close()
+    run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    for write in (True, False):
+        with pytest.raises(InvalidInput, match="'9999'") as refused:
+            Store.open(url, write=write)
+        assert refused.value.code == "newer_schema"
+
+
+def test_a_database_without_our_tables_is_not_read(url: str) -> None:
+    Store.open(url).close()
+    run_sql(url, f"DROP TABLE {VERSION_TABLE}")
+    with pytest.raises(InvalidInput, match="onearm serve") as refused:
+        Store.open(url, write=False)
+    assert refused.value.code == "older_schema"
+    with pytest.raises(InvalidInput, match="not made by onearm") as refused:
+        Store.open(url)
+    assert refused.value.code == "foreign_database"

@@ -1,0 +1,198 @@
+"""Why one can trust the house: every interface makes the same decisions, to the last bit.
+
+A simulation writes a log. The log is then walked, event by event, through each of the other interfaces: every decision
+must come out with the logged action and propensity, and after the last event the state must have the same digest.
+"""
+
+from __future__ import annotations
+
+import golden
+import gymnasium
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+from support.interfaces import (
+    FORECASTER,
+    OF_VECTORS,
+    PROMPT,
+    SEED,
+    TRIALS,
+    WORLDS,
+    Http,
+    HttpOfVectors,
+    Loop,
+    Python,
+    PythonOfVectors,
+    Run,
+    assert_replay_and_fold_agree,
+    walk,
+    walk_of_vectors,
+)
+from support.quadratures import fewer
+from support.witness import witness
+
+from onearm.api import gym
+from onearm.api.experiment.spec import Spec
+from onearm.api.gym.envs import BanditEnv
+from onearm.engine import snapshot
+from onearm.engine.columns import rewarded
+from onearm.engine.errors import InvalidInput
+from onearm.engine.problem import check_fit
+from onearm.engine.replay.matching import match
+from onearm.engine.simulation import Simulation
+from onearm.engine.vocabulary import DECIDE
+from onearm.policies import catalog as policies
+
+pytestmark = pytest.mark.usefixtures("few_cosines", "witness_in_the_catalogue")
+NAMES = [*golden.names("arm"), "witness"]
+STREAMERS = golden.names("move")
+
+COMPILED_OF_VECTORS = [  # gradients, losses, forecasts: what is compiled for these takes some ten seconds each
+    ("optimistic_ftrl", "sea"),
+    ("optimistic_hedge", "even experts"),
+    (FORECASTER, "tide"),
+]
+
+
+def fitting(*worlds: str) -> list[tuple[str, str]]:
+    """Return the names of the policies that read what a world shows, each with the world's."""
+    return [(name, world) for world in worlds for name in NAMES if fits(name, world)]
+
+
+def fits(name: str, world: str) -> bool:
+    policy = witness() if name == "witness" else golden.specimen(name)
+    try:
+        check_fit(policy, WORLDS[world].problem)
+    except InvalidInput:
+        return False
+    return world != "gust" or policy.context_length_max is not None
+
+
+@pytest.mark.parametrize(("name", "world"), fitting("bernoulli", "delayed", "squall", "gust"))
+def test_replay_fold_one_at_a_time_and_python_decide_as_the_simulation(name: str, world: str) -> None:
+    run = Run(name, WORLDS[world], fewer(name, 60))
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+    walk(run, Python(run))
+
+
+@pytest.mark.parametrize(("name", "world"), fitting("actions", "named"))
+def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_features_of_actions(name: str, world: str) -> None:
+    run = Run(name, WORLDS[world], fewer(name, 40))
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+
+
+@pytest.mark.parametrize("name", STREAMERS)
+def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_a_stream(name: str) -> None:
+    run = Run(name, WORLDS["stream"], TRIALS)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+
+
+@pytest.mark.parametrize(("name", "world"), OF_VECTORS)
+def test_every_interface_decides_vectors_as_the_simulation(name: str, world: str, client: TestClient) -> None:
+    """Points, digests and certificates; what is told is the loss there, and the reward here."""
+    run = Run(name, WORLDS[world], 40)
+    assert_replay_and_fold_agree(run)
+    walk_of_vectors(run, Loop(run))
+    walk_of_vectors(run, PythonOfVectors(run))
+    walk_of_vectors(run, HttpOfVectors(run, client))
+
+
+@pytest.mark.parametrize(("name", "world"), [case for case in OF_VECTORS if case[1] in PROMPT])
+def test_gymnasium_decides_vectors_as_the_simulation(name: str, world: str) -> None:
+    """Its episode has a nature of its own, from the seed of `reset`, and knows no late feedback."""
+    env, steps = WORLDS[world], 40
+    nature = int(gymnasium.utils.seeding.np_random(SEED)[0].integers(2**63))
+    simulation = Simulation(policies.parse(name), env, horizon=steps, seed=nature)
+    log = simulation.advance_logged(steps)
+    decided, learned = log.kind == DECIDE, log.kind != DECIDE
+    course = gym.run(name, BanditEnv(env.name, steps, **env.spec["params"]), steps=steps, seed=SEED)
+    assert course.action.tobytes() == log.action[decided].tobytes()
+    assert course.reward.tobytes() == log.reward[learned].tobytes()
+    assert snapshot.digest(course.state) == snapshot.digest(simulation.state)
+    assert course.certificate == simulation.certificate
+
+
+@pytest.mark.parametrize(("name", "world"), fitting("bernoulli", "squall", "gust"))
+def test_the_service_decides_as_the_simulation(name: str, world: str, client: TestClient) -> None:
+    run = Run(name, WORLDS[world], fewer(name, 30))
+    walk(run, Http(run, client))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", NAMES)
+def test_compiled_interfaces_decide_as_the_compiled_simulation(name: str, client: TestClient) -> None:
+    run = Run(name, WORLDS["bernoulli"], 300)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+    walk(run, Python(run))
+    short = Run(name, WORLDS["bernoulli"], 30)
+    walk(short, Http(short, client))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", STREAMERS)
+def test_compiled_interfaces_decide_as_the_compiled_simulation_on_a_stream(name: str) -> None:
+    run = Run(name, WORLDS["stream"], TRIALS)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize(("name", "world"), COMPILED_OF_VECTORS)
+def test_compiled_interfaces_decide_vectors_as_the_compiled_simulation(
+    name: str, world: str, client: TestClient
+) -> None:
+    run = Run(name, WORLDS[world], 300)
+    assert_replay_and_fold_agree(run)
+    walk_of_vectors(run, Loop(run))
+    walk_of_vectors(run, PythonOfVectors(run))
+    short = Run(name, WORLDS[world], 41)
+    walk_of_vectors(short, HttpOfVectors(short, client))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize(
+    ("name", "world"), [("exp3_ix", "squall"), ("witness", "squall"), ("thompson_beta", "delayed")]
+)
+def test_compiled_interfaces_agree_on_contexts_masks_and_late_rewards(name: str, world: str) -> None:
+    run = Run(name, WORLDS[world], 300)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+    walk(run, Python(run))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize(
+    ("name", "world"), [("witness", "actions"), ("witness", "named"), ("squarecb", "named"), ("linucb", "actions")]
+)
+def test_compiled_interfaces_agree_on_features_of_actions(name: str, world: str) -> None:
+    run = Run(name, WORLDS[world], 300)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+    replayed = match(run.policy, run.problem, rewarded(run.log), seed=SEED)
+    assert replayed.agrees.sum() > 0
+
+
+def test_the_worlds_show_what_the_interfaces_are_tried_with() -> None:
+    """An oracle of the oracle: contexts change, masks exclude, rewards come late and out of order."""
+    log = Run("uniform", WORLDS["squall"], 100).log
+    decided = log.kind == DECIDE
+    assert len(np.unique(log.context[decided], axis=0)) == 100
+    assert not log.available[decided].all(axis=1).all()
+    learned = log.number[~decided]
+    assert 90 <= len(learned) < 100
+    assert (np.diff(learned) < 0).any()
+    tidal = Run("optimistic_ftrl", WORLDS["tide"], 100).log
+    learned = tidal.number[tidal.kind != DECIDE]
+    assert 90 <= len(learned) < 100
+    assert (np.diff(learned) < 0).any()
+    assert len(np.unique(tidal.context[tidal.kind == DECIDE], axis=0)) == 100
+    assert len(np.unique(tidal.action[tidal.kind == DECIDE], axis=0)) > 60
+
+
+def test_the_experiment_of_the_service_and_the_simulation_draw_from_one_run() -> None:
+    run = Run("uniform", WORLDS["bernoulli"], 1)
+    assert Spec.from_json(run.spec()).run == run.key

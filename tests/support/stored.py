@@ -1,0 +1,32 @@
+"""Events of an experiment as a database keeps them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Event
+from onearm.engine.vocabulary import DECIDE, LEARN, Problem
+
+NO_CONTEXT = Problem(n_arms=3)
+
+
+def add(store: Store, id: str = "e") -> int:
+    return store.add_experiment(id, '{"policy": "ucb1"}', b"hash", "{}", 7).key
+
+
+def decide(experiment: int, seq: int, number: int, **fields: object) -> Event:
+    return Event(experiment, seq, DECIDE, number, **{"action": 1, "propensity": 0.5, "time": seq} | fields)
+
+
+def learn(experiment: int, seq: int, number: int, reward: float = 1.0, **fields: object) -> Event:
+    values = {"action": 1, "propensity": 0.5, "reward": reward, "reward_id": "", "time": seq} | fields
+    return Event(experiment, seq, LEARN, number, **values)
+
+
+def run_sql(url: str, *statements: str) -> None:
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+    engine.dispose()
