@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
@@ -35,6 +35,7 @@ from .tables import (
     EXPERIMENT,
     SNAPSHOT,
     SNAPSHOT_PART,
+    Counts,
     Event,
     Experiment,
     Snapshot,
@@ -48,14 +49,6 @@ PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
 SNAPSHOTS_KEPT = 2
 ALL = ", ".join(Event._fields)
-
-
-class Counts(NamedTuple):
-    """How much an experiment's log holds."""
-
-    seq: int  # of the last event, 0 if there is none
-    decisions: int
-    rewards: int
 
 
 class Store(Connections):

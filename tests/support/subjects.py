@@ -18,7 +18,7 @@ LONG = (
     "crash",
     "kernel",
     "active_benchmark",
-    "active_examples",
+    "query_examples",
     "vector_examples",
     "streaming_benchmark",
     "main_job",
