@@ -51,6 +51,7 @@ WORLD_NEEDED = {
 # Imports inside a function, each with its reason.
 LAZY = {
     "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
+    "api/console.py": "rich takes 80 ms, and most of what is printed goes to a pipe",
     "engine/_root/__main__.py": "as the first: the command line is not needed by `import onearm`",
 }
 KINDS = ("arms", "queries", "streams", "vectors")

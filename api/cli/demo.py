@@ -18,13 +18,14 @@ from rich.text import Text
 from ...engine.errors import Conflict, InvalidInput, Unavailable
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
-from ..console import as_json, print_json
+from ..console import print_json
 from ..experiment.ids import in_url
 from ..gym.envs import Copies
 from ..kinds.arms.kind import ARMS
 from ..kinds.arms.problem import CONTEXT_POLICY, DEFAULT_POLICY
 from ..kinds.table import kind_of
 from ..terminal import console
+from .json_option import as_json
 
 ENV = 'classification:{"dataset": "digits"}'
 STEPS = 2000

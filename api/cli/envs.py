@@ -13,6 +13,7 @@ from ..kinds.table import kind_of
 from ..kinds.vectors.kind import VECTORS
 from ..kinds.vectors.problem import domain_of
 from .catalog import print_catalog
+from .json_option import as_json
 
 
 @click.command()

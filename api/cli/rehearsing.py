@@ -19,6 +19,7 @@ from ..kinds.table import kind_of
 from ..kinds.vectors.kind import VECTORS
 from ..kinds.vectors.problem import domain_of
 from ..log_files import EXPORTS, form_of, read_log, source_of
+from ..rate import rate
 from .catalog import named
 from .telling import tell_bad_lines
 
