@@ -8,7 +8,6 @@ import click
 
 from ...engine.vocabulary import Environment
 from ...envs import catalog
-from ..console import as_json
 from ..kinds.table import kind_of
 from ..kinds.vectors.kind import VECTORS
 from ..kinds.vectors.problem import domain_of

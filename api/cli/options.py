@@ -10,7 +10,6 @@ import click
 
 from ...policies import catalog as policies
 from ...policies import shelf
-from ...policies.queries.mapo import shelf
 from ..log_files import READERS, read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])

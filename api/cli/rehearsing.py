@@ -14,7 +14,7 @@ from ...engine.storage.log import Log
 from ...engine.vectors.hindsight import LinearLosses
 from ...engine.vocabulary import LEARN, Certificate, Policy
 from ...policies import catalog
-from ..console import print_json, print_table, progress, rate
+from ..console import print_json, print_table, progress
 from ..kinds.table import kind_of
 from ..kinds.vectors.kind import VECTORS
 from ..kinds.vectors.problem import domain_of

@@ -17,7 +17,7 @@ from ...policies import catalog
 from ..console import print_json, print_table, progress
 from ..experiment.spec import Spec
 from ..kinds.table import KINDS, kind_of
-from ..log_files import format_option, read_log
+from ..log_files import read_log
 from ..service.artefacts import keep_all
 from ..service.history import History
 from ..service.verification import Verification
