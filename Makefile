@@ -14,15 +14,18 @@ INSTALL = if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install --quiet --py
 	else $(PY) -m pip install --quiet --disable-pip-version-check $(1); fi
 ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .)
 
-.PHONY: help run test check format bench clean lock
+.PHONY: help run test test-all check format bench clean lock
 
 help:  ## list these commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
 
 run: $(VENV)/.run  ## start the decision service and say what to try (HOST=127.0.0.1 PORT=8080 DATABASE=sqlite:///onearm.db)
 	@$(VENV)/bin/onearm serve --host $(HOST) --port $(PORT) --database $(DATABASE)
 
-test: $(VENV)/.dev  ## run all tests, with the JIT off and with it on (ARGS="-k ucb1" selects)
+test: $(VENV)/.dev  ## run the tests, with the JIT off and with it on (ARGS="-k ucb1" selects)
+	@$(PY) tests/both_ways.py -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.dev  ## run the slow tests of benchmarks and documentation as well
 	@$(PY) tests/both_ways.py $(ARGS)
 
 check: $(VENV)/.dev  ## lint, format, types, and the direction of imports

@@ -1,10 +1,12 @@
 """Run the suite both ways, logic with the JIT off and the tests marked `jit` with it on, and add the two up.
 
-Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`. The last line is the sum, in pytest's words.
+Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`; each `-m` selects from what is left. At the end stand
+the ten slowest tests, and as the last line the sum, in pytest's words.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -21,20 +23,29 @@ WAYS = {
     "JIT on": ("jit", "0", ["--dist", "loadscope", "--no-loadscope-reorder"]),  # scopes: compiled_together.py
 }
 NO_TESTS = 5  # pytest's exit code where nothing was selected
+SLOWEST = 10  # so many are named at the end
 
 
 def main(arguments: list[str]) -> int:
     """Return 0 where every selected test passed in both runs."""
     start = time.perf_counter()
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", dest="markers", action="append", default=[])
+    given, arguments = parser.parse_known_args(arguments)
     total: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     codes = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, (marker, disable_jit, sharing) in WAYS.items():
+        for name, (way, disable_jit, sharing) in WAYS.items():
             print(f"---- {name} ----", flush=True)
-            report = Path(folder, "report.xml")
-            report.unlink(missing_ok=True)
+            report = Path(folder, f"{name}.xml")
+            marker = " and ".join(f"({one})" for one in (way, *given.markers))
             codes.append(run(marker, disable_jit, sharing, report, arguments))
             total += count(report)
+            seconds |= {f"{test} ({name})": taken for test, taken in durations(report).items()}
+    print(f"---- the {SLOWEST} slowest ----")
+    for test in sorted(seconds, key=seconds.__getitem__, reverse=True)[:SLOWEST]:
+        print(f"{seconds[test]:7.2f}s {test}")
     words = ", ".join(f"{number} {outcome}" for outcome, number in total.items() if number) or "no tests ran"
     print(f"==== {words} in {time.perf_counter() - start:.2f}s ====", flush=True)
     if all(code == NO_TESTS for code in codes):
@@ -70,6 +81,16 @@ def count(report: Path) -> Counter[str]:
         sum(int(suite[field]) for suite in found) for field in ("tests", "failures", "errors", "skipped")
     )
     return Counter(failed=failed, passed=tests - failed - errors - skipped, skipped=skipped, errors=errors)
+
+
+def durations(report: Path) -> dict[str, float]:
+    """Return how many seconds each test took, its fixtures included."""
+    if not report.exists():
+        return {}
+    return {
+        f"{test.attrib['classname']}::{test.attrib['name']}": float(test.attrib["time"])
+        for test in ElementTree.parse(report).iter("testcase")
+    }
 
 
 if __name__ == "__main__":

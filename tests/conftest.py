@@ -35,7 +35,7 @@ if importlib.util.find_spec("hypothesis") is not None:
     hypothesis.settings.register_profile("onearm", deadline=None, derandomize=True, max_examples=50)
     hypothesis.settings.load_profile("onearm")
 
-from support.subjects import long_first  # noqa: E402  it asks the package for the names of policies
+from support.subjects import long_first, mark_by_folder  # noqa: E402  they ask the package for the names of policies
 
 from onearm.engine.oracles import fourier_ridge  # noqa: E402
 
@@ -51,7 +51,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, where anything is compiled."""
+    """Mark the tests of benchmarks and documentation; begin with what takes long, where anything is compiled."""
+    mark_by_folder(items)
     if not numba.config.DISABLE_JIT:
         long_first(items)
 

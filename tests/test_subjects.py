@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.subjects import LONG, subject_of
+from support.subjects import LONG, MARKED, subject_of
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,11 @@ def test_tests_of_one_policy_have_one_subject_in_whatever_file(nodeid: str, subj
 def test_every_long_subject_is_a_file(root: Path) -> None:
     files = {file.stem.removeprefix("test_") for file in (root / "tests").rglob("test_*.py")}
     assert set(LONG) <= files
+
+
+def test_only_benchmarks_and_documentation_are_slow_and_never_the_readme(root: Path) -> None:
+    """`make test` leaves out what is marked slow."""
+    slow = {file for file in (root / "tests").rglob("test_*.py") if "@pytest.mark." + "slow" in file.read_text()}
+    assert slow
+    assert {file.parent.name for file in slow} <= set(MARKED)
+    assert "test_readme.py" not in {file.name for file in slow}

@@ -82,6 +82,7 @@ def test_unknown_settings_and_efforts_are_refused(
 
 
 @pytest.mark.jit
+@pytest.mark.slow
 def test_a_small_run_prints_rows_gaps_and_plots(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_number_that_is_off_is_not_equal(module: ModuleType) -> None:
     assert not module.claims({"golden": [wrong]})[0]["holds"]
 
 
+@pytest.mark.slow
 def test_a_small_run_prints_rows_claims_and_plots(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def run_in_process(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *options
 
 
 @pytest.mark.jit
+@pytest.mark.slow
 def test_a_small_run_prints_rows_counts_and_plots(tmp_path: Path) -> None:
     options = ["--shift", "low", "--heat", "5", "--rounds", "60", "--trials", "2", "--plots", str(tmp_path)]
     chosen = ["--policies", 'fixed_omega,best_grid_point,young,cg,uniform,ucb1:{"alpha":0.5}']

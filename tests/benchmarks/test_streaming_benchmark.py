@@ -184,6 +184,7 @@ def test_slopes_and_peaks_are_compared_where_all_points_were_run(module: ModuleT
 
 @pytest.mark.jit
 @pytest.mark.parametrize("rule", ["uniform_exploration", "early_drop"])
+@pytest.mark.slow
 def test_the_c_loops_have_the_regret_of_ours(rule: str, module: ModuleType) -> None:
     arms, trials, runs = 300, 10**6, 400
     policy, env = policies.make(rule), envs.make("arm_stream", arms=arms)

@@ -8,13 +8,13 @@ from dataclasses import replace
 import golden
 import numpy as np
 import pytest
-from support.kinds.course import RUN
+from support.kinds.course import RUN, recommends
 from support.kinds.drawn import count_actions
 from support.kinds.queries import CASES, answer, begin, fits, start
 
 from onearm.engine import snapshot
 from onearm.engine.problem import query_problem
-from onearm.engine.protocol import marks, recommends, select
+from onearm.engine.protocol import marks, select
 from onearm.engine.task import ANSWER_MAX, Task, best_arm, hypotheses, thresholds
 from onearm.engine.vocabulary import Decision, Instance, Key, Problem
 

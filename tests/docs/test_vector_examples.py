@@ -90,6 +90,7 @@ def test_a_portfolio_is_certified_and_newton_makes_more_than_equal_parts() -> No
 
 
 @pytest.mark.jit
+@pytest.mark.slow
 def test_the_python_door_makes_the_wealth_of_the_simulation() -> None:
     script = example("online_portfolio")
     days = script.relatives()
@@ -167,6 +168,7 @@ def test_the_python_of_the_page_prints_what_it_says() -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.slow
 def test_the_commands_of_the_page_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Which tests share compiled code: those of one policy, in whatever file, and those of one file."""
+"""What tests are about: which share compiled code (of one policy, in whatever file, or of one file), which a mark."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ LONG = (
     "outside_policy",
     "label_shift",
 )
+MARKED = ("benchmarks", "docs")  # folders whose tests carry a mark of that name
 
 
 def subject_of(nodeid: str) -> str:
@@ -36,6 +37,13 @@ def subject_of(nodeid: str) -> str:
     if subject in LONG or OUTSIDE in given:
         return subject
     return next((word for word in given if word in POLICIES), subject)
+
+
+def mark_by_folder(items: list[pytest.Item]) -> None:
+    """Mark what only tests benchmarks, or runs documentation: `-m "not docs"` leaves it out."""
+    for item in items:
+        if item.path.parent.name in MARKED:
+            item.add_marker(item.path.parent.name)
 
 
 def long_first(items: list[pytest.Item]) -> None:

@@ -14,7 +14,9 @@ from onearm.engine.columns import empty
 from onearm.engine.contexts import put_context
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.problem import fitted
-from onearm.engine.protocol import certifies, marks, probability, recommends, select
+from onearm.engine import protocol
+from onearm.engine.kernel import KERNELS
+from onearm.engine.protocol import certifies, marks, probability, select
 from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Decision, Feedback, Instance, Key, Policy, Problem
 
@@ -148,3 +150,8 @@ class Kind(NamedTuple):
     simulations: dict[str, Callable[[], Simulation]]
     problem: Problem  # one of this kind, for policies of the others to refuse
     digests: Callable[[], Iterator[str]] | None  # of compiled courses; None where golden.json is all that holds them
+
+
+def recommends(params: Any) -> bool:
+    """Tell whether a policy ends in an answer: something that it commits to."""
+    return KERNELS[type(params)]["recommend"] is not protocol._no_recommendation
