@@ -1,4 +1,4 @@
-"""A policy from outside the package whose points leave their domain, for tests of what doors say of such."""
+"""A policy from outside the package whose points leave their domain, for tests of what interfaces say of such."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Witness: a policy for tests whose state and decisions depend on everything that a kernel is handed.
 
-If a door hands over another context, mask, time, key, propensity or reward than the others, its digest differs.
+If an interface hands over another context, mask, time, key, propensity or reward than the others, its digest differs.
 """
 
 from __future__ import annotations
