@@ -9,13 +9,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from onearm.engine import loop, snapshot
+from onearm.engine import loop, protocol, snapshot
 from onearm.engine.columns import empty
 from onearm.engine.contexts import put_context
 from onearm.engine.draws import POLICY, run_key
-from onearm.engine.problem import fitted
-from onearm.engine import protocol
 from onearm.engine.kernel import KERNELS
+from onearm.engine.problem import fitted
 from onearm.engine.protocol import certifies, marks, probability, select
 from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, LEARN, Array, Columns, Decision, Feedback, Instance, Key, Policy, Problem
