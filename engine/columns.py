@@ -1,6 +1,6 @@
 """The log as arrays: its schema, and how parts of it are made, joined and cut.
 
-Everything here copies or views whole arrays; nothing loops over events.
+What is no kernel copies or views whole arrays; nothing loops over events.
 
 >>> from onearm.engine.vocabulary import DECIDE
 >>> events = empty(2, Problem(n_arms=3))
@@ -16,9 +16,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .actions import empty_actions
-from .contexts import concat_contexts, empty_contexts, take_contexts
-from .vocabulary import LEARN, Array, Columns, Problem
+from .actions import empty_actions, put_action
+from .arrays import copy_numbers
+from .contexts import concat_contexts, empty_contexts, put_context, take_contexts
+from .kernel import kernel
+from .vocabulary import DECIDE, LEARN, Array, Columns, Decision, Feedback, Instance, Problem
 
 SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this in their metadata
     "kind": ("int8", "1", "0 decide, 1 learn, 2 change, 3 given: decided by someone else"),
@@ -124,3 +126,26 @@ def rewarded(columns: Columns) -> Columns:
     total = np.bincount(source[known], weights=columns.reward[learned][known], minlength=len(columns.kind))
     rows = np.flatnonzero(np.bincount(source[known], minlength=len(columns.kind)))
     return take(columns, rows)._replace(reward=total[rows])
+
+
+@kernel
+def put_decision(columns: Columns, row: int, number: int, instance: Instance, decision: Decision) -> None:
+    """Write a decision into row `row` of a log."""
+    columns.kind[row] = DECIDE
+    columns.number[row] = number
+    columns.propensity[row] = decision.propensity
+    put_action(columns.action, row, decision.action)
+    put_context(columns.context, row, instance.context)
+    if len(columns.available) > 1:
+        copy_numbers(instance.available, columns.available[row])
+
+
+@kernel
+def put_feedback(
+    columns: Columns, row: int, number: int, instance: Instance, decision: Decision, feedback: Feedback
+) -> None:
+    """Write a feedback into row `row` of a log, with what it repeats of its decision."""
+    put_decision(columns, row, number, instance, decision)
+    columns.kind[row] = LEARN
+    columns.reward[row] = feedback.reward
+    copy_numbers(feedback.detail, columns.detail[row])

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .actions import allowed, decision_at, put_action, same_action, trials
+from .actions import allowed, decision_at, same_action, trials
 from .answers import draw_answer
-from .arrays import copy_numbers
-from .contexts import instance_at, put_context
+from .columns import put_decision, put_feedback
+from .contexts import instance_at
 from .kernel import kernel, loop
+from .pending import Pending, hold
 from .protocol import (
     appraise,
     attribute,
@@ -144,21 +145,6 @@ class World(NamedTuple):
     detail: Array  # float64[m]
 
 
-class Pending(NamedTuple):
-    """Decisions whose feedback is under way: a calendar queue of `delay_max` + 1 places."""
-
-    first: Array  # int64[n], by due date: place of the first decision due then, -1 if none
-    last: Array  # int64[n]
-    following: Array  # int64[n], by place: place of the next decision due on the same date
-    number: Array  # int64[n], by place
-    action: Array  # of n rows: `engine/actions.py`
-    propensity: Array  # float64[n]
-    reward: Array  # float64[n]
-    context: Any  # of n rows: `engine/contexts.py`
-    available: Array  # bool[n, k]
-    detail: Array  # float64[n, m]
-
-
 class Totals(NamedTuple):
     """What a simulation adds up, kept in arrays so that it can be stopped and continued.
 
@@ -216,15 +202,15 @@ def simulate(
         total_reward += reward
         total_regret += regret(world.params, world.state, instance, decision.action)
         if keep:
-            _write_decision(columns, row, t, instance, decision)
+            put_decision(columns, row, t, instance, decision)
             row += 1
         if delay == 0:
             update(params, state, instance, decision, feedback, key)
             if keep:
-                _write_feedback(columns, row, t, instance, decision, feedback)
+                put_feedback(columns, row, t, instance, decision, feedback)
                 row += 1
         else:
-            _hold(pending, t, decision, reward, world, delay)
+            hold(pending, t, instance, decision, feedback, delay)
         if places > 1:
             row = _deliver(params, state, run, pending, columns, t, row, keep)
         t += 1
@@ -485,47 +471,6 @@ def observe_all(params: Any, states: Any, runs: Array, times: Array, contexts: A
 
 
 @kernel
-def _write_decision(columns: Columns, row: int, number: int, instance: Instance, decision: Decision) -> None:
-    columns.kind[row] = DECIDE
-    columns.number[row] = number
-    columns.propensity[row] = decision.propensity
-    put_action(columns.action, row, decision.action)
-    put_context(columns.context, row, instance.context)
-    if len(columns.available) > 1:
-        copy_numbers(instance.available, columns.available[row])
-
-
-@kernel
-def _write_feedback(
-    columns: Columns, row: int, number: int, instance: Instance, decision: Decision, feedback: Feedback
-) -> None:
-    _write_decision(columns, row, number, instance, decision)
-    columns.kind[row] = LEARN
-    columns.reward[row] = feedback.reward
-    copy_numbers(feedback.detail, columns.detail[row])
-
-
-@kernel
-def _hold(pending: Pending, t: int, decision: Decision, reward: float, world: World, delay: int) -> None:
-    """Keep a decision until `t + delay`, behind those that are due on the same date."""
-    place = t % len(pending.first)
-    date = (t + delay) % len(pending.first)
-    pending.number[place] = t
-    put_action(pending.action, place, decision.action)
-    pending.propensity[place] = decision.propensity
-    pending.reward[place] = reward
-    put_context(pending.context, place, world.context)
-    copy_numbers(world.available, pending.available[place])
-    copy_numbers(world.detail, pending.detail[place])
-    pending.following[place] = -1
-    if pending.first[date] < 0:
-        pending.first[date] = place
-    else:
-        pending.following[pending.last[date]] = place
-    pending.last[date] = place
-
-
-@kernel
 def _deliver(
     params: Any, state: Any, run: np.uint64, pending: Pending, columns: Columns, t: int, row: int, keep: bool
 ) -> int:
@@ -539,7 +484,7 @@ def _deliver(
         feedback = Feedback(pending.reward[place], pending.detail[place])
         update(params, state, instance, decision, feedback, Key(run, number))
         if keep:
-            _write_feedback(columns, row, number, instance, decision, feedback)
+            put_feedback(columns, row, number, instance, decision, feedback)
             row += 1
         place = pending.following[place]
     pending.first[date] = -1

@@ -27,6 +27,7 @@ from .columns import empty, take
 from .contexts import empty_context, empty_contexts
 from .draws import NATURE, POLICY, run_key
 from .errors import InvalidInput
+from .pending import Pending
 from .problem import check_problem, check_seed, fitted
 from .protocol import certifies, observes
 from .vocabulary import Array, Certificate, Columns, Environment, Key, Policy, Problem
@@ -221,9 +222,9 @@ def curve_times(horizon: int) -> Array:
     return np.unique([*times[:-1].astype(np.int64), horizon])
 
 
-def _no_pending(problem: Problem, delay_max: int) -> loop.Pending:
+def _no_pending(problem: Problem, delay_max: int) -> Pending:
     places = delay_max + 1
-    return loop.Pending(
+    return Pending(
         first=np.full(places, -1),
         last=np.full(places, -1),
         following=np.full(places, -1),
