@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import grimp
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +67,12 @@ ADDRESS = re.compile(
     re.IGNORECASE,
 )
 VENDORED = "api/http/static/swagger/"
+# What a newcomer can take in: files and functions in lines, and how many modules and folders lie flat in engine/.
+FILE_P95, FILE_MAX = 350, 500
+FUNCTION_P95, FUNCTION_MAX = 30, 65
+ENGINE_ROOMS = 35
+IMPORTS_SEEN = 1800  # a graph that sees fewer is blind
+RANK = {"engine": 0, "engine.storage": 1, "policies": 1, "envs": 1, "api": 2, "api.cli": 3}
 
 
 def name_of(file: Path) -> str:
@@ -195,6 +203,68 @@ def test_an_import_against_the_arrows_is_found(name: str, line: str) -> None:
 )
 def test_an_import_along_the_arrows_is_allowed(name: str, line: str) -> None:
     assert forbidden(name, line) == []
+
+
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    """Return what each module imports of the package, as import tools see it; names as in `name_of`."""
+    found = grimp.build_graph("onearm", cache_dir=None)
+    assert found.count_imports() >= IMPORTS_SEEN
+    own = {module for module in found.modules if part_of(module.removeprefix("onearm."), ROOMS)}
+    return {
+        module.removeprefix("onearm."): {
+            target.removeprefix("onearm.") for target in found.find_modules_directly_imported_by(module) & own
+        }
+        for module in own
+    }
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """Return the modules on circles of imports: what is left when modules without imports are taken away again."""
+    left = {module: set(targets) for module, targets in graph.items()}
+    while ends := {module for module, targets in left.items() if not targets & left.keys()}:
+        left = {module: targets for module, targets in left.items() if module not in ends}
+    while starts := left.keys() - {target for targets in left.values() for target in targets}:
+        left = {module: targets for module, targets in left.items() if module not in starts}
+    return sorted(left)
+
+
+def test_no_import_runs_in_a_circle(graph: dict[str, set[str]]) -> None:
+    """Also those for type checkers only: grimp sees them as it sees the others."""
+    assert circles(graph) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == ["b", "c"]
+
+
+def test_no_arrow_of_the_graph_goes_up(graph: dict[str, set[str]]) -> None:
+    """No library imports the command line either: `api.cli` stands above the rest of api."""
+    up = []
+    for module, targets in graph.items():
+        if not within(module, "engine._root"):
+            rank = RANK[part_of(module, RANK) or ""]
+            up += [f"{module} -> {target}" for target in targets if RANK[part_of(target, RANK) or ""] > rank]
+    assert up == []
+
+
+def test_the_engine_has_few_rooms(graph: dict[str, set[str]]) -> None:
+    rooms = {module for module in graph if module.startswith("engine.") and module.count(".") == 1}
+    assert len(rooms - {"engine._root"}) <= ENGINE_ROOMS
+
+
+def test_files_are_short() -> None:
+    lines = {file.relative_to(ROOT).as_posix(): len(file.read_text().splitlines()) for file in FILES}
+    assert {path: n for path, n in lines.items() if n > FILE_MAX} == {}
+    assert np.percentile(list(lines.values()), 95) <= FILE_P95
+
+
+def test_functions_fit_a_screen() -> None:
+    lines = {
+        f"{name_of(file)}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: n for name, n in lines.items() if n > FUNCTION_MAX} == {}
+    assert np.percentile(list(lines.values()), 95) < FUNCTION_P95
 
 
 def test_the_engine_has_no_clock_disk_or_network() -> None:
