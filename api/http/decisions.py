@@ -110,10 +110,10 @@ async def _reward_one(service: Service, live: Live, decision_id: str, body: Any)
     kind, reward_id = live.kind, body.reward_id
     if reward_id is not None:
         check_id("reward_id", reward_id)
-    told = kind.told(live, body)
+    said = kind.read_feedback(live, body)
     found = await found_still(live, lambda: find(live, decision_id))
     action = kind.action(live, found.event)
-    feedback = kind.feedback_on(live, found.event, action, told)
+    feedback = kind.feedback_on(live, found.event, action, said)
     if found.reward is None:
         live.learn(found, action, feedback, reward_id or "", service.clock())
         assert found.rewarded is not None
@@ -121,10 +121,10 @@ async def _reward_one(service: Service, live: Live, decision_id: str, body: Any)
         return Answer(200, Rewarded("accepted"))
     before = found.reward
     await settled(found)
-    said = (feedback.reward, kind.detail_json(feedback), reward_id or "")
-    if (before.reward, before.detail, before.reward_id) == said:
+    again = (feedback.reward, kind.detail_json(feedback), reward_id or "")
+    if (before.reward, before.detail, before.reward_id) == again:
         return Answer(200, Rewarded("duplicate"))
-    raise Conflict("reward_exists", kind.second(decision_id, before))
+    raise Conflict("reward_exists", kind.reward_exists(decision_id, before))
 
 
 async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
@@ -180,11 +180,11 @@ def _story(live: Live, found: Story) -> DecisionStory:
         "eligible_actions": None,
         "sent": None if event.sent is None else msgspec.Raw(event.sent.encode()),
         "time": iso(event.time),
-        "reward": None if found.reward is None else _told(live, found.reward),
+        "reward": None if found.reward is None else _reward_story(live, found.reward),
     }
     return DecisionStory(**fields | live.kind.record(live, event))
 
 
-def _told(live: Live, reward: Event) -> StoryReward:
-    said = live.kind.said(live, reward)
-    return StoryReward(reward_id=reward.reward_id or None, seq=reward.seq, time=iso(reward.time), **said)
+def _reward_story(live: Live, reward: Event) -> StoryReward:
+    fields = live.kind.reward_record(live, reward)
+    return StoryReward(reward_id=reward.reward_id or None, seq=reward.seq, time=iso(reward.time), **fields)

@@ -25,7 +25,7 @@ class PolicyEngine(Work, Generic[Made]):
         self.problem = spec.problem
         self.roster = Roster(spec.arms)
         self.state = spec.policy.init(spec.policy.params, spec.problem)
-        self.own = kind.begin(spec, kind.fresh(spec.problem), History(spec, ()))
+        self.own = kind.own.begin(spec, kind.own.fresh(spec.problem), History(spec, ()))
         self.number = 0
         self._check = kind.check
         self._pending = Pending(made)

@@ -89,6 +89,27 @@ class Reader(NamedTuple):
     what: str
 
 
+def _none(*given: Any) -> None:
+    """Return nothing."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a kind keeps beside the policy's state, in `Work.own`: a fold of the log as well. By default nothing."""
+
+    begin: Callable[[Definition, Any, History], Any] = _none  # (spec, what a snapshot holds, changes of the log)
+    fold: Callable[[Any, Columns], None] = _none  # enters a page of the log
+    end: Callable[[Any, History, Callable[[int], Event | None], int], None] = _none  # once all is folded; with what
+    # finds a decision by its number, and the next number
+    fresh: Callable[[Problem], Any] = _none  # what a snapshot holds of it before any event
+    part: Callable[[Any], Any] = _none  # what a snapshot holds of it as it is
+    join: Callable[[Any, Any], Any] = lambda state, part: state  # a snapshot, of the policy's state and of that
+    split: Callable[[Any], tuple[Any, Any]] = lambda kept: (kept, None)  # the other way
+
+
+NOTHING = Own()
+
+
 class Work:
     """An experiment at work as its kind sees it: what it is, and what it has learned so far."""
 
@@ -195,11 +216,11 @@ class Kind:
 
     # What came of it.
     reader: Reader
-    told: Callable[[Work, Any], Any]  # the body of a reward, checked as far as that goes without its decision
-    feedback_on: Callable[[Work, Event, Action, Any], Feedback]  # what is `told`, checked beside its decision
+    read_feedback: Callable[[Work, Any], Any]  # the body of a reward, checked as far as that goes without its decision
+    feedback_on: Callable[[Work, Event, Action, Any], Feedback]  # what was read, checked beside its decision
     detail_json: Callable[[Feedback], str | None]  # the detail as the log keeps it
-    said: Callable[[Work, Event], dict[str, Any]]  # what a `StoryReward` has of this kind: of a LEARN event
-    second: Callable[[str, Event], str]  # what is said where a decision has another reward already
+    reward_record: Callable[[Work, Event], dict[str, Any]]  # what a `StoryReward` has of this kind: of a LEARN event
+    reward_exists: Callable[[str, Event], str]  # what is said where a decision has another reward already
 
     # Reports.
     report: Callable[[Definition, Iterable[Columns | Problem], Sequence[str], int, int, int], Report]
@@ -215,17 +236,7 @@ class Kind:
     given: Callable[[Work, Example], tuple[Request, Action]] | None = None  # a decision that someone else made
     no_examples: str = ""  # what is said where there are none; {id} is filled in
 
-    # What it keeps beside the policy's state: a fold of the log as well.
-    fresh: Callable[[Problem], Any] = lambda problem: None  # what snapshots hold of it, before any event
-    begin: Callable[[Definition, Any, History], Any] = lambda spec, kept, history: (
-        None
-    )  # what is kept in work, from that
-    fold: Callable[[Any, Columns], None] | None = None  # enters a page of the log
-    end: Callable[[Any, History, Callable[[int], Event | None], int], None] = lambda own, history, find, number: None
-    # once all is folded; with what finds a decision by its number, and the next number
-    inner: Callable[[Any], Any] = lambda own: None  # what snapshots hold of it, as it is
-    kept: Callable[[Any, Any], Any] = lambda state, inner: state  # a snapshot, of the policy's state and of that
-    unkept: Callable[[Any], tuple[Any, Any]] = lambda kept: (kept, None)  # the other way
+    own: Own = NOTHING  # what it keeps beside the policy's state
 
     # What may change, and what is shown.
     change_types: tuple[type[msgspec.Struct], ...] = ()  # of the log, beside those that `history.py` knows

@@ -115,16 +115,15 @@ class Live(Work):
         history = History(spec, self._store.changes(key), kind.change_types)
         counts = self._store.counts(key)
         kept, after = self._newest_state(history, counts.seq)
-        state, inner = kind.unkept(kept)
-        own = kind.begin(spec, inner, history)
+        state, part = kind.own.split(kept)
+        own = kind.own.begin(spec, part, history)
         for page in history.pages(self._store, key, after, counts.seq, learned_only=not marks(policy.params)):
             if isinstance(page, Problem):
                 state = grown(policy, state, page)
             else:
                 loop.fold(policy.params, state, spec.run, page)
-                if kind.fold is not None:
-                    kind.fold(own, page)
-        kind.end(own, history, self._decided_at, counts.decisions)
+                kind.own.fold(own, page)
+        kind.own.end(own, history, self._decided_at, counts.decisions)
         return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kind.kernels(spec))
 
     def _decided_at(self, number: int) -> Event | None:
@@ -156,7 +155,7 @@ class Live(Work):
     def _fresh(self, problem: Problem) -> Any:
         """Return what snapshots hold, as it is before any event."""
         policy = self.spec.policy
-        return self.kind.kept(policy.init(policy.params, problem), self.kind.fresh(problem))
+        return self.kind.own.join(policy.init(policy.params, problem), self.kind.own.fresh(problem))
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
@@ -387,7 +386,7 @@ class Live(Work):
             return
         self._bytes_since_snapshot = 0
         about = (self.row.key, self.seq, self.number, self._versions)
-        kept = self.kind.kept(self.state, self.kind.inner(self.own))
+        kept = self.kind.own.join(self.state, self.kind.own.part(self.own))
         if self.state_bytes > COPY_BYTES:
             self._hold()
             self._writer.keep(Picture(*about, kept, self._release))

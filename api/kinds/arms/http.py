@@ -96,7 +96,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
     }
 
 
-def told(work: Work, body: Reward) -> Feedback:
+def read_feedback(work: Work, body: Reward) -> Feedback:
     """Return the reward of a body."""
     value = check_reward(body.value)
     if body.pulls is not None:
@@ -117,12 +117,12 @@ def detail_json(feedback: Feedback) -> None:
     return
 
 
-def said(work: Work, reward: Event) -> dict[str, Any]:
+def reward_record(work: Work, reward: Event) -> dict[str, Any]:
     """Return what is on record of a reward."""
     return {"value": reward.reward}
 
 
-def second(decision_id: str, before: Event) -> str:
+def reward_exists(decision_id: str, before: Event) -> str:
     """Say that there is a reward."""
     return (
         f"the decision {decision_id!r} has the reward {before.reward} already (seq {before.seq}): "

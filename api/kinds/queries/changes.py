@@ -25,7 +25,7 @@ class Concluded(msgspec.Struct, frozen=True, tag_field="change", tag="concluded"
     answer: RecommendedHypothesis
 
 
-def concluded(spec: Definition, inner: Any, history: History) -> Concluded | None:
+def concluded(spec: Definition, part: None, history: History) -> Concluded | None:
     """Return the commit of a log, None where there is none."""
     return next((change for change in reversed(history.changes) if isinstance(change, Concluded)), None)
 

@@ -69,7 +69,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
     return {"query_id": answer(work, event).query_id, "eligible_actions": work.eligible(event)}
 
 
-def told(work: Work, body: Reward) -> Feedback:
+def read_feedback(work: Work, body: Reward) -> Feedback:
     """Return the answer of a body."""
     if body.pulls is not None:
         raise InvalidInput(
@@ -83,11 +83,11 @@ def answer_of(event: Event) -> float:
     return _numbers.decode(event.detail)[0] if event.detail else math.nan
 
 
-def said(work: Work, reward: Event) -> dict[str, Any]:
+def reward_record(work: Work, reward: Event) -> dict[str, Any]:
     """Return what is on record of an answer."""
     return {"value": answer_of(reward)}
 
 
-def second(decision_id: str, before: Event) -> str:
+def reward_exists(decision_id: str, before: Event) -> str:
     """Say that there is an answer."""
     return f"the query {decision_id!r} has the answer {answer_of(before):g} already (seq {before.seq}): it takes one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...experiment.compiling import compile_recommending
 from ..arms import http as arms
-from ..kind import Kind
+from ..kind import Kind, Own
 from ..vectors.feedback import detail_of
 from . import http, problem
 from .changes import CHANGES, Concluded, concluded, recommend
@@ -28,17 +28,17 @@ QUERIES = Kind(
     answer=http.answer,
     record=http.record,
     reader=http.READER,
-    told=http.told,
+    read_feedback=http.read_feedback,
     feedback_on=arms.feedback_on,
     detail_json=detail_of,
-    said=http.said,
-    second=http.second,
+    reward_record=http.reward_record,
+    reward_exists=http.reward_exists,
     report=report,
     decide_waits=True,
     gate=http.gate,
     no_examples="{id!r} asks queries within a budget: those of someone else are not learned from; decide, and send the "
     "answer",
-    begin=concluded,
+    own=Own(begin=concluded),
     change_types=(Concluded,),
     changes=CHANGES,
     recommend=recommend,

@@ -56,7 +56,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
     }
 
 
-def told(work: Work, body: Reward) -> tuple[float, int]:
+def read_feedback(work: Work, body: Reward) -> tuple[float, int]:
     """Return the sum of the rewards of a body, and how many pulls were done."""
     total = check_reward(body.value)
     if body.pulls is None:
@@ -120,12 +120,12 @@ def _check_place(work: Work, decided: Event, place: int) -> None:
     )
 
 
-def said(work: Work, reward: Event) -> dict[str, Any]:
+def reward_record(work: Work, reward: Event) -> dict[str, Any]:
     """Return what is on record of the reward of pulls."""
     return {"value": reward.reward, "pulls": feedback_of(reward)[0]}
 
 
-def second(decision_id: str, before: Event) -> str:
+def reward_exists(decision_id: str, before: Event) -> str:
     """Say that there is a reward."""
     return (
         f"the decision {decision_id!r} has the reward {before.reward} of {feedback_of(before)[0]} pulls already "

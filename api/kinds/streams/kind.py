@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...experiment.compiling import compile_recommending
-from ..kind import Encoded, Kind
+from ..kind import Encoded, Kind, Own
 from . import changes, http, moves, problem
 from .report import report
 
@@ -28,22 +28,24 @@ STREAMS = Kind(
     answer=http.answer,
     record=http.record,
     reader=http.READER,
-    told=http.told,
+    read_feedback=http.read_feedback,
     feedback_on=http.feedback_on,
     detail_json=moves.detail_json,
-    said=http.said,
-    second=http.second,
+    reward_record=http.reward_record,
+    reward_exists=http.reward_exists,
     learned=http.learned,
     report=report,
     decide_waits=True,
     no_examples="the arms of {id!r} come once: decisions that someone else made say nothing about them; offer arms",
-    fresh=changes.fresh,
-    begin=changes.begin,
-    fold=changes.fold,
-    end=changes.end,
-    inner=lambda line: line.places,
-    kept=changes.Kept,
-    unkept=lambda kept: (kept.state, kept.places),
+    own=Own(
+        begin=changes.begin,
+        fold=changes.fold,
+        end=changes.end,
+        fresh=changes.fresh,
+        part=lambda line: line.places,
+        join=changes.Kept,
+        split=lambda kept: (kept.state, kept.places),
+    ),
     change_types=(changes.ArmOffered, changes.StreamClosed, changes.Committed),
     changes=changes.CHANGES,
     recommend=changes.recommend,

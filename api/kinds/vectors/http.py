@@ -79,7 +79,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
     return {"point": made.point, "points": made.points}
 
 
-def told(work: Work, body: VectorReward) -> Told:
+def read_feedback(work: Work, body: VectorReward) -> Told:
     """Return what a body tells; a value is named by where it stands, and two points have `values`."""
     two, detail = work.problem.feedback == "two_rewards", body.detail
     for where, value, values in (("", body.value, body.values), ("detail.", detail.value, detail.values)):
@@ -101,11 +101,11 @@ def feedback_on(work: Work, decided: Event, point: Array, told: Told) -> Feedbac
     return revealed(work.problem, point, told)
 
 
-def said(work: Work, reward: Event) -> dict[str, Any]:
+def reward_record(work: Work, reward: Event) -> dict[str, Any]:
     """Return what is on record of a feedback, as it was told: of the loss."""
     return {"value": reward.reward, "detail": told_of(work.problem, reward.detail)}
 
 
-def second(decision_id: str, before: Event) -> str:
+def reward_exists(decision_id: str, before: Event) -> str:
     """Say that there is feedback."""
     return f"the decision {decision_id!r} has other feedback already (seq {before.seq}): a decision takes one"

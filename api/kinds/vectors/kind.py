@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....engine.limits import limits_of
 from ...experiment.compiling import compile_certifying
-from ..kind import Kind, Work
+from ..kind import Kind, Own, Work
 from . import http, problem
 from .changes import CHANGES
 from .feedback import detail_of
@@ -28,14 +28,14 @@ VECTORS = Kind(
     answer=http.answer,
     record=http.record,
     reader=http.READER,
-    told=http.told,
+    read_feedback=http.read_feedback,
     feedback_on=http.feedback_on,
     detail_json=detail_of,
-    said=http.said,
-    second=http.second,
+    reward_record=http.reward_record,
+    reward_exists=http.reward_exists,
     report=report,
     no_examples="{id!r} decides vectors: points of someone else are not learned from; decide, and reward",
-    begin=lambda spec, inner, history: limits_of(spec.problem),
+    own=Own(begin=lambda spec, part, history: limits_of(spec.problem)),
     changes=CHANGES,
     certificate=Work.proof,
 )
