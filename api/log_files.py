@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
-
 from ..engine.errors import InvalidInput
 from ..engine.storage.formats.packing import ending_of
 from ..engine.storage.log import Log
@@ -37,14 +35,6 @@ ENDINGS = {  # of a name without that of its packing, .gz or .zst
 }
 CAMPAIGN = {b"timestamp", b"item_id", b"click", b"propensity_score"}  # columns of the Open Bandit Dataset
 HEADER_MAX = 1 << 16  # bytes
-
-format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(READERS),
-    help="What the file is; default: by its ending (.jsonl, .parquet, .csv, .dsjson and .vw = Vowpal Wabbit's logs, "
-    ".li = replay text), and by its header where it is the Open Bandit Dataset.",
-)
 
 
 def form_of(path: Path, form: str | None, option: str = "--format") -> str:

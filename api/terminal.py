@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from .console import rate
+from .rate import rate
 
 console = Console()
 WIDTH_MAX = 10_000  # of a table that is measured

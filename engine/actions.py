@@ -128,12 +128,6 @@ def places(actions: Array, k: int) -> Array:
     return np.where(there & (what == READ), k - 1, np.where(there & (what == PULL) & (pulls >= 1), slot, -1))
 
 
-def equal_actions(actions: Array, others: Array) -> Array:
-    """Return which of n actions are the same, bool[n]."""
-    same = actions == others
-    return same if same.ndim == 1 else same.all(axis=1)
-
-
 def decision_at(actions: Array, row: int, propensity: float) -> Decision:
     """Return the decision whose action is one of n."""
     return Decision(actions[row], propensity)

@@ -6,7 +6,7 @@ decision is the same decision. A sampler that needs more than one block of rando
 never touches the bits of another i. Every sampler uses + - * / sqrt and `engine/elementary.py` only, so its bits are
 the same on every machine.
 
-Draws: uniform, uniform_pair, normal, gamma, beta, categorical, binomial.
+Draws: uniform, normal, gamma, beta, categorical, binomial.
 """
 
 from __future__ import annotations
@@ -76,13 +76,6 @@ def open_unit(word: np.uint64) -> float:
 def uniform(key: Key, i: int) -> float:
     """Return the i-th draw from U[0, 1)."""
     return unit(words(key, i, 0)[0])
-
-
-@kernel
-def uniform_pair(key: Key, i: int) -> tuple[float, float]:
-    """Return two independent draws from U[0, 1) for the price of one; the first is `uniform(key, i)`."""
-    a, b = words(key, i, 0)
-    return unit(a), unit(b)
 
 
 def _ziggurat() -> tuple[Array, Array, Array]:

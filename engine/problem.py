@@ -268,17 +268,3 @@ def check_context(problem: Problem, context: Any) -> Array:
     if not np.isfinite(array).all():
         raise InvalidInput("bad_context", "the context holds a number that is not finite: all must be")
     return array
-
-
-def check_available(problem: Problem, available: Any) -> Array:
-    """Return the mask as bool[k] with at least one arm; `None` stands for all."""
-    if available is None:
-        return np.ones(problem.n_choices, np.bool_)
-    mask = np.array(available, dtype=np.bool_)
-    if mask.shape != (problem.n_choices,):
-        raise InvalidInput(
-            "bad_available", f"the mask has the shape {list(mask.shape)}: it must have [{problem.n_choices}]"
-        )
-    if not mask.any():
-        raise InvalidInput("no_arm_available", "no arm is available: at least one must be")
-    return mask

@@ -167,11 +167,6 @@ def explains(params: Any) -> bool:
     return KERNELS[type(params)]["appraise"] is not _no_appraisal and (inner is None or explains(inner))
 
 
-def recommends(params: Any) -> bool:
-    """Tell whether a policy ends in an answer: something that it commits to."""
-    return KERNELS[type(params)]["recommend"] is not _no_recommendation
-
-
 def certifies(params: Any) -> bool:
     """Tell whether a policy bounds its own regret."""
     return KERNELS[type(params)]["certify"] is not _no_certificate

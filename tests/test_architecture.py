@@ -51,8 +51,11 @@ WORLD_NEEDED = {
 # Imports inside a function, each with its reason.
 LAZY = {
     "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
+    "api/console.py": "rich takes 80 ms, and most of what is printed goes to a pipe",
     "engine/_root/__main__.py": "as the first: the command line is not needed by `import onearm`",
 }
+KINDS = ("arms", "queries", "streams", "vectors")
+WORDS = {"budget"}  # names of policies that are words of ours as well
 GUARD = 'if __name__ != "onearm.{room}":'
 VAGUE = re.compile(r"(?:^|_)(utils?|helpers?|common|misc|tools)(?:$|_)")
 # An index, a registry's host or a file's address belongs to one network and not in a repository.
@@ -214,6 +217,40 @@ def test_only_the_loop_and_wrappers_call_kernels() -> None:
         # A policy or an environment may wrap another one, so the two rooms may ask; nobody else.
         if name != "engine.loop" and part_of(name, ("policies", "envs")) is None:
             assert not called & asked, f"{name} calls {called & asked}: only engine/loop.py does"
+
+
+def nodes(folder: str, *except_in: str) -> Iterator[tuple[str, ast.AST]]:
+    """Yield the path and every node of the files below a folder, but of those below some others."""
+    for file in FILES:
+        path = file.relative_to(ROOT).as_posix()
+        if path.startswith(folder) and not path.startswith(except_in):
+            yield from ((path, node) for node in ast.walk(ast.parse(file.read_text())))
+
+
+def told_apart(node: ast.AST) -> bool:
+    """Tell whether a node asks which kind of decisions a problem, or a live experiment, has."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+        return ast.unparse(node.args[0]) == "live"
+    of_kinds = isinstance(node, ast.Attribute) and node.attr in ("domain", "task", "slots", "action_kind")
+    return of_kinds and ast.unparse(node.value).split(".")[-1] == "problem"  # type: ignore[attr-defined]
+
+
+def test_kinds_of_decisions_are_told_apart_in_one_place() -> None:
+    """A fifth kind is a folder and a line in a table: whoever tells kinds apart elsewhere would have to know it."""
+    found = [f"{path}: {ast.unparse(node)}" for path, node in nodes("api/", "api/kinds/") if told_apart(node)]
+    assert found == []
+    asks = ("isinstance(live, Live)", "spec.problem.domain", "problem.action_kind", "self.problem.task")
+    assert all(told_apart(ast.parse(ask, mode="eval").body) for ask in asks)
+
+
+def test_the_service_knows_no_policy_by_name() -> None:
+    """But for the policies that it takes where none is named: each kind's `problem.py` says which."""
+    policies = {file.stem for file in FILES if within(name_of(file), "policies") and file.stem != "__init__"}
+    assert "ucb1" in policies
+    for room in ("api/experiment/", "api/service/", "api/http/", "api/kinds/"):
+        for path, node in nodes(room, *(f"api/kinds/{kind}/problem.py" for kind in KINDS)):
+            known = isinstance(node, ast.Constant) and node.value in policies - WORDS
+            assert not known, f"{path} knows the policy {ast.unparse(node)}: let `Policy` say what is special about it"
 
 
 def test_imports_stand_at_the_top_of_a_file() -> None:

@@ -21,6 +21,7 @@ from ...engine.errors import InvalidInput
 from ...engine.problem import PULLS_MAX, STREAM_MAX, TRIALS_MAX
 from ...engine.vocabulary import Array, Instance, Key, Policy, Problem
 from ..experiment.compiling import compiled
+from ..kinds.streams.problem import slots_of
 
 NO_CONTEXT = np.zeros(0)
 Move = tuple[int, int, int, int, float]  # number of the decision, what, slot, pulls, propensity
@@ -69,7 +70,7 @@ class Holding:
         self.most_arms = problem.n_arms or STREAM_MAX
         self.trials = problem.horizon or TRIALS_MAX
         self._trials_known = problem.horizon is not None
-        slots = problem.slots or 0
+        slots = slots_of(problem)
         self.arrived = slots  # the place of the arm that arrived
         self.places: list[Held | None] = [None] * (slots + 1)
         self.available = np.zeros(slots + 2, np.bool_)  # as the rule knows it

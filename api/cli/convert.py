@@ -18,9 +18,10 @@ from ...engine.storage.events import Events
 from ...engine.storage.log import BadLines, no_good_line
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import CHANGE, LEARN
-from ..console import as_json, print_json, progress
+from ..console import print_json, progress
 from ..log_files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
 from ..service.experiment_log import opened
+from .json_option import as_json
 
 PAGE = 5000  # events
 WORDS = {  # what a field of an event is to people

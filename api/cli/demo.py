@@ -18,11 +18,14 @@ from rich.text import Text
 from ...engine.errors import Conflict, InvalidInput, Unavailable
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
-from ..console import as_json, print_json
+from ..console import print_json
 from ..experiment.ids import in_url
 from ..gym.envs import Copies
+from ..kinds.arms.kind import ARMS
 from ..kinds.arms.problem import CONTEXT_POLICY, DEFAULT_POLICY
+from ..kinds.table import kind_of
 from ..terminal import console
+from .json_option import as_json
 
 ENV = 'classification:{"dataset": "digits"}'
 STEPS = 2000
@@ -58,11 +61,10 @@ def demo(
       onearm demo --env 'bernoulli:{"mean":[0.2,0.5,0.8]}' --policy ucb1 --steps 1000
     """
     world = env_catalog.parse(env)
-    if (kind := world.problem.action_kind) != "arm":
-        does = "lets arms stream past" if kind == "move" else "has vectors decided"
+    if (kind := kind_of(world.problem)) is not ARMS:
         raise InvalidInput(
             "bad_env",
-            f"{world.name} {does}, and the demo has arms that are all there: name another one, or play with "
+            f"{world.name} {kind.does}, and the demo has arms that are all there: name another one, or play with "
             "onearm simulate",
         )
     copies = Copies(world, 1, steps or world.problem.horizon or STEPS)

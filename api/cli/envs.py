@@ -8,8 +8,11 @@ import click
 
 from ...engine.vocabulary import Environment
 from ...envs import catalog
-from ..console import as_json
+from ..kinds.table import kind_of
+from ..kinds.vectors.kind import VECTORS
+from ..kinds.vectors.problem import domain_of
 from .catalog import print_catalog
+from .json_option import as_json
 
 
 @click.command()
@@ -28,6 +31,6 @@ def _about(env: Environment | None) -> dict[str, Any]:
     """Tell of an environment as it is if its params are left out."""
     if env is None:
         return {"decides": None, "reveals": None, "domain": None}
-    domain = env.problem.domain
-    about = {"decides": env.problem.action_kind, "reveals": env.problem.feedback}
-    return about | {"domain": None if domain is None else domain.to_json()}
+    kind = kind_of(env.problem)
+    domain = domain_of(env.problem).to_json() if kind is VECTORS else None
+    return {"decides": kind.action_kind, "reveals": env.problem.feedback, "domain": domain}

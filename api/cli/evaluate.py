@@ -6,15 +6,14 @@ from typing import Any
 
 import click
 
-from ..console import as_json
-from ..log_files import format_option
 from ..offline.candidates import candidate, checked
 from ..offline.lists import LIST_METHODS
 from ..offline.options import METHODS
+from .json_option import as_json
 from .offline_lists import run_lists
 from .offline_options import asking_options, method_option, reading_options, showing_options
 from .offline_run import run
-from .options import policy_file_option, seed_option
+from .options import format_option, policy_file_option, seed_option
 
 
 @click.command()

@@ -17,7 +17,8 @@ from ...engine.problem import check_problem, check_seed, fitted, query_problem
 from ...engine.task import Task
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
-from ..console import as_json, print_json, print_table, progress
+from ..console import print_json, print_table, progress
+from .json_option import as_json
 from .options import artefact_option, policy_file_option, policy_option, seed_option
 from .task_options import read_levels, task_of, task_options
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from ..console import as_json, print_json, progress
+from ..console import print_json, progress
 from ..log_files import writer
 from ..service.experiment_log import opened
+from .json_option import as_json
 from .options import database_option
 
 PAGE = 5000

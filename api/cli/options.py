@@ -10,7 +10,7 @@ import click
 
 from ...policies import catalog as policies
 from ...policies import shelf
-from ..log_files import read_artefact
+from ..log_files import READERS, read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,5 +63,12 @@ artefact_option = click.option(
     callback=_put,
     type=click.Path(path_type=Path),
     help="A trained policy of your own for mapo, as `onearm train` writes it: its .npz or its .json.",
+)
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(READERS),
+    help="What the file is; default: by its ending (.jsonl, .parquet, .csv, .dsjson and .vw = Vowpal Wabbit's logs, "
+    ".li = replay text), and by its header where it is the Open Bandit Dataset.",
 )
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="The seed of every draw.")

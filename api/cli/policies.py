@@ -8,8 +8,8 @@ import click
 
 from ...engine.vocabulary import Policy
 from ...policies import catalog
-from ..console import as_json
 from .catalog import print_catalog
+from .json_option import as_json
 
 
 @click.command()

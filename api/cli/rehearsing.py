@@ -14,8 +14,12 @@ from ...engine.storage.log import Log
 from ...engine.vectors.hindsight import LinearLosses
 from ...engine.vocabulary import LEARN, Certificate, Policy
 from ...policies import catalog
-from ..console import print_json, print_table, progress, rate
+from ..console import print_json, print_table, progress
+from ..kinds.table import kind_of
+from ..kinds.vectors.kind import VECTORS
+from ..kinds.vectors.problem import domain_of
 from ..log_files import EXPORTS, form_of, read_log, source_of
+from ..rate import rate
 from .catalog import named
 from .telling import tell_bad_lines
 
@@ -28,7 +32,7 @@ def vectors_of(place: str, form: str | None) -> Log | None:
     if "://" in place or (known := form_of(path, form)) not in EXPORTS:
         return None
     problem = problem_of(source_of(path), known)
-    return read_log(path, known) if problem is not None and problem.action_kind == "vector" else None
+    return read_log(path, known) if problem is not None and kind_of(problem) is VECTORS else None
 
 
 def rehearse_all(place: str, log: Log, policies: list[Policy], *, seed: int, segments: int, as_json: bool) -> None:
@@ -67,9 +71,9 @@ def rehearse_all(place: str, log: Log, policies: list[Policy], *, seed: int, seg
 
 def _logged(log: Log, segments: int) -> dict[str, Any]:
     """Return the figures of what was decided when the log was written."""
-    assert log.events is not None and log.problem.domain is not None
+    assert log.events is not None
     learned = log.events.kind == LEARN
-    losses = LinearLosses(log.problem.domain, segments=segments, rounds=int(learned.sum()))
+    losses = LinearLosses(domain_of(log.problem), segments=segments, rounds=int(learned.sum()))
     losses.add(log.events.action[learned], -log.events.detail[learned])
     spec = (log.spec or {}).get("policy") or {"name": "unknown", "params": {}}
     return _figures(spec, losses, Certificate(np.nan, np.nan))

@@ -8,13 +8,12 @@ import click
 
 from ...engine.errors import InvalidInput
 from ...policies import catalog
-from ..console import as_json
-from ..log_files import format_option
 from ..offline.candidates import Candidate, checked, of_policy, sweep
 from ..offline.options import METHODS
+from .json_option import as_json
 from .offline_options import asking_options, method_option, reading_options, showing_options
 from .offline_run import run
-from .options import policy_file_option, policy_option, seed_option
+from .options import format_option, policy_file_option, policy_option, seed_option
 from .rehearsing import rehearse_all, vectors_of
 
 

@@ -15,9 +15,11 @@ from ...engine.simulation import simulate as run_experiment
 from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
-from ..console import as_json, print_json, print_table, progress, rate
+from ..console import print_json, print_table, progress
 from ..log_files import writer
+from ..rate import rate
 from .catalog import named
+from .json_option import as_json
 from .options import artefact_option, policy_file_option, policy_option, seed_option
 
 CURVE, SPEED = "over log t", "per\nsecond"  # columns that a narrow terminal leaves out

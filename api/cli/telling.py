@@ -11,9 +11,10 @@ import numpy as np
 from ...engine.estimate import Diagnostics, EProcess
 from ...engine.storage.formats.slots import Slots
 from ...engine.storage.log import BadLines
-from ..console import print_table, rate
+from ..console import print_table
 from ..offline.evaluation import Estimate, Evaluation, Standing
 from ..offline.options import Options
+from ..rate import rate
 
 
 def as_data(found: Evaluation) -> dict[str, Any]:

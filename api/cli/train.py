@@ -20,9 +20,10 @@ from ...engine.errors import InvalidInput, Unavailable
 from ...engine.hardness.complexity import default_levels
 from ...engine.task import Task, best_arm, hypotheses, thresholds
 from ...engine.trained.artefact import Artefact
-from ..console import as_json, print_json, print_table
+from ..console import print_json, print_table
 from ..train.plan import Plan
 from ..train.training import train as train_plan
+from .json_option import as_json
 from .options import seed_option
 from .task_options import ANSWERS, LOSSES, read_levels
 

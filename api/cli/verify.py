@@ -14,15 +14,16 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ...engine.vocabulary import Problem
 from ...policies import catalog
-from ..console import as_json, print_json, print_table, progress
+from ..console import print_json, print_table, progress
 from ..experiment.spec import Spec
 from ..kinds.table import KINDS, kind_of
-from ..log_files import format_option, read_log
+from ..log_files import read_log
 from ..service.artefacts import keep_all
 from ..service.history import History
 from ..service.verification import Verification
 from ..service.verification import verify as verify_pages
-from .options import artefact_option, database_option, policy_file_option
+from .json_option import as_json
+from .options import artefact_option, database_option, format_option, policy_file_option
 
 PLURALS = {kind.action_kind: kind.plural for kind in KINDS}
 

@@ -14,6 +14,7 @@ from ...engine.errors import InvalidInput
 from ...engine.problem import check_seed, fitted, query_problem
 from ...engine.task import Task
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ..kinds.queries.problem import task_of
 
 
 def task_problem(env: gymnasium.Env[Any, Any], domain: Any, feedback: Any) -> Problem | None:
@@ -73,8 +74,6 @@ def play(
 
 def _answer(problem: Problem, info: dict[str, Any]) -> Feedback:
     """Return the answer in `info` as a policy learns it; refuse one that the task does not have."""
-    assert problem.task is not None
     answer = info.get("answer")
-    return Feedback(
-        0.0, np.array([problem.task.check_answer(answer.item() if isinstance(answer, np.generic) else answer)])
-    )
+    value = task_of(problem).check_answer(answer.item() if isinstance(answer, np.generic) else answer)
+    return Feedback(0.0, np.array([value]))

@@ -4,14 +4,15 @@ An observation is the context, or 0 where there is none; an action is an arm. An
 ends by truncation. `info` holds `action_mask` int8[k] (which arms are available), and after a step `delay` (the reward
 itself is handed out at once) and, where the environment knows its optimum, `regret`.
 
-Where arms stream, an action is a move, int64[3] (`moves.py`), the episode is `horizon` pulls long, `action_mask` is
-int8[slots + 2] (which places hold an arm, and whether another can be read), and `info` has after a step the `detail` of
-the move, float64[2] (pulls done, the arm that was read or -1). An episode in which all arms were dropped is terminated:
-no move is left.
+Where arms stream, an action is a move, int64[3] (`kinds/streams/gym.py`), the episode is `horizon` pulls long,
+`action_mask` is int8[slots + 2] (which places hold an arm, and whether another can be read), and `info` has after a
+step the `detail` of the move, float64[2] (pulls done, the arm that was read or -1). An episode in which all arms were
+dropped is terminated: no move is left.
 
-Where a vector is decided, an action is a point of the domain, float64[d] (`points.py`), or two, float64[2, d]. A point
-may lie outside by rounding, 1e-9; farther, it is refused. There is no `action_mask`; after a step `info` has the
-`detail`, float64[m]: the gradient of the reward, or what else `metadata["feedback"]` names (see `Problem`).
+Where a vector is decided, an action is a point of the domain, float64[d] (`kinds/vectors/points.py`), or two,
+float64[2, d]. A point may lie outside by rounding, 1e-9; farther, it is refused. There is no `action_mask`; after a
+step `info` has the `detail`, float64[m]: the gradient of the reward, or what else `metadata["feedback"]` names (see
+`Problem`).
 
 Where queries are asked within a budget, the environment is another: `queries.py`.
 """
@@ -29,18 +30,15 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from ...engine import loop
-from ...engine.actions import empty_actions, places
+from ...engine.actions import empty_actions
 from ...engine.contexts import empty_contexts
-from ...engine.domain import BOX
 from ...engine.draws import NATURE, run_key
 from ...engine.errors import InvalidInput
-from ...engine.limits import Limits, limits_of
 from ...engine.protocol import recommendation_loss, row_of
 from ...engine.simulation import problem_of
 from ...engine.vocabulary import Array, Environment
 from ...envs import catalog
-from .moves import Moves
-from .points import numbers, space_of
+from .kinds import gym_of
 
 HORIZON = 1000  # of an episode where neither the caller nor the environment names one
 BOUND = 1e12  # of an observation's entries: Gymnasium warns of infinite ones
@@ -59,7 +57,8 @@ class Copies:
                 f"the environment {env.name!r} shows named features, which no space of Gymnasium holds: "
                 "take the environment inside it",
             )
-        self._limits = None if self.problem.domain is None else limits_of(self.problem)
+        self.kind = gym_of(self.problem)
+        self._check = self.kind.checks(self.problem)
         self.contexts = empty_contexts(n, self.problem)
         self.available = np.ones((n, self.problem.n_choices), np.bool_)
         self.details = np.zeros((n, self.problem.detail_length))
@@ -83,39 +82,7 @@ class Copies:
 
     def check(self, actions: Array, asked: Array) -> None:
         """Refuse actions that are not possible in a copy that is `asked`, bool[n]; of the others nothing is said."""
-        if self._limits is not None:
-            self._check_points(self._limits, actions, asked)
-            return
-        place = np.where(asked, places(actions, self.problem.n_choices), 0)
-        wrong = np.flatnonzero(asked & ((place < 0) | ~self.available[np.arange(self.n), place]))
-        if not len(wrong):
-            return
-        i = wrong[0]
-        if self.problem.action_kind == "move":
-            raise InvalidInput(
-                "impossible_move",
-                f"the move {actions[i].tolist()} cannot be made at decision {self._times[i]}: pull a place that holds "
-                "an arm at least once, or read while there is an arm to come (see action_mask)",
-            )
-        there = ", ".join(map(str, np.flatnonzero(self.available[i])))
-        raise InvalidInput(
-            "unavailable_action",
-            f"arm {actions[i]} is not available at decision {self._times[i]}: available arms are {there} "
-            "(see action_mask)",
-        )
-
-    def _check_points(self, limits: Limits, actions: Array, asked: Array) -> None:
-        points = actions.reshape(self.n, limits.points, limits.dimension)
-        within = limits.within(points.reshape(-1, limits.dimension)).reshape(points.shape[:2])
-        for i, j in np.argwhere(asked[:, np.newaxis] & ~within)[:1]:
-            remedy = "clip it (np.clip, or the wrapper ClipAction)"
-            if (limits.region.kind != BOX).any():
-                remedy = "move it to the nearest point (action_space.project)"
-            raise InvalidInput(
-                "point_outside",
-                f"the point of decision {self._times[i]} is outside the domain: {limits.why_outside(points[i, j])}; "
-                f"{remedy if np.isfinite(points[i, j]).all() else 'mend what decides'}",
-            )
+        self._check(actions, self.available, self._times, asked)
 
     def step(self, actions: Array, asked: Array) -> None:
         """Take one possible action in each copy that is `asked`, bool[n], and see what arrives next in all of them."""
@@ -158,9 +125,7 @@ class Copies:
 
     def action_space(self) -> spaces.Space[Any]:
         """Return the space of one copy's action."""
-        if self.problem.domain is not None:
-            return space_of(self.problem.domain, (2,) if self.problem.feedback == "two_rewards" else ())
-        return Moves(self.problem) if self.problem.action_kind == "move" else spaces.Discrete(self.problem.n_arms)
+        return self.kind.action_space(self.problem)
 
     def observation_space(self) -> spaces.Space[Any]:
         """Return the space of one copy's observation."""
@@ -176,12 +141,12 @@ class Copies:
 
     def shown(self) -> dict[str, Any]:
         """Return what `info` says of all copies before a step."""
-        return {} if self.problem.domain is not None else {"action_mask": self.available.astype(np.int8)}
+        return {"action_mask": self.available.astype(np.int8)} if self.kind.masked else {}
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What is known beforehand of the feedback on vectors."""
-        return {} if self.problem.domain is None else {"feedback": self.problem.feedback}
+        """What is known beforehand of the feedback."""
+        return self.kind.metadata(self.problem)
 
     def told(self) -> dict[str, Any]:
         """Return what `info` says of all copies after a step."""
@@ -218,12 +183,7 @@ class BanditEnv(gymnasium.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take an action."""
         copies = self._copies
-        if copies.problem.action_kind == "vector":
-            actions = numbers("action", action, self.action_space.shape or ()).reshape(1, -1)
-        elif self.action_space.contains(action):
-            actions = np.array([action], np.int64)
-        else:
-            raise InvalidInput("bad_action", f"the action is {action!r}: it must be in {self.action_space}")
+        actions = copies.kind.read(action, self.action_space)
         copies.check(actions, self._asked)
         copies.step(actions, self._asked)
         ends = bool(copies.stuck[0]), bool(copies.over[0])
@@ -277,22 +237,13 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
         asked, ended = ~self._ended, np.flatnonzero(self._ended)
         chosen = empty_actions(self.num_envs, self._copies.problem)
         if asked.any():
-            chosen[:] = self._read(actions).reshape(chosen.shape)
+            chosen[:] = self._copies.kind.read_all(actions, self.action_space).reshape(chosen.shape)
             self._copies.check(chosen, asked)
         self._restart(ended)
         self._copies.step(chosen, asked)
         terminated, truncated = self._copies.stuck, self._copies.over
         self._ended = terminated | truncated
         return self._copies.observation(), self._copies.rewards.copy(), terminated, truncated, self._copies.told()
-
-    def _read(self, actions: Any) -> Array:
-        """Return the actions as an array of the space's shape; refuse what has none of it."""
-        if self._copies.problem.action_kind == "vector":
-            return numbers("action", actions, self.action_space.shape or ())
-        given = np.asarray(actions)
-        if not np.issubdtype(given.dtype, np.integer) or not self.action_space.contains(given):
-            raise InvalidInput("bad_action", f"the actions are {actions!r}: they must be in {self.action_space}")
-        return given
 
     def _restart(self, copies: Sequence[int] | Array) -> None:
         """Begin anew in some copies; as in single environments each nature follows from the copy's last seed."""

@@ -29,7 +29,9 @@ from gymnasium import spaces
 
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.vocabulary import Array, Environment
+from ..kinds.queries.problem import task_of
 from .envs import BOUND, Copies, made
+from .kinds import gym_of
 
 BUDGET = 20  # of an episode where neither the caller nor the environment names one
 _ASKED = np.ones(1, np.bool_)
@@ -45,8 +47,9 @@ class QueryEnv(gymnasium.Env[Any, Any]):
     ) -> None:
         self.render_mode = render_mode
         world = made(env, params)
-        if (task := world.problem.task) is None:
+        if not gym_of(world.problem).recommends:
             raise InvalidInput("bad_env", f"the environment {world.name!r} asks no queries: take BanditEnv")
+        task = task_of(world.problem)
         self._copies = Copies(world, 1, _budget(horizon, world))
         self._budget = self._copies.problem.horizon or 0
         self._n, self._m = task.n_queries, task.n_hypotheses

@@ -17,12 +17,12 @@ from ...engine import loop
 from ...engine.actions import decision_at, empty_actions, put_action
 from ...engine.domain import Domain
 from ...engine.draws import POLICY, run_key
-from ...engine.limits import limits_of
 from ...engine.problem import check_seed, fitted
 from ...engine.protocol import certifies
 from ...engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key, Policy
 from ...policies import catalog
 from .budgets import play, task_problem
+from .kinds import gym_of
 from .problems import action_for, context_of, feedback_of, mask_of, problem_of
 
 
@@ -81,15 +81,15 @@ def run(
     state = chosen.init(chosen.params, problem)
     key_run = run_key(check_seed(seed), 0, POLICY)
     action, propensity, reward = empty_actions(steps, problem), np.zeros(steps), np.zeros(steps)
-    limits = None if problem.domain is None else limits_of(problem)
+    check = gym_of(problem).decided(problem)
     episodes = 0
     observation, info = env.reset(seed=seed)
     for t in range(steps):
         instance = Instance(t, context_of(env.observation_space, observation, problem), mask_of(info, problem))
         key = Key(key_run, t)
         made, propensity[t] = loop.decide(chosen.params, state, instance, key)
-        if limits is not None:
-            limits.check_decided(chosen.name, made, t)
+        if check is not None:
+            check(chosen.name, made, t)
         put_action(action, t, made)  # before anything is learned: a policy writes its points into one array
         observation, earned, terminated, truncated, info = env.step(action_for(env.action_space, action[t]))
         told = feedback_of(earned, info, problem)

@@ -175,6 +175,7 @@ class Kind:
     name: str  # as a problem names it: "arms", "arm_stream", "vector", "queries"
     action_kind: ActionKind
     plural: str  # of what is decided
+    does: str  # what an environment does that has such decisions
 
     # What an experiment is.
     read_problem: Callable[[dict[str, Any], Arms, Any], Declared]  # (JSON, arms, JSON of the policy); checks everything

@@ -79,7 +79,13 @@ class Live(Work):
     spec: Spec
 
     def __init__(
-        self, row: Experiment, spec: Spec, kind: Kind, store: Store, writer: Writer, cache_bytes: int = CACHE_BYTES
+        self,
+        row: Experiment,
+        spec: Spec,
+        kind: Kind,
+        store: Store,
+        writer: Writer[Live],
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.row = row
         self.spec = spec

@@ -13,7 +13,7 @@ import queue
 import threading
 from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...engine import snapshot
 from ...engine.errors import OnearmError, Unavailable
@@ -21,10 +21,8 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import Event, Snapshot, SnapshotPart
 from .history import ARCHIVED
 
-if TYPE_CHECKING:
-    from .live import Live
-
 log = logging.getLogger("onearm")
+Owner = TypeVar("Owner")  # of events: the live experiment
 
 BATCH_MAX = 1000  # entries
 PARTS_MAX = 8  # of a snapshot with one batch: those who wait for the batch wait for them
@@ -33,7 +31,7 @@ PARTS_MAX = 8  # of a snapshot with one batch: those who wait for the batch wait
 class Entry(NamedTuple):
     """Events on their way to the log, which are written together or not at all."""
 
-    live: Live
+    live: Any
     events: tuple[Event, ...]
     committed: asyncio.Future[None]
 
@@ -72,10 +70,10 @@ class Picture:
         return parts
 
 
-class Writer:
+class Writer(Generic[Owner]):
     """The queue of events and the thread that commits them. Its methods belong to the event loop's thread."""
 
-    def __init__(self, store: Store, failed: Callable[[set[Live], OnearmError], None]) -> None:
+    def __init__(self, store: Store, failed: Callable[[set[Owner], OnearmError], None]) -> None:
         self._store = store
         self._failed = failed
         self._loop = asyncio.get_running_loop()
@@ -86,7 +84,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="onearm-writer", daemon=True)
         self._thread.start()
 
-    def append(self, live: Live, *events: Event) -> asyncio.Future[None]:
+    def append(self, live: Owner, *events: Event) -> asyncio.Future[None]:
         """Queue events of one transaction; the future is done when they are committed, or raises `Unavailable`."""
         future = self._loop.create_future()
         self._entries.append(Entry(live, events, future))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ...engine.errors import Conflict, InvalidInput
-
-if TYPE_CHECKING:
-    from .tuning import Tuner
+from .settings import Settings
 
 
 class Proposal(NamedTuple):
@@ -23,6 +21,23 @@ class Proposal(NamedTuple):
     budget: float  # what it may cost before it is stopped; inf where there is no limit
 
 
+class Proposer(Protocol):
+    """What a trial wants of a tuner."""
+
+    settings: Settings
+
+    def ask(self, context: float | None) -> Proposal:
+        """Propose a value for the next solve."""
+
+    def tell(
+        self, proposal: Proposal, cost: float, converged: bool, /, *, fallback: float | None, cap: float | None
+    ) -> None:
+        """Learn what a proposal cost."""
+
+    def withdraw(self, proposal: Proposal, /) -> None:
+        """Take a proposal back; raise `Conflict` where its cost is known."""
+
+
 class Trial:
     """One solve: take `value`, and set `iterations`, and `converged` where it did not.
 
@@ -30,7 +45,7 @@ class Trial:
     is withdrawn.
     """
 
-    def __init__(self, tuner: Tuner, context: float | None) -> None:
+    def __init__(self, tuner: Proposer, context: float | None) -> None:
         self._tuner = tuner
         self._context = context
         self._proposal: Proposal | None = None

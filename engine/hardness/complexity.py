@@ -1,18 +1,18 @@
 """How hard an instance of a task is: about how many answers it takes until the best hypothesis shows.
 
-`hardness` H is for arms. `rho_star` is the number in the lower bound for queries that are coordinates: it shares the
-queries out in the best way. `rho_bound`, rho~, is never below it, and has a gradient. Classes of difficulty are nested:
-the class of level r holds all means with `difficulty` <= r. Ties for the best are infinitely hard, and a difficulty
-is that of means twice as large four times.
+Of arms it is H = 1 / D_min^2 + sum 1 / D_i^2 over the arms that are not the best, D_i being how much they are behind.
+Of other tasks it is rho~ = sum_i max_z |z_i - z*_i| |z - z*|_1 / <z* - z, theta>^2, which is never below rho*, the
+number in the lower bound for queries that are coordinates, and has a gradient; of arms that would be 2 H. Classes of
+difficulty are nested: the class of level r holds all means with `difficulty` <= r. Ties for the best are infinitely
+hard, and a difficulty is that of means twice as large four times.
 
 >>> from onearm.engine.task import best_arm, thresholds
->>> hardness(np.array([1.0, 0.0, 0.0, 0.0, 0.0])).item()
+>>> difficulty(best_arm(5), np.array([1.0, 0.0, 0.0, 0.0, 0.0])).item()
 5.0
->>> line = thresholds(5)
->>> round(rho_bound(line, np.array([1.0, 1.0, -1.0, -1.0, -1.0])).item(), 6)
+>>> round(difficulty(thresholds(5), np.array([1.0, 1.0, -1.0, -1.0, -1.0])).item(), 6)
 3.333333
->>> round(rho_star(best_arm(5), np.array([1.0, 0.0, 0.0, 0.0, 0.0])).item(), 9)
-9.0
+
+Cost: O(n) for arms and thresholds, O(m n) for a table.
 
 Source: H of Audibert, Bubeck, Munos, "Best arm identification in multi-armed bandits", 2010; rho* of Fiez, Jain,
 Jamieson, Ratliff, "Sequential experimental design for transductive linear bandits", 2019; rho~ of Zhang, Jain,
@@ -26,7 +26,6 @@ import math
 import numpy as np
 
 from ..task import Array, Task
-from .allocation import least_cost
 
 _ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
@@ -66,46 +65,6 @@ def _rounded(value: float) -> float:
     """Return the nearest number like 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times a power of ten."""
     power = 10.0 ** (len(str(int(value))) - 1) if value >= 1.0 else 0.1
     return min((power * digit for digit in _ROUND), key=lambda candidate: abs(candidate - value))
-
-
-def hardness(means: Array) -> Array:
-    """Return H = 1 / D_min^2 + sum 1 / D_i^2 over the arms that are not the best, D_i being how much they are behind.
-
-    Means are float64[..., K]; H is float64[...], 0 of a single arm.
-    """
-    return _hardness(means)[0]
-
-
-def rho_bound(task: Task, means: Array) -> Array:
-    """Return rho~ = sum_i max_z |z_i - z*_i| |z - z*|_1 / <z* - z, theta>^2 >= rho*, float64[...].
-
-    That is 2 H for arms. Cost: O(n) for thresholds, O(m n) for a table.
-    """
-    if task.kind == "arms":
-        return 2.0 * _hardness(means)[0]
-    return _bound(task, means)[0]
-
-
-def rho_star(task: Task, means: Array) -> Array:
-    """Return min over shares lambda of max over z of sum_i (z_i - z*_i)^2 / lambda_i / <z* - z, theta>^2, float64[...].
-
-    With noise of variance 1 no method is right with probability 1 - delta after much fewer than
-    2 rho* ln(1 / (2.4 delta)) answers. Exact to 1e-10 of it. Cost: some 30 systems of min(m, n) equations each.
-    """
-    flat = task.signed(means).reshape(-1, task.n_queries)
-    found = [_rho_star(task, theta) for theta in flat]
-    return np.array(found).reshape(means.shape[:-1])
-
-
-def _rho_star(task: Task, theta: Array) -> float:
-    value = task.table @ theta
-    best = int(value.argmax())
-    others = np.delete(np.arange(task.n_hypotheses), best)
-    gap = value[best] - value[others]
-    if len(gap) == 0 or gap.min() <= 0.0:
-        return 0.0 if len(gap) == 0 else math.inf
-    apart = (task.table[others] - task.table[best]) / gap[:, None]
-    return least_cost(apart * apart)[0]
 
 
 def _hardness(means: Array) -> tuple[Array, Array]:

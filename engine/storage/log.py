@@ -20,7 +20,7 @@ from ..contexts import actions_in, concat_contexts, empty_contexts, finite_conte
 from ..domain import Domain
 from ..errors import InvalidInput, OnearmError
 from ..limits import Limits, limits_of
-from ..problem import ARMS_MAX, check_problem
+from ..problem import check_problem
 from ..task import Task
 from ..vocabulary import LEARN, Array, Columns, Problem
 
@@ -162,29 +162,6 @@ def log_of_events(
     lost = learns & ((source < 0) | ~kept[source])
     bad_lines.drop("unknown_decision", lost, lines, kept)
     return Log(problem, joined(events if kept.all() else take(events, kept)), spec, bad_lines)
-
-
-def log_of_table(path: Path, pages: list[tuple[Columns, Array]], bad_lines: BadLines, n_arms: int = 0) -> Log:
-    """Return the log of pages of rewarded decisions with their line numbers, without the bad ones.
-
-    Without `n_arms` there are as many arms as the largest action shows. The rows are numbered from 0.
-    """
-    rows = good_rows(path, pages, bad_lines, n_arms or ARMS_MAX)
-    n_arms = n_arms or int(rows.action.max()) + 1
-    rows = rows._replace(available=np.ones((1, n_arms), np.bool_))
-    return Log(Problem(n_arms, rows.context.shape[1:]), rows=rows, bad_lines=bad_lines)
-
-
-def good_rows(path: Path, pages: list[tuple[Columns, Array]], bad_lines: BadLines, n_arms: int) -> Columns:
-    """Return the good ones among pages of rewarded decisions, numbered from 0; there is at least one."""
-    if pages:
-        rows, lines = _one(pages, Problem(1))
-        kept = _sifted(rows, lines, np.ones(len(lines), np.bool_), n_arms, bad_lines)
-        bad_lines.drop("bad_reward", ~np.isfinite(rows.reward), lines, kept)
-        if kept.any():
-            rows = rows if kept.all() else take(rows, kept)
-            return rows._replace(number=np.arange(len(rows.kind)))
-    raise no_good_line(path, bad_lines)
 
 
 def _one(pages: list[tuple[Columns, Array]], problem: Problem) -> tuple[Columns, Array]:

@@ -24,7 +24,6 @@ from .projection import project
 
 STEPS_MAX = 100_000
 TOLERANCE = 1e-12  # of a step, beside the diameter
-OUTSIDE = 1e-9  # how far a point of a path may lie outside, beside the diameter: rounding moves it
 NUMBERS_MAX = 1_000_000  # of all segments' slopes
 
 
@@ -71,22 +70,6 @@ class LinearLosses:
     def regret_by_segment(self) -> float:
         """How much more was lost than at the best fixed point of each segment: never less than `regret`."""
         return self.lost - float((self._slopes * self.best).sum())
-
-
-def regret_to_path(domain: Domain, points: Array, slopes: Array, path: Array) -> float:
-    """Return how much more `points` lose than the points of a given `path`, by linear losses; float64[n, d] each.
-
-    Raises `InvalidInput` where the path is of another shape, or leaves the domain.
-    """
-    if path.shape != points.shape:
-        raise InvalidInput("bad_path", f"the path has the shape {list(path.shape)}: it must have {list(points.shape)}")
-    region, finite = domain.region(), np.asarray(np.isfinite(path).all(axis=1))
-    for i, point in enumerate(path):
-        nearest = point.copy() if finite[i] else np.zeros(domain.dimension)
-        project(region, nearest)
-        if not finite[i] or float(np.abs(nearest - point).max()) > OUTSIDE * domain.diameter:
-            raise InvalidInput("bad_path", f"point {i} of the path does not lie in the domain: all points must")
-    return float((slopes * (points - path)).sum())
 
 
 def best_for_slope(domain: Domain, slope: Array) -> Array:

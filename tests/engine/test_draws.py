@@ -23,7 +23,6 @@ from onearm.engine.draws import (
     pick,
     run_key,
     uniform,
-    uniform_pair,
     unit,
     words,
 )
@@ -70,7 +69,6 @@ def one_of_each(key: Key, i: int) -> list[float]:
     """One draw of every sampler, and of every branch that a sampler has."""
     return [
         uniform(key, i),
-        *uniform_pair(key, i),
         normal(key, i),
         gamma(key, i, 0.05),
         gamma(key, i, 1.0),
@@ -92,15 +90,9 @@ def test_a_draw_is_a_pure_function_of_its_key() -> None:
     assert len({values[0] for values in forth.values()}) == len(names)
 
 
-def test_a_pair_begins_with_the_single_draw() -> None:
-    assert uniform_pair(Key(RUN, 5), 2)[0] == uniform(Key(RUN, 5), 2)
-
-
 # One draw of each; sums over many, which reach the rare branches; normals beyond the last edge of the ziggurat.
 GOLDEN = [
     "0x1.ebbc5ebc9b458p-3",
-    "0x1.ebbc5ebc9b458p-3",
-    "0x1.6d5b4d15c1e44p-1",
     "0x1.04337e3a0c918p-1",
     "0x1.85f8098241623p-2",
     "0x1.2c74f0dc6085ap+0",
@@ -114,8 +106,6 @@ GOLDEN = [
 ]
 GOLDEN_SUMS = [
     "0x1.3a974d35879f3p+6",
-    "0x1.3a974d35879f3p+6",
-    "0x1.25dc0e15b6b52p+6",
     "-0x1.247b42d81bf33p+1",
     "0x1.721aaa8c7d448p+2",
     "0x1.265dad51ac53bp+7",
@@ -139,7 +129,7 @@ GOLDEN_TAILS = [
 @pytest.mark.parametrize("way", WAYS)
 def test_bits_are_the_golden_ones(way: str) -> None:
     assert [float(x).hex() for x in one_of_each(Key(RUN, 12345), 1)] == GOLDEN
-    sums = np.zeros(13)
+    sums = np.zeros(len(GOLDEN_SUMS))
     for t in range(150):
         sums += one_of_each(Key(RUN, t), 0)
     assert [float(x).hex() for x in sums] == GOLDEN_SUMS

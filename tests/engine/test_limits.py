@@ -15,6 +15,7 @@ from support.vector_worlds import tide
 
 import onearm
 from onearm.api import gym
+from onearm.api.kinds.vectors.points import Points
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput, OnearmError
 from onearm.engine.limits import Limits, are_small, check_detail, limits_of
@@ -54,7 +55,7 @@ def lies_within(domain: Domain, point: Array) -> bool:
 def points_about(domain: Domain, n: int) -> Array:
     """Return n points near the domain: nearest ones, and those moved off by 0.5e-9 to 1, in one coordinate or all."""
     rng = np.random.default_rng(3)
-    space = gym.points.Points(domain)
+    space = Points(domain)
     points = space.project(rng.normal(size=(n, domain.dimension)) * 3.0)
     off = rng.normal(size=points.shape) * 10.0 ** rng.uniform(-10.0, 0.0, (n, 1))
     off[rng.random(n) < 0.4] = 0.0

@@ -77,8 +77,6 @@ PLAIN, DENSE = Problem(3), Problem(3, (2,))
         (lambda: rules.check_context(DENSE, ["a", "b"]), "bad_context", "not a list of numbers"),
         (lambda: rules.check_context(DENSE, {"a": 1}), "bad_context", "not a list of numbers"),
         (lambda: rules.check_context(PLAIN, [1.0]), "bad_context", "the shape [1]: it must have [0]"),
-        (lambda: rules.check_available(PLAIN, [True]), "bad_available", "the shape [1]: it must have [3]"),
-        (lambda: rules.check_available(PLAIN, [False] * 3), "no_arm_available", "at least one must be"),
     ],
 )
 def test_what_breaks_a_rule_is_refused(check: Callable[[], Any], code: str, said: str) -> None:
@@ -100,8 +98,6 @@ def test_what_keeps_the_rules_comes_back_as_the_engine_needs_it() -> None:
     context = rules.check_context(DENSE, [1, 2.5])
     assert context.dtype == np.float64 and context.tolist() == [1.0, 2.5]
     assert rules.check_context(PLAIN, None).shape == rules.check_context(PLAIN, []).shape == (0,)
-    assert rules.check_available(PLAIN, None).tolist() == [True] * 3
-    assert rules.check_available(PLAIN, [0, 1, 0]).tolist() == [False, True, False]
 
 
 EVERY_CHOICE = [

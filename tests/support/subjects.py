@@ -14,6 +14,7 @@ OUTSIDE = "squall"  # a world of the tests: what is compiled for it is not kept 
 # These start processes and wait for them, or compile for most of a minute: begun last, they would keep one process busy
 # while the other has nothing left.
 LONG = (
+    "conformance",
     "training",
     "crash",
     "kernel",

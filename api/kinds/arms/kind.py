@@ -12,6 +12,7 @@ ARMS = Kind(
     name="arms",
     action_kind="arm",
     plural="arms",
+    does="has arms that are all there",
     read_problem=problem.read_problem,
     problem_json=problem.problem_json,
     default_policy=problem.default_policy,

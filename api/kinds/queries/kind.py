@@ -14,6 +14,7 @@ QUERIES = Kind(
     name="queries",
     action_kind="query",
     plural="queries",
+    does="has queries asked",
     read_problem=problem.read_problem,
     problem_json=problem.problem_json,
     default_policy=problem.default_policy,

@@ -11,6 +11,7 @@ STREAMS = Kind(
     name="arm_stream",
     action_kind="move",
     plural="moves",
+    does="lets arms stream past",
     read_problem=problem.read_problem,
     problem_json=problem.problem_json,
     default_policy=problem.default_policy,

@@ -14,6 +14,7 @@ VECTORS = Kind(
     name="vector",
     action_kind="vector",
     plural="vectors",
+    does="has vectors decided",
     read_problem=problem.read_problem,
     problem_json=problem.problem_json,
     default_policy=problem.default_policy,

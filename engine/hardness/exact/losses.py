@@ -3,7 +3,7 @@
 So a policy is a flow over states: what flows into a state goes on to both states after each query, whole, and only in
 the end it is weighted with the likelihood of the counts. That makes the loss linear in the flow.
 
-Source: occupancy measures of decision processes; Zhang, Jain, Jamieson, arXiv 2010.15382, for the two gradients.
+Source: occupancy measures of decision processes; Zhang, Jain, Jamieson, arXiv 2010.15382.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from ...errors import InvalidInput
 from ...task import Array, Task
 from ...trained.tables import TablePolicy
 from ..complexity import difficulty
-from ..score_gradient import scores
 from .states import CountStates, count_states
 
 
@@ -29,21 +28,6 @@ def exact_losses(policy: TablePolicy, instances: Array) -> Array:
     return np.array(
         [likelihood(policy.task, states, means) @ flow @ cost for means, cost in zip(instances, costs, strict=True)]
     )
-
-
-def exact_gradient(policy: TablePolicy, means: Array) -> Array:
-    """Return the gradient of the expected loss by the means, float64[n]: that of the loss itself included."""
-    task, states = policy.task, count_states(policy.task, policy.budget)
-    ends = slice(states.n_open, None)
-    reached = end_flow(policy, states) * likelihood(task, states, means)
-    law = policy.recommendation[ends]
-    sums = states.up[ends] if task.answers == "bits" else 2 * states.up[ends] - states.asked[ends]
-    through_answers = (reached * (law @ task.losses(means))) @ scores(task, means, states.asked[ends], sums)
-    if task.loss == "identification":
-        return np.asarray(through_answers)
-    best = int((task.table @ task.signed(means)).argmax())
-    through_loss = task.table[best] - (reached @ law) @ task.table
-    return np.asarray(through_answers + (2.0 if task.is_shifted else 1.0) * through_loss)
 
 
 def end_flow(policy: TablePolicy, states: CountStates) -> Array:

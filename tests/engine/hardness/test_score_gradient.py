@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.exact_gradient import exact_gradient
 from support.uniform_rollouts import play_uniform
 
-from onearm.engine.hardness.exact.losses import exact_gradient, exact_losses
+from onearm.engine.hardness.exact.losses import exact_losses
 from onearm.engine.hardness.exact.states import uniform
 from onearm.engine.hardness.score_gradient import (
     advantages,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy.optimize import LinearConstraint, linprog, lsq_linear, minimize
 
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput
-from onearm.engine.vectors.hindsight import LinearLosses, best_by_descent, best_for_bowl, best_for_slope, regret_to_path
+from onearm.engine.vectors.hindsight import LinearLosses, best_by_descent, best_for_bowl, best_for_slope
 from onearm.engine.vectors.projection import project
 
 RNG = np.random.default_rng(4)
@@ -141,29 +140,3 @@ def test_without_rounds_nothing_is_lost_and_what_comes_beyond_them_is_of_the_las
 def test_segments_are_whole_numbers_that_fit(segments: Any) -> None:
     with pytest.raises(InvalidInput, match=r"segments is .*: it must be a whole number from 1 to 333333"):
         LinearLosses(ball(3), segments=segments)
-
-
-def test_regret_against_a_path_is_what_the_path_would_have_saved() -> None:
-    for domain in DOMAINS:
-        points, slopes = played(domain)
-        path, _ = played(domain)
-        expected = sum(float(slope @ (x - u)) for slope, x, u in zip(slopes, points, path, strict=True))
-        assert regret_to_path(domain, points, slopes, path) == pytest.approx(expected)
-        assert regret_to_path(domain, points, slopes, points) == 0.0
-        losses = LinearLosses(domain, segments=11, rounds=11)
-        losses.add(points, slopes)  # the best path of all is that of a segment for each round
-        assert regret_to_path(domain, points, slopes, losses.best) == pytest.approx(losses.regret_by_segment)
-
-
-@pytest.mark.parametrize(
-    ("path", "said"),
-    [
-        ([[0.0, 0.0]], r"the path has the shape \[1, 2\]: it must have \[2, 2\]"),
-        ([[0.0, 0.0], [0.0, 1.001]], r"point 1 of the path does not lie in the domain"),
-        ([[math.nan, 0.0], [0.0, 0.0]], r"point 0 of the path"),
-        ([[0.0, 0.0], [math.inf, 0.0]], r"point 1 of the path"),
-    ],
-)
-def test_a_path_of_another_shape_or_outside_is_refused(path: list[list[float]], said: str) -> None:
-    with pytest.raises(InvalidInput, match=said):
-        regret_to_path(ball(2), np.zeros((2, 2)), np.ones((2, 2)), np.array(path))

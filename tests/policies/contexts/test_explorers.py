@@ -111,7 +111,7 @@ def count_actions(params: Any, state: Any, instance: Instance, run: np.uint64, c
 
 @pytest.mark.parametrize("name", either_way(RANDOM, *COMPILED))
 def test_frequencies_are_the_law_where_actions_have_contexts(name: str) -> None:
-    """The kernels that draw are those of test_conformance.py, which counts a million draws of each compiled policy."""
+    """The kernels that draw are those of test_arm_policies.py, which counts a million draws of each compiled policy."""
     assert_frequencies(name, ACTIONS, 1_000_000 if name in ("bag", "squarecb") else 20_000)
 
 

@@ -21,8 +21,8 @@ from support.vector_worlds import tide
 
 from onearm.api import gym
 from onearm.api.gym.envs import BanditEnv, BanditVectorEnv, Copies
-from onearm.api.gym.points import Points, space_of
 from onearm.api.gym.problems import action_for, mask_of
+from onearm.api.kinds.vectors.points import Points, space_of
 from onearm.engine import loop, snapshot
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.errors import InvalidInput

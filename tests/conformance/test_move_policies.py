@@ -1,39 +1,23 @@
-"""What every policy that decides on moves keeps to, and every world of arms that stream past: without a line here.
+"""What every policy that decides on moves keeps to, beside what all policies do: without a line here.
 
 They play on `arm_stream`, and on `passing.py` what no simulation shows: arms that are late, pulls that are not made.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
-
 import golden
 import numpy as np
 import pytest
+from support.kinds.moves import ARMS, KNOWN, NAMES, SLOTS, TRIALS, stream
 from support.passing import NO_KEY, Passing, decide, fresh, learn, play
 
 from onearm.engine import loop, snapshot
 from onearm.engine.actions import PULL, READ
-from onearm.engine.columns import concat
 from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import check_fit
 from onearm.engine.simulation import Simulation, simulate
-from onearm.engine.vocabulary import DECIDE, LEARN, Environment, Problem
+from onearm.engine.vocabulary import DECIDE, LEARN
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
-
-NAMES = golden.names("move")
-SLOTS = 8
-ARMS, TRIALS = 30, 20_000
-KNOWN = [(ARMS, TRIALS), (0, TRIALS), (ARMS, None), (0, None)]  # of the arms and the trials; 0 and None: unknown
-
-
-def stream(arms: int = ARMS, slots: int = SLOTS, **params: Any) -> Environment:
-    return envs.make("arm_stream", arms=arms, slots=slots, **params)
 
 
 def slots_enough(name: str) -> list[int]:
@@ -87,35 +71,6 @@ def test_where_one_arm_alone_is_left_it_is_pulled(name: str, slots: int) -> None
             assert alone.action[:2].tolist() == [PULL, place] and alone.action[2] >= 1
         instance, decision = decide(policy, state, t, world.available())
         learn(policy, state, instance, decision, world.make(decision.action))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_deciding_only_reads_and_repeats_itself(name: str) -> None:
-    policy = golden.specimen(name)
-    state, world = fresh(policy, ARMS, TRIALS, SLOTS), Passing(SLOTS, ARMS)
-    for t in range(60):
-        before = snapshot.digest(state)
-        instance, decision = decide(policy, state, t, world.available())
-        again = decide(policy, state, t, world.available())[1]
-        assert again.action.tolist() == decision.action.tolist()
-        loop.recommendation(policy.params, state, NO_KEY)
-        assert snapshot.digest(state) == before
-        learn(policy, state, instance, decision, world.make(decision.action))
-
-
-@pytest.mark.parametrize(("arms", "trials"), KNOWN)
-@pytest.mark.parametrize("name", NAMES)
-def test_a_run_goes_on_from_its_snapshot_to_the_same_bits(name: str, arms: int, trials: int | None) -> None:
-    policy = golden.specimen(name)
-    states = [fresh(policy, arms, trials, SLOTS) for _ in range(2)]
-    worlds = [Passing(SLOTS, ARMS) for _ in range(2)]
-    for state, world in zip(states, worlds, strict=True):
-        play(policy, state, world, 0, 40, TRIALS)
-    kept = snapshot.parts(states[0])
-    states[0] = snapshot.unpack(kept, like=fresh(policy, arms, trials, SLOTS))
-    moves = [play(policy, s, world, 40, 60, TRIALS) for s, world in zip(states, worlds, strict=True)]
-    assert moves[0] == moves[1]
-    assert snapshot.digest(states[0]) == snapshot.digest(states[1])
 
 
 @pytest.mark.parametrize(("arms", "trials"), KNOWN)
@@ -219,28 +174,6 @@ def test_a_stream_shows_and_pays_what_the_moves_make_of_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_simulation_in_parts_is_one_simulation(name: str) -> None:
-    policy = golden.specimen(name)
-    whole, parts, logged = (Simulation(policy, stream(), horizon=TRIALS, seed=2) for _ in range(3))
-    whole.advance(TRIALS)
-    while parts.trials < TRIALS:
-        parts.advance(700)
-    pages = []
-    while logged.trials < TRIALS:
-        pages.append(logged.advance_logged(7))
-    once = Simulation(policy, stream(), horizon=TRIALS, seed=2).advance_logged(TRIALS)
-    for column, other in zip(concat(pages), once, strict=True):
-        np.testing.assert_array_equal(column, other)
-    for run in (parts, logged):
-        assert snapshot.digest(run.state) == snapshot.digest(whole.state)
-        assert (run.t, *run.totals.reward, *run.totals.regret) == (
-            whole.t,
-            *whole.totals.reward,
-            *whole.totals.regret,
-        )
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_replications_differ_and_repeat(name: str) -> None:
     first, again = (
         simulate(golden.specimen(name), stream(), horizon=TRIALS, replications=3, seed=4, threads=threads)
@@ -252,53 +185,13 @@ def test_replications_differ_and_repeat(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_policy_of_moves_refuses_numbered_arms_and_they_refuse_a_stream(name: str) -> None:
-    with pytest.raises(InvalidInput, match=f"'{name}' decides on arms that stream past, but this problem has arms"):
-        check_fit(golden.specimen(name), Problem(3))
+def test_wrappers_of_laws_refuse_a_policy_of_moves(name: str) -> None:
     for wrapper, more in (("floor", {}), ("budget", {"cost": [1.0], "limit": 2.0})):
         with pytest.raises(InvalidInput, match=f"'{name}' decides on arms that stream past, which have no"):
             policies.make(wrapper, policy={"name": name}, **more)
-
-
-@pytest.mark.parametrize("name", golden.names("arm"))
-def test_a_policy_of_arms_refuses_a_stream(name: str) -> None:
-    with pytest.raises(InvalidInput, match="decides on arms that are all there, but this problem has arms that stream"):
-        Simulation(golden.specimen(name), stream(), horizon=TRIALS)
 
 
 @pytest.mark.parametrize(("name", "said"), [("delayed", "nothing can come late"), ("named", "which have no features")])
 def test_an_environment_around_a_stream_is_refused(name: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         envs.make(name, env={"name": "arm_stream", "params": {"arms": 5}})
-
-
-DIGESTS = """
-import sys
-import golden
-from test_stream_conformance import digest_of
-for rewards in ("bernoulli", "normal", "two_point"):
-    for name in sys.argv[1:]:
-        print(digest_of(name, rewards))
-"""
-
-
-def digest_of(name: str, rewards: str) -> str:
-    """Return what identifies a whole simulation: its moves, what they earned, and the last state."""
-    run = Simulation(golden.specimen(name), stream(200, means="clear", rewards=rewards), horizon=10**9, seed=5)
-    run.advance(10**9)
-    return f"{run.t} {run.totals.reward[0].hex()} {run.totals.regret[0].hex()} {snapshot.digest(run.state)}"
-
-
-@pytest.mark.jit
-def test_compiled_streams_are_those_of_plain_python_to_the_bit() -> None:
-    plain = subprocess.run(
-        [sys.executable, "-c", DIGESTS, *NAMES],
-        cwd=Path(__file__).parent,
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert plain.returncode == 0, plain.stderr
-    compiled = [digest_of(name, rewards) for rewards in ("bernoulli", "normal", "two_point") for name in NAMES]
-    assert plain.stdout.splitlines() == compiled

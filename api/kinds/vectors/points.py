@@ -26,11 +26,11 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
-from ...engine.domain import BALL, Domain, Part, Region
-from ...engine.errors import InvalidInput
-from ...engine.limits import Limits
-from ...engine.vectors import projection
-from ...engine.vocabulary import Array
+from ....engine.domain import BALL, Domain, Part, Region
+from ....engine.errors import InvalidInput
+from ....engine.limits import Limits
+from ....engine.vectors import projection
+from ....engine.vocabulary import Array
 
 
 def space_of(domain: Domain, copies: tuple[int, ...] = ()) -> spaces.Box:

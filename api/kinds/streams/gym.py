@@ -1,4 +1,4 @@
-"""The space of moves: what to do with a stream of arms, as Gymnasium sees it."""
+"""Streams of arms in Gymnasium: a space of moves, with a mask of the places that hold an arm."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from ...engine.actions import empty_actions, pull, read
-from ...engine.problem import PULLS_MAX
-from ...engine.vocabulary import Array, Problem
+from ....engine.actions import empty_actions, pull, read
+from ....engine.errors import InvalidInput
+from ....engine.problem import PULLS_MAX
+from ....engine.vocabulary import Array, Problem
+from ..gym import Check, GymKind, first_wrong, read_all_numbered, read_numbered
 
 
 class Moves(spaces.MultiDiscrete):
@@ -43,3 +45,21 @@ class Moves(spaces.MultiDiscrete):
         if place == reading:
             return read(move, int(self.np_random.integers(reading)))
         return pull(move, place, int(np.exp(self.np_random.random() * np.log(self.nvec[2] - 1))))
+
+
+def checks(problem: Problem) -> Check:
+    """Return what refuses moves that cannot be made."""
+    return _check
+
+
+def _check(actions: Array, available: Array, times: Array, asked: Array) -> None:
+    if (i := first_wrong(actions, available, asked)) is None:
+        return
+    raise InvalidInput(
+        "impossible_move",
+        f"the move {actions[i].tolist()} cannot be made at decision {times[i]}: pull a place that holds "
+        "an arm at least once, or read while there is an arm to come (see action_mask)",
+    )
+
+
+STREAMS_GYM = GymKind(Moves, read_numbered, read_all_numbered, checks)

@@ -1,0 +1,9 @@
+"""Queries in Gymnasium: as arms are, and an episode ends with a recommendation (`api/gym/queries.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..arms.gym import ARMS_GYM
+
+QUERIES_GYM = replace(ARMS_GYM, recommends=True)

@@ -1,0 +1,93 @@
+"""One of k arms, with every kind of context that a policy reads."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import golden
+import numpy as np
+from support.environments import WORLDS
+from support.kinds.course import Course, Kind
+from support.quadratures import fewer
+
+from onearm.engine.features import Encoder
+from onearm.engine.simulation import Simulation
+from onearm.engine.vocabulary import Array, Decision, Environment, Feedback, Instance, Policy, Problem
+from onearm.envs import catalog as envs
+
+MEANS = [0.3, 0.7, 0.1, 0.5]
+STEPS = {"none": 60, "dense": 30, "actions": 30, "named": 30}
+NAMES = golden.names("arm")
+
+
+def contexts_of(name: str) -> list[str]:
+    """Return the kinds of contexts that a policy reads; all that read dense ones can do without."""
+    kinds = golden.specimen(name).contexts
+    return [*(("none",) if "dense" in kinds else ()), *kinds]
+
+
+def problem_of(policy: Policy, context: str, n_arms: int) -> Problem:
+    length = 3 if policy.context_length_max is None else min(3, policy.context_length_max)
+    shapes = {"none": (0,), "dense": (length,), "actions": (n_arms, 3), "named": (n_arms, 256)}
+    return Problem(n_arms, shapes[context], horizon=1000, nonzeros=100 if context == "named" else None)
+
+
+class ArmWorld:
+    """Masks that leave one arm to all, random contexts, rewards of 0 and 1 and every fifth time between them."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+    def over(self, t: int) -> bool:
+        return False
+
+    def instance(self, t: int) -> Instance:
+        return Instance(t, self.context(t), mask(self.problem.n_arms, t))
+
+    def context(self, t: int) -> Any:
+        rng, problem = np.random.default_rng([7, t]), self.problem
+        if problem.context_kind != "named":
+            return rng.normal(size=problem.context_shape)
+        shared = {"x": rng.normal(size=2).tolist(), "city": str(rng.integers(3))}
+        actions = [{"id": str(a), "price": rng.random()} for a in range(problem.n_arms)]
+        return Encoder(bits=8).encode(shared, actions)
+
+    def feedback(self, instance: Instance, decision: Decision) -> Feedback:
+        reward = float(np.random.default_rng([6, instance.t]).random())
+        if instance.t % 5 != 4:
+            reward = float(reward < MEANS[decision.action])
+        return Feedback(reward, np.zeros(0))
+
+
+def mask(n: int, t: int) -> Array:
+    """Return which of n are available at time t: one of them to all."""
+    rng = np.random.default_rng([5, t])
+    available = rng.random(n) < rng.choice([0.3, 0.7, 1.0])
+    available[rng.integers(n)] = True
+    return available
+
+
+def begin(name: str, context: str = "", n_arms: int = len(MEANS)) -> Course:
+    """Return a policy at its beginning; contexts are the first that it reads where none are named."""
+    policy, kind = golden.specimen(name), context or contexts_of(name)[0]
+    problem = problem_of(policy, kind, n_arms)
+    return Course(policy, problem, ArmWorld(problem), fewer(name, STEPS[kind]), patience=8)
+
+
+def world(name: str) -> Environment:
+    return envs.make(name, **WORLDS.get(name, {}))
+
+
+def simulation(env: str) -> Simulation:
+    policy = "ucb1" if world(env).problem.context_kind == "dense" else "squarecb"
+    return Simulation(golden.specimen(policy), world(env), horizon=80, seed=2)
+
+
+ENVS = [name for name in envs.names() if world(name).problem.action_kind == "arm"]
+KIND = Kind(
+    courses={f"{name}-{context}": partial(begin, name, context) for name in NAMES for context in contexts_of(name)},
+    simulations={env: partial(simulation, env) for env in ENVS},
+    problem=Problem(3),
+    digests=None,
+)
