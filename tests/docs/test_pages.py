@@ -22,7 +22,8 @@ SHOWN = [
 ]  # others have their own tests
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-NAMED = re.compile(r"`((?:engine|policies|envs|api|tests|benchmarks)/[\w/]+(?:\.\w+)?)`")
+NAMED = re.compile(r"`((?:engine|policies|envs|api|tests|docs|benchmarks|build_backend)/[\w/]+(?:\.\w+)?)`")
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 
 def anchors(page: Path) -> set[str]:
@@ -41,9 +42,56 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{page.name} points to {file}#{anchor}: no such heading"
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *SHOWN], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ARCHITECTURE, *SHOWN], ids=lambda page: page.name
+)
 def test_files_that_a_page_names_exist(page: Path) -> None:
     assert [name for name in NAMED.findall(page.read_text()) if not (ROOT / name).exists()] == []
+
+
+def planned(page: str) -> list[str]:
+    """Return every path that the plan of a page names: in its table, and in its tree, where files follow a folder."""
+    plan = page.partition("\n## The plan\n")[2].partition("\n## ")[0]
+    table, _, tree = plan.partition("\n```\n")
+    paths, folder = NAMED.findall(table), ""
+    for line in tree.partition("\n```")[0].splitlines():
+        names = re.split(r"\s{2,}|(?<=\.py) ", line.strip())[0].split(", ")
+        folder = folder if line.startswith(" ") else names[0]
+        paths += [folder + name for name in names] if line.startswith(" ") else names
+    return paths
+
+
+def test_the_plan_names_what_is_there() -> None:
+    paths = planned(ARCHITECTURE.read_text())
+    assert len(paths) > 100
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert [path for path in paths if (ROOT / path).is_dir() != path.endswith("/")] == []
+
+
+def test_the_plan_names_every_folder_of_the_package() -> None:
+    rooms = ("engine", "policies", "envs", "api")
+    files = (file for room in rooms for file in (ROOT / room).rglob("__init__.py"))
+    folders = {f"{file.parent.relative_to(ROOT).as_posix()}/" for file in files}
+    assert sorted(folders - set(planned(ARCHITECTURE.read_text()))) == []
+
+
+def test_a_path_of_the_plan_is_its_folder_and_its_name() -> None:
+    page = """# A page
+
+## The plan
+
+| `engine/laws/` |
+
+```
+engine/             the core
+    loop.py, kernel.py   the loop; numba
+    a_long_name_of_one.py, another.py what they are
+```
+
+## Next: `engine/away.py`
+"""
+    files = ["engine/loop.py", "engine/kernel.py", "engine/a_long_name_of_one.py", "engine/another.py"]
+    assert planned(page) == ["engine/laws/", "engine/", *files]
 
 
 def test_every_page_is_in_the_index() -> None:
