@@ -7,18 +7,10 @@ import sys
 from typing import NamedTuple
 
 import pytest
+from support.moved_modules import MOVED
 
 from onearm.engine.kernel import KERNELS
 from onearm.engine.protocol import register_env
-
-MOVED = {
-    "onearm.engine.experiment": "onearm.engine.simulation",
-    "onearm.engine.hindsight": "onearm.engine.vectors.hindsight",
-    "onearm.engine.storage.obd": "onearm.engine.storage.formats.obd",
-    "onearm.engine.storage.slots": "onearm.engine.storage.formats.slots",
-    "onearm.api.stream": "onearm.api.arms_once",
-    "onearm.policies.optimistic_ensemble": "onearm.policies.vectors.optimistic_ensemble",
-}
 
 
 @pytest.mark.parametrize("old", MOVED)
