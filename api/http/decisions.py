@@ -1,4 +1,4 @@
-"""The hot routes: decide and reward, one by one or in batches, and the story of a decision.
+"""The hot routes: decide and reward, one by one or in batches, and the record of a decision.
 
 What differs between kinds of decisions they ask the experiment's kind (`kinds/kind.py`).
 """
@@ -18,12 +18,12 @@ from ..experiment.ids import check_id
 from ..experiment.intake import check_propensity
 from ..kinds.kind import NO_DETAIL, id_of
 from ..service.live import Live, Sent
-from ..service.records import Story
+from ..service.records import Record
 from ..service.service import Service
 from .bodies import read
 from .endpoint import Answer, Call, problem
 from .requests import find, found_still, hash_of, iso, known_as, one_id, sent_of, settled
-from .schemas import Decide, Decisions, DecisionStory, Example, Examples, Learned, Rewarded, Rewards, StoryReward
+from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
 
 BATCH_MAX = 10_000
 REPLAYED = ((b"idempotency-replayed", b"true"),)
@@ -71,12 +71,12 @@ async def reward_batch(service: Service, call: Call) -> Answer:
     return Answer(200, {"rewards": [answer.content for answer in answers]})
 
 
-async def story(service: Service, call: Call) -> Answer:
+async def record(service: Service, call: Call) -> Answer:
     """Tell everything on record about one decision."""
     live = service.live(call.path["experiment_id"])
     found = await find(live, call.path["decision_id"])
     await settled(found)
-    return Answer(200, _story(live, found))
+    return Answer(200, _record(live, found))
 
 
 async def learn_examples(service: Service, call: Call) -> Answer:
@@ -163,7 +163,7 @@ def _checked_batch(items: list[msgspec.Raw]) -> list[msgspec.Raw]:
     return items
 
 
-def _story(live: Live, found: Story) -> DecisionStory:
+def _record(live: Live, found: Record) -> DecisionRecord:
     event, named = found.event, live.problem.context_kind == "named"
     assert event.number is not None, "this is a decision"
     fields: dict[str, Any] = {
@@ -180,11 +180,11 @@ def _story(live: Live, found: Story) -> DecisionStory:
         "eligible_actions": None,
         "sent": None if event.sent is None else msgspec.Raw(event.sent.encode()),
         "time": iso(event.time),
-        "reward": None if found.reward is None else _reward_story(live, found.reward),
+        "reward": None if found.reward is None else _reward_record(live, found.reward),
     }
-    return DecisionStory(**fields | live.kind.record(live, event))
+    return DecisionRecord(**fields | live.kind.record(live, event))
 
 
-def _reward_story(live: Live, reward: Event) -> StoryReward:
+def _reward_record(live: Live, reward: Event) -> RewardRecord:
     fields = live.kind.reward_record(live, reward)
-    return StoryReward(reward_id=reward.reward_id or None, seq=reward.seq, time=iso(reward.time), **fields)
+    return RewardRecord(reward_id=reward.reward_id or None, seq=reward.seq, time=iso(reward.time), **fields)

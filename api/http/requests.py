@@ -11,7 +11,7 @@ from typing import TypeVar
 from ...engine.errors import Conflict, InvalidInput
 from ..experiment.ids import check_id, is_id
 from ..service.live import Live, missing
-from ..service.records import Story
+from ..service.records import Record
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Found = TypeVar("Found")
@@ -24,7 +24,7 @@ def one_id(in_body: str | None, in_header: str | None) -> str | None:
     return in_body if in_body is not None else in_header
 
 
-async def find(live: Live, decision_id: str) -> Story:
+async def find(live: Live, decision_id: str) -> Record:
     """Return a decision by the client's id or by the service's (~ and its number)."""
     digits = decision_id[1:]
     name: int | str | None = decision_id if is_id(decision_id) else None
@@ -46,7 +46,7 @@ def sent_of(raw: bytes) -> str | None:
     return raw.decode() if len(raw) > 2 else None
 
 
-async def known_as(live: Live, decision_id: str | None, raw: bytes) -> Story | None:
+async def known_as(live: Live, decision_id: str | None, raw: bytes) -> Record | None:
     """Return the decision of an id that was asked for before with the same body, once it is committed."""
     if decision_id is None:
         return None
@@ -71,7 +71,7 @@ async def found_still(live: Live, look: Callable[[], Awaitable[Found]]) -> Found
             return found
 
 
-async def settled(found: Story) -> None:
+async def settled(found: Record) -> None:
     """Wait for what is not committed yet; raises what the commit raised."""
     if found.decided is not None:
         await asyncio.shield(found.decided)

@@ -103,7 +103,7 @@ TABLE = [
         (404, 413, 422, 503),
         schemas.Examples,
     ),
-    Entry("GET", f"{ONE}/decisions/{{decision_id}}", decisions.story, {200: schemas.DecisionStory}, (404, 503)),
+    Entry("GET", f"{ONE}/decisions/{{decision_id}}", decisions.record, {200: schemas.DecisionRecord}, (404, 503)),
     Entry(
         "POST",
         "/v1/experiments",

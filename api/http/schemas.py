@@ -364,8 +364,8 @@ class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
     seed: Annotated[int, Meta(ge=0, le=SAFE_INTEGER_MAX)] | Annotated[str, Meta(pattern="^[0-9]{1,20}$")] = 0
 
 
-class StoryReward(msgspec.Struct):
-    """The reward in the story of a decision; of a query the answer."""
+class RewardRecord(msgspec.Struct):
+    """The reward in the record of a decision; of a query the answer."""
 
     value: float
     reward_id: str | None
@@ -375,7 +375,7 @@ class StoryReward(msgspec.Struct):
     detail: dict[str, Any] | UnsetType = UNSET  # of a vector, as it was told
 
 
-class DecisionStory(msgspec.Struct):
+class DecisionRecord(msgspec.Struct):
     """Everything on record about one decision."""
 
     decision_id: str
@@ -391,7 +391,7 @@ class DecisionStory(msgspec.Struct):
     eligible_actions: list[str] | None
     sent: Any
     time: str
-    reward: StoryReward | None
+    reward: RewardRecord | None
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
     query_id: str | UnsetType = UNSET

@@ -36,7 +36,7 @@ from ..experiment.definition import Arms, Declared, Definition
 from ..experiment.report import Report
 from ..http.schemas import Decide, Example
 from ..service.history import History, Roster, labels_of
-from ..service.records import Story
+from ..service.records import Record
 
 NO_DETAIL = np.zeros(0)
 DECIDED_BY = ("context", "actions", "eligible_actions", "excluded_actions", "explain", "hint")  # fields of `Decide`
@@ -75,7 +75,7 @@ class Move(NamedTuple):
 class Alteration(NamedTuple):
     """A change of an experiment at work that a client may ask for."""
 
-    make: Callable[[Work, Any, Story | None], tuple[Any, Any]]  # (work, what is said, what was sought) ->
+    make: Callable[[Work, Any, Record | None], tuple[Any, Any]]  # (work, what is said, what was sought) ->
     # the change, None where it is made already, and the answer, None where that is the experiment
     seeks: Callable[[Work, Any], str | None] = lambda work, said: None  # the decision that must be looked up before
     waits: bool = False  # until no other thread reads the state
@@ -212,14 +212,14 @@ class Kind:
     encode: Callable[[Work, Request, Decision], Encoded]
     action: Callable[[Work, Event], Action]  # of a DECIDE event, as the kernels read it
     answer: Callable[[Work, Event], msgspec.Struct]
-    record: Callable[[Work, Event], dict[str, Any]]  # what a `DecisionStory` has of this kind alone
+    record: Callable[[Work, Event], dict[str, Any]]  # what a `DecisionRecord` has of this kind alone
 
     # What came of it.
     reader: Reader
     read_feedback: Callable[[Work, Any], Any]  # the body of a reward, checked as far as that goes without its decision
     feedback_on: Callable[[Work, Event, Action, Any], Feedback]  # what was read, checked beside its decision
     detail_json: Callable[[Feedback], str | None]  # the detail as the log keeps it
-    reward_record: Callable[[Work, Event], dict[str, Any]]  # what a `StoryReward` has of this kind: of a LEARN event
+    reward_record: Callable[[Work, Event], dict[str, Any]]  # what a `RewardRecord` has of this kind: of a LEARN event
     reward_exists: Callable[[str, Event], str]  # what is said where a decision has another reward already
 
     # Reports.

@@ -43,7 +43,7 @@ from ..experiment.compiling import Kernels, compile_explain
 from ..experiment.spec import Spec
 from ..kinds.kind import Encoded, Kind, Move, Request, Work, known
 from .history import Archived, Change, History, Roster, detail_of
-from .records import CACHE_BYTES, Records, Story
+from .records import CACHE_BYTES, Record, Records
 from .writer import Picture, Writer
 
 log = logging.getLogger("onearm")
@@ -203,47 +203,47 @@ class Live(Work):
 
     # -- the two transitions -------------------------------------------------------------------------------------------
 
-    async def decide(self, request: Request, sent: Sent, now: int) -> Story:
+    async def decide(self, request: Request, sent: Sent, now: int) -> Record:
         """Decide, and return the decision once it is committed.
 
         Where deciding changes the state the caller waited until it was `still`. Nothing is awaited before it is queued.
         """
         try:
-            story = self._decide(request, sent, now)
+            record = self._decide(request, sent, now)
         finally:
             if self.kind.moves is not None:  # moves before one that failed are on record before anybody hears of it
                 await self._changed()
-        assert story.decided is not None
-        await story.decided
-        return story
+        assert record.decided is not None
+        await record.decided
+        return record
 
-    def _decide(self, request: Request, sent: Sent, now: int) -> Story:
+    def _decide(self, request: Request, sent: Sent, now: int) -> Record:
         self.check_open()
         kind = self.kind
         assert not (kind.decide_waits and self.held), "the state changes while another thread reads it"
         if kind.gate is not None:
             kind.gate(self)
         if kind.moves is not None:
-            story = self._move(kind.moves(self), sent, now)
+            record = self._move(kind.moves(self), sent, now)
         else:
             decision = self.choose(request.context, request.available)
             kind.check(self, decision, request.available)
-            story = self._enter(DECIDE, request, decision, sent, now)
+            record = self._enter(DECIDE, request, decision, sent, now)
         self._snapshot_if_due()
-        return story
+        return record
 
-    def give(self, request: Request, decision: Decision, sent: Sent, now: int) -> Story:
+    def give(self, request: Request, decision: Decision, sent: Sent, now: int) -> Record:
         """Take over a decision that someone else made, to be learned from at once; it takes a number as any other."""
         self.check_open()
         return self._enter(GIVEN, request, decision, sent, now)
 
-    def _enter(self, what: int, request: Request, decision: Decision, sent: Sent, now: int) -> Story:
+    def _enter(self, what: int, request: Request, decision: Decision, sent: Sent, now: int) -> Record:
         """Queue a decision, and remember it."""
         encoded = self.kind.encode(self, request, decision)
         event = self._event(what, request, decision, encoded, sent, now)
-        story = Story(event, self._queue(event))
-        self.records.remember(story)
-        return story
+        record = Record(event, self._queue(event))
+        self.records.remember(record)
+        return record
 
     def _event(self, what: int, request: Request, decision: Decision, encoded: Encoded, sent: Sent, now: int) -> Event:
         """Return the event of a decision, the next of the log."""
@@ -268,26 +268,26 @@ class Live(Work):
             vector=encoded.vector,
         )
 
-    def _move(self, moves: Iterator[Move], sent: Sent, now: int) -> Story:
+    def _move(self, moves: Iterator[Move], sent: Sent, now: int) -> Record:
         """Queue moves, and what they brought, to be written together; return the last one."""
-        made: list[Story] = []
+        made: list[Record] = []
         try:
             for move in moves:
                 by = sent if move.feedback is None else Sent(move.decision_id, move.sent)
                 event = self._event(DECIDE, move.request, move.decision, move.encoded, by, now)
-                story = Story(event)
-                made.append(story)
+                record = Record(event)
+                made.append(record)
                 if move.feedback is not None:
                     self._apply(event, move.decision.action, move.feedback)
-                    story.reward = self._learned(event, move.feedback, "", now)
+                    record.reward = self._learned(event, move.feedback, "", now)
         finally:  # what was learned has changed the state already: where the last move cannot be made, it is on record
-            events = [event for story in made for event in (story.event, story.reward) if event is not None]
+            events = [event for record in made for event in (record.event, record.reward) if event is not None]
             if events:
                 self._changing = committed = self._queue(*events)
-                for story in made:
-                    story.decided = committed
-                    story.rewarded = None if story.reward is None else committed
-                    self.records.remember(story)
+                for record in made:
+                    record.decided = committed
+                    record.rewarded = None if record.reward is None else committed
+                    self.records.remember(record)
         return made[-1]
 
     async def prepare_explanations(self) -> None:
@@ -302,16 +302,16 @@ class Live(Work):
         if self.explainer is None:
             self.explainer = await asyncio.to_thread(compile_explain, self.spec)
 
-    def learn(self, story: Story, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
+    def learn(self, record: Record, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
         """Learn what came of a decision and queue the event; the caller checked it, and waited for a `still` state."""
         self.check_open()
-        decided = story.event
-        assert story.reward is None
+        decided = record.event
+        assert record.reward is None
         if self.kind.learned is not None:
             self.kind.learned(self, decided, action, feedback)
         self._apply(decided, action, feedback)
-        story.reward = self._learned(decided, feedback, reward_id, now)
-        story.rewarded = self._queue(story.reward)
+        record.reward = self._learned(decided, feedback, reward_id, now)
+        record.rewarded = self._queue(record.reward)
         self._snapshot_if_due()
 
     def _apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
@@ -361,8 +361,8 @@ class Live(Work):
             await self.still()
         self.check_usable()
         sought = asked.seeks(self, said)
-        story = None if sought is None else await self.find(sought)
-        change, answer = asked.make(self, said, story)
+        record = None if sought is None else await self.find(sought)
+        change, answer = asked.make(self, said, record)
         if change is not None:
             self._change(change, now)
         await self._changed()
@@ -425,20 +425,20 @@ class Live(Work):
 
     # -- what was decided before ---------------------------------------------------------------------------------------
 
-    async def find(self, name: int | str) -> Story | None:
+    async def find(self, name: int | str) -> Record | None:
         """Return the decision of a number or of a client's id; None where there is none.
 
         The newest are in memory; others are read from the log. Whoever asks for the same decision gets the same object,
         or two rewards of it would both be the first.
         """
         self.check_usable()
-        if (story := self.records.known(name)) is not None:
-            return story
+        if (record := self.records.known(name)) is not None:
+            return record
         if isinstance(name, int) and not 0 <= name < self.number:
             return None
-        story = await self.records.read(name)
+        record = await self.records.read(name)
         self.check_usable()
-        return self.records.known(name) or (self.records.remember(story) if story is not None else None)
+        return self.records.known(name) or (self.records.remember(record) if record is not None else None)
 
 
 def missing(experiment_id: str, decision_id: str) -> NotFound:

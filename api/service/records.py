@@ -13,7 +13,7 @@ STORY_BYTES = 600  # what one decision costs in the cache besides its context an
 CACHE_BYTES = 64_000_000
 
 
-class Story:
+class Record:
     """One decision and its reward, with the futures of what is not committed yet."""
 
     __slots__ = ("decided", "event", "reward", "rewarded")
@@ -39,32 +39,32 @@ class Story:
 
 
 class Records:
-    """The stories of an experiment's decisions. Its methods belong to the event loop's thread."""
+    """The records of an experiment's decisions. Its methods belong to the event loop's thread."""
 
     def __init__(self, store: Store, key: int, cache_bytes: int) -> None:
         self._store = store
         self._key = key
         self._cache_bytes = cache_bytes
-        self._stories: OrderedDict[int, Story] = OrderedDict()
-        self._numbers: dict[str, int] = {}  # client id -> number, of cached stories
+        self._records: OrderedDict[int, Record] = OrderedDict()
+        self._numbers: dict[str, int] = {}  # client id -> number, of cached records
         self._cached = 0
         self._clearings = 0
-        self._wanted: dict[int | str, asyncio.Future[Story | None]] = {}
+        self._wanted: dict[int | str, asyncio.Future[Record | None]] = {}
         self._reading: asyncio.Task[None] | None = None
 
     def clear(self) -> None:
         """Forget what is in memory: it may not be what the log holds."""
         self._clearings += 1
-        self._stories.clear()
+        self._records.clear()
         self._numbers.clear()
         self._cached = 0
 
-    def known(self, name: int | str) -> Story | None:
+    def known(self, name: int | str) -> Record | None:
         """Return the decision of a number or of a client's id where it is in memory."""
         number = self._numbers.get(name) if isinstance(name, str) else name
-        return None if number is None else self._stories.get(number)
+        return None if number is None else self._records.get(number)
 
-    async def read(self, name: int | str) -> Story | None:
+    async def read(self, name: int | str) -> Record | None:
         """Return a decision from the log, None where there is none: all that are asked for meanwhile in one query."""
         if (wanted := self._wanted.get(name)) is None:
             wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
@@ -85,7 +85,7 @@ class Records:
             numbers = [name for name in wanted if isinstance(name, int)]
             ids = [name for name in wanted if isinstance(name, str)]
             try:
-                stories = _stories(await asyncio.to_thread(self._store.find, self._key, numbers, ids))
+                records = _records(await asyncio.to_thread(self._store.find, self._key, numbers, ids))
             except Exception as error:
                 for name, future in wanted.items():
                     del self._wanted[name]
@@ -96,44 +96,44 @@ class Records:
                 continue
             for name, future in wanted.items():
                 del self._wanted[name]
-                future.set_result(self.known(name) or stories.get(name))
+                future.set_result(self.known(name) or records.get(name))
         self._reading = None
         self._evict()
 
-    def remember(self, story: Story) -> Story:
-        """Keep a story in the cache; room is made before, so that this one stays at least until the next."""
+    def remember(self, record: Record) -> Record:
+        """Keep a record in the cache; room is made before, so that this one stays at least until the next."""
         if self._reading is None:
             self._evict()
-        number = story.event.number
+        number = record.event.number
         assert number is not None
-        self._stories[number] = story
-        self._cached += story.size
-        if story.event.decision_id is not None:
-            self._numbers[story.event.decision_id] = number
-        return story
+        self._records[number] = record
+        self._cached += record.size
+        if record.event.decision_id is not None:
+            self._numbers[record.event.decision_id] = number
+        return record
 
     def _evict(self) -> None:
-        """Let the oldest stories leave the cache where it is too large, but none that is in flight."""
+        """Let the oldest records leave the cache where it is too large, but none that is in flight."""
         while self._cached > self._cache_bytes:
-            oldest = next(iter(self._stories.values()))
+            oldest = next(iter(self._records.values()))
             if oldest.in_flight:
                 break
             assert oldest.event.number is not None
-            del self._stories[oldest.event.number]
+            del self._records[oldest.event.number]
             if oldest.event.decision_id is not None:
                 del self._numbers[oldest.event.decision_id]
             self._cached -= oldest.size
 
 
-def _stories(events: list[Event]) -> dict[int | str, Story]:
+def _records(events: list[Event]) -> dict[int | str, Record]:
     """Put the events of the log together, by number and by client's id."""
-    stories: dict[int | str, Story] = {}
+    records: dict[int | str, Record] = {}
     for event in sorted(events, key=lambda event: event.kind == LEARN):
         assert event.number is not None
         if event.kind != LEARN:
-            story = stories[event.number] = Story(event)
+            record = records[event.number] = Record(event)
             if event.decision_id is not None:
-                stories[event.decision_id] = story
+                records[event.decision_id] = record
         else:
-            stories[event.number].reward = event
-    return stories
+            records[event.number].reward = event
+    return records

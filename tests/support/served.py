@@ -79,7 +79,7 @@ class Served:
         body = body if isinstance(body, (bytes, dict)) else {"value": body}
         return self.post(f"/v1/experiments/{experiment_id}/decisions/{decision_id}/reward", body)
 
-    def story(self, decision_id: str, experiment_id: str = "e") -> httpx.Response:
+    def record(self, decision_id: str, experiment_id: str = "e") -> httpx.Response:
         return self.get(f"/v1/experiments/{experiment_id}/decisions/{decision_id}")
 
     def events(self, experiment_id: str = "e") -> list[Event]:

@@ -10,11 +10,11 @@ from ....engine.problem import check_problem
 from ...experiment.definition import check_arm
 from ...http.schemas import ArmStatus
 from ...service.history import ArmAdded, ArmRetired, problem_of
-from ...service.records import Story
+from ...service.records import Record
 from ..kind import Alteration, Work
 
 
-def join(work: Work, arm: dict[str, Any], story: Story | None) -> tuple[ArmAdded | None, ArmStatus]:
+def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdded | None, ArmStatus]:
     """Let an arm join; the same arm again changes nothing."""
     label = check_arm(arm)
     _check_fixed(work)
@@ -33,7 +33,7 @@ def join(work: Work, arm: dict[str, Any], story: Story | None) -> tuple[ArmAdded
     return ArmAdded(arm, work.number), status
 
 
-def retire(work: Work, label: str, story: Story | None) -> tuple[ArmRetired | None, ArmStatus]:
+def retire(work: Work, label: str, record: Record | None) -> tuple[ArmRetired | None, ArmStatus]:
     """Never choose an arm again; its number stays its own. Once it is retired this changes nothing."""
     _check_fixed(work)
     return retired(work, label, f"the arm {label!r} is the last one: add another one first, or archive")

@@ -13,7 +13,7 @@ from ....engine.errors import InvalidInput
 from ...experiment.definition import Definition
 from ...http.schemas import ArmStatus
 from ...service.history import ArmRetired, History
-from ...service.records import Story
+from ...service.records import Record
 from ..arms.changes import retired
 from ..kind import Alteration, Work
 from .recommendation import RecommendedHypothesis, recommended
@@ -39,7 +39,7 @@ def recommend(work: Work) -> RecommendedHypothesis:
     return recommended(work.spec, work.recommended(), asked=work.number, answered=work.rewards, closed=closed)
 
 
-def commit(work: Work, said: None, story: Story | None) -> tuple[Concluded | None, RecommendedHypothesis]:
+def commit(work: Work, said: None, record: Record | None) -> tuple[Concluded | None, RecommendedHypothesis]:
     """Ask no more, and keep to what is recommended now; asked again, the first answer."""
     if work.own is not None:
         return None, work.own.answer
@@ -48,7 +48,7 @@ def commit(work: Work, said: None, story: Story | None) -> tuple[Concluded | Non
     return work.own, work.own.answer
 
 
-def join(work: Work, arm: dict[str, Any], story: Story | None) -> NoReturn:
+def join(work: Work, arm: dict[str, Any], record: Record | None) -> NoReturn:
     """Refuse it: the hypotheses say what there is to ask."""
     raise InvalidInput(
         "queries_are_fixed",
@@ -56,7 +56,7 @@ def join(work: Work, arm: dict[str, Any], story: Story | None) -> NoReturn:
     )
 
 
-def retire(work: Work, label: str, story: Story | None) -> tuple[ArmRetired | None, ArmStatus]:
+def retire(work: Work, label: str, record: Record | None) -> tuple[ArmRetired | None, ArmStatus]:
     """Never ask a query again; once it is closed this changes nothing."""
     return retired(work, label, f"the query {label!r} is the last open one: commit, or archive, instead")
 

@@ -20,7 +20,7 @@ from ....engine.vocabulary import Columns, Problem
 from ...experiment.definition import Definition, check_arm
 from ...http.schemas import Offered
 from ...service.history import History
-from ...service.records import Story
+from ...service.records import Record
 from ..kind import Alteration, Work
 from .arm_queue import ARM_BYTES_MAX, LINE_MAX, Arm, Line, Places, Recommended, empty_places
 from .moves import feedback_of, moved, read_id
@@ -98,10 +98,10 @@ def offered_as(work: Work, arm: Arm) -> str | None:
     return None if work.own.waiting(label) else read_id(label)
 
 
-def offer(work: Work, arm: Arm, story: Story | None) -> tuple[ArmOffered | None, Offered]:
+def offer(work: Work, arm: Arm, record: Record | None) -> tuple[ArmOffered | None, Offered]:
     """Let an arm wait to be read, and return its number. The same again changes nothing."""
     label, line = str(arm["id"]), work.own
-    if (there := _offered(line, label, story)) is not None:
+    if (there := _offered(line, label, record)) is not None:
         number, described = there
         if described != arm:
             raise Conflict("arm_exists", f"an arm {label!r} was offered with another description: take another id")
@@ -111,7 +111,7 @@ def offer(work: Work, arm: Arm, story: Story | None) -> tuple[ArmOffered | None,
     return ArmOffered(arm), Offered(label, line.offer(arm))
 
 
-def _offered(line: Line, label: str, read: Story | None) -> tuple[int, Arm] | None:
+def _offered(line: Line, label: str, read: Record | None) -> tuple[int, Arm] | None:
     """Return the number and the description of an arm that waits, or was `read`."""
     if read is None:
         return line.waiting(label)
@@ -132,7 +132,7 @@ def _check_takes_offers(spec: Definition, line: Line) -> None:
         raise Conflict("line_full", f"{LINE_MAX} arms wait: offer more once some of them were read")
 
 
-def close(work: Work, said: None, story: Story | None) -> tuple[StreamClosed | None, None]:
+def close(work: Work, said: None, record: Record | None) -> tuple[StreamClosed | None, None]:
     """Say that no more arms will be offered; once that is said this changes nothing."""
     if work.own.closed:
         return None, None
@@ -141,7 +141,7 @@ def close(work: Work, said: None, story: Story | None) -> tuple[StreamClosed | N
     return StreamClosed(), None
 
 
-def commit(work: Work, said: None, story: Story | None) -> tuple[Committed | None, Recommended]:
+def commit(work: Work, said: None, record: Record | None) -> tuple[Committed | None, Recommended]:
     """Keep and pull one arm only from now on, the one that the policy recommends; asked again, the first answer."""
     line = work.own
     if line.answer is not None:
@@ -175,7 +175,7 @@ def _recommended_place(work: Work) -> int:
     return place
 
 
-def retire(work: Work, label: str, story: Story | None) -> NoReturn:
+def retire(work: Work, label: str, record: Record | None) -> NoReturn:
     """Refuse it."""
     raise InvalidInput(
         "arms_come_once", f"the arms of the experiment {work.spec.id!r} come once: its policy drops them"

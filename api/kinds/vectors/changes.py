@@ -6,17 +6,17 @@ from typing import Any, NoReturn
 
 from ....engine.errors import InvalidInput
 from ...experiment.definition import check_arm
-from ...service.records import Story
+from ...service.records import Record
 from ..kind import Alteration, Work
 
 
-def join(work: Work, arm: dict[str, Any], story: Story | None) -> NoReturn:
+def join(work: Work, arm: dict[str, Any], record: Record | None) -> NoReturn:
     """Refuse an arm."""
     check_arm(arm)
-    retire(work, "", story)
+    retire(work, "", record)
 
 
-def retire(work: Work, label: str, story: Story | None) -> NoReturn:
+def retire(work: Work, label: str, record: Record | None) -> NoReturn:
     """Refuse it."""
     raise InvalidInput("no_arms", f"the experiment {work.spec.id!r} decides vectors: it has no arms; decide points")
 

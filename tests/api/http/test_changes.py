@@ -71,7 +71,7 @@ def test_arms_join_and_retire_and_the_log_says_when(
             {"change": "arm_retired", "arm_id": "a"},
             {"change": "arm_added", "arm": {"id": "f"}, "number": 27},
         ]
-        assert served.story("~20").json()["eligible_actions"] == ["b", "c", "d"]
+        assert served.record("~20").json()["eligible_actions"] == ["b", "c", "d"]
         served.assert_consistent()
         for _ in range(2):  # with a snapshot of the larger state, then without any
             served.restart()
@@ -143,7 +143,7 @@ def test_arms_with_named_features_join_too(served: Served) -> None:
     assert made["action_id"] == "d"
     for name in (late, made["decision_id"]):
         assert served.reward(name, 1.0, "n").status_code == 200
-    assert served.story(late, "n").json()["eligible_actions"] is None
+    assert served.record(late, "n").json()["eligible_actions"] is None
     served.assert_consistent("n")
     served.restart()
     served.assert_consistent("n")
@@ -181,9 +181,9 @@ def test_examples_are_learned_once_numbered_and_not_made_again(
     served.restart()
     again = learn(served, taught[1] | {"decision_id": "x1"}, experiment_id="u")
     assert again == [{"decision_id": "x1", "status": "duplicate"}]
-    story = served.story("x1", "u").json()
-    assert (story["given"], story["action_id"], story["propensity"]) == (True, "b", 0.5)
-    assert story["reward"]["value"] == 1.0
+    record = served.record("x1", "u").json()
+    assert (record["given"], record["action_id"], record["propensity"]) == (True, "b", 0.5)
+    assert record["reward"]["value"] == 1.0
     assert served.get("/v1/experiments/u").json()["decisions"] == 5
     served.assert_consistent("u")
     digest = served.digest("u")
@@ -255,8 +255,8 @@ def test_an_explanation_adds_up_and_is_part_of_the_decision(served: Served) -> N
     assert (again.status_code, again.json()) == (200, made)
     served.restart()
     assert served.decide(body, "x").json() == made
-    story = served.story("why", "x").json()
-    assert (story["ranking"], story["explanation"]) == (made["ranking"], made["explanation"])
+    record = served.record("why", "x").json()
+    assert (record["ranking"], record["explanation"]) == (made["ranking"], made["explanation"])
     served.assert_consistent("x")
 
 

@@ -13,7 +13,7 @@ import pytest
 from support.served import Served
 
 from onearm.api.kinds.kind import NO_DETAIL
-from onearm.api.service.records import Story
+from onearm.api.service.records import Record
 from onearm.engine.vocabulary import Feedback
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[Any]]
@@ -104,7 +104,7 @@ def test_a_reward_of_a_decision_in_flight_is_learned_behind_it(crowded: Served) 
         deciding = asyncio.create_task(client.post(f"{E}/decisions", json={}))
         while live.number == 0:
             await asyncio.sleep(0)
-        assert live.records._stories[0].in_flight
+        assert live.records._records[0].in_flight
         rewarding = client.post(f"{E}/decisions/~0/reward", json={"value": 1.0})
         return await deciding, await rewarding
 
@@ -138,10 +138,10 @@ def test_a_read_that_is_older_than_a_reward_does_not_undo_it(tmp_path: Path, mon
             await reading.wait()
             # While that query is held up, its decision is rewarded and committed, and another query waits behind it.
             held = asyncio.create_task(client.post(f"{E}/decisions", json={"decision_id": "d1x"}))
-            story = live.records.remember(Story(served.store.find(live.row.key, [1])[0]))
-            live.learn(story, story.event.action, Feedback(0.25, NO_DETAIL), "early", 0)
-            assert story.rewarded is not None
-            await story.rewarded
+            record = live.records.remember(Record(served.store.find(live.row.key, [1])[0]))
+            live.learn(record, record.event.action, Feedback(0.25, NO_DETAIL), "early", 0)
+            assert record.rewarded is not None
+            await record.rewarded
             for _ in range(5):
                 await client.post(f"{E}/decisions", json={})
             gate.set()

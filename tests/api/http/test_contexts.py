@@ -57,9 +57,9 @@ def test_action_sets_of_any_size_are_decided_logged_recovered_and_verified(
             event = served.events()[-1]
             assert json.loads(event.actions or "") == ids
             assert ids[event.action or 0] == made.json()["action_id"]
-            story = served.story(f"d{t}").json()
-            assert story["actions"] == ids and story["sent"] == body
-            assert story["action_id"] == made.json()["action_id"]
+            record = served.record(f"d{t}").json()
+            assert record["actions"] == ids and record["sent"] == body
+            assert record["action_id"] == made.json()["action_id"]
             if t >= 5 and t % 3:
                 assert served.reward(f"d{t - 5}", float(t % 7)).json() == {"status": "accepted"}
             if t == 20:
@@ -86,7 +86,7 @@ def test_a_row_is_the_contexts_numbers_and_the_actions_own(served: Served) -> No
     (event,) = served.events("s")
     rows = np.frombuffer(event.context or b"", "<f8").reshape(2, 5)
     assert rows.tolist() == [[1, 2, 3, 4, 5], [1, 2, 3, 6.5, 7]]
-    assert served.story("~0", "s").json()["context"] == rows.tolist()
+    assert served.record("~0", "s").json()["context"] == rows.tolist()
 
 
 def test_arms_may_have_named_contexts(served: Served) -> None:
@@ -98,8 +98,8 @@ def test_arms_may_have_named_contexts(served: Served) -> None:
     assert served.create("n", arms=arms, policy=UNIFORM, problem=problem).status_code == 200
     for body in ({}, {"context": {"user": {"age": 3}}}, {"context": {}, "eligible_actions": ["b"]}):
         assert served.decide(body, "n").status_code == 201
-    story = served.story("~1", "n").json()
-    assert (story["context"], story["actions"], story["sent"]) == (None, None, {"context": {"user": {"age": 3}}})
+    record = served.record("~1", "n").json()
+    assert (record["context"], record["actions"], record["sent"]) == (None, None, {"context": {"user": {"age": 3}}})
     assert served.reward("~1", 1.0, "n").status_code == 200
     assert [event.kind for event in served.events("n")] == [DECIDE] * 3 + [LEARN]
     served.assert_consistent("n")

@@ -90,7 +90,7 @@ def test_any_printable_id_can_be_used_everywhere(served: Served, name: str) -> N
     assert served.reward(quoted, 1.0).json() == {"status": "accepted"}
     served.restart()
     assert served.reward(quoted, 1.0).json() == {"status": "duplicate"}
-    assert served.story(quoted).json()["decision_id"] == name
+    assert served.record(quoted).json()["decision_id"] == name
     batch = served.post("/v1/experiments/e/rewards:batch", {"rewards": [{"decision_id": name, "value": 1.0}]})
     assert batch.json() == {"rewards": [{"status": "duplicate"}]}
 
@@ -101,8 +101,8 @@ def test_eligible_and_excluded_actions_limit_the_choice(served: Served) -> None:
         assert answer["action_id"] in ("a", "c") and answer["propensity"] >= 0.25
         only = served.decide({"eligible_actions": ["a", "b"], "excluded_actions": ["a"]}).json()
         assert (only["action_id"], only["propensity"]) == ("b", 1.0)
-        assert served.story(f"~{2 * i}").json()["eligible_actions"] == ["a", "c"]
-        assert served.story(f"~{2 * i + 1}").json()["eligible_actions"] == ["b"]
+        assert served.record(f"~{2 * i}").json()["eligible_actions"] == ["a", "c"]
+        assert served.record(f"~{2 * i + 1}").json()["eligible_actions"] == ["b"]
     served.decide({"eligible_actions": ["a", "b", "c"], "excluded_actions": []})
     assert served.events()[-1].available is None
     served.assert_consistent()
@@ -114,7 +114,7 @@ def test_a_context_reaches_the_log_bit_for_bit(served: Served) -> None:
     assert served.decide({"context": [1, -0.0, 5e-324]}, "c").status_code == 201
     (event,) = served.events("c")
     assert event.context == bytes.fromhex("000000000000f03f00000000000000800100000000000000")
-    assert served.story("~0", "c").json()["context"] == [1.0, 0.0, 5e-324]
+    assert served.record("~0", "c").json()["context"] == [1.0, 0.0, 5e-324]
     assert served.reward("~0", 1.0, "c").json() == {"status": "accepted"}
     served.assert_consistent("c")
 
@@ -156,17 +156,17 @@ def test_late_and_shuffled_rewards_use_the_logged_decision(served: Served) -> No
     served.assert_consistent()
 
 
-def test_the_story_of_a_decision_holds_everything(served: Served) -> None:
+def test_the_record_of_a_decision_holds_everything(served: Served) -> None:
     body = b'{"decision_id": "d",  "eligible_actions": ["a"]}'
     served.decide()
     made = served.decide(body).json()
-    open_story = served.story("d").json()
-    assert open_story["reward"] is None
+    open_record = served.record("d").json()
+    assert open_record["reward"] is None
     served.reward("d", {"value": -2.5, "reward_id": "r"})
-    story = served.story("~1").json()
-    time = story["reward"].pop("time")
-    assert story == {
-        **open_story,
+    record = served.record("~1").json()
+    time = record["reward"].pop("time")
+    assert record == {
+        **open_record,
         **made,
         "number": 1,
         "seq": 2,
@@ -175,10 +175,10 @@ def test_the_story_of_a_decision_holds_everything(served: Served) -> None:
         "sent": json.loads(body),
         "reward": {"value": -2.5, "reward_id": "r", "seq": 3},
     }
-    assert story["time"] <= time and time.endswith("+00:00")
+    assert record["time"] <= time and time.endswith("+00:00")
     event = served.events()[1]
     assert event.sent == body.decode() and event.body_hash == hashlib.sha256(body).digest()
-    assert served.story("~0").json()["sent"] is None
+    assert served.record("~0").json()["sent"] is None
 
 
 def test_in_a_batch_a_bad_item_fails_alone_and_order_is_kept(served: Served) -> None:
@@ -233,7 +233,7 @@ def test_an_unknown_propensity_is_null(served: Served, monkeypatch: pytest.Monke
     monkeypatch.setattr(live, "_select", lambda *call: known(*call)._replace(propensity=math.nan))
     assert served.decide().json()["propensity"] is None
     assert served.events()[0].propensity is None
-    assert served.story("~0").json()["propensity"] is None
+    assert served.record("~0").json()["propensity"] is None
 
 
 def test_a_policy_that_leaves_the_problem_writes_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def test_archiving_closes_an_experiment_for_good(served: Served) -> None:
         assert [event.kind for event in served.events()] == [0, CHANGE]
         assert_refused(served.decide(), 409, "archived")
         assert_refused(served.reward("~0", 1.0), 409, "archived")
-        assert served.story("~0").json()["reward"] is None
+        assert served.record("~0").json()["reward"] is None
         served.assert_consistent()
         served.restart()
     assert served.decide({}, "hello").status_code == 201
@@ -178,7 +178,7 @@ def test_a_missing_policy_file_closes_only_its_experiment(
             served.decide({}, "ours"),
             served.reward("d", 1.0, "ours"),
             served.get("/v1/experiments/ours"),
-            served.story("d", "ours"),
+            served.record("d", "ours"),
             served.post("/v1/experiments/ours:archive"),
             served.create("ours", policy=RANDOM),
         ):

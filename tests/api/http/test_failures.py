@@ -206,7 +206,7 @@ def test_while_the_log_is_folded_again_the_answer_is_503(served: Served, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(served.store, "append", lambda *call: 1 / 0)
         assert_refused(served.decide(), 503, "commit_failed")
-    for answer in (served.decide(), served.reward("d", 1.0), served.story("d"), served.get("/v1/experiments/e")):
+    for answer in (served.decide(), served.reward("d", 1.0), served.record("d"), served.get("/v1/experiments/e")):
         assert_refused(answer, 503, "refolding")
     ready = served.get("/health/ready")
     assert (ready.status_code, ready.json()) == (503, {"status": "recovering"})

@@ -86,9 +86,9 @@ def test_decisions_are_found_by_their_encoded_ids(served: Served, decision_id: s
     for label in {decision_id, "a/b", "a", "b"}:
         assert served.decide({"decision_id": label}).json()["decision_id"] == label
     assert served.reward(in_url(decision_id), 1.0).json() == {"status": "accepted"}
-    assert served.story(in_url(decision_id)).json()["decision_id"] == decision_id
+    assert served.record(in_url(decision_id)).json()["decision_id"] == decision_id
     for label in {"a/b", "a", "b"} - {decision_id}:
-        assert served.story(in_url(label)).json()["reward"] is None
+        assert served.record(in_url(label)).json()["reward"] is None
 
 
 def test_a_slash_that_is_not_encoded_ends_the_id(hub: Served) -> None:

@@ -204,8 +204,8 @@ class Interleaving(RuleBasedStateMachine):
         self.seq += 1
 
     def told(self, name: str) -> dict[str, Any]:
-        story = self.served.story(name).json()
-        return {key: story[key] for key in ("decision_id", "action_id", "propensity", "policy", "model_version")}
+        record = self.served.record(name).json()
+        return {key: record[key] for key in ("decision_id", "action_id", "propensity", "policy", "model_version")}
 
     def numbers(self) -> dict[str, int]:
         _, events = log_of(self.served.store, "e")

@@ -32,7 +32,7 @@ def test_open_decisions_do_not_grow_the_service(tmp_path: Path) -> None:
         decide_many(served, 10_000, 40_000)
         assert rss_mb() - before < 15
         live = served.service.live("e")
-        assert len(live.records._stories) <= len(live.records._numbers) <= CACHE_BYTES / 600 + BATCH
+        assert len(live.records._records) <= len(live.records._numbers) <= CACHE_BYTES / 600 + BATCH
         old = [{"decision_id": f"d{i}", "value": 1.0} for i in range(0, 50_000, 100)]
         answer = served.post("/v1/experiments/e/rewards:batch", {"rewards": old}).json()
         assert answer == {"rewards": [{"status": "accepted"}] * len(old)}
@@ -46,10 +46,10 @@ def test_the_cache_counts_what_it_holds(tmp_path: Path) -> None:
         live = served.service.live("e")
         for i in range(60):
             served.decide({"decision_id": f"d{i}"} if i % 2 else {})
-            assert live.records._cached == sum(story.size for story in live.records._stories.values())
-        assert live.records._cached <= 20_000 + 700 and 20 < len(live.records._stories) < 40
-        assert sorted(live.records._numbers.values()) == [number for number in live.records._stories if number % 2]
+            assert live.records._cached == sum(record.size for record in live.records._records.values())
+        assert live.records._cached <= 20_000 + 700 and 20 < len(live.records._records) < 40
+        assert sorted(live.records._numbers.values()) == [number for number in live.records._records if number % 2]
         for i in range(1, 60, 4):  # from the log and from memory
             served.reward(f"d{i}", 1.0)
-        assert live.records._cached == sum(story.size for story in live.records._stories.values()) <= 20_000 + 700
+        assert live.records._cached == sum(record.size for record in live.records._records.values()) <= 20_000 + 700
         served.assert_consistent()

@@ -152,7 +152,7 @@ def test_a_reward(asked: Served, body: bytes, code: str) -> None:
 )
 def test_an_unknown_decision(asked: Served, decision_id: str) -> None:
     assert_refused(asked.reward(decision_id, 1.0), 404, "unknown_decision")
-    assert_refused(asked.story(decision_id), 404, "unknown_decision")
+    assert_refused(asked.record(decision_id), 404, "unknown_decision")
 
 
 def test_what_contradicts_the_log(asked: Served) -> None:
@@ -167,7 +167,7 @@ def test_an_archived_experiment_answers_only_what_it_has_answered(asked: Served)
     assert_refused(asked.reward("open", 1.0, "old"), 409, "archived")
     assert asked.decide({"decision_id": "open"}, "old").status_code == 200
     assert asked.reward("done", 1.0, "old").json() == {"status": "duplicate"}
-    assert asked.story("open", "old").json()["reward"] is None
+    assert asked.record("open", "old").json()["reward"] is None
 
 
 def test_an_unknown_experiment(asked: Served) -> None:
@@ -357,7 +357,7 @@ def test_every_problem_says_what_to_do(asked: Served) -> None:
     """A sample of the details, word for word: what was seen, what the rule is, what to do."""
     answers: dict[str, httpx.Response] = {
         "there is no action 'z': the actions are a, b, c": asked.decide({"eligible_actions": ["z"]}),
-        "the experiment 'e' has no decision 'x': decide first, or check the id": asked.story("x"),
+        "the experiment 'e' has no decision 'x': decide first, or check the id": asked.record("x"),
         "there is no experiment 'x': create it with POST /v1/experiments": asked.get("/v1/experiments/x"),
     }
     assert {text: answer.json()["detail"] for text, answer in answers.items()} == {text: text for text in answers}

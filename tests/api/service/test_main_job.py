@@ -91,9 +91,9 @@ def test_a_stream_survives_a_kill_and_every_decision_can_be_made_again(
         answers += stream(client, STEPS // 2, STEPS)
         now = client.get("/v1/experiments/digits").json()
         for row in (0, STEPS // 2 - 1, STEPS // 2, STEPS - 1):
-            story = client.get(f"{DECISIONS}/digit-{row}").json()
-            assert story["action_id"] == answers[row]["action_id"]
-            assert story["reward"]["value"] == answers[row]["value"]
+            record = client.get(f"{DECISIONS}/digit-{row}").json()
+            assert record["action_id"] == answers[row]["action_id"]
+            assert record["reward"]["value"] == answers[row]["value"]
         process.send_signal(signal.SIGTERM)
         process.wait(30)
     assert (now["decisions"], now["rewards"], now["pending"], now["seq"]) == (STEPS, STEPS, 0, 2 * STEPS)

@@ -156,15 +156,15 @@ def test_what_is_written_is_the_query_and_its_answer_as_detail(served: Served) -
     assert (learned.kind, learned.action, learned.reward, learned.detail) == (LEARN, 0, 0.0, "[-1.0]")
 
 
-def test_the_story_tells_query_and_answer(served: Served) -> None:
+def test_the_record_tells_query_and_answer(served: Served) -> None:
     made = ask(served, decision_id="x", excluded_actions=["walks?"])
     served.reward("x", 1, "q")
-    story = served.story("x", "q").json()
-    assert (story["query_id"], story["action_id"], story["number"]) == (made["query_id"], None, 0)
-    assert story["eligible_actions"] == ["purrs?", "flies?"] and story["propensity"] == 0.5
-    assert (story["reward"]["value"], story["reward"]["seq"]) == (1.0, 2)
-    assert story["sent"] == {"decision_id": "x", "excluded_actions": ["walks?"]}
-    assert ask(served)["decision_id"] == "~1" and served.story("~1", "q").json()["reward"] is None
+    record = served.record("x", "q").json()
+    assert (record["query_id"], record["action_id"], record["number"]) == (made["query_id"], None, 0)
+    assert record["eligible_actions"] == ["purrs?", "flies?"] and record["propensity"] == 0.5
+    assert (record["reward"]["value"], record["reward"]["seq"]) == (1.0, 2)
+    assert record["sent"] == {"decision_id": "x", "excluded_actions": ["walks?"]}
+    assert ask(served)["decision_id"] == "~1" and served.record("~1", "q").json()["reward"] is None
 
 
 def test_a_restart_goes_on_to_the_same_bits(served: Served) -> None:

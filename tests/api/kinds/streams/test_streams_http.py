@@ -393,7 +393,7 @@ def test_a_stream_that_is_closed_empty_is_over(served: Served) -> None:
         detail = assert_refused(served.decide({}, "s"), 409, "nothing_to_pull")["detail"]
         assert "its stream is over" in detail
     assert [event.kind for event in served.events("s")] == [CHANGE, DECIDE, LEARN]
-    assert served.story("~0", "s").json()["action_id"] is None
+    assert served.record("~0", "s").json()["action_id"] is None
     assert stream(served)["over"]
     assert_consistent(served)
     served.restart()
@@ -668,7 +668,7 @@ def test_no_more_is_asked_for_than_is_left(served: Served, monkeypatch: pytest.M
     offer(served, *labels(10))
     pull(served, 1)
     last = ask(served, decision_id="last")
-    assert (last["pulls"], served.story("last", "s").json()["pulls"]) == (1, 1)
+    assert (last["pulls"], served.record("last", "s").json()["pulls"]) == (1, 1)
     assert_refused(served.reward("last", {"value": 0.0, "pulls": 2}, "s"), 422, "bad_pulls")
     assert served.reward("last", {"value": 0.0, "pulls": 1}, "s").status_code == 200
     assert stream(served)["pulls_made"] == 3
@@ -741,12 +741,12 @@ def test_a_move_that_was_changed_on_record_is_found(served: Served, capsys: pyte
     served.start()
 
 
-def test_the_story_of_a_move(served: Served) -> None:
+def test_the_record_of_a_move(served: Served) -> None:
     create(served, arms=3)
     offer(served, {"id": "a1", "colour": "red"}, "a8", "a2")
     made = ask(served, decision_id="d")
     served.reward("d", told(made) | {"reward_id": "r"}, "s")
-    read, pulled = served.story("~0", "s").json(), served.story("d", "s").json()
+    read, pulled = served.record("~0", "s").json(), served.record("d", "s").json()
     assert (read["move"], read["action_id"], read["pulls"]) == ("read", "a1", 0)
     assert (read["decision_id"], read["sent"]) == ("~0", {"id": "a1", "colour": "red"})
     assert read["reward"]["value"] == 0.0 and read["reward"]["pulls"] == 0
@@ -754,8 +754,8 @@ def test_the_story_of_a_move(served: Served) -> None:
     assert (pulled["pulls"], pulled["number"]) == (made["pulls"], 1)
     reward = {name: pulled["reward"][name] for name in ("value", "pulls", "reward_id")}
     assert reward == told(made) | {"reward_id": "r"}
-    assert served.story("~1", "s").json() == pulled
-    assert served.story("~arm a1", "s").status_code == 404
+    assert served.record("~1", "s").json() == pulled
+    assert served.record("~arm a1", "s").status_code == 404
     assert "<td><code>early_drop</code></td>" in served.get("/").text
     assert served.get("/v1/experiments").json()["experiments"][-1]["stream"]["arms_seen"] == 1
 

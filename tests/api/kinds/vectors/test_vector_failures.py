@@ -17,7 +17,7 @@ from support.vector_log import KINDS, folded
 
 from onearm.api.service import live as live_module
 from onearm.api.service.live import Live
-from onearm.api.service.records import Story
+from onearm.api.service.records import Record
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.tables import SNAPSHOT
 from onearm.engine.vocabulary import DECIDE, Decision
@@ -140,9 +140,9 @@ def test_a_damaged_point_is_named_when_it_is_read(served: Served) -> None:
     with served.store._transaction() as connection:
         statement = sa.text(f"UPDATE event SET vector = :value WHERE kind = {DECIDE} AND number = 1")
         assert connection.execute(statement, {"value": bytes(20)}).rowcount == 1
-    found = assert_refused(served.story("~1", "gradient"), 500, "bad_action")
+    found = assert_refused(served.record("~1", "gradient"), 500, "bad_action")
     assert "a point of 20 bytes at decision 1" in found["detail"]
-    assert served.story("~2", "gradient").status_code == 200
+    assert served.record("~2", "gradient").status_code == 200
 
 
 @pytest.mark.parametrize("what", ["decisions", "feedback"])
@@ -172,7 +172,7 @@ def test_a_snapshot_is_due_after_as_many_bytes_of_points_as_four_states(
 def test_a_point_counts_in_the_cache(served: Served) -> None:
     KIND.decide(served)
     (event,) = served.events("gradient")
-    assert Story(event).size - Story(event._replace(vector=None)).size == 3 * 8
+    assert Record(event).size - Record(event._replace(vector=None)).size == 3 * 8
 
 
 def test_minus_zero_is_zero_on_record_and_the_same_feedback(served: Served) -> None:
@@ -196,8 +196,8 @@ def test_a_density_is_null_in_the_event_and_not_a_number_that_only_sqlite_takes_
     drawn = KINDS[2]
     drawn.create(served)
     drawn.decide(served)
-    story = live(served, "reward").records.known(0)
-    assert story is not None and story.event.propensity is None
+    record = live(served, "reward").records.known(0)
+    assert record is not None and record.event.propensity is None
 
 
 def test_an_experiment_that_folds_its_log_tells_neither_certificate_nor_constants(served: Served) -> None:

@@ -106,14 +106,14 @@ def test_without_a_value_the_reward_is_that_of_the_linear_loss(served: Served) -
     assert served.events("v")[1].reward == 1.0  # -(0 - 0.5 - 0.5)
 
 
-def test_the_story_tells_point_and_detail_as_they_were_told(served: Served) -> None:
+def test_the_record_tells_point_and_detail_as_they_were_told(served: Served) -> None:
     walk(served, 2)
-    story = served.story("d1", "v").json()
-    assert story["action_id"] is None
-    assert len(story["point"]) == 3 and "points" not in story
-    assert story["reward"]["detail"] == {"gradient": gradient(1)}
-    assert story["reward"]["value"] == -1 / 7
-    assert story["sent"] == {"decision_id": "d1"}
+    record = served.record("d1", "v").json()
+    assert record["action_id"] is None
+    assert len(record["point"]) == 3 and "points" not in record
+    assert record["reward"]["detail"] == {"gradient": gradient(1)}
+    assert record["reward"]["value"] == -1 / 7
+    assert record["sent"] == {"decision_id": "d1"}
 
 
 def test_a_restart_goes_on_to_the_same_bits(served: Served, tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_forecast_is_of_the_loss_and_may_be_left_out(served: Served) -> None:
         served.reward(f"~{t}", {"detail": {"gradient": gradient(t)}}, "f")
         engine.learn(decision, gradient=gradient(t))
     assert served.digest("f") == engine.digest()
-    assert served.story("~1", "f").json()["context"] == [-number for number in gradient(1)]
+    assert served.record("~1", "f").json()["context"] == [-number for number in gradient(1)]
     before = served.everything()
     assert_refused(served.decide({"hint": [1.0]}, "f"), 422, "bad_detail")
     assert_refused(served.decide({"context": [1.0, 2.0, 3.0]}, "f"), 422, "bad_context")
@@ -378,4 +378,4 @@ def test_examples_are_pairs_with_the_loss_that_they_had(served: Served) -> None:
     assert served.digest("x") == engine.digest()
     learned = served.events("x")[1]
     assert (learned.reward, learned.detail) == (-0.8125, "[1.0, -2.0, 0.5, 0.25]")
-    assert served.story("~0", "x").json()["reward"]["detail"] == {"example": pair}
+    assert served.record("~0", "x").json()["reward"]["detail"] == {"example": pair}

@@ -109,7 +109,7 @@ def test_a_reward_id_is_part_of_what_is_the_same(kind: Kind, served: Served) -> 
     assert served.reward("~0", kind.http(1) | {"reward_id": "r"}, kind.feedback).json() == {"status": "accepted"}
     assert served.reward("~0", kind.http(1) | {"reward_id": "r"}, kind.feedback).json() == {"status": "duplicate"}
     assert_refused(served.reward("~0", kind.http(1), kind.feedback), 409, "reward_exists")
-    assert served.story("~0", kind.feedback).json()["reward"]["reward_id"] == "r"
+    assert served.record("~0", kind.feedback).json()["reward"]["reward_id"] == "r"
 
 
 @kinds
@@ -145,7 +145,7 @@ def test_the_answer_and_the_log_say_one_where_the_point_is_certain_and_null_wher
     wanted = 1.0 if kind.certain else None
     assert served.decide({}, kind.feedback).json()["propensity"] == wanted
     assert served.events(kind.feedback)[0].propensity == wanted
-    assert served.story("~0", kind.feedback).json()["propensity"] == wanted
+    assert served.record("~0", kind.feedback).json()["propensity"] == wanted
     assert math.isnan(kind.engine().decide().propensity) != kind.certain
     share = served.get(f"/v1/experiments/{kind.feedback}/diagnostics").json()["unknown_propensity_share"]
     assert share == (0.0 if kind.certain else 1.0)
@@ -174,12 +174,12 @@ def test_what_is_written_is_of_the_reward_and_what_is_told_is_of_the_loss(kind: 
     kind.create(served)
     point = kind.decide(served)
     served.reward("~0", kind.http(1), kind.feedback)
-    event, story = served.events(kind.feedback)[1], served.story("~0", kind.feedback).json()["reward"]
+    event, record = served.events(kind.feedback)[1], served.record("~0", kind.feedback).json()["reward"]
     reward, sign, told = WRITTEN[kind.feedback]
     if kind.feedback == "losses":
         reward = -sum(x * y for x, y in zip(point, gradient(1), strict=True))
     assert event.reward == pytest.approx(reward, rel=1e-15)
-    assert (story["value"], story["detail"]) == (event.reward, told)
+    assert (record["value"], record["detail"]) == (event.reward, told)
     numbers = {
         "negative": [-x for x in gradient(1)],
         "positive": gradient(1)[:2] if kind.feedback == "two_rewards" else [*gradient(1), 1 / 9 - 1],
@@ -209,7 +209,7 @@ def test_a_forecast_for_a_policy_that_is_wrapped_is_of_the_loss_too(served: Serv
     for t in range(4):
         answer, decision = served.decide({"hint": gradient(t)}, "reward"), engine.decide(hint=gradient(t))
         assert answer.json()["point"] == decision.point.tolist()
-    assert served.story("~1", "reward").json()["context"] == [-x for x in gradient(1)]
+    assert served.record("~1", "reward").json()["context"] == [-x for x in gradient(1)]
     assert_refused(served.decide({"context": gradient(1)}, "reward"), 422, "bad_context")
 
 
