@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     body_required: bool = True  # false where no body is as good as {}
 
 
-MADE = schemas.Decided | schemas.Pulled | schemas.Pointed | schemas.Queried
+MADE = schemas.ArmDecision | schemas.StreamDecision | schemas.VectorDecision | schemas.QueryDecision
 COMMITTED = Recommended | RecommendedHypothesis
 ONE = "/v1/experiments/{experiment_id}"
 KEY = {
@@ -83,7 +83,7 @@ TABLE = [
         "POST",
         f"{ONE}/decisions:batch",
         decisions.decide_batch,
-        {200: schemas.DecidedBatch},
+        {200: schemas.DecisionBatch},
         (404, 413, 422, 503),
         schemas.Decisions,
     ),
@@ -149,7 +149,7 @@ TABLE = [
 ]
 ITEMS = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
-    (schemas.DecidedBatch, "decisions"): (*get_args(MADE), schemas.Problem),
+    (schemas.DecisionBatch, "decisions"): (*get_args(MADE), schemas.Problem),
     (schemas.Rewards, "rewards"): (schemas.BatchReward, schemas.BatchVectorReward),
     (schemas.RewardedBatch, "rewards"): (schemas.Rewarded, schemas.Problem),
     (schemas.Examples, "examples"): (schemas.Example,),

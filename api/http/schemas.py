@@ -52,7 +52,7 @@ class RowAction(msgspec.Struct, forbid_unknown_fields=True):
     features: list[float] | None = None
 
 
-class Decided(msgspec.Struct):
+class ArmDecision(msgspec.Struct):
     """A decision: what to do, and the probability with which it was chosen (null if unknown); why, where asked for."""
 
     decision_id: str
@@ -64,7 +64,7 @@ class Decided(msgspec.Struct):
     explanation: list[Reasons] | UnsetType = UNSET
 
 
-class Pulled(msgspec.Struct):
+class StreamDecision(msgspec.Struct):
     """A decision where arms come once: which arm to pull and how often, and which arms left for good before it."""
 
     decision_id: str
@@ -78,7 +78,7 @@ class Pulled(msgspec.Struct):
     model_version: int
 
 
-class Pointed(msgspec.Struct, omit_defaults=True):
+class VectorDecision(msgspec.Struct, omit_defaults=True):
     """A decision that is a vector: a point of the domain, or two. The propensity is 1 where no draw chose it."""
 
     decision_id: str
@@ -89,7 +89,7 @@ class Pointed(msgspec.Struct, omit_defaults=True):
     points: list[list[float]] | UnsetType = UNSET
 
 
-class Queried(msgspec.Struct):
+class QueryDecision(msgspec.Struct):
     """A decision that asks: which query, and the probability with which it was chosen."""
 
     decision_id: str
@@ -193,10 +193,10 @@ class Decisions(msgspec.Struct, forbid_unknown_fields=True):
     decisions: list[msgspec.Raw]
 
 
-class DecidedBatch(msgspec.Struct):
+class DecisionBatch(msgspec.Struct):
     """The answers to a batch of decisions, in order."""
 
-    decisions: list[Any]  # Decided, Pulled, Pointed, Queried or Problem
+    decisions: list[Any]  # ArmDecision, StreamDecision, VectorDecision, QueryDecision or Problem
 
 
 class RewardedBatch(msgspec.Struct):

@@ -14,7 +14,7 @@ from support.witness import witness
 
 import onearm
 from onearm.api.experiment.spec import Spec
-from onearm.api.kinds.arms.engine import Choice, Engine
+from onearm.api.kinds.arms.engine import ArmDecision, Engine
 from onearm.engine import snapshot
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
 from onearm.policies import catalog
@@ -25,7 +25,7 @@ ARMS = ["cat", "dog", "fox"]
 def test_a_decision_names_its_arm_number_and_propensity() -> None:
     engine = onearm.open(policy="ucb1", arms=ARMS)
     assert isinstance(engine, Engine)
-    assert engine.decide() == Choice(number=0, action_id="cat", action=0, propensity=1.0)
+    assert engine.decide() == ArmDecision(number=0, action_id="cat", action=0, propensity=1.0)
     assert [type(value) for value in engine.decide()] == [int, str, int, float]
 
 

@@ -24,7 +24,7 @@ from ..kind import NO_DETAIL, Request
 from .kind import ARMS
 
 
-class Choice(NamedTuple):
+class ArmDecision(NamedTuple):
     """A decision as a person wants it: the arm's id, its number, the propensity, and the decision's number."""
 
     number: int
@@ -33,11 +33,11 @@ class Choice(NamedTuple):
     propensity: float
 
 
-class Engine(PolicyEngine[Choice]):
+class Engine(PolicyEngine[ArmDecision]):
     """One policy at work in this process; not to be shared between threads."""
 
     def __init__(self, spec: Spec) -> None:
-        super().__init__(spec, ARMS, Choice)
+        super().__init__(spec, ARMS, ArmDecision)
 
     def decide(
         self,
@@ -45,7 +45,7 @@ class Engine(PolicyEngine[Choice]):
         eligible: Iterable[str] | None = None,
         *,
         actions: Sequence[dict[str, Any]] | None = None,
-    ) -> Choice:
+    ) -> ArmDecision:
         """Choose an action.
 
         `context` float64[d] or a dict of named features, where the problem has one; `actions` what can be chosen, where
@@ -54,7 +54,7 @@ class Engine(PolicyEngine[Choice]):
         """
         labels, request = self._request(context, eligible, actions)
         instance, (action, propensity) = self._decide(request)
-        choice = Choice(instance.t, labels[action], int(action), float(propensity))
+        choice = ArmDecision(instance.t, labels[action], int(action), float(propensity))
         self._pending.hold(choice, instance)
         return choice
 
@@ -78,7 +78,7 @@ class Engine(PolicyEngine[Choice]):
         reasons: dict[str, Any] = msgspec.to_builtins(found)
         return reasons
 
-    def learn(self, decision: Choice | int, reward: float) -> None:
+    def learn(self, decision: ArmDecision | int, reward: float) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
         value = check_reward(reward.item() if isinstance(reward, np.generic) else reward)
         choice, instance = self._pending.find(decision, self.number)

@@ -15,7 +15,7 @@ from ....engine.vocabulary import Action, Array, Decision, Feedback, Instance
 from ...experiment.explanation import Explanation, explain
 from ...experiment.intake import check_labels, mask_of
 from ...http.bodies import read
-from ...http.schemas import BatchReward, Decide, Decided, Example, Reward, RowAction
+from ...http.schemas import ArmDecision, BatchReward, Decide, Example, Reward, RowAction
 from ..kind import NO_DETAIL, Encoded, Reader, Request, Work, id_of
 
 READER = Reader(msgspec.json.Decoder(Reward), msgspec.json.Decoder(BatchReward), "the reward")
@@ -70,9 +70,9 @@ def action(work: Work, event: Event) -> Action:
     return event.action
 
 
-def answer(work: Work, event: Event) -> Decided:
+def answer(work: Work, event: Event) -> ArmDecision:
     """Return what a client gets."""
-    decided = Decided(
+    decided = ArmDecision(
         decision_id=id_of(event),
         action_id=work.labels(event)[event.action],  # type: ignore[index]
         propensity=event.propensity,

@@ -13,7 +13,7 @@ from ....engine.errors import Conflict, InvalidInput
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Decision, Feedback
 from ...experiment.intake import mask_of
-from ...http.schemas import BatchReward, Decide, Queried, Reward
+from ...http.schemas import BatchReward, Decide, QueryDecision, Reward
 from ..kind import Encoded, Reader, Request, Work, id_of
 from .problem import budget_of, task_of
 
@@ -51,10 +51,10 @@ def encode(work: Work, request: Request, decision: Decision) -> Encoded:
     return Encoded(int(decision.action))  # with the JIT off it is one of NumPy's scalars
 
 
-def answer(work: Work, event: Event) -> Queried:
+def answer(work: Work, event: Event) -> QueryDecision:
     """Return what a client gets."""
     assert event.number is not None and event.action is not None, "this asks a query"
-    return Queried(
+    return QueryDecision(
         decision_id=id_of(event),
         number=event.number,
         query_id=work.roster.labels[event.action],

@@ -12,7 +12,7 @@ from ....engine.errors import Conflict, InvalidInput
 from ....engine.problem import check_reward
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Feedback
-from ...http.schemas import BatchReward, Decide, Pulled, Reward, Stream
+from ...http.schemas import BatchReward, Decide, Reward, Stream, StreamDecision
 from ..kind import Reader, Request, Work, id_of
 from .arm_queue import Line, empty_places, within
 from .moves import action, feedback_of, moved, pulls_of
@@ -27,11 +27,11 @@ def request(work: Work, body: Decide) -> Request:
     return _NOTHING
 
 
-def answer(work: Work, event: Event) -> Pulled:
+def answer(work: Work, event: Event) -> StreamDecision:
     """Return what a client gets: a pull."""
     said = moved(event)
     assert event.number is not None and said.arm_id is not None, "this is a pull"
-    return Pulled(
+    return StreamDecision(
         decision_id=id_of(event),
         number=event.number,
         move="pull",

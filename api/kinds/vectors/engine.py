@@ -37,7 +37,7 @@ from .report import VectorTally
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
+class VectorDecision:
     """A decision as a person wants it: the point, its propensity (1 where it is certain), and the decision's number."""
 
     number: int
@@ -46,7 +46,7 @@ class Point:
 
     def __eq__(self, other: object) -> bool:
         """Tell whether it is the same decision, to the bit."""
-        return isinstance(other, Point) and self._bits() == other._bits()
+        return isinstance(other, VectorDecision) and self._bits() == other._bits()
 
     def __hash__(self) -> int:
         """Hash the number."""
@@ -56,15 +56,15 @@ class Point:
         return self.number, self.point.tobytes(), repr(self.propensity)
 
 
-class VectorEngine(PolicyEngine[Point]):
+class VectorEngine(PolicyEngine[VectorDecision]):
     """One policy at work on vectors in this process; not to be shared between threads. `onearm.open` makes it."""
 
     def __init__(self, spec: Spec) -> None:
-        super().__init__(spec, VECTORS, Point)
+        super().__init__(spec, VECTORS, VectorDecision)
         self._hinted = reads_hint(spec.policy)
         self._tally = VectorTally(spec.problem)
 
-    def decide(self, context: Any = None, *, hint: Any = None) -> Point:
+    def decide(self, context: Any = None, *, hint: Any = None) -> VectorDecision:
         """Decide a point.
 
         `hint` float64[d] is a forecast of the loss's gradient, for policies with the param hint="context"; where it is
@@ -85,13 +85,13 @@ class VectorEngine(PolicyEngine[Point]):
         instance, (action, propensity) = self._decide(Request(seen, AVAILABLE))
         point = action.copy() if problem.feedback != "two_rewards" else action.reshape(2, -1).copy()
         point.flags.writeable = False
-        decision = Point(instance.t, point, float(propensity))
+        decision = VectorDecision(instance.t, point, float(propensity))
         self._pending.hold(decision, instance)
         return decision
 
     def learn(
         self,
-        decision: Point | int,
+        decision: VectorDecision | int,
         *,
         reward: Any = None,
         loss: Any = None,

@@ -13,7 +13,7 @@ from ....engine.errors import Damaged, InvalidInput
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Decision, Feedback
 from ...experiment.intake import reads_hint
-from ...http.schemas import BatchVectorReward, Decide, Pointed, VectorReward
+from ...http.schemas import BatchVectorReward, Decide, VectorDecision, VectorReward
 from ..kind import Encoded, Reader, Request, Work, id_of
 from .feedback import Told, forecast, told_of
 from .feedback import feedback_on as revealed
@@ -59,11 +59,11 @@ def action(work: Work, event: Event) -> Array:
     return np.frombuffer(vector, "<f8").astype(np.float64)
 
 
-def answer(work: Work, event: Event) -> Pointed:
+def answer(work: Work, event: Event) -> VectorDecision:
     """Return what a client gets."""
     point = action(work, event)
     two = work.problem.feedback == "two_rewards"
-    return Pointed(
+    return VectorDecision(
         decision_id=id_of(event),
         propensity=event.propensity,
         policy=work.spec.policy.name,

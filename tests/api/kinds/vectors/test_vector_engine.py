@@ -12,7 +12,7 @@ import pytest
 import onearm
 from onearm.api.experiment.spec import Spec
 from onearm.api.kinds.arms.engine import Engine
-from onearm.api.kinds.vectors.engine import Point, VectorEngine
+from onearm.api.kinds.vectors.engine import VectorDecision, VectorEngine
 from onearm.engine import loop
 from onearm.engine.domain import ball, box, product, simplex
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
@@ -106,7 +106,7 @@ def test_feedback_is_accepted_once_and_only_from_this_engine() -> None:
         engine.learn(made, gradient=gradient(0))
     with pytest.raises(NotFound, match="no decision 1"):
         engine.learn(1, gradient=gradient(0))
-    assert made != engine.decide() and made == Point(0, made.point.copy(), 1.0)
+    assert made != engine.decide() and made == VectorDecision(0, made.point.copy(), 1.0)
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
