@@ -44,7 +44,7 @@ from ..experiment.spec import Spec
 from ..kinds.kind import Encoded, Kind, Move, Request, Work, known
 from .history import Archived, Change, History, Roster, detail_of
 from .records import CACHE_BYTES, Record, Records
-from .writer import Picture, Writer
+from .writer import PendingSnapshot, Writer
 
 log = logging.getLogger("onearm")
 
@@ -132,24 +132,24 @@ class Live(Work):
 
     def _newest_state(self, history: History, last: int) -> tuple[Any, int]:
         """Return what the newest good snapshot holds and its seq, or what there is before any event."""
-        for picture in self._store.newest_snapshots(self.row.key):
+        for stored in self._store.newest_snapshots(self.row.key):
             try:
-                if picture.versions != self._versions:
-                    raise Damaged("other_version", f"it is of other versions: {picture.versions}")
-                if picture.seq > last:
+                if stored.versions != self._versions:
+                    raise Damaged("other_version", f"it is of other versions: {stored.versions}")
+                if stored.seq > last:
                     raise Damaged("ahead_of_log", f"the log ends at seq {last}")
-                return self._state_of(picture, history.problem(picture.seq)), picture.seq
+                return self._state_of(stored, history.problem(stored.seq)), stored.seq
             except Damaged as error:
                 log.warning(
                     "experiment %r: the snapshot at seq %d is skipped (%s); the log is folded instead",
                     self.spec.id,
-                    picture.seq,
+                    stored.seq,
                     error,
                 )
         return self._fresh(self.spec.problem), 0
 
-    def _state_of(self, picture: Snapshot, problem: Problem) -> Any:
-        parts = snapshot.checked(self._store.snapshot_parts(self.row.key, picture.seq), picture.digest)
+    def _state_of(self, stored: Snapshot, problem: Problem) -> Any:
+        parts = snapshot.checked(self._store.snapshot_parts(self.row.key, stored.seq), stored.digest)
         return snapshot.unpack(parts, like=self._fresh(problem))
 
     def _fresh(self, problem: Problem) -> Any:
@@ -389,9 +389,9 @@ class Live(Work):
         kept = self.kind.own.join(self.state, self.kind.own.part(self.own))
         if self.state_bytes > COPY_BYTES:
             self._hold()
-            self._writer.keep(Picture(*about, kept, self._release))
+            self._writer.keep(PendingSnapshot(*about, kept, self._release))
         else:
-            self._writer.keep(Picture(*about, _copied(kept)))
+            self._writer.keep(PendingSnapshot(*about, _copied(kept)))
 
     def _snapshot_if_due(self) -> None:
         if self._bytes_since_snapshot > SNAPSHOT_BYTES and self._bytes_since_snapshot > 4 * self.state_bytes:

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     committed: asyncio.Future[None]
 
 
-class Picture:
+class PendingSnapshot:
     """A state on its way to the store, some parts with each batch; `stored` is called when it is there or given up.
 
     The state must not change until then.
@@ -78,9 +78,9 @@ class Writer(Generic[Owner]):
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._entries: list[Entry] = []
-        self._pictures: list[Picture] = []
+        self._pending: list[PendingSnapshot] = []
         self._busy = False
-        self._batches: queue.SimpleQueue[tuple[list[Entry], list[Picture]] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[tuple[list[Entry], list[PendingSnapshot]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="onearm-writer", daemon=True)
         self._thread.start()
 
@@ -91,14 +91,14 @@ class Writer(Generic[Owner]):
         self._kick_soon()
         return future
 
-    def keep(self, picture: Picture) -> None:
+    def keep(self, pending: PendingSnapshot) -> None:
         """Queue a snapshot, to be stored with the events before it."""
-        self._pictures.append(picture)
+        self._pending.append(pending)
         self._kick_soon()
 
     async def drain(self) -> None:
         """Wait until everything queued is committed or has failed."""
-        while self._busy or self._entries or self._pictures:
+        while self._busy or self._entries or self._pending:
             await asyncio.sleep(0.002)
 
     def close(self) -> None:
@@ -109,57 +109,57 @@ class Writer(Generic[Owner]):
     def _kick_soon(self) -> None:
         if not self._busy:
             self._busy = True
-            self._loop.call_soon(self._kick)
+            self._loop.call_soon(self._flush)
 
-    def _kick(self) -> None:
+    def _flush(self) -> None:
         batch, self._entries = self._entries[:BATCH_MAX], self._entries[BATCH_MAX:]
-        pictures, self._pictures = self._ready_pictures()
-        self._batches.put((batch, pictures))
+        ready, self._pending = self._ready()
+        self._batches.put((batch, ready))
 
-    def _ready_pictures(self) -> tuple[list[Picture], list[Picture]]:
-        """Return the pictures whose events are on their way, and the others: no snapshot is ahead of the log."""
-        if not self._entries or not self._pictures:
-            return self._pictures, []
+    def _ready(self) -> tuple[list[PendingSnapshot], list[PendingSnapshot]]:
+        """Return the snapshots whose events are on their way, and the others: no snapshot is ahead of the log."""
+        if not self._entries or not self._pending:
+            return self._pending, []
         waiting: dict[int, int] = {}  # the first seq of each experiment that still waits
         for entry in self._entries:
             waiting.setdefault(entry.events[0].experiment, entry.events[0].seq)
-        ready: list[Picture] = []
-        early: list[Picture] = []
-        for picture in self._pictures:
-            first = waiting.get(picture.experiment)
-            (ready if first is None or picture.seq < first else early).append(picture)
+        ready: list[PendingSnapshot] = []
+        early: list[PendingSnapshot] = []
+        for pending in self._pending:
+            first = waiting.get(pending.experiment)
+            (ready if first is None or pending.seq < first else early).append(pending)
         return ready, early
 
     def _work(self) -> None:
         while (job := self._batches.get()) is not None:
-            batch, pictures = job
+            batch, ready = job
             error: OnearmError | None = None
             try:
                 events = [event for entry in batch for event in entry.events]
                 archived = [(event.experiment, event.time) for event in events if event.detail == ARCHIVED]
-                parts = [part for picture in pictures for part in picture.take()]
-                self._store.append(events, archived, parts, [picture.whole for picture in pictures if picture.whole])
+                parts = [part for pending in ready for part in pending.take()]
+                self._store.append(events, archived, parts, [pending.whole for pending in ready if pending.whole])
             except OnearmError as caught:
                 error = caught
             except Exception as caught:  # whatever it is, those who wait must hear of it
                 log.exception("the writer failed")
                 error = Unavailable("commit_failed", f"nothing was written ({caught}): try again")
-            self._loop.call_soon_threadsafe(self._done, batch, pictures, error)
+            self._loop.call_soon_threadsafe(self._done, batch, ready, error)
 
-    def _done(self, batch: list[Entry], pictures: list[Picture], error: OnearmError | None) -> None:
-        self._pictures = pictures + self._pictures
+    def _done(self, batch: list[Entry], ready: list[PendingSnapshot], error: OnearmError | None) -> None:
+        self._pending = ready + self._pending
         if error is not None:
             self._give_up(batch, error)
         else:
             for entry in batch:
                 if not entry.committed.cancelled():
                     entry.committed.set_result(None)
-            self._pictures = [picture for picture in self._pictures if picture.whole is None]
-            for picture in pictures:
-                if picture.whole is not None:
-                    picture.stored()
-        if self._entries or self._pictures:
-            self._kick()
+            self._pending = [pending for pending in self._pending if pending.whole is None]
+            for pending in ready:
+                if pending.whole is not None:
+                    pending.stored()
+        if self._entries or self._pending:
+            self._flush()
         else:
             self._busy = False
 
@@ -168,9 +168,9 @@ class Writer(Generic[Owner]):
         lives = {entry.live for entry in batch}
         behind = [entry for entry in self._entries if entry.live in lives]
         self._entries = [entry for entry in self._entries if entry.live not in lives]
-        for picture in self._pictures:
-            picture.stored()
-        self._pictures = []
+        for pending in self._pending:
+            pending.stored()
+        self._pending = []
         for entry in batch + behind:
             if not entry.committed.done():
                 entry.committed.set_exception(error)

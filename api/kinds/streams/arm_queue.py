@@ -1,17 +1,17 @@
-"""The line of an experiment whose arms come once: which arms wait, which are held where, and what they earned.
+"""The queue of an experiment whose arms come once: which arms wait, which are held where, and what they earned.
 
 Places are numbered as in a move (`engine/actions.py`): the slots, and behind them the place of the arm that arrived.
-The line is a fold of the log, as a policy's state is, and its arrays are kept with that state in snapshots.
+The queue is a fold of the log, as a policy's state is, and its arrays are kept with that state in snapshots.
 
->>> line = Line(Problem(0, slots=1), places=empty_places(1))
->>> line.offer({"id": "a"})
+>>> queue = ArmQueue(Problem(0, slots=1), places=empty_places(1))
+>>> queue.offer({"id": "a"})
 0
->>> line.mask().tolist()
+>>> queue.mask().tolist()
 [False, False, True]
->>> line.read(number=0, slot=1, arm=0)
+>>> queue.read(number=0, slot=1, arm=0)
 []
->>> line.learn(place=1, pulls=4, total=3.0)
->>> line.read(number=2, slot=1, arm=-1)
+>>> queue.learn(place=1, pulls=4, total=3.0)
+>>> queue.read(number=2, slot=1, arm=-1)
 [Evicted(id='a', reason='dropped', pulls=4, mean=0.75)]
 """
 
@@ -31,7 +31,7 @@ from ....engine.errors import Damaged
 from ....engine.estimate.chosen_arm import interval
 from ....engine.vocabulary import Array, Columns, Problem
 
-LINE_MAX = 10_000  # arms that wait
+QUEUE_MAX = 10_000  # arms that wait
 ARM_BYTES_MAX = 10_000  # of an arm's description, as JSON
 SLACK = 1e-9  # of a sum, relative: adding up n rewards rounds
 
@@ -103,7 +103,7 @@ class Recommended(msgspec.Struct, frozen=True):
     evicted: list[Evicted] | UnsetType = UNSET  # by the commit; what is recommended only names none
 
 
-class Line:
+class ArmQueue:
     """The arms that wait and those that are held."""
 
     def __init__(self, problem: Problem, places: Places, offers: Sequence[Arm] = (), closed: bool = False) -> None:
@@ -113,7 +113,7 @@ class Line:
         self.closed = closed
         self.committed: int | None = None  # the place of the arm
         self.answer: Recommended | None = None  # what was said of it then
-        self.untold: list[Evicted] = []  # those who left since a decision was answered
+        self.unreported: list[Evicted] = []  # those who left since a decision was answered
         self._arrived = problem.slots
         self._held: list[Arm | None] = [offers[arm] if arm >= 0 else None for arm in places.arm]
         read = self.read_so_far

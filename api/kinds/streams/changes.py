@@ -1,4 +1,4 @@
-"""Arms that are offered, the end of the offers, and the commit to an arm; and the line of arms that these add up to.
+"""Arms that are offered, the end of the offers, and the commit to an arm; and the queue of arms that these add up to.
 
 {"change": "arm_offered", "arm": {"id": "d"}}    it waits behind those that were offered before
 {"change": "stream_closed"}                      no more arms are offered
@@ -22,7 +22,7 @@ from ...http.schemas import Offered
 from ...service.history import History
 from ...service.records import Record
 from ..kind import Alteration, Work
-from .arm_queue import ARM_BYTES_MAX, LINE_MAX, Arm, Line, Places, Recommended, empty_places
+from .arm_queue import ARM_BYTES_MAX, QUEUE_MAX, Arm, ArmQueue, Places, Recommended, empty_places
 from .moves import feedback_of, moved, read_id
 from .problem import slots_of
 
@@ -51,7 +51,8 @@ class Kept(NamedTuple):
     places: Places
 
 
-# -- the line as a fold of the log -------------------------------------------------------------------------------------
+# -- the queue as a fold of the log ------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------
 
 
 def fresh(problem: Problem) -> Places:
@@ -59,29 +60,29 @@ def fresh(problem: Problem) -> Places:
     return empty_places(slots_of(problem))
 
 
-def begin(spec: Definition, places: Places, history: History) -> Line:
-    """Return the line that holds what was in these places, and all arms that were offered."""
+def begin(spec: Definition, places: Places, history: History) -> ArmQueue:
+    """Return the queue that holds what was in these places, and all arms that were offered."""
     offers = [change.arm for change in history.changes if isinstance(change, ArmOffered)]
-    return Line(spec.problem, places, offers, any(isinstance(change, StreamClosed) for change in history.changes))
+    return ArmQueue(spec.problem, places, offers, any(isinstance(change, StreamClosed) for change in history.changes))
 
 
-def fold(line: Line, page: Columns) -> None:
+def fold(queue: ArmQueue, page: Columns) -> None:
     """Enter a page of the log."""
-    line.fold(page)
+    queue.fold(page)
 
 
-def end(line: Line, history: History, decided_at: Callable[[int], Event | None], number: int) -> None:
+def end(queue: ArmQueue, history: History, decided_at: Callable[[int], Event | None], number: int) -> None:
     """Enter what was committed to, or who left in the reads that the log ends with: no pull named them since."""
     committed = [change for change in history.changes if isinstance(change, Committed)]
     if committed:  # who left before was named with it
-        line.commit(committed[-1].place)
-        line.answer = committed[-1].answer
+        queue.commit(committed[-1].place)
+        queue.answer = committed[-1].answer
         return
     for before in range(number - 1, -1, -1):
         event = decided_at(before)
-        if event is None or unpack_actions([event.vector], [None], line.problem)[0][0] == PULL:
+        if event is None or unpack_actions([event.vector], [None], queue.problem)[0][0] == PULL:
             break
-        line.untold[:0] = moved(event).evicted
+        queue.unreported[:0] = moved(event).evicted
 
 
 # -- what clients change -----------------------------------------------------------------------------------------------
@@ -100,36 +101,36 @@ def offered_as(work: Work, arm: Arm) -> str | None:
 
 def offer(work: Work, arm: Arm, record: Record | None) -> tuple[ArmOffered | None, Offered]:
     """Let an arm wait to be read, and return its number. The same again changes nothing."""
-    label, line = str(arm["id"]), work.own
-    if (there := _offered(line, label, record)) is not None:
+    label, queue = str(arm["id"]), work.own
+    if (there := _offered(queue, label, record)) is not None:
         number, described = there
         if described != arm:
             raise Conflict("arm_exists", f"an arm {label!r} was offered with another description: take another id")
         return None, Offered(label, number)
     work.check_open()
-    _check_takes_offers(work.spec, line)
-    return ArmOffered(arm), Offered(label, line.offer(arm))
+    _check_takes_offers(work.spec, queue)
+    return ArmOffered(arm), Offered(label, queue.offer(arm))
 
 
-def _offered(line: Line, label: str, read: Record | None) -> tuple[int, Arm] | None:
+def _offered(queue: ArmQueue, label: str, read: Record | None) -> tuple[int, Arm] | None:
     """Return the number and the description of an arm that waits, or was `read`."""
     if read is None:
-        return line.waiting(label)
+        return queue.waiting(label)
     assert read.reward is not None and read.event.sent is not None
     return feedback_of(read.reward)[1], json.loads(read.event.sent)
 
 
-def _check_takes_offers(spec: Definition, line: Line) -> None:
-    if line.committed is not None:
+def _check_takes_offers(spec: Definition, queue: ArmQueue) -> None:
+    if queue.committed is not None:
         raise Conflict(
             "committed", f"the experiment {spec.id!r} is committed to an arm: it reads no more; create another"
         )
-    if line.closed:
+    if queue.closed:
         raise Conflict(
             "stream_closed", f"the stream of the experiment {spec.id!r} is closed: create another experiment"
         )
-    if line.n_waiting >= LINE_MAX:
-        raise Conflict("line_full", f"{LINE_MAX} arms wait: offer more once some of them were read")
+    if queue.n_waiting >= QUEUE_MAX:
+        raise Conflict("line_full", f"{QUEUE_MAX} arms wait: offer more once some of them were read")
 
 
 def close(work: Work, said: None, record: Record | None) -> tuple[StreamClosed | None, None]:
@@ -143,15 +144,15 @@ def close(work: Work, said: None, record: Record | None) -> tuple[StreamClosed |
 
 def commit(work: Work, said: None, record: Record | None) -> tuple[Committed | None, Recommended]:
     """Keep and pull one arm only from now on, the one that the policy recommends; asked again, the first answer."""
-    line = work.own
-    if line.answer is not None:
-        return None, line.answer
+    queue = work.own
+    if queue.answer is not None:
+        return None, queue.answer
     work.check_open()
     place = _recommended_place(work)
-    evicted = [*line.untold, *line.commit(place)]
-    line.untold = []
-    answer = msgspec.structs.replace(line.recommended(place, work.spec.reward_range), evicted=evicted)
-    line.answer = answer
+    evicted = [*queue.unreported, *queue.commit(place)]
+    queue.unreported = []
+    answer = msgspec.structs.replace(queue.recommended(place, work.spec.reward_range), evicted=evicted)
+    queue.answer = answer
     return Committed(place, answer), answer
 
 
@@ -162,12 +163,12 @@ def recommend(work: Work) -> Recommended:
 
 
 def _recommended_place(work: Work) -> int:
-    line: Line = work.own
-    if line.committed is not None:
-        return line.committed
+    queue: ArmQueue = work.own
+    if queue.committed is not None:
+        return queue.committed
     place = work.recommended()
-    if not line.holds(place):  # no arm has had all the pulls that the policy judges by
-        place = line.best
+    if not queue.holds(place):  # no arm has had all the pulls that the policy judges by
+        place = queue.best
     if place < 0:
         raise Conflict(
             "nothing_to_recommend", f"the experiment {work.spec.id!r} holds no arm yet: offer arms, and decide"

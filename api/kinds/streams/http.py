@@ -14,7 +14,7 @@ from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Feedback
 from ...http.schemas import BatchReward, Decide, Reward, Stream, StreamDecision
 from ..kind import Reader, Request, Work, id_of
-from .arm_queue import Line, empty_places, within
+from .arm_queue import ArmQueue, empty_places, within
 from .moves import action, feedback_of, moved, pulls_of
 from .problem import slots_of
 
@@ -97,20 +97,20 @@ def learned(work: Work, decided: Event, move: Array, feedback: Feedback) -> None
 
 
 def _check_place(work: Work, decided: Event, place: int) -> None:
-    line = work.own
-    if line.places.arm[place] >= 0 and line.places.since[place] < decided.number:
+    queue = work.own
+    if queue.places.arm[place] >= 0 and queue.places.since[place] < decided.number:
         return
     label = moved(decided).arm_id
-    if any(held.arm_id == label for held in line.held):
+    if any(held.arm_id == label for held in queue.held):
         raise Conflict(
             "arm_moved",
             f"the arm {label!r} was stored in another place after decision {decided.number}: its pulls cannot be "
             "counted any more; go on with a new decision",
         )
-    if line.answer is not None:
+    if queue.answer is not None:
         raise Conflict(
             "committed",
-            f"the experiment {work.spec.id!r} is committed to {line.answer.arm_id!r}, and the arm "
+            f"the experiment {work.spec.id!r} is committed to {queue.answer.arm_id!r}, and the arm "
             f"{label!r} left: its pulls count for nothing; unload it",
         )
     raise Conflict(
@@ -136,17 +136,17 @@ def reward_exists(decision_id: str, before: Event) -> str:
 def describe(work: Work) -> dict[str, Any]:
     """Return how far the stream is."""
     problem = work.spec.problem
-    line = work.own or Line(problem, empty_places(slots_of(problem)))  # the log is not folded yet
+    queue = work.own or ArmQueue(problem, empty_places(slots_of(problem)))  # the log is not folded yet
     progress = Stream(
         slots=slots_of(problem),
-        held=line.held,
-        peak_held=int(line.places.peak[0]),
-        waiting=line.n_waiting,
-        arms_seen=line.read_so_far,
-        pulls_made=line.made,
-        pulls_left=None if problem.horizon is None else max(problem.horizon - line.made, 0),
-        closed=line.closed,
-        over=line.over,
-        committed=None if line.committed is None else line.label(line.committed),
+        held=queue.held,
+        peak_held=int(queue.places.peak[0]),
+        waiting=queue.n_waiting,
+        arms_seen=queue.read_so_far,
+        pulls_made=queue.made,
+        pulls_left=None if problem.horizon is None else max(problem.horizon - queue.made, 0),
+        closed=queue.closed,
+        over=queue.over,
+        committed=None if queue.committed is None else queue.label(queue.committed),
     )
     return {"stream": progress}

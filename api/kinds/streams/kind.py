@@ -1,4 +1,4 @@
-"""Streams of arms as a kind of decision: what it keeps in work is the line of the arms."""
+"""Streams of arms as a kind of decision: what it keeps in work is the queue of the arms."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STREAMS = Kind(
         fold=changes.fold,
         end=changes.end,
         fresh=changes.fresh,
-        part=lambda line: line.places,
+        part=lambda queue: queue.places,
         join=changes.Kept,
         split=lambda kept: (kept.state, kept.places),
     ),

@@ -1,6 +1,6 @@
 """The moves of a stream of arms: what the policy does until it pulls, and what the log holds of it.
 
-A decision that a client asks for is a pull. What the policy reads before it the service answers itself, from the line
+A decision that a client asks for is a pull. What the policy reads before it the service answers itself, from the queue
 of the arms that were offered; these decisions, their feedback and the pull are one transaction of the log.
 """
 
@@ -19,7 +19,7 @@ from ....engine.errors import Conflict, OnearmError
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Decision, Feedback
 from ..kind import Encoded, Move, Request, Work
-from .arm_queue import Line, Moved
+from .arm_queue import ArmQueue, Moved
 
 NAMED_MAX = 20  # arms in an error
 
@@ -49,10 +49,10 @@ def _request(work: Work) -> Request:
     return Request(empty_context(work.problem), available)
 
 
-def _why_nothing(line: Line) -> str:
+def _why_nothing(queue: ArmQueue) -> str:
     why = "holds no arm, and none waits: "
-    why += "its stream is over" if line.closed else "offer one with POST .../arms"
-    if gone := [repr(arm.id) for arm in line.untold[:NAMED_MAX]]:
+    why += "its stream is over" if queue.closed else "offer one with POST .../arms"
+    if gone := [repr(arm.id) for arm in queue.unreported[:NAMED_MAX]]:
         why += f"; gone since the last decision: {', '.join(gone)}"
     return why
 
@@ -67,11 +67,11 @@ def check(work: Work, decision: Decision, available: Array) -> None:
         )
 
 
-def _read(line: Line, number: int, request: Request, decision: Decision) -> Move:
+def _read(queue: ArmQueue, number: int, request: Request, decision: Decision) -> Move:
     """Read the next arm, or the end."""
-    arm, described = line.next
-    evicted = line.read(number, int(decision.action[1]), arm)
-    line.untold += evicted
+    arm, described = queue.next
+    evicted = queue.read(number, int(decision.action[1]), arm)
+    queue.unreported += evicted
     label = None if described is None else described["id"]
     return Move(
         request,
@@ -83,11 +83,11 @@ def _read(line: Line, number: int, request: Request, decision: Decision) -> Move
     )
 
 
-def _pull(line: Line, request: Request, decision: Decision, left: int | None) -> Move:
+def _pull(queue: ArmQueue, request: Request, decision: Decision, left: int | None) -> Move:
     """Pull an arm, and name those who left before."""
     fewer = UNSET if left is None or decision.action[2] <= left else left
-    move = Move(request, decision, _encoded(decision, Moved(line.label(decision.action[1]), line.untold, fewer)))
-    line.untold = []
+    move = Move(request, decision, _encoded(decision, Moved(queue.label(decision.action[1]), queue.unreported, fewer)))
+    queue.unreported = []
     return move
 
 

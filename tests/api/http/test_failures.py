@@ -18,7 +18,7 @@ from support.served import ARMS, RANDOM, Served, assert_problem, assert_refused,
 
 from onearm.api.service import live as live_module
 from onearm.api.service import service as service_module
-from onearm.api.service.writer import Picture
+from onearm.api.service.writer import PendingSnapshot
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART
 
@@ -443,7 +443,7 @@ def test_a_snapshot_that_cannot_be_packed_is_answered(served: Served) -> None:
     """It fails its commit, whatever is in it; the service goes on."""
 
     async def keep() -> None:
-        served.service.writer.keep(Picture(1, 1, 1, "{}", None))
+        served.service.writer.keep(PendingSnapshot(1, 1, 1, "{}", None))
 
     on_the_loop(served, keep)
     wait(lambda: not served.service.writer._busy)

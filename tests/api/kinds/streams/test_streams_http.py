@@ -18,7 +18,7 @@ from support.stream_log import StreamLog, assert_consistent
 
 from onearm.api.cli.main import run
 from onearm.api.kinds.streams import changes, moves
-from onearm.api.kinds.streams.arm_queue import ARM_BYTES_MAX, Line, empty_places
+from onearm.api.kinds.streams.arm_queue import ARM_BYTES_MAX, ArmQueue, empty_places
 from onearm.api.service import writer
 from onearm.engine.actions import READ
 from onearm.engine.errors import Damaged, InvalidInput, Unavailable
@@ -401,7 +401,7 @@ def test_a_stream_that_is_closed_empty_is_over(served: Served) -> None:
 
 
 def test_the_line_has_an_end(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "LINE_MAX", 3)
+    monkeypatch.setattr(changes, "QUEUE_MAX", 3)
     create(served)
     assert offer(served, "a1", "a2", "a3").status_code == 201
     assert_refused(offer(served, "a4"), 409, "line_full")
@@ -681,7 +681,7 @@ def test_no_more_is_asked_for_than_is_left(served: Served, monkeypatch: pytest.M
 
 def test_an_arm_is_in_its_slot_since_it_was_stored_there() -> None:
     """A pull of the arm that was in the slot before it came later than the newcomer arrived."""
-    line = Line(Problem(0, slots=1), empty_places(1))
+    line = ArmQueue(Problem(0, slots=1), empty_places(1))
     for label in labels(3):
         line.offer({"id": label})
     assert line.read(number=0, slot=1, arm=0) == []
