@@ -76,7 +76,7 @@ class Constant(NamedTuple):
 class Columns(NamedTuple):
     """A log, or a part of it, as arrays of n events. A LEARN row repeats its decision's columns."""
 
-    kind: Array  # int8[n], DECIDE, LEARN or GIVEN
+    kind: Array  # int8[n], DECIDE, LEARN or EXTERNAL
     number: Array  # int64[n], number of the decision
     action: Array  # int64[n]; of moves int64[n, 3], of vectors float64[n, d]
     propensity: Array  # float64[n]
@@ -86,7 +86,12 @@ class Columns(NamedTuple):
     available: Array  # bool[n, k], or bool[1, k] where it never changes
 
 
-DECIDE, LEARN, CHANGE, GIVEN = 0, 1, 2, 3  # GIVEN: a decision that someone else made, learned from and not made again
+DECIDE, LEARN, CHANGE, EXTERNAL = (
+    0,
+    1,
+    2,
+    3,
+)  # EXTERNAL: a decision that someone else made, learned from and not made again
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import msgspec
 from ...engine.errors import Conflict, InvalidInput, OnearmError
 from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import GIVEN, Decision, Feedback
+from ...engine.vocabulary import EXTERNAL, Decision, Feedback
 from ..experiment.ids import check_id
 from ..experiment.intake import check_propensity
 from ..kinds.kind import NO_DETAIL, id_of
@@ -130,15 +130,15 @@ async def _reward_one(service: Service, live: Live, decision_id: str, body: Any)
 async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
     kind = live.kind
     body = read(_example, raw, "the example")
-    if kind.given is None:
+    if kind.external is None:
         raise InvalidInput("no_examples", kind.no_examples.format(id=live.spec.id))
     value, propensity = check_reward(body.value), check_propensity(body.propensity)
     found = await found_still(live, lambda: known_as(live, body.decision_id, raw))
     status: Any = "duplicate"
     if found is None:
-        request, action = kind.given(live, body)
+        request, action = kind.external(live, body)
         sent = _sent(body.decision_id, raw)
-        found = live.give(request, Decision(action, propensity), sent, service.clock())
+        found = live.log_external(request, Decision(action, propensity), sent, service.clock())
     if found.reward is None:
         live.learn(found, kind.action(live, found.event), Feedback(value, NO_DETAIL), "", service.clock())
         status = "accepted"
@@ -174,7 +174,7 @@ def _record(live: Live, found: Record) -> DecisionRecord:
         "propensity": event.propensity,
         "policy": live.spec.policy.name,
         "model_version": event.seq - 1,
-        "given": event.kind == GIVEN,
+        "given": event.kind == EXTERNAL,
         "context": None if event.context is None or named else live.context(event).tolist(),
         "actions": None if event.actions is None else list(live.labels(event)),
         "eligible_actions": None,

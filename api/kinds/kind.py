@@ -233,7 +233,7 @@ class Kind:
     moves: Callable[[Work], Iterator[Move]] | None = None  # where a client's decision may take several
     learned: Callable[[Work, Event, Action, Feedback], None] | None = None  # enters what is about to be learned into
     # what the kind keeps; refuses what cannot be learned any more
-    given: Callable[[Work, Example], tuple[Request, Action]] | None = None  # a decision that someone else made
+    external: Callable[[Work, Example], tuple[Request, Action]] | None = None  # a decision that someone else made
     no_examples: str = ""  # what is said where there are none; {id} is filled in
 
     own: Own = NOTHING  # what it keeps beside the policy's state

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from ...engine.errors import Damaged
-from ...engine.vocabulary import DECIDE, GIVEN, Array, Columns, Problem
+from ...engine.vocabulary import DECIDE, EXTERNAL, Array, Columns, Problem
 from ..experiment.definition import Definition
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class History:
             return events
         found = []
         for event in events:
-            if event.kind in (DECIDE, GIVEN):
+            if event.kind in (DECIDE, EXTERNAL):
                 there = int(self.roster.sizes(np.array([event.number]))[0])
                 mask = np.arange(problem.n_arms) < there
                 if event.available is not None:

@@ -29,7 +29,7 @@ from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import (
     CHANGE,
     DECIDE,
-    GIVEN,
+    EXTERNAL,
     LEARN,
     Action,
     Array,
@@ -232,10 +232,10 @@ class Live(Work):
         self._snapshot_if_due()
         return record
 
-    def give(self, request: Request, decision: Decision, sent: Sent, now: int) -> Record:
+    def log_external(self, request: Request, decision: Decision, sent: Sent, now: int) -> Record:
         """Take over a decision that someone else made, to be learned from at once; it takes a number as any other."""
         self.check_open()
-        return self._enter(GIVEN, request, decision, sent, now)
+        return self._enter(EXTERNAL, request, decision, sent, now)
 
     def _enter(self, what: int, request: Request, decision: Decision, sent: Sent, now: int) -> Record:
         """Queue a decision, and remember it."""

@@ -18,7 +18,7 @@ from .tables import Event
 
 @dataclass
 class Events:
-    """A log that is being read: `rows` are its events in their order, decisions of others being GIVEN."""
+    """A log that is being read: `rows` are its events in their order, decisions of others being EXTERNAL."""
 
     problem: Problem
     rows: Iterator[Event]

@@ -35,7 +35,7 @@ class Rewards(NamedTuple):
 class EventPage(NamedTuple):
     """Some events of an export that were decoded; their lines ascend, and lie behind those of the pages before."""
 
-    decided: Columns  # DECIDE and GIVEN rows
+    decided: Columns  # DECIDE and EXTERNAL rows
     line: Array  # int64[n], of those
     rewards: Rewards
 

@@ -143,7 +143,7 @@ class Store(Connections):
         return list(map(Event._make, self._read(sql, (experiment, after, limit))))
 
     def find(self, experiment: int, numbers: Sequence[int], decision_ids: Sequence[str] = ()) -> list[Event]:
-        """Return the DECIDE and GIVEN rows asked for, by number or by the client's id, and all their LEARN rows.
+        """Return the DECIDE and EXTERNAL rows asked for, by number or by the client's id, and all their LEARN rows.
 
         In the order of seq; what does not exist is not in the answer.
         """
@@ -210,9 +210,9 @@ class Store(Connections):
 
         LEARN rows repeat the action, propensity, context and mask of their decision; decisions older than a
         page are fetched in one query a page. CHANGE rows count for the seq and are not in the columns, nor
-        are DECIDE and GIVEN rows with `learned_only`. Action sets of fewer actions than the page's largest are padded.
-        `sizes` gives the number of arms at decisions of some numbers, where arms were added. Pages are shorter than
-        `page` where contexts are large. Raises `Damaged` where rows do not fit the problem or an event is missing.
+        are DECIDE and EXTERNAL rows with `learned_only`. Action sets of fewer actions than the page's largest are
+        padded. `sizes` gives the number of arms at decisions of some numbers, where arms were added. Pages are shorter
+        than `page` where contexts are large. Raises `Damaged` where rows do not fit the problem or an event is missing.
         """
         sql = (
             "SELECT seq, kind, number, action, propensity, reward, context, available, detail, vector FROM event "

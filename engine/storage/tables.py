@@ -85,7 +85,7 @@ class Event(NamedTuple):
 
     experiment: int
     seq: int  # from 1 per experiment, without gaps
-    kind: int  # DECIDE, LEARN, CHANGE or GIVEN; what is said of DECIDE holds for GIVEN
+    kind: int  # DECIDE, LEARN, CHANGE or EXTERNAL; what is said of DECIDE holds for EXTERNAL
     number: int | None = None  # of the decision, from 0 without gaps; None on CHANGE
     action: int | None = None  # an arm; on LEARN repeated from the decision
     propensity: float | None = None  # on LEARN repeated from the decision; NaN is stored as NULL

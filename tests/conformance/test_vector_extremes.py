@@ -39,7 +39,7 @@ COURSES: dict[str, Callable[[int, Array], Array]] = {
     "all but one are tiny": lambda t, g: g * (1e99 if t == 0 else 1e-100),
     "all sizes": lambda t, g: g * 10.0 ** (t * 71 % 198 - 99),
 }
-GIVEN: list[tuple[str, dict[str, Any]]] = [
+EXTERNAL: list[tuple[str, dict[str, Any]]] = [
     *((name, golden.SPECIMENS.get(name, {})) for name in golden.names("vector")),
     *((name, {"gradient_max": 1e100, "smoothness": 1e100}) for name in ("optimistic_omd", "optimistic_ftrl")),
     *((name, {"gradient_max": 1e-100}) for name in ("ftrl", "gradient_descent", "optimistic_omd", "implicit_omd")),
@@ -52,7 +52,7 @@ GIVEN: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize(("name", "params"), GIVEN, ids=str)
+@pytest.mark.parametrize(("name", "params"), EXTERNAL, ids=str)
 def test_points_stay_inside_and_certificates_above_the_regret(name: str, params: dict[str, Any], late: bool) -> None:
     policy = catalog.make(name, **params)
     met = 0

@@ -20,7 +20,7 @@ from onearm.api.service.service import Service
 from onearm.engine import loop, snapshot
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Event, Experiment
-from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Decision, Features, Feedback, Instance, Key
+from onearm.engine.vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Decision, Features, Feedback, Instance, Key
 
 ARMS = [{"id": "a"}, {"id": "b"}, {"id": "c"}]
 RANDOM = {"name": "epsilon_greedy", "params": {"epsilon": 0.5}}
@@ -100,7 +100,7 @@ class Served:
         assert_sound(events)
         kinds = Counter(event.kind for event in events)
         found = self.get(f"/v1/experiments/{experiment_id}").json()
-        decided = kinds[DECIDE] + kinds[GIVEN]
+        decided = kinds[DECIDE] + kinds[EXTERNAL]
         assert (found["seq"], found["decisions"], found["rewards"]) == (len(events), decided, kinds[LEARN])
         assert found["pending"] == decided - kinds[LEARN]
         assert found["digest"] == folded(row, events)
@@ -119,7 +119,7 @@ def assert_sound(events: Iterable[Event]) -> None:
     ids: set[str] = set()
     for seq, event in enumerate(events, start=1):
         assert event.seq == seq, "seq has no gaps"
-        if event.kind in (DECIDE, GIVEN):
+        if event.kind in (DECIDE, EXTERNAL):
             assert event.number == number, "decisions are numbered without gaps"
             number += 1
             assert event.decision_id not in ids, "an id is decided once"
@@ -148,7 +148,7 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
                 k += 1
                 assert spec.policy.grow is not None
                 state = spec.policy.grow(params, state, spec.intake.problem(k, spec.problem.horizon))
-        elif event.kind in (DECIDE, GIVEN):
+        elif event.kind in (DECIDE, EXTERNAL):
             assert event.number is not None
             there = k if event.actions is None else len(json.loads(event.actions))
             instance = Instance(event.number, read_context(event, spec, there), read_mask(event, there))

@@ -130,7 +130,7 @@ def reward_exists(decision_id: str, before: Event) -> str:
     )
 
 
-def given(work: Work, body: Example) -> tuple[Request, Action]:
+def external(work: Work, body: Example) -> tuple[Request, Action]:
     """Return what someone else decided on, and the position of the action, which was available."""
     asked, action_id = request(work, body), body.action_id
     labels = work.roster.labels if asked.labels is None else asked.labels

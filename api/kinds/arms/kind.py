@@ -33,7 +33,7 @@ ARMS = Kind(
     reward_exists=http.reward_exists,
     report=report,
     has_arms=True,
-    given=http.given,
+    external=http.external,
     changes=CHANGES,
     describe=lambda work: {"arms": list(work.roster.arms)},
 )

@@ -13,7 +13,7 @@ import msgspec
 
 from ...contexts import context_at, row_slice, unpack_contexts
 from ...errors import InvalidInput
-from ...vocabulary import DECIDE, GIVEN, Features, Problem
+from ...vocabulary import DECIDE, EXTERNAL, Features, Problem
 from ..tables import Event
 from . import vw_text
 
@@ -46,7 +46,7 @@ def check_problem(problem: Problem, form: str) -> None:
 
 def check_decision(event: Event, form: str) -> None:
     """Raise `InvalidInput` where the propensity of a decision is unknown: a label has one."""
-    if event.kind in (DECIDE, GIVEN) and (event.propensity is None or math.isnan(event.propensity)):
+    if event.kind in (DECIDE, EXTERNAL) and (event.propensity is None or math.isnan(event.propensity)):
         raise InvalidInput(
             "no_propensity",
             f"decision {event.number} has no propensity: the label of {form} has one; write jsonl or parquet",

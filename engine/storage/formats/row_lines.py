@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 from ...errors import InvalidInput
-from ...vocabulary import DECIDE, GIVEN, LEARN, Problem
+from ...vocabulary import DECIDE, EXTERNAL, LEARN, Problem
 from ..events import Events
 from ..source import Source
 from ..spool import Joined
@@ -38,7 +38,7 @@ def told(events: Events, spec: dict[str, Any], known_of: Callable[[str], dict[st
             if event.kind == LEARN and event.reward != event.reward:
                 continue
             seq += 1
-            if event.kind == GIVEN:
+            if event.kind == EXTERNAL:
                 assert event.sent is not None
                 known = known_of(json.loads(event.sent)["line"])
                 yield event._replace(seq=seq, **known)
@@ -84,7 +84,7 @@ class LineWriter:
     def write_events(self, events: Iterable[Event]) -> None:
         """Take events, behind those taken before. Raises `InvalidInput` where one of them cannot be held."""
         for event in events:
-            if event.kind in (DECIDE, GIVEN):
+            if event.kind in (DECIDE, EXTERNAL):
                 self.check(event)
             self._joined.append(event)
 

@@ -14,7 +14,7 @@ import numpy as np
 from ...columns import take
 from ...contexts import pack_context
 from ...problem import ARMS_MAX
-from ...vocabulary import GIVEN, LEARN, Array, Columns, Problem
+from ...vocabulary import EXTERNAL, LEARN, Array, Columns, Problem
 from ..events import Events
 from ..log import BadLines, good_decisions, no_good_line
 from ..rows import Page, Rows, Wanted
@@ -116,7 +116,7 @@ def _pair(columns: Columns, row: int, number: int, sent: str, problem: Problem) 
     decision = Event(
         0,
         2 * number + 1,
-        GIVEN,
+        EXTERNAL,
         number,
         action,
         None if math.isnan(propensity) else propensity,

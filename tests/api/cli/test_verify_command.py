@@ -18,7 +18,7 @@ from onearm.engine.simulation import Simulation
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.store import Store
-from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN
+from onearm.engine.vocabulary import DECIDE, EXTERNAL, LEARN
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -275,7 +275,7 @@ def test_decisions_of_others_are_exported_verified_and_replayed(onearm: Any, tmp
     assert (replayed["events"], replayed["bad_lines"]) == (10, {})
     log = {"jsonl": jsonl, "parquet": parquet}[ending].read(file)
     assert log.events is not None
-    assert log.events.kind.tolist() == [GIVEN, LEARN] * 6 + [DECIDE, LEARN] * 4
+    assert log.events.kind.tolist() == [EXTERNAL, LEARN] * 6 + [DECIDE, LEARN] * 4
     assert log.table.propensity[:6].tolist() == [0.25] * 6
     assert log.table.reward[:6].tolist() == [i / 6 for i in range(6)]
 

@@ -16,7 +16,7 @@ from onearm.api.log_files import read_log
 from onearm.api.service.history import ARCHIVED, History, change_of, changes_decoder
 from onearm.engine.errors import Damaged
 from onearm.engine.storage.tables import Event
-from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN
+from onearm.engine.vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN
 
 UCB = {"name": "ucb1"}
 TWO = {"context": {"kind": "dense", "length": 2}}
@@ -177,7 +177,7 @@ def test_examples_are_learned_once_numbered_and_not_made_again(
     assert answers == [{"decision_id": f"x{i}", "status": "accepted"} for i in range(3)]
     assert served.decide({}, "u").json()["action_id"] == "b"  # each arm was tried: the best one is next
     assert learn(served, taught[0], experiment_id="u") == [{"decision_id": "~4", "status": "accepted"}]
-    assert [event.kind for event in served.events("u")] == [GIVEN, LEARN] * 3 + [DECIDE, GIVEN, LEARN]
+    assert [event.kind for event in served.events("u")] == [EXTERNAL, LEARN] * 3 + [DECIDE, EXTERNAL, LEARN]
     served.restart()
     again = learn(served, taught[1] | {"decision_id": "x1"}, experiment_id="u")
     assert again == [{"decision_id": "x1", "status": "duplicate"}]
@@ -213,7 +213,7 @@ def test_examples_that_do_not_fit_fail_alone(served: Served) -> None:
     for answer, (_, code) in zip(answers, wrong, strict=False):
         assert_problem(answer, 422, code)
     assert answers[-1]["status"] == "accepted"
-    assert [event.kind for event in served.events()] == [CHANGE, GIVEN, LEARN]
+    assert [event.kind for event in served.events()] == [CHANGE, EXTERNAL, LEARN]
     served.assert_consistent()
 
 

@@ -16,7 +16,7 @@ from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Event
-from onearm.engine.vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Problem
+from onearm.engine.vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Problem
 
 PROBLEM = Problem(3, (2,))
 
@@ -34,7 +34,7 @@ def events(key: int) -> list[Event]:
     return [
         first,
         Event(key, 2, CHANGE, detail='{"change": "archived"}', time=6),
-        Event(key, 3, GIVEN, 1, 0, None, context=context(1), time=7),
+        Event(key, 3, EXTERNAL, 1, 0, None, context=context(1), time=7),
         Event(key, 4, DECIDE, 2, 1, 0.25, context=context(2), detail='{"why":1}', time=8),
         Event(key, 5, LEARN, 1, 0, None, 1.0, reward_id="", time=9),
         Event(key, 6, CHANGE, detail='{"change": "archived"}', time=10),

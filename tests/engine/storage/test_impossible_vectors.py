@@ -15,7 +15,7 @@ from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.storage import source
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.log import Log
-from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Array, Columns, FeedbackKind, Problem
+from onearm.engine.vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, FeedbackKind, Problem
 
 FORMS = {"jsonl": (jsonl, 2), "parquet": (parquet, 1)}  # and the number of the first event's line
 
@@ -111,12 +111,12 @@ def test_a_point_that_someone_else_decided_lies_within_too(form: str, tmp_path: 
         path.write_text(path.read_text().replace('"decide"', '"given"'))
     else:
         table = pq.read_table(path)
-        kinds = [GIVEN if kind == DECIDE else kind for kind in table.column("kind").to_pylist()]
+        kinds = [EXTERNAL if kind == DECIDE else kind for kind in table.column("kind").to_pylist()]
         kind = pa.array(kinds, table.schema.field("kind").type)
         pq.write_table(table.set_column(table.schema.get_field_index("kind"), table.schema.field("kind"), kind), path)
     read = module.read(path)
     assert read.bad_lines.lines == {"point_outside": [first + 2], "unknown_decision": [first + 3]}
-    assert read.events.kind.tolist() == [GIVEN, LEARN]
+    assert read.events.kind.tolist() == [EXTERNAL, LEARN]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -20,7 +20,7 @@ from onearm.policies import catalog
 from onearm.policies.arms.log_barrier_omd import _step as log_barrier_step
 
 NAMES = [*golden.names("vector"), "log_barrier_omd"]
-GIVEN = 0.75
+EXTERNAL = 0.75
 GRADIENTS = [[0.3, 0.4], [-3.0, 4.0], [0.0, 1.0]]  # the longest is 5 long
 PARAM, ESTIMATE, UNUSED, PROBLEM = "param", "estimate", "unused", "problem"
 
@@ -86,7 +86,7 @@ def test_every_policy_of_vectors_tells_of_every_param_that_may_be_unknown() -> N
 
 @pytest.mark.parametrize(("name", "param"), LEFT_OUT)
 def test_what_is_given_is_as_given_and_what_is_not_is_told_as_such(name: str, param: str) -> None:
-    assert at_first(build(name, **{param: GIVEN}))[param] == (GIVEN, PARAM)
+    assert at_first(build(name, **{param: EXTERNAL}))[param] == (EXTERNAL, PARAM)
     value, source = at_first(build(name, **{param: None}))[param]
     assert source == LEFT_OUT[name, param]
     if name != "log_barrier_omd":  # whose eta follows from the number of arms before anything is learned

@@ -11,7 +11,7 @@ import numpy as np
 from ....contexts import pack_context
 from ....errors import InvalidInput
 from ....features import Encoder
-from ....vocabulary import GIVEN, LEARN, Problem
+from ....vocabulary import EXTERNAL, LEARN, Problem
 from ...events import Events
 from ...log import BadLines, no_good_line, reading
 from ...source import Source
@@ -42,7 +42,7 @@ def read_events(source: Source) -> Events:
             given = Event(
                 experiment=0,
                 seq=(seq := seq + 1),
-                kind=GIVEN,
+                kind=EXTERNAL,
                 number=decisions,
                 action=decision.action,
                 propensity=decision.propensity,

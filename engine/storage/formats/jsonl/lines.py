@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from ....vocabulary import CHANGE, DECIDE, GIVEN, LEARN
+from ....vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last where brackets are too many
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -26,7 +26,7 @@ class Choice(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
 class GivenChoice(Choice, tag="given"):
     """The same of one that someone else made."""
 
-    code: ClassVar[int] = GIVEN
+    code: ClassVar[int] = EXTERNAL
 
 
 class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True, kw_only=True, gc=False):
@@ -49,7 +49,7 @@ class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
 class Given(Decide, tag="given"):
     """A decision that someone else made, to be learned from."""
 
-    code: ClassVar[int] = GIVEN
+    code: ClassVar[int] = EXTERNAL
 
 
 class Learn(msgspec.Struct, tag_field="kind", tag="learn", omit_defaults=True, kw_only=True, gc=False):

@@ -15,7 +15,7 @@ import numpy as np
 
 from ....actions import pack_action
 from ....contexts import actions_in, context_at, pack_context
-from ....vocabulary import DECIDE, GIVEN, LEARN, Array, Columns, Problem
+from ....vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from ...events import Events
 from ...log import BadLines, Log, gathered, log_of_events, read_header, reading
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
@@ -118,9 +118,9 @@ def _pages(
 
 
 def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> EventPage:
-    """Return the DECIDE, GIVEN and LEARN lines of a page."""
+    """Return the DECIDE, EXTERNAL and LEARN lines of a page."""
     code = np.fromiter(map(attrgetter("code"), lines), np.int8, len(lines))
-    decides, learns = (code == DECIDE) | (code == GIVEN), code == LEARN
+    decides, learns = (code == DECIDE) | (code == EXTERNAL), code == LEARN
     learned = list(compress(lines, learns.tolist()))
     rewards = Rewards(
         _numbers(learned, "number"),

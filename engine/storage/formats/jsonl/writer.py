@@ -12,7 +12,7 @@ import numpy as np
 
 from ....actions import unpack_actions
 from ....contexts import context_at, n_actions, unpack_contexts
-from ....vocabulary import CHANGE, GIVEN, LEARN, Columns, Problem
+from ....vocabulary import CHANGE, EXTERNAL, LEARN, Columns, Problem
 from ...log import header_of
 from ...tables import Event
 from ..packed import open_packed
@@ -92,7 +92,7 @@ class Writer:
         mask = None
         if event.available is not None:
             mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=k)
-        return (Given if event.kind == GIVEN else Decide)(
+        return (Given if event.kind == EXTERNAL else Decide)(
             seq=event.seq,
             number=event.number,
             action=unpack_actions([event.vector], [event.action], self._problem)[0].tolist(),

@@ -17,7 +17,7 @@ from ....actions import empty_actions, pack_action, unpack_details
 from ....columns import SCHEMA
 from ....contexts import Contexts, actions_in, checked_features, pack_context, unpack_contexts
 from ....errors import Damaged, InvalidInput
-from ....vocabulary import CHANGE, DECIDE, GIVEN, LEARN, Array, Columns, Features, Problem
+from ....vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Columns, Features, Problem
 from ...events import Events
 from ...log import BadLines, Log, gathered, log_of_events, read_header
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
@@ -138,10 +138,10 @@ def _pages(source: Source, file: pq.ParquetFile, problem: Problem, bad_lines: Ba
 
 
 def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines) -> EventPage:
-    """Return the DECIDE, GIVEN and LEARN rows of a batch, with their numbers from 1."""
+    """Return the DECIDE, EXTERNAL and LEARN rows of a batch, with their numbers from 1."""
     kind = integers(batch.column("kind"), fill=-1)
     lines = np.arange(before + 1, before + len(kind) + 1)
-    known = (kind >= DECIDE) & (kind <= GIVEN)
+    known = (kind >= DECIDE) & (kind <= EXTERNAL)
     if not known.all():
         bad_lines.add("unknown_kind", *lines[~known].tolist())
     learns = kind == LEARN

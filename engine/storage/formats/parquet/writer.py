@@ -16,7 +16,7 @@ from ....actions import unpack_actions
 from ....columns import every_mask
 from ....contexts import Contexts, context_at, first_actions, n_actions, unpack_contexts
 from ....errors import InvalidInput
-from ....vocabulary import DECIDE, GIVEN, LEARN, Array, Columns, Problem
+from ....vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from ...log import gathered
 from ...tables import Event
 from ..packing import packing_of
@@ -69,7 +69,7 @@ class Writer:
     def write_events(self, events: Iterable[Event]) -> None:
         """Write rows of the database."""
         rows = [self._completed(event) for event in events]
-        decided = [row for row, event in enumerate(rows) if event.kind in (DECIDE, GIVEN)]
+        decided = [row for row, event in enumerate(rows) if event.kind in (DECIDE, EXTERNAL)]
         contexts, mask = gathered(
             [unpack_contexts([rows[row].context], self._problem) for row in decided],
             [self._mask(rows[row]) for row in decided],
@@ -78,7 +78,7 @@ class Writer:
         source = np.zeros(len(rows), np.int64)
         source[decided] = np.arange(len(decided))
         plain = ("seq", "kind", "number", "propensity", "reward", *OURS)
-        undecided = np.array([event.kind not in (DECIDE, GIVEN) for event in rows], np.bool_)
+        undecided = np.array([event.kind not in (DECIDE, EXTERNAL) for event in rows], np.bool_)
         unmasked = np.array([event.available is None for event in rows], np.bool_)
         mask = np.broadcast_to(mask, (max(len(decided), 1), mask.shape[1]))[source]
         sizes = n_actions([event.context for event in rows], self._problem)
@@ -90,7 +90,7 @@ class Writer:
 
     def _completed(self, event: Event) -> Event:
         """Return an event with null where nothing was said; a reward with what is known of its decision."""
-        if event.kind in (DECIDE, GIVEN):
+        if event.kind in (DECIDE, EXTERNAL):
             assert event.number is not None
             self._decided[event.number] = event.action, event.propensity
             if len(self._decided) > REMEMBERED:

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from ....contexts import pack_context
-from ....vocabulary import GIVEN, LEARN, Features, Problem
+from ....vocabulary import EXTERNAL, LEARN, Features, Problem
 from ...events import Events
 from ...log import BadLines, no_good_line, reading
 from ...source import Source
@@ -37,7 +37,7 @@ def read_events(source: Source) -> Events:
             if isinstance(context, Features):
                 context = context._replace(start=context.start[0])
                 nonzeros = max(nonzeros, len(context.index))
-            event = Event(0, (seq := seq + 1), GIVEN, decisions, decision.action, decision.propensity)
+            event = Event(0, (seq := seq + 1), EXTERNAL, decisions, decision.action, decision.propensity)
             given = event._replace(
                 context=pack_context(context, Problem(1)),
                 available=_packed(decision.listed),

@@ -22,7 +22,7 @@ from onearm.engine.storage.formats.csv_columns import roles_of
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.tables import Event
-from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Problem
+from onearm.engine.vocabulary import DECIDE, EXTERNAL, LEARN, Problem
 
 NO_PROPENSITIES = "the log says nothing of propensities: weighted estimates need them"
 
@@ -268,7 +268,7 @@ def test_events_hold_times_ids_and_decisions_without_a_reward(tmp_path: Path) ->
     events = csv_table.read_events(Source(tmp_path / "log.csv"))
     assert events.spec["labels"] == ["a", "b"]
     found = list(events.rows)
-    assert [event.kind for event in found] == [GIVEN, LEARN, GIVEN, GIVEN, LEARN]
+    assert [event.kind for event in found] == [EXTERNAL, LEARN, EXTERNAL, EXTERNAL, LEARN]
     assert [event.seq for event in found] == [1, 2, 3, 4, 5]
     assert [event.number for event in found] == [0, 0, 1, 2, 2]
     assert [event.action for event in found] == [1, 1, 0, 0, 0]

@@ -21,7 +21,7 @@ from onearm.engine.storage import rows
 from onearm.engine.storage.formats import dsjson
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.vocabulary import GIVEN, LEARN, Features, Problem
+from onearm.engine.vocabulary import EXTERNAL, LEARN, Features, Problem
 
 BARE = Wanted(contexts=False)
 
@@ -349,11 +349,11 @@ def test_events_are_decisions_that_others_made_and_their_rewards(tmp_path: Path)
         c={"_multi": [{"_TAG": "p", "id": 1}, {"_tag": "q", "id": 2}]}, event_id="e8", Timestamp="2021-02-04T17:31:29"
     )
     found, made = events(written(tmp_path, line, changed(_label_cost=None), b"[]", tagged))
-    assert [event.kind for event in made] == [GIVEN, LEARN, GIVEN, GIVEN, LEARN]
+    assert [event.kind for event in made] == [EXTERNAL, LEARN, EXTERNAL, EXTERNAL, LEARN]
     assert [event.seq for event in made] == [1, 2, 3, 4, 5]
     assert [event.number for event in made] == [0, 0, 1, 2, 2]
     assert [event.decision_id for event in made] == ["e7", None, None, "e8", None]
-    assert [event.actions for event in made if event.kind == GIVEN] == ['["0","1"]', '["0","1"]', '["p","q"]']
+    assert [event.actions for event in made if event.kind == EXTERNAL] == ['["0","1"]', '["0","1"]', '["p","q"]']
     assert made[0].time == 1_612_456_289_246_000 == made[1].time
     assert made[3].time - made[0].time == 3_600_000_000 - 246_000
     assert (made[0].action, made[0].propensity, made[1].reward, made[2].time) == (1, 0.25, 1.5, 0)

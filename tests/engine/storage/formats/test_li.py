@@ -18,7 +18,7 @@ from onearm.engine.storage.formats import jsonl, li, parquet
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.tables import Event
-from onearm.engine.vocabulary import DECIDE, GIVEN, LEARN, Problem
+from onearm.engine.vocabulary import DECIDE, EXTERNAL, LEARN, Problem
 
 NO_PROPENSITIES = "the log says nothing of propensities: matching takes them to be equal, weights need them"
 
@@ -180,7 +180,7 @@ def test_events_of_others_are_read_back_to_the_bit(tmp_path: Path, table: list[t
         context = pack_context(np.array([number]), problem)
         events.append(Event(1, 2 * i + 1, DECIDE, i, arm, 0.5, context=context))
         events.append(Event(1, 2 * i + 2, LEARN, i, arm, 0.5, reward))
-    events.append(Event(1, len(events) + 1, GIVEN, len(table), 0, 0.5, context=context))  # without a reward
+    events.append(Event(1, len(events) + 1, EXTERNAL, len(table), 0, 0.5, context=context))  # without a reward
     with li.Writer(tmp_path / "log.li", problem, {"policy": {}}) as out:
         out.write_events(events)
     assert out.unrewarded == 1

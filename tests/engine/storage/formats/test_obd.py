@@ -24,7 +24,7 @@ from onearm.engine.storage import rows
 from onearm.engine.storage.formats import cells, jsonl, obd, packed, parquet
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
-from onearm.engine.vocabulary import GIVEN, LEARN, Columns, Problem
+from onearm.engine.vocabulary import EXTERNAL, LEARN, Columns, Problem
 
 HEADER = ",timestamp,item_id,position,click,propensity_score,user_feature_0,user_feature_1,user-item_affinity_0"
 BARE = Wanted(contexts=False)
@@ -284,7 +284,7 @@ def test_events_hold_the_time_the_line_and_the_position(data_folder: Path) -> No
         assert events.problem == found.problem
     texts = gzip.decompress(path.read_bytes()).decode().splitlines()
     decision, reward = next(events.rows), next(events.rows)
-    assert (decision.kind, reward.kind, decision.seq, reward.seq) == (GIVEN, LEARN, 1, 2)
+    assert (decision.kind, reward.kind, decision.seq, reward.seq) == (EXTERNAL, LEARN, 1, 2)
     assert (decision.time, reward.time) == (1574553663979311, 1574553663979311)
     assert (decision.action, decision.propensity, reward.reward) == (2, 0.045525, 0.0)
     assert json.loads(decision.sent or "") == {"from": "obd", "line": texts[1]}

@@ -23,7 +23,7 @@ from onearm.engine.storage.formats.vw.texts import HEAD
 from onearm.engine.storage.rows import Rows, Wanted
 from onearm.engine.storage.source import Source
 from onearm.engine.storage.tables import Event
-from onearm.engine.vocabulary import GIVEN, LEARN, Features, Problem
+from onearm.engine.vocabulary import EXTERNAL, LEARN, Features, Problem
 
 BARE = Wanted(contexts=False)
 GOOD = """shared 'e7 |user age:31 city=paris |query red red
@@ -241,9 +241,9 @@ def test_events_are_decisions_that_others_made_and_their_rewards(tmp_path: Path)
     tagged = "'a | x\n0:1:.5 'b | y\n"
     found, made = events(written(tmp_path, GOOD, "0:1 | x\n", tagged))
     assert [(event.kind, event.seq, event.number) for event in made] == [
-        (GIVEN, 1, 0),
+        (EXTERNAL, 1, 0),
         (LEARN, 2, 0),
-        (GIVEN, 3, 1),
+        (EXTERNAL, 3, 1),
         (LEARN, 4, 1),
     ]
     assert [event.actions for event in made[::2]] == ['["0","1"]', '["a","b"]']
