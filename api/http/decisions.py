@@ -22,7 +22,7 @@ from ..service.records import Record
 from ..service.service import Service
 from .bodies import read
 from .endpoint import Answer, Call, problem
-from .requests import find, found_still, hash_of, iso, known_as, one_id, sent_of, settled
+from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
 
 BATCH_MAX = 10_000
@@ -97,7 +97,7 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = one_id(body.decision_id, header_id)
     if kind.decide_waits:
-        found = await found_still(live, lambda: known_as(live, decision_id, raw))
+        found = await found_unlocked(live, lambda: known_as(live, decision_id, raw))
     else:
         found = await known_as(live, decision_id, raw)
     if found is not None:
@@ -111,7 +111,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, body: Any)
     if reward_id is not None:
         check_id("reward_id", reward_id)
     said = kind.read_feedback(live, body)
-    found = await found_still(live, lambda: find(live, decision_id))
+    found = await found_unlocked(live, lambda: find(live, decision_id))
     action = kind.action(live, found.event)
     feedback = kind.feedback_on(live, found.event, action, said)
     if found.reward is None:
@@ -133,7 +133,7 @@ async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
     if kind.external is None:
         raise InvalidInput("no_examples", kind.no_examples.format(id=live.spec.id))
     value, propensity = check_reward(body.value), check_propensity(body.propensity)
-    found = await found_still(live, lambda: known_as(live, body.decision_id, raw))
+    found = await found_unlocked(live, lambda: known_as(live, body.decision_id, raw))
     status: Any = "duplicate"
     if found is None:
         request, action = kind.external(live, body)

@@ -62,12 +62,12 @@ async def known_as(live: Live, decision_id: str | None, raw: bytes) -> Record | 
     return known
 
 
-async def found_still(live: Live, look: Callable[[], Awaitable[Found]]) -> Found:
+async def found_unlocked(live: Live, look: Callable[[], Awaitable[Found]]) -> Found:
     """Return what `look` finds while the state may change: nothing may be awaited between that and learning."""
     while True:
-        await live.still()
+        await live.unlocked()
         found = await look()
-        if not live.held:
+        if not live.locked:
             return found
 
 

@@ -176,27 +176,27 @@ class Live(Work):
     async def digest(self) -> str:
         """Return the digest of the state as it is, computed in another thread; rewards wait meanwhile."""
         self.check_usable()
-        self._hold()
+        self._lock()
         try:
             return await asyncio.to_thread(snapshot.digest, self.state)
         finally:
-            self._release()
+            self._unlock()
 
-    async def still(self) -> None:
+    async def unlocked(self) -> None:
         """Wait until no other thread reads the state: rewards change it."""
-        while self.held:
+        while self.locked:
             await self._unread.wait()
 
     @property
-    def held(self) -> bool:
+    def locked(self) -> bool:
         """Whether another thread reads the state."""
         return self._readers > 0
 
-    def _hold(self) -> None:
+    def _lock(self) -> None:
         self._readers += 1
         self._unread.clear()
 
-    def _release(self) -> None:
+    def _unlock(self) -> None:
         self._readers -= 1
         if not self._readers:
             self._unread.set()
@@ -206,7 +206,7 @@ class Live(Work):
     async def decide(self, request: Request, sent: Sent, now: int) -> Record:
         """Decide, and return the decision once it is committed.
 
-        Where deciding changes the state the caller waited until it was `still`. Nothing is awaited before it is queued.
+        Where deciding changes the state the caller waited until it was unlocked. Nothing is awaited before it is queued.
         """
         try:
             record = self._decide(request, sent, now)
@@ -220,7 +220,7 @@ class Live(Work):
     def _decide(self, request: Request, sent: Sent, now: int) -> Record:
         self.check_open()
         kind = self.kind
-        assert not (kind.decide_waits and self.held), "the state changes while another thread reads it"
+        assert not (kind.decide_waits and self.locked), "the state changes while another thread reads it"
         if kind.gate is not None:
             kind.gate(self)
         if kind.moves is not None:
@@ -303,7 +303,7 @@ class Live(Work):
             self.explainer = await asyncio.to_thread(compile_explain, self.spec)
 
     def learn(self, record: Record, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
-        """Learn what came of a decision and queue the event; the caller checked it, and waited for a `still` state."""
+        """Learn what came of a decision and queue the event; the caller checked it, and waited for a unlocked state."""
         self.check_open()
         decided = record.event
         assert record.reward is None
@@ -316,7 +316,7 @@ class Live(Work):
 
     def _apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""
-        assert not self.held, "the state changes while another thread reads it"
+        assert not self.locked, "the state changes while another thread reads it"
         assert decided.number is not None
         propensity = math.nan if decided.propensity is None else decided.propensity
         instance = Instance(decided.number, self.context(decided), self.mask(decided))
@@ -358,7 +358,7 @@ class Live(Work):
         if asked is None:
             raise no_stream(self.spec)
         if asked.waits:
-            await self.still()
+            await self.unlocked()
         self.check_usable()
         sought = asked.seeks(self, said)
         record = None if sought is None else await self.find(sought)
@@ -382,14 +382,14 @@ class Live(Work):
 
     def snapshot(self) -> None:
         """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait."""
-        if self.unusable is not None or self.held or not self._bytes_since_snapshot:
+        if self.unusable is not None or self.locked or not self._bytes_since_snapshot:
             return
         self._bytes_since_snapshot = 0
         about = (self.row.key, self.seq, self.number, self._versions)
         kept = self.kind.own.join(self.state, self.kind.own.part(self.own))
         if self.state_bytes > COPY_BYTES:
-            self._hold()
-            self._writer.keep(PendingSnapshot(*about, kept, self._release))
+            self._lock()
+            self._writer.keep(PendingSnapshot(*about, kept, self._unlock))
         else:
             self._writer.keep(PendingSnapshot(*about, _copied(kept)))
 
