@@ -25,7 +25,7 @@ class Declared(NamedTuple):
     """What the problem of a spec says, read by its kind."""
 
     problem: Problem
-    arms: Arms = ()  # none where actions are listed; where queries are asked, these
+    arms: Arms = ()  # none where actions come per call; where queries are asked, these
     intake: Intake = Intake()
     reward_range: tuple[float, float] | None = None  # of one pull, where arms come once; None without limits
     hypotheses: tuple[str, ...] = ()  # the ids of what can be recommended, where queries are asked

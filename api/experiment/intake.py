@@ -1,7 +1,8 @@
 """What a client sends, as what the kernels read: the context of a problem, and the actions of a call.
 
-The arms of an experiment are fixed (`arms` at its creation), or its actions are *listed*: each call brings a set of its
-own, with ids and features. Contexts and features are lists of numbers, or JSON objects (`engine/features.py`).
+The arms of an experiment are fixed (`arms` at its creation), or it has *per-call actions* ("listed" on the wire): each
+call brings a set of its own, with ids and features. Contexts and features are lists of numbers, or JSON objects
+(`engine/features.py`).
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Intake:
     kind: Literal["none", "dense", "features"] = "none"
     length: int = 0  # numbers of a dense context
     encoder: Encoder | None = None  # of contexts of the kind "features"
-    listed: bool = False
-    action_length: int = 0  # numbers of each listed action; 0 where they are objects
+    per_call: bool = False
+    action_length: int = 0  # numbers of each per-call action; 0 where they are objects
     actions_max: int = ACTIONS
 
     @classmethod
@@ -59,8 +60,8 @@ class Intake:
         if encoder is None and "length" not in actions:
             raise InvalidInput(
                 "bad_actions",
-                "listed actions need features: give problem.actions a length (numbers of each action), or the context "
-                "the kind 'features' (actions are then JSON objects)",
+                "per-call actions need features: give problem.actions a length (numbers of each action), or the "
+                "context the kind 'features' (actions are then JSON objects)",
             )
         width = 0 if encoder is None else encoder.dimension or 0
         if encoder is None:
@@ -74,7 +75,7 @@ class Intake:
         return cls(kind, length, encoder, True, 0 if encoder else action_length, most)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields `context` and, where actions are listed, `actions` of a problem."""
+        """Return the fields `context` and, where actions come per call, `actions` of a problem."""
         context: dict[str, Any] = {"kind": self.kind}
         if self.kind == "dense":
             context["length"] = self.length
@@ -83,16 +84,16 @@ class Intake:
             context[size] = getattr(self.encoder, size)
             if self.encoder.interactions is not None:
                 context["interactions"] = [list(pair) for pair in self.encoder.interactions]
-        if not self.listed:
+        if not self.per_call:
             return {"context": context}
         length = {"length": self.action_length} if self.action_length else {}
         return {"context": context, "actions": {"kind": "listed", **length, "max": self.actions_max}}
 
     def problem(self, n_arms: int, horizon: int | None) -> Problem:
-        """Return the shape of the task; listed actions are arms by their position in the call."""
-        k = self.actions_max if self.listed else n_arms
+        """Return the shape of the task; per-call actions are arms by their position in the call."""
+        k = self.actions_max if self.per_call else n_arms
         if self.encoder is None:
-            return Problem(k, (k, self.length + self.action_length) if self.listed else (self.length,), horizon)
+            return Problem(k, (k, self.length + self.action_length) if self.per_call else (self.length,), horizon)
         if self.encoder.dimension is not None:
             return Problem(k, (k, self.encoder.dimension), horizon)
         return Problem(k, (k, 2**self.encoder.bits), horizon, self.encoder.nonzeros)
@@ -109,7 +110,7 @@ class Intake:
                 "bad_context", "the context is an object: this experiment reads lists of numbers, or no context"
             )
         shared = check_context(Problem(1, (self.length,)), context)
-        return self._rows(shared, actions) if self.listed else shared
+        return self._rows(shared, actions) if self.per_call else shared
 
     def names(self, context: Any, actions: Sequence[Named]) -> list[list[str]]:
         """Return for each action the names of its features, in the order in which `attribute` writes its parts."""

@@ -206,7 +206,8 @@ class Live(Work):
     async def decide(self, request: Request, sent: Sent, now: int) -> Record:
         """Decide, and return the decision once it is committed.
 
-        Where deciding changes the state the caller waited until it was unlocked. Nothing is awaited before it is queued.
+        Where deciding changes the state the caller waited until it was unlocked. Nothing is awaited before it is
+        queued.
         """
         try:
             record = self._decide(request, sent, now)

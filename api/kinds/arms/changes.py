@@ -52,7 +52,7 @@ def retired(work: Work, label: str, last: str) -> tuple[ArmRetired | None, ArmSt
 
 
 def _check_fixed(work: Work) -> None:
-    if work.spec.intake.listed:
+    if work.spec.intake.per_call:
         raise InvalidInput(
             "actions_are_listed",
             f"the experiment {work.spec.id!r} has no arms: its actions come with each call; list them there",

@@ -112,8 +112,8 @@ class Engine(PolicyEngine[ArmDecision]):
         if isinstance(eligible, str):
             raise InvalidInput("bad_eligible", f"eligible is {eligible!r}: it must be a list of ids")
         intake, roster = self.spec.intake, self.roster
-        if intake.listed != (actions is not None):
-            rule = "list the actions of this call" if intake.listed else "this engine has arms, so leave them out"
+        if intake.per_call != (actions is not None):
+            rule = "list the actions of this call" if intake.per_call else "this engine has arms, so leave them out"
             raise InvalidInput("bad_actions", f"actions is {'missing' if actions is None else 'given'}: {rule}")
         labels: Sequence[str] = roster.labels
         numbers, active = roster.numbers, roster.active

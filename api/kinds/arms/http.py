@@ -27,17 +27,17 @@ _explanation = msgspec.json.Decoder(Explanation)
 def request(work: Work, body: Decide | Example) -> Request:
     """Return what a body asks for, as the kernels read it."""
     intake, roster = work.spec.intake, work.roster
-    listed = bytes(body.actions)
-    if not intake.listed and listed:
+    sent = bytes(body.actions)
+    if not intake.per_call and sent:
         raise InvalidInput(
             "unexpected_actions", "the decision has actions, but the experiment has arms: use eligible_actions"
         )
-    if intake.listed and not listed:
+    if intake.per_call and not sent:
         raise InvalidInput("missing_actions", "the decision has no actions: list them, each with its id and features")
     actions: Sequence[dict[str, Any]] = roster.arms
     labels, numbers, active = None, roster.numbers, roster.active
-    if intake.listed:
-        actions = _actions(work, listed)
+    if intake.per_call:
+        actions = _actions(work, sent)
         labels = [action["id"] for action in actions]
         numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
     available = active

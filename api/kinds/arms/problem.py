@@ -20,9 +20,9 @@ def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
     check_fields("problem", body, {"kind", "context", "actions", "horizon"}, {"domain", "memory"})
     horizon = whole("bad_horizon", "the horizon", body.get("horizon"))
     intake = Intake.from_json(body.get("context", {"kind": "none"}), body.get("actions", {"kind": "fixed"}))
-    if intake.listed and arms:
-        raise InvalidInput("bad_arms", "arms are given, but the actions are listed in each call: leave the arms out")
-    if not intake.listed and not arms:
+    if intake.per_call and arms:
+        raise InvalidInput("bad_arms", "arms are given, but the actions come with each call: leave the arms out")
+    if not intake.per_call and not arms:
         raise InvalidInput("bad_arms", 'arms must be a list of one or more objects like {"id": "a"}')
     if intake.encoder is not None and arms:
         intake.read(None, arms)  # raises where an arm has a field that is no feature

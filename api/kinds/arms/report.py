@@ -27,14 +27,14 @@ def report(
             continue
         learned = page.kind == LEARN
         decisions += int((~learned).sum())
-        if not spec.intake.listed:
+        if not spec.intake.per_call:
             decided += np.bincount(page.action[~learned], minlength=len(arm_ids))
         for arm, reward in zip(page.action[learned].tolist(), page.reward[learned].tolist(), strict=True):
             every.add(reward)
             if each:
                 each[arm].add(reward)
     found = began(spec.id, seq, decisions, every.mean())
-    if not spec.intake.listed:
+    if not spec.intake.per_call:
         found.arms = [
             ArmReport(**msgspec.structs.asdict(rewards.mean()), arm_id=label, decisions=int(number))
             for label, rewards, number in zip(arm_ids, each, decided, strict=True)
