@@ -1,6 +1,6 @@
 """One file, one policy, in a folder for each family.
 
-`catalog` finds them by name, and `shelf` the artefacts that trained ones decide with.
+`catalog` finds them by name, and `artefacts` the artefacts that trained ones decide with.
 """
 
 if __name__ != "onearm.policies":
@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from ..engine.registry import Registry
 from ..engine.trained.artefact import Artefact, unpack
-from ..engine.trained.artefact_registry import Shelf
+from ..engine.trained.artefact_registry import ArtefactRegistry
 from ..engine.vocabulary import Policy
 
 
@@ -25,4 +25,4 @@ def shipped() -> Iterator[Artefact]:
 
 
 catalog: Registry[Policy] = Registry("policy", "onearm.policies", Policy)
-shelf = Shelf(shipped)
+artefacts = ArtefactRegistry(shipped)

@@ -24,7 +24,7 @@ ARROWS = {
     "engine._root": {"api"},  # the root package: `onearm.open` and the command line
     "engine.storage": {"engine", "engine.storage"},
     "engine": {"engine"},
-    "policies": {"engine", "policies.catalog", "policies.shelf"},
+    "policies": {"engine", "policies.catalog", "policies.artefacts"},
     "envs": {"engine", "envs.catalog"},
     "api": {"engine", "engine.storage", "policies", "envs", "api"},
 }

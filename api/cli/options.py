@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from ...policies import artefacts
 from ...policies import catalog as policies
-from ...policies import shelf
 from ..log_files import READERS, read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -52,7 +52,7 @@ policy_file_option = click.option(
 
 def _put(ctx: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
     for file in files:
-        shelf.add(read_artefact(file))
+        artefacts.add(read_artefact(file))
 
 
 artefact_option = click.option(

@@ -10,23 +10,23 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import StoredArtefact
 from ...engine.trained.artefact import pack, unpack
 from ...engine.vocabulary import Policy
-from ...policies import shelf
+from ...policies import artefacts
 
 log = logging.getLogger("onearm")
 
 
 def keep_all(store: Store) -> None:
-    """Put what a database holds onto the shelf; of what is damaged there is a warning, and its experiments fail."""
+    """Put what a database holds into the registry; of what is damaged there is a warning, and its experiments fail."""
     for row in store.artefacts():
         try:
-            shelf.keep(unpack(row.arrays, row.description, f"the artefact {row.name!r} of {store.name}"))
+            artefacts.keep(unpack(row.arrays, row.description, f"the artefact {row.name!r} of {store.name}"))
         except OnearmError as error:
             log.warning("%s", error)
 
 
 def stored(policy: Policy) -> list[StoredArtefact]:
     """Return what a policy decides with, as rows of a database."""
-    return [StoredArtefact(made.sha256, made.name, *pack(made)) for made in map(shelf.find, _named(policy.spec))]
+    return [StoredArtefact(made.sha256, made.name, *pack(made)) for made in map(artefacts.find, _named(policy.spec))]
 
 
 def _named(spec: dict[str, Any]) -> list[str]:

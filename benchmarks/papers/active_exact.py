@@ -13,7 +13,7 @@ from onearm.engine.hardness.exact.states import uniform
 from onearm.engine.problem import query_problem
 from onearm.engine.task import Array, Task, best_arm, thresholds
 from onearm.engine.trained.tables import TablePolicy
-from onearm.policies import shelf
+from onearm.policies import artefacts
 
 CHANCES = [0.1, 0.3, 0.5, 0.7, 0.9]
 SIGNS = [-0.8, -0.4, 0.4, 0.8]
@@ -142,7 +142,7 @@ def level_losses(small: Small, policy: TablePolicy) -> Array:
 def shipped_table(small: Small) -> TablePolicy | None:
     """Return the table that ships for a problem."""
     try:
-        artefact = shelf.fitting(query_problem(small.task, small.budget))
+        artefact = artefacts.fitting(query_problem(small.task, small.budget))
     except InvalidInput:
         return None
     arrays = artefact.arrays

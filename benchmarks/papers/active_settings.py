@@ -11,7 +11,7 @@ from onearm.engine.problem import query_problem
 from onearm.engine.task import Task, best_arm, thresholds
 from onearm.engine.trained.artefact import Artefact, unpack
 from onearm.engine.vocabulary import Policy, Problem
-from onearm.policies import catalog, shelf
+from onearm.policies import artefacts, catalog
 
 FOLDER = Path(__file__).resolve().parents[1] / "artefacts"  # of policies that are compared, and do not ship
 LEVEL, PRIOR = "level", "prior"
@@ -80,7 +80,7 @@ COLOURS = {
 
 def contenders(setting: Setting) -> list[Contender]:
     """Return all policies of a setting: the robust one in both plays, those of one level, of a prior, the baselines."""
-    shipped = shelf.fitting(setting.problem)
+    shipped = artefacts.fitting(setting.problem)
     found = []
     for play in sorted(shipped.worst_case, key=lambda play: play != shipped.play):
         default = play == shipped.play
@@ -88,7 +88,7 @@ def contenders(setting: Setting) -> list[Contender]:
         key = "robust" if default else f"robust_{play}"
         found.append(Contender(key, f"mapo, {play}", policy, DARK, not default))
     for artefact in compared(setting):
-        shelf.keep(artefact)
+        artefacts.keep(artefact)
         kind = artefact.made["compared_as"]
         label = "trained on a prior" if kind == PRIOR else f"minimax at r = {artefact.levels[-1]:g} only"
         key = PRIOR if kind == PRIOR else f"{LEVEL}_{artefact.levels[-1]:g}"
@@ -115,5 +115,5 @@ def compared(setting: Setting) -> list[Artefact]:
 
 def made(setting: Setting) -> dict[str, Any]:
     """Return how the shipped policy of a setting was made."""
-    shipped = shelf.fitting(setting.problem)
+    shipped = artefacts.fitting(setting.problem)
     return {"artefact": shipped.label, **shipped.made}

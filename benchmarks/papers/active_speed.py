@@ -18,7 +18,7 @@ from c_loops import c_loops
 import onearm
 from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.vocabulary import Array
-from onearm.policies import catalog, shelf
+from onearm.policies import artefacts, catalog
 from onearm.policies.queries.mapo import network
 
 SOURCE = Path(__file__).resolve().parents[1] / "reference_active.c"
@@ -85,7 +85,7 @@ def alone(setting: Setting, rounds: int) -> tuple[float, float]:
 
 def played_by(c: ctypes.CDLL, setting: Setting) -> Callable[[], Array]:
     """Return what plays the shipped network out in C, and returns how often each cut was recommended."""
-    artefact = shelf.fitting(setting.problem)
+    artefact = artefacts.fitting(setting.problem)
     net: Any = network(artefact.architecture, artefact.task, artefact.budget, artefact.arrays)
     floats = [np.ascontiguousarray(array, np.float32) for array in (net.w1, net.b1, net.w2, net.b2, net.w3, net.b3)]
     means = easy_means(setting)[0]
@@ -102,7 +102,7 @@ def played_by(c: ctypes.CDLL, setting: Setting) -> Callable[[], Array]:
 
 def by_others(setting: Setting, rounds: int) -> dict[str, float]:
     """Return the microseconds of one forward pass by NumPy, and by PyTorch where it is installed."""
-    artefact = shelf.fitting(setting.problem)
+    artefact = artefacts.fitting(setting.problem)
     w = artefact.arrays
     x = np.ones(w["w1"].shape[1], np.float32)
 

@@ -1,7 +1,7 @@
 """The artefacts that a process knows, by name and by the problem that they are for.
 
->>> shelf = Shelf(list)
->>> shelf.find("mine")
+>>> artefacts = ArtefactRegistry(list)
+>>> artefacts.find("mine")
 Traceback (most recent call last):
 onearm.engine.errors.InvalidInput: there is no artefact 'mine': there is none at all; give its file with --artefact FILE
 """
@@ -19,7 +19,7 @@ from .artefact import Artefact
 _GIVEN, _SHIPPED, _KEPT = range(3)  # in the order in which a name, or a problem, finds them
 
 
-class Shelf:
+class ArtefactRegistry:
     """Artefacts: given by a person, shipped with the package (read once, when first asked for), or kept by a log.
 
     A name, or a problem, finds those that were given; if none of these fits, those that ship. What a log keeps is found

@@ -32,7 +32,7 @@ from ...engine.trained.networks import ArmNet, FlatNet, arm_net, arm_work, flat_
 from ...engine.trained.tables import TablePolicy
 from ...engine.trained.tabulated import Tabulated, tabulated, tabulated_work
 from ...engine.vocabulary import Array, Decision, Guarantee, Instance, Key, Policy, Problem
-from .. import shelf
+from .. import artefacts
 
 
 class MapoParams(NamedTuple):
@@ -62,14 +62,14 @@ def mapo(artefact: str | None = None, play: str | None = None) -> Policy:
     if artefact is not None:
         if not isinstance(artefact, str):
             raise InvalidInput("bad_param", f"artefact is {artefact!r}: it must be a name, NAME or NAME@DIGITS")
-        shelf.find(artefact)
+        artefacts.find(artefact)
     return _policy(MapoParams(False, None), partial(resolve, artefact, play))
 
 
 def resolve(artefact: str | None, play: str | None, problem: Problem) -> Policy:
     """Return the policy for a problem, whose spec names the artefact in full."""
-    chosen = shelf.fitting(problem) if artefact is None else shelf.find(artefact)
-    shelf.check(chosen, problem)
+    chosen = artefacts.fitting(problem) if artefact is None else artefacts.find(artefact)
+    artefacts.check(chosen, problem)
     play = chosen.play if play is None else play
     params = MapoParams(play == "greedy", network(chosen.architecture, chosen.task, chosen.budget, chosen.arrays))
     spec = {"name": "mapo", "params": {"artefact": chosen.label, "play": play}}

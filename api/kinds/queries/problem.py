@@ -10,7 +10,7 @@ from ....engine.errors import InvalidInput
 from ....engine.problem import check_problem, query_problem
 from ....engine.task import Task
 from ....engine.vocabulary import Problem
-from ....policies import shelf
+from ....policies import artefacts
 from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
 from .tasks import FIELDS, NamedTask, read_task, task_fields
@@ -47,7 +47,7 @@ def default_policy(problem: Problem) -> dict[str, Any]:
     """Return the policy where none is named."""
     task = task_of(problem)
     try:
-        shelf.fitting(problem)
+        artefacts.fitting(problem)
     except InvalidInput as error:
         if error.code != "no_artefact":  # there are several: the client names one
             raise

@@ -12,7 +12,7 @@ from support.small_artefacts import arm_artefact, flat_artefact
 from onearm.api.http.app import create_app
 from onearm.engine.storage.store import Store
 from onearm.engine.trained.artefact import Artefact, pack
-from onearm.policies import shelf
+from onearm.policies import artefacts
 
 URL = "sqlite:///run.db"
 MADE = flat_artefact()
@@ -21,13 +21,13 @@ POINTS = 'thresholds:{"points":3,"change":1}'
 
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin with a shelf of nothing, as in a process of another version."""
-    monkeypatch.setattr(shelf, "_found", {})
-    monkeypatch.setattr(shelf, "_read", True)
+    """Begin with a artefacts of nothing, as in a process of another version."""
+    monkeypatch.setattr(artefacts, "_found", {})
+    monkeypatch.setattr(artefacts, "_read", True)
 
 
 def forget() -> None:
-    shelf._found.clear()
+    artefacts._found.clear()
 
 
 def save(made: Artefact, folder: Path, name: str = "mine") -> Path:
@@ -85,7 +85,7 @@ def test_a_log_names_its_artefact_and_is_verified_with_it_alone(onearm: Any, tmp
 
 
 def test_a_database_is_opened_verified_and_exported_without_the_file(onearm: Any, tmp_path: Path) -> None:
-    shelf.add(MADE)
+    artefacts.add(MADE)
     problem = {"kind": "queries", "task": "thresholds", "queries": 3, "horizon": 6}
     body = {"experiment_id": "q", "problem": problem, "policy": {"name": "mapo"}, "seed": 5}
     path = "/v1/experiments/q"
@@ -96,7 +96,7 @@ def test_a_database_is_opened_verified_and_exported_without_the_file(onearm: Any
             client.post(f"{path}/decisions/{made['decision_id']}/reward", json={"value": 1})
         before = client.get(path).json()["digest"]
     forget()
-    shelf.add(flat_artefact(seed=1))  # what ships now, of the same name
+    artefacts.add(flat_artefact(seed=1))  # what ships now, of the same name
     with TestClient(create_app(Store.open(URL))) as client:
         assert client.get(path).json()["digest"] == before
         assert client.get(f"{path}/recommendation").json()["artefact"] == MADE.label

@@ -16,7 +16,7 @@ from onearm.engine.problem import fitted, query_problem
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import StoredArtefact
 from onearm.engine.trained.artefact import Artefact, pack
-from onearm.engine.trained.artefact_registry import Shelf
+from onearm.engine.trained.artefact_registry import ArtefactRegistry
 from onearm.engine.vocabulary import Policy
 from onearm.policies import catalog
 
@@ -24,16 +24,16 @@ MADE = arm_artefact()
 
 
 @pytest.fixture(autouse=True)
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+def artefacts(monkeypatch: pytest.MonkeyPatch) -> ArtefactRegistry:
     return new_shelf(monkeypatch)
 
 
-def new_shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    """Return an empty shelf, as a process has it that knows no artefact."""
-    shelf = Shelf(list)
+def new_shelf(monkeypatch: pytest.MonkeyPatch) -> ArtefactRegistry:
+    """Return an empty artefacts, as a process has it that knows no artefact."""
+    artefacts = ArtefactRegistry(list)
     for module in ("onearm.policies.queries.mapo", "onearm.api.service.artefacts"):
-        monkeypatch.setattr(f"{module}.shelf", shelf)
-    return shelf
+        monkeypatch.setattr(f"{module}.artefacts", artefacts)
+    return artefacts
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -52,8 +52,8 @@ def policy_of(made: Artefact) -> Policy:
     return fitted(catalog.make("mapo", artefact=made.label), query_problem(made.task, made.budget))
 
 
-def test_what_an_experiment_decides_with_is_written_with_it(url: str, shelf: Shelf) -> None:
-    shelf.add(MADE)
+def test_what_an_experiment_decides_with_is_written_with_it(url: str, artefacts: ArtefactRegistry) -> None:
+    artefacts.add(MADE)
     store = Store.open(url)
     assert store.artefacts() == []
     store.add_experiment("a", "{}", b"", "{}", 0, stored(policy_of(MADE)))
@@ -64,9 +64,9 @@ def test_what_an_experiment_decides_with_is_written_with_it(url: str, shelf: She
 
 
 def test_another_process_decides_with_what_the_database_holds(
-    url: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    url: str, artefacts: ArtefactRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf.add(MADE)
+    artefacts.add(MADE)
     spec = policy_of(MADE).spec
     store = Store.open(url)
     store.add_experiment("a", "{}", b"", "{}", 0, stored(policy_of(MADE)))
@@ -90,7 +90,7 @@ def test_an_experiment_that_is_refused_leaves_no_artefact(url: str) -> None:
 
 
 def test_a_damaged_one_is_left_out_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, shelf: Shelf
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, artefacts: ArtefactRegistry
 ) -> None:
     store = Store.open(f"sqlite:///{tmp_path / 'run.db'}")
     good = flat_artefact()
@@ -100,7 +100,7 @@ def test_a_damaged_one_is_left_out_with_a_warning(
     with caplog.at_level(logging.WARNING):
         keep_all(store)
     assert "the artefact 'arms-3-6' of sqlite:///" in caplog.text
-    assert shelf.find(good.label).sha256 == good.sha256
+    assert artefacts.find(good.label).sha256 == good.sha256
     with pytest.raises(InvalidInput, match="there is no artefact"):
-        shelf.find(MADE.label)
+        artefacts.find(MADE.label)
     store.close()

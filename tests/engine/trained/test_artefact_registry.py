@@ -1,4 +1,4 @@
-"""The shelf: which artefact a name, and which a problem, means."""
+"""The artefacts: which artefact a name, and which a problem, means."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import query_problem
 from onearm.engine.task import best_arm, hypotheses, thresholds
 from onearm.engine.trained.artefact import Artefact
-from onearm.engine.trained.artefact_registry import Shelf
+from onearm.engine.trained.artefact_registry import ArtefactRegistry
 from onearm.engine.vocabulary import Problem
 
 ARMS, POINTS, TABLE = arm_artefact(), flat_artefact(), table_artefact()
@@ -22,58 +22,58 @@ def of(made: Artefact) -> Problem:
 
 
 def test_a_problem_finds_the_only_one_that_is_for_it() -> None:
-    shelf = Shelf(lambda: [ARMS, POINTS, TABLE])
+    artefacts = ArtefactRegistry(lambda: [ARMS, POINTS, TABLE])
     for made in (ARMS, POINTS, TABLE):
-        assert shelf.fitting(of(made)) is made
-        assert shelf.find(made.name) is made
-        assert shelf.find(made.label) is made
-        assert shelf.find(f"{made.name}@{made.sha256}") is made
-        assert shelf.find(f"{made.name}@{made.sha256[:8]}") is made
+        assert artefacts.fitting(of(made)) is made
+        assert artefacts.find(made.name) is made
+        assert artefacts.find(made.label) is made
+        assert artefacts.find(f"{made.name}@{made.sha256}") is made
+        assert artefacts.find(f"{made.name}@{made.sha256[:8]}") is made
 
 
 def test_what_ships_is_read_once_and_when_it_is_asked_for() -> None:
     reads = []
-    shelf = Shelf(lambda: reads.append(1) or [ARMS])
+    artefacts = ArtefactRegistry(lambda: reads.append(1) or [ARMS])
     assert reads == []
-    shelf.find(ARMS.name)
-    shelf.fitting(of(ARMS))
+    artefacts.find(ARMS.name)
+    artefacts.fitting(of(ARMS))
     assert reads == [1]
 
 
 def test_a_file_that_a_person_gave_goes_before_what_ships() -> None:
     mine = arm_artefact(seed=1)
-    shelf = Shelf(lambda: [ARMS])
-    shelf.add(mine)
-    assert shelf.find(ARMS.name) is mine
-    assert shelf.fitting(of(ARMS)) is mine
-    assert shelf.find(ARMS.label) is ARMS
+    artefacts = ArtefactRegistry(lambda: [ARMS])
+    artefacts.add(mine)
+    assert artefacts.find(ARMS.name) is mine
+    assert artefacts.fitting(of(ARMS)) is mine
+    assert artefacts.find(ARMS.label) is ARMS
 
 
 def test_what_a_log_keeps_is_found_by_its_full_name_alone() -> None:
     old = arm_artefact(seed=1)
-    shelf = Shelf(list)
-    shelf.keep(old)
-    for find in (lambda: shelf.fitting(of(old)), lambda: shelf.find(old.name)):
+    artefacts = ArtefactRegistry(list)
+    artefacts.keep(old)
+    for find in (lambda: artefacts.fitting(of(old)), lambda: artefacts.find(old.name)):
         with pytest.raises(InvalidInput, match="there is none at all"):
             find()
-    shelf = Shelf(lambda: [ARMS])
-    shelf.keep(old)
-    assert shelf.find(old.label) is old
-    assert shelf.find(ARMS.name) is ARMS
-    assert shelf.fitting(of(ARMS)) is ARMS
-    shelf.add(old)
-    assert shelf.find(ARMS.name) is old
-    shelf.keep(old)  # what was given stays given
-    assert shelf.find(ARMS.name) is old
+    artefacts = ArtefactRegistry(lambda: [ARMS])
+    artefacts.keep(old)
+    assert artefacts.find(old.label) is old
+    assert artefacts.find(ARMS.name) is ARMS
+    assert artefacts.fitting(of(ARMS)) is ARMS
+    artefacts.add(old)
+    assert artefacts.find(ARMS.name) is old
+    artefacts.keep(old)  # what was given stays given
+    assert artefacts.find(ARMS.name) is old
 
 
 def test_several_that_fit_are_named() -> None:
     first, second = arm_artefact(seed=1), arm_artefact(seed=2)
-    shelf = Shelf(list)
-    shelf.add(first)
-    shelf.add(second)
-    shelf.add(second)
-    for find in (lambda: shelf.fitting(of(first)), lambda: shelf.find(first.name)):
+    artefacts = ArtefactRegistry(list)
+    artefacts.add(first)
+    artefacts.add(second)
+    artefacts.add(second)
+    for find in (lambda: artefacts.fitting(of(first)), lambda: artefacts.find(first.name)):
         with pytest.raises(InvalidInput, match="name one of them in full") as error:
             find()
         assert first.label in str(error.value)
@@ -81,15 +81,15 @@ def test_several_that_fit_are_named() -> None:
 
 
 def test_none_that_fits_is_said_with_what_there_is() -> None:
-    shelf = Shelf(lambda: [ARMS])
+    artefacts = ArtefactRegistry(lambda: [ARMS])
     with pytest.raises(InvalidInput, match=r"3 arms, .* budget 7: there are arms-3-6 \(3 arms, .* budget 6\)"):
-        shelf.fitting(query_problem(ARMS.task, 7))
+        artefacts.fitting(query_problem(ARMS.task, 7))
     with pytest.raises(InvalidInput, match="there is no artefact 'arms-9-9': there are arms-3-6"):
-        shelf.find("arms-9-9")
+        artefacts.find("arms-9-9")
     with pytest.raises(InvalidInput, match="there is no artefact 'arms-3-6@0000000000'"):
-        shelf.find("arms-3-6@0000000000")
+        artefacts.find("arms-3-6@0000000000")
     with pytest.raises(InvalidInput, match="8 to 64 digits"):
-        shelf.find("arms-3-6@00")
+        artefacts.find("arms-3-6@00")
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ def test_none_that_fits_is_said_with_what_there_is() -> None:
     ],
 )
 def test_a_problem_that_an_artefact_is_not_for_is_refused(problem: Problem, why: str) -> None:
-    shelf = Shelf(lambda: [ARMS, POINTS])
+    artefacts = ArtefactRegistry(lambda: [ARMS, POINTS])
     with pytest.raises(InvalidInput, match=f"the artefact 'arms-3-6' {why}"):
-        shelf.check(ARMS, problem)
-    shelf.check(ARMS, of(ARMS))
+        artefacts.check(ARMS, problem)
+    artefacts.check(ARMS, of(ARMS))
 
 
 def test_tables_of_hypotheses_are_compared() -> None:
     mine = dataclasses.replace(flat_artefact(points=2), task=hypotheses([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
-    shelf = Shelf(lambda: [mine])
-    assert shelf.fitting(of(mine)) is mine
+    artefacts = ArtefactRegistry(lambda: [mine])
+    assert artefacts.fitting(of(mine)) is mine
     with pytest.raises(InvalidInput, match="another table of hypotheses"):
-        shelf.check(mine, query_problem(hypotheses([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0]]), 6))
+        artefacts.check(mine, query_problem(hypotheses([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0]]), 6))

@@ -16,7 +16,7 @@ from onearm.engine.problem import fitted, query_problem
 from onearm.engine.snapshot import digest
 from onearm.engine.task import best_arm, thresholds
 from onearm.engine.trained.artefact import Artefact
-from onearm.engine.trained.artefact_registry import Shelf
+from onearm.engine.trained.artefact_registry import ArtefactRegistry
 from onearm.engine.trained.networks import outputs
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
@@ -28,10 +28,10 @@ ALL = np.ones(3, np.bool_)
 
 
 @pytest.fixture(autouse=True)
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
-    shelf = Shelf(lambda: MADE)
-    monkeypatch.setattr("onearm.policies.queries.mapo.shelf", shelf)
-    yield shelf
+def artefacts(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArtefactRegistry]:
+    artefacts = ArtefactRegistry(lambda: MADE)
+    monkeypatch.setattr("onearm.policies.queries.mapo.artefacts", artefacts)
+    yield artefacts
 
 
 def problem_of(made: Artefact) -> Problem:
@@ -202,8 +202,8 @@ def test_the_problem_chooses_the_artefact_and_the_spec_names_it_in_full() -> Non
         assert law_of(again, state).tolist() == law_of(policy, state).tolist()
 
 
-def test_the_default_play_is_that_of_the_artefact(shelf: Shelf) -> None:
-    shelf.add(arm_artefact(play="greedy", name="bold"))
+def test_the_default_play_is_that_of_the_artefact(artefacts: ArtefactRegistry) -> None:
+    artefacts.add(arm_artefact(play="greedy", name="bold"))
     policy = fitted(catalog.make("mapo", artefact="bold"), problem_of(MADE[0]))
     assert policy.spec["params"]["play"] == "greedy"
     assert law_of(policy, state_of(policy, problem_of(MADE[0]), [0], [(0, 3.0)])).max() == 1.0

@@ -24,7 +24,7 @@ from onearm.api.service.live import Live
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.tables import SNAPSHOT
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
-from onearm.policies import shelf
+from onearm.policies import artefacts
 
 ANIMALS = [
     {"id": "cat", "answers": [1, 0, 1]},
@@ -46,12 +46,12 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def artefacts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put artefacts of random weights on the shelf, and nothing else."""
-    monkeypatch.setattr(shelf, "_found", {})
-    monkeypatch.setattr(shelf, "_read", True)
-    shelf.add(flat_artefact())
-    shelf.add(table_artefact())
+def small_artefacts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put artefacts of random weights into the registry, and nothing else."""
+    monkeypatch.setattr(artefacts, "_found", {})
+    monkeypatch.setattr(artefacts, "_read", True)
+    artefacts.add(flat_artefact())
+    artefacts.add(table_artefact())
 
 
 def create(served: Served, experiment_id: str = "q", policy: Any = UNIFORM, **problem: Any) -> httpx.Response:
@@ -363,7 +363,7 @@ def test_an_archived_experiment_recommends_and_does_not_commit(served: Served) -
     assert_refused(served.reward("d2", 1, "q"), 409, "archived")
 
 
-@pytest.mark.usefixtures("artefacts")
+@pytest.mark.usefixtures("small_artefacts_alone")
 def test_a_trained_policy_is_the_usual_one_where_it_fits_and_tells_its_worst_case(served: Served) -> None:
     made = flat_artefact()
     assert create(served, "t", None, task="thresholds", queries=3, horizon=6).status_code == 201
@@ -381,9 +381,9 @@ def test_a_trained_policy_is_the_usual_one_where_it_fits_and_tells_its_worst_cas
     assert "budget 8" in refused["detail"] and made.name in refused["detail"]
 
 
-@pytest.mark.usefixtures("artefacts")
+@pytest.mark.usefixtures("small_artefacts_alone")
 def test_of_several_artefacts_for_a_problem_the_client_names_one(served: Served) -> None:
-    shelf.add(flat_artefact(name="other", seed=1))
+    artefacts.add(flat_artefact(name="other", seed=1))
     assert_refused(create(served, "t", None, task="thresholds", queries=3, horizon=6), 422, "several_artefacts")
     named = {"name": "mapo", "params": {"artefact": "other"}}
     assert create(served, "t", named, task="thresholds", queries=3, horizon=6).status_code == 201

@@ -26,18 +26,18 @@ from onearm.engine.simulation import Simulation
 from onearm.engine.task import Task
 from onearm.engine.vocabulary import LEARN, Key
 from onearm.envs import catalog as envs
-from onearm.policies import catalog, shelf
+from onearm.policies import artefacts, catalog
 
 BUDGET = 12
 
 
 @pytest.fixture
-def artefacts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put artefacts of random weights on the shelf, and nothing else."""
-    monkeypatch.setattr(shelf, "_found", {})
-    monkeypatch.setattr(shelf, "_read", True)
-    shelf.add(flat_artefact(budget=BUDGET))
-    shelf.add(arm_artefact(budget=BUDGET))
+def small_artefacts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put artefacts of random weights into the registry, and nothing else."""
+    monkeypatch.setattr(artefacts, "_found", {})
+    monkeypatch.setattr(artefacts, "_read", True)
+    artefacts.add(flat_artefact(budget=BUDGET))
+    artefacts.add(arm_artefact(budget=BUDGET))
 
 
 def opened(policy: str = "uniform_budget", **more: Any) -> QueryEngine:
@@ -69,7 +69,7 @@ def agree(policy: str, name: str, **params: Any) -> None:
     assert world.problem.task.losses(world.params.mean)[engine.recommend().hypothesis] == run.at(BUDGET)[1]
 
 
-@pytest.mark.usefixtures("artefacts")
+@pytest.mark.usefixtures("small_artefacts_alone")
 @pytest.mark.parametrize("policy", [*golden.names("query"), 'mapo:{"play":"greedy"}'])
 def test_the_door_asks_as_the_simulation(policy: str) -> None:
     fitting = 0
@@ -205,7 +205,7 @@ def test_ties_are_broken_by_the_draw_of_the_next_decision() -> None:
     assert len(set(found)) > 1
 
 
-@pytest.mark.usefixtures("artefacts")
+@pytest.mark.usefixtures("small_artefacts_alone")
 def test_a_trained_policy_tells_its_worst_case() -> None:
     engine = onearm.open(task=onearm.thresholds(3), horizon=BUDGET)
     assert engine.spec.policy.name == "mapo"
@@ -218,7 +218,7 @@ def test_a_trained_policy_tells_its_worst_case() -> None:
     assert opened().recommend().worst_case is None
 
 
-@pytest.mark.usefixtures("artefacts")
+@pytest.mark.usefixtures("small_artefacts_alone")
 @pytest.mark.parametrize(
     ("asked", "policy"),
     [
