@@ -1,4 +1,4 @@
-"""The doors: HTTP, command line, Python, Gymnasium."""
+"""The interfaces: HTTP, command line, Python, Gymnasium."""
 
 if __name__ != "onearm.api":
     raise ImportError("import it as onearm.api")

@@ -1,4 +1,4 @@
-"""The Python door: decide and learn in one line each, in memory or with a log in a database.
+"""The Python interface: decide and learn in one line each, in memory.
 
 >>> import onearm
 >>> engine = onearm.open(policy="ucb1", arms=["a", "b"])
@@ -9,12 +9,13 @@
 >>> engine.decide().action_id
 'b'
 
-Where a `domain` is given the decisions are vectors in it: `onearm/api/kinds/vectors/engine.py`. Where a `task` is
-given, queries are asked within a budget: `onearm/api/kinds/queries/engine.py`.
+With a `domain` the decisions are vectors in it: `onearm/api/kinds/vectors/engine.py`. With a `task` queries are made
+within a budget: `onearm/api/kinds/queries/engine.py`.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
@@ -31,12 +32,12 @@ from .kinds.queries.engine import QueryEngine
 from .kinds.queries.tasks import numbered, task_fields
 from .kinds.vectors.engine import VectorEngine
 
-USUAL = "usual"  # the policy that stands for what is asked, where none is named
+DEFAULT = "default"  # stands for the policy that the problem calls for, as over HTTP
 
 
 @overload
 def open(
-    policy: str | dict[str, Any] = USUAL,
+    policy: str | dict[str, Any] = DEFAULT,
     arms: Sequence[str] | int = 2,
     *,
     context: int | dict[str, Any] = 0,
@@ -48,7 +49,7 @@ def open(
 
 @overload
 def open(
-    policy: str | dict[str, Any] = USUAL,
+    policy: str | dict[str, Any] = DEFAULT,
     *,
     domain: Domain | dict[str, Any],
     feedback: FeedbackKind = "gradient",
@@ -60,7 +61,7 @@ def open(
 
 @overload
 def open(
-    policy: str | dict[str, Any] = USUAL,
+    policy: str | dict[str, Any] = DEFAULT,
     *,
     task: Task | dict[str, Any],
     seed: int = 0,
@@ -69,7 +70,7 @@ def open(
 
 
 def open(
-    policy: str | dict[str, Any] = USUAL,
+    policy: str | dict[str, Any] = DEFAULT,
     arms: Sequence[str] | int | None = None,
     *,
     context: int | dict[str, Any] = 0,
@@ -80,18 +81,17 @@ def open(
     seed: int = 0,
     horizon: int | None = None,
 ) -> Engine | VectorEngine | QueryEngine:
-    """Return an engine in memory: `decide()` asks, `learn(decision, reward)` tells.
+    """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
 
-    `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}; the usual one follows from the problem,
-    as over HTTP: thompson_beta, and with contexts fourier_ucb. `arms` are their ids, or how many: 2 if left out.
-    Where `domain` is given, a `Domain` or as in docs/http.md, a decision is a vector in it, and `feedback` says what is
-    revealed: "gradient" if left out.
-    `context` is how many numbers each decision brings, or as in docs/http.md, like {"kind": "features"}. Where
-    `actions` is given, each call lists its own and there are no arms: how many numbers each brings, or as in
-    docs/http.md.
-    Where a `task` is given, a `Task` or as in docs/http.md, `horizon` queries are asked: `ask()` and `tell()`.
-    The usual policy is then mapo where an artefact of it is for the problem.
-    For a log on disk run the service (`onearm serve`): its decisions are the same, bit for bit, at the same seed.
+    `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}. The default follows from the problem, as
+    over HTTP: thompson_beta, with contexts fourier_ucb, and mapo for a task that one of its artefacts is for.
+    `arms` are their ids, or how many there are: 2 if left out. `context` is how many numbers each decision has as its
+    context, or the JSON object that docs/http.md describes, such as {"kind": "features"}. With `actions` every call
+    brings actions of its own in place of arms: give how many numbers each has, or the object of docs/http.md.
+    With a `domain`, a `Domain` or the object of docs/http.md, a decision is a vector in it, and `feedback` says what is
+    revealed: "gradient" if left out. With a `task`, a `Task` or the object of docs/http.md, there are `horizon`
+    queries: `ask()` and `tell()`.
+    For a log on disk run the service (`onearm serve`): at the same seed its decisions are the same, bit for bit.
     """
     if not isinstance(policy, (str, dict)):
         raise InvalidInput("bad_spec", f"policy is {policy!r}: it must be a name or a spec")
@@ -99,8 +99,8 @@ def open(
     if context != 0:
         problem["context"] = context if isinstance(context, dict) else {"kind": "dense", "length": context}
     if actions is not None:
-        listed = actions if isinstance(actions, dict) else {"length": actions}
-        problem["actions"] = {"kind": "listed"} | listed
+        per_call = actions if isinstance(actions, dict) else {"length": actions}
+        problem["actions"] = {"kind": "listed"} | per_call
     if horizon is not None:
         problem["horizon"] = horizon
     body: dict[str, Any] = {"experiment_id": "python", "seed": str(seed), "problem": problem}
@@ -120,7 +120,11 @@ def open(
             raise InvalidInput("bad_arms", "arms are given, and a domain: a decision is either; leave one of them out")
         problem |= {"kind": "vector", "domain": domain.to_json() if isinstance(domain, Domain) else domain}
         problem |= {} if feedback is None else {"feedback": feedback}
-    if policy != USUAL:
+    if policy == "usual":
+        message = 'policy="usual" is called "default" now, and may be left out; the old word goes with 0.3'
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        policy = DEFAULT
+    if policy != DEFAULT:
         body["policy"] = policy if isinstance(policy, dict) else catalog.parse(policy).spec
     spec = Spec.from_json(body)
     if task is not None:

@@ -187,10 +187,14 @@ def stream_speeds(result: dict[str, Any]) -> str:
             rows.append([f"`{rule}`, simulated, T = {float(trials):.0e}", f"{ns:.0f} ns an arm", beside])
     for rule, us in speed["batch_us"].items():
         rows.append([f"`{rule}`, `onearm.api.arms_once.run`, beside `pull` itself", f"{us:.1f} us a batch", "-"])
-    for door, peaks in speed["peak_mb"].items():
+    for interface, peaks in speed["peak_mb"].items():
         sizes = " / ".join(f"{int(arms):,}" for arms in peaks)
         rows.append(
-            [f"peak memory of `{door}` over {sizes} arms", " / ".join(f"{mb:.0f} MB" for mb in peaks.values()), "-"]
+            [
+                f"peak memory of `{interface}` over {sizes} arms",
+                " / ".join(f"{mb:.0f} MB" for mb in peaks.values()),
+                "-",
+            ]
         )
     return markdown(rows)
 

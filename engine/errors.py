@@ -1,6 +1,6 @@
 """What can go wrong, in words: each error says what was seen, what the rule is and what to do.
 
-Every error carries a stable `code`, which the HTTP door answers and scripts may rely on.
+Every error carries a stable `code`, which the HTTP interface answers and scripts may rely on.
 
 >>> str(InvalidInput("reward", "reward is nan: it must be a finite number"))
 'reward is nan: it must be a finite number'

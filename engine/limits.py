@@ -1,7 +1,7 @@
 """The limits of what is decided and revealed of vectors: points lie in their domain, details are small numbers.
 
-All doors ask here. A point may lie outside by rounding: 1e-9 of the largest number that limits it, which is 1 in the
-unit ball and the unit simplex; in a box each coordinate has limits of its own. Cost: O(d).
+All interfaces ask here. A point may lie outside by rounding: 1e-9 of the largest number that limits it, which is 1 in
+the unit ball and the unit simplex; in a box each coordinate has limits of its own. Cost: O(d).
 
 >>> from onearm.engine.domain import ball, simplex
 >>> limits = Limits(ball(2))

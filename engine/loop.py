@@ -222,7 +222,7 @@ def simulate(
 
 @kernel
 def _answer(params: Any, state: Any, instance: Instance, action: Action, detail: Array, key: Key) -> tuple[float, int]:
-    """Let the world respond. -0.0 becomes 0.0, as it does at every other door, or states would differ by a bit."""
+    """Let the world respond. -0.0 becomes 0.0, as it does at every other interface, or states would differ by a bit."""
     reward, delay = respond(params, state, instance, action, detail, key)
     for j in range(len(detail)):
         detail[j] += 0.0

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 from support.moved_modules import MOVED
 
+import onearm
 from onearm.engine.kernel import KERNELS
 from onearm.engine.protocol import register_env
 
@@ -45,3 +46,10 @@ def test_an_environment_of_0_1_may_say_forfeit(monkeypatch: pytest.MonkeyPatch) 
     with pytest.warns(DeprecationWarning, match="is called recommendation_loss= now"):
         register_env(OldWorldParams, respond=lambda *_: (0.0, 0), forfeit=forfeit)
     assert KERNELS[OldWorldParams]["recommendation_loss"] is forfeit
+
+
+def test_the_usual_policy_is_the_default_now() -> None:
+    with pytest.warns(DeprecationWarning, match='"usual" is called "default" now') as warned:
+        engine = onearm.open(policy="usual", arms=3)
+    assert engine.spec.policy.spec == onearm.open(arms=3).spec.policy.spec == onearm.open("default", 3).spec.policy.spec
+    assert [warning.filename for warning in warned] == [__file__]

@@ -48,7 +48,7 @@ class Spec(Definition):
         declared = kind.read_problem(problem, arms, body.get("policy"))
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
-        said = f"the policy {json.dumps(body['policy'])[:200]}" if "policy" in body else "the usual policy"
+        said = f"the policy {json.dumps(body['policy'])[:200]}" if "policy" in body else "the default policy"
         policy = body["policy"] if "policy" in body else kind.default_policy(declared.problem)
         return cls(
             experiment_id,

@@ -1,4 +1,4 @@
-"""The Gymnasium door: our environments as Gymnasium environments, and our policies on any Gymnasium environment.
+"""The Gymnasium interface: our environments as Gymnasium environments, and our policies on any Gymnasium environment.
 
 `import onearm.gym` registers the environments: from then on `gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9])`
 finds them, and so does `gymnasium.make_vec(..., num_envs=8, vectorization_mode="vector_entry_point")`. Without the

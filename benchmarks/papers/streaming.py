@@ -392,9 +392,9 @@ def report_speed(speed: dict[str, Any], console: Console) -> None:
         console.print(f"{label(rule)}, an arm: {', '.join(parts)} (asked: {times['asked_ns']:.0f} ns)")
     for rule, us in speed["batch_us"].items():
         console.print(f"{label(rule)}, a batch from Python: {us:.2f} us (asked: {speed['batch_us_asked']:.0f})")
-    for door, peaks in speed["peak_mb"].items():
+    for interface, peaks in speed["peak_mb"].items():
         sizes = ", ".join(f"{mb:.1f} MB at {int(arms):,} arms" for arms, mb in peaks.items())
-        console.print(f"{door}: peak of {sizes}")
+        console.print(f"{interface}: peak of {sizes}")
 
 
 def draw(rows: list[dict[str, Any]], folder: Path) -> list[str]:

@@ -30,7 +30,7 @@ ARMS = 1_000_000
 TRIALS = (10**9, 10**15)
 RUN_ARMS = 20_000
 RUN_TRIALS = 1000  # for each arm
-# door: the sizes of two passes whose memory is compared
+# interface: the sizes of two passes whose memory is compared
 PASSES = {"simulate": (10**6, 10**7), "run": (20_000, 200_000)}
 STEPS = len(ASKED_NS) * (len(TRIALS) + 1)  # of a round
 # Linux hands the peak of a parent down to its children, so what getrusage says of a child is not the child's alone.
@@ -42,8 +42,8 @@ from onearm.engine.simulation import Simulation
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
-door, arms = sys.argv[1], int(sys.argv[2])
-if door == "simulate":
+interface, arms = sys.argv[1], int(sys.argv[2])
+if interface == "simulate":
     simulation = Simulation(policies.make("early_drop"), envs.make("arm_stream", arms=arms), horizon=1000 * arms)
     simulation.advance(1000 * arms)
     assert simulation.world.state.read[0] == arms
@@ -67,7 +67,9 @@ def measure(rounds: int, step: Callable[[], None]) -> dict[str, Any]:
         found["rules"] = {rule: arm_times(rule, c, rounds, step) for rule in ASKED_NS}
     found["batch_us"] = {rule: batch_us(rule, rounds, step) for rule in ASKED_NS}
     found["batch_us_asked"] = ASKED_US
-    found["peak_mb"] = {door: {str(arms): peak_mb(door, arms) for arms in sizes} for door, sizes in PASSES.items()}
+    found["peak_mb"] = {
+        interface: {str(arms): peak_mb(interface, arms) for arms in sizes} for interface, sizes in PASSES.items()
+    }
     return found
 
 
@@ -126,7 +128,9 @@ def batch_us(rule: str, rounds: int, step: Callable[[], None]) -> float:
     return statistics.median(times)
 
 
-def peak_mb(door: str, arms: int) -> float:
+def peak_mb(interface: str, arms: int) -> float:
     """Return the peak of a process's resident memory in one pass over so many arms, in megabytes."""
-    done = subprocess.run([sys.executable, "-c", PASS, door, str(arms)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PASS, interface, str(arms)], capture_output=True, text=True, check=True
+    )
     return int(done.stdout) / 1024

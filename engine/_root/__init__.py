@@ -21,7 +21,7 @@ __version__: str
 
 
 def __getattr__(name: str) -> Any:
-    """Load on first use what costs time: the Python door loads numba, and the version is looked up."""
+    """Load on first use what costs time: the Python interface loads numba, and the version is looked up."""
     if name == "__version__":
         from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""The Python door: `onearm.open`, `decide`, `learn`, and what they refuse."""
+"""The Python interface: `onearm.open`, `decide`, `learn`, and what they refuse."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def test_a_warm_start_learns_what_the_log_says(tmp_path: Path) -> None:
     ],
 )
 def test_the_usual_policy_is_that_of_the_service(asked: dict[str, Any]) -> None:
-    """The same problem gets the same policy in both doors: with contexts the one that reads them."""
+    """The same problem gets the same policy in both interfaces: with contexts the one that reads them."""
     engine = onearm.open(**asked)
     body = {key: value for key, value in engine.spec.to_json().items() if key != "policy"}
     assert engine.spec.policy.spec == Spec.from_json(body).policy.spec
@@ -295,5 +295,5 @@ def test_no_message_names_a_policy_that_nobody_named(monkeypatch: pytest.MonkeyP
         raise MemoryError("48.8 GiB")
 
     monkeypatch.setattr("onearm.api.experiment.spec.fitted", exhausted)
-    with pytest.raises(InvalidInput, match=r"the usual policy cannot be built \(MemoryError: 48.8 GiB\)"):
+    with pytest.raises(InvalidInput, match=r"the default policy cannot be built \(MemoryError: 48.8 GiB\)"):
         onearm.open(arms=3)

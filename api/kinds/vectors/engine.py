@@ -1,4 +1,5 @@
-"""The Python door to decisions that are vectors: decide a point, learn the loss's gradient there, read the certificate.
+"""The Python interface to decisions that are vectors: decide a point, learn the loss's gradient there, read the
+certificate.
 
 >>> import onearm
 >>> from onearm.engine.domain import ball

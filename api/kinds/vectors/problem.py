@@ -54,7 +54,7 @@ def default_policy(problem: Problem) -> dict[str, Any]:
     if problem.feedback not in ("gradient", "losses"):
         raise InvalidInput(
             "no_policy",
-            f"no policy is the usual one where {problem.feedback} is revealed: name one (see `onearm policies`)",
+            f"there is no default policy where {problem.feedback} is revealed: name one (see `onearm policies`)",
         )
     weights = problem.feedback == "losses" and [part.kind for part in domain_of(problem).parts] == ["simplex"]
     return WEIGHTS_POLICY if weights else GRADIENT_POLICY

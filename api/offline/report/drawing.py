@@ -1,4 +1,4 @@
-"""The report's door: an evaluation becomes a page, or pictures in a folder. It needs matplotlib."""
+"""The report's interface: an evaluation becomes a page, or pictures in a folder. It needs matplotlib."""
 
 from __future__ import annotations
 

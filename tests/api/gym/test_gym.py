@@ -1,4 +1,4 @@
-"""The Gymnasium door: our environments there, and our policies on anybody's environments."""
+"""The Gymnasium interface: our environments there, and our policies on anybody's environments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matrices at the solvers' door: every form that SciPy has is taken, and each kind of bad one is refused by name."""
+"""Matrices at the solvers' interface: every form that SciPy has is taken, and each kind of bad one is refused by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Gymnasium door where queries are asked: our environments there, and policies that ask, an episode a budget."""
+"""The Gymnasium interface where queries are asked: our environments there, and policies that ask, an episode a budget."""
 
 from __future__ import annotations
 

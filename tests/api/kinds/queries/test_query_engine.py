@@ -1,4 +1,4 @@
-"""The Python door to active learning: what is asked, told and recommended, and what is refused."""
+"""The Python interface to active learning: what is asked, told and recommended, and what is refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WORLDS: list[tuple[str, dict[str, Any]]] = [
 
 
 def agree(policy: str, name: str, **params: Any) -> None:
-    """Check that the door asks, and recommends, as the simulation of an environment does at the same seed."""
+    """Check that the interface asks, and recommends, as the simulation of an environment does at the same seed."""
     world = envs.make(name, **params)
     assert world.problem.task is not None
     engine = onearm.open(policy, task=world.problem.task, horizon=BUDGET, seed=9)

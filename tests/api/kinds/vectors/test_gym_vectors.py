@@ -1,4 +1,4 @@
-"""The Gymnasium door where vectors are decided: our environments there, and our policies on anybody's Box."""
+"""The Gymnasium interface where vectors are decided: our environments there, and our policies on anybody's Box."""
 
 from __future__ import annotations
 
@@ -346,7 +346,7 @@ def test_of_copies_that_are_not_asked_nothing_is_checked() -> None:
 
 @pytest.mark.parametrize("feedback", FEEDBACKS)
 def test_every_kind_of_feedback_is_told_and_drives_a_policy(feedback: FeedbackKind) -> None:
-    """To the simulation's bits, though the door has but spaces, rewards and info."""
+    """To the simulation's bits, though the interface has but spaces, rewards and info."""
     env = BanditEnv("tide", 30, feedback=feedback)
     assert env.metadata["feedback"] == feedback
     assert env.action_space.shape == ((2, 3) if feedback == "two_rewards" else (3,))

@@ -1,4 +1,4 @@
-"""The Python door to vectors: points, what is told of them, forecasts and the certificate."""
+"""The Python interface to vectors: points, what is told of them, forecasts and the certificate."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ PROBLEMS: list[tuple[Any, dict[str, Any], str, str]] = [  # policy, what differs
     ("optimistic_omd", {"feedback": "example"}, "policy_does_not_fit", "reveals an example"),
     (IMPLICIT, {}, "policy_does_not_fit", "learns from an example"),
     (POINTS, {}, "policy_does_not_fit", "'point_gradient' learns from"),
-    (None, {"feedback": "reward"}, "no_policy", "no policy is the usual one where reward is revealed"),
+    (None, {"feedback": "reward"}, "no_policy", "there is no default policy where reward is revealed"),
     (None, {"feedback": "gradients"}, "bad_feedback", "must be one of reward, gradient"),
     (None, {"feedback": ["gradient"]}, "bad_feedback", "must be one of"),
     ("optimistic_newton", {"domain": {"kind": "product", "parts": [BALL, BALL]}}, "policy_does_not_fit", "2 balls"),
