@@ -1,4 +1,4 @@
-"""The compiled solvers behind the interfaces: their entries and working space, and how a solve is run, whole or in steps."""
+"""The compiled solvers behind the interfaces: entries and working space, and how a solve runs, whole or in steps."""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ def clear(values: Array) -> None:
 
 @loop
 def norm(r: Array) -> float:
-    """Run `norm_of` from Python: the tolerance of a solve is a share of it, to the last bit the same in all interfaces."""
+    """Run `norm_of` from Python: the tolerance of a solve is a share of it, the same in all interfaces to the bit."""
     return norm_of(r)
 
 

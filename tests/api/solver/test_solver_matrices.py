@@ -1,4 +1,4 @@
-"""Matrices at the solvers' interface: every form that SciPy has is taken, and each kind of bad one is refused by name."""
+"""Matrices that solvers take: every form that SciPy has is accepted, and each kind of bad one is refused by name."""
 
 from __future__ import annotations
 

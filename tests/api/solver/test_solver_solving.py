@@ -1,4 +1,4 @@
-"""SOR, SSOR and conjugate gradients at the interface: SciPy's conventions, the published counts, and every way to end."""
+"""SOR, SSOR and conjugate gradients from Python: SciPy's conventions, published counts, and every way to end."""
 
 from __future__ import annotations
 

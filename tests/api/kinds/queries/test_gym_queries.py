@@ -1,4 +1,4 @@
-"""The Gymnasium interface where queries are asked: our environments there, and policies that ask, an episode a budget."""
+"""Queries in Gymnasium: our environments there, and policies that ask, an episode at a time."""
 
 from __future__ import annotations
 
