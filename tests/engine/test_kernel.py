@@ -154,10 +154,10 @@ def copied(folder: Path) -> Path:
     shutil.copytree(source / "engine" / "_root", package, ignore=shutil.ignore_patterns("__pycache__"))
     for room in ("engine", "policies", "envs"):
         shutil.copytree(source / room, package / room, ignore=ignore)
-    write_policy(package / "policies" / "stay.py", "params.arm")
-    write_policy(package / "policies" / "step.py", "params.arm + 1")
-    write_env(package / "envs" / "single.py", "1.0 * action * params.scale")
-    write_env(package / "envs" / "double.py", "2.0 * action * params.scale")
+    write_policy(package / "policies" / "arms" / "stay.py", "params.arm")
+    write_policy(package / "policies" / "arms" / "step.py", "params.arm + 1")
+    write_env(package / "envs" / "arms" / "single.py", "1.0 * action * params.scale")
+    write_env(package / "envs" / "arms" / "double.py", "2.0 * action * params.scale")
     return folder
 
 
@@ -204,7 +204,7 @@ def test_a_second_process_compiles_nothing_until_a_kernel_is_edited(compiled: Co
     copy, first = compiled
     assert first == RESULTS | {"compilations": 4}
     assert run(copy) == RESULTS | {"compilations": 0}
-    env = copy / "path" / "onearm" / "envs" / "single.py"
+    env = copy / "path" / "onearm" / "envs" / "arms" / "single.py"
     write_env(env, "5.0 * action * params.scale")
     edited = RESULTS | {"stay on single": [50.0, 50.0], "step on single": [100.0, 100.0]}
     assert run(copy) == edited | {"compilations": 4}

@@ -1,4 +1,4 @@
-"""Points outside their domain and details too large are refused, by one rule, wherever points are decided or revealed."""
+"""Points outside their domain and details too large are refused, by one rule, wherever they are decided or revealed."""
 
 from __future__ import annotations
 
