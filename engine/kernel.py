@@ -267,10 +267,17 @@ class _DigestLocator(_CacheLocator):  # type: ignore[misc]
 
 
 class _PackageCache(FunctionCache):  # type: ignore[misc]
-    """Numba's disk cache, but for signatures with classes from outside: their kernels are not part of the digest."""
+    """Numba's disk cache, but for signatures with classes from outside: their kernels are not part of the digest.
+
+    Two processes that save at the same time may give two entries one file, with the code of the later one: what is read
+    is taken only where it is for the types that were asked for, and compiled anew otherwise.
+    """
 
     def load_overload(self, signature: Any, context: Any) -> Any:
-        return None if any(map(_holds_outside_class, signature)) else super().load_overload(signature, context)
+        if any(map(_holds_outside_class, signature)):
+            return None
+        found = super().load_overload(signature, context)
+        return found if found is None or tuple(found.signature.args) == tuple(signature) else None
 
     def save_overload(self, signature: Any, data: Any) -> None:
         # Numba saves under the full signature, with the return type, and loads by the types of the arguments.

@@ -2,9 +2,9 @@
 
 What it says in words is here; each kind of decision counts its own (`kinds/*/report.py`).
 Memory: a page of the log, and some numbers for each arm.
-What is told of an arm is told of the decisions that took it. These were not drawn at random, so its mean leans a little
-towards the luck that it was chosen for; and what another policy would have earned is not estimated here. Of a query the
-answers are told: how often it was asked, and what they were on average.
+The figures of an arm are those of the decisions that took it. These were not drawn at random, so its mean leans a
+little towards the luck that it was chosen for; and what another policy would have earned is not estimated here. Of a
+query the answers are reported: how often it was asked, and their mean.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class QueryReport(msgspec.Struct):
 
 
 class Report(Mean, omit_defaults=True):
-    """What an experiment came to up to a seq. Of fixed arms each is told of, of vectors regret and certificate.
+    """What an experiment came to up to a seq. It has a row for each fixed arm, and of vectors regret and certificate.
 
-    Of queries each is told of; there is no reward then, and `rewards` counts the answers.
+    It has a row for each query; there is no reward then, and `rewards` counts the answers.
     """
 
     experiment_id: str

@@ -19,14 +19,14 @@ from ..kinds.queries.problem import task_of
 
 def task_problem(env: gymnasium.Env[Any, Any], domain: Any, feedback: Any) -> Problem | None:
     """Return the problem of an environment whose metadata tell of queries: a task and a budget; None of others."""
-    told = env.metadata.get("queries")
-    if not isinstance(told, dict):
+    declared = env.metadata.get("queries")
+    if not isinstance(declared, dict):
         return None
     if domain is not None or feedback is not None:
         raise InvalidInput(
             "bad_env", "the environment asks queries: domain and feedback are for vectors; leave them out"
         )
-    return query_problem(Task.from_json(told["task"]), told["budget"])
+    return query_problem(Task.from_json(declared["task"]), declared["budget"])
 
 
 def play(

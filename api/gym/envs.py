@@ -148,7 +148,7 @@ class Copies:
         """What is known beforehand of the feedback."""
         return self.kind.metadata(self.problem)
 
-    def told(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         """Return what `info` says of all copies after a step."""
         detail = {"detail": self.details.copy()} if self.problem.detail_length else {}
         regret = {"regret": self.regrets.copy()} if self.env.regret_kind is not None else {}
@@ -187,7 +187,7 @@ class BanditEnv(gymnasium.Env[Any, Any]):
         copies.check(actions, self._asked)
         copies.step(actions, self._asked)
         ends = bool(copies.stuck[0]), bool(copies.over[0])
-        return self._observation(), float(copies.rewards[0]), *ends, _first(copies.told())
+        return self._observation(), float(copies.rewards[0]), *ends, _first(copies.info())
 
     def _observation(self) -> Any:
         observation = self._copies.observation()[0]
@@ -243,7 +243,7 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
         self._copies.step(chosen, asked)
         terminated, truncated = self._copies.stuck, self._copies.over
         self._ended = terminated | truncated
-        return self._copies.observation(), self._copies.rewards.copy(), terminated, truncated, self._copies.told()
+        return self._copies.observation(), self._copies.rewards.copy(), terminated, truncated, self._copies.info()
 
     def _restart(self, copies: Sequence[int] | Array) -> None:
         """Begin anew in some copies; as in single environments each nature follows from the copy's last seed."""

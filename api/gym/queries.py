@@ -91,8 +91,8 @@ class QueryEnv(gymnasium.Env[Any, Any]):
     def _recommend(self, hypothesis: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         loss = self._copies.forfeited(0, hypothesis)
         self._over = True
-        told = {"action_mask": self._mask(), "loss": loss, "recommendation": hypothesis}
-        return self._observation(), 0.0 - loss, True, False, told
+        info = {"action_mask": self._mask(), "loss": loss, "recommendation": hypothesis}
+        return self._observation(), 0.0 - loss, True, False, info
 
     def _check(self, query: int) -> None:
         if self._left <= 0:

@@ -92,9 +92,9 @@ def run(
             check(chosen.name, made, t)
         put_action(action, t, made)  # before anything is learned: a policy writes its points into one array
         observation, earned, terminated, truncated, info = env.step(action_for(env.action_space, action[t]))
-        told = feedback_of(earned, info, problem)
-        loop.learn(chosen.params, state, instance, decision_at(action, t, float(propensity[t])), told, key)
-        reward[t] = told.reward
+        learned = feedback_of(earned, info, problem)
+        loop.learn(chosen.params, state, instance, decision_at(action, t, float(propensity[t])), learned, key)
+        reward[t] = learned.reward
         if terminated or truncated:
             episodes += 1
             observation, info = env.reset()

@@ -372,7 +372,7 @@ class RewardRecord(msgspec.Struct):
     seq: int
     time: str
     pulls: int | UnsetType = UNSET
-    detail: dict[str, Any] | UnsetType = UNSET  # of a vector, as it was told
+    detail: dict[str, Any] | UnsetType = UNSET  # of a vector, as it was sent
 
 
 class DecisionRecord(msgspec.Struct):

@@ -87,7 +87,7 @@ class _Ledger:
         wrong = np.flatnonzero(number != np.arange(first, first + len(number)))
         if len(wrong):
             return _Fault(first + int(wrong[0]), f"decision {first + int(wrong[0])} is missing, or not in its place")
-        self._enter(_told(columns.action[decided]), columns.propensity[decided])
+        self._enter(_readable(columns.action[decided]), columns.propensity[decided])
         number = columns.number[learned]
         if len(unknown := number[number >= self._known]):
             return _Fault(int(unknown[0]), f"decision {unknown[0]} has a reward, but is missing")
@@ -96,7 +96,7 @@ class _Ledger:
         if len(twice):
             return _Fault(int(twice.min()), f"decision {twice.min()} has two rewards")
         self._learned[number] = True
-        action, propensity = _told(columns.action[learned]), columns.propensity[learned]
+        action, propensity = _readable(columns.action[learned]), columns.propensity[learned]
         same = (action == self._action[number]) & (
             (propensity == self._propensity[number]) | (np.isnan(propensity) & np.isnan(self._propensity[number]))
         )
@@ -117,7 +117,7 @@ class _Ledger:
         self._propensity[first : self._known] = propensity
 
 
-def _told(actions: Array) -> Array:
+def _readable(actions: Array) -> Array:
     """Return what tells n actions apart, int64[n]: arms by their number, others by a hash of their bytes."""
     if actions.ndim == 1:
         return actions

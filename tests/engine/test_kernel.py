@@ -213,6 +213,19 @@ def test_a_second_process_compiles_nothing_until_a_kernel_is_edited(compiled: Co
 
 
 @pytest.mark.jit
+def test_an_entry_of_the_cache_that_holds_another_ones_code_is_compiled_anew(compiled: Compiled) -> None:
+    """Two processes that save at the same time may give two entries one file: the later one's code."""
+    copy = compiled.folder
+    found = sorted((copy / "cache" / digest(copy)[:16]).glob("loop.simulate-*.nbc"))
+    codes = [file.read_bytes() for file in found]
+    assert len(codes) == 4
+    for file, code in zip(found, [*codes[1:], codes[0]], strict=True):
+        file.write_bytes(code)
+    assert run(copy) == RESULTS | {"compilations": 4}
+    assert run(copy) == RESULTS | {"compilations": 0}
+
+
+@pytest.mark.jit
 def test_a_policy_from_outside_runs_its_own_kernel_beside_the_built_in_ones_and_is_never_cached(
     compiled: Compiled,
 ) -> None:

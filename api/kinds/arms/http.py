@@ -1,4 +1,4 @@
-"""Arms over HTTP: what a decision is asked for, what is answered and told of it, and its reward."""
+"""Arms over HTTP: the request, the answer, the record and the reward of a decision."""
 
 from __future__ import annotations
 
@@ -107,9 +107,9 @@ def read_feedback(work: Work, body: Reward) -> Feedback:
     return Feedback(value, NO_DETAIL)
 
 
-def feedback_on(work: Work, decided: Event, action: Action, told: Feedback) -> Feedback:
+def feedback_on(work: Work, decided: Event, action: Action, body: Feedback) -> Feedback:
     """Return the reward as it is."""
-    return told
+    return body
 
 
 def detail_json(feedback: Feedback) -> None:

@@ -1,4 +1,4 @@
-"""The Python interface to active learning: ask a query, tell its answer, and read what is recommended in the end.
+"""Queries from Python: ask one, tell its answer, and read what is recommended in the end.
 
 >>> import onearm
 >>> engine = onearm.open("uniform_budget", task=onearm.thresholds(3), horizon=12)  # where do the signs turn?

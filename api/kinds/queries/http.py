@@ -1,4 +1,4 @@
-"""Queries over HTTP: what one is asked for, what is answered and told of it, and its answer."""
+"""Queries over HTTP: the request for one, the reply, the record and the answer."""
 
 from __future__ import annotations
 

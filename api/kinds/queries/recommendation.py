@@ -38,7 +38,7 @@ class RecommendedHypothesis(msgspec.Struct, frozen=True):
 def recommended(
     spec: Definition, hypothesis: int, *, asked: int, answered: int, closed: int = 0
 ) -> RecommendedHypothesis:
-    """Return what is told of a recommendation after so many queries and answers; `closed` queries were retired.
+    """Return how a recommendation is reported after so many queries and answers; `closed` queries were retired.
 
     Raises `Conflict` where the policy recommends nothing.
     """

@@ -25,10 +25,10 @@ def report(
         asked += np.bincount(page.action[~learned], minlength=len(query_ids))
         for query, answer in zip(page.action[learned].tolist(), page.detail[learned, 0].tolist(), strict=True):
             each[query].add(answer)
-    told = [answers.mean() for answers in each]
-    found = began(spec.id, seq, int(asked.sum()), Mean(sum(one.rewards for one in told), None, None, None))
+    summaries = [answers.mean() for answers in each]
+    found = began(spec.id, seq, int(asked.sum()), Mean(sum(one.rewards for one in summaries), None, None, None))
     found.queries = [
         QueryReport(label, int(times), mean.rewards, mean.reward_mean, mean.reward_stderr, mean.interval)
-        for label, times, mean in zip(query_ids, asked, told, strict=True)
+        for label, times, mean in zip(query_ids, asked, summaries, strict=True)
     ]
     return found

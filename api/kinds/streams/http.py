@@ -1,4 +1,4 @@
-"""Streams of arms over HTTP: what is answered and told of a pull or a read, and what pulls brought."""
+"""Streams of arms over HTTP: the answer and the record of a pull or a read, and the reward of pulls."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def read_feedback(work: Work, body: Reward) -> tuple[float, int]:
     return total, body.pulls
 
 
-def feedback_on(work: Work, decided: Event, move: Array, told: tuple[float, int]) -> Feedback:
+def feedback_on(work: Work, decided: Event, move: Array, body: tuple[float, int]) -> Feedback:
     """Refuse the sum of the rewards of so many pulls where it cannot be that of a decision."""
-    total, pulls = told
+    total, pulls = body
     if (asked := pulls_of(work, decided)) == 0:
         raise InvalidInput(
             "not_a_pull",

@@ -1,4 +1,4 @@
-"""There is no report of arms that come once: they are not there to be told of."""
+"""There is no report of arms that come once: they are gone when it is asked for."""
 
 from __future__ import annotations
 

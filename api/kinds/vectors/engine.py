@@ -1,5 +1,4 @@
-"""The Python interface to decisions that are vectors: decide a point, learn the loss's gradient there, read the
-certificate.
+"""Vectors from Python: decide a point, learn the gradient of the loss there, and read the certificate.
 
 >>> import onearm
 >>> from onearm.engine.domain import ball
@@ -31,7 +30,7 @@ from ...experiment.report import Report
 from ...experiment.spec import Spec
 from ..engine import PolicyEngine
 from ..kind import Request
-from .feedback import Told, feedback_on, forecast
+from .feedback import FeedbackBody, feedback_on, forecast
 from .http import AVAILABLE
 from .kind import VECTORS
 from .report import VectorTally
@@ -108,7 +107,7 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         """
         made, instance = self._pending.find(decision, self.number)
         action = made.point.reshape(-1).copy()
-        feedback = feedback_on(self.spec.problem, action, Told(reward, loss, gradient, losses, example))
+        feedback = feedback_on(self.spec.problem, action, FeedbackBody(reward, loss, gradient, losses, example))
         self._learn(instance, Decision(action, made.propensity), feedback)
         self._tally.add(action[np.newaxis], np.array([feedback.reward]), feedback.detail[np.newaxis])
 

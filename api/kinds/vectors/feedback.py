@@ -1,13 +1,13 @@
-"""What is told of a vector that was decided, as a policy learns it: people speak of losses, the engine of rewards.
+"""The feedback on a vector, as a policy learns it: people speak of losses, the engine of rewards.
 
 Here alone is the sign turned: gradients, losses and forecasts are those of the loss, and what is learned is their
 negative. A value is named by what it is: a reward (up is better), or a loss.
 
 >>> from onearm.engine.domain import ball
 >>> problem = Problem(0, domain=ball(2), feedback="gradient")
->>> feedback_on(problem, np.array([0.5, 0.0]), Told(loss=3.0, gradient=[1.0, -2.0]))
+>>> feedback_on(problem, np.array([0.5, 0.0]), FeedbackBody(loss=3.0, gradient=[1.0, -2.0]))
 Feedback(reward=-3.0, detail=array([-1.,  2.]))
->>> feedback_on(problem, np.array([0.5, 0.0]), Told(losses=[1.0, 2.0]))
+>>> feedback_on(problem, np.array([0.5, 0.0]), FeedbackBody(losses=[1.0, 2.0]))
 Traceback (most recent call last):
 onearm.engine.errors.InvalidInput: the feedback has losses, but this problem reveals a gradient: send gradient
 """
@@ -29,8 +29,8 @@ _DETAILS = {"gradient": "a gradient", "losses": "losses", "example": "an example
 _numbers = msgspec.json.Decoder(list[float])
 
 
-class Told(NamedTuple):
-    """What is told of one decision; None where nothing is."""
+class FeedbackBody(NamedTuple):
+    """The feedback on one decision as it is reported; None where a field is left out."""
 
     reward: Any = None  # a number; two where two points were decided
     loss: Any = None  # minus the reward
@@ -39,21 +39,21 @@ class Told(NamedTuple):
     example: Any = None  # (a, b), float64[d] and a number
 
 
-def feedback_on(problem: Problem, point: Array, told: Told) -> Feedback:
-    """Check what is told of a point, and return what is learned; nothing is left unread.
+def feedback_on(problem: Problem, point: Array, body: FeedbackBody) -> Feedback:
+    """Check the feedback on a point, and return what is learned; nothing is left unread.
 
-    A reward that is not told is that of the linear loss: of a gradient g at x it is -g . x.
+    A reward that is left out is that of the linear loss: of a gradient g at x it is -g . x.
     """
     kind = problem.feedback
     for name, words in _DETAILS.items():
-        if name != kind and getattr(told, name) is not None:
+        if name != kind and getattr(body, name) is not None:
             raise InvalidInput("unexpected_detail", f"the feedback has {words}, but this problem {_asks(kind)}")
-    if kind in _DETAILS and getattr(told, kind) is None:
+    if kind in _DETAILS and getattr(body, kind) is None:
         raise InvalidInput("missing_detail", f"the feedback has no {kind}, but this problem {_asks(kind)}")
     if kind == "two_rewards":
-        return _two(told)
-    detail = _detail(problem, told)
-    reward = _value(told)
+        return _two(body)
+    detail = _detail(problem, body)
+    reward = _value(body)
     if reward is None and kind in ("reward", "example"):
         raise InvalidInput("bad_reward", "the feedback has no value: send the reward, or the loss")
     if reward is not None and kind == "losses":
@@ -78,8 +78,8 @@ def detail_of(feedback: Feedback) -> str | None:
     return json.dumps(feedback.detail.tolist()) if len(feedback.detail) else None
 
 
-def told_of(problem: Problem, detail: str | None) -> dict[str, Any]:
-    """Return the detail of the log as it was told: of the loss."""
+def reported_detail(problem: Problem, detail: str | None) -> dict[str, Any]:
+    """Return the detail of the log as it was reported: of the loss."""
     numbers = [] if detail is None else _numbers.decode(detail)
     if problem.feedback == "example":
         return {"example": {"a": numbers[:-1], "b": numbers[-1]}}
@@ -98,11 +98,11 @@ def _asks(kind: str) -> str:
     return f"reveals {_DETAILS[kind]}: send {kind}"
 
 
-def _two(told: Told) -> Feedback:
-    if (told.reward is None) == (told.loss is None):
+def _two(body: FeedbackBody) -> Feedback:
+    if (body.reward is None) == (body.loss is None):
         raise InvalidInput("bad_reward", f"this problem {_asks('two_rewards')}, not both and not neither")
-    turned = told.reward is None
-    values = told.loss if turned else told.reward
+    turned = body.reward is None
+    values = body.loss if turned else body.reward
     if not isinstance(values, (list, tuple, np.ndarray)) or len(values) != 2:
         raise InvalidInput("bad_reward", f"the value is {str(values)[:80]}: two points were decided; send two numbers")
     rewards = [check_reward(_plain(value)) for value in values]
@@ -110,27 +110,27 @@ def _two(told: Told) -> Feedback:
     return Feedback(check_reward(sum(detail.tolist()) / 2.0), detail)
 
 
-def _value(told: Told) -> float | None:
-    """Return the reward that is told; None where none is."""
-    if told.reward is not None and told.loss is not None:
+def _value(body: FeedbackBody) -> float | None:
+    """Return the reward that is reported; None where none is."""
+    if body.reward is not None and body.loss is not None:
         raise InvalidInput("two_values", "the feedback has a reward and a loss: send one of them")
-    if told.loss is not None:
-        return 0.0 - check_reward(_plain(told.loss))
-    return None if told.reward is None else check_reward(_plain(told.reward))
+    if body.loss is not None:
+        return 0.0 - check_reward(_plain(body.loss))
+    return None if body.reward is None else check_reward(_plain(body.reward))
 
 
-def _detail(problem: Problem, told: Told) -> Array:
+def _detail(problem: Problem, body: FeedbackBody) -> Array:
     assert problem.domain is not None
     d = problem.domain.dimension
     if problem.feedback == "reward":
         return np.zeros(0)
     if problem.feedback == "example":
         try:
-            a, b = told.example
+            a, b = body.example
         except (TypeError, ValueError):
             raise InvalidInput("bad_detail", "the example is not a pair: send a, a list of numbers, and b") from None
         return np.append(check_detail("a", a, d), check_detail("b", [b], 1)) + 0.0  # -0 becomes 0
-    return 0.0 - check_detail(problem.feedback, getattr(told, problem.feedback), d)
+    return 0.0 - check_detail(problem.feedback, getattr(body, problem.feedback), d)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Vectors over HTTP: what a point is asked for, what is answered and told of it, and what it revealed."""
+"""Vectors over HTTP: what a point is asked for, its answer, its record, and its feedback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ....engine.vocabulary import Array, Decision, Feedback
 from ...experiment.intake import reads_hint
 from ...http.schemas import BatchVectorReward, Decide, VectorDecision, VectorReward
 from ..kind import Encoded, Reader, Request, Work, id_of
-from .feedback import Told, forecast, told_of
+from .feedback import FeedbackBody, forecast, reported_detail
 from .feedback import feedback_on as revealed
 
 READER = Reader(msgspec.json.Decoder(VectorReward), msgspec.json.Decoder(BatchVectorReward), "the feedback")
@@ -79,7 +79,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
     return {"point": made.point, "points": made.points}
 
 
-def read_feedback(work: Work, body: VectorReward) -> Told:
+def read_feedback(work: Work, body: VectorReward) -> FeedbackBody:
     """Return what a body tells; a value is named by where it stands, and two points have `values`."""
     two, detail = work.problem.feedback == "two_rewards", body.detail
     for where, value, values in (("", body.value, body.values), ("detail.", detail.value, detail.values)):
@@ -87,7 +87,7 @@ def read_feedback(work: Work, body: VectorReward) -> Told:
             wrong, right = ("value", "values") if two else ("values", "value")
             decided = "two points are decided" if two else "one point is decided"
             raise InvalidInput("bad_reward", f"the feedback has {where}{wrong}, but {decided}: send {where}{right}")
-    return Told(
+    return FeedbackBody(
         reward=body.values if two else body.value,
         loss=detail.values if two else detail.value,
         gradient=detail.gradient,
@@ -96,14 +96,14 @@ def read_feedback(work: Work, body: VectorReward) -> Told:
     )
 
 
-def feedback_on(work: Work, decided: Event, point: Array, told: Told) -> Feedback:
+def feedback_on(work: Work, decided: Event, point: Array, body: FeedbackBody) -> Feedback:
     """Return what is learned of a point."""
-    return revealed(work.problem, point, told)
+    return revealed(work.problem, point, body)
 
 
 def reward_record(work: Work, reward: Event) -> dict[str, Any]:
-    """Return what is on record of a feedback, as it was told: of the loss."""
-    return {"value": reward.reward, "detail": told_of(work.problem, reward.detail)}
+    """Return what is on record of a feedback, as the client sent it: of the loss."""
+    return {"value": reward.reward, "detail": reported_detail(work.problem, reward.detail)}
 
 
 def reward_exists(decision_id: str, before: Event) -> str:

@@ -59,7 +59,7 @@ def report(
 ) -> Report:
     """Return the report of a log up to `seq`, which has `rounds` rewards, from its pages (`History.pages`).
 
-    The log is folded as recovery does, so that the certificate is of the rounds that are told of.
+    The log is folded as recovery does, so that the certificate is of the rounds in the report.
     """
     tally = VectorTally(spec.problem, segments=segments, rounds=rounds)
     policy, state, decisions = spec.policy, spec.policy.init(spec.policy.params, spec.problem), 0

@@ -84,7 +84,7 @@ def test_what_a_kind_has_not_is_refused_and_written_nowhere(kind: Kind, served: 
         assert_refused(served.post(f"/v1/experiments/{name}{path}"), 422, "no_stream")
     if kind.recommend is None:
         assert_refused(served.get(f"/v1/experiments/{name}/recommendation"), 422, "no_stream")
-    if kind.given is None:
+    if kind.external is None:
         example = {"action_id": "a", "value": 1.0, "propensity": 0.5}
         answer = served.post(f"/v1/experiments/{name}/examples:batch", {"examples": [example]}).json()["examples"][0]
         assert answer["code"] == "no_examples" and repr(name) in answer["detail"]
