@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.interfaces import OF_VECTORS, SEED, TRIALS, WORLDS, Run
 
-from onearm.api.kinds.vectors.feedback import Told, feedback_on
+from onearm.api.kinds.vectors.feedback import FeedbackBody, feedback_on
 from onearm.engine import loop, snapshot
 from onearm.engine.columns import empty, every_mask, rewarded, take
 from onearm.engine.domain import ball, box, product, simplex
@@ -81,4 +81,4 @@ def test_what_is_added_up_outside_of_kernels_has_the_same_bits_on_every_python()
     many = product(*(ball(1, 0.1 * radius) for radius in range(1, 26)), simplex(3, 0.7))
     assert (many.diameter.hex(), many.reach.hex()) == ("0x1.dcc48d8077c4cp+3", "0x1.dd1e53848c1b2p+2")
     problem = Problem(0, domain=wide, feedback="losses")
-    assert feedback_on(problem, np.full(10, 0.1), Told(losses=[-1.0] * 10)).reward == 0.9999999999999999
+    assert feedback_on(problem, np.full(10, 0.1), FeedbackBody(losses=[-1.0] * 10)).reward == 0.9999999999999999
