@@ -35,6 +35,7 @@ class Arms:
 
     n_arms: int
     kind: ClassVar[ActionKind] = "arm"
+    in_words: ClassVar[str] = "arms that are all there"
     shape: ClassVar[tuple[int, ...]] = ()  # of an action
     dtype: ClassVar[np.dtype[Any]] = _INT  # of an action
     dimension: ClassVar[int] = 0  # how many numbers a vector has that is decided
@@ -58,6 +59,7 @@ class ArmStream:
     n_arms: int  # 0 where it is unknown
     slots: int
     kind: ClassVar[ActionKind] = "move"
+    in_words: ClassVar[str] = "arms that stream past"
     shape: ClassVar[tuple[int, ...]] = (3,)
     dtype: ClassVar[np.dtype[Any]] = _INT
     dimension: ClassVar[int] = 0
@@ -81,6 +83,7 @@ class Vectors:
     domain: Domain
     feedback: FeedbackKind = "reward"
     kind: ClassVar[ActionKind] = "vector"
+    in_words: ClassVar[str] = "vectors in a domain"
     dtype: ClassVar[np.dtype[Any]] = _FLOAT
     n_choices: ClassVar[int] = 1
 
@@ -118,6 +121,7 @@ class Queries:
 
     task: Task
     kind: ClassVar[ActionKind] = "query"
+    in_words: ClassVar[str] = "queries within a budget"
     shape: ClassVar[tuple[int, ...]] = ()
     dtype: ClassVar[np.dtype[Any]] = _INT
     dimension: ClassVar[int] = 0
@@ -135,6 +139,7 @@ class Queries:
 
 
 Choice = Arms | ArmStream | Vectors | Queries
+IN_WORDS: dict[ActionKind, str] = {choice.kind: choice.in_words for choice in get_args(Choice)}
 
 
 def choice_of(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .choices import Arms, ArmStream, Queries, Vectors
+from .choices import IN_WORDS, Arms, ArmStream, Queries, Vectors
 from .domain import Domain
 from .errors import InvalidInput
 from .task import Task
@@ -113,8 +113,8 @@ def check_fit(policy: Policy, problem: Problem) -> None:
     if problem.action_kind not in policy.actions:
         raise InvalidInput(
             "policy_does_not_fit",
-            f"policy {policy.name!r} decides on {_DECIDES[policy.actions[0]]}, but this problem has "
-            f"{_DECIDES[problem.action_kind]}: take another policy (see `onearm policies`)",
+            f"policy {policy.name!r} decides on {IN_WORDS[policy.actions[0]]}, but this problem has "
+            f"{IN_WORDS[problem.action_kind]}: take another policy (see `onearm policies`)",
         )
     if problem.feedback not in policy.feedbacks:
         raise InvalidInput(
@@ -137,12 +137,6 @@ def check_fit(policy: Policy, problem: Problem) -> None:
         )
 
 
-_DECIDES = {
-    "arm": "arms that are all there",
-    "move": "arms that stream past",
-    "vector": "vectors in a domain",
-    "query": "queries within a budget",
-}
 _TELLS = {
     "reward": "the reward of what was decided",
     "gradient": "the gradient of the loss",

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, get_type_hints
 
+from ...engine.choices import IN_WORDS
 from ...engine.registry import Registry
 from ...engine.vocabulary import Environment, Policy
 from ..console import print_json, print_table
@@ -13,13 +14,7 @@ from ..console import print_json, print_table
 Made = TypeVar("Made", Policy, Environment)
 
 PARAM_MAX = 28  # characters of a param in a table of figures; JSON has all
-KINDS = {  # of decisions: what a table of theirs is called
-    "arm": "arms that are all there",
-    "move": "arms that stream past",
-    "vector": "vectors in a domain",
-    "query": "queries within a budget",
-    None: "what their params say",
-}
+HEADINGS = (*IN_WORDS.items(), (None, "what their params say"))  # of tables, by the kind of decision
 INNER = ("ucb1", "gradient_descent")  # policies that a wrapper may take
 SAMPLES: tuple[tuple[Any, Any], ...] = (  # of params without a default, by type
     (int, 1),
@@ -45,7 +40,7 @@ def print_catalog(
 
 
 def _print_tables(entries: list[dict[str, Any]], column: str, what: str) -> None:
-    for kind, words in KINDS.items():
+    for kind, words in HEADINGS:
         some = [entry for entry in entries if kind in _listed(entry["decides"])]
         fields = ["name", "params", *([column] if kind == "vector" else []), "line"]
         rows = [[_text(field, entry[field]) for field in fields] for entry in some]

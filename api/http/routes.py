@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from importlib.metadata import version
 from types import UnionType
@@ -16,6 +18,7 @@ from ..experiment.ids import ID_LENGTH_MAX
 from ..experiment.report import Report
 from ..kinds.queries.recommendation import RecommendedHypothesis
 from ..kinds.streams.arm_queue import Recommended
+from ..kinds.table import KINDS
 from . import decisions, experiments, health, pages, reports, schemas
 from .endpoint import TITLES, Endpoint, Handler
 
@@ -33,7 +36,10 @@ class Entry(NamedTuple):
     body_required: bool = True  # false where no body is as good as {}
 
 
-MADE = schemas.ArmDecision | schemas.StreamDecision | schemas.VectorDecision | schemas.QueryDecision
+ANSWERED = tuple(kind.answered for kind in KINDS)
+MADE = functools.reduce(operator.or_, ANSWERED)
+REWARDS = functools.reduce(operator.or_, (kind.reader.one.type for kind in KINDS))
+BATCH_REWARDS = tuple(dict.fromkeys(kind.reader.batch.type for kind in KINDS))
 COMMITTED = Recommended | RecommendedHypothesis
 ONE = "/v1/experiments/{experiment_id}"
 KEY = {
@@ -77,7 +83,7 @@ TABLE = [
         decisions.reward,
         {200: schemas.Rewarded},
         (404, 409, 413, 422, 503),
-        schemas.Reward | schemas.VectorReward,
+        REWARDS,
     ),
     Entry(
         "POST",
@@ -147,10 +153,10 @@ TABLE = [
     Entry("GET", "/", pages.front, {200: None}),
     Entry("GET", "/docs", pages.docs, {200: None}),
 ]
-ITEMS = {  # what is in the lists that are read and answered item by item
+ITEMS: dict[tuple[type, str], tuple[type, ...]] = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
-    (schemas.DecisionBatch, "decisions"): (*get_args(MADE), schemas.Problem),
-    (schemas.Rewards, "rewards"): (schemas.BatchReward, schemas.BatchVectorReward),
+    (schemas.DecisionBatch, "decisions"): (*ANSWERED, schemas.Problem),
+    (schemas.Rewards, "rewards"): BATCH_REWARDS,
     (schemas.RewardedBatch, "rewards"): (schemas.Rewarded, schemas.Problem),
     (schemas.Examples, "examples"): (schemas.Example,),
     (schemas.LearnedBatch, "examples"): (schemas.Learned, schemas.Problem),

@@ -212,6 +212,7 @@ class Kind:
     encode: Callable[[Work, Request, Decision], Encoded]
     action: Callable[[Work, Event], Action]  # of a DECIDE event, as the kernels read it
     answer: Callable[[Work, Event], msgspec.Struct]
+    answered: type[msgspec.Struct]  # what `answer` returns
     record: Callable[[Work, Event], dict[str, Any]]  # what a `DecisionRecord` has of this kind alone
 
     # What came of it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...experiment.compiling import compile_kernels
+from ...http.schemas import ArmDecision
 from ..kind import DECIDED_BY, Kind
 from . import http, problem
 from .changes import CHANGES
@@ -24,6 +25,7 @@ ARMS = Kind(
     encode=http.encode,
     action=http.action,
     answer=http.answer,
+    answered=ArmDecision,
     record=http.record,
     reader=http.READER,
     read_feedback=http.read_feedback,

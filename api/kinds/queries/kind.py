@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...experiment.compiling import compile_recommending
+from ...http.schemas import QueryDecision
 from ..arms import http as arms
 from ..kind import Kind, Own
 from ..vectors.feedback import detail_of
@@ -26,6 +27,7 @@ QUERIES = Kind(
     encode=http.encode,
     action=arms.action,
     answer=http.answer,
+    answered=QueryDecision,
     record=http.record,
     reader=http.READER,
     read_feedback=http.read_feedback,

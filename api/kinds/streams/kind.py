@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...experiment.compiling import compile_recommending
+from ...http.schemas import StreamDecision
 from ..kind import Encoded, Kind, Own
 from . import changes, http, moves, problem
 from .report import report
@@ -26,6 +27,7 @@ STREAMS = Kind(
     moves=moves.moves,
     action=moves.action,
     answer=http.answer,
+    answered=StreamDecision,
     record=http.record,
     reader=http.READER,
     read_feedback=http.read_feedback,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ....engine.limits import limits_of
 from ...experiment.compiling import compile_certifying
+from ...http.schemas import VectorDecision
 from ..kind import Kind, Own, Work
 from . import http, problem
 from .changes import CHANGES
@@ -26,6 +27,7 @@ VECTORS = Kind(
     encode=http.encode,
     action=http.action,
     answer=http.answer,
+    answered=VectorDecision,
     record=http.record,
     reader=http.READER,
     read_feedback=http.read_feedback,
