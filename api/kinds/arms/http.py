@@ -43,8 +43,9 @@ def request(work: Work, body: Decide | Example) -> Request:
     available = active
     if body.eligible_actions is not None or body.excluded_actions is not None:
         available = mask_of(numbers, active, body.eligible_actions, body.excluded_actions)
+    context = intake.read(body.context, actions)  # first: it says why what does not fit does not
     names = intake.names(body.context, actions) if isinstance(body, Decide) and body.explain else None
-    return Request(intake.read(body.context, actions), available, labels, names)
+    return Request(context, available, labels, names)
 
 
 def check(work: Work, decision: Decision, available: Array) -> None:

@@ -168,6 +168,14 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(asked: Served, prob
     assert asked.everything() == before
 
 
+def test_a_list_where_objects_are_read_is_refused_alike_with_and_without_reasons(served: Served) -> None:
+    problem = {"context": {"kind": "features"}, "actions": {"kind": "listed"}}
+    assert served.create("reasons", arms=[], policy={"name": "squarecb"}, problem=problem).status_code == 201
+    body = {"context": [1.0], "actions": [{"id": "a", "item": {"price": 3}}]}
+    for explain in (False, True):
+        assert_refused(served.decide(body | {"explain": explain}, "reasons"), 422, "bad_context")
+
+
 @pytest.mark.parametrize("policy", ["ucb1", "kl_ucb", "moss"])
 def test_policies_with_an_index_explain_themselves_by_it(served: Served, policy: str) -> None:
     assert served.create("index", policy={"name": policy}).status_code == 201
