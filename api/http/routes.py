@@ -34,6 +34,7 @@ class Entry(NamedTuple):
     body: type | UnionType | None = None
     parameters: tuple[dict[str, Any], ...] = ()  # besides those in the path
     body_required: bool = True  # false where no body is as good as {}
+    operation: str | None = None  # the name of the operation, where it is not that of the handler
 
 
 ANSWERED = tuple(kind.answered for kind in KINDS)
@@ -109,7 +110,14 @@ TABLE = [
         (404, 413, 422, 503),
         schemas.Examples,
     ),
-    Entry("GET", f"{ONE}/decisions/{{decision_id}}", decisions.record, {200: schemas.DecisionRecord}, (404, 503)),
+    Entry(
+        "GET",
+        f"{ONE}/decisions/{{decision_id}}",
+        decisions.record,
+        {200: schemas.DecisionRecord},
+        (404, 503),
+        operation="story",
+    ),
     Entry(
         "POST",
         "/v1/experiments",
@@ -206,6 +214,7 @@ def openapi() -> dict[str, Any]:
 
 
 def _operation(entry: Entry) -> dict[str, Any]:
+    room = entry.handler.__module__.rsplit(".", 1)[-1]
     responses = {
         str(status): {
             "description": " Or: ".join((kind.__doc__ or "").strip() for kind in _kinds(model)),
@@ -220,8 +229,8 @@ def _operation(entry: Entry) -> dict[str, Any]:
             "content": _content(schemas.Problem, "application/problem+json"),
         }
     operation: dict[str, Any] = {
-        "operationId": f"{entry.handler.__module__.rsplit('.', 1)[-1]}_{entry.handler.__name__}",
-        "tags": [entry.handler.__module__.rsplit(".", 1)[-1]],
+        "operationId": f"{room}_{entry.operation or entry.handler.__name__}",
+        "tags": [room],
         "summary": (entry.handler.__doc__ or "").strip().splitlines()[0].rstrip("."),
         "parameters": [
             *(

@@ -40,6 +40,29 @@ FITTING = {"arms": {"id": "c"}, "decisions": {}, "reward": {"value": 1.0}}
 OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
 
 
+OPERATION_IDS = {  # generated clients have a function for each, by this name
+    "decisions_decide",
+    "decisions_decide_batch",
+    "decisions_learn_examples",
+    "decisions_reward",
+    "decisions_reward_batch",
+    "decisions_story",
+    "experiments_add_arm",
+    "experiments_archive",
+    "experiments_close",
+    "experiments_commit",
+    "experiments_create",
+    "experiments_diagnostics",
+    "experiments_list_all",
+    "experiments_read_one",
+    "experiments_recommend",
+    "experiments_retire_arm",
+    "health_alive",
+    "health_ready",
+    "reports_report",
+}
+
+
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Yield the document of a service with experiments: `e` with decisions d0 and d1, a contextual one, a stream."""
@@ -111,3 +134,8 @@ def test_only_the_body_of_a_decision_may_be_left_out() -> None:
         if "requestBody" in operation
     }
     assert [path for path, required in bodies.items() if not required] == ["/v1/experiments/{experiment_id}/decisions"]
+
+
+def test_operations_keep_their_ids() -> None:
+    found = {operation["operationId"] for item in openapi()["paths"].values() for operation in item.values()}
+    assert found == OPERATION_IDS
