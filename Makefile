@@ -14,13 +14,15 @@ INSTALL = if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install --quiet --py
 	else $(PY) -m pip install --quiet --disable-pip-version-check $(1); fi
 ONEARM = $(call INSTALL,--no-deps --no-build-isolation --editable .)
 
-.PHONY: help run test test-all check format bench clean lock
+.PHONY: help run dev test test-all check format bench clean lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
 
 run: $(VENV)/.run  ## start the decision service and say what to try (HOST=127.0.0.1 PORT=8080 DATABASE=sqlite:///onearm.db)
 	@$(VENV)/bin/onearm serve --host $(HOST) --port $(PORT) --database $(DATABASE)
+
+dev: $(VENV)/.dev  ## install what onearm and its tests need into .venv
 
 test: $(VENV)/.dev  ## run the tests, with the JIT off and with it on (ARGS="-k ucb1" selects)
 	@$(PY) tests/both_ways.py -m "not slow" $(ARGS)

@@ -76,7 +76,7 @@ def streams(results: Results) -> tuple[str, str, str]:
     """Say what the default rule loses on a stream of arms."""
     rows = {row["rule"]: row for row in results["streaming"]["rows"] if place(row) == STREAM}
     default, equal = rows["early_drop"], rows['uniform_exploration:{"pulls":"unit"}']
-    what = f"regret on a stream of {STREAM[1]} arms; the baseline of the paper is 1"
+    what = f"regret on a stream of {STREAM[1]} arms, as a share of the paper's baseline"
     return what, f"{default['ratio_to_uniform']:.2f}", f"{equal['ratio_to_uniform']:.2f} with equal trials"
 
 
@@ -106,5 +106,5 @@ def vectors(results: Results) -> tuple[str, str, str]:
 def queries(results: Results) -> tuple[str, str, str]:
     """Say how often the trained policy errs in the worst case that was found."""
     rows = {row["policy"]: row for row in results["active"]["worst_case"] if (row["task"], row["level"]) == WORST}
-    what = "wrong answers in the worst case found, 5 arms, 15 queries, `mapo`"
-    return what, f"{rows['robust_sample']['loss']:.2f}", f"{rows['uniform_budget']['loss']:.2f} asking all alike"
+    what = "share of wrong answers in the worst case found, 5 arms, 15 queries, `mapo`"
+    return what, f"{rows['robust_sample']['loss']:.2f}", f"{rows['uniform_budget']['loss']:.2f} asking each equally often"
