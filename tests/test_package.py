@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from importlib.metadata import version
@@ -30,16 +31,25 @@ def shipped(root: Path) -> set[str]:
 
 def built(tree: Path, what: str, before: str = "") -> Path:
     """Build a wheel of a copy of the checkout below `tree`, as an installer does; return its path."""
+    copy_checkout(tree)
+    return build(tree, what, before)
+
+
+def copy_checkout(tree: Path) -> None:
+    """Copy what a build reads of the checkout to the new folder `tree`."""
     tree.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     for name in (*ROOMS, "build_backend"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    build = f"import sys; sys.path.insert(0, 'build_backend'); import linked; {before} linked.{what}('..')"
-    done = subprocess.run([sys.executable, "-c", build], cwd=tree, capture_output=True, text=True, check=False)
+
+
+def build(tree: Path, what: str, before: str = "") -> Path:
+    """Run the backend of `tree`; return what it built, which lies beside the tree."""
+    code = f"import sys; sys.path.insert(0, 'build_backend'); import linked; {before} print(linked.{what}('..'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tree, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    (wheel,) = tree.parent.glob("*.whl")
-    return wheel
+    return tree.parent / done.stdout.splitlines()[-1]
 
 
 def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(tmp_path: Path) -> None:
@@ -48,6 +58,16 @@ def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(tmp_path: Path
     metadata = f"onearm-{onearm.__version__}.dist-info/"
     assert {name for name in names if not name.startswith(metadata)} == shipped(ROOT)
     assert {metadata + "licenses/LICENSE", metadata + "entry_points.txt"} <= names
+
+
+def test_the_sdist_builds_the_same_wheel(tmp_path: Path) -> None:
+    """An installer that takes the sdist builds a wheel of it, by the backend that lies in it."""
+    copy_checkout(tmp_path / "tree")
+    with tarfile.open(build(tmp_path / "tree", "build_sdist")) as sdist:
+        sdist.extractall(tmp_path / "sdist", filter="data")
+    (unpacked,) = (tmp_path / "sdist").iterdir()
+    names = zipfile.ZipFile(build(unpacked, "build_wheel")).namelist()
+    assert {name for name in names if ".dist-info/" not in name} == shipped(ROOT)
 
 
 def test_an_editable_install_is_links_that_every_tool_can_follow(tmp_path: Path) -> None:
