@@ -31,6 +31,21 @@ def test_the_warning_points_at_who_imports(monkeypatch: pytest.MonkeyPatch) -> N
     assert [warning.filename for warning in warned] == [__file__]
 
 
+@pytest.mark.parametrize(
+    ("old", "name", "new"),
+    [
+        ("onearm.engine.queries", "draw_answer", "onearm.engine.answers"),
+        ("onearm.engine.queries", "recommend_best", "onearm.engine.queries.evidence"),
+        ("onearm.engine.laws", "inverse_gap", "onearm.engine.laws.from_scores"),
+    ],
+)
+def test_a_package_that_was_a_module_has_its_names(old: str, name: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{old}.{name} is in {new} now") as warned:
+        found = getattr(importlib.import_module(old), name)
+    assert found is getattr(importlib.import_module(new), name)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
 class OldWorldParams(NamedTuple):
     """Params of an environment from outside that was written for 0.1."""
 
