@@ -17,9 +17,9 @@ def moved(old: str, new: str) -> None:
 
 
 def moved_names(old: str, homes: dict[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of the package `old`: it finds a name in the module of `homes` that lists it, and warns.
+    """Return the `__getattr__` of the package `old`: it finds a name in its module of `homes`, and warns.
 
-    It serves the files of policies and environments from outside that were written while `old` was a module. Removed in 0.3.
+    It serves files of policies and environments from outside, written while `old` was a module. Removed in 0.3.
     """
     found = {name: module for module, names in homes.items() for name in names.split()}
 
