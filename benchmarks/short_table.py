@@ -107,4 +107,8 @@ def queries(results: Results) -> tuple[str, str, str]:
     """Say how often the trained policy errs in the worst case that was found."""
     rows = {row["policy"]: row for row in results["active"]["worst_case"] if (row["task"], row["level"]) == WORST}
     what = "share of wrong answers in the worst case found, 5 arms, 15 queries, `mapo`"
-    return what, f"{rows['robust_sample']['loss']:.2f}", f"{rows['uniform_budget']['loss']:.2f} asking each equally often"
+    return (
+        what,
+        f"{rows['robust_sample']['loss']:.2f}",
+        f"{rows['uniform_budget']['loss']:.2f} asking each equally often",
+    )

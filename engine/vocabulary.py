@@ -86,12 +86,8 @@ class Columns(NamedTuple):
     available: Array  # bool[n, k], or bool[1, k] where it never changes
 
 
-DECIDE, LEARN, CHANGE, EXTERNAL = (
-    0,
-    1,
-    2,
-    3,
-)  # EXTERNAL: a decision that someone else made, learned from and not made again
+# Kinds of events. EXTERNAL: a decision that someone else made, learned from and not made again.
+DECIDE, LEARN, CHANGE, EXTERNAL = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from support.moved_modules import MOVED
 import onearm
 from onearm.engine.kernel import KERNELS
 from onearm.engine.protocol import register_env
+from onearm.engine.vectors.rounding import rounding_bound
 
 
 @pytest.mark.parametrize("old", MOVED)
@@ -21,6 +22,13 @@ def test_the_old_name_is_the_module_and_warns(old: str, monkeypatch: pytest.Monk
         found = importlib.import_module(old)
     assert found is importlib.import_module(MOVED[old])
     assert len(warned) == 1
+
+
+def test_a_function_that_was_renamed_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "onearm.engine.rounding", raising=False)
+    with pytest.warns(DeprecationWarning, match=r"doubt is onearm\.engine\.vectors\.rounding\.rounding_bound now"):
+        found = importlib.import_module("onearm.engine.rounding")
+    assert found.doubt is rounding_bound
 
 
 def test_the_warning_points_at_who_imports(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -304,7 +304,7 @@ class Live(Work):
             self.explainer = await asyncio.to_thread(compile_explain, self.spec)
 
     def learn(self, record: Record, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
-        """Learn what came of a decision and queue the event; the caller checked it, and waited for a unlocked state."""
+        """Learn what came of a decision and queue the event; the caller checked it and waited for the lock."""
         self.check_open()
         decided = record.event
         assert record.reward is None

@@ -9,7 +9,7 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import LEARN
 
-STORY_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
+RECORD_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
 CACHE_BYTES = 64_000_000
 
 
@@ -33,7 +33,7 @@ class Record:
     def size(self) -> int:
         """About how many bytes it takes in memory."""
         event = self.event
-        return STORY_BYTES + sum(
+        return RECORD_BYTES + sum(
             len(part or "") for part in (event.context, event.sent, event.actions, event.detail, event.vector)
         )
 

@@ -88,13 +88,13 @@ class Writer(Generic[Owner]):
         """Queue events of one transaction; the future is done when they are committed, or raises `Unavailable`."""
         future = self._loop.create_future()
         self._entries.append(Entry(live, events, future))
-        self._kick_soon()
+        self._flush_soon()
         return future
 
     def keep(self, pending: PendingSnapshot) -> None:
         """Queue a snapshot, to be stored with the events before it."""
         self._pending.append(pending)
-        self._kick_soon()
+        self._flush_soon()
 
     async def drain(self) -> None:
         """Wait until everything queued is committed or has failed."""
@@ -106,7 +106,7 @@ class Writer(Generic[Owner]):
         self._batches.put(None)
         self._thread.join()
 
-    def _kick_soon(self) -> None:
+    def _flush_soon(self) -> None:
         if not self._busy:
             self._busy = True
             self._loop.call_soon(self._flush)

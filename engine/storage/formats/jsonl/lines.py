@@ -23,7 +23,7 @@ class Choice(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     available: list[Natural] | None = None
 
 
-class GivenChoice(Choice, tag="given"):
+class ExternalChoice(Choice, tag="given"):
     """The same of one that someone else made."""
 
     code: ClassVar[int] = EXTERNAL
@@ -46,7 +46,7 @@ class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     time: int | None = None  # microseconds since 1970 UTC
 
 
-class Given(Decide, tag="given"):
+class External(Decide, tag="given"):
     """A decision that someone else made, to be learned from."""
 
     code: ClassVar[int] = EXTERNAL

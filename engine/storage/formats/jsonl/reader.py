@@ -24,7 +24,7 @@ from ...source import Source
 from ...tables import Event
 from ..table_rows import events_of_table
 from .decoding import FORM, decoded, opened
-from .lines import Change, Choice, Decide, Given, GivenChoice, Learn
+from .lines import Change, Choice, Decide, External, ExternalChoice, Learn
 from .table import read_table, table_lines
 from .values import actions_of, array_of, context_of, detail_of
 
@@ -53,11 +53,11 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         if header is None:
             return read_table(source, blocks, wanted, bad_lines)
         problem, _ = read_header(source.path, header)
-        kinds: Any = Decide | Given
+        kinds: Any = Decide | External
         if problem.context_kind == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))
         if problem.context_shape == (0,):
-            kinds = Choice | GivenChoice
+            kinds = Choice | ExternalChoice
         pages = _pages(source, blocks, problem, bad_lines, kinds)
         return rows_of_events(source.path, problem, (page for page, _, _ in pages), bad_lines, wanted)
 
@@ -109,7 +109,7 @@ def _event(line: Decide | Learn | Change, problem: Problem) -> Event:
 
 
 def _pages(
-    source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines, kinds: Any = Decide | Given
+    source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines, kinds: Any = Decide | External
 ) -> Iterator[tuple[EventPage, list[Any], Array]]:
     """Yield the events of an export page by page, and the lines that they are from with their numbers."""
     decoder = msgspec.json.Decoder(kinds | Learn | Change)

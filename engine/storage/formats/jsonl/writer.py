@@ -16,7 +16,7 @@ from ....vocabulary import CHANGE, EXTERNAL, LEARN, Columns, Problem
 from ...log import header_of
 from ...tables import Event
 from ..packed import open_packed
-from .lines import Change, Decide, Given, Learn
+from .lines import Change, Decide, External, Learn
 from .values import as_list
 
 
@@ -92,7 +92,7 @@ class Writer:
         mask = None
         if event.available is not None:
             mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=k)
-        return (Given if event.kind == EXTERNAL else Decide)(
+        return (External if event.kind == EXTERNAL else Decide)(
             seq=event.seq,
             number=event.number,
             action=unpack_actions([event.vector], [event.action], self._problem)[0].tolist(),

@@ -1,5 +1,5 @@
 """Moved to `onearm.engine.simulation`; this name goes with 0.3."""
 
-from .moved import moved
+from onearm.engine.moved import moved
 
 moved(__name__, "onearm.engine.simulation")

@@ -1,0 +1,5 @@
+"""Moved to `onearm.engine.vectors.gradient_hints`; this name goes with 0.3."""
+
+from onearm.engine.moved import moved
+
+moved(__name__, "onearm.engine.vectors.gradient_hints")

@@ -1,0 +1,5 @@
+"""Moved to `onearm.engine.solvers.omega_grid`; this name goes with 0.3."""
+
+from onearm.engine.moved import moved
+
+moved(__name__, "onearm.engine.solvers.omega_grid")
