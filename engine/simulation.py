@@ -173,7 +173,7 @@ def simulate(
 ) -> Curves:
     """Run `replications` independent runs of `horizon` trials each, in threads (the compiled loop frees the GIL).
 
-    `progress` is told of each chunk of trials done. Replication r gives the same bits whatever the number of threads.
+    `progress` hears of each chunk of trials done. Replication r gives the same bits whatever the number of threads.
     """
     if not 1 <= replications <= REPLICATIONS_MAX:
         raise InvalidInput(
@@ -190,7 +190,7 @@ def simulate(
 
     def replicate(r: int) -> None:
         simulation = Simulation(checked.policy, env, horizon=horizon, seed=seed, replication=r)
-        point = told = 0
+        point = reported = 0
         for stop in stops:
             started = time.thread_time()
             simulation.advance(stop - simulation.trials)
@@ -199,14 +199,14 @@ def simulate(
                 reward[r, point], regret[r, point] = simulation.at(stop)
                 bound[r, point], variation[r] = simulation.certificate
                 point += 1
-            progress(stop - told)
-            told = stop
+            progress(stop - reported)
+            reported = stop
 
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
         list(pool.map(replicate, range(replications)))
     kind, task = env.regret_kind, isinstance(checked.problem.choice, Queries)
-    told_by = (checked.policy.spec, env.spec, LOSS if task else kind, horizon, task, times)
-    return Curves(*told_by, reward, regret, bound, variation, policy.supposes, float(seconds.sum()))
+    about = (checked.policy.spec, env.spec, LOSS if task else kind, horizon, task, times)
+    return Curves(*about, reward, regret, bound, variation, policy.supposes, float(seconds.sum()))
 
 
 def problem_of(env: Environment, horizon: int) -> Problem:

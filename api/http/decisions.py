@@ -21,7 +21,7 @@ from ..service.live import Live, Sent
 from ..service.records import Record
 from ..service.service import Service
 from .bodies import read
-from .endpoint import Answer, Call, problem
+from .endpoint import Answer, Call, refusal
 from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
 
@@ -154,7 +154,7 @@ async def _or_problem(answer: Any) -> Answer:
     try:
         return await answer
     except OnearmError as error:
-        return problem(error)
+        return refusal(error)
 
 
 def _checked_batch(items: list[msgspec.Raw]) -> list[msgspec.Raw]:

@@ -80,7 +80,7 @@ class Endpoint:
             call = Call(path, scope["headers"], scope["query_string"], body)
             answer = await self._handler(scope["app"].state.service, call)
         except OnearmError as error:
-            answer = problem(error)
+            answer = refusal(error)
         except Exception:
             log.exception("a request to %s failed", scope["path"])
             answer = _problem(500, "internal_error", "the service failed; its log says how")
@@ -94,7 +94,7 @@ class Endpoint:
         await send({"type": "http.response.body", "body": content})
 
 
-def problem(error: OnearmError) -> Answer:
+def refusal(error: OnearmError) -> Answer:
     """Return an error as problem+json."""
     if error.code == "body_too_large":
         return _problem(413, error.code, str(error))

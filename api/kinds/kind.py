@@ -72,7 +72,7 @@ class Move(NamedTuple):
     decision_id: str | None = None  # by which the log finds it
 
 
-class Alteration(NamedTuple):
+class ChangeHandler(NamedTuple):
     """A change of an experiment at work that a client may ask for."""
 
     make: Callable[[Work, Any, Record | None], tuple[Any, Any]]  # (work, what is said, what was sought) ->
@@ -241,7 +241,7 @@ class Kind:
 
     # What may change, and what is shown.
     change_types: tuple[type[msgspec.Struct], ...] = ()  # of the log, beside those that `history.py` knows
-    changes: Mapping[str, Alteration] = field(default_factory=dict)  # by name: join, retire, close, commit
+    changes: Mapping[str, ChangeHandler] = field(default_factory=dict)  # by name: join, retire, close, commit
     recommend: Callable[[Work], Any] | None = None  # what a commit would commit to now, or has
     certificate: Callable[[Work], Certificate] | None = None
     describe: Callable[[Work], dict[str, Any]] = lambda work: {}  # what an `Experiment` has of this kind alone

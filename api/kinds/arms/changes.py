@@ -11,7 +11,7 @@ from ...experiment.definition import check_arm
 from ...http.schemas import ArmStatus
 from ...service.history import ArmAdded, ArmRetired, problem_of
 from ...service.records import Record
-from ..kind import Alteration, Work
+from ..kind import ChangeHandler, Work
 
 
 def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdded | None, ArmStatus]:
@@ -59,4 +59,4 @@ def _check_fixed(work: Work) -> None:
         )
 
 
-CHANGES = {"join": Alteration(join), "retire": Alteration(retire)}
+CHANGES = {"join": ChangeHandler(join), "retire": ChangeHandler(retire)}

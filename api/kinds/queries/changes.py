@@ -15,7 +15,7 @@ from ...http.schemas import ArmStatus
 from ...service.history import ArmRetired, History
 from ...service.records import Record
 from ..arms.changes import retired
-from ..kind import Alteration, Work
+from ..kind import ChangeHandler, Work
 from .recommendation import RecommendedHypothesis, recommended
 
 
@@ -61,4 +61,4 @@ def retire(work: Work, label: str, record: Record | None) -> tuple[ArmRetired | 
     return retired(work, label, f"the query {label!r} is the last open one: commit, or archive, instead")
 
 
-CHANGES = {"join": Alteration(join), "retire": Alteration(retire), "commit": Alteration(commit)}
+CHANGES = {"join": ChangeHandler(join), "retire": ChangeHandler(retire), "commit": ChangeHandler(commit)}

@@ -21,7 +21,7 @@ from ...experiment.definition import Definition, check_arm
 from ...http.schemas import Offered
 from ...service.history import History
 from ...service.records import Record
-from ..kind import Alteration, Work
+from ..kind import ChangeHandler, Work
 from .arm_queue import ARM_BYTES_MAX, QUEUE_MAX, Arm, ArmQueue, Places, Recommended, empty_places
 from .moves import feedback_of, moved, read_id
 from .problem import slots_of
@@ -184,8 +184,8 @@ def retire(work: Work, label: str, record: Record | None) -> NoReturn:
 
 
 CHANGES = {
-    "join": Alteration(offer, seeks=offered_as),
-    "retire": Alteration(retire),
-    "close": Alteration(close),
-    "commit": Alteration(commit, waits=True),
+    "join": ChangeHandler(offer, seeks=offered_as),
+    "retire": ChangeHandler(retire),
+    "close": ChangeHandler(close),
+    "commit": ChangeHandler(commit, waits=True),
 }

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from ....engine.errors import InvalidInput
 from ...experiment.definition import check_arm
 from ...service.records import Record
-from ..kind import Alteration, Work
+from ..kind import ChangeHandler, Work
 
 
 def join(work: Work, arm: dict[str, Any], record: Record | None) -> NoReturn:
@@ -21,4 +21,4 @@ def retire(work: Work, label: str, record: Record | None) -> NoReturn:
     raise InvalidInput("no_arms", f"the experiment {work.spec.id!r} decides vectors: it has no arms; decide points")
 
 
-CHANGES = {"join": Alteration(join), "retire": Alteration(retire)}
+CHANGES = {"join": ChangeHandler(join), "retire": ChangeHandler(retire)}

@@ -61,7 +61,7 @@ from .csv_columns import (
     roles_of,
     users_of,
 )
-from .row_lines import LineWriter, line_texts, told, with_reward
+from .row_lines import LineWriter, described_events, line_texts, with_reward
 from .segments import Segments
 from .table_rows import events_of_table
 
@@ -106,7 +106,7 @@ def read_events(source: Source) -> Events:
             "decision_id": cells.get(roles.decision_id or "", "") or None,
         }
 
-    return told(events, spec, known)
+    return described_events(events, spec, known)
 
 
 class Writer(LineWriter):

@@ -26,7 +26,7 @@ from ..rows import Page, Rows, Wanted
 from ..source import Source
 from ..tables import Event
 from .cells import Table, floats, number_text, page_of, wholes
-from .row_lines import LineWriter, line_texts, told, with_reward
+from .row_lines import LineWriter, described_events, line_texts, with_reward
 from .segments import Segments, feature_of
 from .table_rows import events_of_table
 
@@ -99,7 +99,7 @@ def read_events(source: Source) -> Events:
         return found
 
     events = events_of_table("li", source, rows, line_texts)
-    return told(events, {"first": first[0]}, lambda line: {})
+    return described_events(events, {"first": first[0]}, lambda line: {})
 
 
 class Writer(LineWriter):

@@ -46,7 +46,7 @@ from .cells import (
     wholes,
     written,
 )
-from .row_lines import LineWriter, line_texts, told, with_reward
+from .row_lines import LineWriter, described_events, line_texts, with_reward
 from .segments import Segments
 from .table_rows import events_of_table
 
@@ -99,7 +99,9 @@ def read_events(source: Source) -> Events:
 
     events = events_of_table("obd", source, rows, line_texts)
     place = found[0].names.index("timestamp")
-    return told(events, {"header": found[0].header}, lambda line: {"time": moment(split(line, ",")[place].encode())})
+    return described_events(
+        events, {"header": found[0].header}, lambda line: {"time": moment(split(line, ",")[place].encode())}
+    )
 
 
 def read_items(path: Path, feature: str) -> Array:

@@ -28,7 +28,7 @@ def line_texts(source: Source) -> Iterator[tuple[int, str]]:
         yield number, text_of(line.removesuffix(b"\n"))
 
 
-def told(events: Events, spec: dict[str, Any], known_of: Callable[[str], dict[str, Any]]) -> Events:
+def described_events(events: Events, spec: dict[str, Any], known_of: Callable[[str], dict[str, Any]]) -> Events:
     """Return events with what else their lines say, {"time", "decision_id"}; NaN is no reward. Adds to the spec."""
 
     def rows() -> Iterator[Event]:
