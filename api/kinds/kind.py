@@ -7,6 +7,7 @@ which have none. A new kind is a new folder and a line in that table.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -189,6 +190,11 @@ class Work:
         return [label for label, free in zip(self.labels(event), self.mask(event), strict=False) if free]
 
 
+def learn_json(feedback: Feedback) -> str | None:
+    """Return the detail of a feedback as the log keeps it: a JSON list, every bit of its numbers; None without any."""
+    return json.dumps(feedback.detail.tolist()) if len(feedback.detail) else None
+
+
 @dataclass(frozen=True)
 class Kind:
     """What is asked of a kind of decision. Where a function may be left out, the default says what that means."""
@@ -219,7 +225,6 @@ class Kind:
     reader: Reader
     read_feedback: Callable[[Work, Any], Any]  # the body of a reward, checked as far as that goes without its decision
     feedback_on: Callable[[Work, Event, Action, Any], Feedback]  # what was read, checked beside its decision
-    detail_json: Callable[[Feedback], str | None]  # the detail as the log keeps it
     reward_record: Callable[[Work, Event], dict[str, Any]]  # what a `RewardRecord` has of this kind: of a LEARN event
     reward_exists: Callable[[str, Event], str]  # what is said where a decision has another reward already
 
@@ -227,6 +232,7 @@ class Kind:
     report: Callable[[Definition, Iterable[Columns | Problem], Sequence[str], int, int, int], Report]
     # (spec, pages, ids of arms, seq, rounds, segments)
 
+    detail_json: Callable[[Feedback], str | None] = learn_json  # the detail as the log keeps it
     complete: Callable[[Any, Declared], Any] = lambda policy, declared: policy  # fills in params that are left out
     has_arms: bool = False  # which are part of the spec, and may join
     decide_waits: bool = False  # until no other thread reads the state: deciding changes it

@@ -113,11 +113,6 @@ def feedback_on(work: Work, decided: Event, action: Action, body: Feedback) -> F
     return body
 
 
-def detail_json(feedback: Feedback) -> None:
-    """Return nothing: a reward is all."""
-    return
-
-
 def reward_record(work: Work, reward: Event) -> dict[str, Any]:
     """Return what is on record of a reward."""
     return {"value": reward.reward}

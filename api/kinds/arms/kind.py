@@ -30,7 +30,6 @@ ARMS = Kind(
     reader=http.READER,
     read_feedback=http.read_feedback,
     feedback_on=http.feedback_on,
-    detail_json=http.detail_json,
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
     report=report,

@@ -6,7 +6,6 @@ from ...experiment.compiling import compile_recommending
 from ...http.schemas import QueryDecision
 from ..arms import http as arms
 from ..kind import Kind, Own
-from ..vectors.feedback import detail_of
 from . import http, problem
 from .changes import CHANGES, Concluded, concluded, recommend
 from .report import report
@@ -32,7 +31,6 @@ QUERIES = Kind(
     reader=http.READER,
     read_feedback=http.read_feedback,
     feedback_on=arms.feedback_on,
-    detail_json=detail_of,
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
     report=report,

@@ -14,7 +14,6 @@ onearm.engine.errors.InvalidInput: the feedback has losses, but this problem rev
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
 import msgspec
@@ -71,11 +70,6 @@ def forecast(problem: Problem, hint: Any) -> Array:
         return np.zeros(problem.context_shape)
     length = problem.context_shape[0]
     return 0.0 - check_context(problem, check_detail("hint", hint, length))
-
-
-def detail_of(feedback: Feedback) -> str | None:
-    """Return the detail as the log keeps it: a JSON list, every bit of its numbers."""
-    return json.dumps(feedback.detail.tolist()) if len(feedback.detail) else None
 
 
 def reported_detail(problem: Problem, detail: str | None) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from ...http.schemas import VectorDecision
 from ..kind import Kind, Own, Work
 from . import http, problem
 from .changes import CHANGES
-from .feedback import detail_of
 from .report import report
 
 VECTORS = Kind(
@@ -32,7 +31,6 @@ VECTORS = Kind(
     reader=http.READER,
     read_feedback=http.read_feedback,
     feedback_on=http.feedback_on,
-    detail_json=detail_of,
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
     report=report,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onearm.api.kinds.vectors.feedback import detail_of
+from onearm.api.kinds.kind import learn_json
 from onearm.engine.actions import pack_action
 from onearm.engine.columns import concat
 from onearm.engine.domain import ball
@@ -31,7 +31,7 @@ def written(folder: Path) -> Store:
     for number in range(N):
         point, gradient = rng.normal(size=D), rng.normal(size=D)
         events.append(Event(key, 2 * number + 1, DECIDE, number, None, 1.0, vector=pack_action(point)))
-        detail = detail_of(Feedback(0.0, gradient))
+        detail = learn_json(Feedback(0.0, gradient))
         events.append(Event(key, 2 * number + 2, LEARN, number, None, 1.0, 0.5, detail=detail, reward_id=""))
     store.append(events)
     return store
