@@ -1,6 +1,7 @@
 """Actions: an arm or a query is its number, a vector a point of a domain, a move says what to do with a stream of arms.
 
-Here is all that tells them apart. A vector is float64[d]; a move is int64[3]: what, slot, pulls.
+What is the case for the actions of each choice is said in `choices`; here is what is done with them, in Python and in
+compiled loops. A vector is float64[d]; a move is int64[3]: what, slot, pulls.
 
 pull   (PULL, slot, n): pull the arm in `slot` n times
 read   (READ, slot, 0): store the arm that arrived in `slot`, in place of what was there, and read the next one
@@ -27,14 +28,13 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from .choices import Arms, ArmStream, Queries, Vectors
+from .choices import PULL as PULL  # "X as X": found here by those who import it
+from .choices import READ as READ
+from .choices import Moves, Single, Vectors
 from .errors import Damaged
 from .kernel import INLINED, kernel
 from .limits import are_small
-from .problem import PULLS_MAX
 from .vocabulary import Action, Array, Decision, Problem
-
-PULL, READ = 0, 1
 
 
 @kernel
@@ -97,35 +97,9 @@ def unpack_details(texts: Sequence[str | None], problem: Problem) -> Array:
     return found
 
 
-def possible_details(details: Array, problem: Problem) -> Array:
-    """Return which of n details can be, bool[n]: small; of a move, pulls done and the number of an arm or -1.
-
-    Of a query an answer of its task.
-    """
-    match problem.choice:
-        case Queries(task):
-            return task.possible(details[:, 0])
-        case ArmStream():
-            good = (details == np.floor(details)) & (details >= (0.0, -1.0)) & (details <= PULLS_MAX)
-        case Arms() | Vectors():
-            good = are_small(details)
-    return np.asarray(good.all(axis=1))
-
-
 def possible_rewards(rewards: Array, problem: Problem) -> Array:
     """Return which of n rewards can be, bool[n]: small, where vectors are decided; finite."""
     return are_small(rewards) if isinstance(problem.choice, Vectors) else np.isfinite(rewards)
-
-
-def places(actions: Array, k: int) -> Array:
-    """Return which place of a mask of k each of n actions needs, int64[n]; one that is no action needs one outside."""
-    if actions.ndim == 1:
-        return actions
-    if actions.dtype.kind == "f":
-        return np.where(np.isfinite(actions).all(axis=1), 0, -1)
-    what, slot, pulls = actions.T
-    there = (slot >= 0) & (slot < k - 1)
-    return np.where(there & (what == READ), k - 1, np.where(there & (what == PULL) & (pulls >= 1), slot, -1))
 
 
 def decision_at(actions: Array, row: int, propensity: float) -> Decision:
@@ -143,22 +117,19 @@ def same_action(actions: Array, row: int, action: Action) -> bool:
     return bool(np.all(actions[row] == action))
 
 
-def trials(action: Action, detail: Array) -> int:
-    """Return how many trials a decision took: 1; the pulls that were done where it is a move."""
-    return int(detail[0]) if _is_move(action) else 1
+def trials(rules: Single | Moves, action: Action, detail: Array) -> int:
+    """Return how many trials a decision took by the rules of its choice: 1; the pulls that a move did."""
+    return int(detail[0]) if isinstance(rules, Moves) else 1
 
 
-def allowed(action: Action, available: Array) -> bool:
-    """Tell whether a move is one that can be made: a pull of what is there, or reading. Of others always."""
-    return _move_allowed(action, available) if _is_move(action) else True
-
-
-def _is_move(action: Action) -> bool:
-    return bool(np.ndim(action) == 1 and action.dtype.kind == "i")
+def allowed(rules: Single | Moves, action: Action, available: Array) -> bool:
+    """Tell whether what a policy decided can be done, by the rules of its choice: of moves not all can."""
+    return move_allowed(action, available) if isinstance(rules, Moves) else True
 
 
 @kernel
-def _move_allowed(move: Array, available: Array) -> bool:
+def move_allowed(move: Array, available: Array) -> bool:
+    """Tell whether a move is one that can be made: a pull of what is there, or reading."""
     slots = len(available) - 2
     if not 0 <= move[1] <= slots:
         return False
@@ -188,8 +159,8 @@ def _are_rows(actions: Any) -> bool:
     return isinstance(actions, types.Array) and actions.ndim == 2
 
 
-def _is_compiled_move(action: Any) -> bool:
-    return isinstance(action, types.Array) and isinstance(action.dtype, types.Integer)
+def _are_of_moves(rules: Any) -> bool:
+    return rules.instance_class is Moves
 
 
 @overload(decision_at, jit_options=INLINED)
@@ -216,14 +187,14 @@ def _same_action(actions, row, action):
 
 
 @overload(allowed, jit_options=INLINED)
-def _allowed(action, available):
-    if _is_compiled_move(action):
-        return lambda action, available: _move_allowed(action, available)
-    return lambda action, available: True
+def _allowed(rules, action, available):
+    if _are_of_moves(rules):
+        return lambda rules, action, available: move_allowed(action, available)
+    return lambda rules, action, available: True
 
 
 @overload(trials, jit_options=INLINED)
-def _trials(action, detail):
-    if _is_compiled_move(action):
-        return lambda action, detail: int(detail[0])
-    return lambda action, detail: 1
+def _trials(rules, action, detail):
+    if _are_of_moves(rules):
+        return lambda rules, action, detail: int(detail[0])
+    return lambda rules, action, detail: 1

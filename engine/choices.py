@@ -1,8 +1,7 @@
 """What is decided: one of several arms, a move in a stream of them, a vector of a domain, or a query of a task.
 
-A problem has one of these four, `Problem.choice`: a sum to match on, whose members answer to the same names. Here is
-the shape of what they decide and learn; `actions` does with it what is done to actions, and `problem.check_problem`
-refuses numbers out of their range.
+A problem has one of these four, `Problem.choice`: a sum to match on, whose members answer to the names of `_Choice`.
+All that a log, a check or a loop must know of an action is asked here, so that a new choice is a class of this file.
 
 >>> from onearm.engine.domain import ball
 >>> choice = Vectors(ball(3), "example")
@@ -15,7 +14,7 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -26,20 +25,84 @@ from .task import Task
 ActionKind = Literal["arm", "move", "vector", "query"]
 FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example", "answer"]
 VECTOR_FEEDBACKS = get_args(FeedbackKind)[:-1]  # of decisions that are vectors
+Array = np.ndarray[Any, Any]
 _INT, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)
 
 
+ARMS_MAX = 1_000_000
+SLOTS_MAX = 64
+STREAM_MAX = 2**53  # arms of a stream
+PULLS_MAX = 2**53  # of one move: whole numbers up to here are exact as floats
+REWARD_MAX = 1e100  # sums and squares of such rewards stay finite; one infinity would spoil a state for good
+PULL, READ = 0, 1
+
+
+class Single(NamedTuple):
+    """How actions behave that are one trial each and possible where the mask says so: a type for compiled loops."""
+
+
+class Moves(NamedTuple):
+    """How moves behave, of which some are impossible and one may be many trials: a type for compiled loops."""
+
+
+class _Choice:
+    """What every choice answers to; what most of them have in common is said here."""
+
+    kind: ClassVar[Any]  # ActionKind
+    in_words: ClassVar[str]
+    dtype: ClassVar[np.dtype[Any]] = _INT  # of an action
+    rules: ClassVar[Single | Moves] = Single()
+    trials_power: ClassVar[int] = 53  # a horizon is at most 2 to this
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of an action."""
+        return ()
+
+    @property
+    def dimension(self) -> int:
+        """Return how many numbers a vector has that is decided."""
+        return 0
+
+    @property
+    def detail_length(self) -> int:
+        """Return how many numbers a feedback holds beside its reward."""
+        return 0
+
+    def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
+        """Refuse numbers out of their range, and contexts that these decisions cannot have."""
+        raise NotImplementedError
+
+    def are_actions(self, actions: Array, k: int) -> Array:
+        """Return which of n actions are actions at all, bool[n], where a mask has k places."""
+        return np.asarray((actions >= 0) & (actions < k))
+
+    def are_available(self, actions: Array, available: Array) -> Array:
+        """Return which of n actions, which are actions, the masks bool[n, k] leave, bool[n]."""
+        return np.asarray(available[np.arange(len(actions)), actions])
+
+    def are_details(self, details: Array) -> Array:
+        """Return which of n details, float64[n, m], can be feedback, bool[n]: those of numbers up to 1e100 in size."""
+        return np.asarray((np.abs(details) <= REWARD_MAX).all(axis=1))
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """Return what the header of an export says of it beside `n_arms`, as JSON."""
+        return {}
+
+    @classmethod
+    def words_of(cls, header: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a problem that such a header says; none where it is of another choice."""
+        return {}
+
+
 @dataclass(frozen=True)
-class Arms:
+class Arms(_Choice):
     """What is decided is one of arms that are all there; it earns a reward."""
 
     n_arms: int
     kind: ClassVar[ActionKind] = "arm"
     in_words: ClassVar[str] = "arms that are all there"
-    shape: ClassVar[tuple[int, ...]] = ()  # of an action
-    dtype: ClassVar[np.dtype[Any]] = _INT  # of an action
-    dimension: ClassVar[int] = 0  # how many numbers a vector has that is decided
-    detail_length: ClassVar[int] = 0  # how many numbers a feedback holds beside its reward
 
     @property
     def n_choices(self) -> int:
@@ -51,19 +114,47 @@ class Arms:
         """Return the fields of a problem of this choice."""
         return {"n_arms": self.n_arms}
 
+    def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
+        """Refuse no arms or more than a million, and contexts that are neither of the instance nor of each arm."""
+        if not 1 <= self.n_arms <= ARMS_MAX:
+            raise InvalidInput("bad_arms", f"there are {self.n_arms} arms: a problem has 1 to {ARMS_MAX}")
+        shape = list(context_shape)
+        if len(shape) not in (1, 2):
+            raise InvalidInput(
+                "bad_context", f"the contexts have the shape {shape}: it must be (d,), or (arms, numbers of each)"
+            )
+        if len(shape) == 1 and nonzeros is not None:
+            raise InvalidInput(
+                "bad_context",
+                f"the contexts have the shape {shape}, and named features have a row for each arm: make it "
+                f"({self.n_arms}, slots), or leave nonzeros out",
+            )
+        if len(shape) == 2 and shape[0] != self.n_arms:
+            raise InvalidInput(
+                "bad_context", f"the contexts have {shape[0]} rows for {self.n_arms} arms: they must be as many"
+            )
+
 
 @dataclass(frozen=True)
-class ArmStream:
+class ArmStream(_Choice):
     """What is decided is a move in a stream of arms, which come once: pull one that is kept, or read the next."""
 
     n_arms: int  # 0 where it is unknown
     slots: int
     kind: ClassVar[ActionKind] = "move"
     in_words: ClassVar[str] = "arms that stream past"
-    shape: ClassVar[tuple[int, ...]] = (3,)
-    dtype: ClassVar[np.dtype[Any]] = _INT
-    dimension: ClassVar[int] = 0
-    detail_length: ClassVar[int] = 2
+    rules: ClassVar[Single | Moves] = Moves()
+    trials_power: ClassVar[int] = 62
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of a move: what, slot, pulls."""
+        return (3,)
+
+    @property
+    def detail_length(self) -> int:
+        """Return 2: pulls that were done, and the arm that was read."""
+        return 2
 
     @property
     def n_choices(self) -> int:
@@ -75,9 +166,47 @@ class ArmStream:
         """Return the fields of a problem of this choice."""
         return {"n_arms": self.n_arms, "slots": self.slots}
 
+    def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
+        """Refuse more slots or arms than there may be, and contexts."""
+        if not 1 <= self.slots <= SLOTS_MAX:
+            raise InvalidInput("bad_slots", f"there are {self.slots} slots: a stream has 1 to {SLOTS_MAX}")
+        if not 0 <= self.n_arms <= STREAM_MAX:
+            raise InvalidInput("bad_arms", f"the stream has {self.n_arms} arms: 1 to 2^53, or 0 where that is unknown")
+        _check_no_context("arms that stream", context_shape, nonzeros)
+
+    def are_actions(self, actions: Array, k: int) -> Array:
+        """Return which moves pull a place at least once, or read into one, bool[n]."""
+        return self._places(actions, k) >= 0
+
+    def are_available(self, actions: Array, available: Array) -> Array:
+        """Return which moves can be made: the place that they pull holds an arm, or another can be read."""
+        return np.asarray(available[np.arange(len(actions)), self._places(actions, available.shape[1])])
+
+    def are_details(self, details: Array) -> Array:
+        """Return which details are a number of pulls and the number of an arm, or -1."""
+        good = (details == np.floor(details)) & (details >= (0.0, -1.0)) & (details <= PULLS_MAX)
+        return np.asarray(good.all(axis=1))
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """Return the slots."""
+        return {"slots": self.slots}
+
+    @classmethod
+    def words_of(cls, header: dict[str, Any]) -> dict[str, Any]:
+        """Return the slots."""
+        return {} if header.get("slots") is None else {"slots": header["slots"]}
+
+    @staticmethod
+    def _places(moves: Array, k: int) -> Array:
+        """Return the place of a mask of k that each move needs, int64[n]; -1 for what is no move."""
+        what, slot, pulls = moves.T
+        there = (slot >= 0) & (slot < k - 1)
+        return np.where(there & (what == READ), k - 1, np.where(there & (what == PULL) & (pulls >= 1), slot, -1))
+
 
 @dataclass(frozen=True)
-class Vectors:
+class Vectors(_Choice):
     """What is decided is a vector in a domain, or two of them, one behind the other."""
 
     domain: Domain
@@ -114,18 +243,48 @@ class Vectors:
         """Return the fields of a problem of this choice."""
         return {"n_arms": 0, "domain": self.domain, "feedback": self.feedback}
 
+    def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
+        """Refuse a domain of one point, and contexts that are not a list of numbers."""
+        if self.domain.diameter == 0.0:  # or too small for its square
+            raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
+        if nonzeros is not None or len(context_shape) == 2:
+            raise InvalidInput(
+                "bad_context", "contexts of decisions that are vectors are lists of numbers, or left out"
+            )
+
+    def are_actions(self, actions: Array, k: int) -> Array:
+        """Return which vectors are finite; whether they lie in the domain is asked of `limits`."""
+        return np.asarray(np.isfinite(actions).all(axis=1))
+
+    def are_available(self, actions: Array, available: Array) -> Array:
+        """Return True for those whose mask is."""
+        return np.asarray(available[:, 0])
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """Return the domain, and what is revealed."""
+        return {"domain": self.domain.to_json(), "feedback": self.feedback}
+
+    @classmethod
+    def words_of(cls, header: dict[str, Any]) -> dict[str, Any]:
+        """Return the domain, and what is revealed."""
+        if "domain" not in header:
+            return {}
+        return {"domain": Domain.from_json(header["domain"]), "feedback": header["feedback"]}
+
 
 @dataclass(frozen=True)
-class Queries:
+class Queries(_Choice):
     """What is decided is the next query of a task; in the end a hypothesis is recommended."""
 
     task: Task
     kind: ClassVar[ActionKind] = "query"
     in_words: ClassVar[str] = "queries within a budget"
-    shape: ClassVar[tuple[int, ...]] = ()
-    dtype: ClassVar[np.dtype[Any]] = _INT
-    dimension: ClassVar[int] = 0
-    detail_length: ClassVar[int] = 1
+
+    @property
+    def detail_length(self) -> int:
+        """Return 1: the answer."""
+        return 1
 
     @property
     def n_choices(self) -> int:
@@ -137,9 +296,35 @@ class Queries:
         """Return the fields of a problem of this choice."""
         return {"n_arms": self.task.n_queries, "feedback": "answer", "task": self.task}
 
+    def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
+        """Refuse contexts."""
+        _check_no_context("queries", context_shape, nonzeros)
+
+    def are_details(self, details: Array) -> Array:
+        """Return which details are answers of the task."""
+        return self.task.possible(details[:, 0])
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """Return the task."""
+        return {"task": self.task.to_json()}
+
+    @classmethod
+    def words_of(cls, header: dict[str, Any]) -> dict[str, Any]:
+        """Return the task."""
+        return {"task": Task.from_json(header["task"]), "feedback": "answer"} if "task" in header else {}
+
+
+def _check_no_context(who: str, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
+    if context_shape != (0,) or nonzeros is not None:
+        raise InvalidInput(
+            "bad_context", f"{who} come without contexts: leave the context out, or take arms that are all there"
+        )
+
 
 Choice = Arms | ArmStream | Vectors | Queries
-IN_WORDS: dict[ActionKind, str] = {choice.kind: choice.in_words for choice in get_args(Choice)}
+CHOICES: tuple[type[Choice], ...] = get_args(Choice)
+IN_WORDS: dict[ActionKind, str] = {choice.kind: choice.in_words for choice in CHOICES}
 
 
 def choice_of(

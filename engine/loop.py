@@ -143,6 +143,7 @@ class World(NamedTuple):
     context: Any  # float64[*context shape], or Features
     available: Array  # bool[k]
     detail: Array  # float64[m]
+    rules: Any  # of the choice: `choices.Single` or `choices.Moves`
 
 
 class Totals(NamedTuple):
@@ -189,13 +190,13 @@ def simulate(
         observe(world.params, world.state, t, world.context, world.available, nature)
         instance = Instance(t, world.context, world.available)
         decision = select(params, state, instance, key)
-        if not allowed(decision.action, world.available):
+        if not allowed(world.rules, decision.action, world.available):
             row = -1
             break
         mark(params, state, instance, decision, key)
         reward, delay = _answer(world.params, world.state, instance, decision.action, world.detail, nature)
         feedback = Feedback(reward, world.detail)
-        made = trials(decision.action, world.detail)
+        made = trials(world.rules, decision.action, world.detail)
         if made > 1:  # never for arms: remembering costs a simple policy 3 % of its speed
             trials_before, reward_before, regret_before = total_trials, total_reward, total_regret
         total_trials += made
@@ -440,11 +441,13 @@ def answer_all(
     regrets: Array,
     delays: Array,
     made: Array,
+    rules: Any,
 ) -> None:
     """Let those of n copies of an environment that are `asked`, bool[n], answer, each at a time of its own, int64[n].
 
     Writes rewards, regrets, delays and the trials `made` by it, each [n]; 0 for those that are not asked.
-    `states` holds the copies' states stacked along a new first axis; `runs` are their keys, uint64[n].
+    `states` holds the copies' states stacked along a new first axis; `runs` are their keys, uint64[n]; `rules` are
+    those of the problem's choice.
     """
     for i in range(len(runs)):
         rewards[i] = 0.0
@@ -457,7 +460,7 @@ def answer_all(
             reward, delay = _answer(params, state, instance, actions[i], details[i], Key(runs[i], times[i]))
             rewards[i] = reward
             delays[i] = delay
-            made[i] = trials(actions[i], details[i])
+            made[i] = trials(rules, actions[i], details[i])
             regrets[i] = regret(params, state, instance, actions[i])
 
 

@@ -14,18 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from .choices import IN_WORDS, Arms, ArmStream, Queries, Vectors
-from .domain import Domain
+from .choices import ARMS_MAX as ARMS_MAX  # "X as X": found here by those who import it
+from .choices import IN_WORDS, Queries
+from .choices import PULLS_MAX as PULLS_MAX
+from .choices import REWARD_MAX as REWARD_MAX
+from .choices import SLOTS_MAX as SLOTS_MAX
+from .choices import STREAM_MAX as STREAM_MAX
 from .errors import InvalidInput
 from .task import Task
 from .vocabulary import Array, Policy, Problem
 
-ARMS_MAX = 1_000_000
-SLOTS_MAX = 64
-STREAM_MAX = 2**53  # arms of a stream
-PULLS_MAX = 2**53  # of one move: whole numbers up to here are exact as floats
 TRIALS_MAX = 2**62  # of a stream
-REWARD_MAX = 1e100  # sums and squares of such rewards stay finite; one infinity would spoil a state for good
 HORIZON_MAX = 2**53  # decisions: exact as floats
 FLOAT_MAX = sys.float_info.max
 SEED_MAX = 2**64 - 1
@@ -36,61 +35,12 @@ def check_problem(problem: Problem) -> None:
 
     A stream may have up to 2^53 arms, or an unknown number of them, and a horizon of up to 2^62 trials.
     """
-    most, power = HORIZON_MAX, 53
-    match problem.choice:
-        case Arms(n_arms):
-            _check_arms(n_arms, problem)
-        case ArmStream(n_arms, slots):
-            _check_stream(n_arms, slots)
-            _check_no_context("arms that stream", problem)
-            most, power = TRIALS_MAX, 62
-        case Vectors(domain):
-            _check_vectors(domain, problem)
-        case Queries():
-            _check_no_context("queries", problem)
-    if problem.horizon is not None and not 1 <= problem.horizon <= most:
+    problem.choice.check(problem.context_shape, problem.nonzeros)
+    power = problem.choice.trials_power
+    if problem.horizon is not None and not 1 <= problem.horizon <= 2**power:
         raise InvalidInput(
             "bad_horizon",
             f"the horizon is {problem.horizon!r}: it must be a whole number from 1 to 2^{power}, or left out",
-        )
-
-
-def _check_arms(n_arms: int, problem: Problem) -> None:
-    if not 1 <= n_arms <= ARMS_MAX:
-        raise InvalidInput("bad_arms", f"there are {n_arms} arms: a problem has 1 to {ARMS_MAX}")
-    shape = problem.context_shape
-    if len(shape) not in (1, 2):
-        raise InvalidInput(
-            "bad_context", f"the contexts have the shape {list(shape)}: it must be (d,), or (arms, numbers of each)"
-        )
-    if len(shape) == 1 and problem.nonzeros is not None:
-        raise InvalidInput(
-            "bad_context",
-            f"the contexts have the shape {list(shape)}, and named features have a row for each arm: make it "
-            f"({n_arms}, slots), or leave nonzeros out",
-        )
-    if len(shape) == 2 and shape[0] != n_arms:
-        raise InvalidInput("bad_context", f"the contexts have {shape[0]} rows for {n_arms} arms: they must be as many")
-
-
-def _check_stream(n_arms: int, slots: int) -> None:
-    if not 1 <= slots <= SLOTS_MAX:
-        raise InvalidInput("bad_slots", f"there are {slots} slots: a stream has 1 to {SLOTS_MAX}")
-    if not 0 <= n_arms <= STREAM_MAX:
-        raise InvalidInput("bad_arms", f"the stream has {n_arms} arms: 1 to 2^53, or 0 where that is unknown")
-
-
-def _check_vectors(domain: Domain, problem: Problem) -> None:
-    if domain.diameter == 0.0:  # or too small for its square
-        raise InvalidInput("bad_domain", "the domain is a single point: there is nothing to decide")
-    if problem.context_kind != "dense":
-        raise InvalidInput("bad_context", "contexts of decisions that are vectors are lists of numbers, or left out")
-
-
-def _check_no_context(who: str, problem: Problem) -> None:
-    if problem.context_shape != (0,) or problem.nonzeros is not None:
-        raise InvalidInput(
-            "bad_context", f"{who} come without contexts: leave the context out, or take arms that are all there"
         )
 
 

@@ -63,6 +63,7 @@ class Simulation:
             context=empty_context(self.problem),
             available=np.ones(self.problem.n_choices, np.bool_),
             detail=np.zeros(self.problem.detail_length),
+            rules=self.problem.choice.rules,
         )
         self.totals = loop.Totals(trials=np.zeros(2, np.int64), reward=np.zeros(2), regret=np.zeros(2))
         self.delay_max = env.delay_max

@@ -38,7 +38,7 @@ def built(tree: Path, what: str, before: str = "") -> Path:
 def copy_checkout(tree: Path) -> None:
     """Copy what a build reads of the checkout to the new folder `tree`."""
     tree.mkdir()
-    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     for name in (*ROOMS, "build_backend"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -53,7 +53,7 @@ def build(tree: Path, what: str, before: str = "") -> Path:
 
 
 def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(tmp_path: Path) -> None:
-    """`packages` in pyproject.toml is written by hand: a new folder is easily forgotten."""
+    """`setup.py` finds the packages, package data is named by hand: a new file is easily forgotten."""
     names = set(zipfile.ZipFile(built(tmp_path / "tree", "build_wheel")).namelist())
     metadata = f"onearm-{onearm.__version__}.dist-info/"
     assert {name for name in names if not name.startswith(metadata)} == shipped(ROOT)

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ...engine import loop
-from ...engine.actions import PULL, READ, allowed
+from ...engine.actions import PULL, READ, move_allowed
 from ...engine.draws import POLICY, run_key
 from ...engine.errors import InvalidInput
 from ...engine.problem import PULLS_MAX, STREAM_MAX, TRIALS_MAX
@@ -225,7 +225,7 @@ class Holding:
         """Let the rule decide without learning."""
         instance, key = Instance(self.number, NO_CONTEXT, available), Key(self._run, self.number)
         decision = loop.decide(self.params, self.state, instance, key)
-        if not allowed(decision.action, available):
+        if not move_allowed(decision.action, available):
             raise self._impossible(self.number)
         what, slot, pulls = decision.action.tolist()
         self.number += 1

@@ -38,7 +38,7 @@ from ...engine.protocol import recommendation_loss, row_of
 from ...engine.simulation import problem_of
 from ...engine.vocabulary import Array, Environment
 from ...envs import catalog
-from .kinds import gym_of
+from ..kinds.table import kind_of
 
 HORIZON = 1000  # of an episode where neither the caller nor the environment names one
 BOUND = 1e12  # of an observation's entries: Gymnasium warns of infinite ones
@@ -57,7 +57,7 @@ class Copies:
                 f"the environment {env.name!r} shows named features, which no space of Gymnasium holds: "
                 "take the environment inside it",
             )
-        self.kind = gym_of(self.problem)
+        self.kind = kind_of(self.problem).gym
         self._check = self.kind.checks(self.problem)
         self.contexts = empty_contexts(n, self.problem)
         self.available = np.ones((n, self.problem.n_choices), np.bool_)
@@ -100,6 +100,7 @@ class Copies:
             self.regrets,
             self.delays,
             self._made,
+            self.problem.choice.rules,
         )
         self._times += asked
         self._trials += self._made

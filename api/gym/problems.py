@@ -17,8 +17,8 @@ from ...engine.errors import InvalidInput
 from ...engine.limits import check_detail
 from ...engine.problem import check_reward
 from ...engine.vocabulary import VECTOR_FEEDBACKS, Action, Array, Feedback, FeedbackKind, Problem
+from ..kinds.table import kind_of
 from ..kinds.vectors.points import Points, limits
-from .kinds import gym_of
 
 
 def problem_of(
@@ -66,7 +66,7 @@ def context_of(space: spaces.Space[Any], observation: Any, problem: Problem) -> 
 
 def mask_of(info: dict[str, Any], problem: Problem) -> Array:
     """Return which arms are available, bool[k], by the `action_mask` of `info` where it has one."""
-    mask = info.get("action_mask") if gym_of(problem).masked else None
+    mask = info.get("action_mask") if kind_of(problem).gym.masked else None
     return np.ones(problem.n_choices, np.bool_) if mask is None else np.asarray(mask).astype(np.bool_)
 
 

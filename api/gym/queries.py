@@ -30,8 +30,8 @@ from gymnasium import spaces
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.vocabulary import Array, Environment
 from ..kinds.queries.problem import task_of
+from ..kinds.table import kind_of
 from .envs import BOUND, Copies, made
-from .kinds import gym_of
 
 BUDGET = 20  # of an episode where neither the caller nor the environment names one
 _ASKED = np.ones(1, np.bool_)
@@ -47,7 +47,7 @@ class QueryEnv(gymnasium.Env[Any, Any]):
     ) -> None:
         self.render_mode = render_mode
         world = made(env, params)
-        if not gym_of(world.problem).recommends:
+        if not kind_of(world.problem).gym.recommends:
             raise InvalidInput("bad_env", f"the environment {world.name!r} asks no queries: take BanditEnv")
         task = task_of(world.problem)
         self._copies = Copies(world, 1, _budget(horizon, world))

@@ -21,8 +21,8 @@ from ...engine.problem import check_seed, fitted
 from ...engine.protocol import certifies
 from ...engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key, Policy
 from ...policies import catalog
+from ..kinds.table import kind_of
 from .budgets import play, task_problem
-from .kinds import gym_of
 from .problems import action_for, context_of, feedback_of, mask_of, problem_of
 
 
@@ -81,7 +81,7 @@ def run(
     state = chosen.init(chosen.params, problem)
     key_run = run_key(check_seed(seed), 0, POLICY)
     action, propensity, reward = empty_actions(steps, problem), np.zeros(steps), np.zeros(steps)
-    check = gym_of(problem).decided(problem)
+    check = kind_of(problem).gym.decided(problem)
     episodes = 0
     observation, info = env.reset(seed=seed)
     for t in range(steps):

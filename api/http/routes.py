@@ -16,8 +16,10 @@ from starlette.types import Receive, Scope, Send
 from ...engine.vectors.hindsight import NUMBERS_MAX
 from ..experiment.ids import ID_LENGTH_MAX
 from ..experiment.report import Report
+from ..kinds.arms.bodies import Action
 from ..kinds.queries.recommendation import RecommendedHypothesis
 from ..kinds.streams.arm_queue import Recommended
+from ..kinds.streams.bodies import Offered
 from ..kinds.table import KINDS
 from . import decisions, experiments, health, pages, reports, schemas
 from .endpoint import TITLES, Endpoint, Handler
@@ -142,7 +144,7 @@ TABLE = [
         "POST",
         f"{ONE}/arms",
         experiments.add_arm,
-        {201: schemas.ArmStatus | schemas.Offered, 200: schemas.ArmStatus | schemas.Offered},
+        {201: schemas.ArmStatus | Offered, 200: schemas.ArmStatus | Offered},
         (404, 409, 413, 422, 503),
         schemas.Arm,
     ),
@@ -168,8 +170,8 @@ ITEMS: dict[tuple[type, str], tuple[type, ...]] = {  # what is in the lists that
     (schemas.RewardedBatch, "rewards"): (schemas.Rewarded, schemas.Problem),
     (schemas.Examples, "examples"): (schemas.Example,),
     (schemas.LearnedBatch, "examples"): (schemas.Learned, schemas.Problem),
-    (schemas.Decide, "actions"): (schemas.Action,),
-    (schemas.Example, "actions"): (schemas.Action,),
+    (schemas.Decide, "actions"): (Action,),
+    (schemas.Example, "actions"): (Action,),
 }
 
 

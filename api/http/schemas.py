@@ -12,7 +12,8 @@ from ...engine.task import QUERIES_MAX, AnswerKind, LossKind, TaskKind
 from ..experiment.definition import SAFE_INTEGER_MAX
 from ..experiment.explanation import Ranked, Reasons
 from ..experiment.ids import ID_LENGTH_MAX
-from ..kinds.streams.arm_queue import Evicted, Held, Limits
+from ..kinds.streams.arm_queue import Evicted, Limits
+from ..kinds.streams.bodies import Stream
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 
@@ -36,68 +37,6 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
     decision_id: str | None = None
     explain: bool = False
     hint: list[float] | None = None  # a forecast of the loss's gradient, where a vector is decided
-
-
-class Action(msgspec.Struct):
-    """An action of one call: its id and its features, as numbers or as further fields (strings, numbers, objects)."""
-
-    id: Id
-    features: list[float] | None = None
-
-
-class RowAction(msgspec.Struct, forbid_unknown_fields=True):
-    """An action whose features are numbers."""
-
-    id: str
-    features: list[float] | None = None
-
-
-class ArmDecision(msgspec.Struct):
-    """A decision: what to do, and the probability with which it was chosen (null if unknown); why, where asked for."""
-
-    decision_id: str
-    action_id: str
-    propensity: float | None
-    policy: str
-    model_version: int
-    ranking: list[Ranked] | UnsetType = UNSET
-    explanation: list[Reasons] | UnsetType = UNSET
-
-
-class StreamDecision(msgspec.Struct):
-    """A decision where arms come once: which arm to pull and how often, and which arms left for good before it."""
-
-    decision_id: str
-    number: int
-    move: Literal["pull"]
-    arm_id: str
-    pulls: int  # at the most: fewer may be rewarded
-    evicted: list[Evicted]
-    propensity: float | None
-    policy: str
-    model_version: int
-
-
-class VectorDecision(msgspec.Struct, omit_defaults=True):
-    """A decision that is a vector: a point of the domain, or two. The propensity is 1 where no draw chose it."""
-
-    decision_id: str
-    propensity: float | None
-    policy: str
-    model_version: int
-    point: list[float] | UnsetType = UNSET
-    points: list[list[float]] | UnsetType = UNSET
-
-
-class QueryDecision(msgspec.Struct):
-    """A decision that asks: which query, and the probability with which it was chosen."""
-
-    decision_id: str
-    number: int
-    query_id: str
-    propensity: float | None
-    policy: str
-    model_version: int
 
 
 class Example(msgspec.Struct, forbid_unknown_fields=True):
@@ -155,38 +94,6 @@ class BatchReward(msgspec.Struct, forbid_unknown_fields=True):
     pulls: int | None = None
 
 
-class Pair(msgspec.Struct, forbid_unknown_fields=True):
-    """An example of a loss of a . x and b that the policy knows."""
-
-    a: list[float]
-    b: float
-
-
-class Revealed(msgspec.Struct, forbid_unknown_fields=True):
-    """What a vector revealed, of the loss (down is better): its value, its gradient at the point, all its losses."""
-
-    value: float | None = None
-    values: list[float] | None = None  # of two points
-    gradient: list[float] | None = None
-    losses: list[float] | None = None
-    example: Pair | None = None
-
-
-class VectorReward(msgspec.Struct, forbid_unknown_fields=True):
-    """What came of a vector. `value` (of two points `values`) is the reward, up is better; `detail` is of the loss."""
-
-    value: float | None = None
-    values: list[float] | None = None
-    detail: Revealed = msgspec.field(default_factory=Revealed)
-    reward_id: str | None = None
-
-
-class BatchVectorReward(VectorReward, forbid_unknown_fields=True, kw_only=True):
-    """What came of a vector, in a batch: it names its decision."""
-
-    decision_id: str
-
-
 class Decisions(msgspec.Struct, forbid_unknown_fields=True):
     """Many decisions at once: one answer each, in order; a bad one fails alone."""
 
@@ -209,21 +116,6 @@ class Rewards(msgspec.Struct, forbid_unknown_fields=True):
     """Many rewards at once: one status each, in order; a bad one fails alone."""
 
     rewards: list[msgspec.Raw]
-
-
-class Stream(msgspec.Struct):
-    """How far a stream of arms is."""
-
-    slots: int  # arms that can be stored, beside the one that arrived
-    held: list[Held]
-    peak_held: int  # the one that arrived included
-    waiting: int  # arms that were offered and not read yet
-    arms_seen: int  # arms that were read
-    pulls_made: int  # those that were rewarded
-    pulls_left: int | None  # null where the problem has no horizon
-    closed: bool  # no more arms are offered
-    over: bool  # the policy knows that there are no more
-    committed: str | None  # the arm that alone is pulled
 
 
 class Experiment(msgspec.Struct):
@@ -263,13 +155,6 @@ class ArmStatus(msgspec.Struct):
 
     arm_id: str
     retired: bool
-
-
-class Offered(msgspec.Struct):
-    """An arm of a stream waits to be read; its number is its place in the order of all offers, from 0."""
-
-    arm_id: str
-    number: int
 
 
 class Constant(msgspec.Struct):

@@ -1,22 +1,25 @@
 """What Gymnasium asks of a kind of decision: its space, how actions are read, and which can be taken.
 
-It stands beside `Kind` and not in it: who serves decisions need not load Gymnasium. `api/gym/kinds.py` lists them.
+Only spaces load Gymnasium, where one is asked for: who serves decisions has no need of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gymnasium import spaces
 
-from ...engine.actions import places
+from ...engine.choices import Choice
 from ...engine.errors import InvalidInput
 from ...engine.vocabulary import Array, Problem
 
-Space = spaces.Space[Any]
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
+    Space = spaces.Space[Any]
+
 Check = Callable[[Array, Array, Array, Array], None]  # (actions, available, times, asked), of n copies
 
 
@@ -50,9 +53,22 @@ def read_all_numbered(actions: Any, space: Space) -> Array:
     return given
 
 
-def first_wrong(actions: Array, available: Array, asked: Array) -> int | None:
+def numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
+    """Return what was handed in as `name`, an "action" for one, as a float64 copy of this shape; it may be anything."""
+    try:
+        array = np.asarray(given)
+    except ValueError:  # rows of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in "fiu":
+        raise InvalidInput(f"bad_{name}", f"the {name} is {given!r}: it must hold numbers, of the shape {list(shape)}")
+    if array.shape != shape:
+        raise InvalidInput(f"bad_{name}", f"the {name} has the shape {list(array.shape)}: it must have {list(shape)}")
+    return array.astype(np.float64)
+
+
+def first_wrong(choice: Choice, actions: Array, available: Array, asked: Array) -> int | None:
     """Return the first copy that is `asked` and whose action is not available; None where all are."""
-    n, k = available.shape
-    place = np.where(asked, places(actions, k), 0)
-    wrong = np.flatnonzero(asked & ((place < 0) | ~available[np.arange(n), place]))
-    return int(wrong[0]) if len(wrong) else None
+    wrong = asked & ~choice.are_actions(actions, available.shape[1])
+    there = np.flatnonzero(asked & ~wrong)
+    wrong[there] = ~choice.are_available(actions[there], available[there])
+    return int(wrong.argmax()) if wrong.any() else None

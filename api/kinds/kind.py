@@ -38,6 +38,7 @@ from ..experiment.report import Report
 from ..http.schemas import Decide, Example
 from ..service.history import History, Roster, labels_of
 from ..service.records import Record
+from .gym import GymKind
 
 NO_DETAIL = np.zeros(0)
 DECIDED_BY = ("context", "actions", "eligible_actions", "excluded_actions", "explain", "hint")  # fields of `Decide`
@@ -231,6 +232,7 @@ class Kind:
     # Reports.
     report: Callable[[Definition, Iterable[Columns | Problem], Sequence[str], int, int, int], Report]
     # (spec, pages, ids of arms, seq, rounds, segments)
+    gym: GymKind  # as Gymnasium sees it
 
     detail_json: Callable[[Feedback], str | None] = learn_json  # the detail as the log keeps it
     complete: Callable[[Any, Declared], Any] = lambda policy, declared: policy  # fills in params that are left out

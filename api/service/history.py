@@ -184,7 +184,10 @@ class History:
 
 def problem_of(spec: Definition, n_arms: int) -> Problem:
     """Return the problem of an experiment once it has so many arms; where none joined it is as it was."""
-    return spec.problem if n_arms == len(spec.arms) else spec.intake.problem(n_arms, spec.problem.horizon)
+    if n_arms == len(spec.arms):
+        return spec.problem
+    shape = spec.intake.problem(n_arms, None).context_shape  # features have a row for each arm
+    return dataclasses.replace(spec.problem, n_arms=n_arms, context_shape=shape)
 
 
 def labels_of(actions: str) -> Sequence[str]:

@@ -14,6 +14,7 @@ import sor_rules as rules
 from sor_rules import BEST_FIXED, BEST_POINT, CG, IN_HINDSIGHT, Rule, fixed, policy_of
 
 from onearm.engine import loop
+from onearm.engine.choices import Single
 from onearm.engine.simulation import Simulation
 from onearm.engine.solvers.cg import cg_work, solve_cg
 from onearm.engine.solvers.heat import STEP, diffusivity, put_start, put_system
@@ -230,7 +231,7 @@ class Step:
         mask, unused = np.ones((1, env.problem.n_arms), np.bool_), (np.zeros(1), np.zeros(1, np.int64))
         asked = np.ones(1, np.bool_), np.array([arm]), np.zeros((1, 1)), mask, np.zeros((1, 0))
         runs, made = np.zeros(1, np.uint64), np.zeros(1, np.int64)
-        self.given = (env.params, self.states, runs, self.time, *asked, self.reward, *unused, made)
+        self.given = (env.params, self.states, runs, self.time, *asked, self.reward, *unused, made, Single())
         self.entry = loop.answer_all.compiled(*self.given)
 
     def cost(self, u: Array, t: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..actions import possible_details, unpack_actions, unpack_details
+from ..actions import unpack_actions, unpack_details
 from ..contexts import n_actions, take_contexts, unpack_contexts
 from ..errors import Damaged
 from ..vocabulary import LEARN, Array, Columns, Problem
@@ -64,7 +64,7 @@ def _details(texts: Sequence[str | None], learned: Array, problem: Problem) -> A
     """Return float64[n, m] of the details of LEARN rows, int64[l], as JSON; NaN in all others."""
     detail = np.full((len(texts), problem.detail_length), np.nan)
     detail[learned] = unpack_details([texts[row] for row in learned], problem)
-    if not possible_details(detail[learned], problem).all():
+    if not problem.choice.are_details(detail[learned]).all():
         raise Damaged("bad_detail", f"the log holds a feedback whose detail is not that of a {problem.action_kind}")
     return detail
 

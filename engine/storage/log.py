@@ -13,20 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from ..actions import places, possible_details, possible_rewards
-from ..choices import Queries, Vectors
+from ..actions import possible_rewards
+from ..choices import CHOICES, Choice, Queries, Vectors
 from ..columns import concat, decided_at, empty, joined, rewarded, take
 from ..contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
-from ..domain import Domain
 from ..errors import InvalidInput, OnearmError
 from ..limits import Limits, limits_of
 from ..problem import check_problem
-from ..task import Task
 from ..vocabulary import LEARN, Array, Columns, Problem
 
 FORMAT = 1  # of our own exports
 LINES_KEPT = 20  # line numbers kept for each kind of bad line
-SPARING = ("nonzeros", "slots")  # what a header says of a problem only where it is so
 ADVICE = "name its format if it has another; docs/logs.md says what each one holds"
 
 
@@ -96,12 +93,9 @@ def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
         "context_shape": list(problem.context_shape),
         "horizon": problem.horizon,
     }
-    shape |= {name: value for name in SPARING if (value := getattr(problem, name)) is not None}
-    match problem.choice:
-        case Vectors(domain, feedback):
-            shape |= {"domain": domain.to_json(), "feedback": feedback}
-        case Queries(task):
-            shape |= {"task": task.to_json()}
+    if problem.nonzeros is not None:
+        shape["nonzeros"] = problem.nonzeros
+    shape |= problem.choice.header
     return {"onearm": FORMAT, "problem": shape, "experiment": spec}
 
 
@@ -116,12 +110,10 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
             )
         shape = header["problem"]
         context_shape = tuple(map(int, shape["context_shape"]))
-        sparing = {name: shape.get(name) for name in SPARING}
-        if "domain" in shape:
-            sparing |= {"domain": Domain.from_json(shape["domain"]), "feedback": shape["feedback"]}
-        if "task" in shape:
-            sparing |= {"task": Task.from_json(shape["task"]), "feedback": "answer"}
-        problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), **sparing)
+        words: dict[str, Any] = {"nonzeros": shape.get("nonzeros")}
+        for choice in CHOICES:
+            words |= choice.words_of(shape)
+        problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), **words)
         check_problem(problem)
         return problem, dict(header["experiment"])
     except OnearmError:
@@ -175,7 +167,7 @@ def good_decisions(
 ) -> Array:
     """Return bool[n], whether each event can be a decision of this problem; others than `rows`, bool[n], can."""
     decides = np.ones(len(lines), np.bool_) if rows is None else rows
-    kept = _sifted(columns, lines, decides, columns.available.shape[1], bad_lines)
+    kept = _sifted(columns, lines, decides, problem.choice, bad_lines)
     match problem.choice:
         case Vectors():
             _drop_outside(limits_of(problem), columns.action, decides, lines, kept, bad_lines)
@@ -191,7 +183,7 @@ def good_rewards(
     learns = np.ones(len(lines), np.bool_) if rows is None else rows
     kept = np.ones(len(lines), np.bool_)
     bad_lines.drop("bad_reward", learns & ~possible_rewards(reward, problem), lines, kept)
-    bad_lines.drop("bad_detail", learns & ~possible_details(detail, problem), lines, kept)
+    bad_lines.drop("bad_detail", learns & ~problem.choice.are_details(detail), lines, kept)
     return kept
 
 
@@ -203,17 +195,19 @@ def no_good_line(path: Path, bad_lines: BadLines) -> InvalidInput:
     return InvalidInput("wrong_format", f"{path} holds not one good line ({dict(bad_lines.count)}): {advice}")
 
 
-def _sifted(columns: Columns, lines: Array, rows: Array, n_arms: int, bad_lines: BadLines) -> Array:
+def _sifted(columns: Columns, lines: Array, rows: Array, choice: Choice, bad_lines: BadLines) -> Array:
     """Return bool[n], whether each row is good as far as its decision goes, for `rows`, bool[n], only."""
     kept = np.ones(len(lines), np.bool_)
-    propensity, place = columns.propensity, places(columns.action, n_arms)
-    bad_lines.drop("bad_action", rows & ((place < 0) | (place >= n_arms)), lines, kept)
+    action, propensity = columns.action, columns.propensity
+    bad_lines.drop("bad_action", rows & ~choice.are_actions(action, columns.available.shape[1]), lines, kept)
     bad_lines.drop("bad_propensity", rows & ((propensity <= 0) | (propensity > 1)), lines, kept)
     bad_lines.drop("bad_context", rows & ~finite_contexts(columns.context), lines, kept)
     if not columns.available.all():
         mask = np.minimum(np.arange(len(lines)), len(columns.available) - 1)  # one may hold for all
-        choosable = columns.available[mask, np.where(kept, place, 0)]
-        bad_lines.drop("unavailable_action", rows & ~choosable, lines, kept)
+        looked_up = np.flatnonzero(rows & kept)
+        choosable = np.ones(len(lines), np.bool_)
+        choosable[looked_up] = choice.are_available(action[looked_up], columns.available[mask[looked_up]])
+        bad_lines.drop("unavailable_action", ~choosable, lines, kept)
     return kept
 
 

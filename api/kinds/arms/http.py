@@ -15,8 +15,9 @@ from ....engine.vocabulary import Action, Array, Decision, Feedback, Instance
 from ...experiment.explanation import Explanation, explain
 from ...experiment.intake import check_labels, mask_of
 from ...http.bodies import read
-from ...http.schemas import ArmDecision, BatchReward, Decide, Example, Reward, RowAction
+from ...http.schemas import BatchReward, Decide, Example, Reward
 from ..kind import NO_DETAIL, Encoded, Reader, Request, Work, id_of
+from .bodies import ArmDecision, RowAction
 
 READER = Reader(msgspec.json.Decoder(Reward), msgspec.json.Decoder(BatchReward), "the reward")
 _row_actions = msgspec.json.Decoder(list[RowAction])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ...experiment.compiling import compile_kernels
-from ...http.schemas import ArmDecision
 from ..kind import DECIDED_BY, Kind
 from . import http, problem
+from .bodies import ArmDecision
 from .changes import CHANGES
+from .gym import GYM
 from .report import report
 
 ARMS = Kind(
@@ -33,6 +34,7 @@ ARMS = Kind(
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
     report=report,
+    gym=GYM,
     has_arms=True,
     external=http.external,
     changes=CHANGES,

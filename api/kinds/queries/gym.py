@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..arms.gym import ARMS_GYM
+from ..arms.gym import GYM as ARMS
 
-QUERIES_GYM = replace(ARMS_GYM, recommends=True)
+GYM = replace(ARMS, recommends=True)

@@ -13,8 +13,9 @@ from ....engine.errors import Conflict, InvalidInput
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Decision, Feedback
 from ...experiment.intake import mask_of
-from ...http.schemas import BatchReward, Decide, QueryDecision, Reward
+from ...http.schemas import BatchReward, Decide, Reward
 from ..kind import Encoded, Reader, Request, Work, id_of
+from .bodies import QueryDecision
 from .problem import budget_of, task_of
 
 READER = Reader(msgspec.json.Decoder(Reward), msgspec.json.Decoder(BatchReward), "the reward")

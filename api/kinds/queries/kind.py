@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ...experiment.compiling import compile_recommending
-from ...http.schemas import QueryDecision
 from ..arms import http as arms
 from ..kind import Kind, Own
 from . import http, problem
+from .bodies import QueryDecision
 from .changes import CHANGES, Concluded, concluded, recommend
+from .gym import GYM
 from .report import report
 
 QUERIES = Kind(
@@ -34,6 +35,7 @@ QUERIES = Kind(
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
     report=report,
+    gym=GYM,
     decide_waits=True,
     gate=http.gate,
     no_examples="{id!r} asks queries within a budget: those of someone else are not learned from; decide, and send the "

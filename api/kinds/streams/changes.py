@@ -18,11 +18,11 @@ from ....engine.errors import Conflict, InvalidInput
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Columns, Problem
 from ...experiment.definition import Definition, check_arm
-from ...http.schemas import Offered
 from ...service.history import History
 from ...service.records import Record
 from ..kind import ChangeHandler, Work
 from .arm_queue import ARM_BYTES_MAX, QUEUE_MAX, Arm, ArmQueue, Places, Recommended, empty_places
+from .bodies import Offered
 from .moves import feedback_of, moved, read_id
 from .problem import slots_of
 

@@ -2,64 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from gymnasium import spaces
-
-from ....engine.actions import empty_actions, pull, read
 from ....engine.errors import InvalidInput
-from ....engine.problem import PULLS_MAX
 from ....engine.vocabulary import Array, Problem
 from ..gym import Check, GymKind, first_wrong, read_all_numbered, read_numbered
 
+if TYPE_CHECKING:
+    from .move_space import Moves
 
-class Moves(spaces.MultiDiscrete):
-    """Moves as `engine/actions.py` writes them, int64[3]: what (0 pull, 1 read), slot, and pulls up to the horizon.
 
-    >>> space = Moves(Problem(n_arms=10, horizon=1000, slots=1))
-    >>> space
-    MultiDiscrete([   2    2 1001])
-    >>> space.sample(mask=np.array([0, 0, 1], np.int8))[0]  # no arm is held yet: read one
-    np.int64(1)
-    """
+def action_space(problem: Problem) -> Moves:
+    """Return the space of a move."""
+    from .move_space import Moves
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        most = min(problem.horizon or PULLS_MAX, PULLS_MAX)
-        super().__init__([2, problem.n_choices - 1, most + 1])
-
-    def sample(self, mask: Any = None, probability: Any = None) -> Array:
-        """Return a random move among those possible by `mask`, the `action_mask` int8[slots + 2] of an `info`.
-
-        Without a mask it reads, which is possible as long as the stream goes on; so it does where nothing is possible,
-        and a vector of environments ignores what is drawn after an episode. The logarithm of the number of pulls is
-        uniform.
-        """
-        if probability is not None:
-            return super().sample(probability=probability)
-        reading = self._problem.n_choices - 1
-        places = np.flatnonzero(mask) if np.any(mask) else np.array([reading])
-        place = int(self.np_random.choice(places))
-        move = empty_actions(1, self._problem)[0]
-        if place == reading:
-            return read(move, int(self.np_random.integers(reading)))
-        return pull(move, place, int(np.exp(self.np_random.random() * np.log(self.nvec[2] - 1))))
+    return Moves(problem)
 
 
 def checks(problem: Problem) -> Check:
     """Return what refuses moves that cannot be made."""
-    return _check
+
+    def check(actions: Array, available: Array, times: Array, asked: Array) -> None:
+        if (i := first_wrong(problem.choice, actions, available, asked)) is not None:
+            raise InvalidInput(
+                "impossible_move",
+                f"the move {actions[i].tolist()} cannot be made at decision {times[i]}: pull a place that holds "
+                "an arm at least once, or read while there is an arm to come (see action_mask)",
+            )
+
+    return check
 
 
-def _check(actions: Array, available: Array, times: Array, asked: Array) -> None:
-    if (i := first_wrong(actions, available, asked)) is None:
-        return
-    raise InvalidInput(
-        "impossible_move",
-        f"the move {actions[i].tolist()} cannot be made at decision {times[i]}: pull a place that holds "
-        "an arm at least once, or read while there is an arm to come (see action_mask)",
-    )
-
-
-STREAMS_GYM = GymKind(Moves, read_numbered, read_all_numbered, checks)
+GYM = GymKind(action_space, read_numbered, read_all_numbered, checks)

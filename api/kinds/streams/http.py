@@ -12,9 +12,10 @@ from ....engine.errors import Conflict, InvalidInput
 from ....engine.problem import check_reward
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Feedback
-from ...http.schemas import BatchReward, Decide, Reward, Stream, StreamDecision
+from ...http.schemas import BatchReward, Decide, Reward
 from ..kind import Reader, Request, Work, id_of
 from .arm_queue import ArmQueue, empty_places, within
+from .bodies import Stream, StreamDecision
 from .moves import action, feedback_of, moved, pulls_of
 from .problem import slots_of
 

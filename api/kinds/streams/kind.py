@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ...experiment.compiling import compile_recommending
-from ...http.schemas import StreamDecision
 from ..kind import Encoded, Kind, Own
 from . import changes, http, moves, problem
+from .bodies import StreamDecision
+from .gym import GYM
 from .report import report
 
 STREAMS = Kind(
@@ -37,6 +38,7 @@ STREAMS = Kind(
     reward_exists=http.reward_exists,
     learned=http.learned,
     report=report,
+    gym=GYM,
     decide_waits=True,
     no_examples="the arms of {id!r} come once: decisions that someone else made say nothing about them; offer arms",
     own=Own(

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from ....engine.actions import READ, allowed, pack_action, unpack_actions
+from ....engine.actions import READ, move_allowed, pack_action, unpack_actions
 from ....engine.contexts import empty_context
 from ....engine.errors import Conflict, OnearmError
 from ....engine.storage.tables import Event
@@ -59,7 +59,7 @@ def _why_nothing(queue: ArmQueue) -> str:
 
 def check(work: Work, decision: Decision, available: Array) -> None:
     """Refuse a move that cannot be made."""
-    if not allowed(decision.action, available):
+    if not move_allowed(decision.action, available):
         raise OnearmError(
             "impossible_move",
             f"policy {work.spec.policy.name!r} made the move {decision.action.tolist()} at decision {work.number}, "

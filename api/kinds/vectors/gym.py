@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,13 +11,19 @@ from ....engine.domain import BOX
 from ....engine.errors import InvalidInput
 from ....engine.limits import limits_of
 from ....engine.vocabulary import Array, Problem
-from ..gym import Check, GymKind, Space
-from .points import numbers, space_of
+from ..gym import Check, GymKind, numbers
 from .problem import domain_of
 
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
-def action_space(problem: Problem) -> Space:
+    from ..gym import Space
+
+
+def action_space(problem: Problem) -> spaces.Box:
     """Return the space of a point, or of two."""
+    from .points import space_of
+
     return space_of(domain_of(problem), (2,) if problem.feedback == "two_rewards" else ())
 
 
@@ -56,7 +62,7 @@ def decided(problem: Problem) -> Callable[[str, Array, int], None]:
     return limits_of(problem).check_decided
 
 
-VECTORS_GYM = GymKind(
+GYM = GymKind(
     action_space,
     read,
     read_all,

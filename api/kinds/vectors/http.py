@@ -13,8 +13,9 @@ from ....engine.errors import Damaged, InvalidInput
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Decision, Feedback
 from ...experiment.intake import reads_hint
-from ...http.schemas import BatchVectorReward, Decide, VectorDecision, VectorReward
+from ...http.schemas import Decide
 from ..kind import Encoded, Reader, Request, Work, id_of
+from .bodies import BatchVectorReward, VectorDecision, VectorReward
 from .feedback import FeedbackBody, forecast, reported_detail
 from .feedback import feedback_on as revealed
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ....engine.limits import limits_of
 from ...experiment.compiling import compile_certifying
-from ...http.schemas import VectorDecision
 from ..kind import Kind, Own, Work
 from . import http, problem
+from .bodies import VectorDecision
 from .changes import CHANGES
+from .gym import GYM
 from .report import report
 
 VECTORS = Kind(
@@ -34,6 +35,7 @@ VECTORS = Kind(
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
     report=report,
+    gym=GYM,
     no_examples="{id!r} decides vectors: points of someone else are not learned from; decide, and reward",
     own=Own(begin=lambda spec, part, history: limits_of(spec.problem)),
     changes=CHANGES,

@@ -31,6 +31,7 @@ from ....engine.errors import InvalidInput
 from ....engine.limits import Limits
 from ....engine.vectors import projection
 from ....engine.vocabulary import Array
+from ..gym import numbers
 
 
 def space_of(domain: Domain, copies: tuple[int, ...] = ()) -> spaces.Box:
@@ -87,19 +88,6 @@ class Points(spaces.Box):
     def __repr__(self) -> str:
         """Show the domain as JSON has it."""
         return f"Points({self.domain.to_json()}{f', {self.copies}' if self.copies else ''})"
-
-
-def numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
-    """Return what was handed in as `name`, an "action" for one, as a float64 copy of this shape; it may be anything."""
-    try:
-        array = np.asarray(given)
-    except ValueError:  # rows of different lengths
-        array = np.array(None)
-    if array.dtype.kind not in "fiu":
-        raise InvalidInput(f"bad_{name}", f"the {name} is {given!r}: it must hold numbers, of the shape {list(shape)}")
-    if array.shape != shape:
-        raise InvalidInput(f"bad_{name}", f"the {name} has the shape {list(array.shape)}: it must have {list(shape)}")
-    return array.astype(np.float64)
 
 
 def limits(region: Region) -> tuple[Array, Array]:

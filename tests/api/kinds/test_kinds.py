@@ -11,7 +11,6 @@ import pytest
 from support.served import ARMS, Served, assert_refused
 
 from onearm.api.experiment.spec import Spec
-from onearm.api.gym.kinds import gym_of
 from onearm.api.kinds.kind import DECIDED_BY, Kind
 from onearm.api.kinds.table import KINDS, kind_of
 from onearm.engine.errors import InvalidInput
@@ -94,9 +93,9 @@ def test_what_a_kind_has_not_is_refused_and_written_nowhere(kind: Kind, served: 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_gymnasium_has_a_space_for_each_kind(kind: Kind) -> None:
     problem = spec_of(kind).problem
-    space = gym_of(problem).action_space(problem)
+    space = kind_of(problem).gym.action_space(problem)
     space.seed(1)
-    row = gym_of(problem).read(space.sample(), space)
+    row = kind_of(problem).gym.read(space.sample(), space)
     assert len(row) == 1
 
 

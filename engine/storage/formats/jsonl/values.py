@@ -16,8 +16,8 @@ from .lines import Learn
 
 def actions_of(actions: list[Any], problem: Problem) -> Array:
     """Return actions as they stand in lines; what is none of this problem becomes -1 or NaN."""
-    dtype = np.float64 if problem.action_kind == "vector" else np.int64
-    if problem.is_numbered or dtype is np.float64:
+    dtype, fractions = problem.choice.dtype, problem.choice.dtype.kind == "f"
+    if problem.is_numbered or fractions:
         found = array_of(actions, dtype)
         if found is not None and found.shape == empty_actions(len(actions), problem).shape:
             return found
@@ -26,7 +26,7 @@ def actions_of(actions: list[Any], problem: Problem) -> Array:
     for row, action in zip(rows, actions, strict=True):
         numbers = action if isinstance(action, list) else [action]
         fits = len(numbers) == len(row) and isinstance(action, list) == (found.ndim == 2)
-        if dtype is np.float64:
+        if fractions:
             row[:] = numbers if fits else math.nan
         else:
             row[:] = [_in_range(number) for number in numbers] if fits else -1

@@ -190,7 +190,8 @@ def _dense(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Arr
 def _actions(column: pa.Array, problem: Problem) -> Array:
     if problem.is_numbered:
         return integers(column, fill=-1)
-    numbers = floats(values_of(column)) if problem.action_kind == "vector" else integers(values_of(column), fill=-1)
+    fractions = problem.choice.dtype.kind == "f"
+    numbers = floats(values_of(column)) if fractions else integers(values_of(column), fill=-1)
     return numbers.reshape(empty_actions(len(column), problem).shape)
 
 

@@ -646,7 +646,7 @@ def test_those_who_left_where_no_pull_followed_are_named_with_what_comes_next(
     offer(served, *labels(10))
     pull(served, 1)
     with monkeypatch.context() as broken:
-        broken.setattr(moves, "allowed", lambda action, available: action[0] == READ)
+        broken.setattr(moves, "move_allowed", lambda action, available: action[0] == READ)
         assert_refused(served.decide({}, "s"), 500, "impossible_move")
     if restarted:
         served.restart()

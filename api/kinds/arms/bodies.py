@@ -1,0 +1,35 @@
+"""The bodies of decisions that choose an arm."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ...experiment.explanation import Ranked, Reasons
+from ...http.schemas import Id
+
+
+class ArmDecision(msgspec.Struct):
+    """A decision: what to do, and the probability with which it was chosen (null if unknown); why, where asked for."""
+
+    decision_id: str
+    action_id: str
+    propensity: float | None
+    policy: str
+    model_version: int
+    ranking: list[Ranked] | UnsetType = UNSET
+    explanation: list[Reasons] | UnsetType = UNSET
+
+
+class Action(msgspec.Struct):
+    """An action of one call: its id and its features, as numbers or as further fields (strings, numbers, objects)."""
+
+    id: Id
+    features: list[float] | None = None
+
+
+class RowAction(msgspec.Struct, forbid_unknown_fields=True):
+    """An action whose features are numbers."""
+
+    id: str
+    features: list[float] | None = None
