@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import signal
 from pathlib import Path
 
 from support.processes import Process
+from support.served import Served
 
 from onearm.api.http.routes import TABLE
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "http.md"
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOST = "http://127.0.0.1:8080"
+CALL = re.compile(rf"^curl (?:-d '(.*)' )?{HOST}(\S+)\n((?:# .*\n)*)", re.MULTILINE)
 
 
 def test_every_call_is_on_the_page() -> None:
     page = PAGE.read_text()
     assert [entry.path for entry in TABLE if entry.path.replace("experiment_id", "id") not in page] == []
+
+
+def test_the_first_calls_of_the_page_are_answered_as_it_says(tmp_path: Path) -> None:
+    calls = CALL.findall(PAGE.read_text().partition("\n| call | body")[0])
+    assert [bool(answer) for *_, answer in calls] == [False, True, True, True, True, True]
+    with Served(tmp_path) as served:
+        for body, path, answer in calls:
+            found = served.post(path, json.loads(body)) if body else served.get(path)
+            assert found.status_code < 300, found.text
+            assert not answer or found.json() == json.loads(re.sub("^# ", "", answer, flags=re.MULTILINE))
 
 
 def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
