@@ -34,13 +34,16 @@ class Report(NamedTuple):
     `regret` estimates what the rounds cost more than the best value alone would have cost in them: the sum of the
     learned costs less the importance-weighted estimate of that value's (`ArmCosts`). The first round is left out,
     before which nothing was known. None where the policy does not draw, or does not say with which probability.
+
+    With a context there are neither estimates nor a best value: each is played where it suits and hardly ever
+    elsewhere, so what it would have cost there is unknown (estimates were off by up to 60 of their standard errors).
     """
 
     policy: str
     cost: str  # the unit: iterations or seconds
     rounds: int  # solves that were learned
     mean_cost: float | None  # of a round, as spent: what safe arms did in place of others included
-    best: Value | None  # of the least estimated cost plus two errors; or mean cost, if none is estimated
+    best: Value | None  # of the least estimated cost plus two errors; or mean cost, if none is estimated; no context
     regret: float | None
     regret_error: float | None  # standard error
     censored: int  # solves that did not converge
@@ -58,11 +61,14 @@ class Report(NamedTuple):
         """Return a table of the arms, with the rest above and below it."""
         table = Table(title=self._title(), caption=self._caption(), box=SIMPLE_HEAD, title_justify="left")
         table.caption_justify = "left"
-        for name in ("value", "rounds", "share", f"mean {self.cost}", "estimated", "+-", "probability now"):
+        estimated = any(arm.estimated_cost is not None for arm in self.arms)
+        estimates = ("estimated", "+-") if estimated else ()
+        for name in ("value", "rounds", "share", f"mean {self.cost}", *estimates, "probability now"):
             table.add_column(name, justify="right", no_wrap=True)
         for arm in self.arms:
-            numbers = (arm.mean_cost, arm.estimated_cost, arm.error, arm.probability)
-            table.add_row(_cell(arm.value), f"{arm.rounds:,}", f"{arm.share:.1%}", *map(_cell, numbers))
+            numbers = (arm.mean_cost, arm.estimated_cost, arm.error) if estimated else (arm.mean_cost,)
+            now = "-" if arm.probability is None else f"{arm.probability:.1%}"
+            table.add_row(_cell(arm.value), f"{arm.rounds:,}", f"{arm.share:.1%}", *map(_cell, numbers), now)
         return table
 
     def __str__(self) -> str:
@@ -75,9 +81,13 @@ class Report(NamedTuple):
         return f"{self.policy}: {self.rounds:,} rounds, {_cell(self.mean_cost)} {self.cost} each"
 
     def _caption(self) -> str:
-        said = [f"best value: {_cell(self.best)}"]
+        said = [] if self.best is None else [f"best single value: {_cell(self.best)}"]
+        if self.rounds and self.best is None:
+            said.append("each value was played where it suits its context, so their means do not compare")
         if self.regret is not None and self.regret_error is not None:
-            said.append(f"regret against it: {self.regret:,.5g} +- {self.regret_error:,.2g} {self.cost}")
+            more = "more" if self.regret < 0.0 else "less"
+            error = float(f"{self.regret_error:.2g}")
+            said.append(f"alone it would have cost {abs(self.regret):,.5g} +- {error:,.6g} {self.cost} {more}")
         counts = {
             "did not converge": self.censored,
             "learned at the cap": self.capped,
@@ -93,7 +103,7 @@ def report_of(settings: Settings, arm_costs: ArmCosts, law: Array) -> Report:
     rounds, played = arm_costs.rounds, [arm for arm, count in enumerate(arm_costs.played) if count]
     arms = tuple(_arm_report(settings, arm_costs, law, arm) for arm in range(len(settings.values)))
     best = regret = error = None
-    if played:
+    if played and settings.context is None:
         known = [arm for arm in played if math.isfinite(arm_costs.estimate(arm)[0])]
         best = min(known, key=lambda arm: _at_most(arm_costs, arm)) if known else min(played, key=arm_costs.mean)
         estimate, error = arm_costs.estimate(best)
@@ -122,7 +132,7 @@ def _at_most(arm_costs: ArmCosts, arm: int) -> float:
 
 
 def _arm_report(settings: Settings, arm_costs: ArmCosts, law: Array, arm: int) -> ArmReport:
-    estimate, error = arm_costs.estimate(arm)
+    estimate, error = arm_costs.estimate(arm) if settings.context is None else (math.nan, math.nan)
     compared = max(arm_costs.compared, 1)
     return ArmReport(
         settings.values[arm],

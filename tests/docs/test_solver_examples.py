@@ -19,6 +19,7 @@ from onearm.policies import catalog
 
 EXAMPLES = ROOT / "docs" / "examples"
 PAGE = ROOT / "docs" / "solver.md"
+START = ROOT / "docs" / "start.md"
 BLOCKS = blocks(PAGE.read_text())
 SAID = re.compile(r"^print\(.*\)  # ([^:]+?)(?::.*)?$", re.MULTILINE)
 
@@ -96,3 +97,11 @@ def test_names_and_links_of_the_page_exist() -> None:
         if name != "chebcb":  # the page says that it reads a context, and the others that they can do without
             solver.Tuner(name)
     assert {"chebcb", "maillard_chain"} <= set(catalog.names())
+
+
+@pytest.mark.jit
+def test_the_first_steps_take_as_many_iterations_as_they_say() -> None:
+    (block,) = (block for block in blocks(START.read_text()) if "solve_sequence" in block.text)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile("\n" * block.line + block.text, str(START), "exec"), {"__name__": "start"})
+    assert ", ".join(printed.getvalue().splitlines()) == block.text.rpartition("  # ")[2].strip()

@@ -138,6 +138,24 @@ def test_the_estimated_regret_is_off_by_about_its_standard_error_and_rather_less
     assert 0.6 < np.sqrt(np.mean(np.square(off)) / np.mean(np.square(errors))) < 1.1
 
 
+def test_with_a_context_no_value_is_compared_with_what_it_cost_where_it_suits() -> None:
+    """Values are tried where they are good: from that nobody knows what one of them costs elsewhere."""
+    values = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9]
+    tuner, truth = Tuner("maillard_chain", values=values, context=(1.0, 2.0), seed=3), dict.fromkeys(values, 0)
+    for t in range(600):
+        context = 1.5 + 0.5 * math.sin(t / 10)
+        cost = {value: round(20 + 20 * context + 50 * (value - context) ** 2) for value in values}
+        tuner.observe(cost[tuner.propose(context)])
+        truth = {value: truth[value] + (cost[value] if t else 0) for value in values}
+    report = tuner.report()
+    for arm in report.arms:
+        if arm.estimated_cost is not None and arm.error is not None:
+            assert abs(arm.estimated_cost - truth[arm.value] / 599) < 5.0 * arm.error, arm
+    assert (report.best, report.regret, report.regret_error) == (None, None, None)
+    assert "estimated" not in str(report) and "best" not in str(report)
+    assert "do not compare" in str(report)
+
+
 def test_a_report_is_a_table_and_a_dict() -> None:
     tuner = Tuner("tsallis", values=VALUES, seed=1)
     empty = tuner.report()
@@ -151,7 +169,7 @@ def test_a_report_is_a_table_and_a_dict() -> None:
     assert [arm["probability"] for arm in said["arms"]] == tuner.law().tolist()
     assert sum(arm["share"] * (arm["mean_cost"] or 0.0) for arm in said["arms"]) == pytest.approx(said["mean_cost"])
     text = str(report)
-    assert "tsallis_inf: 50 rounds" in text and "best value: 1.6" in text and "regret against it" in text
+    assert "tsallis_inf: 50 rounds" in text and "best single value: 1.6; alone it would have cost" in text
     assert all(f"{value:g}" in text for value in VALUES)
 
 
@@ -160,4 +178,4 @@ def test_a_policy_that_does_not_draw_has_no_estimated_regret() -> None:
     drive(tuner, 20)
     report = tuner.report()
     assert (report.best, report.regret, report.regret_error) == (1.6, None, None)
-    assert report.arms[2].estimated_cost is None and "regret" not in str(report)
+    assert report.arms[2].estimated_cost is None and "alone" not in str(report)
