@@ -11,12 +11,12 @@ from ..console import print_json, progress
 from ..log_files import writer
 from ..service.experiment_log import opened
 from .json_option import as_json
-from .options import database_option
+from .options import DatabaseCommand, database_option
 
 PAGE = 5000
 
 
-@click.command()
+@click.command(cls=DatabaseCommand)
 @click.argument("experiment")
 @click.argument("file", type=click.Path(path_type=Path))
 @database_option

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from ...engine.errors import InvalidInput
 from ...policies import artefacts
 from ...policies import catalog as policies
 from ..log_files import READERS, read_artefact
@@ -33,6 +35,17 @@ database_option = click.option(
     metavar="URL",
     help="Where the log lives: sqlite:///file.db or postgresql://user@host/name.",
 )
+
+
+class DatabaseCommand(click.Command):
+    """A command that takes --database; it says so where the URL of one stands alone."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look for such a URL before the words are given their meaning."""
+        for before, word in pairwise(["", *args]):
+            if word.startswith(("sqlite:", "postgresql")) and "://" in word and before != "--database":
+                raise InvalidInput("no_database_option", f"{word} is a database: say --database {word}")
+        return super().parse_args(ctx, args)
 
 
 def _load(ctx: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> tuple[str, ...]:

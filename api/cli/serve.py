@@ -17,13 +17,13 @@ from ..experiment.ids import in_url
 from ..http.app import create_app
 from ..service.service import Service
 from ..terminal import console
-from .options import artefact_option, database_option, policy_file_option
+from .options import DatabaseCommand, artefact_option, database_option, policy_file_option
 
 BACKLOG = 2048
 SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for the GIL, thrice a request; default 0.005
 
 
-@click.command()
+@click.command(cls=DatabaseCommand)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free port.")
 @database_option

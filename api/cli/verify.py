@@ -23,12 +23,12 @@ from ..service.history import History
 from ..service.verification import Verification
 from ..service.verification import verify as verify_pages
 from .json_option import as_json
-from .options import artefact_option, database_option, format_option, policy_file_option
+from .options import DatabaseCommand, artefact_option, database_option, format_option, policy_file_option
 
 PLURALS = {kind.action_kind: kind.plural for kind in KINDS}
 
 
-@click.command()
+@click.command(cls=DatabaseCommand)
 @click.argument("log", required=False, type=click.Path(path_type=Path))
 @format_option
 @database_option

@@ -211,6 +211,15 @@ def test_a_database_that_is_missing_or_newer_or_something_else_is_explained(onea
     assert not (tmp_path / "x.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["verify", URL], ["verify", "--json", URL], ["export", "plain", URL], ["export", URL, "plain"], ["serve", URL]],
+)
+def test_a_database_without_its_option_is_told_what_to_type(onearm: Any, words: list[str]) -> None:
+    done = onearm(*words)
+    assert (done.code, done.err) == (2, f"onearm: {URL} is a database: say --database {URL}\n")
+
+
 def test_what_cannot_be_exported_or_verified_is_explained(onearm: Any, tmp_path: Path) -> None:
     serve_some(1)
     unknown = onearm("export", "nobody", "x.jsonl", "--database", URL)
