@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -22,27 +23,70 @@ WIDTH_MAX = 10_000  # of a table that is measured
 def print_table(
     title: str, columns: list[str], rows: list[list[Any]], note: str | None = None, spare: Sequence[str] = ()
 ) -> None:
-    """Print a table: text to the left, numbers to the right.
+    """Print a table: text to the left, numbers to the right. Nothing is cut, and what is left out is said.
 
-    The columns named in `spare` are left out, from the first on, until the table is as narrow as the terminal.
+    The columns named in `spare` are left out, from the first on, until the table is as narrow as the terminal. Where
+    that is not enough texts are broken between words, and where they are narrow enough already, every row is a list.
     """
-    shown = list(columns)
-    for name in (None, *spare):
-        shown = [column for column in shown if column != name]
-        table = _table(title, shown, [[row[columns.index(column)] for column in shown] for row in rows], note)
-        if console.measure(table, options=console.options.update(max_width=WIDTH_MAX)).maximum <= console.width:
+    cells = [[_cell(value) for value in row] for row in rows]
+    numbers = [any(isinstance(row[i], (int, float)) for row in rows) for i in range(len(columns))]
+    for count in range(len(spare) + 1):
+        shown = [i for i, name in enumerate(columns) if name not in spare[:count]]
+        table = _titled(title, _with_left_out(note, spare[:count]))
+        for i in shown:
+            _add_column(table, columns[i], [row[i] for row in cells], number=numbers[i], whole=numbers[i] or i == 0)
+        for row in cells:
+            table.add_row(*(row[i] for i in shown))
+        width = console.measure(table, options=console.options.update(max_width=WIDTH_MAX))
+        if width.maximum <= console.width:
             break
+    if width.minimum > console.width:
+        table = _as_lists(title, columns, cells, note)
+    else:
+        _widen(table, console.width - width.minimum)
     console.print(table)
 
 
-def _table(title: str, columns: list[str], rows: list[list[Any]], note: str | None) -> Table:
+def _widen(table: Table, room: int) -> None:
+    """Let columns be wider than their longest word while there is `room`, those first that need least."""
+    for column in sorted(table.columns, key=lambda column: (column.max_width or 0) - (column.min_width or 0)):
+        least, most = column.min_width or 0, column.max_width or 0
+        column.width = min(most, least + room)
+        room -= column.width - least
+
+
+def _titled(title: str, note: str | None) -> Table:
+    """Return a table without columns."""
     caption = None if note is None else escape(note)
-    table = Table(title=escape(title), title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)
-    for i, column in enumerate(columns):
-        number = any(isinstance(row[i], (int, float)) for row in rows)
-        table.add_column(column, justify="right" if number else "left", no_wrap=number or i == 0)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+    return Table(title=escape(title), title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)
+
+
+def _with_left_out(note: str | None, left_out: Sequence[str]) -> str | None:
+    """Return a note that also says which columns are missing."""
+    if not left_out:
+        return note
+    names = ", ".join(" ".join(name.split()) for name in left_out)
+    return "\n".join([*([] if note is None else [note]), f"left out, as the terminal is narrow: {names}"])
+
+
+def _add_column(table: Table, name: str, cells: list[str], *, number: bool, whole: bool) -> None:
+    """Add a column, at least as wide as its longest word, or its longest line where that must stay `whole`."""
+    lines = [line for text in (name, *cells) for line in text.splitlines()]
+    words = lines if whole else [word for line in lines for word in line.split()]
+    least, most = (max(map(cell_len, parts), default=1) for parts in (words, lines))
+    table.add_column(name, justify="right" if number else "left", no_wrap=whole, min_width=least, max_width=most)
+
+
+def _as_lists(title: str, columns: list[str], cells: list[list[str]], note: str | None) -> Table:
+    """Return every row as lines of a name and a value, one row below the other."""
+    table = _titled(title, note)
+    table.show_header = False
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in cells:
+        for name, cell in zip(columns, row, strict=True):
+            table.add_row(" ".join(name.split()), cell)
+        table.add_section()
     return table
 
 
