@@ -6,7 +6,9 @@ from typing import Any
 
 import gymnasium
 
+from onearm.api.gym.envs import BanditVectorEnv
 from onearm.api.gym.registration import env_id
+from onearm.engine.domain import Domain
 from onearm.envs import catalog as envs
 
 WORLDS: dict[str, dict[str, Any]] = {
@@ -48,3 +50,16 @@ def make(name: str, **more: Any) -> gymnasium.Env[Any, Any]:
 
 def make_vec(name: str, n: int, **more: Any) -> Any:
     return gymnasium.make_vec(env_id(name), num_envs=n, vectorization_mode="vector_entry_point", **params(name), **more)
+
+
+def seed_of_nature(seed: int) -> int:
+    """Return nature's seed where `reset` gets this one."""
+    return int(gymnasium.utils.seeding.np_random(seed)[0].integers(2**63))
+
+
+def sea(domain: Any = "box", **more: Any) -> Any:
+    return gymnasium.make("onearm/Sea-v0", dimension=3, domain=domain, horizon=20, **more)
+
+
+def make_sea_vec(domain: Domain) -> BanditVectorEnv:
+    return BanditVectorEnv("sea", 2, 20, dimension=domain.dimension, domain=domain.to_json())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeLimit
-from support.environments import make, make_vec, names
+from support.environments import make, make_vec, names, seed_of_nature
 
 from onearm.api import gym
 from onearm.api.gym.queries import QueryEnv
@@ -24,11 +24,6 @@ from onearm.policies import catalog as policies
 
 OF_QUERIES = names("query")
 BUDGET = 12
-
-
-def seed_of_nature(seed: int) -> int:
-    """Return nature's seed where `reset` gets this one."""
-    return int(gymnasium.utils.seeding.np_random(seed)[0].integers(2**63))
 
 
 def cuts(**params: Any) -> Any:
