@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,6 +118,29 @@ for again in (1, 2):
 found["compilations"] = loop.simulate.compilations
 print(json.dumps(found))
 """
+# Edits a policy's file after its import, and prints what its total reward is.
+EDITED_MEANWHILE = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from onearm.engine.simulation import Simulation
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+policy = policies.make("stay")
+if Path(sys.argv[1]).read_text() != sys.argv[2]:
+    Path(sys.argv[1]).write_text(sys.argv[2])
+simulation = Simulation(policy, envs.make("single"), horizon=10)
+simulation.advance(10)
+print(float(simulation.totals.reward[0]))
+"""
+# Writes into each file of compiled code what no process can load.
+SPOIL = """
+from onearm.engine.compiled import store
+
+for file in store.cache_folder().glob("loop_simulate-*"):
+    store.write("loop_simulate", file.stem.rpartition("-")[2], b"what nobody can load")
+"""
 # 10 steps: `stay` plays arm 1 and `step` arm 2; `single` pays the arm's number and `double` twice that.
 RESULTS = {
     "stay on single": [10.0, 10.0],
@@ -170,9 +194,9 @@ def write_env(file: Path, reward: str) -> None:
     file.write_text(ENV.format(name=file.stem, title=file.stem.title(), reward=reward))
 
 
-def run(copy: Path, *arguments: str | Path, jit: bool = True) -> dict[str, Any]:
-    """Run the driver on the copied package and return what it found."""
-    found: dict[str, Any] = json.loads(python(copy, DRIVER, *arguments, jit=jit))
+def run(copy: Path, *arguments: str | Path, jit: bool = True, told: list[str] | None = None) -> dict[str, Any]:
+    """Run the driver on the copied package and return what it found; what it is warned of goes to `told`."""
+    found: dict[str, Any] = json.loads(python(copy, DRIVER, *arguments, jit=jit, told=told))
     return found
 
 
@@ -180,8 +204,11 @@ def digest(copy: Path) -> str:
     return python(copy, "from onearm.engine.kernel import source_digest; print(source_digest())")
 
 
-def python(copy: Path, code: str, *arguments: str | Path, jit: bool = True) -> str:
-    """Run code in a process of its own, on the copied package and its cache; return what it prints."""
+def python(copy: Path, code: str, *arguments: str | Path, jit: bool = True, told: list[str] | None = None) -> str:
+    """Run code in a process of its own, on the copied package and its cache; return what it prints.
+
+    It is to warn of nothing, but where its warnings are asked for, in `told`.
+    """
     environment = os.environ | {
         "PYTHONPATH": str(copy / "path"),
         "ONEARM_CACHE_DIR": str(copy / "cache"),
@@ -196,6 +223,10 @@ def python(copy: Path, code: str, *arguments: str | Path, jit: bool = True) -> s
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    if told is None:
+        assert "Warning" not in done.stderr, done.stderr
+    else:
+        told.extend(done.stderr.splitlines())
     return done.stdout
 
 
@@ -207,21 +238,58 @@ def test_a_second_process_compiles_nothing_until_a_kernel_is_edited(compiled: Co
     env = copy / "path" / "onearm" / "envs" / "arms" / "single.py"
     write_env(env, "5.0 * action * params.scale")
     edited = RESULTS | {"stay on single": [50.0, 50.0], "step on single": [100.0, 100.0]}
-    assert run(copy) == edited | {"compilations": 4}
+    assert run(copy) == edited | {"compilations": 2}  # what runs on `double` is loaded
     write_env(env, "1.0 * action * params.scale")
     assert run(copy) == RESULTS | {"compilations": 0}
 
 
 @pytest.mark.jit
-def test_an_entry_of_the_cache_that_holds_another_ones_code_is_compiled_anew(compiled: Compiled) -> None:
-    """Two processes that save at the same time may give two entries one file: the later one's code."""
+def test_what_is_edited_after_a_process_began_is_not_kept_under_the_stamp_of_the_edit(copy: Path) -> None:
+    """The process runs what it imported: kept under the new stamp, that would be served to the next one."""
+    policy = copy / "path" / "onearm" / "policies" / "arms" / "stay.py"
+    edit = POLICY.format(name="stay", title="Stay", action="params.arm + 2")
+    assert python(copy, EDITED_MEANWHILE, policy, edit) == "10.0\n"
+    assert python(copy, EDITED_MEANWHILE, policy, edit) == "30.0\n"
+
+
+@pytest.mark.jit
+def test_what_is_kept_under_another_ones_name_is_told_and_compiled_anew(compiled: Compiled) -> None:
     copy = compiled.folder
-    found = sorted((copy / "cache" / digest(copy)[:16]).glob("loop.simulate-*.nbc"))
+    found = sorted((copy / "cache").glob("loop_simulate-*"))
     codes = [file.read_bytes() for file in found]
-    assert len(codes) == 4
+    assert len(codes) >= 4
     for file, code in zip(found, [*codes[1:], codes[0]], strict=True):
         file.write_bytes(code)
-    assert run(copy) == RESULTS | {"compilations": 4}
+    told: list[str] = []
+    assert run(copy, told=told) == RESULTS | {"compilations": 4}
+    assert len([line for line in told if "CacheWarning" in line and "loop_simulate-" in line]) == 4
+    assert run(copy) == RESULTS | {"compilations": 0}
+
+
+@pytest.mark.jit
+def test_what_cannot_be_loaded_is_told_and_compiled_anew(compiled: Compiled) -> None:
+    """Written by us, and whole, but by another version of us."""
+    copy = compiled.folder
+    told: list[str] = []
+    python(copy, SPOIL)
+    assert run(copy, told=told) == RESULTS | {"compilations": 4}
+    assert len([line for line in told if "CacheWarning" in line and "loop_simulate-" in line]) == 4
+    assert run(copy) == RESULTS | {"compilations": 0}
+
+
+@pytest.mark.jit
+def test_a_folder_that_cannot_be_written_is_told_once_and_everything_runs(copy: Path) -> None:
+    (copy / "cache").write_text("a file stands where the folder should")
+    told: list[str] = []
+    assert run(copy, told=told) == RESULTS | {"compilations": 4}
+    assert len([line for line in told if "CacheWarning" in line]) == 1
+
+
+@pytest.mark.jit
+def test_two_processes_that_compile_the_same_at_the_same_time_end_well(copy: Path) -> None:
+    with ThreadPoolExecutor(2) as two:
+        both = [two.submit(run, copy) for _ in range(2)]
+    assert [one.result() for one in both] == [RESULTS | {"compilations": 4}] * 2
     assert run(copy) == RESULTS | {"compilations": 0}
 
 

@@ -1,0 +1,147 @@
+"""The stamp of compiled code: it covers every file that the code comes from, and changes with no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import golden
+import numpy as np
+import pytest
+from numba import typeof
+from numba.core.registry import cpu_target
+from support import passing, reaching
+from support.environments import params as params_of_world
+
+from onearm.engine import loop
+from onearm.engine.compiled import stamp
+from onearm.engine.compiled.entries import EntryCache
+from onearm.engine.kernel import KERNELS
+from onearm.engine.problem import fitted
+from onearm.engine.vocabulary import Instance, Key, Policy, Problem
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+
+def modules_of(*values: Any) -> set[str]:
+    """Return the modules of the NamedTuples among values, and of those that these hold."""
+    return {one.__module__ for one in classes_of(*values)}
+
+
+def classes_of(*values: Any) -> set[type]:
+    found: set[type] = set()
+    for value in values:
+        if isinstance(value, tuple):
+            found |= {type(value)} | classes_of(*value)
+    return {one for one in found if one is not tuple}
+
+
+def state_of(policy: Policy) -> Any:
+    """Return the policy as it fits a problem, and a fresh state of it."""
+    kind = policy.actions[0]
+    if kind == "move":
+        return policy, passing.fresh(policy, 0, None, golden.SLOTS)
+    if kind == "vector":
+        problem = golden.problem_of_vectors(policy, golden.fitting_domains(policy)[0])
+    elif kind == "query":
+        problem = golden.task_of(policy)
+        policy = fitted(policy, problem)
+    else:
+        problem = Problem(golden.N_ARMS, (policy.context_length_max or 0,), horizon=golden.STEPS)
+    return policy, policy.init(policy.params, problem)
+
+
+@pytest.mark.parametrize("name", policies.names())
+def test_the_stamp_covers_every_function_that_a_policys_entries_may_reach(name: str) -> None:
+    policy, state = state_of(golden.specimen(name))
+    covered = {str(file) for file in stamp.reached({"onearm.engine.loop"} | modules_of(policy.params, state))}
+    for entry in (loop.decide, loop.learn, loop.simulate, loop.replay, loop.explain):
+        called = reaching.functions(entry.python, classes_of(policy.params, state))
+        assert {reaching.file_of(function) for function in called} <= covered
+
+
+@pytest.mark.parametrize("name", envs.names())
+def test_the_stamp_covers_every_function_that_an_environments_entries_may_reach(name: str) -> None:
+    env = envs.make(name, **params_of_world(name))
+    state = env.init(env.params, env.problem, np.uint64(1))
+    covered = {str(file) for file in stamp.reached({"onearm.engine.loop"} | modules_of(env.params, state))}
+    called = reaching.functions(loop.simulate.python, classes_of(env.params, state))
+    assert {reaching.file_of(function) for function in called} <= covered
+
+
+def test_a_functions_reach_is_seen_through_kernels_modules_and_generic_functions() -> None:
+    """What the two tests above stand on."""
+    policy, state = state_of(golden.specimen("floor"))  # around ucb1
+    called = reaching.functions(loop.decide.python, classes_of(policy.params, state))
+    files = {Path(reaching.file_of(function)).relative_to(stamp.ROOT).as_posix() for function in called}
+    assert {"engine/loop.py", "engine/protocol.py", "policies/wrappers/floor.py", "policies/arms/ucb1.py"} <= files
+    assert "policies/arms/exp3.py" not in files
+
+
+def names_of_entries() -> dict[str, str]:
+    """Return the key of `decide` for each policy: the name of its file."""
+    keys = {}
+    for name in policies.names():
+        policy, state = state_of(golden.specimen(name))
+        cache = EntryCache(loop.decide.python, KERNELS)
+        instance = Instance(0, np.zeros(0), np.ones(3, np.bool_))
+        signature = [typeof(value) for value in (policy.params, state, instance, Key(np.uint64(1), 0))]
+        keys[name] = str(cache.key(signature, cpu_target.target_context))
+    return keys
+
+
+def test_every_policy_has_a_name_of_its_own_and_an_edit_of_one_file_changes_that_of_its_own_policies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = names_of_entries()
+    assert names_of_entries() == before
+    assert len(set(before.values())) == len(before)
+    for file, expected in {
+        "policies/contexts/linucb.py": {"linucb"},
+        "policies/arms/ucb1.py": {"ucb1", "floor"},  # golden's `floor` is around it
+        "engine/loop.py": set(before),
+        "engine/compiled/entries.py": set(before),
+        "envs/arms/bernoulli.py": set(),
+    }.items():
+        with monkeypatch.context() as edit:
+            edit.setattr(stamp, "_source", edited(file))
+            after = names_of_entries()
+        assert {name for name in before if after[name] != before[name]} == expected, file
+
+
+def edited(file: str) -> Any:
+    """Return what reads sources as if one file were another."""
+    source = stamp._source
+
+    def read(path: Path) -> stamp.Source:
+        found = source(path)
+        return found._replace(digest="edited") if path == stamp.ROOT / file else found
+
+    return read
+
+
+def test_what_was_edited_after_the_process_began_has_no_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    ucb1, exp3_ix = (policies.factory(name).__module__ for name in ("ucb1", "exp3_ix"))
+    assert stamp.stamp([ucb1]) is not None
+    source = stamp._source
+    monkeypatch.setattr(stamp, "_source", lambda file: source(file)._replace(edited=file.stem == "ucb1"))
+    assert stamp.stamp([ucb1]) is None
+    assert stamp.stamp([exp3_ix]) is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("from .draws import uniform", ["engine/draws.py"]),
+        ("from ..engine.draws import uniform, normal", ["engine/draws.py"]),
+        ("from . import draws, loop", ["engine/__init__.py", "engine/draws.py", "engine/loop.py"]),
+        ("from .laws import (\n    largest,  # why\n)", ["engine/laws/__init__.py", "engine/laws/largest.py"]),
+        ("from .laws.largest import largest", ["engine/laws/largest.py"]),
+        ("    from .draws import uniform", []),
+        ("from numpy import zeros", []),
+        ("import math", []),
+    ],
+)  # fmt: skip
+def test_imports_are_read_off_the_text(line: str, found: list[str]) -> None:
+    targets = [stamp._targets(stamp.ROOT / "engine" / "x.py", *one.groups()) for one in stamp.IMPORT.finditer(line)]
+    assert [file.relative_to(stamp.ROOT).as_posix() for files in targets for file in files] == found
