@@ -53,6 +53,7 @@ class _Choice:
     dtype: ClassVar[np.dtype[Any]] = _INT  # of an action
     rules: ClassVar[Single | Moves] = Single()
     trials_power: ClassVar[int] = 53  # a horizon is at most 2 to this
+    why_no_matching: ClassVar[str | None]  # why no other policy can be judged on a log of it; None where it can
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,6 +104,7 @@ class Arms(_Choice):
     n_arms: int
     kind: ClassVar[ActionKind] = "arm"
     in_words: ClassVar[str] = "arms that are all there"
+    why_no_matching: ClassVar[str | None] = None
 
     @property
     def n_choices(self) -> int:
@@ -145,6 +147,10 @@ class ArmStream(_Choice):
     in_words: ClassVar[str] = "arms that stream past"
     rules: ClassVar[Single | Moves] = Moves()
     trials_power: ClassVar[int] = 62
+    why_no_matching: ClassVar[str | None] = (
+        "the log is of arms that stream past, where each move changes which are possible later: what another policy "
+        "would have met is not in it"
+    )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -215,6 +221,9 @@ class Vectors(_Choice):
     in_words: ClassVar[str] = "vectors in a domain"
     dtype: ClassVar[np.dtype[Any]] = _FLOAT
     n_choices: ClassVar[int] = 1
+    why_no_matching: ClassVar[str | None] = (
+        "the log is of vectors: another policy decides another point, of whose reward it says nothing"
+    )
 
     @property
     def n_points(self) -> int:
@@ -280,6 +289,9 @@ class Queries(_Choice):
     task: Task
     kind: ClassVar[ActionKind] = "query"
     in_words: ClassVar[str] = "queries within a budget"
+    why_no_matching: ClassVar[str | None] = (
+        "the log is of queries, which earn nothing: what counts is what is recommended in the end"
+    )
 
     @property
     def detail_length(self) -> int:

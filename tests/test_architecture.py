@@ -57,7 +57,7 @@ LAZY = {
     "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
     "api/console.py": "rich takes 80 ms, and most of what is printed goes to a pipe",
     "engine/_root/__main__.py": "as the first: the command line is not needed by `import onearm`",
-    "api/kinds/*/gym.py": "who serves decisions need not load Gymnasium",
+    "api/kinds/*/*.py": "who serves decisions need not load Gymnasium",
 }
 KINDS = sorted(folder.parent.name for folder in (ROOT / "api/kinds").glob("*/kind.py"))
 WORDS = {"budget"}  # names of policies that are words of ours as well
@@ -319,11 +319,13 @@ def test_kinds_of_decisions_are_told_apart_in_one_place() -> None:
 
 
 def test_the_service_knows_no_policy_by_name() -> None:
-    """But for the policies that it takes where none is named: each kind's `problem.py` says which."""
+    """But for the policies that it takes where none is named: each kind's `problem.py` says which, or its `kind.py`."""
     policies = {file.stem for file in FILES if within(name_of(file), "policies") and file.stem != "__init__"}
     assert "ucb1" in policies
     for room in ("api/experiment/", "api/service/", "api/http/", "api/kinds/"):
-        for path, node in nodes(room, *(f"api/kinds/{kind}/problem.py" for kind in KINDS)):
+        for path, node in nodes(
+            room, *(f"api/kinds/{kind}/{file}.py" for kind in KINDS for file in ("problem", "kind"))
+        ):
             known = isinstance(node, ast.Constant) and node.value in policies - WORDS
             assert not known, f"{path} knows the policy {ast.unparse(node)}: let `Policy` say what is special about it"
 

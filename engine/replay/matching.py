@@ -26,19 +26,12 @@ from ..columns import take
 from ..draws import POLICY, run_key
 from ..errors import InvalidInput
 from ..problem import check_seed, fitted
-from ..vocabulary import ActionKind, Array, Columns, Policy, Problem
+from ..vocabulary import Array, Columns, Policy, Problem
 
 PAGE = 1 << 18  # rows between two reports of progress
 LEARNING = ("matched", "logged", "nothing")
 Learning = Literal["matched", "logged", "nothing"] | float
 NO_PREDICTIONS = np.zeros((0, 0))
-
-_WHY_NOT: dict[ActionKind, str] = {
-    "vector": "the log is of vectors: another policy decides another point, of whose reward it says nothing",
-    "move": "the log is of arms that stream past, where each move changes which are possible later: what another "
-    "policy would have met is not in it",
-    "query": "the log is of queries, which earn nothing: what counts is what is recommended in the end",
-}
 
 
 class Judged(NamedTuple):
@@ -157,11 +150,10 @@ def match(
 
 def check_matching(problem: Problem) -> None:
     """Refuse a log on which no other policy can be judged."""
-    if problem.action_kind in _WHY_NOT:
+    if (why := problem.choice.why_no_matching) is not None:
         raise InvalidInput(
             "no_matching",
-            f"{_WHY_NOT[problem.action_kind]}; let policies play with onearm simulate, or make this log's own "
-            "decisions again with onearm verify",
+            f"{why}; let policies play with onearm simulate, or make this log's own decisions again with onearm verify",
         )
 
 
