@@ -21,7 +21,9 @@ from .elementary import exp, log, log1p, stirling_rest
 from .kernel import kernel
 from .vocabulary import Array, Key
 
-POLICY, NATURE = 0, 1
+# Roles of a run, whose draws are independent under one seed: what decides, the world, a policy that is judged on a log
+# which another run wrote, and logs drawn from a log.
+POLICY, NATURE, EVALUATION, RESAMPLING = 0, 1, 2, 3
 RECOMMENDATION = 1 << 29  # index of the draw that breaks the ties of a recommendation: no select draws up there
 _BLOCK_BITS = 6
 _BLOCK = 1 << _BLOCK_BITS
@@ -375,10 +377,10 @@ def _fill(block: UniformBlock, number: int, run: np.uint64) -> None:
 
 
 def run_key(seed: int, replication: int, role: int) -> np.uint64:
-    """Return the 64-bit key of one run: of (seed, replication) for the policy (0) or nature (1).
+    """Return the 64-bit key of one run: of (seed, replication) for a role.
 
-    >>> int(run_key(1, 0, POLICY)) != int(run_key(1, 0, NATURE))
-    True
+    >>> len({int(run_key(1, 0, role)) for role in (POLICY, NATURE, EVALUATION, RESAMPLING)})
+    4
     """
     low, high = seed & 0xFFFFFFFF, seed >> 32
     word = [np.uint64(x) for x in (low, high, replication, role, 0x6F6E6561, 0x726D)]

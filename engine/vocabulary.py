@@ -23,7 +23,7 @@ Action = Any  # int64, an arm or a query; int64[3], a move; or float64[d], a vec
 class Key(NamedTuple):
     """Names the draws of one decision: draw i is a pure function of (run, t, i)."""
 
-    run: np.uint64  # the run key, from (seed, replication, policy or nature): `draws.run_key`
+    run: np.uint64  # the run key, from (seed, replication, role): `draws.run_key`
     t: int  # number of the decision
 
 

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from ..draws import NATURE, philox, run_key
+from ..draws import RESAMPLING, philox, run_key
 from ..errors import InvalidInput
 from ..kernel import loop
 from ..vocabulary import Array
@@ -47,7 +47,7 @@ def bootstrap(terms: Terms, level: float = 0.95, seed: int = 0, resamples: int =
     columns = _columns(terms)
     groups = -(-resamples // _GROUP)
     sums = np.zeros((columns.shape[1], _GROUP * groups))
-    resample(columns, run_key(seed, 0, NATURE), _POISSON, np.empty(_GROUP * groups), sums)
+    resample(columns, run_key(seed, 0, RESAMPLING), _POISSON, np.empty(_GROUP * groups), sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         value, error = _estimates(terms, sums[:, :resamples], len(columns))
         deviation = np.sort(((value - terms.value) / error)[error > 0.0])

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..draws import NATURE, normal, run_key
+from ..draws import RESAMPLING, normal, run_key
 from ..errors import InvalidInput
 from ..kernel import loop
 from ..vocabulary import Array, Key
@@ -63,7 +63,7 @@ def rank(policies: Sequence[Terms], level: float = 0.95, seed: int = 0, draws: i
     known = np.array([spread_of(terms)[1] is None for terms in policies])
     covariance = _covariance(policies, known)
     variance = np.diag(covariance).copy()
-    deviation = _deviations(covariance, run_key(seed, 0, NATURE), draws)
+    deviation = _deviations(covariance, run_key(seed, 0, RESAMPLING), draws)
 
     error = np.where(known, np.sqrt(variance), math.nan)
     reach = _quantile(np.abs(deviation[:, known]) / error[known], level) * error

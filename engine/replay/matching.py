@@ -7,7 +7,8 @@
 "nothing"  it stays what it was at the start
 a share    of all rows, in (0, 1): of so many it learns as they were logged; then it is frozen
 
-Whatever it learns, what it does at a row depends on earlier rows alone: weighted estimates stay unbiased.
+Whatever it learns, what it does at a row depends on earlier rows alone, and on draws of its own: those of the policy
+that made the log have other keys, whatever the seeds. So weighted estimates stay unbiased.
 Cost: one decision and one `probability` a row; where rewards are predicted, one `probability` an action.
 """
 
@@ -23,7 +24,7 @@ import numpy as np
 
 from .. import loop
 from ..columns import take
-from ..draws import POLICY, run_key
+from ..draws import EVALUATION, run_key
 from ..errors import InvalidInput
 from ..problem import check_seed, fitted
 from ..vocabulary import Array, Columns, Policy, Problem
@@ -63,7 +64,7 @@ class Contender:
         self._learned = _rows_to_learn(learn, rows)
         self._matches = learn == "matched"
         self.state = self.policy.init(self.policy.params, problem)
-        self._run = run_key(check_seed(seed), 0, POLICY)
+        self._run = run_key(check_seed(seed), 0, EVALUATION)
         self._start = self._matched = 0
 
     def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS) -> Judged:

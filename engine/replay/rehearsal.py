@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import loop
 from ..contexts import instance_at
-from ..draws import POLICY, run_key
+from ..draws import EVALUATION, run_key
 from ..errors import InvalidInput
 from ..limits import limits_of
 from ..problem import check_seed, fitted
@@ -72,7 +72,7 @@ def rehearse(
     rounds = int((events.kind == LEARN).sum())
     losses = LinearLosses(limits.domain, segments=segments, rounds=rounds)
     state = policy.init(policy.params, problem)
-    run = run_key(check_seed(seed), 0, POLICY)
+    run = run_key(check_seed(seed), 0, EVALUATION)
     decide, learn, certify = _entries(policy, problem, state, run, events)
     for row, (kind, number) in enumerate(zip(events.kind.tolist(), events.number.tolist(), strict=True)):
         instance, key = instance_at(number, events.context, row, events.available[0]), Key(run, number)

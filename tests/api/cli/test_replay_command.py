@@ -14,7 +14,9 @@ from support.worlds import BERNOULLI
 
 from onearm.engine import estimate
 from onearm.engine.replay.matching import match
+from onearm.engine.simulation import simulate
 from onearm.engine.storage.formats import jsonl
+from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
 FIELDS = {
@@ -220,3 +222,23 @@ def test_strict_stops_at_a_bad_line(onearm: Any, log: Path) -> None:
     done = onearm("replay", str(log), "--policy", "ucb1", "--strict")
     assert (done.code, done.out) == (1, "")
     assert "bad lines, not_json: 1 (lines 82)" in done.err and "--strict was said" in done.err
+
+
+def test_a_replayed_policy_draws_apart_from_the_policy_that_made_the_log(onearm: Any) -> None:
+    """Both have the default seed: uniform agrees with uniform in one row of three, by chance."""
+    n, mean = 5000, [0.1, 0.5, 0.9]
+    env = f'bernoulli:{{"mean":{mean}}}'
+    assert onearm("simulate", "--env", env, "--policy", "uniform", "--horizon", str(n), "--log", "log.jsonl").code == 0
+    names = ("uniform", "epsilon_greedy")
+    chosen = [word for name in names for word in ("--policy", name)]
+    found = onearm("replay", "log.jsonl", *chosen, "--json").json["estimates"]
+    of = {(one["target"], one["method"]): one for one in found}
+    for name in names:
+        assert abs(of[name, "match"]["matched"] - n / 3) < 4.0 * math.sqrt(n * 2 / 9), name
+    assert abs(of["uniform", "match"]["value"] - np.mean(mean)) < 4.0 * 0.47 / math.sqrt(n / 3)
+    truth = simulate(
+        policies.make("epsilon_greedy"), envs.make("bernoulli", mean=mean), horizon=n // 3, replications=20
+    )
+    played = truth.reward[:, -1] / (n // 3)
+    assert abs(of["epsilon_greedy", "match"]["value"] - played.mean()) < 5.0 * played.std(ddof=1)
+    assert abs(of["epsilon_greedy", "snips"]["value"] - played.mean()) < 5.0 * played.std(ddof=1)

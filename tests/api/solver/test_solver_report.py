@@ -150,7 +150,7 @@ def test_with_a_context_no_value_is_compared_with_what_it_cost_where_it_suits() 
     report = tuner.report()
     for arm in report.arms:
         if arm.estimated_cost is not None and arm.error is not None:
-            assert abs(arm.estimated_cost - truth[arm.value] / 599) < 5.0 * arm.error, arm
+            assert abs(arm.estimated_cost - truth[float(arm.value)] / 599) < 5.0 * arm.error, arm
     assert (report.best, report.regret, report.regret_error) == (None, None, None)
     assert "estimated" not in str(report) and "best" not in str(report)
     assert "do not compare" in str(report)

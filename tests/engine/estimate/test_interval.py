@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -10,14 +11,14 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
-from onearm.engine.draws import NATURE, run_key
+from onearm.engine.draws import NATURE, RESAMPLING, run_key, uniform
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.binomial import clopper_pearson
 from onearm.engine.estimate.bootstrap import bootstrap, poisson_table, resample
 from onearm.engine.estimate.interval import Z95, empirical_bernstein, normal, sample_of
 from onearm.engine.estimate.likelihood import empirical_likelihood, weighted_likelihood
 from onearm.engine.estimate.terms import Interval, Terms
-from onearm.engine.vocabulary import Array
+from onearm.engine.vocabulary import Array, Key
 
 TRUTH = 0.3
 
@@ -173,7 +174,7 @@ def test_the_bootstrap_is_that_of_its_drawn_logs_by_the_definition(shape: int) -
     """The counts of each drawn log come from sums of unit columns; each such log is estimated as a log of its own."""
     terms, n, resamples = some(30, 6)[shape], 30, 104
     counts = np.zeros((n, resamples))
-    resample(np.eye(n), run_key(5, 0, NATURE), poisson_table(), np.empty(resamples), counts)
+    resample(np.eye(n), run_key(5, 0, RESAMPLING), poisson_table(), np.empty(resamples), counts)
     assert counts.mean() == pytest.approx(1.0, abs=0.06)
     assert counts.var() == pytest.approx(1.0, abs=0.1)
     deviations = []
@@ -189,6 +190,21 @@ def test_the_bootstrap_is_that_of_its_drawn_logs_by_the_definition(shape: int) -
     found = bootstrap(terms, seed=5, resamples=resamples)
     assert found.low == pytest.approx(terms.value - last * spread, rel=1e-9)
     assert found.high == pytest.approx(terms.value - first * spread, rel=1e-9)
+
+
+def test_drawn_logs_know_nothing_of_the_draws_that_made_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of rewards that the world drew under the seed of the bootstrap: no drawn log is of the bad ones alone."""
+    n, drawn = 4000, []
+
+    def recorded(columns: Array, run: np.uint64, poisson: Array, count: Array, sums: Array) -> None:
+        resample(columns, run, poisson, count, sums)
+        drawn.append(sums[1] / sums[0])
+
+    monkeypatch.setattr(sys.modules[bootstrap.__module__], "resample", recorded)
+    world = run_key(0, 0, NATURE)
+    reward = np.array([float(uniform(Key(world, t), 0) < 0.5) for t in range(n)])
+    bootstrap(plain(reward), resamples=104)
+    assert np.abs(drawn[0] - reward.mean()).max() < 5.0 * 0.5 / math.sqrt(n)
 
 
 def test_the_bootstrap_refuses_where_few_decisions_count() -> None:

@@ -13,7 +13,7 @@ from support.worlds import squall
 
 from onearm.engine import estimate, loop
 from onearm.engine.columns import empty, rewarded, take
-from onearm.engine.draws import POLICY, run_key, uniform
+from onearm.engine.draws import EVALUATION, run_key, uniform
 from onearm.engine.errors import InvalidInput
 from onearm.engine.estimate.interval import Z95
 from onearm.engine.replay.matching import Contender, match
@@ -56,7 +56,7 @@ def test_the_clock_counts_matches_and_the_draws_count_rows() -> None:
     n = 40
     table = rows([0] * n, [0.0] * n, n_arms=4)
     found = match(policies.make("uniform"), Problem(4), table, seed=5)
-    run = run_key(5, 0, POLICY)
+    run = run_key(5, 0, EVALUATION)
     assert found.agrees.tolist() == [int(uniform(Key(run, row), 0) * 4) == 0 for row in range(n)]
     assert found.target.tolist() == [0.25] * n
 
@@ -64,7 +64,7 @@ def test_the_clock_counts_matches_and_the_draws_count_rows() -> None:
 def test_matching_is_deciding_on_a_clock_of_matches_and_learning_where_both_agree() -> None:
     """One row at a time through the loop, with a policy whose decisions depend on its clock, context and mask."""
     log = rewarded(Simulation(policies.make("uniform"), squall(0), horizon=200, seed=8).advance_logged(200))
-    policy, problem, run = witness(unknown=False), Problem(4, (2,)), run_key(6, 0, POLICY)
+    policy, problem, run = witness(unknown=False), Problem(4, (2,)), run_key(6, 0, EVALUATION)
     state, matched, agrees = policy.init(policy.params, problem), 0, []
     for row in range(200):
         instance, key = Instance(matched, log.context[row], log.available[row]), Key(run, row)
@@ -87,14 +87,24 @@ def test_a_policy_without_a_known_law_counts_where_it_agrees() -> None:
 
 @pytest.mark.parametrize("name", golden.names("arm"))
 def test_the_policy_that_made_a_log_agrees_with_all_of_it(name: str) -> None:
-    """With prompt rewards and the log's own seed every decision comes out again, with its propensity as the target."""
+    """With prompt rewards and the keys of a replay every decision comes out again, its propensity as the target."""
     env = envs.make("bernoulli", mean=MEAN)
     run = Simulation(golden.specimen(name), env, horizon=60, seed=8)
+    run.run = run_key(8, 0, EVALUATION)
     log = rewarded(run.advance_logged(60))
     found = match(golden.specimen(name), run.problem, log, seed=8)
     assert found.agrees.all()
     known = ~np.isnan(log.propensity)
     assert np.allclose(found.target[known], log.propensity[known], rtol=1e-12, atol=0)
+
+
+def test_a_policy_that_is_judged_draws_apart_from_the_one_that_made_the_log() -> None:
+    """Under one seed, uniform agrees with a uniform log as often as by chance, whatever it learns."""
+    n = 3000
+    log = rewarded(Simulation(policies.make("uniform"), envs.make("bernoulli", mean=MEAN), horizon=n).advance_logged(n))
+    for learn in ("matched", "logged", "nothing", 0.5):
+        found = match(policies.make("uniform"), Problem(3), log, learn=learn)
+        assert abs(found.agrees.sum() - n / 3) < 4.0 * math.sqrt(n * 2 / 9), learn
 
 
 def test_masks_are_honoured() -> None:
@@ -120,7 +130,7 @@ def squalls(rows: int) -> Columns:
 
 def test_learning_what_was_logged_is_deciding_and_then_learning_the_logged_action_with_its_propensity() -> None:
     """One row at a time through the loop: the clock counts rows, and exp3 divides by the logged propensity."""
-    log, problem, run = squalls(60), Problem(4, (2,)), run_key(6, 0, POLICY)
+    log, problem, run = squalls(60), Problem(4, (2,)), run_key(6, 0, EVALUATION)
     for policy in (witness(unknown=False), policies.make("exp3_ix")):
         state, chosen = policy.init(policy.params, problem), []
         for row in range(60):
@@ -148,7 +158,7 @@ def test_a_share_is_learned_as_logged_and_the_rest_judged_by_what_came_of_it(cut
     found = [part.judge(take(log, slice(*ends))) for ends in zip([0, *cuts], cuts, strict=False)]
     chosen = np.concatenate([each.chosen for each in found])
     assert chosen[:24].tolist() == first.chosen[:24].tolist()
-    policy, run = policies.make("linucb"), run_key(3, 0, POLICY)
+    policy, run = policies.make("linucb"), run_key(3, 0, EVALUATION)
     state = policy.init(policy.params, problem)
     for row in range(60):
         instance, key = Instance(min(row, 24), log.context[row], log.available[row]), Key(run, row)

@@ -9,7 +9,7 @@ import pytest
 
 from onearm.engine.columns import take
 from onearm.engine.domain import Domain, ball, box, product, simplex
-from onearm.engine.draws import POLICY, run_key
+from onearm.engine.draws import EVALUATION, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.replay.rehearsal import Rehearsal, rehearse
 from onearm.engine.simulation import Simulation
@@ -111,7 +111,7 @@ def test_the_seed_is_that_of_the_policys_draws(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("onearm.engine.replay.rehearsal.run_key", lambda *of: seen.append(of) or run_key(*of))
     problem = Problem(0, domain=ball(2), feedback="losses")
     rehearse(policies.make("ftrl"), problem, log_of(problem, np.zeros((1, 2)), [(DECIDE, 0)]), seed=8)
-    assert seen == [(8, 0, POLICY)]
+    assert seen == [(8, 0, EVALUATION)]
     with pytest.raises(InvalidInput, match="the seed is -1"):
         rehearse(policies.make("ftrl"), problem, log_of(problem, np.zeros((1, 2)), [(DECIDE, 0)]), seed=-1)
 
