@@ -1,5 +1,7 @@
-"""Run the suite both ways, logic with the JIT off and the tests marked `jit` with it on, and add the two up.
+"""Run the suite both ways at once, logic with the JIT off and the tests marked `jit` with it on, and add the two up.
 
+Each way has two processes. Half of what they do is to wait - for compilers, for services that start, for disks - and
+together they leave no core idle before both come to their end.
 Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`; each `-m` selects from what is left. At the end stand
 the ten slowest tests, and as the last line the sum, in pytest's words.
 """
@@ -14,16 +16,27 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-# name: (marker expression, NUMBA_DISABLE_JIT, how the two processes share the tests)
-WAYS = {
-    "JIT off": ("not jit", "1", ["--dist", "worksteal"]),
-    "JIT on": ("jit", "0", ["--dist", "loadscope", "--no-loadscope-reorder"]),  # scopes: compiled_together.py
-}
 NO_TESTS = 5  # pytest's exit code where nothing was selected
 SLOWEST = 10  # so many are named at the end
+
+
+class Way(NamedTuple):
+    """One of the two runs."""
+
+    name: str
+    marker: str  # a marker expression
+    disable_jit: str  # NUMBA_DISABLE_JIT
+    sharing: list[str]  # how two processes share the tests
+
+
+WAYS = (
+    Way("JIT off", "not jit", "1", ["--dist", "worksteal"]),
+    Way("JIT on", "jit", "0", ["--dist", "loadscope", "--no-loadscope-reorder"]),  # scopes: compiled_together.py
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -34,15 +47,12 @@ def main(arguments: list[str]) -> int:
     given, arguments = parser.parse_known_args(arguments)
     total: Counter[str] = Counter()
     seconds: dict[str, float] = {}
-    codes = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, (way, disable_jit, sharing) in WAYS.items():
-            print(f"---- {name} ----", flush=True)
-            report = Path(folder, f"{name}.xml")
-            marker = " and ".join(f"({one})" for one in (way, *given.markers))
-            codes.append(run(marker, disable_jit, sharing, report, arguments))
+        reports = [Path(folder, f"{way.name}.xml") for way in WAYS]
+        codes = run(given.markers, reports, arguments)
+        for way, report in zip(WAYS, reports, strict=True):
             total += count(report)
-            seconds |= {f"{test} ({name})": taken for test, taken in durations(report).items()}
+            seconds |= {f"{test} ({way.name})": taken for test, taken in durations(report).items()}
     print(f"---- the {SLOWEST} slowest ----")
     for test in sorted(seconds, key=seconds.__getitem__, reverse=True)[:SLOWEST]:
         print(f"{seconds[test]:7.2f}s {test}")
@@ -53,23 +63,51 @@ def main(arguments: list[str]) -> int:
     return max(0 if code == NO_TESTS and arguments else code for code in codes)
 
 
-def run(marker: str, disable_jit: str, sharing: list[str], report: Path, arguments: list[str]) -> int:
-    """Run pytest on two processes that share one cache of compiled kernels; return its exit code."""
-    environment = os.environ | {"NUMBA_DISABLE_JIT": disable_jit}
-    environment.setdefault("ONEARM_CACHE_DIR", str(ROOT / "out" / "cache"))
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-n",
-        "2",
-        *sharing,
-        "-m",
-        marker,
-        f"--junitxml={report}",
-        *arguments,
-    ]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+def run(markers: list[str], reports: list[Path], arguments: list[str]) -> list[int]:
+    """Run pytest both ways, print what it says one way after the other, and return the exit codes."""
+    outputs = [report.with_suffix(".txt") for report in reports]
+    running = []
+    try:
+        for way, report, output in zip(WAYS, reports, outputs, strict=True):
+            running.append(started(way, markers, report, output, arguments))
+        for way, process, output in zip(WAYS, running, outputs, strict=True):
+            print(f"---- {way.name} ----", flush=True)
+            print_until_it_ends(process, output)
+    finally:
+        codes = [process.wait() for process in running]
+    return codes
+
+
+def started(way: Way, markers: list[str], report: Path, output: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start pytest on two processes that share one cache of compiled kernels."""
+    marker = " and ".join(f"({one})" for one in (way.marker, *markers))
+    command = [sys.executable, "-m", "pytest", "-n", "2", *way.sharing, "-m", marker, f"--junitxml={report}"]
+    with output.open("wb") as said:
+        return subprocess.Popen(
+            [*command, *arguments], cwd=ROOT, env=environment(way), stdout=said, stderr=subprocess.STDOUT
+        )
+
+
+def environment(way: Way) -> dict[str, str]:
+    """Return the variables of a run. Compiled kernels are kept, and so is Python's bytecode.
+
+    Where Python is told to write no bytecode, each of some hundred processes would compile all that it imports: 16 s
+    for one that collects the tests, 1.5 s for a service. It then goes to a folder of its own, which nobody has to see.
+    """
+    variables = os.environ | {"NUMBA_DISABLE_JIT": way.disable_jit}
+    variables.setdefault("ONEARM_CACHE_DIR", str(ROOT / "out" / "cache"))
+    if variables.pop("PYTHONDONTWRITEBYTECODE", None):
+        variables["PYTHONPYCACHEPREFIX"] = str(ROOT / "out" / "bytecode")
+    return variables
+
+
+def print_until_it_ends(process: subprocess.Popen[bytes], output: Path) -> None:
+    """Print what a process has said and says."""
+    with output.open(encoding="utf-8", errors="replace") as said:
+        while process.poll() is None:
+            print(said.read(), end="", flush=True)
+            time.sleep(0.2)
+        print(said.read(), end="", flush=True)
 
 
 def count(report: Path) -> Counter[str]:

@@ -5,10 +5,12 @@ Needs pytest, NumPy and numba only, so that one test runs in a checkout where no
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from support.compiled_together import BySubject
 
     return BySubject(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Let the garbage collector rest while tests are collected, and not walk them ever after: half of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files without a test marked `jit` where only such are asked for, as by `both_ways.py`."""
+    if collection_path.suffix != ".py" or not re.match(r"\(?jit\)?( and |$)", config.option.markexpr):
+        return None
+    return "mark.jit" not in collection_path.read_text() or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
