@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import socket
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -13,13 +15,16 @@ from rich.markup import escape
 
 from ...engine.errors import Unavailable
 from ...engine.storage.store import Store
+from ...engine.storage.tables import Experiment
 from ..experiment.ids import in_url
 from ..http.app import create_app
+from ..service.live import Live
 from ..service.service import Service
 from ..terminal import console
 from .options import DatabaseCommand, artefact_option, database_option, policy_file_option
 
 BACKLOG = 2048
+PROGRESS_SECONDS = 2.0  # from one line to the next
 SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for the GIL, thrice a request; default 0.005
 
 
@@ -46,7 +51,7 @@ def serve(host: str, port: int, database: str, verbose: bool) -> None:
             _welcome(address, database, service)
 
         config = uvicorn.Config(
-            create_app(store, started=started),
+            create_app(store, started=started, advanced=_Progress().advanced),
             log_level="info" if verbose else "warning",
             access_log=verbose,
             lifespan="on",
@@ -79,16 +84,44 @@ def _address(host: str, port: int) -> str:
 
 
 def _welcome(address: str, database: str, service: Service) -> None:
-    open_ids = [live.spec.id for live in service.lives() if not live.archived]
+    open_ids = [name for name, one in service.listed().items() if not _archived(one)]
     first = in_url(open_ids[0]) if open_ids else "ID"
     console.print(f"[bold]onearm[/bold] decides at [bold]{address}[/bold]   database: {escape(database)}")
     console.print(f"experiments: {escape(', '.join(open_ids[:5]) or 'none is open')}")
+    console.print(f"recovering   {_count(service.waiting)}, what is asked for first: each answers once its log is read")
     console.print(f"open         {address}/   and   {address}/docs")
     console.print("try          ", end="")
     click.echo(f"curl -d '{{}}' {address}/v1/experiments/{first}/decisions")
     click.echo(f"             {_command()} demo --url {address}        (in a second terminal)")
     console.print("stop with Ctrl-C", highlight=False)
     sys.stdout.flush()  # a log file shows it at once
+
+
+def _archived(one: Live | Experiment) -> bool:
+    return one.archived if isinstance(one, Live) else one.archived_at is not None
+
+
+def _count(experiments: int) -> str:
+    return "1 experiment" if experiments == 1 else f"{experiments:,} experiments"
+
+
+class _Progress:
+    """Says now and then how many experiments answer, and when all do."""
+
+    def __init__(self) -> None:
+        self._begun = self._said = time.monotonic()
+
+    def advanced(self, service: Service) -> None:
+        """Take note that one more is recovered, or cannot be."""
+        now = time.monotonic()
+        if service.waiting and now - self._said < PROGRESS_SECONDS:
+            return
+        self._said = now
+        failed = f"; {service.failed:,} cannot be opened" if service.failed else ""
+        done = service.known - service.waiting - service.failed
+        with suppress(OSError):  # where nobody reads it any more the service goes on
+            click.echo(f"recovered    {done:,} of {_count(service.known)} in {now - self._begun:.1f} s{failed}")
+            sys.stdout.flush()
 
 
 def _command() -> str:

@@ -56,18 +56,29 @@ class DecisionApp(FastAPI):
 
 
 def create_app(
-    store: Store, *, cache_bytes: int = CACHE_BYTES, started: Callable[[Service], None] = lambda service: None
+    store: Store,
+    *,
+    cache_bytes: int = CACHE_BYTES,
+    started: Callable[[Service], None] = lambda service: None,
+    advanced: Callable[[Service], None] = lambda service: None,
 ) -> FastAPI:
-    """Return the application over an open database; `started` is called when it can answer."""
+    """Return the application over an open database.
+
+    `started` is called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = app.state.service = Service(store, cache_bytes=cache_bytes)
+
+        def told() -> None:
+            if not service.recovering:
+                _quiet_garbage_collector()
+            advanced(service)
+
         try:
-            await service.start()
-            if service.empty:
-                await service.create(HELLO)
             _quiet_garbage_collector()
+            await service.start(HELLO, told)
             started(service)
             yield
         finally:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import UNSET
 
 from ...engine.errors import InvalidInput, NotFound
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Counts, Experiment
 from ..experiment.unknown import or_null
 from ..service.live import Live, no_stream
 from ..service.service import Service
@@ -30,16 +34,16 @@ async def create(service: Service, call: Call) -> Answer:
 async def list_all(service: Service, call: Call) -> Answer:
     """List the experiments, a page at a time."""
     after = call.parameter("after") or None
-    lives = service.lives()
+    listed = service.listed()
+    names = list(listed)
     start = 0
     if after is not None:
-        ids = [live.spec.id for live in lives]
-        if after not in ids:
+        if after not in listed:
             raise NotFound("unknown_experiment", f"there is no experiment {after!r} to list after")
-        start = ids.index(after) + 1
-    page = lives[start : start + _limit(call.parameter("limit") or str(PAGE))]
-    last = page[-1].spec.id if page and page[-1] is not lives[-1] else None
-    return Answer(200, schemas.Experiments([describe(live) for live in page], last))
+        start = names.index(after) + 1
+    page = names[start : start + _limit(call.parameter("limit") or str(PAGE))]
+    last = page[-1] if page and page[-1] != names[-1] else None
+    return Answer(200, schemas.Experiments(await shown(service.store, [listed[name] for name in page]), last))
 
 
 async def read_one(service: Service, call: Call) -> Answer:
@@ -133,6 +137,29 @@ def describe(live: Live) -> schemas.Experiment:
         rewards=live.rewards,
         pending=live.number - live.rewards,
         seq=live.seq,
+    )
+
+
+async def shown(store: Store, listed: Sequence[Live | Experiment]) -> list[schemas.Experiment]:
+    """Return experiments as they are listed; of those that wait what their logs count is read, in another thread."""
+    waiting = [one for one in listed if isinstance(one, Experiment)]
+    outlines = await asyncio.to_thread(lambda: {row.id: _outline(row, store.counts(row.key)) for row in waiting})
+    return [outlines[one.id] if isinstance(one, Experiment) else describe(one) for one in listed]
+
+
+def _outline(row: Experiment, counts: Counts) -> schemas.Experiment:
+    """Return an experiment whose log is not folded yet: as it was created, with what its log counts."""
+    spec = json.loads(row.spec)
+    return schemas.Experiment(
+        **{name: spec[name] for name in ("experiment_id", "problem", "policy", "arms", "seed")},
+        retired_arms=[],
+        created_at=iso(row.created_at),
+        archived=row.archived_at is not None,
+        decisions=counts.decisions,
+        rewards=counts.rewards,
+        pending=counts.decisions - counts.rewards,
+        seq=counts.seq,
+        recovering=True,
     )
 
 

@@ -13,5 +13,7 @@ async def alive(service: Service, call: Call) -> Answer:
 
 
 async def ready(service: Service, call: Call) -> Answer:
-    """Say whether every experiment can answer; 503 while one folds its log."""
-    return Answer(200, Health("ready")) if service.ready else Answer(503, Health("recovering"))
+    """Say whether every experiment can answer; 503 while some fold their logs, with how many of how many."""
+    if recovering := service.recovering:
+        return Answer(503, Health("recovering", recovering, service.known))
+    return Answer(200, Health("ready"))

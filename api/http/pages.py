@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from ..experiment.ids import in_url
 from ..service.service import Service
 from .endpoint import Answer, Call
-from .experiments import describe
+from .experiments import shown
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -21,7 +21,7 @@ _templates.filters["in_url"] = in_url
 
 async def front(service: Service, call: Call) -> Answer:
     """Show the experiments and what to try next."""
-    experiments = [describe(live) for live in service.lives()]
+    experiments = await shown(service.store, list(service.listed().values()))
     host = call.header(b"host") or "127.0.0.1:8080"
     page = _templates.get_template("front.html").render(experiments=experiments, base=f"http://{host}")
     return Answer(200, page.encode(), kind=HTML)

@@ -133,7 +133,7 @@ TABLE = [
         "/v1/experiments",
         experiments.list_all,
         {200: schemas.Experiments},
-        (404, 422),
+        (404, 422, 503),
         parameters=(AFTER, LIMIT),
     ),
     Entry("POST", f"{ONE}:archive", experiments.archive, {200: schemas.Experiment}, (404, 503)),

@@ -135,6 +135,8 @@ class Experiment(msgspec.Struct):
     seq: int
     digest: str | None = None
     stream: Stream | UnsetType = UNSET
+    recovering: bool | UnsetType = UNSET  # in the list, true where the log waits to be folded: then this is how the
+    # experiment was created, with what its log counts
 
 
 class Experiments(msgspec.Struct):
@@ -291,6 +293,8 @@ class Health(msgspec.Struct):
     """How the service is."""
 
     status: Literal["alive", "ready", "recovering"]
+    recovering: int | UnsetType = UNSET  # experiments that fold their logs, or wait for it
+    of: int | UnsetType = UNSET  # so many experiments
 
 
 LATER = {

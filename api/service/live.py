@@ -1,9 +1,9 @@
 """One live experiment: recover, decide, learn, change, snapshot. The only mutable object behind the service.
 
 What differs between arms, vectors, queries and streams it asks its kind (`kinds/kind.py`). All methods but `recover`
-belong to the event loop's thread. A decision or a reward changes the state at once and is queued for the log; whoever
-asked gets the answer after the commit. Where a commit fails, the state is ahead of the log: it is thrown away and
-folded again.
+and `recovery` belong to the event loop's thread. A decision or a reward changes the state at once and is queued for
+the log; whoever asked gets the answer after the commit. Where a commit fails, the state is ahead of the log: it is
+thrown away and folded again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -93,7 +93,7 @@ class Live(Work):
         self.problem = spec.problem
         self.roster = Roster(spec.arms)
         self.archived = row.archived_at is not None
-        self.unusable: OnearmError | None = Unavailable("recovering", "the experiment folds its log: try again soon")
+        self.unusable: OnearmError | None = recovering()
         self.seq = self.number = self.rewards = 0
         self.state = None
         self.own = None
@@ -110,7 +110,20 @@ class Live(Work):
     # -- recovery ------------------------------------------------------------------------------------------------------
 
     def recover(self) -> Recovered:
-        """Fold the log from the newest good snapshot on, and compile the kernels. Runs in a worker thread."""
+        """Take all steps of a recovery. Runs in a worker thread."""
+        steps = self.recovery()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                recovered: Recovered = done.value
+                return recovered
+
+    def recovery(self) -> Generator[None, None, Recovered]:
+        """Fold the log from the newest good snapshot on, a page a step, and in the last step compile the kernels.
+
+        Steps run in worker threads, one after another.
+        """
         spec, kind, policy, key = self.spec, self.kind, self.spec.policy, self.row.key
         history = History(spec, self._store.changes(key), kind.change_types)
         counts = self._store.counts(key)
@@ -123,6 +136,7 @@ class Live(Work):
             else:
                 loop.fold(policy.params, state, spec.run, page)
                 kind.own.fold(own, page)
+            yield
         kind.own.end(own, history, self._decided_at, counts.decisions)
         return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kind.kernels(spec))
 
@@ -440,6 +454,11 @@ class Live(Work):
         record = await self.records.read(name)
         self.check_usable()
         return self.records.known(name) or (self.records.remember(record) if record is not None else None)
+
+
+def recovering() -> Unavailable:
+    """Return what everything is refused with until the log is folded."""
+    return Unavailable("recovering", "the experiment folds its log: try again soon")
 
 
 def missing(experiment_id: str, decision_id: str) -> NotFound:

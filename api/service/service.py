@@ -1,4 +1,8 @@
-"""The service: one database, its writer, and the live experiments in it."""
+"""The service: one database, its writer, and the live experiments in it.
+
+It answers as soon as it knows which experiments there are. Their logs are folded meanwhile, in a worker thread, one at
+a time: those that are asked for first. Until its turn is over an experiment answers 503.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
@@ -17,8 +21,9 @@ from ...engine.storage.tables import Experiment
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
-from .live import Live
+from .live import Live, Recovered, recovering
 from .records import CACHE_BYTES
+from .recovery import Queue
 from .writer import Writer
 
 log = logging.getLogger("onearm")
@@ -40,28 +45,36 @@ class Service:
         self.store = store
         self.clock = clock
         self.writer = Writer(store, failed=self._refold_all)
+        self._rows: dict[str, Experiment] = {}  # all that there are, in the order of their creation
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
+        self._queue = Queue()  # those whose logs are not folded yet
+        self._begun: dict[str, tuple[Live, Generator[None, None, Recovered]]] = {}  # of these
+        self._recovery: asyncio.Task[None] | None = None
         self._cache_bytes = cache_bytes
         self._creating: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Recover every experiment of the database, one after another, and first of all what they decide with."""
-        await asyncio.to_thread(keep_all, self.store)
-        for row in await asyncio.to_thread(self.store.experiments):
-            try:
-                await self._add(row)
-            except Exception as error:  # a policy file may raise anything; the other experiments go on
-                unexpected = not isinstance(error, OnearmError)
-                log.error("experiment %r cannot be opened: %s", row.id, error, exc_info=unexpected)
-                self._lives.pop(row.id, None)
-                self._unusable[row.id] = Unavailable(
-                    "cannot_open", f"the experiment {row.id!r} cannot be opened: {error}"
-                )
+    async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
+        """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`.
+
+        `advanced` is called whenever one more is recovered, or cannot be.
+        """
+        await asyncio.to_thread(keep_all, self.store)  # what experiments decide with
+        rows = await asyncio.to_thread(self.store.experiments) or [await self._write(Spec.from_json(first))]
+        self._rows = {row.id: row for row in rows}
+        self._queue = Queue(rows)
+        self._recovery = asyncio.get_running_loop().create_task(self._recover(advanced))
+
+    async def recovered(self) -> None:
+        """Wait until all that there were at the start are recovered, or cannot be."""
+        if self._recovery is not None:
+            await asyncio.shield(self._recovery)
 
     async def stop(self) -> None:
         """Commit what is queued, keep a snapshot of every state, and close the database."""
+        self._queue.clear()
+        await self.recovered()  # up to the end of the page at work
         for task in self._tasks:
             task.cancel()
         await self.writer.drain()
@@ -72,19 +85,32 @@ class Service:
         self.store.close()
 
     @property
-    def empty(self) -> bool:
-        """Whether the database has no experiment, not even one that cannot be opened."""
-        return not self._lives and not self._unusable
+    def known(self) -> int:
+        """How many experiments there are, with those that cannot be opened."""
+        return len(self._rows)
 
     @property
-    def ready(self) -> bool:
-        """Whether every experiment can answer."""
-        return all(live.unusable is None for live in self._lives.values())
+    def failed(self) -> int:
+        """How many experiments cannot be opened."""
+        return len(self._unusable)
+
+    @property
+    def waiting(self) -> int:
+        """How many experiments are not recovered yet since the start."""
+        return len(self._queue)
+
+    @property
+    def recovering(self) -> int:
+        """How many experiments fold their logs, or wait for it: of the start, or again after a commit that failed."""
+        return self.waiting + sum(live.unusable is not None for live in self._lives.values())
 
     def live(self, experiment_id: str) -> Live:
-        """Return a live experiment by its id."""
+        """Return a live experiment by its id; where its log is not folded yet it comes next, and this raises."""
         if (live := self._lives.get(experiment_id)) is not None:
             return live
+        if experiment_id in self._queue:
+            self._queue.ask(experiment_id)
+            raise recovering()
         if experiment_id in self._unusable:
             raise self._unusable[experiment_id]
         raise NotFound(
@@ -92,9 +118,9 @@ class Service:
             f"there is no experiment {experiment_id!r}: create it with POST /v1/experiments",
         )
 
-    def lives(self) -> list[Live]:
-        """Return all, in the order of their creation."""
-        return list(self._lives.values())
+    def listed(self) -> dict[str, Live | Experiment]:
+        """Return all that can be opened by id, in the order of their creation; where the log waits, the row alone."""
+        return {name: self._lives.get(name, row) for name, row in self._rows.items() if name not in self._unusable}
 
     async def create(self, body: dict[str, Any]) -> tuple[Live, bool]:
         """Create an experiment; return it and whether it is new. The same id and body again give the same one."""
@@ -102,48 +128,86 @@ class Service:
         spec = await asyncio.to_thread(Spec.from_json, body if named else {**body, "experiment_id": "unnamed"})
         if not named:
             spec = dataclasses.replace(spec, id=self._free_id())
-        body_hash = hashlib.sha256(json.dumps(spec.to_json(), sort_keys=True).encode()).digest()
         async with self._creating.setdefault(spec.id, asyncio.Lock()):
             if spec.id in self._unusable:
                 raise self._unusable[spec.id]
-            if (known := self._lives.get(spec.id)) is not None:
-                if known.row.body_hash != body_hash:
+            if (known := self._rows.get(spec.id)) is not None:
+                if known.body_hash != _hash_of(spec):
                     raise Conflict(
                         "experiment_exists",
                         f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
                     )
-                return known, False
+                return self.live(spec.id), False
             await asyncio.to_thread(
                 kind_of(spec.problem).kernels, spec
             )  # one that does not compile must not be written
-            row = await asyncio.to_thread(
-                self.store.add_experiment,
-                spec.id,
-                json.dumps(spec.to_json()),
-                body_hash,
-                json.dumps(spec.versions(), sort_keys=True),
-                self.clock(),
-                stored(spec.policy),
-            )
+            row = self._rows[spec.id] = await self._write(spec)
+            live = self._lives[spec.id] = await asyncio.to_thread(self._read, row)
             try:
-                return await self._add(row), True
+                live.open(await asyncio.to_thread(live.recover))
             except OnearmError:  # it is written, and can be read when the database answers again
-                self._refold_soon(self._lives[spec.id])
+                self._refold_soon(live)
                 raise
+            return live, True
 
     def _free_id(self) -> str:
         """Return an id that nobody has or gets."""
-        number = len(self._lives) + len(self._unusable) + 1
-        while (free := f"e{number}") in self._lives or free in self._unusable or free in self._creating:
+        number = len(self._rows) + 1
+        while (free := f"e{number}") in self._rows or free in self._creating:
             number += 1
         return free
 
-    async def _add(self, row: Experiment) -> Live:
-        spec = await asyncio.to_thread(Spec.from_json, json.loads(row.spec))
-        live = Live(row, spec, kind_of(spec.problem), self.store, self.writer, self._cache_bytes)
-        self._lives[spec.id] = live
-        live.open(await asyncio.to_thread(live.recover))
-        return live
+    async def _write(self, spec: Spec) -> Experiment:
+        return await asyncio.to_thread(
+            self.store.add_experiment,
+            spec.id,
+            json.dumps(spec.to_json()),
+            _hash_of(spec),
+            json.dumps(spec.versions(), sort_keys=True),
+            self.clock(),
+            stored(spec.policy),
+        )
+
+    def _read(self, row: Experiment) -> Live:
+        """Return an experiment whose log is not folded yet. Runs in a worker thread."""
+        spec = Spec.from_json(json.loads(row.spec))
+        return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self._cache_bytes)
+
+    async def _recover(self, advanced: Callable[[], None]) -> None:
+        """Fold the logs that wait, always that which comes next."""
+        while (row := self._queue.next) is not None:
+            try:
+                recovered = await asyncio.to_thread(self._fold, row)
+                if recovered is None:  # another one comes first
+                    continue
+                live, _ = self._begun[row.id]
+                live.open(recovered)
+                self._lives[row.id] = live
+            except Exception as error:  # a policy file may raise anything; the other experiments go on
+                self._give_up(row, error)
+            self._begun.pop(row.id, None)
+            if row.id in self._queue:
+                self._queue.remove(row.id)
+                advanced()
+
+    def _fold(self, row: Experiment) -> Recovered | None:
+        """Go on with a recovery until it is done, or another one comes first: then None. Runs in a worker thread."""
+        if row.id not in self._begun:
+            live = self._read(row)
+            self._begun[row.id] = live, live.recovery()
+        _, steps = self._begun[row.id]
+        while self._queue.next is row:
+            try:
+                next(steps)
+            except StopIteration as done:
+                recovered: Recovered = done.value
+                return recovered
+        return None
+
+    def _give_up(self, row: Experiment, error: Exception) -> None:
+        """Refuse from now on what is asked of an experiment that cannot be opened."""
+        log.error("experiment %r cannot be opened: %s", row.id, error, exc_info=not isinstance(error, OnearmError))
+        self._unusable[row.id] = Unavailable("cannot_open", f"the experiment {row.id!r} cannot be opened: {error}")
 
     def _refold_all(self, lives: set[Live], error: OnearmError) -> None:
         """Throw away the states that are ahead of the log, and fold it again."""
@@ -167,3 +231,8 @@ class Service:
             else:
                 live.open(recovered)
                 return
+
+
+def _hash_of(spec: Spec) -> bytes:
+    """Return what tells specs apart."""
+    return hashlib.sha256(json.dumps(spec.to_json(), sort_keys=True).encode()).digest()

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ def export_digest(url: str, experiment: str, folder: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def until_ready(client: TestClient) -> None:
+    """Wait until every experiment of a service answers."""
+    while client.get("/health/ready").status_code == 503:
+        time.sleep(0.01)
+
+
 class Reader:
     """The service over a copy of an old database."""
 
@@ -69,6 +76,7 @@ class Reader:
 
     def __enter__(self) -> Reader:
         self._client.__enter__()
+        until_ready(self._client)
         return self
 
     def __exit__(self, *error: Any) -> None:

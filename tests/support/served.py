@@ -39,6 +39,8 @@ class Served:
         self.store = Store.open(self.url)
         self.app = create_app(self.store, **self.options)
         self.client = TestClient(self.app, raise_server_exceptions=False).__enter__()
+        assert self.client.portal is not None
+        self.client.portal.call(self.service.recovered)
 
     def stop(self) -> None:
         self.client.__exit__(None, None, None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from support.old_logs import until_ready
 from support.small_artefacts import arm_artefact, flat_artefact
 
 from onearm.api.http.app import create_app
@@ -98,6 +99,7 @@ def test_a_database_is_opened_verified_and_exported_without_the_file(onearm: Any
     forget()
     artefacts.add(flat_artefact(seed=1))  # what ships now, of the same name
     with TestClient(create_app(Store.open(URL))) as client:
+        until_ready(client)
         assert client.get(path).json()["digest"] == before
         assert client.get(f"{path}/recommendation").json()["artefact"] == MADE.label
         assert client.post(f"{path}/decisions", json={}).status_code == 201

@@ -8,17 +8,20 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from onearm.api.cli import serve
 
 COMMAND = [sys.executable, "-m", "onearm"]
+READY_SECONDS = 120.0  # a busy machine is no bug
 
 
 @contextmanager
@@ -40,6 +43,14 @@ def serving(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], s
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
+
+
+def until_ready(address: str) -> None:
+    """Wait until every experiment answers."""
+    deadline = time.monotonic() + READY_SECONDS
+    while httpx.get(f"{address}/health/ready").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def onearm_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -112,6 +123,7 @@ def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(onearm: 
     with serving(tmp_path) as (process, address, said):
         assert f"open         {address}/   and   {address}/docs" in said
         assert "experiments: hello" in said
+        until_ready(address)
         (pasted,) = [line.removeprefix("try").strip() for line in said.splitlines() if line.startswith("try")]
         curl = subprocess.run(["bash", "-c", f"{pasted} --silent --fail"], capture_output=True, text=True, check=False)
         if curl.returncode == 127:  # no curl here: send what it would send

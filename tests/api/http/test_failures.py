@@ -209,7 +209,7 @@ def test_while_the_log_is_folded_again_the_answer_is_503(served: Served, monkeyp
     for answer in (served.decide(), served.reward("d", 1.0), served.record("d"), served.get("/v1/experiments/e")):
         assert_refused(answer, 503, "refolding")
     ready = served.get("/health/ready")
-    assert (ready.status_code, ready.json()) == (503, {"status": "recovering"})
+    assert (ready.status_code, ready.json()) == (503, {"status": "recovering", "recovering": 1, "of": 2})
     assert served.get("/health/live").status_code == 200
     assert served.get("/v1/experiments").status_code == 200 and served.get("/").status_code == 200
     assert served.decide({}, "hello").status_code == 201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,6 +102,9 @@ def test_answers_are_as_documented(document: Any, method: str, path: str) -> Non
         }
     )
     seen = set()
+    with asgi.get_client(document.app) as client:  # schemathesis starts the service anew for each test
+        while client.get("http://test/health/ready").status_code == 503:
+            time.sleep(0.01)
 
     @settings(max_examples=60, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(case=cases, names=st.none() | known)

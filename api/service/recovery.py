@@ -1,0 +1,43 @@
+"""The order in which experiments recover: one after another as they were created, those that are asked for first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...engine.storage.tables import Experiment
+
+
+class Queue:
+    """Experiments whose logs are still to be folded. Its methods belong to the event loop's thread."""
+
+    def __init__(self, rows: Iterable[Experiment] = ()) -> None:
+        self._left = {row.id: row for row in rows}
+        self._asked: dict[str, Experiment] = {}  # in the order in which they were asked for
+        self.next: Experiment | None = None  # whoever folds in another thread looks at it after each page
+        self._choose()
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    def __contains__(self, experiment_id: str) -> bool:
+        return experiment_id in self._left
+
+    def ask(self, experiment_id: str) -> None:
+        """Let an experiment come before all that nobody asked for."""
+        self._asked.setdefault(experiment_id, self._left[experiment_id])
+        self._choose()
+
+    def remove(self, experiment_id: str) -> None:
+        """Strike out one that is folded, or that cannot be."""
+        del self._left[experiment_id]
+        self._asked.pop(experiment_id, None)
+        self._choose()
+
+    def clear(self) -> None:
+        """Strike out all."""
+        self._left.clear()
+        self._asked.clear()
+        self._choose()
+
+    def _choose(self) -> None:
+        self.next = next(iter(self._asked.values()), None) or next(iter(self._left.values()), None)
