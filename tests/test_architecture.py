@@ -56,6 +56,7 @@ WORLD_NEEDED = {
 LAZY = {
     "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
     "api/console.py": "rich takes 80 ms, and most of what is printed goes to a pipe",
+    "engine/storage/schema.py": "Alembic takes a quarter of a second, and hardly any database must be migrated",
     "engine/_root/__main__.py": "as the first: the command line is not needed by `import onearm`",
     "api/kinds/*/*.py": "who serves decisions need not load Gymnasium",
 }

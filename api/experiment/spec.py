@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 from importlib.metadata import version
@@ -64,12 +65,18 @@ class Spec(Definition):
     def versions(self) -> dict[str, Any]:
         """Return the versions that the bits of a decision depend on."""
         return {
-            "onearm": version("onearm"),
+            "onearm": _version(),
             "policy": self.policy.version,
             "numba": numba.__version__,
             "numpy": np.__version__,
             "platform": f"{platform.system()}-{platform.machine()}",
         }
+
+
+@functools.cache
+def _version() -> str:
+    """Return the version of this package; looking it up takes 1 ms."""
+    return version("onearm")
 
 
 def _kind(problem: Any) -> Kind:

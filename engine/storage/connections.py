@@ -165,8 +165,9 @@ class Connections:
                     f"{self.name} has a table {min(taken)!r} not made by onearm: name another database",
                 )
             self._writer.rollback()
-            with self._writer.begin():
-                schema.migrate(self._writer)
+            if known != schema.newest():
+                with self._writer.begin():
+                    schema.migrate(self._writer)
         except (SQLAlchemyError, self._opener.dialect.loaded_dbapi.Error) as error:
             raise self._cannot_open(error) from error
 

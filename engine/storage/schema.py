@@ -5,20 +5,21 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..errors import InvalidInput
 
 VERSION_TABLE = "onearm_schema"
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+_version = sa.table(VERSION_TABLE, sa.column("version_num"))
 
 
 def migrate(connection: Connection) -> None:
     """Bring the tables to the newest schema, within the caller's transaction."""
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -28,9 +29,10 @@ def migrate(connection: Connection) -> None:
 
 def revision(connection: Connection, name: str) -> str | None:
     """Return the revision of the database `name`, None without one; raise where this version does not know it."""
-    options = {"version_table": VERSION_TABLE}
-    known = MigrationContext.configure(connection, opts=options).get_current_revision()
-    if known is not None and known not in {script.revision for script in _scripts().walk_revisions()}:
+    known = None
+    if sa.inspect(connection).has_table(VERSION_TABLE):
+        known = connection.scalar(sa.select(_version.c.version_num))
+    if known is not None and known not in revisions():
         raise InvalidInput(
             "newer_schema",
             f"{name} has the schema {known!r}, which this version of onearm does not know (it knows "
@@ -39,11 +41,12 @@ def revision(connection: Connection, name: str) -> str | None:
     return known
 
 
-def newest() -> str | None:
+def newest() -> str:
     """Return the revision that this version of onearm writes."""
-    return _scripts().get_current_head()
+    return revisions()[-1]
 
 
 @functools.cache
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(MIGRATIONS))
+def revisions() -> tuple[str, ...]:
+    """Return all revisions that this version of onearm knows, by the names of their files: v0001_log.py is 0001."""
+    return tuple(sorted(file.stem[1:].partition("_")[0] for file in (MIGRATIONS / "versions").glob("v*.py")))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from support.stored import add, run_sql
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.storage.schema import VERSION_TABLE
+from onearm.engine.storage.schema import MIGRATIONS, VERSION_TABLE, revisions
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import METADATA, Snapshot
 
@@ -23,6 +27,18 @@ def test_the_migrations_make_the_tables_that_the_code_expects(url: str) -> None:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, METADATA) == []
     engine.dispose()
+
+
+def test_the_revisions_are_those_that_alembic_finds_in_their_order() -> None:
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    assert [script.revision for script in scripts.walk_revisions()] == list(reversed(revisions()))
+
+
+def test_a_database_of_the_newest_schema_is_opened_without_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    Store.open(url).close()
+    opening = f"import sys; from onearm.engine.storage.store import Store; Store.open({url!r}).close()"
+    subprocess.run([sys.executable, "-c", f"{opening}; assert 'alembic' not in sys.modules"], check=True)
 
 
 def test_an_older_schema_keeps_its_snapshots(url: str) -> None:
