@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 
 import msgspec
@@ -23,6 +22,7 @@ from .requests import iso
 PAGE = 100
 PAGE_MAX = 1000
 _object = msgspec.json.Decoder(dict[str, object])
+_created = msgspec.json.Decoder(schemas.Created)
 
 
 async def create(service: Service, call: Call) -> Answer:
@@ -141,17 +141,24 @@ def describe(live: Live) -> schemas.Experiment:
 
 
 async def shown(store: Store, listed: Sequence[Live | Experiment]) -> list[schemas.Experiment]:
-    """Return experiments as they are listed; of those that wait what their logs count is read, in another thread."""
+    """Return experiments as they are listed; of those that wait what their logs count is read, in another thread.
+
+    A row that no version wrote like this is left out: its experiment will not be opened.
+    """
     waiting = [one for one in listed if isinstance(one, Experiment)]
     outlines = await asyncio.to_thread(lambda: {row.id: _outline(row, store.counts(row.key)) for row in waiting})
-    return [outlines[one.id] if isinstance(one, Experiment) else describe(one) for one in listed]
+    found = [outlines[one.id] if isinstance(one, Experiment) else describe(one) for one in listed]
+    return [one for one in found if one is not None]
 
 
-def _outline(row: Experiment, counts: Counts) -> schemas.Experiment:
+def _outline(row: Experiment, counts: Counts) -> schemas.Experiment | None:
     """Return an experiment whose log is not folded yet: as it was created, with what its log counts."""
-    spec = json.loads(row.spec)
+    try:
+        created = _created.decode(row.spec)
+    except msgspec.DecodeError:
+        return None
     return schemas.Experiment(
-        **{name: spec[name] for name in ("experiment_id", "problem", "policy", "arms", "seed")},
+        **msgspec.structs.asdict(created),
         retired_arms=[],
         created_at=iso(row.created_at),
         archived=row.archived_at is not None,

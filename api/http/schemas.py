@@ -118,6 +118,16 @@ class Rewards(msgspec.Struct, forbid_unknown_fields=True):
     rewards: list[msgspec.Raw]
 
 
+class Created(msgspec.Struct):
+    """What the database keeps of an experiment from its creation on."""
+
+    experiment_id: str
+    problem: dict[str, Any]
+    policy: dict[str, Any]
+    arms: list[dict[str, Any]]
+    seed: int | str
+
+
 class Experiment(msgspec.Struct):
     """An experiment and its counters. Where arms come once, what is read counts as decisions and rewards too."""
 

@@ -35,10 +35,15 @@ class Served:
         self.options = options
         self.start()
 
-    def start(self) -> None:
+    def start(self, *, wait: bool = True) -> None:
+        """Start it, and wait until all experiments are recovered."""
         self.store = Store.open(self.url)
         self.app = create_app(self.store, **self.options)
         self.client = TestClient(self.app, raise_server_exceptions=False).__enter__()
+        if wait:
+            self.recover()
+
+    def recover(self) -> None:
         assert self.client.portal is not None
         self.client.portal.call(self.service.recovered)
 

@@ -1,0 +1,327 @@
+"""The service answers while it recovers: who is asked for comes first, and nobody hears of what is not folded yet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from support.served import ARMS, RANDOM, Served, assert_refused
+
+from onearm.api.service import live as live_module
+from onearm.api.service.recovery import Queue
+from onearm.engine.draws import POLICY, run_key
+from onearm.engine.storage import store as store_module
+from onearm.engine.storage.tables import EVENT, SNAPSHOT, SNAPSHOT_PART, Experiment
+
+NAMES = ["hello", "a", "b", "c"]
+REWARDS = 8
+PATIENCE = 20.0  # seconds: a busy machine is no bug
+
+
+class Gate:
+    """Stands in for the fold of a page, and lets pages pass when it is told to."""
+
+    def __init__(self, fold: Callable[..., None]) -> None:
+        self.passed: list[str] = []  # the experiments whose pages were folded, page by page
+        self.at = ""  # whose page stands before the gate
+        self.open = False
+        self.at_once = 0  # pages that were folded at the same time, at the most
+        self._fold = fold
+        self._inside = 0
+        self._changed = threading.Condition()
+        self._free = 0
+
+    def __call__(self, params: Any, state: Any, run: Any, columns: Any) -> None:
+        name = next(NAMES[seed] for seed in range(len(NAMES)) if run == run_key(seed, 0, POLICY))
+        with self._changed:
+            self.at = name
+            self._inside += 1
+            self.at_once = max(self.at_once, self._inside)
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self.open or self._free > 0, PATIENCE)
+            self._free -= 1
+            self.at = ""
+        self._fold(params, state, run, columns)
+        with self._changed:
+            self._inside -= 1
+            self.passed.append(name)
+            self._changed.notify_all()
+
+    def let(self, pages: int) -> None:
+        """Let so many pages pass, and wait until the next one is there."""
+        with self._changed:
+            until = len(self.passed) + pages
+            self._free += pages
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: len(self.passed) == until and self.at != "", PATIENCE)
+
+    def wait(self) -> str:
+        """Wait until a page stands before the gate; return whose."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.at != "", PATIENCE)
+            return self.at
+
+    def lift(self) -> None:
+        """Let all pass from now on."""
+        with self._changed:
+            self.open = True
+            self._changed.notify_all()
+
+
+@pytest.fixture
+def recovering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Served, Gate]]:
+    """Yield a service that was started again over long logs, and stands before the first page of `a`.
+
+    There are `hello`, whose log is empty and which is recovered, and `a`, `b` and `c`; a page has few events.
+    """
+    with Served(tmp_path) as served:
+        for seed, name in enumerate(NAMES):
+            if name != "hello":
+                served.create(name, seed=seed)
+                for i in range(REWARDS):
+                    served.decide({"decision_id": f"d{i}"}, name)
+                    served.reward(f"d{i}", i / REWARDS, name)
+        served.stop()
+        alter(served, sa.delete(SNAPSHOT), sa.delete(SNAPSHOT_PART))
+        gate = Gate(live_module.loop.fold)
+        monkeypatch.setattr(live_module.loop, "fold", gate)
+        monkeypatch.setattr(store_module, "PAGE_BYTES", 2)
+        served.start(wait=False)
+        try:
+            assert gate.wait() == "a"
+            yield served, gate
+        finally:
+            gate.lift()
+
+
+def alter(served: Served, *changes: sa.Update | sa.Delete) -> None:
+    """Change the database of a service that is stopped."""
+    engine = sa.create_engine(served.url)
+    with engine.begin() as connection:
+        for change in changes:
+            connection.execute(change)
+    engine.dispose()
+
+
+def row(name: str, key: int = 0) -> Experiment:
+    return Experiment(key, name, "{}", b"", "{}", 0)
+
+
+def drained(queue: Queue) -> list[str]:
+    """Take out all, one after another."""
+    names = []
+    while (one := queue.next) is not None:
+        names.append(one.id)
+        queue.remove(one.id)
+    return names
+
+
+def test_the_queue_takes_first_what_was_asked_for_first() -> None:
+    queue = Queue(map(row, "abcde"))
+    assert (len(queue), "c" in queue, "x" in queue) == (5, True, False)
+    for asked in "dbdc":
+        queue.ask(asked)
+    assert drained(queue) == ["d", "b", "c", "a", "e"]
+    assert len(queue) == 0
+
+
+def test_the_queue_goes_on_with_what_was_asked_for_while_others_are_asked_for() -> None:
+    queue = Queue(map(row, "abc"))
+    queue.ask("b")
+    queue.ask("a")
+    assert queue.next is not None and queue.next.id == "b"
+    queue.remove("a")
+    assert drained(queue) == ["b", "c"]
+
+
+def test_a_queue_that_is_cleared_has_no_next() -> None:
+    queue = Queue(map(row, "abc"))
+    queue.ask("b")
+    queue.clear()
+    assert (queue.next, len(queue), "b" in queue) == (None, 0, False)
+
+
+def test_while_logs_are_folded_the_service_says_how_many_are_left(recovering: tuple[Served, Gate]) -> None:
+    served, gate = recovering
+    assert served.get("/health/live").json() == {"status": "alive"}
+    ready = served.get("/health/ready")
+    assert (ready.status_code, ready.json()) == (503, {"status": "recovering", "recovering": 3, "of": 4})
+    assert served.decide({}, "hello").status_code == 201
+    assert_refused(served.decide({}, "nobody"), 404, "unknown_experiment")
+    gate.lift()
+    served.recover()
+    assert served.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_until_its_log_is_folded_an_experiment_refuses_everything(recovering: tuple[Served, Gate]) -> None:
+    served, gate = recovering
+    path = "/v1/experiments/b"
+    before = served.everything()
+    for answer in (
+        served.decide({"decision_id": "d0"}, "b"),
+        served.post(f"{path}/decisions:batch", {"decisions": [{}]}),
+        served.reward("d0", 1.0, "b"),
+        served.post(f"{path}/rewards:batch", {"rewards": [{"decision_id": "d0", "value": 1}]}),
+        served.post(f"{path}/examples:batch", {"examples": []}),
+        served.record("d0", "b"),
+        served.post(f"{path}:archive"),
+        served.post(f"{path}/arms", {"id": "new"}),
+        *(served.get(f"{path}{more}") for more in ("", "/report", "/diagnostics", "/recommendation")),
+        served.create("b", seed=2),
+    ):
+        assert_refused(answer, 503, "recovering")
+        assert answer.headers["retry-after"] == "1"
+    assert served.everything() == before
+    gate.lift()
+    served.recover()
+    assert served.decide({"decision_id": "d0"}, "b").headers["idempotency-replayed"] == "true"
+    assert served.reward("d0", 0.0, "b").json() == {"status": "duplicate"}
+    assert served.create("b", seed=2).status_code == 200
+    for name in "abc":
+        served.assert_consistent(name)
+
+
+def test_creating_sees_what_is_not_folded_yet(recovering: tuple[Served, Gate]) -> None:
+    served, _ = recovering
+    assert_refused(served.create("b", seed=99), 409, "experiment_exists")
+    assert_refused(served.create("hello"), 409, "experiment_exists")
+    assert served.create("new").status_code == 201
+    assert served.decide({}, "new").status_code == 201
+    free = served.post("/v1/experiments", {"arms": ARMS, "policy": RANDOM}).json()["experiment_id"]
+    assert free == "e6"
+    assert served.get("/health/ready").json() == {"status": "recovering", "recovering": 3, "of": 6}
+
+
+def test_lists_show_what_is_not_folded_yet_with_what_its_log_counts(recovering: tuple[Served, Gate]) -> None:
+    served, gate = recovering
+    served.create("late")
+    listed = served.get("/v1/experiments").json()["experiments"]
+    assert [one["experiment_id"] for one in listed] == [*NAMES, "late"]
+    assert [one.pop("recovering", False) for one in listed] == [False, True, True, True, False]
+    page = served.get("/v1/experiments?after=hello&limit=2").json()
+    assert ([one["experiment_id"] for one in page["experiments"]], page["next"]) == (["a", "b"], "b")
+    assert served.get("/").text.count("<td>recovering</td>") == 3
+    gate.lift()
+    served.recover()
+    assert served.get("/v1/experiments").json()["experiments"] == listed
+
+
+def test_who_is_asked_for_comes_before_who_is_being_folded(recovering: tuple[Served, Gate]) -> None:
+    served, gate = recovering
+    gate.let(2)
+    assert (gate.at, gate.passed) == ("a", ["a", "a"])
+    for asked in "cb":
+        assert_refused(served.decide({}, asked), 503, "recovering")
+    gate.let(1)
+    assert (gate.at, gate.passed) == ("c", ["a"] * 3)
+    while gate.at == "c":
+        gate.let(1)
+    assert served.decide({}, "c").status_code == 201
+    assert served.get("/health/ready").json()["recovering"] == 2
+    while gate.at == "b":
+        gate.let(1)
+    assert served.decide({}, "b").status_code == 201
+    assert gate.at == "a"
+    gate.lift()
+    served.recover()
+    pages = gate.passed.count("b")
+    assert pages >= 4
+    assert gate.passed == ["a"] * 3 + ["c"] * pages + ["b"] * pages + ["a"] * (pages - 3)
+    assert gate.at_once == 1
+    for name in "abc":
+        served.assert_consistent(name)
+
+
+def test_a_service_that_is_stopped_while_it_recovers_stops_at_the_end_of_a_page(
+    recovering: tuple[Served, Gate],
+) -> None:
+    served, gate = recovering
+    gate.let(1)
+    before = served.everything()
+    stopping = threading.Thread(target=served.stop)
+    stopping.start()
+    until_cleared(served)
+    gate.lift()
+    stopping.join(PATIENCE)
+    assert not stopping.is_alive()
+    assert gate.passed == ["a", "a"]
+    served.start()
+    assert served.everything() == before
+    for name in "abc":
+        served.assert_consistent(name)
+
+
+def until_cleared(served: Served) -> None:
+    """Wait until a service that is being stopped has given up what waits."""
+    over = threading.Event()
+    for _ in range(2000):
+        if not served.service.waiting:
+            return
+        over.wait(0.01)
+    raise AssertionError("it goes on")
+
+
+def test_a_damaged_log_closes_only_its_experiment(
+    recovering: tuple[Served, Gate], caplog: pytest.LogCaptureFixture
+) -> None:
+    served, gate = recovering
+    gate.lift()
+    served.recover()
+    served.stop()
+    key = served.service.live("b").row.key
+    alter(
+        served,
+        sa.delete(EVENT).where((EVENT.c.experiment == key) & (EVENT.c.seq == 5)),
+        sa.delete(SNAPSHOT),
+        sa.delete(SNAPSHOT_PART),
+    )
+    served.start()
+    detail = assert_refused(served.decide({}, "b"), 503, "cannot_open")["detail"]
+    assert "lacks events between seq" in detail and "experiment 'b' cannot be opened" in caplog.text
+    assert served.get("/health/ready").status_code == 200
+    for name in "ac":
+        served.assert_consistent(name)
+
+
+def test_an_archived_experiment_is_listed_as_archived_before_it_is_folded(recovering: tuple[Served, Gate]) -> None:
+    served, gate = recovering
+    gate.lift()
+    served.recover()
+    served.post("/v1/experiments/c:archive")
+    served.stop()
+    alter(served, sa.delete(SNAPSHOT), sa.delete(SNAPSHOT_PART))
+    gate.open = False
+    served.start(wait=False)
+    assert gate.wait() == "a"
+    listed = served.get("/v1/experiments").json()["experiments"]
+    assert [one["archived"] for one in listed] == [False, False, False, True]
+    gate.lift()
+    served.recover()
+    assert_refused(served.decide({}, "c"), 409, "archived")
+
+
+def test_an_empty_database_has_its_experiment_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    kernels = live_module.Live.recovery
+
+    def slow(live: live_module.Live) -> Any:
+        assert go_on.wait(PATIENCE)
+        return (yield from kernels(live))
+
+    monkeypatch.setattr(live_module.Live, "recovery", slow)
+    monkeypatch.setattr(Served, "recover", lambda served: None)
+    with Served(tmp_path) as served:
+        try:
+            assert_refused(served.decide({}, "hello"), 503, "recovering")
+            assert_refused(served.create("hello"), 409, "experiment_exists")
+            assert served.get("/health/ready").json() == {"status": "recovering", "recovering": 1, "of": 1}
+        finally:
+            go_on.set()
+        monkeypatch.undo()
+        served.recover()
+        assert served.decide({}, "hello").status_code == 201
+        assert [row.id for row in served.store.experiments()] == ["hello"]

@@ -1,0 +1,149 @@
+"""The service as a process that listens before its logs are folded, and is killed and stopped meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+from support.served import assert_refused
+
+from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART
+
+COMMAND = [sys.executable, "-m", "onearm"]
+UNCOMPILED = os.environ | {"NUMBA_DISABLE_JIT": "1"}  # a kernel that looks for a file does not compile
+PATIENCE = 120.0  # seconds: a busy machine is no bug
+REWARDS = 5
+WAITING = '''"""Waiting: as ucb1, but it learns only while there is a file, so that a short log may be as a long one."""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from onearm.engine.kernel import kernel
+from onearm.engine.protocol import register_policy
+from onearm.engine.vocabulary import Policy
+from onearm.policies.arms import ucb1
+
+
+class WaitingParams(NamedTuple):
+    alpha: float
+
+
+def waiting():
+    return Policy("waiting", WaitingParams(2.0), lambda params, problem: ucb1.init(params, problem))
+
+
+@kernel
+def select(params, state, instance, key):
+    return ucb1.select(params, state, instance, key)
+
+
+@kernel
+def update(params, state, instance, decision, feedback, key):
+    while not Path("go").exists():
+        time.sleep(0.01)
+    ucb1.update(params, state, instance, decision, feedback, key)
+
+
+register_policy(WaitingParams, select=select, update=update)
+'''
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """Run the service over the folder's database until the block ends."""
+    (folder / "waiting.py").write_text(WAITING)
+    arguments = ["serve", "--port", "0", "--database", "sqlite:///run.db", "--policy-file", "waiting.py"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*COMMAND, *arguments], cwd=folder, env=UNCOMPILED, text=True, **pipes) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert "http://" in line, process.communicate()[1]
+            address = next(word for word in line.split() if word.startswith("http://"))
+            with httpx.Client(base_url=address, timeout=PATIENCE) as client:
+                yield process, client
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with suppress(httpx.TransportError):  # it listens a moment before it answers
+            if true():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def ready(client: httpx.Client) -> Any:
+    """Return what the service says of how ready it is."""
+    return client.get("/health/ready").json()
+
+
+def decide(client: httpx.Client, experiment: str, **body: Any) -> httpx.Response:
+    return client.post(f"/v1/experiments/{experiment}/decisions", json=body)
+
+
+def forget_snapshots(folder: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{folder}/run.db")
+    with engine.begin() as connection:
+        connection.execute(sa.delete(SNAPSHOT))
+        connection.execute(sa.delete(SNAPSHOT_PART))
+    engine.dispose()
+
+
+def fill(folder: Path) -> dict[str, str]:
+    """Let two experiments decide and learn; return the digests of their states."""
+    (folder / "go").touch()
+    with serving(folder) as (process, client):
+        until(lambda: ready(client) == {"status": "ready"})
+        for name, policy in (("quick", "ucb1"), ("slow", "waiting")):
+            body = {"experiment_id": name, "arms": [{"id": "a"}, {"id": "b"}], "policy": {"name": policy}}
+            client.post("/v1/experiments", json=body).raise_for_status()
+            for i in range(REWARDS):
+                decide(client, name, decision_id=f"d{i}").raise_for_status()
+                reward = {"value": i / REWARDS}
+                client.post(f"/v1/experiments/{name}/decisions/d{i}/reward", json=reward).raise_for_status()
+        digests = {name: client.get(f"/v1/experiments/{name}").json()["digest"] for name in ("quick", "slow")}
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=PATIENCE)[1] == ""
+    forget_snapshots(folder)
+    return digests
+
+
+def test_a_service_that_is_killed_or_stopped_while_it_recovers_has_lost_nothing(tmp_path: Path) -> None:
+    digests = fill(tmp_path)
+    for blow in (signal.SIGKILL, signal.SIGTERM):
+        (tmp_path / "go").unlink()
+        with serving(tmp_path) as (process, client):
+            until(lambda: client.get("/health/live").json() == {"status": "alive"})
+            until(lambda: decide(client, "quick").status_code == 201)
+            assert ready(client) == {"status": "recovering", "recovering": 1, "of": 3}
+            assert_refused(decide(client, "slow", decision_id="d0"), 503, "recovering")
+            again = client.post("/v1/experiments/quick/decisions/d0/reward", json={"value": 0.0})
+            assert again.json() == {"status": "duplicate"}
+            process.send_signal(blow)
+            (tmp_path / "go").touch()
+            assert process.communicate(timeout=PATIENCE)[1] == ""
+            assert process.returncode == -blow
+    with serving(tmp_path) as (process, client):
+        until(lambda: ready(client) == {"status": "ready"})
+        assert {name: client.get(f"/v1/experiments/{name}").json()["digest"] for name in digests} == digests
+        assert decide(client, "slow", decision_id="d0").headers["idempotency-replayed"] == "true"
+        assert decide(client, "slow").json()["decision_id"] == f"~{REWARDS}"
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=PATIENCE)[0]
+    assert "recovering   3 experiments, what is asked for first\n" in said
+    assert "recovered    3 of 3 experiments in " in said.splitlines()[-1]
