@@ -9,13 +9,14 @@ All of them run the same `select` and `update`, so their bits agree.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .actions import allowed, decision_at, same_action, trials
+from .actions import allowed, decision_at, put_action, same_action, trials
 from .answers import draw_answer
 from .columns import put_decision, put_feedback
+from .compiled.binding import Bound, opened
 from .contexts import instance_at
 from .kernel import kernel, loop
 from .pending import Pending, hold
@@ -45,7 +46,11 @@ from .vocabulary import (
     Decision,
     Feedback,
     Instance,
+    Judged,
     Key,
+    Player,
+    Totals,
+    World,
 )
 
 
@@ -61,6 +66,38 @@ def decide(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
 def learn(params: Any, state: Any, instance: Instance, decision: Decision, feedback: Feedback, key: Key) -> None:
     """Learn from one feedback: write `state` in place."""
     update(params, state, instance, decision, feedback, key)
+
+
+@loop
+def decide_bound(player: Bound[Player], number: int, context: Any, available: Array) -> tuple[int, float]:
+    """`decide` for actions that are numbers: return one and its propensity, -1 where it is not available.
+
+    A call from Python takes .15 us beside the kernels; one of `decide` takes 1.1.
+    """
+    params, state, run, _ = opened(player)
+    instance, key = Instance(number, context, available), Key(run, number)
+    decision = select(params, state, instance, key)
+    action = int(decision.action)
+    if not (0 <= action < len(available) and available[action]):
+        return -1, math.nan
+    mark(params, state, instance, decision, key)
+    return action, float(decision.propensity)
+
+
+@loop
+def learn_bound(
+    player: Bound[Player],
+    number: int,
+    context: Any,
+    available: Array,
+    action: int,
+    propensity: float,
+    reward: float,
+) -> None:
+    """`learn` for actions that are numbers; the detail of the feedback is what the player's holds."""
+    params, state, run, detail = opened(player)
+    decision, feedback = Decision(action, propensity), Feedback(reward, detail)
+    update(params, state, Instance(number, context, available), decision, feedback, Key(run, number))
 
 
 @loop
@@ -132,29 +169,6 @@ def turn(
     mark(params, state, instance, decision, key)
     action = decision.action
     return int(action[0]), int(action[1]), int(action[2]), decision.propensity, recommend(params, state, key)
-
-
-class World(NamedTuple):
-    """An environment at work: its params and state, nature's run key, and the buffers that it writes into."""
-
-    params: Any
-    state: Any
-    run: np.uint64
-    context: Any  # float64[*context shape], or Features
-    available: Array  # bool[k]
-    detail: Array  # float64[m]
-    rules: Any  # of the choice: `choices.Single` or `choices.Moves`
-
-
-class Totals(NamedTuple):
-    """What a simulation adds up, kept in arrays so that it can be stopped and continued.
-
-    Each holds what it is now, and what it was before the last decision of several trials.
-    """
-
-    trials: Array  # int64[2]
-    reward: Array  # float64[2]
-    regret: Array  # float64[2]
 
 
 @loop
@@ -252,6 +266,22 @@ def replay(params: Any, state: Any, run: np.uint64, columns: Columns) -> int:
 
 
 @loop
+def decide_all(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
+    """Make the decision of every row of `columns`, from its number, context and mask, and learn nothing meanwhile.
+
+    Writes the actions and the propensities.
+    """
+    masks = len(columns.available)
+    for row in range(len(columns.kind)):
+        number = columns.number[row]
+        instance = instance_at(number, columns.context, row, columns.available[min(row, masks - 1)])
+        decision = select(params, state, instance, Key(run, number))
+        mark(params, state, instance, decision, Key(run, number))
+        put_action(columns.action, row, decision.action)
+        columns.propensity[row] = decision.propensity
+
+
+@loop
 def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
     """Learn every feedback of `columns`, in order, and take note of every decision: what recovery does."""
     masks = len(columns.available)
@@ -268,23 +298,12 @@ def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
 
 @loop
 def match(
-    params: Any,
-    state: Any,
-    run: np.uint64,
-    columns: Columns,
-    start: int,
-    matched: int,
-    predicted: Array,
-    chosen: Array,
-    target: Array,
-    expected: Array,
+    params: Any, state: Any, run: np.uint64, columns: Columns, start: int, matched: int, predicted: Array, found: Judged
 ) -> int:
     """Let a policy decide on logged rows and learn where it agrees (Li et al. 2011); return the number matched so far.
 
-    Each row of `columns` is one logged decision with its reward; `start` is the number of rows before these.
-    Writes `chosen` int64[n], what it would have done, `target` float64[n], the probability that it takes the logged
-    action (where it does not know its law: 1 where it agrees and else 0, which is unbiased as well), and `expected`
-    float64[n], the mean by its law of the rewards that are `predicted`, float64[n, k] (with no columns: left alone).
+    Each row of `columns` is one logged decision with its reward; `start` is the number of rows before these. Writes
+    what is `found`, by the rewards that are `predicted`, float64[n, k] (with no columns: there is nothing expected).
     The policy's clock counts the matches; its draws are keyed by the row, so a rejected draw is not drawn again.
     """
     masks = len(columns.available)
@@ -292,7 +311,7 @@ def match(
         instance = instance_at(matched, columns.context, row, columns.available[min(row, masks - 1)])
         key = Key(run, start + row)
         action = columns.action[row]
-        decision = _judge(params, state, instance, action, row, predicted, chosen, target, expected, key)
+        decision = _judge(params, state, instance, action, row, predicted, found, key)
         if decision.action == action:
             mark(params, state, instance, decision, key)
             update(params, state, instance, decision, Feedback(columns.reward[row], columns.detail[row]), key)
@@ -302,15 +321,7 @@ def match(
 
 @loop
 def follow(
-    params: Any,
-    state: Any,
-    run: np.uint64,
-    columns: Columns,
-    start: int,
-    predicted: Array,
-    chosen: Array,
-    target: Array,
-    expected: Array,
+    params: Any, state: Any, run: np.uint64, columns: Columns, start: int, predicted: Array, found: Judged
 ) -> None:
     """Let a policy decide on logged rows, and learn each as it was logged. Writes what `match` writes.
 
@@ -321,7 +332,7 @@ def follow(
         instance = instance_at(start + row, columns.context, row, columns.available[min(row, masks - 1)])
         key = Key(run, start + row)
         action = columns.action[row]
-        _judge(params, state, instance, action, row, predicted, chosen, target, expected, key)
+        _judge(params, state, instance, action, row, predicted, found, key)
         logged = Decision(action, columns.propensity[row])
         mark(params, state, instance, logged, key)
         update(params, state, instance, logged, Feedback(columns.reward[row], columns.detail[row]), key)
@@ -329,16 +340,7 @@ def follow(
 
 @loop
 def watch(
-    params: Any,
-    state: Any,
-    run: np.uint64,
-    columns: Columns,
-    start: int,
-    clock: int,
-    predicted: Array,
-    chosen: Array,
-    target: Array,
-    expected: Array,
+    params: Any, state: Any, run: np.uint64, columns: Columns, start: int, clock: int, predicted: Array, found: Judged
 ) -> None:
     """Let a policy decide on logged rows, always as if after `clock` decisions, and learn nothing.
 
@@ -348,31 +350,22 @@ def watch(
     for row in range(len(columns.kind)):
         instance = instance_at(clock, columns.context, row, columns.available[min(row, masks - 1)])
         key = Key(run, start + row)
-        _judge(params, state, instance, columns.action[row], row, predicted, chosen, target, expected, key)
+        _judge(params, state, instance, columns.action[row], row, predicted, found, key)
 
 
 @kernel
 def _judge(
-    params: Any,
-    state: Any,
-    instance: Instance,
-    action: int,
-    row: int,
-    predicted: Array,
-    chosen: Array,
-    target: Array,
-    expected: Array,
-    key: Key,
+    params: Any, state: Any, instance: Instance, action: int, row: int, predicted: Array, found: Judged, key: Key
 ) -> Decision:
     """Decide, and write row `row` of what a policy makes of a logged action."""
     decision = select(params, state, instance, key)
-    chosen[row] = decision.action
+    found.chosen[row] = decision.action
     certain = decision.propensity == 1.0  # no need to ask for a law: this halves the time of LinUCB
     known = 0.0 if certain else probability(params, state, instance, action)
     if certain or math.isnan(known):
         certain = True
         known = 1.0 if decision.action == action else 0.0
-    target[row] = known
+    found.target[row] = known
     if predicted.shape[1] > 0:
         mean = 0.0
         if certain:
@@ -381,7 +374,7 @@ def _judge(
             for a in range(len(instance.available)):
                 if instance.available[a]:
                     mean += probability(params, state, instance, a) * predicted[row, a]
-        expected[row] = mean
+        found.expected[row] = mean
     return decision
 
 

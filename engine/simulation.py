@@ -30,7 +30,7 @@ from .errors import InvalidInput
 from .pending import Pending
 from .problem import check_problem, check_seed, fitted
 from .protocol import certifies, observes
-from .vocabulary import Array, Certificate, Columns, Environment, Key, Policy, Problem
+from .vocabulary import Array, Certificate, Columns, Environment, Key, Policy, Problem, Totals, World
 
 CURVE_POINTS = 100
 LOSS = "the best hypothesis, of what is recommended after so many queries"
@@ -56,7 +56,7 @@ class Simulation:
         self.params = self.policy.params
         self.state = self.policy.init(self.params, self.problem)
         nature = run_key(seed, replication, NATURE)
-        self.world = loop.World(
+        self.world = World(
             params=env.params,
             state=env.init(env.params, self.problem, nature),
             run=nature,
@@ -65,7 +65,7 @@ class Simulation:
             detail=np.zeros(self.problem.detail_length),
             rules=self.problem.choice.rules,
         )
-        self.totals = loop.Totals(trials=np.zeros(2, np.int64), reward=np.zeros(2), regret=np.zeros(2))
+        self.totals = Totals(trials=np.zeros(2, np.int64), reward=np.zeros(2), regret=np.zeros(2))
         self.delay_max = env.delay_max
         self.t = 0
         self._pending = _no_pending(self.problem, env.delay_max)

@@ -86,6 +86,47 @@ class Columns(NamedTuple):
     available: Array  # bool[n, k], or bool[1, k] where it never changes
 
 
+class Player(NamedTuple):
+    """A policy at work: its params and state, its run key, and room for what is revealed beside a reward."""
+
+    params: Any
+    state: Any
+    run: np.uint64
+    detail: Array  # float64[m]
+
+
+class World(NamedTuple):
+    """An environment at work: its params and state, nature's run key, and the buffers that it writes into."""
+
+    params: Any
+    state: Any
+    run: np.uint64
+    context: Any  # float64[*context shape], or Features
+    available: Array  # bool[k]
+    detail: Array  # float64[m]
+    rules: Any  # of the choice: `choices.Single` or `choices.Moves`
+
+
+class Totals(NamedTuple):
+    """What a simulation adds up, kept in arrays so that it can be stopped and continued.
+
+    Each holds what it is now, and what it was before the last decision of several trials.
+    """
+
+    trials: Array  # int64[2]
+    reward: Array  # float64[2]
+    regret: Array  # float64[2]
+
+
+class Judged(NamedTuple):
+    """What a policy makes of n logged rows."""
+
+    chosen: Array  # int64[n], the action that it would have taken
+    target: Array  # float64[n], the probability with which it takes the logged action (where it does not know its
+    # law: 1 where it agrees and else 0, which is unbiased as well)
+    expected: Array  # float64[n], the mean of the predicted rewards by its law; of no length without predictions
+
+
 # Kinds of events. EXTERNAL: a decision that someone else made, learned from and not made again.
 DECIDE, LEARN, CHANGE, EXTERNAL = 0, 1, 2, 3
 

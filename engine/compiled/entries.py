@@ -25,6 +25,7 @@ from numba.core.serialize import dumps
 from numba.core.typed_passes import NativeLowering
 
 from . import store
+from .binding import BoundType
 from .stamp import VERSIONS, is_outside, stamp
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
@@ -92,6 +93,8 @@ def _classes(kind: Any) -> Iterator[Any]:
     if isinstance(kind, types.BaseTuple):
         for inner in kind:
             yield from _classes(inner)
+    if isinstance(kind, BoundType):
+        yield from _classes(kind.value)
 
 
 def _described(kind: Any) -> str:
@@ -99,6 +102,8 @@ def _described(kind: Any) -> str:
     if isinstance(kind, types.BaseTuple):
         named = getattr(kind, "instance_class", tuple)
         return f"{named.__module__}.{named.__qualname__}({', '.join(map(_described, kind))})"
+    if isinstance(kind, BoundType):
+        return f"Bound({_described(kind.value)})"
     return str(kind)
 
 

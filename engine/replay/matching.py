@@ -18,7 +18,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,20 +27,12 @@ from ..columns import take
 from ..draws import EVALUATION, run_key
 from ..errors import InvalidInput
 from ..problem import check_seed, fitted
-from ..vocabulary import Array, Columns, Policy, Problem
+from ..vocabulary import Array, Columns, Judged, Policy, Problem
 
 PAGE = 1 << 18  # rows between two reports of progress
 LEARNING = ("matched", "logged", "nothing")
 Learning = Literal["matched", "logged", "nothing"] | float
 NO_PREDICTIONS = np.zeros((0, 0))
-
-
-class Judged(NamedTuple):
-    """What a policy makes of n logged rows."""
-
-    chosen: Array  # int64[n], the action that it would have taken
-    target: Array  # float64[n], the probability with which it takes the logged action
-    expected: Array  # float64[n], the mean of the predicted rewards by its law; of no length without predictions
 
 
 class Contender:
@@ -91,12 +83,12 @@ class Contender:
         head = (self.policy.params, self.state, self._run, page, self._start)
         arguments: tuple[Any, ...]
         if self._matches:
-            entry, arguments = loop.match, (*head, self._matched, predicted, *found)
+            entry, arguments = loop.match, (*head, self._matched, predicted, found)
         elif self._start < self._learned:
             _check_propensities(page, self._start)
-            entry, arguments = loop.follow, (*head, predicted, *found)
+            entry, arguments = loop.follow, (*head, predicted, found)
         else:
-            entry, arguments = loop.watch, (*head, self._learned, predicted, *found)
+            entry, arguments = loop.watch, (*head, self._learned, predicted, found)
         compiled = entry.compiled(*arguments)
         started = time.thread_time()
         matched = compiled(*arguments)

@@ -12,8 +12,8 @@ import numpy as np
 from ..columns import every_mask
 from ..errors import InvalidInput
 from ..estimate.reward_model import at_action
-from ..vocabulary import Array, Columns
-from .matching import NO_PREDICTIONS, Judged
+from ..vocabulary import Array, Columns, Judged
+from .matching import NO_PREDICTIONS
 
 
 class Target(Protocol):
