@@ -28,6 +28,7 @@ from ..engine.vocabulary import FeedbackKind
 from ..policies import catalog
 from .experiment.spec import Spec
 from .kinds.arms.engine import Engine
+from .kinds.pending import REMEMBERED
 from .kinds.queries.engine import QueryEngine
 from .kinds.queries.tasks import numbered, task_fields
 from .kinds.vectors.engine import VectorEngine
@@ -44,6 +45,7 @@ def open(
     actions: int | dict[str, Any] | None = None,
     seed: int = 0,
     horizon: int | None = None,
+    remember: int = REMEMBERED,
 ) -> Engine: ...
 
 
@@ -56,6 +58,7 @@ def open(
     context: int | dict[str, Any] = 0,
     seed: int = 0,
     horizon: int | None = None,
+    remember: int = REMEMBERED,
 ) -> VectorEngine: ...
 
 
@@ -66,6 +69,7 @@ def open(
     task: Task | dict[str, Any],
     seed: int = 0,
     horizon: int,
+    remember: int = REMEMBERED,
 ) -> QueryEngine: ...
 
 
@@ -80,6 +84,7 @@ def open(
     task: Task | dict[str, Any] | None = None,
     seed: int = 0,
     horizon: int | None = None,
+    remember: int = REMEMBERED,
 ) -> Engine | VectorEngine | QueryEngine:
     """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
 
@@ -91,6 +96,8 @@ def open(
     With a `domain`, a `Domain` or the object of docs/http.md, a decision is a vector in it, and `feedback` says what is
     revealed: "gradient" if left out. With a `task`, a `Task` or the object of docs/http.md, there are `horizon`
     queries: `ask()` and `tell()`.
+    A decision that you hold can be learned from whenever its reward comes; by its number alone while it is among the
+    last `remember` decisions.
     For a log on disk run the service (`onearm serve`): at the same seed its decisions are the same, bit for bit.
     """
     if not isinstance(policy, (str, dict)):
@@ -128,8 +135,8 @@ def open(
         body["policy"] = policy if isinstance(policy, dict) else catalog.parse(policy).spec
     spec = Spec.from_json(body)
     if task is not None:
-        return QueryEngine(spec)
-    return Engine(spec) if domain is None else VectorEngine(spec)
+        return QueryEngine(spec, remember)
+    return Engine(spec, remember) if domain is None else VectorEngine(spec, remember)
 
 
 def _check_alone(**others: Any) -> None:

@@ -95,6 +95,13 @@ def context_at(contexts: Contexts, row: int) -> Any:
     return contexts[row]
 
 
+def as_contexts(context: Any) -> Contexts:
+    """Return one context as n = 1 of them, as a view."""
+    if isinstance(context, Features):
+        return context._replace(start=context.start[np.newaxis])
+    return context[np.newaxis]
+
+
 def instance_at(t: int, contexts: Contexts, row: int, available: Array) -> Instance:
     """Return the instance of one of n contexts. (Without reference counting a kernel can return no bare view.)"""
     return Instance(t, context_at(contexts, row), available)

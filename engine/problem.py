@@ -196,19 +196,68 @@ def check_reward(reward: Any) -> float:
     return float(reward) + 0.0  # -0.0 becomes 0.0, as it does in SQLite: the fold must see what was learned
 
 
+def check_rewards(rewards: Any, n: int) -> Array:
+    """Return float64[n], a copy of as many finite rewards of at most 1e100 in size."""
+    array = _numbers("rewards", rewards)
+    if array.shape != (n,):
+        raise InvalidInput("bad_reward", f"the rewards have the shape {list(array.shape)}: it must be {[n]}, one each")
+    if not (abs(array) <= REWARD_MAX).all():
+        row = int(np.argmin(abs(array) <= REWARD_MAX))
+        raise InvalidInput(
+            "bad_reward",
+            f"reward {row} is {array[row]}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}",
+        )
+    return array + 0.0
+
+
 def check_context(problem: Problem, context: Any) -> Array:
     """Return the context as float64 of the problem's shape; `None` stands for none."""
     shape = problem.context_shape
     if context is None:
         if shape != (0,):
             raise InvalidInput("bad_context", f"the context is missing: it must have the shape {list(shape)}")
-        return np.zeros(0)
-    try:
-        array = np.array(context, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidInput("bad_context", "the context is not a list of numbers: it must be one") from None
+        return _NO_CONTEXT
+    array = _numbers("context", context)
     if array.shape != shape:
         raise InvalidInput("bad_context", f"the context has the shape {list(array.shape)}: it must have {list(shape)}")
-    if not np.isfinite(array).all():
+    if not _all_finite(array):
         raise InvalidInput("bad_context", "the context holds a number that is not finite: all must be")
     return array
+
+
+def check_contexts(problem: Problem, contexts: Any) -> Array:
+    """Return contexts of the problem's shape as float64[n, ...], a copy; a whole number stands for so many of none."""
+    shape = problem.context_shape
+    if isinstance(contexts, (int, np.integer)) and not isinstance(contexts, bool) and contexts >= 0:
+        if shape != (0,):
+            raise InvalidInput("bad_context", f"the contexts are missing: they must have the shape {['n', *shape]}")
+        return np.zeros((int(contexts), 0))
+    array = _numbers("contexts", contexts)
+    if array.ndim == 0 or array.shape[1:] != shape:
+        raise InvalidInput(
+            "bad_context",
+            f"the contexts have the shape {list(array.shape)}: it must be [n, {', '.join(map(str, shape))}]",
+        )
+    if not _all_finite(array):
+        row = int(np.argmin(np.isfinite(array).all(axis=tuple(range(1, array.ndim)))))
+        raise InvalidInput("bad_context", f"context {row} holds a number that is not finite: all must be")
+    return array
+
+
+def _numbers(what: str, values: Any) -> Array:
+    """Return a copy of numbers that someone gave, as float64, row by row."""
+    try:
+        return np.array(values, np.float64, order="C")
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput(
+            f"bad_{what.removesuffix('s')}", f"the {what} is not a list of numbers: it must be one"
+        ) from None
+
+
+def _all_finite(array: Array) -> bool:
+    """Tell whether all numbers are finite: a sum of squares is, unless one is not or very large. Faster."""
+    flat = array if array.ndim == 1 else array.reshape(-1)
+    return math.isfinite(flat.dot(flat)) or bool(np.isfinite(array).all())
+
+
+_NO_CONTEXT = np.zeros(0)

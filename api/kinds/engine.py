@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
-from ...engine import snapshot
+import numpy as np
+
+from ...engine import loop, snapshot
+from ...engine.actions import empty_actions
+from ...engine.kernel import Loop
 from ...engine.vectors.constants import constants_of
-from ...engine.vocabulary import Constant, Decision, Feedback, Instance
+from ...engine.vocabulary import DECIDE, LEARN, Array, Columns, Constant, Decision, Feedback, Instance
+from ..experiment.compiling import compiled
 from ..experiment.spec import Spec
 from ..service.history import History, Roster
+from .decided import Decided, DecidedMany, locked
 from .kind import Kind, Request, Work
-from .pending import Pending
+from .pending import REMEMBERED, Found, Pending
 
-Made = TypeVar("Made")  # a decision as a person wants it; it has a `number`
+Made = TypeVar("Made", bound=Decided)
+Many = TypeVar("Many", bound=DecidedMany)
 
 
 class PolicyEngine(Work, Generic[Made]):
@@ -20,7 +28,8 @@ class PolicyEngine(Work, Generic[Made]):
 
     spec: Spec
 
-    def __init__(self, spec: Spec, kind: Kind, made: type[Made]) -> None:
+    def __init__(self, spec: Spec, kind: Kind, made: type[Made], remember: int = REMEMBERED) -> None:
+        self._pending = Pending(made, spec.problem, remember)
         self.spec = spec
         self.problem = spec.problem
         self.roster = Roster(spec.arms)
@@ -28,8 +37,8 @@ class PolicyEngine(Work, Generic[Made]):
         self.own = kind.own.begin(spec, kind.own.fresh(spec.problem), History(spec, ()))
         self.number = 0
         self._check = kind.check
-        self._pending = Pending(made)
-        self.take_up(spec, kind.kernels(spec))
+        self._many: dict[Loop, Callable[..., Any]] = {}  # the loops over many decisions, compiled
+        self._compile(kind)
 
     @property
     def constants(self) -> dict[str, Constant]:
@@ -43,6 +52,10 @@ class PolicyEngine(Work, Generic[Made]):
         """Return the digest of the state."""
         return snapshot.digest(self.state)
 
+    def _compile(self, kind: Kind) -> None:
+        """Take up the kernels."""
+        self.take_up(self.spec, kind.kernels(self.spec))
+
     def _decide(self, request: Request) -> tuple[Instance, Decision]:
         """Make the next decision; one that cannot be is not made."""
         instance = Instance(self.number, request.context, request.available)
@@ -51,8 +64,50 @@ class PolicyEngine(Work, Generic[Made]):
         self.number += 1
         return instance, decision
 
-    def _learn(self, instance: Instance, decision: Decision, feedback: Feedback) -> None:
+    def _learn(self, decision: Made, feedback: Feedback) -> None:
         """Learn what came of a decision, which then waits no more."""
-        self.learn_from(instance, decision, feedback)
-        self._pending.drop(instance.t)
+        self.learn_from(decision.instance, Decision(decision.chosen, decision.propensity), feedback)
+        self._pending.drop(decision)
         self.rewards += 1
+
+    def _decide_many(self, contexts: Any, available: Array, n: int) -> Columns:
+        """Make n decisions on the state as it is, from contexts of n rows and masks bool[n, k], or bool[1, k] for all.
+
+        They are made for good once `_hold_many` is called.
+        """
+        rows = Columns(
+            kind=np.full(n, DECIDE, np.int8),
+            number=self.number + np.arange(n),
+            action=empty_actions(n, self.problem),
+            propensity=np.full(n, np.nan),
+            reward=np.full(n, np.nan),
+            detail=np.full((n, self.problem.detail_length), np.nan),
+            context=contexts,
+            available=available,
+        )
+        self._run_many(loop.decide_all, rows)
+        return rows
+
+    def _hold_many(self, kind: type[Many], rows: Columns, chosen: Array, **more: Any) -> Many:
+        """Take up the decisions of n rows, and return them as people hold them: `chosen` is what they see of them."""
+        n = len(rows.kind)
+        carried = {"_columns": rows, "_waiting": np.ones(n, np.bool_), "_rows": np.arange(n), **more}
+        public = map(locked, (rows.number, chosen, rows.propensity))
+        batch = kind(*public, _engine=self._pending.engine, **carried)
+        self.number += n
+        self._pending.hold_many(batch, self.number)
+        return batch
+
+    def _learn_many(self, found: Found[Made], rewards: Array, details: Array) -> None:
+        """Learn rewards float64[n] and details float64[n, m] of n decisions, in their order."""
+        kind = np.full(len(rewards), LEARN, np.int8)
+        self._run_many(loop.fold, found.columns._replace(kind=kind, reward=rewards, detail=details))
+        self._pending.drop_many(found)
+        self.rewards += len(rewards)
+
+    def _run_many(self, entry: Loop, rows: Columns) -> None:
+        """Run a loop over rows."""
+        arguments = self.spec.policy.params, self.state, self.spec.run, rows
+        if entry not in self._many:
+            self._many[entry] = compiled(self.spec.policy, entry, *arguments)
+        self._many[entry](*arguments)

@@ -4,40 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from ....engine import loop
+from ....engine.columns import every_mask
+from ....engine.compiled.binding import Bound
+from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
 from ....engine.errors import InvalidInput
-from ....engine.problem import check_reward
+from ....engine.problem import check_context, check_contexts, check_reward, check_rewards
 from ....engine.protocol import explains
-from ....engine.vocabulary import LEARN, Columns, Decision, Features, Feedback, Instance, Problem
-from ...experiment.compiling import compile_explain
+from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem
+from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import explain
 from ...experiment.intake import check_labels, check_propensity, mask_of
 from ...experiment.spec import Spec
 from ...log_files import read_log
 from ..engine import PolicyEngine
-from ..kind import NO_DETAIL, Request
+from ..kind import NO_DETAIL, Kind, Request
+from ..pending import REMEMBERED, Many
+from .decided import ArmDecision, ArmDecisions
 from .kind import ARMS
-
-
-class ArmDecision(NamedTuple):
-    """A decision as a person wants it: the arm's id, its number, the propensity, and the decision's number."""
-
-    number: int
-    action_id: str
-    action: int
-    propensity: float
 
 
 class Engine(PolicyEngine[ArmDecision]):
     """One policy at work in this process; not to be shared between threads."""
 
-    def __init__(self, spec: Spec) -> None:
-        super().__init__(spec, ARMS, ArmDecision)
+    def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
+        super().__init__(spec, ARMS, ArmDecision, remember)
+        self._is_plain = spec.intake.encoder is None and not spec.intake.per_call
+
+    def _compile(self, kind: Kind) -> None:
+        """Bind the policy at work: a call is then six times as fast."""
+        self._player = Bound(Player(self.spec.policy.params, self.state, self.spec.run, NO_DETAIL))
+        self.take_up(self.spec, compile_bound(self.spec, self._player))
 
     def decide(
         self,
@@ -52,11 +54,52 @@ class Engine(PolicyEngine[ArmDecision]):
         it comes with the call: dicts with their "id" and "features", a list of numbers, or named features. `eligible`
         are the ids to choose from, of all.
         """
-        labels, request = self._request(context, eligible, actions)
-        instance, (action, propensity) = self._decide(request)
-        choice = ArmDecision(instance.t, labels[action], int(action), float(propensity))
-        self._pending.hold(choice, instance)
+        if self._is_plain and eligible is None and actions is None and type(context) is not dict:
+            labels: Sequence[str] = self.roster.labels
+            available = self.roster.active
+            seen = check_context(self.problem, context)
+        else:
+            labels, (seen, available, *_) = self._request(context, eligible, actions)
+        number = self.number
+        action, propensity = self._select(self._player, number, seen, available)
+        assert action >= 0, "a policy chose an arm that is not available"
+        self.number = number + 1
+        choice = ArmDecision(
+            number,
+            labels[action],
+            action,
+            propensity,
+            _context=seen,
+            _available=available,
+            _engine=self._pending.engine,
+        )
+        self._pending.hold(choice)
         return choice
+
+    def decide_many(
+        self,
+        contexts: Any,
+        eligible: Iterable[str] | None = None,
+        *,
+        actions: Sequence[Sequence[dict[str, Any]]] | None = None,
+    ) -> ArmDecisions:
+        """Choose n actions on the state as it is: what n calls of `decide` would, with nothing learned between them.
+
+        `contexts` are what `decide` takes, n of them, float64[n, d] for one, or how many decisions there are where the
+        problem has no context; `actions` n lists, where they come with the call. `eligible` holds for all.
+        """
+        if self._is_plain and actions is None:
+            seen = check_contexts(self.problem, contexts)
+            available = _mask(self.roster.numbers, self.roster.active, eligible)[np.newaxis]
+            labels: Sequence[Sequence[str]] = [self.roster.labels]
+            rows = self._decide_many(seen, available, len(seen))
+        else:
+            requests = [self._request(*call) for call in _calls(contexts, eligible, actions)]
+            labels = [offered for offered, _ in requests]
+            rows = self._decide_many(*_joined([request for _, request in requests], self.problem), len(requests))
+        there = every_mask(rows)[np.arange(len(rows.kind)), rows.action]
+        assert there.all(), "a policy chose an arm that is not available"
+        return self._hold_many(ArmDecisions, rows, rows.action, _labels=labels)
 
     def explain(
         self,
@@ -81,8 +124,29 @@ class Engine(PolicyEngine[ArmDecision]):
     def learn(self, decision: ArmDecision | int, reward: float) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
         value = check_reward(reward.item() if isinstance(reward, np.generic) else reward)
-        choice, instance = self._pending.find(decision, self.number)
-        self._learn(instance, Decision(choice.action, choice.propensity), Feedback(value, NO_DETAIL))
+        choice = self._pending.find(decision, self.number)
+        self._update(
+            self._player,
+            choice.number,
+            choice._context,
+            choice._available,
+            choice.action,
+            choice.propensity,
+            value,
+        )
+        self._pending.drop(choice)
+        self.rewards += 1
+
+    def learn_many(self, decisions: Many, rewards: Any) -> None:
+        """Learn the rewards of n decisions, float64[n], in their order: what n calls of `learn` would.
+
+        `decisions` are what `decide_many` returned or some of it, `batch[rows]`, or a list of numbers or of decisions.
+        Nothing is learned where one of them is not known, is given twice or has its reward already, or where a reward
+        is not a finite number.
+        """
+        found = self._pending.find_many(decisions, self.number)
+        n = len(found.columns.kind)
+        self._learn_many(found, check_rewards(rewards, n), np.zeros((n, 0)))
 
     def warm_start(self, log: str | Path | Columns) -> int:
         """Learn from the rewarded decisions of another policy, and return how many there were.
@@ -103,14 +167,13 @@ class Engine(PolicyEngine[ArmDecision]):
         )
         loop.fold(self.spec.policy.params, self.state, self._run, given)
         self.number += len(rows.kind)
+        self._pending.forget(self.number)
         return len(rows.kind)
 
     def _request(
         self, context: Any, eligible: Iterable[str] | None, actions: Sequence[dict[str, Any]] | None
     ) -> tuple[Sequence[str], Request]:
         """Return the ids of what can be chosen, and what the kernels see."""
-        if isinstance(eligible, str):
-            raise InvalidInput("bad_eligible", f"eligible is {eligible!r}: it must be a list of ids")
         intake, roster = self.spec.intake, self.roster
         if intake.per_call != (actions is not None):
             rule = "list the actions of this call" if intake.per_call else "this engine has arms, so leave them out"
@@ -121,8 +184,39 @@ class Engine(PolicyEngine[ArmDecision]):
             labels = check_labels([action.get("id") for action in actions], intake.actions_max)
             numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
         checked = intake.read(context, roster.arms if actions is None else actions)
-        available = active if eligible is None else mask_of(numbers, active, eligible, None)
-        return labels, Request(checked, available)
+        return labels, Request(checked, _mask(numbers, active, eligible))
+
+
+def _mask(numbers: dict[str, int], active: Array, eligible: Iterable[str] | None) -> Array:
+    """Return bool[k]: which of the `active` actions are eligible."""
+    if isinstance(eligible, str):
+        raise InvalidInput("bad_eligible", f"eligible is {eligible!r}: it must be a list of ids")
+    return active if eligible is None else mask_of(numbers, active, eligible, None)
+
+
+def _calls(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> list[tuple[Any, Any, Any]]:
+    """Return the arguments of each of n calls."""
+    if isinstance(contexts, int) and not isinstance(contexts, bool):
+        contexts = [None] * contexts
+    if isinstance(contexts, (str, dict)) or not isinstance(contexts, Iterable):
+        raise InvalidInput("bad_context", f"contexts is {contexts!r}: it must be a list of them, or how many there are")
+    seen = list(contexts)
+    offers = [None] * len(seen) if actions is None else list(actions)
+    if len(offers) != len(seen):
+        raise InvalidInput(
+            "bad_actions", f"there are {len(offers)} lists of actions for {len(seen)} contexts: give each one"
+        )
+    ids = eligible if eligible is None or isinstance(eligible, str) else list(eligible)
+    return [(context, ids, offer) for context, offer in zip(seen, offers, strict=True)]
+
+
+def _joined(requests: Sequence[Request], problem: Problem) -> tuple[Any, Array]:
+    """Return contexts of n rows and masks bool[n, k]; actions that fewer calls had are padded."""
+    if not requests:
+        return empty_contexts(0, problem), np.ones((1, problem.n_choices), np.bool_)
+    k = max(len(request.available) for request in requests)
+    masks = [np.pad(request.available, (0, k - len(request.available))) for request in requests]
+    return concat_contexts([as_contexts(request.context) for request in requests]), np.array(masks)
 
 
 def _check_fit(problem: Problem, rows: Columns) -> None:

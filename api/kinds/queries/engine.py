@@ -16,17 +16,18 @@ Answers may come late and in any order; `ask` again meanwhile. The decisions are
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
 from ....engine.errors import Conflict, InvalidInput
 from ....engine.task import best_arm, hypotheses, thresholds
-from ....engine.vocabulary import Decision, Feedback
+from ....engine.vocabulary import Feedback
 from ...experiment.intake import mask_of
 from ...experiment.spec import Spec
+from ..decided import Decided
 from ..engine import PolicyEngine
 from ..kind import Request
+from ..pending import REMEMBERED
 from .kind import QUERIES
 from .problem import budget_of, task_of
 from .recommendation import RecommendedHypothesis, recommended
@@ -36,7 +37,7 @@ __all__ = ["Query", "QueryEngine", "best_arm", "hypotheses", "thresholds"]
 _NO_CONTEXT = np.zeros(0)
 
 
-class Query(NamedTuple):
+class Query(Decided, frozen=True, eq=False, gc=False):
     """A decision as a person wants it: the decision's number, the query's id, its number, and its propensity."""
 
     number: int
@@ -44,12 +45,17 @@ class Query(NamedTuple):
     query: int
     propensity: float
 
+    @property
+    def chosen(self) -> int:
+        """The query."""
+        return self.query
+
 
 class QueryEngine(PolicyEngine[Query]):
     """One policy at work on a task in this process; not to be shared between threads. `onearm.open` makes it."""
 
-    def __init__(self, spec: Spec) -> None:
-        super().__init__(spec, QUERIES, Query)
+    def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
+        super().__init__(spec, QUERIES, Query, remember)
         self.budget = budget_of(spec.problem)
 
     @property
@@ -77,8 +83,9 @@ class QueryEngine(PolicyEngine[Query]):
         roster = self.roster
         available = roster.active if open is None else mask_of(roster.numbers, roster.active, open, None)
         instance, (action, propensity) = self._decide(Request(_NO_CONTEXT, available))
-        query = Query(instance.t, roster.labels[action], int(action), float(propensity))
-        self._pending.hold(query, instance)
+        seen = {"_context": _NO_CONTEXT, "_available": available, "_engine": self._pending.engine}
+        query = Query(instance.t, roster.labels[action], int(action), float(propensity), **seen)
+        self._pending.hold(query)
         return query
 
     def tell(self, query: Query | int, answer: float) -> None:
@@ -87,8 +94,7 @@ class QueryEngine(PolicyEngine[Query]):
         Raises `InvalidInput` where the task has no such answer: nothing is learned then.
         """
         value = task_of(self.problem).check_answer(answer.item() if isinstance(answer, np.generic) else answer)
-        asked, instance = self._pending.find(query, self.number)
-        self._learn(instance, Decision(asked.query, asked.propensity), Feedback(0.0, np.array([value])))
+        self._learn(self._pending.find(query, self.number), Feedback(0.0, np.array([value])))
 
     def recommend(self) -> RecommendedHypothesis:
         """Return what is recommended now, and what is guaranteed of it; this changes nothing.

@@ -17,50 +17,44 @@ Constant(value=5.0, source='estimate')
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_context
-from ....engine.vocabulary import Array, Certificate, Decision
+from ....engine.vocabulary import Array, Certificate
 from ...experiment.intake import reads_hint
 from ...experiment.report import Report
 from ...experiment.spec import Spec
+from ..decided import Decided
 from ..engine import PolicyEngine
 from ..kind import Request
+from ..pending import REMEMBERED
 from .feedback import FeedbackBody, feedback_on, forecast
 from .http import AVAILABLE
 from .kind import VECTORS
 from .report import VectorTally
 
 
-@dataclass(frozen=True, eq=False)
-class VectorDecision:
+class VectorDecision(Decided, frozen=True, eq=False, gc=False):
     """A decision as a person wants it: the point, its propensity (1 where it is certain), and the decision's number."""
 
     number: int
     point: Array  # float64[d], read-only; float64[2, d] where two points are asked for
     propensity: float
 
-    def __eq__(self, other: object) -> bool:
-        """Tell whether it is the same decision, to the bit."""
-        return isinstance(other, VectorDecision) and self._bits() == other._bits()
-
-    def __hash__(self) -> int:
-        """Hash the number."""
-        return hash(self.number)
-
-    def _bits(self) -> tuple[int, bytes, str]:
-        return self.number, self.point.tobytes(), repr(self.propensity)
+    @property
+    def chosen(self) -> Array:
+        """The numbers of the point, or of both."""
+        return self.point.reshape(-1)
 
 
 class VectorEngine(PolicyEngine[VectorDecision]):
     """One policy at work on vectors in this process; not to be shared between threads. `onearm.open` makes it."""
 
-    def __init__(self, spec: Spec) -> None:
-        super().__init__(spec, VECTORS, VectorDecision)
+    def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
+        super().__init__(spec, VECTORS, VectorDecision, remember)
         self._hinted = reads_hint(spec.policy)
         self._tally = VectorTally(spec.problem)
 
@@ -85,8 +79,9 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         instance, (action, propensity) = self._decide(Request(seen, AVAILABLE))
         point = action.copy() if problem.feedback != "two_rewards" else action.reshape(2, -1).copy()
         point.flags.writeable = False
-        decision = VectorDecision(instance.t, point, float(propensity))
-        self._pending.hold(decision, instance)
+        seen_with = {"_context": seen, "_available": AVAILABLE, "_engine": self._pending.engine}
+        decision = VectorDecision(instance.t, point, float(propensity), **seen_with)
+        self._pending.hold(decision)
         return decision
 
     def learn(
@@ -105,10 +100,10 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         coordinate, `example` (a, b). Beside it, or alone where the feedback is "reward", the value: the `loss`, or the
         `reward`, minus that; of two points two numbers. Raises `InvalidInput` where something is missing or too much.
         """
-        made, instance = self._pending.find(decision, self.number)
-        action = made.point.reshape(-1).copy()
+        made = self._pending.find(decision, self.number)
+        action = made.chosen.copy()
         feedback = feedback_on(self.spec.problem, action, FeedbackBody(reward, loss, gradient, losses, example))
-        self._learn(instance, Decision(action, made.propensity), feedback)
+        self._learn(made, feedback)
         self._tally.add(action[np.newaxis], np.array([feedback.reward]), feedback.detail[np.newaxis])
 
     @property
