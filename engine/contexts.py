@@ -19,6 +19,7 @@ slice(2, 3, None)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,6 +84,11 @@ def finite_contexts(contexts: Contexts) -> Array:
     return np.asarray(before[contexts.start[:, 0]] == before[contexts.start[:, -1]])
 
 
+def is_finite(context: Any) -> bool:
+    """Tell whether all numbers of one context are finite; those of features are, as they were made."""
+    return isinstance(context, Features) or bool(np.isfinite(context).all())
+
+
 def row_slice(features: Features, row: int) -> slice:
     """Return where a row of one action set lies: row 0 is shared by all actions, row a + 1 belongs to action a."""
     return slice(int(features.start[row]), int(features.start[row + 1]))
@@ -113,6 +119,15 @@ def put_context(contexts: Contexts, row: int, context: Any) -> None:
         _put_features(contexts, row, context)
     else:
         _put_array(contexts, row, context)
+
+
+@kernel
+def _is_finite(context: Array) -> bool:
+    flat = context.reshape(context.size)
+    finite = True
+    for i in range(flat.size):
+        finite &= math.isfinite(flat[i])
+    return finite
 
 
 @kernel
@@ -217,6 +232,13 @@ def _no_features(problem: Problem) -> Features:
 def _not_of(problem: Problem) -> Damaged:
     shape = list(problem.context_shape)
     return Damaged("bad_context", f"a context is not {problem.context_kind} of the shape {shape}")
+
+
+@overload(is_finite)
+def _are_finite(context):
+    if isinstance(context, types.BaseNamedTuple):
+        return lambda context: True
+    return lambda context: _is_finite(context)
 
 
 @overload(instance_at)

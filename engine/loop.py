@@ -17,7 +17,7 @@ from .actions import allowed, decision_at, put_action, same_action, trials
 from .answers import draw_answer
 from .columns import put_decision, put_feedback
 from .compiled.binding import Bound, opened
-from .contexts import instance_at
+from .contexts import instance_at, is_finite
 from .kernel import kernel, loop
 from .pending import Pending, hold
 from .protocol import (
@@ -53,6 +53,8 @@ from .vocabulary import (
     World,
 )
 
+UNAVAILABLE, NOT_FINITE = -1, -2  # in place of an action
+
 
 @loop
 def decide(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
@@ -70,16 +72,19 @@ def learn(params: Any, state: Any, instance: Instance, decision: Decision, feedb
 
 @loop
 def decide_bound(player: Bound[Player], number: int, context: Any, available: Array) -> tuple[int, float]:
-    """`decide` for actions that are numbers: return one and its propensity, -1 where it is not available.
+    """`decide` for actions that are numbers: return one and its propensity.
 
-    A call from Python takes .15 us beside the kernels; one of `decide` takes 1.1.
+    The action is UNAVAILABLE where the policy's cannot be taken, and NOT_FINITE where the context has such a number. A
+    call from Python takes .15 us beside the kernels; one of `decide` takes 1.1, and a look at the context as much.
     """
+    if not is_finite(context):
+        return NOT_FINITE, math.nan
     params, state, run, _ = opened(player)
     instance, key = Instance(number, context, available), Key(run, number)
     decision = select(params, state, instance, key)
     action = int(decision.action)
     if not (0 <= action < len(available) and available[action]):
-        return -1, math.nan
+        return UNAVAILABLE, math.nan
     mark(params, state, instance, decision, key)
     return action, float(decision.propensity)
 

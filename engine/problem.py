@@ -212,17 +212,31 @@ def check_rewards(rewards: Any, n: int) -> Array:
 
 def check_context(problem: Problem, context: Any) -> Array:
     """Return the context as float64 of the problem's shape; `None` stands for none."""
+    array = shaped_context(problem, context)
+    if not np.isfinite(array).all():
+        raise not_finite()
+    return array
+
+
+def shaped_context(problem: Problem, context: Any) -> Array:
+    """Return a copy of the context as float64 of the problem's shape: checked, but for numbers that are not finite."""
     shape = problem.context_shape
     if context is None:
         if shape != (0,):
             raise InvalidInput("bad_context", f"the context is missing: it must have the shape {list(shape)}")
         return _NO_CONTEXT
-    array = _numbers("context", context)
+    try:
+        array = np.array(context, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput("bad_context", "the context is not a list of numbers: it must be one") from None
     if array.shape != shape:
         raise InvalidInput("bad_context", f"the context has the shape {list(array.shape)}: it must have {list(shape)}")
-    if not _all_finite(array):
-        raise InvalidInput("bad_context", "the context holds a number that is not finite: all must be")
     return array
+
+
+def not_finite() -> InvalidInput:
+    """Return what is raised where a context is not finite."""
+    return InvalidInput("bad_context", "the context holds a number that is not finite: all must be")
 
 
 def check_contexts(problem: Problem, contexts: Any) -> Array:
@@ -238,26 +252,19 @@ def check_contexts(problem: Problem, contexts: Any) -> Array:
             "bad_context",
             f"the contexts have the shape {list(array.shape)}: it must be [n, {', '.join(map(str, shape))}]",
         )
-    if not _all_finite(array):
+    if not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array).all(axis=tuple(range(1, array.ndim)))))
         raise InvalidInput("bad_context", f"context {row} holds a number that is not finite: all must be")
     return array
 
 
 def _numbers(what: str, values: Any) -> Array:
-    """Return a copy of numbers that someone gave, as float64, row by row."""
+    """Return a copy of many numbers that someone gave, as float64, row by row."""
     try:
         return np.array(values, np.float64, order="C")
     except (TypeError, ValueError, OverflowError):
-        raise InvalidInput(
-            f"bad_{what.removesuffix('s')}", f"the {what} is not a list of numbers: it must be one"
-        ) from None
-
-
-def _all_finite(array: Array) -> bool:
-    """Tell whether all numbers are finite: a sum of squares is, unless one is not or very large. Faster."""
-    flat = array if array.ndim == 1 else array.reshape(-1)
-    return math.isfinite(flat.dot(flat)) or bool(np.isfinite(array).all())
+        code = f"bad_{what.removesuffix('s')}"
+        raise InvalidInput(code, f"the {what} are not lists of numbers of one length: they must be") from None
 
 
 _NO_CONTEXT = np.zeros(0)

@@ -14,7 +14,7 @@ from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
 from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
 from ....engine.errors import InvalidInput
-from ....engine.problem import check_context, check_contexts, check_reward, check_rewards
+from ....engine.problem import check_contexts, check_reward, check_rewards, not_finite, shaped_context
 from ....engine.protocol import explains
 from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem
 from ...experiment.compiling import compile_bound, compile_explain
@@ -57,11 +57,13 @@ class Engine(PolicyEngine[ArmDecision]):
         if self._is_plain and eligible is None and actions is None and type(context) is not dict:
             labels: Sequence[str] = self.roster.labels
             available = self.roster.active
-            seen = check_context(self.problem, context)
+            seen = shaped_context(self.problem, context)
         else:
             labels, (seen, available, *_) = self._request(context, eligible, actions)
         number = self.number
         action, propensity = self._select(self._player, number, seen, available)
+        if action == loop.NOT_FINITE:
+            raise not_finite()
         assert action >= 0, "a policy chose an arm that is not available"
         self.number = number + 1
         choice = ArmDecision(
