@@ -123,6 +123,25 @@ class _Source:
         return len(self._rest) > 0
 
 
+def copied(state: Any) -> Any:
+    """Return a state with arrays of its own."""
+    return type(state)(*(copied(value) if isinstance(value, tuple) else value.copy() for value in state))
+
+
+def size(state: Any) -> int:
+    """Return how many bytes the arrays of a state take in memory, working space included."""
+    return sum(size(value) if isinstance(value, tuple) else value.nbytes for value in state)
+
+
+def fields_named(name: str, state: Any) -> Iterator[Array]:
+    """Yield the arrays of a name, wherever they stand in a state."""
+    for field, value in zip(state._fields, state, strict=True):
+        if isinstance(value, tuple):
+            yield from fields_named(name, value)
+        elif field == name:
+            yield value
+
+
 def _pieces(state: Any) -> Iterator[bytes | memoryview]:
     """Yield the bytes of a state in pieces of at most 1 MiB; big arrays are not copied."""
     yield MAGIC + _header(state)

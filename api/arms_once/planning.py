@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from ...engine import snapshot
 from ...engine.errors import InvalidInput
 from ...engine.problem import (
     REWARD_MAX,
@@ -75,7 +76,7 @@ def plan(
         missed=missed,
         regret=trials * (explored * width + (1.0 - explored) * missed),
         handles=slots + 1,
-        state_bytes=_size(holding.state),
+        state_bytes=snapshot.size(holding.state),
         warnings=_warnings(trials, arms, policy, pulls),
         notes=(
             f"an order of magnitude will do for the trials: off by a factor of {OFF:g}, regret is at most "
@@ -175,7 +176,3 @@ def _warnings(trials: int, arms: int, policy: Policy, pulls: float) -> tuple[str
             f"{trials / arms:.0f}: take those of practice"
         )
     return tuple(found)
-
-
-def _size(state: Any) -> int:
-    return sum(_size(field) if isinstance(field, tuple) else field.nbytes for field in state)

@@ -32,7 +32,6 @@ from ...engine.vocabulary import (
     EXTERNAL,
     LEARN,
     Action,
-    Array,
     Constant,
     Decision,
     Feedback,
@@ -406,7 +405,7 @@ class Live(Work):
             self._lock()
             self._writer.keep(PendingSnapshot(*about, kept, self._unlock))
         else:
-            self._writer.keep(PendingSnapshot(*about, _copied(kept)))
+            self._writer.keep(PendingSnapshot(*about, snapshot.copied(kept)))
 
     def _snapshot_if_due(self) -> None:
         if self._bytes_since_snapshot > SNAPSHOT_BYTES and self._bytes_since_snapshot > 4 * self.state_bytes:
@@ -415,12 +414,12 @@ class Live(Work):
     @property
     def state_bytes(self) -> int:
         """How much memory the state takes, working space included."""
-        return _size(self.state)
+        return snapshot.size(self.state)
 
     @property
     def repairs(self) -> int | None:
         """How often the policy's models broke down numerically and were rebuilt; None where they do not count it."""
-        counts = list(_fields_named("repairs", self.state))
+        counts = list(snapshot.fields_named("repairs", self.state))
         return sum(int(count.sum()) for count in counts) if counts else None
 
     @property
@@ -476,19 +475,3 @@ def no_stream(spec: Spec) -> InvalidInput:
         f"{spec.id!r} has no stream of arms, and no hypothesis is recommended in the end: that is so for "
         "problems of the kinds arm_stream and queries; go on deciding",
     )
-
-
-def _copied(state: Any) -> Any:
-    return type(state)(*(_copied(value) if isinstance(value, tuple) else value.copy() for value in state))
-
-
-def _size(state: Any) -> int:
-    return sum(_size(value) if isinstance(value, tuple) else value.nbytes for value in state)
-
-
-def _fields_named(name: str, state: Any) -> Iterator[Array]:
-    for field, value in zip(state._fields, state, strict=True):
-        if isinstance(value, tuple):
-            yield from _fields_named(name, value)
-        elif field == name:
-            yield value
