@@ -73,7 +73,7 @@ def create_app(
         service = app.state.service = Service(store, cache_bytes=cache_bytes)
 
         def told() -> None:
-            if not service.recovering:
+            if not service.waiting:
                 _quiet_garbage_collector()
             advanced(service)
 

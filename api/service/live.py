@@ -456,8 +456,8 @@ class Live(Work):
 
 
 def recovering() -> Unavailable:
-    """Return what everything is refused with until the log is folded."""
-    return Unavailable("recovering", "the experiment folds its log: try again soon")
+    """Return what everything is refused with until an experiment is recovered."""
+    return Unavailable("recovering", "the experiment folds its log, and its policy is compiled: try again in a second")
 
 
 def missing(experiment_id: str, decision_id: str) -> NotFound:

@@ -13,6 +13,7 @@ class Queue:
     def __init__(self, rows: Iterable[Experiment] = ()) -> None:
         self._left = {row.id: row for row in rows}
         self._asked: dict[str, Experiment] = {}  # in the order in which they were asked for
+        self._closed = False
         self.next: Experiment | None = None  # whoever folds in another thread looks at it after each page
         self._choose()
 
@@ -33,11 +34,11 @@ class Queue:
         self._asked.pop(experiment_id, None)
         self._choose()
 
-    def clear(self) -> None:
-        """Strike out all."""
-        self._left.clear()
-        self._asked.clear()
+    def close(self) -> None:
+        """Let none come next any more: the service ends."""
+        self._closed = True
         self._choose()
 
     def _choose(self) -> None:
-        self.next = next(iter(self._asked.values()), None) or next(iter(self._left.values()), None)
+        first = next(iter(self._asked.values()), None) or next(iter(self._left.values()), None)
+        self.next = None if self._closed else first

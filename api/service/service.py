@@ -73,7 +73,7 @@ class Service:
 
     async def stop(self) -> None:
         """Commit what is queued, keep a snapshot of every state, and close the database."""
-        self._queue.clear()
+        self._queue.close()
         await self.recovered()  # up to the end of the page at work
         for task in self._tasks:
             task.cancel()
@@ -186,9 +186,8 @@ class Service:
             except Exception as error:  # a policy file may raise anything; the other experiments go on
                 self._give_up(row, error)
             self._begun.pop(row.id, None)
-            if row.id in self._queue:
-                self._queue.remove(row.id)
-                advanced()
+            self._queue.remove(row.id)
+            advanced()
 
     def _fold(self, row: Experiment) -> Recovered | None:
         """Go on with a recovery until it is done, or another one comes first: then None. Runs in a worker thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -138,11 +139,12 @@ def test_the_queue_goes_on_with_what_was_asked_for_while_others_are_asked_for() 
     assert drained(queue) == ["b", "c"]
 
 
-def test_a_queue_that_is_cleared_has_no_next() -> None:
+def test_a_queue_that_is_closed_has_no_next_and_still_knows_what_waits() -> None:
     queue = Queue(map(row, "abc"))
+    queue.close()
     queue.ask("b")
-    queue.clear()
-    assert (queue.next, len(queue), "b" in queue) == (None, 0, False)
+    queue.remove("a")
+    assert (queue.next, len(queue), "b" in queue) == (None, 2, True)
 
 
 def test_while_logs_are_folded_the_service_says_how_many_are_left(recovering: tuple[Served, Gate]) -> None:
@@ -244,7 +246,7 @@ def test_a_service_that_is_stopped_while_it_recovers_stops_at_the_end_of_a_page(
     before = served.everything()
     stopping = threading.Thread(target=served.stop)
     stopping.start()
-    until_cleared(served)
+    until_closed(served)
     gate.lift()
     stopping.join(PATIENCE)
     assert not stopping.is_alive()
@@ -255,14 +257,12 @@ def test_a_service_that_is_stopped_while_it_recovers_stops_at_the_end_of_a_page(
         served.assert_consistent(name)
 
 
-def until_cleared(served: Served) -> None:
-    """Wait until a service that is being stopped has given up what waits."""
-    over = threading.Event()
-    for _ in range(2000):
-        if not served.service.waiting:
-            return
-        over.wait(0.01)
-    raise AssertionError("it goes on")
+def until_closed(served: Served) -> None:
+    """Wait until a service that is being stopped lets nothing come next."""
+    deadline = time.monotonic() + PATIENCE
+    while served.service._queue.next is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_damaged_log_closes_only_its_experiment(
