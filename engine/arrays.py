@@ -10,6 +10,7 @@ takes a third longer.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,13 @@ def aligned_zeros(*shape: int) -> Array:
     room = np.zeros(size + _LINE // 8)
     start = -(room.ctypes.data // room.itemsize) % (_LINE // 8)
     return room[start : start + size].reshape(shape)
+
+
+def roomless(state: Any) -> Any:
+    """Return a state of the same types as another one, with arrays of no elements: what compiling must know of it."""
+    if isinstance(state, tuple):
+        return type(state)(*map(roomless, state))
+    return np.empty((0,) * state.ndim, state.dtype) if isinstance(state, np.ndarray) and state.ndim else state
 
 
 @kernel

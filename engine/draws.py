@@ -121,6 +121,20 @@ def normal(key: Key, i: int) -> float:
     return _normal_rest(key, i, 0, layer, x)
 
 
+def normals(run: np.uint64, n: int, first: int, d: int) -> Array:
+    """Return float64[n, d], in which row i holds `normal(Key(run, i), j)` for d values of j from `first` on.
+
+    All at once in NumPy: for what is drawn before anything is compiled, a hundredth of what single draws take there.
+    """
+    numbers, places = np.arange(n, dtype=np.uint64)[:, None], np.arange(first, first + d, dtype=np.uint64)
+    word = words(Key(run, numbers), places, 0)[0]
+    layer = (word & np.uint64(255)).astype(np.int64)
+    drawn: Array = (word.view(np.int64) >> np.int64(11)).astype(np.float64) * _SCALE[layer]
+    for i, j in np.argwhere(np.abs(drawn) >= _EDGE[layer]):
+        drawn[i, j] = _normal_rest(Key(run, int(i)), first + int(j), 0, int(layer[i, j]), float(drawn[i, j]))
+    return drawn
+
+
 @kernel
 def _ziggurat_point(word: np.uint64) -> tuple[int, float]:
     """Return a layer and a point in -width .. width of it."""
@@ -384,5 +398,5 @@ def run_key(seed: int, replication: int, role: int) -> np.uint64:
     """
     low, high = seed & 0xFFFFFFFF, seed >> 32
     word = [np.uint64(x) for x in (low, high, replication, role, 0x6F6E6561, 0x726D)]
-    a, b, _, _ = getattr(philox, "py_func", philox)(*word)  # once a run: not worth loading compiled code
+    a, b, _, _ = philox(*word)
     return np.uint64(int(a) | int(b) << 32)

@@ -18,15 +18,18 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numba
 from numba import typeof, types
 
-from .compiled.entries import INLINED, InlinedKernel, jitted
+from .compiled.background import BACKGROUND
+from .compiled.entries import INLINED, InlinedKernel, Routine, classes_of, jitted
 from .compiled.stamp import is_outside, package_root, source_digest
 from .compiled.store import CacheWarning
+from .compiled.tiers import Entry, Order, interpreted
 from .errors import InvalidInput
 
 __all__ = [
     "INLINED",
     "KERNELS",
     "CacheWarning",
+    "Entry",
     "Loop",
     "is_outside",
     "kernel",
@@ -48,10 +51,10 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Jit a kernel: no exceptions, no allocation, no globals but constants.
 
     Its code is put where it is called: loops around it can then be vectorised (a keyed draw costs 2.3 ns instead of 8).
-    The code alone is neither emitted nor cached on disk, see `_InlinedLibrary`; called from Python it is compiled once
-    more, as a function.
+    The code alone is neither emitted nor cached on disk, see `_InlinedLibrary`. Where Python calls a kernel it runs as
+    Python: what is to be compiled has a loop around it.
     """
-    return function if numba.config.DISABLE_JIT else cast(Callable[P, R], InlinedKernel(function, KERNELS))
+    return function if numba.config.DISABLE_JIT else cast(Callable[P, R], InlinedKernel(function))
 
 
 def routine(function: Callable[P, R]) -> Callable[P, R]:
@@ -59,37 +62,83 @@ def routine(function: Callable[P, R]) -> Callable[P, R]:
 
     So a solver inside an environment is as fast in the loops of all policies: put there it was up to 14 % slower in
     some, and took seconds of compiling in each. Numba hands `forceinline` down to what a kernel calls, unless told
-    otherwise.
+    otherwise. Where Python calls it, it runs as Python, as a kernel does.
     """
-    return cast(Callable[P, R], jitted(function, KERNELS, forceinline=False))
+    return function if numba.config.DISABLE_JIT else cast(Callable[P, R], Routine(function, KERNELS))
 
 
 class Loop:
     """A jitted function that runs kernels, specialised for each combination of params and state classes.
 
-    `Loop.compiled(*args)` returns the entry for the types of `args`, compiling or loading it if need be. Calling that
-    entry skips numba's dispatch (0.6 us a call with NamedTuples instead of 2.7 us) and with it the check of types:
-    another class or dtype, or an array that is not contiguous, gives wrong numbers without a word.
-    A combination in which a class comes from outside the package is never cached on disk.
+    `Loop.compiled(*args)` returns the code for the types of `args`, compiling or loading it if need be. Calling that
+    skips numba's dispatch (0.6 us a call with NamedTuples instead of 2.7 us) and with it the check of types: another
+    class or dtype, or an array that is not contiguous, gives wrong numbers without a word.
+    `Loop.entry(*args)` never waits: it runs as Python until the code is there, which another process compiles. A
+    combination in which a class comes from outside the package has no such first tier, and is never cached on disk.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
         self.python = function
         self._jitted = jitted(function, KERNELS)
+        self._interpreted = interpreted(function)
+        self._entries: dict[Any, Entry] = {}
 
     def compiled(self, *args: Any) -> Callable[..., Any]:
-        """Return the entry compiled for the types of `args`; with the JIT disabled, the Python function itself."""
+        """Return the code compiled for the types of `args`; with the JIT disabled, the Python function itself."""
         if numba.config.DISABLE_JIT:
             return self.python
-        signature = tuple(typeof(arg) for arg in args)
-        if signature not in self._jitted.overloads:
-            self._jitted.compile(signature)
-        return cast(Callable[..., Any], self._jitted.overloads[signature].entry_point)
+        signature = tuple(map(typeof, args))
+        if (entry := self._entries.get(signature)) is None:
+            return self.code(signature)
+        if not entry.compiled:
+            BACKGROUND.take(entry)
+            entry.finish()
+        return entry.call
+
+    def entry(self, *args: Any) -> Entry:
+        """Return what answers at once for arguments of these types: compiled where that is at hand, or as Python."""
+        if numba.config.DISABLE_JIT:
+            return Entry(self, (), self.python, compiled=True)
+        signature = tuple(map(typeof, args))
+        if (known := self._entries.get(signature)) is not None:
+            return known
+        if self.holds(signature) or self._is_outside(signature):
+            return self._entries.setdefault(signature, Entry(self, signature, self.code(signature), compiled=True))
+        fresh = Entry(self, signature, self._interpreted, compiled=False)
+        entry = self._entries.setdefault(signature, fresh)
+        if entry is fresh:
+            BACKGROUND.ask(entry)
+        return entry
 
     def __call__(self, *args: Any) -> Any:
         """Compile for these arguments if need be, and run."""
         return self.compiled(*args)(*args)
+
+    def now(self, *args: Any) -> Any:
+        """Run, on the tier that is at hand."""
+        return self.entry(*args)(*args)
+
+    def code(self, signature: Any) -> Callable[..., Any]:
+        """Return the code for the types of a signature: of this process, from disk, or compiled now."""
+        if signature not in self._jitted.overloads:
+            self._jitted.compile(signature)
+        return cast(Callable[..., Any], self._jitted.overloads[signature].entry_point)
+
+    def holds(self, signature: Any) -> bool:
+        """Tell whether the code for a signature is compiled in this process, or on disk."""
+        if signature in self._jitted.overloads:
+            return True
+        return not self._is_outside(signature) and self._jitted._cache.holds(signature, self._jitted.targetctx)
+
+    def order(self, signature: Any) -> Order:
+        """Return what another process must know to compile for a signature."""
+        modules = sorted(self._jitted._cache.modules(signature))
+        return Order(f"{self.python.__module__}:{self.python.__name__}", modules, signature)
+
+    def _is_outside(self, signature: Any) -> bool:
+        """Tell whether this function, or a class of a signature, comes from outside the package."""
+        return is_outside(self.python) or any(map(is_outside, classes_of(signature)))
 
     @property
     def compilations(self) -> int:

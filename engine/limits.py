@@ -39,7 +39,7 @@ class Limits:
         self.dimension = domain.dimension
         self.region = domain.region()
         self._found = np.zeros(points, np.bool_)
-        self._mark = mark_within.compiled(self.region, np.zeros((points, self.dimension)), self._found)
+        self._mark = mark_within.entry(self.region, np.zeros((points, self.dimension)), self._found)
 
     def __reduce__(self) -> tuple[type[Limits], tuple[Domain, int]]:
         """Copy and pickle what it is made of: compiled code is neither."""
@@ -56,7 +56,9 @@ class Limits:
         """Say which limit a point outside, float64[d], breaks, and by how much."""
         for bad in np.flatnonzero(~np.isfinite(point)):
             return f"coordinate {bad} is {point[bad]}; all must be finite"
-        region, (part, j, excess) = self.region, breach(self.region, np.array(point))
+        region = self.region
+        with np.errstate(over="ignore"):
+            part, j, excess = breach(region, np.array(point))
         assert part >= 0, "the point is within"
         size = region.size[part]
         if j >= 0:

@@ -9,7 +9,6 @@ learns of it when the next arm is there. Nothing is checked here that a caller m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,9 +17,10 @@ from ...engine import loop
 from ...engine.actions import PULL, READ, move_allowed
 from ...engine.draws import POLICY, run_key
 from ...engine.errors import InvalidInput
+from ...engine.kernel import Entry
 from ...engine.problem import PULLS_MAX, STREAM_MAX, TRIALS_MAX
 from ...engine.vocabulary import Array, Instance, Key, Policy, Problem
-from ..experiment.compiling import compiled
+from ..experiment.compiling import entry_of
 from ..kinds.streams.problem import slots_of
 
 NO_CONTEXT = np.zeros(0)
@@ -92,11 +92,11 @@ class Holding:
         self._pulled_last = -1  # slot, since the stream was over
         self._seen, self._scratch = self.available.copy(), np.zeros(3, np.int64)
         self._of_pull, self._of_read = np.array([0.0, -1.0]), np.array([0.0, -1.0])  # details of feedback
-        self._turn = self._compiled_turn(policy)
+        self._turn = self._entry(policy)
 
     def begin(self) -> None:
         """Let the rule decide what is to be done next; from then on it always is decided."""
-        self._best = int(loop.recommendation(self.params, self.state, Key(self._run, self.number)))
+        self._best = self._recommended()
         self._follow(self._decide(self.available))
 
     def arrive(self, arm: Any) -> None:
@@ -217,23 +217,27 @@ class Holding:
         if self.reading is None and not self.done:
             self.begin()
             return
-        self._best = int(loop.recommendation(self.params, self.state, Key(self._run, self.number)))
+        self._best = self._recommended()
         if self.ended and not self.done:
             self._learn_of_end()
 
     def _decide(self, available: Array) -> Move:
         """Let the rule decide without learning."""
         instance, key = Instance(self.number, NO_CONTEXT, available), Key(self._run, self.number)
-        decision = loop.decide(self.params, self.state, instance, key)
+        decision = loop.decide.now(self.params, self.state, instance, key)
         if not move_allowed(decision.action, available):
             raise self._impossible(self.number)
         what, slot, pulls = decision.action.tolist()
         self.number += 1
         return self.number - 1, what, slot, pulls, decision.propensity
 
-    def _compiled_turn(self, policy: Policy) -> Callable[..., tuple[int, int, int, float, int]]:
+    def _recommended(self) -> int:
+        """Return the place that the rule would commit to."""
+        return int(loop.recommendation.now(self.params, self.state, Key(self._run, self.number)))
+
+    def _entry(self, policy: Policy) -> Entry:
         rest = self._seen, 0.0, self._of_pull, 0, NO_CONTEXT, self._seen, self._scratch
-        return compiled(policy, loop.turn, self.params, self.state, self._run, *self._move, *rest)
+        return entry_of(policy, loop.turn, self.params, self.state, self._run, *self._move, *rest)
 
     def _turn_to(self, move: Move, seen: Array, reward: float, detail: Array) -> Move:
         """Let the rule learn what a move did, and return the next one; this is not counted until it is followed."""

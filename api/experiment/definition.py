@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -43,6 +43,7 @@ class Definition:
     intake: Intake
     reward_range: tuple[float, float] | None = None
     hypotheses: tuple[str, ...] = ()
+    example: Any = field(default=None, compare=False, repr=False)  # a state without room, of the types of the policy's
 
     @cached_property
     def run(self) -> np.uint64:

@@ -11,6 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from ...engine.arrays import roomless
 from ...engine.errors import InvalidInput, OnearmError
 from ...engine.problem import check_seed, fitted
 from ...engine.vocabulary import Policy, Problem
@@ -50,16 +51,18 @@ class Spec(Definition):
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
         said = f"the policy {json.dumps(body['policy'])[:200]}" if "policy" in body else "the default policy"
-        policy = body["policy"] if "policy" in body else kind.default_policy(declared.problem)
+        named = body["policy"] if "policy" in body else kind.default_policy(declared.problem)
+        policy, state = _policy(kind.complete(named, declared), declared.problem, said)
         return cls(
             experiment_id,
-            _policy(kind.complete(policy, declared), declared.problem, said),
+            policy,
             declared.problem,
             declared.arms,
             seed,
             declared.intake,
             declared.reward_range,
             declared.hypotheses,
+            roomless(state),
         )
 
     def versions(self) -> dict[str, Any]:
@@ -101,11 +104,14 @@ def _arms(arms: Any) -> tuple[dict[str, Any], ...]:
     return tuple(arms)
 
 
-def _policy(spec: Any, problem: Problem, said: str) -> Policy:
-    """Return the policy of a spec; it refuses params and problems that do not fit. `said` is what errors call it."""
+def _policy(spec: Any, problem: Problem, said: str) -> tuple[Policy, Any]:
+    """Return the policy of a spec, and a fresh state; it refuses params and problems that do not fit.
+
+    `said` is what errors call the policy.
+    """
     try:
         policy = fitted(catalog.from_spec(spec), problem)
-        policy.init(policy.params, problem)
+        state = policy.init(policy.params, problem)
     except OnearmError:
         raise
     except Exception as error:  # the function of a policy file need not check everything that a client may send
@@ -113,7 +119,7 @@ def _policy(spec: Any, problem: Problem, said: str) -> Policy:
             "bad_param",
             f"{said} cannot be built ({type(error).__name__}: {error}): check its params and the size of the problem",
         ) from error
-    return policy
+    return policy, state
 
 
 def _seed(seed: Any) -> int:

@@ -57,13 +57,13 @@ def play(
         key, available = Key(run, number), np.asarray(info["action_mask"])[: problem.n_arms].astype(np.bool_)
         if asked < budget and available.any():
             instance = Instance(asked, np.zeros(0), available)
-            decision = Decision(*loop.decide(chosen.params, state, instance, key))
+            decision = Decision(*loop.decide.now(chosen.params, state, instance, key))
             action[number], propensity[number] = decision.action, decision.propensity
             _, _, ended, truncated, info = env.step(int(decision.action))
-            loop.learn(chosen.params, state, instance, decision, _answer(problem, info), key)
+            loop.learn.now(chosen.params, state, instance, decision, _answer(problem, info), key)
             asked += 1
         else:
-            action[number] = problem.n_arms + loop.recommendation(chosen.params, state, key)
+            action[number] = problem.n_arms + loop.recommendation.now(chosen.params, state, key)
             _, earned, ended, truncated, info = env.step(int(action[number]))
             reward[number] = float(earned)
         over = bool(ended or truncated)

@@ -87,17 +87,17 @@ def run(
     for t in range(steps):
         instance = Instance(t, context_of(env.observation_space, observation, problem), mask_of(info, problem))
         key = Key(key_run, t)
-        made, propensity[t] = loop.decide(chosen.params, state, instance, key)
+        made, propensity[t] = loop.decide.now(chosen.params, state, instance, key)
         if check is not None:
             check(chosen.name, made, t)
         put_action(action, t, made)  # before anything is learned: a policy writes its points into one array
         observation, earned, terminated, truncated, info = env.step(action_for(env.action_space, action[t]))
         learned = feedback_of(earned, info, problem)
-        loop.learn(chosen.params, state, instance, decision_at(action, t, float(propensity[t])), learned, key)
+        loop.learn.now(chosen.params, state, instance, decision_at(action, t, float(propensity[t])), learned, key)
         reward[t] = learned.reward
         if terminated or truncated:
             episodes += 1
             observation, info = env.reset()
         progress(1)
-    proven = loop.certificate(chosen.params, state) if certifies(chosen.params) else (math.nan, math.nan)
+    proven = loop.certificate.now(chosen.params, state) if certifies(chosen.params) else (math.nan, math.nan)
     return Course(action, propensity, reward, episodes, state, Certificate(*map(float, proven)))

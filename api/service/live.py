@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from ...engine import loop, snapshot
+from ...engine import snapshot
 from ...engine.contexts import pack_context
 from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError, Unavailable
+from ...engine.folding import fold
 from ...engine.growth import grown
 from ...engine.protocol import explains, marks
 from ...engine.storage.store import Store
@@ -133,7 +134,7 @@ class Live(Work):
             if isinstance(page, Problem):
                 state = grown(policy, state, page)
             else:
-                loop.fold(policy.params, state, spec.run, page)
+                fold(policy.params, state, spec.run, page)
                 kind.own.fold(own, page)
             yield
         kind.own.end(own, history, self._decided_at, counts.decisions)

@@ -269,7 +269,7 @@ def _check_that_costs_count(policy: Policy, problem: Problem) -> None:
         if cost is not None:
             instance = Instance(0, np.zeros(problem.context_shape), np.ones(problem.n_arms, np.bool_))
             decision, feedback = Decision(0, 1.0 / problem.n_arms), Feedback(-cost, np.zeros(0))
-            loop.learn(policy.params, state, instance, decision, feedback, Key(run_key(0, 0, POLICY), 0))
+            loop.learn.now(policy.params, state, instance, decision, feedback, Key(run_key(0, 0, POLICY), 0))
         digests.append(snapshot.digest(state))
     before, low, high = digests
     if low == high and low != before:

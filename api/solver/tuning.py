@@ -12,11 +12,12 @@ import numpy as np
 from ...engine import loop, snapshot
 from ...engine.draws import POLICY, run_key
 from ...engine.errors import Conflict, InvalidInput
+from ...engine.kernel import Entry
 from ...engine.problem import REWARD_MAX, check_param
 from ...engine.protocol import has_law
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
 from .. import saving
-from ..experiment.compiling import compiled
+from ..experiment.compiling import entry_of
 from ..experiment.explanation import parts_room
 from .arm_costs import ArmCosts
 from .report import Report, report_of
@@ -104,7 +105,7 @@ class Tuner:
         self._proposed: int | None = None  # by `propose`
         self._held: int | None = None  # the arm that is always proposed
         self._available = np.ones(len(settings.values), np.bool_)
-        self._select, self._update = self._compiled()
+        self._select, self._update = self._entries()
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -243,8 +244,7 @@ class Tuner:
         if not has_law(self._params):
             return np.full(k, np.nan)
         law, scores, widths, parts = np.zeros(k), np.zeros(k), np.zeros(k), np.zeros((k, parts_room([["context"]])))
-        args = self._params, self._state, self._instance(self._clock, seen), law, scores, widths, parts
-        compiled(self.settings.policy, loop.explain, *args)(*args)
+        loop.explain.now(self._params, self._state, self._instance(self._clock, seen), law, scores, widths, parts)
         return law
 
     def report(self, context: float | None = None) -> Report:
@@ -315,14 +315,14 @@ class Tuner:
             None if ends is None else saving.checked_number("a context", context, low=ends[0], high=ends[1]),
         )
 
-    def _compiled(self) -> tuple[Callable[..., Decision], Callable[..., None]]:
+    def _entries(self) -> tuple[Entry, Entry]:
         """Return the entries `decide` and `learn`."""
         key, decision, feedback = Key(self._run, 0), Decision(0, 1.0), Feedback(0.0, _NOTHING)
         instance = self._instance(0, None if self.settings.context is None else self.settings.context[0])
         policy = self.settings.policy
         return (
-            compiled(policy, loop.decide, self._params, self._state, instance, key),
-            compiled(policy, loop.learn, self._params, self._state, instance, decision, feedback, key),
+            entry_of(policy, loop.decide, self._params, self._state, instance, key),
+            entry_of(policy, loop.learn, self._params, self._state, instance, decision, feedback, key),
         )
 
     def _instance(self, clock: int, context: float | None) -> Instance:

@@ -33,9 +33,9 @@ OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 Kernels = Mapping[type, Mapping[str, Callable[..., Any]]]
 
 
-def jitted(function: Callable[..., Any], kernels: Kernels, **options: Any) -> Any:
+def jitted(function: Callable[..., Any], kernels: Kernels) -> Any:
     """Return numba's dispatcher of a function, which keeps what it compiles on disk unless the function is outside."""
-    dispatcher = njit(**OPTIONS, **options)(function)
+    dispatcher = njit(**OPTIONS)(function)
     if not numba.config.DISABLE_JIT and not is_outside(function):
         dispatcher._cache = EntryCache(function, kernels)
     return dispatcher
@@ -54,7 +54,6 @@ class EntryCache(NullCache):  # type: ignore[misc]
 
     def load_overload(self, signature: Any, context: Any) -> Any:
         """Return what numba compiled for these types of arguments, in this process's context; None if it has to."""
-        context.refresh()
         key = self.key(signature, context)
         body = None if key is None else store.read(self._name, key)
         if key is None or body is None:
@@ -73,17 +72,30 @@ class EntryCache(NullCache):  # type: ignore[misc]
 
     def key(self, signature: Any, context: Any) -> str | None:
         """Return the digest of all that an entry is made of; None where it is not to be kept."""
-        classes = {found for kind in signature for found in _classes(kind)}
-        if any(map(is_outside, classes)):
+        if any(map(is_outside, classes_of(signature))):
             return None
-        things = [self._function, *classes]
-        things += [kernel for found in classes for kernel in self._kernels.get(found, {}).values()]
-        sources = stamp({thing.__module__ for thing in things})
+        sources = stamp(self.modules(signature))
         if sources is None:
             return None
         name = f"{self._function.__module__}.{self._function.__qualname__}"
         made_of = [name, *map(_described, signature), VERSIONS, str(context.codegen().magic_tuple()), sources]
         return hashlib.sha256("\n".join(made_of).encode()).hexdigest()
+
+    def modules(self, signature: Any) -> set[str]:
+        """Return the modules of the function, of the classes of a signature, and of the kernels filed under these."""
+        classes = classes_of(signature)
+        kernels = [kernel for found in classes for kernel in self._kernels.get(found, {}).values()]
+        return {thing.__module__ for thing in (self._function, *classes, *kernels)}
+
+    def holds(self, signature: Any, context: Any) -> bool:
+        """Tell whether the entry for these types of arguments is on disk."""
+        key = self.key(signature, context)
+        return key is not None and store.file_of(self._name, key).is_file()
+
+
+def classes_of(signature: Any) -> set[Any]:
+    """Return the NamedTuple classes among the types of arguments, nested ones included."""
+    return {found for kind in signature for found in _classes(kind)}
 
 
 def _classes(kind: Any) -> Iterator[Any]:
@@ -160,13 +172,26 @@ INLINED = {
 
 
 class InlinedKernel(CPUDispatcher):  # type: ignore[misc]
-    """What `@kernel` returns: code for those compiled functions that call it, and for Python a function of its own."""
+    """What `@kernel` returns: code for those compiled functions that call it, and for Python the Python function."""
 
-    def __init__(self, function: Callable[..., Any], kernels: Kernels) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         options = OPTIONS | INLINED | {"nopython": True, "boundscheck": None}
         super().__init__(function, targetoptions=options, pipeline_class=options.pop("pipeline_class"))
-        self._function = jitted(function, kernels)
 
     def __call__(self, *args: Any) -> Any:
-        """Run it as a function of its own, compiled as such."""
-        return self._function(*args)
+        """Run it as Python."""
+        return self.py_func(*args)
+
+
+class Routine(CPUDispatcher):  # type: ignore[misc]
+    """What `@routine` returns: a function that compiled functions call, and for Python the Python function."""
+
+    def __init__(self, function: Callable[..., Any], kernels: Kernels) -> None:
+        options = OPTIONS | {"nopython": True, "boundscheck": None, "forceinline": False}
+        super().__init__(function, targetoptions=options)
+        if not is_outside(function):
+            self._cache = EntryCache(function, kernels)
+
+    def __call__(self, *args: Any) -> Any:
+        """Run it as Python."""
+        return self.py_func(*args)

@@ -78,6 +78,14 @@ def write(name: str, key: str, body: bytes) -> None:
         warn_of_folder(f"{error.strerror}")
 
 
+def can_be_written() -> bool:
+    """Tell whether files can be kept; where they cannot, whoever compiles says why."""
+    folder = cache_folder()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
 def warn_of_file(name: str, key: str, why: str) -> None:
     """Say that a kept file is of no use, and what happens now."""
     message = f"{file_of(name, key)} is of no use ({why}): {name} is compiled and written anew"

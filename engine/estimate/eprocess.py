@@ -139,7 +139,7 @@ def start_actions(n_arms: int, propensity_min: float | None = None, alpha: float
 
 def log_e(state: EState) -> float:
     """Return ln of the capital: the mean over arms, and over the bets that are made."""
-    return float(_log_capital(state))
+    return float(_log_e(state))
 
 
 @loop
@@ -172,6 +172,11 @@ def add_actions(state: EState, action: Array, propensity: Array) -> None:
         state.seen[0] += 1
         if state.seen[1] == 0 and state.seen[0] % _EVERY == 0 and _log_capital(state) >= state.limit:
             state.seen[1] = state.seen[0]
+
+
+@loop
+def _log_e(state: EState) -> float:
+    return _log_capital(state)
 
 
 @routine

@@ -38,5 +38,4 @@ def period(half_life: float) -> int:
 
 
 def _exp(x: float) -> float:
-    in_python = getattr(exp, "py_func", exp)  # once an experiment: not worth loading compiled code
-    return float(in_python(x))
+    return float(exp(x))

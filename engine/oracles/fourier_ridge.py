@@ -25,9 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..draws import normal, uniform
+from ..draws import normals, unit, words
 from ..elementary import cos_turns
-from ..kernel import kernel, loop
+from ..kernel import kernel
 from ..vocabulary import Array, Key, Problem
 from . import arm_ridge as arms
 from .arm_ridge import ArmRidge, arm_ridge
@@ -72,8 +72,8 @@ def fourier_ridge(problem: Problem, *, regularisation: float, half_life: float |
     ridge = arm_ridge(
         Problem(problem.n_arms, (COORDINATES,)), regularisation=regularisation, half_life=half_life, scaling="none"
     )
-    frequency, phase = np.empty((m, d)), np.empty(m)
-    _draw(_BANDWIDTH / math.sqrt(d) / _TURN, frequency, phase)
+    frequency = _BANDWIDTH / math.sqrt(d) / _TURN * normals(_RUN, m, 1, d)
+    phase = unit(words(Key(_RUN, np.arange(m)), 0, 0)[0])
     return FourierRidge(
         ridge=ridge,
         origin=np.zeros(1),
@@ -88,16 +88,6 @@ def fourier_ridge(problem: Problem, *, regularisation: float, half_life: float |
         scratch_z=np.zeros(d),
         scratch_coordinates=np.zeros(COORDINATES),
     )
-
-
-@loop
-def _draw(width: float, frequency: Array, phase: Array) -> None:
-    """Draw frequencies from N(0, width^2) and phases from U[0, 1)."""
-    for i in range(len(phase)):
-        key = Key(_RUN, i)
-        phase[i] = uniform(key, 0)
-        for j in range(frequency.shape[1]):
-            frequency[i, j] = width * normal(key, 1 + j)
 
 
 @kernel

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..domain import Array, Domain
 from ..errors import InvalidInput
-from .projection import project
+from .projection import project_all
 
 STEPS_MAX = 100_000
 TOLERANCE = 1e-12  # of a step, beside the diameter
@@ -94,7 +94,7 @@ def best_for_bowl(domain: Domain, slope: Array, curvature: float) -> Array:
     if curvature == 0.0:
         return best_for_slope(domain, slope)
     best = -slope / curvature
-    project(domain.region(), best)
+    project_all(domain.region(), best[None])
     return best
 
 
@@ -109,7 +109,7 @@ def best_by_descent(domain: Domain, gradient: Callable[[Array], Array], smoothne
     for _ in range(STEPS_MAX):
         slope = gradient(ahead)
         following = ahead - slope / smoothness
-        project(region, following)
+        project_all(region, following[None])
         moved = following - best
         if float(np.abs(following - ahead).max()) <= short:
             return following

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 
 from ..domain import BALL, BOX, Region
-from ..kernel import kernel
+from ..kernel import kernel, loop
 from ..vocabulary import Array
 
 _FAR = 16.0  # sizes
@@ -39,6 +39,13 @@ def project(region: Region, x: Array) -> None:
             _to_ball(low, region.size[part], own)
         else:
             _to_simplex(region.size[part], own)
+
+
+@loop
+def project_all(region: Region, points: Array) -> None:
+    """Move each of n points, float64[n, d], to the nearest point of the domain: what Python calls."""
+    for i in range(len(points)):
+        project(region, points[i])
 
 
 @kernel

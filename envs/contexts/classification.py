@@ -26,7 +26,7 @@ import numpy as np
 
 from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_table
 from ...engine.protocol import register_env
 from ...engine.vocabulary import Array, Environment, Instance, Key, Problem
@@ -112,7 +112,7 @@ def regret(params: ClassificationParams, state: ClassificationState, instance: I
     return 0.0 if action == params.label[state.order[instance.t % len(state.order)]] else 1.0
 
 
-@kernel
+@loop
 def _shuffle(order: Array, key: Key) -> None:
     """Permute `order` in place (Fisher, Yates 1938)."""
     for i in range(len(order) - 1, 0, -1):

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...engine.draws import normal, uniform
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param
 from ...engine.protocol import register_env
 from ...engine.vocabulary import Array, Environment, Instance, Key, Problem
@@ -149,7 +149,7 @@ def _reward(params: Any, mean: float, key: Key) -> float:
     return mean + params.noise * normal(key, _REWARD)
 
 
-@kernel
+@loop
 def _draw_theta(theta: Array, key: Key) -> None:
     rows, d = theta.shape
     for a in range(rows):

@@ -20,7 +20,7 @@ import numpy as np
 from ...engine.answers import NORMAL, draw_answer
 from ...engine.draws import NATURE, normal, run_key, uniform
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_seed, check_table, query_problem
 from ...engine.protocol import register_env
 from ...engine.task import NUMBERS_MAX, Task, best_arm, hypotheses
@@ -97,12 +97,20 @@ def made_up(users: int, items: int, rank: int, seed: int) -> Array:
             "bad_param", f"{users} users, {items} items, rank {rank}: {NUMBERS_MAX} numbers are the most"
         )
     run = run_key(check_seed(seed), 0, NATURE)
-    taste = np.array([[normal(Key(run, u), r) for r in range(rank)] for u in range(users)])
-    kind = np.array([[normal(Key(run, _ITEM + i), r) for r in range(rank)] for i in range(items)])
+    taste, kind = np.zeros((users, rank)), np.zeros((items, rank))
+    _draw(run, 0, taste)
+    _draw(run, _ITEM, kind)
     total = np.zeros((users, items))
     for r in range(rank):  # not a product of matrices, whose bits differ between machines
         total += taste[:, r, None] * kind[None, :, r]
     return total * (2.0 / math.sqrt(rank))
+
+
+@loop
+def _draw(run: np.uint64, first: int, table: Array) -> None:
+    for i in range(table.shape[0]):
+        for r in range(table.shape[1]):
+            table[i, r] = normal(Key(run, first + i), r)
 
 
 def task_of(known: Array, asked: Array) -> Task:

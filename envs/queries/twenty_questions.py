@@ -18,7 +18,7 @@ import numpy as np
 from ...engine.answers import SIGNS, draw_answer
 from ...engine.draws import NATURE, run_key, uniform
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_seed, check_table, query_problem
 from ...engine.protocol import register_env
 from ...engine.task import NUMBERS_MAX, QUERIES_MAX, hypotheses
@@ -87,10 +87,17 @@ def made_up(objects: int, questions: int, seed: int) -> Array:
         )
     run, rows, t = run_key(check_seed(seed), 0, NATURE), dict[bytes, Array](), 0
     while len(rows) < objects:
-        row = np.array([uniform(Key(run, t), i) < 0.5 for i in range(questions)])
+        row = np.zeros(questions, np.bool_)
+        _draw(Key(run, t), row)
         rows.setdefault(row.tobytes(), row)
         t += 1
     return np.array([*rows.values()], np.float64)
+
+
+@loop
+def _draw(key: Key, row: Array) -> None:
+    for i in range(len(row)):
+        row[i] = uniform(key, i) < 0.5
 
 
 def init(params: TwentyQuestionsParams, problem: Problem, run: np.uint64) -> TwentyQuestionsState:

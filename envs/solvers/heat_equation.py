@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import ARMS_MAX
 from ...engine.protocol import register_env
 from ...engine.solvers.cg import CgWork, cg_work
@@ -83,8 +83,13 @@ def init(params: HeatEquationParams, problem: Problem, run: np.uint64) -> HeatEq
     """Return the temperature at time 0."""
     n = (params.side - 1) ** 2
     u = np.zeros(n)
-    put_start(u, params.side)
+    _begin(u, params.side)
     return HeatEquationState(u, np.zeros(len(params.index)), np.zeros(n), np.zeros(n), cg_work(n))
+
+
+@loop
+def _begin(u: Array, side: int) -> None:
+    put_start(u, side)
 
 
 @kernel

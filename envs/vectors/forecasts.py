@@ -20,7 +20,7 @@ from ...engine.domain import DIMENSION_MAX, simplex
 from ...engine.draws import normal
 from ...engine.elementary import cos_turns
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table, check_vector
 from ...engine.protocol import register_env
 from ...engine.vectors.hindsight import best_by_descent, best_for_slope
@@ -155,7 +155,7 @@ def _off(state: ForecastsState, row: int, x: Array) -> float:
     return total
 
 
-@kernel
+@loop
 def _make(params: ForecastsParams, forecast: Array, truth: Array, run: np.uint64) -> None:
     n, k = forecast.shape
     value = 0.0

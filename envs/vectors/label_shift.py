@@ -20,7 +20,7 @@ from ...engine.domain import simplex
 from ...engine.draws import categorical
 from ...engine.elementary import cos_turns
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table
 from ...engine.protocol import register_env
 from ...engine.vectors.hindsight import best_for_bowl
@@ -148,7 +148,7 @@ def _answers(params: LabelShiftParams, t: int, shares: Array, law: Array) -> Non
             law[i] += params.confusion[i, j] * shares[j]
 
 
-@kernel
+@loop
 def _add_shares(params: LabelShiftParams, shares: Array, horizon: int, total: Array) -> None:
     for t in range(horizon):
         _shares(params, t, shares)

@@ -22,7 +22,7 @@ from ...engine.domain import Domain, ball, box
 from ...engine.draws import normal, uniform
 from ...engine.elementary import cos_turns, exp, log1p
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table, check_vector
 from ...engine.protocol import register_env
 from ...engine.vectors.hindsight import best_by_descent
@@ -173,7 +173,7 @@ def _loss(loss: int, predicted: float, b: float) -> tuple[float, float]:
     return max(-margin, 0.0) + log1p(small), -b * wrong
 
 
-@kernel
+@loop
 def _make(params: OnlineRegressionParams, features: Array, target: Array, direction: Array, run: np.uint64) -> None:
     """Write n examples; `direction`, float64[2, d], becomes two that are orthogonal, in whose plane w turns."""
     n, d = features.shape

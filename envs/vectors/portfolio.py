@@ -18,7 +18,7 @@ from ...engine.domain import DIMENSION_MAX, simplex
 from ...engine.draws import normal
 from ...engine.elementary import exp, log
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table
 from ...engine.protocol import register_env
 from ...engine.vectors.hindsight import best_by_descent
@@ -124,7 +124,7 @@ def _growth(row: Array, x: Array) -> float:
     return total
 
 
-@kernel
+@loop
 def _make(params: PortfolioParams, relatives: Array, run: np.uint64) -> None:
     n, d = relatives.shape
     for t in range(n):

@@ -15,7 +15,7 @@ import numpy as np
 from ...engine.choices import Vectors
 from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_table
 from ...engine.protocol import register_env
 from ...engine.vectors.hindsight import best_for_bowl
@@ -130,7 +130,7 @@ def _place(state: RandomOrderState, t: int) -> int:
     return state.order[t % n]
 
 
-@kernel
+@loop
 def _draw_slopes(params: RandomOrderParams, slope: Array, key: Key) -> None:
     n, d = slope.shape
     for i in range(n):

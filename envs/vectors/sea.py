@@ -22,7 +22,7 @@ from ...engine.choices import Vectors
 from ...engine.draws import normal, words
 from ...engine.elementary import cos_turns
 from ...engine.errors import InvalidInput
-from ...engine.kernel import kernel
+from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param
 from ...engine.protocol import register_env
 from ...engine.vectors.hindsight import best_for_bowl
@@ -206,7 +206,7 @@ def _first(params: SeaParams, d: int) -> int:
     return 1 if params.wall > 0.0 and d > 1 else 0
 
 
-@kernel
+@loop
 def _add_slopes(params: SeaParams, state: SeaState, totals: Array, rounds: Array) -> Array:
     """Add up a_t and the rounds of each piece."""
     for t in range(state.horizon[0]):
@@ -218,7 +218,7 @@ def _add_slopes(params: SeaParams, state: SeaState, totals: Array, rounds: Array
     return rounds
 
 
-@kernel
+@loop
 def _draw_levels(params: SeaParams, level: Array, key: Key) -> None:
     """Draw a direction for each piece, and give it the length `reach`."""
     pieces, d = level.shape

@@ -26,7 +26,7 @@ from onearm.engine.draws import (
     unit,
     words,
 )
-from onearm.engine.kernel import kernel
+from onearm.engine.kernel import loop
 from onearm.engine.vocabulary import Array, Key
 
 RUN = run_key(20, 3, POLICY)
@@ -177,49 +177,49 @@ def test_binomial_ratios_do_not_cancel(n: int, p: float) -> None:
 # ---- laws, by many draws ----
 
 
-@kernel
+@loop
 def fill_uniform(run: np.uint64, n_keys: int, out: Array) -> None:
     for j in range(len(out)):
         out[j] = uniform(Key(run, j % n_keys), j // n_keys)
 
 
-@kernel
+@loop
 def fill_normal(run: np.uint64, out: Array) -> None:
     for j in range(len(out)):
         out[j] = normal(Key(run, j >> 1), j & 1)
 
 
-@kernel
+@loop
 def fill_gamma(run: np.uint64, shape: float, out: Array) -> None:
     for j in range(len(out)):
         out[j] = gamma(Key(run, j >> 1), j & 1, shape)
 
 
-@kernel
+@loop
 def fill_beta(run: np.uint64, a: float, b: float, out: Array) -> None:
     for j in range(len(out)):
         out[j] = beta(Key(run, j >> 1), j & 1, a, b)
 
 
-@kernel
+@loop
 def fill_categorical(run: np.uint64, law: Array, out: Array) -> None:
     for j in range(len(out)):
         out[j] = categorical(Key(run, j >> 1), j & 1, law)
 
 
-@kernel
+@loop
 def fill_binomial(run: np.uint64, n: int, p: float, out: Array) -> None:
     for j in range(len(out)):
         out[j] = binomial(Key(run, j >> 1), j & 1, n, p)
 
 
-@kernel
+@loop
 def fill_tail(run: np.uint64, out: Array) -> None:
     for t in range(len(out)):
         out[t] = draws._normal_tail(Key(run, t), 0, 0, False)
 
 
-@kernel
+@loop
 def count_kept(run: np.uint64, n: int, layer: int, x: float) -> int:
     kept = 0
     for t in range(n):
@@ -379,3 +379,13 @@ def test_binomial_and_gamma_have_their_laws_to_a_thousandth() -> None:
     sample = np.empty(10_000_000)
     fill_gamma(RUN, 1.0, sample)
     check_continuous(sample, stats.gamma(1.0))
+
+
+def test_a_table_of_normals_has_the_bits_of_single_draws() -> None:
+    n, first, d = 40, 1, 20
+    table = draws.normals(RUN, n, first, d)
+    assert table.tolist() == [[normal(Key(RUN, i), first + j) for j in range(d)] for i in range(n)]
+    rest = [
+        abs(table[i, j]) >= draws._EDGE[int(words(Key(RUN, i), first + j, 0)[0]) & 255] for i, j in np.ndindex(n, d)
+    ]
+    assert sum(rest) > 3  # which lie outside their layer's inner box

@@ -13,7 +13,7 @@ import pytest
 from scipy import special
 
 from onearm.engine.elementary import cos_turns, exp, log, log1p, log_gamma, stirling_rest
-from onearm.engine.kernel import kernel
+from onearm.engine.kernel import loop
 from onearm.engine.vocabulary import Array
 
 WAYS = ["plain", pytest.param("compiled", marks=pytest.mark.jit)]
@@ -121,13 +121,13 @@ def test_bits_are_the_golden_ones(way: str) -> None:
     assert [float(function(x)).hex() for function, x, _ in GOLDEN] == [golden for _, _, golden in GOLDEN]
 
 
-@kernel
+@loop
 def fill_exp(x: Array, y: Array) -> None:
     for a in range(len(x)):
         y[a] = exp(x[a])
 
 
-@kernel
+@loop
 def fill_log(x: Array, y: Array) -> None:
     for a in range(len(x)):
         y[a] = log(x[a])
@@ -140,7 +140,7 @@ def test_a_loop_is_vector_code_with_the_bits_of_single_calls(fill: Any, one: Any
     y = np.empty_like(x)
     fill(x, y)
     assert y.tobytes() == np.array([one(v) for v in x]).tobytes()
-    assert "x double>" in next(iter(fill._function.inspect_llvm().values()))
+    assert "x double>" in next(iter(fill._jitted.inspect_llvm().values()))
 
 
 @pytest.mark.parametrize("way", WAYS)

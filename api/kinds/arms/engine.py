@@ -14,6 +14,7 @@ from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
 from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
 from ....engine.errors import InvalidInput
+from ....engine.folding import fold
 from ....engine.problem import check_contexts, check_reward, check_rewards, not_finite, shaped_context
 from ....engine.protocol import explains
 from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem
@@ -167,7 +168,7 @@ class Engine(PolicyEngine[ArmDecision]):
         given = rows._replace(
             kind=np.full(len(rows.kind), LEARN, np.int8), number=self.number + np.arange(len(rows.kind))
         )
-        loop.fold(self.spec.policy.params, self.state, self._run, given)
+        fold(self.spec.policy.params, self.state, self._run, given)
         self.number += len(rows.kind)
         self._pending.forget(self.number)
         return len(rows.kind)

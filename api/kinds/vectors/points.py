@@ -75,8 +75,7 @@ class Points(spaces.Box):
         nearest = numbers("action", x, (*np.shape(x)[:-1], self.domain.dimension))
         if not np.isfinite(nearest).all():
             raise InvalidInput("bad_action", "a coordinate is not finite: no point is nearest to that")
-        for point in nearest.reshape(-1, self.domain.dimension):
-            projection.project(self._region, point)
+        projection.project_all(self._region, nearest.reshape(-1, self.domain.dimension))
         return nearest
 
     def __eq__(self, other: object) -> bool:

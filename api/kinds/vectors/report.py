@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET
 
-from ....engine import loop
+from ....engine.folding import fold
 from ....engine.vectors.hindsight import LinearLosses
 from ....engine.vocabulary import LEARN, Array, Certificate, Columns, Problem
 from ...experiment.compiling import compile_certificate
@@ -67,6 +67,6 @@ def report(
         assert isinstance(page, Columns), "a domain does not grow"
         learned = page.kind == LEARN
         tally.add(page.action[learned], page.reward[learned], page.detail[learned])
-        loop.fold(policy.params, state, spec.run, page)
+        fold(policy.params, state, spec.run, page)
         decisions += int((~learned).sum())
     return tally.report(spec, seq, decisions, compile_certificate(spec)(policy.params, state))
