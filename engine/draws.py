@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal, localcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -126,8 +126,9 @@ def normals(run: np.uint64, n: int, first: int, d: int) -> Array:
 
     All at once in NumPy: for what is drawn before anything is compiled, a hundredth of what single draws take there.
     """
-    numbers, places = np.arange(n, dtype=np.uint64)[:, None], np.arange(first, first + d, dtype=np.uint64)
-    word = words(Key(run, numbers), places, 0)[0]
+    numbers: Any = np.arange(n)[:, None]
+    places: Any = np.arange(first, first + d)
+    word: Array = np.asarray(words(Key(run, numbers), places, 0)[0])
     layer = (word & np.uint64(255)).astype(np.int64)
     drawn: Array = (word.view(np.int64) >> np.int64(11)).astype(np.float64) * _SCALE[layer]
     for i, j in np.argwhere(np.abs(drawn) >= _EDGE[layer]):

@@ -47,9 +47,13 @@ WORLD = {
     "tempfile",
 }
 WORLD_NEEDED = {
+    "engine/compiled/apart.py": {"os", "subprocess"},  # another process compiles
+    "engine/compiled/background.py": {"os", "time"},  # a child begins anew; what is compiled since when
+    "engine/compiled/worker.py": {"os", "time"},  # that process
     "engine/compiled/stamp.py": {"time"},  # what was edited after the process began is not what it runs
     "engine/compiled/store.py": {"os", "shutil", "tempfile", "time"},  # a folder, whose files leave by age
     "engine/simulation.py": {"os", "time"},  # counts processors and measures its own speed
+    "engine/replay/folding.py": {"time"},  # how long a log may take as Python
     "engine/replay/matching.py": {"time"},  # measures its own speed
 }
 # Imports inside a function, each with its reason.

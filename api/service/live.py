@@ -21,9 +21,9 @@ import numpy as np
 from ...engine import snapshot
 from ...engine.contexts import pack_context
 from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError, Unavailable
-from ...engine.folding import fold
 from ...engine.growth import grown
 from ...engine.protocol import explains, marks
+from ...engine.replay.folding import fold
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event, Experiment, Snapshot
 from ...engine.vectors.constants import constants_of

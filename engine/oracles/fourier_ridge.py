@@ -21,7 +21,7 @@ Cost: predict O(m d + K p), spread O(K p^2), fit O(m d + p^2), six times in a li
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,7 +73,8 @@ def fourier_ridge(problem: Problem, *, regularisation: float, half_life: float |
         Problem(problem.n_arms, (COORDINATES,)), regularisation=regularisation, half_life=half_life, scaling="none"
     )
     frequency = _BANDWIDTH / math.sqrt(d) / _TURN * normals(_RUN, m, 1, d)
-    phase = unit(words(Key(_RUN, np.arange(m)), 0, 0)[0])
+    number: Any = np.arange(m)
+    phase = np.asarray(unit(words(Key(_RUN, number), 0, 0)[0]))
     return FourierRidge(
         ridge=ridge,
         origin=np.zeros(1),

@@ -14,9 +14,9 @@ from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
 from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
 from ....engine.errors import InvalidInput
-from ....engine.folding import fold
 from ....engine.problem import check_contexts, check_reward, check_rewards, not_finite, shaped_context
 from ....engine.protocol import explains
+from ....engine.replay.folding import fold
 from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import explain

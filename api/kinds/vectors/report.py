@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET
 
-from ....engine.folding import fold
+from ....engine.replay.folding import fold
 from ....engine.vectors.hindsight import LinearLosses
 from ....engine.vocabulary import LEARN, Array, Certificate, Columns, Problem
 from ...experiment.compiling import compile_certificate

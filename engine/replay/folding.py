@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from . import loop
-from .columns import take
-from .vocabulary import Columns
+from .. import loop
+from ..columns import take
+from ..vocabulary import Columns
 
 INTERPRETED_S = 1.0  # then it is worth to wait
 ROWS = 16  # between two looks at the clock
