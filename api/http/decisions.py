@@ -96,54 +96,84 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = one_id(body.decision_id, header_id)
-    if kind.decide_waits:
+    made, again = await live.turns.take(lambda: _decide_now(service, live, body, decision_id, raw))
+    if not again:
+        assert made.decided is not None
+        await made.decided
+    return Answer(200 if again else 201, kind.answer(live, made.event), REPLAYED if again else ())
+
+
+async def _decide_now(
+    service: Service, live: Live, body: Decide, decision_id: str | None, raw: bytes
+) -> tuple[Record, bool]:
+    """Return the decision, queued for the log, and whether it was made before."""
+    if live.kind.decide_waits:
         found = await found_unlocked(live, lambda: known_as(live, decision_id, raw))
     else:
         found = await known_as(live, decision_id, raw)
     if found is not None:
-        return Answer(200, kind.answer(live, found.event), REPLAYED)
-    made = await live.decide(kind.request(live, body), _sent(decision_id, raw), service.clock())
-    return Answer(201, kind.answer(live, made.event))
+        return found, True
+    return await live.decide(live.kind.request(live, body), _sent(decision_id, raw), service.clock()), False
 
 
 async def _reward_one(service: Service, live: Live, decision_id: str, body: Any) -> Answer:
-    kind, reward_id = live.kind, body.reward_id
-    if reward_id is not None:
-        check_id("reward_id", reward_id)
+    kind, reward_id = live.kind, body.reward_id or ""
+    if body.reward_id is not None:
+        check_id("reward_id", body.reward_id)
     said = kind.read_feedback(live, body)
-    found = await found_unlocked(live, lambda: find(live, decision_id))
-    action = kind.action(live, found.event)
-    feedback = kind.feedback_on(live, found.event, action, said)
-    if found.reward is None:
-        live.learn(found, action, feedback, reward_id or "", service.clock())
+    found, feedback = await live.turns.take(lambda: _reward_now(service, live, decision_id, said, reward_id))
+    if feedback is None:
         assert found.rewarded is not None
         await found.rewarded
         return Answer(200, Rewarded("accepted"))
     before = found.reward
+    assert before is not None
     await settled(found)
-    again = (feedback.reward, kind.detail_json(feedback), reward_id or "")
-    if (before.reward, before.detail, before.reward_id) == again:
+    if (before.reward, before.detail, before.reward_id) == (feedback.reward, kind.detail_json(feedback), reward_id):
         return Answer(200, Rewarded("duplicate"))
     raise Conflict("reward_exists", kind.reward_exists(decision_id, before))
 
 
-async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
+async def _reward_now(
+    service: Service, live: Live, decision_id: str, said: Any, reward_id: str
+) -> tuple[Record, Feedback | None]:
+    """Return the decision with its reward, queued for the log; with what was sent, where it had one before."""
     kind = live.kind
+    found = await found_unlocked(live, lambda: find(live, decision_id))
+    action = kind.action(live, found.event)
+    feedback = kind.feedback_on(live, found.event, action, said)
+    if found.reward is not None:
+        return found, feedback
+    await live.learn(found, action, feedback, reward_id, service.clock())
+    return found, None
+
+
+async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
     body = read(_example, raw, "the example")
-    if kind.external is None:
-        raise InvalidInput("no_examples", kind.no_examples.format(id=live.spec.id))
-    value, propensity = check_reward(body.value), check_propensity(body.propensity)
+    if live.kind.external is None:
+        raise InvalidInput("no_examples", live.kind.no_examples.format(id=live.spec.id))
+    propensity = check_propensity(body.propensity)
+    reward = Feedback(check_reward(body.value), NO_DETAIL)
+    found, status = await live.turns.take(lambda: _learn_now(service, live, body, raw, reward, propensity))
+    await settled(found)
+    return Answer(200, Learned(id_of(found.event), status))
+
+
+async def _learn_now(
+    service: Service, live: Live, body: Example, raw: bytes, reward: Feedback, propensity: float
+) -> tuple[Record, Any]:
+    """Return the decision of an example with its reward, queued for the log, and whether it was there before."""
+    kind = live.kind
+    assert kind.external is not None
     found = await found_unlocked(live, lambda: known_as(live, body.decision_id, raw))
-    status: Any = "duplicate"
     if found is None:
         request, action = kind.external(live, body)
         sent = _sent(body.decision_id, raw)
         found = live.log_external(request, Decision(action, propensity), sent, service.clock())
-    if found.reward is None:
-        live.learn(found, kind.action(live, found.event), Feedback(value, NO_DETAIL), "", service.clock())
-        status = "accepted"
-    await settled(found)
-    return Answer(200, Learned(id_of(found.event), status))
+    if found.reward is not None:
+        return found, "duplicate"
+    await live.learn(found, kind.action(live, found.event), reward, "", service.clock())
+    return found, "accepted"
 
 
 def _sent(decision_id: str | None, raw: bytes) -> Sent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -49,7 +50,7 @@ async def list_all(service: Service, call: Call) -> Answer:
 async def read_one(service: Service, call: Call) -> Answer:
     """Read one experiment, its counters, and the digest of its state."""
     live = service.live(call.path["experiment_id"])
-    digest = await live.digest()
+    digest = await live.turns.take(live.digest)
     found = describe(live)  # behind it: what the state has learned is what is counted
     found.digest = digest
     return Answer(200, found)
@@ -58,35 +59,36 @@ async def read_one(service: Service, call: Call) -> Answer:
 async def archive(service: Service, call: Call) -> Answer:
     """Close an experiment for good; it stays readable."""
     live = service.live(call.path["experiment_id"])
-    await live.archive(service.clock())
+    await live.turns.take(lambda: live.archive(service.clock()))
     return Answer(200, describe(live))
 
 
 async def add_arm(service: Service, call: Call) -> Answer:
     """Let an arm join an experiment at work, or where arms come once offer it."""
     live = service.live(call.path["experiment_id"])
-    answer, new = await live.change("join", read(_object, call.body, "the arm"), service.clock())
+    arm = read(_object, call.body, "the arm")
+    answer, new = await live.turns.take(lambda: live.change("join", arm, service.clock()))
     return Answer(201 if new else 200, answer)
 
 
 async def retire_arm(service: Service, call: Call) -> Answer:
     """Never choose an arm again; its number stays its own."""
     live = service.live(call.path["experiment_id"])
-    answer, _ = await live.change("retire", call.path["arm_id"], service.clock())
+    answer, _ = await live.turns.take(lambda: live.change("retire", call.path["arm_id"], service.clock()))
     return Answer(200, answer)
 
 
 async def close(service: Service, call: Call) -> Answer:
     """Say that no more arms will be offered to a stream."""
     live = service.live(call.path["experiment_id"])
-    await live.change("close", None, service.clock())
+    await live.turns.take(lambda: live.change("close", None, service.clock()))
     return Answer(200, describe(live))
 
 
 async def commit(service: Service, call: Call) -> Answer:
     """Commit to what is recommended: from now on no other arm is pulled, or no query asked."""
     live = service.live(call.path["experiment_id"])
-    answer, _ = await live.change("commit", None, service.clock())
+    answer, _ = await live.turns.take(lambda: live.change("commit", None, service.clock()))
     return Answer(200, answer)
 
 
@@ -95,34 +97,40 @@ async def recommend(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     if live.kind.recommend is None:
         raise no_stream(live.spec)
+    return Answer(200, await live.turns.take(lambda: _recommended(live)))
+
+
+async def _recommended(live: Live) -> Any:
     live.check_usable()
-    return Answer(200, live.kind.recommend(live))
+    assert live.kind.recommend is not None
+    return live.kind.recommend(live)
 
 
 async def diagnostics(service: Service, call: Call) -> Answer:
     """Tell the health of one experiment; this reads its whole log."""
     live = service.live(call.path["experiment_id"])
     unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
+    return Answer(200, await live.turns.take(lambda: _diagnostics(live, unknown)))
+
+
+async def _diagnostics(live: Live, unknown: int) -> schemas.Diagnostics:
     live.check_usable()
     proof = None if live.kind.certificate is None else live.kind.certificate(live)
     constants = live.constants
-    return Answer(
-        200,
-        schemas.Diagnostics(
-            decisions=live.number,
-            rewards=live.rewards,
-            pending=live.number - live.rewards,
-            seq=live.seq,
-            reward_share=live.rewards / live.number if live.number else None,
-            unknown_propensity_share=unknown / live.number if live.number else None,
-            state_bytes=live.state_bytes,
-            repairs=live.repairs,
-            certificate=UNSET if proof is None else or_null(proof.bound),
-            certificate_supposes=(proof and live.spec.policy.supposes) or UNSET,
-            variation=UNSET if proof is None else or_null(proof.variation),
-            constants={name: schemas.Constant(or_null(value), source) for name, (value, source) in constants.items()}
-            or UNSET,
-        ),
+    return schemas.Diagnostics(
+        decisions=live.number,
+        rewards=live.rewards,
+        pending=live.number - live.rewards,
+        seq=live.seq,
+        reward_share=live.rewards / live.number if live.number else None,
+        unknown_propensity_share=unknown / live.number if live.number else None,
+        state_bytes=live.state_bytes,
+        repairs=live.repairs,
+        certificate=UNSET if proof is None else or_null(proof.bound),
+        certificate_supposes=(proof and live.spec.policy.supposes) or UNSET,
+        variation=UNSET if proof is None else or_null(proof.variation),
+        constants={name: schemas.Constant(or_null(value), source) for name, (value, source) in constants.items()}
+        or UNSET,
     )
 
 

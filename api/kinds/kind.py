@@ -17,8 +17,10 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
+from ...engine import snapshot
 from ...engine.contexts import context_at, n_actions, unpack_contexts
 from ...engine.errors import Conflict, OnearmError
+from ...engine.protocol import reset
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import (
     Action,
@@ -139,7 +141,21 @@ class Work:
 
     def learn_from(self, instance: Instance, decision: Decision, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""
-        self._update(self._params, self.state, instance, decision, feedback, Key(self._run, instance.t))
+        arguments = self._params, self.state, instance, decision, feedback, Key(self._run, instance.t)
+        if self._update.compiled:
+            self._update.call(*arguments)
+        else:
+            self._learn_as_python(arguments)
+
+    def _learn_as_python(self, arguments: tuple[Any, ...]) -> None:
+        """Learn on the first tier; where Python raises what compiled code does not, begin again with that."""
+        before = snapshot.copied(self.state)
+        try:
+            self._update.call(*arguments)
+        except Exception:
+            reset(self.state, before)
+            self._update.finish()
+            self._update.call(*arguments)
 
     def recommended(self) -> int:
         """Return what the policy would commit to now: a place or a hypothesis, -1 where there is nothing."""

@@ -12,8 +12,8 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Generator, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ from ...engine import snapshot
 from ...engine.contexts import pack_context
 from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError, Unavailable
 from ...engine.growth import grown
+from ...engine.kernel import Entry
 from ...engine.protocol import explains, marks
 from ...engine.replay.folding import fold
 from ...engine.storage.store import Store
@@ -44,12 +45,14 @@ from ..experiment.spec import Spec
 from ..kinds.kind import Encoded, Kind, Move, Request, Work, known
 from .history import Archived, Change, History, Roster, detail_of
 from .records import CACHE_BYTES, Record, Records
+from .turns import Turns
 from .writer import PendingSnapshot, Writer
 
 log = logging.getLogger("onearm")
 
 EVENT_BYTES = 200  # what one event costs in the log besides its context, its point and its detail
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
+Made = TypeVar("Made")
 COPY_BYTES = 64_000_000  # larger states are not copied: memory for a second one might not be there
 
 
@@ -106,6 +109,7 @@ class Live(Work):
         self._unread = asyncio.Event()
         self._unread.set()
         self._changing: asyncio.Future[None] | None = None  # the last change
+        self.turns = Turns()
 
     # -- recovery ------------------------------------------------------------------------------------------------------
 
@@ -175,6 +179,8 @@ class Live(Work):
         """Take up work with what was recovered."""
         self.state, self.own, self.seq, self.number, self.rewards, history, kernels = recovered
         self.take_up(self.spec, kernels)
+        if self.kind.moves is None:  # a move takes microseconds as Python too, and needs no turn
+            self.turns.take_up(kernels.select, kernels.update)
         self.roster, self.archived = history.roster, history.archived
         self.problem = history.problem(self.seq)
         self._changing = None
@@ -186,6 +192,14 @@ class Live(Work):
         """Refuse everything from now on with this error, and give up the state: there is no room for two large ones."""
         self.unusable = why
         self.state = None
+
+    async def _step(self, entry: Entry, run: Callable[[], Made]) -> Made:
+        """Run a kernel; where the log is folded again meanwhile, nothing comes of it."""
+        state = self.state
+        made = await self.turns.step(entry, run)
+        if self.state is not state:
+            raise self.unusable or refolding()
+        return made
 
     async def digest(self) -> str:
         """Return the digest of the state as it is, computed in another thread; rewards wait meanwhile."""
@@ -218,21 +232,19 @@ class Live(Work):
     # -- the two transitions -------------------------------------------------------------------------------------------
 
     async def decide(self, request: Request, sent: Sent, now: int) -> Record:
-        """Decide, and return the decision once it is committed.
+        """Decide, and return the decision, which is queued for the log.
 
         Where deciding changes the state the caller waited until it was unlocked. Nothing is awaited before it is
-        queued.
+        queued, but for a slow step: the caller has the turn.
         """
         try:
-            record = self._decide(request, sent, now)
+            record = await self._decide(request, sent, now)
         finally:
             if self.kind.moves is not None:  # moves before one that failed are on record before anybody hears of it
                 await self._changed()
-        assert record.decided is not None
-        await record.decided
         return record
 
-    def _decide(self, request: Request, sent: Sent, now: int) -> Record:
+    async def _decide(self, request: Request, sent: Sent, now: int) -> Record:
         self.check_open()
         kind = self.kind
         assert not (kind.decide_waits and self.locked), "the state changes while another thread reads it"
@@ -241,7 +253,7 @@ class Live(Work):
         if kind.moves is not None:
             record = self._move(kind.moves(self), sent, now)
         else:
-            decision = self.choose(request.context, request.available)
+            decision = await self._step(self._select, lambda: self.choose(request.context, request.available))
             kind.check(self, decision, request.available)
             record = self._enter(DECIDE, request, decision, sent, now)
         self._snapshot_if_due()
@@ -317,14 +329,14 @@ class Live(Work):
         if self.explainer is None:
             self.explainer = await asyncio.to_thread(compile_explain, self.spec)
 
-    def learn(self, record: Record, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
+    async def learn(self, record: Record, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
         """Learn what came of a decision and queue the event; the caller checked it and waited for the lock."""
         self.check_open()
         decided = record.event
         assert record.reward is None
         if self.kind.learned is not None:
             self.kind.learned(self, decided, action, feedback)
-        self._apply(decided, action, feedback)
+        await self._step(self._update, lambda: self._apply(decided, action, feedback))
         record.reward = self._learned(decided, feedback, reward_id, now)
         record.rewarded = self._queue(record.reward)
         self._snapshot_if_due()
@@ -454,6 +466,11 @@ class Live(Work):
         record = await self.records.read(name)
         self.check_usable()
         return self.records.known(name) or (self.records.remember(record) if record is not None else None)
+
+
+def refolding() -> Unavailable:
+    """Return what everything is refused with after a commit that failed."""
+    return Unavailable("refolding", "the experiment folds its log again: try again in a second")
 
 
 def recovering() -> Unavailable:

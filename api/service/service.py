@@ -21,7 +21,7 @@ from ...engine.storage.tables import Experiment
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
-from .live import Live, Recovered, recovering
+from .live import Live, Recovered, recovering, refolding
 from .records import CACHE_BYTES
 from .recovery import Queue
 from .writer import Writer
@@ -77,6 +77,8 @@ class Service:
         await self.recovered()  # up to the end of the page at work
         for task in self._tasks:
             task.cancel()
+        for live in self._lives.values():
+            await live.turns.idle()
         await self.writer.drain()
         for live in self._lives.values():
             live.snapshot()
@@ -212,7 +214,7 @@ class Service:
         """Throw away the states that are ahead of the log, and fold it again."""
         log.error("a commit failed: %s", error)
         for live in lives:
-            live.stop(Unavailable("refolding", "the experiment folds its log again: try again in a second"))
+            live.stop(refolding())
             self._refold_soon(live)
 
     def _refold_soon(self, live: Live) -> None:

@@ -139,7 +139,7 @@ def test_a_read_that_is_older_than_a_reward_does_not_undo_it(tmp_path: Path, mon
             # While that query is held up, its decision is rewarded and committed, and another query waits behind it.
             held = asyncio.create_task(client.post(f"{E}/decisions", json={"decision_id": "d1x"}))
             record = live.records.remember(Record(served.store.find(live.row.key, [1])[0]))
-            live.learn(record, record.event.action, Feedback(0.25, NO_DETAIL), "early", 0)
+            await live.learn(record, record.event.action, Feedback(0.25, NO_DETAIL), "early", 0)
             assert record.rewarded is not None
             await record.rewarded
             for _ in range(5):
