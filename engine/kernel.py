@@ -19,7 +19,7 @@ import numba
 from numba import typeof, types
 
 from .compiled.background import BACKGROUND
-from .compiled.entries import INLINED, InlinedKernel, Routine, classes_of, jitted
+from .compiled.entries import INLINED, InlinedKernel, Routine, jitted, nested_classes
 from .compiled.stamp import is_outside, package_root, source_digest
 from .compiled.store import CacheWarning
 from .compiled.tiers import Entry, Order, interpreted
@@ -91,9 +91,7 @@ class Loop:
         signature = tuple(map(typeof, args))
         if (entry := self._entries.get(signature)) is None:
             return self.code(signature)
-        if not entry.compiled:
-            BACKGROUND.take(entry)
-            entry.finish()
+        entry.wait()
         return entry.call
 
     def entry(self, *args: Any) -> Entry:
@@ -119,6 +117,11 @@ class Loop:
         """Run, on the tier that is at hand."""
         return self.entry(*args)(*args)
 
+    def hasten(self, entry: Entry) -> None:
+        """Compile an entry now; where that has begun, wait for it."""
+        BACKGROUND.take(entry)
+        entry.finish()
+
     def code(self, signature: Any) -> Callable[..., Any]:
         """Return the code for the types of a signature: of this process, from disk, or compiled now."""
         if signature not in self._jitted.overloads:
@@ -131,6 +134,11 @@ class Loop:
             return True
         return not self._is_outside(signature) and self._jitted._cache.holds(signature, self._jitted.targetctx)
 
+    def name(self, signature: Any) -> str:
+        """Return the name of the function, and that of the first class whose kernels it runs: `decide(Ucb1Params)`."""
+        of = next((found.__name__ for found in nested_classes(signature) if found in KERNELS), "")
+        return f"{self.python.__name__}({of})"
+
     def order(self, signature: Any) -> Order:
         """Return what another process must know to compile for a signature."""
         modules = sorted(self._jitted._cache.modules(signature))
@@ -138,7 +146,7 @@ class Loop:
 
     def _is_outside(self, signature: Any) -> bool:
         """Tell whether this function, or a class of a signature, comes from outside the package."""
-        return is_outside(self.python) or any(map(is_outside, classes_of(signature)))
+        return is_outside(self.python) or any(map(is_outside, nested_classes(signature)))
 
     @property
     def compilations(self) -> int:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from ...engine import loop, snapshot
 from ...engine.actions import empty_actions
-from ...engine.kernel import Loop
+from ...engine.kernel import Entry, Loop
+from ...engine.replay.folding import run_rows
 from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import DECIDE, LEARN, Array, Columns, Constant, Decision, Feedback, Instance
-from ..experiment.compiling import compiled
+from ..experiment.compiling import entry_of
 from ..experiment.spec import Spec
 from ..service.history import History, Roster
 from .decided import Decided, DecidedMany, locked
@@ -37,7 +37,7 @@ class PolicyEngine(Work, Generic[Made]):
         self.own = kind.own.begin(spec, kind.own.fresh(spec.problem), History(spec, ()))
         self.number = 0
         self._check = kind.check
-        self._many: dict[Loop, Callable[..., Any]] = {}  # the loops over many decisions, compiled
+        self._many: dict[Loop, Entry] = {}  # of the loops over many decisions
         self._compile(kind)
 
     @property
@@ -109,5 +109,5 @@ class PolicyEngine(Work, Generic[Made]):
         """Run a loop over rows."""
         arguments = self.spec.policy.params, self.state, self.spec.run, rows
         if entry not in self._many:
-            self._many[entry] = compiled(self.spec.policy, entry, *arguments)
-        self._many[entry](*arguments)
+            self._many[entry] = entry_of(self.spec.policy, entry, *arguments)
+        run_rows(self._many[entry], *arguments)

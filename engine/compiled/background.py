@@ -21,7 +21,7 @@ from . import store
 from .apart import Ended, Worker
 from .tiers import Entry
 
-RANKS = {"decide": 0, "turn": 0, "learn": 1}  # by the names of loops; what is compiled first
+RANKS = {"decide": 0, "decide_bound": 0, "turn": 0, "learn": 1, "learn_bound": 1}  # of loops; what comes first
 OTHERS = 2
 FAILURES_MAX = 3  # workers that ended in a row before no more are started
 LINGER_S = 10.0  # how long a worker without work is kept
@@ -110,10 +110,10 @@ class Background:
     def _run(self) -> None:
         """Compile what waits; end when nothing has for a while."""
         while (entry := self._next()) is not None:
+            again = False
             try:
                 again = self._compile(entry)
             except Exception as error:  # of a kernel of ours: the first tier goes on
-                again = False
                 self._errors.append(f"{entry.name}: {type(error).__name__}: {error}")
             with self._changed:
                 if again and self._current is not None:

@@ -72,7 +72,7 @@ class EntryCache(NullCache):  # type: ignore[misc]
 
     def key(self, signature: Any, context: Any) -> str | None:
         """Return the digest of all that an entry is made of; None where it is not to be kept."""
-        if any(map(is_outside, classes_of(signature))):
+        if any(map(is_outside, nested_classes(signature))):
             return None
         sources = stamp(self.modules(signature))
         if sources is None:
@@ -83,7 +83,7 @@ class EntryCache(NullCache):  # type: ignore[misc]
 
     def modules(self, signature: Any) -> set[str]:
         """Return the modules of the function, of the classes of a signature, and of the kernels filed under these."""
-        classes = classes_of(signature)
+        classes = {*nested_classes(signature)}
         kernels = [kernel for found in classes for kernel in self._kernels.get(found, {}).values()]
         return {thing.__module__ for thing in (self._function, *classes, *kernels)}
 
@@ -93,9 +93,10 @@ class EntryCache(NullCache):  # type: ignore[misc]
         return key is not None and store.file_of(self._name, key).is_file()
 
 
-def classes_of(signature: Any) -> set[Any]:
-    """Return the NamedTuple classes among the types of arguments, nested ones included."""
-    return {found for kind in signature for found in _classes(kind)}
+def nested_classes(signature: Any) -> Iterator[Any]:
+    """Yield the NamedTuple classes among the types of arguments, nested ones included."""
+    for kind in signature:
+        yield from _classes(kind)
 
 
 def _classes(kind: Any) -> Iterator[Any]:

@@ -27,6 +27,9 @@ class Order(NamedTuple):
 class Specialised(Protocol):
     """What an entry asks of its loop."""
 
+    def name(self, signature: Any) -> str:
+        """Return the name of the function, and that of the class whose kernels it runs."""
+
     def order(self, signature: Any) -> Order:
         """Return what another process must know to compile for a signature."""
 
@@ -35,6 +38,9 @@ class Specialised(Protocol):
 
     def code(self, signature: Any) -> Function:
         """Return the code for a signature: of this process, from disk, or compiled now."""
+
+    def hasten(self, entry: Entry) -> None:
+        """Let an entry be compiled before anything else, and wait for that."""
 
 
 class Entry:
@@ -61,12 +67,15 @@ class Entry:
         self.call = self.loop.code(self.signature)
         self.compiled = True
 
+    def wait(self) -> None:
+        """Return once it is compiled: here, where that has not begun yet."""
+        if not self.compiled:
+            self.loop.hasten(self)
+
     @property
     def name(self) -> str:
-        """Return the name of the loop, and that of its policy or environment: `decide(Ucb1Params)`."""
-        first = next(iter(self.signature), None)
-        of = getattr(getattr(first, "instance_class", None), "__name__", "")
-        return f"{self.loop.order(self.signature).loop.partition(':')[2]}({of})"
+        """Return what it is called where people read it: `decide(Ucb1Params)`."""
+        return self.loop.name(self.signature)
 
 
 def interpreted(function: Function) -> Function:

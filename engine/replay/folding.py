@@ -1,4 +1,4 @@
-"""Letting a state learn a part of a log, without waiting for compiled code where that is not worth it."""
+"""Running a loop over rows of a log, without waiting for compiled code where that is not worth it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import loop
 from ..columns import take
+from ..kernel import Entry
 from ..vocabulary import Columns
 
 INTERPRETED_S = 1.0  # then it is worth to wait
@@ -16,14 +17,16 @@ ROWS = 16  # between two looks at the clock
 
 
 def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
-    """Learn every feedback of `columns`, as `loop.fold`: as Python for a second at most, then compiled."""
-    entry = loop.fold.entry(params, state, run, columns)
+    """Learn every feedback of `columns`, as `loop.fold`."""
+    run_rows(loop.fold.entry(params, state, run, columns), params, state, run, columns)
+
+
+def run_rows(entry: Entry, params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
+    """Run an entry over rows that it may take in parts: as Python for a second at most, then compiled."""
     start, row = time.perf_counter(), 0
     while row < len(columns.kind):
-        if entry.compiled:
-            entry(params, state, run, take(columns, slice(row, None)))
-            return
-        entry(params, state, run, take(columns, slice(row, row + ROWS)))
-        row += ROWS
         if time.perf_counter() - start > INTERPRETED_S:
-            loop.fold.compiled(params, state, run, columns)
+            entry.wait()
+        stop = len(columns.kind) if entry.compiled else row + ROWS
+        entry(params, state, run, take(columns, slice(row, stop)))
+        row = stop

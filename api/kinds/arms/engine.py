@@ -62,7 +62,7 @@ class Engine(PolicyEngine[ArmDecision]):
         else:
             labels, (seen, available, *_) = self._request(context, eligible, actions)
         number = self.number
-        action, propensity = self._select(self._player, number, seen, available)
+        action, propensity = self._select.call(self._player, number, seen, available)
         if action == loop.NOT_FINITE:
             raise not_finite()
         assert action >= 0, "a policy chose an arm that is not available"
@@ -128,7 +128,7 @@ class Engine(PolicyEngine[ArmDecision]):
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
         value = check_reward(reward.item() if isinstance(reward, np.generic) else reward)
         choice = self._pending.find(decision, self.number)
-        self._update(
+        self._update.call(
             self._player,
             choice.number,
             choice._context,
