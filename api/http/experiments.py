@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from ...engine.compiled import background
 from ...engine.errors import InvalidInput, NotFound
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Counts, Experiment
 from ..experiment.unknown import or_null
+from ..service.lag import Lag
 from ..service.live import Live, no_stream
 from ..service.service import Service
 from . import schemas
@@ -110,10 +112,10 @@ async def diagnostics(service: Service, call: Call) -> Answer:
     """Tell the health of one experiment; this reads its whole log."""
     live = service.live(call.path["experiment_id"])
     unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
-    return Answer(200, await live.turns.take(lambda: _diagnostics(live, unknown)))
+    return Answer(200, await live.turns.take(lambda: _diagnostics(live, unknown, service.lag)))
 
 
-async def _diagnostics(live: Live, unknown: int) -> schemas.Diagnostics:
+async def _diagnostics(live: Live, unknown: int, lag: Lag) -> schemas.Diagnostics:
     live.check_usable()
     proof = None if live.kind.certificate is None else live.kind.certificate(live)
     constants = live.constants
@@ -126,11 +128,25 @@ async def _diagnostics(live: Live, unknown: int) -> schemas.Diagnostics:
         unknown_propensity_share=unknown / live.number if live.number else None,
         state_bytes=live.state_bytes,
         repairs=live.repairs,
+        compiling=_compiling(live),
+        loop_lag_ms=lag.worst_ms,
         certificate=UNSET if proof is None else or_null(proof.bound),
         certificate_supposes=(proof and live.spec.policy.supposes) or UNSET,
         variation=UNSET if proof is None else or_null(proof.variation),
         constants={name: schemas.Constant(or_null(value), source) for name, (value, source) in constants.items()}
         or UNSET,
+    )
+
+
+def _compiling(live: Live) -> schemas.Compiling:
+    now = background.status()
+    return schemas.Compiling(
+        compiled=live.compiled,
+        waiting=len(now.waiting),
+        at_work=now.compiling,
+        memory_bytes=now.memory_bytes,
+        failures=now.errors,
+        given_up=now.given_up,
     )
 
 

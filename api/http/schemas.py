@@ -176,6 +176,17 @@ class Constant(msgspec.Struct):
     source: Literal["problem", "param", "exceeded", "estimate", "unused"]
 
 
+class Compiling(msgspec.Struct):
+    """How far the policy's kernels are: until they are compiled they run as Python, with the same decisions."""
+
+    compiled: bool  # what decides and learns here
+    waiting: int  # entries of all experiments that are still to be compiled
+    at_work: str | None  # the one that is being compiled
+    memory_bytes: int | None  # the most that the process that compiles has had
+    failures: list[str]  # what did not compile, and stays as Python
+    given_up: bool  # the process that compiles ended three times in a row: no more are started
+
+
 class Diagnostics(msgspec.Struct):
     """The health of an experiment."""
 
@@ -187,6 +198,8 @@ class Diagnostics(msgspec.Struct):
     unknown_propensity_share: float | None  # of decisions
     state_bytes: int  # in memory
     repairs: int | None  # of models that broke down numerically; null where the policy has none
+    compiling: Compiling
+    loop_lag_ms: float  # the latest that the service's event loop was within a minute: what a request waits for others
     certificate: float | UnsetType | None = UNSET  # of vectors: a bound on the regret; null where nothing is proven
     certificate_supposes: str | UnsetType = UNSET  # of the losses, for that to hold, beyond that they are convex
     variation: float | UnsetType | None = UNSET  # of vectors: the sum of |gradient - hint|^2

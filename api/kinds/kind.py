@@ -134,6 +134,11 @@ class Work:
         self._select, self._update = kernels.select, kernels.update
         self._recommend, self._certify = kernels.recommend, kernels.certify
 
+    @property
+    def compiled(self) -> bool:
+        """Whether what decides and learns is compiled; until then it runs as Python, with the same bits."""
+        return self._select.compiled and self._update.compiled
+
     def choose(self, context: Any, available: Array) -> Decision:
         """Let the policy decide; a vector or a move is in its working space, and to be copied."""
         instance = Instance(self.number, context, available)

@@ -21,6 +21,7 @@ from ...engine.storage.tables import Experiment
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
+from .lag import Lag
 from .live import Live, Recovered, recovering, refolding
 from .records import CACHE_BYTES
 from .recovery import Queue
@@ -54,12 +55,14 @@ class Service:
         self._cache_bytes = cache_bytes
         self._creating: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.lag = Lag()
 
     async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
         """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`.
 
         `advanced` is called whenever one more is recovered, or cannot be.
         """
+        self.lag.start()
         await asyncio.to_thread(keep_all, self.store)  # what experiments decide with
         rows = await asyncio.to_thread(self.store.experiments) or [await self._write(Spec.from_json(first))]
         self._rows = {row.id: row for row in rows}
@@ -73,6 +76,7 @@ class Service:
 
     async def stop(self) -> None:
         """Commit what is queued, keep a snapshot of every state, and close the database."""
+        self.lag.stop()
         self._queue.close()
         await self.recovered()  # up to the end of the page at work
         for task in self._tasks:

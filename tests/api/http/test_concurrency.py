@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from support.served import Served
+from support.slow_steps import slow
 
 from onearm.api.kinds.kind import NO_DETAIL
 from onearm.api.service.records import Record
@@ -32,11 +33,13 @@ def at_once(served: Served, ask: Ask) -> Any:
     return served.client.portal.call(run)
 
 
-@pytest.fixture(params=[0, 64_000_000], ids=["no cache", "cache"])
-def crowded(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """Yield a service that keeps nothing in memory but what is in flight, and one that keeps everything."""
-    with Served(tmp_path, cache_bytes=request.param) as served:
+@pytest.fixture(params=["no cache", "cache", "slow"])
+def crowded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Yield a service that keeps nothing in memory but what is in flight, one that keeps all, and one of slow steps."""
+    with Served(tmp_path, cache_bytes=0 if request.param == "no cache" else 64_000_000) as served:
         served.create()
+        if request.param == "slow":
+            slow(served, monkeypatch)
         yield served
 
 

@@ -1,0 +1,148 @@
+"""Slow steps: other experiments go on meanwhile, and whatever touches the same state waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.served import Served
+from support.slow_steps import Held, slow
+
+E, OTHER = "/v1/experiments/e", "/v1/experiments/other"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with Served(tmp_path) as served:
+        served.create()
+        served.create("other")
+        yield served
+
+
+def run(served: Served, ask: Any) -> Any:
+    """Run a coroutine on the service's own event loop."""
+
+    async def asked() -> Any:
+        transport = httpx.ASGITransport(served.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await ask(client)
+
+    assert served.client.portal is not None
+    return served.client.portal.call(asked)
+
+
+async def begun(held: Held) -> None:
+    await asyncio.to_thread(held.begun.wait, 60.0)
+
+
+def test_while_one_learns_the_others_decide_and_it_waits(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, update = slow(served, monkeypatch)
+    made = served.decide().json()["decision_id"]
+    held = update.call = Held(update.call)
+
+    async def ask(client: httpx.AsyncClient) -> list[Any]:
+        learning = asyncio.create_task(client.post(f"{E}/decisions/{made}/reward", json={"value": 1.0}))
+        await begun(held)
+        waiting = [
+            asyncio.create_task(client.post(f"{E}/decisions", json={})),
+            asyncio.create_task(client.get(E)),
+            asyncio.create_task(client.get(f"{E}/diagnostics")),
+            asyncio.create_task(client.post(f"{E}:archive")),
+        ]
+        for _ in range(3):
+            assert (await client.post(f"{OTHER}/decisions", json={})).status_code == 201
+        assert not learning.done() and not any(task.done() for task in waiting)
+        held.let_go.set()
+        return [await task for task in (learning, *waiting)]
+
+    learned, decided, read, health, archived = run(served, ask)
+    assert [answer.status_code for answer in (learned, decided, read, health, archived)] == [200, 201, 200, 200, 200]
+    assert read.json()["rewards"] == 1 and health.json()["compiling"]["compiled"] is False
+    served.assert_consistent()
+
+
+def test_a_retry_that_comes_during_a_slow_decision_gets_the_same(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    select, _ = slow(served, monkeypatch)
+    held = select.call = Held(select.call)
+
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        tasks = [asyncio.create_task(client.post(f"{E}/decisions", json={"decision_id": "d"})) for _ in range(5)]
+        await begun(held)
+        held.let_go.set()
+        return list(await asyncio.gather(*tasks))
+
+    answers = run(served, ask)
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201]
+    assert len({answer.text for answer in answers}) == 1
+    served.assert_consistent()
+
+
+def test_a_step_is_not_broken_off_by_whoever_asked(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, update = slow(served, monkeypatch)
+    made = served.decide().json()["decision_id"]
+    held = update.call = Held(update.call)
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        learning = asyncio.create_task(client.post(f"{E}/decisions/{made}/reward", json={"value": 1.0}))
+        await begun(held)
+        learning.cancel()
+        held.let_go.set()
+        again = await client.post(f"{E}/decisions/{made}/reward", json={"value": 1.0})
+        assert again.json() == {"status": "duplicate"}
+
+    run(served, ask)
+    served.assert_consistent()
+
+
+def test_a_service_that_ends_waits_for_the_step_at_work(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, update = slow(served, monkeypatch)
+    made = served.decide().json()["decision_id"]
+    held = update.call = Held(update.call)
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        learning = asyncio.create_task(client.post(f"{E}/decisions/{made}/reward", json={"value": 1.0}))
+        await begun(held)
+        learning.cancel()
+
+    run(served, ask)
+    held.let_go.set()
+    served.restart()
+    assert served.get(E).json()["rewards"] == 1
+    served.assert_consistent()
+
+
+def test_steps_that_prove_quick_need_no_turns(served: Served) -> None:
+    live = served.service.live("e")
+    entries = live._select, live._update
+    for entry in entries:
+        entry.compiled = False
+    live.turns.take_up(*entries)
+    assert live.turns.slow, "how long they take is not known yet"
+    served.reward(served.decide().json()["decision_id"], 1.0)
+    live.turns._took = dict.fromkeys(entries, 1e-5)
+    assert not live.turns.slow
+    served.reward(served.decide().json()["decision_id"], 1.0)
+    served.assert_consistent()
+
+
+@pytest.mark.jit
+def test_what_python_cannot_learn_compiled_code_learns(served: Served) -> None:
+    update = served.service.live("e")._update
+    compiled = update.call
+    assert update.compiled or compiled is not None
+    update.finish()
+
+    def half(params: Any, state: Any, *rest: Any) -> None:
+        state.count[:] = 77
+        raise ZeroDivisionError
+
+    update.call, update.compiled = half, False
+    assert served.reward(served.decide().json()["decision_id"], 1.0).status_code == 200
+    assert update.compiled, "it went over to that for good"
+    served.assert_consistent()

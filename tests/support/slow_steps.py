@@ -1,0 +1,38 @@
+"""Experiments whose steps are made in turns, as while their kernels run as Python and take long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.served import Served
+
+from onearm.api.service import turns
+from onearm.engine.kernel import Entry
+
+
+def slow(served: Served, monkeypatch: pytest.MonkeyPatch, experiment_id: str = "e") -> tuple[Entry, Entry]:
+    """Let each step of an experiment be one that takes long; return what it decides and learns with."""
+    monkeypatch.setattr(turns, "SLOW_S", 0.0)
+    live = served.service.live(experiment_id)
+    entries = live._select, live._update
+    for entry in entries:
+        entry.compiled = False  # as Python they give the same bits
+    live.turns.take_up(*entries)
+    assert live.turns.slow
+    return entries
+
+
+class Held:
+    """What a step runs, held up until it is let go."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def __call__(self, *args: Any) -> Any:
+        self.begun.set()
+        assert self.let_go.wait(60.0)
+        return self._call(*args)
