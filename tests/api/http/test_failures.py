@@ -282,13 +282,13 @@ def test_a_good_snapshot_is_used(stopped: Served, monkeypatch: pytest.MonkeyPatc
 def count_folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by the rewards of each page that is folded."""
     folds: list[int] = []
-    known = live_module.loop.fold
+    known = live_module.fold
 
     def counting(params: Any, state: Any, run: Any, columns: Any) -> None:
         folds.append(len(columns.kind))
         known(params, state, run, columns)
 
-    monkeypatch.setattr(live_module.loop, "fold", counting)
+    monkeypatch.setattr(live_module, "fold", counting)
     return folds
 
 

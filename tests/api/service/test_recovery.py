@@ -88,8 +88,8 @@ def recovering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
                     served.reward(f"d{i}", i / REWARDS, name)
         served.stop()
         alter(served, sa.delete(SNAPSHOT), sa.delete(SNAPSHOT_PART))
-        gate = Gate(live_module.loop.fold)
-        monkeypatch.setattr(live_module.loop, "fold", gate)
+        gate = Gate(live_module.fold)
+        monkeypatch.setattr(live_module, "fold", gate)
         monkeypatch.setattr(store_module, "PAGE_BYTES", 2)
         served.start(wait=False)
         try:
