@@ -242,16 +242,17 @@ def not_finite() -> InvalidInput:
 def check_contexts(problem: Problem, contexts: Any) -> Array:
     """Return contexts of the problem's shape as float64[n, ...], a copy; a whole number stands for so many of none."""
     shape = problem.context_shape
-    if isinstance(contexts, (int, np.integer)) and not isinstance(contexts, bool) and contexts >= 0:
+    wanted = f"[{', '.join(['n', *map(str, shape)])}]"
+    if isinstance(contexts, (int, np.integer)) and not isinstance(contexts, bool):
         if shape != (0,):
-            raise InvalidInput("bad_context", f"the contexts are missing: they must have the shape {['n', *shape]}")
+            raise InvalidInput("bad_context", f"the contexts are missing: they must have the shape {wanted}")
+        if contexts < 0:
+            raise InvalidInput("bad_context", f"there are {contexts} contexts: it must be 0 or more decisions")
         return np.zeros((int(contexts), 0))
     array = _numbers("contexts", contexts)
     if array.ndim == 0 or array.shape[1:] != shape:
-        raise InvalidInput(
-            "bad_context",
-            f"the contexts have the shape {list(array.shape)}: it must be [n, {', '.join(map(str, shape))}]",
-        )
+        shaped = f"the contexts have the shape {list(array.shape)}"
+        raise InvalidInput("bad_context", f"{shaped}: it must be {wanted}, a row for each decision")
     if not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array).all(axis=tuple(range(1, array.ndim)))))
         raise InvalidInput("bad_context", f"context {row} holds a number that is not finite: all must be")

@@ -70,6 +70,9 @@ class Decided(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
         """Tell whether it is the same decision, to the bit."""
         return isinstance(other, Decided) and type(other) is type(self) and self._bits() == other._bits()
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a Struct has its own, which does not ask __eq__
+
     def __hash__(self) -> int:
         return hash(self.number)
 
