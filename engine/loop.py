@@ -430,7 +430,7 @@ def answer_all(
     states: Any,
     runs: Array,
     times: Array,
-    asked: Array,
+    acting: Array,
     actions: Array,
     contexts: Any,
     available: Array,
@@ -441,9 +441,9 @@ def answer_all(
     made: Array,
     rules: Any,
 ) -> None:
-    """Let those of n copies of an environment that are `asked`, bool[n], answer, each at a time of its own, int64[n].
+    """Let those of n copies of an environment that are `acting`, bool[n], answer, each at a time of its own, int64[n].
 
-    Writes rewards, regrets, delays and the trials `made` by it, each [n]; 0 for those that are not asked.
+    Writes rewards, regrets, delays and the trials `made` by it, each [n]; 0 for those that are not acting.
     `states` holds the copies' states stacked along a new first axis; `runs` are their keys, uint64[n]; `rules` are
     those of the problem's choice.
     """
@@ -452,7 +452,7 @@ def answer_all(
         regrets[i] = 0.0
         delays[i] = 0
         made[i] = 0
-        if asked[i]:
+        if acting[i]:
             state = row_of(states, i)
             instance = instance_at(times[i], contexts, i, available[i])
             reward, delay = _answer(params, state, instance, actions[i], details[i], Key(runs[i], times[i]))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.replay.rehearsal import check_losses, rehearse
-from ...engine.storage.header import problem_of
+from ...engine.storage.header import problem_in
 from ...engine.storage.log import Log
 from ...engine.vectors.hindsight import LinearLosses
 from ...engine.vocabulary import LEARN, Certificate, Policy
@@ -31,7 +31,7 @@ def vectors_of(place: str, form: str | None) -> Log | None:
     path = Path(place)
     if "://" in place or (known := form_of(path, form)) not in EXPORTS:
         return None
-    problem = problem_of(source_of(path), known)
+    problem = problem_in(source_of(path), known)
     return read_log(path, known) if problem is not None and kind_of(problem) is VECTORS else None
 
 

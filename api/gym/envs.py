@@ -80,18 +80,18 @@ class Copies:
             self.details[copy] = 0.0
             _put(self._states, copy, self._fresh(self._runs[copy]))
 
-    def check(self, actions: Array, asked: Array) -> None:
-        """Refuse actions that are not possible in a copy that is `asked`, bool[n]; of the others nothing is said."""
-        self._check(actions, self.available, self._times, asked)
+    def check(self, actions: Array, acting: Array) -> None:
+        """Refuse actions that are not possible in a copy that is `acting`, bool[n]; of the others nothing is said."""
+        self._check(actions, self.available, self._times, acting)
 
-    def step(self, actions: Array, asked: Array) -> None:
-        """Take one possible action in each copy that is `asked`, bool[n], and see what arrives next in all of them."""
+    def step(self, actions: Array, acting: Array) -> None:
+        """Take one possible action in each copy that is `acting`, bool[n], and see what arrives next in all of them."""
         loop.answer_all(
             self.env.params,
             self._states,
             self._runs,
             self._times,
-            asked,
+            acting,
             actions,
             self.contexts,
             self.available,
@@ -102,7 +102,7 @@ class Copies:
             self._made,
             self.problem.choice.rules,
         )
-        self._times += asked
+        self._times += acting
         self._trials += self._made
         self.observe()
 
@@ -169,7 +169,7 @@ class BanditEnv(gymnasium.Env[Any, Any]):
     ) -> None:
         self.render_mode = render_mode
         self._copies = Copies(made(env, params), 1, horizon)
-        self._asked = np.ones(1, np.bool_)
+        self._acting = np.ones(1, np.bool_)
         self.metadata = self.metadata | self._copies.metadata
         self.action_space = self._copies.action_space()
         self.observation_space = self._copies.observation_space()
@@ -185,8 +185,8 @@ class BanditEnv(gymnasium.Env[Any, Any]):
         """Take an action."""
         copies = self._copies
         actions = copies.kind.read(action, self.action_space)
-        copies.check(actions, self._asked)
-        copies.step(actions, self._asked)
+        copies.check(actions, self._acting)
+        copies.step(actions, self._acting)
         ends = bool(copies.stuck[0]), bool(copies.over[0])
         return self._observation(), float(copies.rewards[0]), *ends, _first(copies.info())
 
@@ -235,13 +235,13 @@ class BanditVectorEnv(VectorEnv[Any, Any, Any]):
 
     def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
         """Take one action in each copy; one whose episode has ended ignores it, and begins another."""
-        asked, ended = ~self._ended, np.flatnonzero(self._ended)
+        acting, ended = ~self._ended, np.flatnonzero(self._ended)
         chosen = empty_actions(self.num_envs, self._copies.problem)
-        if asked.any():
+        if acting.any():
             chosen[:] = self._copies.kind.read_all(actions, self.action_space).reshape(chosen.shape)
-            self._copies.check(chosen, asked)
+            self._copies.check(chosen, acting)
         self._restart(ended)
-        self._copies.step(chosen, asked)
+        self._copies.step(chosen, acting)
         terminated, truncated = self._copies.stuck, self._copies.over
         self._ended = terminated | truncated
         return self._copies.observation(), self._copies.rewards.copy(), terminated, truncated, self._copies.info()

@@ -21,7 +21,7 @@ from ..kinds.table import kind_of
 from ..kinds.vectors.points import Points, limits
 
 
-def problem_of(
+def problem_of_spaces(
     env: gymnasium.Env[Any, Any], steps: int, domain: Domain | dict[str, Any] | None, feedback: FeedbackKind | None
 ) -> Problem:
     """Return the problem of acting for `steps` steps; `domain` and `feedback` where the environment does not say."""

@@ -23,7 +23,7 @@ from ...engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key
 from ...policies import catalog
 from ..kinds.table import kind_of
 from .budgets import play, task_problem
-from .problems import action_for, context_of, feedback_of, mask_of, problem_of
+from .problems import action_for, context_of, feedback_of, mask_of, problem_of_spaces
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def run(
     chosen = catalog.parse(policy) if isinstance(policy, str) else policy
     if (asking := task_problem(env, domain, feedback)) is not None:
         return Course(*play(chosen, env, asking, steps, seed, progress), Certificate(math.nan, math.nan))
-    problem = problem_of(env, steps, domain, feedback)
+    problem = problem_of_spaces(env, steps, domain, feedback)
     chosen = fitted(chosen, problem)
     state = chosen.init(chosen.params, problem)
     key_run = run_key(check_seed(seed), 0, POLICY)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Space = spaces.Space[Any]
 
-Check = Callable[[Array, Array, Array, Array], None]  # (actions, available, times, asked), of n copies
+Check = Callable[[Array, Array, Array, Array], None]  # (actions, available, times, acting), of n copies
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class GymKind:
     action_space: Callable[[Problem], Space]  # of one copy
     read: Callable[[Any, Space], Array]  # one action, as a row
     read_all: Callable[[Any, Space], Array]  # those of all copies, by the space of them all
-    checks: Callable[[Problem], Check]  # makes what refuses actions that are not possible in a copy that is `asked`
+    checks: Callable[[Problem], Check]  # makes what refuses actions that are not possible in a copy that is `acting`
     masked: bool = True  # whether `info` has an action_mask
     metadata: Callable[[Problem], dict[str, Any]] = lambda problem: {}  # what is known beforehand of the feedback
     decided: Callable[[Problem], Callable[[str, Array, int], None] | None] = lambda problem: None  # makes what refuses
@@ -66,9 +66,9 @@ def numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
     return array.astype(np.float64)
 
 
-def first_wrong(choice: Choice, actions: Array, available: Array, asked: Array) -> int | None:
-    """Return the first copy that is `asked` and whose action is not available; None where all are."""
-    wrong = asked & ~choice.are_actions(actions, available.shape[1])
-    there = np.flatnonzero(asked & ~wrong)
+def first_wrong(choice: Choice, actions: Array, available: Array, acting: Array) -> int | None:
+    """Return the first copy that is `acting` and whose action is not available; None where all are."""
+    wrong = acting & ~choice.are_actions(actions, available.shape[1])
+    there = np.flatnonzero(acting & ~wrong)
     wrong[there] = ~choice.are_available(actions[there], available[there])
     return int(wrong.argmax()) if wrong.any() else None

@@ -10,7 +10,7 @@ from tempfile import NamedTemporaryFile
 
 from ...engine.errors import InvalidInput
 from ...engine.replay.matching import check_matching
-from ...engine.storage.header import problem_of
+from ...engine.storage.header import problem_in
 from ...engine.storage.rows import Rows, Wanted
 from ...engine.storage.source import STDIN, Source
 from ..log_files import EXPORTS, form_of, module_of, source_of
@@ -47,7 +47,7 @@ class Place:
                 return log.problem.context_kind == "named"
         if self.form not in EXPORTS:
             return self.form in NAMED
-        problem = problem_of(source_of(Path(self.name)), self.form)
+        problem = problem_in(source_of(Path(self.name)), self.form)
         return problem is not None and problem.context_kind == "named"
 
     def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:

@@ -140,7 +140,7 @@ class History:
         for grown_at, n_more in self._growths:
             if grown_at <= seq:
                 n_arms = n_more
-        return problem_of(self._spec, n_arms)
+        return grown_problem(self._spec, n_arms)
 
     def spells(self, after: int, last: int) -> Iterator[Spell]:
         """Yield the parts of a log after one seq, up to the last."""
@@ -150,7 +150,7 @@ class History:
 
     def masked(self, events: list[Event]) -> list[Event]:
         """Return events with masks over all arms that there are in the end: later ones are not available."""
-        problem = problem_of(self._spec, len(self.roster.arms))
+        problem = grown_problem(self._spec, len(self.roster.arms))
         if not self.roster.joined or problem.context_kind != "dense":
             return events
         found = []
@@ -182,7 +182,7 @@ class History:
                 yield columns
 
 
-def problem_of(spec: Definition, n_arms: int) -> Problem:
+def grown_problem(spec: Definition, n_arms: int) -> Problem:
     """Return the problem of an experiment once it has so many arms; where none joined it is as it was."""
     if n_arms == len(spec.arms):
         return spec.problem

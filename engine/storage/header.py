@@ -11,7 +11,7 @@ from .log import read_header, reading
 from .source import STDIN, Source
 
 
-def problem_of(source: Source, form: str) -> Problem | None:
+def problem_in(source: Source, form: str) -> Problem | None:
     """Return the problem of an export in JSON lines or Parquet; None for a plain table, and for standard input."""
     if source.path == STDIN:
         return None

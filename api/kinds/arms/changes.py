@@ -9,7 +9,7 @@ from ....engine.growth import grown
 from ....engine.problem import check_problem
 from ...experiment.definition import check_arm
 from ...http.schemas import ArmStatus
-from ...service.history import ArmAdded, ArmRetired, problem_of
+from ...service.history import ArmAdded, ArmRetired, grown_problem
 from ...service.records import Record
 from ..kind import ChangeHandler, Work
 
@@ -26,7 +26,7 @@ def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdd
     work.check_open()
     if work.spec.intake.encoder is not None:
         work.spec.intake.read(None, [arm])  # raises where it has a field that is no feature
-    problem = problem_of(work.spec, len(work.roster.arms) + 1)
+    problem = grown_problem(work.spec, len(work.roster.arms) + 1)
     check_problem(problem)
     work.state = grown(work.spec.policy, work.state, problem)
     work.problem = problem

@@ -24,8 +24,8 @@ def action_space(problem: Problem) -> spaces.Discrete:
 def checks(problem: Problem) -> Check:
     """Return what refuses arms that are not available."""
 
-    def check(actions: Array, available: Array, times: Array, asked: Array) -> None:
-        if (i := first_wrong(problem.choice, actions, available, asked)) is None:
+    def check(actions: Array, available: Array, times: Array, acting: Array) -> None:
+        if (i := first_wrong(problem.choice, actions, available, acting)) is None:
             return
         there = ", ".join(map(str, np.flatnonzero(available[i])))
         raise InvalidInput(

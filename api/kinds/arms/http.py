@@ -129,16 +129,16 @@ def reward_exists(decision_id: str, before: Event) -> str:
 
 def external(work: Work, body: Example) -> tuple[Request, Action]:
     """Return what someone else decided on, and the position of the action, which was available."""
-    asked, action_id = request(work, body), body.action_id
-    labels = work.roster.labels if asked.labels is None else asked.labels
+    wanted, action_id = request(work, body), body.action_id
+    labels = work.roster.labels if wanted.labels is None else wanted.labels
     if action_id not in labels:
         raise InvalidInput(
             "unknown_action", f"there is no action {action_id[:80]!r}: the actions are {', '.join(labels[:20])}"
         )
     arm = labels.index(action_id)
-    if not asked.available[arm]:
+    if not wanted.available[arm]:
         raise InvalidInput("unavailable_action", f"the action {action_id!r} is not eligible, or retired: leave it out")
-    return asked, arm
+    return wanted, arm
 
 
 def _actions(work: Work, raw: bytes) -> list[dict[str, Any]]:

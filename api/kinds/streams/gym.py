@@ -22,8 +22,8 @@ def action_space(problem: Problem) -> Moves:
 def checks(problem: Problem) -> Check:
     """Return what refuses moves that cannot be made."""
 
-    def check(actions: Array, available: Array, times: Array, asked: Array) -> None:
-        if (i := first_wrong(problem.choice, actions, available, asked)) is not None:
+    def check(actions: Array, available: Array, times: Array, acting: Array) -> None:
+        if (i := first_wrong(problem.choice, actions, available, acting)) is not None:
             raise InvalidInput(
                 "impossible_move",
                 f"the move {actions[i].tolist()} cannot be made at decision {times[i]}: pull a place that holds "

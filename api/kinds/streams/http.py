@@ -71,14 +71,14 @@ def read_feedback(work: Work, body: Reward) -> tuple[float, int]:
 def feedback_on(work: Work, decided: Event, move: Array, body: tuple[float, int]) -> Feedback:
     """Refuse the sum of the rewards of so many pulls where it cannot be that of a decision."""
     total, pulls = body
-    if (asked := pulls_of(work, decided)) == 0:
+    if (planned := pulls_of(work, decided)) == 0:
         raise InvalidInput(
             "not_a_pull",
             f"decision {decided.number} read an arm: the service answered it; reward the pulls that you were asked for",
         )
-    if not 0 <= pulls <= asked:
+    if not 0 <= pulls <= planned:
         raise InvalidInput(
-            "bad_pulls", f"there are {pulls} pulls: decision {decided.number} asked for {asked}; at least 0"
+            "bad_pulls", f"there are {pulls} pulls: decision {decided.number} asked for {planned}; at least 0"
         )
     if not within(total, pulls, reward_range := work.spec.reward_range):
         rule = "of no pulls it is 0"

@@ -41,10 +41,10 @@ def checks(problem: Problem) -> Check:
     """Return what refuses points outside the domain."""
     limits = limits_of(problem)
 
-    def check(actions: Array, available: Array, times: Array, asked: Array) -> None:
+    def check(actions: Array, available: Array, times: Array, acting: Array) -> None:
         points = actions.reshape(len(times), limits.points, limits.dimension)
         within = limits.within(points.reshape(-1, limits.dimension)).reshape(points.shape[:2])
-        for i, j in np.argwhere(asked[:, np.newaxis] & ~within)[:1]:
+        for i, j in np.argwhere(acting[:, np.newaxis] & ~within)[:1]:
             remedy = "clip it (np.clip, or the wrapper ClipAction)"
             if (limits.region.kind != BOX).any():
                 remedy = "move it to the nearest point (action_space.project)"

@@ -13,7 +13,7 @@ from ...source import Source
 from ...spool import Spool
 from ...tables import Event
 from .. import vw_text
-from .features import encoded, encoder_of, features_of, problem_of
+from .features import encoded, encoder_of, features_of, vw_problem
 from .labels import BadEvent, Text, decision_of
 from .texts import texts_of
 
@@ -51,7 +51,7 @@ def read_events(source: Source) -> Events:
     if not decisions:
         raise no_good_line(source.path, bad_lines)
     return Events(
-        problem_of(k, nonzeros, encoder, numbered), (_fitted(event, k) for event in spool), {"from": "vw"}, bad_lines
+        vw_problem(k, nonzeros, encoder, numbered), (_fitted(event, k) for event in spool), {"from": "vw"}, bad_lines
     )
 
 

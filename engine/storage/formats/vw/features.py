@@ -15,7 +15,7 @@ from .labels import BadEvent, Text
 DIMENSION = 256  # columns of contexts of numbered arms
 
 
-def problem_of(k: int, nonzeros: int, encoder: Encoder, numbered: bool, contexts: bool = True) -> Problem:
+def vw_problem(k: int, nonzeros: int, encoder: Encoder, numbered: bool, contexts: bool = True) -> Problem:
     """Return the problem of events of up to k actions, with so many named features."""
     if not contexts:
         return Problem(k)

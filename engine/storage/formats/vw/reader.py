@@ -14,7 +14,7 @@ from ...log import no_good_line, reading
 from ...rows import Page, Rows, Wanted
 from ...source import Source
 from ..segments import Segments
-from .features import encoded, encoder_of, features_of, problem_of, segment_of
+from .features import encoded, encoder_of, features_of, segment_of, vw_problem
 from .labels import BadEvent, Decision, Text, decision_of
 from .texts import texts_of
 
@@ -108,7 +108,7 @@ class _Reader:
     @property
     def problem(self) -> Problem:
         """Return the problem of all pages so far."""
-        return problem_of(self._n_arms, self._nonzeros, self._encoder, self._numbered, self._wanted.contexts)
+        return vw_problem(self._n_arms, self._nonzeros, self._encoder, self._numbered, self._wanted.contexts)
 
 
 def _masks(decisions: list[Decision], k: int, numbered: bool) -> Array:
