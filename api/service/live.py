@@ -124,7 +124,7 @@ class Live(Work):
                 return recovered
 
     def recovery(self) -> Generator[None, None, Recovered]:
-        """Fold the log from the newest good snapshot on, a page a step, and in the last step compile the kernels.
+        """Fold the log from the newest good snapshot on, a page a step, and in the last step take the kernels.
 
         Steps run in worker threads, one after another.
         """
@@ -475,7 +475,7 @@ def refolding() -> Unavailable:
 
 def recovering() -> Unavailable:
     """Return what everything is refused with until an experiment is recovered."""
-    return Unavailable("recovering", "the experiment folds its log, and its policy is compiled: try again in a second")
+    return Unavailable("recovering", "the experiment folds its log: try again in a second")
 
 
 def missing(experiment_id: str, decision_id: str) -> NotFound:
