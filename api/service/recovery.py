@@ -34,6 +34,12 @@ class Queue:
         self._asked.pop(experiment_id, None)
         self._choose()
 
+    def postpone(self, experiment_id: str) -> None:
+        """Let one that cannot be folded now come after all others."""
+        self._left[experiment_id] = self._left.pop(experiment_id)
+        self._asked.pop(experiment_id, None)
+        self._choose()
+
     def close(self) -> None:
         """Let none come next any more: the service ends."""
         self._closed = True

@@ -189,6 +189,12 @@ class Service:
                 live, _ = self._begun[row.id]
                 live.open(recovered)
                 self._lives[row.id] = live
+            except Unavailable as error:  # the database does not answer: it may later
+                log.error("experiment %r cannot be folded yet: %s", row.id, error)
+                self._begun.pop(row.id, None)
+                self._queue.postpone(row.id)
+                await asyncio.sleep(REFOLD_PAUSE)
+                continue
             except Exception as error:  # a policy file may raise anything; the other experiments go on
                 self._give_up(row, error)
             self._begun.pop(row.id, None)

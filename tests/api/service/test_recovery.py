@@ -13,8 +13,10 @@ import sqlalchemy as sa
 from support.served import ARMS, RANDOM, Served, assert_refused
 
 from onearm.api.service import live as live_module
+from onearm.api.service import service as service_module
 from onearm.api.service.recovery import Queue
 from onearm.engine.draws import POLICY, run_key
+from onearm.engine.errors import Unavailable
 from onearm.engine.storage import store as store_module
 from onearm.engine.storage.tables import EVENT, SNAPSHOT, SNAPSHOT_PART, Experiment
 
@@ -137,6 +139,16 @@ def test_the_queue_goes_on_with_what_was_asked_for_while_others_are_asked_for() 
     assert queue.next is not None and queue.next.id == "b"
     queue.remove("a")
     assert drained(queue) == ["b", "c"]
+
+
+def test_the_queue_takes_last_what_is_postponed_unless_it_is_asked_for_again() -> None:
+    queue = Queue(map(row, "abc"))
+    queue.ask("b")
+    queue.postpone("b")
+    assert queue.next is not None and queue.next.id == "a"
+    queue.postpone("a")
+    queue.ask("a")
+    assert drained(queue) == ["a", "c", "b"]
 
 
 def test_a_queue_that_is_closed_has_no_next_and_still_knows_what_waits() -> None:
@@ -284,6 +296,30 @@ def test_a_damaged_log_closes_only_its_experiment(
     assert "lacks events between seq" in detail and "experiment 'b' cannot be opened" in caplog.text
     assert served.get("/health/ready").status_code == 200
     for name in "ac":
+        served.assert_consistent(name)
+
+
+def test_a_database_that_does_not_answer_for_a_while_closes_nothing(
+    recovering: tuple[Served, Gate], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    served, gate = recovering
+    key = next(row.key for row in served.store.experiments() if row.id == "b")
+    counts = served.store.counts
+    failures = [1, 2]
+
+    def failing(experiment: int) -> Any:
+        if experiment == key and failures:
+            failures.pop()
+            raise Unavailable("read_failed", "the database does not answer")
+        return counts(experiment)
+
+    monkeypatch.setattr(served.store, "counts", failing)
+    monkeypatch.setattr(service_module, "REFOLD_PAUSE", 0.01)
+    gate.lift()
+    served.recover()
+    assert caplog.text.count("experiment 'b' cannot be folded yet: the database does not answer") == 2
+    assert gate.passed.index("c") < gate.passed.index("b")
+    for name in "abc":
         served.assert_consistent(name)
 
 
