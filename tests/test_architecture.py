@@ -186,7 +186,7 @@ def test_the_rooms_import_each_other_relatively() -> None:
         ("engine.loop", "import scipy.stats"),
         ("engine.problem", "def f():\n    import sqlalchemy"),
         ("engine.storage.store", "from ...api.service import Service"),
-        ("engine.storage.store", "import starlette"),
+        ("engine.storage.store", "import fastapi"),
         ("policies.arms.ucb1", "from ...envs.bernoulli import bernoulli"),
         ("policies.arms.ucb1", "from .moss import moss"),
         ("policies.arms.ucb1", "from ...engine.storage.tables import Event"),

@@ -101,7 +101,7 @@ def test_the_version_is_one() -> None:
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_help_names_every_command_and_loads_neither_numba_nor_starlette() -> None:
+def test_help_names_every_command_and_loads_neither_numba_nor_fastapi() -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "onearm", "--help"],
         capture_output=True,
@@ -110,7 +110,7 @@ def test_help_names_every_command_and_loads_neither_numba_nor_starlette() -> Non
     )
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "click" in loaded
-    assert not loaded & {"numba", "numpy", "starlette", "sqlalchemy", "pyarrow", "gymnasium", "scipy"}
+    assert not loaded & {"numba", "numpy", "fastapi", "sqlalchemy", "pyarrow", "gymnasium", "scipy"}
     for command in ("serve", "demo", "simulate", "replay", "verify", "export", "policies", "envs"):
         assert f"\n  {command}" in done.stdout
 

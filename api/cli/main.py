@@ -1,4 +1,4 @@
-"""The command table. Commands are imported when they run, so `onearm --help` loads neither numba nor Starlette."""
+"""The command table. Commands are imported when they run, so `onearm --help` loads neither numba nor FastAPI."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fastapi.openapi.docs import get_swagger_ui_html
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from ..experiment.ids import in_url
@@ -28,4 +29,11 @@ async def front(service: Service, call: Call) -> Answer:
 
 async def docs(service: Service, call: Call) -> Answer:
     """Show the API's documentation from vendored files."""
-    return Answer(200, _templates.get_template("docs.html").render().encode(), kind=HTML)
+    page = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="onearm",
+        swagger_js_url="/static/swagger/swagger-ui-bundle.js",
+        swagger_css_url="/static/swagger/swagger-ui.css",
+        swagger_favicon_url="/static/favicon.svg",
+    )
+    return Answer(200, bytes(page.body), kind=HTML)
