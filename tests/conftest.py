@@ -11,7 +11,6 @@ import os
 import re
 import sys
 from collections.abc import Generator, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ import numba
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DATABASES = count()  # made on the PostgreSQL server
 
 if importlib.util.find_spec("onearm") is None:  # it is not installed: the checkout's folders are the package
     places = [str(ROOT / "engine" / "_root"), str(ROOT)]
@@ -39,6 +37,7 @@ if importlib.util.find_spec("hypothesis") is not None:
 
 from support.subjects import long_first, mark_by_folder  # noqa: E402  they ask the package for the names of policies
 
+from onearm.engine.laws import largest  # noqa: E402
 from onearm.engine.oracles import fourier_ridge  # noqa: E402
 
 
@@ -99,6 +98,19 @@ def few_cosines(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(fourier_ridge, "COORDINATES", 16)
 
 
+@pytest.fixture
+def coarse_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the law of the largest of normal or beta draws be right to four digits where nothing is compiled.
+
+    The rules are the same for any number of nodes; with all of them plain Python takes 8 ms for one law of four arms.
+    """
+    if numba.config.DISABLE_JIT:
+        place, weight, up_to = largest._gauss_legendre(8)
+        coarse = {"_NODES": 8, "_PLACE": place, "_WEIGHT": weight, "_UP_TO": up_to, "_DROP": 15.0, "_CHANGE": 15.0}
+        for name, value in coarse.items():
+            monkeypatch.setattr(largest, name, value)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """Yield the URL of a server, with {} for the database's name."""
@@ -116,8 +128,17 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def postgres_url(postgres: str) -> str:
+@pytest.fixture(scope="session")
+def postgres_database(postgres: str) -> str:
     from support import postgres_server
 
-    return postgres_server.new_database(postgres, f"onearm_{os.getpid()}_{next(DATABASES)}")
+    return postgres_server.new_database(postgres, f"onearm_{os.getpid()}")
+
+
+@pytest.fixture
+def postgres_url(postgres_database: str) -> str:
+    """Return the URL of a database without tables; it is one for all tests of a process: each more has 300 files."""
+    from support import postgres_server
+
+    postgres_server.empty(postgres_database)
+    return postgres_database

@@ -31,7 +31,7 @@ from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE, ActionKind, Columns, Decision, Feedback, Instance, Key, Problem
 from onearm.policies import catalog as policies
 
-pytestmark = pytest.mark.usefixtures("few_cosines")
+pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature")
 ALL = [(kind, name, begin) for kind, described in KINDS.items() for name, begin in described.courses.items()]
 each_course = pytest.mark.parametrize("begin", [pytest.param(begin, id=f"{kind}-{name}") for kind, name, begin in ALL])
 each_numbered_course = pytest.mark.parametrize(

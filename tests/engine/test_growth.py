@@ -41,6 +41,7 @@ def play(policy: Policy, state: Any, k: int, start: int, stop: int, there: int) 
     return made
 
 
+@pytest.mark.usefixtures("coarse_quadrature")
 @pytest.mark.parametrize("name", AS_IF_MASKED)
 def test_growing_late_is_as_having_been_masked(name: str) -> None:
     policy = catalog.from_spec({"name": name, "params": PARAMS.get(name, {})})

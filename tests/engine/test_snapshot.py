@@ -210,6 +210,7 @@ def test_damaged_runs_are_refused() -> None:
             unpack([data[:place] + np.array(numbers, "<i8").tobytes() + data[place + 56 :]], like=table_state([]))
 
 
+@pytest.mark.usefixtures("coarse_quadrature")
 @pytest.mark.parametrize("name", golden.names("arm"))
 def test_a_simulation_goes_on_from_the_bytes_of_its_state(name: str) -> None:
     """The bytes hold all that a policy knows: a run continued from them ends as the uninterrupted one."""

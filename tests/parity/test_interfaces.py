@@ -43,7 +43,7 @@ from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE
 from onearm.policies import catalog as policies
 
-pytestmark = pytest.mark.usefixtures("few_cosines", "witness_in_the_catalogue")
+pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature", "witness_in_the_catalogue")
 NAMES = [*golden.names("arm"), "witness"]
 STREAMERS = golden.names("move")
 

@@ -18,7 +18,7 @@ from onearm.engine.domain import ball, box, product, simplex
 from onearm.engine.replay.matching import match
 from onearm.engine.vocabulary import DECIDE, Array, Columns, Problem
 
-pytestmark = pytest.mark.usefixtures("few_cosines", "witness_in_the_catalogue")
+pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature", "witness_in_the_catalogue")
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])

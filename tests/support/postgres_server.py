@@ -56,3 +56,14 @@ def new_database(url: str, name: str) -> str:
     with psycopg.connect(url.format("postgres"), autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     return url.format(name)
+
+
+def empty(url: str) -> None:
+    """End all other sessions of a database, and drop its tables."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")

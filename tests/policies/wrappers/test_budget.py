@@ -54,6 +54,7 @@ def test_the_cheapest_available_arm_is_what_counts() -> None:
     assert x.decide(policy, state, dear) == (2, 1.0)
 
 
+@pytest.mark.usefixtures("coarse_quadrature")
 @pytest.mark.parametrize("inner", ["thompson_beta", "squarecb", "ucb1", "exp3_ix"])
 def test_no_law_costs_more_than_the_limit(inner: str) -> None:
     policy = budget(inner, 2.0)
