@@ -13,7 +13,9 @@ Accuracy: relative error below 1e-6 where p >= 1e-12 (seen: 3e-8 up to 34 arms, 
 elsewhere, for shapes from 0.05 to 1e8; beyond, the error grows as 1e-15 times the shape.
 Cost: O(K x panels), ten panels where the arms' widths are alike, about three more for each halving of the narrowest.
 On one core of a Xeon, us: K = 2: 5, 10: 15-25, 34: 60-80, 100: 200, 1000: 2000 (with every width from 1 to 1e-8 in one
-problem, 34: 390, 1000: 13000). No limit of K but this; the working space is 250 bytes an arm.
+problem, 34: 390, 1000: 13000). No limit of K but this; the working space is 900 bytes an arm.
+A law of Beta variables goes on from the one before it: where an arm lies, and F up to where the panels begin, are kept
+until its shape changes. With one reward between two laws of ten arms that takes 14 us in place of 24, to the same bits.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ _GROWTH = 1e14  # most that the product of all F may grow in a panel
 _NOTHING = 1e-25  # a product of all F below this is not worth resolving
 _DROP = 42.0  # an arm ends where ln f has fallen by this much: exp(-42) = 6e-19 of its mass lies beyond
 _HALF_LOG_TWO_PI = 0.9189385332046727
+_KEPT = 16  # panels of an arm
 
 
 def check_arms(k: int) -> None:
@@ -45,6 +48,17 @@ def check_arms(k: int) -> None:
             "too_many_arms",
             f"there are {k} arms: exact propensities are computed for up to {ARMS_MAX}; take propensities=false",
         )
+
+
+class Kept(NamedTuple):
+    """What a law of Beta variables left for the next one, to which most arms come as they were."""
+
+    whole: Array  # bool[1] whether the law is that of the shapes and the mask
+    shape: Array  # float64[2, k] a and b by which the arm lies on the line; NaN for none
+    end: Array  # float64[k] its upper end, also where it is not available
+    available: Array  # bool[k]
+    panels: Array  # int64[k] how many of the arm's own panels are kept, up to 16
+    panel: Array  # float64[k, 17, 3] where they begin, F there (one more of both), and how steep ln f is there
 
 
 class MaximumWorkspace(NamedTuple):
@@ -68,26 +82,50 @@ class MaximumWorkspace(NamedTuple):
     below: Array  # float64[k] F at the left end of the panel
     above: Array  # float64[k] F at the right end
     ratio: Array  # float64[k, 16] f / F at the nodes
-    node: Array  # float64[4, 16] u, v, F of one arm, and the product of all F
+    mass: Array  # float64[k, 16] F at the nodes
+    node: Array  # float64[3, 16] u, v, and the product of all F
+    kept: Kept
 
 
 def workspace(k: int) -> MaximumWorkspace:
     """Return the working space for k arms."""
     columns = [np.zeros(k) for _ in range(11)]
-    return MaximumWorkspace._make([np.zeros(1, np.bool_), *columns, np.zeros((k, _NODES)), np.zeros((4, _NODES))])
+    kept = Kept(
+        whole=np.zeros(1, np.bool_),
+        shape=np.full((2, k), np.nan),
+        end=np.zeros(k),
+        available=np.zeros(k, np.bool_),
+        panels=np.zeros(k, np.int64),
+        panel=np.zeros((k, _KEPT + 1, 3)),
+    )
+    nodes = np.zeros((k, _NODES)), np.zeros((k, _NODES)), np.zeros((3, _NODES))
+    return MaximumWorkspace._make([np.zeros(1, np.bool_), *columns, *nodes, kept])
 
 
 @kernel
 def beta_law(work: MaximumWorkspace, a: Array, b: Array, available: Array) -> None:
     """Write into `work.law` the law of the largest of Beta(a[i], b[i]), float64[k] > 0, over the available i."""
     work.logit[0] = True
+    kept = work.kept
     start = -math.inf
+    same = kept.whole[0]
     for i in range(len(a)):
+        same &= available[i] == kept.available[i]
+        kept.available[i] = available[i]
         work.high[i] = -math.inf
         if available[i]:
-            _place_beta(work, i, a[i], b[i])
+            if a[i] != kept.shape[0, i] or b[i] != kept.shape[1, i]:
+                _place_beta(work, i, a[i], b[i])
+                kept.shape[0, i] = a[i]
+                kept.shape[1, i] = b[i]
+                kept.end[i] = work.high[i]
+                kept.panels[i] = 0
+                same = False
+            work.high[i] = kept.end[i]
             start = max(start, work.low[i])
-    _integrate(work, start)
+    if not same:
+        _integrate(work, start)
+        kept.whole[0] = True
 
 
 @kernel
@@ -97,6 +135,7 @@ def normal_law(work: MaximumWorkspace, mean: Array, sd: Array, available: Array)
     The origin of the line is moved to its start, so that a narrow arm far from 0 is resolved.
     """
     work.logit[0] = False
+    work.kept.whole[0] = False
     reach = math.sqrt(2.0 * _DROP)
     start = -math.inf
     for i in range(len(mean)):
@@ -105,6 +144,7 @@ def normal_law(work: MaximumWorkspace, mean: Array, sd: Array, available: Array)
     for i in range(len(mean)):
         work.high[i] = -math.inf
         if available[i]:
+            work.kept.shape[0, i] = math.nan
             centre = mean[i] - start
             work.low[i] = centre - reach * sd[i]
             work.high[i] = centre + reach * sd[i]
@@ -183,10 +223,10 @@ def _integrate(work: MaximumWorkspace, start: float) -> None:
         work.law[a] = 0.0
         stop = max(stop, work.high[a])
         if work.high[a] > start:
-            work.below[a] = _mass_below(work, a, start)
+            work.below[a] = _kept_below(work, a, start) if work.logit[0] else _mass_below(work, a, start)
     y = start
     while y < stop:
-        width = _panel_width(work, 0, k, y, stop)
+        width = _panel_width(work, 0, k, y, stop, _steepest(work, 0, k, y, y))
         while not _fill_panel(work, y, width):
             width *= 0.5
         _add_panel(work, y)
@@ -204,25 +244,72 @@ def _mass_below(work: MaximumWorkspace, a: int, stop: float) -> float:
     y = work.low[a]
     total = 1e-19
     while y < stop:
-        width = _panel_width(work, a, a + 1, y, stop)
-        _fill_coordinates(work, y, width)
-        _fill_density(work, a, width)
-        total += _weighted(work.ratio[a], _WEIGHT)
+        width = _panel_width(work, a, a + 1, y, stop, _steepest(work, a, a + 1, y, y))
+        total += _mass_in(work, a, y, width)
         y += width
     return total
 
 
 @kernel
-def _panel_width(work: MaximumWorkspace, first: int, last: int, y: float, stop: float) -> float:
+def _kept_below(work: MaximumWorkspace, a: int, stop: float) -> float:
+    """Return what `_mass_below` does for a Beta variable, by way of those panels that are kept.
+
+    They are the first ones, as long as they would be as wide if `stop` were further away.
+    """
+    panel = work.kept.panel[a]
+    done = 0
+    while done < work.kept.panels[a] and _is_clear(panel[done, 0], stop, panel[done, 2]):
+        done += 1
+    y = panel[done, 0] if done else work.low[a]
+    total = panel[done, 1] if done else 1e-19
+    keeps = True
+    while y < stop:
+        steep = _steepest(work, a, a + 1, y, y)
+        keeps = keeps and done < _KEPT and _is_clear(y, stop, steep)
+        if keeps:
+            panel[done, 0] = y
+            panel[done, 1] = total
+            panel[done, 2] = steep
+        width = _panel_width(work, a, a + 1, y, stop, steep)
+        total += _mass_in(work, a, y, width)
+        y += width
+        if keeps:
+            done += 1
+            panel[done, 0] = y
+            panel[done, 1] = total
+            work.kept.panels[a] = done
+    return total
+
+
+@kernel
+def _mass_in(work: MaximumWorkspace, a: int, y: float, width: float) -> float:
+    """Return how much F of arm a grows in a panel."""
+    _fill_coordinates(work, y, width)
+    _fill_density(work, a, width)
+    return _weighted(work.ratio[a], _WEIGHT)
+
+
+@kernel
+def _widest(y: float) -> float:
+    """Return how wide a panel on the logit scale may be: ln x has its singularities at y = +- i pi, it stays short."""
+    return 2.5 + (y if y > 0.0 else -0.5 * y)
+
+
+@kernel
+def _is_clear(y: float, stop: float, steep: float) -> bool:
+    """Tell whether the width of a panel on the logit scale follows from its own limits alone, and not from `stop`."""
+    return stop - y >= _widest(y) or (stop - y) * steep > _CHANGE
+
+
+@kernel
+def _panel_width(work: MaximumWorkspace, first: int, last: int, y: float, stop: float, steep: float) -> float:
     """Return a width in which no ln f of the arms `first` <= a < `last` changes by more than `_CHANGE`.
 
-    ln f is concave, so its slope is largest at one of the ends.
+    ln f is concave, so its slope is largest at one of the ends; at y it is `steep`.
     """
-    steep = _steepest(work, first, last, y, y)
     width = stop - y
     if work.logit[0]:
-        # ln x has its singularities at y = +- i pi: the panel must stay short beside them.
-        width = min(width, 2.5 + (y if y > 0.0 else -0.5 * y))
+        width = min(width, _widest(y))
     if width * steep > _CHANGE:
         width = _CHANGE / steep
     while True:
@@ -286,18 +373,22 @@ def _fill_density(work: MaximumWorkspace, a: int, width: float) -> None:
 def _fill_panel(work: MaximumWorkspace, y: float, width: float) -> bool:
     """Write f / F, the product of all F and F at the right end; return False where that product grows too fast."""
     _fill_coordinates(work, y, width)
-    mass = work.node[2]
-    product = work.node[3]
+    product = work.node[2]
     for i in range(_NODES):
         product[i] = 1.0
+    for a in range(len(work.law)):
+        if work.high[a] > y:
+            _fill_density(work, a, width)
+    for a in range(len(work.law)):
+        if work.high[a] > y:
+            _fill_mass(work.mass[a], work.ratio[a], work.below[a])
+            work.above[a] = work.below[a] + _weighted(work.ratio[a], _WEIGHT)
     left = 1.0
     right = 1.0
     for a in range(len(work.law)):
         if work.high[a] > y:
-            _fill_density(work, a, width)
             density = work.ratio[a]
-            _fill_mass(mass, density, work.below[a])
-            work.above[a] = work.below[a] + _weighted(density, _WEIGHT)
+            mass = work.mass[a]
             left *= work.below[a]
             right *= work.above[a]
             for i in range(_NODES):
@@ -329,7 +420,7 @@ def _fill_mass(mass: Array, density: Array, below: float) -> None:
 @kernel
 def _add_panel(work: MaximumWorkspace, y: float) -> None:
     """Add the panel that begins at y to the law, and move F to its right end."""
-    product = work.node[3]
+    product = work.node[2]
     for i in range(_NODES):
         product[i] *= _WEIGHT[i]
     for a in range(len(work.law)):

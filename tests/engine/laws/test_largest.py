@@ -227,6 +227,24 @@ def test_a_workspace_keeps_nothing_from_the_law_before() -> None:
     assert (work.law == beta_law([1.0, 2.0, 3.0], [3.0, 2.0, 1.0])).all()
 
 
+@pytest.mark.parametrize("courses", [5, pytest.param(600, marks=pytest.mark.jit)])
+def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_not(courses: int) -> None:
+    """Shapes grow, arms come and go, and laws are asked for again: what is kept of an arm never shows."""
+    for course in range(courses):
+        draws = np.random.default_rng(course)
+        k = int(draws.integers(1, 8))
+        a, b = np.exp(draws.uniform(math.log(0.05), math.log((3.0, 1e3, 1e8)[course % 3]), (2, k)))
+        work, available = largest.workspace(k), np.ones(k, np.bool_)
+        for _ in range(25):
+            arm, chance = draws.integers(k), draws.random()
+            if chance < 0.8:
+                (a, b)[draws.integers(2)][arm] += (1.0, 50.0 * draws.random(), 1e7 * draws.random())[draws.integers(3)]
+            elif chance < 0.95:
+                available[arm] = not available[arm] or available.sum() == 1
+            largest.beta_law(work, a, b, available)
+            assert (work.law == beta_law(a, b, available)).all()
+
+
 def test_the_ends_of_every_shape_are_where_the_density_has_fallen_by_exp_42() -> None:
     work = largest.workspace(1)
     shapes = np.exp(np.linspace(math.log(0.01), math.log(1e9), 9))
