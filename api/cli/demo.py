@@ -29,7 +29,8 @@ from .json_option import as_json
 
 ENV = 'classification:{"dataset": "digits"}'
 STEPS = 2000
-CREATE_SECONDS = 180  # the service compiles the policy's kernels before it answers
+TIMEOUT_S = 60.0
+RECOVERING_S = 60.0  # how long an experiment may fold its log after a start
 COLUMNS = 64  # of the curve
 ROWS = 8
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -73,7 +74,7 @@ def demo(
     total = copies.problem.horizon or STEPS
     default = DEFAULT_POLICY if copies.problem.context_shape == (0,) else CONTEXT_POLICY
     policy = policy or str(default["name"])
-    with httpx.Client(base_url=url, timeout=CREATE_SECONDS) as client:
+    with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
         name = _create(client, copies, policy_catalog.parse(policy).spec, experiment, seed)
         story = _Story(name, policy, env, total)
         quiet = as_json or not sys.stdout.isatty()
@@ -196,8 +197,13 @@ def _question(copies: Copies) -> dict[str, Any]:
 
 
 def _answer(call: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return what the service answers, once the experiment has recovered."""
     try:
         answer = call(path, json=body)
+        until = time.monotonic() + RECOVERING_S
+        while answer.status_code == 503 and answer.json()["code"] == "recovering" and time.monotonic() < until:
+            time.sleep(float(answer.headers.get("retry-after", 1)))
+            answer = call(path, json=body)
     except httpx.TransportError as error:
         raise Unavailable(
             "no_service",

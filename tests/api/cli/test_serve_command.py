@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from onearm.api.cli import serve
+from onearm.api.cli.demo import _answer
 
 COMMAND = [sys.executable, "-m", "onearm"]
 READY_SECONDS = 120.0  # a busy machine is no bug
@@ -162,3 +163,10 @@ def test_demo_streams_a_world_through_the_service_and_a_policy_learns(onearm: An
     verified = onearm("verify", "--database", "sqlite:///run.db", "--json")
     assert verified.code == 0
     assert {one["id"]: one["decisions"] for one in verified.json["experiments"]}["shown"] == 60
+
+
+def test_demo_waits_for_an_experiment_that_recovers() -> None:
+    recovering = httpx.Response(503, json={"code": "recovering"}, headers={"retry-after": "0"})
+    answers = [recovering, recovering, httpx.Response(201, json={"action_id": "a"})]
+    assert _answer(lambda path, json: answers.pop(0), "/v1/experiments/e/decisions", {}) == {"action_id": "a"}
+    assert answers == []
