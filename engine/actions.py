@@ -134,8 +134,8 @@ def move_allowed(move: Array, available: Array) -> bool:
     if not 0 <= move[1] <= slots:
         return False
     if move[0] == READ:
-        return available[slots + 1]
-    return move[0] == PULL and move[2] >= 1 and available[move[1]]
+        return bool(available[slots + 1])
+    return bool(move[0] == PULL and move[2] >= 1 and available[move[1]])
 
 
 @kernel

@@ -340,12 +340,14 @@ def _check_whole(name: str, value: Any, high: int) -> None:
         raise InvalidInput("bad_param", f"{name} is {value!r}: it must be a whole number from 1 to {high}")
 
 
+def _is_pair(pair: Any) -> bool:
+    return isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(space, str) for space in pair)
+
+
 def _checked_pairs(pairs: Any) -> tuple[tuple[str, str], ...]:
     """Return the interactions as tuples."""
-    if isinstance(pairs, list | tuple) and len(pairs) <= PAIRS_MAX:
-        found = [tuple(pair) if isinstance(pair, list | tuple) else () for pair in pairs]
-        if all(len(pair) == 2 and all(isinstance(space, str) for space in pair) for pair in found):
-            return tuple((one, other) for one, other in found)
+    if isinstance(pairs, list | tuple) and len(pairs) <= PAIRS_MAX and all(map(_is_pair, pairs)):
+        return tuple((one, other) for one, other in pairs)
     raise InvalidInput(
         "bad_param",
         f"interactions are {_short(pairs)}: they must be up to {PAIRS_MAX} pairs of namespaces, like "

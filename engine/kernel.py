@@ -15,11 +15,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
-import numba
-from numba import typeof, types
+from numba import typeof
 
 from .compiled.background import BACKGROUND
-from .compiled.entries import INLINED, InlinedKernel, Routine, jitted, nested_classes
+from .compiled.entries import INLINED, NAMED_TUPLES, InlinedKernel, Routine, jitted, nested_classes, without_jit
 from .compiled.stamp import is_outside, package_root, source_digest
 from .compiled.store import CacheWarning
 from .compiled.tiers import Entry, Order, interpreted
@@ -54,7 +53,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     The code alone is neither emitted nor cached on disk, see `_InlinedLibrary`. Where Python calls a kernel it runs as
     Python: what is to be compiled has a loop around it.
     """
-    return function if numba.config.DISABLE_JIT else cast(Callable[P, R], InlinedKernel(function))
+    return function if without_jit() else cast(Callable[P, R], InlinedKernel(function))
 
 
 def routine(function: Callable[P, R]) -> Callable[P, R]:
@@ -64,7 +63,7 @@ def routine(function: Callable[P, R]) -> Callable[P, R]:
     some, and took seconds of compiling in each. Numba hands `forceinline` down to what a kernel calls, unless told
     otherwise. Where Python calls it, it runs as Python, as a kernel does.
     """
-    return function if numba.config.DISABLE_JIT else cast(Callable[P, R], Routine(function, KERNELS))
+    return function if without_jit() else cast(Callable[P, R], Routine(function, KERNELS))
 
 
 class Loop:
@@ -86,7 +85,7 @@ class Loop:
 
     def compiled(self, *args: Any) -> Callable[..., Any]:
         """Return the code compiled for the types of `args`; with the JIT disabled, the Python function itself."""
-        if numba.config.DISABLE_JIT:
+        if without_jit():
             return self.python
         signature = tuple(map(typeof, args))
         if (entry := self._entries.get(signature)) is None:
@@ -96,7 +95,7 @@ class Loop:
 
     def entry(self, *args: Any) -> Entry:
         """Return what answers at once for arguments of these types: compiled where that is at hand, or as Python."""
-        if numba.config.DISABLE_JIT:
+        if without_jit():
             return Entry(self, (), self.python, compiled=True)
         signature = tuple(map(typeof, args))
         if (known := self._entries.get(signature)) is not None:
@@ -151,7 +150,7 @@ class Loop:
     @property
     def compilations(self) -> int:
         """How many specialisations this process compiled instead of loading them from the cache."""
-        if numba.config.DISABLE_JIT:
+        if without_jit():
             return 0
         return sum(self._jitted.stats.cache_misses.values())
 
@@ -179,7 +178,7 @@ def register(params_class: type, **kernels: Callable[..., Any]) -> None:
 
 def kernel_of(params: Any, name: str) -> Callable[..., Any] | None:
     """Return the kernel `name` of a numba type (while compiling) or of a params value (in Python)."""
-    params_class = params.instance_class if isinstance(params, types.BaseNamedTuple) else type(params)
+    params_class = params.instance_class if isinstance(params, NAMED_TUPLES) else type(params)
     return KERNELS.get(params_class, {}).get(name)
 
 

@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from numba import types
 from numba.extending import overload
 
 from .arrays import copy_numbers
+from .compiled.entries import NAMED_TUPLES
 from .kernel import INLINED, KERNELS, kernel, kernel_of, register
 from .vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
 
@@ -317,9 +317,9 @@ def _recommendation_loss(params, state, recommendation):
 @overload(row_of, jit_options=INLINED)
 def _row_of(states, i):
     # A NamedTuple of rows has to be spelled out field by field: numba has no comprehension over tuples of mixed types.
-    if not isinstance(states, types.BaseNamedTuple):
+    if not isinstance(states, NAMED_TUPLES):
         return None
-    nested = [isinstance(field, types.BaseNamedTuple) for field in states]
+    nested = [isinstance(field, NAMED_TUPLES) for field in states]
     rows = (f"row_of(states[{f}], i)" if inner else f"states[{f}][i]" for f, inner in enumerate(nested))
     scope = {"State": states.instance_class, "row_of": row_of}
     exec(f"def rows(states, i):\n    return State({', '.join(rows)})\n", scope)
@@ -329,11 +329,11 @@ def _row_of(states, i):
 @overload(reset, jit_options=INLINED)
 def _reset(state, fresh):
     # Spelled out field by field, as in `_row_of`.
-    if not isinstance(state, types.BaseNamedTuple):
+    if not isinstance(state, NAMED_TUPLES):
         return None
     lines = []
     for f, name in enumerate(state.instance_class._fields):
-        if isinstance(state[f], types.BaseNamedTuple):
+        if isinstance(state[f], NAMED_TUPLES):
             lines.append(f"    reset(state[{f}], fresh[{f}])")
         elif not name.startswith("scratch_"):
             lines.append(f"    copy(fresh[{f}], state[{f}])")

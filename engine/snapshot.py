@@ -196,7 +196,8 @@ def _runs(flat: Array) -> Array:
     words = flat[: whole * BLOCK].view(np.uint64).reshape(whole, BLOCK // 8)
     rest = flat[whole * BLOCK :].any()
     used = [words[first : first + CHUNK].any(axis=1) for first in range(0, whole, CHUNK)]
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], *used, [rest, False]]).astype(np.int8)))
+    between = np.concatenate([np.array([False]), *used, np.array([rest, False])])
+    edges = np.flatnonzero(np.diff(between.astype(np.int8)))
     first, stop = edges.reshape(-1, 2).T
     return np.stack([first, stop - first], axis=1)
 

@@ -36,10 +36,12 @@ class Decided(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
         @property
         def number(self) -> int:
             """Of the decision, from 0."""
+            ...
 
         @property
         def propensity(self) -> float:
             """The probability with which it was made."""
+            ...
 
     @property
     def chosen(self) -> Action:
@@ -113,6 +115,7 @@ class DecidedMany(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True)
         @property
         def number(self) -> Array:
             """Of each decision, int64[n]."""
+            ...
 
     def __len__(self) -> int:
         return len(self._rows)

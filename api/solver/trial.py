@@ -28,6 +28,7 @@ class Proposer(Protocol):
 
     def ask(self, context: float | None) -> Proposal:
         """Propose a value for the next solve."""
+        ...
 
     def tell(
         self, proposal: Proposal, cost: float, converged: bool, /, *, fallback: float | None, cap: float | None

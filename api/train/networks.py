@@ -46,7 +46,7 @@ class ArmNet(nn.Module):
         features, mean = arm_features(count, total, self.budget)
         hidden = torch.relu(self.layers[1](torch.relu(self.layers[0](features))))
         pooled = torch.cat([hidden.mean(-2), hidden.amax(-2)], -1)
-        weight, bias = self.layers[2].weight, self.layers[2].bias
+        weight, bias = _linear(self.layers[2]).weight, _linear(self.layers[2]).bias
         own, shared = linear(hidden, weight[:, :32]), linear(pooled, weight[:, 32:], bias)  # shared: once for all arms
         out = self.layers[3](torch.relu(own + shared.unsqueeze(-2)))
         return out[..., 0], out[..., 1] + PLUG_IN * mean
@@ -128,7 +128,7 @@ def network_for(task: Task, budget: int) -> Network:
 def arrays_of(network: Network) -> dict[str, Array]:
     """Return the weights as float32 arrays w1, b1, w2, b2, .. of shape [out, in] and [out]: copies."""
     arrays = {}
-    for i, layer in enumerate(network.layers, start=1):
+    for i, layer in enumerate(map(_linear, network.layers), start=1):
         arrays[f"w{i}"] = layer.weight.detach().numpy().copy()
         arrays[f"b{i}"] = layer.bias.detach().numpy().copy()
     return arrays
@@ -137,9 +137,15 @@ def arrays_of(network: Network) -> dict[str, Array]:
 def load_arrays(network: Network, arrays: dict[str, Array]) -> None:
     """Write arrays as `arrays_of` returns them into a network."""
     with torch.no_grad():
-        for i, layer in enumerate(network.layers, start=1):
+        for i, layer in enumerate(map(_linear, network.layers), start=1):
             layer.weight.copy_(torch.from_numpy(arrays[f"w{i}"]))
             layer.bias.copy_(torch.from_numpy(arrays[f"b{i}"]))
+
+
+def _linear(layer: nn.Module) -> nn.Linear:
+    """Return a layer of a network as what it is: torch says only that it is a module."""
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 def _silence(layer: nn.Module) -> None:

@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numba
 from numba import njit, types
+from numba.core import config
 from numba.core.caching import NullCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, CompileResult, DefaultPassBuilder
@@ -29,14 +29,21 @@ from .binding import BoundType
 from .stamp import VERSIONS, is_outside, stamp
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+NAMED_TUPLES = (types.NamedTuple, types.NamedUniTuple)  # as numba sees them: of fields of several types, or of one
+TUPLES = (*NAMED_TUPLES, types.Tuple, types.UniTuple)
 
 Kernels = Mapping[type, Mapping[str, Callable[..., Any]]]
 
 
+def without_jit() -> bool:
+    """Tell whether kernels are plain Python functions: numba's `NUMBA_DISABLE_JIT`, as it was at the start."""
+    return bool(vars(config)["DISABLE_JIT"])
+
+
 def jitted(function: Callable[..., Any], kernels: Kernels) -> Any:
     """Return numba's dispatcher of a function, which keeps what it compiles on disk unless the function is outside."""
-    dispatcher = njit(**OPTIONS)(function)
-    if not numba.config.DISABLE_JIT and not is_outside(function):
+    dispatcher: Any = njit(**OPTIONS)(function)
+    if not without_jit() and not is_outside(function):
         dispatcher._cache = EntryCache(function, kernels)
     return dispatcher
 
@@ -101,9 +108,9 @@ def nested_classes(signature: Any) -> Iterator[Any]:
 
 def _classes(kind: Any) -> Iterator[Any]:
     """Yield the NamedTuple classes of a numba type, nested ones included."""
-    if isinstance(kind, types.BaseNamedTuple):
+    if isinstance(kind, NAMED_TUPLES):
         yield kind.instance_class
-    if isinstance(kind, types.BaseTuple):
+    if isinstance(kind, TUPLES):
         for inner in kind:
             yield from _classes(inner)
     if isinstance(kind, BoundType):
@@ -112,7 +119,7 @@ def _classes(kind: Any) -> Iterator[Any]:
 
 def _described(kind: Any) -> str:
     """Return what tells a numba type from all others: two classes of one name have different modules."""
-    if isinstance(kind, types.BaseTuple):
+    if isinstance(kind, TUPLES):
         named = getattr(kind, "instance_class", tuple)
         return f"{named.__module__}.{named.__qualname__}({', '.join(map(_described, kind))})"
     if isinstance(kind, BoundType):

@@ -29,15 +29,19 @@ class Specialised(Protocol):
 
     def name(self, signature: Any) -> str:
         """Return the name of the function, and that of the class whose kernels it runs."""
+        ...
 
     def order(self, signature: Any) -> Order:
         """Return what another process must know to compile for a signature."""
+        ...
 
     def holds(self, signature: Any) -> bool:
         """Tell whether the code for a signature is compiled in this process, or on disk."""
+        ...
 
     def code(self, signature: Any) -> Function:
         """Return the code for a signature: of this process, from disk, or compiled now."""
+        ...
 
     def hasten(self, entry: Entry) -> None:
         """Let an entry be compiled before anything else, and wait for that."""

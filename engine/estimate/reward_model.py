@@ -46,6 +46,7 @@ class RewardModel(Protocol):
 
     def predict(self, columns: Columns) -> Array:
         """Return the reward of every action at the rows' contexts, float64[n, k], those not available included."""
+        ...
 
 
 class RidgeModel:

@@ -9,9 +9,9 @@ of a triangle, and adds the rest one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from llvmlite import ir
 from numba import types
@@ -131,7 +131,10 @@ def _column_sums(form, z, sums):
     return lambda form, z, sums: _column_sums_in_lanes(form, z, sums)
 
 
-@intrinsic
+code = cast(Callable[[Any], Any], intrinsic)  # whose stub asks the caller for the typing context, too
+
+
+@code
 def _dot_in_lanes(typing: Any, a: Any, b: Any, n: Any) -> Any:
     _check_contiguous(a, b)
 
@@ -144,7 +147,7 @@ def _dot_in_lanes(typing: Any, a: Any, b: Any, n: Any) -> Any:
     return types.float64(a, b, types.intp), build
 
 
-@intrinsic
+@code
 def _four_dots_in_lanes(typing: Any, rows: Any, first: Any, b: Any) -> Any:
     _check_contiguous(rows, b)
 
@@ -157,7 +160,7 @@ def _four_dots_in_lanes(typing: Any, rows: Any, first: Any, b: Any) -> Any:
     return types.UniTuple(types.float64, 4)(rows, types.intp, b), build
 
 
-@intrinsic
+@code
 def _add_scaled_in_lanes(typing: Any, to: Any, a: Any, x: Any, n: Any) -> Any:
     _check_contiguous(to, x)
 
@@ -176,7 +179,7 @@ def _add_scaled_in_lanes(typing: Any, to: Any, a: Any, x: Any, n: Any) -> Any:
     return types.void(to, types.float64, x, types.intp), build
 
 
-@intrinsic
+@code
 def _quadratic_in_lanes(typing: Any, form: Any, z: Any) -> Any:
     _check_contiguous(form, z)
 
@@ -193,7 +196,7 @@ def _quadratic_in_lanes(typing: Any, form: Any, z: Any) -> Any:
     return types.float64(form, z), build
 
 
-@intrinsic
+@code
 def _column_sums_in_lanes(typing: Any, form: Any, z: Any, sums: Any) -> Any:
     _check_contiguous(form, z, sums)
 

@@ -195,4 +195,4 @@ def _asymmetry(start: Array, index: Array, value: Array, root: Array, place: Arr
             found = abs(value[p]) / (root[j] * root[index[p]])
             if found > worst:
                 worst, worst_i, worst_j = found, index[p], j
-    return worst, worst_i, worst_j
+    return float(worst), int(worst_i), int(worst_j)

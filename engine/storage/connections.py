@@ -15,6 +15,7 @@ from typing import IO, Any, Self
 from urllib.parse import quote
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -264,7 +265,7 @@ def _postgresql_engine(url: URL, **options: Any) -> Engine:
             "no_driver", f"PostgreSQL needs the package {error.name}: pip install 'onearm[postgres]'"
         ) from None
 
-    @sa.event.listens_for(engine, "do_connect")
+    @event.listens_for(engine, "do_connect")
     def prepare(dialect: Any, record: Any, arguments: Any, named: dict[str, Any]) -> None:
         named["cursor_factory"] = dialect.loaded_dbapi.RawCursor
 
@@ -277,7 +278,7 @@ def _sqlite_engine(url: URL, *, write: bool, **options: Any) -> Engine:
         url = url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
 
-    @sa.event.listens_for(engine, "connect")
+    @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # we begin, not the driver, which would leave DDL out of transactions
         if write:
@@ -285,7 +286,7 @@ def _sqlite_engine(url: URL, *, write: bool, **options: Any) -> Engine:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
 
-    @sa.event.listens_for(engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.connection.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")
 

@@ -194,8 +194,10 @@ def test_a_hunt_brings_what_the_network_does_badly_in_place_of_what_loses_least(
     hunt = Hunt(every=4, starts=12, steps=8, rollouts=32, kept=3)
     recipe = replace(SMALL, hunt=hunt)
     duel = Duel(task, 4, (30.0,), (0.0,), recipe, (0,), player(task, 4))
+    last = duel.network.layers[-1]
+    assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
-        duel.network.layers[-1].bias[3] = 20.0  # it always recommends the first cut, that no point is positive
+        last.bias[3] = 20.0  # it always recommends the first cut, that no point is positive
     rng = np.random.default_rng(3)
     duel.loss, duel.drawn = np.linspace(0.05, 0.5, 10), np.ones(10, np.bool_)
     before = duel.crowds[0].raw.copy()

@@ -69,8 +69,7 @@ def test_rows_are_those_of_the_export(
             for one, other in zip(found.columns()[:-1], exported.columns()[:-1], strict=True):
                 np.testing.assert_array_equal(one, other)
             assert every_mask(found.columns()).tolist() == every_mask(exported.columns()).tolist()
-            page = next(found.pages())
-            assert page.line[0] == 1  # the seq of the decision
+            assert next(found.pages()).line[0] == 1  # the seq of the decision
             if wanted.segment is not None:
                 assert found.segments == exported.segments == ["0", "1"]
                 assert np.concatenate([page.segment for page in found.pages()]).tolist() == [0, 1]

@@ -40,7 +40,7 @@ def _table_pages(
         lines = np.arange(before + 1, before + batch.num_rows + 1)
         context = np.zeros((len(lines), 0))
         if "context" in batch.schema.names and batch.num_rows:
-            lengths = integers(pc.list_value_length(batch.column("context")), fill=0)
+            lengths = integers(pc.call_function("list_value_length", [batch.column("context")]), fill=0)
             length = int(lengths[0]) if length is None else length
             if not (same := lengths == length).all():
                 bad_lines.add("bad_context", *lines[~same].tolist())
