@@ -196,17 +196,16 @@ def check_reward(reward: Any) -> float:
     return float(reward) + 0.0  # -0.0 becomes 0.0, as it does in SQLite: the fold must see what was learned
 
 
-def check_rewards(rewards: Any, n: int) -> Array:
-    """Return float64[n], a copy of as many finite rewards of at most 1e100 in size."""
-    array = _numbers("rewards", rewards)
+def check_rewards(rewards: Any, n: int, what: str = "reward") -> Array:
+    """Return float64[n], a copy of as many finite rewards (or what they are called) of at most 1e100 in size."""
+    array = _numbers(what, rewards)
     if array.shape != (n,):
-        raise InvalidInput("bad_reward", f"the rewards have the shape {list(array.shape)}: it must be {[n]}, one each")
+        seen = f"the {what}s have the shape {list(array.shape)}"
+        raise InvalidInput(f"bad_{what}", f"{seen}: it must be {[n]}, one for each decision")
     if not (abs(array) <= REWARD_MAX).all():
         row = int(np.argmin(abs(array) <= REWARD_MAX))
-        raise InvalidInput(
-            "bad_reward",
-            f"reward {row} is {array[row]}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}",
-        )
+        wanted = f"it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}"
+        raise InvalidInput(f"bad_{what}", f"{what} {row} is {array[row]}: {wanted}")
     return array + 0.0
 
 
@@ -249,7 +248,7 @@ def check_contexts(problem: Problem, contexts: Any) -> Array:
         if contexts < 0:
             raise InvalidInput("bad_context", f"there are {contexts} contexts: it must be 0 or more decisions")
         return np.zeros((int(contexts), 0))
-    array = _numbers("contexts", contexts)
+    array = _numbers("context", contexts)
     if array.ndim == 0 or array.shape[1:] != shape:
         shaped = f"the contexts have the shape {list(array.shape)}"
         raise InvalidInput("bad_context", f"{shaped}: it must be {wanted}, a row for each decision")
@@ -264,8 +263,7 @@ def _numbers(what: str, values: Any) -> Array:
     try:
         return np.array(values, np.float64, order="C")
     except (TypeError, ValueError, OverflowError):
-        code = f"bad_{what.removesuffix('s')}"
-        raise InvalidInput(code, f"the {what} are not lists of numbers of one length: they must be") from None
+        raise InvalidInput(f"bad_{what}", f"the {what}s are not lists of numbers of one length: they must be") from None
 
 
 _NO_CONTEXT = np.zeros(0)

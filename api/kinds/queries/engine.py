@@ -15,19 +15,21 @@ Answers may come late and in any order; `ask` again meanwhile. The decisions are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ....engine.errors import Conflict, InvalidInput
+from ....engine.problem import check_rewards
 from ....engine.task import best_arm, hypotheses, thresholds
-from ....engine.vocabulary import Feedback
+from ....engine.vocabulary import Array, Feedback
 from ...experiment.intake import mask_of
 from ...experiment.spec import Spec
-from ..decided import Decided
+from ..decided import Decided, DecidedMany
 from ..engine import PolicyEngine
 from ..kind import Request
-from ..pending import REMEMBERED
+from ..pending import REMEMBERED, Many
 from .kind import QUERIES
 from .problem import budget_of, task_of
 from .recommendation import RecommendedHypothesis, recommended
@@ -49,6 +51,26 @@ class Query(Decided, frozen=True, eq=False, gc=False):
     def chosen(self) -> int:
         """The query."""
         return self.query
+
+
+class Queries(DecidedMany, frozen=True, eq=False, gc=False):
+    """Queries that were asked together, a row each, or some of them: `batch[rows]`."""
+
+    number: Array  # int64[n]
+    query: Array  # int64[n]
+    propensity: Array  # float64[n]
+    _labels: Sequence[str]
+
+    @property
+    def query_id(self) -> list[str]:
+        """The ids of the queries."""
+        return [self._labels[query] for query in self.query.tolist()]
+
+    def one(self, row: int) -> Query:
+        """Return row `row` of all that were asked together."""
+        rows, query = self._columns, int(self._columns.action[row])
+        number, propensity = int(rows.number[row]), float(rows.propensity[row])
+        return Query(number, self._labels[query], query, propensity, **self.carried(row))
 
 
 class QueryEngine(PolicyEngine[Query]):
@@ -74,19 +96,32 @@ class QueryEngine(PolicyEngine[Query]):
         Raises `Conflict` where the budget is spent. In the state the query counts as asked at once, so that several may
         be asked before the first is answered.
         """
-        if isinstance(open, str):
-            raise InvalidInput("bad_eligible", f"open is {open!r}: it must be a list of ids")
+        available = self._mask(open)
         if not self.left:
             raise Conflict(
                 "budget_spent", f"{self.budget} queries are asked of {self.budget}: tell what is missing, and recommend"
             )
-        roster = self.roster
-        available = roster.active if open is None else mask_of(roster.numbers, roster.active, open, None)
         instance, (action, propensity) = self._decide(Request(_NO_CONTEXT, available))
         seen = {"_context": _NO_CONTEXT, "_available": available, "_engine": self._pending.engine}
-        query = Query(instance.t, roster.labels[action], int(action), float(propensity), **seen)
+        query = Query(instance.t, self.roster.labels[action], int(action), float(propensity), **seen)
         self._pending.hold(query)
         return query
+
+    def ask_many(self, n: int, open: Iterable[str] | None = None) -> Queries:
+        """Choose n queries: what n calls of `ask` would, with no answer told between them. `open` holds for all.
+
+        Raises `Conflict` where the budget has fewer left.
+        """
+        available = self._mask(open)
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+            raise InvalidInput("bad_queries", f"n is {n!r}: it must be a whole number, how many queries")
+        if n > self.left:
+            raise Conflict(
+                "budget_spent", f"{n} queries are asked, and {self.left} of {self.budget} are left: ask fewer"
+            )
+        rows = self._decide_many(np.zeros((n, 0)), available[np.newaxis], int(n))
+        assert available[rows.action].all(), "a policy asked a query that is not open"
+        return self._hold_many(Queries, rows, rows.action, _labels=self.roster.labels)
 
     def tell(self, query: Query | int, answer: float) -> None:
         """Learn the answer to a query (or to that of a decision's number). Each takes one.
@@ -95,6 +130,26 @@ class QueryEngine(PolicyEngine[Query]):
         """
         value = task_of(self.problem).check_answer(answer.item() if isinstance(answer, np.generic) else answer)
         self._learn(self._pending.find(query, self.number), Feedback(0.0, np.array([value])))
+
+    def tell_many(self, queries: Many, answers: Any) -> None:
+        """Learn the answers to n queries, float64[n], in their order: what n calls of `tell` would.
+
+        `queries` are what `ask_many` returned or some of it, `batch[rows]`, or a list of numbers or of queries. Nothing
+        is learned where one of them cannot be, or where the task has no such answer.
+        """
+        found = self._pending.find_many(queries, self.number)
+        values = check_rewards(answers, len(found.columns.kind), "answer")
+        task = task_of(self.problem)
+        for answer in values[~task.possible(values)].tolist():
+            task.check_answer(answer)  # says what is wrong with the first
+        self._learn_many(found, np.zeros(len(values)), values[:, np.newaxis])
+
+    def _mask(self, open: Iterable[str] | None) -> Array:
+        """Return which queries can be asked, bool[k]."""
+        if isinstance(open, str):
+            raise InvalidInput("bad_eligible", f"open is {open!r}: it must be a list of ids")
+        roster = self.roster
+        return roster.active if open is None else mask_of(roster.numbers, roster.active, open, None)
 
     def recommend(self) -> RecommendedHypothesis:
         """Return what is recommended now, and what is guaranteed of it; this changes nothing.

@@ -211,7 +211,7 @@ def test_a_batch_that_cannot_be_learned_is_refused_whole() -> None:
     engine.learn_many(first[:2], [1.0, 0.0])
     before = engine.digest()
     for decisions, rewards, kind, message in (
-        (batch, [1.0] * 3, InvalidInput, "the rewards have the shape [3]: it must be [4], one each"),
+        (batch, [1.0] * 3, InvalidInput, "the rewards have the shape [3]: it must be [4], one for each"),
         (batch, 1.0, InvalidInput, "the rewards have the shape []"),
         (batch, [1.0, math.nan, 0.0, 0.0], InvalidInput, "reward 1 is nan: it must be a finite number"),
         (batch, [1.0, 0.0, 0.0, 1e101], InvalidInput, "reward 3 is 1e+101: it must be a finite number"),
