@@ -36,6 +36,7 @@ def rewarded(tmp_path: Path, n: int = 60, **more: Any) -> Path:
     return file
 
 
+@pytest.mark.jit  # ten thousand rows take plain Python longer than compiling
 def test_the_figures_of_the_open_bandit_sample(onearm: Any, data_folder: Path) -> None:
     log = campaign(data_folder, "bts")
     methods = ("--method", "ips", "--method", "snips", "--method", "dr")

@@ -65,6 +65,7 @@ def test_a_table_shows_the_estimates_and_no_bar_when_piped(onearm: Any, log: Pat
     assert "match" in done.out and "snips" in done.out and "40 decisions" in done.out
 
 
+@pytest.mark.jit  # ten thousand rows take plain Python longer than compiling
 def test_the_open_bandit_sample_is_read_as_it_is(onearm: Any, data_folder: Path) -> None:
     file = data_folder / "obd" / "random" / "men" / "men.csv.gz"
     done = onearm("replay", str(file), "--format", "obd", "--policy", "uniform", "--seed", "1", "--json")

@@ -254,6 +254,16 @@ def test_the_parts_of_a_prediction_sum_to_it(shape: tuple[int, ...]) -> None:
     assert parts[4:].tolist() == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("shape", [(3,), (2, 3)])
+def test_a_model_says_how_far_each_prediction_was_off_before_it_was_learned(shape: tuple[int, ...]) -> None:
+    """What explorers take for the noise of rewards."""
+    model, rng = oracle(Problem(2, shape)), np.random.default_rng(6)
+    for t in range(WARM + 10):
+        context, action, reward = rng.normal(size=shape), t % 2, float(rng.normal())
+        predicted = answers(model, context, 2)[0][action]
+        assert fit(model, context, action, reward, 1.0) == pytest.approx(reward - predicted, rel=1e-9, abs=1e-12)
+
+
 def test_new_arms_start_from_the_prior_with_the_scale_that_was_found() -> None:
     contexts, actions, rewards, weights = stream(100, 3, 2)
     small = arm_ridge(Problem(2, (3,)))
