@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from ..engine.compiled.waiting import WAITING
+
 
 def print_json(data: Any) -> None:
     """Print data as JSON; numbers that are not finite become null."""
@@ -34,6 +36,18 @@ def progress(what: str, total: int | None, unit: str) -> AbstractContextManager[
     from . import terminal
 
     return terminal.progress(what, total, unit)
+
+
+def tell_what_compiles() -> None:
+    """From now on, say to a person at a terminal what a command compiles and waits for."""
+    if sys.stderr.isatty():
+        WAITING.listener = _say_what_compiles
+
+
+def _say_what_compiles(name: str) -> None:
+    function, _, of = name.removesuffix(")").partition("(")
+    if of:  # the others take a moment
+        print(f"compiling {function} for {of}: 3 to 20 seconds, once for this version of onearm", file=sys.stderr)
 
 
 def _finite(data: Any) -> Any:

@@ -13,15 +13,19 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import typeof
+from numba.core.errors import NumbaError
 
 from .compiled.background import BACKGROUND
+from .compiled.complaint import complaint
 from .compiled.entries import INLINED, NAMED_TUPLES, InlinedKernel, Routine, jitted, nested_classes, without_jit
 from .compiled.stamp import is_outside, package_root, source_digest
 from .compiled.store import CacheWarning
 from .compiled.tiers import Entry, Order, interpreted
+from .compiled.waiting import WAITING
 from .errors import InvalidInput
 
 __all__ = [
@@ -88,7 +92,10 @@ class Loop:
         if without_jit():
             return self.python
         signature = tuple(map(typeof, args))
-        if (entry := self._entries.get(signature)) is None:
+        entry = self._entries.get(signature)
+        if not self.holds(signature):
+            WAITING.tell(self.name(signature))
+        if entry is None:
             return self.code(signature)
         entry.wait()
         return entry.call
@@ -124,8 +131,19 @@ class Loop:
     def code(self, signature: Any) -> Callable[..., Any]:
         """Return the code for the types of a signature: of this process, from disk, or compiled now."""
         if signature not in self._jitted.overloads:
-            self._jitted.compile(signature)
+            try:
+                self._jitted.compile(signature)
+            except NumbaError as error:
+                raise self._refused(signature, error) from None
         return cast(Callable[..., Any], self._jitted.overloads[signature].entry_point)
+
+    def _refused(self, signature: Any, error: NumbaError) -> Exception:
+        """Return what is raised where a signature does not compile: what somebody can mend in a file from outside."""
+        outside = {found for found in nested_classes(signature) if is_outside(found)}
+        if not outside:
+            return error
+        why = complaint(str(error), [Path(_file_of(found)) for found in outside])
+        return InvalidInput("cannot_compile", f"the kernels of {self.name(signature)} do not compile: {why}; mend them")
 
     def holds(self, signature: Any) -> bool:
         """Tell whether the code for a signature is compiled in this process, or on disk."""
@@ -134,8 +152,8 @@ class Loop:
         return not self._is_outside(signature) and self._jitted._cache.holds(signature, self._jitted.targetctx)
 
     def name(self, signature: Any) -> str:
-        """Return the name of the function, and that of the first class whose kernels it runs: `decide(Ucb1Params)`."""
-        of = next((found.__name__ for found in nested_classes(signature) if found in KERNELS), "")
+        """Return the name of the function, and that of the policy or environment whose kernels it runs first."""
+        of = next((Path(_file_of(found)).stem for found in nested_classes(signature) if found in KERNELS), "")
         return f"{self.python.__name__}({of})"
 
     def order(self, signature: Any) -> Order:

@@ -20,7 +20,6 @@ from ...engine.errors import InvalidInput
 from ...engine.kernel import Entry
 from ...engine.problem import PULLS_MAX, STREAM_MAX, TRIALS_MAX
 from ...engine.vocabulary import Array, Instance, Key, Policy, Problem
-from ..experiment.compiling import entry_of
 from ..kinds.streams.problem import slots_of
 
 NO_CONTEXT = np.zeros(0)
@@ -237,7 +236,7 @@ class Holding:
 
     def _entry(self, policy: Policy) -> Entry:
         rest = self._seen, 0.0, self._of_pull, 0, NO_CONTEXT, self._seen, self._scratch
-        return entry_of(policy, loop.turn, self.params, self.state, self._run, *self._move, *rest)
+        return loop.turn.entry(self.params, self.state, self._run, *self._move, *rest)
 
     def _turn_to(self, move: Move, seen: Array, reward: float, detail: Array) -> Move:
         """Let the rule learn what a move did, and return the next one; this is not counted until it is followed."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from ..console import tell_what_compiles
+
 COMMANDS = {
     "serve": "Run the decision service.",
     "demo": "Stream a data set through a running service and watch it learn.",
@@ -16,6 +18,7 @@ COMMANDS = {
     "evaluate": "Estimate what policies would have earned on a log, and how sure that is.",
     "train": "Train a policy that asks, against an adversary.",
     "evaluate-active": "Find what policies that ask lose at worst, by difficulty.",
+    "warm": "Compile what will be needed, before it is.",
     "verify": "Make every decision of a log again and name the first that differs.",
     "export": "Write the log of an experiment to a file.",
     "convert": "Write a log in another format.",
@@ -58,6 +61,7 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 a check failed, 2 wrong use."""
+    tell_what_compiles()
     try:
         result: Any = main.main(arguments, prog_name="onearm", standalone_mode=False)
     except click.exceptions.Exit as leaving:

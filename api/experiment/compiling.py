@@ -5,27 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core.errors import NumbaError
 
 from ...engine import loop
 from ...engine.actions import decision_at, empty_actions
 from ...engine.compiled.binding import Bound
 from ...engine.contexts import empty_context
-from ...engine.errors import InvalidInput
-from ...engine.kernel import Entry, Loop
-from ...engine.vocabulary import Feedback, Instance, Key, Player, Policy
+from ...engine.kernel import Entry
+from ...engine.vocabulary import Feedback, Instance, Key, Player
 from .definition import Definition
 from .explanation import parts_room
-
-
-def entry_of(policy: Policy, of: Loop, *args: Any) -> Entry:
-    """Return the entry of a loop for a policy and arguments of these types. One from outside is compiled now."""
-    try:
-        return of.entry(*args)
-    except NumbaError as error:
-        raise InvalidInput(
-            "cannot_compile", f"the kernels of policy {policy.name!r} do not compile: {error}; mend its file"
-        ) from error
 
 
 class Kernels(NamedTuple):
@@ -43,8 +31,8 @@ def compile_kernels(spec: Definition) -> Kernels:
     decision = decision_at(empty_actions(1, spec.problem), 0, 1.0)
     feedback, key = Feedback(0.0, np.zeros(spec.problem.detail_length)), Key(spec.run, 0)
     return Kernels(
-        entry_of(spec.policy, loop.decide, params, state, instance, key),
-        entry_of(spec.policy, loop.learn, params, state, instance, decision, feedback, key),
+        loop.decide.entry(params, state, instance, key),
+        loop.learn.entry(params, state, instance, decision, feedback, key),
     )
 
 
@@ -52,15 +40,15 @@ def compile_bound(spec: Definition, player: Bound[Player]) -> Kernels:
     """Return `decide_bound` and `learn_bound` for a policy at work: compiled, one call of them takes .15 us."""
     seen = 0, empty_context(spec.problem), np.ones(spec.problem.n_choices, np.bool_)
     return Kernels(
-        entry_of(spec.policy, loop.decide_bound, player, *seen),
-        entry_of(spec.policy, loop.learn_bound, player, *seen, 0, 1.0, 0.0),
+        loop.decide_bound.entry(player, *seen),
+        loop.learn_bound.entry(player, *seen, 0, 1.0, 0.0),
     )
 
 
 def compile_recommending(spec: Definition) -> Kernels:
     """Return the kernels of a policy that recommends something in the end."""
     params, state, _ = _example(spec)
-    recommend = entry_of(spec.policy, loop.recommendation, params, state, Key(spec.run, 0))
+    recommend = loop.recommendation.entry(params, state, Key(spec.run, 0))
     return compile_kernels(spec)._replace(recommend=recommend)
 
 
@@ -72,14 +60,14 @@ def compile_certifying(spec: Definition) -> Kernels:
 def compile_certificate(spec: Definition) -> Entry:
     """Return `certificate` of a spec."""
     params, state, _ = _example(spec)
-    return entry_of(spec.policy, loop.certificate, params, state)
+    return loop.certificate.entry(params, state)
 
 
 def compile_explain(spec: Definition) -> Entry:
     """Return `explain` of a spec."""
     numbers = np.zeros(spec.problem.n_choices)
     parts = np.zeros((1, parts_room([])))
-    return entry_of(spec.policy, loop.explain, *_example(spec), numbers, numbers, numbers, parts)
+    return loop.explain.entry(*_example(spec), numbers, numbers, numbers, parts)
 
 
 def _example(spec: Definition) -> tuple[Any, Any, Instance]:

@@ -12,7 +12,6 @@ from ...engine.kernel import Entry, Loop
 from ...engine.replay.folding import run_rows
 from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import DECIDE, LEARN, Array, Columns, Constant, Decision, Feedback, Instance
-from ..experiment.compiling import entry_of
 from ..experiment.spec import Spec
 from ..service.history import History, Roster
 from .decided import Decided, DecidedMany, locked
@@ -109,5 +108,5 @@ class PolicyEngine(Work, Generic[Made]):
         """Run a loop over rows."""
         arguments = self.spec.policy.params, self.state, self.spec.run, rows
         if entry not in self._many:
-            self._many[entry] = entry_of(self.spec.policy, entry, *arguments)
+            self._many[entry] = entry.entry(*arguments)
         run_rows(self._many[entry], *arguments)

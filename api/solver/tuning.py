@@ -17,7 +17,6 @@ from ...engine.problem import REWARD_MAX, check_param
 from ...engine.protocol import has_law
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
 from .. import saving
-from ..experiment.compiling import entry_of
 from ..experiment.explanation import parts_room
 from .arm_costs import ArmCosts
 from .report import Report, report_of
@@ -319,10 +318,9 @@ class Tuner:
         """Return the entries `decide` and `learn`."""
         key, decision, feedback = Key(self._run, 0), Decision(0, 1.0), Feedback(0.0, _NOTHING)
         instance = self._instance(0, None if self.settings.context is None else self.settings.context[0])
-        policy = self.settings.policy
         return (
-            entry_of(policy, loop.decide, self._params, self._state, instance, key),
-            entry_of(policy, loop.learn, self._params, self._state, instance, decision, feedback, key),
+            loop.decide.entry(self._params, self._state, instance, key),
+            loop.learn.entry(self._params, self._state, instance, decision, feedback, key),
         )
 
     def _instance(self, clock: int, context: float | None) -> Instance:

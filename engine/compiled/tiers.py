@@ -28,7 +28,7 @@ class Specialised(Protocol):
     """What an entry asks of its loop."""
 
     def name(self, signature: Any) -> str:
-        """Return the name of the function, and that of the class whose kernels it runs."""
+        """Return the name of the function, and that of the policy or environment whose kernels it runs."""
         ...
 
     def order(self, signature: Any) -> Order:
@@ -78,7 +78,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Return what it is called where people read it: `decide(Ucb1Params)`."""
+        """Return what it is called where people read it: `decide(ucb1)`."""
         return self.loop.name(self.signature)
 
 

@@ -1,0 +1,96 @@
+"""`onearm warm`: what it compiled, nobody waits for; and the line that says what a command waits for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from onearm.api import console
+from onearm.api.experiment.warming import PROBLEMS, default_specs, specs_of
+from onearm.api.http.app import create_app
+from onearm.api.kinds.table import KINDS, kind_of
+from onearm.engine.compiled.waiting import WAITING
+from onearm.engine.kernel import is_outside
+from onearm.engine.storage.store import Store
+from onearm.policies import catalog
+
+SERVED = """
+import onearm
+from onearm.engine import loop
+from onearm.engine.kernel import Loop
+
+engine = onearm.open(policy="uniform", arms=["a", "b", "c"])
+for _ in range(3):
+    engine.learn(engine.decide(), reward=1.0)
+entries = [entry for one in vars(loop).values() if isinstance(one, Loop) for entry in one._entries.values()]
+assert entries and all(entry.compiled for entry in entries)
+print(sum(one.compilations for one in vars(loop).values() if isinstance(one, Loop)))
+"""
+
+
+def test_every_policy_fits_a_problem_that_is_warmed() -> None:
+    for name in catalog.names():
+        if not is_outside(catalog.factory(name)):
+            try:
+                spec = catalog.make(name).spec
+            except TypeError:  # it has params without a default
+                continue
+            except Exception as error:
+                assert getattr(error, "code", None) in {"missing_param", "bad_param"}, name
+                continue
+            assert specs_of(spec), name
+
+
+def test_every_kind_has_a_default_that_is_warmed() -> None:
+    assert {kind_of(spec.problem).name for spec in default_specs()} == {kind.name for kind in KINDS}
+    assert len(PROBLEMS) > len(KINDS)
+
+
+def test_it_says_what_it_compiled_for_a_database(onearm: Any) -> None:
+    with TestClient(create_app(Store.open("sqlite:///run.db"))) as client:
+        body = {"policy": {"name": "ucb1"}, "arms": [{"id": "a"}, {"id": "b"}]}
+        assert client.post("/v1/experiments", json=body).status_code == 201
+    done = onearm("warm", "--database", "sqlite:///run.db", "--json")
+    names = {row["entry"].partition("(")[0] for row in done.json["entries"]}
+    assert names == {"decide", "learn", "decide_bound", "learn_bound", "fold", "replay", "explain"}
+
+
+def test_a_policy_that_fits_nothing_is_told(onearm: Any) -> None:
+    done = onearm("warm", "--policy", "no_such_policy")
+    assert (done.code, "there is no policy 'no_such_policy'" in done.err) == (2, True)
+
+
+@pytest.mark.jit
+def test_what_was_warmed_is_compiled_in_the_next_process(tmp_path: Path) -> None:
+    environment = os.environ | {"ONEARM_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "0"}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=600
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    warm = "-m", "onearm", "warm", "--policy", "uniform", "--env", "bernoulli", "--json"
+    assert '"was_compiled": false' in run(*warm)
+    assert '"was_compiled": false' not in run(*warm)
+    assert run("-c", SERVED) == "0\n"
+
+
+def test_a_person_is_told_what_a_command_compiles_and_a_pipe_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(WAITING, "listener", None)
+    for person in (False, True):
+        monkeypatch.setattr(console.sys.stderr, "isatty", lambda person=person: person)
+        console.tell_what_compiles()
+        WAITING.tell("simulate(linucb)")
+        WAITING.tell("norm()")
+        told = capsys.readouterr().err
+        assert told == ("compiling simulate for linucb: 3 to 20 seconds, once for this version of onearm\n" * person)
