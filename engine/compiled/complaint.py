@@ -32,8 +32,8 @@ def complaint(report: str, files: Iterable[Path]) -> str:
 
 def _reason(lines: list[str]) -> str:
     """Return the sentence that a place is given for: what follows the last step that failed."""
-    steps = [row for row, text in enumerate(lines) if STEP in text or "During: " in text]
-    said = [text.strip() for text in lines[steps[-1] + 1 if steps else 0 :] if text.strip()]
+    steps = [row for row, text in enumerate(lines) if STEP in text]
+    said = [text.strip() for text in lines[steps[-1] + 1 if steps else 0 :] if text.strip() and "During: " not in text]
     call = next((text.removeprefix(CALL) for text in said if text.startswith(CALL)), None)
     first = said[0].rstrip(":") if said else "numba refuses it"
     return f"no function takes {call}" if call is not None and "No implementation" in first else first

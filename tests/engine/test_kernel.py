@@ -349,9 +349,36 @@ def test_the_digest_changes_with_every_source_file_and_back(copy: Path) -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("decorate", [kernel, routine])
+def test_what_python_calls_runs_as_python_and_compiles_nothing(decorate: Any) -> None:
+    """All the way down: also a kernel that allocates, which is never compiled, and what that calls."""
+    seen: list[Any] = []
+
+    def looks(x: Any) -> Any:
+        seen.append(x)
+        return short_kernel(len(np.zeros(2)))
+
+    called = decorate(looks)
+    assert called("no number") == short_kernel(2)
+    assert seen == ["no number"]
+    assert not called.overloads and not short_kernel.overloads  # type: ignore[attr-defined]
+
+
+@pytest.mark.jit
+def test_the_first_tier_of_an_entry_says_nothing_of_what_is_not_finite() -> None:
+    params, state, instance, key = arguments_of_decide(2)
+    state.count[:] = 1
+    state.mean[:] = 1e308, -1e308
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        _ = state.mean[0] * np.float64(10.0)
+    wide = params._replace(alpha=np.float64(1e308))
+    assert loop.decide._interpreted(wide, state, instance, key).action == 0
+
+
+@pytest.mark.jit
 def test_a_kernel_that_allocates_an_array_is_refused() -> None:
     with pytest.raises(numba.core.errors.TypingError, match="Only accept returning of array passed into the function"):
-        kernel(allocates)(3)
+        Loop(allocates)(3)
 
 
 @pytest.mark.jit
@@ -366,7 +393,7 @@ def test_a_loop_compiles_once_for_every_number_of_arms() -> None:
 def test_a_loop_refuses_params_without_kernels() -> None:
     stranger = Stranger(1.0)
     _, *rest = arguments_of_decide(2)
-    with pytest.raises(numba.core.errors.TypingError, match="select"):
+    with pytest.raises(InvalidInput, match=r"(?s)the kernels of decide\(\) do not compile: .*select"):
         loop.decide(stranger, *rest)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.compiled import compiled
 from support.tuned import COSTS, VALUES, drive, means_of
 
 from onearm.api import saving
@@ -53,10 +54,10 @@ def by_hand(policy: Policy, side: int, rounds: int, variance: str) -> tuple[Tune
     A = np.diag(half.diagonal)
     row = np.repeat(np.arange(side * side), np.diff(half.start))
     A[row, half.index] = A[half.index, row] = half.value
-    b = np.zeros(side * side)
+    b, draw = np.zeros(side * side), compiled(draw_right)
     for t in range(rounds):
         shift = float(decided.context[t, 0])
-        draw_right(b, Key(nature, t))
+        draw(b, Key(nature, t))
         with tuner.trial(shift) as trial:
             assert (trial.proposal.arm, trial.proposal.propensity) == (decided.action[t], decided.propensity[t])
             solution = solving.sor(A + shift * np.eye(side * side), b, omega=trial.omega)

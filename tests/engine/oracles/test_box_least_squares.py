@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
+from support.compiled import compiled
 
 from onearm.engine.oracles import box_least_squares as box
-from onearm.engine.oracles.box_least_squares import BoxFit, box_fit, fit_within, residual_square, take_in, value_of
+from onearm.engine.oracles.box_least_squares import BoxFit, box_fit
 from onearm.engine.vocabulary import Array
 
+fit_within, residual_square = compiled(box.fit_within), compiled(box.residual_square)
+take_in, value_of = compiled(box.take_in), compiled(box.value_of)
 PRIOR = 1e-6
 KINDS = ("normal", "narrow", "constant", "corner", "few", "collinear", "whole")
 

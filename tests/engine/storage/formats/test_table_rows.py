@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from support.compiled import compiled
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.hardness.exact.states import count_states, shared, uniform
@@ -52,7 +53,8 @@ def test_only_equals_share_a_law() -> None:
 def test_the_compiled_row_is_the_same() -> None:
     sums = binomials(3, 6)
     states = count_states(best_arm(3, "bits"), 6)
-    rows = [table_row(sums, asked, up) for asked, up in zip(states.asked, states.up, strict=True)]
+    row_of = compiled(table_row)
+    rows = [row_of(sums, asked, up) for asked, up in zip(states.asked, states.up, strict=True)]
     assert rows == list(range(924))
 
 
