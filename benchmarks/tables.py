@@ -120,6 +120,16 @@ def law(result: dict[str, Any]) -> str:
     return "\n\n".join([markdown(rows), machine_line(result["machine"])])
 
 
+def first_answer(result: dict[str, Any]) -> str:
+    """Show what the first answer takes where nothing is compiled, and what compiling costs."""
+    rows = [["what", "first decision after", "CPU with an empty cache", "CPU with a full one"]]
+    for row in result["rows"]:
+        answered = row["first_decision_ms"]
+        cpu = (f"{row[field]:.2f} s" for field in ("cold_cpu_s", "warm_cpu_s"))
+        rows.append([row["what"], "-" if answered is None else f"{answered:.0f} ms", *cpu])
+    return "\n\n".join([markdown(rows), machine_line(result["machine"])])
+
+
 def contextual(result: dict[str, Any]) -> str:
     """Show what contextual policies earn beside Vowpal Wabbit, then how fast they are beside C and others."""
     sets = result["sets"]
@@ -229,6 +239,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "speed": speed,
     "service": service,
     "log": log,
+    "first_answer": first_answer,
     "law": law,
     "contextual": contextual,
     "streaming": streaming,
