@@ -66,7 +66,7 @@ for thread in threading.enumerate():
         thread.join()
 print(json.dumps([cpu() - before, answered * 1e3]))
 """
-WORLD = 'bernoulli:{"mean":[0.1,0.5,0.9]}', 'linear:{"n_arms":3,"dimension":4}'
+WORLD = 'bernoulli:{"mean":[0.1,0.5,0.9]}', 'linear:{"arms":3,"dimension":4}'
 SIMULATED = {"ucb1": WORLD[0], "linucb": WORLD[1], "fourier_ucb": WORLD[1]}
 Measured = tuple[float, float | None]  # CPU seconds; milliseconds to the first decision
 
@@ -152,7 +152,9 @@ def measured(what: str, run: Callable[[dict[str, str]], Measured]) -> dict[str, 
         environment = os.environ | {"ONEARM_CACHE_DIR": folder, "NUMBA_DISABLE_JIT": "0"}
         cold, answered = run(environment)
         warm, _ = run(environment)
-    return {"what": what, "cold_cpu_s": cold, "warm_cpu_s": warm, "first_decision_ms": answered}
+    row = {"what": what, "cold_cpu_s": cold, "warm_cpu_s": warm, "first_decision_ms": answered}
+    print(row, file=sys.stderr)
+    return row
 
 
 def main() -> None:
@@ -176,7 +178,8 @@ def main() -> None:
     result = {"machine": machine(), "rows": rows}
     if not options.only:
         RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result) if options.json else "\n".join(map(str, rows)))
+    if options.json:
+        print(json.dumps(result))
 
 
 if __name__ == "__main__":

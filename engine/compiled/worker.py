@@ -26,14 +26,12 @@ from typing import IO, Any
 from . import store
 
 LOCK = "worker.lock"  # in the folder
-NICE = 5  # what answers comes first
 KIBIBYTES = sys.platform != "darwin"  # `ru_maxrss` there counts bytes
 
 
 def main() -> None:
     """Compile what is ordered until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the process that ordered decides
-    os.nice(NICE)
     answers = _answers()
     _tell(answers, {"ready": os.getpid()})
     for line in sys.stdin:
