@@ -19,7 +19,7 @@ import numpy as np
 from .actions import empty_actions, put_action
 from .arrays import copy_numbers
 from .contexts import concat_contexts, empty_contexts, put_context, take_contexts
-from .kernel import kernel
+from .kernel import routine
 from .vocabulary import DECIDE, LEARN, Array, Columns, Decision, Feedback, Instance, Problem
 
 SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this in their metadata
@@ -128,7 +128,7 @@ def rewarded(columns: Columns) -> Columns:
     return take(columns, rows)._replace(reward=total[rows])
 
 
-@kernel
+@routine
 def put_decision(columns: Columns, row: int, number: int, instance: Instance, decision: Decision) -> None:
     """Write a decision into row `row` of a log."""
     columns.kind[row] = DECIDE
@@ -140,7 +140,7 @@ def put_decision(columns: Columns, row: int, number: int, instance: Instance, de
         copy_numbers(instance.available, columns.available[row])
 
 
-@kernel
+@routine
 def put_feedback(
     columns: Columns, row: int, number: int, instance: Instance, decision: Decision, feedback: Feedback
 ) -> None:

@@ -29,7 +29,7 @@ from numba.extending import overload
 
 from .arrays import aligned_zeros
 from .errors import Damaged
-from .kernel import kernel
+from .kernel import INLINED, kernel
 from .vocabulary import Array, Features, Instance, Problem
 
 Contexts = Any  # float64[n, ...] or Features with start int64[n, k + 2]
@@ -241,7 +241,7 @@ def _are_finite(context):
     return lambda context: _is_finite(context)
 
 
-@overload(instance_at)
+@overload(instance_at, jit_options=INLINED)
 def _instance_at(t, contexts, row, available):
     if isinstance(contexts, types.BaseNamedTuple):
         return lambda t, contexts, row, available: Instance(
@@ -250,7 +250,7 @@ def _instance_at(t, contexts, row, available):
     return lambda t, contexts, row, available: Instance(t, contexts[row], available)
 
 
-@overload(put_context)
+@overload(put_context, jit_options=INLINED)
 def _put_context(contexts, row, context):
     put = _put_features if isinstance(contexts, types.BaseNamedTuple) else _put_array
     return lambda contexts, row, context: put(contexts, row, context)

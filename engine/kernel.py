@@ -21,7 +21,8 @@ from numba.core.errors import NumbaError
 
 from .compiled.background import BACKGROUND
 from .compiled.complaint import complaint
-from .compiled.entries import INLINED, NAMED_TUPLES, InlinedKernel, Routine, jitted, nested_classes, without_jit
+from .compiled.dispatchers import INLINED, InlinedKernel, Routine, jitted, resolve
+from .compiled.entries import NAMED_TUPLES, nested_classes, without_jit
 from .compiled.stamp import is_outside, package_root, source_digest
 from .compiled.store import CacheWarning
 from .compiled.tiers import Entry, Order, interpreted
@@ -34,6 +35,7 @@ __all__ = [
     "CacheWarning",
     "Entry",
     "Loop",
+    "generic",
     "is_outside",
     "kernel",
     "kernel_of",
@@ -54,7 +56,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Jit a kernel: no exceptions, no allocation, no globals but constants.
 
     Its code is put where it is called: loops around it can then be vectorised (a keyed draw costs 2.3 ns instead of 8).
-    The code alone is neither emitted nor cached on disk, see `_InlinedLibrary`. Where Python calls a kernel it runs as
+    The code alone is neither emitted nor cached on disk, see `InlinedLibrary`. Where Python calls a kernel it runs as
     Python: what is to be compiled has a loop around it.
     """
     return function if without_jit() else cast(Callable[P, R], InlinedKernel(function))
@@ -198,6 +200,16 @@ def kernel_of(params: Any, name: str) -> Callable[..., Any] | None:
     """Return the kernel `name` of a numba type (while compiling) or of a params value (in Python)."""
     params_class = params.instance_class if isinstance(params, NAMED_TUPLES) else type(params)
     return KERNELS.get(params_class, {}).get(name)
+
+
+def generic(function: Callable[P, R]) -> Callable[P, R]:
+    """Let compiled code that calls a function call the kernel of that name, of the class of the first argument.
+
+    So nothing is looked up at run time. The function itself does the same in Python.
+    """
+    if not without_jit():
+        resolve(function, lambda params: kernel_of(params, function.__name__))
+    return function
 
 
 def _file_of(thing: type) -> str:

@@ -18,7 +18,7 @@ from .answers import draw_answer
 from .columns import put_decision, put_feedback
 from .compiled.binding import Bound, opened
 from .contexts import instance_at, is_finite
-from .kernel import kernel, loop
+from .kernel import kernel, loop, routine
 from .pending import Pending, hold
 from .protocol import (
     appraise,
@@ -471,7 +471,7 @@ def observe_all(params: Any, states: Any, runs: Array, times: Array, contexts: A
         observe(params, row_of(states, i), t, instance.context, instance.available, Key(runs[i], t))
 
 
-@kernel
+@routine
 def _deliver(
     params: Any, state: Any, run: np.uint64, pending: Pending, columns: Columns, t: int, row: int, keep: bool
 ) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .actions import put_action
 from .arrays import copy_numbers
 from .contexts import put_context
-from .kernel import kernel
+from .kernel import routine
 from .vocabulary import Array, Decision, Feedback, Instance
 
 
@@ -30,7 +30,7 @@ class Pending(NamedTuple):
     detail: Array  # float64[n, m]
 
 
-@kernel
+@routine
 def hold(pending: Pending, t: int, instance: Instance, decision: Decision, feedback: Feedback, delay: int) -> None:
     """Keep a decision until `t + delay`, behind those that are due on the same date."""
     place = t % len(pending.first)

@@ -1,6 +1,6 @@
 """The protocol: what a policy and an environment can be asked. Each function finds the kernel of its params' class.
 
-In compiled code numba resolves the kernel while compiling (`@overload`), so nothing is looked up at run time; with the
+In compiled code numba resolves the kernel while compiling (`@generic`), so nothing is looked up at run time; with the
 JIT off the same lookup happens in Python. `engine/loop.py` and wrapper policies are the only callers.
 """
 
@@ -15,40 +15,47 @@ from numba.extending import overload
 
 from .arrays import copy_numbers
 from .compiled.entries import NAMED_TUPLES
-from .kernel import INLINED, KERNELS, kernel, kernel_of, register
+from .kernel import INLINED, KERNELS, generic, kernel, register
 from .vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
 
 
+@generic
 def select(params: Any, state: Any, instance: Instance, key: Key) -> Decision:
     """Choose an action. Only reads; a move or a vector is written into working space of the state."""
     return KERNELS[type(params)]["select"](params, state, instance, key)
 
 
+@generic
 def update(params: Any, state: Any, instance: Instance, decision: Decision, feedback: Feedback, key: Key) -> None:
     """Learn from one feedback. Only writes `state`, in place."""
     KERNELS[type(params)]["update"](params, state, instance, decision, feedback, key)
 
 
+@generic
 def mark(params: Any, state: Any, instance: Instance, decision: Decision, key: Key) -> None:
     """Take note of a decision that was made, before its feedback is learned. Only writes `state`, in place."""
     KERNELS[type(params)]["mark"](params, state, instance, decision, key)
 
 
+@generic
 def probability(params: Any, state: Any, instance: Instance, action: Action) -> float:
     """Return the probability that `select` takes `action`; NaN where the policy has no known law."""
     return KERNELS[type(params)]["probability"](params, state, instance, action)
 
 
+@generic
 def appraise(params: Any, state: Any, instance: Instance, scores: Array, widths: Array) -> None:
     """Write each available action's score and its width (how unsure that is), float64[k] each; NaN for no answer."""
     KERNELS[type(params)]["appraise"](params, state, instance, scores, widths)
 
 
+@generic
 def attribute(params: Any, state: Any, instance: Instance, action: int, parts: Array) -> None:
     """Write what each feature adds to the score of `action` into float64[m]: `engine.oracles.oracle.split`."""
     KERNELS[type(params)]["attribute"](params, state, instance, action, parts)
 
 
+@generic
 def recommend(params: Any, state: Any, key: Key) -> int:
     """Return what the policy would commit to now: a slot or a hypothesis, -1 where there is nothing. Only reads.
 
@@ -57,26 +64,31 @@ def recommend(params: Any, state: Any, key: Key) -> int:
     return KERNELS[type(params)]["recommend"](params, state, key)
 
 
+@generic
 def certify(params: Any, state: Any) -> Certificate:
     """Return the policy's own bound on its regret so far; NaN where it has none. Only reads."""
     return KERNELS[type(params)]["certify"](params, state)
 
 
+@generic
 def observe(params: Any, state: Any, t: int, context: Any, available: Array, key: Key) -> None:
     """Write what arrives at t into `context` and `available`, which hold what they held before."""
     KERNELS[type(params)]["observe"](params, state, t, context, available, key)
 
 
+@generic
 def respond(params: Any, state: Any, instance: Instance, action: Action, detail: Array, key: Key) -> tuple[float, int]:
     """Return the reward of `action` and its delay in decisions; write what else is revealed into `detail`."""
     return KERNELS[type(params)]["respond"](params, state, instance, action, detail, key)
 
 
+@generic
 def regret(params: Any, state: Any, instance: Instance, action: Action) -> float:
     """Return how much less than the comparator `action` earns in expectation; NaN where that is unknown."""
     return KERNELS[type(params)]["regret"](params, state, instance, action)
 
 
+@generic
 def recommendation_loss(params: Any, state: Any, recommendation: int) -> float:
     """Return what it costs to recommend a hypothesis in the end, in expectation; NaN where nothing is recommended."""
     return KERNELS[type(params)]["recommendation_loss"](params, state, recommendation)
@@ -226,92 +238,6 @@ def _no_recommendation_loss(params: Any, state: Any, recommendation: int) -> flo
 
 
 # Numba compares the signatures of a stub and of its implementation to the letter, so these carry no annotations.
-
-
-@overload(select, jit_options=INLINED)
-def _select(params, state, instance, key):
-    if found := kernel_of(params, "select"):
-        return lambda params, state, instance, key: found(params, state, instance, key)
-    return None
-
-
-@overload(update, jit_options=INLINED)
-def _update(params, state, instance, decision, feedback, key):
-    if found := kernel_of(params, "update"):
-        return lambda params, state, instance, decision, feedback, key: found(
-            params, state, instance, decision, feedback, key
-        )
-    return None
-
-
-@overload(mark, jit_options=INLINED)
-def _mark(params, state, instance, decision, key):
-    if found := kernel_of(params, "mark"):
-        return lambda params, state, instance, decision, key: found(params, state, instance, decision, key)
-    return None
-
-
-@overload(probability, jit_options=INLINED)
-def _probability(params, state, instance, action):
-    if found := kernel_of(params, "probability"):
-        return lambda params, state, instance, action: found(params, state, instance, action)
-    return None
-
-
-@overload(appraise, jit_options=INLINED)
-def _appraise(params, state, instance, scores, widths):
-    if found := kernel_of(params, "appraise"):
-        return lambda params, state, instance, scores, widths: found(params, state, instance, scores, widths)
-    return None
-
-
-@overload(attribute, jit_options=INLINED)
-def _attribute(params, state, instance, action, parts):
-    if found := kernel_of(params, "attribute"):
-        return lambda params, state, instance, action, parts: found(params, state, instance, action, parts)
-    return None
-
-
-@overload(recommend, jit_options=INLINED)
-def _recommend(params, state, key):
-    if found := kernel_of(params, "recommend"):
-        return lambda params, state, key: found(params, state, key)
-    return None
-
-
-@overload(certify, jit_options=INLINED)
-def _certify(params, state):
-    if found := kernel_of(params, "certify"):
-        return lambda params, state: found(params, state)
-    return None
-
-
-@overload(observe, jit_options=INLINED)
-def _observe(params, state, t, context, available, key):
-    if found := kernel_of(params, "observe"):
-        return lambda params, state, t, context, available, key: found(params, state, t, context, available, key)
-    return None
-
-
-@overload(respond, jit_options=INLINED)
-def _respond(params, state, instance, action, detail, key):
-    if found := kernel_of(params, "respond"):
-        return lambda params, state, instance, action, detail, key: found(params, state, instance, action, detail, key)
-    return None
-
-
-@overload(regret, jit_options=INLINED)
-def _regret(params, state, instance, action):
-    if found := kernel_of(params, "regret"):
-        return lambda params, state, instance, action: found(params, state, instance, action)
-    return None
-
-
-@overload(recommendation_loss, jit_options=INLINED)
-def _recommendation_loss(params, state, recommendation):
-    if found := kernel_of(params, "recommendation_loss"):
-        return lambda params, state, recommendation: found(params, state, recommendation)
-    return None
 
 
 @overload(row_of, jit_options=INLINED)

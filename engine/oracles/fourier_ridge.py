@@ -27,7 +27,7 @@ import numpy as np
 
 from ..draws import normals, unit, words
 from ..elementary import cos_turns
-from ..kernel import kernel
+from ..kernel import kernel, routine
 from ..vocabulary import Array, Key, Problem
 from . import arm_ridge as arms
 from .arm_ridge import ArmRidge, arm_ridge
@@ -108,7 +108,7 @@ def spread(model: FourierRidge, context: Array, available: Array, widths: Array)
     arms.spread(model.ridge, model.scratch_coordinates, available, widths)
 
 
-@kernel
+@routine
 def fit(model: FourierRidge, context: Array, action: int, reward: float, weight: float) -> float:
     """Learn one reward of one arm; return how far the prediction was off."""
     _coordinates(model, context)
@@ -153,7 +153,7 @@ def split(model: FourierRidge, context: Array, action: int, parts: Array) -> Non
     parts[d] = rest
 
 
-@kernel
+@routine
 def _coordinates(model: FourierRidge, context: Array) -> None:
     """Write the 256 coordinates of a context into `scratch_coordinates`."""
     _standardise(model, context)

@@ -18,6 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
+from ..kernel import INLINED
 from ..vocabulary import Array
 
 _WIDTH = 8
@@ -106,27 +107,27 @@ def _sum(lanes: list[float]) -> float:
     return ((a + e) + (c + g)) + ((b + f) + (d + h))
 
 
-@overload(dot)
+@overload(dot, jit_options=INLINED)
 def _dot(a, b, n):
     return lambda a, b, n: _dot_in_lanes(a, b, n)
 
 
-@overload(four_dots)
+@overload(four_dots, jit_options=INLINED)
 def _four_dots(rows, first, b):
     return lambda rows, first, b: _four_dots_in_lanes(rows, first, b)
 
 
-@overload(add_scaled)
+@overload(add_scaled, jit_options=INLINED)
 def _add_scaled(to, a, x, n):
     return lambda to, a, x, n: _add_scaled_in_lanes(to, a, x, n)
 
 
-@overload(quadratic)
+@overload(quadratic, jit_options=INLINED)
 def _quadratic(form, z):
     return lambda form, z: _quadratic_in_lanes(form, z)
 
 
-@overload(column_sums)
+@overload(column_sums, jit_options=INLINED)
 def _column_sums(form, z, sums):
     return lambda form, z, sums: _column_sums_in_lanes(form, z, sums)
 

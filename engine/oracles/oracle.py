@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba.extending import overload
-
-from ..kernel import INLINED, KERNELS, kernel, kernel_of, register
+from ..kernel import KERNELS, generic, kernel, register
 from ..vocabulary import Array
 
 
+@generic
 def predict(model: Any, context: Any, available: Array, scores: Array) -> None:
     """Write the predicted reward of each available action into `scores`, float64[k]; of others it means nothing."""
     KERNELS[type(model)]["predict"](model, context, available, scores)
 
 
+@generic
 def spread(model: Any, context: Any, available: Array, widths: Array) -> None:
     """Write the standard error of each available action's prediction, in units of the noise, into float64[k].
 
@@ -29,6 +29,7 @@ def spread(model: Any, context: Any, available: Array, widths: Array) -> None:
     KERNELS[type(model)]["spread"](model, context, available, widths)
 
 
+@generic
 def fit(model: Any, context: Any, action: int, reward: float, weight: float) -> float:
     """Learn one reward of one action; `weight` > 0 counts it so many times. Writes `model` in place.
 
@@ -37,6 +38,7 @@ def fit(model: Any, context: Any, action: int, reward: float, weight: float) -> 
     return KERNELS[type(model)]["fit"](model, context, action, reward, weight)
 
 
+@generic
 def split(model: Any, context: Any, action: int, parts: Array) -> None:
     """Write what each feature adds to the prediction for `action` into `parts`; they sum to what `predict` gives.
 
@@ -65,34 +67,3 @@ def register_model(
 ) -> None:
     """File a model's kernels under its class, whose name is unique in the package."""
     register(model_class, predict=predict, spread=spread, fit=fit, split=split)
-
-
-# Numba compares the signatures of a stub and of its implementation to the letter, so these carry no annotations.
-
-
-@overload(predict, jit_options=INLINED)
-def _predict(model, context, available, scores):
-    if found := kernel_of(model, "predict"):
-        return lambda model, context, available, scores: found(model, context, available, scores)
-    return None
-
-
-@overload(spread, jit_options=INLINED)
-def _spread(model, context, available, widths):
-    if found := kernel_of(model, "spread"):
-        return lambda model, context, available, widths: found(model, context, available, widths)
-    return None
-
-
-@overload(fit, jit_options=INLINED)
-def _fit(model, context, action, reward, weight):
-    if found := kernel_of(model, "fit"):
-        return lambda model, context, action, reward, weight: found(model, context, action, reward, weight)
-    return None
-
-
-@overload(split, jit_options=INLINED)
-def _split(model, context, action, parts):
-    if found := kernel_of(model, "split"):
-        return lambda model, context, action, parts: found(model, context, action, parts)
-    return None

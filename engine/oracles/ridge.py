@@ -31,7 +31,7 @@ import numpy as np
 
 from ..arrays import aligned_zeros
 from ..errors import InvalidInput
-from ..kernel import kernel
+from ..kernel import kernel, routine
 from ..problem import check_param
 from ..vocabulary import Array
 from .forgetting import check_half_life, growth, period
@@ -122,7 +122,7 @@ def multiply(form: Array, z: Array, row: Array) -> None:
         row[i] = 0.5 * (row[i] + dot(form[i], z, min(i + 8 - i % 8, p)))
 
 
-@kernel
+@routine
 def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> float:
     """Learn one reward of a system at the context x, float64[d], as if it came `weight` > 0 times.
 
@@ -269,7 +269,7 @@ def _solved(model: Any, system: int) -> bool:
     return abs(total) <= _DRIFT * size
 
 
-@kernel
+@routine
 def _refit(model: Any) -> None:
     """Divide by the newest weight, and solve all systems."""
     if model.weight[0] != 1.0:

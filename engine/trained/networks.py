@@ -32,9 +32,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
-from ..kernel import INLINED, KERNELS, kernel, kernel_of, register
+from ..kernel import KERNELS, generic, kernel, register
 from ..vocabulary import Array
 
 ARM_FEATURES = 8
@@ -143,16 +142,10 @@ def _vector(values: Array) -> Array:
     return np.ascontiguousarray(values, np.float32)
 
 
+@generic
 def outputs(net: Any, visits: Array, count: Array, total: Array, work: Any) -> None:
     """Write `work.logits` float64[n] of the queries, and `work.scores` float64[m] of the hypotheses."""
     KERNELS[type(net)]["outputs"](net, visits, count, total, work)
-
-
-@overload(outputs, jit_options=INLINED)
-def _outputs(net, visits, count, total, work):  # type: ignore[no-untyped-def]
-    if found := kernel_of(net, "outputs"):
-        return lambda net, visits, count, total, work: found(net, visits, count, total, work)
-    return None
 
 
 def register_network(network_class: type, outputs: Callable[..., None]) -> None:

@@ -1,0 +1,165 @@
+"""How numba compiles our functions: kernels into their callers, routines apart, loops with a wrapper for Python."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from numba import njit, types
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import DumpParforDiagnostics, InlineOverloads, NativeLowering, NopythonRewrites
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.core.untyped_passes import (
+    FindLiterallyCalls,
+    InlineClosureLikes,
+    InlineInlinables,
+    LiteralPropagationSubPipelinePass,
+    LiteralUnroll,
+    MakeFunctionToJitFunction,
+    RewriteDynamicRaises,
+    WithLifting,
+)
+
+from .entries import EntryCache, Kernels, without_jit
+from .libraries import InlinedLibrary, Library, RoutineLibrary
+from .stamp import is_outside
+
+OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+# Passes for what no function of ours has: closures, comprehensions, `with`, array expressions, `literally`, parallel
+# loops. They take 0.4 of the 6 s that a cold simulation of `linucb` does.
+FOR_OTHERS = frozenset(
+    {
+        WithLifting,
+        InlineClosureLikes,
+        RewriteDynamicRaises,
+        MakeFunctionToJitFunction,
+        InlineInlinables,
+        FindLiterallyCalls,
+        LiteralUnroll,
+        LiteralPropagationSubPipelinePass,
+        InlineOverloads,
+        NopythonRewrites,
+        DumpParforDiagnostics,
+    }
+)
+
+
+def jitted(function: Callable[..., Any], kernels: Kernels) -> Any:
+    """Return numba's dispatcher of a function that Python calls."""
+    dispatcher = njit(**OPTIONS, pipeline_class=_Compiler)(function)
+    if not without_jit():
+        dispatcher._cache = EntryCache(function, kernels)
+    return dispatcher
+
+
+class _Kernel(CPUDispatcher):  # type: ignore[misc]
+    """Code for those compiled functions that call it; for Python the Python function."""
+
+    def __init__(self, function: Callable[..., Any], pipeline: Any, **options: Any) -> None:
+        options |= OPTIONS | {"nopython": True, "boundscheck": None, "no_cpython_wrapper": True}
+        super().__init__(function, targetoptions=options, pipeline_class=pipeline)
+
+    def __call__(self, *args: Any) -> Any:
+        """Run it as Python."""
+        return self.py_func(*args)
+
+
+class InlinedKernel(_Kernel):
+    """What `@kernel` returns."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function, _InlinedCompiler, forceinline=True)
+
+
+class Routine(_Kernel):
+    """What `@routine` returns. Numba hands `forceinline` down to what a kernel calls, unless told otherwise."""
+
+    def __init__(self, function: Callable[..., Any], kernels: Kernels) -> None:
+        cache = EntryCache(function, kernels)
+        super().__init__(function, functools.partial(_RoutineCompiler, cache), forceinline=False)
+        self._cache = cache
+
+
+def resolve(stub: Callable[..., Any], kernel_for: Callable[[Any], Any]) -> None:
+    """Let compiled code call, wherever it names `stub`, the kernel for the type of the first argument.
+
+    Numba's `overload` would compile a function between the two, each time.
+    """
+
+    class Resolved(AbstractTemplate):  # type: ignore[misc]
+        key = stub
+
+        def generic(self, args: Any, kws: Any) -> Any:
+            found = kernel_for(args[0])
+            return None if found is None else found._type.get_call_type(self.context, args, kws)
+
+        def get_impl_key(self, signature: Any) -> Any:
+            return kernel_for(signature.args[0]).get_overload(signature.args)
+
+    infer_global(stub, types.Function(Resolved))
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Lowering(NativeLowering):  # type: ignore[misc]
+    """Numba's lowering, into the library that the compiler makes."""
+
+    _name = "lowering_into_a_library"
+
+    def run_pass(self, state: Any) -> bool:
+        state.library = state.pipeline.library()
+        return super().run_pass(state)
+
+
+class _Compiler(CompilerBase):  # type: ignore[misc]
+    """Numba's compiler of what Python calls."""
+
+    library_class: ClassVar[Any] = Library
+
+    def define_pipelines(self) -> list[Any]:
+        """Return numba's pipeline, with our lowering, and of our functions without what they do not need."""
+        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        skipped = () if is_outside(self.state.func_id.func) else FOR_OTHERS
+        kept = [(one, text) for one, text in passes.passes if one not in skipped]
+        passes.passes = [(_Lowering if one is NativeLowering else one, text) for one, text in kept]
+        passes.finalize()
+        return [passes]
+
+    def library(self) -> Any:
+        """Return what numba lowers the function into."""
+        library = self.library_class(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        library.enable_object_caching()
+        return library
+
+
+class _InlinedCompiler(_Compiler):
+    """Numba's compiler of what is put into its callers."""
+
+    library_class = InlinedLibrary
+
+
+class _RoutineCompiler(_Compiler):
+    """Numba's compiler of what is called."""
+
+    def __init__(self, cache: EntryCache, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._cache = cache
+
+    def library(self) -> Any:
+        """Return what numba lowers the function into."""
+        need = self._cache.need(self.state.args, self.state.targetctx)
+        function = self.state.func_id
+        library = RoutineLibrary(self.state.targetctx.codegen(), function.func_qualname, need, function.unique_name)
+        library.enable_object_caching()
+        return library
+
+
+# For what finds kernels: a call would push every field of a state.
+INLINED = {
+    "forceinline": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": _InlinedCompiler,
+}
