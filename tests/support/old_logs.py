@@ -95,11 +95,14 @@ class Reader:
     def told(self, experiment: str) -> Answers:
         """Return all that is told of an experiment; this changes nothing."""
         one = self._get(experiment, "")
+        health = self._get(experiment, "/diagnostics")
+        for name in ("compiling", "loop_lag_ms"):  # of the process as it is now, and not of the log
+            health.pop(name, None)
         last = one["decisions"] - 1
         return {
             "experiment": one,
             "report": self._get(experiment, "/report"),
-            "diagnostics": self._get(experiment, "/diagnostics"),
+            "diagnostics": health,
             "recommendation": self._get(experiment, "/recommendation"),
             "decisions": [self._get(experiment, f"/decisions/~{n}") for n in sorted({0, last // 2, last}) if n >= 0],
         }
