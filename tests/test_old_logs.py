@@ -89,6 +89,8 @@ def test_the_service_answers_as_it_did(told: dict[str, Any], name: str) -> None:
     """What it tells, the decision that is asked for again, and the one that comes next."""
     for field, answer in told[name].items():
         known = ANSWERS[name][field]
+        if field == "diagnostics":  # the working space of a state may change
+            known = {key: value for key, value in known.items() if key != "state_bytes"}
         assert answer == (known["answer"] if field in ("again", "next") else known), field
 
 
