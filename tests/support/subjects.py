@@ -11,20 +11,23 @@ from onearm.policies import catalog
 
 POLICIES = frozenset(catalog.names())
 OUTSIDE = "squall"  # a world of the tests: what is compiled for it is not kept on disk
-# These start processes and wait for them, or compile for most of a minute: begun last, they would keep one process busy
-# while the other has nothing left.
+# These start processes and wait for them, or compile for long: begun last, they would keep one process busy while the
+# other has nothing left. Those that take longest come first.
 LONG = (
     "conformance",
-    "training",
     "crash",
     "kernel",
-    "active_benchmark",
-    "query_examples",
-    "vector_examples",
-    "streaming_benchmark",
+    "fourier_ucb",
+    "logistic_thompson",
+    "linear_thompson",
+    "linucb",
+    "maillard_chain",
+    "bag",
+    "pages",
+    "training",
     "main_job",
+    "query_examples",
     "outside_policy",
-    "label_shift",
 )
 MARKED = ("benchmarks", "docs")  # folders whose tests carry a mark of that name
 
