@@ -189,6 +189,8 @@ def _finite(low: float, high: float) -> str:
 
 def check_reward(reward: Any) -> float:
     """Return a finite reward of at most 1e100 in size."""
+    if type(reward) is float and -REWARD_MAX <= reward <= REWARD_MAX:  # nearly all are: half the time
+        return reward + 0.0
     if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not abs(reward) <= REWARD_MAX:
         raise InvalidInput(
             "bad_reward", f"the reward is {reward}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}"
@@ -225,7 +227,7 @@ def shaped_context(problem: Problem, context: Any) -> Array:
             raise InvalidInput("bad_context", f"the context is missing: it must have the shape {list(shape)}")
         return _NO_CONTEXT
     try:
-        array = np.array(context, np.float64)
+        array = np.array(context, _FLOAT64)
     except (TypeError, ValueError, OverflowError):
         raise InvalidInput("bad_context", "the context is not a list of numbers: it must be one") from None
     if array.shape != shape:
@@ -267,3 +269,4 @@ def _numbers(what: str, values: Any) -> Array:
 
 
 _NO_CONTEXT = np.zeros(0)
+_FLOAT64 = np.dtype(np.float64)  # np.array takes .04 us less with it than with np.float64

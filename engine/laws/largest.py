@@ -15,7 +15,7 @@ Cost: O(K x panels), ten panels where the arms' widths are alike, about three mo
 On one core of a Xeon, us: K = 2: 5, 10: 15-25, 34: 60-80, 100: 200, 1000: 2000 (with every width from 1 to 1e-8 in one
 problem, 34: 390, 1000: 13000). No limit of K but this; the working space is 900 bytes an arm.
 A law of Beta variables goes on from the one before it: where an arm lies, and F up to where the panels begin, are kept
-until its shape changes. With one reward between two laws of ten arms that takes 14 us in place of 24, to the same bits.
+until its shape changes. With one reward between two laws of ten arms that takes 13 us in place of 24, to the same bits.
 """
 
 from __future__ import annotations
@@ -374,7 +374,7 @@ def _fill_panel(work: MaximumWorkspace, y: float, width: float) -> bool:
     """Write f / F, the product of all F and F at the right end; return False where that product grows too fast."""
     _fill_coordinates(work, y, width)
     product = work.node[2]
-    for i in range(_NODES):
+    for i in range(len(product)):
         product[i] = 1.0
     for a in range(len(work.law)):
         if work.high[a] > y:
@@ -391,9 +391,9 @@ def _fill_panel(work: MaximumWorkspace, y: float, width: float) -> bool:
             mass = work.mass[a]
             left *= work.below[a]
             right *= work.above[a]
-            for i in range(_NODES):
+            for i in range(len(product)):  # not 16, which LLVM would spell out: no vectors, and 11 ns more an arm
                 product[i] *= mass[i]
-            for i in range(_NODES):
+            for i in range(len(density)):
                 density[i] /= mass[i]
     return right < _NOTHING or right <= _GROWTH * left
 
@@ -421,7 +421,7 @@ def _fill_mass(mass: Array, density: Array, below: float) -> None:
 def _add_panel(work: MaximumWorkspace, y: float) -> None:
     """Add the panel that begins at y to the law, and move F to its right end."""
     product = work.node[2]
-    for i in range(_NODES):
+    for i in range(len(product)):
         product[i] *= _WEIGHT[i]
     for a in range(len(work.law)):
         if work.high[a] > y:

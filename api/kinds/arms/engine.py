@@ -63,9 +63,9 @@ class Engine(PolicyEngine[ArmDecision]):
             labels, (seen, available, *_) = self._request(context, eligible, actions)
         number = self.number
         action, propensity = self._select.call(self._player, number, seen, available)
-        if action == loop.NOT_FINITE:
+        if action < 0:
+            assert action == loop.NOT_FINITE, "a policy chose an arm that is not available"
             raise not_finite()
-        assert action >= 0, "a policy chose an arm that is not available"
         self.number = number + 1
         choice = ArmDecision(
             number,
@@ -126,7 +126,7 @@ class Engine(PolicyEngine[ArmDecision]):
 
     def learn(self, decision: ArmDecision | int, reward: float) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
-        value = check_reward(reward.item() if isinstance(reward, np.generic) else reward)
+        value = check_reward(reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward)
         choice = self._pending.find(decision, self.number)
         self._update.call(
             self._player,
