@@ -228,20 +228,20 @@ def test_in_a_batch_a_bad_item_fails_alone_and_order_is_kept(served: Served) -> 
 
 
 def test_an_unknown_propensity_is_null(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    live = served.service.live("e")
-    known = live._select
-    monkeypatch.setattr(live, "_select", lambda *call: known(*call)._replace(propensity=math.nan))
+    entry = served.service.live("e")._select
+    known = entry.call
+    monkeypatch.setattr(entry, "call", lambda *call: known(*call)._replace(propensity=math.nan))
     assert served.decide().json()["propensity"] is None
     assert served.events()[0].propensity is None
     assert served.record("~0").json()["propensity"] is None
 
 
 def test_a_policy_that_leaves_the_problem_writes_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    live = served.service.live("e")
-    known = live._select
+    entry = served.service.live("e")._select
+    known = entry.call
     for arm in (-1, 3):
-        monkeypatch.setattr(live, "_select", lambda *call, arm=arm: known(*call)._replace(action=arm))
+        monkeypatch.setattr(entry, "call", lambda *call, arm=arm: known(*call)._replace(action=arm))
         assert_refused(served.decide(), 500, "internal_error")
-    monkeypatch.setattr(live, "_select", known)
+    monkeypatch.setattr(entry, "call", known)
     assert served.decide().json()["decision_id"] == "~0"
     served.assert_consistent()

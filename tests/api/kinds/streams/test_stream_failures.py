@@ -151,8 +151,8 @@ def test_those_who_left_where_no_pull_followed_are_named_with_what_comes_next(
 def test_a_policy_that_makes_an_impossible_move_is_named(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     create(served)
     offer(served, "a1", "a2")
-    live = served.service.live("s")
-    pulled = live._select
+    entry = served.service.live("s")._select
+    pulled = entry.call
 
     def astray(params: Any, state: Any, instance: Any, key: Any) -> Any:
         action, propensity = pulled(params, state, instance, key)
@@ -160,7 +160,7 @@ def test_a_policy_that_makes_an_impossible_move_is_named(served: Served, monkeyp
             action[1] = 0  # a slot that holds nothing
         return action, propensity
 
-    monkeypatch.setattr(live, "_select", astray)
+    monkeypatch.setattr(entry, "call", astray)
     answer = served.decide({}, "s")
     assert answer.status_code == 500 and answer.json()["code"] == "impossible_move"
     monkeypatch.undo()

@@ -193,14 +193,15 @@ def test_a_spec_of_vectors_is_what_it_says_as_json() -> None:
         assert again == spec and again.to_json() == spec.to_json()
 
 
-def test_what_is_learned_is_the_decision_as_it_was_made_with_its_propensity() -> None:
+def test_what_is_learned_is_the_decision_as_it_was_made_with_its_propensity(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = {"name": "point_gradient", "params": {"policy": {"name": "ftrl"}, "delta": 0.5}}
     for given, drawn in (({"policy": policy, "feedback": "reward"}, True), ({}, False)):
         engine = onearm.open(domain=ball(3), **given)  # type: ignore[call-overload]
         learned: list[Decision] = []
-        engine._update = lambda params, state, instance, decision, feedback, key, seen=learned: seen.append(decision)
         made = engine.decide()
         engine.decide()
-        engine.learn(made, **({"reward": 1.0} if drawn else {"gradient": gradient(0)}))
+        with monkeypatch.context() as watched:
+            watched.setattr(engine._update, "call", lambda *call, seen=learned: seen.append(call[3]))
+            engine.learn(made, **({"reward": 1.0} if drawn else {"gradient": gradient(0)}))
         assert math.isnan(learned[0].propensity) if drawn else learned[0].propensity == 1.0
         assert learned[0].action.tolist() == made.point.tolist()

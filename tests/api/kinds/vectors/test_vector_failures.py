@@ -121,14 +121,15 @@ def test_feedback_waits_while_another_thread_reads_the_state(served: Served) -> 
         (0.75, "coordinate 1 is 0.75, 0.25 beyond its limits 0 and 0.5"),
     ],
 )
-def test_a_point_that_is_not_in_the_domain_is_not_written(served: Served, bad: float, why: str) -> None:
+def test_a_point_that_is_not_in_the_domain_is_not_written(
+    served: Served, monkeypatch: pytest.MonkeyPatch, bad: float, why: str
+) -> None:
     found, before = live(served), served.everything()
-    select = found._select
-    found._select = lambda *_: Decision(np.array([0.0, bad, 0.0]), 1.0)
+    monkeypatch.setattr(found._select, "call", lambda *_: Decision(np.array([0.0, bad, 0.0]), 1.0))
     detail = assert_refused(served.decide({}, "gradient"), 500, "impossible_point")["detail"]
     assert f"policy {found.spec.policy.name!r} decided a point that is not in the domain at decision 0: {why}" in detail
     assert served.everything() == before
-    found._select = select
+    monkeypatch.undo()
     assert served.decide({}, "gradient").json()["decision_id"] == "~0"
 
 
