@@ -43,6 +43,7 @@ format: $(VENV)/.dev  ## write the code as `make check` wants to see it
 bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; write the tables of README and docs/
 	@$(PY) benchmarks/regret.py
 	@$(PY) benchmarks/speed.py
+	@$(PY) benchmarks/python_interface.py
 	@$(PY) benchmarks/first_answer.py
 	@$(PY) benchmarks/service.py || echo "going on without the service's figures"
 	@$(PY) benchmarks/log.py

@@ -60,6 +60,20 @@ double linucb_disjoint(long n, const double *x, const double *reward, long mask,
   return total;
 }
 
+/* The decisions of (a) alone, on a state that stays as it is: x[n][D], A[K][D * D], theta[K][D], action[n]. */
+void linucb_decide(long n, const double *x, const double *A, const double *theta, double alpha, int64_t *action) {
+  double v[D];
+  for (long t = 0; t < n; t++) {
+    const double *c = x + t * D;
+    double high = -1e300;
+    for (int a = 0; a < K; a++) {
+      times(v, A + a * D * D, c);
+      double score = dot(theta + a * D, c) + alpha * sqrt(dot(c, v));
+      if (score > high) { high = score; action[t] = a; }
+    }
+  }
+}
+
 /* Inverse gap weighting (Foster, Rakhlin 2020) over k scores; returns the action drawn */
 static inline int inverse_gap(const double *restrict score, double *restrict p, int k, double gamma, double u) {
   int best = 0;

@@ -57,7 +57,10 @@ def speed(result: dict[str, Any]) -> str:
     call, start, replications = result["call_us"], result["start"], result["replications"]
     alone = [
         ["what", "measured"],
-        ["one decide / one learn from Python", f"{call['decide']:.2f} / {call['learn']:.2f} us"],
+        [
+            "a call of the compiled `loop.decide` / `loop.learn`, with NamedTuples made for it, without `onearm.open`",
+            f"{call['decide']:.2f} / {call['learn']:.2f} us",
+        ],
         [
             f"{replications['replications']} replications, {replications['threads']} threads against one",
             f"{replications['speed_up']:.2f} times as fast",
@@ -67,6 +70,28 @@ def speed(result: dict[str, Any]) -> str:
         ["`onearm simulate` to its first step, warm", f"{start['simulate']:.2f} s of CPU"],
     ]
     return "\n\n".join([markdown(rows), markdown(alone), machine_line(result["machine"])])
+
+
+def python_interface(result: dict[str, Any]) -> str:
+    """Show pairs of decide and learn a second beside river, what whole batches take, and what was missed."""
+    rows = [["`engine.decide()`, then `engine.learn()`", "pairs/s", f"river {result['river']}", "times river"]]
+    missed = []
+    for name, found in result["pairs"].items():
+        river, ratio = found["river"], found["ratio"]
+        beside = ["-", "-"] if river is None else [f"{river:,.0f}", f"{ratio:.1f}"]
+        rows.append([f"`{name}`", f"{found['onearm']:,.0f}", *beside])
+        if found["onearm"] < found["asked"]:
+            missed.append(f"`{name}`: {found['onearm']:,.0f} pairs/s, where {found['asked']:,.0f} were asked")
+    many = [["`engine.decide_many()`, `engine.learn_many()`", "decisions/s", "rewards/s", "decisions, of C -O3"]]
+    for name, found in result["many"].items():
+        of_c = f"{found['ratio']:.2f}" if "ratio" in found else "-"
+        many.append([f"`{name}`", f"{found['decide'] / 1e6:.1f} M", f"{found['learn'] / 1e6:.1f} M", of_c])
+    words = (
+        "Ten arms; `linucb` has contexts of 32 numbers, in batches without scaling, as C. What was to be reached grows "
+    )
+    words += f"with river's speed, which is {result['river_speed']:.2f} times that on the machine where it was set"
+    words += "\n\n- ".join([". Missed:", *missed]) if missed else "; all of it is."
+    return "\n\n".join([markdown(rows), markdown(many), words, machine_line(result["machine"])])
 
 
 def service(result: dict[str, Any]) -> str:
@@ -237,6 +262,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "short": short,
     "regret": regret,
     "speed": speed,
+    "python_interface": python_interface,
     "service": service,
     "log": log,
     "first_answer": first_answer,
