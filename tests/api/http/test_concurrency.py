@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from support.meeting import at_once
 from support.served import Served
 from support.slow_steps import slow
 
@@ -17,20 +18,7 @@ from onearm.api.kinds.kind import NO_DETAIL
 from onearm.api.service.records import Record
 from onearm.engine.vocabulary import Feedback
 
-Ask = Callable[[httpx.AsyncClient], Awaitable[Any]]
 E = "/v1/experiments/e"
-
-
-def at_once(served: Served, ask: Ask) -> Any:
-    """Run a coroutine on the service's own event loop, so that its requests meet inside the service."""
-
-    async def run() -> Any:
-        transport = httpx.ASGITransport(served.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await ask(client)
-
-    assert served.client.portal is not None
-    return served.client.portal.call(run)
 
 
 @pytest.fixture(params=["no cache", "cache", "slow"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.meeting import at_once
 from support.served import Served
 from support.slow_steps import Held, slow
 
@@ -23,20 +24,15 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield served
 
 
-def run(served: Served, ask: Any) -> Any:
-    """Run a coroutine on the service's own event loop."""
-
-    async def asked() -> Any:
-        transport = httpx.ASGITransport(served.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await ask(client)
-
-    assert served.client.portal is not None
-    return served.client.portal.call(asked)
-
-
 async def begun(held: Held) -> None:
     await asyncio.to_thread(held.begun.wait, 60.0)
+
+
+async def given_up(client: httpx.AsyncClient, made: str, held: Held) -> None:
+    """Send a reward, and hang up while it is being learned."""
+    learning = asyncio.create_task(client.post(f"{E}/decisions/{made}/reward", json={"value": 1.0}))
+    await begun(held)
+    learning.cancel()
 
 
 def test_while_one_learns_the_others_decide_and_it_waits(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +55,7 @@ def test_while_one_learns_the_others_decide_and_it_waits(served: Served, monkeyp
         held.let_go.set()
         return [await task for task in (learning, *waiting)]
 
-    learned, decided, read, health, archived = run(served, ask)
+    learned, decided, read, health, archived = at_once(served, ask)
     assert [answer.status_code for answer in (learned, decided, read, health, archived)] == [200, 201, 200, 200, 200]
     assert read.json()["rewards"] == 1 and health.json()["compiling"]["compiled"] is False
     served.assert_consistent()
@@ -77,7 +73,7 @@ def test_a_retry_that_comes_during_a_slow_decision_gets_the_same(
         held.let_go.set()
         return list(await asyncio.gather(*tasks))
 
-    answers = run(served, ask)
+    answers = at_once(served, ask)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201]
     assert len({answer.text for answer in answers}) == 1
     served.assert_consistent()
@@ -89,14 +85,12 @@ def test_a_step_is_not_broken_off_by_whoever_asked(served: Served, monkeypatch: 
     held = update.call = Held(update.call)
 
     async def ask(client: httpx.AsyncClient) -> None:
-        learning = asyncio.create_task(client.post(f"{E}/decisions/{made}/reward", json={"value": 1.0}))
-        await begun(held)
-        learning.cancel()
+        await given_up(client, made, held)
         held.let_go.set()
         again = await client.post(f"{E}/decisions/{made}/reward", json={"value": 1.0})
         assert again.json() == {"status": "duplicate"}
 
-    run(served, ask)
+    at_once(served, ask)
     served.assert_consistent()
 
 
@@ -105,12 +99,7 @@ def test_a_service_that_ends_waits_for_the_step_at_work(served: Served, monkeypa
     made = served.decide().json()["decision_id"]
     held = update.call = Held(update.call)
 
-    async def ask(client: httpx.AsyncClient) -> None:
-        learning = asyncio.create_task(client.post(f"{E}/decisions/{made}/reward", json={"value": 1.0}))
-        await begun(held)
-        learning.cancel()
-
-    run(served, ask)
+    at_once(served, lambda client: given_up(client, made, held))
     held.let_go.set()
     served.restart()
     assert served.get(E).json()["rewards"] == 1
