@@ -90,7 +90,7 @@ def python_interface(result: dict[str, Any]) -> str:
         "Ten arms; `linucb` has contexts of 32 numbers, in batches without scaling, as C. What was to be reached grows "
     )
     words += f"with river's speed, which is {result['river_speed']:.2f} times that on the machine where it was set"
-    words += "\n\n- ".join([". Missed:", *missed]) if missed else "; all of it is."
+    words += "\n- ".join([". Missed:\n", *missed]) if missed else "; all of it is."
     return "\n\n".join([markdown(rows), markdown(many), words, machine_line(result["machine"])])
 
 

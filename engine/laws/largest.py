@@ -50,7 +50,7 @@ def check_arms(k: int) -> None:
         )
 
 
-class Kept(NamedTuple):
+class KeptLaw(NamedTuple):
     """What a law of Beta variables left for the next one, to which most arms come as they were."""
 
     whole: Array  # bool[1] whether the law is that of the shapes and the mask
@@ -84,13 +84,13 @@ class MaximumWorkspace(NamedTuple):
     ratio: Array  # float64[k, 16] f / F at the nodes
     mass: Array  # float64[k, 16] F at the nodes
     node: Array  # float64[3, 16] u, v, and the product of all F
-    kept: Kept
+    kept: KeptLaw
 
 
 def workspace(k: int) -> MaximumWorkspace:
     """Return the working space for k arms."""
     columns = [np.zeros(k) for _ in range(11)]
-    kept = Kept(
+    kept = KeptLaw(
         whole=np.zeros(1, np.bool_),
         shape=np.full((2, k), np.nan),
         end=np.zeros(k),

@@ -128,7 +128,8 @@ class Engine(PolicyEngine[ArmDecision]):
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
         value = check_reward(reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward)
         choice = self._pending.find(decision, self.number)
-        self._update.call(
+        learn = self._update.call if self._update.compiled else self._interpreted
+        learn(
             self._player,
             choice.number,
             choice._context,
@@ -172,6 +173,10 @@ class Engine(PolicyEngine[ArmDecision]):
         self.number += len(rows.kind)
         self._pending.forget(self.number)
         return len(rows.kind)
+
+    def _interpreted(self, *arguments: Any) -> None:
+        """Call the first tier of `learn_bound`."""
+        self._learn_as_python(arguments)
 
     def _request(
         self, context: Any, eligible: Iterable[str] | None, actions: Sequence[dict[str, Any]] | None

@@ -53,7 +53,7 @@ class Query(Decided, frozen=True, eq=False, gc=False):
         return self.query
 
 
-class Queries(DecidedMany, frozen=True, eq=False, gc=False):
+class ManyQueries(DecidedMany, frozen=True, eq=False, gc=False):
     """Queries that were asked together, a row each, or some of them: `batch[rows]`."""
 
     number: Array  # int64[n]
@@ -107,7 +107,7 @@ class QueryEngine(PolicyEngine[Query]):
         self._pending.hold(query)
         return query
 
-    def ask_many(self, n: int, open: Iterable[str] | None = None) -> Queries:
+    def ask_many(self, n: int, open: Iterable[str] | None = None) -> ManyQueries:
         """Choose n queries: what n calls of `ask` would, with no answer told between them. `open` holds for all.
 
         Raises `Conflict` where the budget has fewer left.
@@ -121,7 +121,7 @@ class QueryEngine(PolicyEngine[Query]):
             )
         rows = self._decide_many(np.zeros((n, 0)), available[np.newaxis], int(n))
         assert available[rows.action].all(), "a policy asked a query that is not open"
-        return self._hold_many(Queries, rows, rows.action, _labels=self.roster.labels)
+        return self._hold_many(ManyQueries, rows, rows.action, _labels=self.roster.labels)
 
     def tell(self, query: Query | int, answer: float) -> None:
         """Learn the answer to a query (or to that of a decision's number). Each takes one.

@@ -320,3 +320,21 @@ def test_a_decision_can_be_copied_and_is_still_learned_once() -> None:
     for one in (made, *copies):
         with pytest.raises(Conflict, match="decision 0 already has feedback"):
             engine.learn(one, 1.0)
+
+
+@pytest.mark.jit
+def test_what_python_cannot_learn_compiled_code_learns() -> None:
+    """A first tier that raises in the middle leaves nothing behind, and the decision takes its reward all the same."""
+    engine, apart = onearm.open("ucb1", arms=ARMS), onearm.open("ucb1", arms=ARMS)
+    update = engine._update
+    update.finish()
+
+    def half(player: Any, *rest: Any) -> None:
+        player.value.state.count[:] = 77
+        raise ZeroDivisionError
+
+    update.call, update.compiled = half, False
+    for one in (engine, apart):
+        one.learn(one.decide(), 0.5)
+    assert update.compiled, "it went over to that for good"
+    assert engine.digest() == apart.digest()

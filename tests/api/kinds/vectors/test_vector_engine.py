@@ -205,3 +205,14 @@ def test_what_is_learned_is_the_decision_as_it_was_made_with_its_propensity(monk
             engine.learn(made, **({"reward": 1.0} if drawn else {"gradient": gradient(0)}))
         assert math.isnan(learned[0].propensity) if drawn else learned[0].propensity == 1.0
         assert learned[0].action.tolist() == made.point.tolist()
+
+
+def test_a_decision_that_is_held_outlives_its_number() -> None:
+    engine = onearm.open(domain=ball(2), remember=1)
+    held = engine.decide()
+    engine.decide()
+    with pytest.raises(NotFound, match="decision 0 is forgotten: the last 1 are remembered; pass the decision object"):
+        engine.learn(0, gradient=[1.0, 0.0])
+    engine.learn(held, gradient=[1.0, 0.0])
+    with pytest.raises(Conflict, match="decision 0 already has feedback"):
+        engine.learn(held, gradient=[1.0, 0.0])
