@@ -1,1 +1,1 @@
-"""Compiled code on disk: which sources it comes from, where it lies, and how numba's code becomes it."""
+"""Compiled code: which sources it comes from, where it lies on disk, how it is numba's, and what it reads in place."""
