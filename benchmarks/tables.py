@@ -58,7 +58,7 @@ def speed(result: dict[str, Any]) -> str:
     alone = [
         ["what", "measured"],
         [
-            "a call of the compiled `loop.decide` / `loop.learn`, with NamedTuples made for it, without `onearm.open`",
+            "a call of the compiled `loop.decide` / `loop.learn`, not through `onearm.open`",
             f"{call['decide']:.2f} / {call['learn']:.2f} us",
         ],
         [

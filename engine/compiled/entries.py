@@ -36,7 +36,7 @@ def without_jit() -> bool:
     return bool(vars(config)["DISABLE_JIT"])
 
 
-class Kept(NamedTuple):
+class KeptEntry(NamedTuple):
     """An entry as it is kept."""
 
     description: Any  # numba's, of the function
@@ -108,12 +108,12 @@ def _kept(compiled: Any, needs: dict[str, Need]) -> tuple[Any, ...]:
     description.typemap = description.calltypes = None  # large, and of no use once the code is there
     link = getattr(compiled.library, "link", None)
     code = compiled.library._get_compiled_object()
-    return tuple(Kept(description, compiled.environment, compiled.signature, code, link, needs))
+    return tuple(KeptEntry(description, compiled.environment, compiled.signature, code, link, needs))
 
 
 def _loaded(body: tuple[Any, ...], need: Need, context: Any) -> Any:
     """Return a kept entry as if it was compiled now; raise `LookupError` where a routine that it needs is gone."""
-    kept = Kept(*body)
+    kept = KeptEntry(*body)
     _link(kept, need, context.codegen())
     if kept.link is None:
         library = LoadedLibrary(context.codegen(), kept.description.qualname)
@@ -134,7 +134,7 @@ def _loaded(body: tuple[Any, ...], need: Need, context: Any) -> Any:
     )
 
 
-def _link(kept: Kept, need: Need, codegen: Any) -> None:
+def _link(kept: KeptEntry, need: Need, codegen: Any) -> None:
     """Give this process the code of an entry, after that of the routines that it needs."""
     symbol = kept.link.symbol if kept.link else None
     if symbol in LINKED:
@@ -144,7 +144,7 @@ def _link(kept: Kept, need: Need, codegen: Any) -> None:
             body = store.read(*routine)
             if body is None:
                 raise LookupError(wanted)
-            _link(Kept(*pickle.loads(body)), routine, codegen)
+            _link(KeptEntry(*pickle.loads(body)), routine, codegen)
     add_object(codegen, kept.code)
     if symbol is not None:
         LINKED[symbol] = need

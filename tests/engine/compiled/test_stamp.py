@@ -86,7 +86,7 @@ def names_of_entries() -> dict[str, str]:
         cache = EntryCache(loop.decide.python, KERNELS)
         instance = Instance(0, np.zeros(0), np.ones(3, np.bool_))
         signature = [typeof(value) for value in (policy.params, state, instance, Key(np.uint64(1), 0))]
-        keys[name] = str(cache.key(signature, cpu_target.target_context))
+        keys[name] = str(cache.need(signature, cpu_target.target_context))
     return keys
 
 

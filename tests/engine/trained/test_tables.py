@@ -48,7 +48,7 @@ EXPECTED = """Before.
 
 | what | measured |
 | --- | ---: |
-| one decide / one learn from Python | 0.97 / 1.07 us |
+| a call of the compiled `loop.decide` / `loop.learn`, not through `onearm.open` | 0.97 / 1.07 us |
 | 16 replications, 2 threads against one | 1.87 times as fast |
 | loops compiled by a second process | 0 |
 | `onearm --help` | 0.10 s of CPU |
