@@ -247,7 +247,7 @@ def _row_of(states, i):
         return None
     nested = [isinstance(field, NAMED_TUPLES) for field in states]
     rows = (f"row_of(states[{f}], i)" if inner else f"states[{f}][i]" for f, inner in enumerate(nested))
-    scope = {"State": states.instance_class, "row_of": row_of}
+    scope = {"__name__": __name__, "State": states.instance_class, "row_of": row_of}
     exec(f"def rows(states, i):\n    return State({', '.join(rows)})\n", scope)
     return scope["rows"]
 
@@ -263,6 +263,6 @@ def _reset(state, fresh):
             lines.append(f"    reset(state[{f}], fresh[{f}])")
         elif not name.startswith("scratch_"):
             lines.append(f"    copy(fresh[{f}], state[{f}])")
-    scope = {"reset": reset, "copy": copy_numbers}
+    scope = {"__name__": __name__, "reset": reset, "copy": copy_numbers}
     exec("def write(state, fresh):\n" + "\n".join(lines or ["    pass"]) + "\n", scope)
     return scope["write"]
