@@ -78,7 +78,7 @@ class Routine(_Kernel):
     """What `@routine` returns. Numba hands `forceinline` down to what a kernel calls, unless told otherwise."""
 
     def __init__(self, function: Callable[..., Any], kernels: Kernels) -> None:
-        cache = EntryCache(function, kernels)
+        cache = EntryCache(function, kernels, "routine")
         super().__init__(function, functools.partial(_RoutineCompiler, cache), forceinline=False)
         self._cache = cache
 

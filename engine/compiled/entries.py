@@ -53,9 +53,10 @@ class EntryCache(NullCache):  # type: ignore[misc]
     A function from outside is never kept, nor is a signature with classes from there: no stamp covers their kernels.
     """
 
-    def __init__(self, function: Callable[..., Any], kernels: Kernels) -> None:
+    def __init__(self, function: Callable[..., Any], kernels: Kernels, form: str = "loop") -> None:
         self._function = function
         self._kernels = kernels
+        self._form = form  # a routine and a loop of one function are called in different ways
         self._name = re.sub(r"\W", "_", f"{function.__module__.rpartition('.')[2]}_{function.__name__}")
 
     def load_overload(self, signature: Any, context: Any) -> Any:
@@ -87,7 +88,14 @@ class EntryCache(NullCache):  # type: ignore[misc]
         if sources is None:
             return None
         name = f"{self._function.__module__}.{self._function.__qualname__}"
-        made_of = [name, *map(_described, signature), VERSIONS, str(context.codegen().magic_tuple()), sources]
+        made_of = [
+            self._form,
+            name,
+            *map(_described, signature),
+            VERSIONS,
+            str(context.codegen().magic_tuple()),
+            sources,
+        ]
         return Need(self._name, hashlib.sha256("\n".join(made_of).encode()).hexdigest())
 
     def modules(self, signature: Any) -> set[str]:

@@ -145,3 +145,10 @@ def test_what_was_edited_after_the_process_began_has_no_stamp(monkeypatch: pytes
 def test_imports_are_read_off_the_text(line: str, found: list[str]) -> None:
     targets = [stamp._targets(stamp.ROOT / "engine" / "x.py", *one.groups()) for one in stamp.IMPORT.finditer(line)]
     assert [file.relative_to(stamp.ROOT).as_posix() for files in targets for file in files] == found
+
+
+def test_a_routine_and_a_loop_of_one_function_are_kept_apart() -> None:
+    """They are called in different ways: one loaded in place of the other ends the process."""
+    cache = EntryCache(loop.decide.python, KERNELS), EntryCache(loop.decide.python, KERNELS, "routine")
+    needs = {one.need([typeof(1.0)], cpu_target.target_context) for one in cache}
+    assert len(needs) == 2 and None not in needs
