@@ -36,7 +36,9 @@ class Turns:
     @property
     def slow(self) -> bool:
         """Whether a step may take long."""
-        return any(map(self._is_slow, self._entries))
+        if self._entries and all(entry.compiled for entry in self._entries):
+            self._entries = ()  # for good
+        return any(map(self._is_slow, self._entries)) if self._entries else False
 
     async def take(self, work: Callable[[], Awaitable[Made]]) -> Made:
         """Do what reads or changes the state: at once, or when its turn comes. Then it is not broken off half done."""
