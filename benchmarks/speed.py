@@ -142,6 +142,7 @@ def steps_within(seconds: float, rate: Callable[[int], float]) -> int:
 def our_rate(policy: Policy, steps: int) -> float:
     """Return steps per second of CPU of the compiled simulation."""
     simulation = Simulation(policy, envs.make("bernoulli", mean=MEANS.tolist()), horizon=steps)
+    simulation.compile()
     start = time.thread_time()
     simulation.advance(steps)
     return steps / (time.thread_time() - start)

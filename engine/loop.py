@@ -182,9 +182,9 @@ def simulate(
     state: Any,
     run: np.uint64,
     world: World,
-    pending: Pending,
+    pending: Pending | None,
     totals: Totals,
-    columns: Columns,
+    columns: Columns | None,
     start: int,
     most: int,
     until: int,
@@ -192,16 +192,14 @@ def simulate(
     """Run decisions from number `start` on against an environment, `most` of them or until so many trials are made.
 
     Returns the number of the next decision, and how many rows were written to `columns`: each event, where these hold
-    2 (most + delay_max) rows; columns of no rows are left alone. -1 rows say that the policy made a move that cannot be
-    made, at that number.
+    2 (most + delay_max) rows. -1 rows say that the policy made a move that cannot be made, at that number.
+    Without `columns`, and without `pending` where no feedback is late, what they need is not compiled: a fifth of ucb1.
     Simulating in two parts gives the bits of simulating in one.
     """
     row = 0
-    keep = len(columns.kind) > 0
     total_trials, trials_before = totals.trials[0], totals.trials[1]
     total_reward, reward_before = totals.reward[0], totals.reward[1]
     total_regret, regret_before = totals.regret[0], totals.regret[1]
-    places = len(pending.first)
     t = start
     while t < start + most and total_trials < until:
         key = Key(run, t)
@@ -221,18 +219,18 @@ def simulate(
         total_trials += made
         total_reward += reward
         total_regret += regret(world.params, world.state, instance, decision.action)
-        if keep:
+        if columns is not None:
             put_decision(columns, row, t, instance, decision)
             row += 1
         if delay == 0:
             update(params, state, instance, decision, feedback, key)
-            if keep:
+            if columns is not None:
                 put_feedback(columns, row, t, instance, decision, feedback)
                 row += 1
-        else:
+        elif pending is not None:
             hold(pending, t, instance, decision, feedback, delay)
-        if places > 1:
-            row = _deliver(params, state, run, pending, columns, t, row, keep)
+        if pending is not None:
+            row = _deliver(params, state, run, pending, columns, t, row)
         t += 1
     totals.trials[0], totals.trials[1] = total_trials, trials_before
     totals.reward[0], totals.reward[1] = total_reward, reward_before
@@ -473,7 +471,7 @@ def observe_all(params: Any, states: Any, runs: Array, times: Array, contexts: A
 
 @routine
 def _deliver(
-    params: Any, state: Any, run: np.uint64, pending: Pending, columns: Columns, t: int, row: int, keep: bool
+    params: Any, state: Any, run: np.uint64, pending: Pending, columns: Columns | None, t: int, row: int
 ) -> int:
     """Learn what is due at `t`, oldest decision first; return the next row of `columns`."""
     date = t % len(pending.first)
@@ -484,7 +482,7 @@ def _deliver(
         decision = decision_at(pending.action, place, pending.propensity[place])
         feedback = Feedback(pending.reward[place], pending.detail[place])
         update(params, state, instance, decision, feedback, Key(run, number))
-        if keep:
+        if columns is not None:
             put_feedback(columns, row, number, instance, decision, feedback)
             row += 1
         place = pending.following[place]

@@ -68,24 +68,28 @@ class Simulation:
         self.totals = Totals(trials=np.zeros(2, np.int64), reward=np.zeros(2), regret=np.zeros(2))
         self.delay_max = env.delay_max
         self.t = 0
-        self._pending = _no_pending(self.problem, env.delay_max)
-        self._no_columns = empty(0, self.problem)
+        self._pending = _no_pending(self.problem, env.delay_max) if env.delay_max else None
         self._verdict: Any = None  # as the next, compiled only where it says something: each takes 0.3 s
         if isinstance(self.problem.choice, Queries):
             self._verdict = loop.verdict.compiled(self.params, self.state, Key(self.run, 0), self.world)
         self._certificate: Any = None
         if certifies(self.params):
             self._certificate = loop.certificate.compiled(self.params, self.state)
-        self._entry = loop.simulate.compiled(*self._arguments(self._no_columns, 0, 0))
+        self._entries: dict[bool, Any] = {}  # whether events are logged: the loop for that
 
     @property
     def trials(self) -> int:
         """How many trials are made: as many as decisions, and where these are moves as many as pulls."""
         return int(self.totals.trials[0])
 
+    def compile(self, *, logged: bool = False) -> None:
+        """Compile the loop now, or load it: that of `advance`, or that of `advance_logged`."""
+        columns = empty(0, self.problem) if logged else None
+        self._entries[logged] = loop.simulate.compiled(*self._arguments(columns, 0, 0))
+
     def advance(self, trials: int) -> None:
         """Make `trials` more trials, and what is left of the last batch of pulls."""
-        self._simulate(self._no_columns, DECISIONS_MAX, self.trials + trials)
+        self._simulate(None, DECISIONS_MAX, self.trials + trials)
 
     def at(self, trials: int) -> tuple[float, float]:
         """Return reward and regret at a number of trials within the last decision.
@@ -124,8 +128,11 @@ class Simulation:
         columns = empty(2 * decisions + self.delay_max, self.problem, masked=observes(self.world.params))
         return take(columns, slice(0, self._simulate(columns, decisions, self.horizon)))
 
-    def _simulate(self, columns: Columns, most: int, until: int) -> int:
-        self.t, rows = self._entry(*self._arguments(columns, most, min(until, self.horizon)))
+    def _simulate(self, columns: Columns | None, most: int, until: int) -> int:
+        logged = columns is not None
+        if logged not in self._entries:
+            self.compile(logged=logged)
+        self.t, rows = self._entries[logged](*self._arguments(columns, most, min(until, self.horizon)))
         if rows < 0:
             raise InvalidInput(
                 "impossible_move",
@@ -134,7 +141,7 @@ class Simulation:
             )
         return int(rows)
 
-    def _arguments(self, columns: Columns, most: int, until: int) -> tuple[Any, ...]:
+    def _arguments(self, columns: Columns | None, most: int, until: int) -> tuple[Any, ...]:
         totals, span = self.totals, (self.t, most, until)
         return (self.params, self.state, self.run, self.world, self._pending, totals, columns, *span)
 
@@ -181,7 +188,8 @@ def simulate(
             "bad_replications",
             f"there are {replications} replications: at least 1 is needed, and at most {REPLICATIONS_MAX}",
         )
-    checked = Simulation(policy, env, horizon=horizon, seed=seed)  # compiles in one thread, or loads from the cache
+    checked = Simulation(policy, env, horizon=horizon, seed=seed)
+    checked.compile()  # in one thread
     times = curve_times(horizon)
     chunk = max(CHUNK, horizon // REPORTS_MAX)
     stops = sorted({*times.tolist(), *range(chunk, horizon, chunk)})

@@ -108,6 +108,7 @@ def _write_log(
     if len(policies) != 1 or replications != 1:
         raise InvalidInput("bad_log", "--log writes one run: give one --policy and one replication")
     run = Simulation(policies[0], env, horizon=horizon, seed=seed)
+    run.compile(logged=True)  # before anything is written
     spec = {"policy": run.policy.spec, "env": env.spec, "seed": str(seed)}
     with progress("simulating", horizon, "trials") as advance, writer(file, run.problem, spec) as out:
         while run.trials < horizon:

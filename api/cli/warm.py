@@ -84,7 +84,7 @@ def _simulated(simulations: list[tuple[str, str]], advance: Any) -> Iterator[dic
     """Compile the simulation of policies on environments."""
     for policy, env in simulations:
         start, before = time.perf_counter(), simulate.compilations
-        Simulation(policy_catalog.parse(policy), env_catalog.parse(env), horizon=HORIZON)
+        Simulation(policy_catalog.parse(policy), env_catalog.parse(env), horizon=HORIZON).compile()
         advance(1)
         name = f"simulate({policy.partition(':')[0]} on {env.partition(':')[0]})"
         was = simulate.compilations == before

@@ -51,11 +51,11 @@ def run_all(cases: list[Case], seed: int, told: Progress, threads: int | None = 
         for replication in range(case.replications)
     ]
     seen = set()
-    for job in jobs:  # compiles in one thread, or loads from the cache
+    for job in jobs:
         what = (job.rule.policy, job.case.table)
         if what not in seen:
             seen.add(what)
-            simulation_of(job, seed)
+            simulation_of(job, seed).compile()  # in one thread; who logs compiles where it begins
 
     def played(job: Job) -> Run:
         run = play(job, seed)

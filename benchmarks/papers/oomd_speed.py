@@ -232,6 +232,7 @@ def our_rate(policy: Policy, env: Any, rounds: int) -> float:
     simulation = Simulation(policy, env, horizon=max(rounds, HORIZON))
     if policy.name == "optimistic_ensemble":
         simulation.state = policy.init(policy.params, horizon_problem())
+    simulation.compile()
     start = time.thread_time()
     simulation.advance(rounds)
     return rounds / (time.thread_time() - start)

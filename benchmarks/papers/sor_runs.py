@@ -193,11 +193,12 @@ def play_all(jobs: list[Job], world: str, rounds: int, seed: int, told: Progress
     """Play all jobs in threads and in turns, so that what disturbs the seconds disturbs all alike."""
     made = {job.key: policy_of(job.rule, world) for job in jobs if job.env is not None}
     courses: list[Course | CgCourse] = []
-    for job in jobs:  # compiles, or loads from the cache
+    for job in jobs:
         if job.env is None:
             courses.append(CgCourse(job.side, told))
         else:
             simulation = Simulation(made[job.key], job.env, horizon=rounds, seed=seed, replication=job.trial)
+            simulation.compile(logged=True)
             courses.append(Course(simulation, told))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in range(0, rounds, CHUNK):

@@ -193,7 +193,7 @@ def measure(cells: list[Cell], rules: list[str], seed: int, progress: Progress) 
     made = {rule: policies.parse(rule) for rule in dict.fromkeys((UNIFORM, *rules))}
     worlds = {cell: world(cell) for cell in cells}
     for policy in made.values():  # compiles one after another, or loads from the cache
-        Simulation(policy, worlds[cells[0]], horizon=cells[0].trials)
+        Simulation(policy, worlds[cells[0]], horizon=cells[0].trials).compile()
     task = progress.add_task("regret", total=sum(cell.arms * cell.runs for cell in cells) * len(made))
     jobs = [(cell, rule, run) for cell in cells for rule in made for run in range(cell.runs)]
 

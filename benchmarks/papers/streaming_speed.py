@@ -76,7 +76,7 @@ def measure(rounds: int, step: Callable[[], None]) -> dict[str, Any]:
 def arm_times(rule: str, c: ctypes.CDLL | None, rounds: int, step: Callable[[], None]) -> dict[str, Any]:
     """Return nanoseconds an arm of ours and of C by the trials, and ours as a share of C's speed."""
     policy, env = policies.make(rule), envs.make("arm_stream", arms=ARMS)
-    Simulation(policy, env, horizon=ARMS)  # compiles, or loads from the cache
+    Simulation(policy, env, horizon=ARMS).compile()
     found: dict[str, Any] = {"asked_ns": ASKED_NS[rule], "ns": {}, "c_ns": {}, "of_c": {}, "regret": {}, "c_regret": {}}
     for trials in TRIALS:
         ours, theirs, regrets, c_regrets = [], [], [], []
