@@ -28,7 +28,7 @@ import numpy as np
 
 from ..elementary import exp, log, log1p, log_gamma, stirling_rest
 from ..errors import InvalidInput
-from ..kernel import kernel
+from ..kernel import kernel, routine
 from ..vocabulary import Array
 
 ARMS_MAX = 2000
@@ -102,7 +102,7 @@ def workspace(k: int) -> MaximumWorkspace:
     return MaximumWorkspace._make([np.zeros(1, np.bool_), *columns, *nodes, kept])
 
 
-@kernel
+@routine
 def beta_law(work: MaximumWorkspace, a: Array, b: Array, available: Array) -> None:
     """Write into `work.law` the law of the largest of Beta(a[i], b[i]), float64[k] > 0, over the available i."""
     work.logit[0] = True
@@ -128,7 +128,7 @@ def beta_law(work: MaximumWorkspace, a: Array, b: Array, available: Array) -> No
         kept.whole[0] = True
 
 
-@kernel
+@routine
 def normal_law(work: MaximumWorkspace, mean: Array, sd: Array, available: Array) -> None:
     """Write into `work.law` the law of the largest of N(mean[i], sd[i]^2), sd float64[k] > 0, over the available i.
 
