@@ -40,6 +40,11 @@ from support.subjects import long_first, mark_by_folder  # noqa: E402  they ask 
 from onearm.engine.laws import largest  # noqa: E402
 from onearm.engine.oracles import fourier_ridge  # noqa: E402
 
+if not numba.config.DISABLE_JIT:
+    from support import stamped
+
+    stamped.watch()
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onearm.engine.kernel import kernel
+from onearm.engine.kernel import kernel, routine
 from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import Decision, Policy
 
@@ -57,7 +57,12 @@ def select(params, state, instance, key):
 
 @kernel
 def update(params, state, instance, decision, feedback, key):
-    state.count[decision.action] += 1
+    _count(state, decision.action)
+
+
+@routine
+def _count(state, arm):
+    state.count[arm] += 1
 
 
 register_policy({title}Params, select=select, update=update)
@@ -278,6 +283,33 @@ def test_what_cannot_be_loaded_is_told_and_compiled_anew(compiled: Compiled) -> 
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "damaged"])
+def test_without_a_routine_that_it_calls_an_entry_is_compiled_anew(compiled: Compiled, lost: bool) -> None:
+    copy = compiled.folder
+    routines = list((copy / "cache").glob("stay__count-*"))
+    assert routines
+    for file in routines:
+        file.unlink() if lost else file.write_bytes(file.read_bytes()[:-1])
+    told: list[str] = []
+    assert run(copy, told=told) == RESULTS | {"compilations": 1}  # the next one finds the routine again
+    assert any("stay__count-" in line for line in told) != lost
+    assert run(copy) == RESULTS | {"compilations": 0}
+
+
+@pytest.mark.jit
+def test_a_routine_is_loaded_by_an_entry_that_is_compiled_now(compiled: Compiled) -> None:
+    """It is compiled once, and called by all: the folder has one file of it, which stays as it is."""
+    copy = compiled.folder
+    for file in (copy / "cache").glob("loop_simulate-*"):
+        file.unlink()
+    before = {file: file.stat().st_mtime_ns for file in (copy / "cache").iterdir()}
+    assert run(copy) == RESULTS | {"compilations": 4}
+    after = {file: file.stat().st_mtime_ns for file in (copy / "cache").iterdir()}
+    assert after.items() > before.items()
+    assert all(file.name.startswith("loop_simulate-") for file in set(after) - set(before))
+
+
+@pytest.mark.jit
 def test_a_folder_that_cannot_be_written_is_told_once_and_everything_runs(copy: Path) -> None:
     (copy / "cache").write_text("a file stands where the folder should")
     told: list[str] = []
@@ -289,7 +321,7 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_everything_runs(copy: 
 def test_two_processes_that_compile_the_same_at_the_same_time_end_well(copy: Path) -> None:
     with ThreadPoolExecutor(2) as two:
         both = [two.submit(run, copy) for _ in range(2)]
-    assert [one.result() for one in both] == [RESULTS | {"compilations": 4}] * 2
+    assert all(one.result().items() >= RESULTS.items() for one in both)
     assert run(copy) == RESULTS | {"compilations": 0}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,25 @@ import numpy as np
 import pytest
 from numba import typeof
 from numba.core.registry import cpu_target
-from support import passing, reaching
+from support import passing, reaching, stamped
 from support.environments import params as params_of_world
 
 from onearm.engine import loop
 from onearm.engine.compiled import stamp
 from onearm.engine.compiled.entries import EntryCache
-from onearm.engine.kernel import KERNELS
+from onearm.engine.kernel import KERNELS, Loop
 from onearm.engine.problem import fitted
 from onearm.engine.vocabulary import Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    """Let no stamp stay known that was made of files as a test says that they are."""
+    stamp._stamp.cache_clear()
+    yield
+    stamp._stamp.cache_clear()
 
 
 def modules_of(*values: Any) -> set[str]:
@@ -86,7 +95,9 @@ def names_of_entries() -> dict[str, str]:
         cache = EntryCache(loop.decide.python, KERNELS)
         instance = Instance(0, np.zeros(0), np.ones(3, np.bool_))
         signature = [typeof(value) for value in (policy.params, state, instance, Key(np.uint64(1), 0))]
-        keys[name] = str(cache.need(signature, cpu_target.target_context))
+        need = cache.need(signature, cpu_target.target_context)
+        assert need is not None
+        keys[name] = need.key
     return keys
 
 
@@ -105,6 +116,7 @@ def test_every_policy_has_a_name_of_its_own_and_an_edit_of_one_file_changes_that
     }.items():
         with monkeypatch.context() as edit:
             edit.setattr(stamp, "_source", edited(file))
+            stamp._stamp.cache_clear()
             after = names_of_entries()
         assert {name for name in before if after[name] != before[name]} == expected, file
 
@@ -125,6 +137,7 @@ def test_what_was_edited_after_the_process_began_has_no_stamp(monkeypatch: pytes
     assert stamp.stamp([ucb1]) is not None
     source = stamp._source
     monkeypatch.setattr(stamp, "_source", lambda file: source(file)._replace(edited=file.stem == "ucb1"))
+    stamp._stamp.cache_clear()
     assert stamp.stamp([ucb1]) is None
     assert stamp.stamp([exp3_ix]) is not None
 
@@ -152,3 +165,22 @@ def test_a_routine_and_a_loop_of_one_function_are_kept_apart() -> None:
     cache = EntryCache(loop.decide.python, KERNELS), EntryCache(loop.decide.python, KERNELS, "routine")
     needs = {one.need([typeof(1.0)], cpu_target.target_context) for one in cache}
     assert len(needs) == 2 and None not in needs
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("name", ["floor", "linucb"])
+def test_the_files_that_numba_compiled_into_an_entry_are_covered(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what the tests keep on disk that is looked at everywhere (`support/stamped.py`): here it is seen to look."""
+    policy, state = state_of(golden.specimen(name))
+    instance = Instance(0, np.zeros(policy.context_length_max or 0), np.ones(golden.N_ARMS, np.bool_))
+    entry = Loop(loop.decide.python)
+    monkeypatch.setattr(EntryCache, "load_overload", lambda *_: None)
+    entry.compiled(policy.params, state, instance, Key(np.uint64(1), 0))
+    (compiled,) = entry._jitted.overloads.values()
+    files = {file.relative_to(stamp.ROOT).as_posix() for file in stamped.files_in(compiled.library)}
+    own = {"floor": "policies/arms/ucb1.py", "linucb": "engine/oracles/arm_mean.py"}[name]
+    assert {"engine/loop.py", own} <= files
+    reached = stamp.reached
+    monkeypatch.setattr(stamp, "reached", lambda modules: [file for file in reached(modules) if file.match(own)])
+    with pytest.raises(AssertionError, match="which its stamp does not cover"):
+        Loop(loop.decide.python).compiled(policy.params, state, instance, Key(np.uint64(1), 0))
