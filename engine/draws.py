@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .elementary import exp, log, log1p, stirling_rest
-from .kernel import kernel
+from .kernel import kernel, routine
 from .vocabulary import Array, Key
 
 # Roles of a run, whose draws are independent under one seed: what decides, the world, a policy that is judged on a log
@@ -143,7 +143,7 @@ def _ziggurat_point(word: np.uint64) -> tuple[int, float]:
     return layer, float(np.uint64(word).view(np.int64) >> np.int64(11)) * float(_SCALE[layer])
 
 
-@kernel
+@routine
 def _normal_rest(key: Key, i: int, attempt: int, layer: int, x: float) -> float:
     """Finish a normal draw that fell outside its layer's inner box (1 in 80), with the blocks after `attempt`."""
     while True:
