@@ -214,7 +214,7 @@ def check_rewards(rewards: Any, n: int, what: str = "reward") -> Array:
 def check_context(problem: Problem, context: Any) -> Array:
     """Return the context as float64 of the problem's shape; `None` stands for none."""
     array = shaped_context(problem, context)
-    if not np.isfinite(array).all():
+    if array.size and not np.isfinite(array).all():
         raise not_finite()
     return array
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -109,8 +110,13 @@ class Intake:
             raise InvalidInput(
                 "bad_context", "the context is an object: this experiment reads lists of numbers, or no context"
             )
-        shared = check_context(Problem(1, (self.length,)), context)
+        shared = check_context(self._shared, context)
         return self._rows(shared, actions) if self.per_call else shared
+
+    @cached_property
+    def _shared(self) -> Problem:
+        """The problem of a dense context alone, without what actions bring."""
+        return Problem(1, (self.length,))
 
     def names(self, context: Any, actions: Sequence[Named]) -> list[list[str]]:
         """Return for each action the names of its features, in the order in which `attribute` writes its parts."""

@@ -96,7 +96,7 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = one_id(body.decision_id, header_id)
-    made, again = await live.turns.take(lambda: _decide_now(service, live, body, decision_id, raw))
+    made, again = await live.turns.take(_decide_now, service, live, body, decision_id, raw)
     if not again:
         assert made.decided is not None
         await made.decided
@@ -108,7 +108,7 @@ async def _decide_now(
 ) -> tuple[Record, bool]:
     """Return the decision, queued for the log, and whether it was made before."""
     if live.kind.decide_waits:
-        found = await found_unlocked(live, lambda: known_as(live, decision_id, raw))
+        found = await found_unlocked(live, known_as, decision_id, raw)
     else:
         found = await known_as(live, decision_id, raw)
     if found is not None:
@@ -121,7 +121,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, body: Any)
     if body.reward_id is not None:
         check_id("reward_id", body.reward_id)
     said = kind.read_feedback(live, body)
-    found, feedback = await live.turns.take(lambda: _reward_now(service, live, decision_id, said, reward_id))
+    found, feedback = await live.turns.take(_reward_now, service, live, decision_id, said, reward_id)
     if feedback is None:
         assert found.rewarded is not None
         await found.rewarded
@@ -139,7 +139,7 @@ async def _reward_now(
 ) -> tuple[Record, Feedback | None]:
     """Return the decision with its reward, queued for the log; with what was sent, where it had one before."""
     kind = live.kind
-    found = await found_unlocked(live, lambda: find(live, decision_id))
+    found = await found_unlocked(live, find, decision_id)
     action = kind.action(live, found.event)
     feedback = kind.feedback_on(live, found.event, action, said)
     if found.reward is not None:
@@ -154,7 +154,7 @@ async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
         raise InvalidInput("no_examples", live.kind.no_examples.format(id=live.spec.id))
     propensity = check_propensity(body.propensity)
     reward = Feedback(check_reward(body.value), NO_DETAIL)
-    found, status = await live.turns.take(lambda: _learn_now(service, live, body, raw, reward, propensity))
+    found, status = await live.turns.take(_learn_now, service, live, body, raw, reward, propensity)
     await settled(found)
     return Answer(200, Learned(id_of(found.event), status))
 
@@ -165,7 +165,7 @@ async def _learn_now(
     """Return the decision of an example with its reward, queued for the log, and whether it was there before."""
     kind = live.kind
     assert kind.external is not None
-    found = await found_unlocked(live, lambda: known_as(live, body.decision_id, raw))
+    found = await found_unlocked(live, known_as, body.decision_id, raw)
     if found is None:
         request, action = kind.external(live, body)
         sent = _sent(body.decision_id, raw)

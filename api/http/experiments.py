@@ -99,7 +99,7 @@ async def recommend(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     if live.kind.recommend is None:
         raise no_stream(live.spec)
-    return Answer(200, await live.turns.take(lambda: _recommended(live)))
+    return Answer(200, await live.turns.take(_recommended, live))
 
 
 async def _recommended(live: Live) -> Any:
@@ -112,7 +112,7 @@ async def diagnostics(service: Service, call: Call) -> Answer:
     """Tell the health of one experiment; this reads its whole log."""
     live = service.live(call.path["experiment_id"])
     unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
-    return Answer(200, await live.turns.take(lambda: _diagnostics(live, unknown, service.lag)))
+    return Answer(200, await live.turns.take(_diagnostics, live, unknown, service.lag))
 
 
 async def _diagnostics(live: Live, unknown: int, lag: Lag) -> schemas.Diagnostics:

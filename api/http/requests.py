@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from ...engine.errors import Conflict, InvalidInput
 from ..experiment.ids import check_id, is_id
@@ -15,6 +15,7 @@ from ..service.records import Record
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Found = TypeVar("Found")
+P = ParamSpec("P")
 
 
 def one_id(in_body: str | None, in_header: str | None) -> str | None:
@@ -62,11 +63,14 @@ async def known_as(live: Live, decision_id: str | None, raw: bytes) -> Record | 
     return known
 
 
-async def found_unlocked(live: Live, look: Callable[[], Awaitable[Found]]) -> Found:
+async def found_unlocked(
+    live: Live, look: Callable[Concatenate[Live, P], Awaitable[Found]], *given: P.args, **named: P.kwargs
+) -> Found:
     """Return what `look` finds while the state may change: nothing may be awaited between that and learning."""
     while True:
-        await live.unlocked()
-        found = await look()
+        if live.locked:
+            await live.unlocked()
+        found = await look(live, *given, **named)
         if not live.locked:
             return found
 

@@ -142,7 +142,7 @@ class Work:
     def choose(self, context: Any, available: Array) -> Decision:
         """Let the policy decide; a vector or a move is in its working space, and to be copied."""
         instance = Instance(self.number, context, available)
-        return self._select(self._params, self.state, instance, Key(self._run, self.number))
+        return self._select.call(self._params, self.state, instance, Key(self._run, self.number))
 
     def learn_from(self, instance: Instance, decision: Decision, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""

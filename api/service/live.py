@@ -9,11 +9,12 @@ thrown away and folded again.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import math
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 import numpy as np
@@ -53,6 +54,7 @@ log = logging.getLogger("onearm")
 EVENT_BYTES = 200  # what one event costs in the log besides its context, its point and its detail
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
 Made = TypeVar("Made")
+P = ParamSpec("P")
 COPY_BYTES = 64_000_000  # larger states are not copied: memory for a second one might not be there
 
 
@@ -193,10 +195,12 @@ class Live(Work):
         self.unusable = why
         self.state = None
 
-    async def _step(self, entry: Entry, run: Callable[[], Made]) -> Made:
+    async def _step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Run a kernel; where the log is folded again meanwhile, nothing comes of it."""
+        if entry.compiled:
+            return run(*given, **named)
         state = self.state
-        made = await self.turns.step(entry, run)
+        made = await self.turns.step(entry, functools.partial(run, *given, **named))
         if self.state is not state:
             raise self.unusable or refolding()
         return made
@@ -253,7 +257,7 @@ class Live(Work):
         if kind.moves is not None:
             record = self._move(kind.moves(self), sent, now)
         else:
-            decision = await self._step(self._select, lambda: self.choose(request.context, request.available))
+            decision = await self._step(self._select, self.choose, request.context, request.available)
             kind.check(self, decision, request.available)
             record = self._enter(DECIDE, request, decision, sent, now)
         self._snapshot_if_due()
@@ -336,7 +340,7 @@ class Live(Work):
         assert record.reward is None
         if self.kind.learned is not None:
             self.kind.learned(self, decided, action, feedback)
-        await self._step(self._update, lambda: self._apply(decided, action, feedback))
+        await self._step(self._update, self._apply, decided, action, feedback)
         record.reward = self._learned(decided, feedback, reward_id, now)
         record.rewarded = self._queue(record.reward)
         self._snapshot_if_due()

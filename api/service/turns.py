@@ -12,12 +12,13 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ...engine.kernel import Entry
 
 SLOW_S = 0.001  # a step that takes longer is not made in the event loop's thread
 Made = TypeVar("Made")
+P = ParamSpec("P")
 
 
 class Turns:
@@ -40,14 +41,17 @@ class Turns:
             self._entries = ()  # for good
         return any(map(self._is_slow, self._entries)) if self._entries else False
 
-    async def take(self, work: Callable[[], Awaitable[Made]]) -> Made:
-        """Do what reads or changes the state: at once, or when its turn comes. Then it is not broken off half done."""
+    def take(self, work: Callable[P, Awaitable[Made]], *given: P.args, **named: P.kwargs) -> Awaitable[Made]:
+        """Do what reads or changes the state: at once, or when its turn comes. Then it is not broken off half done.
+
+        To be awaited where it is called. At once means without a task or a coroutine of its own.
+        """
         if not self.slow and not self._lock.locked():
-            return await work()
-        task = asyncio.ensure_future(self._alone(work))
+            return work(*given, **named)
+        task = asyncio.ensure_future(self._alone(work(*given, **named)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return asyncio.shield(task)
 
     async def step(self, entry: Entry, run: Callable[[], Made]) -> Made:
         """Make a step: here, or in another thread where it may take long."""
@@ -63,9 +67,9 @@ class Turns:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _alone(self, work: Callable[[], Awaitable[Made]]) -> Made:
+    async def _alone(self, work: Awaitable[Made]) -> Made:
         async with self._lock:
-            return await work()
+            return await work
 
     def _is_slow(self, entry: Entry) -> bool:
         return not entry.compiled and self._took.get(entry, math.inf) > SLOW_S
