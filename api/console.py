@@ -41,13 +41,14 @@ def progress(what: str, total: int | None, unit: str) -> AbstractContextManager[
 def tell_what_compiles() -> None:
     """From now on, say to a person at a terminal what a command compiles and waits for."""
     if sys.stderr.isatty():
-        WAITING.listener = _say_what_compiles
+        WAITING.listener = say_what_compiles
 
 
-def _say_what_compiles(name: str) -> None:
+def say_what_compiles(name: str) -> None:
+    """Say what the program waits for now."""
     function, _, of = name.removesuffix(")").partition("(")
     if of:  # the others take a moment
-        print(f"compiling {function} for {of}: 3 to 20 seconds, once for this version of onearm", file=sys.stderr)
+        print(f"compiling {function} for {of}: up to ten seconds, once for this version of onearm", file=sys.stderr)
 
 
 def _finite(data: Any) -> Any:

@@ -13,9 +13,11 @@ import click
 import uvicorn
 from rich.markup import escape
 
+from ...engine.compiled.waiting import WAITING
 from ...engine.errors import Unavailable
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
+from ..console import say_what_compiles
 from ..experiment.ids import in_url
 from ..http.app import create_app
 from ..service.live import Live
@@ -43,6 +45,7 @@ def serve(host: str, port: int, database: str, verbose: bool) -> None:
       onearm serve --port 8080 --database sqlite:///run.db
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    WAITING.listener = say_what_compiles  # the log of a service is read by people as well
     with _listen(host, port) as listener:
         store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
         address = _address(host, listener.getsockname()[1])

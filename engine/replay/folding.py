@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import loop
 from ..columns import take
+from ..compiled.waiting import WAITING
 from ..kernel import Entry
 from ..vocabulary import Columns
 
@@ -25,7 +26,8 @@ def run_rows(entry: Entry, params: Any, state: Any, run: np.uint64, columns: Col
     """Run an entry over rows that it may take in parts: as Python for a second at most, then compiled."""
     start, row = time.perf_counter(), 0
     while row < len(columns.kind):
-        if time.perf_counter() - start > INTERPRETED_S:
+        if time.perf_counter() - start > INTERPRETED_S and not entry.compiled:
+            WAITING.tell(entry.name)
             entry.wait()
         stop = len(columns.kind) if entry.compiled else row + ROWS
         entry(params, state, run, take(columns, slice(row, stop)))

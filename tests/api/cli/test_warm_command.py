@@ -93,4 +93,4 @@ def test_a_person_is_told_what_a_command_compiles_and_a_pipe_is_not(
         WAITING.tell("simulate(linucb)")
         WAITING.tell("norm()")
         told = capsys.readouterr().err
-        assert told == ("compiling simulate for linucb: 3 to 20 seconds, once for this version of onearm\n" * person)
+        assert told == ("compiling simulate for linucb: up to ten seconds, once for this version of onearm\n" * person)
