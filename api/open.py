@@ -89,7 +89,7 @@ def open(
     """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
 
     `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}. The default follows from the problem, as
-    over HTTP: thompson_beta, with contexts fourier_ucb, and mapo for a task that one of its artefacts is for.
+    over HTTP: thompson_any, with contexts fourier_softmax, and mapo for a task that one of its artefacts is for.
     `arms` are their ids, or how many there are: 2 if left out. `context` is how many numbers each decision has as its
     context, or the JSON object that docs/http.md describes, such as {"kind": "features"}. With `actions` every call
     brings actions of its own in place of arms: give how many numbers each has, or the object of docs/http.md.

@@ -261,7 +261,7 @@ class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
-    """A new experiment: arms are enough. The policy is then thompson_beta, with contexts fourier_ucb.
+    """A new experiment: arms are enough. The policy is then thompson_any, with contexts fourier_softmax.
 
     Where arms come once there are none yet, and the policy is early_drop; where queries are asked mapo, if an artefact
     of it is for the problem.

@@ -106,9 +106,9 @@ def fit(model: ActionRidge, context: Array, action: int, reward: float, weight: 
 
 
 @kernel
-def split(model: ActionRidge, context: Array, action: int, parts: Array) -> None:
+def split(model: ActionRidge, context: Array, action: int, parts: Array) -> int:
     """Write what each feature of the action adds to its prediction, then the intercept."""
-    divide_up(model, context[action], model.theta[0], parts)
+    return divide_up(model, context[action], model.theta[0], parts)
 
 
 register_model(ActionRidge, predict=predict, spread=spread, fit=fit, split=split)

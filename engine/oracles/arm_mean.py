@@ -79,11 +79,12 @@ def fit(model: ArmMean, context: Array, action: int, reward: float, weight: floa
 
 
 @kernel
-def split(model: ArmMean, context: Array, action: int, parts: Array) -> None:
+def split(model: ArmMean, context: Array, action: int, parts: Array) -> int:
     """Write the mean: an intercept is all there is."""
     for j in range(len(parts)):
         parts[j] = 0.0
     parts[0] = model.mean[action]
+    return 0
 
 
 @kernel

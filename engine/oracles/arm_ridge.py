@@ -79,9 +79,9 @@ def fit(model: ArmRidge, context: Array, action: int, reward: float, weight: flo
 
 
 @kernel
-def split(model: ArmRidge, context: Array, action: int, parts: Array) -> None:
+def split(model: ArmRidge, context: Array, action: int, parts: Array) -> int:
     """Write what each feature adds to the arm's prediction, then the intercept."""
-    divide_up(model, context, model.theta[action], parts)
+    return divide_up(model, context, model.theta[action], parts)
 
 
 register_model(ArmRidge, predict=predict, spread=spread, fit=fit, split=split)

@@ -6,6 +6,7 @@ from ..vocabulary import Problem
 from .action_ridge import ActionRidge, action_ridge
 from .arm_mean import ArmMean, arm_mean
 from .arm_ridge import ArmRidge, arm_ridge
+from .fourier_ridge import FourierRidge, fourier_ridge
 from .sparse_linear import SparseLinear, sparse_linear
 
 Model = ArmMean | ArmRidge | ActionRidge | SparseLinear
@@ -30,3 +31,17 @@ def oracle(
         return arm_mean(problem, regularisation=regularisation, half_life=half_life)
     make = action_ridge if problem.context_kind == "actions" else arm_ridge
     return make(problem, regularisation=regularisation, half_life=half_life, scaling=scaling)
+
+
+def bending_oracle(
+    problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None
+) -> Model | FourierRidge:
+    """Return the model for the kind of a problem's contexts, whose predictions bend where contexts are dense.
+
+    >>> problems = Problem(3), Problem(3, (8,)), Problem(3, (3, 8)), Problem(3, (3, 64), nonzeros=9)
+    >>> [type(bending_oracle(problem, regularisation=0.3)).__name__ for problem in problems]
+    ['ArmMean', 'FourierRidge', 'ActionRidge', 'SparseLinear']
+    """
+    bends = problem.context_kind == "dense" and problem.context_shape != (0,)
+    make = fourier_ridge if bends else oracle
+    return make(problem, regularisation=regularisation, half_life=half_life)

@@ -130,7 +130,7 @@ def fit(model: FourierRidge, context: Array, action: int, reward: float, weight:
 
 
 @kernel
-def split(model: FourierRidge, context: Array, action: int, parts: Array) -> None:
+def split(model: FourierRidge, context: Array, action: int, parts: Array) -> int:
     """Write what each feature adds to the arm's prediction, then the rest: the intercept.
 
     What a feature adds through the cosines is the prediction less that with the feature at its mean.
@@ -151,6 +151,7 @@ def split(model: FourierRidge, context: Array, action: int, parts: Array) -> Non
         rest -= parts[j]
         model.scratch_z[j] = own
     parts[d] = rest
+    return d
 
 
 @routine

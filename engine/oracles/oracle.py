@@ -39,13 +39,14 @@ def fit(model: Any, context: Any, action: int, reward: float, weight: float) -> 
 
 
 @generic
-def split(model: Any, context: Any, action: int, parts: Array) -> None:
+def split(model: Any, context: Any, action: int, parts: Array) -> int:
     """Write what each feature adds to the prediction for `action` into `parts`; they sum to what `predict` gives.
 
     parts[j] belongs to feature j of the context (of the action's row; with `Features` to the shared entries in their
-    order, then to the action's own), the one after the last feature to the intercept; further ones become 0.
+    order, then to the action's own), the one after the last feature to the intercept, whose place is returned; further
+    ones become 0.
     """
-    KERNELS[type(model)]["split"](model, context, action, parts)
+    return KERNELS[type(model)]["split"](model, context, action, parts)
 
 
 @kernel
@@ -63,7 +64,7 @@ def register_model(
     predict: Callable[..., None],
     spread: Callable[..., None],
     fit: Callable[..., float],
-    split: Callable[..., None],
+    split: Callable[..., int],
 ) -> None:
     """File a model's kernels under its class, whose name is unique in the package."""
     register(model_class, predict=predict, spread=spread, fit=fit, split=split)

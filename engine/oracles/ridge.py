@@ -361,9 +361,10 @@ def width(q: float, weight: float) -> float:
 
 
 @kernel
-def divide_up(model: Any, x: Array, theta: Array, parts: Array) -> None:
+def divide_up(model: Any, x: Array, theta: Array, parts: Array) -> int:
     """Write what each feature of x adds to the prediction, then the intercept, then zeros."""
     scale(model, x)
     z = model.scratch_scaled
     for j in range(len(parts)):
         parts[j] = theta[j] * z[j] if j < len(z) else 0.0
+    return len(x)

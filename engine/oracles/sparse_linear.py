@@ -113,7 +113,7 @@ def fit(model: SparseLinear, context: Features, action: int, reward: float, weig
 
 
 @kernel
-def split(model: SparseLinear, context: Features, action: int, parts: Array) -> None:
+def split(model: SparseLinear, context: Features, action: int, parts: Array) -> int:
     """Write what each feature, and at the end the bias, adds to the prediction."""
     place = 0
     for row in (0, action + 1):
@@ -123,6 +123,7 @@ def split(model: SparseLinear, context: Features, action: int, parts: Array) -> 
     parts[place] = model.total[BIAS]
     for rest in range(place + 1, len(parts)):
         parts[rest] = 0.0
+    return place
 
 
 @kernel

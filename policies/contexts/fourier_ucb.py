@@ -4,17 +4,11 @@ Nothing needs tuning. It is the default for contexts.
 
 An oracle predicts a score s_a and its standard error w_a for each action: for float64[d] contexts ridge regressions on
 the context and on random Fourier features of it (`engine/oracles/fourier_ridge.py`); for rows of actions one ridge
-regression; for named features a sparse linear model. The action of the highest s_a + alpha w_a is played, where
+regression; for named features a sparse linear model. The action of the highest s_a + alpha w_a is played, where alpha
+is just so large that some action promises a reward near the best seen (`engine/oracles/aspiration.py`).
 
-    alpha = min_a (target - s_a) / w_a, no less than 0.2 sd and no more than 3 sd,
-
-the target lies at seven tenths of the way from the lowest to the best reward seen, and sd is the root mean square of
-the oracle's errors. So where a prediction reaches the target, there is next to no exploration, and where none does, the
-action is played that needs the least luck to reach it.
-
-Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007, and a target, as
-Reverdy, Srivastava, Leonard, "Satisficing in multi-armed bandit problems", 2017, have one. These widths are ours:
-measured, without a bound. Units and origin of rewards and of contexts do not matter.
+Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007, and a target.
+Units and origin of rewards and of contexts do not matter.
 Ties go to the lowest action. Propensities: 1, as nothing is drawn (`floor` around it makes a log for estimates).
 State: the model, its errors, the best and the lowest reward.
 Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.
@@ -22,7 +16,6 @@ Cost: a prediction and a standard error of all actions per decision, O(K p^2) at
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,16 +23,13 @@ import numpy as np
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, leader_of, work_of
-from ...engine.oracles.choice import oracle
+from ...engine.oracles.aspiration import enter, noise, reach
+from ...engine.oracles.choice import bending_oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.fourier_ridge import fourier_ridge
 from ...engine.oracles.oracle import fit, predict, split, spread
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
-
-_NARROW, _WIDE = 0.2, 3.0  # bounds of alpha, in standard deviations
-_ASPIRATION = 0.7  # where the target lies between the lowest and the best reward
 
 
 class FourierUcbParams(NamedTuple):
@@ -69,9 +59,7 @@ def fourier_ucb(regularisation: float = 0.3, half_life: float | None = None) -> 
 
 def init(params: FourierUcbParams, problem: Problem) -> FourierUcbState:
     """Return the state before any feedback."""
-    bends = problem.context_kind == "dense" and problem.context_shape != (0,)
-    make = fourier_ridge if bends else oracle
-    model = make(problem, regularisation=params.regularisation, half_life=params.half_life)
+    model = bending_oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
     return FourierUcbState(model, np.zeros(1), np.zeros(1), np.zeros(2), work_of(problem.n_arms))
 
 
@@ -100,13 +88,7 @@ def update(
     spread(state.model, instance.context, only, work.width)
     only[arm] = False
     error = reward - work.score[arm]
-    state.square[0] += error * error / (1.0 + work.width[arm] * work.width[arm])
-    if state.count[0] == 0.0:
-        state.range[0] = reward
-        state.range[1] = reward
-    state.count[0] += 1.0
-    state.range[0] = min(state.range[0], reward)
-    state.range[1] = max(state.range[1], reward)
+    enter(state.square, state.count, state.range, reward, float(error), float(work.width[arm]))
     fit(state.model, instance.context, arm, reward, 1.0)
 
 
@@ -123,7 +105,7 @@ def appraise(
     """Write the predicted rewards and their standard errors, in units of the reward."""
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
-    sd = _noise(state)
+    sd = noise(state.square, state.count, state.range)
     for a in range(len(instance.available)):
         widths[a] *= sd
 
@@ -135,28 +117,14 @@ def attribute(params: FourierUcbParams, state: FourierUcbState, instance: Instan
 
 
 @kernel
-def _noise(state: FourierUcbState) -> float:
-    """Return the size of the model's errors; half the range of the rewards counts as one more error."""
-    half = 0.5 * (state.range[1] - state.range[0])
-    return math.sqrt((state.square[0] + half * half) / (state.count[0] + 1.0))
-
-
-@kernel
 def _choose(state: FourierUcbState, instance: Instance) -> int:
     """Return the lowest available action of the highest bound."""
     work = state.scratch_work
     available = instance.available
     predict(state.model, instance.context, available, work.score)
     spread(state.model, instance.context, available, work.width)
-    sd = _noise(state)
-    alpha = 1.0  # before any error the widths alone decide
-    if sd > 0.0:
-        target = state.range[0] + _ASPIRATION * (state.range[1] - state.range[0])
-        alpha = _WIDE * sd
-        for a in range(len(available)):
-            if available[a] and work.width[a] > 0.0:
-                alpha = min(alpha, (target - work.score[a]) / work.width[a])
-        alpha = max(alpha, _NARROW * sd)
+    sd = noise(state.square, state.count, state.range)
+    alpha = reach(sd, state.range, work.score, work.width, available)
     for a in range(len(available)):
         if available[a]:
             work.score[a] += alpha * work.width[a]

@@ -276,7 +276,7 @@ def test_the_usual_policy_is_that_of_the_service(asked: dict[str, Any]) -> None:
     engine = onearm.open(**asked)
     body = {key: value for key, value in engine.spec.to_json().items() if key != "policy"}
     assert engine.spec.policy.spec == Spec.from_json(body).policy.spec
-    assert engine.spec.policy.name == ("thompson_beta" if asked == {"arms": 3} else "fourier_ucb")
+    assert engine.spec.policy.name == ("thompson_any" if asked == {"arms": 3} else "fourier_softmax")
 
 
 def test_contexts_are_learned_where_no_policy_is_named() -> None:

@@ -18,6 +18,7 @@ LONG = (
     "crash",
     "kernel",
     "fourier_ucb",
+    "fourier_softmax",
     "logistic_thompson",
     "linear_thompson",
     "linucb",

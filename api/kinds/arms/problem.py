@@ -11,8 +11,8 @@ from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
 from ...experiment.intake import Intake
 
-DEFAULT_POLICY = {"name": "thompson_beta", "params": {}}
-CONTEXT_POLICY = {"name": "fourier_ucb", "params": {}}  # where there are contexts
+DEFAULT_POLICY = {"name": "thompson_any", "params": {}}
+CONTEXT_POLICY = {"name": "fourier_softmax", "params": {}}  # where there are contexts
 
 
 def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:

@@ -1,0 +1,60 @@
+"""How wide an index is: just so wide that some action promises a reward near the best seen.
+
+An index of action a is s_a + alpha w_a, its predicted reward and so many standard errors of that. Here
+
+    alpha = min_a (target - s_a) / w_a, no less than 0.2 sd and no more than 3 sd,
+
+the target lies at seven tenths of the way from the lowest to the best reward seen, and sd is the root mean square of
+the errors of the predictions. So where a prediction reaches the target there is next to no exploration, and where none
+does, the action stands first that needs the least luck to reach it. Neither the unit of rewards nor their origin
+matters, as long as predictions and rewards have the same.
+
+Source: Reverdy, Srivastava, Leonard, "Satisficing in multi-armed bandit problems", 2017, have a target; these widths
+are ours: measured, without a bound.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..kernel import kernel
+from ..vocabulary import Array
+
+_NARROW, _WIDE = 0.2, 3.0  # bounds of alpha, in standard deviations
+_ASPIRATION = 0.7  # where the target lies between the lowest and the best reward
+
+
+@kernel
+def enter(square: Array, count: Array, extremes: Array, reward: float, error: float, width: float) -> None:
+    """Enter a reward and how far its prediction, of this standard error in units of the noise, was off.
+
+    `square` float64[1] is the sum of squared errors, each in units of its predictive variance; `count` float64[1] the
+    rewards; `extremes` float64[2] the lowest and the best of them.
+    """
+    square[0] += error * error / (1.0 + width * width)
+    if count[0] == 0.0:
+        extremes[0] = reward
+        extremes[1] = reward
+    count[0] += 1.0
+    extremes[0] = min(extremes[0], reward)
+    extremes[1] = max(extremes[1], reward)
+
+
+@kernel
+def noise(square: Array, count: Array, extremes: Array) -> float:
+    """Return the size of the errors, in units of the reward; half the range of the rewards counts as one more error."""
+    half = 0.5 * (extremes[1] - extremes[0])
+    return math.sqrt((square[0] + half * half) / (count[0] + 1.0))
+
+
+@kernel
+def reach(sd: float, extremes: Array, scores: Array, widths: Array, available: Array) -> float:
+    """Return alpha, from predictions and their standard errors, float64[k]; before any error 1, the widths alone."""
+    if not sd > 0.0:
+        return 1.0
+    target = extremes[0] + _ASPIRATION * (extremes[1] - extremes[0])
+    alpha = _WIDE * sd
+    for a in range(len(available)):
+        if available[a] and widths[a] > 0.0:
+            alpha = min(alpha, (target - scores[a]) / widths[a])
+    return max(alpha, _NARROW * sd)

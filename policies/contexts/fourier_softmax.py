@@ -1,0 +1,168 @@
+"""Fourier softmax: draw among the actions that may be the best, on features that bend. The default for contexts.
+
+Nothing needs tuning. As in `fourier_ucb`, an oracle predicts a score s_a of each action and its standard error w_a: for
+dense contexts ridge regressions on the context and on random Fourier features (`engine/oracles/fourier_ridge.py`), for
+rows of actions one ridge regression, for named features a sparse linear model. The index of an action is
+i_a = s_a + alpha w_a, where alpha is just so large that some action promises a reward near the best seen
+(`engine/oracles/aspiration.py`). Action a is drawn with probability
+
+    p_a = exp((i_a - max i) / tau) / sum of these,  tau = temperature alpha w_l,  l the action of the highest index.
+
+So an action is drawn about as often as it may be the best: while little is known of the leader tau is large, and as it
+is learned the draws come to rest on it. Where rewards come late a policy that takes the highest index repeats itself
+until something is learned; this one does not, and its propensities say how often each action could have been taken, so
+its log can judge other policies.
+
+Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007; a softmax of the
+index in place of its maximum is ours: measured, without a bound (`benchmarks/defaults.py`). It was tried against draws
+from the posterior, inverse gaps and counting what is pending: these earn less where rewards are late, or at once.
+Rewards may have any unit and any origin: they are measured from the first one. Ties go to the lowest action.
+Propensities: exact, in closed form.
+State: the model, its errors, the first, the best and the lowest reward.
+Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine.draws import UniformBlock, uniform_block, uniform_from
+from ...engine.growth import by_padding
+from ...engine.kernel import kernel
+from ...engine.laws.from_scores import Work, draw, leader_of, softmax, work_of
+from ...engine.oracles.aspiration import enter, noise, reach
+from ...engine.oracles.choice import bending_oracle
+from ...engine.oracles.forgetting import check_half_life
+from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.problem import check_param
+from ...engine.protocol import register_policy
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+
+_SHARPEST = 1e300  # of what is multiplied with gaps: 0 times infinity is no number
+
+
+class FourierSoftmaxParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    temperature: float  # > 0, in units of what the leader's index has beyond its prediction
+    regularisation: float  # precision of the prior, > 0
+    half_life: float  # in feedbacks; inf where nothing is forgotten
+
+
+class FourierSoftmaxState(NamedTuple):
+    """Arrays that `update` writes, and working space of `select`."""
+
+    model: Any  # `FourierRidge`, or what `oracle` chose; of rewards less the origin
+    origin: Array  # float64[1] the first reward
+    square: Array  # float64[1] sum of squared errors, each in units of its predictive variance
+    count: Array  # float64[1] feedbacks learned
+    extremes: Array  # float64[2] the lowest and the best reward, less the origin
+    scratch_work: Work
+    scratch_uniform: UniformBlock
+
+
+def fourier_softmax(temperature: float = 0.1, regularisation: float = 0.3, half_life: float | None = None) -> Policy:
+    """Draw by a softmax of an optimistic index, on features that bend; nothing needs tuning."""
+    params = FourierSoftmaxParams(
+        check_param("temperature", temperature, low=1e-6, high=1e6),
+        check_param("regularisation", regularisation, low=1e-12, high=1e12),
+        check_half_life(half_life),
+    )
+    return Policy("fourier_softmax", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+
+
+def init(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxState:
+    """Return the state before any feedback: uniform."""
+    model = bending_oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+    numbers = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(2)
+    return FourierSoftmaxState(model, *numbers, work_of(problem.n_arms), uniform_block())
+
+
+@kernel
+def select(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, key: Key) -> Decision:
+    """Draw an action from the law."""
+    leader = _weigh(params, state, instance)
+    law = state.scratch_work.law
+    action = draw(law, leader, len(instance.available), uniform_from(state.scratch_uniform, key))
+    return Decision(action, law[action])
+
+
+@kernel
+def update(
+    params: FourierSoftmaxParams,
+    state: FourierSoftmaxState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Learn the reward, and how far it was off."""
+    work = state.scratch_work
+    arm = decision.action
+    if state.count[0] == 0.0:
+        state.origin[0] = feedback.reward
+    reward = feedback.reward - state.origin[0]
+    only = work.only[: len(instance.available)]
+    only[arm] = True
+    predict(state.model, instance.context, only, work.score)
+    spread(state.model, instance.context, only, work.width)
+    only[arm] = False
+    error = reward - float(work.score[arm])
+    enter(state.square, state.count, state.extremes, reward, error, float(work.width[arm]))
+    fit(state.model, instance.context, arm, reward, 1.0)
+
+
+@kernel
+def probability(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, action: int) -> float:
+    """Return the probability of the action in the law of `select`."""
+    _weigh(params, state, instance)
+    return state.scratch_work.law[action]
+
+
+@kernel
+def appraise(
+    params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, scores: Array, widths: Array
+) -> None:
+    """Write the predicted rewards and their standard errors, in units of the reward."""
+    predict(state.model, instance.context, instance.available, scores)
+    spread(state.model, instance.context, instance.available, widths)
+    sd = noise(state.square, state.count, state.extremes)
+    for a in range(len(instance.available)):
+        scores[a] += state.origin[0]
+        widths[a] *= sd
+
+
+@kernel
+def attribute(
+    params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, action: int, parts: Array
+) -> None:
+    """Write what each feature adds to the predicted reward; the origin of rewards counts to the intercept."""
+    parts[split(state.model, instance.context, action, parts)] += state.origin[0]
+
+
+@kernel
+def _weigh(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance) -> int:
+    """Write the law, and return its leader."""
+    work = state.scratch_work
+    available = instance.available
+    predict(state.model, instance.context, available, work.score)
+    spread(state.model, instance.context, available, work.width)
+    alpha = reach(noise(state.square, state.count, state.extremes), state.extremes, work.score, work.width, available)
+    for a in range(len(available)):
+        if available[a]:
+            work.score[a] += alpha * work.width[a]
+    tau = params.temperature * alpha * work.width[leader_of(work.score, available)]
+    sharpness = min(1.0 / tau, _SHARPEST) if tau > 0.0 else _SHARPEST
+    return softmax(work.score, available, sharpness, work.law)
+
+
+register_policy(
+    FourierSoftmaxParams,
+    select=select,
+    update=update,
+    probability=probability,
+    appraise=appraise,
+    attribute=attribute,
+)
