@@ -11,19 +11,21 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy import integrate, special
+from support.compiled import compiled
 
 from onearm.engine.laws import largest
 from onearm.engine.vocabulary import Array
 
 Function = Callable[[float], float]
+law_of_betas, law_of_normals = compiled(largest.beta_law), compiled(largest.normal_law)
 
 
 def beta_law(a: Sequence[float] | Array, b: Sequence[float] | Array, available: Array | None = None) -> Array:
-    return run(largest.beta_law, a, b, available)
+    return run(law_of_betas, a, b, available)
 
 
 def normal_law(mean: Sequence[float] | Array, sd: Sequence[float] | Array, available: Array | None = None) -> Array:
-    return run(largest.normal_law, mean, sd, available)
+    return run(law_of_normals, mean, sd, available)
 
 
 def run(
@@ -220,14 +222,14 @@ def test_a_single_arm_is_the_largest(available: int) -> None:
 def test_a_workspace_keeps_nothing_from_the_law_before() -> None:
     work = largest.workspace(3)
     mask = np.ones(3, np.bool_)
-    largest.beta_law(work, np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]), mask)
-    largest.normal_law(work, np.array([1.0, 2.0, 3.0]), np.ones(3), mask)
+    law_of_betas(work, np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]), mask)
+    law_of_normals(work, np.array([1.0, 2.0, 3.0]), np.ones(3), mask)
     assert (work.law == normal_law([1.0, 2.0, 3.0], [1.0, 1.0, 1.0])).all()
-    largest.beta_law(work, np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]), mask)
+    law_of_betas(work, np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]), mask)
     assert (work.law == beta_law([1.0, 2.0, 3.0], [3.0, 2.0, 1.0])).all()
 
 
-@pytest.mark.parametrize("courses", [5, pytest.param(600, marks=pytest.mark.jit)])
+@pytest.mark.parametrize("courses", [5, pytest.param(200, marks=pytest.mark.jit)])
 def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_not(courses: int) -> None:
     """Shapes grow, arms come and go, and laws are asked for again: what is kept of an arm never shows."""
     for course in range(courses):
@@ -241,7 +243,7 @@ def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_no
                 (a, b)[draws.integers(2)][arm] += (1.0, 50.0 * draws.random(), 1e7 * draws.random())[draws.integers(3)]
             elif chance < 0.95:
                 available[arm] = not available[arm] or available.sum() == 1
-            largest.beta_law(work, a, b, available)
+            law_of_betas(work, a, b, available)
             assert (work.law == beta_law(a, b, available)).all()
 
 
