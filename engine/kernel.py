@@ -88,7 +88,7 @@ class Loop:
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
         self.python = function
-        self._jitted = jitted(function, KERNELS)
+        self._jitted = jitted(function, KERNELS, self.compiled)
         self._interpreted = interpreted(function)
         self._entries: dict[Any, Entry] = {}
 
@@ -122,7 +122,7 @@ class Loop:
 
     def __call__(self, *args: Any) -> Any:
         """Compile for these arguments if need be, and run."""
-        return self.compiled(*args)(*args)
+        return self._jitted(*args)
 
     def now(self, *args: Any) -> Any:
         """Run, on the tier that is at hand."""

@@ -229,7 +229,7 @@ def test_a_workspace_keeps_nothing_from_the_law_before() -> None:
     assert (work.law == beta_law([1.0, 2.0, 3.0], [3.0, 2.0, 1.0])).all()
 
 
-@pytest.mark.parametrize("courses", [5, pytest.param(200, marks=pytest.mark.jit)])
+@pytest.mark.parametrize("courses", [5, pytest.param(600, marks=pytest.mark.jit)])
 def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_not(courses: int) -> None:
     """Shapes grow, arms come and go, and laws are asked for again: what is kept of an arm never shows."""
     for course in range(courses):
