@@ -4,7 +4,8 @@ What is asked for first is compiled first, `decide` before `learn` before all ot
 (worker.py), so that compiling takes neither this one's interpreter nor its memory. It is started when there is
 something to do, and ends when there has been nothing for a while. One that is killed is replaced twice; after the third
 in a row everything goes on interpreted, and `status()` tells. Where the folder of compiled code cannot be written, or
-no worker can be started, the thread compiles in this process.
+no worker can be started, the thread compiles in this process. Where ONEARM_BACKGROUND is `off`, nobody compiles what
+nobody waits for.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .tiers import Entry
 RANKS = {"decide": 0, "decide_bound": 0, "turn": 0, "learn": 1, "learn_bound": 1}  # of loops; what comes first
 OTHERS = 2
 FAILURES_MAX = 3  # workers that ended in a row before no more are started
+SETTING = "ONEARM_BACKGROUND"
 LINGER_S = 10.0  # how long a worker without work is kept
 
 
@@ -63,6 +65,8 @@ class Background:
 
     def ask(self, entry: Entry) -> None:
         """Compile an entry when its turn comes, and let it go over to that."""
+        if os.environ.get(SETTING) == "off":
+            return
         rank = RANKS.get(entry.name.partition("(")[0], OTHERS)
         with self._changed:
             heapq.heappush(self._waiting, (rank, next(self._numbers), entry))

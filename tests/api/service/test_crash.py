@@ -107,7 +107,11 @@ def check(experiment: str, events: list[Any], clients: list[Client]) -> None:
 
 
 @pytest.mark.jit
-def test_kills_at_random_moments_lose_nothing_and_apply_nothing_twice(tmp_path: Path) -> None:
+def test_kills_at_random_moments_lose_nothing_and_apply_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile entries go over to what a worker compiled."""
+    monkeypatch.setenv("ONEARM_BACKGROUND", "on")
     kill, term = signal.SIGKILL, signal.SIGTERM
     storm(f"sqlite:///{tmp_path}/run.db", [(term, True), (kill, False), (kill, True)])
 

@@ -81,6 +81,7 @@ class Compiler:
 def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Compiler:
     """Return what stands for every worker, and can write its folder."""
     made = Compiler()
+    monkeypatch.setenv(background.SETTING, "on")
     monkeypatch.setattr(Told, "kept", set(), raising=False)
     monkeypatch.setattr(background, "Worker", made)
     monkeypatch.setattr(background.store, "can_be_written", lambda: True)
@@ -112,6 +113,19 @@ def wait_for(is_so: Any) -> None:
     """Wait until something is so; a test that hangs says more than one that fails now and then."""
     while not is_so():
         time.sleep(0.001)
+
+
+def test_where_it_is_turned_off_nothing_is_compiled_but_what_somebody_waits_for(
+    compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(background.SETTING, "off")
+    queue, entry = Background(), entry_of("decide")
+    queue.ask(entry)
+    queue.wait(entry)
+    assert (entry(), compiler.started, queue.status().waiting) == ("interpreted", 0, [])
+    queue.take(entry)
+    entry.finish()
+    assert entry() == "compiled"
 
 
 def test_a_worker_that_has_nothing_to_do_is_ended_and_another_one_started(
@@ -197,6 +211,7 @@ def worker():
         time.sleep(0.001)
     return pid
 """
+COMPILING = {"NUMBA_DISABLE_JIT": "0", background.SETTING: "on"}
 WAIT = """
 entry = norm.entry(x)
 first = entry.compiled, entry(x)
@@ -209,7 +224,7 @@ def run(folder: Path, code: str, **settings: str) -> Any:
     """Run code in a process of its own, in which any warning is an error; return what it printed last, read as JSON."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", BEGIN + code],
-        env=os.environ | {"ONEARM_CACHE_DIR": str(folder), "NUMBA_DISABLE_JIT": "0"} | settings,
+        env=os.environ | COMPILING | {"ONEARM_CACHE_DIR": str(folder)} | settings,
         capture_output=True,
         text=True,
         check=False,
