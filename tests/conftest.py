@@ -19,9 +19,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-os.environ.setdefault(
-    "ONEARM_BACKGROUND", "off"
-)  # what a test needs compiled it waits for; a worker takes 3 s and more
+# What tests need compiled they wait for; a worker takes 3 s and more.
+os.environ.setdefault("ONEARM_BACKGROUND", "off")
 
 if importlib.util.find_spec("onearm") is None:  # it is not installed: the checkout's folders are the package
     places = [str(ROOT / "engine" / "_root"), str(ROOT)]

@@ -6,6 +6,8 @@ must come out with the logged action and propensity, and after the last event th
 
 from __future__ import annotations
 
+from typing import Any
+
 import golden
 import gymnasium
 import numpy as np
@@ -34,7 +36,7 @@ from support.witness import witness
 from onearm.api import gym
 from onearm.api.experiment.spec import Spec
 from onearm.api.gym.envs import BanditEnv
-from onearm.engine import snapshot
+from onearm.engine import kernel, snapshot
 from onearm.engine.columns import rewarded
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_fit
@@ -47,11 +49,34 @@ pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature", "witnes
 NAMES = [*golden.names("arm"), "witness"]
 STREAMERS = golden.names("move")
 
+# Policies that differ in what could go wrong between compiled loops: no law, a law from weights and one that goes on
+# from the one before, a routine that is called, a policy in a policy, a class from outside. That the tiers of all
+# others agree is shown in test_tiers.py, and that their interfaces do above, as Python.
+COMPILED = ("ucb1", "exp3_ix", "thompson_beta", "linucb", "budget", "witness")
+COMPILED_STREAMERS = ("early_drop", "king", "levels")
 COMPILED_OF_VECTORS = [  # gradients, losses, forecasts: what is compiled for these takes some ten seconds each
     ("optimistic_ftrl", "sea"),
     ("optimistic_hedge", "even experts"),
     (FORECASTER, "tide"),
 ]
+
+
+def slow_but(names: tuple[str, ...], all_names: list[str]) -> list[Any]:
+    """Return all names, of which those in `names` are tried in every run of the tests."""
+    return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in all_names]
+
+
+@pytest.fixture
+def entries_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every entry be compiled before it is called: `onearm.open` and the service would begin as Python."""
+    entry = kernel.Loop.entry
+
+    def compiled(self: kernel.Loop, *args: Any) -> kernel.Entry:
+        found = entry(self, *args)
+        found.wait()
+        return found
+
+    monkeypatch.setattr(kernel.Loop, "entry", compiled)
 
 
 def fitting(*worlds: str) -> list[tuple[str, str]]:
@@ -122,7 +147,8 @@ def test_the_service_decides_as_the_simulation(name: str, world: str, client: Te
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("entries_are_compiled")
+@pytest.mark.parametrize("name", slow_but(COMPILED, NAMES))
 def test_compiled_interfaces_decide_as_the_compiled_simulation(name: str, client: TestClient) -> None:
     run = Run(name, WORLDS["bernoulli"], 300)
     assert_replay_and_fold_agree(run)
@@ -133,7 +159,7 @@ def test_compiled_interfaces_decide_as_the_compiled_simulation(name: str, client
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("name", STREAMERS)
+@pytest.mark.parametrize("name", slow_but(COMPILED_STREAMERS, STREAMERS))
 def test_compiled_interfaces_decide_as_the_compiled_simulation_on_a_stream(name: str) -> None:
     run = Run(name, WORLDS["stream"], TRIALS)
     assert_replay_and_fold_agree(run)
@@ -141,6 +167,7 @@ def test_compiled_interfaces_decide_as_the_compiled_simulation_on_a_stream(name:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 @pytest.mark.parametrize(("name", "world"), COMPILED_OF_VECTORS)
 def test_compiled_interfaces_decide_vectors_as_the_compiled_simulation(
     name: str, world: str, client: TestClient
@@ -154,6 +181,7 @@ def test_compiled_interfaces_decide_vectors_as_the_compiled_simulation(
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 @pytest.mark.parametrize(
     ("name", "world"), [("exp3_ix", "squall"), ("witness", "squall"), ("thompson_beta", "delayed")]
 )
