@@ -17,6 +17,7 @@ import pytest
 
 from onearm.engine import kernel as kernel_module
 from onearm.engine import loop
+from onearm.engine.compiled import store
 from onearm.engine.elementary import exp, log, log_gamma
 from onearm.engine.errors import InvalidInput
 from onearm.engine.kernel import KERNELS, Loop, is_outside, kernel, package_root, register, routine
@@ -140,13 +141,6 @@ simulation = Simulation(policy, envs.make("single"), horizon=10)
 simulation.advance(10)
 print(float(simulation.totals.reward[0]))
 """
-# Writes into each file of compiled code what no process can load.
-SPOIL = """
-from onearm.engine.compiled import store
-
-for file in store.cache_folder().glob("loop_simulate-*"):
-    store.write("loop_simulate", file.stem.rpartition("-")[2], b"what nobody can load")
-"""
 # 10 steps: `stay` plays arm 1 and `step` arm 2; `single` pays the arm's number and `double` twice that.
 RESULTS = {
     "stay on single": [10.0, 10.0],
@@ -167,13 +161,15 @@ class Compiled(NamedTuple):
 
     folder: Path
     first: dict[str, Any]
+    entries: list[Path]  # the files of its simulations
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     """Return a copy of the package whose kernels one process compiled; who edits it puts back what was there."""
     folder = copied(tmp_path_factory.mktemp("compiled"))
-    return Compiled(folder, run(folder))
+    first = run(folder)
+    return Compiled(folder, first, sorted((folder / "cache").glob("loop_simulate-*")))
 
 
 def copied(folder: Path) -> Path:
@@ -238,7 +234,7 @@ def python(copy: Path, code: str, *arguments: str | Path, jit: bool = True, told
 
 @pytest.mark.jit
 def test_a_second_process_compiles_nothing_until_a_kernel_is_edited(compiled: Compiled) -> None:
-    copy, first = compiled
+    copy, first, _ = compiled
     assert first == RESULTS | {"compilations": 4}
     assert run(copy) == RESULTS | {"compilations": 0}
     env = copy / "path" / "onearm" / "envs" / "arms" / "single.py"
@@ -259,41 +255,35 @@ def test_what_is_edited_after_a_process_began_is_not_kept_under_the_stamp_of_the
 
 
 @pytest.mark.jit
-def test_what_is_kept_under_another_ones_name_is_told_and_compiled_anew(compiled: Compiled) -> None:
-    copy = compiled.folder
-    found = sorted((copy / "cache").glob("loop_simulate-*"))
-    codes = [file.read_bytes() for file in found]
-    assert len(codes) >= 4
-    for file, code in zip(found, [*codes[1:], codes[0]], strict=True):
-        file.write_bytes(code)
+def test_what_is_another_ones_or_cannot_be_loaded_is_told_and_compiled_anew(
+    compiled: Compiled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four entries two have each other's code, and one is written by us, and whole, but by another version of us."""
+    monkeypatch.setattr(store, "cache_folder", lambda: compiled.folder / "cache")
+    one, other, newer, _ = compiled.entries
+    codes = one.read_bytes(), other.read_bytes()
+    other.write_bytes(codes[0])
+    one.write_bytes(codes[1])
+    store.write("loop_simulate", newer.stem.rpartition("-")[2], b"what nobody can load")
     told: list[str] = []
-    assert run(copy, told=told) == RESULTS | {"compilations": 4}
-    assert len([line for line in told if "CacheWarning" in line and "loop_simulate-" in line]) == 4
-    assert run(copy) == RESULTS | {"compilations": 0}
+    assert run(compiled.folder, told=told) == RESULTS | {"compilations": 3}
+    for file in (one, other, newer):
+        assert len([line for line in told if "CacheWarning" in line and file.name in line]) == 1
+    assert len([line for line in told if "CacheWarning" in line]) == 3
+    assert run(compiled.folder) == RESULTS | {"compilations": 0}
 
 
 @pytest.mark.jit
-def test_what_cannot_be_loaded_is_told_and_compiled_anew(compiled: Compiled) -> None:
-    """Written by us, and whole, but by another version of us."""
+def test_without_a_routine_that_it_calls_an_entry_is_compiled_anew(compiled: Compiled) -> None:
+    """One is lost, and another one damaged, which is told."""
     copy = compiled.folder
+    (lost,) = (copy / "cache").glob("stay__count-*")
+    (damaged,) = (copy / "cache").glob("step__count-*")
+    lost.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-1])
     told: list[str] = []
-    python(copy, SPOIL)
-    assert run(copy, told=told) == RESULTS | {"compilations": 4}
-    assert len([line for line in told if "CacheWarning" in line and "loop_simulate-" in line]) == 4
-    assert run(copy) == RESULTS | {"compilations": 0}
-
-
-@pytest.mark.jit
-@pytest.mark.parametrize("lost", [True, False], ids=["lost", "damaged"])
-def test_without_a_routine_that_it_calls_an_entry_is_compiled_anew(compiled: Compiled, lost: bool) -> None:
-    copy = compiled.folder
-    routines = list((copy / "cache").glob("stay__count-*"))
-    assert routines
-    for file in routines:
-        file.unlink() if lost else file.write_bytes(file.read_bytes()[:-1])
-    told: list[str] = []
-    assert run(copy, told=told) == RESULTS | {"compilations": 1}  # the next one finds the routine again
-    assert any("stay__count-" in line for line in told) != lost
+    assert run(copy, told=told) == RESULTS | {"compilations": 2}  # the next ones find the routines again
+    assert any(damaged.name in line for line in told) and not any(lost.name in line for line in told)
     assert run(copy) == RESULTS | {"compilations": 0}
 
 
