@@ -31,8 +31,7 @@ def interpreted(this: Loop, *args: Any) -> Any:
     return this._interpreted(*args)
 
 
-def compiled(this: Loop, *args: Any) -> Any:
-    return this.compiled(*args)(*args)
+compiled = Loop.__call__  # as it is before tests replace it
 
 
 @pytest.mark.parametrize("name", policies.names())
