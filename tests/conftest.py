@@ -40,6 +40,7 @@ if importlib.util.find_spec("hypothesis") is not None:
 
 from support.subjects import long_first, mark_by_folder  # noqa: E402  they ask the package for the names of policies
 
+from onearm.engine.kernel import Entry, Loop  # noqa: E402
 from onearm.engine.laws import largest  # noqa: E402
 from onearm.engine.oracles import fourier_ridge  # noqa: E402
 
@@ -94,6 +95,19 @@ def root() -> Path:
 def data_folder() -> Path:
     """Return the folder of real logs; READMEs in it say where they come from."""
     return ROOT / "tests" / "data"
+
+
+@pytest.fixture
+def entries_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every entry be compiled before it is called: all that is opened would else begin as Python, and stay that."""
+    entry = Loop.entry
+
+    def compiled(loop: Loop, *args: Any) -> Entry:
+        found = entry(loop, *args)
+        found.wait()
+        return found
+
+    monkeypatch.setattr(Loop, "entry", compiled)
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ def test_points_within_are_those_that_keep_every_limit(name: str) -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 @pytest.mark.parametrize("name", DOMAINS)
 def test_compiled_limits_are_the_same(name: str) -> None:
     domain = DOMAINS[name]
@@ -146,6 +147,7 @@ def test_limits_survive_copies() -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 def test_rows_that_lie_anyhow_in_memory_are_read_as_they_are() -> None:
     limits = Limits(box([0.0, 0.0], [1.0, 9.0]))
     points = np.array([[0.5, 8.0], [8.0, 0.5]])

@@ -36,7 +36,7 @@ from support.witness import witness
 from onearm.api import gym
 from onearm.api.experiment.spec import Spec
 from onearm.api.gym.envs import BanditEnv
-from onearm.engine import kernel, snapshot
+from onearm.engine import snapshot
 from onearm.engine.columns import rewarded
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_fit
@@ -64,19 +64,6 @@ COMPILED_OF_VECTORS = [  # gradients, losses, forecasts: what is compiled for th
 def slow_but(names: tuple[str, ...], all_names: list[str]) -> list[Any]:
     """Return all names, of which those in `names` are tried in every run of the tests."""
     return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in all_names]
-
-
-@pytest.fixture
-def entries_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every entry be compiled before it is called: `onearm.open` and the service would begin as Python."""
-    entry = kernel.Loop.entry
-
-    def compiled(self: kernel.Loop, *args: Any) -> kernel.Entry:
-        found = entry(self, *args)
-        found.wait()
-        return found
-
-    monkeypatch.setattr(kernel.Loop, "entry", compiled)
 
 
 def fitting(*worlds: str) -> list[tuple[str, str]]:

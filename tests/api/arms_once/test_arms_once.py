@@ -71,7 +71,8 @@ def test_a_run_makes_the_moves_of_a_simulation_to_the_same_bits(rule: str) -> No
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("rule", ["early_drop", "game_of_coins"])  # the turn of each rule takes up to 12 s to compile
+@pytest.mark.usefixtures("entries_are_compiled")
+@pytest.mark.parametrize("rule", ["early_drop", "game_of_coins"])  # each simulation takes 2 s to compile
 def test_a_compiled_run_makes_the_moves_of_a_simulation(rule: str) -> None:
     asked, simulation = replayed(rule, 20_000, 3)
     assert asked.digest() == snapshot.digest(simulation.state)

@@ -437,6 +437,7 @@ def test_moves_can_be_drawn_by_the_masks_of_copies_that_end_without_arms() -> No
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 def test_compiled_environments_answer_as_single_ones() -> None:
     for name in ("bernoulli", "logged_table"):
         test_a_vector_is_single_environments_to_the_bit(name)
@@ -446,6 +447,7 @@ def test_compiled_environments_answer_as_single_ones() -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 def test_a_policy_keeps_what_it_learned_from_one_episode_to_the_next() -> None:
     course = gym.run("ucb1", make("bernoulli"), steps=3000, seed=1)
     assert course.episodes == 3

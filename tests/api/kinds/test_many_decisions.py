@@ -115,6 +115,7 @@ def test_any_course_of_batches_and_single_decisions_is_one_of_single_ones(steps:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 def test_compiled_batches_have_the_bits_of_single_calls() -> None:
     for name in ("linear_thompson", "thompson_beta"):
         together, apart = opened(name), opened(name)

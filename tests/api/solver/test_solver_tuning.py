@@ -73,8 +73,9 @@ def test_a_tuner_driven_by_hand_is_the_simulation_on_the_shifted_laplacian(name:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 @pytest.mark.parametrize("variance", ["low", "high"])
-@pytest.mark.parametrize("name", ["tsallis_inf_binned"])  # each takes 10 s to compile
+@pytest.mark.parametrize("name", ["tsallis_inf_binned"])  # each takes 5 s to compile
 def test_a_compiled_tuner_driven_by_hand_is_the_simulation_on_the_shifted_laplacian(name: str, variance: str) -> None:
     tuner, simulation = by_hand(policies.make(name, low=LOW, high=HIGH), side=10, rounds=300, variance=variance)
     assert tuner.digest() == snapshot.digest(simulation.state)

@@ -188,6 +188,7 @@ def test_copies_are_single_environments_to_the_bit(name: str) -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 def test_compiled_episodes_are_those_of_plain_python() -> None:
     """Compiled kernels are called from Python here: the loss of a recommendation."""
     course = gym.run("uniform_budget", cuts(change=2), steps=10, seed=3)

@@ -87,6 +87,7 @@ def test_the_door_asks_as_the_simulation(policy: str) -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 def test_the_door_asks_as_the_simulation_compiled() -> None:
     agree("uniform_budget", "thresholds", points=3, change=1)
 

@@ -195,6 +195,7 @@ class Recorded(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
 def test_compiled_environments_of_vectors_answer_as_single_ones() -> None:
     for name in ("sea", "forecasts"):  # gradients and losses; each takes some seconds to compile
         test_a_vector_of_points_is_single_environments_to_the_bit(name)
