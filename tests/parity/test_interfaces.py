@@ -53,7 +53,7 @@ STREAMERS = golden.names("move")
 # from the one before, a routine that is called, a policy in a policy, a class from outside. That the tiers of all
 # others agree is shown in test_tiers.py, and that their interfaces do above, as Python.
 COMPILED = ("ucb1", "exp3_ix", "thompson_beta", "linucb", "budget", "witness")
-COMPILED_STREAMERS = ("early_drop", "king")
+COMPILED_STREAMERS = ("early_drop", "game_of_coins")  # these are compiled for test_arms_once.py as well
 COMPILED_OF_VECTORS = [  # gradients, losses, forecasts: what is compiled for these takes some ten seconds each
     ("optimistic_ftrl", "sea"),
     ("optimistic_hedge", "even experts"),
