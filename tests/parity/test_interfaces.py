@@ -181,7 +181,13 @@ def test_compiled_interfaces_agree_on_contexts_masks_and_late_rewards(name: str,
 
 @pytest.mark.jit
 @pytest.mark.parametrize(
-    ("name", "world"), [("witness", "actions"), ("witness", "named"), ("squarecb", "named"), ("linucb", "actions")]
+    ("name", "world"),
+    [
+        ("witness", "named"),
+        ("linucb", "actions"),
+        pytest.param("witness", "actions", marks=pytest.mark.slow),
+        pytest.param("squarecb", "named", marks=pytest.mark.slow),
+    ],
 )
 def test_compiled_interfaces_agree_on_features_of_actions(name: str, world: str) -> None:
     run = Run(name, WORLDS[world], 300)

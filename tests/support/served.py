@@ -165,7 +165,6 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
     params, k = spec.policy.params, len(spec.arms)
     state = spec.policy.init(params, spec.problem)
     open_decisions: dict[int, tuple[Instance, Decision]] = {}
-    decide = learn = None
     for event in events:
         if event.kind == CHANGE:
             change = json.loads(event.detail or "{}")
@@ -180,8 +179,7 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
             key = Key(spec.run, event.number)
             propensity = math.nan if event.propensity is None else event.propensity
             if event.kind == DECIDE:
-                decide = decide or loop.decide.compiled(params, state, instance, key)
-                decision = Decision(*decide(params, state, instance, key))
+                decision = Decision(*loop.decide.python(params, state, instance, key))
                 assert decision.action == event.action, f"decision {event.number} comes out differently"
                 assert decision.propensity == propensity or (math.isnan(decision.propensity) and math.isnan(propensity))
             assert event.action is not None
@@ -193,9 +191,7 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
                 mask = np.pad(instance.available, (0, k - len(instance.available)))
                 instance = instance._replace(available=mask)
             call = (params, state, instance, decision, Feedback(event.reward, NO_DETAIL))
-            key = Key(spec.run, event.number)
-            learn = learn or loop.learn.compiled(*call, key)
-            learn(*call, key)
+            loop.learn.python(*call, Key(spec.run, event.number))
     return snapshot.digest(state)
 
 
