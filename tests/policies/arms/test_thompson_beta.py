@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit
+from support.kinds.drawn import count_actions
 
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.protocol import has_law, probability, select
+from onearm.engine.protocol import has_law, probability
 from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
@@ -122,12 +121,6 @@ def count_of(policy: Policy, posterior: tuple[Array, Array], available: Array, d
     count = np.zeros(len(available), np.int64)
     count_actions(policy.params, state, instance(0, available), RUN, count, draws)
     return count
-
-
-@njit(error_model="numpy")  # type: ignore[misc]
-def count_actions(params: Any, state: Any, instance: Instance, run: np.uint64, count: Array, draws: int) -> None:
-    for t in range(draws):
-        count[select(params, state, instance, Key(run, t)).action] += 1
 
 
 @pytest.mark.jit

@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit
 from support import explorers as x
+from support.kinds.drawn import count_actions
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.growth import grown
-from onearm.engine.protocol import select
 from onearm.engine.simulation import simulate
-from onearm.engine.vocabulary import Array, Instance, Key, Problem
+from onearm.engine.vocabulary import Instance, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
@@ -100,13 +99,6 @@ def test_arms_may_join(name: str) -> None:
         old = x.instance(at.t, at.context, available=np.array([True] * 4 + [False] * 2))
         assert x.law_of(policy, larger, old)[:4].tolist() == x.law_of(policy, state, at).tolist()
     x.learn(policy, larger, x.instance(99, np.ones(3), 6), 5, 1.0)
-
-
-@njit(error_model="numpy")  # type: ignore[misc]
-def count_actions(params: Any, state: Any, instance: Instance, run: np.uint64, counts: Array, draws: int) -> None:
-    """Count which action is drawn at times 0 to `draws`, all with one state."""
-    for t in range(draws):
-        counts[select(params, state, instance, Key(run, t)).action] += 1
 
 
 @pytest.mark.parametrize("name", either_way(RANDOM, *COMPILED))
