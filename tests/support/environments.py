@@ -25,7 +25,12 @@ WORLDS: dict[str, dict[str, Any]] = {
     "named": {"env": {"name": "linear", "params": {"arms": 4, "dimension": 3, "min_actions": 2}}, "bits": 8},
     "normal": {"mean": [-1.0, 0.0, 2.0]},
     "piecewise": {"means": [[0.1, 0.9], [0.8, 0.2], [0.5, 0.4]], "length": 50},
-    "scaled": {"env": {"name": "normal", "params": {"mean": [0.1, 0.5, 0.9]}}, "scale": 5.0, "offset": -20.0, "noise": 0.3},
+    "scaled": {
+        "env": {"name": "normal", "params": {"mean": [0.1, 0.5, 0.9]}},
+        "scale": 5.0,
+        "offset": -20.0,
+        "noise": 0.3,
+    },
     "shifted_laplacian": {"side": 3, "points": 3, "rtol": 1e-2},
 }
 NAMES = [name for name in envs.names() if name != "named"]  # which has no space, see below

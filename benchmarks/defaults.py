@@ -1,0 +1,250 @@
+"""What the policies earn that nobody chose: in other units, when rewards come late, and what their logs can judge.
+
+Run: python benchmarks/defaults.py [--json] [--quick]. Each table has today's default beside those of before and others.
+
+units    five normal arms, and digits with contexts: rewards times a, plus b, or with noise of Student's t, 2 degrees
+delays   digits, each reward learned so many decisions later
+tables   five labelled tables, rewards of 0 and 1 at once: what the default for contexts loses where nothing is hard
+bernoulli  regret of the default for arms where rewards are 0 and 1, in the mean and in the worst hundredth of runs
+judged   logs of the default inside `floor`: how often 95 % intervals of snips hold the true value of five policies
+wide     what a decision and its reward cost among many arms, and the memory of the state
+many     a thousand arms of which one is good
+speed    steps a second of the new defaults by those of before
+
+Writes results/defaults.json, of which tables.py makes the tables of docs/figures.md. --quick takes 5 seeds and not 20.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from defaults_claims import claims
+from machine import machine
+from rich.console import Console
+from rich.progress import track
+from sklearn.datasets import load_digits
+
+from onearm.engine import loop
+from onearm.engine.estimate.interval import normal
+from onearm.engine.estimate.weighting import snips
+from onearm.engine.simulation import Simulation, simulate
+from onearm.engine.snapshot import size
+from onearm.engine.vocabulary import LEARN, Decision, Environment, Feedback, Instance, Key, Problem
+from onearm.envs import catalog as envs
+from onearm.policies import catalog as policies
+
+RESULT = Path(__file__).resolve().parent / "results" / "defaults.json"
+CONSOLE = Console(stderr=True)
+DIGITS = {"name": "classification", "params": {"dataset": "digits"}}
+ARMS = {"name": "normal", "params": {"mean": [0.1, 0.2, 0.3, 0.4, 0.6], "sd": 0.1}}
+BERNOULLI = {"name": "bernoulli", "params": {"mean": [0.1, 0.2, 0.3, 0.4, 0.6]}}
+UNITS = {
+    "a = 1": {},
+    "a = 1000": {"scale": 1e3},
+    "a = .001": {"scale": 1e-3},
+    "a = 1e6": {"scale": 1e6},
+    "a = 1e-6": {"scale": 1e-6},
+    "b = 100": {"offset": 100.0},
+    "b = 1e6": {"offset": 1e6},
+    "b = -1e6": {"offset": -1e6},
+    "noise": {"noise": 0.3},
+}
+DELAYS = (0, 20, 100, 400)
+TABLES = ("digits", "wine", "breast_cancer", "segment", "phishing")
+CONTEXTUAL = ("fourier_softmax", "fourier_ucb", "linucb", "squarecb")
+NUMBERED = ("thompson_any", "thompson_beta", "thompson_normal", "epsilon_greedy")
+SAMPLED = {name: {"propensities": False} for name in NUMBERED[:3]}  # the same choices in distribution, and sooner
+WIDE = {"fourier_softmax": ((10, 64), (100, 64), (1000, 64)), "thompson_any": ((10, 0), (100, 0), (2000, 0))}
+SPEEDS = {"thompson_any": ("thompson_beta", BERNOULLI), "fourier_softmax": ("fourier_ucb", DIGITS)}
+LOGGED = 100  # logs that are judged
+TRAINING = (20, 60, 200)  # rows that the policies are fitted on which are judged
+Array = np.ndarray[Any, Any]
+
+
+def shares(name: str, env: Environment, horizon: int, seeds: int) -> float:
+    """Return how much less than the best was lost a decision, in the mean over seeds."""
+    policy = policies.make(name, **SAMPLED.get(name, {}))
+    curves = simulate(policy, env, horizon=horizon, replications=seeds, seed=0)
+    return float(curves.regret[:, -1].mean() / horizon)
+
+
+def units(seeds: int) -> dict[str, Any]:
+    """Return what is earned a decision in the units of the world inside, by policy and by unit."""
+    found: dict[str, Any] = {}
+    for world, names, best, horizon in ((ARMS, NUMBERED, 0.6, 5000), (DIGITS, CONTEXTUAL, 1.0, 1797)):
+        for name in track(names, f"units of {world['name']}", console=CONSOLE):
+            found[name] = {
+                unit: best
+                - shares(name, envs.make("scaled", env=world, **params), horizon, seeds) / params.get("scale", 1.0)
+                for unit, params in UNITS.items()
+            }
+    return found
+
+
+def delays(seeds: int) -> dict[str, Any]:
+    """Return the share of digits that were right, by policy and by delay."""
+    worlds = {late: envs.make("delayed", env=DIGITS, delay=late) if late else envs.from_spec(DIGITS) for late in DELAYS}
+    return {
+        name: {str(late): 1.0 - shares(name, env, 1797, seeds) for late, env in worlds.items()}
+        for name in track((*CONTEXTUAL, "linear_thompson"), "delays", console=CONSOLE)
+    }
+
+
+def tables(seeds: int) -> dict[str, Any]:
+    """Return the share of rows that were right in one pass, by policy and table."""
+    found: dict[str, Any] = {name: {} for name in CONTEXTUAL[:2]}
+    for dataset in track(TABLES, "tables", console=CONSOLE):
+        env = envs.make("classification", dataset=dataset)
+        horizon: Any = env.problem.horizon
+        for name, of in found.items():
+            of[dataset] = 1.0 - shares(name, env, horizon, seeds)
+    return {name: {**of, "mean": float(np.mean(list(of.values())))} for name, of in found.items()}
+
+
+def bernoulli(seeds: int) -> dict[str, Any]:
+    """Return the regret in 100,000 decisions, in the mean and in the worst hundredth of runs."""
+    found = {}
+    for name in NUMBERED[:2]:
+        policy = policies.make(name, **SAMPLED[name])
+        curves = simulate(policy, envs.from_spec(BERNOULLI), horizon=100_000, replications=25 * seeds, seed=0)
+        last = curves.regret[:, -1]
+        found[name] = {
+            "mean": float(last.mean()),
+            "worst_hundredth": float(np.quantile(last, 0.99)),
+            "runs": 25 * seeds,
+        }
+    return found
+
+
+def judged(logs: int) -> dict[str, Any]:
+    """Return in how many of so many logs the interval of each policy holds its true value."""
+    x, right, laws = _judges()
+    held = dict.fromkeys(laws, 0)
+    env = envs.make("classification", features=x.tolist(), label=right.tolist())
+    policy = policies.make("floor", policy={"name": "fourier_softmax", "params": {}}, minimum=0.01)
+    row_of = {row.tobytes(): i for i, row in enumerate(x)}
+    for seed in track(range(logs), "judged", console=CONSOLE):
+        events = Simulation(policy, env, horizon=len(x), seed=seed).advance_logged(len(x))
+        learned = events.kind == LEARN
+        rows = np.array([row_of[context.tobytes()] for context in events.context[learned]])
+        action, reward = events.action[learned], events.reward[learned]
+        for name, law in laws.items():
+            interval = normal(snips(reward, events.propensity[learned], law[rows, action]))
+            held[name] += int(interval.low <= law[np.arange(len(x)), right].mean() <= interval.high)
+    return {"logs": logs, "held": held}
+
+
+def _judges() -> tuple[Array, Array, dict[str, Array]]:
+    """Return the digits that nobody was fitted on, and the laws of five policies over them, float64[n, 10]."""
+    data = load_digits()
+    x, label = data.data / 16.0, data.target
+    held_out = max(TRAINING)
+    left = np.ascontiguousarray(np.unique(x[held_out:], axis=0))
+    right_of = {row.tobytes(): int(right) for row, right in zip(x[held_out:], label[held_out:], strict=True)}
+    right = np.array([right_of[row.tobytes()] for row in left])
+    laws = {"uniform": np.full((len(left), 10), 0.1), "always 3": np.tile(np.eye(10)[3], (len(left), 1))}
+    for n in TRAINING:
+        rows = np.column_stack([x[:n], np.ones(n)])
+        weights = np.linalg.solve(rows.T @ rows + np.eye(rows.shape[1]), rows.T @ np.eye(10)[label[:n]])
+        score = np.exp(12.0 * np.column_stack([left, np.ones(len(left))]) @ weights)
+        laws[f"fitted on {n}"] = score / score.sum(axis=1, keepdims=True)
+    return left, right, laws
+
+
+def wide() -> list[dict[str, Any]]:
+    """Return milliseconds of CPU of a decision and its reward, and the memory of the state, by arms and dimension."""
+    found = []
+    for name, sizes in WIDE.items():
+        for k, d in sizes:
+            policy, problem = policies.make(name), Problem(k, (d,))
+            state = policy.init(policy.params, problem)
+            ms = _pair_ms(policy, state, k, d)
+            found.append({"policy": name, "arms": k, "dimension": d, "ms": ms, "mb": size(state) / 1e6})
+    return found
+
+
+def _pair_ms(policy: Any, state: Any, k: int, d: int) -> float:
+    random, available, run = np.random.default_rng(0), np.ones(k, np.bool_), np.uint64(1)
+    feedback = Feedback(1.0, np.zeros(0))
+    instance = Instance(0, random.normal(size=d), available)
+    decide = loop.decide.compiled(policy.params, state, instance, Key(run, 0))
+    learn = loop.learn.compiled(policy.params, state, instance, Decision(0, 0.5), feedback, Key(run, 0))
+    times = []
+    for t in range(300):
+        instance = Instance(t, random.normal(size=d), available)
+        start = time.process_time()
+        decision = Decision(*decide(policy.params, state, instance, Key(run, t))[:2])
+        learn(policy.params, state, instance, decision, Feedback(float(t % 3), feedback.detail), Key(run, t))
+        times.append(time.process_time() - start)
+    return float(np.median(times[100:])) * 1e3
+
+
+def many(seeds: int) -> dict[str, float]:
+    """Return what is earned a decision among a thousand arms with means below .2 and one of .3, in 10,000 decisions."""
+    names = (*NUMBERED[:2], "ucb1", "moss", "epsilon_greedy")
+    found: dict[str, float] = dict.fromkeys(names, 0.0)
+    for seed in track(range(seeds), "many arms", console=CONSOLE):
+        mean = np.append(np.random.default_rng(seed).uniform(0.0, 0.2, 999), 0.3)
+        for name in names:
+            policy = policies.make(name, **SAMPLED.get(name, {}))
+            curves = simulate(policy, envs.make("bernoulli", mean=mean.tolist()), horizon=10_000, seed=seed)
+            found[name] += float(curves.reward[0, -1]) / 10_000 / seeds
+    return found
+
+
+def speed() -> dict[str, float]:
+    """Return steps a second by those of the default of before, the median of nine pairs of runs."""
+    found = {}
+    for name, (before, world) in SPEEDS.items():
+        rates: list[list[float]] = [[], []]
+        for run in range(10):
+            for of, policy in zip(rates, (name, before), strict=True):
+                of.append(_rate(policies.make(policy, **SAMPLED.get(policy, {})), envs.from_spec(world), run))
+        found[name] = float(np.median(np.array(rates[0][1:]) / np.array(rates[1][1:])))
+    return found
+
+
+def _rate(policy: Any, env: Environment, seed: int) -> float:
+    steps = 1000 if env.problem.context_shape != (0,) else 300_000
+    simulation = Simulation(policy, env, horizon=2 * steps, seed=seed)
+    simulation.advance(steps // 10)
+    start = time.process_time()
+    simulation.advance(steps)
+    return steps / (time.process_time() - start)
+
+
+def main() -> None:
+    """Measure, write the results, and say what holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quick", action="store_true", help="5 seeds in place of 20")
+    options = parser.parse_args()
+    seeds = 5 if options.quick else 20
+    parts: dict[str, Callable[[], Any]] = {
+        "units": lambda: units(seeds),
+        "delays": lambda: delays(seeds),
+        "tables": lambda: tables(seeds),
+        "bernoulli": lambda: bernoulli(seeds),
+        "judged": lambda: judged(LOGGED),
+        "wide": wide,
+        "many": lambda: many(seeds),
+        "speed": speed,
+    }
+    result: dict[str, Any] = {"machine": machine(), "seeds": seeds, **{name: part() for name, part in parts.items()}}
+    result["claims"] = claims(result)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    if options.json:
+        print(json.dumps(result))
+        return
+    for each in result["claims"]:
+        print(f"{'holds' if each['holds'] else 'FAILS':6} {each['value']:10.4g}  {each['claim']}")
+
+
+if __name__ == "__main__":
+    main()
