@@ -65,17 +65,19 @@ class _Kernel(CPUDispatcher):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any], pipeline: Any, **options: Any) -> None:
         options |= OPTIONS | {"nopython": True, "boundscheck": None, "no_cpython_wrapper": True}
         super().__init__(function, targetoptions=options, pipeline_class=pipeline)
+        self.python = function
 
     def __call__(self, *args: Any) -> Any:
         """Run it as Python."""
-        return self.py_func(*args)
+        return self.python(*args)
 
 
 class InlinedKernel(_Kernel):
-    """What `@kernel` returns."""
+    """What `@kernel` returns. Python may run another function for it, which gives the same bits."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], python: Callable[..., Any] | None = None) -> None:
         super().__init__(function, _InlinedCompiler, forceinline=True)
+        self.python = python or function
 
 
 class Routine(_Kernel):

@@ -145,6 +145,26 @@ def test_a_loop_is_vector_code_with_the_bits_of_single_calls(fill: Any, one: Any
     assert "x double>" in next(iter(fill._jitted.inspect_llvm().values()))
 
 
+@pytest.mark.jit
+def test_what_python_runs_for_a_kernel_gives_its_bits() -> None:
+    """exp and log are written twice: as vector code, and in operations that are cheap in Python."""
+    generator = np.random.default_rng(6)
+    near_one = 1.0 + generator.normal(size=2000) * 1e-9
+    edges = [0.0, -0.0, 1.0, 5e-324, 2.2250738585072014e-308, -708.0, -708.1, 709.782712893384, 709.79]
+    halves = np.sqrt(0.5) * np.array([0.5, 1.0, 2.0, 4.0])  # where the logarithm turns to the next power of 2
+    halves = np.concatenate([halves, np.nextafter(halves, 0.0), np.nextafter(halves, 9.0)])
+    outside = [math.inf, -math.inf, math.nan, -1.0]
+    for fill, one, xs in (
+        (fill_exp, exp, [generator.uniform(-710.0, 711.0, 20_000), generator.normal(size=5000) * 1e-3]),
+        (fill_log, log, [10.0 ** generator.uniform(-323.0, 308.0, 20_000), generator.uniform(0.3, 3.0, 5000)]),
+    ):
+        x = np.concatenate([*xs, near_one, edges, halves, outside, 2.0 ** np.arange(-1074.0, 1024.0)])
+        y = np.empty_like(x)
+        fill(x, y)
+        np.testing.assert_array_equal(np.array([one(v) for v in x]), y)
+        np.testing.assert_array_equal(np.array([one(v) for v in x.tolist()]), y)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_cos_turns_is_the_cosine_of_whole_and_broken_turns(way: str) -> None:
     cosine = compiled(cos_turns)
