@@ -279,6 +279,7 @@ def test_the_usual_policy_is_that_of_the_service(asked: dict[str, Any]) -> None:
     assert engine.spec.policy.name == ("thompson_any" if asked == {"arms": 3} else "fourier_softmax")
 
 
+@pytest.mark.usefixtures("few_cosines")
 def test_contexts_are_learned_where_no_policy_is_named() -> None:
     engine = onearm.open(arms=2, context=1, seed=1)
     for t in range(40):

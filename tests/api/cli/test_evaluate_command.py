@@ -75,7 +75,7 @@ def test_every_method_agrees_where_the_target_is_the_log(onearm: Any, tmp_path: 
 
 
 def test_every_interval_covers_its_value_or_says_why_it_cannot(onearm: Any, tmp_path: Path) -> None:
-    file = rewarded(tmp_path, 200)
+    file = rewarded(tmp_path, 100)
     intervals = [word for name in INTERVALS for word in ("--interval", name)]
     done = onearm("evaluate", str(file), "--target", "action:1", *EVERY, *intervals, "--json")
     assert len(done.json["estimates"]) == (len(METHODS) - 1) * len(INTERVALS)
@@ -94,7 +94,7 @@ def test_every_interval_covers_its_value_or_says_why_it_cannot(onearm: Any, tmp_
 
 
 def test_a_baseline_is_what_the_others_are_compared_with(onearm: Any, tmp_path: Path) -> None:
-    file = rewarded(tmp_path, 300)
+    file = rewarded(tmp_path, 150)
     intervals = [word for name in INTERVALS for word in ("--interval", name)]
     asked = ("--target", "action:2", "--method", "ips", "--baseline", "logged", *intervals)
     done = onearm("evaluate", str(file), *asked, "--json")

@@ -227,7 +227,7 @@ def test_strict_stops_at_a_bad_line(onearm: Any, log: Path) -> None:
 
 def test_a_replayed_policy_draws_apart_from_the_policy_that_made_the_log(onearm: Any) -> None:
     """Both have the default seed: uniform agrees with uniform in one row of three, by chance."""
-    n, mean = 5000, [0.1, 0.5, 0.9]
+    n, mean = 2000, [0.1, 0.5, 0.9]
     env = f'bernoulli:{{"mean":{mean}}}'
     assert onearm("simulate", "--env", env, "--policy", "uniform", "--horizon", str(n), "--log", "log.jsonl").code == 0
     names = ("uniform", "epsilon_greedy")
