@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -110,9 +111,10 @@ def imports(tree: ast.AST, name: str, package: bool = False) -> Iterator[str]:
             yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
-def imports_of(file: Path) -> Iterator[str]:
-    """Yield every module that a file of the rooms imports."""
-    return imports(ast.parse(file.read_text()), name_of(file), file.stem == "__init__")
+@functools.cache
+def imports_of(file: Path) -> list[str]:
+    """Return every module that a file of the rooms imports."""
+    return list(imports(ast.parse(file.read_text()), name_of(file), file.stem == "__init__"))
 
 
 def absolute(source: str) -> list[int]:
@@ -365,7 +367,8 @@ def outside(depth: int, source: str) -> list[str]:
     most = {"ROOT": 0, "Path(__file__)": depth + 1}
     wrong = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute | ast.Subscript):
+        above = node.value if isinstance(node, ast.Subscript) else node
+        if isinstance(above, ast.Attribute) and above.attr in ("parent", "parents"):
             start, up = climbed(node)
             if up > most.get(start, up):
                 wrong.append(ast.unparse(node))

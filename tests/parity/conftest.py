@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from starlette.testclient import TestClient
+from support.direct import Direct
 from support.witness import witness
 
 from onearm.api.http.app import create_app
@@ -20,8 +20,8 @@ def witness_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")  # compiled, the tests of a policy run one after another, whatever file they are in
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Direct]:
     """Yield a client of a service over a database of its own."""
     store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('parity')}/run.db")
-    with TestClient(create_app(store)) as client:
+    with Direct(create_app(store)) as client:
         yield client

@@ -12,7 +12,7 @@ import golden
 import gymnasium
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
+from support.direct import Direct
 from support.interfaces import (
     FORECASTER,
     OF_VECTORS,
@@ -103,7 +103,7 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_a_stream(name
 
 
 @pytest.mark.parametrize(("name", "world"), OF_VECTORS)
-def test_every_interface_decides_vectors_as_the_simulation(name: str, world: str, client: TestClient) -> None:
+def test_every_interface_decides_vectors_as_the_simulation(name: str, world: str, client: Direct) -> None:
     """Points, digests and certificates; what is told is the loss there, and the reward here."""
     run = Run(name, WORLDS[world], 40)
     assert_replay_and_fold_agree(run)
@@ -128,7 +128,7 @@ def test_gymnasium_decides_vectors_as_the_simulation(name: str, world: str) -> N
 
 
 @pytest.mark.parametrize(("name", "world"), fitting("bernoulli", "squall", "gust"))
-def test_the_service_decides_as_the_simulation(name: str, world: str, client: TestClient) -> None:
+def test_the_service_decides_as_the_simulation(name: str, world: str, client: Direct) -> None:
     run = Run(name, WORLDS[world], fewer(name, 30))
     walk(run, Http(run, client))
 
@@ -136,7 +136,7 @@ def test_the_service_decides_as_the_simulation(name: str, world: str, client: Te
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
 @pytest.mark.parametrize("name", slow_but(COMPILED, NAMES))
-def test_compiled_interfaces_decide_as_the_compiled_simulation(name: str, client: TestClient) -> None:
+def test_compiled_interfaces_decide_as_the_compiled_simulation(name: str, client: Direct) -> None:
     run = Run(name, WORLDS["bernoulli"], 300)
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
@@ -156,9 +156,7 @@ def test_compiled_interfaces_decide_as_the_compiled_simulation_on_a_stream(name:
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
 @pytest.mark.parametrize(("name", "world"), COMPILED_OF_VECTORS)
-def test_compiled_interfaces_decide_vectors_as_the_compiled_simulation(
-    name: str, world: str, client: TestClient
-) -> None:
+def test_compiled_interfaces_decide_vectors_as_the_compiled_simulation(name: str, world: str, client: Direct) -> None:
     run = Run(name, WORLDS[world], 300)
     assert_replay_and_fold_agree(run)
     walk_of_vectors(run, Loop(run))

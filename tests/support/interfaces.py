@@ -10,7 +10,7 @@ from typing import Any
 
 import golden
 import numpy as np
-from starlette.testclient import TestClient
+from support.direct import Direct
 from support.vector_worlds import tide
 from support.worlds import squall
 
@@ -160,7 +160,7 @@ class Python:
 class Http:
     """The decision service."""
 
-    def __init__(self, run: Run, client: TestClient) -> None:
+    def __init__(self, run: Run, client: Direct) -> None:
         self.client, self.id = client, run.spec()["experiment_id"]
         answer = client.post("/v1/experiments", json=run.spec())
         assert answer.status_code == 201, answer.text
@@ -216,7 +216,7 @@ class PythonOfVectors:
 class HttpOfVectors(Http):
     """The decision service where a vector is decided."""
 
-    def __init__(self, run: Run, client: TestClient) -> None:
+    def __init__(self, run: Run, client: Direct) -> None:
         super().__init__(run, client)
         self.hints = "context" in str(run.policy.spec)
         self.told = told_of(run)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
+from support.direct import Direct
 
 from onearm.api.cli.main import run
 from onearm.api.http.app import create_app
@@ -72,7 +73,7 @@ class Reader:
     """The service over a copy of an old database."""
 
     def __init__(self, url: str) -> None:
-        self._client = TestClient(create_app(Store.open(url)))
+        self._client = Direct(create_app(Store.open(url)))
 
     def __enter__(self) -> Reader:
         self._client.__enter__()

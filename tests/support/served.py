@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from starlette.testclient import TestClient
+from support.direct import Direct
 
 from onearm.api.experiment.spec import Spec
 from onearm.api.http.app import create_app
@@ -41,7 +41,7 @@ class Served:
         """Start it, and wait until all experiments are recovered."""
         self.store = Store.open(self.url)
         self.app = create_app(self.store, **self.options)
-        self.client = TestClient(self.app, raise_server_exceptions=False).__enter__()
+        self.client = Direct(self.app, raise_server_exceptions=False).__enter__()
         if wait:
             self.recover()
 

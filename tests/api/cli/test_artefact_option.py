@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
+from support.direct import Direct
 from support.old_logs import until_ready
 from support.small_artefacts import arm_artefact, flat_artefact
 
@@ -90,7 +90,7 @@ def test_a_database_is_opened_verified_and_exported_without_the_file(onearm: Any
     problem = {"kind": "queries", "task": "thresholds", "queries": 3, "horizon": 6}
     body = {"experiment_id": "q", "problem": problem, "policy": {"name": "mapo"}, "seed": 5}
     path = "/v1/experiments/q"
-    with TestClient(create_app(Store.open(URL))) as client:
+    with Direct(create_app(Store.open(URL))) as client:
         assert client.post("/v1/experiments", json=body).status_code == 201
         for _ in range(3):
             made = client.post(f"{path}/decisions", json={}).json()
@@ -98,7 +98,7 @@ def test_a_database_is_opened_verified_and_exported_without_the_file(onearm: Any
         before = client.get(path).json()["digest"]
     forget()
     artefacts.add(flat_artefact(seed=1))  # what ships now, of the same name
-    with TestClient(create_app(Store.open(URL))) as client:
+    with Direct(create_app(Store.open(URL))) as client:
         until_ready(client)
         assert client.get(path).json()["digest"] == before
         assert client.get(f"{path}/recommendation").json()["artefact"] == MADE.label

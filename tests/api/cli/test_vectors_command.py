@@ -11,7 +11,7 @@ import golden
 import numpy as np
 import pytest
 from rich.console import Console
-from starlette.testclient import TestClient
+from support.direct import Direct
 
 from onearm.api.console import print_table
 from onearm.api.http.app import create_app
@@ -178,7 +178,7 @@ def served(feedback: str, told: Any, policy: Any = None) -> str:
     domain = {"kind": "ball", "dimension": 3} if "reward" in feedback else {"kind": "simplex", "dimension": 3}
     problem = {"kind": "vector", "domain": domain, "feedback": feedback, "horizon": 100}
     body = {"experiment_id": feedback, "problem": problem, "seed": 5} | ({"policy": policy} if policy else {})
-    with TestClient(create_app(Store.open(URL))) as client:
+    with Direct(create_app(Store.open(URL))) as client:
         made = client.post("/v1/experiments", json=body)
         assert made.status_code == 201, made.text
         path, late = f"/v1/experiments/{feedback}/decisions", []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from starlette.testclient import TestClient
+from support.direct import Direct
 from support.witness import witness
 from support.worlds import BERNOULLI
 
@@ -33,7 +33,7 @@ def serve_some(steps: int = 20) -> dict[str, str]:
         "masked": {"policy": {"name": "uniform"}},
         "dense": {"policy": {"name": "ucb1"}, "problem": {"context": {"kind": "dense", "length": 2}}},
     }
-    with TestClient(create_app(Store.open(URL))) as client:
+    with Direct(create_app(Store.open(URL))) as client:
         for name, spec in specs.items():
             body = {"experiment_id": name, "arms": ARMS, "seed": 5, **spec}
             assert client.post("/v1/experiments", json=body).status_code == 201
@@ -262,7 +262,7 @@ def test_a_log_of_named_features_is_simulated_verified_and_replayed(onearm: Any,
 def test_decisions_of_others_are_exported_verified_and_replayed(onearm: Any, tmp_path: Path, ending: str) -> None:
     """A warm start, then decisions of its own: verified from the file as from the database, and read as a table."""
     body = {"experiment_id": "e", "arms": ARMS, "policy": {"name": "ucb1"}, "problem": DENSE, "seed": 5}
-    with TestClient(create_app(Store.open(URL))) as client:
+    with Direct(create_app(Store.open(URL))) as client:
         assert client.post("/v1/experiments", json=body).status_code == 201
         examples = [
             {"action_id": "abc"[i % 3], "value": i / 6, "propensity": 0.25, "context": [i, 1]} for i in range(6)
@@ -291,7 +291,7 @@ def test_decisions_of_others_are_exported_verified_and_replayed(onearm: Any, tmp
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 def test_an_export_to_which_arms_joined_says_what_to_verify_instead(onearm: Any, tmp_path: Path, ending: str) -> None:
-    with TestClient(create_app(Store.open(URL))) as client:
+    with Direct(create_app(Store.open(URL))) as client:
         client.post("/v1/experiments", json={"experiment_id": "e", "arms": ARMS, "policy": {"name": "ucb1"}})
         client.post("/v1/experiments/e/decisions", json={})
         assert client.post("/v1/experiments/e/arms", json={"id": "d"}).status_code == 201

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
+from support.direct import Direct
 
 from onearm.api import console
 from onearm.api.experiment.warming import PROBLEMS, default_specs, specs_of
@@ -53,7 +53,7 @@ def test_every_kind_has_a_default_that_is_warmed() -> None:
 
 
 def test_it_says_what_it_compiled_for_a_database(onearm: Any) -> None:
-    with TestClient(create_app(Store.open("sqlite:///run.db"))) as client:
+    with Direct(create_app(Store.open("sqlite:///run.db"))) as client:
         body = {"policy": {"name": "ucb1"}, "arms": [{"id": "a"}, {"id": "b"}]}
         assert client.post("/v1/experiments", json=body).status_code == 201
     done = onearm("warm", "--database", "sqlite:///run.db", "--json")

@@ -81,13 +81,13 @@ def test_the_record_of_a_move(served: Served) -> None:
 
 def test_memory_is_that_of_the_line_and_not_of_the_stream(tmp_path: Path) -> None:
     with Served(tmp_path, cache_bytes=20_000) as served:
-        create(served, horizon=10**6, arms=400)
-        for i in range(300):
+        create(served, horizon=10**6, arms=300)
+        for i in range(200):
             offer(served, f"a{12 * i + 5 if i == 0 else 12 * i + 8}")  # one good arm, then none
             pull(served, 1)
         live = served.service.live("s")
         assert stream(served)["arms_seen"] > 100
-        assert live.own.n_waiting + len(live.own.held) < 200
+        assert live.own.n_waiting + len(live.own.held) < 150
         assert len(live.records._numbers) < 40, "what was read is found in the log"
         assert offer(served, "a20").status_code == 200
         assert_consistent(served)
