@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import golden
@@ -116,12 +115,9 @@ def _assert_proven(
         return
     assert math.isfinite(bound)
     assert math.isfinite(variation)
-    total = [float(sum(Fraction(float(detail[j])) for _, detail in learned)) for j in range(domain.dimension)]
+    total = [math.fsum(detail[j] for _, detail in learned) for j in range(domain.dimension)]
     best = farthest(domain, np.array(total))
-    ahead = [
-        float(sum(Fraction(float(g)) * (Fraction(float(u)) - Fraction(float(x))) for g, u, x in zip(*row, strict=True)))
-        for row in ((detail, best, point) for point, detail in learned)
-    ]
+    ahead = [math.fsum((*(detail * best), *(-detail * point))) for point, detail in learned]
     beta = float(getattr(state, "beta", [0.0])[0])
     size = math.fsum(float(np.abs(detail) @ (np.abs(point) + np.abs(best))) for point, detail in learned)
     regret = math.fsum(ahead) - (0.5 * beta * math.fsum(one * one for one in ahead) if beta > 0.0 else 0.0)
