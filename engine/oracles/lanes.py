@@ -3,8 +3,9 @@
 A sum of floats has an order, and a compiler may not change it; so one that is added up in sequence can use no vector
 instruction. Here the order is eight partial sums, side by side, which it can: `dot` is 4 times as fast, and `quadratic`
 reads one triangle only. Numba has no word for that, hence the instructions are built by hand, and the Python functions
-add in the same order to the same bits. `add_scaled` has no order; a compiler unrolls it for rows far longer than those
-of a triangle, and adds the rest one by one.
+add in the same order to the same bits: NumPy multiplies, and Python adds, as NumPy would in an order of its own.
+`add_scaled` has no order; a compiler unrolls it for rows far longer than those of a triangle, and adds the rest one by
+one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -29,12 +31,10 @@ _INT = ir.IntType(32)
 
 def dot(a: Array, b: Array, n: int) -> float:
     """Return the sum of a[i] b[i], i < n, of two contiguous float64[>= n]."""
-    whole = n - n % _WIDTH
-    lanes = [0.0] * _WIDTH
-    for i in range(0, whole, _WIDTH):
-        for j in range(_WIDTH):
-            lanes[j] += a[i + j] * b[i + j]
-    total = _sum(lanes)
+    whole, total = n - n % _WIDTH, 0.0
+    if whole:  # fewer are multiplied in the time of NumPy's call
+        products = (a[:whole] * b[:whole]).tolist()
+        total = np.float64(_sum([_in_sequence(products[j::_WIDTH]) for j in range(_WIDTH)]))
     for i in range(whole, n):
         total += a[i] * b[i]
     return total
@@ -48,6 +48,9 @@ def four_dots(rows: Array, first: int, b: Array) -> tuple[float, float, float, f
 
 def add_scaled(to: Array, a: float, x: Array, n: int) -> None:
     """Add a x[i] to to[i], i < n, of two contiguous float64[>= n] that do not overlap."""
+    if n >= _WIDTH:
+        to[:n] += a * x[:n]
+        return
     for i in range(n):
         to[i] += a * x[i]
 
@@ -83,22 +86,25 @@ def column_sums(form: Array, z: Array, sums: Array) -> None:
 def _columns(form: Array, z: Array, j: int) -> list[float]:
     """Return the sums of eight columns from j on; four rows at once."""
     p = len(z)
-    columns = [0.0] * _WIDTH
-    quads = p - (p - j) % 4
-    for i in range(j, quads, 4):
-        for k in range(_WIDTH):
-            pair = z[i] * form[i, j + k] + z[i + 1] * form[i + 1, j + k]
-            columns[k] += pair + (z[i + 2] * form[i + 2, j + k] + z[i + 3] * form[i + 3, j + k])
-    for i in range(quads, p):
-        for k in range(_WIDTH):
-            columns[k] += z[i] * form[i, j + k]
-    return columns
+    products = z[j:, None] * form[j:, j : j + _WIDTH]
+    rest = (p - j) % 4
+    fours = products[: p - j - rest].reshape(-1, 4, _WIDTH)
+    sums = (fours[:, 0] + fours[:, 1]) + (fours[:, 2] + fours[:, 3])
+    return [_in_sequence(column) for column in np.concatenate((sums, products[p - j - rest :])).T.tolist()]
 
 
 def _column(form: Array, z: Array, j: int) -> float:
     total = 0.0
     for i in range(j, len(z)):
         total += form[i, j] * z[i]
+    return total
+
+
+def _in_sequence(numbers: list[float]) -> float:
+    """Return the sum of numbers, added one by one; Python's own `sum` makes up for what it rounds away."""
+    total = 0.0
+    for number in numbers:
+        total += number
     return total
 
 

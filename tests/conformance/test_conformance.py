@@ -87,7 +87,7 @@ class Played(NamedTuple):
     """A course that was played to its end, and what it said on its way."""
 
     end: Course
-    half: Course  # goes on from a snapshot of when it was half over
+    half: Course  # goes on from a snapshot of when it was half over, or from its end where that came sooner
     looks: list[tuple[Instance, list[Any]]]  # of the second half
     changed: list[int]  # when to look twice told something else, or another state
 
@@ -109,7 +109,7 @@ def played(course_of: Callable[[], Course], few_cosines: None, coarse_quadrature
 def play(begin: Callable[[], Course]) -> Played:
     """Play a course to its end; every second time it is asked twice."""
     course = begin()
-    half, looks, changed = course.restored(), [], []
+    half, looks, changed = None, [], []
     for instance in course.run(course.steps):
         if instance.t == course.steps // 2:
             half = course.restored()
@@ -120,7 +120,7 @@ def play(begin: Callable[[], Course]) -> Played:
             looks.append((instance, first))
         if twice and not (told_alike(first, course.look(instance)) and course.digest() == before):
             changed.append(instance.t)
-    return Played(course, half, looks, changed)
+    return Played(course, half or course.restored(), looks, changed)
 
 
 def told_alike(first: list[Any], second: list[Any]) -> bool:
