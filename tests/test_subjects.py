@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,16 @@ def test_only_benchmarks_and_documentation_are_slow_and_never_the_readme(root: P
     assert slow
     assert {file.parent.name for file in slow} <= set(MARKED)
     assert "test_readme.py" not in {file.name for file in slow}
+
+
+def test_a_file_with_tests_marked_jit_says_so_in_its_own_text(root: Path, request: pytest.FixtureRequest) -> None:
+    """`conftest.py` leaves out the others where only such tests are asked for: a mark from elsewhere would be lost."""
+    texts = {file: file.read_text() for file in (root / "tests").rglob("*.py")}
+    mark, other = "mark." + "jit", re.compile(r"(?<!mark)[.]jit\b")
+    assert [file.name for file, text in texts.items() if mark in text and not file.name.startswith("test_")] == [
+        "conftest.py"
+    ]
+    assert [file for file, text in texts.items() if other.search(text)] == []
+    marked = {file for file, text in texts.items() if mark in text and file.name.startswith("test_")}
+    seen = {item.path for item in request.session.items if item.get_closest_marker("jit")}
+    assert seen <= marked and len(marked) > 100
