@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 NO_TESTS = 5  # pytest's exit code where nothing was selected
 SLOWEST = 10  # so many are named at the end
+RESULT = re.compile(r"^[.FEsxX]", re.MULTILINE)  # pytest's word on the first test
 
 
 class Way(NamedTuple):
@@ -34,8 +36,8 @@ class Way(NamedTuple):
 
 
 WAYS = (
-    Way("JIT off", "not jit", "1", ["--dist", "worksteal"]),
     Way("JIT on", "jit", "0", ["--dist", "loadscope", "--no-loadscope-reorder"]),  # scopes: compiled_together.py
+    Way("JIT off", "not jit", "1", ["--dist", "worksteal"]),
 )
 
 
@@ -70,6 +72,7 @@ def run(markers: list[str], reports: list[Path], arguments: list[str]) -> list[i
     try:
         for way, report, output in zip(WAYS, reports, outputs, strict=True):
             running.append(started(way, markers, report, output, arguments))
+            wait_until_it_tests(running[-1], output)
         for way, process, output in zip(WAYS, running, outputs, strict=True):
             print(f"---- {way.name} ----", flush=True)
             print_until_it_ends(process, output)
@@ -86,6 +89,12 @@ def started(way: Way, markers: list[str], report: Path, output: Path, arguments:
         return subprocess.Popen(
             [*command, *arguments], cwd=ROOT, env=environment(way), stdout=said, stderr=subprocess.STDOUT
         )
+
+
+def wait_until_it_tests(process: subprocess.Popen[bytes], output: Path) -> None:
+    """Wait until a run has collected its tests: what all import is compiled to bytecode then, and not four times."""
+    while process.poll() is None and RESULT.search(output.read_text(encoding="utf-8", errors="replace")) is None:
+        time.sleep(0.2)
 
 
 def environment(way: Way) -> dict[str, str]:
