@@ -9,36 +9,46 @@ six more. After n rewards of an arm with the mean x and the sum S of squared dev
 
 Until two rewards differ there is no unit, and every arm is played alike.
 
+With more arms than plays nothing could be learned of each, so it begins with a sample: 64 arms, and one more for each
+hundred rewards, up to 2000, in an order that is random and the same in every run; arms that join are in it at once. The
+others have probability 0 until their turn comes. Up to 64 arms are all in the sample, and a decision among a hundred
+thousand costs no more than one among two thousand.
+
 Source: Thompson 1933; Honda and Takemura, "Optimality of Thompson sampling for Gaussian bandits depends on priors",
-AISTATS 2014: priors that expect too little spread lose for long. Departs from both: the prior is learned, and in place
-of Student's t a normal variable of the same mean and variance is drawn, whose law is known. No bound is known. For
-rewards of 0 and 1 `thompson_beta` knows more: there the spread follows from the mean.
+AISTATS 2014: priors that expect too little spread lose for long; Bayati, Hamidi, Johari, Khosravi, "Unreasonable
+effectiveness of greedy algorithms in multi-armed bandit with many arms", 2020: a sample of about the root of the
+horizon. Departs from these: the prior is learned, in place of Student's t a normal variable of the same mean and
+variance is drawn, whose law is known, and the sample grows in proportion to what was learned. No bound is known.
+For rewards of 0 and 1 `thompson_beta` knows more: there the spread follows from the mean.
 Units: rewards are measured from the first one, so an offset changes nothing as long as differences stay exact, and a
 scale that is a power of two nothing at all.
-State: the first reward, and of each arm how many, their mean and squared deviations; sums over all.
+State: the first reward, and of each arm how many, their mean and squared deviations; sums over all; the arms' order.
 Propensities: the law P(this arm's mean is the largest) is computed by quadrature (`engine/laws/largest.py`) and drawn
 from. With `propensities=False` one mean per arm is drawn and the largest played: faster, and the propensity is NaN.
-Cost: O(K) a decision; about 2 us an arm with propensities (20 us at K = 10, 2 ms at K = 1000) and 0.03 us without. O(1)
-per feedback.
+Cost: O(m) a decision, m the arms in the sample (where few of them are available O(K)); about 2 us an arm with
+propensities (20 us at K = 10, 2 ms at m = 1000) and 0.03 us without. O(1) per feedback.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.draws import categorical, normal
+from ...engine.draws import categorical, normal, unit, words
 from ...engine.errors import InvalidInput
-from ...engine.growth import by_padding
+from ...engine.growth import padded
 from ...engine.kernel import kernel
-from ...engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
+from ...engine.laws.largest import ARMS_MAX, MaximumWorkspace, normal_law, workspace
 from ...engine.protocol import register_policy
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _PRIOR_MEAN = 2.0  # rewards that the prior's mean is worth
 _PRIOR_SHAPE = 3.0  # half the number of deviations that its variance is worth
+_FIRST = 64  # arms of the sample before any reward
+_PLAYS = 100.0  # rewards for one more
+_RUN = np.uint64(0x73616D706C65)  # of the draws that order the arms
 
 
 class ThompsonAnyParams(NamedTuple):
@@ -59,20 +69,24 @@ class Seen(NamedTuple):
     count: Array  # float64[k] rewards of each arm
     mean: Array  # float64[k] of them
     square: Array  # float64[k] sum of their squared deviations from it
+    order: Array  # int64[k] in which arms come into the sample
+    joined: Array  # int64[1] arms that were not there at the beginning
 
 
-class Believed(NamedTuple):
-    """Working space: of each arm's mean, in standard deviations of the rewards."""
+class Sample(NamedTuple):
+    """Working space: the arms that may be played, and what is believed of their means, in sd of the rewards."""
 
-    mean: Array  # float64[k]
-    sd: Array  # float64[k]
+    arm: Array  # int64[m]
+    there: Array  # bool[m] whether there is one in this place
+    mean: Array  # float64[m]
+    sd: Array  # float64[m]
 
 
 class ThompsonAnyState(NamedTuple):
     """What was learned, and working space of `select`."""
 
     seen: Seen
-    scratch_believed: Believed
+    scratch_sample: Sample
     scratch_maximum: MaximumWorkspace
 
 
@@ -80,7 +94,7 @@ class ThompsonAnySampledState(NamedTuple):
     """The same without the law's working space."""
 
     seen: Seen
-    scratch_believed: Believed
+    scratch_sample: Sample
 
 
 def thompson_any(propensities: bool = True) -> Policy:
@@ -88,14 +102,13 @@ def thompson_any(propensities: bool = True) -> Policy:
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     if propensities:
-        return Policy("thompson_any", ThompsonAnyParams(), init, grow=by_padding(init))
-    return Policy("thompson_any", ThompsonAnySampledParams(), init_sampled, grow=by_padding(init_sampled))
+        return Policy("thompson_any", ThompsonAnyParams(), init, grow=grow)
+    return Policy("thompson_any", ThompsonAnySampledParams(), init_sampled, grow=grow_sampled)
 
 
 def init(params: ThompsonAnyParams, problem: Problem) -> ThompsonAnyState:
-    """Return the state before any reward; up to 2000 arms."""
-    check_arms(problem.n_arms)
-    return ThompsonAnyState(*_nothing(problem.n_arms), workspace(problem.n_arms))
+    """Return the state before any reward."""
+    return ThompsonAnyState(*_nothing(problem.n_arms), workspace(min(problem.n_arms, ARMS_MAX)))
 
 
 def init_sampled(params: ThompsonAnySampledParams, problem: Problem) -> ThompsonAnySampledState:
@@ -103,9 +116,35 @@ def init_sampled(params: ThompsonAnySampledParams, problem: Problem) -> Thompson
     return ThompsonAnySampledState(*_nothing(problem.n_arms))
 
 
-def _nothing(k: int) -> tuple[Seen, Believed]:
-    seen = Seen(*(np.zeros(1) for _ in range(4)), *(np.zeros(k) for _ in range(3)))
-    return seen, Believed(np.zeros(k), np.ones(k))
+def _nothing(k: int) -> tuple[Seen, Sample]:
+    m = min(k, ARMS_MAX)
+    number: Any = np.arange(k)
+    order = number if k <= _FIRST else np.argsort(unit(words(Key(_RUN, number), 0, 0)[0]), kind="stable")
+    sums, of_arms = [np.zeros(1) for _ in range(4)], [np.zeros(k) for _ in range(3)]
+    seen = Seen._make([*sums, *of_arms, order, np.zeros(1, np.int64)])
+    return seen, Sample(np.zeros(m, np.int64), np.zeros(m, np.bool_), np.zeros(m), np.ones(m))
+
+
+def grow(params: ThompsonAnyParams, state: ThompsonAnyState, problem: Problem) -> ThompsonAnyState:
+    """Return the state for more arms: the new ones are in the sample at once."""
+    grown = padded(state, init(params, problem))
+    _let_join(state.seen, grown.seen)
+    return grown
+
+
+def grow_sampled(
+    params: ThompsonAnySampledParams, state: ThompsonAnySampledState, problem: Problem
+) -> ThompsonAnySampledState:
+    """Return the state for more arms: the new ones are in the sample at once."""
+    grown = padded(state, init_sampled(params, problem))
+    _let_join(state.seen, grown.seen)
+    return grown
+
+
+def _let_join(before: Seen, grown: Seen) -> None:
+    m, new = _size(before), np.arange(len(before.order), len(grown.order))
+    grown.order[:] = np.concatenate([before.order[:m], new, before.order[m:]])
+    grown.joined[0] = before.joined[0] + len(new)
 
 
 @kernel
@@ -113,25 +152,25 @@ def select(params: ThompsonAnyParams, state: ThompsonAnyState, instance: Instanc
     """Draw an arm from the law."""
     _weigh(state, instance)
     law = state.scratch_maximum.law
-    arm = categorical(key, 0, law)
-    return Decision(arm, law[arm])
+    place = categorical(key, 0, law)
+    return Decision(state.scratch_sample.arm[place], law[place])
 
 
 @kernel
 def select_sampled(
     params: ThompsonAnySampledParams, state: ThompsonAnySampledState, instance: Instance, key: Key
 ) -> Decision:
-    """Draw a mean for every available arm and take the largest."""
-    believed = state.scratch_believed
-    _believe(state.seen, believed)
+    """Draw a mean for every arm of the sample and take the largest."""
+    sample = state.scratch_sample
+    m = _take(state.seen, sample, instance.available)
+    _believe(state.seen, sample, m)
     best = -math.inf
     leader = -1
-    for a in range(len(believed.mean)):
-        if instance.available[a]:
-            mean = believed.mean[a] + believed.sd[a] * normal(key, a)
-            if mean > best:
-                best = mean
-                leader = a
+    for i in range(m):
+        mean = sample.mean[i] + sample.sd[i] * normal(key, sample.arm[i])
+        if mean > best:
+            best = mean
+            leader = sample.arm[i]
     return Decision(leader, np.nan)
 
 
@@ -163,16 +202,21 @@ def update(
 
 @kernel
 def probability(params: ThompsonAnyParams, state: ThompsonAnyState, instance: Instance, action: int) -> float:
-    """Return the probability that the arm's mean is the largest."""
+    """Return the probability that the arm's mean is the largest of the sample's; 0 where it is not in that."""
     _weigh(state, instance)
-    return state.scratch_maximum.law[action]
+    sample = state.scratch_sample
+    for i in range(len(sample.arm)):
+        if sample.there[i] and sample.arm[i] == action:
+            return state.scratch_maximum.law[i]
+    return 0.0
 
 
 @kernel
 def _weigh(state: ThompsonAnyState, instance: Instance) -> None:
-    """Write the law."""
-    _believe(state.seen, state.scratch_believed)
-    normal_law(state.scratch_maximum, state.scratch_believed.mean, state.scratch_believed.sd, instance.available)
+    """Write the law of the sample."""
+    sample = state.scratch_sample
+    _believe(state.seen, sample, _take(state.seen, sample, instance.available))
+    normal_law(state.scratch_maximum, sample.mean, sample.sd, sample.there)
 
 
 @kernel
@@ -184,24 +228,48 @@ def _expected(seen: Seen, arm: int) -> float:
 
 
 @kernel
-def _believe(seen: Seen, believed: Believed) -> None:
-    """Write what is believed of each arm; until two rewards differ, of all the same.
+def _size(seen: Seen) -> int:
+    """Return how many arms the sample has, where so many are available."""
+    wanted = max(_FIRST, int(seen.learned[0] / _PLAYS)) + seen.joined[0]
+    return min(wanted, min(len(seen.order), ARMS_MAX))
+
+
+@kernel
+def _take(seen: Seen, sample: Sample, available: Array) -> int:
+    """Write the sample, the first available arms of the order, and return how many these are."""
+    size = _size(seen)
+    m = 0
+    for i in range(len(seen.order)):
+        if m == size:
+            break
+        if available[seen.order[i]]:
+            sample.arm[m] = seen.order[i]
+            m += 1
+    for i in range(len(sample.there)):
+        sample.there[i] = i < m
+    return m
+
+
+@kernel
+def _believe(seen: Seen, sample: Sample, m: int) -> None:
+    """Write what is believed of each arm of the sample; until two rewards differ, of all the same.
 
     In units of the rewards' spread: so the law has the same bits whatever power of two scales them.
     """
     variance = seen.error[0] / (seen.learned[0] - 1.0) if seen.learned[0] > 1.0 else 0.0
-    unit = math.sqrt(variance)
+    sd = math.sqrt(variance)
     prior = seen.total[0] / max(seen.learned[0], 1.0)
-    for a in range(len(believed.mean)):
-        believed.mean[a] = 0.0
-        believed.sd[a] = 1.0
-        if unit > 0.0:
-            count = seen.count[a]
+    for i in range(m):
+        sample.mean[i] = 0.0
+        sample.sd[i] = 1.0
+        if sd > 0.0:
+            arm = sample.arm[i]
+            count = seen.count[arm]
             worth = _PRIOR_MEAN + count
-            off = seen.mean[a] - prior
-            spread = _PRIOR_SHAPE * variance + 0.5 * seen.square[a] + count * off * off / worth
-            believed.mean[a] = (_PRIOR_MEAN * prior + count * seen.mean[a]) / worth / unit
-            believed.sd[a] = math.sqrt(spread / ((_PRIOR_SHAPE - 1.0 + 0.5 * count) * worth)) / unit
+            off = seen.mean[arm] - prior
+            spread = _PRIOR_SHAPE * variance + 0.5 * seen.square[arm] + count * off * off / worth
+            sample.mean[i] = (_PRIOR_MEAN * prior + count * seen.mean[arm]) / worth / sd
+            sample.sd[i] = math.sqrt(spread / ((_PRIOR_SHAPE - 1.0 + 0.5 * count) * worth)) / sd
 
 
 register_policy(ThompsonAnyParams, select=select, update=update, probability=probability)
