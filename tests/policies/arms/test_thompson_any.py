@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,15 @@ ALL = np.ones(3, np.bool_)
 def law_of(policy: Policy, state: object, available: Array = ALL) -> list[float]:
     instance = Instance(9, np.zeros(0), available)
     return [float(probability(policy.params, state, instance, a)) for a in range(len(available))]
+
+
+def shares(policy: Policy, state: Any, k: int, available: Array | None = None) -> Array:
+    """Return the law of k arms at once, from the working space in which a decision leaves it."""
+    every = np.ones(k, np.bool_) if available is None else available
+    loop.decide(policy.params, state, Instance(9, np.zeros(0), every), Key(RUN, 9))
+    law, sample = np.zeros(k), state.scratch_sample
+    law[sample.arm[sample.there]] = state.scratch_maximum.law[sample.there]
+    return law
 
 
 def learn(policy: Policy, state: object, arm: int, reward: float) -> None:
@@ -106,13 +116,16 @@ def test_of_many_arms_a_sample_is_played_that_grows_with_what_is_learned() -> No
     every = np.ones(k, np.bool_)
 
     def sample(available: Array) -> set[int]:
-        law = law_of(policy, state, available)
-        assert sum(law) == pytest.approx(1.0, rel=1e-12)
-        return {arm for arm, p in enumerate(law) if p > 0.0}
+        law = shares(policy, state, k, available)
+        assert law.sum() == pytest.approx(1.0, rel=1e-12)
+        return set(np.flatnonzero(law).tolist())
 
     first = sample(every)
     assert len(first) == 64
     assert first != set(range(64))
+    shut = next(arm for arm in range(k) if arm not in first)
+    for arm, p in ((min(first), 1 / 64), (shut, 0.0)):
+        assert probability(policy.params, state, Instance(9, np.zeros(0), every), arm) == pytest.approx(p, rel=1e-9)
     assert sample(np.isin(np.arange(k), list(first)[:3])) == set(list(first)[:3])
     assert len(sample(~np.isin(np.arange(k), list(first)))) == 64
     state.seen.learned[0] = 9_900.0
@@ -125,9 +138,9 @@ def test_arms_that_join_are_in_the_sample_at_once() -> None:
     state = policy.init(policy.params, Problem(64))
     for k in (65, 70):
         state = grown(policy, state, Problem(k))
-        assert min(law_of(policy, state, np.ones(k, np.bool_))) == pytest.approx(1 / k, rel=1e-9)
+        assert shares(policy, state, k).min() == pytest.approx(1 / k, rel=1e-9)
     late = grown(policy, policy.init(policy.params, Problem(500)), Problem(501))
-    assert law_of(policy, late, np.ones(501, np.bool_))[500] == pytest.approx(1 / 65, rel=1e-9)
+    assert shares(policy, late, 501)[500] == pytest.approx(1 / 65, rel=1e-9)
 
 
 @pytest.mark.jit
