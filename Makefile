@@ -48,6 +48,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/service.py || echo "going on without the service's figures"
 	@$(PY) benchmarks/log.py
 	@$(PY) benchmarks/law.py
+	@$(PY) benchmarks/defaults.py
 	@$(PY) benchmarks/contextual.py
 	@$(PY) benchmarks/papers/streaming.py
 	@$(PY) benchmarks/papers/sor.py

@@ -29,7 +29,7 @@ def claims(result: dict[str, Any]) -> list[dict[str, Any]]:
     share = min(result["judged"]["held"].values()) / result["judged"]["logs"]
     found.append(claim("logs of fourier_softmax: intervals that hold, of the policy with the fewest", share, low=0.9))
     for row in result["wide"]:
-        limits = {(10, 64): (None, 4.0), (100, 64): (None, 64.0), (1000, 64): (3.0, 100.0)}
+        limits = {(10, 64): (None, 4.0), (100, 64): (None, 64.0), (1000, 64): (3.0, 100.0), (100_000, 0): (0.2, None)}
         ms, mb = limits.get((row["arms"], row["dimension"]), (None, None))
         what = f"{row['policy']}, {row['arms']} arms, {row['dimension']} numbers"
         if ms is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from active_tables import active, active_more
+from defaults_tables import defaults
 from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more
 from short_table import FILES, short
 from solver_tables import solver_speed, sor, sor_heat, sor_more
@@ -267,6 +268,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "log": log,
     "first_answer": first_answer,
     "law": law,
+    "defaults": defaults,
     "contextual": contextual,
     "streaming": streaming,
     "streaming-more": streaming_more,

@@ -26,6 +26,7 @@ _HEAVY = 0.7  # a Pareto k from which on means converge too slowly to be trusted
 RARE = 1e-3  # a p-value below which counts are called wrong
 _COMPLETE = 0.99  # a share of rewarded decisions below which a person must know
 _FEW = 100.0  # an effective sample size below which normal intervals cover too little
+UNREACHABLE = 0.01  # a share of decisions, or of what a target does, that may be for sure and is not worth a word
 _LONG_ENOUGH = 25  # weights, for a tail of 5
 
 
@@ -60,6 +61,7 @@ class Diagnostics(NamedTuple):
     weights: EProcess  # against: weights average 1
     actions: Actions | None
     arms: EProcess | None  # against: each arm's 1{action = a} / propensity averages 1
+    unreachable: float  # share of the target's actions where the log took another one for sure
     warnings: list[str]  # in plain words; none where all is well
 
 
@@ -82,7 +84,8 @@ def diagnose(
 
     Source: Kish 1965; Vehtari, Simpson, Gelman, Yao, Gabry, "Pareto smoothed importance sampling", 2024 (tail);
     Fabijan et al., "Diagnosing sample ratio mismatch in online controlled experiments", 2019; `eprocess`.
-    Assumes: every arm can be taken at every decision, for what is said of actions.
+    Assumes: every arm can be taken at every decision, for what is said of actions; nothing is said of them where the
+    log took one for sure, with propensity 1, in more than a hundredth of its decisions.
     Refuses: unknown propensities, and those outside (0, 1].
     """
     weight = weights(propensity, target, "diagnose")
@@ -98,7 +101,8 @@ def diagnose(
     most = None if floor is None else max(1.0, float(np.asarray(target).max()) / floor)
     bets = weight_e_process(weight, most, alpha)
     counts = arms = None
-    if action is not None and n_arms is not None:
+    sure = float((propensity >= 1.0).mean()) if n else 0.0
+    if action is not None and n_arms is not None and (n_arms == 1 or sure <= UNREACHABLE):
         check_lengths(n=propensity, action=np.asarray(action))
         arms = action_e_process(action, propensity, n_arms, floor, alpha)
         counts = count_actions(np.asarray(action, np.int64), propensity, n_arms)
@@ -115,10 +119,24 @@ def diagnose(
         weights=bets,
         actions=counts,
         arms=arms,
+        unreachable=unreachable(propensity, target),
         warnings=[],
     )
     found.warnings.extend(_warnings(found, n, alpha))
     return found
+
+
+def unreachable(propensity: Array, target: Array) -> float:
+    """Return which share of its actions a target would take where the log took another one for sure.
+
+    `propensity` and `target`, float64[n], are those of the logged action. Where its propensity is 1 the log never takes
+    any other, and so no reward says what that would have brought.
+
+    >>> unreachable(np.array([1.0, 1.0, 0.5, 0.5]), np.array([0.2, 1.0, 0.0, 1.0]))
+    0.2
+    """
+    missed = np.where(np.asarray(propensity) >= 1.0, 1.0 - np.minimum(np.asarray(target), 1.0), 0.0)
+    return float(missed.mean()) if len(missed) else math.nan
 
 
 def weight_tail(weight: Array) -> Tail:
@@ -184,6 +202,13 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
         return ["the log has no decisions"]
     if found.overlap == 0.0:
         return ["the target never takes an action that was logged: nothing can be said of it"]
+    if found.unreachable > UNREACHABLE:
+        said.append(
+            f"{100.0 * found.unreachable:.3g} % of what the target does was never tried: there the log took another "
+            "action for sure (propensity 1), and no estimate can tell what it would have brought; log decisions of a "
+            "policy that draws, or put floor around yours"
+        )
+        return said + _of_rewards(found)
     if found.weights.alarm_at is not None:
         said.append(
             f"the weights do not average 1 (mean {found.weight_mean:.3g}, found after {found.weights.alarm_at} "
@@ -212,6 +237,12 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
             f"the weights have a heavy tail (Pareto k {found.tail.pareto_k:.2f}, above {_HEAVY}): a few decisions "
             "decide the estimate; clip the weights, or use dr with a good model"
         )
+    return said + _of_rewards(found)
+
+
+def _of_rewards(found: Diagnostics) -> list[str]:
+    """Say whether rewards are missing."""
+    said = []
     if found.rewarded < _COMPLETE:
         said.append(
             f"{100.0 * found.rewarded:.3g} % of the decisions have a reward, and the others are left out: if no reward "

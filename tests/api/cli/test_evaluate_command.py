@@ -367,3 +367,18 @@ def test_events_dropped_unevenly_have_ratios_only(onearm: Any, tmp_path: Path, d
 def test_options_of_single_actions_are_not_for_lists(onearm: Any, option: tuple[str, str]) -> None:
     done = onearm("evaluate", "x.dsjson", "--target", "uniform", "--method", "cascade", *option)
     assert (done.code, f"{option[0]} is not for logs of lists" in done.err) == (2, True)
+
+
+def test_of_a_log_that_never_draws_no_effective_sample_size_is_told(onearm: Any, tmp_path: Path) -> None:
+    rows = [{"action": t % 3, "reward": t % 2, "propensity": 1.0, "context": [t % 3]} for t in range(60)]
+    file = tmp_path / "sure.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = onearm("evaluate", str(file), "--target", "uniform", "--target", "logged", "--json")
+    sizes = {each["target"]: each["effective_sample_size"] for each in done.json["estimates"]}
+    assert sizes == {"uniform": None, "logged": 60.0}
+    assert done.json["diagnostics"]["uniform"]["unreachable"] == pytest.approx(2 / 3)
+    assert "66.7 % of what the target does was never tried" in done.json["diagnostics"]["uniform"]["warnings"][0]
+    assert done.json["diagnostics"]["logged"]["warnings"] == [
+        "the weights leave 60.0 decisions' worth of evidence: "
+        "normal intervals are too short; use a confidence sequence or Clopper-Pearson"
+    ]

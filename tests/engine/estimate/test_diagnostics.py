@@ -223,3 +223,26 @@ def test_true_propensities_raise_no_alarm_and_a_logged_softmax_of_an_argmax_does
     assert seen.arms.alarm_at is not None
     assert max(seen.weights.alarm_at, seen.arms.alarm_at) < 5000
     assert len(seen.warnings) == 3
+
+
+def test_what_a_log_never_tries_is_told_and_nothing_else_is_read_into_its_weights() -> None:
+    """A log that takes the best action for sure: of a uniform target nine tenths were never tried."""
+    law, _ = softmax_log(2000, 10, 1)
+    action = law.argmax(axis=1)
+    seen = diagnose(np.ones(2000), np.full(2000, 0.1), action, 10)
+    assert seen.unreachable == pytest.approx(0.9)
+    assert (seen.arms, seen.actions) == (None, None)
+    assert len(seen.warnings) == 1
+    assert "90 % of what the target does was never tried" in seen.warnings[0]
+    itself = diagnose(np.ones(2000), np.ones(2000), action, 10)
+    assert (itself.unreachable, itself.warnings) == (0.0, [])
+
+
+def test_a_few_sure_decisions_are_no_news() -> None:
+    law, action = softmax_log(2000, 10, 1)
+    propensity, target = law[np.arange(2000), action], np.full(2000, 0.1)
+    propensity[:5], target[:5] = 1.0, 0.1
+    seen = diagnose(propensity, target, action, 10)
+    assert seen.unreachable == pytest.approx(5 * 0.9 / 2000)
+    assert seen.actions is not None
+    assert not any("never tried" in warning for warning in seen.warnings)

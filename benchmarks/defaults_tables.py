@@ -1,0 +1,43 @@
+"""Tables of what the default policies earn: from results/defaults.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from table_text import machine_line, markdown, said
+
+
+def defaults(result: dict[str, Any]) -> str:
+    """Show what is earned in other units, when rewards come late and among many arms, and what was missed."""
+    units, late, many = result["units"], result["delays"], result["many"]
+    arms = {name: of for name, of in units.items() if name not in late}
+    parts = [
+        f"Means of {result['seeds']} runs. Five normal arms, the best of .6, rewards times a plus b, 5,000 decisions:",
+        _grid("earned a decision", arms),
+        "Digits with contexts, the share that was right, in the same units, and under noise of Student's t, 2 degrees:",
+        _grid("right", {name: of for name, of in units.items() if name in late}),
+        "Digits, each reward learned so many decisions later:",
+        _grid("right", late),
+        "A thousand arms, of which one pays .3 and the others less than .2, in 10,000 decisions (.1 at random):",
+        _grid("earned a decision", {name: {"": value} for name, value in many.items()}),
+        _wide(result["wide"]),
+        said(result),
+        machine_line(result["machine"]),
+    ]
+    return "\n\n".join(parts)
+
+
+def _grid(head: str, found: dict[str, dict[str, float]]) -> str:
+    columns = list(next(iter(found.values())))
+    rows = [[head, *columns]]
+    for name, of in found.items():
+        rows.append([f"`{name}`", *(f"{of[column]:.3f}" for column in columns)])
+    return markdown(rows)
+
+
+def _wide(found: list[dict[str, Any]]) -> str:
+    rows = [["a decision and its reward", "arms", "numbers of a context", "ms", "memory of the state"]]
+    for one in found:
+        sizes = f"{one['arms']:,}", str(one["dimension"]), f"{one['ms']:.3f}", f"{one['mb']:.1f} MB"
+        rows.append([f"`{one['policy']}`", *sizes])
+    return markdown(rows)
