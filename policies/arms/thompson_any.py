@@ -1,9 +1,9 @@
 """Thompson sampling for rewards of any unit: play each arm as often as it is believed to be the best.
 
-Euros, minutes, minus the latency: nothing has to be declared. It is the default for arms whose rewards have no declared
-range. What is believed of an arm's mean follows from a normal-inverse-gamma prior, whose parts are learned: its mean is
-the mean m of all rewards, worth two of them, and its variance v the mean squared error of the predictions so far, worth
-six more. After n rewards of an arm with the mean x and the sum S of squared deviations from it
+Euros, minutes, minus the latency: nothing has to be declared. It is the default for arms. What is believed of an arm's
+mean follows from a normal-inverse-gamma prior, whose parts are learned: its mean is the mean m of all rewards, worth
+two of them, and its variance v the mean squared error of the predictions so far, worth six more. After n rewards of an
+arm with the mean x and the sum S of squared deviations from it
 
     mean = (2 m + n x) / (n + 2),    variance = (3 v + S / 2 + n (x - m)^2 / (n + 2)) / ((2 + n / 2) (n + 2)).
 

@@ -14,8 +14,7 @@ until something is learned; this one does not, and its propensities say how ofte
 its log can judge other policies.
 
 Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007; a softmax of the
-index in place of its maximum is ours: measured, without a bound (`benchmarks/defaults.py`). It was tried against draws
-from the posterior, inverse gaps and counting what is pending: these earn less where rewards are late, or at once.
+index in place of its maximum is ours: measured, without a bound (`benchmarks/defaults.py`).
 Rewards may have any unit and any origin: they are measured from the first one. Ties go to the lowest action.
 Propensities: exact, in closed form.
 State: the model, its errors, the first, the best and the lowest reward.
