@@ -19,7 +19,7 @@ def defaults(result: dict[str, Any]) -> str:
         "Digits, each reward learned so many decisions later:",
         _grid("right", late),
         "A thousand arms, of which one pays .3 and the others less than .2, in 10,000 decisions (.1 at random):",
-        _grid("earned a decision", {name: {"": value} for name, value in many.items()}),
+        _grid("earned a decision", {name: {"mean of all": value} for name, value in many.items()}),
         _wide(result["wide"]),
         said(result),
         machine_line(result["machine"]),
