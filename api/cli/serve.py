@@ -91,7 +91,8 @@ def _welcome(address: str, database: str, service: Service) -> None:
     first = in_url(open_ids[0]) if open_ids else "ID"
     console.print(f"[bold]onearm[/bold] decides at [bold]{address}[/bold]   database: {escape(database)}")
     console.print(f"experiments: {escape(', '.join(open_ids[:5]) or 'none is open')}")
-    console.print(f"recovering   {_count(service.waiting)}, what is asked for first")
+    if service.waiting:
+        console.print(f"recovering   reading the logs of {_count(service.waiting)}; one that is asked for goes first")
     console.print(f"open         {address}/   and   {address}/docs")
     console.print("try          ", end="")
     click.echo(f"curl -d '{{}}' {address}/v1/experiments/{first}/decisions")

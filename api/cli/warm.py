@@ -57,9 +57,10 @@ def warm(policies: tuple[str, ...], envs: tuple[str, ...], database: str | None,
     if as_json:
         print_json({"entries": rows, "folder": str(cache_folder())})
     else:
-        columns = ["entry", "seconds", "was compiled"]
-        shown = [[row["entry"], row["seconds"], "yes" if row["was_compiled"] else "no"] for row in rows]
-        print_table(f"Compiled in {cache_folder()}", columns, shown)
+        there = sum(row["was_compiled"] for row in rows)
+        shown = [[row["entry"], "-" if row["was_compiled"] else f"{row['seconds']:.1f}"] for row in rows]
+        note = f"{len(rows) - there} compiled, {there} were there; a name may stand for several kinds of context"
+        print_table(f"Compiled in {cache_folder()}", ["entry", "seconds"], shown, note)
 
 
 def _experiments(url: str) -> list[Spec]:

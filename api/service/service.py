@@ -58,16 +58,19 @@ class Service:
         self.lag = Lag()
 
     async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
-        """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`.
+        """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`, ready.
 
         `advanced` is called whenever one more is recovered, or cannot be.
         """
         self.lag.start()
         await asyncio.to_thread(keep_all, self.store)  # what experiments decide with
-        rows = await asyncio.to_thread(self.store.experiments) or [await self._write(Spec.from_json(first))]
+        known = await asyncio.to_thread(self.store.experiments)
+        rows = known or [await self._write(Spec.from_json(first))]
         self._rows = {row.id: row for row in rows}
         self._queue = Queue(rows)
-        self._recovery = asyncio.get_running_loop().create_task(self._recover(advanced))
+        self._recovery = asyncio.get_running_loop().create_task(self._recover(advanced if known else lambda: None))
+        if not known:  # there is no log to read, and nobody who waits for it
+            await self.recovered()
 
     async def recovered(self) -> None:
         """Wait until all that there were at the start are recovered, or cannot be."""

@@ -146,5 +146,5 @@ def test_a_service_that_is_killed_or_stopped_while_it_recovers_has_lost_nothing(
         process.send_signal(signal.SIGTERM)
         assert process.stdout is not None
         said = process.stdout.read()  # not communicate(): what readline() read ahead would be lost
-    assert "recovering   3 experiments, what is asked for first\n" in said
+    assert "recovering   reading the logs of 3 experiments; one that is asked for goes first\n" in said
     assert "recovered    3 of 3 experiments in " in said.splitlines()[-1]
