@@ -62,12 +62,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
-    """Let the garbage collector rest while tests are collected, and not walk them ever after: half of the time."""
+    """Let the garbage collector rest while tests are collected, and not walk them ever after: half of the time.
+
+    From then on it looks at what is new less often, for what numba compiles is made of objects that live for a while.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000, 10, 10)
         gc.enable()
 
 

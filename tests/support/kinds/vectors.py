@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import golden
 import numpy as np
 from support import courses
+from support.environments import names
 from support.kinds.course import Course, Kind
 
 from onearm.engine import loop, snapshot
@@ -105,17 +106,8 @@ def usual(problem: Problem) -> str:
     return next(name for name in NAMES if problem.feedback in golden.specimen(name).feedbacks)
 
 
-def world(name: str) -> Any:
-    """Return the environment of that name where vectors are decided in it, or None."""
-    try:
-        env = envs.make(name, **SMALLER.get(name, {}))
-    except InvalidInput:
-        return None
-    return env if env.problem.domain is not None else None
-
-
 def simulation(name: str, horizon: int = 40, seed: int = 2) -> Simulation:
-    env = world(name)
+    env = envs.make(name, **SMALLER.get(name, {}))
     return Simulation(golden.specimen(usual(env.problem)), env, horizon=horizon, seed=seed)
 
 
@@ -129,7 +121,7 @@ ALL = (
 CASES = [case for case in ALL if case.taken]
 PLAIN = [case for case in CASES if case.hint in (None, "last") and case.place < len(golden.DOMAINS)]  # a few seconds
 OTHERS = [case for case in CASES if case not in PLAIN]  # other hints, and one dimension or many
-ENVS = [name for name in envs.names() if world(name) is not None]
+ENVS = names("vector")
 KIND = Kind(
     courses={f"{case}-{sort}": partial(begin, case, sort) for case in PLAIN for sort in ("even", "wild")},
     simulations={env: partial(simulation, env) for env in ENVS},
