@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.optimize import linprog
 
 from onearm.engine import loop
@@ -184,7 +185,8 @@ def test_near_parallel_features_are_learned_sooner_than_by_gradients() -> None:
             examples.append(example)
             learn(policy, state, instance, decision, example if name == "implicit" else -np.sign(miss) * a)
         table = np.array(examples)
-        rows = np.block([[table[:, :4], -np.eye(steps)], [-table[:, :4], -np.eye(steps)]])
+        slack = -sparse.eye_array(steps)
+        rows = sparse.block_array([[table[:, :4], slack], [-table[:, :4], slack]], format="csc")
         sides = np.concatenate([table[:, 4], -table[:, 4]])
         cost = np.concatenate([np.zeros(4), np.ones(steps)])
         best = linprog(cost, rows, sides, bounds=[(-1.0, 1.0)] * 4 + [(0.0, None)] * steps).fun
