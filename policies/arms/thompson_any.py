@@ -46,6 +46,7 @@ from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Polic
 
 _PRIOR_MEAN = 2.0  # rewards that the prior's mean is worth
 _PRIOR_SHAPE = 3.0  # half the number of deviations that its variance is worth
+_LEAST = 1e-280  # of the variance: divided by how often an arm was played, what is less may become 0
 _FIRST = 64  # arms of the sample before any reward
 _PLAYS = 100.0  # rewards for one more
 _RUN = np.uint64(0x73616D706C65)  # of the draws that order the arms
@@ -262,7 +263,7 @@ def _believe(seen: Seen, sample: Sample, m: int) -> None:
     for i in range(m):
         sample.mean[i] = 0.0
         sample.sd[i] = 1.0
-        if sd > 0.0:
+        if variance > _LEAST:
             arm = sample.arm[i]
             count = seen.count[arm]
             worth = _PRIOR_MEAN + count

@@ -105,6 +105,16 @@ def test_units_do_not_change_a_bit(scale: float, offset: float, propensities: bo
     assert len({arm for arm, _ in played(rewards)}) == 3
 
 
+@pytest.mark.parametrize("unit", [2e-162, 1e-161, 1e-159])
+def test_rewards_whose_squares_vanish_have_no_unit(unit: float) -> None:
+    """What is left of the variance was divided down to 0, and the law was NaN."""
+    policy = catalog.make("thompson_any")
+    state = policy.init(policy.params, Problem(3))
+    for i in range(60):
+        learn(policy, state, 0 if i < 50 else i % 3, unit * (i % 2))
+    assert law_of(policy, state) == pytest.approx([1 / 3] * 3, rel=1e-9)
+
+
 def test_bad_params_are_refused() -> None:
     with pytest.raises(InvalidInput, match="propensities is 1"):
         catalog.make("thompson_any", propensities=1)
