@@ -95,6 +95,25 @@ def test_predictions_are_told_in_units_of_the_reward(context: tuple[int, ...]) -
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("far", [1e50, 1e200])
+def test_a_context_far_from_all_others_does_not_spoil_it(far: float) -> None:
+    """Its prediction was off by 1e200: the square of that is infinite, and no law was one ever after."""
+    policy = catalog.make("fourier_softmax")
+    state = policy.init(policy.params, Problem(2, (2, 3)))
+    rows, action = np.random.default_rng(5).normal(size=(60, 2, 3)), 0
+    rows[20, :, 1] = [far, -far]
+    for t in range(60):
+        instance = Instance(t, rows[t], np.ones(2, np.bool_))
+        if t != 20:
+            action = int(np.argmax(rows[t, :, 0]))
+        reward = float(rows[t, action, 0] > 0.0)
+        loop.learn(policy.params, state, instance, Decision(action, 0.5), Feedback(reward, np.zeros(0)), Key(RUN, t))
+    plain = Instance(60, np.array([[2.0, 0.0, 0.0], [-2.0, 0.0, 0.0]]), np.ones(2, np.bool_))
+    law = law_of(policy, state, plain)
+    assert sum(law) == pytest.approx(1.0, rel=1e-12)
+    assert law[0] > 0.9
+
+
 def test_late_rewards_do_not_stall_it() -> None:
     """Of 1,797 digits, each reward learned 400 decisions later; `fourier_ucb` repeats itself: a fourth is right."""
     digits = {"name": "classification", "params": {"dataset": "digits"}}
