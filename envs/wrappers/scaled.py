@@ -1,8 +1,8 @@
 """Scaled: another environment whose rewards have another unit and another origin, and noise with heavy tails.
 
 Paid is scale (reward + noise t) + offset, where t is drawn from Student's distribution with `degrees` degrees of
-freedom (2: no variance; 1: no mean either). So a policy is tried on euros, minutes or minus the latency: one that is
-free of units decides with any scale that is a power of two as it does with 1.
+freedom (2: no variance; 1: no mean either), and 1e100 where it is more, as no reward is. So a policy is tried on euros,
+minutes or minus the latency: one that is free of units decides with any scale that is a power of two as it does with 1.
 Source: drawn as a normal variable over the root of a mean of squares, W. S. Gosset ("Student"), 1908.
 State: the inner environment's. Cost: the inner environment's, and two draws where there is noise.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from ...engine.draws import gamma, normal
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
-from ...engine.problem import check_param
+from ...engine.problem import REWARD_MAX, check_param
 from ...engine.protocol import observe as inner_observe
 from ...engine.protocol import register_env
 from ...engine.protocol import regret as inner_regret
@@ -78,7 +78,7 @@ def respond(
     if params.noise > 0.0:
         half = 0.5 * params.degrees
         reward += params.noise * normal(key, _DRAW) / math.sqrt(gamma(key, _DRAW + 1, half) / half)
-    return params.scale * reward + params.offset, delay
+    return min(max(params.scale * reward + params.offset, -REWARD_MAX), REWARD_MAX), delay
 
 
 @kernel

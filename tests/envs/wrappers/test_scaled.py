@@ -37,6 +37,11 @@ def test_rewards_and_regret_are_those_inside_in_other_units() -> None:
     assert scaled_shortfall == 4.0 * shortfall == 1.0
 
 
+def test_nothing_is_paid_that_no_interface_would_take() -> None:
+    rewards, _ = paid(catalog.make("scaled", env=INNER, scale=1e100, noise=1e100, degrees=0.1), 50)
+    assert (rewards.min(), rewards.max()) == (-1e100, 1e100)
+
+
 @pytest.mark.parametrize("degrees", [1.0, 2.0, 7.5])
 def test_noise_is_of_students_law(degrees: float) -> None:
     inner, _ = paid(catalog.from_spec(INNER), 2000)
