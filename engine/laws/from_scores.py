@@ -51,6 +51,19 @@ def leader_of(scores: Array, available: Array) -> int:
 
 
 @kernel
+def end_of(available: Array) -> int:
+    """Return where the available actions end.
+
+    A log keeps calls of 7 and of 20 actions in rows of one width. Whoever hands over arrays up to here has the bits of
+    the call again: sums in four lanes have others where zeros follow.
+    """
+    end = len(available)
+    while end > 0 and not available[end - 1]:
+        end -= 1
+    return end
+
+
+@kernel
 def greedy(scores: Array, available: Array, epsilon: float, law: Array) -> int:
     """Write 1 - epsilon for the leader and epsilon shared by all, the leader included; return the leader."""
     leader = leader_of(scores, available)
@@ -76,7 +89,7 @@ def inverse_gap(scores: Array, available: Array, gamma: float, law: Array) -> in
         share = 1.0 / (count + gamma * gap)
         law[a] = share if available[a] else 0.0
     law[leader] = 0.0
-    law[leader] = 1.0 - total_of(law, _end(available))
+    law[leader] = 1.0 - total_of(law, len(available))
     return leader
 
 
@@ -89,7 +102,7 @@ def softmax(scores: Array, available: Array, sharpness: float, law: Array) -> in
         gap = best - scores[a] if available[a] else 0.0
         weight = exp(-sharpness * gap)
         law[a] = weight if available[a] else 0.0
-    share = 1.0 / total_of(law, _end(available))
+    share = 1.0 / total_of(law, len(available))
     for a in range(len(available)):
         law[a] *= share
     return leader
@@ -99,15 +112,6 @@ def softmax(scores: Array, available: Array, sharpness: float, law: Array) -> in
 def power(n: float, exponent: float) -> float:
     """Return n^exponent, n > 0."""
     return math.sqrt(n) if exponent == 0.5 else exp(exponent * log(n))
-
-
-@kernel
-def _end(available: Array) -> int:
-    """Return where the available actions end: so a sum has the same bits where a log fills the mask up to a width."""
-    end = len(available)
-    while end > 0 and not available[end - 1]:
-        end -= 1
-    return end
 
 
 @kernel

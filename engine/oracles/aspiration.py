@@ -21,7 +21,6 @@ from ..kernel import kernel
 from ..vocabulary import Array
 
 _NARROW, _WIDE = 0.2, 3.0  # bounds of alpha, in standard deviations
-_WILD = 10.0  # ranges of the rewards: an error beyond, of a context far from all others, counts as this
 _ASPIRATION = 0.7  # where the target lies between the lowest and the best reward
 
 
@@ -32,15 +31,13 @@ def enter(square: Array, count: Array, extremes: Array, reward: float, error: fl
     `square` float64[1] is the sum of squared errors, each in units of its predictive variance; `count` float64[1] the
     rewards; `extremes` float64[2] the lowest and the best of them.
     """
+    square[0] += error * error / (1.0 + width * width)
     if count[0] == 0.0:
         extremes[0] = reward
         extremes[1] = reward
     count[0] += 1.0
     extremes[0] = min(extremes[0], reward)
     extremes[1] = max(extremes[1], reward)
-    most = _WILD * (extremes[1] - extremes[0])
-    error = min(max(error, -most), most)
-    square[0] += error * error / (1.0 + width * width)
 
 
 @kernel

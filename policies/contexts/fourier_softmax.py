@@ -30,7 +30,7 @@ import numpy as np
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
-from ...engine.laws.from_scores import Work, draw, leader_of, softmax, work_of
+from ...engine.laws.from_scores import Work, draw, end_of, leader_of, softmax, work_of
 from ...engine.oracles.aspiration import enter, noise, reach
 from ...engine.oracles.choice import bending_oracle
 from ...engine.oracles.forgetting import check_half_life
@@ -39,6 +39,7 @@ from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
+_WILD = 10.0  # ranges of the rewards: an error beyond, of a context far from all others, counts as this
 _SHARPEST = 1e300  # of what is multiplied with gaps: 0 times infinity is no number
 
 
@@ -108,7 +109,8 @@ def update(
     predict(state.model, instance.context, only, work.score)
     spread(state.model, instance.context, only, work.width)
     only[arm] = False
-    error = reward - float(work.score[arm])
+    most = _WILD * (max(state.extremes[1], reward) - min(state.extremes[0], reward))
+    error = min(max(reward - float(work.score[arm]), -most), most)
     enter(state.square, state.count, state.extremes, reward, error, float(work.width[arm]))
     fit(state.model, instance.context, arm, reward, 1.0)
 
@@ -154,7 +156,10 @@ def _weigh(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: I
             work.score[a] += alpha * work.width[a]
     tau = params.temperature * alpha * work.width[leader_of(work.score, available)]
     sharpness = min(1.0 / tau, _SHARPEST) if tau > 0.0 else _SHARPEST
-    return softmax(work.score, available, sharpness, work.law)
+    end = end_of(available)
+    for a in range(end, len(work.law)):
+        work.law[a] = 0.0
+    return softmax(work.score[:end], available[:end], sharpness, work.law[:end])
 
 
 register_policy(

@@ -90,16 +90,6 @@ def test_draw_never_takes_what_has_no_probability() -> None:
     assert draw(np.array([0.0, 1.0, 0.0]), 1, 3, 0.0) == 1
 
 
-@pytest.mark.parametrize("kernel", [softmax, inverse_gap])
-def test_a_law_has_the_same_bits_where_a_log_fills_the_mask_up_to_a_width(kernel: Any) -> None:
-    """A call brings 7 actions, and its row of a log has room for 20: `verify` compares the propensities."""
-    for seed in range(20):
-        scores, law, wide = np.random.default_rng(seed).normal(size=20), np.zeros(20), np.zeros(20)
-        kernel(scores, np.ones(7, np.bool_), 3.0, law)
-        kernel(scores, np.arange(20) < 7, 3.0, wide)
-        assert law.tolist() == wide.tolist()
-
-
 def test_sums_and_powers() -> None:
     assert [total_of(np.arange(1.0, k + 1.0), k) for k in range(10)] == [k * (k + 1) / 2 for k in range(10)]
     assert [power(9.0, 0.5), power(9.0, 0.0), power(7.0, 1.0)] == pytest.approx([3.0, 1.0, 7.0], rel=1e-15)
