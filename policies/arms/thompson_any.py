@@ -129,8 +129,7 @@ def _nothing(k: int) -> tuple[Seen, Sample]:
 def grow(params: ThompsonAnyParams, state: ThompsonAnyState, problem: Problem) -> ThompsonAnyState:
     """Return the state for more arms: the new ones are in the sample at once."""
     grown = padded(state, init(params, problem))
-    _let_join(state.seen, grown.seen)
-    return grown
+    return grown._replace(seen=_joined(state.seen, grown.seen))
 
 
 def grow_sampled(
@@ -138,14 +137,14 @@ def grow_sampled(
 ) -> ThompsonAnySampledState:
     """Return the state for more arms: the new ones are in the sample at once."""
     grown = padded(state, init_sampled(params, problem))
-    _let_join(state.seen, grown.seen)
-    return grown
+    return grown._replace(seen=_joined(state.seen, grown.seen))
 
 
-def _let_join(before: Seen, grown: Seen) -> None:
+def _joined(before: Seen, grown: Seen) -> Seen:
+    """Put the new arms at the end of the sample; what was is not written into, as another thread may read it."""
     m, new = _size(before), np.arange(len(before.order), len(grown.order))
-    grown.order[:] = np.concatenate([before.order[:m], new, before.order[m:]])
-    grown.joined[0] = before.joined[0] + len(new)
+    order = np.concatenate([before.order[:m], new, before.order[m:]])
+    return grown._replace(order=order, joined=before.joined + len(new))
 
 
 @kernel

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from onearm.engine import loop
+from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.growth import grown
@@ -154,6 +154,16 @@ def test_arms_that_join_are_in_the_sample_at_once() -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("propensities", [True, False])
+def test_a_state_that_grew_leaves_the_one_before_as_it_was(propensities: bool) -> None:
+    """That one may be on its way to the disk: a snapshot of it with arms that join after it would count them twice."""
+    policy = catalog.make("thompson_any", propensities=propensities)
+    state = policy.init(policy.params, Problem(100))
+    before = snapshot.digest(state)
+    larger = grown(policy, state, Problem(103))
+    assert (snapshot.digest(state), int(larger.seen.joined[0])) == (before, 3)
+
+
 def test_among_a_thousand_arms_more_is_earned_than_by_trying_each() -> None:
     """10,000 decisions, one arm of .3 and the others below .2: at random .1, `thompson_beta` .11."""
     earned = []
