@@ -10,9 +10,9 @@ arm with the mean x and the sum S of squared deviations from it
 Until two rewards differ there is no unit, and every arm is played alike.
 
 With more arms than plays nothing could be learned of each, so it begins with a sample: 64 arms, and one more for each
-hundred rewards, up to 2000, in an order that is random and the same in every run; arms that join are in it at once. The
-others have probability 0 until their turn comes. Up to 64 arms are all in the sample, and a decision among a hundred
-thousand costs no more than one among two thousand.
+hundred rewards, in an order that is random and the same in every run; arms that join are in it at once. The sample
+never has more than 2000 arms; further ones come in where others retire. Those outside have probability 0. Up to 64 arms
+are all in it, and a decision among a hundred thousand costs no more than one among two thousand.
 
 Source: Thompson 1933; Honda and Takemura, "Optimality of Thompson sampling for Gaussian bandits depends on priors",
 AISTATS 2014: priors that expect too little spread lose for long; Bayati, Hamidi, Johari, Khosravi, "Unreasonable
