@@ -153,7 +153,6 @@ def test_arms_that_join_are_in_the_sample_at_once() -> None:
     assert shares(policy, late, 501)[500] == pytest.approx(1 / 65, rel=1e-9)
 
 
-@pytest.mark.jit
 @pytest.mark.parametrize("propensities", [True, False])
 def test_a_state_that_grew_leaves_the_one_before_as_it_was(propensities: bool) -> None:
     """That one may be on its way to the disk: a snapshot of it with arms that join after it would count them twice."""
@@ -164,6 +163,7 @@ def test_a_state_that_grew_leaves_the_one_before_as_it_was(propensities: bool) -
     assert (snapshot.digest(state), int(larger.seen.joined[0])) == (before, 3)
 
 
+@pytest.mark.jit
 def test_among_a_thousand_arms_more_is_earned_than_by_trying_each() -> None:
     """10,000 decisions, one arm of .3 and the others below .2: at random .1, `thompson_beta` .11."""
     earned = []
