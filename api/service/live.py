@@ -9,7 +9,6 @@ thrown away and folded again.
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import logging
 import math
@@ -200,7 +199,7 @@ class Live(Work):
         if entry.compiled:
             return run(*given, **named)
         state = self.state
-        made = await self.turns.step(entry, functools.partial(run, *given, **named))
+        made = await self.turns.step(entry, run, *given, **named)
         if self.state is not state:
             raise self.unusable or refolding()
         return made

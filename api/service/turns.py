@@ -39,7 +39,7 @@ class Turns:
         """Whether a step may take long."""
         if self._entries and all(entry.compiled for entry in self._entries):
             self._entries = ()  # for good
-        return any(map(self._is_slow, self._entries)) if self._entries else False
+        return any(map(self._is_slow, self._entries))
 
     def take(self, work: Callable[P, Awaitable[Made]], *given: P.args, **named: P.kwargs) -> Awaitable[Made]:
         """Do what reads or changes the state: at once, or when its turn comes. Then it is not broken off half done.
@@ -48,17 +48,17 @@ class Turns:
         """
         if not self.slow and not self._lock.locked():
             return work(*given, **named)
-        task = asyncio.ensure_future(self._alone(work(*given, **named)))
+        task = asyncio.ensure_future(self._alone(work, *given, **named))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return asyncio.shield(task)
 
-    async def step(self, entry: Entry, run: Callable[[], Made]) -> Made:
+    async def step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Make a step: here, or in another thread where it may take long."""
         if not self._is_slow(entry):
-            return run()
+            return run(*given, **named)
         started = time.perf_counter()
-        made = await asyncio.to_thread(run)
+        made = await asyncio.to_thread(run, *given, **named)
         self._took[entry] = max(self._took.get(entry, 0.0), time.perf_counter() - started)
         return made
 
@@ -67,9 +67,9 @@ class Turns:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _alone(self, work: Awaitable[Made]) -> Made:
+    async def _alone(self, work: Callable[P, Awaitable[Made]], *given: P.args, **named: P.kwargs) -> Made:
         async with self._lock:
-            return await work
+            return await work(*given, **named)
 
     def _is_slow(self, entry: Entry) -> bool:
         return not entry.compiled and self._took.get(entry, math.inf) > SLOW_S

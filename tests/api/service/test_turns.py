@@ -13,6 +13,10 @@ from support.meeting import at_once
 from support.served import Served
 from support.slow_steps import Held, slow
 
+from onearm.api.service.turns import Turns
+from onearm.engine import loop
+from onearm.engine.kernel import Entry
+
 E, OTHER = "/v1/experiments/e", "/v1/experiments/other"
 
 
@@ -59,6 +63,30 @@ def test_while_one_learns_the_others_decide_and_it_waits(served: Served, monkeyp
     assert [answer.status_code for answer in (learned, decided, read, health, archived)] == [200, 201, 200, 200, 200]
     assert read.json()["rewards"] == 1 and health.json()["compiling"]["compiled"] is False
     served.assert_consistent()
+
+
+def test_work_that_waits_begins_when_its_turn_comes() -> None:
+    """The time of a change is read in its turn: a log's times go up with its numbers."""
+    entry = Entry(loop.decide, (), print, compiled=False)
+    clock = [0]
+
+    async def first() -> None:
+        await asyncio.sleep(0)
+        clock[0] = 1
+
+    async def written(time: int) -> int:
+        return time
+
+    async def both() -> int:
+        turns = Turns()
+        turns.take_up(entry)
+        begun = asyncio.ensure_future(turns.take(first))
+        await asyncio.sleep(0)
+        time = await turns.take(lambda: written(clock[0]))
+        await begun
+        return time
+
+    assert asyncio.run(both()) == 1
 
 
 def test_a_retry_that_comes_during_a_slow_decision_gets_the_same(
