@@ -67,7 +67,7 @@ TRAINING = (20, 60, 200)  # rows that the policies are fitted on which are judge
 Array = np.ndarray[Any, Any]
 
 
-def shares(name: str, env: Environment, horizon: int, seeds: int) -> float:
+def lost(name: str, env: Environment, horizon: int, seeds: int) -> float:
     """Return how much less than the best was lost a decision, in the mean over seeds."""
     policy = policies.make(name, **SAMPLED.get(name, {}))
     curves = simulate(policy, env, horizon=horizon, replications=seeds, seed=0)
@@ -81,7 +81,7 @@ def units(seeds: int) -> dict[str, Any]:
         for name in track(names, f"units of {world['name']}", console=CONSOLE):
             found[name] = {
                 unit: best
-                - shares(name, envs.make("scaled", env=world, **params), horizon, seeds) / params.get("scale", 1.0)
+                - lost(name, envs.make("scaled", env=world, **params), horizon, seeds) / params.get("scale", 1.0)
                 for unit, params in UNITS.items()
             }
     return found
@@ -91,7 +91,7 @@ def delays(seeds: int) -> dict[str, Any]:
     """Return the share of digits that were right, by policy and by delay."""
     worlds = {late: envs.make("delayed", env=DIGITS, delay=late) if late else envs.from_spec(DIGITS) for late in DELAYS}
     return {
-        name: {str(late): 1.0 - shares(name, env, 1797, seeds) for late, env in worlds.items()}
+        name: {str(late): 1.0 - lost(name, env, 1797, seeds) for late, env in worlds.items()}
         for name in track((*CONTEXTUAL, "linear_thompson"), "delays", console=CONSOLE)
     }
 
@@ -103,7 +103,7 @@ def tables(seeds: int) -> dict[str, Any]:
         env = envs.make("classification", dataset=dataset)
         horizon: Any = env.problem.horizon
         for name, of in found.items():
-            of[dataset] = 1.0 - shares(name, env, horizon, seeds)
+            of[dataset] = 1.0 - lost(name, env, horizon, seeds)
     return {name: {**of, "mean": float(np.mean(list(of.values())))} for name, of in found.items()}
 
 

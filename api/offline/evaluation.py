@@ -12,7 +12,6 @@ import numpy as np
 
 from ...engine.errors import InvalidInput
 from ...engine.estimate import Diagnostics, Terms, diagnose, normal, rank
-from ...engine.estimate.diagnostics import UNREACHABLE, unreachable
 from ...engine.storage.rows import Rows
 from .candidates import Candidate
 from .intervals import difference, in_range, interval_of, range_of
@@ -184,7 +183,6 @@ def _cases(candidates: Sequence[Candidate], log: Readings, options: Options, adv
 def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, interval: str) -> Estimate:
     found = interval_of(interval, case, method, terms)
     notes = [note for note in (found.note, _note(method, case)) if note is not None]
-    untold = unreachable(case.log.propensity, case.plain.target) > UNREACHABLE  # NaN where propensities are unknown
     return Estimate(
         candidate.label,
         candidate.spec["name"],
@@ -194,7 +192,7 @@ def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, inter
         terms.value,
         found.low,
         found.high,
-        math.nan if untold else terms.effective_sample_size,
+        math.nan if case.untold else terms.effective_sample_size,
         terms.matched,
         "; ".join(notes) or None,
     )

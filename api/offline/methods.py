@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from ...engine import estimate
 from ...engine.columns import take
 from ...engine.errors import InvalidInput
 from ...engine.estimate import Terms
+from ...engine.estimate.diagnostics import UNREACHABLE, unreachable
 from ...engine.storage.room import room
 from ...engine.storage.rows import Rows
 from ...engine.vocabulary import Array
@@ -49,6 +51,11 @@ class Case:
     def weighted(self) -> tuple[Array, Array, Array]:
         """Return reward, propensity and target."""
         return self.log.reward, self.log.propensity, self.plain.target
+
+    @cached_property
+    def untold(self) -> bool:
+        """Whether the log never tried too much of what the target does; False where propensities are unknown."""
+        return unreachable(self.log.propensity, self.plain.target) > UNREACHABLE
 
     @property
     def modelled(self) -> tuple[Array, Array, Array, Array, Array]:

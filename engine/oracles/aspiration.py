@@ -16,9 +16,11 @@ are ours: measured, without a bound.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..kernel import kernel
 from ..vocabulary import Array
+from .oracle import predict, spread
 
 _NARROW, _WIDE = 0.2, 3.0  # bounds of alpha, in standard deviations
 _ASPIRATION = 0.7  # where the target lies between the lowest and the best reward
@@ -58,3 +60,17 @@ def reach(sd: float, extremes: Array, scores: Array, widths: Array, available: A
         if available[a] and widths[a] > 0.0:
             alpha = min(alpha, (target - scores[a]) / widths[a])
     return max(alpha, _NARROW * sd)
+
+
+@kernel
+def write_index(
+    model: Any, sd: float, extremes: Array, context: Any, available: Array, index: Array, widths: Array
+) -> float:
+    """Write the index of each available action into `index`, and the standard errors, float64[k]; return alpha."""
+    predict(model, context, available, index)
+    spread(model, context, available, widths)
+    alpha = reach(sd, extremes, index, widths, available)
+    for a in range(len(available)):
+        if available[a]:
+            index[a] += alpha * widths[a]
+    return alpha

@@ -58,6 +58,15 @@ def predict_one(model: Any, context: Any, action: int, only: Array, scores: Arra
     return scores[action]
 
 
+@kernel
+def spread_one(model: Any, context: Any, action: int, only: Array, widths: Array) -> float:
+    """Return the standard error of one action's prediction; `only` and `widths` are as in `predict_one`."""
+    only[action] = True
+    spread(model, context, only, widths)
+    only[action] = False
+    return widths[action]
+
+
 def register_model(
     model_class: type,
     *,

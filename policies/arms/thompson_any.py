@@ -32,6 +32,7 @@ propensities (20 us at K = 10, 2 ms at m = 1000) and 0.03 us without. O(1) per f
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,8 +104,8 @@ def thompson_any(propensities: bool = True) -> Policy:
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     if propensities:
-        return Policy("thompson_any", ThompsonAnyParams(), init, grow=grow)
-    return Policy("thompson_any", ThompsonAnySampledParams(), init_sampled, grow=grow_sampled)
+        return Policy("thompson_any", ThompsonAnyParams(), init, grow=_growing(init))
+    return Policy("thompson_any", ThompsonAnySampledParams(), init_sampled, grow=_growing(init_sampled))
 
 
 def init(params: ThompsonAnyParams, problem: Problem) -> ThompsonAnyState:
@@ -126,18 +127,14 @@ def _nothing(k: int) -> tuple[Seen, Sample]:
     return seen, Sample(np.zeros(m, np.int64), np.zeros(m, np.bool_), np.zeros(m), np.ones(m))
 
 
-def grow(params: ThompsonAnyParams, state: ThompsonAnyState, problem: Problem) -> ThompsonAnyState:
-    """Return the state for more arms: the new ones are in the sample at once."""
-    grown = padded(state, init(params, problem))
-    return grown._replace(seen=_joined(state.seen, grown.seen))
+def _growing(init: Callable[[Any, Problem], Any]) -> Callable[[Any, Any, Problem], Any]:
+    """Return what gives a state more arms: the new ones are in the sample at once."""
 
+    def grow(params: Any, state: Any, problem: Problem) -> Any:
+        grown = padded(state, init(params, problem))
+        return grown._replace(seen=_joined(state.seen, grown.seen))
 
-def grow_sampled(
-    params: ThompsonAnySampledParams, state: ThompsonAnySampledState, problem: Problem
-) -> ThompsonAnySampledState:
-    """Return the state for more arms: the new ones are in the sample at once."""
-    grown = padded(state, init_sampled(params, problem))
-    return grown._replace(seen=_joined(state.seen, grown.seen))
+    return grow
 
 
 def _joined(before: Seen, grown: Seen) -> Seen:

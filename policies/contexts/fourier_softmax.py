@@ -31,10 +31,10 @@ from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, end_of, leader_of, softmax, work_of
-from ...engine.oracles.aspiration import enter, noise, reach
+from ...engine.oracles.aspiration import enter, noise, write_index
 from ...engine.oracles.choice import bending_oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.oracle import fit, predict, predict_one, split, spread, spread_one
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -105,13 +105,11 @@ def update(
         state.origin[0] = feedback.reward
     reward = feedback.reward - state.origin[0]
     only = work.only[: len(instance.available)]
-    only[arm] = True
-    predict(state.model, instance.context, only, work.score)
-    spread(state.model, instance.context, only, work.width)
-    only[arm] = False
+    score = predict_one(state.model, instance.context, arm, only, work.score)
+    width = spread_one(state.model, instance.context, arm, only, work.width)
     most = _WILD * (max(state.extremes[1], reward) - min(state.extremes[0], reward))
-    error = min(max(reward - float(work.score[arm]), -most), most)
-    enter(state.square, state.count, state.extremes, reward, error, float(work.width[arm]))
+    error = min(max(reward - score, -most), most)
+    enter(state.square, state.count, state.extremes, reward, error, width)
     fit(state.model, instance.context, arm, reward, 1.0)
 
 
@@ -148,12 +146,8 @@ def _weigh(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: I
     """Write the law, and return its leader."""
     work = state.scratch_work
     available = instance.available
-    predict(state.model, instance.context, available, work.score)
-    spread(state.model, instance.context, available, work.width)
-    alpha = reach(noise(state.square, state.count, state.extremes), state.extremes, work.score, work.width, available)
-    for a in range(len(available)):
-        if available[a]:
-            work.score[a] += alpha * work.width[a]
+    sd = noise(state.square, state.count, state.extremes)
+    alpha = write_index(state.model, sd, state.extremes, instance.context, available, work.score, work.width)
     tau = params.temperature * alpha * work.width[leader_of(work.score, available)]
     sharpness = min(1.0 / tau, _SHARPEST) if tau > 0.0 else _SHARPEST
     end = end_of(available)

@@ -23,10 +23,10 @@ import numpy as np
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, leader_of, work_of
-from ...engine.oracles.aspiration import enter, noise, reach
+from ...engine.oracles.aspiration import enter, noise, write_index
 from ...engine.oracles.choice import bending_oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.oracle import fit, predict, predict_one, split, spread, spread_one
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -83,12 +83,9 @@ def update(
     arm = decision.action
     reward = feedback.reward
     only = work.only[: len(instance.available)]
-    only[arm] = True
-    predict(state.model, instance.context, only, work.score)
-    spread(state.model, instance.context, only, work.width)
-    only[arm] = False
-    error = reward - work.score[arm]
-    enter(state.square, state.count, state.range, reward, float(error), float(work.width[arm]))
+    score = predict_one(state.model, instance.context, arm, only, work.score)
+    width = spread_one(state.model, instance.context, arm, only, work.width)
+    enter(state.square, state.count, state.range, reward, reward - score, width)
     fit(state.model, instance.context, arm, reward, 1.0)
 
 
@@ -119,15 +116,9 @@ def attribute(params: FourierUcbParams, state: FourierUcbState, instance: Instan
 @kernel
 def _choose(state: FourierUcbState, instance: Instance) -> int:
     """Return the lowest available action of the highest bound."""
-    work = state.scratch_work
-    available = instance.available
-    predict(state.model, instance.context, available, work.score)
-    spread(state.model, instance.context, available, work.width)
+    work, available = state.scratch_work, instance.available
     sd = noise(state.square, state.count, state.range)
-    alpha = reach(sd, state.range, work.score, work.width, available)
-    for a in range(len(available)):
-        if available[a]:
-            work.score[a] += alpha * work.width[a]
+    write_index(state.model, sd, state.range, instance.context, available, work.score, work.width)
     return leader_of(work.score, available)
 
 
