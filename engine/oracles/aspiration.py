@@ -20,6 +20,7 @@ from typing import Any
 
 from ..kernel import kernel
 from ..vocabulary import Array
+from .heavy_tails import HeavyTails
 from .oracle import predict, spread
 
 _NARROW, _WIDE = 0.2, 3.0  # bounds of alpha, in standard deviations
@@ -40,6 +41,14 @@ def enter(square: Array, count: Array, extremes: Array, reward: float, error: fl
     count[0] += 1.0
     extremes[0] = min(extremes[0], reward)
     extremes[1] = max(extremes[1], reward)
+
+
+@kernel
+def narrow(square: Array, count: Array, extremes: Array, tails: HeavyTails) -> None:
+    """Where errors are cut, take their size, and the lowest and the best reward, from the newest rewards alone."""
+    square[0] = tails.square[0] * count[0]
+    extremes[0] = tails.ends[0]
+    extremes[1] = tails.ends[1]
 
 
 @kernel

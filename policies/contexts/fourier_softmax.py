@@ -15,7 +15,8 @@ its log can judge other policies.
 
 Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007; a softmax of the
 index in place of its maximum is ours: measured, without a bound (`benchmarks/defaults.py`).
-Rewards may have any unit and any origin: they are measured from the first one. Ties go to the lowest action.
+Rewards may have any unit and any origin: they are measured from the first one; errors with heavy tails are cut
+(`engine/oracles/heavy_tails.py`). Ties go to the lowest action.
 Propensities: exact, in closed form.
 State: the model, its errors, the first, the best and the lowest reward.
 Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.
@@ -31,9 +32,10 @@ from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, end_of, leader_of, softmax, work_of
-from ...engine.oracles.aspiration import enter, noise, write_index
+from ...engine.oracles.aspiration import enter, narrow, noise, write_index
 from ...engine.oracles.choice import bending_oracle
 from ...engine.oracles.forgetting import check_half_life
+from ...engine.oracles.heavy_tails import HeavyTails, check_robust, cut, cuts, heavy_tails
 from ...engine.oracles.oracle import fit, predict, predict_one, split, spread, spread_one
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -49,6 +51,7 @@ class FourierSoftmaxParams(NamedTuple):
     temperature: float  # > 0, in units of what the leader's index has beyond its prediction
     regularisation: float  # precision of the prior, > 0
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    robust: bool  # whether errors with heavy tails are cut
 
 
 class FourierSoftmaxState(NamedTuple):
@@ -59,25 +62,30 @@ class FourierSoftmaxState(NamedTuple):
     square: Array  # float64[1] sum of squared errors, each in units of its predictive variance
     count: Array  # float64[1] feedbacks learned
     extremes: Array  # float64[2] the lowest and the best reward, less the origin
+    tails: HeavyTails  # of the errors
     scratch_work: Work
     scratch_uniform: UniformBlock
 
 
-def fourier_softmax(temperature: float = 0.1, regularisation: float = 0.3, half_life: float | None = None) -> Policy:
+def fourier_softmax(
+    temperature: float = 0.1, regularisation: float = 0.3, half_life: float | None = None, robust: bool = True
+) -> Policy:
     """Draw by a softmax of an optimistic index, on features that bend; nothing needs tuning."""
     params = FourierSoftmaxParams(
         check_param("temperature", temperature, low=1e-6, high=1e6),
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
+        check_robust(robust),
     )
-    return Policy("fourier_softmax", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+    contexts: Any = ("dense", "actions", "named")
+    return Policy("fourier_softmax", params, init, version=2, contexts=contexts, grow=by_padding(init))
 
 
 def init(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxState:
     """Return the state before any feedback: uniform."""
     model = bending_oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
     numbers = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(2)
-    return FourierSoftmaxState(model, *numbers, work_of(problem.n_arms), uniform_block())
+    return FourierSoftmaxState(model, *numbers, heavy_tails(), work_of(problem.n_arms), uniform_block())
 
 
 @kernel
@@ -103,13 +111,17 @@ def update(
     arm = decision.action
     if state.count[0] == 0.0:
         state.origin[0] = feedback.reward
-    reward = feedback.reward - state.origin[0]
     only = work.only[: len(instance.available)]
     score = predict_one(state.model, instance.context, arm, only, work.score)
     width = spread_one(state.model, instance.context, arm, only, work.width)
+    reward = feedback.reward - state.origin[0]
+    if params.robust:
+        reward = cut(state.tails, reward, score, width)
     most = _WILD * (max(state.extremes[1], reward) - min(state.extremes[0], reward))
     error = min(max(reward - score, -most), most)
     enter(state.square, state.count, state.extremes, reward, error, width)
+    if cuts(state.tails):
+        narrow(state.square, state.count, state.extremes, state.tails)
     fit(state.model, instance.context, arm, reward, 1.0)
 
 
