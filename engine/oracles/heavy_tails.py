@@ -45,7 +45,7 @@ _MIDDLE = 0.85  # share of the newest rewards between `ends`
 class HeavyTails(NamedTuple):
     """What the errors of predictions look like."""
 
-    count: Array  # int64[1] rewards
+    learned: Array  # int64[1] rewards
     repeats: Array  # int64[1] of them equal to the one before
     reward: Array  # float64[256] the newest, in a ring
     error: Array  # float64[256] the sizes of the newest errors, in units of their standard errors
@@ -59,7 +59,7 @@ class HeavyTails(NamedTuple):
 def heavy_tails() -> HeavyTails:
     """Return what is known before any reward."""
     return HeavyTails(
-        count=np.zeros(1, np.int64),
+        learned=np.zeros(1, np.int64),
         repeats=np.zeros(1, np.int64),
         reward=np.zeros(_NEWEST),
         error=np.zeros(_NEWEST),
@@ -87,7 +87,7 @@ def cut(tails: HeavyTails, reward: float, score: float, width: float) -> float:
     unit = math.sqrt(1.0 + width * width)
     _enter(tails, reward, abs(reward - score) / unit)
     most = tails.limit[0] * unit
-    n = tails.count[0]
+    n = tails.learned[0]
     if n > _GROWS:
         most *= math.sqrt(n / _GROWS)
     if abs(reward - score) <= most:
@@ -104,7 +104,7 @@ def cuts(tails: HeavyTails) -> bool:
 @kernel
 def _enter(tails: HeavyTails, reward: float, error: float) -> None:
     """Enter a reward and the size of its error, and look at the tail where that is due."""
-    n = tails.count[0]
+    n = tails.learned[0]
     if n > 0 and reward == tails.reward[(n - 1) % _NEWEST]:
         tails.repeats[0] += 1
     tails.reward[n % _NEWEST] = reward
@@ -117,7 +117,7 @@ def _enter(tails: HeavyTails, reward: float, error: float) -> None:
     if place < _LARGEST:
         tails.largest[place] = error
     n += 1
-    tails.count[0] = n
+    tails.learned[0] = n
     if n >= _FEWEST and (n < _OFTEN or n % _SELDOM == 0):
         k = min(max(int(_TAIL * n), 3), _LARGEST - 1)
         varied = tails.repeats[0] <= _REPEATS * n
@@ -142,7 +142,7 @@ def _index(tails: HeavyTails, k: int) -> float:
 @routine
 def _look(tails: HeavyTails) -> None:
     """Set the limit, and what is told of the newest rewards."""
-    m = min(tails.count[0], _NEWEST)
+    m = min(tails.learned[0], _NEWEST)
     ordered = tails.scratch_sorted
     _sort(tails.error, ordered, m)
     limit = ordered[int(_WHOLE * (m - 1))]
