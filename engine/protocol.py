@@ -167,10 +167,11 @@ def has_law(params: Any) -> bool:
 def marks(params: Any) -> bool:
     """Tell whether a policy takes note of decisions before their feedback; a wrapper does where its inner policy does.
 
-    The state is then a fold of both.
+    One whose params have a `wait` does not where that is 0. The state is then a fold of both.
     """
     inner = getattr(params, "inner", None)
-    return KERNELS[type(params)]["mark"] is not _mark_nothing and (inner is None or marks(inner))
+    idle = KERNELS[type(params)]["mark"] is _mark_nothing or getattr(params, "wait", None) == 0
+    return not idle and (inner is None or marks(inner))
 
 
 def explains(params: Any) -> bool:

@@ -49,6 +49,18 @@ def split(model: Any, context: Any, action: int, parts: Array) -> int:
     return KERNELS[type(model)]["split"](model, context, action, parts)
 
 
+@generic
+def note(model: Any, context: Any, action: int, number: int) -> None:
+    """Count a decision whose feedback has not come, by its number; most models do not."""
+    KERNELS[type(model)]["note"](model, context, action, number)
+
+
+@generic
+def settle(model: Any, number: int) -> None:
+    """Count a decision as awaited no longer, for its feedback is what `fit` learns next."""
+    KERNELS[type(model)]["settle"](model, number)
+
+
 @kernel
 def predict_one(model: Any, context: Any, action: int, only: Array, scores: Array) -> float:
     """Return the predicted reward of one action; `only` bool[k] is all False, and `scores` float64[k] is written."""
@@ -74,6 +86,26 @@ def register_model(
     spread: Callable[..., None],
     fit: Callable[..., float],
     split: Callable[..., int],
+    note: Callable[..., None] | None = None,
+    settle: Callable[..., None] | None = None,
 ) -> None:
     """File a model's kernels under its class, whose name is unique in the package."""
-    register(model_class, predict=predict, spread=spread, fit=fit, split=split)
+    register(
+        model_class,
+        predict=predict,
+        spread=spread,
+        fit=fit,
+        split=split,
+        note=note or _note_nothing,
+        settle=settle or _settle_nothing,
+    )
+
+
+@kernel
+def _note_nothing(model: Any, context: Any, action: int, number: int) -> None:
+    pass
+
+
+@kernel
+def _settle_nothing(model: Any, number: int) -> None:
+    pass

@@ -20,13 +20,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.awaited import check_wait
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, leader_of, work_of
 from ...engine.oracles.aspiration import enter, noise, write_index
+from ...engine.oracles.awaiting import awaiting
 from ...engine.oracles.choice import bending_oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.oracle import fit, predict, predict_one, split, spread, spread_one
+from ...engine.oracles.oracle import fit, note, predict, predict_one, settle, split, spread, spread_one
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -37,6 +39,7 @@ class FourierUcbParams(NamedTuple):
 
     regularisation: float  # precision of the prior, > 0
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    wait: int  # further decisions for which one counts whose feedback has not come
 
 
 class FourierUcbState(NamedTuple):
@@ -49,17 +52,26 @@ class FourierUcbState(NamedTuple):
     scratch_work: Work
 
 
-def fourier_ucb(regularisation: float = 0.3, half_life: float | None = None) -> Policy:
-    """Play optimistically on features that bend; nothing needs tuning, and `half_life` makes it forget."""
+def fourier_ucb(regularisation: float = 0.3, half_life: float | None = None, wait: int = 0) -> Policy:
+    """Play optimistically on features that bend; nothing needs tuning, and `half_life` makes it forget.
+
+    Where feedback is late, `wait` is for how many further decisions one counts as explored.
+    """
     params = FourierUcbParams(
-        check_param("regularisation", regularisation, low=1e-12, high=1e12), check_half_life(half_life)
+        check_param("regularisation", regularisation, low=1e-12, high=1e12),
+        check_half_life(half_life),
+        check_wait(wait),
     )
     return Policy("fourier_ucb", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: FourierUcbParams, problem: Problem) -> FourierUcbState:
     """Return the state before any feedback."""
-    model = bending_oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+
+    def make() -> Any:
+        return bending_oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+
+    model = awaiting(make, problem, params.wait, params.half_life)
     return FourierUcbState(model, np.zeros(1), np.zeros(1), np.zeros(2), work_of(problem.n_arms))
 
 
@@ -67,6 +79,12 @@ def init(params: FourierUcbParams, problem: Problem) -> FourierUcbState:
 def select(params: FourierUcbParams, state: FourierUcbState, instance: Instance, key: Key) -> Decision:
     """Take the lowest available action of the highest bound."""
     return Decision(_choose(state, instance), 1.0)
+
+
+@kernel
+def mark(params: FourierUcbParams, state: FourierUcbState, instance: Instance, decision: Decision, key: Key) -> None:
+    """Count the decision as explored while its feedback is awaited."""
+    note(state.model, instance.context, decision.action, key.t)
 
 
 @kernel
@@ -79,6 +97,7 @@ def update(
     key: Key,
 ) -> None:
     """Learn the reward, and how far it was off."""
+    settle(state.model, key.t)
     work = state.scratch_work
     arm = decision.action
     reward = feedback.reward
@@ -126,6 +145,7 @@ register_policy(
     FourierUcbParams,
     select=select,
     update=update,
+    mark=mark,
     probability=probability,
     appraise=appraise,
     attribute=attribute,
