@@ -120,7 +120,7 @@ def _note(ring: Awaited, number: int, action: int) -> None:
 @kernel
 def _settle(ring: Awaited, number: int) -> bool:
     place = number % len(ring.number)
-    counted = ring.number[place] == number
+    counted = bool(ring.number[place] == number)
     if counted:
         clear(ring, place)
     return counted

@@ -107,7 +107,7 @@ async def _decide_now(
     service: Service, live: Live, body: Decide, decision_id: str | None, raw: bytes
 ) -> tuple[Record, bool]:
     """Return the decision, queued for the log, and whether it was made before."""
-    if live.kind.decide_waits:
+    if live.decide_waits:
         found = await found_unlocked(live, known_as, decision_id, raw)
     else:
         found = await known_as(live, decision_id, raw)

@@ -95,6 +95,7 @@ class Live(Work):
         self.spec = spec
         self.kind = kind
         self.problem = spec.problem
+        self.decide_waits = kind.decide_waits or marks(spec.policy.params)
         self.roster = Roster(spec.arms)
         self.archived = row.archived_at is not None
         self.unusable: OnearmError | None = recovering()
@@ -250,7 +251,7 @@ class Live(Work):
     async def _decide(self, request: Request, sent: Sent, now: int) -> Record:
         self.check_open()
         kind = self.kind
-        assert not (kind.decide_waits and self.locked), "the state changes while another thread reads it"
+        assert not (self.decide_waits and self.locked), "the state changes while another thread reads it"
         if kind.gate is not None:
             kind.gate(self)
         if kind.moves is not None:
