@@ -9,7 +9,7 @@ A state has `Awaited` where a policy counts, and `Unawaited`, which holds nothin
 >>> ring = awaited(wait=2, n_arms=3)
 >>> note(ring, 0, 1), note(ring, 1, 1), note(ring, 2, 0)  # the third decision, after which the first no longer counts
 (None, None, None)
->>> ring.count.tolist(), settle(ring, 1), settle(ring, 1), settle(ring, 0)
+>>> ring.by_action.tolist(), settle(ring, 1), settle(ring, 1), settle(ring, 0)
 ([1, 1, 0], True, False, False)
 """
 
@@ -31,7 +31,7 @@ class Awaited(NamedTuple):
 
     number: Array  # int64[wait] number of a decision that counts; -1 for none
     action: Array  # int64[wait] what it took
-    count: Array  # int64[k] decisions that count, by action
+    by_action: Array  # int64[k] decisions that count
     oldest: Array  # int64[1] no decision before this number counts
     newest: Array  # int64[1] the newest decision's number; -1 before any
 
@@ -94,7 +94,7 @@ def overdue(ring: Awaited, number: int) -> int:
 def clear(ring: Awaited, place: int) -> None:
     """Count the decision at a place no longer."""
     ring.number[place] = -1
-    ring.count[ring.action[place]] -= 1
+    ring.by_action[ring.action[place]] -= 1
 
 
 @kernel
@@ -103,7 +103,7 @@ def enter(ring: Awaited, number: int, action: int) -> int:
     place = number % len(ring.number)
     ring.number[place] = number
     ring.action[place] = action
-    ring.count[action] += 1
+    ring.by_action[action] += 1
     ring.newest[0] = number
     return place
 
@@ -128,7 +128,7 @@ def _settle(ring: Awaited, number: int) -> bool:
 
 @kernel
 def _count_of(ring: Awaited, action: int) -> int:
-    return ring.count[action]
+    return ring.by_action[action]
 
 
 @kernel
