@@ -11,10 +11,11 @@ Departs from the paper: ties go to the lowest arm; the clock counts decisions, s
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.awaited import awaited, check_wait, count_of, note, settle
 from ...engine.elementary import exp, log, log1p
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
@@ -29,6 +30,7 @@ class KlUcbParams(NamedTuple):
     """Numbers fixed at creation."""
 
     c: float  # factor of ln ln t, >= 0
+    wait: int  # further decisions for which one counts whose feedback has not come
 
 
 class KlUcbState(NamedTuple):
@@ -36,23 +38,34 @@ class KlUcbState(NamedTuple):
 
     count: Array  # int64[k] feedbacks learned per arm
     mean: Array  # float64[k] mean reward per arm, in [0, 1]
+    awaited: Any  # decisions that count as learned: `Awaited` or `Unawaited`
 
 
-def kl_ucb(c: float = 0.0) -> Policy:
-    """Play the arm with the highest q such that count kl(mean, q) <= ln t + c ln ln t."""
-    return Policy("kl_ucb", KlUcbParams(check_param("c", c, low=0.0)), init, grow=by_padding(init))
+def kl_ucb(c: float = 0.0, wait: int = 0) -> Policy:
+    """Play the arm with the highest q such that count kl(mean, q) <= ln t + c ln ln t.
+
+    Where feedback is late, `wait` is for how many further decisions one adds to the count before it is learned.
+    """
+    params = KlUcbParams(check_param("c", c, low=0.0), check_wait(wait))
+    return Policy("kl_ucb", params, init, grow=by_padding(init))
 
 
 def init(params: KlUcbParams, problem: Problem) -> KlUcbState:
     """Return the state before any feedback."""
     k = problem.n_arms
-    return KlUcbState(np.zeros(k, np.int64), np.zeros(k))
+    return KlUcbState(np.zeros(k, np.int64), np.zeros(k), awaited(params.wait, k))
 
 
 @kernel
 def select(params: KlUcbParams, state: KlUcbState, instance: Instance, key: Key) -> Decision:
     """Take the available arm of the highest bound; an arm never learned comes before all others."""
     return Decision(_leader(params, state, instance), 1.0)
+
+
+@kernel
+def mark(params: KlUcbParams, state: KlUcbState, instance: Instance, decision: Decision, key: Key) -> None:
+    """Count the decision while its feedback is awaited."""
+    note(state.awaited, key.t, decision.action)
 
 
 @kernel
@@ -65,6 +78,7 @@ def update(
     key: Key,
 ) -> None:
     """Move the mean of the arm that was played."""
+    settle(state.awaited, key.t)
     arm = decision.action
     reward = min(max(feedback.reward, 0.0), 1.0)
     state.count[arm] += 1
@@ -87,7 +101,13 @@ def appraise(params: KlUcbParams, state: KlUcbState, instance: Instance, scores:
         widths[a] = math.nan
         if instance.available[a] and state.count[a] > 0:
             scores[a] = state.mean[a]
-            widths[a] = upper_bound(state.mean[a], budget / state.count[a]) - state.mean[a]
+            widths[a] = upper_bound(state.mean[a], budget / _count(state, a)) - state.mean[a]
+
+
+@kernel
+def _count(state: KlUcbState, arm: int) -> int:
+    """Return the count with what is awaited."""
+    return state.count[arm] + count_of(state.awaited, arm)
 
 
 @kernel
@@ -105,9 +125,10 @@ def _leader(params: KlUcbParams, state: KlUcbState, instance: Instance) -> int:
     leader = -1
     for a in range(len(state.mean)):
         if instance.available[a]:
-            if state.count[a] == 0:
+            count = _count(state, a)
+            if count == 0:
                 return a
-            allowed = budget / state.count[a]
+            allowed = budget / count
             if best < state.mean[a] or divergence(state.mean[a], best - state.mean[a]) < allowed:
                 bound = upper_bound(state.mean[a], allowed)
                 if bound > best:
@@ -154,4 +175,4 @@ def divergence(mean: float, distance: float) -> float:
     return -mean * log1p(distance / mean) - rest * log1p(-distance / rest)
 
 
-register_policy(KlUcbParams, select=select, update=update, probability=probability, appraise=appraise)
+register_policy(KlUcbParams, select=select, mark=mark, update=update, probability=probability, appraise=appraise)

@@ -9,10 +9,11 @@ Departs from the paper: ties go to the lowest arm; the clock counts decisions, s
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.awaited import awaited, check_wait, count_of, note, settle
 from ...engine.elementary import log
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
@@ -25,6 +26,7 @@ class Ucb1Params(NamedTuple):
     """Numbers fixed at creation."""
 
     alpha: float  # factor of the width, > 0; 1 is the paper's
+    wait: int  # further decisions for which one counts whose feedback has not come
 
 
 class Ucb1State(NamedTuple):
@@ -33,24 +35,34 @@ class Ucb1State(NamedTuple):
     count: Array  # int64[k] feedbacks learned per arm
     mean: Array  # float64[k] mean reward per arm
     width: Array  # float64[k] 1 / sqrt(count), infinite before the first feedback
+    awaited: Any  # decisions that count as learned: `Awaited` or `Unawaited`
 
 
-def ucb1(alpha: float = 1.0) -> Policy:
-    """Play the arm with the highest mean + alpha sqrt(2 ln t / count)."""
+def ucb1(alpha: float = 1.0, wait: int = 0) -> Policy:
+    """Play the arm with the highest mean + alpha sqrt(2 ln t / count).
+
+    Where feedback is late, `wait` is for how many further decisions one adds to the count before it is learned.
+    """
     check_param("alpha", alpha, low=0.0, low_open=True)
-    return Policy("ucb1", Ucb1Params(float(alpha)), init, grow=by_padding(init))
+    return Policy("ucb1", Ucb1Params(float(alpha), check_wait(wait)), init, grow=by_padding(init))
 
 
 def init(params: Ucb1Params, problem: Problem) -> Ucb1State:
     """Return the state before any feedback."""
     k = problem.n_arms
-    return Ucb1State(np.zeros(k, np.int64), np.zeros(k), np.full(k, np.inf))
+    return Ucb1State(np.zeros(k, np.int64), np.zeros(k), np.full(k, np.inf), awaited(params.wait, k))
 
 
 @kernel
 def select(params: Ucb1Params, state: Ucb1State, instance: Instance, key: Key) -> Decision:
     """Take the available arm of the highest bound; an arm never learned has an infinite one."""
     return Decision(_leader(params, state, instance), 1.0)
+
+
+@kernel
+def mark(params: Ucb1Params, state: Ucb1State, instance: Instance, decision: Decision, key: Key) -> None:
+    """Count the decision while its feedback is awaited."""
+    note(state.awaited, key.t, decision.action)
 
 
 @kernel
@@ -63,6 +75,7 @@ def update(
     key: Key,
 ) -> None:
     """Move the mean of the arm that was played, and narrow its width."""
+    settle(state.awaited, key.t)
     arm = decision.action
     state.count[arm] += 1
     share = 1.0 / state.count[arm]
@@ -83,7 +96,14 @@ def appraise(params: Ucb1Params, state: Ucb1State, instance: Instance, scores: A
     for a in range(len(state.mean)):
         known = instance.available[a] and state.count[a] > 0
         scores[a] = state.mean[a] if known else math.nan
-        widths[a] = scale * state.width[a] if known else math.nan
+        widths[a] = scale * _width(state, a) if known else math.nan
+
+
+@kernel
+def _width(state: Ucb1State, arm: int) -> float:
+    """Return 1 / sqrt(count) with what is awaited counted."""
+    waiting = count_of(state.awaited, arm)
+    return state.width[arm] if waiting == 0 else 1.0 / math.sqrt(float(state.count[arm] + waiting))
 
 
 @kernel
@@ -98,11 +118,11 @@ def _leader(params: Ucb1Params, state: Ucb1State, instance: Instance) -> int:
     leader = -1
     for a in range(len(state.mean)):
         if instance.available[a]:
-            bound = state.mean[a] + scale * state.width[a]
+            bound = state.mean[a] + scale * _width(state, a)
             if bound > best:
                 best = bound
                 leader = a
     return leader
 
 
-register_policy(Ucb1Params, select=select, update=update, probability=probability, appraise=appraise)
+register_policy(Ucb1Params, select=select, mark=mark, update=update, probability=probability, appraise=appraise)
