@@ -40,6 +40,7 @@ from onearm.engine import snapshot
 from onearm.engine.columns import rewarded
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_fit
+from onearm.engine.protocol import marks
 from onearm.engine.replay.matching import match
 from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import DECIDE
@@ -53,6 +54,12 @@ STREAMERS = golden.names("move")
 # from the one before, a routine that is called, a policy in a policy, a class from outside. That the tiers of all
 # others agree is shown in test_tiers.py, and that their interfaces do above, as Python.
 COMPILED = ("ucb1", "exp3_ix", "thompson_beta", "linucb", "budget", "witness")
+WAITING = [
+    'ucb1:{"wait":2}',
+    'kl_ucb:{"wait":2}',
+    'fourier_ucb:{"wait":2}',
+    'floor:{"minimum":0.05,"policy":{"name":"ucb1","params":{"wait":2}}}',
+]
 COMPILED_STREAMERS = ("early_drop", "game_of_coins")  # these are compiled for test_arms_once.py as well
 COMPILED_OF_VECTORS = [  # gradients, losses, forecasts: what is compiled for these takes some ten seconds each
     ("optimistic_ftrl", "sea"),
@@ -93,6 +100,18 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_features_of_a
     run = Run(name, WORLDS[world], fewer(name, 40))
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
+
+
+@pytest.mark.parametrize("world", ["delayed", "squall"])
+@pytest.mark.parametrize("name", WAITING)
+def test_decisions_that_are_awaited_count_alike_at_every_interface(name: str, world: str, client: Direct) -> None:
+    """The longest delay is more than they count, so that some no longer do when their feedback comes."""
+    run = Run(name, WORLDS[world], 60)
+    assert marks(run.policy.params)
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+    walk(run, Python(run))
+    walk(run, Http(run, client))
 
 
 @pytest.mark.parametrize("name", STREAMERS)
