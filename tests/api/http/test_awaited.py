@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ def test_decisions_are_recovered_with_what_they_count(tmp_path: Path, policy: di
                 served.reward(f"d{i}", 0.5)
         served.assert_consistent()
         before = served.digest()
-        served.restart()
+        served.stop()
+        with sqlite3.connect(tmp_path / "run.db") as database:  # a fold of all that is in the log
+            assert database.execute("DELETE FROM snapshot").rowcount > 0
+        served.start()
         assert served.digest() == before
         served.decide({"decision_id": "next"})
         served.assert_consistent()
