@@ -2,7 +2,7 @@
 
 There are two models: one learns rewards, and predicts. The other is ahead of it by the contexts of all decisions that
 are awaited, and tells standard errors, for in a linear regression these depend on contexts alone. A decision that no
-feedback comes of is taken out again after `wait` others (`engine/awaited.py`).
+feedback comes of is taken out again after `wait` others (`engine/laws/awaited.py`).
 
 Source: Desautels, Krause, Burdick, "Parallelizing exploration-exploitation tradeoffs in Gaussian process bandit
 optimization", JMLR 2014, for standard errors that count what is awaited; that they come back is ours.
@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..awaited import Awaited, awaited, clear, enter, overdue
 from ..errors import InvalidInput
 from ..kernel import kernel
+from ..laws.awaited import Awaited, awaited, clear, enter, overdue
 from ..vocabulary import Array, Problem
 from .oracle import fit, predict, register_model, split, spread
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.awaited import awaited, check_wait, count_of, note, settle
 from ...engine.elementary import exp, log, log1p
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
+from ...engine.laws.awaited import awaited, check_wait, count_of, note, settle
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.awaited import check_wait
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
+from ...engine.laws.awaited import check_wait
 from ...engine.laws.from_scores import Work, leader_of, work_of
 from ...engine.oracles.aspiration import enter, noise, write_index
 from ...engine.oracles.awaiting import awaiting

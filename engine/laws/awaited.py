@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import InvalidInput
-from .kernel import KERNELS, generic, kernel, register
-from .vocabulary import Array
+from ..errors import InvalidInput
+from ..kernel import KERNELS, generic, kernel, register
+from ..vocabulary import Array
 
 WAIT_MAX = 100_000
 

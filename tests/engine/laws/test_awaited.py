@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onearm.engine.awaited import Awaited, Unawaited, awaited, check_wait, count_of, note, settle
 from onearm.engine.errors import InvalidInput
+from onearm.engine.laws.awaited import Awaited, Unawaited, awaited, check_wait, count_of, note, settle
 
 
 @pytest.mark.parametrize("wait", [1, 2, 7, 50])
