@@ -24,6 +24,22 @@ from typing import Any, Generic, TypeVar, get_type_hints
 from .errors import InvalidInput, NotFound, OnearmError
 
 Made = TypeVar("Made")
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+EARLIER = "earlier"  # the attribute of a factory
+
+
+def earlier(**params: Any) -> Callable[[Factory], Factory]:
+    """Say what params that came later mean in specs that were stored before, which lack them.
+
+    Decorates the function of a policy or an environment. New specs take the defaults of its signature, and hold every
+    param from then on; those that were stored before keep their meaning, and so their bits.
+    """
+
+    def decorated(factory: Factory) -> Factory:
+        vars(factory)[EARLIER] = params
+        return factory
+
+    return decorated
 
 
 class Registry(Generic[Made]):
@@ -92,6 +108,24 @@ class Registry(Generic[Made]):
         if not isinstance(params, dict):
             raise InvalidInput("bad_spec", f"params of {spec['name']!r} are {params!r}: they must be an object")
         return self.make(spec["name"], **params)
+
+    def from_stored(self, spec: Any) -> Made:
+        """Build what a stored spec meant when it was stored (`earlier`); its own `spec` is the stored one."""
+        made = self.from_spec(self.completed(spec))
+        return dataclasses.replace(made, spec=spec)  # type: ignore[type-var]
+
+    def completed(self, spec: Any) -> Any:
+        """Return a stored spec with the params that it lacks in their earlier meaning, those of nested specs too.
+
+        What is no spec is returned as it is: `from_spec` says what is wrong with it.
+        """
+        match spec:
+            case {"name": str(name), "params": dict(params)}:
+                factory = self.factory(name)
+                hints = get_type_hints(factory)
+                inner = {key: self.completed(value) for key, value in params.items() if hints.get(key) is self.made}
+                return spec | {"params": vars(factory).get(EARLIER, {}) | params | inner}
+        return spec
 
     def parse(self, text: str) -> Made:
         """Build one from the command line's form: `name` or `name:{json params}`."""

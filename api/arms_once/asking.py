@@ -14,6 +14,7 @@ from ...engine import snapshot
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.estimate.chosen_arm import interval
 from ...engine.problem import SLOTS_MAX, check_seed
+from ...policies import catalog
 from .. import saving
 from ..kinds.streams.arm_queue import within
 from . import bar
@@ -319,8 +320,9 @@ class Stream:
     def load(cls, data: bytes, handles: Mapping[int, Any], on_evict: OnEvict | None = None) -> Stream:
         """Return a stream as it was saved: it goes on bit for bit. `handles` are its arms by their numbers."""
         head, state = saving.unpack("stream", data)
-        names = ("trials", "arms", "budget", "rule", "slots", "reward_range")
-        loaded = cls(**{name: head[name] for name in names}, seed=int(head["seed"]), on_evict=on_evict)
+        names = ("trials", "arms", "budget", "slots", "reward_range")
+        saved = {name: head[name] for name in names} | {"rule": catalog.completed(head["rule"])}
+        loaded = cls(**saved, seed=int(head["seed"]), on_evict=on_evict)
         if head["version"] != loaded._policy.version:
             raise Conflict(
                 "other_version",

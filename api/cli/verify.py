@@ -75,7 +75,7 @@ def _database(url: str) -> list[dict[str, Any]]:
 
 
 def _experiment(store: Store, row: Experiment) -> dict[str, Any]:
-    spec = Spec.from_json(json.loads(row.spec))
+    spec = Spec.from_stored(json.loads(row.spec))
     total = store.counts(row.key).seq
     history = History(spec, store.changes(row.key), kind_of(spec.problem).change_types)
     pages = history.pages(store, row.key, 0, total)
@@ -100,7 +100,7 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
             f"the experiment of {path} began with {len(arms)} arms and ends with {log.problem.n_arms}, and an export "
             "cannot say from which event on: run onearm verify --database URL on the database that it is from",
         )
-    policy = catalog.from_spec(log.spec["policy"])
+    policy = catalog.from_stored(log.spec["policy"])
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
         found = verify_pages(policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), [log.events], advance)
     report = _report(str(log.spec.get("experiment_id", path.name)), log.problem, found, None)

@@ -67,7 +67,7 @@ def _experiments(url: str) -> list[Spec]:
     store = Store.open(url, write=False)
     try:
         keep_all(store)
-        return [Spec.from_json(json.loads(row.spec)) for row in store.experiments()]
+        return [Spec.from_stored(json.loads(row.spec)) for row in store.experiments()]
     finally:
         store.close()
 

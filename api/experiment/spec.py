@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import platform
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -26,7 +27,7 @@ class Spec(Definition):
     """The immutable spec of an experiment."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the spec as JSON; `Spec.from_json` reads it back."""
+        """Return the spec as JSON; `Spec.from_stored` reads it back."""
         kind = kind_of(self.problem)
         problem: dict[str, Any] = {"kind": kind.name, **kind.problem_json(self)}
         if self.problem.horizon is not None:
@@ -41,7 +42,20 @@ class Spec(Definition):
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Spec:
-        """Check a creation body (docs/http.md) and return its spec; nothing is left unread."""
+        """Check a creation body (docs/http.md) and return its spec; nothing is left unread.
+
+        Params of the policy that it does not name take their defaults.
+        """
+        return cls._read(body, catalog.from_spec)
+
+    @classmethod
+    def from_stored(cls, body: dict[str, Any]) -> Spec:
+        """Return the spec that `to_json` wrote, now or in an earlier version: its policy means what it meant then."""
+        return cls._read(body, catalog.from_stored)
+
+    @classmethod
+    def _read(cls, body: dict[str, Any], made: Callable[[Any], Policy]) -> Spec:
+        """Check a body and return its spec; `made` builds the policy of a spec."""
         if not is_shallow(body):
             raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
         check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed"}, {"reward"})
@@ -52,7 +66,7 @@ class Spec(Definition):
         experiment_id = check_id("experiment_id", body["experiment_id"])
         said = f"the policy {json.dumps(body['policy'])[:200]}" if "policy" in body else "the default policy"
         named = body["policy"] if "policy" in body else kind.default_policy(declared.problem)
-        policy, state = _policy(kind.complete(named, declared), declared.problem, said)
+        policy, state = _policy(made, kind.complete(named, declared), declared.problem, said)
         return cls(
             experiment_id,
             policy,
@@ -104,13 +118,13 @@ def _arms(arms: Any) -> tuple[dict[str, Any], ...]:
     return tuple(arms)
 
 
-def _policy(spec: Any, problem: Problem, said: str) -> tuple[Policy, Any]:
-    """Return the policy of a spec, and a fresh state; it refuses params and problems that do not fit.
+def _policy(made: Callable[[Any], Policy], spec: Any, problem: Problem, said: str) -> tuple[Policy, Any]:
+    """Return the policy that is made of a spec, and a fresh state; it refuses params and problems that do not fit.
 
     `said` is what errors call the policy.
     """
     try:
-        policy = fitted(catalog.from_spec(spec), problem)
+        policy = fitted(made(spec), problem)
         state = policy.init(policy.params, problem)
     except OnearmError:
         raise

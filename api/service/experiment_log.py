@@ -59,7 +59,7 @@ def opened(url: str, experiment: str | None) -> Iterator[ExperimentLog]:
             asked = "no experiment is named" if experiment is None else f"there is no experiment {experiment!r}"
             raise NotFound("unknown_experiment", f"{asked}: there are {', '.join(rows) or 'none'}")
         key = rows[experiment].key
-        spec = Spec.from_json(json.loads(rows[experiment].spec))
+        spec = Spec.from_stored(json.loads(rows[experiment].spec))
         history = History(spec, store.changes(key), kind_of(spec.problem).change_types)
         header = spec.to_json() | {"seed": str(spec.seed)}
         yield ExperimentLog(store, key, history.problem(store.last(key)[0]), header, history)

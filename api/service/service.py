@@ -179,7 +179,7 @@ class Service:
 
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
-        spec = Spec.from_json(json.loads(row.spec))
+        spec = Spec.from_stored(json.loads(row.spec))
         return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self._cache_bytes)
 
     async def _recover(self, advanced: Callable[[], None]) -> None:

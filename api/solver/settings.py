@@ -70,7 +70,7 @@ class Settings(NamedTuple):
         """Return the settings; raise `Conflict` where the policy has another version now, `Damaged` for no settings."""
         body = saving.checked_table("settings", saved)
         try:
-            policy = catalog.from_spec(body.get("policy"))
+            policy = catalog.from_stored(body.get("policy"))
         except (AttributeError, TypeError) as error:
             raise Damaged("bad_saved", f"these bytes hold no policy ({error}): load others") from None
         if body.get("version") != policy.version:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.errors import InvalidInput
-from onearm.engine.registry import Registry
+from onearm.engine.registry import Registry, earlier
 from onearm.engine.vocabulary import Policy
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -26,11 +26,22 @@ def nest(policy: Policy, weights: Any = (1.0, 2.0), share: float = 0.5) -> Polic
     return Policy("nest", NestParams(), lambda params, problem: policy)
 
 
+class GrewParams(NamedTuple):
+    width: float
+    unit: float
+
+
+@earlier(unit=1.0)
+def grew(width: float = 0.4, unit: float | None = None) -> Policy:
+    """Take a param that came later, whose default is not what was before."""
+    return Policy("grew", GrewParams(width, 0.0 if unit is None else unit), lambda params, problem: params)
+
+
 @pytest.fixture
 def catalog() -> Registry[Policy]:
-    """Return a catalogue of its own, with a wrapper."""
+    """Return a catalogue of its own, with a wrapper and a policy that got a param."""
     found: Registry[Policy] = Registry("policy", "onearm.policies", Policy)
-    found._outside["nest"] = nest
+    found._outside |= {"nest": nest, "grew": grew}
     return found
 
 
@@ -108,6 +119,33 @@ def test_a_spec_that_is_none_is_refused(spec: Any, said: str) -> None:
         policies.from_spec(spec)
     assert caught.value.code == "bad_spec"
     assert said in str(caught.value)
+
+
+def test_a_param_that_came_later_has_its_earlier_meaning_in_stored_specs(catalog: Registry[Policy]) -> None:
+    stored = {"name": "grew", "params": {"width": 0.5}}
+    assert catalog.from_stored(stored).params == GrewParams(0.5, 1.0)
+    assert catalog.from_stored(stored).spec == stored
+    assert catalog.from_spec(stored).params == GrewParams(0.5, 0.0)
+    new = catalog.from_spec(stored).spec
+    assert new == {"name": "grew", "params": {"width": 0.5, "unit": None}}
+    assert catalog.from_stored(new).params == GrewParams(0.5, 0.0)
+
+
+def test_so_it_has_in_a_policy_inside_another(catalog: Registry[Policy]) -> None:
+    stored = {"name": "nest", "params": {"policy": {"name": "grew", "params": {"width": 0.5}}}}
+    whole = {"name": "nest", "params": {"policy": {"name": "grew", "params": {"width": 0.5, "unit": 1.0}}}}
+    assert catalog.completed(stored) == whole
+    made = catalog.from_stored(stored)
+    inside: Any = made.init(made.params, None)  # type: ignore[arg-type]
+    assert inside.params == GrewParams(0.5, 1.0)
+    assert made.spec == stored
+
+
+@pytest.mark.parametrize("spec", [None, "ucb1", {}, {"name": 3}, {"name": "grew", "params": 3}])
+def test_what_is_no_stored_spec_is_refused_as_any_other(catalog: Registry[Policy], spec: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        catalog.from_stored(spec)
+    assert caught.value.code == "bad_spec"
 
 
 def test_a_name_without_near_ones_lists_all() -> None:

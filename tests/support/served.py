@@ -161,7 +161,7 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
 
     Contexts are read from the bytes here, and arms that join are added, by another hand than the service's.
     """
-    spec = Spec.from_json(json.loads(row.spec))
+    spec = Spec.from_stored(json.loads(row.spec))
     params, k = spec.policy.params, len(spec.arms)
     state = spec.policy.init(params, spec.problem)
     open_decisions: dict[int, tuple[Instance, Decision]] = {}

@@ -21,7 +21,7 @@ class StreamLog:
     """What the log of a stream adds up to; every decision is made again on the way."""
 
     def __init__(self, row: Experiment, events: list[Event]) -> None:
-        self.spec = Spec.from_json(json.loads(row.spec))
+        self.spec = Spec.from_stored(json.loads(row.spec))
         self.slots = self.spec.problem.slots or 0
         self.state = self.spec.policy.init(self.spec.policy.params, self.spec.problem)
         self.waiting: deque[tuple[int, str]] = deque()

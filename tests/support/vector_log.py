@@ -119,7 +119,7 @@ def folded(served: Served, experiment_id: str) -> str:
     """Make every decision of a log again, learn what followed, and return the digest of the state."""
     row, events = log_of(served.store, experiment_id)
     assert_sound(events)
-    spec = Spec.from_json(json.loads(row.spec))
+    spec = Spec.from_stored(json.loads(row.spec))
     params = spec.policy.params
     state = spec.policy.init(params, spec.problem)
     made: dict[int, tuple[Instance, Decision]] = {}

@@ -59,7 +59,7 @@ class Asking(Client):
 
 def counted(row: Experiment, events: list[Event]) -> str:
     """Return the digest of a state that has counted what is in a log, by another hand."""
-    spec = Spec.from_json(json.loads(row.spec))
+    spec = Spec.from_stored(json.loads(row.spec))
     state = spec.policy.init(spec.policy.params, spec.problem)
     for event in events:
         if event.kind == DECIDE:
