@@ -2,7 +2,7 @@
 
 >>> from onearm.policies import catalog
 >>> catalog.parse('epsilon_greedy:{"epsilon":0.2}').spec
-{'name': 'epsilon_greedy', 'params': {'epsilon': 0.2}}
+{'name': 'epsilon_greedy', 'params': {'epsilon': 0.2, 'origin': None}}
 """
 
 from __future__ import annotations

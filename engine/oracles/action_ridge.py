@@ -14,7 +14,7 @@ from ..kernel import kernel
 from ..vocabulary import Array, Problem
 from .lanes import dot, four_dots, quadratic
 from .oracle import register_model
-from .ridge import INTERCEPT, arrays, divide_up, learn, scale, width
+from .ridge import INTERCEPT, arrays, divide_up, learn, mean_intercept, prior_share, scale, width
 
 
 class ActionRidge(NamedTuple):
@@ -111,4 +111,33 @@ def split(model: ActionRidge, context: Array, action: int, parts: Array) -> int:
     return divide_up(model, context[action], model.theta[0], parts)
 
 
-register_model(ActionRidge, predict=predict, spread=spread, fit=fit, split=split)
+@kernel
+def prior_shares(model: ActionRidge, context: Array, available: Array, shares: Array) -> None:
+    """Write by how much the prediction of each available action would rise if the prior expected 1 more.
+
+    As in `predict`, the sums over features are linear in the row.
+    """
+    d = len(model.shift)
+    slope = model.scratch_slope
+    row = model.inverse[0, d]
+    for j in range(d):
+        slope[j] = 0.5 * model.factor[j] * row[j]
+    base = row[d] * INTERCEPT - dot(model.shift, slope, d)
+    unit = model.prior[d] / INTERCEPT
+    for a in range(len(available)):
+        if available[a]:
+            shares[a] = unit * (base + dot(context[a], slope, d))
+            if not abs(shares[a]) < math.inf:
+                scale(model, context[a])
+                shares[a] = prior_share(model, 0)
+
+
+@kernel
+def mean_level(model: ActionRidge) -> float:
+    """Return the intercept."""
+    return mean_intercept(model)
+
+
+register_model(
+    ActionRidge, predict=predict, spread=spread, fit=fit, split=split, prior_shares=prior_shares, mean_level=mean_level
+)

@@ -88,6 +88,23 @@ def split(model: ArmMean, context: Array, action: int, parts: Array) -> int:
 
 
 @kernel
+def prior_shares(model: ArmMean, context: Array, available: Array, shares: Array) -> None:
+    """Write by how much the mean of each arm would rise if the prior expected 1 more."""
+    for a in range(len(available)):
+        shares[a] = model.prior[0] / model.precision[a]
+
+
+@kernel
+def mean_level(model: ArmMean) -> float:
+    """Return the mean of the arms' means, each weighed by what is known of it."""
+    total, known = 0.0, 0.0
+    for a in range(len(model.mean)):
+        total += model.mean[a]
+        known += 1.0 - model.prior[0] / model.precision[a]
+    return total / known if known > 0.0 else 0.0
+
+
+@kernel
 def _divide(model: ArmMean) -> None:
     """Divide by the newest weight, and put the full prior back."""
     for a in range(len(model.mean)):
@@ -98,4 +115,6 @@ def _divide(model: ArmMean) -> None:
     model.learned[0] = 0
 
 
-register_model(ArmMean, predict=predict, spread=spread, fit=fit, split=split)
+register_model(
+    ArmMean, predict=predict, spread=spread, fit=fit, split=split, prior_shares=prior_shares, mean_level=mean_level
+)

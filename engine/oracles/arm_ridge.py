@@ -13,7 +13,7 @@ from ..kernel import kernel
 from ..vocabulary import Array, Problem
 from .lanes import dot, quadratic
 from .oracle import register_model
-from .ridge import arrays, divide_up, learn, scale, width
+from .ridge import arrays, divide_up, learn, mean_intercept, prior_share, scale, width
 
 _CLIP = 2.0  # standard deviations
 
@@ -84,4 +84,21 @@ def split(model: ArmRidge, context: Array, action: int, parts: Array) -> int:
     return divide_up(model, context, model.theta[action], parts)
 
 
-register_model(ArmRidge, predict=predict, spread=spread, fit=fit, split=split)
+@kernel
+def prior_shares(model: ArmRidge, context: Array, available: Array, shares: Array) -> None:
+    """Write by how much the prediction of each available arm would rise if the prior expected 1 more."""
+    scale(model, context)
+    for a in range(len(available)):
+        if available[a]:
+            shares[a] = prior_share(model, a)
+
+
+@kernel
+def mean_level(model: ArmRidge) -> float:
+    """Return the mean of the arms' intercepts."""
+    return mean_intercept(model)
+
+
+register_model(
+    ArmRidge, predict=predict, spread=spread, fit=fit, split=split, prior_shares=prior_shares, mean_level=mean_level
+)

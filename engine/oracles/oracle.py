@@ -40,7 +40,7 @@ def fit(model: Any, context: Any, action: int, reward: float, weight: float) -> 
 
 @generic
 def split(model: Any, context: Any, action: int, parts: Array) -> int:
-    """Write what each feature adds to the prediction for `action` into `parts`; they sum to what `predict` gives.
+    """Write what each feature adds to the prediction for `action` into `parts`; they sum to the predicted reward.
 
     parts[j] belongs to feature j of the context (of the action's row; with `Features` to the shared entries in their
     order, then to the action's own), the one after the last feature to the intercept, whose place is returned; further
@@ -59,6 +59,31 @@ def note(model: Any, context: Any, action: int, number: int) -> None:
 def settle(model: Any, number: int) -> None:
     """Count a decision as awaited no longer, for its feedback is what `fit` learns next."""
     KERNELS[type(model)]["settle"](model, number)
+
+
+@generic
+def prior_shares(model: Any, context: Any, available: Array, shares: Array) -> None:
+    """Write by how much each available action's prediction would rise if the prior expected 1 more, into float64[k].
+
+    By 1 where nothing is known of an action in such a context, by next to nothing where much is; by 0 without a prior.
+    """
+    KERNELS[type(model)]["prior_shares"](model, context, available, shares)
+
+
+@generic
+def mean_level(model: Any) -> float:
+    """Return what actions pay in the mean context, on average over them; 0 before any feedback, and without a prior."""
+    return KERNELS[type(model)]["mean_level"](model)
+
+
+@generic
+def origin_of(model: Any) -> float:
+    """Return what predictions are relative to: the reward that a score of 0 stands for.
+
+    Nothing is compared with it added, as differences would be rounded; whoever tells a prediction adds it. The parts
+    of `split` have it already.
+    """
+    return KERNELS[type(model)]["origin_of"](model)
 
 
 @kernel
@@ -88,6 +113,9 @@ def register_model(
     split: Callable[..., int],
     note: Callable[..., None] | None = None,
     settle: Callable[..., None] | None = None,
+    prior_shares: Callable[..., None] | None = None,
+    mean_level: Callable[..., float] | None = None,
+    origin_of: Callable[..., float] | None = None,
 ) -> None:
     """File a model's kernels under its class, whose name is unique in the package."""
     register(
@@ -98,6 +126,9 @@ def register_model(
         split=split,
         note=note or _note_nothing,
         settle=settle or _settle_nothing,
+        prior_shares=prior_shares or _no_prior,
+        mean_level=mean_level or _nothing,
+        origin_of=origin_of or _nothing,
     )
 
 
@@ -109,3 +140,14 @@ def _note_nothing(model: Any, context: Any, action: int, number: int) -> None:
 @kernel
 def _settle_nothing(model: Any, number: int) -> None:
     pass
+
+
+@kernel
+def _no_prior(model: Any, context: Any, available: Array, shares: Array) -> None:
+    for a in range(len(available)):
+        shares[a] = 0.0
+
+
+@kernel
+def _nothing(model: Any) -> float:
+    return 0.0

@@ -355,6 +355,30 @@ def _invert(matrix: Array, row: Array) -> None:
 
 
 @kernel
+def prior_share(model: Any, system: int) -> float:
+    """Return by how much the prediction at `scratch_scaled` would rise if the prior expected 1 and not 0.
+
+    Rewards less 1 have the moment b - s, with s the sum of w z: the intercept's row of the Gram matrix, A - prior, by
+    the intercept c. So 1 + z' A^-1 (b - s) is z' A^-1 b + prior (A^-1 z)[last] / c, and the rise its last term.
+    """
+    z = model.scratch_scaled
+    last = len(z) - 1
+    row = model.inverse[system, last]
+    return model.prior[last] / INTERCEPT * (0.5 * dot(row, z, last) + row[last] * z[last])
+
+
+@kernel
+def mean_intercept(model: Any) -> float:
+    """Return what is predicted at the mean context, on average over the systems by how much is known of them there."""
+    last = len(model.prior) - 1
+    total, known = 0.0, 0.0
+    for s in range(len(model.moment)):
+        total += INTERCEPT * model.theta[s, last]
+        known += 1.0 - model.prior[last] * model.inverse[s, last, last]
+    return total / known if known > 0.0 else 0.0
+
+
+@kernel
 def width(q: float, weight: float) -> float:
     """Return sqrt(q weight), 0 where rounding made q negative (or NaN)."""
     return math.sqrt(q * weight) if q > 0.0 else 0.0

@@ -2,15 +2,17 @@
 
 Source: Sutton, Barto, "Reinforcement learning", 2nd ed. 2018, section 2.4; ties go to the lowest arm.
 Epsilon does not shrink, so regret grows linearly: by epsilon times the mean gap a step once the best arm leads.
-State: count and mean per arm, the leader and a ceiling for the others.
+An arm that was never learned counts as the first reward there was, so any unit and any offset of rewards will do; or as
+`origin`, where that is given: below all rewards, no arm is tried but by chance, and above, each before one is repeated.
+State: count and mean per arm, less the origin; the leader and a ceiling for the others.
 Cost: O(K) per decision, for the count of available arms; O(1) per feedback, O(K) where the leader falls to the ceiling.
-An arm that was never learned has the mean 0: where rewards are negative, each arm is tried before one is repeated.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +20,9 @@ from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.laws.availability import count_available, nth_available
-from ...engine.problem import check_param
+from ...engine.problem import REWARD_MAX, check_param
 from ...engine.protocol import register_policy
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
@@ -29,37 +32,76 @@ class EpsilonGreedyParams(NamedTuple):
     epsilon: float  # probability of a uniform draw, in [0, 1]
 
 
+class EpsilonGreedyGivenParams(NamedTuple):
+    """The same, for the kernels of an origin that is given."""
+
+    epsilon: float
+    origin: float  # what an arm that was never learned counts as
+
+
 class EpsilonGreedyState(NamedTuple):
-    """Arrays that `update` writes."""
+    """Arrays that `update` writes, where the origin is given."""
 
     count: Array  # int64[k] feedbacks learned per arm
-    mean: Array  # float64[k] mean reward per arm
+    mean: Array  # float64[k] mean reward per arm, less the origin
     leader: Array  # int64[1] the lowest arm of the highest mean, over all arms
     ceiling: Array  # float64[1] no other arm's mean is above it: while the leader's is, it still leads
     scratch_uniform: UniformBlock
 
 
-def epsilon_greedy(epsilon: float = 0.1) -> Policy:
+class EpsilonGreedyLearnedState(NamedTuple):
+    """The same, and the origin."""
+
+    count: Array
+    mean: Array
+    leader: Array
+    ceiling: Array
+    origin: Array  # float64[1] the first reward
+    known: Array  # bool[1] whether there was one
+    scratch_uniform: UniformBlock
+
+
+Params = EpsilonGreedyParams | EpsilonGreedyGivenParams
+State = EpsilonGreedyState | EpsilonGreedyLearnedState
+
+
+@earlier(origin=0.0)
+def epsilon_greedy(epsilon: float = 0.1, origin: float | None = None) -> Policy:
     """Play the arm with the highest mean, and with probability `epsilon` any available arm."""
-    params = EpsilonGreedyParams(check_param("epsilon", epsilon, low=0.0, high=1.0))
-    return Policy("epsilon_greedy", params, init, grow=grow)
+    epsilon = check_param("epsilon", epsilon, low=0.0, high=1.0)
+    if origin is None:
+        return Policy("epsilon_greedy", EpsilonGreedyParams(epsilon), init, version=2, grow=_growing(init))
+    params = EpsilonGreedyGivenParams(epsilon, check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX))
+    return Policy("epsilon_greedy", params, init_given, grow=_growing(init_given))
 
 
-def init(params: EpsilonGreedyParams, problem: Problem) -> EpsilonGreedyState:
+def init(params: EpsilonGreedyParams, problem: Problem) -> EpsilonGreedyLearnedState:
     """Return the state before any feedback."""
-    k = problem.n_arms
-    return EpsilonGreedyState(np.zeros(k, np.int64), np.zeros(k), np.zeros(1, np.int64), np.zeros(1), uniform_block())
+    return EpsilonGreedyLearnedState(*_nothing(problem.n_arms), np.zeros(1), np.zeros(1, np.bool_), uniform_block())
 
 
-def grow(params: EpsilonGreedyParams, state: EpsilonGreedyState, problem: Problem) -> EpsilonGreedyState:
-    """Return the state with new arms, whose means of 0 may lead."""
-    more = padded(state, init(params, problem))
-    _search(more)
-    return more
+def init_given(params: EpsilonGreedyGivenParams, problem: Problem) -> EpsilonGreedyState:
+    """Return the state before any feedback."""
+    return EpsilonGreedyState(*_nothing(problem.n_arms), uniform_block())
+
+
+def _nothing(k: int) -> tuple[Array, Array, Array, Array]:
+    return np.zeros(k, np.int64), np.zeros(k), np.zeros(1, np.int64), np.zeros(1)
+
+
+def _growing(init: Callable[[Any, Problem], Any]) -> Callable[[Any, Any, Problem], Any]:
+    """Return what gives a state more arms: new ones may lead."""
+
+    def grow(params: Any, state: Any, problem: Problem) -> Any:
+        more = padded(state, init(params, problem))
+        _search(more)
+        return more
+
+    return grow
 
 
 @kernel
-def select(params: EpsilonGreedyParams, state: EpsilonGreedyState, instance: Instance, key: Key) -> Decision:
+def select(params: Params, state: State, instance: Instance, key: Key) -> Decision:
     """Take the leader, or any available arm; below epsilon, one draw serves as the coin and as the arm."""
     leader = _leader(state, instance)
     count = count_available(instance.available)
@@ -74,16 +116,46 @@ def select(params: EpsilonGreedyParams, state: EpsilonGreedyState, instance: Ins
 @kernel
 def update(
     params: EpsilonGreedyParams,
+    state: EpsilonGreedyLearnedState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Learn the reward less the origin, which the first one becomes."""
+    if not state.known[0]:
+        state.origin[0] = feedback.reward
+        state.known[0] = True
+    _learn(state, decision.action, feedback.reward - state.origin[0])
+
+
+@kernel
+def update_given(
+    params: EpsilonGreedyGivenParams,
     state: EpsilonGreedyState,
     instance: Instance,
     decision: Decision,
     feedback: Feedback,
     key: Key,
 ) -> None:
+    """Learn the reward less the origin."""
+    _learn(state, decision.action, feedback.reward - params.origin)
+
+
+@kernel
+def probability(params: Params, state: State, instance: Instance, action: int) -> float:
+    """Return epsilon / k, plus 1 - epsilon for the leader, over the k available arms."""
+    if not instance.available[action]:
+        return 0.0
+    share = params.epsilon / count_available(instance.available)
+    return share + (1.0 - params.epsilon if action == _leader(state, instance) else 0.0)
+
+
+@kernel
+def _learn(state: State, arm: int, reward: float) -> None:
     """Move the mean of the arm that was played, and see whether it leads."""
-    arm = decision.action
     state.count[arm] += 1
-    mean = state.mean[arm] + (feedback.reward - state.mean[arm]) / state.count[arm]
+    mean = state.mean[arm] + (reward - state.mean[arm]) / state.count[arm]
     state.mean[arm] = mean
     leader = state.leader[0]
     if arm == leader:
@@ -97,16 +169,7 @@ def update(
 
 
 @kernel
-def probability(params: EpsilonGreedyParams, state: EpsilonGreedyState, instance: Instance, action: int) -> float:
-    """Return epsilon / k, plus 1 - epsilon for the leader, over the k available arms."""
-    if not instance.available[action]:
-        return 0.0
-    share = params.epsilon / count_available(instance.available)
-    return share + (1.0 - params.epsilon if action == _leader(state, instance) else 0.0)
-
-
-@kernel
-def _leader(state: EpsilonGreedyState, instance: Instance) -> int:
+def _leader(state: State, instance: Instance) -> int:
     """Return the lowest available arm of the highest mean; the leader of all arms, where it is available."""
     leader = state.leader[0]
     if not instance.available[leader]:
@@ -119,7 +182,7 @@ def _leader(state: EpsilonGreedyState, instance: Instance) -> int:
 
 
 @kernel
-def _search(state: EpsilonGreedyState) -> None:
+def _search(state: State) -> None:
     """Find the leader of all arms, and the highest mean of the others."""
     leader = 0
     ceiling = -math.inf
@@ -134,3 +197,4 @@ def _search(state: EpsilonGreedyState) -> None:
 
 
 register_policy(EpsilonGreedyParams, select=select, update=update, probability=probability)
+register_policy(EpsilonGreedyGivenParams, select=select, update=update_given, probability=probability)

@@ -5,6 +5,8 @@ JMLR 2021 (bag); the online bootstrap is Oza and Russell's, 2001: each model lea
 The law is the share of the models that would play an action; actions that tie within a model share its vote, and so do
 those arms of dense contexts that a model never learned, which come first. Before any feedback the law is uniform. What
 all models agree on has the probability 1, so a log of it says nothing of other actions: wrap it in `floor` for that.
+Rewards may have any unit and any origin: each model measures them from the first one that it learned, or all from
+`origin` (`engine/oracles/relative.py`).
 State: `models` models of one kind (ridge, or an adaptive linear one on named features), stacked.
 Cost: `models` times a prediction of all actions per decision, and up to `models` fits per feedback.
 Draws: number 0 decides; at a feedback, draws 1 to `models` of its decision say how often each model learns it.
@@ -24,9 +26,11 @@ from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.oracle import fit, predict, split
+from ...engine.oracles.oracle import fit, origin_of, predict, split
+from ...engine.oracles.relative import check_origin
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy, row_of
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 MODELS_MAX = 1000
@@ -38,6 +42,7 @@ class BagParams(NamedTuple):
     models: int
     regularisation: float
     half_life: float  # in times that a model learns; inf where nothing is forgotten
+    origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class BagState(NamedTuple):
@@ -52,7 +57,13 @@ class BagState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-def bag(models: int = 8, regularisation: float = 0.1, half_life: float | None = None) -> Policy:
+@earlier(origin=0.0)
+def bag(
+    models: int = 8,
+    regularisation: float = 0.2,
+    half_life: float | None = None,
+    origin: float | None = None,
+) -> Policy:
     """Play what a model drawn at random among `models` bootstrapped ones expects most of."""
     if isinstance(models, bool) or not isinstance(models, int) or not 1 <= models <= MODELS_MAX:
         raise InvalidInput("bad_param", f"models is {models!r}: it must be a whole number from 1 to {MODELS_MAX}")
@@ -60,13 +71,15 @@ def bag(models: int = 8, regularisation: float = 0.1, half_life: float | None = 
         models,
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
+        check_origin(origin),
     )
-    return Policy("bag", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+    version = 2 if origin is None else 1
+    return Policy("bag", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: BagParams, problem: Problem) -> BagState:
     """Return the state before any feedback."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
     m = problem.nonzeros or problem.context_shape[-1]
     learned = np.zeros((params.models, problem.n_arms if problem.context_kind == "dense" else 0), np.bool_)
     work = work_of(problem.n_arms)
@@ -121,9 +134,11 @@ def appraise(params: BagParams, state: BagState, instance: Instance, scores: Arr
         scores[a] = 0.0
         widths[a] = 0.0
     for b in range(params.models):
-        predict(row_of(state.models, b), instance.context, instance.available, score)
+        model = row_of(state.models, b)
+        predict(model, instance.context, instance.available, score)
         for a in range(k):
             if instance.available[a]:
+                score[a] += origin_of(model)
                 step = score[a] - scores[a]
                 scores[a] += step / (b + 1)
                 widths[a] += step * (score[a] - scores[a])

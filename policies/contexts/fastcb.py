@@ -5,7 +5,8 @@ discrimination", NeurIPS 2021. With losses L = top - score, over k available act
 for all but the best, whose loss is L* and who takes the rest; ties go to the lowest. That is SquareCB with
 gamma_n / L*. gamma_n = gamma n^exponent, where n counts the feedbacks learned (with a half-life the older ones less).
 `top` is the highest reward learned so far, where `reward_max` doesn't name it; L* counts as at least a hundredth of sd,
-the root mean square of the oracle's errors. So rewards may have any unit and any origin.
+the root mean square of the oracle's errors. So rewards may have any unit, and any origin: they are measured from the
+first one, or from `origin` (`engine/oracles/relative.py`).
 Departs from the paper: the oracle minimises the squared loss, not the log loss.
 State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
 Cost: a prediction of all actions and O(K) per decision; one fit per feedback.
@@ -24,10 +25,12 @@ from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, inverse_gap, leader_of, power, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
-from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.relative import check_origin
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _LOSS_MIN = 0.01  # of sd: the least that the best action is taken to lose
@@ -42,6 +45,7 @@ class FastCbParams(NamedTuple):
     keep: float  # what one more feedback leaves of the weight of the others, in (0, 1]
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class FastCbState(NamedTuple):
@@ -49,17 +53,19 @@ class FastCbState(NamedTuple):
 
     model: Any  # what `oracle` chose
     errors: Residuals
-    top: Array  # float64[1] best reward
+    top: Array  # float64[1] best reward, less the origin
     scratch_work: Work
     scratch_uniform: UniformBlock
 
 
+@earlier(origin=0.0)
 def fastcb(
     gamma: float = 3.0,
     exponent: float = 0.5,
     reward_max: float | None = None,
-    regularisation: float = 0.1,
+    regularisation: float = 0.2,
     half_life: float | None = None,
+    origin: float | None = None,
 ) -> Policy:
     """Play by inverse gap weighting, in units of the best action's loss, over a linear oracle."""
     forgetting = check_half_life(half_life)
@@ -70,13 +76,15 @@ def fastcb(
         kept(forgetting),
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         forgetting,
+        check_origin(origin),
     )
-    return Policy("fastcb", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+    version = 2 if origin is None else 1
+    return Policy("fastcb", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: FastCbParams, problem: Problem) -> FastCbState:
     """Return the state before any feedback: uniform."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
     return FastCbState(model, residuals(), np.full(1, params.reward_max), work_of(problem.n_arms), uniform_block())
 
 
@@ -101,8 +109,11 @@ def update(
     """Learn the reward, how far it was off, and whether it is the best so far."""
     error = fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
     add_residual(state.errors, error, params.keep)
+    origin = origin_of(state.model)
     if params.reward_max == -math.inf:
-        state.top[0] = max(state.top[0], feedback.reward)
+        state.top[0] = max(state.top[0], feedback.reward - origin)
+    else:
+        state.top[0] = params.reward_max - origin
 
 
 @kernel
@@ -118,7 +129,9 @@ def appraise(params: FastCbParams, state: FastCbState, instance: Instance, score
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
     sd = residual_sd(state.errors)
+    origin = origin_of(state.model)
     for a in range(len(instance.available)):
+        scores[a] += origin
         widths[a] *= sd
 
 

@@ -3,6 +3,8 @@
 Source: Langford and Zhang, "The epoch-greedy algorithm for contextual multi-armed bandits", NIPS 2007, with a constant
 share of exploration, as Vowpal Wabbit has it; ties go to the lowest. Epsilon does not shrink, so regret grows linearly
 by epsilon times the mean gap; with epsilon = 0 nothing is explored but by chance, and the regret has no bound.
+Rewards may have any unit and any origin: they are measured from the first one, or from `origin`
+(`engine/oracles/relative.py`).
 State: the model (ridge on dense contexts and on rows of actions, an adaptive linear one on named features).
 Cost: a prediction of all actions and O(K) per decision; one fit per feedback.
 """
@@ -17,9 +19,11 @@ from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, greedy, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.relative import check_origin
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
@@ -29,6 +33,7 @@ class LinearGreedyParams(NamedTuple):
     epsilon: float  # probability of a uniform draw, in [0, 1]
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class LinearGreedyState(NamedTuple):
@@ -39,19 +44,27 @@ class LinearGreedyState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-def linear_greedy(epsilon: float = 0.05, regularisation: float = 0.1, half_life: float | None = None) -> Policy:
+@earlier(origin=0.0)
+def linear_greedy(
+    epsilon: float = 0.05,
+    regularisation: float = 0.2,
+    half_life: float | None = None,
+    origin: float | None = None,
+) -> Policy:
     """Play the action of the highest predicted reward, and with probability `epsilon` any available one."""
     params = LinearGreedyParams(
         check_param("epsilon", epsilon, low=0.0, high=1.0),
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
+        check_origin(origin),
     )
-    return Policy("linear_greedy", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+    version = 2 if origin is None else 1
+    return Policy("linear_greedy", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: LinearGreedyParams, problem: Problem) -> LinearGreedyState:
     """Return the state before any feedback."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
     return LinearGreedyState(model, work_of(problem.n_arms), uniform_block())
 
 
@@ -91,6 +104,9 @@ def appraise(
     """Write the predicted rewards and their standard errors, in units of the noise."""
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
+    origin = origin_of(state.model)
+    for a in range(len(instance.available)):
+        scores[a] += origin
 
 
 @kernel

@@ -6,8 +6,11 @@ Departs from the paper: it draws a coefficient vector, and so do others; here th
 itself, from N(x'theta, v^2 x'A^-1 x). Each score has the law that it has in the paper, but the scores of actions that
 share coefficients are independent, which explores more; the law of the largest can then be computed. Their bound,
 O(d sqrt(T) min(sqrt d, sqrt(ln K)) ln T) for a v that grows with sqrt(d ln T), is not proved for this variant, and for
-no fixed v. Contexts are shifted and scaled, and have an intercept, unless `scaling` is "none".
-State: the sums, the inverse and the coefficients of each regression (`engine/oracles/ridge.py`).
+no fixed v. Contexts are shifted and scaled, and have an intercept, unless `scaling` is "none". v is in units of the
+noise, which is as large as the root mean square of the oracle's errors; with `noise` = 1 it is the paper's. Rewards may
+have any unit and any origin: they are measured from the first one, or from `origin` (`engine/oracles/relative.py`), but
+not with `scaling` "none", where there is no intercept.
+State: the sums, the inverse and the coefficients of each regression (`engine/oracles/ridge.py`), origin, errors.
 Propensities: the law is computed by quadrature (`engine/laws/largest.py`) and drawn from. With `propensities=False` one
 score per action is drawn and the largest played: faster, and the propensity is NaN.
 Cost: O(K d^2) a decision, and about 2 us an action more with propensities; O(d^2) per feedback.
@@ -27,10 +30,13 @@ from ...engine.kernel import kernel
 from ...engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.measured import measured
+from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.relative import check_origin
 from ...engine.oracles.ridge import check_scaling
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _NARROWEST = 1e-9  # of the widest: a score that is as good as known still has a density
@@ -39,10 +45,12 @@ _NARROWEST = 1e-9  # of the widest: a score that is as good as known still has a
 class LinearThompsonParams(NamedTuple):
     """Numbers fixed at creation."""
 
-    v: float  # > 0, standard deviation of a score in standard errors of its prediction
+    v: float  # > 0, standard deviation of a score in units of the model's widths
     regularisation: float  # precision of the prior, > 0
     half_life: float  # in feedbacks; inf for never
     scaled: bool  # whether the model finds the units of the features
+    measured: bool  # whether it measures its errors, so that its widths have the unit of the reward
+    origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class LinearThompsonSampledParams(NamedTuple):
@@ -52,12 +60,14 @@ class LinearThompsonSampledParams(NamedTuple):
     regularisation: float
     half_life: float
     scaled: bool
+    measured: bool
+    origin: float
 
 
 class LinearThompsonState(NamedTuple):
     """Arrays that `update` writes, and working space of `select`."""
 
-    model: Any  # `ArmRidge` or `ActionRidge`
+    model: Any  # what `oracle` chose; `Measured` where nobody said how large the noise is
     scratch_score: Array  # float64[k]
     scratch_width: Array  # float64[k]
     scratch_maximum: MaximumWorkspace
@@ -71,25 +81,32 @@ class LinearThompsonSampledState(NamedTuple):
     scratch_width: Array  # float64[k]
 
 
+@earlier(noise=1.0, origin=0.0)
 def linear_thompson(
-    v: float = 0.06,
-    regularisation: float = 0.1,
+    v: float = 0.2,
+    regularisation: float = 0.2,
     half_life: float | None = None,
     scaling: str = "online",
     propensities: bool = True,
+    noise: float | None = None,
+    origin: float | None = None,
 ) -> Policy:
     """Play each action with the probability that its score is the largest, for scores of `v` standard errors."""
+    unit = 1.0 if noise is None else check_param("noise", noise, low=1e-100, high=1e100)
     numbers = (
-        check_param("v", v, low=1e-100, high=1e100),
+        check_param("v", v, low=1e-100, high=1e100) * unit,
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
         check_scaling(scaling) == "online",
+        noise is None,
+        check_origin(origin),
     )
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     params = LinearThompsonParams(*numbers) if propensities else LinearThompsonSampledParams(*numbers)
     start = init if propensities else init_sampled
-    return Policy("linear_thompson", params, start, contexts=("dense", "actions"), grow=by_padding(start))
+    version = 1 if noise is not None and origin is not None else 2
+    return Policy("linear_thompson", params, start, version, ("dense", "actions"), grow=by_padding(start))
 
 
 def init(params: LinearThompsonParams, problem: Problem) -> LinearThompsonState:
@@ -102,12 +119,15 @@ def init_sampled(
     params: LinearThompsonParams | LinearThompsonSampledParams, problem: Problem
 ) -> LinearThompsonSampledState:
     """Return the state before any feedback."""
-    model = oracle(
+    model: Any = oracle(
         problem,
         regularisation=params.regularisation,
         half_life=params.half_life,
         scaling="online" if params.scaled else "none",
+        origin=params.origin,
     )
+    if params.measured:
+        model = measured(model, params.half_life)
     return LinearThompsonSampledState(model, np.zeros(problem.n_arms), np.zeros(problem.n_arms))
 
 
@@ -167,8 +187,10 @@ def appraise(
     """Write the means of the scores, and their standard deviations."""
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
+    origin = origin_of(state.model)
     for a in range(len(instance.available)):
         if instance.available[a]:
+            scores[a] += origin
             widths[a] *= params.v
 
 

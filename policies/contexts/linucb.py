@@ -5,8 +5,11 @@ Source: Li, Chu, Langford, Schapire, "A contextual-bandit approach to personaliz
 regression over these. Abbasi-Yadkori, Pal, Szepesvari 2011 prove O(d sqrt(T) ln T) for an alpha that grows with
 sqrt(d ln T); no bound is known for a fixed one.
 Departs from the paper: contexts are shifted and scaled to a length of about 1 and have an intercept, unless `scaling`
-is "none"; old feedbacks may be forgotten. Ties go to the lowest action.
-State: the sums, the inverse and the coefficients of each regression (`engine/oracles/ridge.py`).
+is "none"; old feedbacks may be forgotten. A standard error is in units of the noise, which is as large as the root mean
+square of the oracle's errors: the paper's is `noise` = 1. Rewards may have any unit and any origin: they are measured
+from the first one, or from `origin` (`engine/oracles/relative.py`), but not with `scaling` "none", where there is no
+intercept. Ties go to the lowest action.
+State: the sums, the inverse and the coefficients of each regression (`engine/oracles/ridge.py`), origin, errors.
 Propensities: 1, as nothing is drawn.
 Cost: O(K d^2) per decision and O(d^2) per feedback; O(K d^3) at feedbacks 1, 2, 4, 8 ..., which find the scale anew.
 """
@@ -22,51 +25,69 @@ from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.measured import measured
+from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.relative import check_origin
 from ...engine.oracles.ridge import check_scaling
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class LinucbParams(NamedTuple):
     """Numbers fixed at creation."""
 
-    alpha: float  # width of the bonus, >= 0, in units of the reward
+    alpha: float  # width of the bonus, >= 0, in units of the model's widths
     regularisation: float  # precision of the prior, > 0
     half_life: float  # in feedbacks; inf for never
     scaled: bool  # whether the model finds the units of the features
+    measured: bool  # whether it measures its errors, so that its widths have the unit of the reward
+    origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class LinucbState(NamedTuple):
     """Arrays that `update` writes, and working space of `select`."""
 
-    model: Any  # `ArmRidge` or `ActionRidge`
+    model: Any  # what `oracle` chose; `Measured` where nobody said how large the noise is
     scratch_score: Array  # float64[k]
     scratch_width: Array  # float64[k]
 
 
+@earlier(noise=1.0, origin=0.0)
 def linucb(
-    alpha: float = 0.4, regularisation: float = 0.2, half_life: float | None = None, scaling: str = "online"
+    alpha: float = 0.9,
+    regularisation: float = 0.3,
+    half_life: float | None = None,
+    scaling: str = "online",
+    noise: float | None = None,
+    origin: float | None = None,
 ) -> Policy:
-    """Play the action with the highest prediction plus `alpha` standard errors."""
+    """Play the action with the highest prediction plus `alpha` standard errors, of noise as large as it is measured."""
+    unit = 1.0 if noise is None else check_param("noise", noise, low=1e-100, high=1e100)
     params = LinucbParams(
-        check_param("alpha", alpha, low=0.0, high=1e100),
+        check_param("alpha", alpha, low=0.0, high=1e100) * unit,
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
         check_scaling(scaling) == "online",
+        noise is None,
+        check_origin(origin),
     )
-    return Policy("linucb", params, init, contexts=("dense", "actions"), grow=by_padding(init))
+    version = 1 if noise is not None and origin is not None else 2
+    return Policy("linucb", params, init, version, ("dense", "actions"), grow=by_padding(init))
 
 
 def init(params: LinucbParams, problem: Problem) -> LinucbState:
     """Return the state before any feedback."""
-    model = oracle(
+    model: Any = oracle(
         problem,
         regularisation=params.regularisation,
         half_life=params.half_life,
         scaling="online" if params.scaled else "none",
+        origin=params.origin,
     )
+    if params.measured:
+        model = measured(model, params.half_life)
     return LinucbState(model, np.zeros(problem.n_arms), np.zeros(problem.n_arms))
 
 
@@ -107,8 +128,10 @@ def appraise(params: LinucbParams, state: LinucbState, instance: Instance, score
     """Write the predictions, and the bonuses that are added to them."""
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
+    origin = origin_of(state.model)
     for a in range(len(instance.available)):
         if instance.available[a]:
+            scores[a] += origin
             widths[a] *= params.alpha
 
 

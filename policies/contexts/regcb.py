@@ -4,7 +4,8 @@ Source: Foster, Agarwal, Dudik, Luo, Schapire, "Practical contextual bandits wit
 highest score that a model can give while its squared loss exceeds the least by at most delta is, for ridge regression
 exactly, score + width sqrt(delta), with width the standard error in units of the noise: no search is needed.
 delta_n = mellowness sd^2 ln(n + 2), where n counts the feedbacks learned (with a half-life the older ones less) and sd
-is the root mean square of the oracle's errors, so rewards may have any unit; `noise` given stands for sd. A mellowness
+is the root mean square of the oracle's errors, so rewards may have any unit; `noise` given stands for sd. Nor does
+their origin matter: they are measured from the first one, or from `origin` (`engine/oracles/relative.py`). A mellowness
 that covers the truth (1 and more) is too careful in practice, as Bietti, Agarwal, Langford, JMLR 2021, found as well.
 On named features the width is the oracle's diagonal one. Ties go to the lowest; the propensity is 1.
 State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
@@ -22,10 +23,12 @@ from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, leader_of, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
-from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.relative import check_origin
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
@@ -37,6 +40,7 @@ class RegCbParams(NamedTuple):
     keep: float  # what one more feedback leaves of the weight of the others, in (0, 1]
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class RegCbState(NamedTuple):
@@ -47,11 +51,13 @@ class RegCbState(NamedTuple):
     scratch_work: Work
 
 
+@earlier(origin=0.0)
 def regcb(
     mellowness: float = 0.1,
     noise: float | None = None,
-    regularisation: float = 0.1,
+    regularisation: float = 0.2,
     half_life: float | None = None,
+    origin: float | None = None,
 ) -> Policy:
     """Play the action of the highest optimistic score; nothing needs tuning, and `half_life` makes it forget."""
     forgetting = check_half_life(half_life)
@@ -61,13 +67,15 @@ def regcb(
         kept(forgetting),
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         forgetting,
+        check_origin(origin),
     )
-    return Policy("regcb", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+    version = 2 if origin is None else 1
+    return Policy("regcb", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: RegCbParams, problem: Problem) -> RegCbState:
     """Return the state before any feedback."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
     return RegCbState(model, residuals(), work_of(problem.n_arms))
 
 
@@ -103,7 +111,9 @@ def appraise(params: RegCbParams, state: RegCbState, instance: Instance, scores:
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
     reach = _reach(params, state)
+    origin = origin_of(state.model)
     for a in range(len(instance.available)):
+        scores[a] += origin
         widths[a] *= reach
 
 

@@ -3,6 +3,7 @@
 Source: Cesa-Bianchi, Gentile, Lugosi, Neu, "Boltzmann exploration done right", NIPS 2017, on what it can and cannot do;
 p in proportion to exp(sharpness score / sd), as Vowpal Wabbit's softmax with lambda = sharpness and sd = 1.
 sd is the root mean square of the oracle's errors, so rewards may have any unit; with `noise` given it stands for sd.
+Nor does their origin matter: they are measured from the first one, or from `origin` (`engine/oracles/relative.py`).
 The sharpness is constant, so regret grows linearly: actions within sd / sharpness of the best are played nearly as
 often, which is what one wants of a share for each, not of the highest reward.
 State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
@@ -20,10 +21,12 @@ from ...engine.laws.from_scores import Work, draw, work_of
 from ...engine.laws.from_scores import softmax as softmax_law
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
-from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.relative import check_origin
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
@@ -35,6 +38,7 @@ class SoftmaxParams(NamedTuple):
     keep: float  # what one more feedback leaves of the weight of the others, in (0, 1]
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class SoftmaxState(NamedTuple):
@@ -46,11 +50,13 @@ class SoftmaxState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
+@earlier(origin=0.0)
 def softmax(
     sharpness: float = 4.0,
     noise: float | None = None,
-    regularisation: float = 0.1,
+    regularisation: float = 0.2,
     half_life: float | None = None,
+    origin: float | None = None,
 ) -> Policy:
     """Draw each action in proportion to exp(sharpness score / sd) over a linear oracle."""
     forgetting = check_half_life(half_life)
@@ -60,13 +66,15 @@ def softmax(
         kept(forgetting),
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         forgetting,
+        check_origin(origin),
     )
-    return Policy("softmax", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+    version = 2 if origin is None else 1
+    return Policy("softmax", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: SoftmaxParams, problem: Problem) -> SoftmaxState:
     """Return the state before any feedback: uniform."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
     return SoftmaxState(model, residuals(), work_of(problem.n_arms), uniform_block())
 
 
@@ -106,7 +114,9 @@ def appraise(params: SoftmaxParams, state: SoftmaxState, instance: Instance, sco
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
     sd = params.noise if params.noise > 0.0 else residual_sd(state.errors)
+    origin = origin_of(state.model)
     for a in range(len(instance.available)):
+        scores[a] += origin
         widths[a] *= sd
 
 

@@ -5,6 +5,7 @@ available actions p = 1 / (k + gamma_n (best - score)) for all but the best, who
 gamma_n = gamma n^exponent / sd, where n counts the feedbacks learned (with a half-life the older ones less). Their
 gamma is sqrt(k T / regret of the oracle), which nobody knows: here sd is the root mean square of the oracle's errors,
 so rewards may have any unit. With `noise` given it stands for sd: 1 gives the textbook's gamma, in units of 1 / reward.
+Nor does their origin matter: they are measured from the first one, or from `origin` (`engine/oracles/relative.py`).
 Regret O(sqrt(k T Reg)) where the model holds and gamma is the paper's.
 State: the model (ridge on dense contexts and rows of actions, an adaptive linear one on named features), its errors.
 Cost: a prediction of all actions and O(K) per decision; one fit per feedback.
@@ -22,10 +23,12 @@ from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, inverse_gap, power, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
-from ...engine.oracles.oracle import fit, predict, split, spread
+from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.relative import check_origin
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
@@ -38,6 +41,7 @@ class SquareCbParams(NamedTuple):
     keep: float  # what one more feedback leaves of the weight of the others, in (0, 1]
     regularisation: float
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class SquareCbState(NamedTuple):
@@ -50,12 +54,14 @@ class SquareCbState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
+@earlier(origin=0.0)
 def squarecb(
     gamma: float = 10.0,
     exponent: float = 0.5,
     noise: float | None = None,
-    regularisation: float = 0.1,
+    regularisation: float = 0.2,
     half_life: float | None = None,
+    origin: float | None = None,
 ) -> Policy:
     """Play by inverse gap weighting over a linear oracle; nothing needs tuning, and `half_life` makes it forget."""
     forgetting = check_half_life(half_life)
@@ -66,13 +72,15 @@ def squarecb(
         kept(forgetting),
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         forgetting,
+        check_origin(origin),
     )
-    return Policy("squarecb", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+    version = 2 if origin is None else 1
+    return Policy("squarecb", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: SquareCbParams, problem: Problem) -> SquareCbState:
     """Return the state before any feedback: uniform."""
-    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+    model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
     return SquareCbState(model, residuals(), np.zeros(1), work_of(problem.n_arms), uniform_block())
 
 
@@ -115,7 +123,9 @@ def appraise(params: SquareCbParams, state: SquareCbState, instance: Instance, s
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
     sd = params.noise if params.noise > 0.0 else residual_sd(state.errors)
+    origin = origin_of(state.model)
     for a in range(len(instance.available)):
+        scores[a] += origin
         widths[a] *= sd
 
 

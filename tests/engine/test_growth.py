@@ -60,7 +60,7 @@ def test_a_new_arm_of_epsilon_greedy_leads_where_all_others_lose() -> None:
     state = policy.init(policy.params, Problem(2))
     for t in range(4):
         instance, key = Instance(t, np.zeros(0), np.ones(2, np.bool_)), Key(RUN, t)
-        loop.learn(policy.params, state, instance, Decision(t % 2, 1.0), Feedback(-1.0 - t % 2, np.zeros(0)), key)
+        loop.learn(policy.params, state, instance, Decision(t % 2, 1.0), Feedback(-1.0 - t, np.zeros(0)), key)
     state = grown(policy, state, Problem(3))
     assert (state.leader[0], state.ceiling[0]) == (2, -1.0)
     instance = Instance(4, np.zeros(0), np.ones(3, np.bool_))
@@ -83,7 +83,8 @@ def test_what_does_not_depend_on_the_arms_is_not_copied() -> None:
     policy = catalog.make("squarecb")
     state = policy.init(policy.params, Problem(2, (2, 64), None, 8))
     more = grown(policy, state, Problem(3, (3, 64), None, 12))
-    assert more.model.weight is state.model.weight and more.model.seen is state.model.seen
+    before, after = state.model.model, more.model.model
+    assert after.weight is before.weight and after.seen is before.seen
     assert len(more.scratch_work.score) == 3
 
 

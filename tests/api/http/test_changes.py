@@ -296,7 +296,7 @@ def test_diagnostics_count_what_is_in_the_log_and_in_the_state(served: Served) -
         "repairs": None,
     }
     served.create("l", policy=LINUCB, problem=TWO)
-    served.service.live("l").state.model.repairs[0] = 3
+    served.service.live("l").state.model.model.model.repairs[0] = 3
     assert served.get("/v1/experiments/l/diagnostics").json()["repairs"] == 3
     assert np.isfinite(served.get("/v1/experiments/l/diagnostics").json()["state_bytes"])
 

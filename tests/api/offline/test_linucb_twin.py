@@ -41,7 +41,7 @@ def twin(table: Columns, learns_all: bool) -> tuple[Array, Array]:
 @pytest.mark.parametrize("learn", ["matched", "logged"])
 def test_linucb_replays_as_its_numpy_twin(learn: Learning) -> None:
     table = uniform_log()
-    policy = catalog.make("linucb", alpha=ALPHA, regularisation=PRECISION, scaling="none")
+    policy = catalog.make("linucb", alpha=ALPHA, regularisation=PRECISION, scaling="none", noise=1.0)
     contender = Contender(policy, Problem(K, (D,)), ROWS, learn=learn)
     found = contender.judge(table)
     chosen, theta = twin(table, learn == "logged")

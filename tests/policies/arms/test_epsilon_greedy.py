@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,24 +15,23 @@ from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
-from onearm.policies.arms.epsilon_greedy import EpsilonGreedyState
 
 RUN = run_key(1, 0, POLICY)
 ALL = np.ones(4, np.bool_)
 MEANS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]
 
 
-def after(feedbacks: list[tuple[int, float]]) -> EpsilonGreedyState:
+def after(feedbacks: list[tuple[int, float]], origin: float | None = 0.0) -> Any:
     """Return the state of 4 arms after some (arm, reward)."""
-    policy = catalog.make("epsilon_greedy")
-    state: EpsilonGreedyState = policy.init(policy.params, Problem(4))
+    policy = catalog.make("epsilon_greedy", origin=origin)
+    state = policy.init(policy.params, Problem(4))
     for t, (arm, reward) in enumerate(feedbacks):
         decision, feedback = Decision(arm, 0.5), Feedback(reward, np.zeros(0))
         loop.learn(policy.params, state, Instance(t, np.zeros(0), ALL), decision, feedback, Key(RUN, t))
     return state
 
 
-def law(state: EpsilonGreedyState, available: Array) -> list[float]:
+def law(state: Any, available: Array) -> list[float]:
     policy = catalog.make("epsilon_greedy", epsilon=0.2)
     instance = Instance(0, np.zeros(0), available)
     return [probability(policy.params, state, instance, a) for a in range(4)]
@@ -51,8 +52,41 @@ def test_a_tie_goes_to_the_lowest_available_arm() -> None:
     assert masked == pytest.approx([0.0, 0.2 / 3, 0.8 + 0.2 / 3, 0.2 / 3])
 
 
-def test_an_arm_never_learned_leads_where_rewards_are_negative() -> None:
+def test_an_arm_never_learned_leads_where_rewards_are_below_the_origin() -> None:
     assert law(after([(0, -1.0), (1, -2.0)]), ALL)[2] == pytest.approx(0.85)
+    assert law(after([(0, 5.0), (1, 4.0)], origin=10.0), ALL)[2] == pytest.approx(0.85)
+
+
+def test_an_arm_never_learned_counts_as_the_first_reward() -> None:
+    assert law(after([(1, -1.0)], None), ALL)[0] == pytest.approx(0.85), "all are equal"
+    assert law(after([(0, -1.0), (0, -2.0)], None), ALL)[1] == pytest.approx(0.85), "the others are above"
+    assert law(after([(0, -2.0), (1, -1.0), (1, -1.5)], None), ALL)[1] == pytest.approx(0.85), "the others are below"
+
+
+@pytest.mark.parametrize("scale", [2.0**-20, 4.0, 2.0**20])
+@pytest.mark.parametrize("offset", [0.0, 2.0**10, -(2.0**20)])
+def test_no_unit_and_no_offset_changes_a_decision(scale: float, offset: float) -> None:
+    assert played(scale, offset) == played(1.0, 0.0)
+    assert len(set(played(1.0, 0.0))) == 4
+
+
+def played(scale: float, offset: float) -> list[int]:
+    """Return what is played where arm a pays 0 or 1, more often 1 the higher its number, in another unit."""
+    policy, rng = catalog.make("epsilon_greedy"), np.random.default_rng(3)
+    state, found = policy.init(policy.params, Problem(4)), []
+    for t in range(200):
+        at = Instance(t, np.zeros(0), ALL)
+        decision = Decision(*loop.decide(policy.params, state, at, Key(RUN, t)))
+        found.append(int(decision.action))
+        feedback = Feedback(scale * float(rng.random() < 0.2 + 0.2 * found[-1]) + offset, np.zeros(0))
+        loop.learn(policy.params, state, at, decision, feedback, Key(RUN, t))
+    return found
+
+
+def test_a_stored_spec_without_an_origin_compares_with_0() -> None:
+    earlier = catalog.from_stored({"name": "epsilon_greedy", "params": {"epsilon": 0.1}})
+    assert (earlier.params, earlier.version) == (catalog.make("epsilon_greedy", origin=0.0).params, 1)
+    assert catalog.make("epsilon_greedy").version == 2
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -27,9 +27,9 @@ def test_poisson_counts_have_their_probabilities() -> None:
 
 def test_each_model_learns_its_own_sample() -> None:
     problem = Problem(3, (2,))
-    policy = bag(models=4)
+    policy = bag(models=4, origin=0.0)
     state = x.taught(policy, problem, 0)
-    twins = [oracle(problem, regularisation=0.1) for _ in range(4)]
+    twins = [oracle(problem, regularisation=0.2) for _ in range(4)]
     rng = np.random.default_rng(1)
     for t in range(30):
         context, arm, reward = rng.normal(size=2), int(rng.integers(3)), float(rng.normal())

@@ -26,7 +26,7 @@ def papers_law(loss: Array, gamma: float) -> Array:
 
 @pytest.mark.parametrize(("reward_max", "top"), [(None, 1.0), (2.0, 2.0)])
 def test_the_law_is_the_papers(reward_max: float | None, top: float) -> None:
-    policy = fastcb(gamma=1.5, reward_max=reward_max, regularisation=1.0)
+    policy = fastcb(gamma=1.5, reward_max=reward_max, regularisation=1.0, origin=0.0)
     state = policy.init(policy.params, Problem(3))
     for t, (arm, reward) in enumerate(FEEDBACKS):
         x.learn(policy, state, x.instance(t), arm, reward)

@@ -27,8 +27,9 @@ def test_the_law_by_hand() -> None:
 def test_without_epsilon_the_best_is_taken_for_sure() -> None:
     policy = linear_greedy(epsilon=0.0)
     state = policy.init(policy.params, Problem(3))
-    x.learn(policy, state, x.instance(0), 2, 1.0)
-    assert [x.decide(policy, state, x.instance(t)) for t in range(1, 50)] == [(2, 1.0)] * 49
+    x.learn(policy, state, x.instance(0), 0, 0.0)
+    x.learn(policy, state, x.instance(1), 2, 1.0)
+    assert [x.decide(policy, state, x.instance(t)) for t in range(2, 51)] == [(2, 1.0)] * 49
 
 
 def test_params_out_of_range_are_refused() -> None:

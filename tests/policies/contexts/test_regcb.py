@@ -27,7 +27,7 @@ def optimistic(policy: Policy, rewards: Array, at: int, n_arms: int) -> tuple[Ar
 def test_the_bound_is_the_edge_of_the_models_that_fit() -> None:
     """Search all means m whose loss sum (r - m)^2 + m^2 exceeds the least by at most delta; the prior is in it."""
     rewards = np.array([0.5, 2.0, 1.0, 1.5])
-    policy = regcb(mellowness=0.7, noise=1.3, regularisation=1.0)
+    policy = regcb(mellowness=0.7, noise=1.3, regularisation=1.0, origin=0.0)
     scores, widths = optimistic(policy, rewards, 4, 2)
     delta = 0.7 * 1.3**2 * math.log(4 + 2)
     means = np.linspace(-10.0, 10.0, 2_000_001)
@@ -39,7 +39,7 @@ def test_the_bound_is_the_edge_of_the_models_that_fit() -> None:
 
 def test_decisions_by_hand() -> None:
     """Scores and widths of means with a prior of 1: total / (n + 1) and 1 / sqrt(n + 1)."""
-    policy = regcb(mellowness=1.0, noise=1.0, regularisation=1.0)
+    policy = regcb(mellowness=1.0, noise=1.0, regularisation=1.0, origin=0.0)
     state = policy.init(policy.params, Problem(3))
     total, count = np.zeros(3), np.zeros(3)
     for t in range(40):

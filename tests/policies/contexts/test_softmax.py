@@ -15,7 +15,7 @@ from onearm.policies.contexts.softmax import softmax
 
 @pytest.mark.parametrize("noise", [None, 2.0])
 def test_the_law_by_hand(noise: float | None) -> None:
-    policy = softmax(sharpness=1.5, noise=noise, regularisation=1.0)
+    policy = softmax(sharpness=1.5, noise=noise, regularisation=1.0, origin=0.0)
     state = policy.init(policy.params, Problem(3))
     for t, (arm, reward) in enumerate([(0, 2.0), (1, 1.0), (1, 3.0)]):
         x.learn(policy, state, x.instance(t), arm, reward)
@@ -26,7 +26,7 @@ def test_the_law_by_hand(noise: float | None) -> None:
 
 def test_two_actions_are_drawn_as_vowpal_wabbit_draws_them() -> None:
     """Lambda 1 and scores 0.23942 apart: its softmax explorer gives .559575 and .440425."""
-    policy = softmax(sharpness=1.0, noise=1.0, regularisation=1.0)
+    policy = softmax(sharpness=1.0, noise=1.0, regularisation=1.0, origin=0.0)
     state = policy.init(policy.params, Problem(2))
     x.learn(policy, state, x.instance(0, k=2), 0, 2.0 * math.log(0.559575 / 0.440425))
     assert x.law_of(policy, state, x.instance(1, k=2)) == pytest.approx([0.559575, 0.440425], abs=1e-12)

@@ -17,7 +17,7 @@ THREE = Problem(3)
 
 def test_three_feedbacks_by_hand() -> None:
     """Without contexts a score is total / (count + regularisation); errors are those before each feedback."""
-    policy = squarecb(gamma=2.0, regularisation=1.0)
+    policy = squarecb(gamma=2.0, regularisation=1.0, origin=0.0)
     state = policy.init(policy.params, THREE)
     assert x.law_of(policy, state, x.instance(0)) == pytest.approx([1 / 3] * 3, rel=1e-15)
     for t, (arm, reward) in enumerate([(0, 4.0), (0, 1.0), (2, 3.0)]):
@@ -34,7 +34,7 @@ def test_three_feedbacks_by_hand() -> None:
 
 
 def test_with_noise_given_gamma_is_the_textbooks() -> None:
-    policy = squarecb(gamma=5.0, exponent=1.0, noise=1.0, regularisation=1.0)
+    policy = squarecb(gamma=5.0, exponent=1.0, noise=1.0, regularisation=1.0, origin=0.0)
     state = policy.init(policy.params, THREE)
     for t in range(4):
         x.learn(policy, state, x.instance(t), 1, 1.0)
