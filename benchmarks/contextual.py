@@ -60,7 +60,7 @@ OURS: dict[str, tuple[str, dict[str, list[Any]]]] = {
     "fastcb": ("fastcb", {}),
     "regcb": ("regcb", {}),
     "bag": ("bag", {}),
-    "linucb_tuned": ("linucb", {"alpha": [0.05, 0.1, 0.15, 0.3, 0.5], "regularisation": [0.02, 0.1, 0.3, 1.0]}),
+    "linucb_tuned": ("linucb", {"alpha": [0.15, 0.3, 0.5, 1.0, 1.5], "regularisation": [0.02, 0.1, 0.3, 1.0]}),
     "linear_thompson_tuned": ("linear_thompson", {"v": [0.1, 0.2, 0.3], "regularisation": [0.1, 0.3, 1.0]}),
     "squarecb_tuned": ("squarecb", {"gamma": [5.0, 20.0, 80.0], "regularisation": [0.1, 0.3, 1.0]}),
     "regcb_tuned": ("regcb", {"mellowness": [0.01, 0.03, 0.1], "regularisation": [0.1, 0.3, 1.0]}),

@@ -37,8 +37,8 @@ Rate = Callable[[int], float]  # steps -> steps per second of CPU
 
 # name: policy, its params, shape of a context, rows of the tables (a power of 2; those of 100 actions fit the second
 # cache), arms, and what is asked for
-LINUCB = {"alpha": 1.0, "regularisation": 1.0, "scaling": "none"}  # what C computes
-SQUARECB = {"gamma": SCALE, "noise": 1.0, "regularisation": 1.0}
+LINUCB = {"alpha": 1.0, "regularisation": 1.0, "scaling": "none", "noise": 1.0}  # what C computes
+SQUARECB = {"gamma": SCALE, "noise": 1.0, "regularisation": 1.0, "origin": 0.0}
 TASKS: dict[str, tuple[str, dict[str, Any], tuple[int, ...], int, int, dict[str, float]]] = {
     "linucb": ("linucb", LINUCB, (D,), 1024, K, {"c": 0.8, "peers": 45}),
     "squarecb": ("squarecb", SQUARECB, (0,), 4096, K, {"c": 0.4, "vw text": 100}),

@@ -57,9 +57,10 @@ UNITS = {
 }
 DELAYS = (0, 20, 100, 400)
 TABLES = ("digits", "wine", "breast_cancer", "segment", "phishing")
-CONTEXTUAL = ("fourier_softmax", "fourier_ucb", "linucb", "squarecb")
+CONTEXTUAL = ("fourier_softmax", "fourier_ucb", "linucb", "linear_thompson", "squarecb", "regcb", "fastcb")
 NUMBERED = ("thompson_any", "thompson_beta", "thompson_normal", "epsilon_greedy")
-SAMPLED = {name: {"propensities": False} for name in NUMBERED[:3]}  # the same choices in distribution, and sooner
+DRAWN = ("thompson_any", "thompson_beta", "thompson_normal", "linear_thompson")
+SAMPLED = {name: {"propensities": False} for name in DRAWN}  # the same choices in distribution, and sooner
 WIDE = {"fourier_softmax": ((10, 64), (100, 64), (1000, 64)), "thompson_any": ((10, 0), (1000, 0), (100_000, 0))}
 SPEEDS = {"thompson_any": ("thompson_beta", BERNOULLI), "fourier_softmax": ("fourier_ucb", DIGITS)}
 LOGGED = 100  # logs that are judged
@@ -92,7 +93,7 @@ def delays(seeds: int) -> dict[str, Any]:
     worlds = {late: envs.make("delayed", env=DIGITS, delay=late) if late else envs.from_spec(DIGITS) for late in DELAYS}
     return {
         name: {str(late): 1.0 - lost(name, env, 1797, seeds) for late, env in worlds.items()}
-        for name in track((*CONTEXTUAL, "linear_thompson"), "delays", console=CONSOLE)
+        for name in track(CONTEXTUAL, "delays", console=CONSOLE)
     }
 
 

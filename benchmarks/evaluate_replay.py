@@ -125,7 +125,7 @@ def bare_actions(log: Columns, learn: str) -> Array:
 
 def our_actions(log: Columns, learn: Any, scaling: str) -> Array:
     """Return what ours chooses, int64[n]."""
-    policy = catalog.make("linucb", alpha=ALPHA, regularisation=REGULARISATION, scaling=scaling)
+    policy = catalog.make("linucb", alpha=ALPHA, regularisation=REGULARISATION, scaling=scaling, noise=1.0, origin=0.0)
     return Contender(policy, Problem(ARMS, (LENGTH,)), len(log.kind), learn=learn).judge(log).chosen
 
 
