@@ -7,6 +7,7 @@ onearm.engine.errors.InvalidInput: the reward is nan: it must be a finite number
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Sequence
@@ -22,12 +23,18 @@ from .choices import SLOTS_MAX as SLOTS_MAX
 from .choices import STREAM_MAX as STREAM_MAX
 from .errors import InvalidInput
 from .task import Task
-from .vocabulary import Array, Policy, Problem
+from .vocabulary import Array, Policy, Problem, RewardRange
 
 TRIALS_MAX = 2**62  # of a stream
 HORIZON_MAX = 2**53  # decisions: exact as floats
 FLOAT_MAX = sys.float_info.max
 SEED_MAX = 2**64 - 1
+ANY_REWARD = (-REWARD_MAX, REWARD_MAX)
+WIDTH_MIN = 1e-100  # of a range of rewards: its inverse and all parts are finite
+WAY_OUT = (
+    "declare the range that rewards have (reward.range; in Python reward_range), or none with a policy that takes any, "
+    "like thompson_any"
+)
 
 
 def check_problem(problem: Problem) -> None:
@@ -55,7 +62,23 @@ def fitted(policy: Policy, problem: Problem) -> Policy:
     Everything that pairs a policy with a problem takes its params from here.
     """
     check_fit(policy, problem)
-    return policy if policy.resolve is None else policy.resolve(problem)
+    if policy.resolve is not None:
+        policy = policy.resolve(problem)
+    if problem.reward_range is None or policy.reward_range is None:
+        return policy
+    check_same_range(policy, problem.reward_range)
+    return dataclasses.replace(policy, params=_in_range(policy.params, RewardRange.of(*problem.reward_range)))
+
+
+def check_same_range(policy: Policy, limits: tuple[float, float]) -> None:
+    """Refuse a policy whose own params say that rewards have another range than the declared one."""
+    own = policy.reward_range
+    if own not in (None, (0.0, 1.0)) and own[1] != limits[1]:
+        raise InvalidInput(
+            "bad_range",
+            f"the reward_max of policy {policy.name!r} is {own[1]:g}, but rewards are declared to lie in "
+            f"[{limits[0]:g}, {limits[1]:g}]: leave reward_max out",
+        )
 
 
 def check_fit(policy: Policy, problem: Problem) -> None:
@@ -85,6 +108,15 @@ def check_fit(policy: Policy, problem: Problem) -> None:
             f"policy {policy.name!r} reads contexts of up to {most} numbers, but this problem has {length}: leave "
             "some out, or take another policy (see `onearm policies`)",
         )
+
+
+def _in_range(params: Any, wanted: RewardRange) -> Any:
+    """Return the params of a policy for rewards in another range, those of policies inside as well."""
+    if isinstance(params, RewardRange):
+        return wanted
+    if not isinstance(params, tuple) or not hasattr(params, "_fields"):
+        return params
+    return type(params)(*(_in_range(field, wanted) for field in params))
 
 
 _TELLS = {
@@ -187,19 +219,38 @@ def _finite(low: float, high: float) -> str:
     return "a finite number" + ("" if low == -high == -math.inf else f" from {low:g} to {high:g}")
 
 
-def check_reward(reward: Any) -> float:
-    """Return a finite reward of at most 1e100 in size."""
-    if type(reward) is float and -REWARD_MAX <= reward <= REWARD_MAX:  # nearly all are: half the time
+def check_range(name: str, limits: Any) -> tuple[float, float]:
+    """Return the range of rewards: two numbers of at most 1e100 in size, the lower one first."""
+    numbers = isinstance(limits, (list, tuple)) and len(limits) == 2
+    for limit in limits if numbers else ():
+        numbers = numbers and isinstance(limit, (int, float)) and not isinstance(limit, bool)
+    if not numbers or not -REWARD_MAX <= limits[0] < limits[1] <= REWARD_MAX:
+        raise InvalidInput(
+            "bad_range",
+            f"{name} is {str(limits)[:80]}: it must be [low, high], two numbers from {-REWARD_MAX:g} to "
+            f"{REWARD_MAX:g}, the lower one first",
+        )
+    low, high = float(limits[0]), float(limits[1])
+    if not high - low >= WIDTH_MIN:
+        raise InvalidInput("bad_range", f"{name} is {str(limits)[:80]}: its ends must differ by at least {WIDTH_MIN:g}")
+    return low, high
+
+
+def check_reward(reward: Any, limits: tuple[float, float] = ANY_REWARD) -> float:
+    """Return a finite reward of at most 1e100 in size, within its range where it has one, ends included."""
+    if type(reward) is float and limits[0] <= reward <= limits[1]:  # nearly all are: half the time
         return reward + 0.0
     if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not abs(reward) <= REWARD_MAX:
         raise InvalidInput(
             "bad_reward", f"the reward is {reward}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}"
         )
+    if not limits[0] <= reward <= limits[1]:
+        raise InvalidInput("bad_reward", f"the reward is {reward}: {_must_lie_in(limits)}")
     return float(reward) + 0.0  # -0.0 becomes 0.0, as it does in SQLite: the fold must see what was learned
 
 
-def check_rewards(rewards: Any, n: int, what: str = "reward") -> Array:
-    """Return float64[n], a copy of as many finite rewards (or what they are called) of at most 1e100 in size."""
+def check_rewards(rewards: Any, n: int, what: str = "reward", limits: tuple[float, float] = ANY_REWARD) -> Array:
+    """Return float64[n], a copy of as many rewards (or what they are called), each as `check_reward` wants it."""
     array = _numbers(what, rewards)
     if array.shape != (n,):
         seen = f"the {what}s have the shape {list(array.shape)}"
@@ -208,7 +259,16 @@ def check_rewards(rewards: Any, n: int, what: str = "reward") -> Array:
         row = int(np.argmin(abs(array) <= REWARD_MAX))
         wanted = f"it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}"
         raise InvalidInput(f"bad_{what}", f"{what} {row} is {array[row]}: {wanted}")
+    within = (array >= limits[0]) & (array <= limits[1])
+    if not within.all():
+        row = int(np.argmin(within))
+        raise InvalidInput(f"bad_{what}", f"{what} {row} is {array[row]}: {_must_lie_in(limits)}")
     return array + 0.0
+
+
+def _must_lie_in(limits: tuple[float, float]) -> str:
+    low, high = limits
+    return f"the rewards of this experiment lie in [{low:g}, {high:g}]; {WAY_OUT}"
 
 
 def check_context(problem: Problem, context: Any) -> Array:

@@ -59,6 +59,19 @@ class Feedback(NamedTuple):
     detail: Array  # float64[m], what else was revealed
 
 
+class RewardRange(NamedTuple):
+    """Between what rewards lie, for a policy that is made for such: one of its params (`engine/rewards.py`)."""
+
+    low: float
+    high: float
+    factor: float  # 1 / (high - low)
+
+    @classmethod
+    def of(cls, low: float, high: float) -> RewardRange:
+        """Return the range from low to high, low < high."""
+        return cls(low, high, 1.0 / (high - low))
+
+
 class Certificate(NamedTuple):
     """What a policy that decides vectors proves of its own run."""
 
@@ -157,6 +170,9 @@ class Problem:
     Where `task` is given, an action is a query, one of `n_arms`; the horizon is the budget, and after it a hypothesis
     is recommended. The feedback is "answer": detail = the answer, float64[1], and the reward is 0.
 
+    Where `reward_range` is given, every reward lies in it, ends included (where arms stream, that of one pull): the
+    interfaces refuse others. Without it nothing is promised.
+
     >>> Problem(n_arms=3).choice
     Arms(n_arms=3)
     >>> Problem.of(Problem(n_arms=3).choice) == Problem(n_arms=3)
@@ -175,6 +191,7 @@ class Problem:
     domain: Domain | None = None
     feedback: FeedbackKind = "reward"
     task: Task | None = None
+    reward_range: tuple[float, float] | None = None  # low < high
     choice: Choice = field(init=False, repr=False, compare=False)  # what all but the context and the horizon say
 
     def __post_init__(self) -> None:
@@ -255,6 +272,21 @@ class Policy:
     constants: Callable[[Any, Any], dict[str, Constant]] | None = None  # (params, state) -> what its steps depend on
     supposes: str | None = None  # of the losses, for its certificate to hold, beyond that they are convex
     guarantee: Guarantee | None = None  # what is known of its recommendations beforehand, where it was trained
+
+    @property
+    def reward_range(self) -> tuple[float, float] | None:
+        """The rewards that it is made for, where a problem declares no others; None where any will do.
+
+        A policy is made for a range where its params, or those of the policy inside, hold a `RewardRange`.
+        """
+        found = _range_in(self.params)
+        return None if found is None else (found.low, found.high)
+
+
+def _range_in(params: Any) -> RewardRange | None:
+    if isinstance(params, RewardRange) or not isinstance(params, tuple):
+        return params if isinstance(params, RewardRange) else None
+    return next((found for found in map(_range_in, params) if found is not None), None)
 
 
 @dataclass(frozen=True)

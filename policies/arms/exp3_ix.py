@@ -1,8 +1,9 @@
 """Exp3-IX: exponential weights whose losses are divided by a little more than the propensity (implicit exploration).
 
 Source: Neu, "Explore no more: improved high-probability regret bounds for non-stochastic bandits", NIPS 2015,
-eta_t = 2 gamma_t = sqrt(ln K / (K t)). Rewards in [0, 1] (others are clipped); against any adversary the regret is at
-most 4 sqrt(K T ln K) + (2 sqrt(K T / ln K) + 1) ln(2 / delta) with probability 1 - delta.
+eta_t = 2 gamma_t = sqrt(ln K / (K t)). Rewards in [0, 1], or as parts of the range that is declared (what lies outside,
+which no interface lets pass, is clipped); against any adversary the regret is at most 4 sqrt(K T ln K)
++ (2 sqrt(K T / ln K) + 1) ln(2 / delta) with probability 1 - delta.
 State: cumulative loss estimate per arm. Cost: O(K) per decision, O(1) per feedback.
 An arm that is not available has probability 0, and the others share its part; the bound holds where all arms are
 available.
@@ -19,11 +20,14 @@ from ...engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from ...engine.elementary import exp, log
 from ...engine.kernel import kernel
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.rewards import UNIT, part_of
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class Exp3IxParams(NamedTuple):
-    """Nothing is fixed at creation."""
+    """What is fixed at creation."""
+
+    rewards: RewardRange  # losses are parts of it
 
 
 class Exp3IxState(NamedTuple):
@@ -36,7 +40,7 @@ class Exp3IxState(NamedTuple):
 
 def exp3_ix() -> Policy:
     """Draw an arm with probability proportional to exp(-eta loss)."""
-    return Policy("exp3_ix", Exp3IxParams(), init)
+    return Policy("exp3_ix", Exp3IxParams(UNIT), init)
 
 
 def init(params: Exp3IxParams, problem: Problem) -> Exp3IxState:
@@ -63,7 +67,7 @@ def update(
     key: Key,
 ) -> None:
     """Add the loss of the arm that was played, over its propensity plus gamma of its own time."""
-    reward = min(max(feedback.reward, 0.0), 1.0)
+    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
     gamma = 0.5 * _eta(len(state.loss), instance.t)
     state.loss[decision.action] += (1.0 - reward) / (decision.propensity + gamma)
 

@@ -1,8 +1,9 @@
 """KL-UCB: UCB whose bounds are exact for coins: the highest mean that the Kullback-Leibler divergence still allows.
 
-Source: Garivier, Cappe, "The KL-UCB algorithm for bounded stochastic bandits and beyond", COLT 2011. Rewards in [0, 1]
-(others are clipped); regret (1 + epsilon) sum_a gap_a ln T / kl(mean_a, best mean) + O(ln ln T), proved for c = 3;
-c = 0 is what its authors recommend in practice.
+Source: Garivier, Cappe, "The KL-UCB algorithm for bounded stochastic bandits and beyond", COLT 2011. Rewards in [0, 1],
+or as parts of the range that is declared (what lies outside, which no interface lets pass, is clipped); regret
+(1 + epsilon) sum_a gap_a ln T / kl(mean_a, best mean) + O(ln ln T) in that unit, proved for c = 3; c = 0 is what its
+authors recommend in practice.
 State: count and mean per arm. Cost: O(K) divergences per decision, two logarithms each, and about ln K times a bound by
 Newton's method, some 5 divergences; O(1) per feedback.
 Departs from the paper: ties go to the lowest arm; the clock counts decisions, so late feedback is allowed.
@@ -21,7 +22,8 @@ from ...engine.kernel import kernel
 from ...engine.laws.awaited import awaited, check_wait, count_of, note, settle
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.rewards import UNIT, part_of, reward_at, width_at
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 _PASSES_MAX = 100
 
@@ -31,13 +33,14 @@ class KlUcbParams(NamedTuple):
 
     c: float  # factor of ln ln t, >= 0
     wait: int  # further decisions for which one counts whose feedback has not come
+    rewards: RewardRange  # all that follows is in parts of it
 
 
 class KlUcbState(NamedTuple):
     """Arrays that `update` writes."""
 
     count: Array  # int64[k] feedbacks learned per arm
-    mean: Array  # float64[k] mean reward per arm, in [0, 1]
+    mean: Array  # float64[k] mean reward per arm, a part of the range
     awaited: Any  # decisions that count as learned: `Awaited` or `Unawaited`
 
 
@@ -46,7 +49,7 @@ def kl_ucb(c: float = 0.0, wait: int = 0) -> Policy:
 
     Where feedback is late, `wait` is for how many further decisions one adds to the count before it is learned.
     """
-    params = KlUcbParams(check_param("c", c, low=0.0), check_wait(wait))
+    params = KlUcbParams(check_param("c", c, low=0.0), check_wait(wait), UNIT)
     return Policy("kl_ucb", params, init, grow=by_padding(init))
 
 
@@ -80,7 +83,7 @@ def update(
     """Move the mean of the arm that was played."""
     settle(state.awaited, key.t)
     arm = decision.action
-    reward = min(max(feedback.reward, 0.0), 1.0)
+    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
     state.count[arm] += 1
     mean = state.mean[arm] + (reward - state.mean[arm]) / state.count[arm]
     state.mean[arm] = min(max(mean, 0.0), 1.0)
@@ -100,8 +103,9 @@ def appraise(params: KlUcbParams, state: KlUcbState, instance: Instance, scores:
         scores[a] = math.nan
         widths[a] = math.nan
         if instance.available[a] and state.count[a] > 0:
-            scores[a] = state.mean[a]
-            widths[a] = upper_bound(state.mean[a], budget / _count(state, a)) - state.mean[a]
+            bound = upper_bound(state.mean[a], budget / _count(state, a))
+            scores[a] = reward_at(params.rewards, state.mean[a])
+            widths[a] = width_at(params.rewards, bound - state.mean[a])
 
 
 @kernel

@@ -1,8 +1,9 @@
 """Log-barrier mirror descent with hints: arms whose losses can be foreseen in part cost what was not foreseen.
 
 Source: Wei, Luo, "More adaptive algorithms for adversarial bandits", COLT 2018; the common hint is that of Bubeck, Li,
-Luo, Wei, "Improved path-length regret bounds for bandits", COLT 2019. The loss is reward_max - reward, in [0, 1]
-(others are clipped). With weights w', the hint m of every arm's loss and D the distance of the barrier
+Luo, Wei, "Improved path-length regret bounds for bandits", COLT 2019. The loss is reward_max - reward, in [0, 1],
+or what the reward lacks to the highest as a part of the range that is declared (what lies outside, which no interface
+lets pass, is clipped). With weights w', the hint m of every arm's loss and D the distance of the barrier
 sum ln(1 / w) / eta: w = argmin <w, m> + D(w, w'). The arm is drawn from w; its loss l makes the estimate
 m + (l - m) / propensity (for the others m), and w' moves to argmin <w, estimate + a> + D(w, w'), where a is
 correction eta (l - m)^2 / propensity for the arm played.
@@ -28,10 +29,11 @@ from ...engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from ...engine.elementary import log
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
-from ...engine.problem import REWARD_MAX, check_param
+from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.rewards import lack_of, range_up_to
 from ...engine.vectors.constants import as_given, given_or
-from ...engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 ARM, COMMON, ZERO, CONTEXT = 0, 1, 2, 3
 HINTS = ("arm", "common", "zero", "context")
@@ -48,7 +50,7 @@ class LogBarrierOmdParams(NamedTuple):
     eta: float  # > 0; 0 where it follows what was not foreseen
     hint: int
     correction: float  # >= 0
-    reward_max: float  # the reward whose loss is 0
+    rewards: RewardRange  # losses are parts of it
 
 
 class LogBarrierOmdState(NamedTuple):
@@ -70,7 +72,8 @@ def log_barrier_omd(
 
     `eta` is the step; without it, it follows from how far the hints were off. `hint` of an arm's loss: "arm", the last
     one seen on it; "common", the last one seen on any; "zero"; or "context", a context that forecasts the reward of
-    each arm (float64[k]) or of all (float64[1]). `reward_max` is the largest reward, the least is 1 below it.
+    each arm (float64[k]) or of all (float64[1]). `reward_max` is the largest reward, the least is 1 below it; where a
+    range of rewards is declared it is left out.
     """
     if hint not in HINTS:
         raise InvalidInput("bad_param", f"hint is {hint!r}: it must be one of {', '.join(HINTS)}")
@@ -78,7 +81,7 @@ def log_barrier_omd(
         0.0 if eta is None else check_param("eta", eta, low=1e-100, high=1.0),
         HINTS.index(hint),
         check_param("correction", correction, low=0.0, high=1e6),
-        check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX),
+        range_up_to(reward_max),
     )
     return Policy("log_barrier_omd", params, init, constants=constants)
 
@@ -100,7 +103,7 @@ def constants(params: LogBarrierOmdParams, state: LogBarrierOmdState) -> dict[st
     """Return eta of the next decision and the largest reward, and where they are from."""
     k, t, q = len(state.weight), int(state.count[0]), float(state.wrong[0])
     eta = min(_ETA_MAX, math.sqrt(k * math.log(k * (t + 2.0)) / (1.0 + q)))
-    return {"eta": given_or(params.eta, eta), "reward_max": as_given(params.reward_max)}
+    return {"eta": given_or(params.eta, eta), "reward_max": as_given(params.rewards.high)}
 
 
 @kernel
@@ -215,7 +218,7 @@ def _expect(params: LogBarrierOmdParams, state: LogBarrierOmdState, instance: In
 
 @kernel
 def _loss(params: LogBarrierOmdParams, reward: float) -> float:
-    return min(max(params.reward_max - reward, 0.0), 1.0)
+    return min(max(lack_of(params.rewards, reward), 0.0), 1.0)
 
 
 register_policy(LogBarrierOmdParams, select=select, update=update, probability=probability)

@@ -1,7 +1,8 @@
 """MOSS: UCB whose bonus shrinks to nothing once an arm has had its share of the horizon; minimax optimal.
 
 Source: Audibert, Bubeck, "Minimax policies for adversarial and stochastic bandits", COLT 2009, where the problem has a
-horizon T: the bonus is sqrt(max(ln(T / (K n)), 0) / n). Rewards in [0, 1]; regret at most 49 sqrt(K T).
+horizon T: the bonus is sqrt(max(ln(T / (K n)), 0) / n). Rewards in [0, 1], or as parts of the range that is declared;
+regret at most 49 sqrt(K T) in that unit.
 Where it has none: the anytime variant of Degenne, Perchet, "Anytime optimal algorithms in stochastic multi-armed
 bandits", ICML 2016, with t in the place of T and the bonus times sqrt((1 + alpha) / 2); regret at most 113 sqrt(K T).
 State: horizon, count and mean per arm, ln(K count) per arm. Cost: O(K) per decision, O(1) per feedback.
@@ -20,13 +21,15 @@ from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.rewards import UNIT, part_of, reward_at, width_at
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class MossParams(NamedTuple):
     """Numbers fixed at creation."""
 
     alpha: float  # widens the anytime bonus, > 0; not used where the horizon is known
+    rewards: RewardRange  # all that follows is in parts of it
 
 
 class MossState(NamedTuple):
@@ -40,7 +43,7 @@ class MossState(NamedTuple):
 
 def moss(alpha: float = 1.35) -> Policy:
     """Play the arm with the highest mean + sqrt(max(ln(T / (K count)), 0) / count); anytime without a horizon."""
-    params = MossParams(check_param("alpha", alpha, low=0.0, low_open=True))
+    params = MossParams(check_param("alpha", alpha, low=0.0, low_open=True), UNIT)
     return Policy("moss", params, init, grow=grow)
 
 
@@ -77,7 +80,7 @@ def update(
     """Move the mean of the arm that was played, and its share of the time."""
     arm = decision.action
     state.count[arm] += 1
-    state.mean[arm] += (feedback.reward - state.mean[arm]) / state.count[arm]
+    state.mean[arm] += (part_of(params.rewards, feedback.reward) - state.mean[arm]) / state.count[arm]
     state.log_share[arm] = log(float(len(state.mean) * state.count[arm]))
 
 
@@ -95,8 +98,8 @@ def appraise(params: MossParams, state: MossState, instance: Instance, scores: A
         scores[a] = math.nan
         widths[a] = math.nan
         if instance.available[a] and state.count[a] > 0:
-            scores[a] = state.mean[a]
-            widths[a] = _bonus(state, a, log_time, factor)
+            scores[a] = reward_at(params.rewards, state.mean[a])
+            widths[a] = width_at(params.rewards, _bonus(state, a, log_time, factor))
 
 
 @kernel

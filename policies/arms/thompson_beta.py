@@ -7,8 +7,9 @@ Propensities: the law P(this arm's mean is the largest) is computed by quadratur
 from. With `propensities=False` one mean per arm is drawn and the largest played: faster, and the propensity is NaN.
 Cost: O(K) a decision; about 1 us an arm with propensities (13 us at K = 10, 1 ms at K = 1000) and 0.05 us without. O(1)
 per feedback.
-Departs from the paper: a reward r between 0 and 1 counts as r of a success (the paper tosses a coin of bias r), and a
-reward outside is clipped to [0, 1]; ties go to the lowest arm.
+Departs from the paper: a reward counts as so much of a success as its part of the range is, [0, 1] or a declared one
+(the paper tosses a coin of that bias); one outside, which no interface lets pass, counts as the nearest end; ties go to
+the lowest arm.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from ...engine.kernel import kernel
 from ...engine.laws.largest import MaximumWorkspace, beta_law, check_arms, workspace
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.rewards import UNIT, part_of
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class ThompsonBetaParams(NamedTuple):
@@ -32,6 +34,7 @@ class ThompsonBetaParams(NamedTuple):
 
     prior_success: float  # > 0, successes believed in before any feedback
     prior_failure: float  # > 0
+    rewards: RewardRange  # a success is a part of 1
 
 
 class ThompsonBetaSampledParams(NamedTuple):
@@ -39,6 +42,7 @@ class ThompsonBetaSampledParams(NamedTuple):
 
     prior_success: float
     prior_failure: float
+    rewards: RewardRange
 
 
 class ThompsonBetaState(NamedTuple):
@@ -57,14 +61,14 @@ class ThompsonBetaSampledState(NamedTuple):
 
 
 def thompson_beta(prior_success: float = 1.0, prior_failure: float = 1.0, propensities: bool = True) -> Policy:
-    """Play each arm with the probability that its mean is the largest, for rewards in [0, 1]."""
+    """Play each arm with the probability that its mean is the largest, for rewards in [0, 1] or a declared range."""
     success = check_param("prior_success", prior_success, low=0.01, high=1e8)
     failure = check_param("prior_failure", prior_failure, low=0.01, high=1e8)
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     if propensities:
-        return Policy("thompson_beta", ThompsonBetaParams(success, failure), init, grow=by_padding(init))
-    sampled = ThompsonBetaSampledParams(success, failure)
+        return Policy("thompson_beta", ThompsonBetaParams(success, failure, UNIT), init, grow=by_padding(init))
+    sampled = ThompsonBetaSampledParams(success, failure, UNIT)
     return Policy("thompson_beta", sampled, init_sampled, grow=by_padding(init_sampled))
 
 
@@ -116,7 +120,7 @@ def update(
     key: Key,
 ) -> None:
     """Count the reward as a part of a success and the rest as a part of a failure."""
-    reward = min(max(feedback.reward, 0.0), 1.0)
+    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
     state.success[decision.action] += reward
     state.failure[decision.action] += 1.0 - reward
 

@@ -1,7 +1,8 @@
 """Tsallis-INF: follow the leader, regularised by the Tsallis entropy of power 1/2; best of both worlds.
 
 Source: Zimmert, Seldin, "Tsallis-INF: an optimal algorithm for stochastic and adversarial bandits", JMLR 2021,
-alpha = 1/2. The loss is reward_max - reward, in [0, 1] (others are clipped). Losses are estimated by importance
+alpha = 1/2. The loss is reward_max - reward, in [0, 1], or what the reward lacks to the highest as a part of the range
+that is declared (what lies outside, which no interface lets pass, is clipped). Losses are estimated by importance
 weighting, eta_t = 2 / sqrt(t), regret at most 4 sqrt(K T) + 1 against any adversary; or with reduced variance,
 eta_t = 4 / sqrt(t): half the regret on 10 arms, at the cost of one more decision per feedback. Both:
 O(sum_a ln T / gap_a) where the means stand still.
@@ -40,28 +41,29 @@ from ...engine.laws.tsallis import (
 )
 from ...engine.problem import REWARD_MAX, check_param
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.rewards import lack_of, range_up_to
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class TsallisInfParams(NamedTuple):
     """Numbers fixed at creation, for importance-weighted losses."""
 
     eta: float  # eta_t = eta / sqrt(t)
-    reward_max: float  # the reward whose loss is 0
+    rewards: RewardRange  # losses are parts of it
 
 
 class TsallisInfReducedParams(NamedTuple):
     """Numbers fixed at creation, for losses of reduced variance."""
 
     eta: float
-    reward_max: float
+    rewards: RewardRange
 
 
 class TsallisInfScaledParams(NamedTuple):
     """Numbers fixed at creation, for importance-weighted losses over their running mean."""
 
     eta: float
-    reward_max: float
+    reward_max: float  # the reward whose loss is 0
 
 
 class TsallisInfScaledReducedParams(NamedTuple):
@@ -105,13 +107,17 @@ def tsallis_inf(estimator: str = "importance_weighted", scale: str = "unit", rew
 
     `estimator` of the losses: "importance_weighted" or "reduced_variance". `scale` that divides them: "unit" for losses
     in [0, 1], or "running_mean" for any. `reward_max` is the largest reward there can be, whose loss is 0: where the
-    reward is minus the iterations of a solver -1, where it is minus a time 0.
+    reward is minus the iterations of a solver -1, where it is minus a time 0. Where a range of rewards is declared it
+    is left out.
     """
     for name, value, place in (("estimator", estimator, 1), ("scale", scale, 0)):
         if value not in (known := dict.fromkeys(each[place] for each in _PARAMS)):
             raise InvalidInput("bad_param", f"{name} is {value!r}: it must be one of {', '.join(known)}")
-    most = check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX)
-    return Policy("tsallis_inf", _PARAMS[scale, estimator](_ETA[estimator], most), init)
+    params = _PARAMS[scale, estimator]
+    if issubclass(params, ScaledParams):
+        most = check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX)
+        return Policy("tsallis_inf", params(_ETA[estimator], most), init)
+    return Policy("tsallis_inf", params(_ETA[estimator], range_up_to(reward_max)), init)
 
 
 def init(params: UnitParams | ScaledParams, problem: Problem) -> TsallisInfState | TsallisInfScaledState:
@@ -140,7 +146,7 @@ def update(
     key: Key,
 ) -> None:
     """Add the loss of the arm that was played, over its propensity."""
-    loss = min(max(params.reward_max - feedback.reward, 0.0), 1.0)
+    loss = min(max(lack_of(params.rewards, feedback.reward), 0.0), 1.0)
     state.loss[decision.action] += loss / decision.propensity
 
 
@@ -160,7 +166,7 @@ def update_reduced(
     total = _solve(params.eta, state, instance)
     enough = total * params.eta * params.eta / (instance.t + 1.0)
     arm = decision.action
-    difference = min(max(params.reward_max - feedback.reward, 0.0), 1.0)
+    difference = min(max(lack_of(params.rewards, feedback.reward), 0.0), 1.0)
     if state.scratch_law[arm] >= enough:
         difference -= BASELINE
     for a in range(len(state.loss)):

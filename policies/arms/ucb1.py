@@ -1,7 +1,8 @@
 """UCB1: play the arm with the highest optimistic mean.
 
 Source: Auer, Cesa-Bianchi, Fischer, "Finite-time analysis of the multiarmed bandit problem", 2002, fig. 1. Rewards in
-[0, 1]; regret at most 8 sum_a ln T / gap_a + (1 + pi^2 / 3) sum_a gap_a (theorem 1, alpha = 1).
+[0, 1], or as parts of the range that is declared; regret at most 8 sum_a ln T / gap_a + (1 + pi^2 / 3) sum_a gap_a
+(theorem 1, alpha = 1) in that unit.
 State: count, mean and 1 / sqrt(count) per arm. Cost: O(K) per decision, O(1) per feedback.
 Departs from the paper: ties go to the lowest arm; the clock counts decisions, so late feedback is allowed.
 """
@@ -19,7 +20,8 @@ from ...engine.kernel import kernel
 from ...engine.laws.awaited import awaited, check_wait, count_of, note, settle
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.rewards import UNIT, part_of, reward_at, width_at
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class Ucb1Params(NamedTuple):
@@ -27,6 +29,7 @@ class Ucb1Params(NamedTuple):
 
     alpha: float  # factor of the width, > 0; 1 is the paper's
     wait: int  # further decisions for which one counts whose feedback has not come
+    rewards: RewardRange  # all that follows is in parts of it
 
 
 class Ucb1State(NamedTuple):
@@ -44,7 +47,7 @@ def ucb1(alpha: float = 1.0, wait: int = 0) -> Policy:
     Where feedback is late, `wait` is for how many further decisions one adds to the count before it is learned.
     """
     check_param("alpha", alpha, low=0.0, low_open=True)
-    return Policy("ucb1", Ucb1Params(float(alpha), check_wait(wait)), init, grow=by_padding(init))
+    return Policy("ucb1", Ucb1Params(float(alpha), check_wait(wait), UNIT), init, grow=by_padding(init))
 
 
 def init(params: Ucb1Params, problem: Problem) -> Ucb1State:
@@ -80,7 +83,7 @@ def update(
     state.count[arm] += 1
     share = 1.0 / state.count[arm]
     state.width[arm] = math.sqrt(share)
-    state.mean[arm] += (feedback.reward - state.mean[arm]) * share
+    state.mean[arm] += (part_of(params.rewards, feedback.reward) - state.mean[arm]) * share
 
 
 @kernel
@@ -95,8 +98,8 @@ def appraise(params: Ucb1Params, state: Ucb1State, instance: Instance, scores: A
     scale = _scale(params, instance)
     for a in range(len(state.mean)):
         known = instance.available[a] and state.count[a] > 0
-        scores[a] = state.mean[a] if known else math.nan
-        widths[a] = scale * _width(state, a) if known else math.nan
+        scores[a] = reward_at(params.rewards, state.mean[a]) if known else math.nan
+        widths[a] = width_at(params.rewards, scale * _width(state, a)) if known else math.nan
 
 
 @kernel

@@ -8,7 +8,8 @@ the oracle is ridge: a model for each arm on dense contexts, one for all on rows
 in scaled features, is N(0, 1 / regularisation).
 Departs from the paper: the score of each action is drawn, not the weights, independently of the others.
 The standard deviations are multiplied with alpha, as they found that less than the posterior's 1 explores better.
-Rewards in [0, 1]; others are clipped. A fraction counts as so many clicks of one.
+Rewards in [0, 1], or as parts of the range that is declared; what lies outside, which no interface lets pass, is
+clipped. A fraction counts as so many clicks of one.
 State: the model.
 Propensities: the law P(this action's logit is the largest) is computed by quadrature (`engine/laws/largest.py`) and
 drawn from. With `propensities=False` one logit per action is drawn and the largest played: faster, and the propensity
@@ -33,7 +34,8 @@ from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import fit, predict, predict_one, split, spread
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.rewards import UNIT, part_of
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 _WEIGHT_MIN = 1e-4  # of a feedback: below, its response would be so large that nothing but rounding comes of it
 _SD_MIN = 1e-9  # of a logit: an action whose features are all 0 may have none, and the quadrature needs some
@@ -46,6 +48,7 @@ class LogisticThompsonParams(NamedTuple):
     alpha: float  # >= 0, what the posterior's standard deviations are multiplied with
     regularisation: float  # > 0, precision of the prior of each weight
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    rewards: RewardRange  # a click is a part of 1
 
 
 class LogisticThompsonSampledParams(NamedTuple):
@@ -54,6 +57,7 @@ class LogisticThompsonSampledParams(NamedTuple):
     alpha: float
     regularisation: float
     half_life: float
+    rewards: RewardRange
 
 
 class LogisticThompsonState(NamedTuple):
@@ -79,6 +83,7 @@ def logistic_thompson(
         check_param("alpha", alpha, low=0.0, high=1e6),
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
+        UNIT,
     )
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
@@ -152,7 +157,7 @@ def update(
     k = len(instance.available)
     action: int = decision.action
     only = work.only[:k]
-    reward = min(max(feedback.reward, 0.0), 1.0)
+    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
     mean = _bounded(predict_one(state.model, instance.context, action, only, work.score))
     only[action] = True
     spread(state.model, instance.context, only, work.width)
