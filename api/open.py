@@ -45,6 +45,7 @@ def open(
     actions: int | dict[str, Any] | None = None,
     seed: int = 0,
     horizon: int | None = None,
+    reward_range: tuple[float, float] | None = None,
     remember: int = REMEMBERED,
 ) -> Engine: ...
 
@@ -84,12 +85,15 @@ def open(
     task: Task | dict[str, Any] | None = None,
     seed: int = 0,
     horizon: int | None = None,
+    reward_range: tuple[float, float] | None = None,
     remember: int = REMEMBERED,
 ) -> Engine | VectorEngine | QueryEngine:
     """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
 
     `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}. The default follows from the problem, as
     over HTTP: thompson_any, with contexts fourier_softmax, and mapo for a task that one of its artefacts is for.
+    With a `reward_range`, (low, high), a reward outside is refused, policies made for rewards from 0 to 1 learn parts of
+    it, and without contexts the default is thompson_beta. Without it such a policy has its own.
     `arms` are their ids, or how many there are: 2 if left out. `context` is how many numbers each decision has as its
     context, or the JSON object that docs/http.md describes, such as {"kind": "features"}. With `actions` every call
     brings actions of its own in place of arms: give how many numbers each has, or the object of docs/http.md.
@@ -111,6 +115,8 @@ def open(
     if horizon is not None:
         problem["horizon"] = horizon
     body: dict[str, Any] = {"experiment_id": "python", "seed": str(seed), "problem": problem}
+    if reward_range is not None:
+        body["reward"] = {"range": reward_range}
     if task is not None:
         _check_alone(arms=arms, context=context or None, actions=actions, domain=domain, feedback=feedback)
         if not isinstance(task, (Task, dict)):

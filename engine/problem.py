@@ -64,7 +64,7 @@ def fitted(policy: Policy, problem: Problem) -> Policy:
     check_fit(policy, problem)
     if policy.resolve is not None:
         policy = policy.resolve(problem)
-    if problem.reward_range is None or policy.reward_range is None:
+    if problem.reward_range is None or policy.reward_range in (None, problem.reward_range):
         return policy
     check_same_range(policy, problem.reward_range)
     return dataclasses.replace(policy, params=_in_range(policy.params, RewardRange.of(*problem.reward_range)))

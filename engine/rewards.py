@@ -8,7 +8,7 @@ before anything is written. In [0, 1] a reward keeps its bits.
 >>> part_of(euros, 0.0), lack_of(euros, 0.0), reward_at(euros, 0.25)
 (0.25, 0.75, 0.0)
 >>> import numpy as np
->>> outside(np.array([0.5, 7.5, -1.0]), (0.0, 1.0))
+>>> said_outside(np.array([0.5, 7.5, -1.0]), (0.0, 1.0))
 '2 of 3 rewards lie outside of [0, 1], the least is -1 and the greatest 7.5'
 """
 
@@ -32,20 +32,14 @@ def range_up_to(reward_max: float) -> RewardRange:
     return RewardRange(high - 1.0, high, 1.0)
 
 
-def outside(rewards: Array, limits: tuple[float, float]) -> str | None:
+def said_outside(rewards: Array, limits: tuple[float, float]) -> str | None:
     """Say how many rewards, float64[n], lie outside of a range, and how far; None where none does."""
     low, high = limits
     count = int(((rewards < low) | (rewards > high)).sum())
     if not count:
         return None
-    return said_outside(count, len(rewards), limits, float(rewards.min()), float(rewards.max()))
-
-
-def said_outside(count: int, n: int, limits: tuple[float, float], least: float, greatest: float) -> str:
-    """Say that `count` of n rewards lie outside of a range, and what the least and the greatest of all are."""
-    low, high = limits
-    seen = f"the least is {least:g} and the greatest {greatest:g}"
-    return f"{count} of {n} rewards lie outside of [{low:g}, {high:g}], {seen}"
+    seen = f"the least is {rewards.min():g} and the greatest {rewards.max():g}"
+    return f"{count:,} of {len(rewards):,} rewards lie outside of [{low:g}, {high:g}], {seen}"
 
 
 @kernel

@@ -11,8 +11,9 @@ import numpy as np
 
 from ...engine.draws import POLICY, run_key
 from ...engine.errors import InvalidInput
+from ...engine.problem import check_range
 from ...engine.vocabulary import Policy, Problem
-from .ids import check_id
+from .ids import check_fields, check_id
 from .intake import Intake
 
 DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
@@ -27,7 +28,6 @@ class Declared(NamedTuple):
     problem: Problem
     arms: Arms = ()  # none where actions come per call; where queries are asked, these
     intake: Intake = Intake()
-    reward_range: tuple[float, float] | None = None  # of one pull, where arms come once; None without limits
     hypotheses: tuple[str, ...] = ()  # the ids of what can be recommended, where queries are asked
 
 
@@ -41,7 +41,6 @@ class Definition:
     arms: Arms  # as `Declared` has them, and so have what follows the seed
     seed: int
     intake: Intake
-    reward_range: tuple[float, float] | None = None
     hypotheses: tuple[str, ...] = ()
     example: Any = field(default=None, compare=False, repr=False)  # a state without room, of the types of the policy's
 
@@ -49,6 +48,12 @@ class Definition:
     def run(self) -> np.uint64:
         """The run key of the policy's draws."""
         return run_key(self.seed, 0, POLICY)
+
+
+def check_reward_fields(body: Any) -> tuple[float, float] | None:
+    """Return the range that the `reward` of a spec declares, None where it declares none."""
+    check_fields("reward", body, {"range"}, {"wait_time", "default", "learn", "aggregation", "late"})
+    return check_range("reward.range", body["range"]) if "range" in body else None
 
 
 def check_arm(arm: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import platform
@@ -19,7 +20,15 @@ from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 from ..kinds.kind import Kind
 from ..kinds.table import KINDS, kind_of
-from .definition import DEPTH_MAX, SAFE_INTEGER_MAX, Definition, check_arm, is_shallow
+from .definition import (
+    DEPTH_MAX,
+    SAFE_INTEGER_MAX,
+    Declared,
+    Definition,
+    check_arm,
+    check_reward_fields,
+    is_shallow,
+)
 from .ids import check_fields, check_id
 
 
@@ -28,8 +37,9 @@ class Spec(Definition):
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as JSON; `Spec.from_stored` reads it back."""
-        kind = kind_of(self.problem)
+        kind, limits = kind_of(self.problem), self.problem.reward_range
         problem: dict[str, Any] = {"kind": kind.name, **kind.problem_json(self)}
+        shown = limits is not None and "reward_range" not in problem  # where arms come once it stands there
         if self.problem.horizon is not None:
             problem["horizon"] = self.problem.horizon
         return {
@@ -38,19 +48,28 @@ class Spec(Definition):
             "policy": self.policy.spec,
             "arms": list(self.arms) if kind.has_arms else [],
             "seed": self.seed if self.seed <= SAFE_INTEGER_MAX else str(self.seed),
+            **({"reward": {"range": list(limits)}} if shown and limits else {}),
         }
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Spec:
         """Check a creation body (docs/http.md) and return its spec; nothing is left unread.
 
-        Params of the policy that it does not name take their defaults.
+        Where it declares no range of rewards, and its policy is made for one, that is the range. Params of the policy
+        that it does not name take their defaults.
         """
-        return cls._read(body, catalog.from_spec)
+        spec = cls._read(body, catalog.from_spec)
+        if spec.problem.reward_range is not None or spec.policy.reward_range is None:
+            return spec
+        limits = spec.policy.reward_range
+        return dataclasses.replace(spec, problem=dataclasses.replace(spec.problem, reward_range=limits))
 
     @classmethod
     def from_stored(cls, body: dict[str, Any]) -> Spec:
-        """Return the spec that `to_json` wrote, now or in an earlier version: its policy means what it meant then."""
+        """Return the spec that `to_json` wrote, now or in an earlier version: it means what it meant then.
+
+        Where it has no range of rewards none is refused, and a policy that is made for one clips.
+        """
         return cls._read(body, catalog.from_stored)
 
     @classmethod
@@ -58,10 +77,10 @@ class Spec(Definition):
         """Check a body and return its spec; `made` builds the policy of a spec."""
         if not is_shallow(body):
             raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
-        check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed"}, {"reward"})
+        check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed", "reward"})
         arms = _arms(body.get("arms", []))
         kind = _kind(problem := body.get("problem", {}))
-        declared = kind.read_problem(problem, arms, body.get("policy"))
+        declared = _ranged(kind.read_problem(problem, arms, body.get("policy")), kind, body)
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
         said = f"the policy {json.dumps(body['policy'])[:200]}" if "policy" in body else "the default policy"
@@ -74,7 +93,6 @@ class Spec(Definition):
             declared.arms,
             seed,
             declared.intake,
-            declared.reward_range,
             declared.hypotheses,
             roomless(state),
         )
@@ -104,6 +122,25 @@ def _kind(problem: Any) -> Kind:
         *most, last = known
         raise InvalidInput("not_built", f"the kind of problem is {name!r}: {', '.join(most)} and {last} are known")
     return known[name]
+
+
+def _ranged(declared: Declared, kind: Kind, body: dict[str, Any]) -> Declared:
+    """Return what the problem says, with the range of rewards that the body declares beside it."""
+    if "reward" not in body:
+        return declared
+    if not kind.has_rewards:
+        raise InvalidInput(
+            "unexpected_field", f"the experiment has a reward, but it decides {kind.plural}: leave the field out"
+        )
+    limits = check_reward_fields(body["reward"])
+    if limits is None:
+        return declared
+    problem = declared.problem
+    if "reward_range" in body.get("problem", {}) and problem.reward_range != limits:
+        raise InvalidInput(
+            "bad_range", "problem.reward_range and reward.range are two ranges: it is one; leave the first out"
+        )
+    return declared._replace(problem=dataclasses.replace(problem, reward_range=limits))
 
 
 def _arms(arms: Any) -> tuple[dict[str, Any], ...]:

@@ -153,7 +153,7 @@ async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
     if live.kind.external is None:
         raise InvalidInput("no_examples", live.kind.no_examples.format(id=live.spec.id))
     propensity = check_propensity(body.propensity)
-    reward = Feedback(check_reward(body.value), NO_DETAIL)
+    reward = Feedback(check_reward(body.value, live.limits), NO_DETAIL)
     found, status = await live.turns.take(_learn_now, service, live, body, raw, reward, propensity)
     await settled(found)
     return Answer(200, Learned(id_of(found.event), status))

@@ -126,6 +126,7 @@ class Created(msgspec.Struct):
     policy: dict[str, Any]
     arms: list[dict[str, Any]]
     seed: int | str
+    reward: dict[str, Any] | UnsetType = UNSET
 
 
 class Experiment(msgspec.Struct):
@@ -145,6 +146,7 @@ class Experiment(msgspec.Struct):
     seq: int
     digest: str | None = None
     stream: Stream | UnsetType = UNSET
+    reward: dict[str, Any] | UnsetType = UNSET  # where a range of rewards is declared, or the policy needs one
     recovering: bool | UnsetType = UNSET  # in the list, true where the log waits to be folded: then this is how the
     # experiment was created, with what its log counts
 
@@ -260,8 +262,16 @@ class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
     loss: LossKind | UnsetType = UNSET
 
 
+class NewReward(msgspec.Struct, forbid_unknown_fields=True):
+    """What is known of rewards: [low, high], between which each lies, the ends included."""
+
+    range: Limits | UnsetType = UNSET
+
+
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
     """A new experiment: arms are enough. The policy is then thompson_any, with contexts fourier_softmax.
+
+    With a range of rewards and no contexts it is thompson_beta, up to 2000 arms.
 
     Where arms come once there are none yet, and the policy is early_drop; where queries are asked mapo, if an artefact
     of it is for the problem.
@@ -271,6 +281,7 @@ class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
     experiment_id: Id | None = None
     problem: NewProblem = msgspec.field(default_factory=NewProblem)
     policy: NewPolicy | UnsetType = UNSET
+    reward: NewReward | UnsetType = UNSET
     seed: Annotated[int, Meta(ge=0, le=SAFE_INTEGER_MAX)] | Annotated[str, Meta(pattern="^[0-9]{1,20}$")] = 0
 
 

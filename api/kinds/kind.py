@@ -20,6 +20,7 @@ import numpy as np
 from ...engine import snapshot
 from ...engine.contexts import context_at, n_actions, unpack_contexts
 from ...engine.errors import Conflict, OnearmError
+from ...engine.problem import ANY_REWARD
 from ...engine.protocol import reset
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import (
@@ -133,6 +134,11 @@ class Work:
         self._params, self._run = spec.policy.params, spec.run
         self._select, self._update = kernels.select, kernels.update
         self._recommend, self._certify = kernels.recommend, kernels.certify
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Between what rewards must lie: as declared, else as all must."""
+        return self.problem.reward_range or ANY_REWARD
 
     @property
     def compiled(self) -> bool:
@@ -258,6 +264,7 @@ class Kind:
     detail_json: Callable[[Feedback], str | None] = learn_json  # the detail as the log keeps it
     complete: Callable[[Any, Declared], Any] = lambda policy, declared: policy  # fills in params that are left out
     has_arms: bool = False  # which are part of the spec, and may join
+    has_rewards: bool = False  # as clients know them, of which the spec may declare the range
     decide_waits: bool = False  # until no other thread reads the state: deciding changes it
     gate: Callable[[Work], None] | None = None  # refuses more decisions than there may be
     moves: Callable[[Work], Iterator[Move]] | None = None  # where a client's decision may take several

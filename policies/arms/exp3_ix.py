@@ -27,7 +27,7 @@ from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Polic
 class Exp3IxParams(NamedTuple):
     """What is fixed at creation."""
 
-    rewards: RewardRange  # losses are parts of it
+    rewards: RewardRange = UNIT  # losses are parts of it
 
 
 class Exp3IxState(NamedTuple):
@@ -40,7 +40,7 @@ class Exp3IxState(NamedTuple):
 
 def exp3_ix() -> Policy:
     """Draw an arm with probability proportional to exp(-eta loss)."""
-    return Policy("exp3_ix", Exp3IxParams(UNIT), init)
+    return Policy("exp3_ix", Exp3IxParams(), init)
 
 
 def init(params: Exp3IxParams, problem: Problem) -> Exp3IxState:

@@ -33,7 +33,7 @@ class KlUcbParams(NamedTuple):
 
     c: float  # factor of ln ln t, >= 0
     wait: int  # further decisions for which one counts whose feedback has not come
-    rewards: RewardRange  # all that follows is in parts of it
+    rewards: RewardRange = UNIT  # all that follows is in parts of it
 
 
 class KlUcbState(NamedTuple):
@@ -49,7 +49,7 @@ def kl_ucb(c: float = 0.0, wait: int = 0) -> Policy:
 
     Where feedback is late, `wait` is for how many further decisions one adds to the count before it is learned.
     """
-    params = KlUcbParams(check_param("c", c, low=0.0), check_wait(wait), UNIT)
+    params = KlUcbParams(check_param("c", c, low=0.0), check_wait(wait))
     return Policy("kl_ucb", params, init, grow=by_padding(init))
 
 

@@ -29,7 +29,7 @@ class MossParams(NamedTuple):
     """Numbers fixed at creation."""
 
     alpha: float  # widens the anytime bonus, > 0; not used where the horizon is known
-    rewards: RewardRange  # all that follows is in parts of it
+    rewards: RewardRange = UNIT  # all that follows is in parts of it
 
 
 class MossState(NamedTuple):
@@ -43,7 +43,7 @@ class MossState(NamedTuple):
 
 def moss(alpha: float = 1.35) -> Policy:
     """Play the arm with the highest mean + sqrt(max(ln(T / (K count)), 0) / count); anytime without a horizon."""
-    params = MossParams(check_param("alpha", alpha, low=0.0, low_open=True), UNIT)
+    params = MossParams(check_param("alpha", alpha, low=0.0, low_open=True))
     return Policy("moss", params, init, grow=grow)
 
 

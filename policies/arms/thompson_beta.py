@@ -34,7 +34,7 @@ class ThompsonBetaParams(NamedTuple):
 
     prior_success: float  # > 0, successes believed in before any feedback
     prior_failure: float  # > 0
-    rewards: RewardRange  # a success is a part of 1
+    rewards: RewardRange = UNIT  # a success is a part of 1
 
 
 class ThompsonBetaSampledParams(NamedTuple):
@@ -42,7 +42,7 @@ class ThompsonBetaSampledParams(NamedTuple):
 
     prior_success: float
     prior_failure: float
-    rewards: RewardRange
+    rewards: RewardRange = UNIT
 
 
 class ThompsonBetaState(NamedTuple):
@@ -67,8 +67,8 @@ def thompson_beta(prior_success: float = 1.0, prior_failure: float = 1.0, propen
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     if propensities:
-        return Policy("thompson_beta", ThompsonBetaParams(success, failure, UNIT), init, grow=by_padding(init))
-    sampled = ThompsonBetaSampledParams(success, failure, UNIT)
+        return Policy("thompson_beta", ThompsonBetaParams(success, failure), init, grow=by_padding(init))
+    sampled = ThompsonBetaSampledParams(success, failure)
     return Policy("thompson_beta", sampled, init_sampled, grow=by_padding(init_sampled))
 
 

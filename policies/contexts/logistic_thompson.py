@@ -48,7 +48,7 @@ class LogisticThompsonParams(NamedTuple):
     alpha: float  # >= 0, what the posterior's standard deviations are multiplied with
     regularisation: float  # > 0, precision of the prior of each weight
     half_life: float  # in feedbacks; inf where nothing is forgotten
-    rewards: RewardRange  # a click is a part of 1
+    rewards: RewardRange = UNIT  # a click is a part of 1
 
 
 class LogisticThompsonSampledParams(NamedTuple):
@@ -57,7 +57,7 @@ class LogisticThompsonSampledParams(NamedTuple):
     alpha: float
     regularisation: float
     half_life: float
-    rewards: RewardRange
+    rewards: RewardRange = UNIT
 
 
 class LogisticThompsonState(NamedTuple):
@@ -83,7 +83,6 @@ def logistic_thompson(
         check_param("alpha", alpha, low=0.0, high=1e6),
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
-        UNIT,
     )
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")

@@ -51,7 +51,7 @@ def test_rewards_may_come_late_in_any_order_and_by_number() -> None:
         decisions = [engine.decide(eligible=[arm]) for arm in ARMS]
         order = (0, 1, 2) if engine is early else (2, 0, 1)
         for place in order:
-            engine.learn(decisions[place].number if place else decisions[place], reward=float(place))
+            engine.learn(decisions[place].number if place else decisions[place], reward=place / 2)
     assert late.digest() == early.digest()
 
 

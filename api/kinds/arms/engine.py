@@ -14,9 +14,10 @@ from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
 from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
 from ....engine.errors import InvalidInput
-from ....engine.problem import check_contexts, check_reward, check_rewards, not_finite, shaped_context
+from ....engine.problem import WAY_OUT, check_contexts, check_reward, check_rewards, not_finite, shaped_context
 from ....engine.protocol import explains
 from ....engine.replay.folding import fold
+from ....engine.rewards import said_outside
 from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import explain
@@ -36,6 +37,7 @@ class Engine(PolicyEngine[ArmDecision]):
     def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
         super().__init__(spec, ARMS, ArmDecision, remember)
         self._is_plain = spec.intake.encoder is None and not spec.intake.per_call
+        self._limits = self.limits
 
     def _compile(self, kind: Kind) -> None:
         """Bind the policy at work: a call is then six times as fast."""
@@ -126,7 +128,8 @@ class Engine(PolicyEngine[ArmDecision]):
 
     def learn(self, decision: ArmDecision | int, reward: float) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
-        value = check_reward(reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward)
+        given = reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward
+        value = check_reward(given, self._limits)
         choice = self._pending.find(decision, self.number)
         learn = self._update.call if self._update.compiled else self._interpreted
         learn(
@@ -146,11 +149,11 @@ class Engine(PolicyEngine[ArmDecision]):
 
         `decisions` are what `decide_many` returned or some of it, `batch[rows]`, or a list of numbers or of decisions.
         Nothing is learned where one of them is not known, is given twice or has its reward already, or where a reward
-        is not a finite number.
+        is not a finite number, or outside of the declared range.
         """
         found = self._pending.find_many(decisions, self.number)
         n = len(found.columns.kind)
-        self._learn_many(found, check_rewards(rewards, n), np.zeros((n, 0)))
+        self._learn_many(found, check_rewards(rewards, n, limits=self._limits), np.zeros((n, 0)))
 
     def warm_start(self, log: str | Path | Columns) -> int:
         """Learn from the rewarded decisions of another policy, and return how many there were.
@@ -166,6 +169,8 @@ class Engine(PolicyEngine[ArmDecision]):
                 check_reward(reward)
             except InvalidInput as error:
                 raise InvalidInput("bad_log", f"row {row} of the log: {error}") from None
+        if (outside := said_outside(rows.reward, self._limits)) is not None:
+            raise InvalidInput("bad_log", f"of the log {outside}: {WAY_OUT}")
         given = rows._replace(
             kind=np.full(len(rows.kind), LEARN, np.int8), number=self.number + np.arange(len(rows.kind))
         )

@@ -100,7 +100,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
 
 def read_feedback(work: Work, body: Reward) -> Feedback:
     """Return the reward of a body."""
-    value = check_reward(body.value)
+    value = check_reward(body.value, work.limits)
     if body.pulls is not None:
         raise InvalidInput(
             "unexpected_pulls",

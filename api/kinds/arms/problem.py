@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from ....engine.errors import InvalidInput
+from ....engine.laws.largest import ARMS_MAX as LAW_ARMS_MAX
 from ....engine.problem import check_problem
 from ....engine.vocabulary import Problem
+from ....policies import catalog
 from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
 from ...experiment.intake import Intake
 
 DEFAULT_POLICY = {"name": "thompson_any", "params": {}}
+RANGED_POLICY = {"name": "thompson_beta", "params": {}}  # where a range of rewards is declared
 CONTEXT_POLICY = {"name": "fourier_softmax", "params": {}}  # where there are contexts
 
 
@@ -38,4 +42,27 @@ def problem_json(spec: Definition) -> dict[str, Any]:
 
 def default_policy(problem: Problem) -> dict[str, Any]:
     """Return the policy where none is named."""
-    return DEFAULT_POLICY if problem.context_shape == (0,) else CONTEXT_POLICY
+    if problem.context_shape != (0,):
+        return CONTEXT_POLICY
+    is_ranged = problem.reward_range is not None and problem.n_arms <= LAW_ARMS_MAX
+    return RANGED_POLICY if is_ranged else DEFAULT_POLICY
+
+
+def topped(policy: Any, declared: Declared) -> Any:
+    """Return the spec of a policy; a param `reward_max` that is left out becomes the highest reward declared.
+
+    So it is where its default is a number, and the policy is not made for a range (`Policy.reward_range`), which would
+    have it from the problem; and in a policy inside as well.
+    """
+    limits = declared.problem.reward_range
+    if limits is None or not isinstance(policy, dict) or not isinstance(policy.get("name"), str):
+        return policy
+    params = policy.get("params", {})
+    if not isinstance(params, dict):
+        return policy
+    if isinstance(params.get("policy"), dict):
+        params = {**params, "policy": topped(params["policy"], declared)}
+    known = inspect.signature(catalog.factory(policy["name"])).parameters.get("reward_max")
+    if known is not None and known.default is not None and "reward_max" not in params:
+        params = {**params, "reward_max": limits[1]}
+    return {**policy, "params": params} if params else policy

@@ -151,14 +151,14 @@ def commit(work: Work, said: None, record: Record | None) -> tuple[Committed | N
     place = _recommended_place(work)
     evicted = [*queue.unreported, *queue.commit(place)]
     queue.unreported = []
-    answer = msgspec.structs.replace(queue.recommended(place, work.spec.reward_range), evicted=evicted)
+    answer = msgspec.structs.replace(queue.recommended(place, work.problem.reward_range), evicted=evicted)
     queue.answer = answer
     return Committed(place, answer), answer
 
 
 def recommend(work: Work) -> Recommended:
     """Return what `commit` would commit to now, or has."""
-    answer: Recommended = work.own.recommended(_recommended_place(work), work.spec.reward_range)
+    answer: Recommended = work.own.recommended(_recommended_place(work), work.problem.reward_range)
     return answer
 
 

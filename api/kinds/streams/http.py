@@ -80,7 +80,7 @@ def feedback_on(work: Work, decided: Event, move: Array, body: tuple[float, int]
         raise InvalidInput(
             "bad_pulls", f"there are {pulls} pulls: decision {decided.number} asked for {planned}; at least 0"
         )
-    if not within(total, pulls, reward_range := work.spec.reward_range):
+    if not within(total, pulls, reward_range := work.problem.reward_range):
         rule = "of no pulls it is 0"
         if pulls and reward_range is not None:
             low, high = reward_range

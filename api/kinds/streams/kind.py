@@ -38,6 +38,7 @@ STREAMS = Kind(
     reward_exists=http.reward_exists,
     learned=http.learned,
     report=report,
+    has_rewards=True,
     gym=GYM,
     decide_waits=True,
     no_examples="the arms of {id!r} come once: decisions that someone else made say nothing about them; offer arms",

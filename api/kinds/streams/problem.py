@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import json
 from typing import Any
 
 from ....engine.errors import InvalidInput
-from ....engine.problem import HORIZON_MAX, REWARD_MAX, check_problem
+from ....engine.problem import HORIZON_MAX, check_problem, check_range
 from ....engine.vocabulary import Problem
 from ....policies import catalog
 from ...experiment.definition import Arms, Declared, Definition, whole
@@ -31,17 +30,19 @@ def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
     n_arms = whole("bad_arms", "problem.arms", body.get("arms"))
     if n_arms == 0:
         raise InvalidInput("bad_arms", "problem.arms is 0: it is about how many arms will be offered, or left out")
-    problem = Problem(n_arms or 0, horizon=horizon, slots=1 if slots is None else slots)
-    check_problem(problem)
     limits = body.get("reward_range", UNIT)
-    return Declared(problem, reward_range=None if limits is None else _range(limits))
+    if limits is not None:
+        limits = check_range("reward_range", limits)
+    problem = Problem(n_arms or 0, horizon=horizon, slots=1 if slots is None else slots, reward_range=limits)
+    check_problem(problem)
+    return Declared(problem)
 
 
 def problem_json(spec: Definition) -> dict[str, Any]:
     """Return what `read_problem` reads."""
-    limits = None if spec.reward_range is None else list(spec.reward_range)
+    limits = spec.problem.reward_range
     arms = {"arms": spec.problem.n_arms} if spec.problem.n_arms else {}
-    return {"slots": slots_of(spec.problem), "reward_range": limits, **arms}
+    return {"slots": slots_of(spec.problem), "reward_range": None if limits is None else list(limits), **arms}
 
 
 def default_policy(problem: Problem) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def default_policy(problem: Problem) -> dict[str, Any]:
 
 def scaled(policy: Any, declared: Declared) -> Any:
     """Return the spec of a policy; a param `scale` that is left out becomes the width of the rewards' range."""
-    limits = declared.reward_range
+    limits = declared.problem.reward_range
     if limits is None or not isinstance(policy, dict) or not isinstance(policy.get("name"), str):
         return policy
     params = policy.get("params", {})
@@ -65,16 +66,3 @@ def slots_of(problem: Problem) -> int:
     """Return how many arms can be stored, beside the one that arrived."""
     assert problem.slots is not None
     return problem.slots
-
-
-def _range(limits: Any) -> tuple[float, float]:
-    """Return the range of a reward: two numbers, the lower one first."""
-    numbers = isinstance(limits, (list, tuple)) and len(limits) == 2
-    for limit in limits if numbers else ():
-        numbers = numbers and isinstance(limit, (int, float)) and not isinstance(limit, bool)
-    if not numbers or not -REWARD_MAX <= limits[0] < limits[1] <= REWARD_MAX:
-        raise InvalidInput(
-            "bad_range",
-            f"reward_range is {json.dumps(limits)[:80]}: it must be [low, high], two numbers, or null for no limits",
-        )
-    return float(limits[0]), float(limits[1])

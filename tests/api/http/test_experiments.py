@@ -40,6 +40,7 @@ def test_a_new_experiment_is_described_in_full(served: Served) -> None:
         "arms": [{"id": "x", "price": 3}],
         "retired_arms": [],
         "seed": 0,
+        "reward": {"range": [0.0, 1.0]},
         "archived": False,
         "decisions": 0,
         "rewards": 0,

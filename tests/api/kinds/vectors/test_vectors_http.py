@@ -302,7 +302,7 @@ def test_the_same_experiment_again_is_known_and_another_is_refused(served: Serve
     assert create(served).status_code == 200
     assert create(served, feedback="gradient").status_code == 200
     assert create(served, horizon=9).status_code == 409
-    spec = Spec.from_json(json.loads(served.store.experiments()[-1].spec))
+    spec = Spec.from_stored(json.loads(served.store.experiments()[-1].spec))
     assert spec.to_json()["problem"] == found["problem"]
 
 
