@@ -92,8 +92,8 @@ def open(
 
     `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}. The default follows from the problem, as
     over HTTP: thompson_any, with contexts fourier_softmax, and mapo for a task that one of its artefacts is for.
-    With a `reward_range`, (low, high), a reward outside is refused, policies made for rewards from 0 to 1 learn parts of
-    it, and without contexts the default is thompson_beta. Without it such a policy has its own.
+    With a `reward_range`, (low, high), a reward outside is refused, policies made for [0, 1] learn parts of it, and
+    without contexts the default is thompson_beta. Without it such a policy has its own.
     `arms` are their ids, or how many there are: 2 if left out. `context` is how many numbers each decision has as its
     context, or the JSON object that docs/http.md describes, such as {"kind": "features"}. With `actions` every call
     brings actions of its own in place of arms: give how many numbers each has, or the object of docs/http.md.
@@ -104,8 +104,6 @@ def open(
     last `remember` decisions.
     For a log on disk run the service (`onearm serve`): at the same seed its decisions are the same, bit for bit.
     """
-    if not isinstance(policy, (str, dict)):
-        raise InvalidInput("bad_spec", f"policy is {policy!r}: it must be a name or a spec")
     problem: dict[str, Any] = {}
     if context != 0:
         problem["context"] = context if isinstance(context, dict) else {"kind": "dense", "length": context}
@@ -133,16 +131,23 @@ def open(
             raise InvalidInput("bad_arms", "arms are given, and a domain: a decision is either; leave one of them out")
         problem |= {"kind": "vector", "domain": domain.to_json() if isinstance(domain, Domain) else domain}
         problem |= {} if feedback is None else {"feedback": feedback}
-    if policy == "usual":
-        message = 'policy="usual" is called "default" now, and may be left out; the old word goes with 0.3'
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        policy = DEFAULT
-    if policy != DEFAULT:
-        body["policy"] = policy if isinstance(policy, dict) else catalog.parse(policy).spec
-    spec = Spec.from_json(body)
+    spec = Spec.from_json(body | _named(policy))
     if task is not None:
         return QueryEngine(spec, remember)
     return Engine(spec, remember) if domain is None else VectorEngine(spec, remember)
+
+
+def _named(policy: Any) -> dict[str, Any]:
+    """Return the policy as a field of a creation body; nothing where the default is meant."""
+    if not isinstance(policy, (str, dict)):
+        raise InvalidInput("bad_spec", f"policy is {policy!r}: it must be a name or a spec")
+    if policy == "usual":
+        message = 'policy="usual" is called "default" now, and may be left out; the old word goes with 0.3'
+        warnings.warn(message, DeprecationWarning, stacklevel=3)
+        policy = DEFAULT
+    if policy == DEFAULT:
+        return {}
+    return {"policy": policy if isinstance(policy, dict) else catalog.parse(policy).spec}
 
 
 def _check_alone(**others: Any) -> None:

@@ -33,3 +33,7 @@ class Unavailable(OnearmError):
 
 class Damaged(OnearmError):
     """What was read is not what was written."""
+
+
+class RewardWarning(UserWarning):
+    """Rewards were not what a policy is made for; it learned them all the same."""

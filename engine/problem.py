@@ -236,6 +236,14 @@ def check_range(name: str, limits: Any) -> tuple[float, float]:
     return low, high
 
 
+def range_seen(rewards: Array) -> tuple[float, float] | None:
+    """Return the range of a table of rewards: [0, 1], or else from the least to the greatest; NaN is not looked at."""
+    least, greatest = float(np.nanmin(rewards)), float(np.nanmax(rewards))
+    if least >= 0.0 and greatest <= 1.0:
+        return 0.0, 1.0
+    return (least, greatest) if greatest - least >= WIDTH_MIN else None
+
+
 def check_reward(reward: Any, limits: tuple[float, float] = ANY_REWARD) -> float:
     """Return a finite reward of at most 1e100 in size, within its range where it has one, ends included."""
     if type(reward) is float and limits[0] <= reward <= limits[1]:  # nearly all are: half the time

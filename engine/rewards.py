@@ -17,7 +17,7 @@ from __future__ import annotations
 from .errors import InvalidInput
 from .kernel import kernel
 from .problem import REWARD_MAX, check_param
-from .vocabulary import Array, RewardRange
+from .vocabulary import Array, Outside, RewardRange
 
 UNIT = RewardRange(0.0, 1.0, 1.0)
 
@@ -40,6 +40,24 @@ def said_outside(rewards: Array, limits: tuple[float, float]) -> str | None:
         return None
     seen = f"the least is {rewards.min():g} and the greatest {rewards.max():g}"
     return f"{count:,} of {len(rewards):,} rewards lie outside of [{low:g}, {high:g}], {seen}"
+
+
+def said_of(outside: Outside, policy: str, env: str) -> str:
+    """Say of a simulation that rewards lay outside, and what that means."""
+    return (
+        f"policy {policy!r} is made for rewards in [{outside.low:g}, {outside.high:g}], and {outside.count[0]:,} of "
+        f"those that {env!r} paid lie outside, from {outside.least[0]:g} to {outside.greatest[0]:g}: nothing is "
+        "promised for these, and it may have read them as the nearest end; take thompson_any for rewards of any unit"
+    )
+
+
+@kernel
+def count_outside(outside: Outside, reward: float) -> None:
+    """Count a reward where it lies outside."""
+    if reward < outside.low or reward > outside.high:
+        outside.count[0] += 1
+        outside.least[0] = min(outside.least[0], reward)
+        outside.greatest[0] = max(outside.greatest[0], reward)
 
 
 @kernel

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -26,11 +27,12 @@ from .choices import Queries
 from .columns import empty, take
 from .contexts import empty_context, empty_contexts
 from .draws import NATURE, POLICY, run_key
-from .errors import InvalidInput
+from .errors import InvalidInput, RewardWarning
 from .pending import Pending
 from .problem import check_problem, check_seed, fitted
 from .protocol import certifies, observes
-from .vocabulary import Array, Certificate, Columns, Environment, Key, Policy, Problem, Totals, World
+from .rewards import said_of
+from .vocabulary import Array, Certificate, Columns, Environment, Key, Outside, Policy, Problem, Totals, World
 
 CURVE_POINTS = 100
 LOSS = "the best hypothesis, of what is recommended after so many queries"
@@ -66,6 +68,7 @@ class Simulation:
             rules=self.problem.choice.rules,
         )
         self.totals = Totals(trials=np.zeros(2, np.int64), reward=np.zeros(2), regret=np.zeros(2))
+        self.outside = _outside(self.policy, self.problem)
         self.delay_max = env.delay_max
         self.t = 0
         self._pending = _no_pending(self.problem, env.delay_max) if env.delay_max else None
@@ -143,7 +146,7 @@ class Simulation:
 
     def _arguments(self, columns: Columns | None, most: int, until: int) -> tuple[Any, ...]:
         totals, span = self.totals, (self.t, most, until)
-        return (self.params, self.state, self.run, self.world, self._pending, totals, columns, *span)
+        return (self.params, self.state, self.run, self.world, self._pending, totals, columns, self.outside, *span)
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,7 @@ class Curves:
     bound: Array  # float64[r, m], what the policy proves of its regret up to t; NaN where it proves nothing
     variation: Array  # float64[r], how far the losses were from what was expected; NaN where that is not asked
     supposes: str | None  # of the losses, for the bound to hold, beyond that they are convex
+    outside: Outside | None  # rewards of all replications that the policy is not made for; None where there is none
     cpu_seconds: float  # spent in the compiled loop, over all threads
 
     @property
@@ -182,6 +186,7 @@ def simulate(
     """Run `replications` independent runs of `horizon` trials each, in threads (the compiled loop frees the GIL).
 
     `progress` hears of each chunk of trials done. Replication r gives the same bits whatever the number of threads.
+    Warns where rewards lay outside of the range that the policy is made for, and the environment declares none.
     """
     if not 1 <= replications <= REPLICATIONS_MAX:
         raise InvalidInput(
@@ -197,7 +202,7 @@ def simulate(
     regret, bound, variation = np.empty_like(reward), np.empty_like(reward), np.empty(replications)
     seconds = np.zeros(replications)
 
-    def replicate(r: int) -> None:
+    def replicate(r: int) -> Outside | None:
         simulation = Simulation(checked.policy, env, horizon=horizon, seed=seed, replication=r)
         point = reported = 0
         for stop in stops:
@@ -210,12 +215,15 @@ def simulate(
                 point += 1
             progress(stop - reported)
             reported = stop
+        return simulation.outside
 
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
-        list(pool.map(replicate, range(replications)))
+        outside = _all_outside(list(pool.map(replicate, range(replications))))
+    if outside is not None:
+        warnings.warn(said_of(outside, policy.name, env.name), RewardWarning, stacklevel=2)
     kind, task = env.regret_kind, isinstance(checked.problem.choice, Queries)
     about = (checked.policy.spec, env.spec, LOSS if task else kind, horizon, task, times)
-    return Curves(*about, reward, regret, bound, variation, policy.supposes, float(seconds.sum()))
+    return Curves(*about, reward, regret, bound, variation, policy.supposes, outside, float(seconds.sum()))
 
 
 def problem_of(env: Environment, horizon: int) -> Problem:
@@ -229,6 +237,23 @@ def curve_times(horizon: int) -> Array:
     """Return up to 100 log-spaced times from 1 to `horizon`, both included."""
     times = np.geomspace(1, horizon, CURVE_POINTS).round()
     return np.unique([*times[:-1].astype(np.int64), horizon])
+
+
+def _outside(policy: Policy, problem: Problem) -> Outside | None:
+    """Return where rewards are counted that a policy is not made for; None where there can be none."""
+    if problem.reward_range is not None or policy.reward_range is None:
+        return None
+    return Outside(*policy.reward_range, np.zeros(1, np.int64), np.full(1, np.inf), np.full(1, -np.inf))
+
+
+def _all_outside(each: list[Outside | None]) -> Outside | None:
+    """Return what all replications counted together."""
+    seen = [one for one in each if one is not None and one.count[0]]
+    if not seen:
+        return None
+    low, high, *counted = zip(*seen, strict=True)
+    counts, least, greatest = map(np.concatenate, counted)
+    return Outside(low[0], high[0], counts.sum(keepdims=True), least.min(keepdims=True), greatest.max(keepdims=True))
 
 
 def _no_pending(problem: Problem, delay_max: int) -> Pending:

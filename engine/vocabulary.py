@@ -131,6 +131,16 @@ class Totals(NamedTuple):
     regret: Array  # float64[2]
 
 
+class Outside(NamedTuple):
+    """How many rewards of a simulation lay outside of the range that a policy is made for, and how far."""
+
+    low: float
+    high: float
+    count: Array  # int64[1]
+    least: Array  # float64[1], of these rewards; infinite where there is none
+    greatest: Array  # float64[1], the same
+
+
 class Judged(NamedTuple):
     """What a policy makes of n logged rows."""
 

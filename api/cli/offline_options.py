@@ -81,7 +81,12 @@ _ASKING = (
         "a share such as 0.5: they learn from that part of the log and are judged, frozen, on the rest.",
     ),
     click.option("--model", type=click.Choice(MODELS), default="ridge", show_default=True, help="Of the reward."),
-    click.option("--reward-range", type=RangeType(), metavar="LOW:HIGH", help="Between what rewards must lie."),
+    click.option(
+        "--reward-range",
+        type=RangeType(),
+        metavar="LOW:HIGH",
+        help="Between what rewards must lie; policies made for a range learn in it.",
+    ),
     click.option(
         "--weight-limit",
         type=click.FloatRange(0.0, min_open=True),

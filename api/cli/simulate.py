@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, RewardWarning
+from ...engine.rewards import said_of
 from ...engine.simulation import Curves, Simulation
 from ...engine.simulation import simulate as run_experiment
 from ...engine.vocabulary import Environment, Policy
@@ -71,11 +73,15 @@ def simulate(
         _write_log(log_file, world, contenders, steps, replications, seed)
         return
     runs = []
-    with progress("simulating", steps * replications * len(contenders), "trials") as advance:
+    with progress("simulating", steps * replications * len(contenders), "trials") as advance, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RewardWarning)  # it is told below
         for policy in contenders:
             runs.append(
                 run_experiment(policy, world, horizon=steps, replications=replications, seed=seed, progress=advance)
             )
+    for run in runs:
+        if run.outside is not None:
+            click.echo(f"warning: {said_of(run.outside, run.policy['name'], run.env['name'])}", err=True)
     if as_json:
         print_json({"runs": [_summary(run) for run in runs]})
     else:
@@ -109,13 +115,21 @@ def _write_log(
         raise InvalidInput("bad_log", "--log writes one run: give one --policy and one replication")
     run = Simulation(policies[0], env, horizon=horizon, seed=seed)
     run.compile(logged=True)  # before anything is written
-    spec = {"policy": run.policy.spec, "env": env.spec, "seed": str(seed)}
+    spec = {"policy": run.policy.spec, "env": env.spec, "seed": str(seed), **_declared(run)}
     with progress("simulating", horizon, "trials") as advance, writer(file, run.problem, spec) as out:
         while run.trials < horizon:
             before = run.trials
             out.write(run.advance_logged(min(run.logged_at_once, horizon - before)))
             advance(run.trials - before)
     click.echo(f"{run.t} decisions of {policies[0].name} in {file}", err=True)
+    if run.outside is not None and run.outside.count[0]:
+        click.echo(f"warning: {said_of(run.outside, run.policy.name, env.name)}", err=True)
+
+
+def _declared(run: Simulation) -> dict[str, Any]:
+    """Return what the spec of a log says of rewards: their range, where a policy cannot know it."""
+    limits = run.problem.reward_range
+    return {} if limits in (None, (0.0, 1.0)) else {"reward": {"range": list(limits)}}
 
 
 def _summary(run: Curves) -> dict[str, Any]:
@@ -135,8 +149,17 @@ def _summary(run: Curves) -> dict[str, Any]:
         "regret_stderr": float(final.std(ddof=1) / math.sqrt(n)) if known and n > 1 else None,
         "regret_kind": run.regret_kind,
         **_certificate(run),
+        **_outside(run),
         "steps_per_second": run.steps_per_second,
     }
+
+
+def _outside(run: Curves) -> dict[str, Any]:
+    """Return how many rewards the policy is not made for, where there are some."""
+    if (seen := run.outside) is None:
+        return {}
+    count, least, greatest = int(seen.count[0]), float(seen.least[0]), float(seen.greatest[0])
+    return {"outside": {"range": [seen.low, seen.high], "rewards": count, "least": least, "greatest": greatest}}
 
 
 def _task_summary(run: Curves) -> dict[str, Any]:

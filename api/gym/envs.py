@@ -146,8 +146,9 @@ class Copies:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What is known beforehand of the feedback."""
-        return self.kind.metadata(self.problem)
+        """What is known beforehand of the feedback, and of rewards."""
+        limits = self.problem.reward_range
+        return self.kind.metadata(self.problem) | ({} if limits is None else {"reward_range": list(limits)})
 
     def info(self) -> dict[str, Any]:
         """Return what `info` says of all copies after a step."""

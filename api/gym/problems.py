@@ -15,16 +15,20 @@ from gymnasium import spaces
 from ...engine.domain import Domain, box
 from ...engine.errors import InvalidInput
 from ...engine.limits import check_detail
-from ...engine.problem import check_reward
+from ...engine.problem import check_range, check_reward
 from ...engine.vocabulary import VECTOR_FEEDBACKS, Action, Array, Feedback, FeedbackKind, Problem
 from ..kinds.table import kind_of
 from ..kinds.vectors.points import Points, limits
 
 
 def problem_of_spaces(
-    env: gymnasium.Env[Any, Any], steps: int, domain: Domain | dict[str, Any] | None, feedback: FeedbackKind | None
+    env: gymnasium.Env[Any, Any],
+    steps: int,
+    domain: Domain | dict[str, Any] | None,
+    feedback: FeedbackKind | None,
+    reward_range: tuple[float, float] | None = None,
 ) -> Problem:
-    """Return the problem of acting for `steps` steps; `domain` and `feedback` where the environment does not say."""
+    """Return the problem of acting for `steps` steps, with what the environment does not say."""
     space, context_shape = env.action_space, _context_shape(env.observation_space)
     if isinstance(space, spaces.Box):
         revealed = feedback or env.metadata.get("feedback", "reward")
@@ -44,7 +48,9 @@ def problem_of_spaces(
             "bad_env",
             f"the action space is {space}: it has arms, and domain and feedback are for vectors; leave them out",
         )
-    return Problem(int(space.n), context_shape, steps)
+    limits = env.metadata.get("reward_range") if reward_range is None else reward_range
+    ranged = None if limits is None else check_range("reward_range", limits)
+    return Problem(int(space.n), context_shape, steps, reward_range=ranged)
 
 
 def action_for(space: spaces.Space[Any], action: Action) -> Any:
@@ -70,10 +76,10 @@ def mask_of(info: dict[str, Any], problem: Problem) -> Array:
     return np.ones(problem.n_choices, np.bool_) if mask is None else np.asarray(mask).astype(np.bool_)
 
 
-def feedback_of(reward: Any, info: dict[str, Any], problem: Problem) -> Feedback:
-    """Return what a step revealed; refuse what a policy cannot learn."""
+def feedback_of(reward: Any, info: dict[str, Any], problem: Problem, limits: tuple[float, float]) -> Feedback:
+    """Return what a step revealed; refuse what a policy cannot learn, as a reward outside of the limits."""
     earned, length = float(reward), problem.detail_length
-    check_reward(earned)
+    check_reward(earned, limits)
     if not length:
         return Feedback(earned, np.zeros(0))
     if info.get("detail") is None:

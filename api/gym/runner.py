@@ -17,7 +17,7 @@ from ...engine import loop
 from ...engine.actions import decision_at, empty_actions, put_action
 from ...engine.domain import Domain
 from ...engine.draws import POLICY, run_key
-from ...engine.problem import check_seed, fitted
+from ...engine.problem import ANY_REWARD, check_seed, fitted
 from ...engine.protocol import certifies
 from ...engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key, Policy
 from ...policies import catalog
@@ -46,12 +46,14 @@ def run(
     seed: int = 0,
     domain: Domain | dict[str, Any] | None = None,
     feedback: FeedbackKind | None = None,
+    reward_range: tuple[float, float] | None = None,
     progress: Callable[[int], None] = lambda steps: None,
 ) -> Course:
     """Let a policy act for `steps` steps; every step is one decision, and its reward is learned at once.
 
     The context is the flattened observation (none for a Discrete observation of one value); an `action_mask` in `info`
-    is honoured. Episodes follow one another; the policy keeps what it learned.
+    is honoured. Episodes follow one another; the policy keeps what it learned. Rewards lie in `reward_range`, or what
+    `env.metadata["reward_range"]` says, or else in what the policy is made for; one outside is refused.
 
     >>> import gymnasium
     >>> course = run("ucb1", gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9]), steps=500, seed=1)
@@ -76,8 +78,9 @@ def run(
     chosen = catalog.parse(policy) if isinstance(policy, str) else policy
     if (asking := task_problem(env, domain, feedback)) is not None:
         return Course(*play(chosen, env, asking, steps, seed, progress), Certificate(math.nan, math.nan))
-    problem = problem_of_spaces(env, steps, domain, feedback)
+    problem = problem_of_spaces(env, steps, domain, feedback, reward_range)
     chosen = fitted(chosen, problem)
+    limits = problem.reward_range or chosen.reward_range or ANY_REWARD
     state = chosen.init(chosen.params, problem)
     key_run = run_key(check_seed(seed), 0, POLICY)
     action, propensity, reward = empty_actions(steps, problem), np.zeros(steps), np.zeros(steps)
@@ -92,7 +95,7 @@ def run(
             check(chosen.name, made, t)
         put_action(action, t, made)  # before anything is learned: a policy writes its points into one array
         observation, earned, terminated, truncated, info = env.step(action_for(env.action_space, action[t]))
-        learned = feedback_of(earned, info, problem)
+        learned = feedback_of(earned, info, problem, limits)
         loop.learn.now(chosen.params, state, instance, decision_at(action, t, float(propensity[t])), learned, key)
         reward[t] = learned.reward
         if terminated or truncated:

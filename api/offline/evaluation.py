@@ -17,7 +17,7 @@ from .candidates import Candidate
 from .intervals import difference, in_range, interval_of, range_of
 from .judging import Advance, Facts, Readings, Scores, judge
 from .methods import Case, of_rows, terms_of
-from .models import cross_fitted, more_robust, of_the_past, started
+from .models import check_ranges, cross_fitted, more_robust, of_the_past, started
 from .options import MODELLED, RANKED, Options
 
 
@@ -160,6 +160,7 @@ def _cases(candidates: Sequence[Candidate], log: Readings, options: Options, adv
     if not len(rows):
         raise InvalidInput("no_rows", f"the log has no rewarded decision ({dict(rows.bad_lines.count)})")
     facts = log.facts
+    check_ranges(candidates, log, options)
     plain = judge(started(candidates, log, options), log, advance=advance)
     modelled = MODELLED & set(options.methods)
     nothing: list[None] = [None] * len(candidates)

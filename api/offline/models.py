@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from ...engine.errors import InvalidInput
 from ...engine.estimate import MeanModel, RewardModel, RidgeModel, mrdr_weight
 from ...engine.replay.targets import Target
+from ...engine.rewards import said_outside
 from ...engine.vocabulary import Array, Columns, Problem
 from .candidates import Candidate
 from .judging import Advance, Readings, Scores, judge
@@ -66,9 +69,29 @@ def of_the_past(
 def started(candidates: Sequence[Candidate], log: Readings, options: Options) -> list[Target]:
     """Return the candidates' targets at the beginning of the log."""
     return [
-        each.target(rows.problem, len(rows), options.learn, options.seed)
+        each.target(declared(rows.problem, options), len(rows), options.learn, options.seed)
         for each, rows in zip(candidates, log.each, strict=True)
     ]
+
+
+def declared(problem: Problem, options: Options) -> Problem:
+    """Return the problem of a log, with the range of rewards that was stated, where one was."""
+    return problem if options.reward_range is None else replace(problem, reward_range=options.reward_range)
+
+
+def check_ranges(candidates: Sequence[Candidate], log: Readings, options: Options) -> None:
+    """Refuse policies that are made for rewards in a range on a log that has others."""
+    for each, rows in zip(candidates, log.each, strict=True):
+        own = None if each.policy is None else each.policy.reward_range
+        if own is None:
+            continue
+        limits = declared(rows.problem, options).reward_range or own
+        if (outside := said_outside(log.facts.reward, limits)) is not None:
+            raise InvalidInput(
+                "bad_reward",
+                f"policy {each.label!r} is made for rewards in a range, and of the log {outside}: state the range that "
+                "they have by --reward-range LOW:HIGH, or name a policy that takes any, like thompson_any",
+            )
 
 
 def _model(problem: Problem, options: Options, folds: int) -> RewardModel:

@@ -19,7 +19,7 @@ from ..columns import concat, decided_at, empty, joined, rewarded, take
 from ..contexts import actions_in, concat_contexts, empty_contexts, finite_contexts
 from ..errors import InvalidInput, OnearmError
 from ..limits import Limits, limits_of
-from ..problem import check_problem
+from ..problem import check_problem, check_range
 from ..vocabulary import LEARN, Array, Columns, Problem
 
 FORMAT = 1  # of our own exports
@@ -113,15 +113,23 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
         words: dict[str, Any] = {"nonzeros": shape.get("nonzeros")}
         for choice in CHOICES:
             words |= choice.words_of(shape)
+        spec = dict(header["experiment"])
+        words["reward_range"] = _range_in(spec)
         problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), **words)
         check_problem(problem)
-        return problem, dict(header["experiment"])
+        return problem, spec
     except OnearmError:
         raise
     except KeyError as error:
         raise InvalidInput("bad_header", f"the header of {path} has no {error}: export it again") from error
     except (TypeError, AttributeError, ValueError) as error:
         raise InvalidInput("bad_header", f"the header of {path} is damaged ({error}): export it again") from error
+
+
+def _range_in(spec: dict[str, Any]) -> tuple[float, float] | None:
+    """Return the range of rewards that a spec declares; None where it declares none."""
+    limits = spec.get("reward", {}).get("range")
+    return None if limits is None else check_range("reward.range", limits)
 
 
 def gathered(contexts: Sequence[Any], masks: Sequence[Array | None], problem: Problem) -> tuple[Any, Array]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
-from ...engine.problem import check_table
+from ...engine.problem import check_table, range_seen
 from ...engine.protocol import register_env
 from ...engine.vocabulary import Array, Environment, Instance, Key, Problem
 
@@ -42,7 +42,7 @@ def adversarial(table: list[list[float]] | str = "phases") -> Environment:
         rewards = check_table("table", table)
     n, n_arms = rewards.shape
     params = AdversarialParams(rewards)
-    problem = Problem(n_arms, horizon=n)
+    problem = Problem(n_arms, horizon=n, reward_range=range_seen(rewards))
     return Environment("adversarial", params, init, problem, regret_kind="best fixed arm in hindsight")
 
 

@@ -34,7 +34,8 @@ def bernoulli(mean: Sequence[float] = (0.1, 0.5, 0.9)) -> Environment:
     """Pay 1 with probability `mean[arm]`, else 0."""
     means = check_vector("mean", mean, low=0.0, high=1.0)
     params = BernoulliParams(means, float(means.max()))
-    return Environment("bernoulli", params, init, Problem(len(means)), regret_kind="best arm's mean")
+    problem = Problem(len(means), reward_range=(0.0, 1.0))
+    return Environment("bernoulli", params, init, problem, regret_kind="best arm's mean")
 
 
 def init(params: BernoulliParams, problem: Problem, run: np.uint64) -> BernoulliState:

@@ -40,7 +40,7 @@ def piecewise(means: list[list[float]], length: int) -> Environment:
         "piecewise",
         PiecewiseParams(table, table.max(axis=1), length),
         init,
-        Problem(n_arms, horizon=pieces * length),
+        Problem(n_arms, horizon=pieces * length, reward_range=(0.0, 1.0)),
         regret_kind="best arm's mean in the current piece",
     )
 

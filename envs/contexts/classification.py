@@ -76,7 +76,7 @@ def classification(
     table = check_table("features", features)
     labels = _check_label(label, len(table))
     params = ClassificationParams(table, labels, bool(shuffle))
-    problem = Problem(int(labels.max()) + 1, (table.shape[1],), horizon=len(table))
+    problem = Problem(int(labels.max()) + 1, (table.shape[1],), horizon=len(table), reward_range=(0.0, 1.0))
     return Environment("classification", params, init, problem, regret_kind="right class every time")
 
 

@@ -71,7 +71,8 @@ def linear(
     numbers = check_param("noise", noise, low=0.0, high=1e100), reward == "bernoulli", least
     shape = (arms, dimension) if action_features else (dimension,)
     params = LinearActionsParams(*numbers) if action_features else LinearParams(*numbers)
-    return Environment("linear", params, init, Problem(arms, shape), regret_kind="best action there, by its mean")
+    problem = Problem(arms, shape, reward_range=(0.0, 1.0) if reward == "bernoulli" else None)
+    return Environment("linear", params, init, problem, regret_kind="best action there, by its mean")
 
 
 def init(params: LinearParams | LinearActionsParams, problem: Problem, run: np.uint64) -> LinearState:

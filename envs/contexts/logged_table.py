@@ -15,7 +15,7 @@ import numpy as np
 
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
-from ...engine.problem import check_table
+from ...engine.problem import check_table, range_seen
 from ...engine.protocol import register_env
 from ...engine.vocabulary import Array, Environment, Instance, Key, Problem
 
@@ -45,7 +45,7 @@ def logged_table(reward: list[list[float | None]], context: list[list[float]] | 
             "bad_param", f"context has {len(contexts)} rows and reward {n}: they must have the same number"
         )
     params = LoggedTableParams(rewards, np.nanmax(rewards, axis=1), contexts)
-    problem = Problem(n_arms, (contexts.shape[1],), horizon=n)
+    problem = Problem(n_arms, (contexts.shape[1],), horizon=n, reward_range=range_seen(rewards))
     return Environment("logged_table", params, init, problem, regret_kind="best available arm of every row")
 
 

@@ -8,6 +8,7 @@ State: the inner environment's, and its context. Cost: O(d k) per decision, for 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +62,7 @@ def named(env: Environment, bits: int = 18) -> Environment:
     numbers = _numbers(k, d) & np.uint64((1 << bits) - 1)
     order = np.argsort(numbers, axis=1, kind="stable")
     slot = np.take_along_axis(numbers, order, axis=1).astype(np.uint32)
-    problem = Problem(k, (k, 1 << bits), env.problem.horizon, nonzeros)
+    problem = replace(env.problem, context_shape=(k, 1 << bits), nonzeros=nonzeros)
     return Environment(
         "named", NamedParams(env.params, order, slot), init, problem, env.regret_kind, delay_max=env.delay_max
     )

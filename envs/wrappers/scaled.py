@@ -10,6 +10,7 @@ State: the inner environment's. Cost: the inner environment's, and two draws whe
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from ...engine.draws import gamma, normal
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
-from ...engine.problem import REWARD_MAX, check_param
+from ...engine.problem import REWARD_MAX, WIDTH_MIN, check_param
 from ...engine.protocol import observe as inner_observe
 from ...engine.protocol import register_env
 from ...engine.protocol import regret as inner_regret
@@ -60,7 +61,16 @@ def scaled(
     def init(params: ScaledParams, problem: Problem, run: np.uint64) -> ScaledState:
         return ScaledState(env.init(params.inner, problem, run))
 
-    return Environment("scaled", params, init, env.problem, regret_kind=env.regret_kind, delay_max=env.delay_max)
+    problem = replace(env.problem, reward_range=_range_of(params, env.problem.reward_range))
+    return Environment("scaled", params, init, problem, regret_kind=env.regret_kind, delay_max=env.delay_max)
+
+
+def _range_of(params: ScaledParams, inside: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return the range of what is paid, where that of the environment inside is known and there is no noise."""
+    if inside is None or params.noise > 0.0:
+        return None
+    low, high = (min(max(params.scale * end + params.offset, -REWARD_MAX), REWARD_MAX) for end in inside)
+    return (low, high) if high - low >= WIDTH_MIN else None
 
 
 @kernel

@@ -116,7 +116,7 @@ def test_bad_lines_are_counted_and_named_and_the_rest_goes_on(onearm: Any, log: 
 
 def test_a_log_without_propensities_gets_match_alone_and_says_why(onearm: Any, tmp_path: Path) -> None:
     file = tmp_path / "table.jsonl"
-    file.write_text("".join(f'{{"action": {i % 2}, "reward": {i % 3}}}\n' for i in range(12)))
+    file.write_text("".join(f'{{"action": {i % 2}, "reward": {i % 3 / 2}}}\n' for i in range(12)))
     done = onearm("replay", str(file), "--policy", "ucb1", "--json")
     assert [one["method"] for one in done.json["estimates"]] == ["match"]
     assert "the propensity of 12 of 12 decisions is unknown" in done.json["notes"][0]

@@ -1,13 +1,8 @@
-"""Over HTTP a reward outside of the range that an experiment declares, or its policy needs, is refused and not written."""
+"""Over HTTP a reward outside of the declared range, or of the one that a policy needs, is refused and not written."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
-import pytest
-from support.served import ARMS, Served, assert_refused
+from support.served import Served, assert_refused
 
 BETA = {"name": "thompson_beta", "params": {}}
 ANY = {"name": "thompson_any", "params": {}}
