@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ...engine.vocabulary import Array, Instance
+from ...engine.vocabulary import Array, Instance, Policy
 from .intake import values
 from .unknown import or_null
 
@@ -48,6 +48,16 @@ class Explanation(msgspec.Struct):
 
     ranking: list[Ranked]
     explanation: list[Reasons]
+
+
+def notes_on(policy: Policy) -> list[str]:
+    """Return what the way that a policy decides costs, in words: where it never draws."""
+    if not policy.deterministic:
+        return []
+    return [
+        f"{policy.name} never draws: while rewards are late it repeats itself, and a log in which every propensity is "
+        "1 cannot be used to judge another policy; wrap it in floor, or take a policy that draws"
+    ]
 
 
 def parts_room(names: list[list[str]]) -> int:

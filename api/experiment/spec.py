@@ -58,9 +58,6 @@ class Spec(Definition):
         Where it declares no range of rewards, and its policy is made for one, that is the range. Params of the policy
         that it does not name take their defaults.
         """
-        Where it declares no range of rewards, and its policy is made for one, that is the range. Params of the policy
-        that it does not name take their defaults.
-        """
         spec = cls._read(body, catalog.from_spec)
         if spec.problem.reward_range is not None or spec.policy.reward_range is None:
             return spec
@@ -78,30 +75,6 @@ class Spec(Definition):
     @classmethod
     def _read(cls, body: dict[str, Any], made: Callable[[Any], Policy]) -> Spec:
         """Check a body and return its spec; `made` builds the policy of a spec."""
-        if spec.problem.reward_range is not None or spec.policy.reward_range is None:
-            return spec
-        limits = spec.policy.reward_range
-        return dataclasses.replace(spec, problem=dataclasses.replace(spec.problem, reward_range=limits))
-
-    @classmethod
-    def from_stored(cls, body: dict[str, Any]) -> Spec:
-        """Return the spec that `to_json` wrote, now or in an earlier version: it means what it meant then.
-
-        Where it has no range of rewards none is refused, and a policy that is made for one clips.
-        """
-<<<<<<< HEAD
-        return cls._read(body, catalog.from_stored)
-
-    @classmethod
-    def _read(cls, body: dict[str, Any], made: Callable[[Any], Policy]) -> Spec:
-        """Check a body and return its spec; `made` builds the policy of a spec."""
-=======
-        return cls._read(body)
-
-    @classmethod
-    def _read(cls, body: dict[str, Any]) -> Spec:
-        """Check a body and return its spec."""
->>>>>>> 7dcda63 (Tell of rewards that a policy is not made for in simulations, and refuse them in Gymnasium and on logs)
         if not is_shallow(body):
             raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
         check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed", "reward"})

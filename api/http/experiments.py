@@ -13,6 +13,7 @@ from ...engine.compiled import background
 from ...engine.errors import InvalidInput, NotFound
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Counts, Experiment
+from ..experiment.explanation import notes_on
 from ..experiment.unknown import or_null
 from ..service.lag import Lag
 from ..service.live import Live, no_stream
@@ -135,6 +136,7 @@ async def _diagnostics(live: Live, unknown: int, lag: Lag) -> schemas.Diagnostic
         variation=UNSET if proof is None else or_null(proof.variation),
         constants={name: schemas.Constant(or_null(value), source) for name, (value, source) in constants.items()}
         or UNSET,
+        notes=notes_on(live.spec.policy) or UNSET,
     )
 
 

@@ -206,6 +206,7 @@ class Diagnostics(msgspec.Struct):
     certificate_supposes: str | UnsetType = UNSET  # of the losses, for that to hold, beyond that they are convex
     variation: float | UnsetType | None = UNSET  # of vectors: the sum of |gradient - hint|^2
     constants: dict[str, Constant] | UnsetType = UNSET  # where the policy tells: D, G, L and the like
+    notes: list[str] | UnsetType = UNSET  # what the way that the policy decides costs, where it never draws
 
 
 class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
@@ -315,6 +316,7 @@ class DecisionRecord(msgspec.Struct):
     reward: RewardRecord | None
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
+    notes: list[str] | UnsetType = UNSET
     query_id: str | UnsetType = UNSET
     point: list[float] | UnsetType = UNSET
     points: list[list[float]] | UnsetType = UNSET

@@ -69,10 +69,12 @@ State = EpsilonGreedyState | EpsilonGreedyLearnedState
 def epsilon_greedy(epsilon: float = 0.1, origin: float | None = None) -> Policy:
     """Play the arm with the highest mean, and with probability `epsilon` any available arm."""
     epsilon = check_param("epsilon", epsilon, low=0.0, high=1.0)
-    if origin is None:
-        return Policy("epsilon_greedy", EpsilonGreedyParams(epsilon), init, version=2, grow=_growing(init))
-    params = EpsilonGreedyGivenParams(epsilon, check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX))
-    return Policy("epsilon_greedy", params, init_given, grow=_growing(init_given))
+    start: Any = init if origin is None else init_given
+    params: Params = EpsilonGreedyParams(epsilon)
+    if origin is not None:
+        params = EpsilonGreedyGivenParams(epsilon, check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX))
+    version = 2 if origin is None else 1
+    return Policy("epsilon_greedy", params, start, version, grow=_growing(start), deterministic=epsilon == 0.0)
 
 
 def init(params: EpsilonGreedyParams, problem: Problem) -> EpsilonGreedyLearnedState:

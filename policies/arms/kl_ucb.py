@@ -50,7 +50,7 @@ def kl_ucb(c: float = 0.0, wait: int = 0) -> Policy:
     Where feedback is late, `wait` is for how many further decisions one adds to the count before it is learned.
     """
     params = KlUcbParams(check_param("c", c, low=0.0), check_wait(wait))
-    return Policy("kl_ucb", params, init, grow=by_padding(init))
+    return Policy("kl_ucb", params, init, grow=by_padding(init), deterministic=True)
 
 
 def init(params: KlUcbParams, problem: Problem) -> KlUcbState:

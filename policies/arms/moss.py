@@ -44,7 +44,7 @@ class MossState(NamedTuple):
 def moss(alpha: float = 1.35) -> Policy:
     """Play the arm with the highest mean + sqrt(max(ln(T / (K count)), 0) / count); anytime without a horizon."""
     params = MossParams(check_param("alpha", alpha, low=0.0, low_open=True))
-    return Policy("moss", params, init, grow=grow)
+    return Policy("moss", params, init, grow=grow, deterministic=True)
 
 
 def init(params: MossParams, problem: Problem) -> MossState:

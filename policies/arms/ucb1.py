@@ -47,7 +47,7 @@ def ucb1(alpha: float = 1.0, wait: int = 0) -> Policy:
     Where feedback is late, `wait` is for how many further decisions one adds to the count before it is learned.
     """
     check_param("alpha", alpha, low=0.0, low_open=True)
-    return Policy("ucb1", Ucb1Params(float(alpha), check_wait(wait)), init, grow=by_padding(init))
+    return Policy("ucb1", Ucb1Params(float(alpha), check_wait(wait)), init, grow=by_padding(init), deterministic=True)
 
 
 def init(params: Ucb1Params, problem: Problem) -> Ucb1State:

@@ -62,7 +62,9 @@ def fourier_ucb(regularisation: float = 0.3, half_life: float | None = None, wai
         check_half_life(half_life),
         check_wait(wait),
     )
-    return Policy("fourier_ucb", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+    return Policy(
+        "fourier_ucb", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init), deterministic=True
+    )
 
 
 def init(params: FourierUcbParams, problem: Problem) -> FourierUcbState:

@@ -58,8 +58,15 @@ def linear_greedy(
         check_half_life(half_life),
         check_origin(origin),
     )
-    version = 2 if origin is None else 1
-    return Policy("linear_greedy", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
+    return Policy(
+        "linear_greedy",
+        params,
+        init,
+        version=2 if origin is None else 1,
+        contexts=("dense", "actions", "named"),
+        grow=by_padding(init),
+        deterministic=params.epsilon == 0.0,
+    )
 
 
 def init(params: LinearGreedyParams, problem: Problem) -> LinearGreedyState:

@@ -73,8 +73,15 @@ def linucb(
         noise is None,
         check_origin(origin),
     )
-    version = 1 if noise is not None and origin is not None else 2
-    return Policy("linucb", params, init, version, ("dense", "actions"), grow=by_padding(init))
+    return Policy(
+        "linucb",
+        params,
+        init,
+        version=1 if noise is not None and origin is not None else 2,
+        contexts=("dense", "actions"),
+        grow=by_padding(init),
+        deterministic=True,
+    )
 
 
 def init(params: LinucbParams, problem: Problem) -> LinucbState:

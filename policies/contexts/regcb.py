@@ -69,8 +69,15 @@ def regcb(
         forgetting,
         check_origin(origin),
     )
-    version = 2 if origin is None else 1
-    return Policy("regcb", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
+    return Policy(
+        "regcb",
+        params,
+        init,
+        version=2 if origin is None else 1,
+        contexts=("dense", "actions", "named"),
+        grow=by_padding(init),
+        deterministic=True,
+    )
 
 
 def init(params: RegCbParams, problem: Problem) -> RegCbState:

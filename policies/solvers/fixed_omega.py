@@ -34,7 +34,7 @@ def fixed_omega(omega: float = 1.0, omega_min: float = 1.0, omega_max: float = 1
     """Take the arm whose omega is nearest to `omega`, of arms equally spaced from `omega_min` to `omega_max`."""
     low, high = check_omegas(omega_min, omega_max)
     params = FixedOmegaParams(check_param("omega", omega, low=low, high=high), low, high)
-    return Policy("fixed_omega", params, init, contexts=("dense", "actions", "named"))
+    return Policy("fixed_omega", params, init, contexts=("dense", "actions", "named"), deterministic=True)
 
 
 def init(params: FixedOmegaParams, problem: Problem) -> FixedOmegaState:

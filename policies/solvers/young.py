@@ -53,7 +53,7 @@ def young(
         low,
         high,
     )
-    return Policy("young", params, init, context_length_max=1)
+    return Policy("young", params, init, context_length_max=1, deterministic=True)
 
 
 def init(params: YoungParams, problem: Problem) -> YoungState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -15,11 +16,13 @@ from support.kinds.drawn import count_actions
 from support.quadratures import BY_QUADRATURE
 
 from onearm.engine.features import VALUE_MAX
-from onearm.engine.problem import REWARD_MAX
+from onearm.engine.problem import REWARD_MAX, fitted
+from onearm.engine.protocol import appraise, explains
 from onearm.engine.vocabulary import Array, Decision, Features, Feedback, Instance, Problem
 
 pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature")
 CASES = [(name, context) for name in NAMES for context in contexts_of(name)]
+RANGED = [name for name in NAMES if golden.specimen(name).reward_range is not None]
 # A policy that needs a home of its own adds the means of its arms; these must earn more than uniform there.
 HOME = [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]
 HOMES: dict[str, list[float]] = {
@@ -56,6 +59,45 @@ def test_wild_rewards_and_features_leave_a_law(name: str, context: str, size: fl
         law = course.law(instance)
         assert np.isnan(law).all() or law.sum() == pytest.approx(1.0, abs=1e-9)
     assert not any(np.isnan(array).any() for array in kept(course.state))
+
+
+@pytest.mark.parametrize(("name", "context"), CASES)
+def test_a_policy_says_whether_it_ever_draws(name: str, context: str) -> None:
+    course = begin(name, context)
+    propensities = set()
+    for instance in course.instances(24):
+        decision = course.decide(instance)
+        propensities.add(decision.propensity)
+        course.learn(instance, decision)
+    assert course.policy.deterministic == (propensities == {1.0})
+
+
+@pytest.mark.parametrize("name", RANGED)
+def test_in_a_declared_range_a_policy_decides_as_it_does_in_its_own(name: str) -> None:
+    """To the bit: in parts of a range whose width is a power of two nothing is rounded."""
+    low, width = -5.0, 16.0
+    plain, euros = begin(name), begin(name)
+    policy = fitted(euros.policy, dataclasses.replace(euros.problem, reward_range=(low, low + width)))
+    euros = dataclasses.replace(euros, policy=policy)
+    assert policy.reward_range == (low, low + width)
+    for instance in plain.instances(40):
+        decision = plain.decide(instance)
+        assert euros.decide(instance) == decision
+        part = plain.learn(instance, decision)
+        euros.learn(instance, decision, part._replace(reward=low + width * part.reward))
+    assert euros.digest() == plain.digest()
+    if explains(policy.params) and policy.name != "logistic_thompson":  # whose scores are logits
+        (own, own_widths), (scores, widths) = appraisal(plain), appraisal(euros)
+        assert scores == pytest.approx(low + width * own, nan_ok=True)
+        assert widths == pytest.approx(width * own_widths, nan_ok=True)
+
+
+def appraisal(course: Any) -> tuple[Array, Array]:
+    k = course.problem.n_arms
+    scores, widths = np.full(k, np.nan), np.full(k, np.nan)
+    instance = next(iter(course.instances(1)))._replace(t=40)
+    appraise(course.policy.params, course.state, instance, scores, widths)
+    return scores, widths
 
 
 def kept(state: Any) -> Iterator[Array]:

@@ -19,6 +19,7 @@ class ArmDecision(msgspec.Struct):
     model_version: int
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
+    notes: list[str] | UnsetType = UNSET  # beside an explanation: what the way that the policy decides costs
 
 
 class Action(msgspec.Struct):

@@ -20,7 +20,7 @@ from ....engine.replay.folding import fold
 from ....engine.rewards import said_outside
 from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem
 from ...experiment.compiling import compile_bound, compile_explain
-from ...experiment.explanation import explain
+from ...experiment.explanation import explain, notes_on
 from ...experiment.intake import check_labels, check_propensity, mask_of
 from ...experiment.spec import Spec
 from ...log_files import read_log
@@ -113,7 +113,7 @@ class Engine(PolicyEngine[ArmDecision]):
         *,
         actions: Sequence[dict[str, Any]] | None = None,
     ) -> dict[str, Any]:
-        """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and its reasons."""
+        """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and reasons."""
         if not explains(self.spec.policy.params):
             raise InvalidInput(
                 "no_explanation",
@@ -124,7 +124,8 @@ class Engine(PolicyEngine[ArmDecision]):
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)
         reasons: dict[str, Any] = msgspec.to_builtins(found)
-        return reasons
+        notes = notes_on(self.spec.policy)
+        return reasons | ({"notes": notes} if notes else {})
 
     def learn(self, decision: ArmDecision | int, reward: float) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""

@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_reward
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Action, Array, Decision, Feedback, Instance
-from ...experiment.explanation import Explanation, explain
+from ...experiment.explanation import Explanation, explain, notes_on
 from ...experiment.intake import check_labels, mask_of
 from ...http.bodies import read
 from ...http.schemas import BatchReward, Decide, Example, Reward
@@ -84,6 +85,7 @@ def answer(work: Work, event: Event) -> ArmDecision:
     if event.detail is not None:
         reasons = _explanation.decode(event.detail)
         decided.ranking, decided.explanation = reasons.ranking, reasons.explanation
+        decided.notes = notes_on(work.spec.policy) or UNSET
     return decided
 
 
@@ -95,6 +97,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
         "eligible_actions": work.eligible(event),
         "ranking": decided.ranking,
         "explanation": decided.explanation,
+        "notes": decided.notes,
     }
 
 
