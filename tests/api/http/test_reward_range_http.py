@@ -1,0 +1,175 @@
+"""Over HTTP a reward outside of the declared range, or of the one that a policy needs, is refused and not written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.served import ARMS, Served, assert_problem, assert_refused
+
+from onearm.api.experiment.spec import Spec
+from onearm.api.service.experiment_log import opened
+from onearm.api.service.service import _hash_of
+
+BETA = {"name": "thompson_beta", "params": {}}
+ANY = {"name": "thompson_any", "params": {}}
+EUROS = {"range": [-5, 15]}
+PLAIN = {"kind": "arms", "context": {"kind": "none"}}
+
+
+def policy_of(answer: Any) -> str:
+    assert answer.status_code == 201, answer.text
+    name: str = answer.json()["policy"]["name"]
+    return name
+
+
+def test_a_reward_that_no_beta_posterior_can_learn_is_refused(served: Served) -> None:
+    created = served.create("beta", policy=BETA).json()
+    assert created["reward"] == {"range": [0.0, 1.0]}
+    served.decide({"decision_id": "d"}, "beta")
+    before = served.everything()
+    answer = served.reward("d", 7.3, "beta")
+    assert_refused(answer, 422, "bad_reward")
+    assert answer.json()["detail"] == (
+        "the reward is 7.3: the rewards of this experiment lie in [0, 1]; declare the range that rewards have "
+        "(reward.range; in Python reward_range), or none with a policy that takes any, like thompson_any"
+    )
+    assert served.everything() == before
+    assert served.reward("d", 1, "beta").json() == {"status": "accepted"}
+
+
+@pytest.mark.parametrize("policy", [BETA, ANY, {"name": "floor", "params": {"policy": BETA, "minimum": 0.1}}])
+def test_rewards_of_a_declared_range_are_taken_up_to_its_ends_and_no_farther(served: Served, policy: Any) -> None:
+    created = served.create("euros", policy=policy, reward=EUROS).json()
+    assert created["reward"] == {"range": [-5.0, 15.0]}
+    decided = [served.decide({"decision_id": f"d{i}"}, "euros").json()["decision_id"] for i in range(4)]
+    assert served.reward("d0", -5, "euros").json() == {"status": "accepted"}
+    before = served.everything()
+    for value in (15.000001, -6, 1e300):
+        assert_refused(served.reward("d1", value, "euros"), 422, "bad_reward")
+    sent = [{"decision_id": name, "value": value} for name, value in zip(decided[1:], (15, 16, 2.5), strict=True)]
+    taken, refused, last = served.post("/v1/experiments/euros/rewards:batch", {"rewards": sent}).json()["rewards"]
+    assert taken == last == {"status": "accepted"}
+    assert_problem(refused, 422, "bad_reward")
+    examples = [{"action_id": "a", "value": value, "propensity": 0.5} for value in (-5.1, 15.0)]
+    bad, good = served.post("/v1/experiments/euros/examples:batch", {"examples": examples}).json()["examples"]
+    assert_problem(bad, 422, "bad_reward")
+    assert good["status"] == "accepted" and before != served.everything()
+    served.assert_consistent("euros")
+    served.restart()
+    served.assert_consistent("euros")
+    assert_refused(served.reward("d2", 16, "euros"), 422, "bad_reward")
+
+
+def test_the_default_where_a_range_is_declared_is_made_for_it(served: Served) -> None:
+    body: dict[str, Any] = {"arms": ARMS, "reward": {"range": [0, 1]}}
+    assert policy_of(served.post("/v1/experiments", body)) == "thompson_beta"
+    assert policy_of(served.post("/v1/experiments", {"arms": ARMS})) == "thompson_any"
+    assert policy_of(served.post("/v1/experiments", {"arms": ARMS, "reward": {}})) == "thompson_any"
+    dense = body | {"problem": {"context": {"kind": "dense", "length": 2}}}
+    assert policy_of(served.post("/v1/experiments", dense)) == "fourier_softmax"
+    many = body | {"arms": [{"id": str(i)} for i in range(2001)]}
+    assert policy_of(served.post("/v1/experiments", many)) == "thompson_any"
+
+
+NO_RANGES = [1, [], [1], [0, 1, 2], [1, 1], [1, 0], [False, True], ["0", "1"], [0, None], None, {}]
+
+
+@pytest.mark.parametrize("limits", [*NO_RANGES, [0, 1e300], [0, 10**400], [0.0, 1e-300]])
+def test_what_is_no_range_is_refused(served: Served, limits: Any) -> None:
+    found = assert_refused(served.create("bad", policy=BETA, reward={"range": limits}), 422, "bad_range")
+    assert "reward.range is" in found["detail"]
+    assert served.get("/v1/experiments/bad").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"reward": 1}, "bad_body"),
+        ({"reward": {"ranges": [0, 1]}}, "unknown_field"),
+        ({"reward": {"wait_time": "30m"}}, "not_built"),
+        ({"reward": EUROS, "policy": {"name": "tsallis_inf", "params": {"reward_max": 2}}}, "bad_range"),
+        ({"reward": EUROS, "arms": [], "problem": {"kind": "arm_stream", "reward_range": [0, 1]}}, "bad_range"),
+        ({"reward": EUROS, "arms": [], "problem": {"kind": "vector", "domain": {"kind": "ball"}}}, None),
+        (
+            {"reward": EUROS, "arms": [], "problem": {"kind": "queries", "task": "arms", "queries": 2, "horizon": 3}},
+            None,
+        ),
+    ],
+)
+def test_what_no_experiment_can_have_is_refused(served: Served, fields: Any, code: str | None) -> None:
+    if code is None:
+        if fields["problem"]["kind"] == "vector":
+            fields["problem"]["domain"]["dimension"] = 2
+        code = "unexpected_field"
+        fields = fields | {"policy": {"name": "uniform", "params": {}}}
+    assert_refused(served.create("bad", **fields), 422, code)
+
+
+def test_a_stream_reads_the_older_name_and_the_newer_as_the_same(served: Served) -> None:
+    for name, fields in (
+        ("older", {"problem": {"kind": "arm_stream", "reward_range": [-2, 3]}}),
+        ("newer", {"problem": {"kind": "arm_stream"}, "reward": {"range": [-2, 3]}}),
+    ):
+        body = {"experiment_id": name, **fields}
+        created = served.post("/v1/experiments", body).json()
+        assert created["problem"]["reward_range"] == [-2.0, 3.0] and "reward" not in created
+        assert created["policy"]["params"]["scale"] == 5.0
+        assert served.service.live(name).problem.reward_range == (-2.0, 3.0)
+
+
+def test_the_highest_declared_reward_is_that_of_a_policy_that_needs_to_know_it(served: Served) -> None:
+    losses = {"name": "tsallis_inf", "params": {"scale": "running_mean"}}
+    inside = {"name": "floor", "params": {"policy": losses}}
+    created = served.create("inside", policy=inside, reward={"range": [-1000, -1]}).json()
+    assert created["policy"]["params"]["policy"]["params"]["reward_max"] == -1.0
+    told = {"name": "tsallis_inf", "params": {"scale": "running_mean", "reward_max": 0}}
+    created = served.create("told", policy=told, reward={"range": [-1000, -1]}).json()
+    assert created["policy"]["params"]["reward_max"] == 0.0
+
+
+def test_an_experiment_from_before_clips_as_it_did_and_is_the_same_experiment(tmp_path: Path) -> None:
+    """Its spec has no range, and nothing that its clients send is new to it."""
+    body = {"experiment_id": "old", "arms": ARMS, "policy": BETA, "problem": PLAIN, "seed": 3}
+    with Served(tmp_path) as served:
+        spec = Spec.from_stored({"experiment_id": "old", "arms": ARMS, "policy": {"name": "thompson_beta"}, "seed": 3})
+        stored = spec.to_json()
+        assert "reward" not in stored
+        versions = json.dumps(spec.versions(), sort_keys=True)
+        served.store.add_experiment("old", json.dumps(stored), _hash_of(stored), versions, 0)
+        served.restart()
+        assert served.post("/v1/experiments", body).status_code == 200
+        assert_refused(served.post("/v1/experiments", body | {"reward": EUROS}), 409, "experiment_exists")
+        served.decide({"decision_id": "d"}, "old")
+        assert served.reward("d", 7.3, "old").json() == {"status": "accepted"}
+        assert served.service.live("old").state.success.max() == 2.0
+        served.restart()
+        served.assert_consistent("old")
+        assert "reward" not in served.get("/v1/experiments/old").json()
+
+
+def test_the_log_of_an_experiment_carries_its_range(served: Served) -> None:
+    served.create("euros", policy=BETA, reward=EUROS)
+    with opened(served.url, "euros") as log:
+        assert log.spec["reward"] == {"range": [-5.0, 15.0]}
+        assert log.problem.reward_range == (-5.0, 15.0)
+
+
+def test_an_arm_that_joins_leaves_the_range(served: Served) -> None:
+    served.create("euros", policy=BETA, reward=EUROS)
+    assert served.post("/v1/experiments/euros/arms", {"id": "d"}).status_code == 201
+    served.decide({"decision_id": "x"}, "euros")
+    assert_refused(served.reward("x", 16, "euros"), 422, "bad_reward")
+
+
+def test_a_policy_that_never_draws_says_what_that_costs(served: Served) -> None:
+    served.create("plain", policy={"name": "ucb1"})
+    (note,) = served.get("/v1/experiments/plain/diagnostics").json()["notes"]
+    assert note.startswith("ucb1 never draws: while rewards are late it repeats itself")
+    assert "wrap it in floor" in note
+    made = served.decide({"decision_id": "x", "explain": True}, "plain").json()
+    assert made["notes"] == served.record("x", "plain").json()["notes"] == [note]
+    assert "notes" not in served.decide({}, "plain").json()
+    assert "notes" not in served.get("/v1/experiments/e/diagnostics").json()
