@@ -52,8 +52,8 @@ def run(
     """Let a policy act for `steps` steps; every step is one decision, and its reward is learned at once.
 
     The context is the flattened observation (none for a Discrete observation of one value); an `action_mask` in `info`
-    is honoured. Episodes follow one another; the policy keeps what it learned. Rewards lie in `reward_range`, or what
-    `env.metadata["reward_range"]` says, or else in what the policy is made for; one outside is refused.
+    is honoured. Episodes follow one another; the policy keeps what it learned. A reward is refused outside of the
+    `reward_range`, or of `env.metadata["reward_range"]`, or else of what the policy is made for.
 
     >>> import gymnasium
     >>> course = run("ucb1", gymnasium.make("onearm/Bernoulli-v0", mean=[0.1, 0.9]), steps=500, seed=1)
@@ -84,8 +84,7 @@ def run(
     state = chosen.init(chosen.params, problem)
     key_run = run_key(check_seed(seed), 0, POLICY)
     action, propensity, reward = empty_actions(steps, problem), np.zeros(steps), np.zeros(steps)
-    check = kind_of(problem).gym.decided(problem)
-    episodes = 0
+    check, episodes = kind_of(problem).gym.decided(problem), 0
     observation, info = env.reset(seed=seed)
     for t in range(steps):
         instance = Instance(t, context_of(env.observation_space, observation, problem), mask_of(info, problem))

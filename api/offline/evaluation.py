@@ -160,8 +160,9 @@ def _cases(candidates: Sequence[Candidate], log: Readings, options: Options, adv
     if not len(rows):
         raise InvalidInput("no_rows", f"the log has no rewarded decision ({dict(rows.bad_lines.count)})")
     facts = log.facts
+    targets = started(candidates, log, options)
     check_ranges(candidates, log, options)
-    plain = judge(started(candidates, log, options), log, advance=advance)
+    plain = judge(targets, log, advance=advance)
     modelled = MODELLED & set(options.methods)
     nothing: list[None] = [None] * len(candidates)
     fitted: Sequence[Scores | None] = nothing
