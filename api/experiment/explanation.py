@@ -54,9 +54,12 @@ def notes_on(policy: Policy) -> list[str]:
     """Return what the way that a policy decides costs, in words: where it never draws."""
     if not policy.deterministic:
         return []
+    late = "while rewards are late it repeats itself, and "
+    if (wait := policy.spec.get("params", {}).get("wait")) is not None:
+        late = "" if wait else "while rewards are late it repeats itself unless its param wait is given, and "
     return [
-        f"{policy.name} never draws: while rewards are late it repeats itself, and a log in which every propensity is "
-        "1 cannot be used to judge another policy; wrap it in floor, or take a policy that draws"
+        f"{policy.name} never draws: {late}a log in which every propensity is 1 cannot be used to judge another "
+        "policy; wrap it in floor, or take a policy that draws"
     ]
 
 

@@ -32,7 +32,7 @@ class KlUcbParams(NamedTuple):
     """Numbers fixed at creation."""
 
     c: float  # factor of ln ln t, >= 0
-    wait: int  # further decisions for which one counts whose feedback has not come
+    wait: int = 0  # further decisions for which one counts whose feedback has not come
     rewards: RewardRange = UNIT  # all that follows is in parts of it
 
 

@@ -28,7 +28,7 @@ class Ucb1Params(NamedTuple):
     """Numbers fixed at creation."""
 
     alpha: float  # factor of the width, > 0; 1 is the paper's
-    wait: int  # further decisions for which one counts whose feedback has not come
+    wait: int = 0  # further decisions for which one counts whose feedback has not come
     rewards: RewardRange = UNIT  # all that follows is in parts of it
 
 

@@ -36,7 +36,7 @@ def test_a_new_experiment_is_described_in_full(served: Served) -> None:
     assert found == {
         "experiment_id": "e3",
         "problem": {"kind": "arms", "context": {"kind": "none"}},
-        "policy": {"name": "ucb1", "params": {"alpha": 1.0}},
+        "policy": {"name": "ucb1", "params": {"alpha": 1.0, "wait": 0}},
         "arms": [{"id": "x", "price": 3}],
         "retired_arms": [],
         "seed": 0,

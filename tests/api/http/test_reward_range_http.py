@@ -167,9 +167,12 @@ def test_an_arm_that_joins_leaves_the_range(served: Served) -> None:
 def test_a_policy_that_never_draws_says_what_that_costs(served: Served) -> None:
     served.create("plain", policy={"name": "ucb1"})
     (note,) = served.get("/v1/experiments/plain/diagnostics").json()["notes"]
-    assert note.startswith("ucb1 never draws: while rewards are late it repeats itself")
+    assert note.startswith("ucb1 never draws: while rewards are late it repeats itself unless its param wait is given")
     assert "wrap it in floor" in note
     made = served.decide({"decision_id": "x", "explain": True}, "plain").json()
     assert made["notes"] == served.record("x", "plain").json()["notes"] == [note]
     assert "notes" not in served.decide({}, "plain").json()
+    served.create("waiting", policy={"name": "ucb1", "params": {"wait": 9}})
+    (note,) = served.get("/v1/experiments/waiting/diagnostics").json()["notes"]
+    assert note.startswith("ucb1 never draws: a log in which every propensity is 1")
     assert "notes" not in served.get("/v1/experiments/e/diagnostics").json()
