@@ -3,6 +3,7 @@
 Source: Thompson 1933; Agrawal and Goyal, "Further optimal regret bounds for Thompson sampling", 2013. For
 normal rewards of a known standard deviation `noise_sd`. Their bound O(sqrt(K T ln K)) is for rewards in [0, 1] and
 posteriors of width 1 / sqrt(count + 1): prior mean 0, prior and noise sd 1; it does not cover others.
+The prior and the noise are in units of the reward, and yours to know: `thompson_any` learns both.
 State: mean, precision and standard deviation of the posterior of each arm's mean.
 Propensities: the law P(this arm's mean is the largest) is computed by quadrature (`engine/laws/largest.py`) and drawn
 from. With `propensities=False` one mean per arm is drawn and the largest played: faster, and the propensity is NaN.

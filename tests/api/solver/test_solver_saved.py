@@ -41,6 +41,20 @@ def test_a_saved_tuner_goes_on_bit_for_bit(name: str) -> None:
     assert loaded.save() == tuner.save()
 
 
+@pytest.mark.parametrize("name", ["squarecb", "epsilon_greedy"])
+def test_a_tuner_that_was_saved_before_its_policy_had_an_origin_goes_on(name: str) -> None:
+    """Costs are counted from 0 then, in the first version of the policy."""
+    tuner = Tuner(policies.make(name, origin=0.0), values=VALUES, seed=4)
+    drive(tuner, 25)
+    head, state = saving.unpack("tuner", tuner.save())
+    assert head["settings"]["version"] == 1 and head["settings"]["policy"]["params"].pop("origin") == 0.0
+    before = saving.pack("tuner", head, state)
+    loaded = Tuner.load(before)
+    assert loaded.save() == before
+    assert drive(loaded, 25) == drive(tuner, 25)
+    assert loaded.digest() == tuner.digest()
+
+
 def test_a_tuner_goes_on_in_another_process() -> None:
     tuner = Tuner("tsallis", values=VALUES, seed=4)
     drive(tuner, 25)
