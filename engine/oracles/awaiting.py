@@ -20,7 +20,7 @@ from ..errors import InvalidInput
 from ..kernel import kernel
 from ..laws.awaited import Awaited, awaited, clear, enter, overdue
 from ..vocabulary import Array, Problem
-from .oracle import fit, predict, register_model, split, spread
+from .oracle import fit, learned_of, origin_of, predict, register_model, split, spread
 
 
 class Awaiting(NamedTuple):
@@ -110,4 +110,24 @@ def _settle(waiting: Awaiting, number: int) -> None:
         clear(waiting.ring, place)
 
 
-register_model(Awaiting, predict=_predict, spread=_spread, fit=_fit, split=_split, note=_note, settle=_settle)
+@kernel
+def _origin_of(waiting: Awaiting) -> float:
+    return origin_of(waiting.model)
+
+
+@kernel
+def _learned_of(waiting: Awaiting, reward: float) -> float:
+    return learned_of(waiting.model, reward)
+
+
+register_model(
+    Awaiting,
+    predict=_predict,
+    spread=_spread,
+    fit=_fit,
+    split=_split,
+    note=_note,
+    settle=_settle,
+    origin_of=_origin_of,
+    learned_of=_learned_of,
+)

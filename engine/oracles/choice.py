@@ -40,8 +40,8 @@ def oracle(
     measured_from = check_origin(origin)
     if math.isnan(measured_from) and scaling == "none":
         measured_from = 0.0
-    model = _oracle(problem, regularisation, half_life, scaling)
-    return model if measured_from == 0.0 else relative(model, measured_from, problem.n_arms)
+    found: Model = relative(_oracle(problem, regularisation, half_life, scaling), measured_from, problem.n_arms)
+    return found
 
 
 def _oracle(problem: Problem, regularisation: float, half_life: float | None, scaling: str) -> Model:

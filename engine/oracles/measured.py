@@ -68,4 +68,25 @@ def origin_of(model: Measured) -> float:
     return oracle.origin_of(model.model)
 
 
-register_model(Measured, predict=predict, spread=spread, fit=fit, split=split, origin_of=origin_of)
+@kernel
+def note(model: Measured, context: Any, action: int, number: int) -> None:
+    """Let the model count a decision that is awaited."""
+    oracle.note(model.model, context, action, number)
+
+
+@kernel
+def settle(model: Measured, number: int) -> None:
+    """Let the model count it as awaited no longer."""
+    oracle.settle(model.model, number)
+
+
+register_model(
+    Measured,
+    predict=predict,
+    spread=spread,
+    fit=fit,
+    split=split,
+    note=note,
+    settle=settle,
+    origin_of=origin_of,
+)

@@ -86,6 +86,12 @@ def origin_of(model: Any) -> float:
     return KERNELS[type(model)]["origin_of"](model)
 
 
+@generic
+def learned_of(model: Any, reward: float) -> float:
+    """Return a reward as `fit` has just learned it, to compare with predictions: itself, or less the origin and cut."""
+    return KERNELS[type(model)]["learned_of"](model, reward)
+
+
 @kernel
 def predict_one(model: Any, context: Any, action: int, only: Array, scores: Array) -> float:
     """Return the predicted reward of one action; `only` bool[k] is all False, and `scores` float64[k] is written."""
@@ -116,6 +122,7 @@ def register_model(
     prior_shares: Callable[..., None] | None = None,
     mean_level: Callable[..., float] | None = None,
     origin_of: Callable[..., float] | None = None,
+    learned_of: Callable[..., float] | None = None,
 ) -> None:
     """File a model's kernels under its class, whose name is unique in the package."""
     register(
@@ -129,6 +136,7 @@ def register_model(
         prior_shares=prior_shares or _no_prior,
         mean_level=mean_level or _nothing,
         origin_of=origin_of or _nothing,
+        learned_of=learned_of or _as_given,
     )
 
 
@@ -151,3 +159,8 @@ def _no_prior(model: Any, context: Any, available: Array, shares: Array) -> None
 @kernel
 def _nothing(model: Any) -> float:
     return 0.0
+
+
+@kernel
+def _as_given(model: Any, reward: float) -> float:
+    return reward

@@ -8,6 +8,8 @@ A ridge regression draws predictions towards 0 where it knows little. The first 
 another, and may be far off. So they are drawn towards a level that is learned, the mean of the actions' intercepts.
 What a level adds to a prediction is known in closed form (`ridge.prior_share`): nothing is fitted anew when it moves.
 
+Errors with heavy tails are cut (`heavy_tails.py`), unless the origin is given, or little is known of an action.
+
 >>> from onearm.engine.oracles.arm_mean import arm_mean
 >>> from onearm.engine.vocabulary import Problem
 >>> model, scores = relative(arm_mean(Problem(n_arms=2)), math.nan, 2), np.zeros(2)
@@ -28,7 +30,10 @@ from ..kernel import kernel
 from ..problem import REWARD_MAX, check_param
 from ..vocabulary import Array
 from . import oracle
+from .heavy_tails import HeavyTails, cut, heavy_tails, varies
 from .oracle import register_model
+
+_UNKNOWN = 0.5  # share of the level in a prediction: of an action with more, what is off is no noise
 
 
 class Relative(NamedTuple):
@@ -38,6 +43,8 @@ class Relative(NamedTuple):
     origin: Array  # float64[1] the first reward, or what was given; 0 before
     known: Array  # bool[1] whether there is one
     moves: Array  # bool[1] whether the level is learned; else it is the origin that was given
+    learned: Array  # float64[1] the newest reward, as it was learned
+    tails: HeavyTails  # of errors, where the origin is learned
     level: Array  # float64[1] what is expected of what is not known, less the origin
     scratch_share: Array  # float64[k]
     scratch_only: Array  # bool[k], all False between calls
@@ -50,17 +57,21 @@ def check_origin(origin: float | None) -> float:
     return check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX)
 
 
-def relative(model: Any, origin: float, k: int) -> Relative:
-    """Return a model for up to k actions of rewards less an origin, before any feedback.
+def relative(model: Any, origin: float, k: int) -> Any:
+    """Return a model for up to k actions of rewards less an origin, before any feedback; the model itself for 0.
 
     NaN takes the first reward for it, and lets the level be learned. An origin that is given is also the level.
     """
+    if origin == 0.0:
+        return model
     given = not math.isnan(origin)
     return Relative(
         model=model,
         origin=np.array([origin if given else 0.0]),
         known=np.array([given]),
         moves=np.array([not given]),
+        learned=np.zeros(1),
+        tails=heavy_tails(),
         level=np.zeros(1),
         scratch_share=np.zeros(k),
         scratch_only=np.zeros(k, np.bool_),
@@ -87,12 +98,18 @@ def spread(model: Relative, context: Any, available: Array, widths: Array) -> No
 
 @kernel
 def fit(model: Relative, context: Any, action: int, reward: float, weight: float) -> float:
-    """Learn one reward less the origin, which the first one becomes; return how far the prediction was off."""
+    """Learn one reward less the origin, which the first one becomes; return how far the prediction was off, cut."""
     if not model.known[0]:
         model.origin[0] = reward
         model.known[0] = True
-    raised = _raised(model, context, action)
-    error = oracle.fit(model.model, context, action, reward - model.origin[0], weight) - raised
+    share = _share(model, context, action)
+    raised = model.level[0] * share
+    learned = reward - model.origin[0]
+    if model.moves[0] and varies(model.tails, learned) and share < _UNKNOWN:
+        score = oracle.predict_one(model.model, context, action, model.scratch_only, model.scratch_share)
+        learned = cut(model.tails, learned, score + raised, 0.0)
+    model.learned[0] = learned
+    error = oracle.fit(model.model, context, action, learned, weight) - raised
     if model.moves[0]:
         model.level[0] = oracle.mean_level(model.model)
     return error
@@ -101,7 +118,7 @@ def fit(model: Relative, context: Any, action: int, reward: float, weight: float
 @kernel
 def split(model: Relative, context: Any, action: int, parts: Array) -> int:
     """Write what each feature adds to the predicted reward itself: origin and level count to the intercept."""
-    raised = _raised(model, context, action)
+    raised = model.level[0] * _share(model, context, action)
     place = oracle.split(model.model, context, action, parts)
     parts[place] += model.origin[0] + raised
     return place
@@ -114,14 +131,28 @@ def origin_of(model: Relative) -> float:
 
 
 @kernel
-def _raised(model: Relative, context: Any, action: int) -> float:
-    """Return what the level adds to the prediction of one action."""
-    if model.level[0] == 0.0:
+def learned_of(model: Relative, reward: float) -> float:
+    """Return the newest reward as it was learned: less the origin, and cut."""
+    return model.learned[0]
+
+
+@kernel
+def _share(model: Relative, context: Any, action: int) -> float:
+    """Return the share of the level in the prediction of one action: 1 where nothing is known, 0 where all is."""
+    if not model.moves[0]:
         return 0.0
     model.scratch_only[action] = True
     oracle.prior_shares(model.model, context, model.scratch_only, model.scratch_share)
     model.scratch_only[action] = False
-    return model.level[0] * model.scratch_share[action]
+    return model.scratch_share[action]
 
 
-register_model(Relative, predict=predict, spread=spread, fit=fit, split=split, origin_of=origin_of)
+register_model(
+    Relative,
+    predict=predict,
+    spread=spread,
+    fit=fit,
+    split=split,
+    origin_of=origin_of,
+    learned_of=learned_of,
+)

@@ -35,7 +35,7 @@ from ...engine.laws.from_scores import Work, draw, end_of, leader_of, softmax, w
 from ...engine.oracles.aspiration import enter, narrow, noise, write_index
 from ...engine.oracles.choice import bending_oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.heavy_tails import HeavyTails, check_robust, cut, cuts, heavy_tails
+from ...engine.oracles.heavy_tails import HeavyTails, check_robust, cut, cuts, heavy_tails, varies
 from ...engine.oracles.oracle import fit, predict, predict_one, split, spread, spread_one
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -115,7 +115,7 @@ def update(
     score = predict_one(state.model, instance.context, arm, only, work.score)
     width = spread_one(state.model, instance.context, arm, only, work.width)
     reward = feedback.reward - state.origin[0]
-    if params.robust:
+    if params.robust and varies(state.tails, reward):
         reward = cut(state.tails, reward, score, width)
     most = _WILD * (max(state.extremes[1], reward) - min(state.extremes[0], reward))
     error = min(max(reward - score, -most), most)

@@ -8,7 +8,7 @@ regression; for named features a sparse linear model. The action of the highest 
 is just so large that some action promises a reward near the best seen (`engine/oracles/aspiration.py`).
 
 Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007, and a target.
-Units and origin of rewards and of contexts do not matter.
+Units and origin of rewards and of contexts do not matter; errors with heavy tails are cut.
 Ties go to the lowest action. Propensities: 1, as nothing is drawn (`floor` around it makes a log for estimates).
 State: the model, its errors, the best and the lowest reward.
 Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.
@@ -28,9 +28,22 @@ from ...engine.oracles.aspiration import enter, noise, write_index
 from ...engine.oracles.awaiting import awaiting
 from ...engine.oracles.choice import bending_oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.oracle import fit, note, predict, predict_one, settle, split, spread, spread_one
+from ...engine.oracles.oracle import (
+    fit,
+    learned_of,
+    note,
+    origin_of,
+    predict,
+    predict_one,
+    settle,
+    split,
+    spread,
+    spread_one,
+)
+from ...engine.oracles.relative import check_origin, relative
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.registry import earlier
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
@@ -40,6 +53,7 @@ class FourierUcbParams(NamedTuple):
     regularisation: float  # precision of the prior, > 0
     half_life: float  # in feedbacks; inf where nothing is forgotten
     wait: int  # further decisions for which one counts whose feedback has not come
+    origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class FourierUcbState(NamedTuple):
@@ -52,7 +66,10 @@ class FourierUcbState(NamedTuple):
     scratch_work: Work
 
 
-def fourier_ucb(regularisation: float = 0.3, half_life: float | None = None, wait: int = 0) -> Policy:
+@earlier(origin=0.0)
+def fourier_ucb(
+    regularisation: float = 0.3, half_life: float | None = None, wait: int = 0, origin: float | None = None
+) -> Policy:
     """Play optimistically on features that bend; nothing needs tuning, and `half_life` makes it forget.
 
     Where feedback is late, `wait` is for how many further decisions one counts as explored.
@@ -61,9 +78,16 @@ def fourier_ucb(regularisation: float = 0.3, half_life: float | None = None, wai
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
         check_wait(wait),
+        check_origin(origin),
     )
     return Policy(
-        "fourier_ucb", params, init, contexts=("dense", "actions", "named"), grow=by_padding(init), deterministic=True
+        "fourier_ucb",
+        params,
+        init,
+        version=2 if origin is None else 1,
+        contexts=("dense", "actions", "named"),
+        grow=by_padding(init),
+        deterministic=True,
     )
 
 
@@ -71,7 +95,8 @@ def init(params: FourierUcbParams, problem: Problem) -> FourierUcbState:
     """Return the state before any feedback."""
 
     def make() -> Any:
-        return bending_oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+        model = bending_oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+        return relative(model, params.origin, problem.n_arms)
 
     model = awaiting(make, problem, params.wait, params.half_life)
     return FourierUcbState(model, np.zeros(1), np.zeros(1), np.zeros(2), work_of(problem.n_arms))
@@ -102,12 +127,12 @@ def update(
     settle(state.model, key.t)
     work = state.scratch_work
     arm = decision.action
-    reward = feedback.reward
     only = work.only[: len(instance.available)]
     score = predict_one(state.model, instance.context, arm, only, work.score)
     width = spread_one(state.model, instance.context, arm, only, work.width)
+    fit(state.model, instance.context, arm, feedback.reward, 1.0)
+    reward = learned_of(state.model, feedback.reward)
     enter(state.square, state.count, state.range, reward, reward - score, width)
-    fit(state.model, instance.context, arm, reward, 1.0)
 
 
 @kernel
@@ -123,8 +148,9 @@ def appraise(
     """Write the predicted rewards and their standard errors, in units of the reward."""
     predict(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
-    sd = noise(state.square, state.count, state.range)
+    sd, origin = noise(state.square, state.count, state.range), origin_of(state.model)
     for a in range(len(instance.available)):
+        scores[a] += origin
         widths[a] *= sd
 
 

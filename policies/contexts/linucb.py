@@ -23,10 +23,12 @@ import numpy as np
 
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
+from ...engine.laws.awaited import check_wait
+from ...engine.oracles.awaiting import awaiting
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.measured import measured
-from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.oracle import fit, note, origin_of, predict, settle, split, spread
 from ...engine.oracles.relative import check_origin
 from ...engine.oracles.ridge import check_scaling
 from ...engine.problem import check_param
@@ -44,6 +46,7 @@ class LinucbParams(NamedTuple):
     scaled: bool  # whether the model finds the units of the features
     measured: bool  # whether it measures its errors, so that its widths have the unit of the reward
     origin: float  # what rewards are measured from; NaN where it is the first of them
+    wait: int  # further decisions for which one counts whose feedback has not come
 
 
 class LinucbState(NamedTuple):
@@ -62,8 +65,12 @@ def linucb(
     scaling: str = "online",
     noise: float | None = None,
     origin: float | None = None,
+    wait: int = 0,
 ) -> Policy:
-    """Play the action with the highest prediction plus `alpha` standard errors, of noise as large as it is measured."""
+    """Play the action with the highest prediction plus `alpha` standard errors, of noise as large as it is measured.
+
+    Where feedback is late, `wait` is for how many further decisions one counts as explored.
+    """
     unit = 1.0 if noise is None else check_param("noise", noise, low=1e-100, high=1e100)
     params = LinucbParams(
         check_param("alpha", alpha, low=0.0, high=1e100) * unit,
@@ -72,6 +79,7 @@ def linucb(
         check_scaling(scaling) == "online",
         noise is None,
         check_origin(origin),
+        check_wait(wait),
     )
     return Policy(
         "linucb",
@@ -86,13 +94,17 @@ def linucb(
 
 def init(params: LinucbParams, problem: Problem) -> LinucbState:
     """Return the state before any feedback."""
-    model: Any = oracle(
-        problem,
-        regularisation=params.regularisation,
-        half_life=params.half_life,
-        scaling="online" if params.scaled else "none",
-        origin=params.origin,
-    )
+
+    def make() -> Any:
+        return oracle(
+            problem,
+            regularisation=params.regularisation,
+            half_life=params.half_life,
+            scaling="online" if params.scaled else "none",
+            origin=params.origin,
+        )
+
+    model = awaiting(make, problem, params.wait, params.half_life)
     if params.measured:
         model = measured(model, params.half_life)
     return LinucbState(model, np.zeros(problem.n_arms), np.zeros(problem.n_arms))
@@ -117,10 +129,17 @@ def select(params: LinucbParams, state: LinucbState, instance: Instance, key: Ke
 
 
 @kernel
+def mark(params: LinucbParams, state: LinucbState, instance: Instance, decision: Decision, key: Key) -> None:
+    """Count the decision as explored while its feedback is awaited."""
+    note(state.model, instance.context, decision.action, key.t)
+
+
+@kernel
 def update(
     params: LinucbParams, state: LinucbState, instance: Instance, decision: Decision, feedback: Feedback, key: Key
 ) -> None:
     """Learn the reward of the action that was played."""
+    settle(state.model, key.t)
     fit(state.model, instance.context, decision.action, feedback.reward, 1.0)
 
 
@@ -149,5 +168,11 @@ def attribute(params: LinucbParams, state: LinucbState, instance: Instance, acti
 
 
 register_policy(
-    LinucbParams, select=select, update=update, probability=probability, appraise=appraise, attribute=attribute
+    LinucbParams,
+    select=select,
+    mark=mark,
+    update=update,
+    probability=probability,
+    appraise=appraise,
+    attribute=attribute,
 )

@@ -97,7 +97,7 @@ class Reader:
         """Return all that is told of an experiment; this changes nothing."""
         one = self._get(experiment, "")
         health = self._get(experiment, "/diagnostics")
-        for name in ("compiling", "loop_lag_ms", "state_bytes"):  # of the process as it is now, and not of the log
+        for name in ("compiling", "loop_lag_ms", "state_bytes", "notes"):  # of the process as it is, not of the log
             health.pop(name, None)
         last = one["decisions"] - 1
         return {

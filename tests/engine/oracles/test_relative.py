@@ -13,7 +13,17 @@ from onearm.engine.growth import padded
 from onearm.engine.oracles.choice import oracle
 from onearm.engine.oracles.forgetting import kept
 from onearm.engine.oracles.measured import measured
-from onearm.engine.oracles.oracle import fit, mean_level, origin_of, predict, predict_one, prior_shares, split, spread
+from onearm.engine.oracles.oracle import (
+    fit,
+    learned_of,
+    mean_level,
+    origin_of,
+    predict,
+    predict_one,
+    prior_shares,
+    split,
+    spread,
+)
 from onearm.engine.vocabulary import Array, Problem
 
 NONE, DENSE, ROWS = Problem(3), Problem(3, (2,)), Problem(3, (3, 2))
@@ -85,13 +95,15 @@ def test_an_offset_changes_no_bit_of_what_is_compared(problem: Problem) -> None:
 
 
 @PROBLEMS
-def test_an_error_is_the_reward_less_what_was_predicted(problem: Problem) -> None:
+def test_an_error_is_the_reward_as_it_is_learned_less_what_was_predicted(problem: Problem) -> None:
     model = measured(oracle(problem, origin=None), math.inf)
     for context, action, reward in feedbacks(problem, 100):
         predicted = predict_one(model, context, action, np.zeros(3, np.bool_), np.zeros(3))
-        origin = reward if not model.model.known[0] else origin_of(model)
         error = fit(model, context, action, reward, 1.0)
-        assert error == pytest.approx(reward - origin - predicted, abs=1e-12)
+        assert error == pytest.approx(learned_of(model.model, reward) - predicted, abs=1e-12)
+        whole = reward - origin_of(model)
+        assert (learned_of(model.model, reward) - predicted) * (whole - predicted) + 1e-12 >= 0.0
+        assert abs(error) <= abs(whole - predicted) + 1e-12
 
 
 @PROBLEMS

@@ -34,7 +34,7 @@ def play(contexts: Array, rewards: Array, spec: str = "fourier_ucb") -> list[int
 
 def test_without_contexts_the_rule_by_hand() -> None:
     """A ridge of one intercept: mean = sum / (n + 0.3), width = 1 / sqrt(n + 0.3)."""
-    policy = catalog.make("fourier_ucb")
+    policy = catalog.make("fourier_ucb", origin=0.0)
     state = policy.init(policy.params, Problem(3))
     total, count, square, low, high = np.zeros(3), np.zeros(3), 0.0, 0.0, 0.0
     rewards = np.random.default_rng(1).normal([1.0, 1.5, 1.2], 0.3, (40, 3))
