@@ -113,6 +113,17 @@ def test_an_environment_that_knows_its_range_is_learned_in_parts_of_it_by_all(po
         assert snapshot.digest(course.state) == snapshot.digest(simulated.state)
 
 
+@pytest.mark.jit
+def test_compiled_code_learns_parts_of_a_range_to_the_bit_and_counts_what_lies_outside() -> None:
+    worlds = envs.from_spec(COIN), envs.make("scaled", **SCALED)
+    plain, euros = (Simulation(policies.make("ucb1"), env, horizon=500, seed=5) for env in worlds)
+    noisy = Simulation(policies.make("ucb1"), envs.make("normal", mean=[0.5, 0.5]), horizon=500, seed=5)
+    for run in (plain, euros, noisy):
+        run.advance(500)
+    assert snapshot.digest(euros.state) == snapshot.digest(plain.state)
+    assert noisy.outside is not None and noisy.outside.count[0] > 100
+
+
 def test_gymnasium_refuses_what_the_policy_is_not_made_for_before_it_is_learned() -> None:
     env = gymnasium.make("onearm/Normal-v0", mean=[0.0, 30.0], sd=0.0)
     with pytest.raises(InvalidInput, match=r"the reward is 30.0: the rewards of this experiment lie in \[0, 1\]"):
