@@ -65,3 +65,11 @@ def test_noise_is_of_students_law(degrees: float) -> None:
 def test_bad_params_are_refused(params: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         catalog.make("scaled", **{"env": INNER, **params})
+
+
+def test_its_range_is_that_of_the_environment_inside_in_its_units_unless_there_is_noise() -> None:
+    coin = {"name": "bernoulli", "params": {"mean": [0.5]}}
+    assert catalog.make("scaled", env=coin, scale=4.0, offset=-1.0).problem.reward_range == (-1.0, 3.0)
+    assert catalog.make("scaled", env=coin, noise=0.1).problem.reward_range is None
+    assert catalog.make("scaled", env=INNER).problem.reward_range is None
+    assert catalog.make("scaled", env=coin, scale=1e-9, offset=1e9).problem.reward_range is None  # all is 1e9
