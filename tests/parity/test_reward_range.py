@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from support.direct import Direct
+from support.served import Served
 
 import onearm
 from onearm.api import gym
@@ -190,3 +191,19 @@ def test_an_export_says_in_what_range_its_rewards_lie(tmp_path: Path) -> None:
     assert told("convert", file, other)[0] == 0
     again = told("replay", other, "--policy", "thompson_beta", "--json")[1]
     assert json.loads(again)["estimates"] == json.loads(out)["estimates"]
+
+
+def test_an_experiment_in_a_declared_range_verifies_in_its_database_and_its_exports(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        served.create("euros", policy={"name": "kl_ucb"}, reward={"range": list(EUROS)})
+        for t in range(12):
+            served.decide({"decision_id": f"d{t}"}, "euros")
+            served.reward(f"d{t}", float(t * 7 % 20 - 5), "euros")
+        url = served.url
+    assert told("verify", "--database", url)[0] == 0
+    for ending in ("jsonl", "parquet"):
+        file = tmp_path / f"out.{ending}"
+        assert told("export", "euros", file, "--database", url)[0] == 0
+        (found,) = json.loads(told("verify", file, "--json")[1])["experiments"]
+        assert (found["decisions"], found["first_difference"]) == (12, None)
+        assert told("replay", file, "--policy", "thompson_beta", "--json")[0] == 0
