@@ -39,7 +39,8 @@ class Spec(Definition):
         """Return the spec as JSON; `Spec.from_stored` reads it back."""
         kind, limits = kind_of(self.problem), self.problem.reward_range
         problem: dict[str, Any] = {"kind": kind.name, **kind.problem_json(self)}
-        shown = limits is not None and "reward_range" not in problem  # where arms come once it stands there
+        told = "reward_range" in problem  # where arms come once
+        reward = {} if limits is None or told else {"reward": {"range": list(limits)}}
         if self.problem.horizon is not None:
             problem["horizon"] = self.problem.horizon
         return {
@@ -48,7 +49,7 @@ class Spec(Definition):
             "policy": self.policy.spec,
             "arms": list(self.arms) if kind.has_arms else [],
             "seed": self.seed if self.seed <= SAFE_INTEGER_MAX else str(self.seed),
-            **({"reward": {"range": list(limits)}} if shown and limits else {}),
+            **reward,
         }
 
     @classmethod

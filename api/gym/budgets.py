@@ -17,14 +17,19 @@ from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Polic
 from ..kinds.queries.problem import task_of
 
 
-def task_problem(env: gymnasium.Env[Any, Any], domain: Any, feedback: Any) -> Problem | None:
-    """Return the problem of an environment whose metadata tell of queries: a task and a budget; None of others."""
+def task_problem(env: gymnasium.Env[Any, Any], *others: Any) -> Problem | None:
+    """Return the problem of an environment whose metadata tell of queries: a task and a budget; None of others.
+
+    `others` are what is said of problems of other kinds: nothing may be, here.
+    """
     declared = env.metadata.get("queries")
     if not isinstance(declared, dict):
         return None
-    if domain is not None or feedback is not None:
+    if any(other is not None for other in others):
         raise InvalidInput(
-            "bad_env", "the environment asks queries: domain and feedback are for vectors; leave them out"
+            "bad_env",
+            "the environment asks queries: domain and feedback are for vectors, reward_range is for rewards; leave "
+            "them out",
         )
     return query_problem(Task.from_json(declared["task"]), declared["budget"])
 

@@ -30,6 +30,8 @@ def problem_of_spaces(
 ) -> Problem:
     """Return the problem of acting for `steps` steps, with what the environment does not say."""
     space, context_shape = env.action_space, _context_shape(env.observation_space)
+    limits = env.metadata.get("reward_range") if reward_range is None else reward_range
+    ranged = None if limits is None else check_range("reward_range", limits)
     if isinstance(space, spaces.Box):
         revealed = feedback or env.metadata.get("feedback", "reward")
         if revealed not in VECTOR_FEEDBACKS:
@@ -37,7 +39,7 @@ def problem_of_spaces(
             raise InvalidInput("bad_feedback", f"the feedback is {revealed!r}: it must be one of {known}")
         where = Domain.from_json(domain) if isinstance(domain, dict) else domain
         found = _domain(space, where, 2 if revealed == "two_rewards" else 1)
-        return Problem(0, context_shape, steps, domain=found, feedback=revealed)
+        return Problem(0, context_shape, steps, domain=found, feedback=revealed, reward_range=ranged)
     if not isinstance(space, spaces.Discrete):
         raise InvalidInput(
             "bad_env",
@@ -48,8 +50,6 @@ def problem_of_spaces(
             "bad_env",
             f"the action space is {space}: it has arms, and domain and feedback are for vectors; leave them out",
         )
-    limits = env.metadata.get("reward_range") if reward_range is None else reward_range
-    ranged = None if limits is None else check_range("reward_range", limits)
     return Problem(int(space.n), context_shape, steps, reward_range=ranged)
 
 

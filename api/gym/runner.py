@@ -76,7 +76,7 @@ def run(
     (2, True)
     """
     chosen = catalog.parse(policy) if isinstance(policy, str) else policy
-    if (asking := task_problem(env, domain, feedback)) is not None:
+    if (asking := task_problem(env, domain, feedback, reward_range)) is not None:
         return Course(*play(chosen, env, asking, steps, seed, progress), Certificate(math.nan, math.nan))
     problem = problem_of_spaces(env, steps, domain, feedback, reward_range)
     chosen = fitted(chosen, problem)

@@ -133,6 +133,10 @@ def test_gymnasium_refuses_what_the_policy_is_not_made_for_before_it_is_learned(
         gym.run("thompson_any", env, steps=50, reward_range=EUROS)
     assert set(gym.run("ucb1", env, steps=50, reward_range=(0, 30)).reward) == {0.0, 30.0}
     assert set(gym.run("thompson_any", env, steps=50).reward) == {0.0, 30.0}
+    with pytest.raises(InvalidInput, match="reward_range is for rewards; leave them out"):
+        gym.run("uniform_budget", gymnasium.make("onearm/BestArm-v0"), steps=5, reward_range=(0, 1))
+    with pytest.raises(InvalidInput, match=r"lie in \[0, 1\]"):
+        gym.run("optimistic_ftrl", gymnasium.make("onearm/Sea-v0", domain="ball"), steps=50, reward_range=(0, 1))
 
 
 def test_a_simulation_counts_what_the_policy_is_not_made_for() -> None:

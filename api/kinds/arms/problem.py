@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from typing import Any
 
@@ -51,8 +52,8 @@ def default_policy(problem: Problem) -> dict[str, Any]:
 def topped(policy: Any, declared: Declared) -> Any:
     """Return the spec of a policy; a param `reward_max` that is left out becomes the highest reward declared.
 
-    So it is where its default is a number, and the policy is not made for a range (`Policy.reward_range`), which would
-    have it from the problem; and in a policy inside as well.
+    So it is where its default is a number, and in a policy inside as well; one that is lower is refused. A policy that
+    is made for a range has it from the problem.
     """
     limits = declared.problem.reward_range
     if limits is None or not isinstance(policy, dict) or not isinstance(policy.get("name"), str):
@@ -63,6 +64,26 @@ def topped(policy: Any, declared: Declared) -> Any:
     if isinstance(params.get("policy"), dict):
         params = {**params, "policy": topped(params["policy"], declared)}
     known = inspect.signature(catalog.factory(policy["name"])).parameters.get("reward_max")
-    if known is not None and known.default is not None and "reward_max" not in params:
-        params = {**params, "reward_max": limits[1]}
+    if known is not None and not _is_ranged(policy):
+        if "reward_max" in params:
+            _check_top(params["reward_max"], limits)
+        elif known.default is not None:
+            params = {**params, "reward_max": limits[1]}
     return {**policy, "params": params} if params else policy
+
+
+def _check_top(reward_max: Any, limits: tuple[float, float]) -> None:
+    """Refuse a largest reward below the highest declared; what is no number is refused where the policy is built."""
+    if isinstance(reward_max, (int, float)) and reward_max < limits[1]:
+        raise InvalidInput(
+            "bad_range",
+            f"reward_max is {reward_max:g}, but rewards are declared to lie in [{limits[0]:g}, {limits[1]:g}]: leave "
+            "reward_max out",
+        )
+
+
+def _is_ranged(policy: dict[str, Any]) -> bool:
+    """Tell whether a policy is made for a range; what is wrong with its spec is said where it is built."""
+    with contextlib.suppress(Exception):
+        return catalog.from_spec(policy).reward_range is not None
+    return False

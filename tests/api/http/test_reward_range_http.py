@@ -128,6 +128,20 @@ def test_the_highest_declared_reward_is_that_of_a_policy_that_needs_to_know_it(s
     told = {"name": "tsallis_inf", "params": {"scale": "running_mean", "reward_max": 0}}
     created = served.create("told", policy=told, reward={"range": [-1000, -1]}).json()
     assert created["policy"]["params"]["reward_max"] == 0.0
+    for scale in ("unit", "running_mean"):
+        low = {"name": "tsallis_inf", "params": {"scale": scale, "reward_max": -2}}
+        assert_refused(served.create("low", policy=low, reward={"range": [-1000, -1]}), 422, "bad_range")
+
+
+def test_losses_in_a_range_that_is_wide_are_parts_of_it(served: Served) -> None:
+    policy = {"name": "tsallis_inf", "params": {}}
+    created = served.create("wide", policy=policy, reward={"range": [0, 1e20]}).json()
+    assert created["policy"]["params"]["reward_max"] == 1.0  # not used: the range says it
+    served.decide({"decision_id": "d"}, "wide")
+    assert served.reward("d", 1e20, "wide").status_code == 200
+    assert not served.service.live("wide").state.loss.any()
+    served.restart()
+    served.assert_consistent("wide")
 
 
 def test_an_experiment_from_before_clips_as_it_did_and_is_the_same_experiment(tmp_path: Path) -> None:
