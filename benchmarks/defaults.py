@@ -8,6 +8,7 @@ tables   five labelled tables, rewards of 0 and 1 at once: what the default for 
 bernoulli  regret of the default for arms where rewards are 0 and 1, in the mean and in the worst hundredth of runs
 judged   logs of the default inside `floor`: how often 95 % intervals of snips hold the true value of five policies
 wide     what a decision and its reward cost among many arms, and the memory of the state
+grouped  300 arms in 20 hidden groups, beside linucb and squarecb at the best of several widths
 many     a thousand arms of which one is good
 speed    steps a second of the new defaults by those of before
 
@@ -33,6 +34,7 @@ from sklearn.datasets import load_digits
 from onearm.engine import loop
 from onearm.engine.estimate.interval import normal
 from onearm.engine.estimate.weighting import snips
+from onearm.engine.problem import fitted
 from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.snapshot import size
 from onearm.engine.vocabulary import LEARN, Decision, Environment, Feedback, Instance, Key, Problem
@@ -61,7 +63,15 @@ CONTEXTUAL = ("fourier_softmax", "fourier_ucb", "linucb", "linear_thompson", "sq
 NUMBERED = ("thompson_any", "thompson_beta", "thompson_normal", "epsilon_greedy")
 DRAWN = ("thompson_any", "thompson_beta", "thompson_normal", "linear_thompson")
 SAMPLED = {name: {"propensities": False} for name in DRAWN}  # the same choices in distribution, and sooner
-WIDE = {"fourier_softmax": ((10, 64), (100, 64), (1000, 64)), "thompson_any": ((10, 0), (1000, 0), (100_000, 0))}
+WIDE = {
+    "fourier_softmax": ((10, 64), (100, 64), (1000, 64), (10_000, 16)),
+    "thompson_any": ((10, 0), (1000, 0), (100_000, 0)),
+}
+WIDTHS = {
+    "linucb": ("alpha", (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.4, 2.0)),
+    "squarecb": ("gamma", (50.0, 100.0, 200.0, 300.0, 400.0, 600.0, 1000.0)),
+}
+GROUPED = 20_000  # decisions
 SPEEDS = {"thompson_any": ("thompson_beta", BERNOULLI), "fourier_softmax": ("fourier_ucb", DIGITS)}
 LOGGED = 100  # logs that are judged
 TRAINING = (20, 60, 200)  # rows that the policies are fitted on which are judged
@@ -163,7 +173,8 @@ def wide() -> list[dict[str, Any]]:
     found = []
     for name, sizes in WIDE.items():
         for k, d in sizes:
-            policy, problem = policies.make(name), Problem(k, (d,))
+            problem = Problem(k, (d,))
+            policy = fitted(policies.make(name), problem)
             state = policy.init(policy.params, problem)
             ms = _pair_ms(policy, state, k, d)
             found.append({"policy": name, "arms": k, "dimension": d, "ms": ms, "mb": size(state) / 1e6})
@@ -171,19 +182,38 @@ def wide() -> list[dict[str, Any]]:
 
 
 def _pair_ms(policy: Any, state: Any, k: int, d: int) -> float:
+    """Return the median of 200 pairs; where there are contexts once every arm was played."""
     random, available, run = np.random.default_rng(0), np.ones(k, np.bool_), np.uint64(1)
-    feedback = Feedback(1.0, np.zeros(0))
+    nothing = np.zeros(0)
     instance = Instance(0, random.normal(size=d), available)
     decide = loop.decide.compiled(policy.params, state, instance, Key(run, 0))
-    learn = loop.learn.compiled(policy.params, state, instance, Decision(0, 0.5), feedback, Key(run, 0))
+    learn = loop.learn.compiled(policy.params, state, instance, Decision(0, 0.5), Feedback(1.0, nothing), Key(run, 0))
+    for arm in range(k if d else 0):
+        played, feedback = Decision(arm, 1.0 / k), Feedback(float(arm % 3), nothing)
+        learn(policy.params, state, Instance(arm, random.normal(size=d), available), played, feedback, Key(run, arm))
     times = []
-    for t in range(300):
+    for t in range(k, k + 300):
         instance = Instance(t, random.normal(size=d), available)
         start = time.process_time()
         decision = Decision(*decide(policy.params, state, instance, Key(run, t))[:2])
-        learn(policy.params, state, instance, decision, Feedback(float(t % 3), feedback.detail), Key(run, t))
+        learn(policy.params, state, instance, decision, Feedback(float(t % 3), nothing), Key(run, t))
         times.append(time.process_time() - start)
     return float(np.median(times[100:])) * 1e3
+
+
+def grouped(seeds: int) -> dict[str, dict[str, float]]:
+    """Return what is earned a decision among arms in hidden groups: of `linucb` and `squarecb` at each width."""
+    env = envs.make("grouped")
+    found: dict[str, dict[str, float]] = {"fourier_softmax": {"as it is": _earned("fourier_softmax", {}, env, seeds)}}
+    for name, (param, values) in WIDTHS.items():
+        runs = track(values, f"grouped: {name}", console=CONSOLE)
+        found[name] = {f"{param} {value:g}": _earned(name, {param: value}, env, seeds) for value in runs}
+    return found
+
+
+def _earned(name: str, params: dict[str, float], env: Environment, seeds: int) -> float:
+    curves = simulate(policies.make(name, **params), env, horizon=GROUPED, replications=seeds, seed=0)
+    return float(curves.reward[:, -1].mean() / GROUPED)
 
 
 def many(seeds: int) -> dict[str, float]:
@@ -234,6 +264,7 @@ def main() -> None:
         "bernoulli": lambda: bernoulli(seeds),
         "judged": lambda: judged(LOGGED),
         "wide": wide,
+        "grouped": lambda: grouped(seeds),
         "many": lambda: many(seeds),
         "speed": speed,
     }

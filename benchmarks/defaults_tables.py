@@ -20,6 +20,9 @@ def defaults(result: dict[str, Any]) -> str:
         _grid("right", late),
         "A thousand arms, of which one pays .3 and the others less than .2, in 10,000 decisions (.1 at random):",
         _grid("earned a decision", {name: {"mean of all": value} for name, value in many.items()}),
+        "300 arms in 20 hidden groups (`grouped`), rewards of 0 and 1, 20,000 decisions (.5 at random):",
+        _grouped(result["grouped"]),
+        "Time and memory, with contexts once every arm was played:",
         _wide(result["wide"]),
         said(result),
         machine_line(result["machine"]),
@@ -32,6 +35,14 @@ def _grid(head: str, found: dict[str, dict[str, float]]) -> str:
     rows = [[head, *columns]]
     for name, of in found.items():
         rows.append([f"`{name}`", *(f"{of[column]:.3f}" for column in columns)])
+    return markdown(rows)
+
+
+def _grouped(found: dict[str, dict[str, float]]) -> str:
+    rows = [["earned a decision", "its width", "at its best width", "at its worst"]]
+    for name, of in found.items():
+        best = max(of, key=lambda width: of[width])
+        rows.append([f"`{name}`", best, f"{of[best]:.3f}", f"{min(of.values()):.3f}"])
     return markdown(rows)
 
 

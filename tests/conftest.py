@@ -42,7 +42,7 @@ from support.subjects import long_first, mark_by_folder  # noqa: E402  they ask 
 
 from onearm.engine.kernel import Entry, Loop  # noqa: E402
 from onearm.engine.laws import largest  # noqa: E402
-from onearm.engine.oracles import fourier_ridge  # noqa: E402
+from onearm.engine.oracles import fourier_ridge, fourier_root  # noqa: E402
 
 if not numba.config.DISABLE_JIT:
     from support import stamped
@@ -122,6 +122,7 @@ def few_cosines(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     if numba.config.DISABLE_JIT:
         monkeypatch.setattr(fourier_ridge, "COORDINATES", 16)
+        monkeypatch.setattr(fourier_root, "MOST", 16)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from .action_ridge import ActionRidge, action_ridge
 from .arm_mean import ArmMean, arm_mean
 from .arm_ridge import ArmRidge, arm_ridge
 from .fourier_ridge import FourierRidge, fourier_ridge
+from .fourier_root import FourierRoot, fourier_root
 from .relative import Relative, check_origin, relative
 from .sparse_linear import SparseLinear, sparse_linear
 
@@ -54,14 +55,23 @@ def _oracle(problem: Problem, regularisation: float, half_life: float | None, sc
 
 
 def bending_oracle(
-    problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None
-) -> Model | FourierRidge:
+    problem: Problem, *, regularisation: float = 1.0, half_life: float | None = None, coordinates: int = 0
+) -> Model | FourierRidge | FourierRoot:
     """Return the model for the kind of a problem's contexts, whose predictions bend where contexts are dense.
+
+    Its `coordinates` are then so many; 0 stands for `FourierRidge`.
 
     >>> problems = Problem(3), Problem(3, (8,)), Problem(3, (3, 8)), Problem(3, (3, 64), nonzeros=9)
     >>> [type(bending_oracle(problem, regularisation=0.3)).__name__ for problem in problems]
     ['ArmMean', 'FourierRidge', 'ActionRidge', 'SparseLinear']
     """
-    bends = problem.context_kind == "dense" and problem.context_shape != (0,)
-    make = fourier_ridge if bends else oracle
-    return make(problem, regularisation=regularisation, half_life=half_life)
+    if not bends(problem):
+        return oracle(problem, regularisation=regularisation, half_life=half_life)
+    if coordinates == 0:
+        return fourier_ridge(problem, regularisation=regularisation, half_life=half_life)
+    return fourier_root(problem, coordinates, regularisation=regularisation, half_life=half_life)
+
+
+def bends(problem: Problem) -> bool:
+    """Tell whether `bending_oracle` makes a problem's contexts into coordinates."""
+    return problem.context_kind == "dense" and problem.context_shape != (0,)

@@ -2,7 +2,7 @@
 
 Where errors have heavy tails (a few of them outweigh all others, as with Student's t of 2 degrees), one reward can
 mislead a regression for as long as it lives. Errors are cut to a limit then: the size that a fifth of the newest 128
-exceeds, or more. The limit grows with sqrt(n / 1000) after n = 1000 rewards, so that what is cut vanishes in the long run.
+exceeds, or more. It grows with sqrt(n / 1000) after n = 1000 rewards, so that what is cut vanishes in the long run.
 
 Nothing is cut where rewards repeat themselves (clicks, stars, whole euros: one in twenty equals the one before it), for
 then a large error may be the rare reward that all is about; nor where the tail is light: Hill's estimate of its index,

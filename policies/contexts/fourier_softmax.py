@@ -1,7 +1,7 @@
 """Fourier softmax: draw among the actions that may be the best, on features that bend. The default for contexts.
 
 Nothing needs tuning. As in `fourier_ucb`, an oracle predicts a score s_a of each action and its standard error w_a: for
-dense contexts ridge regressions on the context and on random Fourier features (`engine/oracles/fourier_ridge.py`), for
+dense contexts ridge regressions on the context and on random Fourier features (`engine/oracles/fourier_root.py`), for
 rows of actions one ridge regression, for named features a sparse linear model. The index of an action is
 i_a = s_a + alpha w_a, where alpha is just so large that some action promises a reward near the best seen
 (`engine/oracles/aspiration.py`). Action a is drawn with probability
@@ -19,27 +19,33 @@ Rewards may have any unit and any origin: they are measured from the first one; 
 (`engine/oracles/heavy_tails.py`). Ties go to the lowest action.
 Propensities: exact, in closed form.
 State: the model, its errors, the first, the best and the lowest reward.
-Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.
+Cost: a prediction and a standard error of all actions per decision, O(K p^2). With dense contexts the number p of
+coordinates follows from the numbers of arms in the beginning and of features: 256 up to 121 arms, about 80 with 1,000,
+so that K p^2 stays about the same. It is part of the spec; arms that join later have as many.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
-from ...engine.growth import by_padding
+from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, end_of, leader_of, softmax, work_of
 from ...engine.oracles.aspiration import enter, narrow, noise, write_index
-from ...engine.oracles.choice import bending_oracle
+from ...engine.oracles.choice import bending_oracle, bends
 from ...engine.oracles.forgetting import check_half_life
+from ...engine.oracles.fourier_root import FourierRoot, bytes_of, check_coordinates, coordinates_for, prior_for
 from ...engine.oracles.heavy_tails import HeavyTails, check_robust, cut, cuts, heavy_tails, varies
 from ...engine.oracles.oracle import fit, predict, predict_one, split, spread, spread_one
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.registry import earlier
+from ...engine.vectors.constants import of_problem
+from ...engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 
 _WILD = 10.0  # ranges of the rewards: an error beyond, of a context far from all others, counts as this
 _SHARPEST = 1e300  # of what is multiplied with gaps: 0 times infinity is no number
@@ -49,15 +55,16 @@ class FourierSoftmaxParams(NamedTuple):
     """Numbers fixed at creation."""
 
     temperature: float  # > 0, in units of what the leader's index has beyond its prediction
-    regularisation: float  # precision of the prior, > 0
+    regularisation: float  # precision of the prior, > 0; 0 where that follows from the number of arms
     half_life: float  # in feedbacks; inf where nothing is forgotten
     robust: bool  # whether errors with heavy tails are cut
+    coordinates: int  # of a dense context; -1 where that follows from the number of arms, 0 for `FourierRidge`
 
 
 class FourierSoftmaxState(NamedTuple):
     """Arrays that `update` writes, and working space of `select`."""
 
-    model: Any  # `FourierRidge`, or what `oracle` chose; of rewards less the origin
+    model: Any  # what `bending_oracle` chose; of rewards less the origin
     origin: Array  # float64[1] the first reward
     square: Array  # float64[1] sum of squared errors, each in units of its predictive variance
     count: Array  # float64[1] feedbacks learned
@@ -67,25 +74,94 @@ class FourierSoftmaxState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
+@earlier(coordinates=0, robust=False)
 def fourier_softmax(
-    temperature: float = 0.1, regularisation: float = 0.3, half_life: float | None = None, robust: bool = True
+    temperature: float = 0.1,
+    regularisation: float | None = None,
+    half_life: float | None = None,
+    robust: bool = True,
+    coordinates: int | None = None,
 ) -> Policy:
-    """Draw by a softmax of an optimistic index, on features that bend; nothing needs tuning."""
+    """Draw by a softmax of an optimistic index, on features that bend; nothing needs tuning.
+
+    `regularisation` and `coordinates`, how many numbers a dense context becomes, follow from the number of arms where
+    they are left out. `coordinates` is a multiple of 8; 0 stands for 256 in a model of four times the size, which this
+    policy had in its first version.
+    """
     params = FourierSoftmaxParams(
         check_param("temperature", temperature, low=1e-6, high=1e6),
-        check_param("regularisation", regularisation, low=1e-12, high=1e12),
+        0.0 if regularisation is None else check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
         check_robust(robust),
+        -1 if coordinates is None else check_coordinates(coordinates),
     )
-    contexts: Any = ("dense", "actions", "named")
-    return Policy("fourier_softmax", params, init, version=2, contexts=contexts, grow=by_padding(init))
+
+    def resolve(problem: Problem) -> Policy:
+        found = _settled(params, problem)
+        settled = {
+            "temperature": temperature,
+            "regularisation": found.regularisation,
+            "half_life": half_life,
+            "robust": robust,
+            "coordinates": None if found.coordinates < 0 else found.coordinates,
+        }
+        spec = {"name": policy.name, "params": settled}
+        return dataclasses.replace(policy, params=found, spec=spec, resolve=None)
+
+    policy = Policy(
+        "fourier_softmax",
+        params,
+        init,
+        version=1 if coordinates == 0 and not robust else 2,
+        contexts=("dense", "actions", "named"),
+        grow=grow,
+        resolve=resolve,
+        constants=constants,
+    )
+    return policy
+
+
+def _settled(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxParams:
+    """Return params in which what was left open follows from the number of arms, if each has a model of the context."""
+    fits = bends(problem)
+    regularisation, coordinates = params.regularisation, params.coordinates
+    if regularisation == 0.0:
+        regularisation = prior_for(problem.n_arms if fits else 1)
+    if coordinates < 0 and fits:
+        coordinates = coordinates_for(problem.n_arms, problem.context_shape[0])
+    return params._replace(regularisation=regularisation, coordinates=coordinates)
 
 
 def init(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxState:
     """Return the state before any feedback: uniform."""
-    model = bending_oracle(problem, regularisation=params.regularisation, half_life=params.half_life)
+    params = _settled(params, problem)
+    model = bending_oracle(
+        problem,
+        regularisation=params.regularisation,
+        half_life=params.half_life,
+        coordinates=params.coordinates,
+    )
     numbers = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(2)
     return FourierSoftmaxState(model, *numbers, heavy_tails(), work_of(problem.n_arms), uniform_block())
+
+
+def grow(params: FourierSoftmaxParams, state: FourierSoftmaxState, problem: Problem) -> FourierSoftmaxState:
+    """Return the state with new arms, whose models have as many coordinates as those of the others."""
+    if isinstance(state.model, FourierRoot):
+        ridge = state.model.ridge
+        params = params._replace(regularisation=float(ridge.prior[0]), coordinates=ridge.theta.shape[1])
+    return padded(state, init(params, problem))
+
+
+def constants(params: FourierSoftmaxParams, state: FourierSoftmaxState) -> dict[str, Constant]:
+    """Tell how many coordinates a dense context becomes, and how much memory the models take once all were played."""
+    if not isinstance(state.model, FourierRoot):
+        return {}
+    n_arms, coordinates = state.model.ridge.theta.shape
+    return {
+        "coordinates": of_problem(coordinates),
+        "model_bytes": of_problem(bytes_of(n_arms, coordinates)),
+    }
 
 
 @kernel

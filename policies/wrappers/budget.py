@@ -14,6 +14,7 @@ Draws: the wrapper's own is number 2^32 - 2, beside the floor's. One budget is e
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from ...engine import protocol
 from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
-from ...engine.problem import check_param, check_vector
+from ...engine.problem import check_param, check_vector, fitted
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the budget's own bits; the inner policy's is added
@@ -80,9 +81,20 @@ def budget(policy: Policy, cost: list[float], limit: float) -> Policy:
         _check_costs(params, problem)
         return BudgetState(policy.init(params.inner, problem))
 
-    params = BudgetParams(costs, float(limit), policy.params)
-    version = _VERSION - 1 + policy.version
-    return Policy("budget", params, init, version, context_length_max=policy.context_length_max, grow=_grow(policy))
+    def resolve(problem: Problem) -> Policy:
+        inner = fitted(policy, problem)
+        spec = {"name": "budget", "params": {"policy": inner.spec, "cost": costs.tolist(), "limit": limit}}
+        return dataclasses.replace(budget(inner, cost, limit), spec=spec)
+
+    return Policy(
+        "budget",
+        BudgetParams(costs, float(limit), policy.params),
+        init,
+        _VERSION - 1 + policy.version,
+        context_length_max=policy.context_length_max,
+        grow=_grow(policy),
+        resolve=resolve if policy.resolve else None,
+    )
 
 
 def _check_costs(params: BudgetParams, problem: Problem) -> None:

@@ -12,6 +12,7 @@ cannot link).
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 from ...engine import protocol
@@ -20,7 +21,7 @@ from ...engine.errors import InvalidInput
 from ...engine.growth import grown
 from ...engine.kernel import kernel
 from ...engine.laws.availability import count_available, nth_available
-from ...engine.problem import check_param
+from ...engine.problem import check_param, fitted
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the floor's own bits; the inner policy's is added
@@ -80,6 +81,11 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
         check_room(params, problem)
         return FloorState(grown(policy, state.inner, problem))
 
+    def resolve(problem: Problem) -> Policy:
+        inner = fitted(policy, problem)
+        spec = {"name": "floor", "params": {"policy": inner.spec, "minimum": minimum}}
+        return dataclasses.replace(floor(inner, minimum), spec=spec)
+
     params = FloorParams(float(minimum), policy.params)
     version = _VERSION - 1 + policy.version
     return Policy(
@@ -90,6 +96,7 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
         policy.contexts,
         policy.context_length_max,
         grow=grow if policy.grow else None,
+        resolve=resolve if policy.resolve else None,
     )
 
 

@@ -23,6 +23,8 @@ SPOILT: list[tuple[tuple[str, ...], float]] = [
     (("tables", "fourier_softmax", "mean"), 0.3),
     (("bernoulli", "thompson_any", "mean"), 1e4),
     (("bernoulli", "thompson_any", "worst_hundredth"), 1e4),
+    (("grouped", "fourier_softmax", "as it is"), 0.6),
+    (("grouped", "linucb", "alpha 1"), 0.9),
     (("many", "thompson_any"), 0.1),
     (("speed", "thompson_any"), 0.1),
     (("speed", "fourier_softmax"), 0.1),
@@ -59,7 +61,13 @@ def test_the_results_say_what_was_missed(module: Callable[[str], ModuleType]) ->
 
 def test_the_page_shows_every_policy_and_what_was_missed(module: Callable[[str], ModuleType]) -> None:
     page = module("defaults_tables").defaults(RESULT)
-    names = {*RESULT["units"], *RESULT["delays"], *RESULT["many"], *(row["policy"] for row in RESULT["wide"])}
+    names = {
+        *RESULT["units"],
+        *RESULT["delays"],
+        *RESULT["many"],
+        *RESULT["grouped"],
+        *(row["policy"] for row in RESULT["wide"]),
+    }
     assert all(f"`{name}`" in page for name in names)
     assert all(each["claim"] in page for each in RESULT["claims"] if not each["holds"])
 

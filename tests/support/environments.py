@@ -14,6 +14,7 @@ from onearm.envs import catalog as envs
 WORLDS: dict[str, dict[str, Any]] = {
     "bernoulli": {"mean": [0.1, 0.5, 0.9]},
     "delayed": {"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.5, 0.9]}}, "delay": 3, "law": "geometric"},
+    "grouped": {"arms": 5, "groups": 2, "dimension": 3, "bend": 0.5},
     "heat_equation": {"side": 4, "points": 3, "rtol": 1e-2, "steps": 900},
     "linear_systems": {
         "matrices": [[[4, -1], [-1, 4]], [[3, 1, 0], [1, 3, 1], [0, 1, 3]]],

@@ -52,6 +52,19 @@ def test_a_new_experiment_is_described_in_full(served: Served) -> None:
     assert read | {"digest": None} == answer.json() and len(read["digest"]) == 64
 
 
+def test_of_the_default_for_numbers_it_is_told_how_large_its_models_are(served: Served) -> None:
+    problem = {"kind": "arms", "context": {"kind": "dense", "length": 3}}
+    body = {"experiment_id": "size", "problem": problem, "arms": [{"id": str(a)} for a in range(200)]}
+    answer = served.post("/v1/experiments", body)
+    assert answer.json()["policy"]["params"]["coordinates"] == 192
+    found = served.get("/v1/experiments/size/diagnostics").json()
+    assert found["constants"] == {
+        "coordinates": {"value": 192.0, "source": "problem"},
+        "model_bytes": {"value": 8.0 * 200 * (192 * 200 // 2 + 192), "source": "problem"},
+    }
+    assert served.post("/v1/experiments", body).status_code == 200, "what follows from the arms is the same again"
+
+
 def test_the_same_spec_again_is_the_same_experiment(served: Served) -> None:
     for _ in range(2):
         again = served.create()

@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onearm.engine import loop
+from onearm.engine import loop, snapshot
+from onearm.engine.growth import grown
+from onearm.engine.oracles import fourier_root
+from onearm.engine.oracles.fourier_ridge import FourierRidge
+from onearm.engine.problem import fitted
 from onearm.engine.protocol import appraise, probability
 from onearm.engine.simulation import simulate
-from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from onearm.engine.vectors.constants import constants_of
+from onearm.engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
@@ -92,6 +97,70 @@ def test_a_law_has_the_same_bits_where_a_log_fills_the_mask_up_to_a_width() -> N
         assert padded == law_of(policy, state, call) + [0.0] * 13
         feedback = Feedback(float(random.normal()), np.zeros(0))
         loop.learn(policy.params, state, call, Decision(t % 7, 1.0), feedback, Key(RUN, t))
+
+
+def test_what_follows_from_the_number_of_arms_stands_in_the_spec() -> None:
+    policy = catalog.make("fourier_softmax")
+    settled = fitted(policy, Problem(1000, (64,)))
+    assert settled.spec["params"] == {
+        "temperature": 0.1,
+        "regularisation": 1.39,
+        "half_life": None,
+        "robust": True,
+        "coordinates": 80,
+    }
+    again = fitted(catalog.from_spec(settled.spec), Problem(3000, (64,)))
+    assert (again.params, again.spec) == (settled.params, settled.spec)
+    for problem in (Problem(1000), Problem(1000, (1000, 4)), Problem(1000, (1000, 64), nonzeros=9)):
+        params = fitted(policy, problem).spec["params"]
+        assert (params["regularisation"], params["coordinates"]) == (0.3, None)
+
+
+@pytest.mark.parametrize(("name", "more"), [("floor", {"minimum": 1e-4}), ("budget", {"cost": [1] * 400, "limit": 1})])
+def test_inside_a_wrapper_it_stands_in_the_spec_as_well(name: str, more: dict[str, Any]) -> None:
+    policy = catalog.make(name, policy={"name": "fourier_softmax", "params": {}}, **more)
+    settled = fitted(policy, Problem(300, (8,)))
+    assert settled.spec["params"]["policy"]["params"]["coordinates"] == 160
+    assert settled.params.inner.coordinates == 160
+    assert set(settled.spec["params"]) == {"policy", *more}
+    again = fitted(catalog.from_spec(settled.spec), Problem(300, (8,)))
+    assert again.spec == settled.spec
+    assert fitted(catalog.make(name, policy={"name": "squarecb", "params": {}}, **more), Problem(300)).resolve is None
+
+
+@pytest.mark.usefixtures("few_cosines")
+@pytest.mark.parametrize("settle", [True, False])
+def test_arms_that_join_have_as_many_coordinates_as_the_others(settle: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fourier_root, "MOST", 32)
+    monkeypatch.setattr(fourier_root, "BUDGET", fourier_root.bytes_of(3, 32))
+    policy = catalog.make("fourier_softmax")
+    if settle:
+        policy = fitted(policy, Problem(3, (2,)))
+    state = policy.init(policy.params, Problem(3, (2,)))
+    before = snapshot.digest(state)
+    larger = grown(policy, state, Problem(5, (2,)))
+    assert larger.model.ridge.theta.shape == (5, 32)
+    assert snapshot.digest(state) == before
+    assert fourier_root.coordinates_for(5, 2) < 32
+    if settle:  # what a service does with a snapshot that was taken after arms had joined
+        like = policy.init(policy.params, Problem(5, (2,)))
+        assert snapshot.digest(snapshot.unpack(snapshot.parts(larger), like)) == snapshot.digest(larger)
+
+
+def test_it_tells_its_coordinates_and_their_memory() -> None:
+    policy = fitted(catalog.make("fourier_softmax"), Problem(1000, (4,)))
+    state = policy.init(policy.params, Problem(1000, (4,)))
+    told = constants_of(policy, state)
+    assert told == {"coordinates": Constant(80.0, "problem"), "model_bytes": Constant(28_800_000.0, "problem")}
+    assert constants_of(policy, policy.init(policy.params, Problem(1000))) == {}
+
+
+@pytest.mark.usefixtures("few_cosines")
+def test_zero_coordinates_are_the_model_of_the_first_version() -> None:
+    policy = catalog.make("fourier_softmax", regularisation=0.3, coordinates=0)
+    settled = fitted(policy, Problem(200, (4,)))
+    assert settled.params == policy.params
+    assert isinstance(settled.init(settled.params, Problem(200, (4,))).model, FourierRidge)
 
 
 @pytest.mark.parametrize("context", [(0,), (2,), (3, 2)])
