@@ -99,7 +99,7 @@ class Run:
             named = hashlib.sha256(repr((self.policy.spec, problem)).encode()).hexdigest()
             return {"experiment_id": named, "policy": self.policy.spec, "problem": problem, "seed": SEED}
         return {
-            "experiment_id": f"{self.policy.name}-{length}",
+            "experiment_id": hashlib.sha256(repr((self.policy.spec, self.problem)).encode()).hexdigest(),
             "policy": self.policy.spec,
             "arms": [{"id": f"arm-{arm}"} for arm in range(self.problem.n_arms)],
             "problem": {"context": context, "horizon": self.problem.horizon},

@@ -97,7 +97,7 @@ class Reader:
         """Return all that is told of an experiment; this changes nothing."""
         one = self._get(experiment, "")
         health = self._get(experiment, "/diagnostics")
-        for name in ("compiling", "loop_lag_ms", "state_bytes", "notes"):  # of the process as it is, not of the log
+        for name in ("compiling", "loop_lag_ms", "state_bytes"):  # of the process as it is now, and not of the log
             health.pop(name, None)
         last = one["decisions"] - 1
         return {
@@ -122,6 +122,7 @@ class Reader:
 
 
 def _short(answer: Any) -> Any:
-    """Return a body; of a refusal its status and code, for its words may change."""
+    """Return a body, without the notes that 0.1 had not; of a refusal its status and code, for its words may change."""
     body = answer.json()
+    body.pop("notes", None)
     return {name: body[name] for name in ("status", "code")} if answer.status_code >= 400 else body

@@ -24,7 +24,7 @@ def budget(inner: Any, limit: float, cost: list[float] | None = None) -> Policy:
 
 def greedy_on_arm_2(limit: float) -> tuple[Policy, Any]:
     """Return a budget over a greedy policy that knows arm 2 as the best, and its state."""
-    policy = budget({"name": "linear_greedy", "params": {"epsilon": 0.3}}, limit)
+    policy = budget({"name": "linear_greedy", "params": {"epsilon": 0.3, "origin": 0.0}}, limit)
     state = policy.init(policy.params, Problem(3))
     x.learn(policy, state, x.instance(0), 2, 1.0)
     return policy, state
@@ -103,7 +103,7 @@ def test_arms_may_join_where_they_have_a_cost() -> None:
     state = policy.init(policy.params, Problem(3))
     x.learn(policy, state, x.instance(0), 1, 1.0)
     larger = grown(policy, state, Problem(4))
-    assert larger.inner.model.mean[:3].tolist() == state.inner.model.mean.tolist()
+    assert larger.inner.model.model.mean[:3].tolist() == state.inner.model.model.mean.tolist()
     with pytest.raises(InvalidInput, match="one per arm"):
         grown(policy, state, Problem(5))
     fixed = budget("exp3_ix", 2.0)

@@ -151,7 +151,7 @@ def test_a_floor_inside_a_floor_is_refused() -> None:
 
 def test_the_nested_spec_is_complete() -> None:
     policy = catalog.parse('floor:{"policy": {"name": "ucb1"}}')
-    inner = {"name": "ucb1", "params": {"alpha": 1.0}}
+    inner = {"name": "ucb1", "params": {"alpha": 1.0, "wait": 0}}
     assert policy.spec == {"name": "floor", "params": {"policy": inner, "minimum": 0.01}}
     assert policy.params == FloorParams(0.01, ucb1().params)
     assert protocol.has_law(policy.params)
