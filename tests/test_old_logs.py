@@ -7,6 +7,7 @@ hold.
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import shutil
 import sqlite3
@@ -19,6 +20,8 @@ from typing import Any
 import golden
 import pytest
 from support.old_logs import FIXTURES, Reader, command, export_digest, read_answers, verified
+
+from onearm.policies import catalog
 
 ANSWERS = read_answers()
 NAMES = list(ANSWERS)
@@ -96,6 +99,28 @@ def test_the_service_answers_as_it_did(told: dict[str, Any], name: str) -> None:
         if field == "diagnostics":  # the working space of a state may change
             known = {key: value for key, value in known.items() if key != "state_bytes"}
         assert answer == (known["answer"] if field in ("again", "next") else known), field
+
+
+def needed(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy with only those of its params that have no default."""
+    known = inspect.signature(catalog.factory(policy["name"])).parameters
+    left = {key: value for key, value in policy["params"].items() if known[key].default is inspect.Parameter.empty}
+    return {"name": policy["name"], "params": left}
+
+
+def test_experiments_that_are_asked_for_again_are_the_same(tmp_path: Path) -> None:
+    """Clients create them at every start: with all that was said then, or without what followed from defaults then."""
+    url = copied(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        specs = [json.loads(row[0]) for row in connection.execute("SELECT spec FROM experiment")]
+    with Reader(url) as reader:
+        for spec in specs:
+            grew = catalog.completed(spec["policy"]) != spec["policy"]  # so its defaults may have changed as well
+            for body in (spec, spec | {"policy": needed(spec["policy"])} if grew else spec):
+                status, answer = reader.create(body)
+                assert (status, answer.get("policy", answer)) == (200, spec["policy"])
+            status, answer = reader.create(spec | {"seed": 12_345})
+            assert (status, answer["code"]) == (409, "experiment_exists")
 
 
 def test_states_are_folded_from_older_snapshots_or_none(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
+from ..experiment.sameness import asks_for
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
@@ -141,7 +142,8 @@ class Service:
             if spec.id in self._unusable:
                 raise self._unusable[spec.id]
             if (known := self._rows.get(spec.id)) is not None:
-                if known.body_hash not in (_hash_of(spec.to_json()), _hash_of(_as_before(spec, body))):
+                asked = body | {"experiment_id": spec.id}
+                if not await asyncio.to_thread(asks_for, asked, spec.to_json(), json.loads(known.spec)):
                     raise Conflict(
                         "experiment_exists",
                         f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
@@ -245,12 +247,6 @@ class Service:
             else:
                 live.open(recovered)
                 return
-
-
-def _as_before(spec: Spec, body: dict[str, Any]) -> dict[str, Any]:
-    """Return what was stored of a creation body before a policy that is made for a range of rewards got one."""
-    said = spec.to_json()
-    return said if "reward" in body else {name: value for name, value in said.items() if name != "reward"}
 
 
 def _hash_of(said: dict[str, Any]) -> bytes:

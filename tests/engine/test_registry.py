@@ -63,8 +63,8 @@ def test_the_spec_of_a_policy_makes_it_again(name: str) -> None:
 
 
 def test_defaults_are_written_into_the_spec() -> None:
-    assert policies.make("ucb1").spec == {"name": "ucb1", "params": {"alpha": 1.0}}
-    assert policies.parse('ucb1:{"alpha": 2}').spec == {"name": "ucb1", "params": {"alpha": 2}}
+    assert policies.make("ucb1").spec == {"name": "ucb1", "params": {"alpha": 1.0, "wait": 0}}
+    assert policies.parse('ucb1:{"alpha": 2}').spec == {"name": "ucb1", "params": {"alpha": 2, "wait": 0}}
     assert envs.make("bernoulli", mean=np.array([0.25, 0.5])).spec["params"] == {"mean": [0.25, 0.5]}
 
 
@@ -72,7 +72,7 @@ def test_defaults_are_written_into_the_spec() -> None:
 def test_a_nested_policy_is_built_from_its_spec(catalog: Registry[Policy], inner: Any) -> None:
     made = catalog.make("nest", policy=inner)
     assert made.init(made.params, None).name == "ucb1"  # type: ignore[arg-type]
-    assert made.spec["params"]["policy"] == {"name": "ucb1", "params": {"alpha": 1.0}}
+    assert made.spec["params"]["policy"] == {"name": "ucb1", "params": {"alpha": 1.0, "wait": 0}}
     assert catalog.make("nest", policy=policies.make("ucb1")).spec == made.spec
     assert catalog.from_spec(made.spec).spec == made.spec
 

@@ -117,6 +117,11 @@ class Reader:
         """Return the answer to a decision that is asked for with a body of JSON."""
         return _short(self._client.post(f"{EXPERIMENTS}/{experiment}/decisions", content=body.encode()))
 
+    def create(self, body: dict[str, Any]) -> tuple[int, Any]:
+        """Ask for an experiment; return the status and the answer."""
+        answer = self._client.post(EXPERIMENTS, json=body)
+        return answer.status_code, answer.json()
+
     def _get(self, experiment: str, path: str) -> Any:
         return _short(self._client.get(f"{EXPERIMENTS}/{experiment}{path}"))
 

@@ -79,7 +79,7 @@ def test_a_simulation_as_json_has_the_fields_and_figures_of_the_experiment(onear
         "steps_per_second",
     }
     assert needed <= set(first) == set(second)
-    assert (first["policy"], first["params"]) == ("ucb1", {"alpha": 1.0})
+    assert (first["policy"], first["params"]) == ("ucb1", {"alpha": 1.0, "wait": 0})
     assert (second["policy"], second["params"]["epsilon"]) == ("epsilon_greedy", 0.1)
     assert (first["horizon"], first["replications"]) == (200, 4)
     curves = simulate(policies.make("ucb1"), envs.parse(WORLD), horizon=200, replications=4, seed=1)

@@ -362,7 +362,7 @@ def test_a_snapshot_is_never_ahead_of_the_log(served: Served, monkeypatch: pytes
     answer = served.post("/v1/experiments/e/decisions:batch", {"decisions": [{}] * 50})
     assert [item["decision_id"] for item in answer.json()["decisions"]] == [f"~{i}" for i in range(50)]
     taken = [seq for _, pictures in commits for seq in pictures]
-    assert len(taken) > 3 and len(commits) >= 50 / 7
+    assert len(taken) >= 3 and len(commits) >= 50 / 7
     for seq, pictures in commits:
         assert all(picture <= seq for picture in pictures)
 

@@ -12,6 +12,7 @@ from support.served import ARMS, Served, assert_problem, assert_refused
 from onearm.api.experiment.spec import Spec
 from onearm.api.service.experiment_log import opened
 from onearm.api.service.service import _hash_of
+from onearm.policies import catalog
 
 BETA = {"name": "thompson_beta", "params": {}}
 ANY = {"name": "thompson_any", "params": {}}
@@ -148,7 +149,8 @@ def test_an_experiment_from_before_clips_as_it_did_and_is_the_same_experiment(tm
     """Its spec has no range, and nothing that its clients send is new to it."""
     body = {"experiment_id": "old", "arms": ARMS, "policy": BETA, "problem": PLAIN, "seed": 3}
     with Served(tmp_path) as served:
-        spec = Spec.from_stored({"experiment_id": "old", "arms": ARMS, "policy": {"name": "thompson_beta"}, "seed": 3})
+        named = catalog.make("thompson_beta").spec
+        spec = Spec.from_stored({"experiment_id": "old", "arms": ARMS, "policy": named, "seed": 3})
         stored = spec.to_json()
         assert "reward" not in stored
         versions = json.dumps(spec.versions(), sort_keys=True)

@@ -30,16 +30,19 @@ from typing import NamedTuple
 
 from onearm.engine.kernel import kernel
 from onearm.engine.protocol import register_policy
-from onearm.engine.vocabulary import Policy
+from onearm.engine.rewards import UNIT
+from onearm.engine.vocabulary import Policy, RewardRange
 from onearm.policies.arms import ucb1
 
 
 class WaitingParams(NamedTuple):
     alpha: float
+    wait: int
+    rewards: RewardRange
 
 
 def waiting():
-    return Policy("waiting", WaitingParams(2.0), lambda params, problem: ucb1.init(params, problem))
+    return Policy("waiting", WaitingParams(2.0, 0, UNIT), lambda params, problem: ucb1.init(params, problem))
 
 
 @kernel
