@@ -64,6 +64,18 @@ def end_of(available: Array) -> int:
 
 
 @kernel
+def span_of(available: Array, origin: float, law: Array) -> int:
+    """Return how many actions a law is over: up to the last that is available; of the others `law` becomes 0.
+
+    A policy whose `origin` is given is as it was in its first version, and its law is over all.
+    """
+    end = end_of(available) if math.isnan(origin) else len(available)
+    for a in range(end, len(law)):
+        law[a] = 0.0
+    return end
+
+
+@kernel
 def greedy(scores: Array, available: Array, epsilon: float, law: Array) -> int:
     """Write 1 - epsilon for the leader and epsilon shared by all, the leader included; return the leader."""
     leader = leader_of(scores, available)

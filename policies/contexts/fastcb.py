@@ -22,7 +22,7 @@ import numpy as np
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
-from ...engine.laws.from_scores import Work, draw, inverse_gap, leader_of, power, work_of
+from ...engine.laws.from_scores import Work, draw, inverse_gap, leader_of, power, span_of, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
@@ -151,7 +151,9 @@ def _weigh(params: FastCbParams, state: FastCbState, instance: Instance) -> int:
     if sd > 0.0:
         loss = max(state.top[0] - score[leader_of(score, instance.available)], _LOSS_MIN * sd)
         gamma = params.gamma * power(state.errors.weight[0], params.exponent) / loss
-    return inverse_gap(score, instance.available, gamma, state.scratch_work.law)
+    law = state.scratch_work.law
+    end = span_of(instance.available, params.origin, law)
+    return inverse_gap(score[:end], instance.available[:end], gamma, law[:end])
 
 
 register_policy(

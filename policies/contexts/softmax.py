@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
-from ...engine.laws.from_scores import Work, draw, work_of
+from ...engine.laws.from_scores import Work, draw, span_of, work_of
 from ...engine.laws.from_scores import softmax as softmax_law
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
@@ -134,7 +134,9 @@ def _weigh(params: SoftmaxParams, state: SoftmaxState, instance: Instance) -> in
     sd = params.noise if params.noise > 0.0 else residual_sd(state.errors)
     # Without any error all rewards were 0, and so are all scores: the law is uniform in any case.
     sharpness = params.sharpness / sd if sd > 0.0 else 0.0
-    return softmax_law(score, instance.available, sharpness, state.scratch_work.law)
+    law = state.scratch_work.law
+    end = span_of(instance.available, params.origin, law)
+    return softmax_law(score[:end], instance.available[:end], sharpness, law[:end])
 
 
 register_policy(

@@ -20,7 +20,7 @@ import numpy as np
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
-from ...engine.laws.from_scores import Work, draw, inverse_gap, power, work_of
+from ...engine.laws.from_scores import Work, draw, inverse_gap, power, span_of, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
@@ -87,7 +87,7 @@ def init(params: SquareCbParams, problem: Problem) -> SquareCbState:
 @kernel
 def select(params: SquareCbParams, state: SquareCbState, instance: Instance, key: Key) -> Decision:
     """Draw an action from the law."""
-    leader = _weigh(state, instance)
+    leader = _weigh(params, state, instance)
     law = state.scratch_work.law
     action = draw(law, leader, len(instance.available), uniform_from(state.scratch_uniform, key))
     return Decision(action, law[action])
@@ -113,7 +113,7 @@ def update(
 @kernel
 def probability(params: SquareCbParams, state: SquareCbState, instance: Instance, action: int) -> float:
     """Return the probability of the action in the law of `select`."""
-    _weigh(state, instance)
+    _weigh(params, state, instance)
     return state.scratch_work.law[action]
 
 
@@ -136,11 +136,13 @@ def attribute(params: SquareCbParams, state: SquareCbState, instance: Instance, 
 
 
 @kernel
-def _weigh(state: SquareCbState, instance: Instance) -> int:
+def _weigh(params: SquareCbParams, state: SquareCbState, instance: Instance) -> int:
     """Write the law, and return its leader."""
     score = state.scratch_work.score
     predict(state.model, instance.context, instance.available, score)
-    return inverse_gap(score, instance.available, state.gamma[0], state.scratch_work.law)
+    law = state.scratch_work.law
+    end = span_of(instance.available, params.origin, law)
+    return inverse_gap(score[:end], instance.available[:end], state.gamma[0], law[:end])
 
 
 register_policy(

@@ -136,3 +136,23 @@ def test_named_features_are_used(name: str) -> None:
     world = envs.make("named", env={"name": "classification", "params": {"dataset": "iris"}})
     found = simulate(catalog.make(name), world, horizon=300, seed=1)
     assert found.reward[:, -1].mean() / 300 > 0.6
+
+
+@pytest.mark.parametrize("k", [6, 7, 10, 11])
+@pytest.mark.parametrize("name", ["squarecb", "fastcb", "softmax", "fourier_softmax"])
+def test_a_row_of_the_log_that_is_wider_than_the_call_has_the_law_of_the_call(name: str, k: int) -> None:
+    """A page of the log has the width of its largest call: `verify` has to find the same bits there."""
+    policy, width = catalog.make(name), 16
+    rng = np.random.default_rng(k)
+    state = policy.init(policy.params, Problem(width, (width, 3)))
+    for t in range(40):
+        rows = rng.normal(size=(k, 3))
+        at = Instance(t, rows, np.ones(k, np.bool_))
+        x.learn(policy, state, at, int(rng.integers(k)), float(rng.normal()))
+    differ = 0
+    for t in range(40, 60):
+        rows, there = rng.normal(size=(k, 3)), np.arange(width) < k
+        called = x.law_of(policy, state, Instance(t, rows, np.ones(k, np.bool_)))
+        logged = x.law_of(policy, state, Instance(t, np.pad(rows, ((0, width - k), (0, 0))), there))
+        differ += logged[:k].tolist() != called.tolist()
+    assert differ == 0
