@@ -90,7 +90,7 @@ def test_a_compiled_policy_learns_the_regression_on_all_coordinates(name: str, n
     """In the loop that is compiled for the policy anyway: for this test alone it would take half a minute."""
     contexts, labels, _ = stream(n, d, 3, seed=1)
     env = envs.make("classification", features=contexts.tolist(), label=labels.tolist())
-    simulation = Simulation(policies.make(name, regularisation=0.2), env, horizon=n)
+    simulation = Simulation(policies.make(name, regularisation=0.2, origin=0.0), env, horizon=n)
     log = simulation.advance_logged(n)
     learned = log.kind == LEARN
     course = log.context[learned], log.action[learned], log.reward[learned]
