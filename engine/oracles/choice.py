@@ -10,7 +10,7 @@ from .arm_mean import ArmMean, arm_mean
 from .arm_ridge import ArmRidge, arm_ridge
 from .fourier_ridge import FourierRidge, fourier_ridge
 from .fourier_root import FourierRoot, fourier_root
-from .relative import Relative, check_origin, relative
+from .relative import Relative, relative
 from .sparse_linear import SparseLinear, sparse_linear
 
 Model = ArmMean | ArmRidge | ActionRidge | SparseLinear | Relative
@@ -22,26 +22,25 @@ def oracle(
     regularisation: float = 1.0,
     half_life: float | None = None,
     scaling: str = "online",
-    origin: float | None = 0.0,
+    origin: float = 0.0,
 ) -> Model:
     """Return the model for the kind of a problem's contexts, before any feedback.
 
     `regularisation` > 0 is the precision of the prior, `half_life` the number of feedbacks after which one counts half
     (None or infinity: never). `scaling` "online" lets the model find the units of the features, and "none" takes them
-    as they are. Only ridge regressions have a prior, and contexts as they are. Rewards are learned less `origin`, which
-    is the first of them where it is None or NaN. With contexts as they are it is then 0: where there is no intercept
-    an offset can be predicted no more than it can be taken off.
+    as they are. Only ridge regressions have a prior, and contexts as they are. Rewards are learned less `origin`; NaN
+    stands for the first of them, and for 0 where contexts are taken as they are: without an intercept a model cannot
+    predict what all rewards have in common.
 
     >>> problems = Problem(3), Problem(3, (8,)), Problem(3, (3, 8)), Problem(3, (3, 64), nonzeros=9)
     >>> [type(oracle(problem)).__name__ for problem in problems]
     ['ArmMean', 'ArmRidge', 'ActionRidge', 'SparseLinear']
-    >>> [type(oracle(Problem(3), origin=origin)).__name__ for origin in (None, 50.0, 0.0)]
+    >>> [type(oracle(Problem(3), origin=origin)).__name__ for origin in (math.nan, 50.0, 0.0)]
     ['Relative', 'Relative', 'ArmMean']
     """
-    measured_from = check_origin(origin)
-    if math.isnan(measured_from) and scaling == "none":
-        measured_from = 0.0
-    found: Model = relative(_oracle(problem, regularisation, half_life, scaling), measured_from, problem.n_arms)
+    if math.isnan(origin) and scaling == "none":
+        origin = 0.0
+    found: Model = relative(_oracle(problem, regularisation, half_life, scaling), origin, problem.n_arms)
     return found
 
 

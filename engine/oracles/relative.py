@@ -51,10 +51,8 @@ class Relative(NamedTuple):
 
 
 def check_origin(origin: float | None) -> float:
-    """Return what rewards are measured from; NaN, which None stands for, is the first of them."""
-    if origin is None or origin != origin:
-        return math.nan
-    return check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX)
+    """Return what rewards are measured from: what is given, or for None NaN, which stands for the first of them."""
+    return math.nan if origin is None else check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX)
 
 
 def relative(model: Any, origin: float, k: int) -> Any:

@@ -24,6 +24,7 @@ from onearm.engine.oracles.oracle import (
     split,
     spread,
 )
+from onearm.engine.oracles.relative import check_origin
 from onearm.engine.vocabulary import Array, Problem
 
 NONE, DENSE, ROWS = Problem(3), Problem(3, (2,)), Problem(3, (3, 2))
@@ -78,7 +79,7 @@ def test_nothing_known_is_all_prior(problem: Problem) -> None:
 
 
 def test_the_level_is_the_mean_of_what_arms_pay_not_of_rewards() -> None:
-    model = oracle(NONE, origin=None, regularisation=1e-9)
+    model = oracle(NONE, origin=math.nan, regularisation=1e-9)
     learn(model, [(np.zeros(0), arm, reward) for arm, reward in [(0, 7.0), *[(0, 1.0), (0, 3.0)] * 50, (1, 9.0)]])
     expected = (207 / 101 + 9.0) / 2  # arm 0 was paid 207 in 101 decisions
     assert origin_of(model) + scores_of(model, np.zeros(0))[2] == pytest.approx(expected, rel=1e-6)
@@ -87,7 +88,7 @@ def test_the_level_is_the_mean_of_what_arms_pay_not_of_rewards() -> None:
 @PROBLEMS
 def test_an_offset_changes_no_bit_of_what_is_compared(problem: Problem) -> None:
     found = feedbacks(problem, 130)
-    plain, shifted = oracle(problem, origin=None), oracle(problem, origin=None)
+    plain, shifted = oracle(problem, origin=math.nan), oracle(problem, origin=math.nan)
     assert learn(plain, found) == learn(shifted, found, SHIFT)
     assert origin_of(shifted) - SHIFT == origin_of(plain) == found[0][2]
     for context, _, _ in found[:20]:
@@ -96,7 +97,7 @@ def test_an_offset_changes_no_bit_of_what_is_compared(problem: Problem) -> None:
 
 @PROBLEMS
 def test_an_error_is_the_reward_as_it_is_learned_less_what_was_predicted(problem: Problem) -> None:
-    model = measured(oracle(problem, origin=None), math.inf)
+    model = measured(oracle(problem, origin=math.nan), math.inf)
     for context, action, reward in feedbacks(problem, 100):
         predicted = predict_one(model, context, action, np.zeros(3, np.bool_), np.zeros(3))
         error = fit(model, context, action, reward, 1.0)
@@ -108,7 +109,7 @@ def test_an_error_is_the_reward_as_it_is_learned_less_what_was_predicted(problem
 
 @PROBLEMS
 def test_parts_sum_to_the_predicted_reward(problem: Problem) -> None:
-    model = measured(oracle(problem, origin=None), math.inf)
+    model = measured(oracle(problem, origin=math.nan), math.inf)
     found = feedbacks(problem, 100)
     learn(model, found, 1000.0)
     parts = np.zeros(4)
@@ -126,14 +127,15 @@ def test_an_origin_that_is_given_is_what_is_expected() -> None:
 
 
 def test_an_origin_of_zero_and_contexts_as_they_are_leave_the_model_alone() -> None:
-    names = {type(oracle(DENSE, origin=0.0)).__name__, type(oracle(DENSE, origin=None, scaling="none")).__name__}
+    names = {type(oracle(DENSE, origin=0.0)).__name__, type(oracle(DENSE, origin=math.nan, scaling="none")).__name__}
     assert names == {"ArmRidge"}
     assert origin_of(oracle(DENSE)) == 0.0
 
 
-def test_an_origin_that_is_no_number_is_refused() -> None:
+@pytest.mark.parametrize("origin", [math.inf, math.nan])
+def test_an_origin_that_is_no_number_is_refused(origin: float) -> None:
     with pytest.raises(InvalidInput, match="origin"):
-        oracle(NONE, origin=math.inf)
+        check_origin(origin)
 
 
 @PROBLEMS
@@ -155,10 +157,10 @@ def test_widths_are_the_models_times_the_size_of_its_errors(problem: Problem) ->
 
 
 def test_arms_that_join_are_expected_to_pay_the_level() -> None:
-    model = oracle(DENSE, origin=None)
+    model = oracle(DENSE, origin=math.nan)
     found = feedbacks(DENSE, 100)
     learn(model, found)
-    larger = padded(model, oracle(Problem(5, (2,)), origin=None))
+    larger = padded(model, oracle(Problem(5, (2,)), origin=math.nan))
     scores = np.zeros(5)
     predict(larger, found[0][0], np.ones(5, np.bool_), scores)
     assert scores[:3].tolist() == scores_of(model, found[0][0]).tolist()
