@@ -71,7 +71,7 @@ def fitted(policy: Policy, problem: Problem) -> Policy:
 
 
 def check_same_range(policy: Policy, limits: tuple[float, float]) -> None:
-    """Refuse a policy whose own params say that rewards have another range than the declared one."""
+    """Refuse a policy whose `reward_max` was given, and is not the highest reward of the declared range."""
     own = policy.reward_range
     if own not in (None, (0.0, 1.0)) and own[1] != limits[1]:
         raise InvalidInput(

@@ -1,8 +1,9 @@
 """Rewards as parts of the range that they lie in, for policies that are made for such.
 
 These hold a `RewardRange` among their params: [0, 1], or another one where a problem declares it (`problem.fitted` puts
-it in). Their kernels learn parts, and tell rewards. Nothing is clipped or refused here: that is done at the interfaces,
-before anything is written. In [0, 1] a reward keeps its bits.
+it in). Their kernels learn parts, and tell rewards. Nothing is clipped or refused here: interfaces refuse what lies
+outside of a declared range, before anything is written, and kernels clip where there is none. In [0, 1] a reward keeps
+its bits.
 
 >>> euros = RewardRange.of(-5.0, 15.0)
 >>> part_of(euros, 0.0), lack_of(euros, 0.0), reward_at(euros, 0.25)

@@ -282,7 +282,7 @@ class Policy:
     constants: Callable[[Any, Any], dict[str, Constant]] | None = None  # (params, state) -> what its steps depend on
     supposes: str | None = None  # of the losses, for its certificate to hold, beyond that they are convex
     guarantee: Guarantee | None = None  # what is known of its recommendations beforehand, where it was trained
-    deterministic: bool = False  # of arms: whether it never draws, so that every propensity is 1
+    deterministic: bool = False  # of arms, with contexts or without: whether it never draws, and each propensity is 1
 
     @property
     def reward_range(self) -> tuple[float, float] | None:

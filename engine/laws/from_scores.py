@@ -67,7 +67,8 @@ def end_of(available: Array) -> int:
 def span_of(available: Array, origin: float, law: Array) -> int:
     """Return how many actions a law is over: up to the last that is available; of the others `law` becomes 0.
 
-    A policy whose `origin` is given is as it was in its first version, and its law is over all.
+    Where the `origin` of rewards is given, and not NaN, it is over all: a sum over more actions has other bits, and
+    logs with an origin of 0 were written with these.
     """
     end = end_of(available) if math.isnan(origin) else len(available)
     for a in range(end, len(law)):

@@ -5,9 +5,9 @@ An index of action a is s_a + alpha w_a, its predicted reward and so many standa
     alpha = min_a (target - s_a) / w_a, no less than 0.2 sd and no more than 3 sd,
 
 the target lies at seven tenths of the way from the lowest to the best reward seen, and sd is the root mean square of
-the errors of the predictions. So where a prediction reaches the target there is next to no exploration, and where none
-does, the action stands first that needs the least luck to reach it. Neither the unit of rewards nor their origin
-matters, as long as predictions and rewards have the same.
+the errors of the predictions (`narrow` takes both from the newest rewards alone). So where a prediction reaches the
+target there is next to no exploration, and where none does, the action stands first that needs the least luck to reach
+it. Neither the unit of rewards nor their origin matters, as long as predictions and rewards have the same.
 
 Source: Reverdy, Srivastava, Leonard, "Satisficing in multi-armed bandit problems", 2017, have a target; these widths
 are ours: measured, without a bound.
@@ -45,7 +45,7 @@ def enter(square: Array, count: Array, extremes: Array, reward: float, error: fl
 
 @kernel
 def narrow(square: Array, count: Array, extremes: Array, tails: HeavyTails) -> None:
-    """Where errors are cut, take their size, and the lowest and the best reward, from the newest rewards alone."""
+    """Take the size of errors, and the lowest and the best reward, from the newest rewards alone, as errors are cut."""
     square[0] = tails.square[0] * count[0]
     extremes[0] = tails.ends[0]
     extremes[1] = tails.ends[1]

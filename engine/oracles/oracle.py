@@ -1,8 +1,9 @@
 """What a model can be asked. Each function finds the kernel of the model's class, as `engine/protocol.py` does.
 
-A model is a NamedTuple of arrays that lies inside a policy's state: `fit` writes it in place, the others only read it
-(and write its `scratch_*` arrays). Contexts are whatever the problem has: float64[d], float64[k, p] or `Features`.
-Several models of one class can be stacked along a new first axis: `engine.protocol.row_of` gives the i-th.
+A model is a NamedTuple of arrays that lies inside a policy's state: `fit`, `note` and `settle` write it in place, the
+others only read it (and write its `scratch_*` arrays). Contexts are whatever the problem has: float64[d], float64[k, p]
+or `Features`. Several models of one class can be stacked along a new first axis: `engine.protocol.row_of` gives the
+i-th.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def spread(model: Any, context: Any, available: Array, widths: Array) -> None:
 def fit(model: Any, context: Any, action: int, reward: float, weight: float) -> float:
     """Learn one reward of one action; `weight` > 0 counts it so many times. Writes `model` in place.
 
-    Return how far the prediction was off before: reward - prediction.
+    Return how far the prediction was off before: reward - prediction. Models that count what is awaited
+    (`awaiting.py`) take a reward that was learned out again, with a weight of -1.
     """
     return KERNELS[type(model)]["fit"](model, context, action, reward, weight)
 
@@ -65,14 +67,18 @@ def settle(model: Any, number: int) -> None:
 def prior_shares(model: Any, context: Any, available: Array, shares: Array) -> None:
     """Write by how much each available action's prediction would rise if the prior expected 1 more, into float64[k].
 
-    By 1 where nothing is known of an action in such a context, by next to nothing where much is; by 0 without a prior.
+    By 1 where nothing is known of an action in such a context, by next to nothing where much is. Models without a prior
+    write 0, and so do those that bend: what they expect is the lowest reward.
     """
     KERNELS[type(model)]["prior_shares"](model, context, available, shares)
 
 
 @generic
 def mean_level(model: Any) -> float:
-    """Return what actions pay in the mean context, on average over them; 0 before any feedback, and without a prior."""
+    """Return what actions pay in the mean context, on average over them; 0 before any feedback.
+
+    0 as well of models that tell no `prior_shares`.
+    """
     return KERNELS[type(model)]["mean_level"](model)
 
 

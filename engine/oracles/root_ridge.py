@@ -18,7 +18,7 @@ prior lost. So the prior never counts less than half.
 Rows of R follow each other; eight of them have one length, a multiple of eight, and what lies above the diagonal is 0.
 Source: Carlson, "Fast triangular formulation of the square root filter", AIAA Journal 11, 1973; Bierman,
 "Factorization methods for discrete sequential estimation", 1977, chapter V.
-Cost: predict O(K p), spread O(K p^2) for the arms that were played, fit O(p^2); every half-life O(p^3) for each.
+Cost: predict O(K p), spread O(K p^2) for the arms that were played, learn O(p^2); every half-life O(p^3) for each.
 """
 
 from __future__ import annotations

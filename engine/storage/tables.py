@@ -74,7 +74,7 @@ class Experiment(NamedTuple):
     key: int  # the foreign key of event and snapshot
     id: str  # the public id, unique
     spec: str  # JSON: policy, problem, arms, seed
-    body_hash: bytes  # sha256 of the creating request's body
+    body_hash: bytes  # sha256 of its spec as JSON
     versions: str  # JSON: onearm, policy, numba, numpy, platform
     created_at: int  # microseconds since 1970 UTC
     archived_at: int | None = None  # microseconds since 1970 UTC

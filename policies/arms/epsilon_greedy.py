@@ -2,9 +2,10 @@
 
 Source: Sutton, Barto, "Reinforcement learning", 2nd ed. 2018, section 2.4; ties go to the lowest arm.
 Epsilon does not shrink, so regret grows linearly: by epsilon times the mean gap a step once the best arm leads.
-An arm that was never learned counts as the first reward there was, so any unit and any offset of rewards will do; or as
-`origin`, where that is given: below all rewards, no arm is tried but by chance, and above, each before one is repeated.
-State: count and mean per arm, less the origin; the leader and a ceiling for the others.
+Rewards may have any unit and any origin: an arm that was never learned counts as the first reward there was. Or it
+counts as `origin`, where that is given: one below all rewards lets no arm be tried but by chance, and one above them
+lets each be tried before any is repeated.
+State: count and mean per arm, less the origin; the origin; the leader and a ceiling for the others.
 Cost: O(K) per decision, for the count of available arms; O(1) per feedback, O(K) where the leader falls to the ceiling.
 """
 

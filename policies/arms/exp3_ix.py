@@ -1,9 +1,9 @@
 """Exp3-IX: exponential weights whose losses are divided by a little more than the propensity (implicit exploration).
 
 Source: Neu, "Explore no more: improved high-probability regret bounds for non-stochastic bandits", NIPS 2015,
-eta_t = 2 gamma_t = sqrt(ln K / (K t)). Rewards in [0, 1], or as parts of the range that is declared (what lies outside,
-which no interface lets pass, is clipped); against any adversary the regret is at most 4 sqrt(K T ln K)
-+ (2 sqrt(K T / ln K) + 1) ln(2 / delta) with probability 1 - delta.
+eta_t = 2 gamma_t = sqrt(ln K / (K t)). Rewards in [0, 1], or as parts of the range that is declared (what lies outside
+is clipped); against any adversary the regret is at most 4 sqrt(K T ln K) + (2 sqrt(K T / ln K) + 1) ln(2 / delta) with
+probability 1 - delta.
 State: cumulative loss estimate per arm. Cost: O(K) per decision, O(1) per feedback.
 An arm that is not available has probability 0, and the others share its part; the bound holds where all arms are
 available.

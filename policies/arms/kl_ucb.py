@@ -1,12 +1,12 @@
 """KL-UCB: UCB whose bounds are exact for coins: the highest mean that the Kullback-Leibler divergence still allows.
 
 Source: Garivier, Cappe, "The KL-UCB algorithm for bounded stochastic bandits and beyond", COLT 2011. Rewards in [0, 1],
-or as parts of the range that is declared (what lies outside, which no interface lets pass, is clipped); regret
-(1 + epsilon) sum_a gap_a ln T / kl(mean_a, best mean) + O(ln ln T) in that unit, proved for c = 3; c = 0 is what its
-authors recommend in practice.
-State: count and mean per arm. Cost: O(K) divergences per decision, two logarithms each, and about ln K times a bound by
-Newton's method, some 5 divergences; O(1) per feedback.
-Departs from the paper: ties go to the lowest arm; the clock counts decisions, so late feedback is allowed.
+or as parts of the range that is declared (what lies outside is clipped); regret (1 + epsilon) sum_a gap_a ln T /
+kl(mean_a, best mean) + O(ln ln T) in that unit, proved for c = 3; c = 0 is what its authors recommend in practice.
+State: count and mean per arm, what is awaited. Cost: O(K) divergences per decision, two logarithms each, and about ln K
+times a bound by Newton's method, some 5 divergences; O(1) per feedback.
+Departs from the paper: ties go to the lowest arm; the clock counts decisions, so late feedback is allowed, and with
+`wait` an arm's count has what is awaited (`engine/laws/awaited.py`).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class KlUcbParams(NamedTuple):
     """Numbers fixed at creation."""
 
     c: float  # factor of ln ln t, >= 0
-    wait: int = 0  # further decisions for which one counts whose feedback has not come
-    rewards: RewardRange = UNIT  # all that follows is in parts of it
+    wait: int = 0  # for so many further decisions one counts whose feedback has not come
+    rewards: RewardRange = UNIT  # means and bounds are parts of it
 
 
 class KlUcbState(NamedTuple):
@@ -47,7 +47,7 @@ class KlUcbState(NamedTuple):
 def kl_ucb(c: float = 0.0, wait: int = 0) -> Policy:
     """Play the arm with the highest q such that count kl(mean, q) <= ln t + c ln ln t.
 
-    Where feedback is late, `wait` is for how many further decisions one adds to the count before it is learned.
+    Where feedback is late, a decision adds to the count for `wait` further ones, until it is learned.
     """
     params = KlUcbParams(check_param("c", c, low=0.0), check_wait(wait))
     return Policy("kl_ucb", params, init, grow=by_padding(init), deterministic=True)

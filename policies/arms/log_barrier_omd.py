@@ -1,9 +1,9 @@
 """Log-barrier mirror descent with hints: arms whose losses can be foreseen in part cost what was not foreseen.
 
 Source: Wei, Luo, "More adaptive algorithms for adversarial bandits", COLT 2018; the common hint is that of Bubeck, Li,
-Luo, Wei, "Improved path-length regret bounds for bandits", COLT 2019. The loss is reward_max - reward, in [0, 1],
-or what the reward lacks to the highest as a part of the range that is declared (what lies outside, which no interface
-lets pass, is clipped). With weights w', the hint m of every arm's loss and D the distance of the barrier
+Luo, Wei, "Improved path-length regret bounds for bandits", COLT 2019. The loss is reward_max - reward, in [0, 1], or
+what the reward lacks to the highest as a part of the range that is declared (what lies outside is clipped).
+With weights w', the hint m of every arm's loss and D the distance of the barrier
 sum ln(1 / w) / eta: w = argmin <w, m> + D(w, w'). The arm is drawn from w; its loss l makes the estimate
 m + (l - m) / propensity (for the others m), and w' moves to argmin <w, estimate + a> + D(w, w'), where a is
 correction eta (l - m)^2 / propensity for the arm played.

@@ -29,7 +29,7 @@ class MossParams(NamedTuple):
     """Numbers fixed at creation."""
 
     alpha: float  # widens the anytime bonus, > 0; not used where the horizon is known
-    rewards: RewardRange = UNIT  # all that follows is in parts of it
+    rewards: RewardRange = UNIT  # means and bonuses are parts of it
 
 
 class MossState(NamedTuple):

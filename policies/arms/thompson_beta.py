@@ -8,8 +8,7 @@ from. With `propensities=False` one mean per arm is drawn and the largest played
 Cost: O(K) a decision; about 1 us an arm with propensities (13 us at K = 10, 1 ms at K = 1000) and 0.05 us without. O(1)
 per feedback.
 Departs from the paper: a reward counts as so much of a success as its part of the range is, [0, 1] or a declared one
-(the paper tosses a coin of that bias); one outside, which no interface lets pass, counts as the nearest end; ties go to
-the lowest arm.
+(the paper tosses a coin of that bias); one outside counts as the nearest end; ties go to the lowest arm.
 """
 
 from __future__ import annotations

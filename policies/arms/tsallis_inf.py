@@ -2,9 +2,9 @@
 
 Source: Zimmert, Seldin, "Tsallis-INF: an optimal algorithm for stochastic and adversarial bandits", JMLR 2021,
 alpha = 1/2. The loss is reward_max - reward, in [0, 1], or what the reward lacks to the highest as a part of the range
-that is declared (what lies outside, which no interface lets pass, is clipped). Losses are estimated by importance
-weighting, eta_t = 2 / sqrt(t), regret at most 4 sqrt(K T) + 1 against any adversary; or with reduced variance,
-eta_t = 4 / sqrt(t): half the regret on 10 arms, at the cost of one more decision per feedback. Both:
+that is declared (what lies outside is clipped). Losses are estimated by importance weighting, eta_t = 2 / sqrt(t),
+regret at most 4 sqrt(K T) + 1 against any adversary; or with reduced variance, eta_t = 4 / sqrt(t): half the regret on
+10 arms, at the cost of one more decision per feedback. Both:
 O(sum_a ln T / gap_a) where the means stand still.
 With the running mean as scale losses may have any unit, such as iterations of a solver: they are divided by the mean of
 the losses learned so far (Khodak, Chow, Balcan, Talwalkar, "Learning to relax", ICLR 2024), in which all bounds above

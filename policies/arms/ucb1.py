@@ -3,8 +3,9 @@
 Source: Auer, Cesa-Bianchi, Fischer, "Finite-time analysis of the multiarmed bandit problem", 2002, fig. 1. Rewards in
 [0, 1], or as parts of the range that is declared; regret at most 8 sum_a ln T / gap_a + (1 + pi^2 / 3) sum_a gap_a
 (theorem 1, alpha = 1) in that unit.
-State: count, mean and 1 / sqrt(count) per arm. Cost: O(K) per decision, O(1) per feedback.
-Departs from the paper: ties go to the lowest arm; the clock counts decisions, so late feedback is allowed.
+State: count, mean and 1 / sqrt(count) per arm, what is awaited. Cost: O(K) per decision, O(1) per feedback.
+Departs from the paper: ties go to the lowest arm; the clock counts decisions, so late feedback is allowed, and with
+`wait` an arm's count has what is awaited (`engine/laws/awaited.py`).
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ class Ucb1Params(NamedTuple):
     """Numbers fixed at creation."""
 
     alpha: float  # factor of the width, > 0; 1 is the paper's
-    wait: int = 0  # further decisions for which one counts whose feedback has not come
-    rewards: RewardRange = UNIT  # all that follows is in parts of it
+    wait: int = 0  # for so many further decisions one counts whose feedback has not come
+    rewards: RewardRange = UNIT  # means and bonuses are parts of it
 
 
 class Ucb1State(NamedTuple):
     """Arrays that `update` writes."""
 
     count: Array  # int64[k] feedbacks learned per arm
-    mean: Array  # float64[k] mean reward per arm
+    mean: Array  # float64[k] mean reward per arm, a part of the range
     width: Array  # float64[k] 1 / sqrt(count), infinite before the first feedback
     awaited: Any  # decisions that count as learned: `Awaited` or `Unawaited`
 
@@ -44,7 +45,7 @@ class Ucb1State(NamedTuple):
 def ucb1(alpha: float = 1.0, wait: int = 0) -> Policy:
     """Play the arm with the highest mean + alpha sqrt(2 ln t / count).
 
-    Where feedback is late, `wait` is for how many further decisions one adds to the count before it is learned.
+    Where feedback is late, a decision adds to the count for `wait` further ones, until it is learned.
     """
     check_param("alpha", alpha, low=0.0, low_open=True)
     return Policy("ucb1", Ucb1Params(float(alpha), check_wait(wait)), init, grow=by_padding(init), deterministic=True)

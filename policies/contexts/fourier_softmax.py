@@ -15,10 +15,10 @@ its log can judge other policies.
 
 Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007; a softmax of the
 index in place of its maximum is ours: measured, without a bound (`benchmarks/defaults.py`).
-Rewards may have any unit and any origin: they are measured from the first one; errors with heavy tails are cut
-(`engine/oracles/heavy_tails.py`). Ties go to the lowest action.
+Rewards may have any unit and any origin: they are measured from the first one. Errors with heavy tails are cut, unless
+`robust` is false (`engine/oracles/heavy_tails.py`). Ties go to the lowest action.
 Propensities: exact, in closed form.
-State: the model, its errors, the first, the best and the lowest reward.
+State: the model, its errors and their tails, the first, the best and the lowest reward.
 Cost: a prediction and a standard error of all actions per decision, O(K p^2). With dense contexts the number p of
 coordinates follows from the numbers of arms in the beginning and of features: 256 up to 121 arms, about 80 with 1,000,
 so that K p^2 stays about the same. It is part of the spec; arms that join later have as many.
@@ -85,8 +85,8 @@ def fourier_softmax(
     """Draw by a softmax of an optimistic index, on features that bend; nothing needs tuning.
 
     `regularisation` and `coordinates`, how many numbers a dense context becomes, follow from the number of arms where
-    they are left out. `coordinates` is a multiple of 8; 0 stands for 256 in a model of four times the size, which this
-    policy had in its first version.
+    they are left out. `coordinates` is a multiple of 8; 0 stands for those of `FourierRidge`, 256 in a model of four
+    times the size. With `robust` errors with heavy tails are cut.
     """
     params = FourierSoftmaxParams(
         check_param("temperature", temperature, low=1e-6, high=1e6),

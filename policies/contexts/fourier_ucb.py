@@ -1,6 +1,6 @@
 """Fourier UCB: optimism on features that bend, just wide enough for some action to promise a reward near the best seen.
 
-Nothing needs tuning. It is the default for contexts.
+Nothing needs tuning.
 
 An oracle predicts a score s_a and its standard error w_a for each action: for float64[d] contexts ridge regressions on
 the context and on random Fourier features of it (`engine/oracles/fourier_ridge.py`); for rows of actions one ridge
@@ -8,9 +8,10 @@ regression; for named features a sparse linear model. The action of the highest 
 is just so large that some action promises a reward near the best seen (`engine/oracles/aspiration.py`).
 
 Source: LinUCB, Li, Chu, Langford, Schapire 2010, with random Fourier features, Rahimi and Recht 2007, and a target.
-Units and origin of rewards and of contexts do not matter; errors with heavy tails are cut.
+Units and origin of rewards and of contexts do not matter: rewards are measured from the first one, or from `origin`
+(`engine/oracles/relative.py`). Without an `origin` errors with heavy tails are cut (`engine/oracles/heavy_tails.py`).
 Ties go to the lowest action. Propensities: 1, as nothing is drawn (`floor` around it makes a log for estimates).
-State: the model, its errors, the best and the lowest reward.
+State: the model, its errors, the best and the lowest reward; with `wait` a second model (`engine/oracles/awaiting.py`).
 Cost: a prediction and a standard error of all actions per decision, O(K p^2) at p = 256 coordinates.
 """
 
@@ -52,14 +53,14 @@ class FourierUcbParams(NamedTuple):
 
     regularisation: float  # precision of the prior, > 0
     half_life: float  # in feedbacks; inf where nothing is forgotten
-    wait: int  # further decisions for which one counts whose feedback has not come
+    wait: int  # for so many further decisions one counts whose feedback has not come
     origin: float  # what rewards are measured from; NaN where it is the first of them
 
 
 class FourierUcbState(NamedTuple):
     """Arrays that `update` writes, and working space of `select`."""
 
-    model: Any  # `FourierRidge`, or what `oracle` chose
+    model: Any  # what `bending_oracle` chose, with what stands around it
     square: Array  # float64[1] sum of squared errors, each in units of its predictive variance
     count: Array  # float64[1] feedbacks learned
     range: Array  # float64[2] the lowest and the best reward
@@ -72,7 +73,7 @@ def fourier_ucb(
 ) -> Policy:
     """Play optimistically on features that bend; nothing needs tuning, and `half_life` makes it forget.
 
-    Where feedback is late, `wait` is for how many further decisions one counts as explored.
+    Where feedback is late, a decision counts as explored for `wait` further ones.
     """
     params = FourierUcbParams(
         check_param("regularisation", regularisation, low=1e-12, high=1e12),

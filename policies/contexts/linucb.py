@@ -7,9 +7,11 @@ sqrt(d ln T); no bound is known for a fixed one.
 Departs from the paper: contexts are shifted and scaled to a length of about 1 and have an intercept, unless `scaling`
 is "none"; old feedbacks may be forgotten. A standard error is in units of the noise, which is as large as the root mean
 square of the oracle's errors: the paper's is `noise` = 1. Rewards may have any unit and any origin: they are measured
-from the first one, or from `origin` (`engine/oracles/relative.py`), but not with `scaling` "none", where there is no
-intercept. Ties go to the lowest action.
-State: the sums, the inverse and the coefficients of each regression (`engine/oracles/ridge.py`), origin, errors.
+from the first one, and errors with heavy tails are cut, or they are measured from `origin`
+(`engine/oracles/relative.py`); neither is so with `scaling` "none", where there is no intercept. Ties go to the lowest
+action.
+State: the sums, the inverse and the coefficients of each regression (`engine/oracles/ridge.py`), origin, errors; with
+`wait` a second model (`engine/oracles/awaiting.py`).
 Propensities: 1, as nothing is drawn.
 Cost: O(K d^2) per decision and O(d^2) per feedback; O(K d^3) at feedbacks 1, 2, 4, 8 ..., which find the scale anew.
 """
@@ -46,7 +48,7 @@ class LinucbParams(NamedTuple):
     scaled: bool  # whether the model finds the units of the features
     measured: bool  # whether it measures its errors, so that its widths have the unit of the reward
     origin: float  # what rewards are measured from; NaN where it is the first of them
-    wait: int  # further decisions for which one counts whose feedback has not come
+    wait: int  # for so many further decisions one counts whose feedback has not come
 
 
 class LinucbState(NamedTuple):
@@ -69,7 +71,7 @@ def linucb(
 ) -> Policy:
     """Play the action with the highest prediction plus `alpha` standard errors, of noise as large as it is measured.
 
-    Where feedback is late, `wait` is for how many further decisions one counts as explored.
+    Where feedback is late, a decision counts as explored for `wait` further ones.
     """
     unit = 1.0 if noise is None else check_param("noise", noise, low=1e-100, high=1e100)
     params = LinucbParams(

@@ -8,8 +8,8 @@ the oracle is ridge: a model for each arm on dense contexts, one for all on rows
 in scaled features, is N(0, 1 / regularisation).
 Departs from the paper: the score of each action is drawn, not the weights, independently of the others.
 The standard deviations are multiplied with alpha, as they found that less than the posterior's 1 explores better.
-Rewards in [0, 1], or as parts of the range that is declared; what lies outside, which no interface lets pass, is
-clipped. A fraction counts as so many clicks of one.
+Rewards in [0, 1], or as parts of the range that is declared; what lies outside is clipped. A fraction counts
+as that part of a click.
 State: the model.
 Propensities: the law P(this action's logit is the largest) is computed by quadrature (`engine/laws/largest.py`) and
 drawn from. With `propensities=False` one logit per action is drawn and the largest played: faster, and the propensity
