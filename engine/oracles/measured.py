@@ -69,6 +69,12 @@ def origin_of(model: Measured) -> float:
 
 
 @kernel
+def learned_of(model: Measured, reward: float) -> float:
+    """Return the newest reward as the model learned it."""
+    return oracle.learned_of(model.model, reward)
+
+
+@kernel
 def note(model: Measured, context: Any, action: int, number: int) -> None:
     """Let the model count a decision that is awaited."""
     oracle.note(model.model, context, action, number)
@@ -86,7 +92,8 @@ register_model(
     spread=spread,
     fit=fit,
     split=split,
+    origin_of=origin_of,
+    learned_of=learned_of,
     note=note,
     settle=settle,
-    origin_of=origin_of,
 )

@@ -101,9 +101,9 @@ def test_an_error_is_the_reward_as_it_is_learned_less_what_was_predicted(problem
     for context, action, reward in feedbacks(problem, 100):
         predicted = predict_one(model, context, action, np.zeros(3, np.bool_), np.zeros(3))
         error = fit(model, context, action, reward, 1.0)
-        assert error == pytest.approx(learned_of(model.model, reward) - predicted, abs=1e-12)
+        assert error == pytest.approx(learned_of(model, reward) - predicted, abs=1e-12)
         whole = reward - origin_of(model)
-        assert (learned_of(model.model, reward) - predicted) * (whole - predicted) + 1e-12 >= 0.0
+        assert (learned_of(model, reward) - predicted) * (whole - predicted) + 1e-12 >= 0.0
         assert abs(error) <= abs(whole - predicted) + 1e-12
 
 
