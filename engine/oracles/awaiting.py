@@ -5,7 +5,7 @@ are awaited, and tells standard errors, for in a linear regression these depend 
 feedback comes of is taken out again after `wait` others (`engine/laws/awaited.py`).
 
 Source: Desautels, Krause, Burdick, "Parallelizing exploration-exploitation tradeoffs in Gaussian process bandit
-optimization", JMLR 2014, for standard errors that count what is awaited; that they come back is ours.
+optimization", JMLR 2014, for standard errors that count what is awaited; that they widen again is ours.
 Cost: twice the memory and twice the learning of the model inside.
 """
 
@@ -19,12 +19,14 @@ import numpy as np
 from ..errors import InvalidInput
 from ..kernel import kernel
 from ..laws.awaited import Awaited, awaited, clear, enter, overdue
+from ..laws.awaited import settle as settle_in
 from ..vocabulary import Array, Problem
-from .oracle import fit, learned_of, origin_of, predict, register_model, split, spread
+from . import oracle
+from .oracle import register_model
 
 
 class Awaiting(NamedTuple):
-    """Arrays that `note` and `fit` write."""
+    """Two models, and the decisions by which one is ahead; `note`, `settle` and `fit` write it."""
 
     model: Any  # of what was learned
     ahead: Any  # of what was learned or is awaited, all rewards 0
@@ -44,7 +46,7 @@ def awaiting(make: Callable[[], Any], problem: Problem, wait: int, half_life: fl
         raise InvalidInput(
             "bad_param",
             f"wait is {wait}: decisions that are awaited cannot count with named features, nor with a half_life; leave "
-            "out one of the two",
+            "out wait, or the half_life",
         )
     by_action = problem.context_kind == "actions"
     shape = (1, problem.context_shape[1]) if by_action else problem.context_shape
@@ -53,81 +55,84 @@ def awaiting(make: Callable[[], Any], problem: Problem, wait: int, half_life: fl
 
 
 @kernel
-def _predict(waiting: Awaiting, context: Array, available: Array, scores: Array) -> None:
-    predict(waiting.model, context, available, scores)
+def predict(model: Awaiting, context: Array, available: Array, scores: Array) -> None:
+    """Write the predictions, from what was learned."""
+    oracle.predict(model.model, context, available, scores)
 
 
 @kernel
-def _spread(waiting: Awaiting, context: Array, available: Array, widths: Array) -> None:
-    spread(waiting.ahead, context, available, widths)
+def spread(model: Awaiting, context: Array, available: Array, widths: Array) -> None:
+    """Write the standard errors, from what was learned or is awaited."""
+    oracle.spread(model.ahead, context, available, widths)
 
 
 @kernel
-def _fit(waiting: Awaiting, context: Array, action: int, reward: float, weight: float) -> float:
-    if not waiting.counted[0]:
-        fit(waiting.ahead, context, action, 0.0, weight)
-    waiting.counted[0] = False
-    return fit(waiting.model, context, action, reward, weight)
+def fit(model: Awaiting, context: Array, action: int, reward: float, weight: float) -> float:
+    """Learn one reward; return how far the prediction was off."""
+    if not model.counted[0]:
+        oracle.fit(model.ahead, context, action, 0.0, weight)
+    model.counted[0] = False
+    return oracle.fit(model.model, context, action, reward, weight)
 
 
 @kernel
-def _split(waiting: Awaiting, context: Array, action: int, parts: Array) -> int:
-    return split(waiting.model, context, action, parts)
+def split(model: Awaiting, context: Array, action: int, parts: Array) -> int:
+    """Write what each feature adds to the predicted reward."""
+    return oracle.split(model.model, context, action, parts)
 
 
 @kernel
-def _note(waiting: Awaiting, context: Array, action: int, number: int) -> None:
+def origin_of(model: Awaiting) -> float:
+    """Return the origin of the model."""
+    return oracle.origin_of(model.model)
+
+
+@kernel
+def learned_of(model: Awaiting, reward: float) -> float:
+    """Return the newest reward as the model learned it."""
+    return oracle.learned_of(model.model, reward)
+
+
+@kernel
+def note(model: Awaiting, context: Array, action: int, number: int) -> None:
     """Count a decision, and no longer those that are too old."""
-    ring = waiting.ring
+    ring = model.ring
     place = overdue(ring, number)
     while place >= 0:
-        _take(waiting, place, -1.0)
+        _take(model, place, -1.0)
         clear(ring, place)
         place = overdue(ring, number)
     place = enter(ring, number, action)
     if context.ndim == 2:
         for j in range(context.shape[1]):
-            waiting.context[place, 0, j] = context[action, j]
+            model.context[place, 0, j] = context[action, j]
     else:
         for j in range(len(context)):
-            waiting.context[place, j] = context[j]
-    _take(waiting, place, 1.0)
+            model.context[place, j] = context[j]
+    _take(model, place, 1.0)
 
 
 @kernel
-def _take(waiting: Awaiting, place: int, weight: float) -> None:
-    """Let the model ahead learn a decision in the ring, or unlearn it, with a weight of -1."""
-    action = waiting.ring.action[place] if waiting.context.ndim == 2 else 0
-    fit(waiting.ahead, waiting.context[place], action, 0.0, weight)
-
-
-@kernel
-def _settle(waiting: Awaiting, number: int) -> None:
+def settle(model: Awaiting, number: int) -> None:
     """Count a decision no longer as awaited: its feedback is learned next."""
-    place = number % len(waiting.ring.number)
-    waiting.counted[0] = waiting.ring.number[place] == number
-    if waiting.counted[0]:
-        clear(waiting.ring, place)
+    model.counted[0] = settle_in(model.ring, number)
 
 
 @kernel
-def _origin_of(waiting: Awaiting) -> float:
-    return origin_of(waiting.model)
-
-
-@kernel
-def _learned_of(waiting: Awaiting, reward: float) -> float:
-    return learned_of(waiting.model, reward)
+def _take(model: Awaiting, place: int, weight: float) -> None:
+    """Let the model ahead learn a decision in the ring, or unlearn it, with a weight of -1."""
+    action = model.ring.action[place] if model.context.ndim == 2 else 0
+    oracle.fit(model.ahead, model.context[place], action, 0.0, weight)
 
 
 register_model(
     Awaiting,
-    predict=_predict,
-    spread=_spread,
-    fit=_fit,
-    split=_split,
-    note=_note,
-    settle=_settle,
-    origin_of=_origin_of,
-    learned_of=_learned_of,
+    predict=predict,
+    spread=spread,
+    fit=fit,
+    split=split,
+    origin_of=origin_of,
+    learned_of=learned_of,
+    note=note,
+    settle=settle,
 )
