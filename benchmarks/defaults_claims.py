@@ -6,8 +6,7 @@ from typing import Any
 
 from evaluate_claims import claim
 
-IN_A_RANGE = ("thompson_beta", "thompson_normal", "fourier_ucb")
-"""Policies to which the unit of rewards matters, or their origin."""
+UNITS_MATTER = ("thompson_beta", "thompson_normal", "fourier_ucb")  # by what was measured
 LIMITS = {  # (arms, numbers of a context): ms of a decision and its reward, MB
     (10, 64): (None, 4.0),
     (100, 64): (None, 64.0),
@@ -21,7 +20,7 @@ def claims(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return each figure that was to be reached, and whether it is."""
     found = []
     for name, of in result["units"].items():
-        if name not in IN_A_RANGE:
+        if name not in UNITS_MATTER:
             worst = max(abs(value - of["a = 1"]) for unit, value in of.items() if unit != "noise")
             found.append(claim(f"{name}: any unit changes what is earned by", worst, high=0.01))
     found.append(

@@ -67,7 +67,7 @@ def fitted(policy: Policy, problem: Problem) -> Policy:
     if problem.reward_range is None or policy.reward_range in (None, problem.reward_range):
         return policy
     check_same_range(policy, problem.reward_range)
-    return dataclasses.replace(policy, params=_in_range(policy.params, RewardRange.of(*problem.reward_range)))
+    return dataclasses.replace(policy, params=_ranged(policy.params, RewardRange.of(*problem.reward_range)))
 
 
 def check_same_range(policy: Policy, limits: tuple[float, float]) -> None:
@@ -110,13 +110,13 @@ def check_fit(policy: Policy, problem: Problem) -> None:
         )
 
 
-def _in_range(params: Any, wanted: RewardRange) -> Any:
+def _ranged(params: Any, wanted: RewardRange) -> Any:
     """Return the params of a policy for rewards in another range, those of policies inside as well."""
     if isinstance(params, RewardRange):
         return wanted
     if not isinstance(params, tuple) or not hasattr(params, "_fields"):
         return params
-    return type(params)(*(_in_range(field, wanted) for field in params))
+    return type(params)(*(_ranged(field, wanted) for field in params))
 
 
 _TELLS = {

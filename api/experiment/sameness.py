@@ -11,14 +11,14 @@ from .spec import Spec
 def asks_for(body: dict[str, Any], said: dict[str, Any], stored: dict[str, Any]) -> bool:
     """Tell whether a body asks for the experiment whose spec is stored; `said` is the spec that the body makes today.
 
-    It does where the two specs are one. An earlier version may have stored a spec without what there was not to say
-    then, and with other defaults: it is asked for by a body that says nothing else than it does.
+    It does where the two specs are one. A spec of an earlier version may lack params and fields that came later, and
+    have other defaults than those of today: a body asks for it that contradicts nothing of what it holds.
     """
     return said == stored or (_is_from_before(stored) and _agrees(body, stored))
 
 
 def _is_from_before(stored: dict[str, Any]) -> bool:
-    """Tell whether a stored spec would be stored otherwise today."""
+    """Tell whether an earlier version stored a spec: sent as a body today, it would be stored otherwise."""
     try:
         return Spec.from_json(stored).to_json() != stored
     except OnearmError:
@@ -26,22 +26,22 @@ def _is_from_before(stored: dict[str, Any]) -> bool:
 
 
 def _agrees(body: dict[str, Any], stored: dict[str, Any]) -> bool:
-    """Tell whether a body is the stored spec, once what it does not say of its policy is taken from there."""
-    asked = {**body, "policy": _over(body.get("policy", {}), stored["policy"])}
+    """Tell whether a body means the stored spec, once what it leaves out of its policy is taken from there."""
+    asked = {**body, "policy": _filled_in(body.get("policy", {}), stored["policy"])}
     try:
         return Spec.from_stored(asked).to_json() == stored
     except OnearmError:
         return False
 
 
-def _over(named: Any, stored: Any) -> Any:
-    """Return the spec of a policy; what it does not name is taken from the stored one, where that has its name."""
+def _filled_in(named: Any, stored: Any) -> Any:
+    """Return the spec of a policy as a body names it; what it leaves out is taken from the stored one of its name."""
     if not isinstance(named, dict) or not _is_policy(stored) or named.get("name", stored["name"]) != stored["name"]:
         return named
     given = named.get("params", {})
     if not isinstance(given, dict):
         return named
-    nested = {key: _over(value, stored["params"].get(key)) for key, value in given.items() if _is_policy(value)}
+    nested = {key: _filled_in(value, stored["params"].get(key)) for key, value in given.items() if _is_policy(value)}
     return {**stored, "params": stored["params"] | given | nested}
 
 

@@ -114,7 +114,7 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
         for choice in CHOICES:
             words |= choice.words_of(shape)
         spec = dict(header["experiment"])
-        words["reward_range"] = _range_in(spec)
+        words["reward_range"] = _declared_range(spec)
         problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), **words)
         check_problem(problem)
         return problem, spec
@@ -126,7 +126,7 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
         raise InvalidInput("bad_header", f"the header of {path} is damaged ({error}): export it again") from error
 
 
-def _range_in(spec: dict[str, Any]) -> tuple[float, float] | None:
+def _declared_range(spec: dict[str, Any]) -> tuple[float, float] | None:
     """Return the range of rewards that a spec declares; None where it declares none."""
     limits = spec.get("reward", {}).get("range")
     return None if limits is None else check_range("reward.range", limits)

@@ -45,15 +45,16 @@ def default_policy(problem: Problem) -> dict[str, Any]:
     """Return the policy where none is named."""
     if problem.context_shape != (0,):
         return CONTEXT_POLICY
-    is_ranged = problem.reward_range is not None and problem.n_arms <= LAW_ARMS_MAX
-    return RANGED_POLICY if is_ranged else DEFAULT_POLICY
+    if problem.reward_range is not None and problem.n_arms <= LAW_ARMS_MAX:
+        return RANGED_POLICY
+    return DEFAULT_POLICY
 
 
-def topped(policy: Any, declared: Declared) -> Any:
+def with_reward_max(policy: Any, declared: Declared) -> Any:
     """Return the spec of a policy; a param `reward_max` that is left out becomes the highest reward declared.
 
-    So it is where its default is a number, and in a policy inside as well; one that is lower is refused. A policy that
-    is made for a range has it from the problem.
+    Only where its default is a number, and of a policy inside as well; one that is given and lower is refused. Policies
+    that are made for a range (`RewardRange`) have none filled in: they get the range when they are fitted.
     """
     limits = declared.problem.reward_range
     if limits is None or not isinstance(policy, dict) or not isinstance(policy.get("name"), str):
@@ -62,9 +63,9 @@ def topped(policy: Any, declared: Declared) -> Any:
     if not isinstance(params, dict):
         return policy
     if isinstance(params.get("policy"), dict):
-        params = {**params, "policy": topped(params["policy"], declared)}
+        params = {**params, "policy": with_reward_max(params["policy"], declared)}
     known = inspect.signature(catalog.factory(policy["name"])).parameters.get("reward_max")
-    if known is not None and not _is_ranged(policy):
+    if known is not None and not _is_made_for_a_range(policy):
         if "reward_max" in params:
             _check_top(params["reward_max"], limits)
         elif known.default is not None:
@@ -82,7 +83,7 @@ def _check_top(reward_max: Any, limits: tuple[float, float]) -> None:
         )
 
 
-def _is_ranged(policy: dict[str, Any]) -> bool:
+def _is_made_for_a_range(policy: dict[str, Any]) -> bool:
     """Tell whether a policy is made for a range; what is wrong with its spec is said where it is built."""
     with contextlib.suppress(Exception):
         return catalog.from_spec(policy).reward_range is not None
