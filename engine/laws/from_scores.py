@@ -67,10 +67,10 @@ def end_of(available: Array) -> int:
 def span_of(available: Array, origin: float, law: Array) -> int:
     """Return how many actions a law is over: up to the last that is available; of the others `law` becomes 0.
 
-    Where the `origin` of rewards is given, and not NaN, it is over all: a sum over more actions has other bits, and
-    logs with an origin of 0 were written with these.
+    With an `origin` of 0 it is over all, as in policies that were stored without an origin: their logs hold the bits of
+    that sum.
     """
-    end = end_of(available) if math.isnan(origin) else len(available)
+    end = len(available) if origin == 0.0 else end_of(available)
     for a in range(end, len(law)):
         law[a] = 0.0
     return end

@@ -55,6 +55,11 @@ def check_origin(origin: float | None) -> float:
     return math.nan if origin is None else check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX)
 
 
+def version_of(origin: float | None) -> int:
+    """Return the version of a policy with this origin: 1 for 0, with which it decides as it did without one, else 2."""
+    return 1 if origin == 0.0 else 2
+
+
 def relative(model: Any, origin: float, k: int) -> Any:
     """Return a model for up to k actions of rewards less an origin, before any feedback; the model itself for 0.
 

@@ -74,7 +74,7 @@ def epsilon_greedy(epsilon: float = 0.1, origin: float | None = None) -> Policy:
     params: Params = EpsilonGreedyParams(epsilon)
     if origin is not None:
         params = EpsilonGreedyGivenParams(epsilon, check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX))
-    version = 2 if origin is None else 1
+    version = 1 if origin == 0.0 else 2  # with 0 it decides as it did without one
     return Policy("epsilon_greedy", params, start, version, grow=_growing(start), deterministic=epsilon == 0.0)
 
 

@@ -27,7 +27,7 @@ from ...engine.laws.from_scores import Work, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import fit, origin_of, predict, split
-from ...engine.oracles.relative import check_origin
+from ...engine.oracles.relative import check_origin, version_of
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy, row_of
 from ...engine.registry import earlier
@@ -73,8 +73,7 @@ def bag(
         check_half_life(half_life),
         check_origin(origin),
     )
-    version = 2 if origin is None else 1
-    return Policy("bag", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
+    return Policy("bag", params, init, version_of(origin), ("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: BagParams, problem: Problem) -> BagState:

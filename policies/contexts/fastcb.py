@@ -26,7 +26,7 @@ from ...engine.laws.from_scores import Work, draw, inverse_gap, leader_of, power
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
-from ...engine.oracles.relative import check_origin
+from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -78,8 +78,7 @@ def fastcb(
         forgetting,
         check_origin(origin),
     )
-    version = 2 if origin is None else 1
-    return Policy("fastcb", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
+    return Policy("fastcb", params, init, version_of(origin), ("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: FastCbParams, problem: Problem) -> FastCbState:

@@ -41,7 +41,7 @@ from ...engine.oracles.oracle import (
     spread,
     spread_one,
 )
-from ...engine.oracles.relative import check_origin, relative
+from ...engine.oracles.relative import check_origin, relative, version_of
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
@@ -85,7 +85,7 @@ def fourier_ucb(
         "fourier_ucb",
         params,
         init,
-        version=2 if origin is None else 1,
+        version=version_of(origin),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         deterministic=True,

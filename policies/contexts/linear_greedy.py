@@ -20,7 +20,7 @@ from ...engine.laws.from_scores import Work, draw, greedy, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
-from ...engine.oracles.relative import check_origin
+from ...engine.oracles.relative import check_origin, version_of
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
@@ -62,7 +62,7 @@ def linear_greedy(
         "linear_greedy",
         params,
         init,
-        version=2 if origin is None else 1,
+        version=version_of(origin),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         deterministic=params.epsilon == 0.0,

@@ -32,7 +32,7 @@ from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.measured import measured
 from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
-from ...engine.oracles.relative import check_origin
+from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.ridge import check_scaling
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -105,7 +105,7 @@ def linear_thompson(
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     params = LinearThompsonParams(*numbers) if propensities else LinearThompsonSampledParams(*numbers)
     start = init if propensities else init_sampled
-    version = 1 if noise is not None and origin is not None else 2
+    version = 2 if noise is None else version_of(origin)
     return Policy("linear_thompson", params, start, version, ("dense", "actions"), grow=by_padding(start))
 
 

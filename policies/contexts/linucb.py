@@ -31,7 +31,7 @@ from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.measured import measured
 from ...engine.oracles.oracle import fit, note, origin_of, predict, settle, split, spread
-from ...engine.oracles.relative import check_origin
+from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.ridge import check_scaling
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -87,7 +87,7 @@ def linucb(
         "linucb",
         params,
         init,
-        version=1 if noise is not None and origin is not None else 2,
+        version=2 if noise is None else version_of(origin),
         contexts=("dense", "actions"),
         grow=by_padding(init),
         deterministic=True,

@@ -24,7 +24,7 @@ from ...engine.laws.from_scores import Work, leader_of, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
-from ...engine.oracles.relative import check_origin
+from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -73,7 +73,7 @@ def regcb(
         "regcb",
         params,
         init,
-        version=2 if origin is None else 1,
+        version=version_of(origin),
         contexts=("dense", "actions", "named"),
         grow=by_padding(init),
         deterministic=True,

@@ -22,7 +22,7 @@ from ...engine.laws.from_scores import softmax as softmax_law
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
 from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
-from ...engine.oracles.relative import check_origin
+from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -68,8 +68,7 @@ def softmax(
         forgetting,
         check_origin(origin),
     )
-    version = 2 if origin is None else 1
-    return Policy("softmax", params, init, version, ("dense", "actions", "named"), grow=by_padding(init))
+    return Policy("softmax", params, init, version_of(origin), ("dense", "actions", "named"), grow=by_padding(init))
 
 
 def init(params: SoftmaxParams, problem: Problem) -> SoftmaxState:

@@ -139,10 +139,15 @@ def test_named_features_are_used(name: str) -> None:
 
 
 @pytest.mark.parametrize("k", [6, 7, 10, 11])
-@pytest.mark.parametrize("name", ["squarecb", "fastcb", "softmax", "fourier_softmax"])
-def test_a_row_of_the_log_that_is_wider_than_the_call_has_the_law_of_the_call(name: str, k: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [(name, {}) for name in ("squarecb", "fastcb", "softmax", "fourier_softmax")] + [("squarecb", {"origin": 5.0})],
+)
+def test_a_row_of_the_log_that_is_wider_than_the_call_has_the_law_of_the_call(
+    name: str, params: dict[str, float], k: int
+) -> None:
     """A page of the log has the width of its largest call: `verify` has to find the same bits there."""
-    policy, width = catalog.make(name), 16
+    policy, width = catalog.make(name, **params), 16
     rng = np.random.default_rng(k)
     state = policy.init(policy.params, Problem(width, (width, 3)))
     for t in range(40):
