@@ -13,7 +13,7 @@ from ..kernel import kernel
 from ..vocabulary import Array, Problem
 from .lanes import dot, quadratic
 from .oracle import register_model
-from .ridge import arrays, divide_up, learn, mean_intercept, prior_share, scale, width
+from .ridge import arrays, divide_up, forget_all, learn, mean_intercept, prior_share, scale, width
 
 _CLIP = 2.0  # standard deviations
 
@@ -99,6 +99,22 @@ def mean_level(model: ArmRidge) -> float:
     return mean_intercept(model)
 
 
+@kernel
+def forget(model: ArmRidge) -> None:
+    """Put a model that takes contexts as they are back to what it was before any feedback."""
+    model.learned[0] = 0
+    model.weight[0] = 1.0
+    model.due[0] = model.period[0]
+    forget_all(model)
+
+
 register_model(
-    ArmRidge, predict=predict, spread=spread, fit=fit, split=split, prior_shares=prior_shares, mean_level=mean_level
+    ArmRidge,
+    predict=predict,
+    spread=spread,
+    fit=fit,
+    split=split,
+    prior_shares=prior_shares,
+    mean_level=mean_level,
+    forget=forget,
 )

@@ -12,9 +12,7 @@ where these take up to 100 MB.
 
 The precision of the prior is .3 up to ten arms, and more among more, as each of them is played less: .65 with 100, 1.39
 with 1,000. Among 300 arms in groups .839 is earned with .93 and .803 with .3; tables of up to ten classes lose .003
-with 1.
-
-Cost: predict O(m d + K p), spread O(K p^2), fit O(m d + p^2), six times in a life O(64 p^2).
+with 1. `bending.py` says what is learned, and what it costs.
 """
 
 from __future__ import annotations
@@ -23,12 +21,9 @@ import math
 from typing import NamedTuple
 
 from ..errors import InvalidInput
-from ..kernel import kernel, routine
 from ..vocabulary import Array, Problem
-from . import root_ridge as arms
-from .fourier_coordinates import KEPT, arrays, begins_anew, divide_up, keep, measure, write_coordinates
-from .lanes import dot
-from .oracle import register_model
+from .bending import register_bending
+from .fourier_coordinates import arrays
 from .root_ridge import ROWS, RootRidge, numbers_of, root_ridge
 
 MOST, FEWEST = 256, 16  # coordinates
@@ -115,58 +110,4 @@ def check_coordinates(coordinates: int) -> int:
     return coordinates
 
 
-@kernel
-def predict(model: FourierRoot, context: Array, available: Array, scores: Array) -> None:
-    """Write the prediction of each available arm."""
-    write_coordinates(model, context)
-    arms.predict(model.ridge, model.scratch_coordinates, available, scores)
-    for a in range(len(available)):
-        if available[a]:
-            scores[a] += model.origin[0]
-
-
-@kernel
-def spread(model: FourierRoot, context: Array, available: Array, widths: Array) -> None:
-    """Write the standard error of each available arm's prediction, in units of the noise."""
-    write_coordinates(model, context)
-    arms.spread(model.ridge, model.scratch_coordinates, available, widths)
-
-
-@routine
-def fit(model: FourierRoot, context: Array, action: int, reward: float, weight: float) -> float:
-    """Learn one reward of one arm; return how far the prediction was off."""
-    write_coordinates(model, context)
-    theta = model.ridge.theta[action]
-    error = reward - model.origin[0] - dot(theta, model.scratch_coordinates, len(theta))
-    before = model.ridge.learned[0]
-    if before < KEPT:
-        keep(model, before, context, action, reward, weight)
-    if begins_anew(before + 1):
-        _begin_anew(model, before + 1)
-    else:
-        _learn(model, context, action, reward, weight)
-    return error
-
-
-@kernel
-def split(model: FourierRoot, context: Array, action: int, parts: Array) -> int:
-    """Write what each feature adds to the arm's prediction, then the rest: the intercept."""
-    return divide_up(model, context, model.ridge.theta[action], parts)
-
-
-@kernel
-def _learn(model: FourierRoot, context: Array, action: int, reward: float, weight: float) -> None:
-    write_coordinates(model, context)
-    arms.learn(model.ridge, model.scratch_coordinates, action, reward - model.origin[0], weight)
-
-
-@kernel
-def _begin_anew(model: FourierRoot, count: int) -> None:
-    """Take units and origin from the first `count` feedbacks, forget what was learned, and learn these again."""
-    measure(model, count)
-    arms.forget(model.ridge)
-    for i in range(count):
-        _learn(model, model.context[i], model.action[i], model.reward[i], model.weight[i])
-
-
-register_model(FourierRoot, predict=predict, spread=spread, fit=fit, split=split)
+register_bending(FourierRoot)

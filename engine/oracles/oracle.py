@@ -98,6 +98,12 @@ def learned_of(model: Any, reward: float) -> float:
     return KERNELS[type(model)]["learned_of"](model, reward)
 
 
+@generic
+def forget(model: Any) -> None:
+    """Put a regression over the coordinates of a model that bends back to what it was before any feedback."""
+    KERNELS[type(model)]["forget"](model)
+
+
 @kernel
 def predict_one(model: Any, context: Any, action: int, only: Array, scores: Array) -> float:
     """Return the predicted reward of one action; `only` bool[k] is all False, and `scores` float64[k] is written."""
@@ -129,8 +135,9 @@ def register_model(
     mean_level: Callable[..., float] | None = None,
     origin_of: Callable[..., float] | None = None,
     learned_of: Callable[..., float] | None = None,
+    **others: Callable[..., Any],
 ) -> None:
-    """File a model's kernels under its class, whose name is unique in the package."""
+    """File a model's kernels under its class, whose name is unique in the package; `others` are those of few models."""
     register(
         model_class,
         predict=predict,
@@ -143,6 +150,7 @@ def register_model(
         mean_level=mean_level or _nothing,
         origin_of=origin_of or _nothing,
         learned_of=learned_of or _as_given,
+        **others,
     )
 
 

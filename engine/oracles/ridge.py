@@ -140,7 +140,7 @@ def learn(model: Any, x: Array, system: int, reward: float, weight: float) -> fl
         _keep(model, n - 1, x, system, reward, w)
         if n & (n - 1) == 0:
             _find_scale(model, n)
-            _forget_all(model)
+            forget_all(model)
             first = 0
     elif len(model.warm_reward) > 0:
         _wake(model, x)
@@ -196,7 +196,8 @@ def _find_scale(model: Any, n: int) -> None:
 
 
 @kernel
-def _forget_all(model: Any) -> None:
+def forget_all(model: Any) -> None:
+    """Put all sums and solutions back to what they were before any feedback."""
     p = len(model.prior)
     for s in range(len(model.moment)):
         for i in range(p):

@@ -18,7 +18,7 @@ prior lost. So the prior never counts less than half.
 Rows of R follow each other; eight of them have one length, a multiple of eight, and what lies above the diagonal is 0.
 Source: Carlson, "Fast triangular formulation of the square root filter", AIAA Journal 11, 1973; Bierman,
 "Factorization methods for discrete sequential estimation", 1977, chapter V.
-Cost: predict O(K p), spread O(K p^2) for the arms that were played, learn O(p^2); every half-life O(p^3) for each.
+Cost: predict O(K p), spread O(K p^2) for the arms that were played, fit O(p^2); every half-life O(p^3) for each.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import aligned_zeros
-from ..kernel import kernel, kernel_beside, routine
+from ..kernel import kernel, kernel_beside, register, routine
 from ..problem import check_param
 from ..vocabulary import Array
 from .forgetting import check_half_life, growth, period
@@ -39,7 +39,7 @@ ROWS = 8  # of one length, and so what the number of coordinates is a multiple o
 
 
 class RootRidge(NamedTuple):
-    """Arrays that `learn` writes, of K arms and p coordinates."""
+    """Arrays that `fit` writes, of K arms and p coordinates."""
 
     learned: Array  # int64[1] feedbacks
     due: Array  # int64[1] the number of feedbacks at which the prior is put back
@@ -106,16 +106,20 @@ def spread(model: RootRidge, z: Array, available: Array, widths: Array) -> None:
 
 
 @routine
-def learn(model: RootRidge, z: Array, action: int, reward: float, weight: float) -> None:
-    """Learn one reward of an arm at the coordinates z, as if it came `weight` > 0 times."""
+def fit(model: RootRidge, z: Array, action: int, reward: float, weight: float) -> float:
+    """Learn one reward of an arm at the coordinates z, as if it came `weight` > 0 times.
+
+    Return how far the prediction was off.
+    """
     model.learned[0] += 1
     model.weight[0] *= model.growth[0]
     if not model.played[action]:
         model.played[action] = True
         _write_prior(model.root[action], len(z), model.prior[0])
-    _take_in(model, z, action, reward, weight * model.weight[0])
+    error = _take_in(model, z, action, reward, weight * model.weight[0])
     if model.learned[0] >= model.due[0]:
         _put_prior_back(model)
+    return error
 
 
 @kernel
@@ -141,8 +145,8 @@ def _write_prior(root: Array, p: int, prior: float) -> None:
 
 
 @kernel
-def _take_in(model: RootRidge, z: Array, arm: int, reward: float, w: float) -> None:
-    """Learn a reward of weight w."""
+def _take_in(model: RootRidge, z: Array, arm: int, reward: float, w: float) -> float:
+    """Learn a reward of weight w; return how far the prediction was off."""
     root, theta = model.root[arm], model.theta[arm]
     f, e = model.scratch_product, model.scratch_carried
     _multiply(root, z, f)
@@ -155,7 +159,9 @@ def _take_in(model: RootRidge, z: Array, arm: int, reward: float, w: float) -> N
             less = f[i] / math.sqrt(before) / math.sqrt(total)
             _turn(root[start : start + n], e, math.sqrt(before / total), less, f[i])
         start += n
-    add_scaled(theta, (reward - dot(theta, z, len(z))) / total, e, len(z))
+    error = reward - dot(theta, z, len(z))
+    add_scaled(theta, error / total, e, len(z))
+    return error
 
 
 @kernel
@@ -222,3 +228,6 @@ def _enlarge_in_python(numbers: Array, by: float) -> None:
 def _enlarge(numbers: Array, by: float) -> None:
     for i in range(len(numbers)):
         numbers[i] *= by
+
+
+register(RootRidge, predict=predict, spread=spread, fit=fit, forget=forget)

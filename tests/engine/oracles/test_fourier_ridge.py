@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from onearm.engine.kernel import loop
-from onearm.engine.oracles.fourier_ridge import KEPT, FourierRidge, fourier_ridge
+from onearm.engine.oracles.fourier_coordinates import KEPT
+from onearm.engine.oracles.fourier_ridge import FourierRidge, fourier_ridge
 from onearm.engine.oracles.oracle import fit, predict, split, spread
 from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import LEARN, Array, Problem

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onearm.engine.kernel import loop
-from onearm.engine.oracles.root_ridge import RootRidge, forget, learn, numbers_of, predict, root_ridge, spread
+from onearm.engine.oracles.root_ridge import RootRidge, fit, forget, numbers_of, predict, root_ridge, spread
 from onearm.engine.snapshot import digest
 from onearm.engine.vocabulary import Array
 
@@ -17,7 +17,7 @@ from onearm.engine.vocabulary import Array
 @loop
 def learn_all(model: RootRidge, z: Array, arm: Array, reward: Array, weight: Array) -> None:
     for i in range(len(arm)):
-        learn(model, z[i], arm[i], reward[i], weight[i])
+        fit(model, z[i], arm[i], reward[i], weight[i])
 
 
 @loop
