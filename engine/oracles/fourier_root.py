@@ -10,9 +10,9 @@ matters most where coordinates are few: among 1,000 arms in hidden groups (`envs
 and 80 coordinates .776 is earned with the own features and .673 without. So they get the coordinates that they need
 where these take up to 100 MB.
 
-The precision of the prior is .3 up to ten arms, and more among more, as each of them is played less: .65 with 100, 1.39
-with 1,000. Among 300 arms in groups .839 is earned with .93 and .803 with .3; tables of up to ten classes lose .003
-with 1. `bending.py` says what is learned, and what it costs.
+The precision of the prior is .3 up to ten arms, and more among more (`more_for`), as each of them is played less: .65
+with 100, 1.39 with 1,000. Among 300 arms in groups .839 is earned with .93 and .803 with .3; tables of up to ten
+classes lose .003 with 1. `bending.py` says what is learned, and what it costs.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ BUDGET = 33_000_000  # bytes of the regressions of all arms
 BUDGET_OWN = 100_000_000  # the same where the context's own features need more coordinates
 LIMIT = 400_000_000  # the same with the fewest coordinates
 COSINES_MIN = 7  # beside the context's own features
-_PRIOR = 0.3  # up to so many arms:
-_FEW = 10
+_FEW = 10  # arms up to which a prior is as it is for each
 
 
 class FourierRoot(NamedTuple):
@@ -93,13 +92,13 @@ def bytes_of(n_arms: int, coordinates: int) -> int:
     return 8 * n_arms * (numbers_of(coordinates) + coordinates)
 
 
-def prior_for(n_arms: int) -> float:
-    """Return the precision of the prior that fits so many arms; rounded, so that it is the same on every machine.
+def more_for(n_arms: int) -> float:
+    """Return by how much the precision of the prior is higher among so many arms than up to ten.
 
-    >>> [prior_for(k) for k in (2, 10, 100, 1000, 10_000)]
-    [0.3, 0.3, 0.65, 1.39, 3.0]
+    >>> [round(more_for(k), 2) for k in (2, 10, 100, 1000, 10_000)]
+    [1.0, 1.0, 2.15, 4.64, 10.0]
     """
-    return float(round(_PRIOR * max(1.0, n_arms / _FEW) ** (1.0 / 3.0), 2))
+    return float(max(1.0, n_arms / _FEW) ** (1.0 / 3.0))
 
 
 def check_coordinates(coordinates: int) -> int:

@@ -38,7 +38,7 @@ from ...engine.laws.from_scores import Work, draw, end_of, leader_of, softmax, w
 from ...engine.oracles.aspiration import enter, narrow, noise, write_index
 from ...engine.oracles.choice import bending_oracle, bends
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.fourier_root import FourierRoot, bytes_of, check_coordinates, coordinates_for, prior_for
+from ...engine.oracles.fourier_root import FourierRoot, bytes_of, check_coordinates, coordinates_for, more_for
 from ...engine.oracles.heavy_tails import HeavyTails, check_robust, cut, cuts, heavy_tails, varies
 from ...engine.oracles.oracle import fit, predict, predict_one, split, spread, spread_one
 from ...engine.problem import check_param
@@ -48,13 +48,14 @@ from ...engine.vectors.constants import of_problem
 from ...engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 
 _WILD = 10.0  # ranges of the rewards: an error beyond, of a context far from all others, counts as this
+_TEMPERATURE, _PRIOR = 0.1, 0.3  # up to ten arms with models of their own, and for actions that share one
 _SHARPEST = 1e300  # of what is multiplied with gaps: 0 times infinity is no number
 
 
 class FourierSoftmaxParams(NamedTuple):
     """Numbers fixed at creation."""
 
-    temperature: float  # > 0, in units of what the leader's index has beyond its prediction
+    temperature: float  # > 0, in units of what the leader's index has beyond its prediction; 0 where it follows
     regularisation: float  # precision of the prior, > 0; 0 where that follows from the number of arms
     half_life: float  # in feedbacks; inf where nothing is forgotten
     robust: bool  # whether errors with heavy tails are cut
@@ -65,6 +66,7 @@ class FourierSoftmaxState(NamedTuple):
     """Arrays that `update` writes, and working space of `select`."""
 
     model: Any  # what `bending_oracle` chose; of rewards less the origin
+    temperature: Array  # float64[1] as given, or as it follows
     origin: Array  # float64[1] the first reward
     square: Array  # float64[1] sum of squared errors, each in units of its predictive variance
     count: Array  # float64[1] feedbacks learned
@@ -76,7 +78,7 @@ class FourierSoftmaxState(NamedTuple):
 
 @earlier(coordinates=0, robust=False)
 def fourier_softmax(
-    temperature: float = 0.1,
+    temperature: float | None = None,
     regularisation: float | None = None,
     half_life: float | None = None,
     robust: bool = True,
@@ -84,12 +86,12 @@ def fourier_softmax(
 ) -> Policy:
     """Draw by a softmax of an optimistic index, on features that bend; nothing needs tuning.
 
-    `regularisation` and `coordinates`, how many numbers a dense context becomes, follow from the number of arms where
-    they are left out. `coordinates` is a multiple of 8; 0 stands for those of `FourierRidge`, 256 in a model of four
-    times the size. With `robust` errors with heavy tails are cut.
+    `temperature`, `regularisation` and `coordinates`, how many numbers a dense context becomes, follow from the
+    number of arms where they are left out. `coordinates` is a multiple of 8; 0 stands for those of `FourierRidge`, 256 in
+    a model of four times the size. With `robust` errors with heavy tails are cut.
     """
     params = FourierSoftmaxParams(
-        check_param("temperature", temperature, low=1e-6, high=1e6),
+        0.0 if temperature is None else check_param("temperature", temperature, low=1e-6, high=1e6),
         0.0 if regularisation is None else check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
         check_robust(robust),
@@ -99,7 +101,7 @@ def fourier_softmax(
     def resolve(problem: Problem) -> Policy:
         found = _settled(params, problem)
         settled = {
-            "temperature": temperature,
+            "temperature": found.temperature,
             "regularisation": found.regularisation,
             "half_life": half_life,
             "robust": robust,
@@ -124,12 +126,15 @@ def fourier_softmax(
 def _settled(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxParams:
     """Return params in which what was left open follows from the number of arms, if each has a model of the context."""
     fits = bends(problem)
-    regularisation, coordinates = params.regularisation, params.coordinates
+    more = more_for(problem.n_arms if fits else 1)
+    temperature, regularisation, coordinates = params.temperature, params.regularisation, params.coordinates
+    if temperature == 0.0:
+        temperature = round(_TEMPERATURE * more, 3)
     if regularisation == 0.0:
-        regularisation = prior_for(problem.n_arms if fits else 1)
+        regularisation = round(_PRIOR * more, 2)
     if coordinates < 0 and fits:
         coordinates = coordinates_for(problem.n_arms, problem.context_shape[0])
-    return params._replace(regularisation=regularisation, coordinates=coordinates)
+    return params._replace(temperature=temperature, regularisation=regularisation, coordinates=coordinates)
 
 
 def init(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxState:
@@ -142,7 +147,8 @@ def init(params: FourierSoftmaxParams, problem: Problem) -> FourierSoftmaxState:
         coordinates=params.coordinates,
     )
     numbers = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(2)
-    return FourierSoftmaxState(model, *numbers, heavy_tails(), work_of(problem.n_arms), uniform_block())
+    temperature = np.full(1, params.temperature)
+    return FourierSoftmaxState(model, temperature, *numbers, heavy_tails(), work_of(problem.n_arms), uniform_block())
 
 
 def grow(params: FourierSoftmaxParams, state: FourierSoftmaxState, problem: Problem) -> FourierSoftmaxState:
@@ -236,7 +242,7 @@ def _weigh(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: I
     available = instance.available
     sd = noise(state.square, state.count, state.extremes)
     alpha = write_index(state.model, sd, state.extremes, instance.context, available, work.score, work.width)
-    tau = params.temperature * alpha * work.width[leader_of(work.score, available)]
+    tau = state.temperature[0] * alpha * work.width[leader_of(work.score, available)]
     sharpness = min(1.0 / tau, _SHARPEST) if tau > 0.0 else _SHARPEST
     end = end_of(available)
     for a in range(end, len(work.law)):

@@ -18,7 +18,7 @@ from onearm.engine.oracles.fourier_root import (
     check_coordinates,
     coordinates_for,
     fourier_root,
-    prior_for,
+    more_for,
 )
 from onearm.engine.oracles.oracle import fit, predict, split, spread
 from onearm.engine.snapshot import size
@@ -100,9 +100,9 @@ def test_own_features_get_the_coordinates_that_they_need_up_to_a_larger_budget()
 def test_more_arms_never_get_more_coordinates() -> None:
     numbers = [coordinates_for(k, 8) for k in range(1, 20_000, 7)]
     assert sorted(numbers, reverse=True) == numbers
-    priors = [prior_for(k) for k in range(1, 20_000, 7)]
+    priors = [more_for(k) for k in range(1, 20_000, 7)]
     assert sorted(priors) == priors
-    assert prior_for(1) == 0.3
+    assert more_for(1) == 1.0
 
 
 def test_a_million_arms_are_refused_with_the_memory_that_they_would_take() -> None:
