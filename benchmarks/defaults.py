@@ -9,6 +9,7 @@ bernoulli  regret of the default for arms where rewards are 0 and 1, in the mean
 judged   logs of the default inside `floor`: how often 95 % intervals of snips hold the true value of five policies
 wide     what a decision and its reward cost among many arms, and the memory of the state
 grouped  300 arms in 20 hidden groups, beside linucb and squarecb at the best of several widths
+shops    visitors of ten countries, of whom few buy: what is earned of what the best article of each country earns
 many     a thousand arms of which one is good
 speed    steps a second of the new defaults by those of before
 
@@ -68,10 +69,17 @@ WIDE = {
     "thompson_any": ((10, 0), (1000, 0), (100_000, 0)),
 }
 WIDTHS = {
-    "linucb": ("alpha", (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.4, 2.0)),
-    "squarecb": ("gamma", (50.0, 100.0, 200.0, 300.0, 400.0, 600.0, 1000.0)),
+    "linucb": ("alpha", (0.2, 0.25, 0.3, 0.4, 0.6, 1.0)),
+    "squarecb": ("gamma", (100.0, 200.0, 300.0, 400.0, 600.0)),
 }
 GROUPED = 20_000  # decisions
+SHOPS = {  # articles, the chance that a visitor buys the one that suits and another one, euros or just clicks
+    "50 articles, euros": (50, 0.3, 0.02, True),
+    "4 banners, euros": (4, 0.15, 0.05, True),
+    "4 banners, clicks": (4, 0.15, 0.05, False),
+    "10 banners, rare clicks": (10, 0.05, 0.01, False),
+}
+VISITS, COUNTRIES, EUROS = 8000, 10, (5.0, 200.0)
 SPEEDS = {"thompson_any": ("thompson_beta", BERNOULLI), "fourier_softmax": ("fourier_ucb", DIGITS)}
 LOGGED = 100  # logs that are judged
 TRAINING = (20, 60, 200)  # rows that the policies are fitted on which are judged
@@ -216,6 +224,26 @@ def _earned(name: str, params: dict[str, float], env: Environment, seeds: int) -
     return float(curves.reward[:, -1].mean() / GROUPED)
 
 
+def shops(seeds: int) -> dict[str, dict[str, float]]:
+    """Return what is earned, as a share of what the best article of each country earns in expectation."""
+    found: dict[str, dict[str, float]] = {name: {} for name in ("fourier_softmax", "fourier_ucb", "linucb", "squarecb")}
+    for shop, (k, suits, else_, in_euros) in track(SHOPS.items(), "shops", console=CONSOLE):
+        for name, of in found.items():
+            of[shop] = float(np.mean([_sold(name, seed, k, suits, else_, in_euros) for seed in range(seeds)]))
+    return found
+
+
+def _sold(name: str, seed: int, k: int, suits: float, else_: float, in_euros: bool) -> float:
+    random = np.random.default_rng(seed)
+    right = np.array([random.choice(k) for _ in range(COUNTRIES)])
+    country = random.integers(COUNTRIES, size=VISITS)
+    bought = random.random((VISITS, k)) < np.where(np.arange(k) == right[country][:, np.newaxis], suits, else_)
+    worth = random.uniform(*EUROS, (VISITS, k)) if in_euros else np.ones((VISITS, k))
+    env = envs.make("logged_table", reward=(bought * worth).tolist(), context=np.eye(COUNTRIES)[country].tolist())
+    curves = simulate(policies.make(name), env, horizon=VISITS, seed=seed)
+    return float(curves.reward[0, -1]) / VISITS / suits / (np.mean(EUROS) if in_euros else 1.0)
+
+
 def many(seeds: int) -> dict[str, float]:
     """Return what is earned a decision among a thousand arms with means below .2 and one of .3, in 10,000 decisions."""
     names = (*NUMBERED[:2], "ucb1", "moss", "epsilon_greedy")
@@ -265,6 +293,7 @@ def main() -> None:
         "judged": lambda: judged(LOGGED),
         "wide": wide,
         "grouped": lambda: grouped(seeds),
+        "shops": lambda: shops(seeds),
         "many": lambda: many(seeds),
         "speed": speed,
     }

@@ -18,6 +18,8 @@ def defaults(result: dict[str, Any]) -> str:
         _grid("right", {name: of for name, of in units.items() if name in late}),
         "Digits, each reward learned so many decisions later:",
         _grid("right", late),
+        "Visitors of ten countries, of whom few buy, 8,000 visits: the share of what each country's best article earns:",
+        _grid("share of the best", result["shops"]),
         "A thousand arms, of which one pays .3 and the others less than .2, in 10,000 decisions (.1 at random):",
         _grid("earned a decision", {name: {"mean of all": value} for name, value in many.items()}),
         "300 arms in 20 hidden groups (`grouped`), rewards of 0 and 1, 20,000 decisions (.5 at random):",

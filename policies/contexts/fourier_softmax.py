@@ -48,6 +48,7 @@ from ...engine.vectors.constants import of_problem
 from ...engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
 
 _WILD = 10.0  # ranges of the rewards: an error beyond, of a context far from all others, counts as this
+_CUT = 2.0  # times wider where errors are cut, as their size is then understated
 _TEMPERATURE, _PRIOR = 0.1, 0.3  # up to ten arms with models of their own, and for actions that share one
 _SHARPEST = 1e300  # of what is multiplied with gaps: 0 times infinity is no number
 
@@ -58,6 +59,7 @@ class FourierSoftmaxParams(NamedTuple):
     temperature: float  # > 0, in units of what the leader's index has beyond its prediction; 0 where it follows
     regularisation: float  # precision of the prior, > 0; 0 where that follows from the number of arms
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    widest: float  # the most that alpha comes to, in standard deviations
     robust: bool  # whether errors with heavy tails are cut
     coordinates: int  # of a dense context; -1 where that follows from the number of arms, 0 for `FourierRidge`
 
@@ -76,24 +78,27 @@ class FourierSoftmaxState(NamedTuple):
     scratch_uniform: UniformBlock
 
 
-@earlier(coordinates=0, robust=False)
+@earlier(coordinates=0, robust=False, widest=3.0)
 def fourier_softmax(
     temperature: float | None = None,
     regularisation: float | None = None,
     half_life: float | None = None,
     robust: bool = True,
     coordinates: int | None = None,
+    widest: float = 1.5,
 ) -> Policy:
     """Draw by a softmax of an optimistic index, on features that bend; nothing needs tuning.
 
     `temperature`, `regularisation` and `coordinates`, how many numbers a dense context becomes, follow from the
-    number of arms where they are left out. `coordinates` is a multiple of 8; 0 stands for those of `FourierRidge`, 256 in
-    a model of four times the size. With `robust` errors with heavy tails are cut.
+    number of arms where they are left out. `coordinates` is a multiple of 8; 0 stands for those of `FourierRidge`, 256
+    in a model of four times the size. With `robust` errors with heavy tails are cut; alpha is at most `widest` standard
+    deviations, and twice that while errors are cut.
     """
     params = FourierSoftmaxParams(
         0.0 if temperature is None else check_param("temperature", temperature, low=1e-6, high=1e6),
         0.0 if regularisation is None else check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
+        check_param("widest", widest, low=0.2, high=1e6),
         check_robust(robust),
         -1 if coordinates is None else check_coordinates(coordinates),
     )
@@ -106,6 +111,7 @@ def fourier_softmax(
             "half_life": half_life,
             "robust": robust,
             "coordinates": None if found.coordinates < 0 else found.coordinates,
+            "widest": widest,
         }
         spec = {"name": policy.name, "params": settled}
         return dataclasses.replace(policy, params=found, spec=spec, resolve=None)
@@ -241,7 +247,9 @@ def _weigh(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: I
     work = state.scratch_work
     available = instance.available
     sd = noise(state.square, state.count, state.extremes)
-    alpha = write_index(state.model, sd, state.extremes, instance.context, available, work.score, work.width)
+    widest = params.widest if not cuts(state.tails) else _CUT * params.widest
+    index, widths = work.score, work.width
+    alpha = write_index(state.model, sd, widest, state.extremes, instance.context, available, index, widths)
     tau = state.temperature[0] * alpha * work.width[leader_of(work.score, available)]
     sharpness = min(1.0 / tau, _SHARPEST) if tau > 0.0 else _SHARPEST
     end = end_of(available)

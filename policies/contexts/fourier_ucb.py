@@ -53,6 +53,7 @@ class FourierUcbParams(NamedTuple):
 
     regularisation: float  # precision of the prior, > 0
     half_life: float  # in feedbacks; inf where nothing is forgotten
+    widest: float  # the most that alpha comes to, in standard deviations
     wait: int  # for so many further decisions one counts whose feedback has not come
     origin: float  # what rewards are measured from; NaN where it is the first of them
 
@@ -67,9 +68,13 @@ class FourierUcbState(NamedTuple):
     scratch_work: Work
 
 
-@earlier(origin=0.0)
+@earlier(origin=0.0, widest=3.0)
 def fourier_ucb(
-    regularisation: float = 0.3, half_life: float | None = None, wait: int = 0, origin: float | None = None
+    regularisation: float = 0.3,
+    half_life: float | None = None,
+    wait: int = 0,
+    origin: float | None = None,
+    widest: float = 1.5,
 ) -> Policy:
     """Play optimistically on features that bend; nothing needs tuning, and `half_life` makes it forget.
 
@@ -78,6 +83,7 @@ def fourier_ucb(
     params = FourierUcbParams(
         check_param("regularisation", regularisation, low=1e-12, high=1e12),
         check_half_life(half_life),
+        check_param("widest", widest, low=0.2, high=1e6),
         check_wait(wait),
         check_origin(origin),
     )
@@ -106,7 +112,7 @@ def init(params: FourierUcbParams, problem: Problem) -> FourierUcbState:
 @kernel
 def select(params: FourierUcbParams, state: FourierUcbState, instance: Instance, key: Key) -> Decision:
     """Take the lowest available action of the highest bound."""
-    return Decision(_choose(state, instance), 1.0)
+    return Decision(_choose(params, state, instance), 1.0)
 
 
 @kernel
@@ -139,7 +145,7 @@ def update(
 @kernel
 def probability(params: FourierUcbParams, state: FourierUcbState, instance: Instance, action: int) -> float:
     """Return 1 for the action that `select` takes, else 0."""
-    return 1.0 if _choose(state, instance) == action else 0.0
+    return 1.0 if _choose(params, state, instance) == action else 0.0
 
 
 @kernel
@@ -162,11 +168,11 @@ def attribute(params: FourierUcbParams, state: FourierUcbState, instance: Instan
 
 
 @kernel
-def _choose(state: FourierUcbState, instance: Instance) -> int:
+def _choose(params: FourierUcbParams, state: FourierUcbState, instance: Instance) -> int:
     """Return the lowest available action of the highest bound."""
     work, available = state.scratch_work, instance.available
     sd = noise(state.square, state.count, state.range)
-    write_index(state.model, sd, state.range, instance.context, available, work.score, work.width)
+    write_index(state.model, sd, params.widest, state.range, instance.context, available, work.score, work.width)
     return leader_of(work.score, available)
 
 

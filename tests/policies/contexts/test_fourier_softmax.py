@@ -54,7 +54,7 @@ def test_without_contexts_the_law_by_hand() -> None:
         sd = math.sqrt((square + (0.5 * (high - low)) ** 2) / (len(seen) + 1.0))
         alpha = 1.0
         if sd > 0.0:
-            alpha = max(min(3.0 * sd, *((0.3 * low + 0.7 * high - mean) / width)), 0.2 * sd)
+            alpha = max(min(1.5 * sd, *((0.3 * low + 0.7 * high - mean) / width)), 0.2 * sd)
         index = mean + alpha * width
         weight = np.exp((index - index.max()) / (0.5 * alpha * width[np.argmax(index)]))
         instance = Instance(t, np.zeros(0), np.ones(3, np.bool_))
@@ -103,17 +103,18 @@ def test_what_follows_from_the_number_of_arms_stands_in_the_spec() -> None:
     policy = catalog.make("fourier_softmax")
     settled = fitted(policy, Problem(1000, (64,)))
     assert settled.spec["params"] == {
-        "temperature": 0.1,
+        "temperature": 0.464,
         "regularisation": 1.39,
         "half_life": None,
         "robust": True,
         "coordinates": 80,
+        "widest": 1.5,
     }
     again = fitted(catalog.from_spec(settled.spec), Problem(3000, (64,)))
     assert (again.params, again.spec) == (settled.params, settled.spec)
     for problem in (Problem(1000), Problem(1000, (1000, 4)), Problem(1000, (1000, 64), nonzeros=9)):
         params = fitted(policy, problem).spec["params"]
-        assert (params["regularisation"], params["coordinates"]) == (0.3, None)
+        assert (params["temperature"], params["regularisation"], params["coordinates"]) == (0.1, 0.3, None)
 
 
 @pytest.mark.parametrize(("name", "more"), [("floor", {"minimum": 1e-4}), ("budget", {"cost": [1] * 400, "limit": 1})])
@@ -157,7 +158,7 @@ def test_it_tells_its_coordinates_and_their_memory() -> None:
 
 @pytest.mark.usefixtures("few_cosines")
 def test_zero_coordinates_are_the_model_of_the_first_version() -> None:
-    policy = catalog.make("fourier_softmax", regularisation=0.3, coordinates=0)
+    policy = catalog.make("fourier_softmax", temperature=0.1, regularisation=0.3, coordinates=0)
     settled = fitted(policy, Problem(200, (4,)))
     assert settled.params == policy.params
     assert isinstance(settled.init(settled.params, Problem(200, (4,))).model, FourierRidge)

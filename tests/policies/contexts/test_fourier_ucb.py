@@ -44,7 +44,7 @@ def test_without_contexts_the_rule_by_hand() -> None:
         sd = math.sqrt((square + (0.5 * (high - low)) ** 2) / (seen + 1.0))
         alpha = 1.0
         if sd > 0.0:
-            alpha = max(min(3.0 * sd, *((0.3 * low + 0.7 * high - mean) / width)), 0.2 * sd)
+            alpha = max(min(1.5 * sd, *((0.3 * low + 0.7 * high - mean) / width)), 0.2 * sd)
         instance = Instance(t, np.zeros(0), np.ones(3, np.bool_))
         arm = int(loop.decide(policy.params, state, instance, KEY).action)
         assert arm == int(np.argmax(mean + alpha * width))
