@@ -56,6 +56,7 @@ class Request(NamedTuple):
     available: Array  # bool[k], over the actions of the call or all arms
     labels: Sequence[str] | None = None  # ids of the actions, where they came with the call
     names: list[list[str]] | None = None  # of the features of each action, where an explanation is asked for
+    reasons: str | None = None  # that explanation, JSON
 
 
 class Encoded(NamedTuple):
@@ -266,6 +267,7 @@ class Kind:
     has_arms: bool = False  # which are part of the spec, and may join
     has_rewards: bool = False  # as clients know them, of which the spec may declare the range
     decide_waits: bool = False  # until no other thread reads the state: deciding changes it
+    explain: Callable[[Work, Request], Request] = lambda work, request: request  # adds reasons
     gate: Callable[[Work], None] | None = None  # refuses more decisions than there may be
     moves: Callable[[Work], Iterator[Move]] | None = None  # where a client's decision may take several
     learned: Callable[[Work, Event, Action, Feedback], None] | None = None  # enters what is about to be learned into

@@ -257,6 +257,7 @@ class Live(Work):
         if kind.moves is not None:
             record = self._move(kind.moves(self), sent, now)
         else:
+            request = kind.explain(self, request)  # before deciding, which may change the state
             decision = await self._step(self._select, self.choose, request.context, request.available)
             kind.check(self, decision, request.available)
             record = self._enter(DECIDE, request, decision, sent, now)

@@ -50,6 +50,17 @@ def request(work: Work, body: Decide | Example) -> Request:
     return Request(context, available, labels, names)
 
 
+def explained(work: Work, request: Request) -> Request:
+    """Return the request with what the state says of each action now, where that is asked for."""
+    if request.names is None:
+        return request
+    assert work.explainer is not None, "explanations are compiled before"
+    instance = Instance(work.number, request.context, request.available)
+    labels = request.labels or work.roster.labels
+    reasons = explain(work.explainer, work.spec.policy.params, work.state, instance, labels, request.names)
+    return request._replace(reasons=msgspec.json.encode(reasons).decode())
+
+
 def check(work: Work, decision: Decision, available: Array) -> None:
     """Refuse what only a bug in a policy can choose."""
     action = decision.action
@@ -57,15 +68,8 @@ def check(work: Work, decision: Decision, available: Array) -> None:
 
 
 def encode(work: Work, request: Request, decision: Decision) -> Encoded:
-    """Return the arm, and why it was chosen where that is asked for."""
-    detail = None
-    if request.names is not None:
-        assert work.explainer is not None, "explanations are compiled before"
-        instance = Instance(work.number, request.context, request.available)
-        labels = request.labels or work.roster.labels
-        reasons = explain(work.explainer, work.spec.policy.params, work.state, instance, labels, request.names)
-        detail = msgspec.json.encode(reasons).decode()
-    return Encoded(int(decision.action), None, detail)  # with the JIT off it is one of NumPy's scalars
+    """Return the arm, and the reasons of the state that chose it where they are asked for."""
+    return Encoded(int(decision.action), None, request.reasons)  # with the JIT off it is one of NumPy's scalars
 
 
 def action(work: Work, event: Event) -> Action:

@@ -24,6 +24,7 @@ ARMS = Kind(
     unread="the decision has a {name}, but {id!r} has arms: leave it out",
     request=http.request,
     check=http.check,
+    explain=http.explained,
     encode=http.encode,
     action=http.action,
     answer=http.answer,

@@ -189,3 +189,12 @@ def test_policies_with_an_index_explain_themselves_by_it(served: Served, policy:
     index = {one["action_id"]: one["score"] + one["width"] for one in found["explanation"]}
     assert {one["action_id"]: one["score"] for one in found["explanation"]} == {"a": 1.0, "b": 0.0, "c": 1.0}
     assert found["action_id"] == max(sorted(index), key=lambda action: index[action]) == "a"
+
+
+@pytest.mark.parametrize("policy", ["ucb1", "kl_ucb"])
+def test_reasons_are_those_of_the_state_that_decided_where_deciding_changes_it(served: Served, policy: str) -> None:
+    """A policy that counts what is awaited would take another arm next."""
+    assert served.create("late", policy={"name": policy, "params": {"wait": 100}}).status_code == 201
+    for wanted in "abcab":
+        made = served.decide({"explain": True}, "late").json()
+        assert (made["action_id"], made["ranking"][0]) == (wanted, {"action_id": wanted, "probability": 1.0})
