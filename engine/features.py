@@ -169,7 +169,7 @@ class Encoder:
             raise InvalidInput(
                 "too_many_features",
                 f"the context has {size} features, those of all actions and products counted: at most {self.nonzeros} "
-                "are allowed; send fewer, or name the interactions that matter",
+                "are allowed; send fewer, have fewer actions, or name the interactions that matter",
             )
         products = [_each_with_each(*block) for block in blocks]
         none = np.zeros(0, np.int64)

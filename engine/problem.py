@@ -32,8 +32,8 @@ SEED_MAX = 2**64 - 1
 ANY_REWARD = (-REWARD_MAX, REWARD_MAX)
 WIDTH_MIN = 1e-100  # of a range of rewards: its inverse and all parts are finite
 WAY_OUT = (
-    "declare the range that rewards have (reward.range; in Python reward_range), or none with a policy that takes any, "
-    "like thompson_any"
+    "at creation declare the range that rewards have (reward.range; in Python reward_range), or none with a policy "
+    "that takes any, like thompson_any"
 )
 
 
@@ -250,7 +250,8 @@ def check_reward(reward: Any, limits: tuple[float, float] = ANY_REWARD) -> float
         return reward + 0.0
     if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not abs(reward) <= REWARD_MAX:
         raise InvalidInput(
-            "bad_reward", f"the reward is {reward}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}"
+            "bad_reward",
+            f"the reward is {repr(reward)[:80]}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}",
         )
     if not limits[0] <= reward <= limits[1]:
         raise InvalidInput("bad_reward", f"the reward is {reward}: {_must_lie_in(limits)}")

@@ -13,6 +13,7 @@ from ...engine.vocabulary import Array, Instance, Policy
 from .intake import values
 from .unknown import or_null
 
+EXPLAINING = "one with a model of the rewards, like fourier_softmax, or an index, like ucb1"
 ACTIONS_EXPLAINED = 100  # the highest of the ranking
 FEATURES_EXPLAINED = 10  # those that moved the score most
 

@@ -15,7 +15,9 @@ ID_LENGTH_MAX = 256
 def check_id(name: str, value: Any) -> str:
     """Return an id: 1 to 256 printable characters, no part between slashes . or .., and not beginning with a tilde."""
     if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH_MAX:
-        raise InvalidInput("bad_id", f"{name} must be a string of 1 to {ID_LENGTH_MAX} characters")
+        raise InvalidInput(
+            "bad_id", f"{name} is {repr(value)[:80]}: it must be a string of 1 to {ID_LENGTH_MAX} characters"
+        )
     if not is_id(value):
         raise InvalidInput(
             "bad_id",

@@ -103,12 +103,19 @@ class Intake:
         """Return the context of one decision, over the actions of the call or all arms: objects with their `id`."""
         if self.encoder is not None:
             if context is not None and not isinstance(context, dict):
-                raise InvalidInput("bad_context", "the context is a list: this experiment reads JSON objects")
+                raise InvalidInput(
+                    "bad_context",
+                    f"the context is {repr(context)[:80]}: this experiment reads JSON objects, such as "
+                    '{"user": {"age": 31}}',
+                )
             read = self.encoder.encode if self.encoder.dimension is None else self.encoder.dense
             return read(context, actions)
         if isinstance(context, dict):
+            reads = f"reads lists of {self.length} numbers" if self.length else "has none"
             raise InvalidInput(
-                "bad_context", "the context is an object: this experiment reads lists of numbers, or no context"
+                "bad_context",
+                f"the context is an object: this experiment {reads}; create it with the context "
+                '{"kind": "features"} to send objects',
             )
         shared = check_context(self._shared, context)
         return self._rows(shared, actions) if self.per_call else shared
@@ -177,7 +184,7 @@ def check_labels(labels: Sequence[Any], most: int) -> Sequence[str]:
         if not isinstance(label, str) or not is_id(label):
             raise InvalidInput(
                 "bad_id",
-                f"the id of an action is {str(label)[:80]!r}: it must be a string of 1 to {ID_LENGTH_MAX} printable "
+                f"the id of an action is {repr(label)[:80]}: it must be a string of 1 to {ID_LENGTH_MAX} printable "
                 "characters, not . or .. (nor a part of it between slashes), and not beginning with a tilde",
             )
     if len(set(labels)) < len(labels):
@@ -229,7 +236,9 @@ def _context(context: Any) -> tuple[Literal["none", "dense", "features"], int, E
     if kind == "none":
         return "none", 0, None
     if kind == "dense":
-        return "dense", _whole("bad_context", "the length of the context", context.get("length"), LENGTH_MAX), None
+        named = '; for named features the context is {"kind": "features"}'
+        length = _whole("bad_context", "the length of the context", context.get("length"), LENGTH_MAX, named)
+        return "dense", length, None
     if "bits" in context and "dimension" in context:
         raise InvalidInput(
             "bad_context", "the context has bits and a dimension: give bits (2^bits slots) or a dimension, not both"
@@ -241,9 +250,9 @@ def _context(context: Any) -> tuple[Literal["none", "dense", "features"], int, E
     return "features", 0, Encoder(**given)
 
 
-def _whole(code: str, what: str, value: Any, most: int) -> int:
+def _whole(code: str, what: str, value: Any, most: int, instead: str = "") -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidInput(code, f"{what} is {value!r}: it must be a whole number from 1 to {most}")
+        raise InvalidInput(code, f"{what} is {value!r}: it must be a whole number from 1 to {most}{instead}")
     return value
 
 

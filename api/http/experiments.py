@@ -30,7 +30,7 @@ _created = msgspec.json.Decoder(schemas.Created)
 
 
 async def create(service: Service, call: Call) -> Answer:
-    """Create an experiment; its kernels are compiled before the answer."""
+    """Create an experiment; it answers at once, and its kernels are compiled in the background."""
     live, new = await service.create(read(_object, call.body, "the experiment"))
     return Answer(201 if new else 200, describe(live))
 

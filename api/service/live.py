@@ -41,6 +41,7 @@ from ...engine.vocabulary import (
     Problem,
 )
 from ..experiment.compiling import Kernels, compile_explain
+from ..experiment.explanation import EXPLAINING
 from ..experiment.spec import Spec
 from ..kinds.kind import Encoded, Kind, Move, Request, Work, known
 from .history import Archived, Change, History, Roster, detail_of
@@ -328,8 +329,7 @@ class Live(Work):
         if not explains(self.spec.policy.params):
             raise InvalidInput(
                 "no_explanation",
-                "the policy cannot say why it decides: leave explain out, or take one with a model of the rewards, or "
-                "an index",
+                f"the policy cannot say why it decides: leave explain out, or take {EXPLAINING}",
             )
         if self.explainer is None:
             self.explainer = await asyncio.to_thread(compile_explain, self.spec)

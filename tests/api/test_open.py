@@ -298,3 +298,43 @@ def test_no_message_names_a_policy_that_nobody_named(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("onearm.api.experiment.spec.fitted", exhausted)
     with pytest.raises(InvalidInput, match=r"the default policy cannot be built \(MemoryError: 48.8 GiB\)"):
         onearm.open(arms=3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "context", "says"),
+    [
+        (
+            {},
+            {"country": "fr"},
+            'the context is an object: this experiment has none; create it with the context {"kind"',
+        ),
+        ({"context": 2}, {"country": "fr"}, "the context is an object: this experiment reads lists of 2 numbers"),
+        ({"context": {"kind": "features"}}, "fr", "the context is 'fr': this experiment reads JSON objects, such as"),
+        ({"context": {"kind": "features"}}, [1, 2], r"the context is \[1, 2\]: this experiment reads JSON objects"),
+    ],
+)
+def test_a_context_of_another_form_is_refused_with_what_is_read(asked: Any, context: Any, says: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^{says}"):
+        onearm.open(arms=2, **asked).decide(context)
+
+
+def test_a_reward_and_a_form_of_the_context_are_shown_as_they_were_given() -> None:
+    engine = onearm.open(arms=2)
+    with pytest.raises(InvalidInput, match=r"^the reward is '12': it must be a finite number"):
+        engine.learn(engine.decide(), "12")  # type: ignore[arg-type]
+    with pytest.raises(
+        InvalidInput, match=r"^the length of the context is 'features': .*; for named features the context is"
+    ):
+        onearm.open(arms=2, context="features")  # type: ignore[arg-type]
+    offers = onearm.open(context={"kind": "features"}, actions={})
+    with pytest.raises(InvalidInput, match=r"^the id of an action is 1: it must be a string"):
+        offers.decide({}, actions=[{"id": 1}])
+    with pytest.raises(InvalidInput, match=r"^the id of an arm is 1: it must be a string of 1 to 256 characters"):
+        onearm.open(arms=[1, 2])  # type: ignore[list-item]
+
+
+def test_a_policy_without_reasons_is_refused_with_two_that_have_some() -> None:
+    with pytest.raises(InvalidInput, match=r"rewards, like fourier_softmax, or an index, like ucb1$"):
+        onearm.open(arms=3).explain()
+    for named in ("fourier_softmax", "ucb1"):
+        assert len(onearm.open(named, arms=3).explain()["ranking"]) == 3

@@ -66,7 +66,7 @@ PLAIN, DENSE = Problem(3), Problem(3, (2,))
         (lambda: rules.check_vector("m", [0.5, 2.0], low=0.0, high=1.0), "bad_param", "m[1] is 2: it must be"),
         (lambda: rules.check_reward(math.nan), "bad_reward", "the reward is nan: it must be a finite number"),
         (lambda: rules.check_reward(-math.inf), "bad_reward", "-inf"),
-        (lambda: rules.check_reward("1"), "bad_reward", "the reward is 1"),
+        (lambda: rules.check_reward("1"), "bad_reward", "the reward is '1'"),
         (lambda: rules.check_reward(True), "bad_reward", "True"),
         (lambda: rules.check_reward(None), "bad_reward", "None"),
         (lambda: rules.check_context(DENSE, None), "bad_context", "the context is missing: it must have the shape [2]"),

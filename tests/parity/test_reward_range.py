@@ -29,9 +29,7 @@ pytestmark = pytest.mark.usefixtures("coarse_quadrature")
 EUROS = (-5.0, 15.0)
 COIN = {"name": "bernoulli", "params": {"mean": [0.2, 0.8]}}
 SCALED = {"env": COIN, "scale": 16.0, "offset": -5.0}
-RULE = (
-    r"lie in \[-5, 15\]; declare the range that rewards have \(reward.range; in Python reward_range\), or none with a"
-)
+RULE = r"lie in \[-5, 15\]; at creation declare the range that rewards have \(reward.range; in Python reward_range\)"
 Take = Callable[[float], Any]
 
 

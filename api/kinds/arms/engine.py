@@ -20,7 +20,7 @@ from ....engine.replay.folding import fold
 from ....engine.rewards import said_outside
 from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem
 from ...experiment.compiling import compile_bound, compile_explain
-from ...experiment.explanation import explain, notes_on
+from ...experiment.explanation import EXPLAINING, explain, notes_on
 from ...experiment.intake import check_labels, check_propensity, mask_of
 from ...experiment.spec import Spec
 from ...log_files import read_log
@@ -117,7 +117,7 @@ class Engine(PolicyEngine[ArmDecision]):
         if not explains(self.spec.policy.params):
             raise InvalidInput(
                 "no_explanation",
-                "the policy cannot say why it decides: take one with a model of the rewards, or an index",
+                f"the policy cannot say why it decides: take {EXPLAINING}",
             )
         labels, request = self._request(context, eligible, actions)
         instance = Instance(self.number, request.context, request.available)

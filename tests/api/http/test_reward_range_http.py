@@ -34,8 +34,8 @@ def test_a_reward_that_no_beta_posterior_can_learn_is_refused(served: Served) ->
     answer = served.reward("d", 7.3, "beta")
     assert_refused(answer, 422, "bad_reward")
     assert answer.json()["detail"] == (
-        "the reward is 7.3: the rewards of this experiment lie in [0, 1]; declare the range that rewards have "
-        "(reward.range; in Python reward_range), or none with a policy that takes any, like thompson_any"
+        "the reward is 7.3: the rewards of this experiment lie in [0, 1]; at creation declare the range that rewards "
+        "have (reward.range; in Python reward_range), or none with a policy that takes any, like thompson_any"
     )
     assert served.everything() == before
     assert served.reward("d", 1, "beta").json() == {"status": "accepted"}
