@@ -94,7 +94,12 @@ def create_app(
 
 async def _router_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = http_problem(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
+    says = error.detail
+    if error.status_code == 404:
+        says = "there is no such path; /docs lists all"
+    elif error.status_code == 405:
+        says = f"this path takes {(error.headers or {}).get('Allow', 'other methods')}; /docs lists all"
+    answer = http_problem(error.status_code, f"{request.method} {request.url.path}: {says}")
     return Response(encode(answer.content), answer.status, error.headers, answer.kind.decode())
 
 

@@ -130,7 +130,7 @@ async def _diagnostics(live: Live, unknown: int, lag: Lag) -> schemas.Diagnostic
         state_bytes=live.state_bytes,
         repairs=live.repairs,
         compiling=_compiling(live),
-        loop_lag_ms=lag.worst_ms,
+        loop_lag_ms=round(lag.worst_ms, 3),
         certificate=UNSET if proof is None else or_null(proof.bound),
         certificate_supposes=(proof and live.spec.policy.supposes) or UNSET,
         variation=UNSET if proof is None else or_null(proof.variation),

@@ -181,6 +181,7 @@ def test_an_unknown_experiment(asked: Served) -> None:
 def test_paths_and_methods_that_do_not_exist(asked: Served) -> None:
     for path in ("/nowhere", "/v1", "/v1/experiments/e/decisions/a/b", "/v1/experiments/e/reward", "/static/none.js"):
         assert_refused(asked.get(path), 404, "no_such_path")
+        assert asked.get(path).json()["detail"] == f"GET {path}: there is no such path; /docs lists all"
     for method, path, allowed in (
         ("DELETE", "/v1/experiments/e", "GET, HEAD"),
         ("PUT", "/v1/experiments", "GET, HEAD, POST"),
@@ -196,6 +197,7 @@ def test_paths_and_methods_that_do_not_exist(asked: Served) -> None:
     ):
         answer = asked.client.request(method, path)
         assert_refused(answer, 405, "method_not_allowed")
+        assert answer.json()["detail"].startswith(f"{method} {path}: this path takes ")
         assert set(answer.headers["allow"].split(", ")) == set(allowed.split(", "))
 
 
