@@ -18,7 +18,7 @@ def defaults(result: dict[str, Any]) -> str:
         _grid("right", {name: of for name, of in units.items() if name in late}),
         "Digits, each reward learned so many decisions later:",
         _grid("right", late),
-        "Visitors of ten countries, of whom few buy, 8,000 visits: the share of what each country's best article earns:",
+        "Visitors of ten countries, of whom few buy, 8,000 visits: the share of what the best articles would earn:",
         _grid("share of the best", result["shops"]),
         "A thousand arms, of which one pays .3 and the others less than .2, in 10,000 decisions (.1 at random):",
         _grid("earned a decision", {name: {"mean of all": value} for name, value in many.items()}),

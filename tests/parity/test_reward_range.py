@@ -66,8 +66,9 @@ def test_python_takes_the_ends_and_refuses_what_lies_farther(policy: str, way: C
 
 def test_python_and_the_service_decide_alike_in_a_declared_range(client: Direct) -> None:
     body = {"experiment_id": "euros", "arms": [{"id": "a"}, {"id": "b"}], "seed": 4, "reward": {"range": list(EUROS)}}
-    assert client.post("/v1/experiments", json=body).json()["policy"]["name"] == "thompson_beta"
-    engine = onearm.open(arms=["a", "b"], seed=4, reward_range=EUROS)
+    body |= {"policy": {"name": "thompson_beta", "params": {}}}
+    assert client.post("/v1/experiments", json=body).json()["reward"] == {"range": list(EUROS)}
+    engine = onearm.open("thompson_beta", arms=["a", "b"], seed=4, reward_range=EUROS)
     for t in range(12):
         made, reward = engine.decide(), float((t * 7) % 20 - 5)
         path = "/v1/experiments/euros/decisions"

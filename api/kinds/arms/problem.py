@@ -16,7 +16,7 @@ from ...experiment.ids import check_fields
 from ...experiment.intake import Intake
 
 DEFAULT_POLICY = {"name": "thompson_any", "params": {}}
-RANGED_POLICY = {"name": "thompson_beta", "params": {}}  # where a range of rewards is declared
+SHARES_POLICY = {"name": "thompson_beta", "params": {}}  # where rewards are declared to lie in [0, 1]
 CONTEXT_POLICY = {"name": "fourier_softmax", "params": {}}  # where there are contexts
 
 
@@ -45,8 +45,8 @@ def default_policy(problem: Problem) -> dict[str, Any]:
     """Return the policy where none is named."""
     if problem.context_shape != (0,):
         return CONTEXT_POLICY
-    if problem.reward_range is not None and problem.n_arms <= LAW_ARMS_MAX:
-        return RANGED_POLICY
+    if problem.reward_range == (0.0, 1.0) and problem.n_arms <= LAW_ARMS_MAX:
+        return SHARES_POLICY
     return DEFAULT_POLICY
 
 

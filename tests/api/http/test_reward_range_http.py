@@ -64,11 +64,13 @@ def test_rewards_of_a_declared_range_are_taken_up_to_its_ends_and_no_farther(ser
     assert_refused(served.reward("d2", 16, "euros"), 422, "bad_reward")
 
 
-def test_the_default_where_a_range_is_declared_is_made_for_it(served: Served) -> None:
+def test_the_default_where_rewards_are_shares_is_made_for_them(served: Served) -> None:
     body: dict[str, Any] = {"arms": ARMS, "reward": {"range": [0, 1]}}
     assert policy_of(served.post("/v1/experiments", body)) == "thompson_beta"
     assert policy_of(served.post("/v1/experiments", {"arms": ARMS})) == "thompson_any"
     assert policy_of(served.post("/v1/experiments", {"arms": ARMS, "reward": {}})) == "thompson_any"
+    euros = {"arms": ARMS, "reward": {"range": [0, 200]}}
+    assert policy_of(served.post("/v1/experiments", euros)) == "thompson_any"
     dense = body | {"problem": {"context": {"kind": "dense", "length": 2}}}
     assert policy_of(served.post("/v1/experiments", dense)) == "fourier_softmax"
     many = body | {"arms": [{"id": str(i)} for i in range(2001)]}
