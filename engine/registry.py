@@ -129,9 +129,13 @@ class Registry(Generic[Made]):
 
     def parse(self, text: str) -> Made:
         """Build one from the command line's form: `name` or `name:{json params}`."""
+        return self.from_spec(self.spec_of(text))
+
+    def spec_of(self, text: str) -> dict[str, Any]:
+        """Return the spec that `name` or `name:{json params}` stands for."""
         name, _, params = text.partition(":")
         try:
-            return self.from_spec({"name": name, "params": json.loads(params) if params else {}})
+            return {"name": name, "params": json.loads(params) if params else {}}
         except json.JSONDecodeError as error:
             raise InvalidInput(
                 "bad_params",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...engine.errors import OnearmError
+from ...policies import catalog
 from .spec import Spec
 
 
@@ -36,12 +37,15 @@ def _agrees(body: dict[str, Any], stored: dict[str, Any]) -> bool:
 
 def _filled_in(named: Any, stored: Any) -> Any:
     """Return the spec of a policy as a body names it; what it leaves out is taken from the stored one of its name."""
+    if isinstance(named, str):
+        named = catalog.spec_of(named)
     if not isinstance(named, dict) or not _is_policy(stored) or named.get("name", stored["name"]) != stored["name"]:
         return named
     given = named.get("params", {})
     if not isinstance(given, dict):
         return named
-    nested = {key: _filled_in(value, stored["params"].get(key)) for key, value in given.items() if _is_policy(value)}
+    inner = {key: stored["params"].get(key) for key in given}
+    nested = {key: _filled_in(given[key], policy) for key, policy in inner.items() if _is_policy(policy)}
     return {**stored, "params": stored["params"] | given | nested}
 
 

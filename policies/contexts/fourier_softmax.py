@@ -123,7 +123,7 @@ def fourier_softmax(
         version=1 if coordinates == 0 and not robust else 2,
         contexts=("dense", "actions", "named"),
         grow=grow,
-        resolve=resolve,
+        resolve=resolve if None in (temperature, regularisation, coordinates) else None,
         constants=constants,
     )
     return policy

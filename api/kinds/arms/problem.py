@@ -62,8 +62,11 @@ def with_reward_max(policy: Any, declared: Declared) -> Any:
     params = policy.get("params", {})
     if not isinstance(params, dict):
         return policy
-    if isinstance(params.get("policy"), dict):
-        params = {**params, "policy": with_reward_max(params["policy"], declared)}
+    inner = params.get("policy")
+    if isinstance(inner, str):
+        inner = catalog.spec_of(inner)
+    if isinstance(inner, dict):
+        params = {**params, "policy": with_reward_max(inner, declared)}
     known = inspect.signature(catalog.factory(policy["name"])).parameters.get("reward_max")
     if known is not None and not _is_made_for_a_range(policy):
         if "reward_max" in params:

@@ -164,6 +164,13 @@ def test_zero_coordinates_are_the_model_of_the_first_version() -> None:
     assert isinstance(settled.init(settled.params, Problem(200, (4,))).model, FourierRidge)
 
 
+@pytest.mark.parametrize("context", [(0,), (4,), (3, 2)])
+def test_a_spec_of_the_first_version_stays_as_it_is(context: tuple[int, ...]) -> None:
+    stored = {"name": "fourier_softmax", "params": {"temperature": 0.1, "regularisation": 0.3, "half_life": None}}
+    settled = fitted(catalog.from_stored(stored), Problem(3, context))
+    assert (settled.spec, settled.version) == (stored, 1)
+
+
 @pytest.mark.parametrize("context", [(0,), (2,), (3, 2)])
 def test_predictions_are_told_in_units_of_the_reward(context: tuple[int, ...]) -> None:
     policy = catalog.make("fourier_softmax", regularisation=1e-9)

@@ -1,0 +1,64 @@
+"""A body that says what an earlier one said asks for the same experiment, however it spells a policy inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from onearm.api.experiment.sameness import asks_for
+from onearm.api.experiment.spec import Spec
+
+ARMS = [{"id": "a"}, {"id": "b"}]
+DENSE = {"context": {"kind": "dense", "length": 2}}
+LATER = {"linucb": ("noise", "origin", "wait"), "fourier_softmax": ("coordinates", "robust")}
+
+
+def body(policy: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"experiment_id": "e", "arms": ARMS, "problem": DENSE, "policy": policy} | fields
+
+
+def floored(policy: Any) -> dict[str, Any]:
+    return {"name": "floor", "params": {"policy": policy}}
+
+
+def as_stored_before(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec that a body made before its policy, or the one inside of it, had its newest params."""
+    stored = Spec.from_json(body(policy)).to_json()
+    inner = stored["policy"]["params"].get("policy", stored["policy"])
+    for name in LATER[inner["name"]]:
+        del inner["params"][name]
+    return stored
+
+
+FIRST_LINUCB = {"name": "linucb", "params": {"alpha": 0.4, "regularisation": 0.2}}
+FIRST_SOFTMAX = {"name": "fourier_softmax", "params": {"regularisation": 0.3}}
+CASES = [
+    (FIRST_LINUCB, {"name": "linucb"}),
+    (floored(FIRST_LINUCB), floored({"name": "linucb"})),
+    (floored(FIRST_LINUCB), floored("linucb")),
+    (floored(FIRST_LINUCB), floored('linucb:{"alpha":0.4}')),
+    (FIRST_SOFTMAX, {"name": "fourier_softmax"}),
+    (floored(FIRST_SOFTMAX), floored("fourier_softmax")),
+]
+
+
+@pytest.mark.parametrize(("first", "now"), CASES)
+def test_an_experiment_of_an_earlier_version_is_known_again(first: dict[str, Any], now: dict[str, Any]) -> None:
+    stored = as_stored_before(first)
+    asked = body(now)
+    assert asks_for(asked, Spec.from_json(asked).to_json(), stored)
+    assert Spec.from_stored(stored).to_json() == stored
+
+
+def test_another_value_inside_is_another_experiment() -> None:
+    asked = body(floored('linucb:{"alpha":0.5}'))
+    assert not asks_for(asked, Spec.from_json(asked).to_json(), as_stored_before(floored(FIRST_LINUCB)))
+
+
+def test_a_policy_inside_knows_the_declared_range_however_it_is_spelled() -> None:
+    spellings = ({"name": "tsallis_inf", "params": {"scale": "running_mean"}}, 'tsallis_inf:{"scale":"running_mean"}')
+    asked = [body(floored(inner), problem={}, reward={"range": [-10, 0]}) for inner in spellings]
+    first, second = (Spec.from_json(one).to_json() for one in asked)
+    assert first["policy"]["params"]["policy"]["params"]["reward_max"] == 0.0
+    assert second == first
