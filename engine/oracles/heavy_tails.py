@@ -45,6 +45,7 @@ _TAIL = 0.1  # share of all errors that tell the index, while that is at most 31
 _HEAVY = 5.0  # an index below is heavy
 _ALIKE = 10.0  # one of the very largest above: they are alike
 _SMALL = 0.3  # of the range of the middle of the newest rewards: no limit is below
+_WILDEST = 1e120  # an error beyond is no reward's: its square may be infinite
 _WHOLE = 0.8  # share of the newest errors that are not cut
 _ROW = 5  # errors in a row that are cut: the next one is a change of the world, and no noise
 _GROWS = 1000.0  # rewards after which the limit grows
@@ -110,10 +111,14 @@ def varies(tails: HeavyTails, reward: float) -> bool:
 def cut(tails: HeavyTails, reward: float, score: float, width: float) -> float:
     """Enter a reward, where rewards vary; its prediction was `score`, of this standard error in units of the noise.
 
-    Return what is to be learned in its place: the reward itself, where nothing is cut.
+    Return what is to be learned in its place: the reward itself, where nothing is cut. A prediction beyond the middle
+    of the newest rewards, as of a context far from all others, is the wrong one of the two: the error is cut as if it
+    had been at the end.
     """
     unit = math.sqrt(1.0 + width * width)
-    _enter(tails, reward, abs(reward - score) / unit)
+    if not unit < math.inf:
+        return reward
+    _enter(tails, reward, min(abs(reward - score) / unit, _WILDEST))
     most = tails.limit[0] * unit
     n = tails.entered[0]
     if n > _GROWS:
@@ -124,7 +129,9 @@ def cut(tails: HeavyTails, reward: float, score: float, width: float) -> float:
     tails.row[0] += 1
     if tails.row[0] > _ROW:
         return reward
-    return score + most if reward > score else score - most
+    if reward > score:
+        return min(reward, max(score, tails.ends[0]) + most)
+    return max(reward, min(score, tails.ends[1]) - most)
 
 
 @kernel

@@ -338,3 +338,18 @@ def test_a_policy_without_reasons_is_refused_with_two_that_have_some() -> None:
         onearm.open(arms=3).explain()
     for named in ("fourier_softmax", "ucb1"):
         assert len(onearm.open(named, arms=3).explain()["ranking"]) == 3
+
+
+@pytest.mark.parametrize("policy", ["linucb", "squarecb", "fourier_softmax", "fourier_ucb"])
+@pytest.mark.parametrize("far", [1e200, 1e300])
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+def test_features_near_the_largest_number_spoil_no_law(policy: str, far: float) -> None:
+    """Errors of absurd predictions were cut, so that these were never mended, and became no numbers."""
+    rng = np.random.default_rng(0)
+    engine = onearm.open(policy, arms=3, actions=3)
+    for _ in range(60):
+        signs = rng.choice([1.0, -1.0], (3, 3))
+        rows = [{"id": str(j), "features": [far * signs[j, 0], far * signs[j, 1], signs[j, 2]]} for j in range(3)]
+        decision = engine.decide(actions=rows)
+        assert 0.0 < decision.propensity <= 1.0
+        engine.learn(decision, float(rng.normal()))

@@ -101,3 +101,21 @@ def test_the_largest_are_the_largest():
     assert tails.largest.tolist() == sorted(np.abs(rewards), reverse=True)[: len(tails.largest)]
     assert tails.ends[0] == sorted(rewards[-128:])[int(0.075 * 127)]
     assert math.isclose(tails.square[0], np.mean(np.minimum(np.abs(rewards[-128:]), tails.limit[0]) ** 2), rel_tol=0.2)
+
+
+@pytest.mark.parametrize("far", [1e15, -1e200])
+def test_a_prediction_far_from_all_rewards_is_what_is_corrected(far: float):
+    """That of a context far from all others: with its error cut it would stay where it is."""
+    tails = heavy_tails()
+    rng = np.random.default_rng(0)
+    for reward in rng.standard_t(2, 100):
+        enter(tails, float(reward))
+    assert cuts(tails)
+    low, high = tails.ends
+    assert low - tails.limit[0] <= cut(tails, 0.1, far, 0.0) <= high + tails.limit[0]
+
+
+def test_a_width_beyond_all_numbers_tells_nothing_of_errors():
+    tails = heavy_tails()
+    assert cut(tails, 0.1, 1e300, 1e300) == 0.1
+    assert tails.entered[0] == 0
