@@ -8,7 +8,8 @@ Nothing is cut where rewards repeat themselves (clicks, stars, whole euros: more
 before it), for then a large error may be the rare reward that all is about; nor where the tail is light: Hill's
 estimate of its index, from the largest tenth of all errors, at most 31 of them, is 5 or more (2 for Student's t of 2
 degrees, about 8 for normal errors); nor where that of the largest quarter of these is 10 or more: rare rewards that are
-alike are no tail.
+alike are no tail; nor where nearly all of the largest errors, but for the very largest, lie on one side: noise has two,
+and what has one are rare purchases or disasters, by which an action is worth what it is.
 
 No limit is below .3 of the range in which the middle of the newest rewards lies: errors that are small beside that
 mislead nobody, and those of a world without noise shrink from large ones to rounding. After five errors in a row that
@@ -19,8 +20,8 @@ linear model without many coordinates knows so soon that it can leave the width 
 
 Source: Huber, "Robust estimation of a location parameter", 1964, for errors that are cut; Hill, "A simple general
 approach to inference about the tail of a distribution", 1975. The numbers are measured (`benchmarks/defaults.py`).
-Cost: next to nothing where rewards repeat themselves; else O(32) a reward, and every 16 rewards, while the tail is
-heavy, two sorts of 128 numbers.
+Cost: next to nothing where rewards repeat themselves; else O(32) a reward, and every 16 rewards and at an error larger
+than all before it, while the tail is heavy, two sorts of 128 numbers.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ _REPEATS = 0.05  # share of rewards that equal the one before: more, and nothing
 _TAIL = 0.1  # share of all errors that tell the index, while that is at most 31 of them
 _HEAVY = 5.0  # an index below is heavy
 _ALIKE = 10.0  # one of the very largest above: they are alike
+_FEW = 6  # largest errors: fewer lie on one side by chance
+_ONE_SIDED = 0.6  # the balance of the largest beyond: they lie on one side
 _SMALL = 0.3  # of the range of the middle of the newest rewards: no limit is below
 _WILDEST = 1e120  # an error beyond is no reward's: its square may be infinite
 _WHOLE = 0.8  # share of the newest errors that are not cut
@@ -62,6 +65,7 @@ class HeavyTails(NamedTuple):
     reward: Array  # float64[128] the newest of these, in a ring
     error: Array  # float64[128] the sizes of the newest errors, in units of their standard errors
     largest: Array  # float64[32] the sizes of the largest errors, the largest first
+    side: Array  # float64[32] 1 where such a reward was above its prediction, -1 where it was below
     row: Array  # int64[1] newest errors in a row that are beyond the limit
     limit: Array  # float64[1] size beyond which an error is cut; infinite where none is
     ends: Array  # float64[2] where `limit` is finite, between which rewards .85 of the newest lie
@@ -79,6 +83,7 @@ def heavy_tails() -> HeavyTails:
         reward=np.zeros(_NEWEST),
         error=np.zeros(_NEWEST),
         largest=np.zeros(_LARGEST),
+        side=np.zeros(_LARGEST),
         row=np.zeros(1, np.int64),
         limit=np.full(1, math.inf),
         ends=np.zeros(2),
@@ -118,7 +123,7 @@ def cut(tails: HeavyTails, reward: float, score: float, width: float) -> float:
     unit = math.sqrt(1.0 + width * width)
     if not unit < math.inf:
         return reward
-    _enter(tails, reward, min(abs(reward - score) / unit, _WILDEST))
+    _enter(tails, reward, min(abs(reward - score) / unit, _WILDEST), 1.0 if reward > score else -1.0)
     most = tails.limit[0] * unit
     n = tails.entered[0]
     if n > _GROWS:
@@ -141,8 +146,8 @@ def cuts(tails: HeavyTails) -> bool:
 
 
 @kernel
-def _enter(tails: HeavyTails, reward: float, error: float) -> None:
-    """Enter a reward and the size of its error, and look at the tail where that is due."""
+def _enter(tails: HeavyTails, reward: float, error: float, side: float) -> None:
+    """Enter a reward and the size and side of its error, and look at the tail where that is due."""
     n = tails.entered[0]
     tails.reward[n % _NEWEST] = reward
     tails.error[n % _NEWEST] = error
@@ -151,13 +156,16 @@ def _enter(tails: HeavyTails, reward: float, error: float) -> None:
         place -= 1
     for i in range(_LARGEST - 1, place, -1):
         tails.largest[i] = tails.largest[i - 1]
+        tails.side[i] = tails.side[i - 1]
     if place < _LARGEST:
         tails.largest[place] = error
+        tails.side[place] = side
     n += 1
     tails.entered[0] = n
-    if n >= _FEWEST and (n < _OFTEN or n % _SELDOM == 0):
+    if n >= _FEWEST and (n < _OFTEN or n % _SELDOM == 0 or place == 0):
         k = min(max(int(_TAIL * n), 3), _LARGEST - 1)
-        if _index(tails, k) < _HEAVY and _index(tails, max(k // 4, 3)) < _ALIKE:
+        heavy = _index(tails, k) < _HEAVY and _index(tails, max(k // 4, 3)) < _ALIKE
+        if heavy and (k < _FEW or abs(_balance(tails, k)) <= _ONE_SIDED):
             _look(tails)
         else:
             tails.limit[0] = math.inf
@@ -173,6 +181,20 @@ def _index(tails: HeavyTails, k: int) -> float:
     for i in range(k):
         total += log(tails.largest[i] / base)
     return k / total if total > 0.0 else math.inf
+
+
+@kernel
+def _balance(tails: HeavyTails, k: int) -> float:
+    """Return 1 where all of the k largest errors but one are above what was predicted, -1 where below, 0 where both.
+
+    Each counts by how far it is beyond the next one after these; the largest does not, so that one decides nothing.
+    """
+    total, above = 0.0, 0.0
+    for i in range(1, k):
+        beyond = log(tails.largest[i] / tails.largest[k])
+        total += beyond
+        above += tails.side[i] * beyond
+    return above / total if total > 0.0 else 0.0
 
 
 @routine

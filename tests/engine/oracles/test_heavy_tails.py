@@ -53,6 +53,28 @@ def test_clicks_are_learned_whole_however_rare(clicks: float):
         assert share_cut((np.random.default_rng(seed).random(2000) < clicks).astype(float)) == 0.0
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_purchases_or_disasters_are_learned_whole_beside_small_noise(sign: float):
+    """Their sizes differ, and no reward repeats itself: cut to the noise they would count for nothing."""
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        rewards = 0.1 * rng.standard_normal(4000) + np.where(rng.random(4000) < 0.05, rng.lognormal(3.0, 0.7, 4000), 0)
+        kept = learned(sign * rewards)[1000:]
+        assert sign * kept.sum() > 0.95 * rewards[1000:].sum()
+
+
+@pytest.mark.parametrize("at", [30, 100, 1001])
+@pytest.mark.parametrize("size", [1e3, -1e50])
+def test_one_error_that_outweighs_all_others_is_cut_whenever_it_comes(at: int, size: float):
+    """Where those before it lie on one side by chance it is not; that is one in ten."""
+    cut_down = []
+    for seed in SEEDS:
+        rewards = np.random.default_rng(seed).standard_normal(at + 1)
+        rewards[at] = size
+        cut_down.append(abs(learned(rewards)[at]) < 5.0)
+    assert np.mean(cut_down) >= 0.8
+
+
 def test_purchases_are_learned_whole():
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
