@@ -66,7 +66,7 @@ def test_purchases_or_disasters_are_learned_whole_beside_small_noise(sign: float
 @pytest.mark.parametrize("at", [30, 100, 1001])
 @pytest.mark.parametrize("size", [1e3, -1e50])
 def test_one_error_that_outweighs_all_others_is_cut_whenever_it_comes(at: int, size: float):
-    """Where those before it lie on one side by chance it is not; that is one in ten."""
+    """Where those before it lie on one side by chance it is not; that is one in five."""
     cut_down = []
     for seed in SEEDS:
         rewards = np.random.default_rng(seed).standard_normal(at + 1)
