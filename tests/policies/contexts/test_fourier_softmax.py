@@ -206,6 +206,7 @@ def test_a_context_far_from_all_others_does_not_spoil_it(far: float) -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.slow
 def test_late_rewards_do_not_stall_it() -> None:
     """Of 1,797 digits, each reward learned 400 decisions later; `fourier_ucb` repeats itself: a fourth is right."""
     digits = {"name": "classification", "params": {"dataset": "digits"}}

@@ -31,7 +31,7 @@ REFUSED = [
     ({"hypotheses": [*ANIMALS, {"id": "dog", "answers": [1, 0, True]}]}, "bad_task", "of the hypothesis 'dog' must be"),
     ({"hypotheses": [*ANIMALS, {"id": "dog", "answers": "101"}]}, "bad_task", "of the hypothesis 'dog' must be"),
     ({"hypotheses": [*ANIMALS, {"id": "dog"}]}, "bad_task", "of the hypothesis 'dog' must be"),
-    ({"hypotheses": [*ANIMALS, {"answers": [1, 1, 1]}]}, "bad_id", "the id of a hypothesis must be"),
+    ({"hypotheses": [*ANIMALS, {"answers": [1, 1, 1]}]}, "bad_id", "the id of a hypothesis is None: it must be"),
     ({"hypotheses": [*ANIMALS, {"id": "dog", "answers": [1, 1, 1], "x": 1}]}, "unknown_field", "'x'"),
     ({"hypotheses": ["cat"]}, "bad_body", "a hypothesis is"),
     ({"answers": "yes"}, "bad_task", "answers is 'yes'"),

@@ -318,7 +318,7 @@ ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("gradient", {"gradient": [1.0, 2.0, 10**101]}, "at most 1e+100 in size"),
     ("gradient", {"gradient": [1.0, 2.0, math.nan]}, "gradient[2] is nan"),
     ("gradient", {"gradient": [1.0, -math.inf, 3.0]}, "gradient[1] is -inf"),
-    ("gradient", {"gradient": [1.0, 2.0, 3.0], "loss": "1"}, "the reward is 1"),
+    ("gradient", {"gradient": [1.0, 2.0, 3.0], "loss": "1"}, "the reward is '1'"),
     ("gradient", {"gradient": [1.0, 2.0, 3.0], "loss": True}, "the reward is True"),
     ("gradient", {"gradient": [1.0, 2.0, 3.0], "reward": [1.0]}, "the reward is [1.0]"),
     ("losses", {"gradient": [1.0, 2.0, 3.0]}, "the feedback has a gradient, but this problem reveals losses"),
