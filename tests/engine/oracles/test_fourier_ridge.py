@@ -86,7 +86,6 @@ def test_it_is_ridge_regression_on_its_coordinates(n: int, d: int) -> None:
 
 
 @pytest.mark.jit
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "n", "d"), [("fourier_ucb", 400, 3), ("fourier_ucb", 70, 130)])
 def test_a_compiled_policy_learns_the_regression_on_all_coordinates(name: str, n: int, d: int) -> None:
     """In the loop that is compiled for the policy anyway: for this test alone it would take half a minute."""
