@@ -207,7 +207,7 @@ def test_a_context_far_from_all_others_does_not_spoil_it(far: float) -> None:
 
 @pytest.mark.jit
 def test_late_rewards_do_not_stall_it() -> None:
-    """Of 1,797 digits, each reward learned 400 decisions later; of `fourier_ucb`, which repeats itself, .26 are right."""
+    """Digits, each reward 400 decisions late: of those of `fourier_ucb`, which repeats itself, .26 are right."""
     digits = {"name": "classification", "params": {"dataset": "digits"}}
 
     def share(delay: int) -> float:
