@@ -15,7 +15,7 @@ from numba.extending import overload
 
 from .arrays import copy_numbers
 from .compiled.entries import NAMED_TUPLES
-from .kernel import INLINED, KERNELS, generic, kernel, register
+from .kernel import INLINED, KERNELS, generic, is_outside, kernel, register
 from .vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
 
 
@@ -167,10 +167,11 @@ def has_law(params: Any) -> bool:
 def marks(params: Any) -> bool:
     """Tell whether a policy takes note of decisions before their feedback; a wrapper does where its inner policy does.
 
-    One whose params have a `wait` does not where that is 0. The state is then a fold of both.
+    One of the package whose params have a `wait` does not where that is 0. The state is then a fold of both.
     """
     inner = getattr(params, "inner", None)
-    idle = KERNELS[type(params)]["mark"] is _mark_nothing or getattr(params, "wait", None) == 0
+    waits_not = getattr(params, "wait", None) == 0 and not is_outside(type(params))
+    idle = KERNELS[type(params)]["mark"] is _mark_nothing or waits_not
     return not idle and (inner is None or marks(inner))
 
 
