@@ -42,8 +42,11 @@ class Unawaited(NamedTuple):
 
 def awaited(wait: int, n_arms: int) -> Awaited | Unawaited:
     """Return the ring of a policy that counts a decision for `wait` others, before any; 0 for never."""
-    if wait == 0:
-        return Unawaited()
+    return ring_of(wait, n_arms) if wait > 0 else Unawaited()
+
+
+def ring_of(wait: int, n_arms: int) -> Awaited:
+    """Return the ring of a policy that counts a decision for `wait` > 0 others, before any."""
     empty = np.full(wait, -1)
     return Awaited(empty, empty.copy(), np.zeros(n_arms, np.int64), np.zeros(1, np.int64), np.full(1, -1))
 

@@ -51,8 +51,8 @@ def leader_of(scores: Array, available: Array) -> int:
 
 
 @kernel
-def end_of(available: Array) -> int:
-    """Return where the available actions end.
+def span_of(available: Array, law: Array) -> int:
+    """Return where the available actions end, and write 0 into `law` from there on.
 
     A log keeps calls of 7 and of 20 actions in rows of one width. Whoever hands over arrays up to here has the bits of
     the call again: sums in four lanes have others where zeros follow.
@@ -60,17 +60,6 @@ def end_of(available: Array) -> int:
     end = len(available)
     while end > 0 and not available[end - 1]:
         end -= 1
-    return end
-
-
-@kernel
-def span_of(available: Array, origin: float, law: Array) -> int:
-    """Return how many actions a law is over: up to the last that is available; of the others `law` becomes 0.
-
-    With an `origin` of 0 it is over all, as in policies that were stored without an origin: their logs hold the bits of
-    that sum.
-    """
-    end = len(available) if origin == 0.0 else end_of(available)
     for a in range(end, len(law)):
         law[a] = 0.0
     return end

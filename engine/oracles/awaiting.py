@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..kernel import kernel
-from ..laws.awaited import Awaited, awaited, clear, enter, overdue
+from ..laws.awaited import Awaited, clear, enter, overdue, ring_of
 from ..laws.awaited import settle as settle_in
 from ..vocabulary import Array, Problem
 from . import oracle
@@ -50,8 +50,8 @@ def awaiting(make: Callable[[], Any], problem: Problem, wait: int, half_life: fl
         )
     by_action = problem.context_kind == "actions"
     shape = (1, problem.context_shape[1]) if by_action else problem.context_shape
-    ring = awaited(wait, problem.n_arms)
-    return Awaiting(make(), make(), ring, np.zeros((wait, *shape)), np.zeros(1, np.bool_))  # type: ignore[arg-type]
+    ring = ring_of(wait, problem.n_arms)
+    return Awaiting(make(), make(), ring, np.zeros((wait, *shape)), np.zeros(1, np.bool_))
 
 
 @kernel

@@ -151,7 +151,8 @@ def _weigh(params: FastCbParams, state: FastCbState, instance: Instance) -> int:
         loss = max(state.top[0] - score[leader_of(score, instance.available)], _LOSS_MIN * sd)
         gamma = params.gamma * power(state.errors.weight[0], params.exponent) / loss
     law = state.scratch_work.law
-    end = span_of(instance.available, params.origin, law)
+    # With an origin of 0 it sums over all, as in specs that were stored without one: their logs hold these bits.
+    end = len(instance.available) if params.origin == 0.0 else span_of(instance.available, law)
     return inverse_gap(score[:end], instance.available[:end], gamma, law[:end])
 
 

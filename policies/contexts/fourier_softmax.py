@@ -34,7 +34,7 @@ import numpy as np
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.growth import padded
 from ...engine.kernel import kernel
-from ...engine.laws.from_scores import Work, draw, end_of, leader_of, softmax, work_of
+from ...engine.laws.from_scores import Work, draw, leader_of, softmax, span_of, work_of
 from ...engine.oracles.aspiration import enter, narrow, noise, write_index
 from ...engine.oracles.choice import bending_oracle, bends
 from ...engine.oracles.forgetting import check_half_life
@@ -252,9 +252,7 @@ def _weigh(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: I
     alpha = write_index(state.model, sd, widest, state.extremes, instance.context, available, index, widths)
     tau = state.temperature[0] * alpha * work.width[leader_of(work.score, available)]
     sharpness = min(1.0 / tau, _SHARPEST) if tau > 0.0 else _SHARPEST
-    end = end_of(available)
-    for a in range(end, len(work.law)):
-        work.law[a] = 0.0
+    end = span_of(available, work.law)
     return softmax(work.score[:end], available[:end], sharpness, work.law[:end])
 
 

@@ -134,7 +134,8 @@ def _weigh(params: SoftmaxParams, state: SoftmaxState, instance: Instance) -> in
     # Without any error all rewards were 0, and so are all scores: the law is uniform in any case.
     sharpness = params.sharpness / sd if sd > 0.0 else 0.0
     law = state.scratch_work.law
-    end = span_of(instance.available, params.origin, law)
+    # With an origin of 0 it sums over all, as in specs that were stored without one: their logs hold these bits.
+    end = len(instance.available) if params.origin == 0.0 else span_of(instance.available, law)
     return softmax_law(score[:end], instance.available[:end], sharpness, law[:end])
 
 

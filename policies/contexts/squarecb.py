@@ -140,7 +140,8 @@ def _weigh(params: SquareCbParams, state: SquareCbState, instance: Instance) -> 
     score = state.scratch_work.score
     predict(state.model, instance.context, instance.available, score)
     law = state.scratch_work.law
-    end = span_of(instance.available, params.origin, law)
+    # With an origin of 0 it sums over all, as in specs that were stored without one: their logs hold these bits.
+    end = len(instance.available) if params.origin == 0.0 else span_of(instance.available, law)
     return inverse_gap(score[:end], instance.available[:end], state.gamma[0], law[:end])
 
 
