@@ -177,7 +177,7 @@ def check_vector(
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise InvalidInput("bad_param", f"{name} is {values!r}: it must be a list of numbers") from None
+        raise InvalidInput("bad_param", f"{name} is {repr(values)[:80]}: it must be a list of numbers") from None
     if array.ndim != 1 or len(array) == 0:
         raise InvalidInput("bad_param", f"{name} has the shape {array.shape}: it must be a list of one or more numbers")
     for i, value in enumerate(array):

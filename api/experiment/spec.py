@@ -84,8 +84,11 @@ class Spec(Definition):
         declared = _ranged(kind.read_problem(problem, arms, body.get("policy")), kind, body)
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
-        said = f"the policy {json.dumps(body['policy'])[:200]}" if "policy" in body else "the default policy"
-        named = body["policy"] if "policy" in body else kind.default_policy(declared.problem)
+        if "policy" in body:
+            named = body["policy"]
+            said = f"the policy {json.dumps(named, default=str)[:200]}"
+        else:
+            named, said = kind.default_policy(declared.problem), "the default policy"
         policy, state = _policy(made, kind.complete(named, declared), declared.problem, said)
         return cls(
             experiment_id,

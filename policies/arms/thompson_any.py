@@ -10,9 +10,11 @@ arm with the mean x and the sum S of squared deviations from it
 Until two rewards differ there is no unit, and every arm is played alike.
 
 With more arms than plays nothing could be learned of each, so it begins with a sample: 64 arms, and one more for each
-hundred rewards, in an order that is random and the same in every run; arms that join are in it at once. The sample
-never has more than 2000 arms; further ones come in where others retire. Those outside have probability 0. Up to 64 arms
-are all in it, and a decision among a hundred thousand costs no more than one among two thousand.
+hundred rewards, in an order that is random and the same in every run; arms that join are in it at once. Where something
+is known beforehand, the sales of last year or the score of a model, `expected` has a number for each arm, and arms of
+larger ones come first; only the order of the numbers counts, and equal ones stand at random. The sample never has more
+than 2000 arms; further ones come in where others retire. Those outside have probability 0. Up to 64 arms are all in it,
+and a decision among a hundred thousand costs no more than one among two thousand.
 
 Source: Thompson 1933; Honda and Takemura, "Optimality of Thompson sampling for Gaussian bandits depends on priors",
 AISTATS 2014: priors that expect too little spread lose for long; Bayati, Hamidi, Johari, Khosravi, "Unreasonable
@@ -31,6 +33,7 @@ propensities (20 us at K = 10, 2 ms at m = 1000) and 0.03 us without. O(1) per f
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -42,6 +45,7 @@ from ...engine.errors import InvalidInput
 from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.laws.largest import ARMS_MAX, MaximumWorkspace, normal_law, workspace
+from ...engine.problem import check_vector
 from ...engine.protocol import register_policy
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
@@ -99,13 +103,44 @@ class ThompsonAnySampledState(NamedTuple):
     scratch_sample: Sample
 
 
-def thompson_any(propensities: bool = True) -> Policy:
-    """Play each arm with the probability that its mean is the largest, for rewards of any unit."""
+def thompson_any(propensities: bool = True, expected: list[float] | None = None) -> Policy:
+    """Play each arm with the probability that its mean is the largest, for rewards of any unit.
+
+    Of many arms those come first of which more is `expected`: a number for each arm that is there at the beginning.
+    """
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
-    if propensities:
-        return Policy("thompson_any", ThompsonAnyParams(), init, grow=_growing(init))
-    return Policy("thompson_any", ThompsonAnySampledParams(), init_sampled, grow=_growing(init_sampled))
+    policy = (
+        Policy("thompson_any", ThompsonAnyParams(), init, grow=_growing(init))
+        if propensities
+        else Policy("thompson_any", ThompsonAnySampledParams(), init_sampled, grow=_growing(init_sampled))
+    )
+    if expected is None:
+        return policy
+    numbers = _check_expected(expected)
+    begin = _sorted(policy.init, numbers)
+
+    def resolve(problem: Problem) -> Policy:
+        if problem.n_arms != len(numbers):
+            raise InvalidInput(
+                "bad_param",
+                f"expected has {len(numbers)} numbers and there are {problem.n_arms} arms: give one for each arm, in "
+                "their order, or leave expected out",
+            )
+        params = {"propensities": propensities, "expected": numbers.tolist()}
+        return dataclasses.replace(resolved, spec={"name": "thompson_any", "params": params})
+
+    resolved = dataclasses.replace(policy, init=begin, grow=_growing(begin), resolve=resolve)
+    return resolved
+
+
+def _check_expected(expected: Any) -> Array:
+    """Return float64[n] of finite numbers; texts and truth values, which NumPy would turn into some, are refused."""
+    numbers = check_vector("expected", expected)
+    for i, value in enumerate(expected):
+        if isinstance(value, (str, bytes, bool, np.bool_)):
+            raise InvalidInput("bad_param", f"expected[{i}] is {value!r}: it must be a finite number")
+    return numbers
 
 
 def init(params: ThompsonAnyParams, problem: Problem) -> ThompsonAnyState:
@@ -125,6 +160,20 @@ def _nothing(k: int) -> tuple[Seen, Sample]:
     sums, of_arms = [np.zeros(1) for _ in range(4)], [np.zeros(k) for _ in range(3)]
     seen = Seen._make([*sums, *of_arms, order, np.zeros(1, np.int64)])
     return seen, Sample(np.zeros(m, np.int64), np.zeros(m, np.bool_), np.zeros(m), np.ones(m))
+
+
+def _sorted(init: Callable[[Any, Problem], Any], expected: Array) -> Callable[[Any, Problem], Any]:
+    """Return an `init` with the arms in falling order of what is expected of them; arms that joined come last."""
+
+    def begin(params: Any, problem: Problem) -> Any:
+        state = init(params, problem)
+        order = state.seen.order
+        rank = np.full(len(order), np.inf)
+        rank[: len(expected)] = -expected
+        ordered = order[np.argsort(rank[order], kind="stable")]
+        return state._replace(seen=state.seen._replace(order=ordered))
+
+    return begin
 
 
 def _growing(init: Callable[[Any, Problem], Any]) -> Callable[[Any, Any, Problem], Any]:

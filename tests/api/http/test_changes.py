@@ -42,12 +42,20 @@ def play(served: Served, n: int, experiment_id: str = "e") -> list[str]:
     return chosen
 
 
-@pytest.mark.parametrize("policy", ["ucb1", "thompson_beta", "epsilon_greedy"])
+@pytest.mark.parametrize(
+    ("policy", "params"),
+    [
+        ("ucb1", {}),
+        ("thompson_beta", {}),
+        ("epsilon_greedy", {}),
+        ("thompson_any", {"expected": [3, 2, 5], "propensities": False}),
+    ],
+)
 def test_arms_join_and_retire_and_the_log_says_when(
-    tmp_path: Path, policy: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, policy: str, params: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Served(tmp_path) as served:
-        served.create(policy={"name": policy})
+        served.create(policy={"name": policy, "params": params})
         early = served.decide().json()  # its reward comes when there are more arms
         play(served, 6)
         added = add(served, {"id": "d", "colour": "red"})

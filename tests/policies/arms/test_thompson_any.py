@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 from scipy import special
 
+import onearm
+from onearm.api.experiment.spec import Spec
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
 from onearm.engine.growth import grown
+from onearm.engine.problem import fitted
 from onearm.engine.protocol import probability
 from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
@@ -161,6 +165,103 @@ def test_a_state_that_grew_leaves_the_one_before_as_it_was(propensities: bool) -
     before = snapshot.digest(state)
     larger = grown(policy, state, Problem(103))
     assert (snapshot.digest(state), int(larger.seen.joined[0])) == (before, 3)
+
+
+def sampled(expected: list[float] | None, k: int, learned: float = 0.0) -> list[int]:
+    """Return the sample of k arms, in its order."""
+    policy = fitted(catalog.make("thompson_any", expected=expected), Problem(k))
+    state = policy.init(policy.params, Problem(k))
+    state.seen.learned[0] = learned
+    shares(policy, state, k)
+    found: list[int] = state.scratch_sample.arm[state.scratch_sample.there].tolist()
+    return found
+
+
+def test_of_many_arms_those_come_first_of_which_more_is_expected() -> None:
+    k = 700
+    expected: list[float] = [(37.0 * arm) % k for arm in range(k)]
+    ranked = sorted(range(k), key=lambda arm: -expected[arm])
+    assert sampled(expected, k) == ranked[:64]
+    assert sampled([3.0 + 1e6 * number for number in expected], k, 9_900.0) == ranked[:99]
+
+
+def test_arms_of_which_as_much_is_expected_stand_as_without_an_expectation() -> None:
+    k = 700
+    assert sampled([2.5] * k, k) == sampled([0.0, -0.0] * 350, k) == sampled(None, k)
+    first = {5, 69, 300}
+    mixed = sampled([float(arm in first) for arm in range(k)], k)
+    assert set(mixed[:3]) == first
+    assert mixed[3:] == [arm for arm in sampled(None, k) if arm not in first][:61]
+
+
+@pytest.mark.parametrize("propensities", [True, False])
+def test_arms_that_join_are_in_the_sample_at_once_whatever_is_expected_of_the_others(propensities: bool) -> None:
+    policy = catalog.make("thompson_any", propensities=propensities, expected=[float(arm) for arm in range(500)])
+    policy = fitted(policy, Problem(500))
+    state = policy.init(policy.params, Problem(500))
+    late = grown(policy, state, Problem(501))
+    assert late.seen.order[:66].tolist() == [*range(499, 435, -1), 500, 435]
+    assert sorted(late.seen.order) == list(range(501))
+    assert state.seen.order[:2].tolist() == [499, 498]
+    assert snapshot.digest(late) != snapshot.digest(policy.init(policy.params, Problem(501)))  # what a snapshot fills
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ([1, 2], "expected has 2 numbers and there are 3 arms: give one for each arm"),
+        ([1, 2, 3, 4], "expected has 4 numbers and there are 3 arms: give one for each arm"),
+        ([1, 2, math.nan], "expected[2] is nan: it must be a finite number"),
+        ([1, -math.inf, 2], "expected[1] is -inf: it must be a finite number"),
+        ([1, "2", 3], "expected[1] is '2': it must be a finite number"),
+        ([1, 2, True], "expected[2] is True: it must be a finite number"),
+        (np.array([True, False, True]), "expected[0] is np.True_: it must be a finite number"),
+        ([None, 2, 3], "expected[0] is nan: it must be a finite number"),
+        ([[1], [2], [3]], "expected has the shape (3, 1): it must be a list"),
+        ([], "expected has the shape (0,): it must be a list of one or more numbers"),
+        ("123", "expected has the shape (): it must be a list of one or more numbers"),
+        ({"a": 1}, "expected is {'a': 1}: it must be a list of numbers"),
+        ([10**400, 1, 2], "expected is [1000"),
+    ],
+)
+@pytest.mark.parametrize("outer", [None, "floor"])
+def test_an_expectation_that_cannot_be_one_is_refused(expected: Any, said: str, outer: str | None) -> None:
+    spec = {"name": "thompson_any", "params": {"expected": expected}}
+    with pytest.raises(InvalidInput) as refused:
+        onearm.open({"name": outer, "params": {"policy": spec}} if outer else spec, arms=3)
+    assert said in str(refused.value) and len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("expected", [[1, 2.5, -3], (1, 2.5, -3), np.array([1, 2.5, -3])])
+@pytest.mark.parametrize("propensities", [True, False])
+def test_a_spec_with_an_expectation_is_read_as_it_was_written(expected: Any, propensities: bool) -> None:
+    params = {"propensities": propensities, "expected": expected}
+    said = onearm.open({"name": "thompson_any", "params": params}, arms=3).spec.to_json()
+    assert said["policy"]["params"] == params | {"expected": [1.0, 2.5, -3.0]}
+    for read in (Spec.from_json, Spec.from_stored):
+        assert read(json.loads(json.dumps(said))).to_json() == said
+
+
+def test_a_spec_from_before_there_were_expectations_is_the_policy_without_one() -> None:
+    stored = {"name": "thompson_any", "params": {"propensities": True}}
+    policy, now = catalog.from_stored(stored), catalog.make("thompson_any")
+    assert (policy.spec, policy.version, policy.params, policy.init) == (stored, now.version, now.params, now.init)
+    assert now.spec["params"] == {"propensities": True, "expected": None}
+
+
+@pytest.mark.jit
+def test_among_a_thousand_arms_an_expectation_that_is_worth_something_earns_more() -> None:
+    """What is expected of each arm is its mean and an error as large as the means differ, in another unit."""
+    earned: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        mean = np.append(random.uniform(0.0, 0.2, 999), 0.3)
+        guess = (1000.0 * (mean + random.normal(0.0, 0.06, 1000)) - 7e4).tolist()
+        for knows, of in earned.items():
+            policy = catalog.make("thompson_any", propensities=False, expected=guess if knows else None)
+            curves = simulate(policy, envs.make("bernoulli", mean=mean.tolist()), horizon=10_000, seed=seed)
+            of.append(curves.reward[0, -1] / 10_000)
+    assert np.mean(earned[True]) > np.mean(earned[False]) + 0.03
 
 
 @pytest.mark.jit
