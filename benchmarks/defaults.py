@@ -10,10 +10,11 @@ judged   logs of the default inside `floor`: how often 95 % intervals of snips h
 wide     what a decision and its reward cost among many arms, and the memory of the state
 grouped  300 arms in 20 hidden groups, beside linucb and squarecb at the best of several widths
 shops    visitors of ten countries, of whom few buy: what is earned of what the best article of each country earns
-many     a thousand arms of which one is good
+many     arms of which one is good, from ten to ten thousand, also where something is expected of each beforehand
 speed    steps a second of the new defaults by those of before
 
-Writes results/defaults.json, of which tables.py makes the tables of docs/figures.md. --quick takes 5 seeds and not 20.
+Writes results/defaults.json, of which tables.py makes the tables of docs/figures.md, and draws the plots there, which
+`python benchmarks/defaults_plots.py` draws again from the results. --quick takes 5 seeds and not 20.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from defaults_claims import claims
+from defaults_plots import draw
 from machine import machine
 from rich.console import Console
 from rich.progress import track
@@ -38,7 +40,7 @@ from onearm.engine.estimate.weighting import snips
 from onearm.engine.problem import fitted
 from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.snapshot import size
-from onearm.engine.vocabulary import LEARN, Decision, Environment, Feedback, Instance, Key, Problem
+from onearm.engine.vocabulary import LEARN, Decision, Environment, Feedback, Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -80,6 +82,9 @@ SHOPS = {  # articles, the chance that a visitor buys the one that suits and ano
     "10 banners, rare clicks": (10, 0.05, 0.01, False),
 }
 VISITS, COUNTRIES, EUROS = 8000, 10, (5.0, 200.0)
+MANY = (10, 100, 1000, 10_000)  # arms
+CROWDED = ("thompson_any", "thompson_beta", "ucb1", "moss", "epsilon_greedy")
+EXPECTED = 'thompson_any:{"expected": ...}'
 SPEEDS = {"thompson_any": ("thompson_beta", BERNOULLI), "fourier_softmax": ("fourier_ucb", DIGITS)}
 LOGGED = 100  # logs that are judged
 TRAINING = (20, 60, 200)  # rows that the policies are fitted on which are judged
@@ -244,17 +249,23 @@ def _sold(name: str, seed: int, k: int, suits: float, else_: float, in_euros: bo
     return float(curves.reward[0, -1]) / VISITS / suits / (np.mean(EUROS) if in_euros else 1.0)
 
 
-def many(seeds: int) -> dict[str, float]:
-    """Return what is earned a decision among a thousand arms with means below .2 and one of .3, in 10,000 decisions."""
-    names = (*NUMBERED[:2], "ucb1", "moss", "epsilon_greedy")
-    found: dict[str, float] = dict.fromkeys(names, 0.0)
-    for seed in track(range(seeds), "many arms", console=CONSOLE):
-        mean = np.append(np.random.default_rng(seed).uniform(0.0, 0.2, 999), 0.3)
-        for name in names:
-            policy = policies.make(name, **SAMPLED.get(name, {}))
-            curves = simulate(policy, envs.make("bernoulli", mean=mean.tolist()), horizon=10_000, seed=seed)
-            found[name] += float(curves.reward[0, -1]) / 10_000 / seeds
+def many(seeds: int) -> dict[str, dict[str, float]]:
+    """Return what is earned a decision among arms with means below .2 and one of .3, by policy and number of arms."""
+    found: dict[str, dict[str, float]] = {name: dict.fromkeys(map(str, MANY), 0.0) for name in (*CROWDED, EXPECTED)}
+    for k in track(MANY, "many arms", console=CONSOLE):
+        for seed in range(seeds):
+            mean = np.append(np.random.default_rng(seed).uniform(0.0, 0.2, k - 1), 0.3)
+            for name, policy in _crowded(mean, seed).items():
+                curves = simulate(policy, envs.make("bernoulli", mean=mean.tolist()), horizon=10_000, seed=seed)
+                found[name][str(k)] += float(curves.reward[0, -1]) / 10_000 / seeds
     return found
+
+
+def _crowded(mean: Array, seed: int) -> dict[str, Policy]:
+    """Return the policies, and one that knows of each arm the mean with an error as large as the means differ."""
+    guess = mean + np.random.default_rng([seed, 1]).normal(0.0, 0.2 / np.sqrt(12.0), len(mean))
+    knowing = policies.make("thompson_any", **SAMPLED["thompson_any"], expected=guess.tolist())
+    return {name: policies.make(name, **SAMPLED.get(name, {})) for name in CROWDED} | {EXPECTED: knowing}
 
 
 def speed() -> dict[str, float]:
@@ -300,6 +311,7 @@ def main() -> None:
     result: dict[str, Any] = {"machine": machine(), "seeds": seeds, **{name: part() for name, part in parts.items()}}
     result["claims"] = claims(result)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    draw(result, RESULT.parent)
     if options.json:
         print(json.dumps(result))
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from defaults_plots import shown
 from table_text import machine_line, markdown, said
 
 
@@ -12,6 +13,7 @@ def defaults(result: dict[str, Any]) -> str:
     units, late, many = result["units"], result["delays"], result["many"]
     arms = {name: of for name, of in units.items() if name not in late}
     parts = [
+        shown(result),
         f"Means of {result['seeds']} runs. Five normal arms, the best of .6, rewards times a plus b, 5,000 decisions:",
         _grid("earned a decision", arms),
         "Digits with contexts, the share that was right, in the same units, and under noise of Student's t, 2 degrees:",
@@ -20,8 +22,9 @@ def defaults(result: dict[str, Any]) -> str:
         _grid("right", late),
         "Visitors of ten countries, of whom few buy, 8,000 visits: the share of what the best articles would earn:",
         _grid("share of the best", result["shops"]),
-        "A thousand arms, of which one pays .3 and the others less than .2, in 10,000 decisions (.1 at random):",
-        _grid("earned a decision", {name: {"mean of all": value} for name, value in many.items()}),
+        "So many arms, of which one pays .3 and the others less than .2, 10,000 decisions (about .1 at random); in the "
+        "last row the mean of each arm is known beforehand, with an error as large as the means differ:",
+        _grid("earned a decision", many),
         "300 arms in 20 hidden groups (`grouped`), rewards of 0 and 1, 20,000 decisions (.5 at random):",
         _grouped(result["grouped"]),
         "Time and memory, with contexts once every arm was played:",

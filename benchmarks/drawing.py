@@ -19,6 +19,7 @@ DARK, BLUE, GREEN, OLIVE, ORANGE, PURPLE, GREY = (
     "#AA4499",
     "#8C8C8C",
 )
+TEXT = "#7D8590"  # of plots without a background, which stand on white and on the dark of a page at night
 
 
 def draw_all(figures: dict[str, Callable[[], Any]], folder: Path) -> list[str]:
@@ -45,6 +46,17 @@ def grid(rows: int, columns: int, width: float, height: float, **shape: Any) -> 
     pyplot = importlib.import_module("matplotlib.pyplot")
     size = {"figsize": (width * columns, height * rows), "layout": "constrained", "squeeze": False}
     return pyplot.subplots(rows, columns, **size, **shape)
+
+
+def see_through(figure: Any) -> None:
+    """Take a figure's background away, and give its axes and what is written at them a colour for day and night."""
+    figure.patch.set_alpha(0.0)
+    for axes in figure.axes:
+        axes.patch.set_alpha(0.0)
+        axes.tick_params(colors=TEXT, which="both")
+        axes.spines[["left", "bottom"]].set_color(TEXT)
+        for text in (axes.xaxis.label, axes.yaxis.label):
+            text.set_color(TEXT)
 
 
 def apart(places: list[float], step: float, high: float) -> list[float]:

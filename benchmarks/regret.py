@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from drawing import apart, draw_all, grid
+from drawing import apart, draw_all, grid, see_through
 from machine import machine
 
 from onearm.engine.simulation import simulate
@@ -30,7 +30,6 @@ POLICIES = {
     "tsallis_inf": "#C2630B",
     "thompson_beta": "#17915A",
 }
-TEXT = "#7D8590"
 PARAMS = {"thompson_beta": {"propensities": False}}  # the same choices in distribution, 40 times as fast
 GAP = 0.05  # between two labels, as a share of the axis
 
@@ -64,14 +63,10 @@ def curves_of(result: dict[str, Any]) -> Any:
     for name, place in zip(ranked, apart([found[name]["last"] for name in ranked], GAP * high, high), strict=True):
         ax.text(1.015 * horizon, place, name, color=POLICIES[name], va="center", fontsize=11)
     ax.set(xlim=(0, horizon), ylim=(0, high))
-    ax.set_xlabel("decisions", color=TEXT)
-    ax.set_ylabel("regret: rewards lost so far", color=TEXT)
+    ax.set(xlabel="decisions", ylabel="regret: rewards lost so far")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    ax.tick_params(colors=TEXT)
-    ax.spines[["left", "bottom"]].set_color(TEXT)
-    for patch in (figure.patch, ax.patch):
-        patch.set_alpha(0.0)
+    see_through(figure)
     return figure
 
 
