@@ -25,12 +25,12 @@ SAMPLES: tuple[tuple[Any, Any], ...] = (  # of params without a default, by type
 
 
 def print_catalog(
-    catalog: Registry[Made], about: Callable[[Made | None], dict[str, Any]], column: str, as_json: bool
+    catalog: Registry[Made], about: Callable[[str, Made | None], dict[str, Any]], column: str, as_json: bool
 ) -> None:
-    """Print every entry with its params and its first line, and what `about` tells of one that was made.
+    """Print every entry with its params and its first line, and what `about` tells of its name and of a made one.
 
     That is `decides`, a kind or a list of kinds, and further fields, of which the table of vectors has `column`; null
-    where the params decide it.
+    where the params decide it. `default` says where it is one.
     """
     entries = [_entry(catalog, name, about) for name in catalog.names()]
     if as_json:
@@ -42,9 +42,9 @@ def print_catalog(
 def _print_tables(entries: list[dict[str, Any]], column: str, what: str) -> None:
     for kind, words in HEADINGS:
         some = [entry for entry in entries if kind in _listed(entry["decides"])]
-        fields = ["name", "params", *([column] if kind == "vector" else []), "line"]
-        rows = [[_text(field, entry[field]) for field in fields] for entry in some]
-        heads = [field.replace("_", " ") for field in fields[:-1]]
+        fields = ["name", "params", *([column] if kind == "vector" else [])]
+        rows = [[*(_text(field, entry[field]) for field in fields), _said(entry)] for entry in some]
+        heads = [field.replace("_", " ") for field in fields]
         if rows:
             print_table(f"{words}: {len(rows)} {what}", [*heads, "what it does"], rows)
 
@@ -56,13 +56,13 @@ def named(catalog: Registry[Any], spec: dict[str, Any]) -> str:
     return "\n".join([spec["name"], *(f"{text[:PARAM_MAX]}{'...' * (len(text) > PARAM_MAX)}" for text in params)])
 
 
-def _entry(catalog: Registry[Made], name: str, about: Callable[[Made | None], dict[str, Any]]) -> dict[str, Any]:
+def _entry(catalog: Registry[Made], name: str, about: Callable[[str, Made | None], dict[str, Any]]) -> dict[str, Any]:
     factory = catalog.factory(name)
     params = []
     for key, parameter in inspect.signature(factory).parameters.items():
         params.append(key if parameter.default is parameter.empty else f"{key}={parameter.default!r}")
     line = (inspect.getdoc(factory) or "").split("\n")[0]
-    return {"name": name, "params": params, "line": line, **about(_sample(catalog, name))}
+    return {"name": name, "params": params, "line": line, **about(name, _sample(catalog, name))}
 
 
 def _sample(catalog: Registry[Made], name: str) -> Made | None:
@@ -81,6 +81,11 @@ def _sample(catalog: Registry[Made], name: str) -> Made | None:
         except Exception:  # a function from outside may raise anything, and is listed all the same
             continue
     return None
+
+
+def _said(entry: dict[str, Any]) -> str:
+    line: str = entry["line"]
+    return line if entry.get("default") is None else f"{line} The default {entry['default']}."
 
 
 def _text(field: str, value: Any) -> str:

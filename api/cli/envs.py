@@ -27,7 +27,7 @@ def envs(as_json: bool) -> None:
     print_catalog(catalog, _about, "reveals", as_json)
 
 
-def _about(env: Environment | None) -> dict[str, Any]:
+def _about(name: str, env: Environment | None) -> dict[str, Any]:
     """Tell of an environment as it is if its params are left out."""
     if env is None:
         return {"decides": None, "reveals": None, "domain": None}

@@ -8,6 +8,7 @@ import click
 
 from ...engine.vocabulary import Policy
 from ...policies import catalog
+from ..kinds.table import KINDS
 from .catalog import print_catalog
 from .json_option import as_json
 
@@ -17,6 +18,8 @@ from .json_option import as_json
 def policies(as_json: bool) -> None:
     """List the policies with what they decide and learn from, their params and one line each.
 
+    The line says of a default where that policy is taken if none is named.
+
     \b
     Example:
       onearm policies
@@ -24,7 +27,8 @@ def policies(as_json: bool) -> None:
     print_catalog(catalog, _about, "learns_from", as_json)
 
 
-def _about(policy: Policy | None) -> dict[str, Any]:
+def _about(name: str, policy: Policy | None) -> dict[str, Any]:
+    default = next((kind.defaults[name] for kind in KINDS if name in kind.defaults), None)
     if policy is None:
-        return {"decides": None, "learns_from": None}
-    return {"decides": list(policy.actions), "learns_from": list(policy.feedbacks)}
+        return {"decides": None, "learns_from": None, "default": default}
+    return {"decides": list(policy.actions), "learns_from": list(policy.feedbacks), "default": default}

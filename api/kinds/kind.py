@@ -237,6 +237,7 @@ class Kind:
     read_problem: Callable[[dict[str, Any], Arms, Any], Declared]  # (JSON, arms, JSON of the policy); checks everything
     problem_json: Callable[[Definition], dict[str, Any]]  # what `read_problem` reads, but for name and horizon
     default_policy: Callable[[Problem], dict[str, Any]]  # JSON of the policy where none is named
+    defaults: Mapping[str, str]  # the policies that this may be, and where, in words
     kernels: Callable[[Definition], Kernels]
 
     # A decision: what is asked, checked, logged and answered.

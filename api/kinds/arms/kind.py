@@ -18,6 +18,7 @@ ARMS = Kind(
     read_problem=problem.read_problem,
     problem_json=problem.problem_json,
     default_policy=problem.default_policy,
+    defaults=problem.DEFAULTS,
     complete=problem.with_reward_max,
     kernels=compile_kernels,
     fields=frozenset(DECIDED_BY) - {"hint"},

@@ -16,8 +16,13 @@ from ...experiment.ids import check_fields
 from ...experiment.intake import Intake
 
 DEFAULT_POLICY = {"name": "thompson_any", "params": {}}
-SHARES_POLICY = {"name": "thompson_beta", "params": {}}  # where rewards are declared to lie in [0, 1]
-CONTEXT_POLICY = {"name": "fourier_softmax", "params": {}}  # where there are contexts
+SHARES_POLICY = {"name": "thompson_beta", "params": {}}
+CONTEXT_POLICY = {"name": "fourier_softmax", "params": {}}
+DEFAULTS = {
+    "thompson_any": "without contexts",
+    "thompson_beta": "without contexts, where rewards are declared to lie in [0, 1]",
+    "fourier_softmax": "with contexts",
+}
 
 
 def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:

@@ -19,6 +19,7 @@ QUERIES = Kind(
     read_problem=problem.read_problem,
     problem_json=problem.problem_json,
     default_policy=problem.default_policy,
+    defaults=problem.DEFAULTS,
     kernels=compile_recommending,
     fields=frozenset({"eligible_actions", "excluded_actions"}),
     unread="the decision has {name}, but {id!r} asks queries: leave it out",

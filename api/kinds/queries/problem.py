@@ -15,10 +15,16 @@ from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
 from .tasks import FIELDS, NamedTask, read_task, task_fields
 
-TRAINED_POLICY = {"name": "mapo", "params": {}}  # where an artefact is for the problem; else
-ARMS_POLICY = {"name": "lucb_budget", "params": {}}  # to find the best arm
-BISECTION_POLICY = {"name": "generalised_binary_search", "params": {}}  # to identify a row of zeros and ones
-QUERY_POLICY = {"name": "uniform_budget", "params": {}}  # for other tasks
+TRAINED_POLICY = {"name": "mapo", "params": {}}
+ARMS_POLICY = {"name": "lucb_budget", "params": {}}
+BISECTION_POLICY = {"name": "generalised_binary_search", "params": {}}
+QUERY_POLICY = {"name": "uniform_budget", "params": {}}
+DEFAULTS = {
+    "mapo": "for tasks that it has an artefact for",
+    "lucb_budget": "to find the best arm, where mapo has no artefact",
+    "generalised_binary_search": "to identify a row of zeros and ones, where mapo has no artefact",
+    "uniform_budget": "for other tasks, where mapo has no artefact",
+}
 
 
 def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:

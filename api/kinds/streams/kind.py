@@ -17,6 +17,7 @@ STREAMS = Kind(
     read_problem=problem.read_problem,
     problem_json=problem.problem_json,
     default_policy=problem.default_policy,
+    defaults=problem.DEFAULTS,
     complete=problem.scaled,
     kernels=compile_recommending,
     fields=frozenset(),

@@ -13,6 +13,7 @@ from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
 
 DEFAULT_POLICY = {"name": "early_drop", "params": {}}
+DEFAULTS = {"early_drop": "where arms stream past"}
 UNIT = (0.0, 1.0)  # the range of rewards, where the problem does not say
 
 

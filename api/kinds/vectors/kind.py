@@ -19,6 +19,7 @@ VECTORS = Kind(
     read_problem=problem.read_problem,
     problem_json=problem.problem_json,
     default_policy=problem.default_policy,
+    defaults=problem.DEFAULTS,
     kernels=compile_certifying,
     fields=frozenset({"context", "hint"}),
     unread="the decision has {name}, but {id!r} decides a vector: leave it out",

@@ -13,8 +13,12 @@ from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
 from ...experiment.intake import Intake, hints
 
-GRADIENT_POLICY = {"name": "optimistic_ftrl", "params": {}}  # where gradients are revealed
-WEIGHTS_POLICY = {"name": "optimistic_hedge", "params": {}}  # where all losses of weights are
+GRADIENT_POLICY = {"name": "optimistic_ftrl", "params": {}}
+WEIGHTS_POLICY = {"name": "optimistic_hedge", "params": {}}
+DEFAULTS = {
+    "optimistic_ftrl": "where gradients are revealed, or losses of what is not weights",
+    "optimistic_hedge": "where the losses of weights are revealed",
+}
 
 
 def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:

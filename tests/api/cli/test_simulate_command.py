@@ -54,7 +54,7 @@ def test_catalogues_name_everything_with_params_and_a_line(onearm: Any, command:
     catalog = {"policies": policies, "envs": envs}[command]
     done = onearm(command, "--json")
     assert [entry["name"] for entry in done.json] == catalog.names()
-    more = {"policies": {"learns_from"}, "envs": {"reveals", "domain"}}[command]
+    more = {"policies": {"learns_from", "default"}, "envs": {"reveals", "domain"}}[command]
     assert all(set(entry) == {"name", "params", "line", "decides"} | more for entry in done.json)
     assert all(entry["line"].endswith(".") for entry in done.json)
     table = onearm(command)

@@ -14,12 +14,16 @@ from rich.console import Console
 from support.direct import Direct
 
 from onearm.api.console import print_table
+from onearm.api.experiment.spec import Spec
+from onearm.api.experiment.warming import default_specs
 from onearm.api.http.app import create_app
+from onearm.api.kinds.queries.tasks import numbered, task_fields
 from onearm.engine import snapshot
 from onearm.engine.replay.rehearsal import rehearse
 from onearm.engine.simulation import Simulation, simulate
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.store import Store
+from onearm.engine.task import best_arm, hypotheses
 from onearm.engine.vocabulary import LEARN
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -360,6 +364,19 @@ def test_catalogues_say_what_is_decided_and_what_is_revealed(onearm: Any) -> Non
         assert one["domain"] == (None if problem.domain is None else problem.domain.to_json())
     for name in ("delayed", "named", "scaled", "linear_systems"):  # what their params say
         assert (worlds[name]["decides"], worlds[name]["reveals"], worlds[name]["domain"]) == (None, None, None)
+
+
+def test_catalogues_say_which_policies_are_taken_where_none_is_named(onearm: Any) -> None:
+    marked = {one["name"]: one["default"] for one in ran(onearm, "policies", "--json").json if one["default"]}
+    tasks = (numbered(task) for task in (best_arm(9, "bits"), hypotheses([[0, 1], [2, 0]])))
+    bodies: list[dict[str, Any]] = [{"problem": {"kind": "queries", "horizon": 9, **task_fields(of)}} for of in tasks]
+    bodies.append({"arms": [{"id": "a"}], "reward": {"range": [0, 1]}})
+    specs = [*default_specs(), *(Spec.from_json({"experiment_id": "e", **body}) for body in bodies)]
+    taken = {spec.policy.name for spec in specs}
+    assert set(marked) == taken
+    assert marked["fourier_softmax"] == "with contexts"
+    words = " ".join(ran(onearm, "policies").out.split())
+    assert words.count("The default") == len(marked)
 
 
 def test_catalogues_are_tables_by_what_is_decided(onearm: Any) -> None:
