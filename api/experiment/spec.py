@@ -81,13 +81,14 @@ class Spec(Definition):
         check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed", "reward"})
         arms = _arms(body.get("arms", []))
         kind = _kind(problem := body.get("problem", {}))
-        declared = _ranged(kind.read_problem(problem, arms, body.get("policy")), kind, body)
+        named = body.get("policy")
+        if isinstance(named, str):
+            named = catalog.spec_of(named)
+        declared = _ranged(kind.read_problem(problem, arms, named), kind, body)
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])
-        if "policy" in body:
-            named = body["policy"]
-            said = f"the policy {json.dumps(named, default=str)[:200]}"
-        else:
+        said = f"the policy {json.dumps(named, default=str)[:200]}"
+        if "policy" not in body:
             named, said = kind.default_policy(declared.problem), "the default policy"
         policy, state = _policy(made, kind.complete(named, declared), declared.problem, said)
         return cls(

@@ -281,7 +281,7 @@ class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
     arms: Annotated[list[Arm], Meta(max_length=ARMS_MAX)] = []
     experiment_id: Id | None = None
     problem: NewProblem = msgspec.field(default_factory=NewProblem)
-    policy: NewPolicy | UnsetType = UNSET
+    policy: NewPolicy | str | UnsetType = UNSET  # a name, or name:{json params}, stands for the object
     reward: NewReward | UnsetType = UNSET
     seed: Annotated[int, Meta(ge=0, le=SAFE_INTEGER_MAX)] | Annotated[str, Meta(pattern="^[0-9]{1,20}$")] = 0
 

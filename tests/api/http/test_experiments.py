@@ -19,6 +19,40 @@ from onearm.engine.vocabulary import CHANGE
 from onearm.policies import catalog
 
 
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("ucb1", {"name": "ucb1"}),
+        ('ucb1:{"wait": 3}', {"name": "ucb1", "params": {"wait": 3}}),
+        ('floor:{"policy": "exp3_ix"}', {"name": "floor", "params": {"policy": {"name": "exp3_ix"}}}),
+    ],
+)
+def test_a_policy_may_be_named_as_in_python_and_on_the_command_line(
+    served: Served, text: str, spec: dict[str, Any]
+) -> None:
+    created = served.create("named", policy=text)
+    assert created.status_code == 201
+    assert created.json()["policy"] == served.create("spelled", policy=spec).json()["policy"]
+    for policy in (text, spec):
+        assert served.create("named", policy=policy).status_code == 200
+    assert_refused(served.create("named", policy="exp3_ix"), 409, "experiment_exists")
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "said"),
+    [
+        ("ucb", "unknown_policy", "there is no policy 'ucb': try ucb1"),
+        ("", "unknown_policy", "there is no policy ''"),
+        ("ucb1:{", "bad_params", 'write a policy as name or name:{"param": value}'),
+        ("ucb1:3", "bad_spec", "they must be an object"),
+        (None, "bad_spec", "policy is None"),
+        (["ucb1"], "bad_spec", 'it must be {"name": ..., "params": {...}}'),
+    ],
+)
+def test_what_names_no_policy_is_refused(served: Served, policy: Any, code: str, said: str) -> None:
+    assert said in assert_refused(served.create("x", policy=policy), 422, code)["detail"]
+
+
 def test_an_empty_database_gets_hello_and_any_other_does_not(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
         assert [one["experiment_id"] for one in served.get("/v1/experiments").json()["experiments"]] == ["hello"]

@@ -53,7 +53,7 @@ def test_an_experiment_that_does_not_fit_a_stream(served: Served) -> None:
     assert_refused(create(served, policy={"name": "early_drop", "params": {"scale": 0}}), 422, "bad_param")
     assert_refused(create(served, policy={"name": "early_drop", "params": []}), 422, "bad_spec")
     assert_refused(create(served, policy={"name": "early_dropp"}), 422, "unknown_policy")
-    assert_refused(create(served, policy="early_drop"), 422, "bad_spec")
+    assert_refused(create(served, policy=["early_drop"]), 422, "bad_spec")
     body = {"problem": {"kind": "arm_stream"}, "arms": [{"id": "a"}]}
     detail = assert_refused(served.post("/v1/experiments", body), 422, "bad_arms")["detail"]
     assert "offer them with POST .../arms" in detail
