@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from ...engine.vocabulary import Array, Instance, Policy
+from .definition import Definition
 from .intake import values
 from .unknown import or_null
 
@@ -51,8 +52,12 @@ class Explanation(msgspec.Struct):
     explanation: list[Reasons]
 
 
-def notes_on(policy: Policy) -> list[str]:
-    """Return what the way that a policy decides costs, in words: where it never draws."""
+def notes_on(spec: Definition) -> list[str]:
+    """Return in words what a policy costs that never draws, and what one supposes that is made for a range."""
+    return [*_never_draws(spec.policy), *_supposes_a_range(spec)]
+
+
+def _never_draws(policy: Policy) -> list[str]:
     if not policy.deterministic:
         return []
     late = "while rewards are late it repeats itself, and "
@@ -61,6 +66,18 @@ def notes_on(policy: Policy) -> list[str]:
     return [
         f"{policy.name} never draws: {late}a log in which every propensity is 1 cannot be used to judge another "
         "policy; wrap it in floor, or take a policy that draws"
+    ]
+
+
+def _supposes_a_range(spec: Definition) -> list[str]:
+    """Say it only of [0, 1], which a policy has where none is declared; that one was, a spec does not tell."""
+    if spec.policy.reward_range != (0.0, 1.0):
+        return []
+    outside = "counts as the nearest end" if spec.problem.reward_range is None else "is refused"
+    return [
+        f"{spec.policy.name} takes rewards to lie in [0, 1], as it does where no range is declared: one outside "
+        f"{outside}, and where all lie close together it learns slowly; declare the range that yours have "
+        "(reward.range; in Python reward_range), or take a policy for any unit, like thompson_any"
     ]
 
 

@@ -136,7 +136,7 @@ async def _diagnostics(live: Live, unknown: int, lag: Lag) -> schemas.Diagnostic
         variation=UNSET if proof is None else or_null(proof.variation),
         constants={name: schemas.Constant(or_null(value), source) for name, (value, source) in constants.items()}
         or UNSET,
-        notes=notes_on(live.spec.policy) or UNSET,
+        notes=notes_on(live.spec) or UNSET,
     )
 
 

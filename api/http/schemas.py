@@ -206,7 +206,7 @@ class Diagnostics(msgspec.Struct):
     certificate_supposes: str | UnsetType = UNSET  # of the losses, for that to hold, beyond that they are convex
     variation: float | UnsetType | None = UNSET  # of vectors: the sum of |gradient - hint|^2
     constants: dict[str, Constant] | UnsetType = UNSET  # where the policy tells: D, G, L and the like
-    notes: list[str] | UnsetType = UNSET  # what the way that the policy decides costs, where it never draws
+    notes: list[str] | UnsetType = UNSET  # what the policy supposes, and what it costs that it never draws
 
 
 class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):

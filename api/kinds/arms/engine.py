@@ -124,7 +124,7 @@ class Engine(PolicyEngine[ArmDecision]):
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)
         reasons: dict[str, Any] = msgspec.to_builtins(found)
-        notes = notes_on(self.spec.policy)
+        notes = notes_on(self.spec)
         return reasons | ({"notes": notes} if notes else {})
 
     def learn(self, decision: ArmDecision | int, reward: float) -> None:

@@ -89,7 +89,7 @@ def answer(work: Work, event: Event) -> ArmDecision:
     if event.detail is not None:
         reasons = _explanation.decode(event.detail)
         decided.ranking, decided.explanation = reasons.ranking, reasons.explanation
-        decided.notes = notes_on(work.spec.policy) or UNSET
+        decided.notes = notes_on(work.spec) or UNSET
     return decided
 
 

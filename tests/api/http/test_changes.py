@@ -293,6 +293,7 @@ def test_diagnostics_count_what_is_in_the_log_and_in_the_state(served: Served) -
     play(served, 6, "t")
     found = served.get("/v1/experiments/t/diagnostics").json()
     assert found.pop("compiling")["compiled"] is True and found.pop("loop_lag_ms") >= 0.0
+    assert "takes rewards to lie in [0, 1]" in found.pop("notes")[0]
     assert found == {
         "decisions": 6,
         "rewards": 4,

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from support.served import ARMS, Served, assert_problem, assert_refused
 
+import onearm
+from onearm.api.experiment.explanation import notes_on
 from onearm.api.experiment.spec import Spec
 from onearm.api.service.experiment_log import opened
 from onearm.api.service.service import _hash_of
@@ -184,13 +186,33 @@ def test_an_arm_that_joins_leaves_the_range(served: Served) -> None:
 
 def test_a_policy_that_never_draws_says_what_that_costs(served: Served) -> None:
     served.create("plain", policy={"name": "ucb1"})
-    (note,) = served.get("/v1/experiments/plain/diagnostics").json()["notes"]
+    note, supposed = served.get("/v1/experiments/plain/diagnostics").json()["notes"]
     assert note.startswith("ucb1 never draws: while rewards are late it repeats itself unless its param wait is given")
     assert "wrap it in floor" in note
     made = served.decide({"decision_id": "x", "explain": True}, "plain").json()
-    assert made["notes"] == served.record("x", "plain").json()["notes"] == [note]
+    assert made["notes"] == served.record("x", "plain").json()["notes"] == [note, supposed]
     assert "notes" not in served.decide({}, "plain").json()
     served.create("waiting", policy={"name": "ucb1", "params": {"wait": 9}})
-    (note,) = served.get("/v1/experiments/waiting/diagnostics").json()["notes"]
+    note, _ = served.get("/v1/experiments/waiting/diagnostics").json()["notes"]
     assert note.startswith("ucb1 never draws: a log in which every propensity is 1")
     assert "notes" not in served.get("/v1/experiments/e/diagnostics").json()
+
+
+def test_a_policy_that_takes_rewards_to_lie_in_a_range_says_so(served: Served) -> None:
+    served.create("beta", policy=BETA)
+    (note,) = served.get("/v1/experiments/beta/diagnostics").json()["notes"]
+    assert note.startswith("thompson_beta takes rewards to lie in [0, 1], as it does where no range is declared: one ")
+    assert "is refused" in note and "reward.range; in Python reward_range" in note
+    assert onearm.open("kl_ucb", arms=2).explain()["notes"][1] == note.replace("thompson_beta", "kl_ucb")
+    floored = {"name": "floor", "params": {"policy": BETA, "minimum": 0.1}}
+    served.create("floored", policy=floored)
+    assert served.get("/v1/experiments/floored/diagnostics").json()["notes"] == [note.replace("thompson_beta", "floor")]
+    for name, fields in {"euros": {"policy": BETA, "reward": EUROS}, "any": {"policy": ANY}}.items():
+        served.create(name, **fields)
+        assert "notes" not in served.get(f"/v1/experiments/{name}/diagnostics").json()
+
+
+def test_an_experiment_from_before_there_were_ranges_says_that_it_clips() -> None:
+    said = {"experiment_id": "e", "arms": [{"id": "a"}], "policy": BETA}
+    (note,) = notes_on(Spec.from_stored(said))
+    assert "one outside counts as the nearest end" in note
