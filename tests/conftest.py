@@ -41,7 +41,7 @@ if importlib.util.find_spec("hypothesis") is not None:
 from support.subjects import long_first, mark_by_folder  # noqa: E402  they ask the package for the names of policies
 
 from onearm.engine.kernel import Entry, Loop  # noqa: E402
-from onearm.engine.laws import largest  # noqa: E402
+from onearm.engine.laws import gauss_legendre, largest, largest_beta  # noqa: E402
 from onearm.engine.oracles import fourier_ridge, fourier_root  # noqa: E402
 
 if not numba.config.DISABLE_JIT:
@@ -132,10 +132,12 @@ def coarse_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
     The rules are the same for any number of nodes; with all of them plain Python takes 8 ms for one law of four arms.
     """
     if numba.config.DISABLE_JIT:
-        place, weight, up_to = largest._gauss_legendre(8)
-        coarse = {"_NODES": 8, "_PLACE": place, "_WEIGHT": weight, "_UP_TO": up_to, "_DROP": 15.0, "_CHANGE": 15.0}
+        place, weight, up_to = gauss_legendre._gauss_legendre(8)
+        coarse = {"NODES": 8, "PLACE": place, "WEIGHT": weight, "UP_TO": up_to, "_DROP": 15.0, "CHANGE": 15.0}
         for name, value in coarse.items():
-            monkeypatch.setattr(largest, name, value)
+            for module in (gauss_legendre, largest, largest_beta):
+                if hasattr(module, name):
+                    monkeypatch.setattr(module, name, value)
 
 
 @pytest.fixture(scope="session")

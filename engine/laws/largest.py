@@ -5,7 +5,7 @@ Two families: Beta(a, b) and normal variables, in any mix of shapes and widths. 
 
 Method: p[a] is the integral of f[a] times the product of the other arms' F. Beta variables are taken on the logit
 scale, where their densities are log-concave and smooth as normal ones are. The line is cut into panels from left to
-right, each so short that no logarithm of a density changes by more than `_CHANGE` in it. A panel has 16 Gauss-Legendre
+right, each so short that no logarithm of a density changes by more than `CHANGE` in it. A panel has 16 Gauss-Legendre
 nodes; F at the nodes is F at its left end plus the integral of the polynomial through the densities. An arm that lies
 below the panel (F = 1) costs nothing. Below the highest of the arms' lower ends none is the largest: there they begin.
 
@@ -13,15 +13,14 @@ Accuracy: relative error below 1e-6 where p >= 1e-12 (seen: 3e-8 up to 34 arms, 
 elsewhere, for shapes from 0.05 to 1e8; beyond, the error grows as 1e-15 times the shape.
 Cost: O(K x panels), ten panels where the arms' widths are alike, about three more for each halving of the narrowest.
 On one core of a Xeon, us: K = 2: 5, 10: 15-25, 34: 60-80, 100: 200, 1000: 2000 (with every width from 1 to 1e-8 in one
-problem, 34: 390, 1000: 13000). No limit of K but this; the working space is 900 bytes an arm.
-A law of Beta variables goes on from the one before it: where an arm lies, and F up to where the panels begin, are kept
-until its shape changes. With one reward between two laws of ten arms that takes 13 us in place of 24, to the same bits.
+problem, 34: 390, 1000: 13000). No limit of K but this; the working space is 500 bytes an arm.
+Of a Beta variable whose shape changes with every law there is nothing to keep here, as all panels follow from it:
+`largest_beta.py` has the law in which there is.
 """
 
 from __future__ import annotations
 
 import math
-from decimal import Decimal, localcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -30,15 +29,14 @@ from ..elementary import exp, log, log1p, log_gamma, stirling_rest
 from ..errors import InvalidInput
 from ..kernel import kernel, routine
 from ..vocabulary import Array
+from .gauss_legendre import NODES, PLACE, WEIGHT, fill_mass, weighted
 
 ARMS_MAX = 2000
-_NODES = 16
-_CHANGE = 10.0  # most that ln f may change in a panel: the polynomial is then within 1e-9 of its largest value
-_GROWTH = 1e14  # most that the product of all F may grow in a panel
-_NOTHING = 1e-25  # a product of all F below this is not worth resolving
+CHANGE = 10.0  # most that ln f may change in a panel: the polynomial is then within 1e-9 of its largest value
+GROWTH = 1e14  # most that the product of all F may grow in a panel
+NOTHING = 1e-25  # a product of all F below this is not worth resolving
 _DROP = 42.0  # an arm ends where ln f has fallen by this much: exp(-42) = 6e-19 of its mass lies beyond
 _HALF_LOG_TWO_PI = 0.9189385332046727
-_KEPT = 16  # panels of an arm
 
 
 def check_arms(k: int) -> None:
@@ -48,17 +46,6 @@ def check_arms(k: int) -> None:
             "too_many_arms",
             f"there are {k} arms: exact propensities are computed for up to {ARMS_MAX}; take propensities=false",
         )
-
-
-class KeptLaw(NamedTuple):
-    """What a law of Beta variables left for the next one, to which most arms come as they were."""
-
-    whole: Array  # bool[1] whether the law is that of the shapes and the mask
-    shape: Array  # float64[2, k] a and b by which the arm lies on the line; NaN for none
-    end: Array  # float64[k] its upper end, also where it is not available
-    available: Array  # bool[k]
-    panels: Array  # int64[k] how many of the arm's own panels are kept, up to 16
-    panel: Array  # float64[k, 17, 3] where they begin, F there (one more of both), and how steep ln f is there
 
 
 class MaximumWorkspace(NamedTuple):
@@ -84,48 +71,26 @@ class MaximumWorkspace(NamedTuple):
     ratio: Array  # float64[k, 16] f / F at the nodes
     mass: Array  # float64[k, 16] F at the nodes
     node: Array  # float64[3, 16] u, v, and the product of all F
-    kept: KeptLaw
 
 
 def workspace(k: int) -> MaximumWorkspace:
     """Return the working space for k arms."""
     columns = [np.zeros(k) for _ in range(11)]
-    kept = KeptLaw(
-        whole=np.zeros(1, np.bool_),
-        shape=np.full((2, k), np.nan),
-        end=np.zeros(k),
-        available=np.zeros(k, np.bool_),
-        panels=np.zeros(k, np.int64),
-        panel=np.zeros((k, _KEPT + 1, 3)),
-    )
-    nodes = np.zeros((k, _NODES)), np.zeros((k, _NODES)), np.zeros((3, _NODES))
-    return MaximumWorkspace._make([np.zeros(1, np.bool_), *columns, *nodes, kept])
+    nodes = np.zeros((k, NODES)), np.zeros((k, NODES)), np.zeros((3, NODES))
+    return MaximumWorkspace._make([np.zeros(1, np.bool_), *columns, *nodes])
 
 
 @routine
 def beta_law(work: MaximumWorkspace, a: Array, b: Array, available: Array) -> None:
     """Write into `work.law` the law of the largest of Beta(a[i], b[i]), float64[k] > 0, over the available i."""
     work.logit[0] = True
-    kept = work.kept
     start = -math.inf
-    same = kept.whole[0]
     for i in range(len(a)):
-        same &= available[i] == kept.available[i]
-        kept.available[i] = available[i]
         work.high[i] = -math.inf
         if available[i]:
-            if a[i] != kept.shape[0, i] or b[i] != kept.shape[1, i]:
-                _place_beta(work, i, a[i], b[i])
-                kept.shape[0, i] = a[i]
-                kept.shape[1, i] = b[i]
-                kept.end[i] = work.high[i]
-                kept.panels[i] = 0
-                same = False
-            work.high[i] = kept.end[i]
+            place_beta(work, i, a[i], b[i])
             start = max(start, work.low[i])
-    if not same:
-        _integrate(work, start)
-        kept.whole[0] = True
+    _integrate(work, start)
 
 
 @routine
@@ -135,7 +100,6 @@ def normal_law(work: MaximumWorkspace, mean: Array, sd: Array, available: Array)
     The origin of the line is moved to its start, so that a narrow arm far from 0 is resolved.
     """
     work.logit[0] = False
-    work.kept.whole[0] = False
     reach = math.sqrt(2.0 * _DROP)
     start = -math.inf
     for i in range(len(mean)):
@@ -144,7 +108,6 @@ def normal_law(work: MaximumWorkspace, mean: Array, sd: Array, available: Array)
     for i in range(len(mean)):
         work.high[i] = -math.inf
         if available[i]:
-            work.kept.shape[0, i] = math.nan
             centre = mean[i] - start
             work.low[i] = centre - reach * sd[i]
             work.high[i] = centre + reach * sd[i]
@@ -158,13 +121,13 @@ def normal_law(work: MaximumWorkspace, mean: Array, sd: Array, available: Array)
 
 
 @kernel
-def _place_beta(work: MaximumWorkspace, i: int, a: float, b: float) -> None:
+def place_beta(work: MaximumWorkspace, i: int, a: float, b: float) -> None:
     """Write the density of arm i on the logit scale, x^a (1 - x)^b / B(a, b), and its ends.
 
     Its value at the mode x = a / (a + b) has a form in which nothing of the size of ln Gamma cancels.
     """
     mode = log(a / b)
-    u0, v0 = _logit_coordinates(mode)
+    u0, v0 = logit_coordinates(mode)
     work.u0[i] = u0
     work.v0[i] = v0
     work.slope[i] = a
@@ -187,7 +150,7 @@ def _end(work: MaximumWorkspace, i: int, y: float) -> float:
     Newton's method, on the fall while it is far (no step then leads inside), then on its root (nearly a straight line).
     """
     for _ in range(40):
-        u, v = _logit_coordinates(y)
+        u, v = logit_coordinates(y)
         fall = -(work.slope[i] * (u - work.u0[i]) + work.tilt[i] * (v - work.v0[i]))
         if abs(fall - _DROP) < 1.0:
             break
@@ -208,10 +171,17 @@ def _gamma_rest(x: float) -> float:
 
 
 @kernel
-def _logit_coordinates(y: float) -> tuple[float, float]:
+def logit_coordinates(y: float) -> tuple[float, float]:
     """Return ln x and ln(1 - x) of x = 1 / (1 + exp(-y))."""
     rest = log1p(exp(-abs(y)))
     return min(y, 0.0) - rest, -max(y, 0.0) - rest
+
+
+@kernel
+def logit_derivatives(y: float) -> tuple[float, float]:
+    """Return how fast ln x and ln(1 - x) of x = 1 / (1 + exp(-y)) grow with y."""
+    small = exp(-abs(y))
+    return (small if y > 0.0 else 1.0) / (1.0 + small), -(1.0 if y > 0.0 else small) / (1.0 + small)
 
 
 @kernel
@@ -223,10 +193,10 @@ def _integrate(work: MaximumWorkspace, start: float) -> None:
         work.law[a] = 0.0
         stop = max(stop, work.high[a])
         if work.high[a] > start:
-            work.below[a] = _kept_below(work, a, start) if work.logit[0] else _mass_below(work, a, start)
+            work.below[a] = mass_below(work, a, start)
     y = start
     while y < stop:
-        width = _panel_width(work, 0, k, y, stop, _steepest(work, 0, k, y, y))
+        width = _panel_width(work, 0, k, y, stop, steepest(work, 0, k, y, y))
         while not _fill_panel(work, y, width):
             width *= 0.5
         _add_panel(work, y)
@@ -239,96 +209,54 @@ def _integrate(work: MaximumWorkspace, start: float) -> None:
 
 
 @kernel
-def _mass_below(work: MaximumWorkspace, a: int, stop: float) -> float:
+def mass_below(work: MaximumWorkspace, a: int, stop: float) -> float:
     """Return F of arm a at `stop`, with panels of its own; at its lower end it's as good as 0, but not 0."""
     y = work.low[a]
     total = 1e-19
     while y < stop:
-        width = _panel_width(work, a, a + 1, y, stop, _steepest(work, a, a + 1, y, y))
+        width = _panel_width(work, a, a + 1, y, stop, steepest(work, a, a + 1, y, y))
         total += _mass_in(work, a, y, width)
         y += width
-    return total
-
-
-@kernel
-def _kept_below(work: MaximumWorkspace, a: int, stop: float) -> float:
-    """Return what `_mass_below` does for a Beta variable, by way of those panels that are kept.
-
-    They are the first ones, as long as they would be as wide if `stop` were further away.
-    """
-    panel = work.kept.panel[a]
-    done = 0
-    while done < work.kept.panels[a] and _is_clear(panel[done, 0], stop, panel[done, 2]):
-        done += 1
-    y = panel[done, 0] if done else work.low[a]
-    total = panel[done, 1] if done else 1e-19
-    keeps = True
-    while y < stop:
-        steep = _steepest(work, a, a + 1, y, y)
-        keeps = keeps and done < _KEPT and _is_clear(y, stop, steep)
-        if keeps:
-            panel[done, 0] = y
-            panel[done, 1] = total
-            panel[done, 2] = steep
-        width = _panel_width(work, a, a + 1, y, stop, steep)
-        total += _mass_in(work, a, y, width)
-        y += width
-        if keeps:
-            done += 1
-            panel[done, 0] = y
-            panel[done, 1] = total
-            work.kept.panels[a] = done
     return total
 
 
 @kernel
 def _mass_in(work: MaximumWorkspace, a: int, y: float, width: float) -> float:
     """Return how much F of arm a grows in a panel."""
-    _fill_coordinates(work, y, width)
-    _fill_density(work, a, width)
-    return _weighted(work.ratio[a], _WEIGHT)
+    fill_coordinates(work.node, work.logit[0], y, width)
+    fill_density(work, a, work.node, width, work.ratio[a])
+    return weighted(work.ratio[a], WEIGHT)
 
 
 @kernel
-def _widest(y: float) -> float:
+def widest(y: float) -> float:
     """Return how wide a panel on the logit scale may be: ln x has its singularities at y = +- i pi, it stays short."""
     return 2.5 + (y if y > 0.0 else -0.5 * y)
 
 
 @kernel
-def _is_clear(y: float, stop: float, steep: float) -> bool:
-    """Tell whether the width of a panel on the logit scale follows from its own limits alone, and not from `stop`."""
-    return stop - y >= _widest(y) or (stop - y) * steep > _CHANGE
-
-
-@kernel
 def _panel_width(work: MaximumWorkspace, first: int, last: int, y: float, stop: float, steep: float) -> float:
-    """Return a width in which no ln f of the arms `first` <= a < `last` changes by more than `_CHANGE`.
+    """Return a width in which no ln f of the arms `first` <= a < `last` changes by more than `CHANGE`.
 
     ln f is concave, so its slope is largest at one of the ends; at y it is `steep`.
     """
     width = stop - y
     if work.logit[0]:
-        width = min(width, _widest(y))
-    if width * steep > _CHANGE:
-        width = _CHANGE / steep
+        width = min(width, widest(y))
+    if width * steep > CHANGE:
+        width = CHANGE / steep
     while True:
-        end = _steepest(work, first, last, y, y + width)
-        if width * end <= 1.01 * _CHANGE:
+        end = steepest(work, first, last, y, y + width)
+        if width * end <= 1.01 * CHANGE:
             return width
         bend = max(end - steep, 0.0) / width
-        width = min(0.9 * width, 2.0 * _CHANGE / (steep + math.sqrt(steep * steep + 4.0 * _CHANGE * bend)))
+        width = min(0.9 * width, 2.0 * CHANGE / (steep + math.sqrt(steep * steep + 4.0 * CHANGE * bend)))
 
 
 @kernel
-def _steepest(work: MaximumWorkspace, first: int, last: int, start: float, y: float) -> float:
+def steepest(work: MaximumWorkspace, first: int, last: int, start: float, y: float) -> float:
     """Return the largest |d ln f / dy| at y among the arms `first` <= a < `last` that reach beyond `start`."""
-    du = 1.0
-    dv = 0.0
-    if work.logit[0]:
-        small = exp(-abs(y))
-        du = (small if y > 0.0 else 1.0) / (1.0 + small)
-        dv = -(1.0 if y > 0.0 else small) / (1.0 + small)
+    du, dv = logit_derivatives(y) if work.logit[0] else (1.0, 0.0)
     steepest = 0.0
     for a in range(first, last):
         if work.high[a] > start:
@@ -338,33 +266,32 @@ def _steepest(work: MaximumWorkspace, first: int, last: int, start: float, y: fl
 
 
 @kernel
-def _fill_coordinates(work: MaximumWorkspace, y: float, width: float) -> None:
-    """Write u and v at the nodes of the panel [y, y + width]."""
-    u = work.node[0]
-    v = work.node[1]
-    for i in range(_NODES):
-        u[i] = y + width * _PLACE[i]
+def fill_coordinates(node: Array, logit: bool, y: float, width: float) -> None:
+    """Write u and v at the nodes of the panel [y, y + width] into the first two rows."""
+    u = node[0]
+    v = node[1]
+    for i in range(NODES):
+        u[i] = y + width * PLACE[i]
         v[i] = 0.0
-    if work.logit[0]:
-        for i in range(_NODES):
+    if logit:
+        for i in range(NODES):
             rest = log1p(exp(-abs(u[i])))
             v[i] = -max(u[i], 0.0) - rest
             u[i] = min(u[i], 0.0) - rest
 
 
 @kernel
-def _fill_density(work: MaximumWorkspace, a: int, width: float) -> None:
-    """Write f of arm a at the nodes, times the panel's width, into `ratio[a]`."""
-    u = work.node[0]
-    v = work.node[1]
-    density = work.ratio[a]
+def fill_density(work: MaximumWorkspace, a: int, node: Array, width: float, density: Array) -> None:
+    """Write f of arm a at the nodes, times the panel's width, into `density`, float64[16]."""
+    u = node[0]
+    v = node[1]
     top = work.top[a]
     u0 = work.u0[a]
     v0 = work.v0[a]
     slope = work.slope[a]
     curve = work.curve[a]
     tilt = work.tilt[a]
-    for i in range(_NODES):
+    for i in range(NODES):
         du = u[i] - u0
         density[i] = exp(top + du * (slope + curve * du) + tilt * (v[i] - v0)) * width
 
@@ -372,17 +299,17 @@ def _fill_density(work: MaximumWorkspace, a: int, width: float) -> None:
 @kernel
 def _fill_panel(work: MaximumWorkspace, y: float, width: float) -> bool:
     """Write f / F, the product of all F and F at the right end; return False where that product grows too fast."""
-    _fill_coordinates(work, y, width)
+    fill_coordinates(work.node, work.logit[0], y, width)
     product = work.node[2]
     for i in range(len(product)):
         product[i] = 1.0
     for a in range(len(work.law)):
         if work.high[a] > y:
-            _fill_density(work, a, width)
+            fill_density(work, a, work.node, width, work.ratio[a])
     for a in range(len(work.law)):
         if work.high[a] > y:
-            _fill_mass(work.mass[a], work.ratio[a], work.below[a])
-            work.above[a] = work.below[a] + _weighted(work.ratio[a], _WEIGHT)
+            fill_mass(work.mass[a], work.ratio[a], work.below[a])
+            work.above[a] = work.below[a] + weighted(work.ratio[a], WEIGHT)
     left = 1.0
     right = 1.0
     for a in range(len(work.law)):
@@ -395,26 +322,7 @@ def _fill_panel(work: MaximumWorkspace, y: float, width: float) -> bool:
                 product[i] *= mass[i]
             for i in range(len(density)):
                 density[i] /= mass[i]
-    return right < _NOTHING or right <= _GROWTH * left
-
-
-@kernel
-def _fill_mass(mass: Array, density: Array, below: float) -> None:
-    """Write F at the nodes: `below` plus the integral of the density from the panel's left end; positive in any case.
-
-    Eight terms at once, as this then stays in vector registers: 18 ns, and 52 one by one.
-    """
-    for i in range(_NODES):
-        mass[i] = below
-    for j in range(0, _NODES, 8):
-        d0, d1, d2, d3 = density[j], density[j + 1], density[j + 2], density[j + 3]
-        d4, d5, d6, d7 = density[j + 4], density[j + 5], density[j + 6], density[j + 7]
-        for i in range(_NODES):
-            low = (_UP_TO[j, i] * d0 + _UP_TO[j + 1, i] * d1) + (_UP_TO[j + 2, i] * d2 + _UP_TO[j + 3, i] * d3)
-            high = (_UP_TO[j + 4, i] * d4 + _UP_TO[j + 5, i] * d5) + (_UP_TO[j + 6, i] * d6 + _UP_TO[j + 7, i] * d7)
-            mass[i] += low + high
-    for i in range(_NODES):
-        mass[i] = mass[i] if mass[i] > 1e-30 else 1e-30
+    return right < NOTHING or right <= GROWTH * left
 
 
 @kernel
@@ -422,64 +330,8 @@ def _add_panel(work: MaximumWorkspace, y: float) -> None:
     """Add the panel that begins at y to the law, and move F to its right end."""
     product = work.node[2]
     for i in range(len(product)):
-        product[i] *= _WEIGHT[i]
+        product[i] *= WEIGHT[i]
     for a in range(len(work.law)):
         if work.high[a] > y:
-            work.law[a] += _weighted(work.ratio[a], product)
+            work.law[a] += weighted(work.ratio[a], product)
             work.below[a] = work.above[a]
-
-
-@kernel
-def _weighted(values: Array, weights: Array) -> float:
-    """Return the sum of values times weights, float64[16] each, in four lanes."""
-    a = 0.0
-    b = 0.0
-    c = 0.0
-    d = 0.0
-    for i in range(0, _NODES, 4):
-        a += values[i] * weights[i]
-        b += values[i + 1] * weights[i + 1]
-        c += values[i + 2] * weights[i + 2]
-        d += values[i + 3] * weights[i + 3]
-    return (a + b) + (c + d)
-
-
-def _gauss_legendre(n: int) -> tuple[Array, Array, Array]:
-    """Return the rule on [0, 1]: float64[n] nodes, float64[n] weights, and float64[n, n] weights of partial integrals.
-
-    The integral from 0 to node i of the polynomial through values f is sum_j up_to[j, i] f[j]. In decimal arithmetic,
-    as NumPy's rule comes from LAPACK and has other bits on other machines.
-    """
-    with localcontext() as context:
-        context.prec = 40
-
-        def legendre(x: Decimal) -> list[Decimal]:
-            values = [Decimal(1), x]
-            for m in range(1, n):
-                values.append(((2 * m + 1) * x * values[m] - m * values[m - 1]) / (m + 1))
-            return values
-
-        nodes, weights, values = [], [], []
-        for i in range(n):
-            x = Decimal(-math.cos(math.pi * (i + 0.75) / (n + 0.5)))
-            for _ in range(6):
-                p = legendre(x)
-                slope = n * (x * p[n] - p[n - 1]) / (x * x - 1)
-                x -= p[n] / slope
-            p = legendre(x)
-            slope = n * (x * p[n] - p[n - 1]) / (x * x - 1)
-            nodes.append(x)
-            weights.append(2 / ((1 - x * x) * slope * slope))
-            values.append(p)
-        place = np.array([float((x + 1) / 2) for x in nodes])
-        weight = np.array([float(w / 2) for w in weights])
-        up_to = np.zeros((n, n))
-        for i in range(n):
-            steps = [values[i][m + 1] - values[i][m - 1] for m in range(1, n)]
-            for j in range(n):
-                series = sum((values[j][m + 1] * step for m, step in enumerate(steps)), nodes[i] + 1)
-                up_to[j, i] = float(weights[j] * series / 4)
-    return place, weight, up_to
-
-
-_PLACE, _WEIGHT, _UP_TO = _gauss_legendre(_NODES)

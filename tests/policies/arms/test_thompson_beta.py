@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from golden import entry
 from support.kinds.drawn import count_actions
 
 from onearm.engine import loop, snapshot
@@ -63,6 +64,37 @@ def test_the_law_after_feedback_is_an_exact_number() -> None:
     assert snapshot.digest(state) == digest
 
 
+def test_a_spec_from_before_the_grid_keeps_the_law_of_version_1() -> None:
+    stored = {"name": "thompson_beta", "params": {"prior_success": 1.0, "prior_failure": 1.0, "propensities": True}}
+    first = catalog.from_stored(stored)
+    assert (first.version, first.params) == (1, catalog.make("thompson_beta", grid=False).params)
+    assert catalog.make("thompson_beta").version == 2
+    assert catalog.make("thompson_beta", propensities=False).version == 1
+    golden = "e04cf61fabf23c7ebea012f1a626e8f79340389dd6e5a2bdef2e534ec902b409"  # of version 1, before there was a 2
+    assert entry(first)["decisions"] == golden
+
+
+def test_both_versions_have_the_same_law_up_to_rounding() -> None:
+    laws = []
+    for grid in (True, False):
+        policy = catalog.make("thompson_beta", grid=grid)
+        state = policy.init(policy.params, Problem(3))
+        state.success[:], state.failure[:] = (30.0, 4.0, 900.0), (20.0, 5.0, 600.0)
+        laws.append([probability(policy.params, state, instance(0), a) for a in range(3)])
+    assert laws[0] == pytest.approx(laws[1], rel=1e-8)
+
+
+def test_a_state_that_decided_often_and_one_from_a_snapshot_have_the_same_law() -> None:
+    policy = catalog.make("thompson_beta")
+    state = policy.init(policy.params, Problem(3))
+    for t in range(60):
+        available = np.array([True, t % 5 != 4, t % 7 < 5])
+        action, propensity = loop.decide(policy.params, state, instance(t, available), Key(RUN, t))
+        kept = snapshot.unpack([snapshot.pack(state)], policy.init(policy.params, Problem(3)))
+        assert loop.decide(policy.params, kept, instance(t, available), Key(RUN, t)) == (action, propensity)
+        learn(policy, state, action, float(t % 3 < action))
+
+
 def test_without_propensities_they_are_unknown() -> None:
     policy = catalog.make("thompson_beta", propensities=False)
     state = policy.init(policy.params, Problem(3))
@@ -77,8 +109,9 @@ def test_what_is_not_a_prior_is_refused() -> None:
     for params in ({"prior_success": 0.0}, {"prior_failure": -1.0}, {"prior_success": 1e9}):
         with pytest.raises(InvalidInput, match=r"must be a number in \[0.01, 1e\+08\]"):
             catalog.make("thompson_beta", **params)
-    with pytest.raises(InvalidInput, match="propensities is 'no'"):
-        catalog.make("thompson_beta", propensities="no")
+    for flag in ("propensities", "grid"):
+        with pytest.raises(InvalidInput, match=f"{flag} is 'no'"):
+            catalog.make("thompson_beta", **{flag: "no"})
 
 
 @pytest.mark.jit
