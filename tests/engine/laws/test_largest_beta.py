@@ -9,7 +9,7 @@ import pytest
 from support.compiled import compiled
 
 from onearm.engine.laws import largest_beta
-from onearm.engine.laws.largest import ARMS_MAX
+from onearm.engine.laws.largest import ARMS_MAX, GROWTH, NOTHING
 from onearm.engine.laws.largest_beta import KeptLaw, kept_law
 from onearm.engine.vocabulary import Array
 
@@ -66,6 +66,39 @@ def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_no
             for work in (many, few):
                 law_of_betas(work, *shapes_and_mask)
                 assert (work.line.law == expected).all()
+
+
+def test_arms_that_catch_up_with_the_leader_narrow_the_panels_that_were_kept() -> None:
+    """The first panel is that of the leader in both laws, and far more arms become likely at once in the second."""
+    a, b, available = np.full(6, 5.0), np.full(6, 50.0), np.ones(6, np.bool_)
+    a[3] = b[3] = 100.0
+    work = kept_law(6)
+    law_of_betas(work, a, b, available)
+    first = work.panel[0].copy()
+    a[:], b[:] = 100.0, [105.0, 105.0, 105.0, 100.0, 105.0, 105.0]
+    law_of_betas(work, a, b, available)
+    assert (work.panel[0] == first).all()
+    assert (work.line.law == beta_law(a, b, available)).all()
+
+
+def test_panels_beyond_those_of_the_last_law_are_not_kept() -> None:
+    """Where the arm that reaches furthest comes back, they would begin elsewhere than those before them end."""
+    a, b, both = np.array([8e4, 5.0]), np.array([2e4, 9.0]), np.ones(2, np.bool_)
+    work = kept_law(2)
+    law_of_betas(work, a, b, both)
+    a[0] += 500.0
+    law_of_betas(work, a, b, np.array([True, False]))
+    law_of_betas(work, a, b, both)
+    assert (work.line.law == beta_law(a, b, both)).all()
+
+
+def test_in_no_panel_does_the_product_of_all_f_grow_more_than_it_may() -> None:
+    a, b, available = np.full(24, 60.0), np.full(24, 60.0), np.ones(24, np.bool_)
+    work = kept_law(24)
+    law_of_betas(work, a, b, available)
+    right = work.above[: work.kept[0]].prod(axis=1)
+    left = np.array([work.start.prod(), *right[:-1]])
+    assert ((right < NOTHING) | (right <= GROWTH * left)).all()
 
 
 @pytest.mark.jit
