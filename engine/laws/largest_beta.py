@@ -23,12 +23,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..elementary import exp, log
-from ..kernel import kernel, routine
+from ..kernel import kernel, kernel_beside, routine
 from ..vocabulary import Array
-from .gauss_legendre import NODES, WEIGHT, fill_mass, weighted
+from .gauss_legendre import NODES, WEIGHT, fill_mass, mass_of_each, weighted, weighted_of_each
 from .largest import (
     CHANGE,
     MaximumWorkspace,
+    density_of_each,
     fill_coordinates,
     fill_density,
     logit_coordinates,
@@ -227,7 +228,24 @@ def _power_of_2(x: float) -> float:
     return math.ldexp(0.5, math.frexp(x)[1])
 
 
-@kernel
+def _fill_panel_in_python(work: KeptLaw, place: int, y: float, end: float, anew: bool) -> None:
+    line = work.line
+    node = work.node[place]
+    if anew:
+        work.panel[place, 1] = end
+        work.panel[place, 4], work.panel[place, 5] = logit_derivatives(end)
+        fill_coordinates(node, line.logit[0], y, end - y)
+    arms = np.flatnonzero((work.fresh | anew) & (line.high > y))
+    if len(arms):
+        below = line.below[arms]
+        density = density_of_each(line, arms, node, end - y)
+        mass = mass_of_each(density, below)
+        work.above[place, arms] = below + weighted_of_each(density, WEIGHT)
+        work.mass[place, arms] = mass
+        work.ratio[place, arms] = density / mass
+
+
+@kernel_beside(_fill_panel_in_python)
 def _fill_panel(work: KeptLaw, place: int, y: float, end: float, anew: bool) -> None:
     """Write f / F and F at the nodes, and F at the right end, of the arms of which this is not kept."""
     line = work.line
