@@ -14,7 +14,7 @@ import numpy as np
 
 from ..draws import RESAMPLING, philox, run_key
 from ..errors import InvalidInput
-from ..kernel import loop
+from ..kernel import kernel_beside, loop
 from ..vocabulary import Array
 from .interval import check_level, spread_of, unknown
 from .terms import Interval, Terms
@@ -75,8 +75,18 @@ def resample(columns: Array, run: np.uint64, poisson: Array, count: Array, sums:
         for c in range(m):
             x = columns[i, c]
             if x != 0.0:
-                for b in range(len(count)):
-                    sums[c, b] += x * count[b]
+                _add(sums[c], x, count)
+
+
+def _add_in_python(to: Array, x: float, count: Array) -> None:
+    to += x * count
+
+
+@kernel_beside(_add_in_python)
+def _add(to: Array, x: float, count: Array) -> None:
+    """Add x times a row of counts to a row of sums."""
+    for b in range(len(count)):
+        to[b] += x * count[b]
 
 
 def _columns(terms: Terms) -> Array:

@@ -15,10 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..draws import RESAMPLING, normal, run_key
+from ..draws import RESAMPLING, normals, run_key
 from ..errors import InvalidInput
-from ..kernel import loop
-from ..vocabulary import Array, Key
+from ..vocabulary import Array
 from .interval import check_level, spread_of
 from .terms import Terms
 
@@ -109,17 +108,8 @@ def _covariance(policies: Sequence[Terms], known: Array) -> Array:
 def _deviations(covariance: Array, run: np.uint64, draws: int) -> Array:
     """Return draws of normal deviations with that covariance, float64[draws, K]."""
     size, direction = np.linalg.eigh(covariance)
-    standard = np.empty((draws, len(covariance)))
-    fill(run, standard)
+    standard = normals(run, draws, 0, len(covariance))
     return np.asarray(standard @ (direction * np.sqrt(np.maximum(size, 0.0))).T)
-
-
-@loop
-def fill(run: np.uint64, number: Array) -> None:
-    """Write keyed draws from the standard normal distribution, float64[draws, K]."""
-    for t in range(number.shape[0]):
-        for i in range(number.shape[1]):
-            number[t, i] = normal(Key(run, t), i)
 
 
 def _quantile(ratio: Array, level: float) -> float:

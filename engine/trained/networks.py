@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..kernel import KERNELS, generic, kernel, register
+from ..kernel import KERNELS, generic, kernel, kernel_beside, register
 from ..vocabulary import Array
 
 ARM_FEATURES = 8
@@ -262,7 +262,12 @@ def _layer(x: Array, w: Array, b: Array, y: Array) -> None:
     _rectify(y)
 
 
-@kernel
+def _add_product_in_python(x: Array, w: Array, first: int, y: Array) -> None:
+    rows = x[:, None] * w[first : first + len(x)]
+    y[:] = np.add.accumulate(np.concatenate((y[None], rows)))[-1]
+
+
+@kernel_beside(_add_product_in_python)
 def _add_product(x: Array, w: Array, first: int, y: Array) -> None:
     """Add x w to y, with the rows of w from `first` on; four rows at a time, or y is stored at every row."""
     whole = len(x) - len(x) % 4

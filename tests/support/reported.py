@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
-import pytest
 
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.evaluation import Evaluation, evaluate
@@ -14,7 +12,6 @@ from onearm.api.offline.judging import Readings
 from onearm.api.offline.options import Options
 from onearm.api.offline.report.about import About
 from onearm.engine.columns import empty
-from onearm.engine.estimate import ranking
 from onearm.engine.storage.rows import Page, Rows
 from onearm.engine.vocabulary import Array, Problem
 
@@ -47,18 +44,6 @@ def hostile_rows(propensity: Array | None = None, *, segments: bool = True) -> R
 
 
 def evaluation(rows: Rows, candidates: Any = CANDIDATES, **options: Any) -> Evaluation:
-    """Return what is found; draws of the ranking are NumPy's where nothing is compiled, as plain Python takes 5 s."""
+    """Return what is found."""
     asked = Options(**{"methods": ("snips", "ips"), "intervals": ("normal", "empirical-bernstein"), **options})
-    with pytest.MonkeyPatch.context() as patch:
-        plain_draws(patch)
-        return evaluate(candidates, Readings(rows, [rows] * len(candidates)), asked)
-
-
-def plain_draws(patch: pytest.MonkeyPatch) -> None:
-    """Let the ranking draw from NumPy where nothing is compiled."""
-
-    def fill(run: np.uint64, number: Array) -> None:
-        number[:] = np.random.default_rng(0).standard_normal(number.shape)
-
-    if numba.config.DISABLE_JIT:
-        patch.setattr(ranking, "fill", fill)
+    return evaluate(candidates, Readings(rows, [rows] * len(candidates)), asked)

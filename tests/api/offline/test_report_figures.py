@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.reported import ABOUT, SCRIPT, evaluation, hostile_rows, plain_draws
+from support.reported import ABOUT, SCRIPT, evaluation, hostile_rows
 
 from onearm.api.offline.report.canvas import COLOURS, INK, NARROW, PAPER, WIDE, inlined, shortened
 from onearm.api.offline.report.drawing import write_plots
@@ -20,13 +20,10 @@ NAMES = ["ranking", "learning_curves", "intervals_over_time", "weights", "action
 
 @pytest.fixture(scope="module")
 def found() -> Findings:
-    with pytest.MonkeyPatch.context() as patch:
-        plain_draws(patch)
-        return find(evaluation(hostile_rows()))
+    return find(evaluation(hostile_rows()))
 
 
-def test_every_picture_is_written_as_png_and_as_svg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain_draws(monkeypatch)
+def test_every_picture_is_written_as_png_and_as_svg(tmp_path: Path) -> None:
     files = write_plots(tmp_path / "new" / "plots", evaluation(hostile_rows()), ABOUT)
     assert [file.name for file in files] == [f"{name}.{kind}" for name in NAMES for kind in ("png", "svg")]
     for file in files:

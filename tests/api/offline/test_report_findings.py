@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-from support.reported import CANDIDATES, N, evaluation, hostile_rows, plain_draws
+from support.reported import CANDIDATES, N, evaluation, hostile_rows
 
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.report.curves import moments
@@ -14,13 +12,6 @@ from onearm.api.offline.report.findings import PANELS, UNFITTED, find
 from onearm.engine.estimate import confidence_sequence, match_sequence
 
 BEST, WORST, LOGGED = Candidate("action:1", action=1), Candidate("action:3", action=3), Candidate("logged")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast_draws() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        plain_draws(patch)
-        yield
 
 
 @pytest.mark.parametrize(

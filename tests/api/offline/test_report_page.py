@@ -6,14 +6,13 @@ import math
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.reported import ABOUT, CANDIDATES, SCRIPT, N, evaluation, hostile_rows, plain_draws
+from support.reported import ABOUT, CANDIDATES, SCRIPT, N, evaluation, hostile_rows
 
 from onearm.api.offline.candidates import Candidate
 from onearm.api.offline.evaluation import Evaluation
@@ -75,13 +74,6 @@ class Shown:
     html: str
     dom: Dom
     console: list[str]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast_draws() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        plain_draws(patch)
-        yield
 
 
 @pytest.fixture(scope="module")
