@@ -99,29 +99,41 @@ def part_of(name: str, parts: Iterable[str]) -> str | None:
     return max((part for part in parts if within(name, part)), key=len, default=None)
 
 
-def imports(tree: ast.AST, name: str, package: bool = False) -> Iterator[str]:
+def imports(source: str, name: str, package: bool = False) -> Iterator[str]:
     """Yield every module that the module `name` imports, `from a import b` as a.b; `package`: it is an __init__.py."""
     home = ["onearm", *name.split(".")]
-    for node in ast.walk(tree):
+    for node in walked(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = home[: len(home) - node.level + package] if node.level else []
-            source = ".".join([*above, *([node.module] if node.module else [])])
-            yield from (f"{source}.{alias.name}" for alias in node.names)
+            place = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{place}.{alias.name}" for alias in node.names)
+
+
+@functools.cache
+def parsed(source: str) -> ast.Module:
+    """Return a file's or a line's tree; many tests ask for the same."""
+    return ast.parse(source)
+
+
+@functools.cache
+def walked(source: str) -> list[ast.AST]:
+    """Return every node of a tree."""
+    return list(ast.walk(parsed(source)))
 
 
 @functools.cache
 def imports_of(file: Path) -> list[str]:
     """Return every module that a file of the rooms imports."""
-    return list(imports(ast.parse(file.read_text()), name_of(file), file.stem == "__init__"))
+    return list(imports(file.read_text(), name_of(file), file.stem == "__init__"))
 
 
 def absolute(source: str) -> list[int]:
     """Return the lines that import our own modules by their whole name."""
     return [
         node.lineno
-        for node in ast.walk(ast.parse(source))
+        for node in walked(source)
         if (
             isinstance(node, ast.ImportFrom)
             and not node.level
@@ -137,7 +149,7 @@ def forbidden(name: str, source: str, package: bool = False) -> list[str]:
     part = part_of(name, ARROWS)
     assert part is not None
     wrong = []
-    for imported in imports(ast.parse(source), name, package):
+    for imported in imports(source, name, package):
         if within(imported, "onearm"):
             target = imported.removeprefix("onearm").removeprefix(".")
             # `engine.storage` is a room of its own: the arrow to `engine` does not open it.
@@ -157,7 +169,7 @@ def lazy_imports(source: str) -> list[int]:
     """Return the lines of imports inside functions."""
     return [
         inner.lineno
-        for outer in ast.walk(ast.parse(source))
+        for outer in walked(source)
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
         for inner in ast.walk(outer)
         if isinstance(inner, ast.Import | ast.ImportFrom)
@@ -272,7 +284,7 @@ def test_functions_fit_a_screen() -> None:
     lines = {
         f"{name_of(file)}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
         for file in FILES
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in walked(file.read_text())
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: n for name, n in lines.items() if n > FUNCTION_MAX} == {}
@@ -306,7 +318,7 @@ def nodes(folder: str, *except_in: str) -> Iterator[tuple[str, ast.AST]]:
     for file in FILES:
         path = file.relative_to(ROOT).as_posix()
         if path.startswith(folder) and not path.startswith(except_in):
-            yield from ((path, node) for node in ast.walk(ast.parse(file.read_text())))
+            yield from ((path, node) for node in walked(file.read_text()))
 
 
 def told_apart(node: ast.AST) -> bool:
@@ -366,7 +378,7 @@ def outside(depth: int, source: str) -> list[str]:
     """Return the paths above the root in a file that lies `depth` folders below it."""
     most = {"ROOT": 0, "Path(__file__)": depth + 1}
     wrong = []
-    for node in ast.walk(ast.parse(source)):
+    for node in walked(source):
         above = node.value if isinstance(node, ast.Subscript) else node
         if isinstance(above, ast.Attribute) and above.attr in ("parent", "parents"):
             start, up = climbed(node)
@@ -394,7 +406,7 @@ def test_a_path_above_the_root_is_found() -> None:
 
 def test_every_file_says_what_it_is_for() -> None:
     for file in [*FILES, *SCRIPTS]:
-        docstring = ast.get_docstring(ast.parse(file.read_text()))
+        docstring = ast.get_docstring(parsed(file.read_text()))
         assert docstring, f"{file}: write one sentence at its top"
         assert docstring.splitlines()[0][-1] in ".:?", f"{file}: its first line is no sentence"
 
@@ -410,7 +422,7 @@ def test_class_names_are_unique() -> None:
         node.name
         for file in FILES
         if part_of(name_of(file), ARROWS) in ("policies", "envs", "engine")
-        for node in ast.parse(file.read_text()).body
+        for node in parsed(file.read_text()).body
         if isinstance(node, ast.ClassDef)
     )
     assert names["Ucb1Params"] == 1

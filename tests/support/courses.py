@@ -130,12 +130,11 @@ def regret(problem: Problem, course: Course, other: Array, beta: float = 0.0) ->
 
     Of gradients it is that of the linear losses, less beta / 2 times the squares; of examples that of |a . x - b|.
     """
-    terms = []
-    for point, detail in course.learned:
-        if problem.feedback == "example":
-            a, b = detail[:-1], detail[-1]
-            terms.append((abs(a @ point - b), -abs(a @ other - b)))
-        else:
-            ahead = detail @ (other - point)
-            terms.append((float(ahead), -0.5 * beta * float(ahead) ** 2))
-    return math.fsum(x for term in terms for x in term), math.fsum(abs(x) for term in terms for x in term)
+    points, details = (np.array(rows) for rows in zip(*course.learned, strict=True))
+    if problem.feedback == "example":
+        a, b = details[:, :-1], details[:, -1]
+        terms = [np.abs((a * points).sum(axis=1) - b), -np.abs(a @ other - b)]
+    else:
+        ahead = (details * (other - points)).sum(axis=1)
+        terms = [ahead, -0.5 * beta * ahead**2]
+    return math.fsum(np.concatenate(terms)), math.fsum(np.abs(terms).ravel())

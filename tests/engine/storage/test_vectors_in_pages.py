@@ -62,7 +62,7 @@ def test_texts_of_numbers_shorten_the_next_pages(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("d", [2, 500])
 def test_a_page_of_a_simulated_log_takes_bounded_memory_however_long_vectors_are(d: int) -> None:
-    run = Simulation(policies.make("ftrl"), envs.make("sea", dimension=d), horizon=10_000)
+    run = Simulation(policies.make("ftrl"), envs.make("sea", dimension=d), horizon=4)
     size = 2 * (8 * 2 * d + 1)  # a decision and its feedback are two rows of a point and a gradient
     assert run.logged_at_once == min(LOG_CHUNK, LOG_BYTES // size)
     assert (run.logged_at_once < LOG_CHUNK) == (d == 500)
