@@ -28,10 +28,11 @@ CASES = [
     (name, kind) for name in NUMBERS + ANY + BENDING for kind in PROBLEMS if name not in NUMBERS or kind != "named"
 ]
 UNITS = [  # in which rewards of 0 and 1 are exact, and so are their differences
-    (a, b)
-    for a in (2.0**-30, 2.0**-20, 4.0, 2.0**20, 2.0**30)
-    for b in (0.0, 2.0**10, -(2.0**20))
-    if abs(b) < 2.0**50 * a
+    (2.0**-30, 0.0),
+    (2.0**-30, 2.0**10),
+    (4.0, -(2.0**20)),
+    (2.0**30, 0.0),
+    (2.0**30, 2.0**10),
 ]
 STEPS = 90
 NEW = ("origin", "noise")  # params that came later
@@ -76,12 +77,13 @@ def test_no_unit_and_no_offset_changes_a_decision(name: str, kind: str) -> None:
         assert same(course(policy, problem, lambda reward, a=a, b=b: a * reward + b), known), (a, b)  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("reward", [0.0, -1e6, 0.3])
 @pytest.mark.parametrize(("name", "kind"), CASES)
-def test_where_all_rewards_are_the_same_none_counts(name: str, kind: str, reward: float) -> None:
+def test_where_all_rewards_are_the_same_none_counts(name: str, kind: str) -> None:
     """There is no unit, so no action is better, whatever the reward is."""
     policy, problem = policy_of(name), PROBLEMS[kind]
-    assert same(course(policy, problem, lambda _: reward), course(policy, problem, lambda _: 0.0))
+    known = course(policy, problem, lambda _: 0.0)
+    for reward in (-1e6, 0.3):
+        assert same(course(policy, problem, lambda _, reward=reward: reward), known), reward  # type: ignore[misc]
 
 
 def test_the_law_of_thompson_sampling_is_free_of_units_up_to_rounding() -> None:
