@@ -11,10 +11,7 @@ from onearm.engine.kernel import loop
 from onearm.engine.oracles.fourier_coordinates import KEPT
 from onearm.engine.oracles.fourier_ridge import FourierRidge, fourier_ridge
 from onearm.engine.oracles.oracle import fit, predict, split, spread
-from onearm.engine.simulation import Simulation
-from onearm.engine.vocabulary import LEARN, Array, Problem
-from onearm.envs import catalog as envs
-from onearm.policies import catalog as policies
+from onearm.engine.vocabulary import Array, Problem
 
 
 @loop
@@ -86,18 +83,13 @@ def test_it_is_ridge_regression_on_its_coordinates(n: int, d: int) -> None:
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize(("name", "n", "d"), [("fourier_ucb", 400, 3), ("fourier_ucb", 70, 130)])
-def test_a_compiled_policy_learns_the_regression_on_all_coordinates(name: str, n: int, d: int) -> None:
-    """In the loop that is compiled for the policy anyway: for this test alone it would take half a minute."""
-    contexts, labels, _ = stream(n, d, 3, seed=1)
-    env = envs.make("classification", features=contexts.tolist(), label=labels.tolist())
-    simulation = Simulation(policies.make(name, regularisation=0.2, origin=0.0), env, horizon=n)
-    log = simulation.advance_logged(n)
-    learned = log.kind == LEARN
-    course = log.context[learned], log.action[learned], log.reward[learned]
-    model = simulation.state.model
-    assert len(model.scratch_coordinates) == 256 and len(course[1]) == n
-    assert model.ridge.theta == pytest.approx(by_numpy(model, course, contexts[0])[2], abs=1e-9)
+@pytest.mark.parametrize(("n", "d"), [(400, 3), (70, 130)])
+def test_compiled_it_learns_the_regression_on_all_coordinates(n: int, d: int) -> None:
+    course = stream(n, d, 3, seed=1)
+    model = fourier_ridge(Problem(3, (d,)), regularisation=0.2)
+    learn_all(model, *course)
+    assert len(model.scratch_coordinates) == 256
+    assert model.ridge.theta == pytest.approx(by_numpy(model, course, course[0][0])[2], abs=1e-9)
 
 
 @pytest.mark.jit
