@@ -129,7 +129,7 @@ def few_cosines(monkeypatch: pytest.MonkeyPatch) -> None:
 def coarse_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the law of the largest of normal or beta draws be right to four digits where nothing is compiled.
 
-    The rules are the same for any number of nodes; with all of them plain Python takes 8 ms for one law of four arms.
+    The rules are the same for any number of nodes; with all of them plain Python takes 2 ms for a law of four arms.
     """
     if numba.config.DISABLE_JIT:
         place, weight, up_to = gauss_legendre._gauss_legendre(8)

@@ -1,4 +1,4 @@
-"""Policies whose law is a quadrature: in plain Python a decision takes them 5 to 10 ms, where others take 0.1 ms."""
+"""Policies whose law is a quadrature: in plain Python a decision takes them 1 to 6 ms, where others take 0.1 ms."""
 
 from __future__ import annotations
 
