@@ -190,10 +190,19 @@ def test_compiled_networks_are_their_definition() -> None:
         visits, count, total = history(seed, 10)
         work = flat_work(flat)
         compiled_outputs(flat, visits, count, total, work)
+        assert_bits_of_python(flat, visits, count, total, work)
         expected = flat_in_numpy(20, task.table, weights, visits, total)
         assert np.abs(np.concatenate([work.logits, work.scores]) - expected).max() < 1e-5
         arms = arm_net(15, ARM_WEIGHTS)
         work = arm_work(arms, 10)
         compiled_outputs(arms, visits, count, total, work)
+        assert_bits_of_python(arms, visits, count, total, work)
         expected = arms_in_numpy(15, ARM_WEIGHTS, visits, count, total)
         assert np.abs(np.stack([work.logits, work.scores]) - expected).max() < 1e-5
+
+
+def assert_bits_of_python(net: ArmNet | FlatNet, visits: Array, count: Array, total: Array, work: NetWork) -> None:
+    """Let Python answer as well, which adds up whole rows at once; compare what a network said."""
+    said = work.logits.tobytes(), work.scores.tobytes()
+    outputs(net, visits, count, total, work)
+    assert (work.logits.tobytes(), work.scores.tobytes()) == said
