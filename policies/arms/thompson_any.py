@@ -9,12 +9,12 @@ arm with the mean x and the sum S of squared deviations from it
 
 Until two rewards differ there is no unit, and every arm is played alike.
 
-With more arms than plays nothing could be learned of each, so it begins with a sample: 64 arms, and one more for each
-hundred rewards, in an order that is random and the same in every run; arms that join are in it at once. Where something
-is known beforehand, the sales of last year or the score of a model, `expected` has a number for each arm, and arms of
-larger ones come first; only the order of the numbers counts, and equal ones stand at random. The sample never has more
-than 2000 arms; further ones come in where others retire. Those outside have probability 0. Up to 64 arms are all in it,
-and a decision among a hundred thousand costs no more than one among two thousand.
+With more arms than plays nothing could be learned of each, so among more than 128 it begins with a sample: 64 arms, and
+one more for each hundred rewards, in an order that is random and the same in every run; arms that join are in it at
+once. Where something is known beforehand, the sales of last year or the score of a model, `expected` has a number for
+each arm, and arms of larger ones come first; only the order of the numbers counts, and equal ones stand at random. The
+sample never has more than 2000 arms; further ones come in where others retire. Those outside have probability 0. A
+decision among a hundred thousand costs no more than one among two thousand.
 
 Source: Thompson 1933; Honda and Takemura, "Optimality of Thompson sampling for Gaussian bandits depends on priors",
 AISTATS 2014: priors that expect too little spread lose for long; Bayati, Hamidi, Johari, Khosravi, "Unreasonable
@@ -52,7 +52,8 @@ from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Polic
 _PRIOR_MEAN = 2.0  # rewards that the prior's mean is worth
 _PRIOR_SHAPE = 3.0  # half the number of deviations that its variance is worth
 _LEAST = 1e-280  # of the variance: divided by how often an arm was played, what is less may become 0
-_FIRST = 64  # arms of the sample before any reward
+_WHOLE = 128  # arms in the beginning up to which the sample is all of them
+_FIRST = 64  # arms of the sample of more, before any reward
 _PLAYS = 100.0  # rewards for one more
 _RUN = np.uint64(0x73616D706C65)  # of the draws that order the arms
 
@@ -156,7 +157,7 @@ def init_sampled(params: ThompsonAnySampledParams, problem: Problem) -> Thompson
 def _nothing(k: int) -> tuple[Seen, Sample]:
     m = min(k, ARMS_MAX)
     number: Any = np.arange(k)
-    order = number if k <= _FIRST else np.argsort(unit(words(Key(_RUN, number), 0, 0)[0]), kind="stable")
+    order = number if k <= _WHOLE else np.argsort(unit(words(Key(_RUN, number), 0, 0)[0]), kind="stable")
     sums, of_arms = [np.zeros(1) for _ in range(4)], [np.zeros(k) for _ in range(3)]
     seen = Seen._make([*sums, *of_arms, order, np.zeros(1, np.int64)])
     return seen, Sample(np.zeros(m, np.int64), np.zeros(m, np.bool_), np.zeros(m), np.ones(m))
@@ -276,7 +277,9 @@ def _expected(seen: Seen, arm: int) -> float:
 @kernel
 def _size(seen: Seen) -> int:
     """Return how many arms the sample has, where so many are available."""
-    wanted = max(_FIRST, int(seen.learned[0] / _PLAYS)) + seen.joined[0]
+    began = len(seen.order) - seen.joined[0]
+    first = began if began <= _WHOLE else _FIRST
+    wanted = max(first, int(seen.learned[0] / _PLAYS)) + seen.joined[0]
     return min(wanted, min(len(seen.order), ARMS_MAX))
 
 
