@@ -74,6 +74,7 @@ class Registry(Generic[Made]):
         """Build one from its name and params; its `spec` holds every param, defaults included."""
         factory = self.factory(name)
         signature = inspect.signature(factory)
+        params = self._moved_inside(factory, params)
         for given in params:
             if given not in signature.parameters:
                 known = ", ".join(signature.parameters) or "none"
@@ -122,9 +123,25 @@ class Registry(Generic[Made]):
         match spec:
             case {"name": str(name), "params": dict(params)}:
                 factory = self.factory(name)
-                hints = get_type_hints(factory)
-                inner = {key: self.completed(value) for key, value in params.items() if hints.get(key) is self.made}
+                inner = {key: self.completed(params[key]) for key in self._nested(factory) if key in params}
                 return spec | {"params": vars(factory).get(EARLIER, {}) | params | inner}
+        return spec
+
+    def in_full(self, spec: Any) -> Any:
+        """Return a spec in which the params that stand beside the bare name of a nested one stand in its own spec.
+
+        What is no spec is returned as it is: `from_spec` says what is wrong with it.
+
+        >>> from onearm.policies import catalog
+        >>> catalog.in_full({"name": "floor", "params": {"policy": "ucb1", "params": {"alpha": 2}}})["params"]
+        {'policy': {'name': 'ucb1', 'params': {'alpha': 2}}}
+        """
+        match spec:
+            case {"name": str(name), "params": dict(params)} if any(isinstance(one, dict) for one in params.values()):
+                factory = self.factory(name)
+                whole = self._moved_inside(factory, params)
+                inner = {key: self.in_full(whole[key]) for key in self._nested(factory) if key in whole}
+                return spec | {"params": whole | inner}
         return spec
 
     def parse(self, text: str) -> Made:
@@ -185,6 +202,25 @@ class Registry(Generic[Made]):
 
     def _entry_points(self) -> dict[str, Any]:
         return {point.name: point for point in entry_points(group=self.package)}
+
+    def _moved_inside(self, factory: Callable[..., Made], params: dict[str, Any]) -> dict[str, Any]:
+        """Return the params of a function, of which `params` that it does not have belong to what is nested in it."""
+        nested = self._nested(factory)
+        if "params" not in params or "params" in inspect.signature(factory).parameters or len(nested) != 1:
+            return params
+        inner = params.get(nested[0])
+        if not isinstance(inner, str) or ":" in inner:
+            raise InvalidInput(
+                "bad_params",
+                f"params are given beside {nested[0]}, which is {inner!r}: they belong to a {self.word} that is given "
+                "by its name alone",
+            )
+        own = {key: value for key, value in params.items() if key != "params"}
+        return own | {nested[0]: {"name": inner, "params": params["params"]}}
+
+    def _nested(self, factory: Callable[..., Made]) -> list[str]:
+        """Return the params of a function that are built from a spec themselves."""
+        return [key for key, hint in get_type_hints(factory).items() if hint is self.made and key != "return"]
 
     def _inner(self, value: Any, hint: Any) -> Any:
         """Turn a nested spec into what it names, where the factory asks for one."""

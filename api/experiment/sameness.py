@@ -39,6 +39,7 @@ def _filled_in(named: Any, stored: Any) -> Any:
     """Return the spec of a policy as a body names it; what it leaves out is taken from the stored one of its name."""
     if isinstance(named, str):
         named = catalog.spec_of(named)
+    named = catalog.in_full(named)
     if not isinstance(named, dict) or not _is_policy(stored) or named.get("name", stored["name"]) != stored["name"]:
         return named
     given = named.get("params", {})

@@ -84,6 +84,7 @@ class Spec(Definition):
         named = body.get("policy")
         if isinstance(named, str):
             named = catalog.spec_of(named)
+        named = catalog.in_full(named)
         declared = _ranged(kind.read_problem(problem, arms, named), kind, body)
         seed = _seed(body.get("seed", 0))
         experiment_id = check_id("experiment_id", body["experiment_id"])

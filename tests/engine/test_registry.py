@@ -121,6 +121,68 @@ def test_a_spec_that_is_none_is_refused(spec: Any, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_params_beside_a_bare_name_are_those_of_what_is_nested(catalog: Registry[Policy]) -> None:
+    whole = catalog.make("nest", policy={"name": "ucb1", "params": {"alpha": 2.0}}, share=0.25)
+    beside = catalog.make("nest", policy="ucb1", params={"alpha": 2.0}, share=0.25)
+    assert beside.spec == whole.spec
+    assert beside.init(None, None).params == policies.make("ucb1", alpha=2.0).params  # type: ignore[arg-type]
+    assert catalog.parse('nest:{"policy":"ucb1","params":{"alpha":2.0},"share":0.25}').spec == whole.spec
+
+
+def test_so_they_are_at_any_depth() -> None:
+    deep = envs.make("delayed", env="scaled", params={"env": "bernoulli", "params": {"mean": [0.5]}, "scale": 2.0})
+    assert deep.spec["params"]["env"]["params"]["env"] == {"name": "bernoulli", "params": {"mean": [0.5]}}
+    assert deep.problem.reward_range == (0.0, 2.0)
+
+
+def test_a_function_that_has_params_of_that_name_keeps_them(catalog: Registry[Policy]) -> None:
+    def owner(policy: Policy, params: dict[str, int]) -> Policy:
+        return Policy("owner", NestParams(), lambda _, problem: params)
+
+    catalog._outside["owner"] = owner
+    made = catalog.make("owner", policy="ucb1", params={"alpha": 3})
+    assert made.init(made.params, None) == {"alpha": 3}  # type: ignore[arg-type]
+    assert made.spec["params"]["policy"]["params"]["alpha"] == 1.0
+
+
+def test_a_spec_in_full_has_them_inside(catalog: Registry[Policy]) -> None:
+    short = {"name": "nest", "params": {"share": 0.5, "policy": "nest", "params": {"policy": "ucb1", "params": {}}}}
+    inner = {"name": "nest", "params": {"policy": {"name": "ucb1", "params": {}}}}
+    whole = {"name": "nest", "params": {"share": 0.5, "policy": inner}}
+    assert catalog.in_full(short) == whole
+    assert catalog.in_full(whole) == whole
+    for spec in (None, "ucb1", {"name": "ucb1"}, {"name": "ucb1", "params": {"alpha": 2}}, {"name": "nest"}):
+        assert catalog.in_full(spec) == spec
+
+
+@pytest.mark.parametrize(
+    ("params", "code", "said"),
+    [
+        ({"params": {}}, "bad_params", "params are given beside policy, which is None: they belong to a policy"),
+        ({"policy": {"name": "ucb1", "params": {}}, "params": {}}, "bad_params", "that is given by its name alone"),
+        ({"policy": {"name": "ucb1"}, "params": {}}, "bad_params", "that is given by its name alone"),
+        ({"policy": 'ucb1:{"alpha":1}', "params": {}}, "bad_params", "that is given by its name alone"),
+        ({"policy": policies.make("ucb1"), "params": {}}, "bad_params", "that is given by its name alone"),
+        ({"policy": "ucb1", "params": 3}, "bad_spec", "params of 'ucb1' are 3: they must be an object"),
+        ({"policy": "ucb1", "params": {"beta": 1}}, "unknown_param", "policy 'ucb1' has no param 'beta'"),
+        ({"policy": "ucb2", "params": {}}, "unknown_policy", "there is no policy 'ucb2'"),
+        ({"policy": "ucb1", "params": {}, "shape": 1}, "unknown_param", "policy 'nest' has no param 'shape'"),
+    ],
+)
+def test_params_beside_nothing_or_beside_a_whole_spec_are_refused(
+    catalog: Registry[Policy], params: dict[str, Any], code: str, said: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        catalog.make("nest", **params)
+    assert caught.value.code == code
+    assert said in str(caught.value)
+
+
+def test_a_function_without_anything_nested_has_no_params_beside() -> None:
+    with pytest.raises(InvalidInput, match="policy 'ucb1' has no param 'params': its params are alpha"):
+        policies.make("ucb1", params={"alpha": 2})
+
+
 def test_a_param_that_came_later_has_its_earlier_meaning_in_stored_specs(catalog: Registry[Policy]) -> None:
     stored = {"name": "grew", "params": {"width": 0.5}}
     assert catalog.from_stored(stored).params == GrewParams(0.5, 1.0)

@@ -18,8 +18,8 @@ def body(policy: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"experiment_id": "e", "arms": ARMS, "problem": DENSE, "policy": policy} | fields
 
 
-def floored(policy: Any) -> dict[str, Any]:
-    return {"name": "floor", "params": {"policy": policy}}
+def floored(policy: Any, **beside: Any) -> dict[str, Any]:
+    return {"name": "floor", "params": {"policy": policy} | beside}
 
 
 def as_stored_before(policy: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +38,7 @@ CASES = [
     (floored(FIRST_LINUCB), floored({"name": "linucb"})),
     (floored(FIRST_LINUCB), floored("linucb")),
     (floored(FIRST_LINUCB), floored('linucb:{"alpha":0.4}')),
+    (floored(FIRST_LINUCB), floored("linucb", params={"alpha": 0.4})),
     (FIRST_SOFTMAX, {"name": "fourier_softmax"}),
     (floored(FIRST_SOFTMAX), floored("fourier_softmax")),
 ]
@@ -57,8 +58,13 @@ def test_another_value_inside_is_another_experiment() -> None:
 
 
 def test_a_policy_inside_knows_the_declared_range_however_it_is_spelled() -> None:
-    spellings = ({"name": "tsallis_inf", "params": {"scale": "running_mean"}}, 'tsallis_inf:{"scale":"running_mean"}')
-    asked = [body(floored(inner), problem={}, reward={"range": [-10, 0]}) for inner in spellings]
-    first, second = (Spec.from_json(one).to_json() for one in asked)
+    params = {"scale": "running_mean"}
+    spellings = (
+        floored({"name": "tsallis_inf", "params": params}),
+        floored('tsallis_inf:{"scale":"running_mean"}'),
+        floored("tsallis_inf", params=params),
+    )
+    asked = [body(policy, problem={}, reward={"range": [-10, 0]}) for policy in spellings]
+    first, *others = (Spec.from_json(one).to_json() for one in asked)
     assert first["policy"]["params"]["policy"]["params"]["reward_max"] == 0.0
-    assert second == first
+    assert others == [first, first]
