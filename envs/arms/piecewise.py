@@ -1,5 +1,6 @@
 """Piecewise: Bernoulli arms whose probabilities change at fixed times and stand still in between.
 
+Each mean changes on its own. Where arms only change places, or the environment is another one, take `switching`.
 Source: Garivier, Moulines, "On upper-confidence bound policies for switching bandit problems", ALT 2011. State: none.
 Cost: one draw per reward. The last piece lasts for ever.
 """

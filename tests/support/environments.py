@@ -14,6 +14,7 @@ from onearm.envs import catalog as envs
 WORLDS: dict[str, dict[str, Any]] = {
     "bernoulli": {"mean": [0.1, 0.5, 0.9]},
     "delayed": {"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.5, 0.9]}}, "delay": 3, "law": "geometric"},
+    "drifting": {"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.5, 0.9]}}, "every": 20, "over": 10},
     "grouped": {"arms": 5, "groups": 2, "dimension": 3, "bend": 0.5},
     "heat_equation": {"side": 4, "points": 3, "rtol": 1e-2, "steps": 900},
     "linear_systems": {
@@ -32,7 +33,9 @@ WORLDS: dict[str, dict[str, Any]] = {
         "offset": -20.0,
         "noise": 0.3,
     },
+    "seasonal": {"env": {"name": "normal", "params": {"mean": [0.1, 0.5, 0.9]}}, "period": 30},
     "shifted_laplacian": {"side": 3, "points": 3, "rtol": 1e-2},
+    "switching": {"env": {"name": "linear", "params": {"arms": 4, "dimension": 3}}, "at": [10, 30]},
 }
 NAMES = [name for name in envs.names() if name != "named"]  # which has no space, see below
 STREAM = {"arms": 12, "slots": 2}

@@ -362,7 +362,15 @@ def test_catalogues_say_what_is_decided_and_what_is_revealed(onearm: Any) -> Non
         problem = envs.make(name, **needed.get(name, {})).problem
         assert (one["decides"], one["reveals"]) == (problem.action_kind, problem.feedback)
         assert one["domain"] == (None if problem.domain is None else problem.domain.to_json())
-    for name in ("delayed", "named", "scaled", "linear_systems"):  # what their params say
+    for name in (
+        "delayed",
+        "drifting",
+        "named",
+        "scaled",
+        "seasonal",
+        "switching",
+        "linear_systems",
+    ):  # what their params say
         assert (worlds[name]["decides"], worlds[name]["reveals"], worlds[name]["domain"]) == (None, None, None)
 
 
@@ -386,7 +394,7 @@ def test_catalogues_are_tables_by_what_is_decided(onearm: Any) -> None:
     assert "learns from" in out[vectors:] and "learns from" not in out[:vectors]
     out = ran(onearm, "envs").out
     assert "`mean[arm]`" in out  # brackets are no markup
-    vectors, others = out.index("vectors in a domain: "), out.index("what their params say: 4 envs")
+    vectors, others = out.index("vectors in a domain: "), out.index("what their params say: 7 envs")
     assert vectors < out.index("portfolio") < others < out.index("delayed")
 
 
