@@ -38,7 +38,7 @@ BY_KIND = {name: world(name).problem.action_kind for name in envs.names()}
 ENVS = [name for name, kind in BY_KIND.items() if kind != "move"]
 OF_ARMS = [name for name, kind in BY_KIND.items() if kind == "arm"]
 OF_GRADIENTS = [name for name in ENVS if world(name).problem.feedback in ("gradient", "losses")]
-NEVER_RANDOM = {"adversarial", "heat_equation", "linear_systems", "logged_table"}  # they answer without a draw
+NEVER_RANDOM = {"adversarial", "heat_equation", "linear_systems", "logged_table", "river"}  # they answer without a draw
 IN_HINDSIGHT = {"adversarial"}  # regret of one decision may be negative: the comparator is one arm
 UNKNOWN = {"heat_equation", "linear_systems", "shifted_laplacian"}  # regret would be a solve for each arm
 
