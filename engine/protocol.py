@@ -108,6 +108,22 @@ def reset(state: Any, fresh: Any) -> None:
             into[...] = of
 
 
+def reset_arm(state: Any, fresh: Any, arm: int, per_arm: Array, first: int) -> int:
+    """Write row `arm` of what `fresh` holds into `state`, where an array has a row for each arm.
+
+    `per_arm`, bool[m] from place `first` on, says which arrays these are, of all in the order of their fields. Returns
+    the place after the last.
+    """
+    for into, of in zip(state, fresh, strict=True):
+        if isinstance(into, tuple):
+            first = reset_arm(into, of, arm, per_arm, first)
+        else:
+            if per_arm[first]:
+                into[arm : arm + 1] = of[arm : arm + 1]
+            first += 1
+    return first
+
+
 def register_policy(
     params_class: type,
     *,
@@ -267,4 +283,24 @@ def _reset(state, fresh):
             lines.append(f"    copy(fresh[{f}], state[{f}])")
     scope = {"__name__": __name__, "reset": reset, "copy": copy_numbers}
     exec("def write(state, fresh):\n" + "\n".join(lines or ["    pass"]) + "\n", scope)
+    return scope["write"]
+
+
+@overload(reset_arm, jit_options=INLINED)
+def _reset_arm(state, fresh, arm, per_arm, first):
+    # Spelled out field by field, as in `_row_of`.
+    if not isinstance(state, NAMED_TUPLES):
+        return None
+    lines = []
+    for f in range(len(state)):
+        if isinstance(state[f], NAMED_TUPLES):
+            lines.append(f"    first = reset_arm(state[{f}], fresh[{f}], arm, per_arm, first)")
+        elif state[f].ndim > 0:
+            lines.append("    if per_arm[first]:")
+            lines.append(f"        copy(fresh[{f}][arm:arm+1], state[{f}][arm:arm+1])")
+            lines.append("    first += 1")
+        else:
+            lines.append("    first += 1")
+    scope = {"__name__": __name__, "reset_arm": reset_arm, "copy": copy_numbers}
+    exec("def write(state, fresh, arm, per_arm, first):\n" + "\n".join(lines) + "\n    return first\n", scope)
     return scope["write"]

@@ -1,0 +1,347 @@
+"""Adaptive: a wrapper that notices when the world has changed, learns anew what has, and knows old worlds again.
+
+Prices change, a season turns, a link breaks. A policy goes on with what it learned, and takes as long to unlearn it.
+This wrapper keeps up to four states of the policy: one for each world that it remembers. One of them leads: it
+decides, and it alone learns. What is paid is compared with what the leader expects, by bets that multiply their
+wealth by at most 1 on average as long as nothing changes (`engine/changes/`). Where a wealth reaches 10^8 a change is
+found:
+
+- a state of an earlier world leads again, if what it expects is nearer to what is paid;
+- else another state begins, as a copy of the leader in which all is forgotten of the arms that have changed: of one,
+  of some, or of all. Where there are four the one that has not led for longest makes room.
+
+Each change has a place, the decision with which the new world is estimated to begin. Feedback that comes late belongs
+to the world that its decision was made in: the state of that world learns it, and no bet is made on it.
+
+An arm that is not played and becomes better is noticed only if it is played now and then: with the probability `look`
+a decision takes any available arm, each alike.
+
+Source: ours, of known parts: `engine/changes/bets.py`. Measured, without a bound on regret (`benchmarks/changes.py`);
+what is proved is how seldom a bet is won while nothing changes. Looking costs regret in a world that stands still,
+and finding what is not played takes it: Garivier, Moulines, "On upper-confidence bound policies for switching bandit
+problems", 2011.
+State: up to four states of the policy, the bets, and the newest 64 changes.
+Propensities: those of the policy that leads, mixed with the looks: p' = (1 - look) p + look / k.
+Cost: the policy's; without contexts some 20 ns, with contexts a prediction more for each reward, and one for each
+world remembered.
+Draws: the looks have a run of their own, beside the policy's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine import protocol
+from ...engine.changes.error_watch import error_watch
+from ...engine.changes.mean_watch import mean_watch
+from ...engine.changes.watch import (
+    NOTHING,
+    begin,
+    evidence,
+    examine,
+    follow,
+    is_fresh,
+    is_young,
+    numbered,
+    place,
+    renew,
+    rival,
+)
+from ...engine.changes.worlds import GONE, Worlds, enter, give_up, is_over, last_of, model_at, worlds
+from ...engine.draws import UniformBlock, uniform_block, uniform_from
+from ...engine.errors import InvalidInput
+from ...engine.growth import grown, padded
+from ...engine.kernel import kernel, routine
+from ...engine.laws.availability import count_available, nth_available
+from ...engine.problem import check_param, fitted
+from ...engine.protocol import reset, reset_arm, row_of
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+
+MODELS = 4
+_VERSION = 1  # of the wrapper's own bits; the inner policy's is added
+_LOOK = np.uint64(0x6C6F6F6B)  # of the run of the looks
+
+
+class AdaptiveParams(NamedTuple):
+    """Numbers fixed at creation, and the inner policy's."""
+
+    look: float  # how likely a decision takes any arm, in [0, 1]
+    inner: Any  # the inner policy's params
+
+
+class AdaptiveState(NamedTuple):
+    """The states of the inner policy, and what tells them apart."""
+
+    models: Any  # states of the inner policy, stacked along a new first axis
+    used: Array  # int64[1] how many of them have begun
+    leader: Array  # int64[1] the one that decides and learns
+    watch: Any  # `MeanWatch` or `ErrorWatch`
+    worlds: Worlds
+    scratch_new: Any  # a state of the inner policy before any feedback
+    scratch_per_arm: Array  # bool[m] which of its arrays have a row for each arm
+    scratch_uniform: UniformBlock
+
+
+def adaptive(policy: Policy, look: float = 0.001) -> Policy:
+    """Decide as `policy` does, and begin anew, as a whole or in part, where the world has changed."""
+    check_param("look", look, low=0.0, high=1.0)
+    _check_inner(policy)
+
+    def grow(params: AdaptiveParams, state: AdaptiveState, problem: Problem) -> AdaptiveState:
+        return _grown(policy, state, init(params, problem), problem)
+
+    def init(params: AdaptiveParams, problem: Problem) -> AdaptiveState:
+        new = policy.init(params.inner, problem)
+        more = policy.init(params.inner, dataclasses.replace(problem, n_arms=problem.n_arms + 1))
+        numbered = problem.context_kind == "dense"
+        return AdaptiveState(
+            models=_stacked(new),
+            used=np.ones(1, np.int64),
+            leader=np.zeros(1, np.int64),
+            watch=_watch_of(policy, problem),
+            worlds=worlds(),
+            scratch_new=new,
+            scratch_per_arm=np.array(_per_arm(new, more, problem.n_arms)) & numbered,
+            scratch_uniform=uniform_block(),
+        )
+
+    def resolve(problem: Problem) -> Policy:
+        inner = fitted(policy, problem)
+        spec = {"name": "adaptive", "params": {"policy": inner.spec, "look": look}}
+        return dataclasses.replace(adaptive(inner, look), spec=spec)
+
+    return Policy(
+        "adaptive",
+        AdaptiveParams(float(look), policy.params),
+        init,
+        _VERSION - 1 + policy.version,
+        policy.contexts,
+        policy.context_length_max,
+        grow=grow if policy.grow else None,
+        resolve=resolve if policy.resolve else None,
+        deterministic=policy.deterministic and look == 0.0,
+    )
+
+
+def _check_inner(policy: Any) -> None:
+    """Refuse what cannot be wrapped."""
+    if not isinstance(policy, Policy):
+        raise InvalidInput(
+            "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "ucb1", "params": {{}}}}'
+        )
+    if "arm" not in policy.actions:
+        raise InvalidInput(
+            "no_arms",
+            f"policy {policy.name!r} does not choose among arms: wrap one that does, with contexts or without",
+        )
+    if _holds_adaptive(policy.params):
+        raise InvalidInput(
+            "adaptive_in_adaptive",
+            f"policy {policy.name!r} notices changes already: wrap once, floor and budget outside",
+        )
+    if any(getattr(params, "half_life", np.inf) < np.inf for params in _nested(policy.params)):
+        raise InvalidInput(
+            "two_ways_to_forget",
+            f"policy {policy.name!r} has a half_life, by which it forgets all the time, and adaptive forgets where the "
+            "world has changed: leave out one of them",
+        )
+
+
+def _nested(params: Any) -> list[Any]:
+    """Return params and those inside."""
+    return [params, *(found for part in params if isinstance(part, tuple) for found in _nested(part))]
+
+
+def _holds_adaptive(params: Any) -> bool:
+    return any(isinstance(found, AdaptiveParams) for found in _nested(params))
+
+
+def _watch_of(policy: Policy, problem: Problem) -> Any:
+    """Return what watches for changes: errors of predictions, where there are any, or what each arm pays."""
+    if problem.context_shape != (0,) and protocol.explains(policy.params):
+        numbered = problem.n_arms if problem.context_kind == "dense" else 0
+        return error_watch(MODELS, numbered, problem.n_arms)
+    return mean_watch(problem.n_arms)
+
+
+def _stacked(new: Any) -> Any:
+    """Return room for the states of all models. Zeros are not written, so that they take no memory until they are."""
+    parts = []
+    for part in new:
+        if isinstance(part, tuple):
+            parts.append(_stacked(part))
+        else:
+            rows = np.zeros((MODELS, *part.shape), part.dtype)
+            if part.any():
+                rows[:] = part
+            parts.append(rows)
+    return type(new)(*parts)
+
+
+def _per_arm(new: Any, more: Any, n_arms: int) -> list[bool]:
+    """Return of each array of a state whether it has a row for each arm, as one more arm tells."""
+    flags = []
+    for part, other in zip(new, more, strict=True):
+        if isinstance(part, tuple):
+            flags += _per_arm(part, other, n_arms)
+        else:
+            flags.append(part.shape[:1] == (n_arms,) and other.shape[:1] == (n_arms + 1,))
+    return flags
+
+
+def _grown(policy: Policy, state: AdaptiveState, fresh: AdaptiveState, problem: Problem) -> AdaptiveState:
+    """Return a state with new arms, which no model knows; that is no change."""
+    used = int(state.used[0])
+    for model in range(used):
+        _write(row_of(fresh.models, model), grown(policy, row_of(state.models, model), problem))
+    return fresh._replace(
+        used=state.used, leader=state.leader, watch=padded(state.watch, fresh.watch), worlds=state.worlds
+    )
+
+
+def _write(into: Any, of: Any) -> None:
+    """Write all arrays of a state into those of another."""
+    for target, source in zip(into, of, strict=True):
+        if isinstance(target, tuple):
+            _write(target, source)
+        else:
+            target[...] = source
+
+
+@kernel
+def select(params: AdaptiveParams, state: AdaptiveState, instance: Instance, key: Key) -> Decision:
+    """Take any arm with the probability `look`, else what the leader takes."""
+    model = row_of(state.models, state.leader[0])
+    u = uniform_from(state.scratch_uniform, Key(key.run ^ _LOOK, key.t))
+    if u < params.look:
+        k = count_available(instance.available)
+        arm = nth_available(instance.available, min(int(u / params.look * k), k - 1))
+        return Decision(arm, _mix(params, instance, protocol.probability(params.inner, model, instance, arm)))
+    decision = protocol.select(params.inner, model, instance, key)
+    return Decision(decision.action, _mix(params, instance, decision.propensity))
+
+
+@kernel
+def mark(params: AdaptiveParams, state: AdaptiveState, instance: Instance, decision: Decision, key: Key) -> None:
+    """Let the leader take note."""
+    protocol.mark(params.inner, row_of(state.models, state.leader[0]), instance, decision, key)
+
+
+@kernel
+def update(
+    params: AdaptiveParams,
+    state: AdaptiveState,
+    instance: Instance,
+    decision: Decision,
+    feedback: Feedback,
+    key: Key,
+) -> None:
+    """Bet on the reward, and let the model of its world learn it; see whether the world has changed."""
+    leader, used, arm = state.leader[0], state.used[0], decision.action
+    late = is_over(state.worlds, instance.t)
+    row = NOTHING
+    if not late:
+        row = examine(state.watch, params.inner, state.models, leader, used, instance, decision, feedback.reward)
+    model = model_at(state.worlds, instance.t) if late else leader
+    if model != GONE:
+        protocol.update(params.inner, row_of(state.models, model), instance, decision, feedback, key)
+    if late:
+        return
+    other = rival(state.watch, leader, used, row != NOTHING, instance.t, state.worlds.total[0])
+    if other != NOTHING:
+        won = evidence(state.watch, row) if row != NOTHING else 0.0
+        _lead(state, other, instance.t, instance.t, won, 0)
+    elif row != NOTHING:
+        _begin(state, row, arm, instance.t)
+
+
+@kernel
+def probability(params: AdaptiveParams, state: AdaptiveState, instance: Instance, action: int) -> float:
+    """Return the arm's probability, looks included; 0 where it is not available."""
+    if not instance.available[action]:
+        return 0.0
+    model = row_of(state.models, state.leader[0])
+    return _mix(params, instance, protocol.probability(params.inner, model, instance, action))
+
+
+@kernel
+def appraise(params: AdaptiveParams, state: AdaptiveState, instance: Instance, scores: Array, widths: Array) -> None:
+    """Let the leader say what it expects."""
+    protocol.appraise(params.inner, row_of(state.models, state.leader[0]), instance, scores, widths)
+
+
+@kernel
+def attribute(params: AdaptiveParams, state: AdaptiveState, instance: Instance, action: int, parts: Array) -> None:
+    """Let the leader say why."""
+    protocol.attribute(params.inner, row_of(state.models, state.leader[0]), instance, action, parts)
+
+
+@kernel
+def _mix(params: AdaptiveParams, instance: Instance, p: float) -> float:
+    """Return (1 - look) p + look / k; rounding may not lead beyond 1."""
+    if params.look == 0.0:
+        return p
+    return min((1.0 - params.look) * p + params.look / count_available(instance.available), 1.0)
+
+
+@routine
+def _begin(state: AdaptiveState, row: int, arm: int, number: int) -> None:
+    """Learn anew what has changed: one more arm of a change that was just found, or what another one has changed."""
+    leader = state.leader[0]
+    if is_young(state.watch, leader, row):
+        renew(state.watch, leader, arm)
+        _forget(state, leader, arm)
+        return
+    since, won = place(state.watch, row), evidence(state.watch, row)
+    model = _room(state)
+    give_up(state.worlds, model)
+    fresh = begin(state.watch, model, leader, row)
+    whole = fresh == numbered(state.watch)
+    reset(row_of(state.models, model), state.scratch_new if whole else row_of(state.models, leader))
+    if not whole:
+        for other in range(numbered(state.watch)):
+            if is_fresh(state.watch, other):
+                _forget(state, model, other)
+    _lead(state, model, since, number, won, fresh)
+
+
+@routine
+def _forget(state: AdaptiveState, model: int, arm: int) -> None:
+    """Let a model begin anew with one arm."""
+    reset_arm(row_of(state.models, model), state.scratch_new, arm, state.scratch_per_arm, 0)
+
+
+@kernel
+def _room(state: AdaptiveState) -> int:
+    """Return a model that has not begun, or the one that has not led for longest."""
+    if state.used[0] < MODELS:
+        state.used[0] += 1
+        return state.used[0] - 1
+    oldest = -1
+    for model in range(MODELS):
+        idle = model != state.leader[0]
+        if idle and (oldest < 0 or last_of(state.worlds, model) < last_of(state.worlds, oldest)):
+            oldest = model
+    return oldest
+
+
+@kernel
+def _lead(state: AdaptiveState, model: int, since: int, number: int, won: float, fresh: int) -> None:
+    """Let a model lead from now on."""
+    state.leader[0] = model
+    enter(state.worlds, since, number, model, won, fresh)
+    follow(state.watch, model)
+
+
+protocol.register_policy(
+    AdaptiveParams,
+    select=select,
+    update=update,
+    mark=mark,
+    probability=probability,
+    appraise=appraise,
+    attribute=attribute,
+)
