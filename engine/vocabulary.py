@@ -86,6 +86,27 @@ class Constant(NamedTuple):
     source: Literal["problem", "param", "exceeded", "estimate", "unused"]
 
 
+class Change(NamedTuple):
+    """A change of the world, as a policy found it or as a person said: `engine/changes/worlds.py`."""
+
+    number: int  # from 1
+    place: int  # number of the decision from which on the world is another one, as estimated
+    noticed: int  # number of the decision whose feedback told, or before which a person said it
+    model: int  # which of the policy's models learns since then
+    evidence: float  # the wealth of the bet that was won: how many times less likely this is without a change; 0 where
+    # a person said it, or where the model of an earlier world was nearer to what was paid for long
+    fresh: int  # how many arms are learned anew; -1 for all of them, 0 where a world that is known has come again
+    cause: Literal["found", "said", "taken_back"]  # by the policy, by a person; a person said that it was none
+
+
+class Turn(NamedTuple):
+    """What a person says of the world, before the decision of that number is made."""
+
+    number: int
+    known: bool  # the world is another one now; False: the last change was none
+    model: int | None = None  # the model of an earlier world that leads again; None for a new one
+
+
 class Columns(NamedTuple):
     """A log, or a part of it, as arrays of n events. A LEARN row repeats its decision's columns."""
 
@@ -280,6 +301,8 @@ class Policy:
     grow: Callable[[Any, Any, Problem], Any] | None = None  # (params, state, larger problem) -> state: engine/growth.py
     resolve: Callable[[Problem], Policy] | None = None  # what is open until the problem is known: problem.fitted
     constants: Callable[[Any, Any], dict[str, Constant]] | None = None  # (params, state) -> what its steps depend on
+    found: Callable[[Any, Any], list[Change]] | None = None  # (params, state) -> changes of the world, the oldest first
+    turn: Callable[[Any, Any, Turn], None] | None = None  # (params, state, what a person says), written into the state
     supposes: str | None = None  # of the losses, for its certificate to hold, beyond that they are convex
     guarantee: Guarantee | None = None  # what is known of its recommendations beforehand, where it was trained
     deterministic: bool = False  # of arms, with contexts or without: whether it never draws, and each propensity is 1

@@ -302,6 +302,14 @@ def _clear(watch: ErrorWatch, model: int, row: int) -> None:
 
 
 @kernel
+def _forget(watch: ErrorWatch, model: int) -> None:
+    for row in range(len(watch.last)):
+        _clear(watch, model, row)
+    watch.age[model] = 0.0
+    watch.tried[model] = False
+
+
+@kernel
 def _follow(watch: ErrorWatch, model: int) -> None:
     call_off_all(watch.book)
     watch.led[0] = 0.0
@@ -321,5 +329,6 @@ register_watch(
     is_fresh=_is_fresh,
     begin=_begin,
     renew=_renew,
+    forget=_forget,
     follow=_follow,
 )

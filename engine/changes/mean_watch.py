@@ -139,9 +139,7 @@ def _is_young(watch: MeanWatch, leader: int, row: int) -> bool:
 
 @kernel
 def _begin(watch: MeanWatch, model: int, leader: int, row: int) -> int:
-    """Begin with all arms anew: whether those that are not played have changed nobody knows, and learning is quick."""
-    for arm in range(len(watch.rewards)):
-        _renew(watch, leader, arm)
+    """Say all arms, which `_follow` forgets: whether those not played have changed nobody knows; learning is quick."""
     return len(watch.rewards)
 
 
@@ -163,7 +161,14 @@ def _renew(watch: MeanWatch, leader: int, arm: int) -> None:
 
 
 @kernel
+def _forget(watch: MeanWatch, model: int) -> None:
+    """Do nothing: what each arm paid belongs to the model that leads."""
+
+
+@kernel
 def _follow(watch: MeanWatch, model: int) -> None:
+    for arm in range(len(watch.rewards)):
+        _renew(watch, model, arm)
     call_off_all(watch.book)
 
 
@@ -178,5 +183,6 @@ register_watch(
     is_fresh=_is_fresh,
     begin=_begin,
     renew=_renew,
+    forget=_forget,
     follow=_follow,
 )

@@ -76,6 +76,12 @@ def renew(watch: Any, leader: int, arm: int) -> None:
 
 
 @generic
+def forget(watch: Any, model: int) -> None:
+    """Forget the errors of a model, which begins anew with all arms."""
+    KERNELS[type(watch)]["forget"](watch, model)
+
+
+@generic
 def follow(watch: Any, model: int) -> None:
     """Let another model lead: all bets begin anew."""
     KERNELS[type(watch)]["follow"](watch, model)

@@ -37,12 +37,14 @@ import numpy as np
 from ...engine import protocol
 from ...engine.changes.error_watch import error_watch
 from ...engine.changes.mean_watch import mean_watch
+from ...engine.changes.turning import before_last, check_model
 from ...engine.changes.watch import (
     NOTHING,
     begin,
     evidence,
     examine,
     follow,
+    forget,
     is_fresh,
     is_young,
     numbered,
@@ -50,7 +52,21 @@ from ...engine.changes.watch import (
     renew,
     rival,
 )
-from ...engine.changes.worlds import GONE, Worlds, enter, give_up, is_over, last_of, model_at, worlds
+from ...engine.changes.worlds import (
+    ALL,
+    FOUND,
+    GONE,
+    SAID,
+    TAKEN_BACK,
+    Worlds,
+    enter,
+    give_up,
+    is_over,
+    last_of,
+    model_at,
+    seen_by,
+    worlds,
+)
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.errors import InvalidInput
 from ...engine.growth import grown, padded
@@ -58,7 +74,7 @@ from ...engine.kernel import kernel, routine
 from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import check_param, fitted
 from ...engine.protocol import reset, reset_arm, row_of
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import Array, Change, Decision, Feedback, Instance, Key, Policy, Problem, Turn
 
 MODELS = 4
 _VERSION = 1  # of the wrapper's own bits; the inner policy's is added
@@ -122,8 +138,31 @@ def adaptive(policy: Policy, look: float = 0.001) -> Policy:
         policy.context_length_max,
         grow=grow if policy.grow else None,
         resolve=resolve if policy.resolve else None,
+        found=found,
+        turn=turn,
         deterministic=policy.deterministic and look == 0.0,
     )
+
+
+def found(params: AdaptiveParams, state: AdaptiveState) -> list[Change]:
+    """Return the changes of the world, the oldest first."""
+    return seen_by(state.worlds)
+
+
+def turn(params: AdaptiveParams, state: AdaptiveState, said: Turn) -> None:
+    """Begin anew, let an earlier model lead, or go back, as a person says. Where that cannot be nothing is written."""
+    if not said.known:
+        false, model = before_last(state.worlds)
+        _lead(state, model, false.place, said.number, 0.0, 0, TAKEN_BACK)
+    elif said.model is not None:
+        check_model(said.model, int(state.used[0]), int(state.leader[0]))
+        _lead(state, said.model, said.number, said.number, 0.0, 0, SAID)
+    else:
+        model = _room(state)
+        give_up(state.worlds, model)
+        forget(state.watch, model)
+        reset(row_of(state.models, model), state.scratch_new)
+        _lead(state, model, said.number, said.number, 0.0, ALL, SAID)
 
 
 def _check_inner(policy: Any) -> None:
@@ -253,7 +292,7 @@ def update(
     other = rival(state.watch, leader, used, row != NOTHING, instance.t, state.worlds.total[0])
     if other != NOTHING:
         won = evidence(state.watch, row) if row != NOTHING else 0.0
-        _lead(state, other, instance.t, instance.t, won, 0)
+        _lead(state, other, instance.t, instance.t, won, 0, FOUND)
     elif row != NOTHING:
         _begin(state, row, arm, instance.t)
 
@@ -305,7 +344,7 @@ def _begin(state: AdaptiveState, row: int, arm: int, number: int) -> None:
         for other in range(numbered(state.watch)):
             if is_fresh(state.watch, other):
                 _forget(state, model, other)
-    _lead(state, model, since, number, won, fresh)
+    _lead(state, model, since, number, won, ALL if whole else fresh, FOUND)
 
 
 @routine
@@ -329,10 +368,10 @@ def _room(state: AdaptiveState) -> int:
 
 
 @kernel
-def _lead(state: AdaptiveState, model: int, since: int, number: int, won: float, fresh: int) -> None:
+def _lead(state: AdaptiveState, model: int, since: int, number: int, won: float, fresh: int, cause: int) -> None:
     """Let a model lead from now on."""
     state.leader[0] = model
-    enter(state.worlds, since, number, model, won, fresh)
+    enter(state.worlds, since, number, model, won, fresh, cause)
     follow(state.watch, model)
 
 

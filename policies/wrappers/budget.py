@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine import protocol
+from ...engine.changes.turning import within
 from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
@@ -94,6 +95,7 @@ def budget(policy: Policy, cost: list[float], limit: float) -> Policy:
         context_length_max=policy.context_length_max,
         grow=_grow(policy),
         resolve=resolve if policy.resolve else None,
+        **within(policy),
     )
 
 

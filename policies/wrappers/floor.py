@@ -16,6 +16,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from ...engine import protocol
+from ...engine.changes.turning import within
 from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
 from ...engine.growth import grown
@@ -97,6 +98,7 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
         policy.context_length_max,
         grow=grow if policy.grow else None,
         resolve=resolve if policy.resolve else None,
+        **within(policy),
     )
 
 
