@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ...engine.columns import take
 from ...engine.draws import POLICY, run_key
 from ...engine.errors import InvalidInput
+from ...engine.storage.log import Log
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Experiment
-from ...engine.vocabulary import Problem
+from ...engine.storage.tables import Event, Experiment
+from ...engine.vocabulary import CHANGE, Problem
 from ...policies import catalog
 from ..console import print_json, print_table, progress
 from ..experiment.spec import Spec
 from ..kinds.table import KINDS, kind_of
 from ..log_files import read_log
 from ..service.artefacts import keep_all
-from ..service.history import History
+from ..service.history import History, Part, change_of, changes_decoder, turn_of
 from ..service.verification import Verification
 from ..service.verification import verify as verify_pages
 from .json_option import as_json
@@ -102,7 +105,7 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
         )
     policy = catalog.from_stored(log.spec["policy"])
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
-        found = verify_pages(policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), [log.events], advance)
+        found = verify_pages(policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), _parts(log), advance)
     report = _report(str(log.spec.get("experiment_id", path.name)), log.problem, found, None)
     if bad := log.bad_lines.count:
         report["bad_lines"] = dict(bad)
@@ -113,6 +116,19 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
         )
         report["note"] = f"{bad.total()} bad lines: {'; '.join(kinds)}"
     return report
+
+
+def _parts(log: Log) -> Iterator[Part]:
+    """Yield the events of an export, and between them what a person said of the world."""
+    assert log.events is not None
+    decoder, before = changes_decoder(kind_of(log.problem).change_types), 0
+    for rows, detail in log.changes:
+        turn = turn_of(change_of(Event(0, rows, CHANGE, detail=detail), decoder))
+        if turn is not None:
+            yield take(log.events, slice(before, rows))
+            yield turn
+            before = rows
+    yield take(log.events, slice(before, None))
 
 
 def _report(name: str, problem: Problem, found: Verification, note: str | None) -> dict[str, Any]:

@@ -45,11 +45,12 @@ class Reasons(msgspec.Struct):
     features: list[Part]
 
 
-class Explanation(msgspec.Struct):
+class Explanation(msgspec.Struct, omit_defaults=True):
     """What `explain` asks for. The log keeps it as the detail of the decision."""
 
     ranking: list[Ranked]
     explanation: list[Reasons]
+    model: int | None = None  # the one that leads, where the policy looks for changes of the world
 
 
 def notes_on(spec: Definition) -> list[str]:

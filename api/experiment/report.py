@@ -10,11 +10,15 @@ query the answers are reported: how often it was asked, and their mean.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ...engine.estimate.interval import Z95
+from ...engine.vocabulary import LEARN, Columns
+from .worlds import FoundChange
 
 
 class Mean(msgspec.Struct):
@@ -44,6 +48,13 @@ class QueryReport(msgspec.Struct):
     interval: list[float] | None
 
 
+class SinceChange(Mean):
+    """What came of the decisions since the last change of the world that was not taken back."""
+
+    place: int  # the number of the first
+    decisions: int
+
+
 class Report(Mean, omit_defaults=True):
     """What an experiment came to up to a seq. It has a row for each fixed arm, and of vectors regret and certificate.
 
@@ -53,6 +64,8 @@ class Report(Mean, omit_defaults=True):
     experiment_id: str
     seq: int
     decisions: int
+    changes: list[FoundChange] | UnsetType = UNSET  # of the world, where the policy looks for them
+    since_change: SinceChange | UnsetType = UNSET  # where there was one
     arms: list[ArmReport] | UnsetType = UNSET
     queries: list[QueryReport] | UnsetType = UNSET
     certificate: float | UnsetType | None = UNSET  # the regret is at most this; null where nothing is proven
@@ -88,6 +101,31 @@ class Rewards:
         if stderr == 0.0:
             return Mean(n, self._mean if n else None, None, None)
         return Mean(n, self._mean, stderr, [self._mean - Z95 * stderr, self._mean + Z95 * stderr])
+
+
+class Since:
+    """What came of the decisions from one number on, counted while a log is read for something else."""
+
+    def __init__(self, place: int) -> None:
+        self._place = place
+        self._rewards = Rewards()
+        self._decisions = 0
+
+    def counted(self, pages: Iterable[Any]) -> Iterator[Any]:
+        """Pass on the pages of a log, and count."""
+        for page in pages:
+            if isinstance(page, Columns):
+                late = page.number >= self._place
+                learned = page.kind == LEARN
+                self._decisions += int((late & ~learned).sum())
+                for reward in page.reward[late & learned].tolist():
+                    self._rewards.add(reward)
+            yield page
+
+    def told(self) -> SinceChange:
+        """Return what was counted."""
+        mean = msgspec.structs.asdict(self._rewards.mean())
+        return SinceChange(**mean, place=self._place, decisions=self._decisions)
 
 
 def began(experiment_id: str, seq: int, decisions: int, mean: Mean) -> Report:

@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from ...engine.changes.turning import check_turns
+from ...engine.changes.worlds import changes_of, leader_of
 from ...engine.compiled import background
 from ...engine.errors import InvalidInput, NotFound
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Counts, Experiment
 from ..experiment.explanation import notes_on
 from ..experiment.unknown import or_null
+from ..experiment.worlds import as_found
 from ..service.lag import Lag
 from ..service.live import Live, no_stream
 from ..service.service import Service
@@ -26,6 +29,7 @@ from .requests import iso
 PAGE = 100
 PAGE_MAX = 1000
 _object = msgspec.json.Decoder(dict[str, object])
+_said = msgspec.json.Decoder(schemas.WorldSaid)
 _created = msgspec.json.Decoder(schemas.Created)
 
 
@@ -95,6 +99,15 @@ async def commit(service: Service, call: Call) -> Answer:
     return Answer(200, answer)
 
 
+async def say(service: Service, call: Call) -> Answer:
+    """Say that the world is another one now, or that a change which was found is none."""
+    live = service.live(call.path["experiment_id"])
+    check_turns(live.spec.policy)
+    said = read(_said, call.body, "what is said")
+    answer, new = await live.turns.take(lambda: live.change("say", said, service.clock()))
+    return Answer(201 if new else 200, answer)
+
+
 async def recommend(service: Service, call: Call) -> Answer:
     """Read which arm or hypothesis a commit would choose now, or has chosen."""
     live = service.live(call.path["experiment_id"])
@@ -119,7 +132,7 @@ async def diagnostics(service: Service, call: Call) -> Answer:
 async def _diagnostics(live: Live, unknown: int, lag: Lag) -> schemas.Diagnostics:
     live.check_usable()
     proof = None if live.kind.certificate is None else live.kind.certificate(live)
-    constants = live.constants
+    constants, leader = live.constants, leader_of(live.spec.policy, live.state)
     return schemas.Diagnostics(
         decisions=live.number,
         rewards=live.rewards,
@@ -134,6 +147,8 @@ async def _diagnostics(live: Live, unknown: int, lag: Lag) -> schemas.Diagnostic
         certificate=UNSET if proof is None else or_null(proof.bound),
         certificate_supposes=(proof and live.spec.policy.supposes) or UNSET,
         variation=UNSET if proof is None else or_null(proof.variation),
+        model=UNSET if leader is None else leader,
+        changes=UNSET if leader is None else as_found(changes_of(live.spec.policy, live.state)),
         constants={name: schemas.Constant(or_null(value), source) for name, (value, source) in constants.items()}
         or UNSET,
         notes=notes_on(live.spec) or UNSET,

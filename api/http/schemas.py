@@ -12,6 +12,7 @@ from ...engine.task import QUERIES_MAX, AnswerKind, LossKind, TaskKind
 from ..experiment.definition import SAFE_INTEGER_MAX
 from ..experiment.explanation import Ranked, Reasons
 from ..experiment.ids import ID_LENGTH_MAX
+from ..experiment.worlds import FoundChange
 from ..kinds.streams.arm_queue import Evicted, Limits
 from ..kinds.streams.bodies import Stream
 
@@ -171,6 +172,22 @@ class ArmStatus(msgspec.Struct):
     retired: bool
 
 
+class WorldSaid(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person knows of the world: that it is another one now (known), or that a change was none (false)."""
+
+    change: Literal["known", "false"]
+    model: Annotated[int, Meta(ge=0)] | None = None  # known: the one that leads again; left out for a new one
+    number: Annotated[int, Meta(ge=1)] | None = None  # known: the number that the change gets, so that it is made once
+    # however often it is sent; false: that of the change that was none, which must be the last one
+
+
+class World(msgspec.Struct):
+    """The changes of the world so far, the oldest first, and the model that decides and learns now."""
+
+    model: int
+    changes: list[FoundChange]
+
+
 class Constant(msgspec.Struct):
     """A number that a policy's steps depend on, and where it has it from; null where there is none (yet)."""
 
@@ -205,6 +222,8 @@ class Diagnostics(msgspec.Struct):
     certificate: float | UnsetType | None = UNSET  # of vectors: a bound on the regret; null where nothing is proven
     certificate_supposes: str | UnsetType = UNSET  # of the losses, for that to hold, beyond that they are convex
     variation: float | UnsetType | None = UNSET  # of vectors: the sum of |gradient - hint|^2
+    model: int | UnsetType = UNSET  # the one that leads, where the policy looks for changes of the world
+    changes: list[FoundChange] | UnsetType = UNSET  # the same: the newest 63
     constants: dict[str, Constant] | UnsetType = UNSET  # where the policy tells: D, G, L and the like
     notes: list[str] | UnsetType = UNSET  # what the policy supposes, and what it costs that it never draws
 
@@ -316,6 +335,7 @@ class DecisionRecord(msgspec.Struct):
     reward: RewardRecord | None
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
+    model: int | UnsetType = UNSET
     notes: list[str] | UnsetType = UNSET
     query_id: str | UnsetType = UNSET
     point: list[float] | UnsetType = UNSET

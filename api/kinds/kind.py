@@ -39,7 +39,7 @@ from ..experiment.compiling import Kernels
 from ..experiment.definition import Arms, Declared, Definition
 from ..experiment.report import Report
 from ..http.schemas import Decide, Example
-from ..service.history import History, Roster, labels_of
+from ..service.history import History, Part, Roster, labels_of
 from ..service.records import Record
 from .gym import GymKind
 
@@ -259,7 +259,7 @@ class Kind:
     reward_exists: Callable[[str, Event], str]  # what is said where a decision has another reward already
 
     # Reports.
-    report: Callable[[Definition, Iterable[Columns | Problem], Sequence[str], int, int, int], Report]
+    report: Callable[[Definition, Iterable[Part], Sequence[str], int, int, int], Report]
     # (spec, pages, ids of arms, seq, rounds, segments)
     gym: GymKind  # as Gymnasium sees it
 

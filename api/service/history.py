@@ -3,9 +3,12 @@
     {"change": "arm_added", "arm": {"id": "d"}, "number": 120}    from decision 120 on
     {"change": "arm_retired", "arm_id": "a"}
     {"change": "archived"}
+    {"change": "world_changed", "number": 300}                    as a person said before decision 300; "model": 1 leads
+    {"change": "change_taken_back", "number": 340}                the last change was none
 
 Arms keep their numbers for good: a new one gets the next, a retired one is masked. An added arm enlarges the policy's
-state, so whoever folds a log does it in *spells*, parts in which the problem stays as it is.
+state, so whoever folds a log does it in *spells*, parts in which the problem stays as it is. So it does where a person
+said something of the world, which the policy's state takes up there.
 
 A kind of decisions may know more changes (`Kind.change_types`). These leave the problem as it is.
 """
@@ -21,14 +24,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
+from ...engine.changes.turning import turned
 from ...engine.errors import Damaged
-from ...engine.vocabulary import DECIDE, EXTERNAL, Array, Columns, Problem
+from ...engine.growth import grown
+from ...engine.vocabulary import DECIDE, EXTERNAL, Array, Columns, Policy, Problem, Turn
 from ..experiment.definition import Definition
 
 if TYPE_CHECKING:
     from ...engine.storage.store import Store
     from ...engine.storage.tables import Event
 
+Part = Columns | Problem | Turn  # of a log that is folded
 ARCHIVED = '{"change": "archived"}'  # as it has always been written
 
 
@@ -49,8 +55,21 @@ class Archived(msgspec.Struct, frozen=True, tag_field="change", tag="archived"):
     """The experiment ended."""
 
 
+class WorldChanged(msgspec.Struct, frozen=True, tag_field="change", tag="world_changed", omit_defaults=True):
+    """A person said that the world is another one now."""
+
+    number: int  # of the next decision
+    model: int | None = None  # the one that leads again; None for a new one
+
+
+class ChangeTakenBack(msgspec.Struct, frozen=True, tag_field="change", tag="change_taken_back"):
+    """A person said that the last change was none."""
+
+    number: int  # of the next decision
+
+
 Change = Any  # one of these, or of those that a kind knows
-CHANGES = (ArmAdded, ArmRetired, Archived)
+CHANGES = (ArmAdded, ArmRetired, Archived, WorldChanged, ChangeTakenBack)
 
 
 @functools.cache
@@ -72,6 +91,13 @@ def change_of(event: Event, decoder: msgspec.json.Decoder[Change]) -> Change:
 def detail_of(change: Change) -> str:
     """Return a change as the detail of its event."""
     return ARCHIVED if isinstance(change, Archived) else msgspec.json.encode(change).decode()
+
+
+def turn_of(change: Change) -> Turn | None:
+    """Return what a change says of the world, where it does."""
+    if isinstance(change, WorldChanged):
+        return Turn(change.number, True, change.model)
+    return Turn(change.number, False) if isinstance(change, ChangeTakenBack) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,11 +133,20 @@ class Roster:
 
 
 class Spell(NamedTuple):
-    """Part of a log in which the problem stays as it is: after < seq <= until."""
+    """Part of a log in which the problem stays as it is, and nobody says anything: after < seq <= until."""
 
     problem: Problem
     after: int
     until: int
+    turn: Turn | None  # with which it begins
+
+
+def changed(policy: Policy, state: Any, part: Problem | Turn) -> Any:
+    """Return the state that a policy goes on with where an arm joins, or where a person says something of the world."""
+    if isinstance(part, Problem):
+        return grown(policy, state, part)
+    turned(policy, state, part)
+    return state
 
 
 class History:
@@ -125,6 +160,7 @@ class History:
         self.changes: list[Change] = []
         self._spec = spec
         self._growths: list[tuple[int, int]] = []  # (seq, arms from there on)
+        self._turns: dict[int, Turn] = {}  # by seq
         decoder = changes_decoder(kinds_own)
         for event in events:
             change = change_of(event, decoder)
@@ -133,6 +169,8 @@ class History:
             self.roster = self.roster.after(change)
             if isinstance(change, ArmAdded):
                 self._growths.append((event.seq, len(self.roster.arms)))
+            if (turn := turn_of(change)) is not None:
+                self._turns[event.seq] = turn
 
     def problem(self, seq: int) -> Problem:
         """Return the problem after the event of this seq."""
@@ -144,9 +182,10 @@ class History:
 
     def spells(self, after: int, last: int) -> Iterator[Spell]:
         """Yield the parts of a log after one seq, up to the last."""
-        ends = [seq for seq, _ in self._growths if seq > after]
+        begun = sorted([*(seq for seq, _ in self._growths), *self._turns])
+        ends = [seq for seq in begun if after < seq <= last]
         for start, end in zip([after, *ends], [*ends, last], strict=True):
-            yield Spell(self.problem(start), start, end)
+            yield Spell(self.problem(start), start, end, self._turns.get(start))
 
     def masked(self, events: list[Event]) -> list[Event]:
         """Return events with masks over all arms that there are in the end: later ones are not available."""
@@ -164,13 +203,14 @@ class History:
             found.append(event)
         return found
 
-    def pages(
-        self, store: Store, key: int, after: int, last: int, *, learned_only: bool = False
-    ) -> Iterator[Columns | Problem]:
-        """Yield a log after one seq as arrays, and where an arm joins the problem that holds from there on."""
+    def pages(self, store: Store, key: int, after: int, last: int, *, learned_only: bool = False) -> Iterator[Part]:
+        """Yield a log after one seq as arrays, and between them what else changes the state.
+
+        Where an arm joins that is the problem from there on, and where a person said something of the world that.
+        """
         for spell in self.spells(after, last):
             if spell.after > after:
-                yield spell.problem
+                yield spell.turn or spell.problem
             for columns, _, _ in store.columns(
                 key,
                 spell.problem,

@@ -21,7 +21,6 @@ import numpy as np
 from ...engine import snapshot
 from ...engine.contexts import pack_context
 from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError, Unavailable
-from ...engine.growth import grown
 from ...engine.kernel import Entry
 from ...engine.protocol import explains, marks
 from ...engine.replay.folding import fold
@@ -34,6 +33,7 @@ from ...engine.vocabulary import (
     EXTERNAL,
     LEARN,
     Action,
+    Columns,
     Constant,
     Decision,
     Feedback,
@@ -44,7 +44,7 @@ from ..experiment.compiling import Kernels, compile_explain
 from ..experiment.explanation import EXPLAINING
 from ..experiment.spec import Spec
 from ..kinds.kind import Encoded, Kind, Move, Request, Work, known
-from .history import Archived, Change, History, Roster, detail_of
+from .history import Archived, Change, History, Roster, changed, detail_of
 from .records import CACHE_BYTES, Record, Records
 from .turns import Turns
 from .writer import PendingSnapshot, Writer
@@ -138,11 +138,11 @@ class Live(Work):
         state, part = kind.own.split(kept)
         own = kind.own.begin(spec, part, history)
         for page in history.pages(self._store, key, after, counts.seq, learned_only=not marks(policy.params)):
-            if isinstance(page, Problem):
-                state = grown(policy, state, page)
-            else:
+            if isinstance(page, Columns):
                 fold(policy.params, state, spec.run, page)
                 kind.own.fold(own, page)
+            else:
+                state = changed(policy, state, page)
             yield
         kind.own.end(own, history, self._decided_at, counts.decisions)
         return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kind.kernels(spec))

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine import loop, snapshot
-from ...engine.growth import grown
 from ...engine.problem import fitted
 from ...engine.vocabulary import DECIDE, LEARN, Array, Columns, Policy, Problem
+from .history import Part, changed
 
 
 class Verification(NamedTuple):
@@ -29,21 +29,21 @@ def verify(
     policy: Policy,
     problem: Problem,
     run: np.uint64,
-    pages: Iterable[Columns | Problem],
+    pages: Iterable[Part],
     progress: Callable[[int], None] = lambda events: None,
 ) -> Verification:
     """Replay the pages of a log through its policy; stop at the first decision that differs or is not on record.
 
-    Where an arm joined, the problem from there on stands between two pages. Decisions that someone else made are
-    learned from, and not made again.
+    Where an arm joined, the problem from there on stands between two pages, and so does what a person said of the
+    world. Decisions that someone else made are learned from, and not made again.
     """
     policy = fitted(policy, problem)
     state = policy.init(policy.params, problem)
     ledger = _Ledger()
     events = decisions = 0
     for columns in pages:
-        if isinstance(columns, Problem):
-            state = grown(policy, state, columns)
+        if not isinstance(columns, Columns):
+            state = changed(policy, state, columns)
             continue
         if (fault := ledger.fault(columns)) is not None:
             return Verification(events, decisions, fault.number, snapshot.digest(state), fault.note)

@@ -57,6 +57,7 @@ class Log:
     spec: dict[str, Any] | None = None  # of the experiment, as the export's header holds it
     bad_lines: BadLines = field(default_factory=BadLines)
     rows: Columns | None = None  # where it is a table with one row a decision
+    changes: list[tuple[int, str]] = field(default_factory=list)  # how many events are before each, and its JSON
 
     @cached_property
     def table(self) -> Columns:
@@ -150,9 +151,16 @@ def gathered(contexts: Sequence[Any], masks: Sequence[Array | None], problem: Pr
 
 
 def log_of_events(
-    problem: Problem, spec: dict[str, Any], pages: list[tuple[Columns, Array]], bad_lines: BadLines
+    problem: Problem,
+    spec: dict[str, Any],
+    pages: list[tuple[Columns, Array]],
+    changes: list[tuple[int, str]],
+    bad_lines: BadLines,
 ) -> Log:
-    """Return the log of pages of events with their line numbers, without the bad ones among them."""
+    """Return the log of pages of events with their line numbers, without the bad ones among them.
+
+    `changes` are the lines that are neither decisions nor rewards, each with its number.
+    """
     events, lines = _one(pages, problem)
     decides, learns = events.kind != LEARN, events.kind == LEARN
     kept = good_decisions(events, lines, problem, bad_lines, decides)
@@ -161,7 +169,9 @@ def log_of_events(
     bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
     lost = learns & ((source < 0) | ~kept[source])
     bad_lines.drop("unknown_decision", lost, lines, kept)
-    return Log(problem, joined(events if kept.all() else take(events, kept)), spec, bad_lines)
+    before = np.searchsorted(lines[kept], [line for line, _ in changes]).tolist()
+    placed = [(rows, detail) for rows, (_, detail) in zip(before, changes, strict=True)]
+    return Log(problem, joined(events if kept.all() else take(events, kept)), spec, bad_lines, changes=placed)
 
 
 def _one(pages: list[tuple[Columns, Array]], problem: Problem) -> tuple[Columns, Array]:

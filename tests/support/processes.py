@@ -19,6 +19,10 @@ CLIENTS = 6
 EXPERIMENTS: dict[str, dict[str, Any]] = {
     "e": {"arms": ARMS, "policy": RANDOM},  # arms join and retire meanwhile
     "x": {"arms": ARMS, "policy": {"name": "exp3_ix"}},
+    "w": {  # a person says that the world has changed
+        "arms": ARMS,
+        "policy": {"name": "adaptive", "params": {"policy": {"name": "ucb1"}}},
+    },
     "n": {
         "policy": {"name": "linear_greedy", "params": {"epsilon": 0.3}},
         "problem": {"context": {"kind": "features", "bits": 12}, "actions": {"kind": "listed", "max": 5}},
@@ -91,6 +95,7 @@ class Client(threading.Thread):
         self.rewarded: dict[str, float] = {}
         self.open: list[str] = []
         self.joined: list[str] = []
+        self.said = 0
         self.retries = 0
         self.error: BaseException | None = None
 
@@ -100,7 +105,7 @@ class Client(threading.Thread):
                 while not self.over.is_set():
                     self.random.choice([self.decide, self.decide, self.reward, self.reward, self.repeat])()
                     if self.me == 0 and self.random.random() < 0.1:
-                        self.change()
+                        self.random.choice([self.change, self.change, self.say])()
         except BaseException as error:
             self.error = error
 
@@ -150,6 +155,13 @@ class Client(threading.Thread):
         elif self.joined:
             answer, _ = self.post("e", f"arms/{self.joined[-1]}:retire", {})
             assert answer.json() == {"arm_id": self.joined[-1], "retired": True}
+
+    def say(self) -> None:
+        """Say that the world is another one now; said again under the same number, it is known already."""
+        answer, tries = self.post("w", "world", {"change": "known", "number": self.said + 1})
+        assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text
+        self.said += 1
+        assert len(answer.json()["changes"]) == min(self.said, 63)
 
     def post(self, experiment: str, path: str, body: dict[str, Any]) -> tuple[httpx.Response, int]:
         """Try until there is an answer that is not 503; return it and how many times it took."""

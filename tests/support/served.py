@@ -22,7 +22,19 @@ from onearm.api.service.service import Service
 from onearm.engine import loop, snapshot
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Event, Experiment
-from onearm.engine.vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Decision, Features, Feedback, Instance, Key
+from onearm.engine.vocabulary import (
+    CHANGE,
+    DECIDE,
+    EXTERNAL,
+    LEARN,
+    Array,
+    Decision,
+    Features,
+    Feedback,
+    Instance,
+    Key,
+    Turn,
+)
 
 ARMS = [{"id": "a"}, {"id": "b"}, {"id": "c"}]
 RANDOM = {"name": "epsilon_greedy", "params": {"epsilon": 0.5}}
@@ -172,6 +184,10 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
                 k += 1
                 assert spec.policy.grow is not None
                 state = spec.policy.grow(params, state, spec.intake.problem(k, spec.problem.horizon))
+            elif change["change"] in ("world_changed", "change_taken_back"):
+                assert spec.policy.turn is not None
+                known = change["change"] == "world_changed"
+                spec.policy.turn(params, state, Turn(change["number"], known, change.get("model")))
         elif event.kind in (DECIDE, EXTERNAL):
             assert event.number is not None
             there = k if event.actions is None else len(json.loads(event.actions))

@@ -19,6 +19,7 @@ class ArmDecision(msgspec.Struct):
     model_version: int
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
+    model: int | UnsetType = UNSET  # beside an explanation: which one leads, where the policy looks for changes
     notes: list[str] | UnsetType = UNSET  # beside an explanation: what the way that the policy decides costs
 
 

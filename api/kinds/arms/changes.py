@@ -1,15 +1,19 @@
-"""Arms that join an experiment at work, and arms that retire."""
+"""Arms that join an experiment at work, arms that retire, and what a person says of the world."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ....engine.changes.turning import check_turns, turned
+from ....engine.changes.worlds import changes_of, leader_of, standing
 from ....engine.errors import Conflict, InvalidInput, NotFound
 from ....engine.growth import grown
 from ....engine.problem import check_problem
+from ....engine.vocabulary import Change, Turn
 from ...experiment.definition import check_arm
-from ...http.schemas import ArmStatus
-from ...service.history import ArmAdded, ArmRetired, grown_problem
+from ...experiment.worlds import as_found
+from ...http.schemas import ArmStatus, World, WorldSaid
+from ...service.history import ArmAdded, ArmRetired, ChangeTakenBack, WorldChanged, grown_problem
 from ...service.records import Record
 from ..kind import ChangeHandler, Work
 
@@ -51,6 +55,50 @@ def retired(work: Work, label: str, last: str) -> tuple[ArmRetired | None, ArmSt
     return ArmRetired(label), ArmStatus(label, True)
 
 
+def say(work: Work, said: WorldSaid, record: Record | None) -> tuple[WorldChanged | ChangeTakenBack | None, World]:
+    """Take up that the world is another one now, or that the last change was none; the same again changes nothing."""
+    policy = work.spec.policy
+    check_turns(policy)
+    if _is_done(said, changes_of(policy, work.state), leader_of(policy, work.state)):
+        return None, _world(work)
+    work.check_open()
+    known = said.change == "known"
+    turned(policy, work.state, Turn(work.number, known, said.model))
+    made = WorldChanged(work.number, said.model) if known else ChangeTakenBack(work.number)
+    return made, _world(work)
+
+
+def _world(work: Work) -> World:
+    policy = work.spec.policy
+    return World(leader_of(policy, work.state) or 0, as_found(changes_of(policy, work.state)))
+
+
+def _is_done(said: WorldSaid, changes: list[Change], leader: int | None) -> bool:
+    """Tell whether what is said was taken up already; refuse what does not fit the changes that there are."""
+    if said.change == "false":
+        return _is_taken_back(said, changes)
+    following = changes[-1].number + 1 if changes else 1
+    if said.number is None or said.number == following:
+        return said.model is not None and said.model == leader
+    same = [each for each in changes if each.number == said.number and each.cause == "said"]
+    if same and said.model in (same[0].model, None):
+        return True
+    raise Conflict("changed_meanwhile", f"number is {said.number}, and the next change is {following}: read them again")
+
+
+def _is_taken_back(said: WorldSaid, changes: list[Change]) -> bool:
+    if said.number is None or said.model is not None:
+        raise InvalidInput("bad_world", "which change was none is said by its number, and without a model")
+    stand = [each.number for each in standing(changes)]
+    if said.number not in stand and any(each.number == said.number and each.cause != "taken_back" for each in changes):
+        return True
+    if not stand or said.number == stand[-1]:
+        return False
+    raise Conflict(
+        "not_the_last", f"number is {said.number}, and the last change that stands is {stand[-1]}: begin with that"
+    )
+
+
 def _check_fixed(work: Work) -> None:
     if work.spec.intake.per_call:
         raise InvalidInput(
@@ -59,4 +107,4 @@ def _check_fixed(work: Work) -> None:
         )
 
 
-CHANGES = {"join": ChangeHandler(join), "retire": ChangeHandler(retire)}
+CHANGES = {"join": ChangeHandler(join), "retire": ChangeHandler(retire), "say": ChangeHandler(say, waits=True)}

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
+from ....engine.changes.worlds import leader_of
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_reward
 from ....engine.storage.tables import Event
@@ -58,6 +59,7 @@ def explained(work: Work, request: Request) -> Request:
     instance = Instance(work.number, request.context, request.available)
     labels = request.labels or work.roster.labels
     reasons = explain(work.explainer, work.spec.policy.params, work.state, instance, labels, request.names)
+    reasons.model = leader_of(work.spec.policy, work.state)
     return request._replace(reasons=msgspec.json.encode(reasons).decode())
 
 
@@ -89,6 +91,7 @@ def answer(work: Work, event: Event) -> ArmDecision:
     if event.detail is not None:
         reasons = _explanation.decode(event.detail)
         decided.ranking, decided.explanation = reasons.ranking, reasons.explanation
+        decided.model = UNSET if reasons.model is None else reasons.model
         decided.notes = notes_on(work.spec) or UNSET
     return decided
 
@@ -101,6 +104,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
         "eligible_actions": work.eligible(event),
         "ranking": decided.ranking,
         "explanation": decided.explanation,
+        "model": decided.model,
         "notes": decided.notes,
     }
 

@@ -8,13 +8,14 @@ import msgspec
 import numpy as np
 
 from ....engine.errors import InvalidInput
-from ....engine.vocabulary import LEARN, Columns, Problem
+from ....engine.vocabulary import LEARN, Columns
 from ...experiment.definition import Definition
 from ...experiment.report import ArmReport, Report, Rewards, began
+from ...service.history import Part
 
 
 def report(
-    spec: Definition, pages: Iterable[Columns | Problem], arm_ids: Sequence[str], seq: int, rounds: int, segments: int
+    spec: Definition, pages: Iterable[Part], arm_ids: Sequence[str], seq: int, rounds: int, segments: int
 ) -> Report:
     """Return the report of a log up to `seq`, from its pages (`History.pages`)."""
     if segments != 1:
@@ -23,7 +24,7 @@ def report(
     decided = np.zeros(len(arm_ids), np.int64)
     decisions = 0
     for page in pages:
-        if isinstance(page, Problem):  # an arm joined; its number is the next
+        if not isinstance(page, Columns):  # an arm joined, whose number is the next; or a person said something
             continue
         learned = page.kind == LEARN
         decisions += int((~learned).sum())

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ....engine.errors import InvalidInput
-from ....engine.vocabulary import LEARN, Columns, Problem
+from ....engine.vocabulary import LEARN, Columns
 from ...experiment.definition import Definition
 from ...experiment.report import Mean, QueryReport, Report, Rewards, began
+from ...service.history import Part
 
 
 def report(
-    spec: Definition, pages: Iterable[Columns | Problem], query_ids: Sequence[str], seq: int, rounds: int, segments: int
+    spec: Definition, pages: Iterable[Part], query_ids: Sequence[str], seq: int, rounds: int, segments: int
 ) -> Report:
     """Return the report of a log up to `seq`, from its pages (`History.pages`)."""
     if segments != 1:

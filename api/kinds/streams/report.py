@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from ....engine.errors import InvalidInput
-from ....engine.vocabulary import Columns, Problem
 from ...experiment.definition import Definition
+from ...service.history import Part
 
 
 def report(
-    spec: Definition, pages: Iterable[Columns | Problem], arm_ids: Sequence[str], seq: int, rounds: int, segments: int
+    spec: Definition, pages: Iterable[Part], arm_ids: Sequence[str], seq: int, rounds: int, segments: int
 ) -> NoReturn:
     """Refuse it."""
     raise InvalidInput(

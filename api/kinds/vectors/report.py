@@ -16,6 +16,7 @@ from ...experiment.compiling import compile_certificate
 from ...experiment.definition import Definition
 from ...experiment.report import Report, Rewards, began
 from ...experiment.unknown import or_null
+from ...service.history import Part
 from .problem import domain_of
 
 REGRET = {  # by what is revealed: what the regret is against
@@ -55,7 +56,7 @@ class VectorTally:
 
 
 def report(
-    spec: Definition, pages: Iterable[Columns | Problem], arm_ids: Sequence[str], seq: int, rounds: int, segments: int
+    spec: Definition, pages: Iterable[Part], arm_ids: Sequence[str], seq: int, rounds: int, segments: int
 ) -> Report:
     """Return the report of a log up to `seq`, which has `rounds` rewards, from its pages (`History.pages`).
 

@@ -37,7 +37,7 @@ CHECKS = [
 ]
 OF_STREAMS = (":commit", "/recommendation", "/arms:close")
 # What fits, by the end of a path: hardly a random body does. An arm that is there already is answered in any case.
-FITTING = {"arms": {"id": "c"}, "decisions": {}, "reward": {"value": 1.0}}
+FITTING = {"arms": {"id": "c"}, "decisions": {}, "reward": {"value": 1.0}, "world": {"change": "known"}}
 OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
 
 
@@ -58,6 +58,7 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "experiments_read_one",
     "experiments_recommend",
     "experiments_retire_arm",
+    "experiments_say",
     "health_alive",
     "health_ready",
     "reports_report",
@@ -75,6 +76,9 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
                 assert client.post("http://test/v1/experiments", json=body | {"policy": RANDOM}).status_code == 201
             for path in ("arms", "arms/c:retire"):  # the second is answered for good, whatever is archived meanwhile
                 client.post(f"http://test/v1/experiments/e/{path}", json={"id": "c"})
+            adaptive = {"name": "adaptive", "params": {"policy": {"name": "ucb1"}}}
+            worlds = {"experiment_id": "w", "arms": ARMS, "policy": adaptive}
+            assert client.post("http://test/v1/experiments", json=worlds).status_code == 201
             stream = {"experiment_id": "s", "problem": {"kind": "arm_stream"}}
             assert client.post("http://test/v1/experiments", json=stream).status_code == 201
             for name in "abc":
@@ -96,7 +100,7 @@ def test_answers_are_as_documented(document: Any, method: str, path: str) -> Non
     cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
     known = st.fixed_dictionaries(
         {
-            "experiment_id": st.sampled_from("s" if path.endswith(OF_STREAMS) else "eecs"),
+            "experiment_id": st.sampled_from(_experiments(path)),
             "decision_id": st.sampled_from(["d0", "d1"]),
             "arm_id": st.sampled_from("cccab"),  # mostly the one whose retirement is answered for good
         }
@@ -122,6 +126,11 @@ def test_answers_are_as_documented(document: Any, method: str, path: str) -> Non
     check()
     assert seen & {200, 201}, "what fits is accepted"
     assert seen & {404, 422} or "{" not in path
+
+
+def _experiments(path: str) -> str:
+    """Return the experiments that a path is tried with."""
+    return "w" if path.endswith("/world") else "s" if path.endswith(OF_STREAMS) else "eecs"
 
 
 def test_every_route_is_in_the_table() -> None:

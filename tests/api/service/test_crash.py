@@ -95,6 +95,8 @@ def check(experiment: str, events: list[Any], clients: list[Client]) -> None:
     joined = [change["arm"]["id"] for change in changes if change["change"] == "arm_added"]
     if experiment == "e":
         assert joined == clients[0].joined and joined, "each arm joined once"
+    if experiment == "w":
+        assert len(changes) == clients[0].said, "each world began once"
     for name, one in told.items():
         event = decided[name]
         labels = [*"abc", *joined] if event.actions is None else json.loads(event.actions)

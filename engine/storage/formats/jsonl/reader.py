@@ -38,8 +38,15 @@ def read(path: Path) -> Log:
             with read_table(source, blocks, Wanted(), bad_lines) as rows:
                 return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
         problem, spec = read_header(path, header)
-        pages = _pages(source, blocks, problem, bad_lines)
-        return log_of_events(problem, spec, [in_order(page, problem) for page, _, _ in pages], bad_lines)
+        pages, changes = [], []
+        for page, lines, numbers in _pages(source, blocks, problem, bad_lines):
+            pages.append(in_order(page, problem))
+            changes += [
+                (number, line.detail or "")
+                for number, line in zip(numbers.tolist(), lines, strict=True)
+                if isinstance(line, Change)
+            ]
+        return log_of_events(problem, spec, pages, changes, bad_lines)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:

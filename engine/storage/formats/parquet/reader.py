@@ -40,8 +40,8 @@ def read(path: Path) -> Log:
             with read_table(source, file, Wanted(), bad_lines) as rows:
                 return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
         problem, spec = read_header(path, header)
-        pages = _pages(source, file, problem, bad_lines)
-        return log_of_events(problem, spec, [in_order(page, problem) for page in pages], bad_lines)
+        pages = [in_order(page, problem) for page in _pages(source, file, problem, bad_lines)]
+        return log_of_events(problem, spec, pages, _changes(source, file), bad_lines)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:
@@ -74,6 +74,17 @@ def read_events(source: Source) -> Events:
         problem, spec = read_header(source.path, header)
         return Events(problem, _good_events(source, file, problem, bad_lines, held.pop_all()), spec, bad_lines)
     raise AssertionError("unreachable")
+
+
+def _changes(source: Source, file: pq.ParquetFile) -> list[tuple[int, str]]:
+    """Return the rows that are neither decisions nor rewards, each with its number from 1."""
+    if "detail" not in file.schema_arrow.names:
+        return []
+    found = []
+    for batch, before in batches(source, file, ["kind", "detail"]):
+        for row in np.flatnonzero(integers(batch.column("kind"), fill=-1) == CHANGE).tolist():
+            found.append((before + row + 1, batch.column("detail")[row].as_py() or ""))
+    return found
 
 
 def _good_events(

@@ -1,0 +1,61 @@
+"""Changes of the world as people read them: what a policy found, and what it was told of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from ...engine.changes.worlds import ALL
+from ...engine.vocabulary import Change
+from .unknown import or_null
+
+
+class FoundChange(msgspec.Struct):
+    """A change of the world: the new one is estimated to begin with the decision numbered `place`.
+
+    `noticed` is the decision whose reward told, or the next one when a person said it; `model` learns since then.
+    """
+
+    number: int  # from 1
+    place: int
+    noticed: int
+    model: int
+    evidence: float | None  # how many times less likely what was paid is without a change; null where nobody asked
+    fresh: int | Literal["all"]  # how many arms are learned anew; 0 where a model that is known leads again
+    cause: Literal["found", "said", "taken_back"]  # by the policy; by a person, who said the same, or that it was none
+
+
+def as_found(changes: Sequence[Change]) -> list[FoundChange]:
+    """Return changes as they are shown."""
+    return [
+        FoundChange(
+            each.number,
+            each.place,
+            each.noticed,
+            each.model,
+            or_null(each.evidence) if each.evidence > 0.0 else None,
+            "all" if each.fresh == ALL else each.fresh,
+            each.cause,
+        )
+        for each in changes
+    ]
+
+
+def in_words(change: Change) -> str:
+    """Return a change as a sentence.
+
+    >>> in_words(Change(1, 398, 419, 1, 2.8e8, ALL, "found"))
+    'change 1, noticed at decision 419: another world since decision 398, all arms are learned anew (model 1)'
+    >>> in_words(Change(2, 398, 500, 0, 0.0, 0, "taken_back"))
+    'change 2, said at decision 500: what seemed to change with decision 398 did not, model 0 goes on'
+    """
+    how = "noticed" if change.cause == "found" else "said"
+    head = f"change {change.number}, {how} at decision {change.noticed}"
+    if change.cause == "taken_back":
+        return f"{head}: what seemed to change with decision {change.place} did not, model {change.model} goes on"
+    if change.fresh == 0:
+        return f"{head}: a known world again since decision {change.place} (model {change.model})"
+    anew = "all arms are" if change.fresh == ALL else "one arm is" if change.fresh == 1 else f"{change.fresh} arms are"
+    return f"{head}: another world since decision {change.place}, {anew} learned anew (model {change.model})"
