@@ -23,6 +23,7 @@ import numpy as np
 
 from . import loop
 from .actions import empty_actions
+from .changes.worlds import changes_of
 from .choices import Queries
 from .columns import empty, take
 from .contexts import empty_context, empty_contexts
@@ -32,7 +33,7 @@ from .pending import Pending
 from .problem import check_problem, check_seed, fitted
 from .protocol import certifies, observes
 from .rewards import said_of
-from .vocabulary import Array, Certificate, Columns, Environment, Key, Outside, Policy, Problem, Totals, World
+from .vocabulary import Array, Certificate, Change, Columns, Environment, Key, Outside, Policy, Problem, Totals, World
 
 CURVE_POINTS = 100
 LOSS = "the best hypothesis, of what is recommended after so many queries"
@@ -115,6 +116,11 @@ class Simulation:
         return Certificate(*self._certificate(self.params, self.state))
 
     @property
+    def changes(self) -> list[Change]:
+        """The changes of the world that the policy found so far."""
+        return changes_of(self.policy, self.state)
+
+    @property
     def logged_at_once(self) -> int:
         """How many decisions make a page of the log: the fewer the wider their contexts and vectors are."""
         row = empty(1, self.problem)
@@ -165,6 +171,7 @@ class Curves:
     variation: Array  # float64[r], how far the losses were from what was expected; NaN where that is not asked
     supposes: str | None  # of the losses, for the bound to hold, beyond that they are convex
     outside: Outside | None  # rewards of all replications that the policy is not made for; None where there is none
+    changes: list[list[Change]] | None  # of each replication those of the world; None where the policy does not look
     cpu_seconds: float  # spent in the compiled loop, over all threads
 
     @property
@@ -201,6 +208,7 @@ def simulate(
     reward = np.empty((replications, len(times)))
     regret, bound, variation = np.empty_like(reward), np.empty_like(reward), np.empty(replications)
     seconds = np.zeros(replications)
+    changes: list[list[Change]] = [[] for _ in range(replications)]
 
     def replicate(r: int) -> Outside | None:
         simulation = Simulation(checked.policy, env, horizon=horizon, seed=seed, replication=r)
@@ -215,6 +223,7 @@ def simulate(
                 point += 1
             progress(stop - reported)
             reported = stop
+        changes[r] = simulation.changes
         return simulation.outside
 
     with ThreadPoolExecutor(min(replications, threads or os.cpu_count() or 1)) as pool:
@@ -223,7 +232,8 @@ def simulate(
         warnings.warn(said_of(outside, policy.name, env.name), RewardWarning, stacklevel=2)
     kind, task = env.regret_kind, isinstance(checked.problem.choice, Queries)
     about = (checked.policy.spec, env.spec, LOSS if task else kind, horizon, task, times)
-    return Curves(*about, reward, regret, bound, variation, policy.supposes, outside, float(seconds.sum()))
+    found = None if policy.found is None else changes
+    return Curves(*about, reward, regret, bound, variation, policy.supposes, outside, found, float(seconds.sum()))
 
 
 def problem_of(env: Environment, horizon: int) -> Problem:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import numpy as np
 
 from ...engine.errors import InvalidInput, RewardWarning
@@ -18,6 +19,7 @@ from ...engine.vocabulary import Environment, Policy
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
 from ..console import print_json, print_table, progress
+from ..experiment.worlds import as_found, in_words
 from ..log_files import writer
 from ..rate import rate
 from .catalog import named
@@ -122,6 +124,8 @@ def _write_log(
             out.write(run.advance_logged(min(run.logged_at_once, horizon - before)))
             advance(run.trials - before)
     click.echo(f"{run.t} decisions of {policies[0].name} in {file}", err=True)
+    for change in run.changes:
+        click.echo(in_words(change), err=True)
     if run.outside is not None and run.outside.count[0]:
         click.echo(f"warning: {said_of(run.outside, run.policy.name, env.name)}", err=True)
 
@@ -150,6 +154,7 @@ def _summary(run: Curves) -> dict[str, Any]:
         "regret_kind": run.regret_kind,
         **_certificate(run),
         **_outside(run),
+        **({} if run.changes is None else {"changes": [msgspec.to_builtins(as_found(each)) for each in run.changes]}),
         "steps_per_second": run.steps_per_second,
     }
 
@@ -227,6 +232,19 @@ def _print_runs(runs: list[Curves]) -> None:
         )
         notes += [f"that of {run.policy['name']} supposes {run.supposes}" for run in runs if run.supposes is not None]
     print_table(title, columns, rows, "\n".join(notes) or None, spare=(CURVE, SPEED))
+    for run in runs:
+        for line in _found(run):
+            click.echo(line)
+
+
+def _found(run: Curves) -> list[str]:
+    """Return what a policy found of changes of the world: of one run each of them, of several how many."""
+    if run.changes is None:
+        return []
+    name, counts = run.policy["name"], [len(each) for each in run.changes]
+    if len(counts) == 1:
+        return [f"{name}: {in_words(change)}" for change in run.changes[0]] or [f"{name}: no change"]
+    return [f"{name}: {sum(counts) / len(counts):.3g} changes a run, from {min(counts)} to {max(counts)}"]
 
 
 def _sparkline(run: Curves) -> str:

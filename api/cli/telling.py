@@ -6,12 +6,15 @@ import math
 from typing import Any
 
 import click
+import msgspec
 import numpy as np
 
 from ...engine.estimate import Diagnostics, EProcess
 from ...engine.storage.formats.slots import Slots
 from ...engine.storage.log import BadLines
+from ...engine.vocabulary import Change
 from ..console import print_table
+from ..experiment.worlds import as_found, in_words
 from ..offline.evaluation import Estimate, Evaluation, Standing
 from ..offline.options import Options
 from ..rate import rate
@@ -38,7 +41,15 @@ def as_data(found: Evaluation) -> dict[str, Any]:
         data["differences"] = [each._asdict() for each in found.differences]
     if found.segments:
         data["segments"] = [each._asdict() for each in found.segments]
+    if looking := _looking(found):
+        data["changes"] = {label: msgspec.to_builtins(as_found(changes)) for label, changes in looking.items()}
     return data
+
+
+def _looking(found: Evaluation) -> dict[str, list[Change]]:
+    """Return what each candidate that looks for changes of the world found, by its label."""
+    pairs = zip(found.candidates, found.changes, strict=True)
+    return {each.label: changes for each, changes in pairs if each.policy is not None and each.policy.found is not None}
 
 
 def _diagnosis(of: Diagnostics) -> dict[str, Any]:
@@ -114,6 +125,9 @@ def tell(found: Evaluation, title: str, speed: float) -> None:
             for each in found.segments
         ]
         print_table("by segment", ["segment", "target", "method", "events", "value", "low", "high"], rows, None)
+    for label, changes in _looking(found).items():
+        for line in map(in_words, changes):
+            click.echo(f"{label}: {line}")
     for each, of in zip(found.candidates, found.diagnostics, strict=True):
         for warning in [] if of is None else of.warnings:
             click.echo(f"{each.label}: {warning}", err=True)

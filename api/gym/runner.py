@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -15,11 +15,12 @@ import numpy as np
 
 from ...engine import loop
 from ...engine.actions import decision_at, empty_actions, put_action
+from ...engine.changes.worlds import changes_of
 from ...engine.domain import Domain
 from ...engine.draws import POLICY, run_key
 from ...engine.problem import ANY_REWARD, check_seed, fitted
 from ...engine.protocol import certifies
-from ...engine.vocabulary import Array, Certificate, FeedbackKind, Instance, Key, Policy
+from ...engine.vocabulary import Array, Certificate, Change, FeedbackKind, Instance, Key, Policy
 from ...policies import catalog
 from ..kinds.table import kind_of
 from .budgets import play, task_problem
@@ -36,6 +37,7 @@ class Course:
     episodes: int  # how many ended
     state: Any  # the policy's, at the end
     certificate: Certificate  # what the policy proves of its regret; NaN where it proves nothing
+    changes: list[Change] = field(default_factory=list)  # of the world, where the policy looks for them
 
 
 def run(
@@ -80,9 +82,8 @@ def run(
         return Course(*play(chosen, env, asking, steps, seed, progress), Certificate(math.nan, math.nan))
     problem = problem_of_spaces(env, steps, domain, feedback, reward_range)
     chosen = fitted(chosen, problem)
-    limits = problem.reward_range or chosen.reward_range or ANY_REWARD
+    limits, key_run = problem.reward_range or chosen.reward_range or ANY_REWARD, run_key(check_seed(seed), 0, POLICY)
     state = chosen.init(chosen.params, problem)
-    key_run = run_key(check_seed(seed), 0, POLICY)
     action, propensity, reward = empty_actions(steps, problem), np.zeros(steps), np.zeros(steps)
     check, episodes = kind_of(problem).gym.decided(problem), 0
     observation, info = env.reset(seed=seed)
@@ -102,4 +103,5 @@ def run(
             observation, info = env.reset()
         progress(1)
     proven = loop.certificate.now(chosen.params, state) if certifies(chosen.params) else (math.nan, math.nan)
-    return Course(action, propensity, reward, episodes, state, Certificate(*map(float, proven)))
+    bound = Certificate(*map(float, proven))
+    return Course(action, propensity, reward, episodes, state, bound, changes_of(chosen, state))

@@ -8,10 +8,11 @@ import numpy as np
 
 from ...engine import loop, snapshot
 from ...engine.actions import empty_actions
+from ...engine.changes.worlds import changes_of
 from ...engine.kernel import Entry, Loop
 from ...engine.replay.folding import run_rows
 from ...engine.vectors.constants import constants_of
-from ...engine.vocabulary import DECIDE, LEARN, Array, Columns, Constant, Decision, Feedback, Instance
+from ...engine.vocabulary import DECIDE, LEARN, Array, Change, Columns, Constant, Decision, Feedback, Instance
 from ..experiment.spec import Spec
 from ..service.history import History, Roster
 from .decided import Decided, DecidedMany, locked
@@ -46,6 +47,14 @@ class PolicyEngine(Work, Generic[Made]):
         Empty where the policy does not tell.
         """
         return constants_of(self.spec.policy, self.state)
+
+    @property
+    def changes(self) -> list[Change]:
+        """The changes of the world that the policy found, and those that it was told of, the oldest first.
+
+        Empty where it does not look for them.
+        """
+        return changes_of(self.spec.policy, self.state)
 
     def digest(self) -> str:
         """Return the digest of the state."""

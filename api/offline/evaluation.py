@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.changes.worlds import standing
 from ...engine.errors import InvalidInput
 from ...engine.estimate import Diagnostics, Terms, diagnose, normal, rank
 from ...engine.storage.rows import Rows
+from ...engine.vocabulary import Change
 from .candidates import Candidate
 from .intervals import difference, in_range, interval_of, range_of
 from .judging import Advance, Facts, Readings, Scores, judge
@@ -90,6 +92,16 @@ class Evaluation:
     ranking: list[Standing]  # from the best on
     differences: list[Difference]  # from the baseline, where there is one
     segments: list[SegmentEstimate]
+    changes: list[list[Change]]  # of the world, that each candidate found; by its own clock
+
+    def changed_at(self, i: int) -> list[int]:
+        """Return the rows, of those judged, with which the worlds begin that a candidate found."""
+        case, places = self.cases[i], [change.place for change in standing(self.changes[i])]
+        if self.options.learn == "matched":
+            rows = np.flatnonzero(case.plain.chosen == case.log.action)
+            return [int(rows[place]) for place in places if place < len(rows)]
+        first = len(self.rows) - self.events
+        return [place - first for place in places if place >= first]
 
     @property
     def events(self) -> int:
@@ -112,7 +124,7 @@ def evaluate(
 
     A method that the log does not allow is told in a note. Raises `InvalidInput` where there is none that it allows.
     """
-    cases = _cases(candidates, log, options, advance)
+    cases, changes = _cases(candidates, log, options, advance)
     terms: dict[tuple[str, str], Terms] = {}
     estimates: list[Estimate] = []
     refusals: list[InvalidInput] = []
@@ -141,6 +153,7 @@ def evaluate(
         _ranking(candidates, terms, options),
         _differences(candidates, cases, terms, options),
         _segments(log.main, facts, terms, options),
+        changes,
     )
 
 
@@ -155,7 +168,10 @@ def passes(options: Options) -> int:
     )
 
 
-def _cases(candidates: Sequence[Candidate], log: Readings, options: Options, advance: Advance) -> list[Case]:
+def _cases(
+    candidates: Sequence[Candidate], log: Readings, options: Options, advance: Advance
+) -> tuple[list[Case], list[list[Change]]]:
+    """Return all that methods need of each candidate, and the changes of the world that it found."""
     rows = log.main
     if not len(rows):
         raise InvalidInput("no_rows", f"the log has no rewarded decision ({dict(rows.bad_lines.count)})")
@@ -176,10 +192,11 @@ def _cases(candidates: Sequence[Candidate], log: Readings, options: Options, adv
     if modelled and "confidence-sequence" in options.intervals and in_range(facts.reward, options.reward_range):
         past = of_the_past(candidates, log, range_of(facts.reward, options.reward_range), options, advance)
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
-    return [
+    cases = [
         Case(facts, rows, each, fit, own, before, options).rows_of(judged)
         for each, fit, own, before in zip(plain, fitted, robust, past, strict=True)
     ]
+    return cases, [target.changes for target in targets]
 
 
 def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, interval: str) -> Estimate:

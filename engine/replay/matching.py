@@ -23,11 +23,12 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import loop
+from ..changes.worlds import changes_of
 from ..columns import take
 from ..draws import EVALUATION, run_key
 from ..errors import InvalidInput
 from ..problem import check_seed, fitted
-from ..vocabulary import Array, Columns, Judged, Policy, Problem
+from ..vocabulary import Array, Change, Columns, Judged, Policy, Problem
 
 PAGE = 1 << 18  # rows between two reports of progress
 LEARNING = ("matched", "logged", "nothing")
@@ -75,6 +76,11 @@ class Contender:
         else:
             self._judge(page, predicted, found)
         return found
+
+    @property
+    def changes(self) -> list[Change]:
+        """The changes of the world that the policy found so far, by its own clock."""
+        return changes_of(self.policy, self.state)
 
     def _judge(self, page: Columns, predicted: Array, found: Judged) -> None:
         n = len(page.kind)

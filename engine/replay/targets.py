@@ -12,7 +12,7 @@ import numpy as np
 from ..columns import every_mask
 from ..errors import InvalidInput
 from ..estimate.reward_model import at_action
-from ..vocabulary import Array, Columns, Judged
+from ..vocabulary import Array, Change, Columns, Judged
 from .matching import NO_PREDICTIONS
 
 
@@ -21,6 +21,11 @@ class Target(Protocol):
 
     def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS) -> Judged:
         """Tell of each of the next n rows what it would have done; `predicted` is float64[n, k], or nothing."""
+        ...
+
+    @property
+    def changes(self) -> list[Change]:
+        """The changes of the world that it found so far, by its own clock."""
         ...
 
 
@@ -37,6 +42,11 @@ class Logged:
     def judge(self, page: Columns, predicted: Array = NO_PREDICTIONS) -> Judged:
         """Return what was logged."""
         return Judged(page.action, page.propensity, at(predicted, page.action))
+
+    @property
+    def changes(self) -> list[Change]:
+        """Nothing: that is not in the log."""
+        return []
 
 
 class Fixed:
@@ -62,6 +72,11 @@ class Fixed:
         there = masks[:, self._action] if self._action < masks.shape[1] else np.zeros(n, np.bool_)
         chosen[~there] = masks[~there].argmax(axis=1)
         return Judged(chosen, (chosen == page.action).astype(np.float64), at(predicted, chosen))
+
+    @property
+    def changes(self) -> list[Change]:
+        """Nothing: it does not look for them."""
+        return []
 
 
 def at(predicted: Array, action: Array) -> Array:

@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 
 from ....engine import loop
+from ....engine.changes.turning import turned
+from ....engine.changes.worlds import leader_of
 from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
 from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
@@ -18,7 +20,7 @@ from ....engine.problem import WAY_OUT, check_contexts, check_reward, check_rewa
 from ....engine.protocol import explains
 from ....engine.replay.folding import fold
 from ....engine.rewards import said_outside
-from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem
+from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem, Turn
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import EXPLAINING, explain, notes_on
 from ...experiment.intake import check_labels, check_propensity, mask_of
@@ -123,6 +125,7 @@ class Engine(PolicyEngine[ArmDecision]):
         instance = Instance(self.number, request.context, request.available)
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)
+        found.model = leader_of(self.spec.policy, self.state)
         reasons: dict[str, Any] = msgspec.to_builtins(found)
         notes = notes_on(self.spec)
         return reasons | ({"notes": notes} if notes else {})
@@ -155,6 +158,17 @@ class Engine(PolicyEngine[ArmDecision]):
         found = self._pending.find_many(decisions, self.number)
         n = len(found.columns.kind)
         self._learn_many(found, check_rewards(rewards, n, limits=self._limits), np.zeros((n, 0)))
+
+    def world_changed(self, model: int | None = None) -> None:
+        """Tell the policy that the world is another one now: it begins anew, or as an earlier `model` of its own.
+
+        `changes` names the models. What is learned later of the decisions so far belongs to the world before.
+        """
+        turned(self.spec.policy, self.state, Turn(self.number, True, model))
+
+    def false_alarm(self) -> None:
+        """Tell the policy that the last of its `changes` was none: it goes on with the model that led before."""
+        turned(self.spec.policy, self.state, Turn(self.number, False))
 
     def warm_start(self, log: str | Path | Columns) -> int:
         """Learn from the rewarded decisions of another policy, and return how many there were.

@@ -101,12 +101,16 @@ def learning_curves(found: Findings, width: float) -> Figure:
         dash, colour = DASHES[place // len(COLOURS)], _colour(place)
         handles += axes.plot(curve.at, curve.value, color=colour, ls=dash, lw=1.8, zorder=4)
         labels.append(shortened(row.label, 34))
+        for change in row.changes:
+            axes.axvline(change, color=colour, ls=":", lw=1.1, zorder=2)
         seen.append(curve.value[settled])
         if place == 0 or len(found.rows) <= BANDS:
             axes.fill_between(curve.at, curve.low, curve.high, color=colour, alpha=0.13, lw=0)
             seen += [curve.low[-1:], curve.high[-1:]]
     axes.set_ylim(padded(np.concatenate(seen)))
     axes.set(xlim=(0, log.at[-1]), xlabel="decisions of the log", ylabel="reward per decision so far")
+    if any(row.changes for row in found.rows[:LINES]):
+        axes.set_title("dotted: another world since then, as a policy found", color=MUTED)
     _decisions(axes, narrow)
     axes.grid(axis="y", color=LINE, lw=0.6)
     legend(figure, handles[::-1], labels[::-1], narrow=narrow)  # the best first, the log last

@@ -55,6 +55,7 @@ class Row:
     curve: Curve  # as the log went on
     sequence: Curve | None  # with intervals that hold at every look; of the best ones
     spread: Spread | None  # of weights; None where propensities are unknown
+    changes: tuple[int, ...] = ()  # decisions of the log with which the worlds begin that it found
 
 
 class Cell(NamedTuple):
@@ -131,6 +132,7 @@ def find(found: Evaluation) -> Findings:
                 running(terms[j], at, level),
                 sequences[j],
                 spreads[j],
+                tuple(found.changed_at(kept[j])),
             )
             for j, standing in enumerate(standings)
         ],
