@@ -45,6 +45,7 @@ DOMAINS = (
 
 # Params for policies that cannot be built without: a new policy with required params adds a line.
 SPECIMENS: dict[str, dict[str, Any]] = {
+    "adaptive": {"policy": {"name": "squarecb", "params": {}}, "look": 0.1},
     "budget": {"policy": {"name": "squarecb", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 2, 3, 2], "limit": 2.8},
     "chebcb": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
     "floor": {"minimum": 0.03, "policy": {"name": "ucb1", "params": {}}},
