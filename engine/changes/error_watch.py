@@ -255,7 +255,7 @@ def _begin(watch: ErrorWatch, model: int, leader: int, row: int) -> int:
             _clear(watch, model, arm + 1)
     watch.age[model] = 0.0
     watch.tried[model] = False
-    return fresh
+    return fresh if _numbered(watch) > 0 else len(watch.scratch_fresh)
 
 
 @kernel

@@ -30,6 +30,7 @@ Draws: the looks have a run of their own, beside the policy's.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,16 +112,15 @@ def adaptive(policy: Policy, look: float = 0.001) -> Policy:
 
     def init(params: AdaptiveParams, problem: Problem) -> AdaptiveState:
         new = policy.init(params.inner, problem)
-        more = policy.init(params.inner, dataclasses.replace(problem, n_arms=problem.n_arms + 1))
-        numbered = problem.context_kind == "dense"
+        per_arm = _per_arm(policy, params.inner, new, problem)
         return AdaptiveState(
             models=_stacked(new),
             used=np.ones(1, np.int64),
             leader=np.zeros(1, np.int64),
-            watch=_watch_of(policy, problem),
+            watch=_watch_of(policy, problem, bool(per_arm.any())),
             worlds=worlds(),
             scratch_new=new,
-            scratch_per_arm=np.array(_per_arm(new, more, problem.n_arms)) & numbered,
+            scratch_per_arm=per_arm,
             scratch_uniform=uniform_block(),
         )
 
@@ -181,6 +181,12 @@ def _check_inner(policy: Any) -> None:
             "adaptive_in_adaptive",
             f"policy {policy.name!r} notices changes already: wrap once, floor and budget outside",
         )
+    if hasattr(policy.params, "inner"):
+        raise InvalidInput(
+            "wrapper_in_adaptive",
+            f"policy {policy.name!r} keeps a promise on probabilities, which looks at other arms would break: wrap the "
+            "policy inside, and that in floor or budget",
+        )
     if any(getattr(params, "half_life", np.inf) < np.inf for params in _nested(policy.params)):
         raise InvalidInput(
             "two_ways_to_forget",
@@ -198,37 +204,55 @@ def _holds_adaptive(params: Any) -> bool:
     return any(isinstance(found, AdaptiveParams) for found in _nested(params))
 
 
-def _watch_of(policy: Policy, problem: Problem) -> Any:
+def _watch_of(policy: Policy, problem: Problem, in_part: bool) -> Any:
     """Return what watches for changes: errors of predictions, where there are any, or what each arm pays."""
     if problem.context_shape != (0,) and protocol.explains(policy.params):
-        numbered = problem.n_arms if problem.context_kind == "dense" else 0
-        return error_watch(MODELS, numbered, problem.n_arms)
+        return error_watch(MODELS, problem.n_arms if in_part else 0, problem.n_arms)
     return mean_watch(problem.n_arms)
 
 
-def _stacked(new: Any) -> Any:
-    """Return room for the states of all models. Zeros are not written, so that they take no memory until they are."""
+def _stacked(new: Any, begun: int = 1) -> Any:
+    """Return room for the states of all models, of which the first has begun.
+
+    Of the others only working space is written: the rest is zeros, which take no memory until a model begins.
+    """
     parts = []
-    for part in new:
+    for name, part in zip(new._fields, new, strict=True):
+        rows = MODELS if name.startswith("scratch_") else begun
         if isinstance(part, tuple):
-            parts.append(_stacked(part))
+            parts.append(_stacked(part, rows))
         else:
-            rows = np.zeros((MODELS, *part.shape), part.dtype)
+            models = np.zeros((MODELS, *part.shape), part.dtype)
             if part.any():
-                rows[:] = part
-            parts.append(rows)
+                models[:rows] = part
+            parts.append(models)
     return type(new)(*parts)
 
 
-def _per_arm(new: Any, more: Any, n_arms: int) -> list[bool]:
-    """Return of each array of a state whether it has a row for each arm, as one more arm tells."""
-    flags = []
-    for part, other in zip(new, more, strict=True):
-        if isinstance(part, tuple):
-            flags += _per_arm(part, other, n_arms)
+def _per_arm(policy: Policy, params: Any, new: Any, problem: Problem) -> Array:
+    """Return of each array of a state whether it has a row for each arm, bool[m], as another number of arms tells.
+
+    None has where one arm cannot be learned anew by itself: where arms have no lasting numbers, where decisions that
+    are awaited count, whatever their arm, and where another axis of an array is that of the arms.
+    """
+    k = problem.n_arms
+    if problem.context_kind != "dense" or protocol.marks(params):
+        return np.zeros(sum(1 for _ in _pairs(new, new)), np.bool_)
+    other = k - 1 if k > 1 else 2  # rather fewer, for more may be too many
+    pairs = list(_pairs(new, policy.init(params, dataclasses.replace(problem, n_arms=other))))
+    rows = np.array([one.shape[:1] == (k,) and two.shape[:1] == (other,) for _, one, two in pairs], np.bool_)
+    apart = all(row or scratch or one.shape == two.shape for row, (scratch, one, two) in zip(rows, pairs, strict=True))
+    return rows & apart
+
+
+def _pairs(one: Any, two: Any, scratch: bool = False) -> Iterator[tuple[bool, Array, Array]]:
+    """Yield the arrays of two states side by side, and whether these are working space."""
+    for name, first, second in zip(one._fields, one, two, strict=True):
+        working = scratch or name.startswith("scratch_")
+        if isinstance(first, tuple):
+            yield from _pairs(first, second, working)
         else:
-            flags.append(part.shape[:1] == (n_arms,) and other.shape[:1] == (n_arms + 1,))
-    return flags
+            yield working, first, second
 
 
 def _grown(policy: Policy, state: AdaptiveState, fresh: AdaptiveState, problem: Problem) -> AdaptiveState:
@@ -338,7 +362,7 @@ def _begin(state: AdaptiveState, row: int, arm: int, number: int) -> None:
     model = _room(state)
     give_up(state.worlds, model)
     fresh = begin(state.watch, model, leader, row)
-    whole = fresh == numbered(state.watch)
+    whole = fresh >= numbered(state.watch)
     reset(row_of(state.models, model), state.scratch_new if whole else row_of(state.models, leader))
     if not whole:
         for other in range(numbered(state.watch)):
