@@ -176,7 +176,7 @@ def register_env(
 
 
 def has_law(params: Any) -> bool:
-    """Tell whether a policy knows the probabilities that it decides with; a wrapper does where its inner policy does."""
+    """Tell whether a policy knows the probabilities that it decides with; a wrapper does if its inner policy does."""
     inner = getattr(params, "inner", None)
     return KERNELS[type(params)]["probability"] is not _unknown_probability and (inner is None or has_law(inner))
 

@@ -305,6 +305,7 @@ class Policy:
     turn: Callable[[Any, Any, Turn], None] | None = None  # (params, state, what a person says), written into the state
     supposes: str | None = None  # of the losses, for its certificate to hold, beyond that they are convex
     guarantee: Guarantee | None = None  # what is known of its recommendations beforehand, where it was trained
+    foretells: bool = True  # False where it decides by contexts, and its scores are not rewards, or it has none
     deterministic: bool = False  # of arms, with contexts or without: whether it never draws, and each propensity is 1
 
     @property

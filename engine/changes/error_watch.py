@@ -39,12 +39,12 @@ from .watch import NOTHING, register_watch
 _ALL = 0  # the row of all arms together
 _BETS = np.array([0.2, 0.5, 0.9])
 _KNOWN = 36.0  # times bet^2 and the variance of squares: errors before a bet begins
+_CARRY = 20.0  # errors that carry the mean, by their squares: where few do it is not known yet
 _MOST = 20.0  # means that a square counts as, at most
 _MEANT = 3.0  # times as likely as by chance: what is less was tried, and not meant to be the best
 _FEW = 50.0  # errors before there is a mean
 _NEWEST = 1000.0
 _ABOVE = 1.1  # of the mean square: the level that it must have been at, for squares to exceed it
-_SLOW = 5000.0
 _WON = 1e8  # the wealth that tells of a change
 _WON_YOUNG = 1e3  # the same of one more arm, soon after a change
 _CHANGED = 4.0  # wealth of an arm that has changed with others
@@ -54,6 +54,7 @@ _TRIED = 2.0  # wealth of a rival that is tried, where bets are won
 _CHANCE = 30.0  # wealth of a rival that leads at once, in decisions for each change that was found
 _RIPE = 200.0  # errors of a new model before rivals are compared with it
 _YOUNG = 500.0  # errors of a new model within which further arms may belong to its change
+_FAR = 1e150  # a prediction beyond that, whose square no float64 holds, is none
 _CALM = 300.0  # errors of a leader after which rivals that were tried in vain may be tried again
 
 
@@ -146,7 +147,7 @@ def _error(
     protocol.appraise(params, row_of(models, model), alone, watch.scratch_score, watch.scratch_width)
     only[arm] = False
     score, width = watch.scratch_score[arm], watch.scratch_width[arm]
-    return (reward - score if score == score else reward), (width if width == width else 0.0)
+    return (reward - score if abs(score) <= _FAR else reward), (width if width == width else 0.0)
 
 
 @kernel
@@ -156,10 +157,10 @@ def _enter(watch: ErrorWatch, leader: int, row: int, error: float, width: float,
     total, square, level = errors.total[leader, row], errors.square[leader, row], errors.level[leader, row]
     of = error * error
     if total >= _FEW:
-        if width * width > square:
+        if width * width > square > 0.0:
             return
-        of = min(of, _MOST * level)
         if level > 0.0:
+            of = min(of, _MOST * level)
             _bet(watch, leader, row, of / level - 1.0, number)
     share = 1.0 / min(total + 1.0, _NEWEST)
     errors.total[leader, row] = total + 1.0
@@ -176,9 +177,10 @@ def _bet(watch: ErrorWatch, leader: int, row: int, excess: float, number: int) -
     """Stake on what a square exceeds its level by, in units of that."""
     errors = watch.errors
     variance = errors.variance[leader, row]
-    known = min(errors.total[leader, row], _NEWEST) * variance
+    total = min(errors.total[leader, row], _NEWEST)
+    known = total * variance
     for i in range(len(_BETS)):
-        if known * _BETS[i] * _BETS[i] >= _KNOWN:
+        if known * _BETS[i] * _BETS[i] >= _KNOWN and total >= _CARRY * (1.0 + variance):
             stake(watch.book, row, i, 1.0 + _BETS[i] * excess, number)
     bets_made = errors.total[leader, row] - _FEW + 1.0
     errors.variance[leader, row] += (excess * excess - variance) / min(bets_made, _NEWEST)
@@ -205,7 +207,7 @@ def _compare(
     for model in range(used):
         if model != leader:
             other, _ = _error(watch, params, models, model, instance, arm, reward)
-            nearer = (min(error * error, most) - min(other * other, most)) / most
+            nearer = min(max(error * error - other * other, -most), most) / most
             for i in range(len(_RIVALS)):
                 watch.nearer[model, i] = max(watch.nearer[model, i], 1.0) * (1.0 + _RIVALS[i] * nearer)
 

@@ -93,10 +93,16 @@ def logistic_thompson(
             init,
             contexts=("dense", "actions"),
             grow=by_padding(init),
+            foretells=False,
         )
     params = LogisticThompsonSampledParams(*numbers)
     return Policy(
-        "logistic_thompson", params, init_sampled, contexts=("dense", "actions"), grow=by_padding(init_sampled)
+        "logistic_thompson",
+        params,
+        init_sampled,
+        contexts=("dense", "actions"),
+        grow=by_padding(init_sampled),
+        foretells=False,
     )
 
 

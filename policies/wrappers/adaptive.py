@@ -205,7 +205,16 @@ def _holds_adaptive(params: Any) -> bool:
 
 
 def _watch_of(policy: Policy, problem: Problem, in_part: bool) -> Any:
-    """Return what watches for changes: errors of predictions, where there are any, or what each arm pays."""
+    """Return what watches for changes: errors of predictions, where there are any, or what each arm pays.
+
+    What an arm pays will not do where a policy learns with which contexts to take it: that is a change as well.
+    """
+    if problem.context_shape != (0,) and not policy.foretells:
+        raise InvalidInput(
+            "no_prediction",
+            f"policy {policy.name!r} decides by contexts and does not foretell rewards, so that nothing tells a change "
+            "of the world from what it learns: wrap another one, or leave the contexts out",
+        )
     if problem.context_shape != (0,) and protocol.explains(policy.params):
         return error_watch(MODELS, problem.n_arms if in_part else 0, problem.n_arms)
     return mean_watch(problem.n_arms)

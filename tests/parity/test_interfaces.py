@@ -37,6 +37,7 @@ from onearm.api import gym
 from onearm.api.experiment.spec import Spec
 from onearm.api.gym.envs import BanditEnv
 from onearm.engine import snapshot
+from onearm.engine.changes.worlds import seen_by
 from onearm.engine.columns import rewarded
 from onearm.engine.errors import InvalidInput
 from onearm.engine.problem import check_fit
@@ -111,6 +112,25 @@ def test_decisions_that_are_awaited_count_alike_at_every_interface(name: str, wo
     assert_replay_and_fold_agree(run)
     walk(run, Loop(run))
     walk(run, Python(run))
+    walk(run, Http(run, client))
+
+
+ADAPTIVE = [
+    'adaptive:{"policy":"ucb1","look":0.05}',
+    'floor:{"policy":{"name":"adaptive","params":{"policy":"thompson_any"}},"minimum":0.05}',
+]
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_changes_are_found_alike_at_every_interface(name: str, client: Direct) -> None:
+    """Feedback comes late, and some of it belongs to the world before."""
+    run = Run(name, WORLDS["turning"], 500)
+    assert_replay_and_fold_agree(run)
+    by_loop = Loop(run)
+    walk(run, by_loop)
+    walk(run, Python(run))
+    state = by_loop.state.inner if name.startswith("floor") else by_loop.state
+    assert len(seen_by(state.worlds)) >= 1
     walk(run, Http(run, client))
 
 

@@ -41,6 +41,8 @@ WORLDS = {
     "named": envs.factory("named")(squall(), bits=8),
     "stream": envs.make("arm_stream", arms=30),
 }
+TURNING = {"name": "switching", "params": {"env": {"name": "bernoulli", "params": {"mean": [0.05, 0.9]}}, "every": 250}}
+WORLDS["turning"] = envs.make("delayed", env=TURNING, delay=3, law="geometric")
 TRIALS = 20_000  # of the stream: some hundred moves
 WORLDS |= {  # of vectors
     "sea": envs.make("sea", dimension=3, domain="ball"),

@@ -1,0 +1,442 @@
+"""Adaptive: what it learns anew and what it keeps, which model late feedback goes to, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from support import explorers as x
+
+from onearm.engine import loop, snapshot
+from onearm.engine.changes.worlds import GONE, seen_by
+from onearm.engine.errors import InvalidInput
+from onearm.engine.growth import grown
+from onearm.engine.problem import fitted
+from onearm.engine.protocol import has_law, row_of
+from onearm.engine.simulation import Simulation, simulate
+from onearm.engine.vocabulary import Array, Decision, Feedback, Key, Policy, Problem
+from onearm.envs import catalog as envs
+from onearm.policies import catalog
+from onearm.policies.wrappers.adaptive import MODELS
+
+NO_CONTEXT = np.zeros(0)
+
+
+def adaptive(inner: Any = "ucb1", **params: Any) -> Policy:
+    return catalog.make("adaptive", policy=inner, **params)
+
+
+def begun(policy: Policy, problem: Problem) -> tuple[Policy, Any]:
+    policy = fitted(policy, problem)
+    return policy, policy.init(policy.params, problem)
+
+
+def teach(policy: Policy, state: Any, t: int, arm: int, reward: float, context: Array = NO_CONTEXT) -> None:
+    """Let a policy learn what an arm paid that was chosen for sure."""
+    k = len(state.scratch_new.count) if hasattr(state.scratch_new, "count") else 3
+    x.learn(policy, state, x.instance(t, context, k), arm, reward, 1.0)
+
+
+def win(state: Any, arm: int, number: int) -> None:
+    """Let the next reward of an arm tell of a change, which began with the decision of that number."""
+    row = min(arm, len(state.watch.book.wealth) - 1)
+    state.watch.book.wealth[row] = 1e9
+    state.watch.book.start[row] = number
+
+
+def turned(state: Any, worlds: int, policy: Policy, t: int) -> int:
+    """Go through so many worlds of 40 decisions for three arms each; return the number of the next decision."""
+    for _ in range(worlds):
+        for _ in range(39):
+            teach(policy, state, t, t % 3, float(t * 7 % 5))
+            t += 1
+        win(state, t % 3, t - 2)
+        teach(policy, state, t, t % 3, 3.0)
+        t += 1
+    return t
+
+
+def digest_of(state: Any, model: int) -> str:
+    return snapshot.digest(row_of(state.models, model))
+
+
+def test_a_planted_change_is_found_with_its_place_and_all_arms_begin_anew() -> None:
+    policy, state = begun(adaptive("kl_ucb"), Problem(3))
+    rng = np.random.default_rng(1)
+    t = 0
+    while len(seen_by(state.worlds)) == 0 and t < 900:
+        mean = 0.2 if t < 600 or t % 3 else 0.9
+        teach(policy, state, t, t % 3, float(rng.random() < mean))
+        t += 1
+    (change,) = seen_by(state.worlds)
+    assert 590 <= change.place <= 610
+    assert change.noticed == t - 1 < 720
+    assert change.evidence >= 1e8
+    assert (change.model, change.fresh, state.leader[0], state.used[0]) == (1, 3, 1, 2)
+    assert digest_of(state, 1) == snapshot.digest(state.scratch_new)
+    assert digest_of(state, 0) != snapshot.digest(state.scratch_new)
+
+
+def test_only_the_leader_learns() -> None:
+    policy, state = begun(adaptive(), Problem(3))
+    t = turned(state, 2, policy, 0)
+    before = [digest_of(state, model) for model in range(MODELS)]
+    teach(policy, state, t, 1, 0.5)
+    assert [digest_of(state, m) == old for m, old in enumerate(before)] == [True, True, False, True]
+
+
+def test_late_feedback_goes_to_the_model_of_its_world_and_never_to_the_watch() -> None:
+    policy, state = begun(adaptive(), Problem(3))
+    t = turned(state, 2, policy, 0)
+    first, second = (change.place for change in seen_by(state.worlds))
+    inner = policy.params.inner
+    for late, model in ((first - 1, 0), (first, 1), (second - 1, 1)):
+        expected = snapshot.copied(row_of(state.models, model))
+        at, decision, feedback = x.instance(late), Decision(1, 1.0), Feedback(4.0, np.zeros(0))
+        loop.learn(inner, expected, at, decision, feedback, Key(x.RUN, late))
+        others = [digest_of(state, other) for other in range(MODELS) if other != model]
+        watch, worlds = snapshot.digest(state.watch), snapshot.digest(state.worlds)
+        teach(policy, state, late, 1, 4.0)
+        assert digest_of(state, model) == snapshot.digest(expected)
+        assert [digest_of(state, other) for other in range(MODELS) if other != model] == others
+        assert (snapshot.digest(state.watch), snapshot.digest(state.worlds)) == (watch, worlds)
+    watch = snapshot.digest(state.watch)
+    teach(policy, state, second, 1, 4.0)  # of the world of now: it is bet on, and the leader learns it
+    assert snapshot.digest(state.watch) != watch
+    assert t > second
+
+
+def test_what_was_decided_before_a_change_that_was_placed_late_belongs_to_the_new_model() -> None:
+    """The place may be before the decision that told: what was decided since then is of the new world."""
+    policy, state = begun(adaptive(), Problem(3))
+    for t in range(30):
+        teach(policy, state, t, t % 3, float(t * 7 % 5))
+    win(state, 0, 25)
+    teach(policy, state, 30, 0, 3.0)
+    (change,) = seen_by(state.worlds)
+    assert change.place == 25
+    before = digest_of(state, 0)
+    teach(policy, state, 26, 2, 1.0)
+    assert digest_of(state, 0) == before
+    assert row_of(state.models, 1).count.tolist() == [0, 0, 1]
+
+
+def test_late_feedback_is_not_learned_where_its_model_is_gone() -> None:
+    policy, state = begun(adaptive(), Problem(3))
+    turned(state, MODELS, policy, 0)
+    before = snapshot.digest(state)
+    teach(policy, state, 3, 0, 4.0)  # of the first world, whose model has begun anew
+    assert snapshot.digest(state) == before
+    teach(policy, state, 45, 0, 4.0)
+    assert snapshot.digest(state) != before
+
+
+def test_at_most_four_models_and_the_one_that_has_not_led_for_longest_makes_room() -> None:
+    policy, state = begun(adaptive(), Problem(3))
+    used, leaders, t = [], [], 0
+    for _ in range(7):
+        t = turned(state, 1, policy, t)
+        used.append(int(state.used[0]))
+        leaders.append(int(state.leader[0]))
+    assert used == [2, 3, 4, 4, 4, 4, 4]
+    assert leaders == [1, 2, 3, 0, 1, 2, 3]
+    assert state.worlds.model[:8].tolist() == [GONE, GONE, GONE, GONE, 0, 1, 2, 3]
+
+
+def test_a_change_in_every_decision_is_bounded() -> None:
+    policy, state = begun(adaptive(), Problem(2))
+    size = snapshot.size(state)
+    for t in range(300):
+        for arm in range(2):
+            state.watch.rewards[arm], state.watch.deviation[arm] = 100.0, 1.0
+            win(state, arm, t)
+        x.learn(policy, state, x.instance(t, k=2), t % 2, 1.0, 1.0)
+    assert (state.worlds.total[0], state.used[0], snapshot.size(state)) == (301, MODELS, size)
+    assert [change.noticed for change in seen_by(state.worlds)] == list(range(300 - 63, 300))
+    assert x.decide(policy, state, x.instance(300, k=2)).action in (0, 1)
+
+
+def test_rewards_that_turn_every_second_decision_are_no_changes() -> None:
+    policy, state = begun(adaptive(), Problem(2))
+    for t in range(2000):
+        x.learn(policy, state, x.instance(t, k=2), t % 2, float(t // 2 % 2), 1.0)
+    assert seen_by(state.worlds) == []
+
+
+@pytest.mark.parametrize("inner", ["squarecb", "linucb"])
+def test_of_ten_arms_two_change_and_of_the_others_all_is_kept_to_the_bit(inner: str) -> None:
+    policy, state = begun(adaptive(inner), Problem(10, (1,)))
+    rng = np.random.default_rng(3)
+    t = 0
+    while not seen_by(state.worlds) and t < 4000:
+        arm, context = t % 10, rng.normal(size=1)
+        slope = 1.0 + arm / 10.0
+        reward = slope * context[0] * (-1.0 if t >= 1500 and arm in (3, 7) else 1.0) + 0.1 * rng.normal()
+        x.learn(policy, state, x.instance(t, context, 10), arm, float(reward), 1.0)
+        t += 1
+    (change,) = seen_by(state.worlds)
+    assert 1500 <= change.noticed < 1700
+    assert 1490 <= change.place <= change.noticed
+    before, now = (list(kept_of(row_of(state.models, model))) for model in (0, 1))
+    fresh = [arm for arm in range(10) if state.watch.scratch_fresh[arm]]
+    assert {3, 7} & set(fresh)
+    assert change.fresh == len(fresh) <= 5
+    kept = [arm for arm in range(10) if arm not in fresh]
+    for old, array, new in zip(before, now, kept_of(state.scratch_new), strict=True):
+        if array.shape[0] == 10:
+            np.testing.assert_array_equal(array[kept], old[kept])
+            np.testing.assert_array_equal(array[fresh], new[fresh])
+        else:
+            np.testing.assert_array_equal(array, old)
+    assert sum(array.shape[0] == 10 for array in now) == 4
+
+
+def kept_of(state: Any) -> Iterator[Array]:
+    """Yield the arrays that a snapshot would hold."""
+    for name, part in zip(state._fields, state, strict=True):
+        if not name.startswith("scratch_"):
+            yield from kept_of(part) if isinstance(part, tuple) else [part]
+
+
+def test_a_second_arm_of_the_same_change_is_learned_anew_without_another_world() -> None:
+    policy, state = begun(adaptive("squarecb"), Problem(4, (1,)))
+    rng = np.random.default_rng(3)
+    for t in range(400):
+        context = rng.normal(size=1)
+        x.learn(policy, state, x.instance(t, context, 4), t % 4, float(context[0] + 0.1 * rng.normal()), 1.0)
+    win(state, 2, 400)
+    x.learn(policy, state, x.instance(400, rng.normal(size=1), 4), 1, 9.0, 1.0)
+    assert len(seen_by(state.worlds)) == 1
+    model = row_of(state.models, 1).model.model
+    untouched = model.gram[3].copy()
+    state.watch.book.wealth[4] = 1e4
+    state.watch.book.start[4] = 400
+    for t in (401, 402):
+        x.learn(policy, state, x.instance(t, rng.normal(size=1), 4), 3, 9.0, 1.0)
+    assert len(seen_by(state.worlds)) == 1
+    assert (model.gram[3] != untouched).any()
+    assert state.watch.errors.total[1, 4] <= 1.0
+
+
+def test_worlds_that_come_again_lead_again_without_a_new_model() -> None:
+    policy, state = begun(adaptive("squarecb", look=0.0), Problem(3, (1,)))
+    rng = np.random.default_rng(5)
+    for t in range(4800):
+        context, arm = rng.normal(size=1), t % 3
+        night = t // 600 % 2 == 1
+        reward = (arm + 1.0) * context[0] * (-1.0 if night else 1.0) + 0.3 * rng.normal()
+        x.learn(policy, state, x.instance(t, context, 3), arm, float(reward), 1.0)
+    changes = seen_by(state.worlds)
+    assert [change.model for change in changes] == [1, 0, 1, 0, 1, 0, 1]
+    assert [change.fresh for change in changes] == [3, 0, 0, 0, 0, 0, 0]
+    assert all(0 <= change.noticed - 600 * (n + 1) < 40 for n, change in enumerate(changes))
+
+
+def test_arms_that_join_are_no_change_and_nothing_is_lost() -> None:
+    policy, state = begun(adaptive("kl_ucb"), Problem(3))
+    t = turned(state, 2, policy, 0)
+    watched = [array.copy() for array in state.watch[1:]]
+    kept = [snapshot.copied(row_of(state.models, model)) for model in range(3)]
+    more = grown(policy, state, Problem(5))
+    for model in range(3):
+        assert snapshot.digest(row_of(more.models, model)) == snapshot.digest(
+            grown(catalog.make("kl_ucb"), kept[model], Problem(5))
+        )
+    for array, before in zip(more.watch[1:], watched, strict=True):
+        np.testing.assert_array_equal(array[:3], before)
+        assert not array[3:].any()
+    assert (more.watch.book.wealth[3:] == 1.0).all()
+    assert seen_by(more.worlds) == seen_by(state.worlds)
+    rng = np.random.default_rng(1)
+    for n in range(1500):
+        arm = n % 5
+        x.learn(policy, more, x.instance(t + n, k=5), arm, float(rng.random() < 0.15 * (arm + 1)), 1.0)
+    assert len(seen_by(more.worlds)) == 2
+
+
+def test_the_errors_of_arms_that_were_there_are_kept_where_others_join() -> None:
+    policy, state = begun(adaptive("squarecb"), Problem(3, (1,)))
+    rng = np.random.default_rng(3)
+    for t in range(300):
+        context = rng.normal(size=1)
+        x.learn(policy, state, x.instance(t, context, 3), t % 3, float(context[0] + rng.normal()), 1.0)
+    more = grown(policy, state, Problem(4, (1,)))
+    for before, now in zip(state.watch.errors, more.watch.errors, strict=True):
+        np.testing.assert_array_equal(now[:, :4], before)
+        assert not now[:, 4:].any()
+    np.testing.assert_array_equal(more.watch.last, [*state.watch.last, -1])
+    assert (more.watch.book.wealth[4] == 1.0).all()
+    np.testing.assert_array_equal(more.watch.age, state.watch.age)
+
+
+def test_looks_take_every_available_arm_alike_and_their_propensities_are_true() -> None:
+    policy, state = begun(adaptive(look=0.3), Problem(4))
+    for arm in range(4):
+        x.learn(policy, state, x.instance(arm, k=4), arm, arm / 4.0, 1.0)
+    at = x.instance(4, available=np.array([True, False, True, True]))
+    law = x.law_of(policy, state, at)
+    assert law == pytest.approx([0.1, 0.0, 0.1, 0.8], rel=1e-14)
+    counts = np.zeros(4)
+    for t in range(3000):
+        decision = Decision(*loop.decide(policy.params, state, at, Key(x.RUN, t)))
+        assert decision.propensity == law[decision.action]
+        counts[decision.action] += 1
+    assert (abs(counts / 3000 - law) <= 4.0 * np.sqrt(law * (1.0 - law) / 3000)).all()
+
+
+def test_looking_always_is_uniform() -> None:
+    policy, state = begun(adaptive(look=1.0), Problem(3))
+    assert x.law_of(policy, state, x.instance(0)) == pytest.approx([1 / 3] * 3, rel=1e-15)
+    assert len({x.decide(policy, state, x.instance(t)).action for t in range(40)}) == 3
+
+
+def test_without_an_inner_law_propensities_are_unknown_and_no_floor_goes_around() -> None:
+    inner = {"name": "thompson_any", "params": {"propensities": False}}
+    policy, state = begun(adaptive(inner, look=0.5), Problem(3))
+    assert not has_law(policy.params)
+    for t in range(20):
+        assert math.isnan(x.decide(policy, state, x.instance(t)).propensity)
+    with pytest.raises(InvalidInput, match="does not know the probabilities"):
+        catalog.make("floor", policy=policy)
+
+
+def test_what_never_draws_never_draws_but_to_look() -> None:
+    assert adaptive(look=0.0).deterministic
+    assert not adaptive().deterministic
+    assert not adaptive("squarecb", look=0.0).deterministic
+
+
+@pytest.mark.parametrize("outer", ["floor", "budget", "floor of budget"])
+def test_a_floor_and_a_budget_go_around_and_keep_their_promises(outer: str) -> None:
+    policy = adaptive(look=0.2)
+    if "budget" in outer:
+        policy = catalog.make("budget", policy=policy, cost=[1.0, 2.0, 6.0], limit=2.5)
+    if "floor" in outer:
+        policy = catalog.make("floor", policy=policy, minimum=0.05)
+    policy, state = begun(policy, Problem(3))
+    for t in range(60):
+        at = x.instance(t)
+        law = x.law_of(policy, state, at)
+        assert law.sum() == pytest.approx(1.0, abs=1e-12)
+        assert outer != "budget" or law @ [1.0, 2.0, 6.0] <= 2.5 + 1e-9
+        assert "floor" not in outer or law.min() >= 0.05 - 1e-12
+        decision = x.decide(policy, state, at)
+        assert decision.propensity == law[decision.action]
+        x.learn(policy, state, at, decision.action, decision.action / 2.0, decision.propensity)
+
+
+REFUSED = {
+    "a half-life": ('{"name": "linucb", "params": {"half_life": 100}}', "has a half_life, .* leave out one of them"),
+    "itself": ('{"name": "adaptive", "params": {"policy": "ucb1"}}', "notices changes already: wrap once"),
+    "itself in a floor": (
+        '{"name": "floor", "params": {"policy": {"name": "adaptive", "params": {"policy": "ucb1"}}}}',
+        "notices changes already",
+    ),
+    "a floor": ('{"name": "floor", "params": {"policy": "ucb1"}}', "'floor' keeps a promise .* wrap the policy inside"),
+    "a budget": (
+        '{"name": "budget", "params": {"policy": "ucb1", "cost": [1, 2], "limit": 2}}',
+        "'budget' keeps a promise",
+    ),
+    "vectors": ('{"name": "gradient_descent", "params": {}}', "does not choose among arms"),
+    "a stream": ('{"name": "early_drop", "params": {}}', "does not choose among arms"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_go_inside_is_refused_with_the_reason(case: str) -> None:
+    spec, reason = REFUSED[case]
+    with pytest.raises(InvalidInput, match=reason):
+        catalog.parse(f'adaptive:{{"policy": {spec}}}')
+
+
+def test_what_is_not_a_policy_or_not_a_probability_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="policy is 7: it must be"):
+        adaptive(7)
+    with pytest.raises(InvalidInput, match="needs the param 'policy'"):
+        catalog.make("adaptive")
+    for look in (-0.1, 1.1, math.nan):
+        with pytest.raises(InvalidInput, match="look is"):
+            adaptive(look=look)
+
+
+@pytest.mark.parametrize(
+    ("inner", "context"),
+    [
+        ({"name": "logistic_thompson", "params": {}}, (2,)),  # whose scores are logits
+        ({"name": "tsallis_inf_binned", "params": {"low": -1, "high": 1, "reward_max": 1}}, (1,)),
+    ],
+)
+def test_with_contexts_a_policy_must_foretell_rewards(inner: Any, context: tuple[int]) -> None:
+    with pytest.raises(InvalidInput, match="decides by contexts and does not foretell rewards"):
+        begun(adaptive(inner), Problem(3, context))
+    begun(adaptive(inner), Problem(3))
+
+
+def test_the_nested_spec_is_complete() -> None:
+    policy = fitted(catalog.parse('adaptive:{"policy": {"name": "fourier_softmax"}}'), Problem(3, (2,)))
+    inner = policy.spec["params"]["policy"]
+    assert policy.spec == {"name": "adaptive", "params": {"policy": inner, "look": 0.001}}
+    assert inner["name"] == "fourier_softmax"
+    assert inner["params"]["coordinates"] is not None
+    again = catalog.from_spec(policy.spec)
+    np.testing.assert_equal(again.params, policy.params)
+
+
+def test_a_declared_range_reaches_the_policy_inside() -> None:
+    policy = fitted(adaptive("thompson_beta"), Problem(2, reward_range=(0.0, 50.0)))
+    assert policy.reward_range == (0.0, 50.0)
+
+
+def test_as_many_arms_as_the_policy_inside_takes() -> None:
+    """thompson_beta takes 2000 arms and no more; to tell which arrays are per arm none may be asked for beyond."""
+    begun(adaptive("thompson_beta"), Problem(2000))
+    begun(adaptive(), Problem(1))
+
+
+def test_of_models_that_have_not_begun_nothing_is_written() -> None:
+    """So that they take neither memory nor room in a snapshot."""
+    _, state = begun(adaptive("linucb"), Problem(5, (3,)))
+    arrays = list(kept_of(state.models))
+    assert any(part[0].any() for part in arrays)
+    assert not any(part[1:].any() for part in arrays)
+
+
+@pytest.mark.parametrize("inner", ["bag", "ucb1", "fourier_ucb"])
+def test_where_arms_cannot_be_told_apart_all_is_learned_anew(inner: str) -> None:
+    """Of bag the arms are a second axis; of what counts awaited decisions a part of an arm would be left behind."""
+    params = {} if inner == "bag" else {"wait": 3}
+    policy, state = begun(adaptive({"name": inner, "params": params}), Problem(4, (1,)))
+    assert not state.scratch_per_arm.any()
+    for t in range(12):
+        x.learn(policy, state, x.instance(t, np.ones(1), 4), t % 4, float(t % 3), 1.0)
+    win(state, 0, 10)
+    x.learn(policy, state, x.instance(12, np.ones(1), 4), 0, 1.0, 1.0)
+    (change,) = seen_by(state.worlds)
+    assert change.fresh == 4
+    assert digest_of(state, 1) == snapshot.digest(state.scratch_new)
+
+
+@pytest.mark.jit
+def test_arms_that_are_reversed_are_soon_played_as_before() -> None:
+    inner = {"name": "bernoulli", "params": {"mean": [0.1, 0.2, 0.3, 0.4, 0.6]}}
+    world = envs.make("switching", env=inner, at=[5000], orders=[[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]])
+    curves = simulate(adaptive(), world, horizon=10_000, replications=10, every=2500)
+    rewards = np.diff(curves.reward.mean(axis=0), prepend=0.0)[-4:] / 2500
+    assert rewards[1] > 0.57
+    assert rewards[2] > 0.55
+    assert rewards[3] > 0.57
+
+
+@pytest.mark.jit
+def test_where_nothing_changes_no_change_is_found() -> None:
+    """In 40 runs of 20,000 decisions each; benchmarks/changes.py has 300 of 100,000, of every kind of reward."""
+    world = envs.make("bernoulli", mean=[0.1, 0.2, 0.3, 0.4, 0.6])
+    found = 0
+    for replication in range(40):
+        run = Simulation(adaptive(), world, horizon=20_000, seed=3, replication=replication)
+        run.advance(20_000)
+        found += len(seen_by(run.state.worlds))
+    assert found == 0
