@@ -116,7 +116,7 @@ def test_decisions_that_are_awaited_count_alike_at_every_interface(name: str, wo
 
 
 ADAPTIVE = [
-    'adaptive:{"policy":"ucb1","look":0.05}',
+    'adaptive:{"policy":"kl_ucb","look":0.05}',
     'floor:{"policy":{"name":"adaptive","params":{"policy":"thompson_any"}},"minimum":0.05}',
 ]
 
