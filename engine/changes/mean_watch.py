@@ -26,7 +26,7 @@ _BETS = np.array([0.18, 0.38, 0.9, -0.18, -0.38, -0.9])
 _N = 6
 _CUT = 2.5  # mean absolute deviations
 _FEW = 8.0  # rewards of an arm before there is a deviation
-_SELDOM = 16.0  # rewards of an arm between two looks at which bets are on
+_SELDOM = 15  # which bets are on is looked at where the number of rewards has none of these bits: each 16th time
 _KNOWN = 100.0  # times bet^2 and the mean square of deviations: rewards of an arm before a bet begins
 _RUIN = 0.96  # of its wealth, the most that a bet may lose by what was seen
 _WON = 1e8  # the wealth that tells of a change
@@ -76,7 +76,7 @@ def _examine(
         watch.square[arm] += (z * z - watch.square[arm]) * share
         watch.deviation[arm] += (abs(off) - deviation) * share
         watch.mean[arm] += z * deviation * share
-        if z < watch.low[arm] or z > watch.high[arm] or count % _SELDOM == 0.0:
+        if z < watch.low[arm] or z > watch.high[arm] or int(count) & _SELDOM == 0:
             watch.low[arm] = min(watch.low[arm], z)
             watch.high[arm] = max(watch.high[arm], z)
             _open(watch, arm)
@@ -90,14 +90,16 @@ def _examine(
 def _bet(watch: MeanWatch, arm: int, z: float, number: int) -> bool:
     """Stake on a deviation, and tell whether a bet is won."""
     wealth, start, bet = watch.book.wealth[arm], watch.book.start[arm], watch.open[arm]
-    won = 0
     for i in range(_N):
-        before = wealth[i]
-        now = max(before, 1.0) * (1.0 + bet[i] * z)
-        start[i] = number if before <= 1.0 else start[i]
+        if wealth[i] <= 1.0:
+            wealth[i] = 1.0
+            start[i] = number
+    most = 0.0
+    for i in range(_N):
+        now = wealth[i] * (1.0 + bet[i] * z)
         wealth[i] = now
-        won |= 1 if now >= _WON else 0
-    return won != 0
+        most = now if now > most else most
+    return most >= _WON
 
 
 @kernel
