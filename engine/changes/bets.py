@@ -13,7 +13,7 @@ learned.
 >>> for number in range(3):
 ...     stake(book, 0, 0, factor=4.0, number=number)
 ...     stake(book, 0, 1, factor=0.5, number=number)
->>> (book.wealth.tolist(), place_of(book, 0))
+>>> (book.wealth.tolist(), int(place_of(book, 0)))
 ([[64.0, 0.5]], 0)
 """
 
