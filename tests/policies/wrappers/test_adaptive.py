@@ -11,7 +11,7 @@ import pytest
 from support import explorers as x
 
 from onearm.engine import loop, snapshot
-from onearm.engine.changes.worlds import GONE, seen_by
+from onearm.engine.changes.worlds import ALL, GONE, seen_by
 from onearm.engine.errors import InvalidInput
 from onearm.engine.growth import grown
 from onearm.engine.problem import fitted
@@ -75,7 +75,7 @@ def test_a_planted_change_is_found_with_its_place_and_all_arms_begin_anew() -> N
     assert 590 <= change.place <= 610
     assert change.noticed == t - 1 < 720
     assert change.evidence >= 1e8
-    assert (change.model, change.fresh, state.leader[0], state.used[0]) == (1, 3, 1, 2)
+    assert (change.model, change.fresh, state.leader[0], state.used[0]) == (1, ALL, 1, 2)
     assert digest_of(state, 1) == snapshot.digest(state.scratch_new)
     assert digest_of(state, 0) != snapshot.digest(state.scratch_new)
 
@@ -231,7 +231,7 @@ def test_worlds_that_come_again_lead_again_without_a_new_model() -> None:
         x.learn(policy, state, x.instance(t, context, 3), arm, float(reward), 1.0)
     changes = seen_by(state.worlds)
     assert [change.model for change in changes] == [1, 0, 1, 0, 1, 0, 1]
-    assert [change.fresh for change in changes] == [3, 0, 0, 0, 0, 0, 0]
+    assert [change.fresh for change in changes] == [ALL, 0, 0, 0, 0, 0, 0]
     assert all(0 <= change.noticed - 600 * (n + 1) < 40 for n, change in enumerate(changes))
 
 
@@ -415,7 +415,7 @@ def test_where_arms_cannot_be_told_apart_all_is_learned_anew(inner: str) -> None
     win(state, 0, 10)
     x.learn(policy, state, x.instance(12, np.ones(1), 4), 0, 1.0, 1.0)
     (change,) = seen_by(state.worlds)
-    assert change.fresh == 4
+    assert change.fresh == ALL
     assert digest_of(state, 1) == snapshot.digest(state.scratch_new)
 
 
