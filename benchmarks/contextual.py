@@ -107,6 +107,7 @@ class Configuration:
     features: str = field(compare=False)
     flags: str = field(compare=False)
     rewards: list[float] = field(compare=False, default_factory=list)
+    earned: list[list[float]] = field(compare=False, default_factory=list)  # on each shuffle, summed up to the stops
 
 
 def main() -> None:
@@ -231,10 +232,18 @@ def vw_runs(dataset: str, sweep: Sweep) -> int:
     return n + 2 * min(n, sweep.semifinalists) + (families + sweep.finalists) * (sweep.replications - 2)
 
 
-def run_vw(python: Path, some: list[Configuration], shuffles: Any, folder: Path, arms: int, step: Step) -> None:
-    """Run configurations on shuffles, one process a core; add to their rewards."""
+def run_vw(
+    python: Path,
+    some: list[Configuration],
+    shuffles: Any,
+    folder: Path,
+    arms: int,
+    step: Step,
+    stops: tuple[int, ...] = (),
+) -> None:
+    """Run configurations on shuffles, one process a core; add to their rewards, and to what is earned up to stops."""
     jobs: queue.SimpleQueue[tuple[Configuration, int]] = queue.SimpleQueue()
-    found: dict[tuple[int, int], float] = {}
+    found: dict[tuple[int, int], dict[str, Any]] = {}
     for each, shuffle in itertools.product(some, shuffles):
         jobs.put((each, shuffle))
 
@@ -246,12 +255,12 @@ def run_vw(python: Path, some: list[Configuration], shuffles: Any, folder: Path,
                 while True:
                     each, shuffle = jobs.get_nowait()
                     file = str(folder / f"{each.features}.{shuffle}")
-                    job = {"play": file, "arms": arms, "flags": each.flags, "seed": shuffle}
+                    job = {"play": file, "arms": arms, "flags": each.flags, "seed": shuffle, "stops": stops}
                     process.stdin.write(json.dumps(job) + "\n")
                     process.stdin.flush()
                     answer = process.stdout.readline()
                     assert answer, f"Vowpal Wabbit died of {each.flags} on {file}"
-                    found[id(each), shuffle] = json.loads(answer)["mean"]
+                    found[id(each), shuffle] = json.loads(answer)
                     with LOCK:
                         step()
             process.stdin.close()
@@ -261,7 +270,8 @@ def run_vw(python: Path, some: list[Configuration], shuffles: Any, folder: Path,
         for done in [pool.submit(work) for _ in range(workers)]:
             done.result()
     for each, shuffle in itertools.product(some, shuffles):
-        each.rewards.append(found[id(each), shuffle])
+        each.rewards.append(found[id(each), shuffle]["mean"])
+        each.earned.append(found[id(each), shuffle]["earned"])
         each.mean = float(np.mean(each.rewards))
 
 

@@ -1,7 +1,9 @@
 """Run Vowpal Wabbit: python vw.py, in an environment that holds its pins. One JSON job a line, one answer a line.
 
 play   {"play": file, "arms", "flags", "seed"} -> {"mean", "seconds"}: progressive validation on a labelled table. Each
-       line of the file is `class|features`, in the order in which rows arrive; the bandit sees the reward of its choice
+       line of the file is `class|features`, in the order in which rows arrive, or `reward,reward,...|features` with one
+       reward of 0 or 1 for each arm; the bandit sees the reward of its choice. With "stops", a list of numbers of
+       rows, the answer holds as "earned" the sum of rewards up to each
 drive  {"drive": flags, "examples"} -> {"per_second"}: its own driver on a file of logged decisions, as its command
        line runs it, in seconds of CPU
 """
@@ -18,24 +20,28 @@ from typing import Any
 import vowpalwabbit
 
 
-def play(file: str, arms: int, flags: str, seed: int) -> dict[str, float]:
+def play(file: str, arms: int, flags: str, seed: int, stops: list[int]) -> dict[str, Any]:
     start = time.process_time()
     workspace = vowpalwabbit.Workspace(f"--cb_explore_adf {flags} --quiet --random_seed {seed + 1}")
     draws = random.Random(seed)
     actions = [f"|a a{arm}" for arm in range(arms)]
     rows = Path(file).read_text().splitlines()
     hits = 0
+    sums = []
     for row in rows:
         label, _, features = row.partition("|")
+        rewards = label.split(",")
         example = [f"shared |s {features}", *actions]
         law = workspace.predict(example)
         (arm,) = draws.choices(range(arms), law)
-        hit = arm == int(label)
+        hit = rewards[arm] == "1" if len(rewards) > 1 else arm == int(label)
         hits += hit
+        sums.append(hits)
         example[1 + arm] = f"{arm}:{0 if hit else 1}:{law[arm]} {actions[arm]}"
         workspace.learn(example)
     workspace.finish()
-    return {"mean": hits / len(rows), "seconds": time.process_time() - start}
+    earned = [sums[stop - 1] for stop in stops]
+    return {"mean": hits / len(rows), "seconds": time.process_time() - start, "earned": earned}
 
 
 def drive(flags: str, examples: int) -> dict[str, float]:
@@ -49,7 +55,7 @@ def main() -> None:
     for line in sys.stdin:
         job: dict[str, Any] = json.loads(line)
         if "play" in job:
-            answer = play(job["play"], job["arms"], job["flags"], job["seed"])
+            answer = play(job["play"], job["arms"], job["flags"], job["seed"], job.get("stops", []))
         else:
             answer = drive(job["drive"], job["examples"])
         print(json.dumps(answer), flush=True)
