@@ -7,9 +7,9 @@ whole table, which no online learner knows; where they are few their products ar
 
 from __future__ import annotations
 
+import functools
 import itertools
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +83,12 @@ def best(world: World, python: Path, seeds: int, every: int, step: Step) -> dict
         folder = Path(name)
         shape = _write_files(world, seeds, folder)
         everyone = configurations(shape[0], every)
-        run: Callable[[list[Configuration], range], None] = lambda some, shuffles: run_vw(
-            python, some, shuffles, folder, shape[1], step, tuple(world.stops)
-        )
-        run(everyone, range(1))
+        run = functools.partial(run_vw, python, folder=folder, arms=shape[1], step=step, stops=tuple(world.stops))
+        run(everyone, shuffles=range(1))
         better = sorted(everyone, reverse=True)[:BETTER]
-        run(better, range(1, min(3, seeds)))
+        run(better, shuffles=range(1, min(3, seeds)))
         last = sorted(better, reverse=True)[:FINALISTS]
-        run(last, range(min(3, seeds), seeds))
+        run(last, shuffles=range(min(3, seeds), seeds))
     first = max(last)
     return {"earned": np.array(first.earned), "flags": f"{first.features} features, {first.flags}"}
 

@@ -69,9 +69,7 @@ def earned(world: World, policy: Spec, replication: int, told: bool = False) -> 
     A policy that is told begins anew where a world begins, and goes on as it was where one comes again.
     """
     env = world.env(replication)
-    simulation = Simulation(
-        policies.from_spec(policy), env, horizon=world.horizon, seed=SEED, replication=replication
-    )
+    simulation = Simulation(policies.from_spec(policy), env, horizon=world.horizon, seed=SEED, replication=replication)
     states = {0: simulation.state}
     changes = dict(world.changes(replication)) if told else {}
     found = []
