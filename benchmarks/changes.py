@@ -11,7 +11,7 @@ look          how long it takes to notice an arm that is not played and becomes 
 speed         steps a second with the watch by those without; microseconds more of what is served
 
 Writes results/changes.json and plots, of which tables.py makes the tables of docs/figures.md. --quick takes 5 seeds and
-not 20, few runs of false alarms, part of the grid of Vowpal Wabbit, and writes nothing.
+not 20, fewer runs of false alarms, and less of the grid of Vowpal Wabbit.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import changes_vw
 import numpy as np
 from changes_alarms import adaptive, false_alarms, looked, nothing_lost
 from changes_claims import claims
 from changes_plots import plots
 from changes_speed import speed
+from changes_vw import Sweep
+from changes_vw import best as best_in_hindsight
 from changing_worlds import Spec, World, earned, worlds
 from machine import machine
 from parallel import in_threads
@@ -54,7 +55,7 @@ class Size:
     """How much is measured."""
 
     seeds: int
-    every: int  # of Vowpal Wabbit's grid, every so many configurations
+    vw: Sweep
     alarms: dict[str, int]  # runs, by the policy inside
     plays: dict[str, int]  # decisions of each
     bernoulli: int  # runs of Bernoulli arms
@@ -64,8 +65,8 @@ class Size:
 
 FULL = Size(
     20,
-    2,
-    {"thompson_any": 300, "linucb": 300, "fourier_softmax": 20},
+    Sweep(every=3, better=6, finalists=2),
+    {"thompson_any": 300, "linucb": 300, "fourier_softmax": 10},
     {"thompson_any": 100_000, "linucb": 100_000, "fourier_softmax": 100_000},
     500,
     40,
@@ -73,7 +74,7 @@ FULL = Size(
 )
 QUICK = Size(
     5,
-    changes_vw.QUICK,
+    Sweep(every=11, better=3, finalists=1),
     {"thompson_any": 300, "linucb": 20, "fourier_softmax": 2},
     {"thompson_any": 100_000, "linucb": 100_000, "fourier_softmax": 20_000},
     100,
@@ -104,7 +105,7 @@ def in_world(world: World, size: Size, vw: Path | None) -> dict[str, Any]:
     runs["best_half_life"] = forgetful[best]
     chosen = {"best_half_life": best}
     if vw is not None:
-        found = changes_vw.best(world, vw, size.seeds, size.every, lambda: None)
+        found = best_in_hindsight(world, vw, size.seeds, size.vw)
         runs["vw_best"] = found["earned"]
         chosen["vw_best"] = found["flags"]
     parts = {name: world.of_parts(of) for name, of in runs.items()}
@@ -160,7 +161,7 @@ def main() -> None:
         result[name] = parts[name]()
         result["seconds"][name] = round(time.perf_counter() - start, 1)
     result["claims"] = claims(result)
-    if not options.quick and vw is not None and not options.only:
+    if vw is not None and not options.only:
         result["plots"] = plots(result, RESULT.parent)
         RESULT.write_text(json.dumps(result, indent=2) + "\n")
     if options.json:

@@ -15,8 +15,8 @@ def changes(result: dict[str, Any]) -> str:
     parts = [
         *drawn(result),
         f"Means of {result['seeds']} runs: what the arms are worth that are played, a decision. `default` is "
-        "`adaptive` around `stationary_default`, which is `fourier_softmax`, and without contexts `thompson_any`; `told` begins "
-        "anew when the world changes, and goes on where a world comes again:",
+        "`adaptive` around `stationary_default`, which is `fourier_softmax`, and without contexts "
+        "`thompson_any`; `told` begins anew when the world changes, and goes on where a world comes again:",
         _worlds(result["worlds"]),
         _chosen(result["worlds"]),
         "Where nothing changes:",

@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import itertools
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from changing_worlds import SEED, World
-from contextual import Configuration, Step, run_vw
+from contextual import Configuration, run_vw
 
 from onearm.engine import protocol
 from onearm.engine.draws import NATURE, run_key
@@ -31,8 +32,15 @@ EXPLORATION = {
 RATES = ("-l 0.5", "-l 3", "-l 10", "-l 0.1 --power_t 0", "-l 1 --power_t 0", "--coin")
 INTERACTIONS = ("-q sa", "-q sa --interactions ssa")
 FEW = 10  # features, up to which their products are tried
-QUICK = 11  # every so many configurations of the grid where time is short
-BETTER, FINALISTS = 6, 2
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """How much of the grid is tried: every so many configurations, and how many of them meet 3 replications and all."""
+
+    every: int
+    better: int
+    finalists: int
 
 
 @loop
@@ -77,17 +85,17 @@ def configurations(length: int, every: int) -> list[Configuration]:
     ][::every]
 
 
-def best(world: World, python: Path, seeds: int, every: int, step: Step) -> dict[str, Any]:
+def best(world: World, python: Path, seeds: int, sweep: Sweep) -> dict[str, Any]:
     """Return what the best configuration earned up to each stop, float64[seeds, stops], and its flags."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shape = _write_files(world, seeds, folder)
-        everyone = configurations(shape[0], every)
-        run = functools.partial(run_vw, python, folder=folder, arms=shape[1], step=step, stops=tuple(world.stops))
+        everyone = configurations(shape[0], sweep.every)
+        run = functools.partial(run_vw, python, folder=folder, arms=shape[1], step=_nothing, stops=tuple(world.stops))
         run(everyone, shuffles=range(1))
-        better = sorted(everyone, reverse=True)[:BETTER]
+        better = sorted(everyone, reverse=True)[: sweep.better]
         run(better, shuffles=range(1, min(3, seeds)))
-        last = sorted(better, reverse=True)[:FINALISTS]
+        last = sorted(better, reverse=True)[: sweep.finalists]
         run(last, shuffles=range(min(3, seeds), seeds))
     first = max(last)
     return {"earned": np.array(first.earned), "flags": f"{first.features} features, {first.flags}"}
@@ -104,6 +112,10 @@ def _write_files(world: World, seeds: int, folder: Path) -> tuple[int, int]:
             text = "\n".join(f"{head}|{_features(row)}" for head, row in zip(heads, table.tolist(), strict=True))
             (folder / f"{kind}.{replication}").write_text(text)
     return contexts.shape[1], rewards.shape[1]
+
+
+def _nothing() -> None:
+    """Tell nobody of progress."""
 
 
 def _features(row: list[float]) -> str:
