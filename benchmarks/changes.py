@@ -79,7 +79,7 @@ QUICK = Size(
     {"thompson_any": 100_000, "linucb": 100_000, "fourier_softmax": 20_000},
     100,
     10,
-    3,
+    7,
 )
 
 

@@ -12,17 +12,16 @@ from parallel import in_threads
 
 from onearm.engine.growth import grown
 from onearm.engine.simulation import Simulation
-from onearm.engine.vocabulary import Array, Environment
+from onearm.engine.vocabulary import Environment
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
-PLAYS = 100_000
 LINEAR = {"name": "linear", "params": {}}
 CLICKS = {"name": "linear", "params": {"reward": "bernoulli"}}
 DELAY = 1000
 TABLES = ("digits", "wine", "breast_cancer", "segment", "phishing")
 ARMS, LENGTH = 10, 8  # of contexts that shift
-Env = Callable[[int], Environment]  # of a replication
+Env = Callable[[int, int], Environment]  # of so many decisions, and of a replication
 
 
 def adaptive(inner: Spec, **params: float) -> Spec:
@@ -48,16 +47,16 @@ def late(env: Spec) -> Spec:
 def fixed(spec: Spec) -> Env:
     """Return an environment, whatever the replication."""
     env = envs.from_spec(spec)
-    return lambda _: env
+    return lambda plays, replication: env
 
 
-def shifting(bent: bool, replication: int) -> Environment:
+def shifting(bent: bool, plays: int, replication: int) -> Environment:
     """Return arms whose contexts change their place and width in the middle, and whose rewards do not."""
     random = np.random.default_rng(replication)
     theta = random.normal(size=(LENGTH, ARMS))
     theta /= np.linalg.norm(theta, axis=0)
-    contexts = random.normal(size=(PLAYS, LENGTH))
-    contexts[PLAYS // 2 :] = 2.0 * contexts[PLAYS // 2 :] + random.normal(size=LENGTH)
+    contexts = random.normal(size=(plays, LENGTH))
+    contexts[plays // 2 :] = 2.0 * contexts[plays // 2 :] + random.normal(size=LENGTH)
     mean = contexts @ theta
     rewards = (np.sin(mean) if bent else mean) + 0.5 * random.normal(size=mean.shape)
     return envs.make("logged_table", reward=rewards, context=contexts)
@@ -102,7 +101,7 @@ def still(policy: Spec, env: Env, plays: int) -> Callable[[int], int]:
 
     def run(replication: int) -> int:
         simulation = Simulation(
-            policies.from_spec(policy), env(replication), horizon=plays, seed=SEED, replication=replication
+            policies.from_spec(policy), env(plays, replication), horizon=plays, seed=SEED, replication=replication
         )
         simulation.advance(plays)
         return changes_found(simulation)
@@ -172,6 +171,7 @@ GAINS = (0.1, 0.3, 0.5)
 LOOKS = (0.0, 0.001, 0.01)
 IDLE, BEST, AT = 0.2, 0.4, 20_000  # what an arm pays at first, what the best one pays, and when the first changes
 BLOCK = 500
+STILL = 100_000  # decisions where nothing changes
 
 
 def looked(runs: int, plays: int) -> list[dict[str, Any]]:
@@ -180,7 +180,7 @@ def looked(runs: int, plays: int) -> list[dict[str, Any]]:
     inner: Spec = {"name": "thompson_any", "params": {"propensities": False}}
     for look in LOOKS:
         policy = adaptive(inner, look=look)
-        lost = in_threads(functools.partial(_regret, policy, envs.from_spec(BERNOULLI), 100_000), range(runs))
+        lost = in_threads(functools.partial(_regret, policy, envs.from_spec(BERNOULLI), STILL), range(runs))
         row: dict[str, Any] = {"look": look, "regret_where_nothing_changes": float(np.mean(lost))}
         for gain in GAINS:
             times = np.array(in_threads(functools.partial(_noticed, policy, gain, plays), range(runs)))
@@ -209,8 +209,3 @@ def _noticed(policy: Spec, gain: float, plays: int, replication: int) -> int:
             return second.trials
         lost = second.totals.regret[0]
     return plays
-
-
-def by_gain(rows: list[dict[str, Any]]) -> Array:
-    """Return the medians, float64[looks, gains]."""
-    return np.array([[row[f"gain {gain:g}"]["median"] for gain in GAINS] for row in rows])
