@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from changes_alarms import GAINS
 from table_text import drawn, machine_line, markdown, said
 
 WHO = ("default", "stationary_default", "told", "best_half_life", "vw_best")
@@ -65,9 +64,10 @@ def _alarms(found: list[dict[str, Any]]) -> str:
 
 
 def _looked(found: list[dict[str, Any]]) -> str:
-    rows = [["`look`", *(f"more by {gain:g}" for gain in GAINS), "regret of 100,000 decisions without a change"]]
+    gains = [name for name in found[0] if name.startswith("gain ")]
+    rows = [["`look`", *gains, "regret of 100,000 decisions without a change"]]
     for row in found:
-        times = [row[f"gain {gain:g}"] for gain in GAINS]
+        times = [row[gain] for gain in gains]
         cells = [f"{time['median']:,.0f}; {_within(time, row['plays'])}" for time in times]
         rows.append([f"{row['look']:g}", *cells, f"{row['regret_where_nothing_changes']:.0f}"])
     return markdown(rows)

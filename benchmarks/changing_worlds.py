@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,57 +133,25 @@ def _numbered(at: list[int]) -> Changes:
     return [(t, i + 1) for i, t in enumerate(at)]
 
 
-def _sea(synth: Any, seed: int) -> Any:
-    before, after = (synth.SEA(variant=variant, seed=seed + variant, noise=0.1) for variant in (0, 3))
-    return synth.ConceptDriftStream(before, after, position=STREAM // 2, width=100, seed=seed)
-
-
-def _led(synth: Any, seed: int) -> Any:
-    before = synth.LED(seed=seed, noise_percentage=0.1, irrelevant_features=True)
-    after = synth.LEDDrift(seed=seed + 1, noise_percentage=0.1, irrelevant_features=True, n_drift_features=7)
-    return synth.ConceptDriftStream(before, after, position=STREAM // 2, width=100, seed=seed)
-
-
-def _hyperplane(synth: Any, seed: int) -> Any:
-    return synth.Hyperplane(seed=seed, n_features=10, n_drift_features=10, mag_change=0.001)
-
-
-def _agrawal(synth: Any, seed: int) -> Any:
-    before, after = (synth.Agrawal(classification_function=rule, seed=seed + rule) for rule in (0, 3))
-    return synth.ConceptDriftStream(before, after, position=STREAM // 2, width=1000, seed=seed)
-
-
-def _blobs(synth: Any, seed: int) -> Any:
-    sizes = {"n_classes": 4, "n_features": 8, "n_centroids": 20, "n_drift_centroids": 20}
-    return synth.RandomRBFDrift(seed_model=seed, seed_sample=seed, change_speed=0.001, **sizes)
-
-
-# name: the stream, and whether it changes in the middle, or all the time
-STREAMS: dict[str, tuple[Callable[[Any, int], Any], bool]] = {
-    "SEA": (_sea, True),
-    "LED": (_led, True),
-    "Hyperplane": (_hyperplane, False),
-    "Agrawal": (_agrawal, True),
-    "RandomRBFDrift": (_blobs, False),
+# name in the tables: the stream, and whether it changes at once, after each quarter, or all the time
+STREAMS = {
+    "SEA": ("sea", True),
+    "LED": ("led", True),
+    "Hyperplane": ("hyperplane", False),
+    "Agrawal": ("agrawal", True),
+    "RandomRBFDrift": ("random_rbf", False),
 }
 
 
 def stream(name: str) -> World:
     """Return a stream of river, whose classes are the arms."""
-    parts = {"all": (0, STREAM), "first half": (0, STREAM // 2), "second half": (STREAM // 2, STREAM)}
-    once: Changes = [(STREAM // 2, 1)] if STREAMS[name][1] else []
-    return World(parts, 1.0, functools.partial(drawn, name), lambda _: once)
+    parts = {"all": (0, STREAM), "first quarter": (0, STREAM // 4), "last quarter": (3 * STREAM // 4, STREAM)}
+    kind, at_once = STREAMS[name]
+    quarters = _numbered([STREAM * i // 4 for i in (1, 2, 3)]) if at_once else []
+    return World(parts, 1.0, functools.partial(drawn, kind), lambda _: quarters)
 
 
 @functools.cache
-def drawn(name: str, seed: int) -> Environment:
+def drawn(kind: str, seed: int) -> Environment:
     """Return a stream as river draws it with a seed."""
-    synth = importlib.import_module("river.datasets.synth")
-    rows = list(_numbers(STREAMS[name][0](synth, seed)))
-    features, labels = [row for row, _ in rows], [label for _, label in rows]
-    return envs.make("classification", features=features, label=labels, shuffle=False)
-
-
-def _numbers(source: Any) -> Iterator[tuple[list[float], int]]:
-    for features, label in source.take(STREAM):
-        yield [float(value) for value in features.values()], int(label)
+    return envs.make("river", stream=kind, rows=STREAM, seed=seed)

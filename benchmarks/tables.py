@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from active_tables import active, active_more
+from changes_tables import changes
 from defaults_tables import defaults
 from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more
 from short_table import FILES, short
@@ -269,6 +270,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "first_answer": first_answer,
     "law": law,
     "defaults": defaults,
+    "changes": changes,
     "contextual": contextual,
     "streaming": streaming,
     "streaming-more": streaming_more,

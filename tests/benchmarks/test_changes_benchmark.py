@@ -106,7 +106,9 @@ def test_vowpal_wabbit_meets_the_rewards_of_all_arms(module: Callable[[str], Mod
     small = module("changing_worlds").World({"all": (0, 40)}, 1.0, world.env, world.changes)
     contexts, rewards = module("changes_vw").table_of(small, 0)
     env = world.env(0)
-    label = {row.tobytes(): int(right) for row, right in zip(env.params.inner.features, env.params.inner.label, strict=True)}
+    label = {
+        row.tobytes(): int(right) for row, right in zip(env.params.inner.features, env.params.inner.label, strict=True)
+    }
     assert rewards.sum(axis=1).tolist() == [1.0] * 40
     assert rewards.argmax(axis=1).tolist() == [label[row.tobytes()] for row in contexts]
 
