@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ..vocabulary import Constant, Policy
@@ -25,6 +26,12 @@ UNUSED = Constant(math.nan, "unused")
 def constants_of(policy: Policy, state: Any) -> dict[str, Constant]:
     """Return the constants of a policy in a state, by their names; none where it does not tell. Only reads."""
     return {} if policy.constants is None else policy.constants(policy.params, state)
+
+
+def of_inner(policy: Policy) -> Callable[[Any, Any], dict[str, Constant]] | None:
+    """Return what tells the constants of a policy inside a wrapper, whose params and state hold its own as `inner`."""
+    tell = policy.constants
+    return None if tell is None else lambda params, state: tell(params.inner, state.inner)
 
 
 def of_problem(value: float) -> Constant:

@@ -30,7 +30,7 @@ Draws: the looks have a run of their own, beside the policy's.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,7 +75,7 @@ from ...engine.kernel import kernel, routine
 from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import check_param, fitted
 from ...engine.protocol import reset, reset_arm, row_of
-from ...engine.vocabulary import Array, Change, Decision, Feedback, Instance, Key, Policy, Problem, Turn
+from ...engine.vocabulary import Array, Change, Constant, Decision, Feedback, Instance, Key, Policy, Problem, Turn
 
 MODELS = 4
 _VERSION = 1  # of the wrapper's own bits; the inner policy's is added
@@ -140,6 +140,7 @@ def adaptive(policy: Policy, look: float = 0.001) -> Policy:
         resolve=resolve if policy.resolve else None,
         found=found,
         turn=turn,
+        constants=_constants_of_leader(policy),
         deterministic=policy.deterministic and look == 0.0,
     )
 
@@ -163,6 +164,12 @@ def turn(params: AdaptiveParams, state: AdaptiveState, said: Turn) -> None:
         forget(state.watch, model)
         reset(row_of(state.models, model), state.scratch_new)
         _lead(state, model, said.number, said.number, 0.0, ALL, SAID)
+
+
+def _constants_of_leader(policy: Policy) -> Callable[[Any, Any], dict[str, Constant]] | None:
+    """Return what tells the constants of the policy inside, in the state of the model that leads."""
+    tell = policy.constants
+    return None if tell is None else lambda params, state: tell(params.inner, row_of(state.models, state.leader[0]))
 
 
 def _check_inner(policy: Any) -> None:

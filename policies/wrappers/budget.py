@@ -26,6 +26,7 @@ from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
 from ...engine.problem import check_param, check_vector, fitted
+from ...engine.vectors.constants import of_inner
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the budget's own bits; the inner policy's is added
@@ -95,6 +96,7 @@ def budget(policy: Policy, cost: list[float], limit: float) -> Policy:
         context_length_max=policy.context_length_max,
         grow=_grow(policy),
         resolve=resolve if policy.resolve else None,
+        constants=of_inner(policy),
         **within(policy),
     )
 

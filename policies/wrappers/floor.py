@@ -23,6 +23,7 @@ from ...engine.growth import grown
 from ...engine.kernel import kernel
 from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import check_param, fitted
+from ...engine.vectors.constants import of_inner
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _VERSION = 1  # of the floor's own bits; the inner policy's is added
@@ -98,6 +99,7 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
         policy.context_length_max,
         grow=grow if policy.grow else None,
         resolve=resolve if policy.resolve else None,
+        constants=of_inner(policy),
         **within(policy),
     )
 

@@ -156,6 +156,20 @@ def test_it_tells_its_coordinates_and_their_memory() -> None:
     assert constants_of(policy, policy.init(policy.params, Problem(1000))) == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "more"), [("floor", {"minimum": 0.001}), ("budget", {"cost": [1.0] * 200, "limit": 2.0}), ("adaptive", {})]
+)
+def test_a_wrapper_tells_them_too(name: str, more: dict[str, Any]) -> None:
+    alone, wrapped = catalog.make("fourier_softmax"), catalog.make(name, policy="fourier_softmax", **more)
+    found = []
+    for policy in (alone, wrapped):
+        settled = fitted(policy, Problem(200, (4,)))
+        found.append(constants_of(settled, settled.init(settled.params, Problem(200, (4,)))))
+    assert found[0]["coordinates"].value == 192.0
+    assert found[1] == found[0]
+    assert catalog.make(name, policy="ucb1", **more).constants is None
+
+
 @pytest.mark.usefixtures("few_cosines")
 def test_zero_coordinates_are_the_model_of_the_first_version() -> None:
     policy = catalog.make("fourier_softmax", temperature=0.1, regularisation=0.3, coordinates=0)
