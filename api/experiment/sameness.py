@@ -13,9 +13,13 @@ def asks_for(body: dict[str, Any], said: dict[str, Any], stored: dict[str, Any])
     """Tell whether a body asks for the experiment whose spec is stored; `said` is the spec that the body makes today.
 
     It does where the two specs are one. A spec of an earlier version may lack params and fields that came later, and
-    have other defaults than those of today: a body asks for it that contradicts nothing of what it holds.
+    have other defaults than those of today: a body asks for it that contradicts nothing of what it holds. And where a
+    body names no policy the default of earlier versions will do: the one inside the default of today.
     """
-    return said == stored or (_is_from_before(stored) and _agrees(body, stored))
+    if said == stored or (_is_from_before(stored) and _agrees(body, stored)):
+        return True
+    inside = said["policy"]["params"].get("policy")
+    return "policy" not in body and said | {"policy": inside} == stored
 
 
 def _is_from_before(stored: dict[str, Any]) -> bool:

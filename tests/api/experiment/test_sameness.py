@@ -52,6 +52,28 @@ def test_an_experiment_of_an_earlier_version_is_known_again(first: dict[str, Any
     assert Spec.from_stored(stored).to_json() == stored
 
 
+@pytest.fixture
+def wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the defaults be wrappers around what they were."""
+    for name, inner in (("DEFAULT_POLICY", "thompson_any"), ("CONTEXT_POLICY", "fourier_softmax")):
+        monkeypatch.setattr(f"onearm.api.kinds.arms.problem.{name}", floored({"name": inner, "params": {}}))
+
+
+@pytest.mark.usefixtures("wrapped")
+@pytest.mark.parametrize(("problem", "before"), [({}, "thompson_any"), (DENSE, "fourier_softmax")])
+def test_who_names_no_policy_asks_for_the_default_of_then(problem: dict[str, Any], before: str) -> None:
+    asked = {"experiment_id": "e", "arms": ARMS, "problem": problem}
+    said = Spec.from_json(asked).to_json()
+    assert said["policy"]["name"] == "floor"
+    stored = Spec.from_json(asked | {"policy": before}).to_json()
+    assert asks_for(asked, said, stored)
+    assert not asks_for(asked, said, Spec.from_json(asked | {"policy": "epsilon_greedy"}).to_json())
+    assert not asks_for(asked, said, stored | {"seed": 1})
+    named = asked | {"policy": said["policy"]}
+    assert not asks_for(named, said, stored), "who names the wrapper means it"
+    assert not asks_for(asked | {"policy": before}, stored, said), "nor does one who names the one inside"
+
+
 def test_another_value_inside_is_another_experiment() -> None:
     asked = body(floored('linucb:{"alpha":0.5}'))
     assert not asks_for(asked, Spec.from_json(asked).to_json(), as_stored_before(floored(FIRST_LINUCB)))
