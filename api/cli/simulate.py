@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from pathlib import Path
@@ -93,10 +94,22 @@ def simulate(
 def _contender(text: str, propensities: bool) -> Policy:
     """Return a policy; one that can do without propensities does, unless they are asked for, here or in its params."""
     policy = policy_catalog.parse(text)
-    params = policy.spec["params"]
-    if propensities or "propensities" not in params or '"propensities"' in text:
+    drawn = _drawn(policy.spec)
+    if propensities or '"propensities"' in text or drawn == policy.spec:
         return policy
-    return policy_catalog.make(policy.name, **params | {"propensities": False})
+    with contextlib.suppress(InvalidInput):  # a wrapper that needs the law of the policy inside
+        return policy_catalog.from_spec(drawn)
+    return policy
+
+
+def _drawn(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec of a policy that draws without propensities where it can, also inside a wrapper."""
+    params = dict(spec["params"])
+    if "propensities" in params:
+        params["propensities"] = False
+    if isinstance(inner := params.get("policy"), dict):
+        params["policy"] = _drawn(inner)
+    return {**spec, "params": params}
 
 
 def _horizon(env: Environment, horizon: int | None, passes: int | None) -> int:

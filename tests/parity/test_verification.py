@@ -152,11 +152,14 @@ def test_a_gap_in_the_log_ends_verify_with_1(tmp_path: Path, capsys: pytest.Capt
 def test_simulate_leaves_propensities_out_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
     def params(*more: str) -> Any:
         assert run(["simulate", "--env", "bernoulli", "--horizon", "3", "--json", *more]) == 0
-        return json.loads(capsys.readouterr().out)["runs"][0]["params"]["propensities"]
+        found = json.loads(capsys.readouterr().out)["runs"][0]["params"]
+        return found.get("policy", {"params": found})["params"]["propensities"]
 
     assert params("--policy", "thompson_beta") is False
     assert params("--policy", "thompson_beta", "--propensities") is True
     assert params("--policy", 'thompson_beta:{"propensities":true}') is True
+    assert params("--policy", 'adaptive:{"policy":"thompson_any"}') is False
+    assert params("--policy", 'floor:{"policy":"thompson_any"}') is True, "a floor mixes them"
 
 
 @pytest.mark.parametrize("name", ["thompson_beta", "thompson_normal"])
