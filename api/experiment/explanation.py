@@ -62,12 +62,19 @@ def _never_draws(policy: Policy) -> list[str]:
     if not policy.deterministic:
         return []
     late = "while rewards are late it repeats itself, and "
-    if (wait := policy.spec.get("params", {}).get("wait")) is not None:
+    if (wait := _innermost(policy.spec).get("params", {}).get("wait")) is not None:
         late = "" if wait else "while rewards are late it repeats itself unless its param wait is given, and "
     return [
         f"{policy.name} never draws: {late}a log in which every propensity is 1 cannot be used to judge another "
         "policy; wrap it in floor, or take a policy that draws"
     ]
+
+
+def _innermost(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec of the policy that all wrappers are around."""
+    while isinstance(inner := spec.get("params", {}).get("policy"), dict):
+        spec = inner
+    return spec
 
 
 def _supposes_a_range(spec: Definition) -> list[str]:

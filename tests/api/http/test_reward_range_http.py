@@ -195,6 +195,10 @@ def test_a_policy_that_never_draws_says_what_that_costs(served: Served) -> None:
     served.create("waiting", policy={"name": "ucb1", "params": {"wait": 9}})
     note, _ = served.get("/v1/experiments/waiting/diagnostics").json()["notes"]
     assert note.startswith("ucb1 never draws: a log in which every propensity is 1")
+    inner = {"name": "ucb1", "params": {"wait": 9}}
+    served.create("looking", policy={"name": "adaptive", "params": {"policy": inner, "look": 0.0}})
+    note, _ = served.get("/v1/experiments/looking/diagnostics").json()["notes"]
+    assert note.startswith("adaptive never draws: a log in which every propensity is 1")
     assert "notes" not in served.get("/v1/experiments/e/diagnostics").json()
 
 
