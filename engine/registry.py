@@ -160,6 +160,17 @@ class Registry(Generic[Made]):
                 f'write a {self.word} as name or name:{{"param": value}}',
             ) from None
 
+    def label(self, spec: dict[str, Any]) -> str:
+        """Return a name, and in brackets what `differing` returns: "adaptive(policy=ucb1)"."""
+        params = self.differing(spec)
+        return f"{spec['name']}({', '.join(params)})" if params else spec["name"]
+
+    def differing(self, spec: dict[str, Any]) -> list[str]:
+        """Return "param=value" of each param that is not what it is if left out; a spec in there by its label."""
+        usual = inspect.signature(self.factory(spec["name"])).parameters
+        params = {key: value for key, value in spec["params"].items() if value != usual[key].default}
+        return [f"{key}={self.label(value) if _is_spec(value) else value}" for key, value in params.items()]
+
     def add_file(self, path: Path) -> str:
         """Load a file from outside the package and take its public function under the file's name; return the name."""
         name = path.stem
@@ -227,6 +238,10 @@ class Registry(Generic[Made]):
         if hint is not self.made or isinstance(value, self.made):
             return value
         return self.parse(value) if isinstance(value, str) else self.from_spec(value)
+
+
+def _is_spec(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"name", "params"}
 
 
 def _as_json(value: Any) -> Any:

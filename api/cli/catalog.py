@@ -51,8 +51,7 @@ def _print_tables(entries: list[dict[str, Any]], column: str, what: str) -> None
 
 def named(catalog: Registry[Any], spec: dict[str, Any]) -> str:
     """Return a name, and below it the params that are not what they are if left out."""
-    usual = inspect.signature(catalog.factory(spec["name"])).parameters
-    params = [f"  {key}={value}" for key, value in spec["params"].items() if value != usual[key].default]
+    params = [f"  {text}" for text in catalog.differing(spec)]
     return "\n".join([spec["name"], *(f"{text[:PARAM_MAX]}{'...' * (len(text) > PARAM_MAX)}" for text in params)])
 
 

@@ -43,7 +43,7 @@ SHARES_SHOWN = 12
 @click.option(
     "--policy",
     metavar="NAME[:JSON]",
-    help=f"Who decides; default: {CONTEXT_POLICY['name']} where the world has contexts, else {DEFAULT_POLICY['name']}.",
+    help="Who decides; default: what an experiment takes that names none.",
 )
 @click.option("--steps", type=click.IntRange(1), help=f"Decisions to make; default: one pass, or {STEPS}.")
 @click.option("--experiment", help="The id of the experiment; default: a new one.")
@@ -73,10 +73,10 @@ def demo(
     copies.observe()
     total = copies.problem.horizon or STEPS
     default = DEFAULT_POLICY if copies.problem.context_shape == (0,) else CONTEXT_POLICY
-    policy = policy or str(default["name"])
+    chosen = policy_catalog.parse(policy) if policy else policy_catalog.from_spec(default)
     with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
-        name = _create(client, copies, policy_catalog.parse(policy).spec, experiment, seed)
-        story = _Story(name, policy, env, total)
+        name = _create(client, copies, chosen.spec, experiment, seed)
+        story = _Story(name, policy or policy_catalog.label(default), env, total)
         quiet = as_json or not sys.stdout.isatty()
         with nullcontext() if quiet else Live(console=console, refresh_per_second=8, get_renderable=story.picture):
             _stream(client, copies, name, story)

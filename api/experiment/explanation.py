@@ -53,6 +53,17 @@ class Explanation(msgspec.Struct, omit_defaults=True):
     model: int | None = None  # the one that leads, where the policy looks for changes of the world
 
 
+def wrapped(spec: dict[str, Any]) -> str:
+    """Return the name of a policy, and in brackets that of the one inside.
+
+    >>> wrapped({"name": "adaptive", "params": {"policy": {"name": "thompson_any", "params": {}}, "look": 0.001}})
+    'adaptive(thompson_any)'
+    """
+    inner = _inside(spec)
+    name: str = spec["name"]
+    return name if inner is None else f"{name}({wrapped(inner)})"
+
+
 def notes_on(spec: Definition) -> list[str]:
     """Return in words what a policy costs that never draws, and what one supposes that is made for a range."""
     return [*_never_draws(spec.policy), *_supposes_a_range(spec)]
@@ -72,9 +83,14 @@ def _never_draws(policy: Policy) -> list[str]:
 
 def _innermost(spec: dict[str, Any]) -> dict[str, Any]:
     """Return the spec of the policy that all wrappers are around."""
-    while isinstance(inner := spec.get("params", {}).get("policy"), dict):
-        spec = inner
-    return spec
+    inner = _inside(spec)
+    return spec if inner is None else _innermost(inner)
+
+
+def _inside(spec: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the spec of the policy that a wrapper is around; None of what is none."""
+    inner = spec.get("params", {}).get("policy")
+    return inner if isinstance(inner, dict) else None
 
 
 def _supposes_a_range(spec: Definition) -> list[str]:

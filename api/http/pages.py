@@ -7,6 +7,7 @@ from pathlib import Path
 from fastapi.openapi.docs import get_swagger_ui_html
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+from ..experiment.explanation import wrapped
 from ..experiment.ids import in_url
 from ..service.service import Service
 from .endpoint import Answer, Call
@@ -17,6 +18,7 @@ STATIC = HERE / "static"
 HTML = b"text/html; charset=utf-8"
 _templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape())
 _templates.filters["in_url"] = in_url
+_templates.filters["wrapped"] = wrapped
 
 
 async def front(service: Service, call: Call) -> Answer:

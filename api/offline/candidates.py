@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -71,9 +70,7 @@ def candidate(text: str) -> Candidate:
 
 def of_policy(policy: Policy) -> Candidate:
     """Return a policy as a candidate, with the params by which it differs from what it is without any."""
-    usual = inspect.signature(catalog.factory(policy.name)).parameters
-    params = [f"{key}={value}" for key, value in policy.spec["params"].items() if value != usual[key].default]
-    return Candidate(f"{policy.name}({', '.join(params)})" if params else policy.name, policy)
+    return Candidate(catalog.label(policy.spec), policy)
 
 
 def sweep(text: str, given: list[Policy]) -> list[Candidate]:

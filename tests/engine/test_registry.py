@@ -203,6 +203,16 @@ def test_so_it_has_in_a_policy_inside_another(catalog: Registry[Policy]) -> None
     assert made.spec == stored
 
 
+def test_a_label_says_what_is_not_as_usual(catalog: Registry[Policy]) -> None:
+    """A policy inside another one by its own label."""
+    inner = {"name": "grew", "params": {"width": 0.5}}
+    spec = catalog.make("nest", policy=inner).spec
+    assert catalog.label(spec["params"]["policy"]) == "grew(width=0.5)"
+    assert catalog.label(spec) == "nest(policy=grew(width=0.5))"
+    assert catalog.differing(spec) == ["policy=grew(width=0.5)"]
+    assert catalog.label({"name": "grew", "params": {}}) == "grew"
+
+
 @pytest.mark.parametrize("spec", [None, "ucb1", {}, {"name": 3}, {"name": "grew", "params": 3}])
 def test_what_is_no_stored_spec_is_refused_as_any_other(catalog: Registry[Policy], spec: Any) -> None:
     with pytest.raises(InvalidInput) as caught:

@@ -177,6 +177,12 @@ def test_pages_ask_nobody_outside(served: Served) -> None:
         assert f"/static/{file}" in docs.text and served.get(f"/static/{file}").status_code == 200
 
 
+def test_the_front_page_names_the_policy_inside_a_wrapper(served: Served) -> None:
+    served.create("kept", policy={"name": "floor", "params": {"policy": "exp3_ix", "minimum": 0.1}})
+    page = served.get("/").text
+    assert "<code>floor(exp3_ix)</code>" in page and "<code>epsilon_greedy</code>" in page
+
+
 @pytest.mark.parametrize("experiment_id", ["a b", "a?b", "a#b", "50%", "caf\u00e9", "a&b:c"])
 def test_links_of_the_front_page_lead_to_their_experiments(served: Served, experiment_id: str) -> None:
     served.post("/v1/experiments/e:archive")
