@@ -44,11 +44,12 @@ def told(
     width: float = 0.0,
     models: Any = None,
     used: int = 1,
+    propensity: float = 1.0,
 ) -> int:
     """Let a watch hear a reward that is so far from what model 0 expects."""
     k = len(watch.scratch_only)
     at = Instance(number, np.array([5.0, width]), np.ones(k, np.bool_))
-    decision = Decision(arm, 1.0)
+    decision = Decision(arm, propensity)
     return examine(watch, PARAMS, models_of(k) if models is None else models, 0, used, at, decision, 5.0 + error)
 
 
@@ -144,6 +145,27 @@ def test_where_a_model_does_not_know_nothing_is_bet() -> None:
     assert heard(watch, errors_of(500, 5.0), first=1500, width=0.99 * square**0.5)[1] == ALL
 
 
+def test_where_few_errors_carry_the_mean_square_nothing_is_bet() -> None:
+    """Of rare clicks a few more are soon there by chance."""
+    watch = error_watch(MODELS, 0, 1)
+    errors = np.where(np.arange(1200) % 60 == 59, 1.0, 0.05)
+    heard(watch, errors[:130])
+    assert (watch.book.wealth == 1.0).all()
+    heard(watch, errors[130:], first=130)
+    assert (watch.book.wealth != 1.0).all()
+
+
+@pytest.mark.parametrize(
+    ("k", "propensity", "counts"),
+    [(10, 0.29, False), (10, 0.31, True), (3, 0.49, False), (3, 0.51, True), (2, 0.5, True), (10, np.nan, True)],
+)
+def test_what_was_merely_tried_does_not_count(k: int, propensity: float, counts: bool) -> None:
+    watch = error_watch(MODELS, k, k)
+    told(watch, 1.0, 1, propensity=propensity)
+    assert watch.errors.total[0].tolist() == [counts, 0.0, counts, *[0.0] * (k - 2)]
+    assert watch.last[2] == 0
+
+
 def test_an_arm_that_changes_is_named_and_alone_learned_anew() -> None:
     watch = error_watch(MODELS, 5, 5)
     assert heard(watch, errors_of(1500), arms=5) == (NOTHING, NOTHING)
@@ -231,6 +253,16 @@ def test_a_rival_that_was_left_in_vain_is_not_tried_again_for_a_while() -> None:
     assert rival(watch, 0, 2, True, 200, 2) == NOTHING
     heard(watch, 3.0 + errors_of(150), first=200, models=models, used=2)
     assert rival(watch, 0, 2, True, 350, 2) == 1
+
+
+def test_a_rival_that_is_right_more_often_and_worse_on_average_does_not_lead() -> None:
+    """One in five pays 1: a model that expects nothing of all is nearer four times of five."""
+    rng = np.random.default_rng(7)
+    watch = error_watch(MODELS, 0, 1)
+    models = models_of(1, 0.0, -0.2)
+    watch.age[0] = 500.0
+    heard(watch, (rng.random(4000) < 0.2) - 0.2, models=models, used=2)
+    assert watch.nearer[1].max() < 30.0
 
 
 def test_rivals_lead_without_a_bet_only_beyond_chance() -> None:

@@ -173,3 +173,28 @@ def test_one_arm_begins_anew_and_the_others_do_not() -> None:
     assert watch.rewards.tolist() == [0.0, 300.0]
     for array, before in zip(watch[1:], kept, strict=True):
         np.testing.assert_array_equal(array[1], before)
+
+
+def test_no_bet_is_on_that_what_was_seen_would_ruin() -> None:
+    rng = np.random.default_rng(8)
+    watch = mean_watch(2)
+    for number in range(4000):
+        told(watch, 0, float(rng.random() < 0.02), number)
+        told(watch, 1, float(rng.random() < 0.5), number)
+        assert (watch.book.wealth > 0.0).all()
+    assert watch.open[0, [2, 5]].tolist() == [0.9, 0.0]  # a click is 2.5 deviations above
+    assert (watch.open[1] != 0.0).sum() >= 5
+
+
+def test_a_bet_begins_once_the_mean_is_known_well_enough_for_it() -> None:
+    watch = mean_watch(1)
+    begun = {}
+    for number in range(4000):
+        told(watch, 0, float(number % 2), number)
+        for i in np.flatnonzero(watch.open[0]):
+            begun.setdefault(int(i), number)
+    large, middle, small = (begun[i] for i in (2, 1, 0))
+    assert (begun[5], begun[4], begun[3]) == (large, middle, small)
+    assert 100 < large < 150  # 100 / .9^2 rewards, for deviations of one
+    assert 600 < middle < 750
+    assert 2900 < small < 3200

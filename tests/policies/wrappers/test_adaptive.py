@@ -287,6 +287,12 @@ def test_looks_take_every_available_arm_alike_and_their_propensities_are_true() 
     assert (abs(counts / 3000 - law) <= 4.0 * np.sqrt(law * (1.0 - law) / 3000)).all()
 
 
+def test_looks_and_the_policy_inside_draw_apart() -> None:
+    policy, state = begun(adaptive("uniform", look=0.3), Problem(4))
+    counts = np.bincount([x.decide(policy, state, x.instance(t, k=4)).action for t in range(3000)], minlength=4)
+    assert (abs(counts - 750) <= 4.0 * np.sqrt(3000 * 0.25 * 0.75)).all()
+
+
 def test_looking_always_is_uniform() -> None:
     policy, state = begun(adaptive(look=1.0), Problem(3))
     assert x.law_of(policy, state, x.instance(0)) == pytest.approx([1 / 3] * 3, rel=1e-15)
