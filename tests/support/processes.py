@@ -105,7 +105,7 @@ class Client(threading.Thread):
                 while not self.over.is_set():
                     self.random.choice([self.decide, self.decide, self.reward, self.reward, self.repeat])()
                     if self.me == 0 and self.random.random() < 0.1:
-                        self.random.choice([self.change, self.change, self.say])()
+                        self.change()
         except BaseException as error:
             self.error = error
 
@@ -146,8 +146,13 @@ class Client(threading.Thread):
                 assert answer.json() == {"status": "duplicate"}
 
     def change(self) -> None:
-        """Let an arm join, or retire the one that joined last; asked again, it has happened already."""
-        if len(self.joined) < 6 and self.random.random() < 0.7:
+        """Let an arm join, retire the one that joined last, or say that the world is another one.
+
+        Asked again, it has happened already.
+        """
+        if self.random.random() < 0.3:
+            self.say()
+        elif len(self.joined) < 6 and self.random.random() < 0.7:
             name = f"j{len(self.joined)}"
             answer, tries = self.post("e", "arms", {"id": name})
             assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text

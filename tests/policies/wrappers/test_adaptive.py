@@ -427,11 +427,13 @@ def test_where_arms_cannot_be_told_apart_all_is_learned_anew(inner: str) -> None
 
 @pytest.mark.jit
 def test_arms_that_are_reversed_are_soon_played_as_before() -> None:
+    """Alone thompson_any earns .109 in the third part."""
     inner = {"name": "bernoulli", "params": {"mean": [0.1, 0.2, 0.3, 0.4, 0.6]}}
     world = envs.make("switching", env=inner, at=[5000], orders=[[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]])
+    policy = adaptive({"name": "thompson_any", "params": {"propensities": False}})
     paid = []
     for replication in range(10):
-        run = Simulation(adaptive(), world, horizon=10_000, seed=1, replication=replication)
+        run = Simulation(policy, world, horizon=10_000, seed=1, replication=replication)
         for _ in range(4):
             run.advance(2500)
             paid.append(float(run.totals.reward[0]))
