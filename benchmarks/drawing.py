@@ -30,15 +30,17 @@ def draw_all(figures: dict[str, Callable[[], Any]], folder: Path) -> list[str]:
         print("!!! matplotlib is not installed: the plots are MISSING from this run", file=sys.stderr)
         return []
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "onearm"  # the same figures give the same bytes
-    matplotlib.rcParams["axes.spines.top"] = matplotlib.rcParams["axes.spines.right"] = False
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for name, make in figures.items():
-        figure = make()
-        figure.savefig(folder / name, metadata={"Date": None})
-        importlib.import_module("matplotlib.pyplot").close(figure)
-        files.append(folder / name)
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever was set before: the same figures give the same bytes
+        matplotlib.rcParams["svg.hashsalt"] = "onearm"
+        matplotlib.rcParams["axes.spines.top"] = matplotlib.rcParams["axes.spines.right"] = False
+        for name, make in figures.items():
+            figure = make()
+            figure.savefig(folder / name, metadata={"Date": None})
+            importlib.import_module("matplotlib.pyplot").close(figure)
+            files.append(folder / name)
     return [str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file) for file in files]
 
 
