@@ -233,16 +233,6 @@ def _numbered(watch: ErrorWatch) -> int:
 
 
 @kernel
-def _evidence(watch: ErrorWatch, row: int) -> float:
-    return largest(watch.book, row)
-
-
-@kernel
-def _place(watch: ErrorWatch, row: int) -> int:
-    return place_of(watch.book, row)
-
-
-@kernel
 def _is_young(watch: ErrorWatch, leader: int, row: int) -> bool:
     return row != _ALL and watch.age[leader] < _YOUNG
 
@@ -325,8 +315,6 @@ register_watch(
     examine=_examine,
     rival=_rival,
     numbered=_numbered,
-    evidence=_evidence,
-    place=_place,
     is_young=_is_young,
     is_fresh=_is_fresh,
     begin=_begin,

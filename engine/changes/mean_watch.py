@@ -19,7 +19,7 @@ import numpy as np
 
 from ..kernel import kernel
 from ..vocabulary import Array, Decision, Instance
-from .bets import Bets, bets, call_off_all, largest, place_of
+from .bets import Bets, bets, call_off_all
 from .watch import NOTHING, register_watch
 
 _BETS = np.array([0.18, 0.38, 0.9, -0.18, -0.38, -0.9])
@@ -125,16 +125,6 @@ def _numbered(watch: MeanWatch) -> int:
 
 
 @kernel
-def _evidence(watch: MeanWatch, row: int) -> float:
-    return largest(watch.book, row)
-
-
-@kernel
-def _place(watch: MeanWatch, row: int) -> int:
-    return place_of(watch.book, row)
-
-
-@kernel
 def _is_young(watch: MeanWatch, leader: int, row: int) -> bool:
     return False
 
@@ -179,8 +169,6 @@ register_watch(
     examine=_examine,
     rival=_rival,
     numbered=_numbered,
-    evidence=_evidence,
-    place=_place,
     is_young=_is_young,
     is_fresh=_is_fresh,
     begin=_begin,

@@ -2,7 +2,7 @@
 
 `mean_watch.py` is for arms without contexts, `error_watch.py` for policies that predict rewards from contexts. A
 watch is a NamedTuple of arrays within a policy's state. `models` are the states of a policy, stacked: a row for each
-world that is remembered, of which `leader` decides and learns now.
+world that is remembered, of which `leader` decides and learns now. The bets of every watch are its `book`.
 """
 
 from __future__ import annotations
@@ -37,18 +37,6 @@ def rival(watch: Any, leader: int, used: int, won: bool, number: int, n_worlds: 
 def numbered(watch: Any) -> int:
     """Return how many arms have a number once for all."""
     return KERNELS[type(watch)]["numbered"](watch)
-
-
-@generic
-def evidence(watch: Any, row: int) -> float:
-    """Return the largest wealth of a row of bets."""
-    return KERNELS[type(watch)]["evidence"](watch, row)
-
-
-@generic
-def place(watch: Any, row: int) -> int:
-    """Return the number of the decision since which the bets of a row are being won."""
-    return KERNELS[type(watch)]["place"](watch, row)
 
 
 @generic

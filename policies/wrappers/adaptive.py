@@ -36,20 +36,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine import protocol
+from ...engine.changes.bets import largest, place_of
 from ...engine.changes.error_watch import error_watch
 from ...engine.changes.mean_watch import mean_watch
 from ...engine.changes.turning import before_last, check_model
 from ...engine.changes.watch import (
     NOTHING,
     begin,
-    evidence,
     examine,
     follow,
     forget,
     is_fresh,
     is_young,
     numbered,
-    place,
     renew,
     rival,
 )
@@ -331,7 +330,7 @@ def update(
         return
     other = rival(state.watch, leader, used, row != NOTHING, instance.t, state.worlds.total[0])
     if other != NOTHING:
-        won = evidence(state.watch, row) if row != NOTHING else 0.0
+        won = largest(state.watch.book, row) if row != NOTHING else 0.0
         _lead(state, other, instance.t, instance.t, won, 0, FOUND)
     elif row != NOTHING:
         _begin(state, row, arm, instance.t)
@@ -374,7 +373,7 @@ def _begin(state: AdaptiveState, row: int, arm: int, number: int) -> None:
         renew(state.watch, leader, arm)
         _forget(state, leader, arm)
         return
-    since, won = place(state.watch, row), evidence(state.watch, row)
+    since, won = place_of(state.watch.book, row), largest(state.watch.book, row)
     model = _room(state)
     give_up(state.worlds, model)
     fresh = begin(state.watch, model, leader, row)

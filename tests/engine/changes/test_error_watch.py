@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 from support.foretold import ForetoldState, foretold
 
+from onearm.engine.changes.bets import largest, place_of
 from onearm.engine.changes.error_watch import ErrorWatch, error_watch
 from onearm.engine.changes.watch import (
     NOTHING,
     begin,
-    evidence,
     examine,
     follow,
     is_fresh,
     is_young,
     numbered,
-    place,
     renew,
     rival,
 )
@@ -109,7 +108,7 @@ def test_chance_wins_no_more_often_than_the_bound_where_the_level_is_learned(law
     watch, won = error_watch(MODELS, 0, 1), 0
     for number, error in enumerate(errors):
         told(watch, float(error), number=number)
-        if evidence(watch, ALL) >= 100.0:
+        if largest(watch.book, ALL) >= 100.0:
             won += 1
             watch.book.wealth[ALL] = 1.0
     assert won <= 3 * n / 100
@@ -123,8 +122,8 @@ def test_errors_that_grow_are_found_soon_with_their_place() -> None:
         number, row = heard(watch, errors_of(200, 3.0, seed + 50), first=1000)
         assert row == ALL
         assert 1000 <= number <= 1040
-        assert evidence(watch, ALL) >= 1e8
-        places.append(place(watch, ALL))
+        assert largest(watch.book, ALL) >= 1e8
+        places.append(place_of(watch.book, ALL))
     assert 990 <= np.median(places) <= 1005
     assert max(places) <= 1010
 

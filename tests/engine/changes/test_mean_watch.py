@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from onearm.engine.changes.bets import largest, place_of
 from onearm.engine.changes.mean_watch import MeanWatch, _open, mean_watch
-from onearm.engine.changes.watch import NOTHING, begin, evidence, examine, follow, is_fresh, numbered, place, renew
+from onearm.engine.changes.watch import NOTHING, begin, examine, follow, is_fresh, numbered, renew
 from onearm.engine.snapshot import copied
 from onearm.engine.vocabulary import Array, Decision, Instance
 
@@ -93,7 +94,7 @@ def test_chance_wins_no_more_often_than_the_bound_where_the_mean_is_learned(law:
     watch, won = mean_watch(1), 0
     for number, reward in enumerate(rewards):
         told(watch, 0, float(reward), number)
-        if evidence(watch, 0) >= 100.0:
+        if largest(watch.book, 0) >= 100.0:
             won += 1
             watch.book.wealth[0] = 1.0
     assert won <= 6 * n / 100
@@ -108,8 +109,8 @@ def test_a_change_is_found_soon_with_its_place(before: float, after: float, soon
     assert heard(watch, rng.random(1000) < before, arm=1) == NOTHING
     found = heard(watch, rng.random(1000) < after, arm=1, first=1000)
     assert 1000 <= found <= 1000 + soon
-    assert evidence(watch, 1) >= 1e8
-    assert 980 <= place(watch, 1) <= found
+    assert largest(watch.book, 1) >= 1e8
+    assert 980 <= place_of(watch.book, 1) <= found
 
 
 def test_an_arm_that_did_not_change_is_not_accused() -> None:
@@ -121,7 +122,7 @@ def test_an_arm_that_did_not_change_is_not_accused() -> None:
             if told(watch, arm, float(rng.random() < mean), number) != NOTHING:
                 won.add(arm)
     assert won == {1}
-    assert evidence(watch, 0) < 1e4
+    assert largest(watch.book, 0) < 1e4
 
 
 def test_rewards_that_never_differ_are_no_change_and_another_constant_is() -> None:
