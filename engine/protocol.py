@@ -15,6 +15,7 @@ from numba.extending import overload
 
 from .arrays import copy_numbers
 from .compiled.entries import NAMED_TUPLES
+from .compiled.layout import build_rows
 from .kernel import INLINED, KERNELS, generic, is_outside, kernel, register
 from .vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
 
@@ -106,22 +107,6 @@ def reset(state: Any, fresh: Any) -> None:
             reset(into, of)
         elif not name.startswith("scratch_"):
             into[...] = of
-
-
-def reset_arm(state: Any, fresh: Any, arm: int, per_arm: Array, first: int) -> int:
-    """Write row `arm` of what `fresh` holds into `state`, where an array has a row for each arm.
-
-    `per_arm`, bool[m] from place `first` on, says which arrays these are, of all in the order of their fields. Returns
-    the place after the last.
-    """
-    for into, of in zip(state, fresh, strict=True):
-        if isinstance(into, tuple):
-            first = reset_arm(into, of, arm, per_arm, first)
-        else:
-            if per_arm[first]:
-                into[arm : arm + 1] = of[arm : arm + 1]
-            first += 1
-    return first
 
 
 def register_policy(
@@ -256,24 +241,15 @@ def _no_recommendation_loss(params: Any, state: Any, recommendation: int) -> flo
     return math.nan
 
 
+build_rows(row_of)
+
+
 # Numba compares the signatures of a stub and of its implementation to the letter, so these carry no annotations.
-
-
-@overload(row_of, jit_options=INLINED)
-def _row_of(states, i):
-    # A NamedTuple of rows has to be spelled out field by field: numba has no comprehension over tuples of mixed types.
-    if not isinstance(states, NAMED_TUPLES):
-        return None
-    nested = [isinstance(field, NAMED_TUPLES) for field in states]
-    rows = (f"row_of(states[{f}], i)" if inner else f"states[{f}][i]" for f, inner in enumerate(nested))
-    scope = {"__name__": __name__, "State": states.instance_class, "row_of": row_of}
-    exec(f"def rows(states, i):\n    return State({', '.join(rows)})\n", scope)
-    return scope["rows"]
 
 
 @overload(reset, jit_options=INLINED)
 def _reset(state, fresh):
-    # Spelled out field by field, as in `_row_of`.
+    # Spelled out field by field: numba has no comprehension over tuples of mixed types.
     if not isinstance(state, NAMED_TUPLES):
         return None
     lines = []
@@ -284,24 +260,4 @@ def _reset(state, fresh):
             lines.append(f"    copy(fresh[{f}], state[{f}])")
     scope = {"__name__": __name__, "reset": reset, "copy": copy_numbers}
     exec("def write(state, fresh):\n" + "\n".join(lines or ["    pass"]) + "\n", scope)
-    return scope["write"]
-
-
-@overload(reset_arm, jit_options=INLINED)
-def _reset_arm(state, fresh, arm, per_arm, first):
-    # Spelled out field by field, as in `_row_of`.
-    if not isinstance(state, NAMED_TUPLES):
-        return None
-    lines = []
-    for f in range(len(state)):
-        if isinstance(state[f], NAMED_TUPLES):
-            lines.append(f"    first = reset_arm(state[{f}], fresh[{f}], arm, per_arm, first)")
-        elif state[f].ndim > 0:
-            lines.append("    if per_arm[first]:")
-            lines.append(f"        copy(fresh[{f}][arm:arm+1], state[{f}][arm:arm+1])")
-            lines.append("    first += 1")
-        else:
-            lines.append("    first += 1")
-    scope = {"__name__": __name__, "reset_arm": reset_arm, "copy": copy_numbers}
-    exec("def write(state, fresh, arm, per_arm, first):\n" + "\n".join(lines) + "\n    return first\n", scope)
     return scope["write"]

@@ -7,6 +7,7 @@ neither stored nor digested.
 An array of more than 1 MiB says "blocks" in the header, and only what is not zero is stored of it: the number of runs
 as int64, for each run its first block and its number of blocks as int64, then the bytes of all runs. A block is 4096
 bytes of the array, the last one may be shorter. So a table of 2^24 slots of which few are used is a small snapshot.
+Of the states of a `Bank` only those that are in use are stored, digested, counted and copied: the others are zeros.
 States may be half as large as the memory: nothing but `pack` ever holds all bytes of one.
 
 >>> from onearm.policies import catalog
@@ -26,6 +27,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .changes.bank import Bank
 from .errors import Damaged
 from .vocabulary import Array
 
@@ -87,8 +89,8 @@ def unpack(parts: Iterable[bytes], like: State) -> State:
         raise Damaged("bad_snapshot", "these bytes are not a snapshot of a state")
     header = _header(like)
     whole = source.take(len(header)) == header
-    for _, array in _arrays(like):
-        whole = whole and _read(source, array)
+    for _, array, part in _arrays(like):
+        whole = whole and _read(source, part, _is_big(array))
     if not whole or source.take(1):
         raise Damaged(
             "bad_snapshot", f"the snapshot is cut short or not of a {type(like).__qualname__} of this problem"
@@ -125,12 +127,36 @@ class _Source:
 
 def copied(state: Any) -> Any:
     """Return a state with arrays of its own."""
+    if isinstance(state, Bank):
+        return Bank(state.used.copy(), _copied_rows(state.rows, int(state.used[0])))
     return type(state)(*(copied(value) if isinstance(value, tuple) else value.copy() for value in state))
 
 
-def size(state: Any) -> int:
-    """Return how many bytes the arrays of a state take in memory, working space included."""
-    return sum(size(value) if isinstance(value, tuple) else value.nbytes for value in state)
+def _copied_rows(states: Any, used: int) -> Any:
+    parts = []
+    for name, value in zip(states._fields, states, strict=True):
+        if isinstance(value, tuple):
+            parts.append(copied(value) if name.startswith("scratch_") else _copied_rows(value, used))
+        elif name.startswith("scratch_"):
+            parts.append(value.copy())
+        else:
+            parts.append(np.zeros_like(value))
+            parts[-1][:used] = value[:used]
+    return type(states)(*parts)
+
+
+def size(state: Any, rows: int | None = None) -> int:
+    """Return how many bytes the arrays of a state take in memory, working space included.
+
+    Of stacked states the first `rows` are counted, and the working space of all.
+    """
+    if isinstance(state, Bank):
+        return int(state.used.nbytes + size(state.rows, int(state.used[0])))
+    total = 0
+    for name, value in zip(state._fields, state, strict=True):
+        counted = None if name.startswith("scratch_") else rows
+        total += size(value, counted) if isinstance(value, tuple) else value[:counted].nbytes
+    return total
 
 
 def fields_named(name: str, state: Any) -> Iterator[Array]:
@@ -145,9 +171,9 @@ def fields_named(name: str, state: Any) -> Iterator[Array]:
 def _pieces(state: Any) -> Iterator[bytes | memoryview]:
     """Yield the bytes of a state in pieces of at most 1 MiB; big arrays are not copied."""
     yield MAGIC + _header(state)
-    for _, array in _arrays(state):
-        stored = array.astype(_little(array), copy=False)
-        if array.nbytes <= BIG:
+    for _, array, part in _arrays(state):
+        stored = part.astype(_little(array), copy=False)
+        if not _is_big(array):
             yield stored.tobytes()
             continue
         flat = _bytes_of(np.ascontiguousarray(stored))
@@ -159,13 +185,13 @@ def _pieces(state: Any) -> Iterator[bytes | memoryview]:
                 yield run[start : start + PART].data
 
 
-def _read(source: _Source, array: Array) -> bool:
+def _read(source: _Source, array: Array, in_blocks: bool) -> bool:
     """Write the next bytes into an array; return whether they make sense."""
     plain = array
     if not array.flags.c_contiguous or array.dtype != _little(array):
         plain = np.zeros(array.shape, _little(array))
     flat = _bytes_of(plain)
-    whole = _read_blocks(source, flat) if array.nbytes > BIG else source.fill(flat) == len(flat)
+    whole = _read_blocks(source, flat) if in_blocks else source.fill(flat) == len(flat)
     if plain is not array:
         array[...] = plain
     return whole
@@ -214,18 +240,30 @@ def _little(array: Array) -> np.dtype[Any]:
 def _header(state: Any) -> bytes:
     """Return the length of the header and the header."""
     arrays: list[list[Any]] = []
-    for path, array in _arrays(state):
-        blocks = ["blocks"] if array.nbytes > BIG else []
+    for path, array, _ in _arrays(state):
+        blocks = ["blocks"] if _is_big(array) else []
         arrays.append([path, _little(array).str, list(array.shape), *blocks])
     text = json.dumps({"class": type(state).__qualname__, "arrays": arrays}).encode()
     return len(text).to_bytes(8, "little") + text
 
 
-def _arrays(state: Any, path: str = "") -> Iterator[tuple[str, Array]]:
+def _is_big(array: Array) -> bool:
+    """Tell whether an array is stored as blocks."""
+    return array.nbytes > BIG
+
+
+def _arrays(state: Any, path: str = "", rows: Array | None = None) -> Iterator[tuple[str, Array, Array]]:
+    """Yield path, array and the part of it that is stored: of stacked states the first `rows`, int64[1].
+
+    That number is read before them, and so it is that of a snapshot once it comes to them.
+    """
+    if isinstance(state, Bank):
+        yield f"{path}used", state.used, state.used
+        path, state, rows = f"{path}rows.", state.rows, state.used
     for name, value in zip(state._fields, state, strict=True):
         if name.startswith("scratch_"):
             continue
         if isinstance(value, tuple):
-            yield from _arrays(value, f"{path}{name}.")
+            yield from _arrays(value, f"{path}{name}.", rows)
         else:
-            yield f"{path}{name}", value
+            yield f"{path}{name}", value, value if rows is None else value[: rows[0]]

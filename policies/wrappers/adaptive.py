@@ -30,12 +30,13 @@ Draws: the looks have a run of their own, beside the policy's.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...engine import protocol
+from ...engine.changes.bank import MODELS, Bank, Fresh, bank, copy_model, fresh, renew, renew_arm
 from ...engine.changes.bets import largest, place_of
 from ...engine.changes.error_watch import error_watch
 from ...engine.changes.mean_watch import mean_watch
@@ -49,9 +50,9 @@ from ...engine.changes.watch import (
     is_fresh,
     is_young,
     numbered,
-    renew,
     rival,
 )
+from ...engine.changes.watch import renew as bet_anew
 from ...engine.changes.worlds import (
     ALL,
     FOUND,
@@ -67,16 +68,16 @@ from ...engine.changes.worlds import (
     seen_by,
     worlds,
 )
+from ...engine.compiled.layout import kept_arrays
 from ...engine.draws import UniformBlock, uniform_block, uniform_from
 from ...engine.errors import InvalidInput
 from ...engine.growth import grown, padded
 from ...engine.kernel import kernel, routine
 from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import check_param, fitted
-from ...engine.protocol import reset, reset_arm, row_of
+from ...engine.protocol import row_of
 from ...engine.vocabulary import Array, Change, Constant, Decision, Feedback, Instance, Key, Policy, Problem, Turn
 
-MODELS = 4
 _VERSION = 1  # of the wrapper's own bits; the inner policy's is added
 _LOOK = np.uint64(0x6C6F6F6B)  # of the run of the looks
 
@@ -91,13 +92,11 @@ class AdaptiveParams(NamedTuple):
 class AdaptiveState(NamedTuple):
     """The states of the inner policy, and what tells them apart."""
 
-    models: Any  # states of the inner policy, stacked along a new first axis
-    used: Array  # int64[1] how many of them have begun
+    models: Bank  # states of the inner policy
     leader: Array  # int64[1] the one that decides and learns
     watch: Any  # `MeanWatch` or `ErrorWatch`
     worlds: Worlds
-    scratch_new: Any  # a state of the inner policy before any feedback
-    scratch_per_arm: Array  # bool[m] which of its arrays have a row for each arm
+    scratch_new: Fresh  # a state of the inner policy before any feedback
     scratch_uniform: UniformBlock
 
 
@@ -113,13 +112,11 @@ def adaptive(policy: Policy, look: float = 0.001) -> Policy:
         new = policy.init(params.inner, problem)
         per_arm = _per_arm(policy, params.inner, new, problem)
         return AdaptiveState(
-            models=_stacked(new),
-            used=np.ones(1, np.int64),
+            models=bank(new),
             leader=np.zeros(1, np.int64),
             watch=_watch_of(policy, problem, bool(per_arm.any())),
             worlds=worlds(),
-            scratch_new=new,
-            scratch_per_arm=per_arm,
+            scratch_new=fresh(new, per_arm),
             scratch_uniform=uniform_block(),
         )
 
@@ -155,20 +152,22 @@ def turn(params: AdaptiveParams, state: AdaptiveState, said: Turn) -> None:
         false, model = before_last(state.worlds)
         _lead(state, model, false.place, said.number, 0.0, 0, TAKEN_BACK)
     elif said.model is not None:
-        check_model(said.model, int(state.used[0]), int(state.leader[0]))
+        check_model(said.model, int(state.models.used[0]), int(state.leader[0]))
         _lead(state, said.model, said.number, said.number, 0.0, 0, SAID)
     else:
-        model = _room(state)
+        model = _room(state.models.used, state.leader[0], state.worlds)
         give_up(state.worlds, model)
         forget(state.watch, model)
-        reset(row_of(state.models, model), state.scratch_new)
+        renew(state.models, state.scratch_new, model)
         _lead(state, model, said.number, said.number, 0.0, ALL, SAID)
 
 
 def _constants_of_leader(policy: Policy) -> Callable[[Any, Any], dict[str, Constant]] | None:
     """Return what tells the constants of the policy inside, in the state of the model that leads."""
     tell = policy.constants
-    return None if tell is None else lambda params, state: tell(params.inner, row_of(state.models, state.leader[0]))
+    return (
+        None if tell is None else lambda params, state: tell(params.inner, row_of(state.models.rows, state.leader[0]))
+    )
 
 
 def _check_inner(policy: Any) -> None:
@@ -226,24 +225,6 @@ def _watch_of(policy: Policy, problem: Problem, in_part: bool) -> Any:
     return mean_watch(problem.n_arms)
 
 
-def _stacked(new: Any, begun: int = 1) -> Any:
-    """Return room for the states of all models, of which the first has begun.
-
-    Of the others only working space is written: the rest is zeros, which take no memory until a model begins.
-    """
-    parts = []
-    for name, part in zip(new._fields, new, strict=True):
-        rows = MODELS if name.startswith("scratch_") else begun
-        if isinstance(part, tuple):
-            parts.append(_stacked(part, rows))
-        else:
-            models = np.zeros((MODELS, *part.shape), part.dtype)
-            if part.any():
-                models[:rows] = part
-            parts.append(models)
-    return type(new)(*parts)
-
-
 def _per_arm(policy: Policy, params: Any, new: Any, problem: Problem) -> Array:
     """Return of each array of a state whether it has a row for each arm, bool[m], as another number of arms tells.
 
@@ -251,32 +232,27 @@ def _per_arm(policy: Policy, params: Any, new: Any, problem: Problem) -> Array:
     are awaited count, whatever their arm, and where another axis of an array is that of the arms.
     """
     k = problem.n_arms
+    arrays = list(kept_arrays(new))
     if problem.context_kind != "dense" or protocol.marks(params):
-        return np.zeros(sum(1 for _ in _pairs(new, new)), np.bool_)
+        return np.zeros(len(arrays), np.bool_)
     other = k - 1 if k > 1 else 2  # rather fewer, for more may be too many
-    pairs = list(_pairs(new, policy.init(params, dataclasses.replace(problem, n_arms=other))))
-    rows = np.array([one.shape[:1] == (k,) and two.shape[:1] == (other,) for _, one, two in pairs], np.bool_)
-    apart = all(row or scratch or one.shape == two.shape for row, (scratch, one, two) in zip(rows, pairs, strict=True))
+    others = list(kept_arrays(policy.init(params, dataclasses.replace(problem, n_arms=other))))
+    pairs = list(zip(arrays, others, strict=True))
+    rows = np.array([one.shape[:1] == (k,) and two.shape[:1] == (other,) for one, two in pairs], np.bool_)
+    apart = all(row or one.shape == two.shape for row, (one, two) in zip(rows, pairs, strict=True))
     return rows & apart
 
 
-def _pairs(one: Any, two: Any, scratch: bool = False) -> Iterator[tuple[bool, Array, Array]]:
-    """Yield the arrays of two states side by side, and whether these are working space."""
-    for name, first, second in zip(one._fields, one, two, strict=True):
-        working = scratch or name.startswith("scratch_")
-        if isinstance(first, tuple):
-            yield from _pairs(first, second, working)
-        else:
-            yield working, first, second
-
-
-def _grown(policy: Policy, state: AdaptiveState, fresh: AdaptiveState, problem: Problem) -> AdaptiveState:
+def _grown(policy: Policy, state: AdaptiveState, new: AdaptiveState, problem: Problem) -> AdaptiveState:
     """Return a state with new arms, which no model knows; that is no change."""
-    used = int(state.used[0])
-    for model in range(used):
-        _write(row_of(fresh.models, model), grown(policy, row_of(state.models, model), problem))
-    return fresh._replace(
-        used=state.used, leader=state.leader, watch=padded(state.watch, fresh.watch), worlds=state.worlds
+    models = new.models
+    for model in range(int(state.models.used[0])):
+        _write(row_of(models.rows, model), grown(policy, row_of(state.models.rows, model), problem))
+    return new._replace(
+        models=models._replace(used=state.models.used),
+        leader=state.leader,
+        watch=padded(state.watch, new.watch),
+        worlds=state.worlds,
     )
 
 
@@ -292,7 +268,7 @@ def _write(into: Any, of: Any) -> None:
 @kernel
 def select(params: AdaptiveParams, state: AdaptiveState, instance: Instance, key: Key) -> Decision:
     """Take any arm with the probability `look`, else what the leader takes."""
-    model = row_of(state.models, state.leader[0])
+    model = row_of(state.models.rows, state.leader[0])
     u = uniform_from(state.scratch_uniform, Key(key.run ^ _LOOK, key.t))
     if u < params.look:
         k = count_available(instance.available)
@@ -305,7 +281,7 @@ def select(params: AdaptiveParams, state: AdaptiveState, instance: Instance, key
 @kernel
 def mark(params: AdaptiveParams, state: AdaptiveState, instance: Instance, decision: Decision, key: Key) -> None:
     """Let the leader take note."""
-    protocol.mark(params.inner, row_of(state.models, state.leader[0]), instance, decision, key)
+    protocol.mark(params.inner, row_of(state.models.rows, state.leader[0]), instance, decision, key)
 
 
 @kernel
@@ -318,22 +294,19 @@ def update(
     key: Key,
 ) -> None:
     """Bet on the reward, and let the model of its world learn it; see whether the world has changed."""
-    leader, used, arm = state.leader[0], state.used[0], decision.action
+    leader, used, arm = state.leader[0], state.models.used[0], decision.action
     late = is_over(state.worlds, instance.t)
     row = NOTHING
     if not late:
-        row = examine(state.watch, params.inner, state.models, leader, used, instance, decision, feedback.reward)
+        row = examine(state.watch, params.inner, state.models.rows, leader, used, instance, decision, feedback.reward)
     model = model_at(state.worlds, instance.t) if late else leader
     if model != GONE:
-        protocol.update(params.inner, row_of(state.models, model), instance, decision, feedback, key)
+        protocol.update(params.inner, row_of(state.models.rows, model), instance, decision, feedback, key)
     if late:
         return
     other = rival(state.watch, leader, used, row != NOTHING, instance.t, state.worlds.total[0])
-    if other != NOTHING:
-        won = largest(state.watch.book, row) if row != NOTHING else 0.0
-        _lead(state, other, instance.t, instance.t, won, 0, FOUND)
-    elif row != NOTHING:
-        _begin(state, row, arm, instance.t)
+    if other != NOTHING or row != NOTHING:
+        _turn(state, other, row, arm, instance.t)
 
 
 @kernel
@@ -341,20 +314,20 @@ def probability(params: AdaptiveParams, state: AdaptiveState, instance: Instance
     """Return the arm's probability, looks included; 0 where it is not available."""
     if not instance.available[action]:
         return 0.0
-    model = row_of(state.models, state.leader[0])
+    model = row_of(state.models.rows, state.leader[0])
     return _mix(params, instance, protocol.probability(params.inner, model, instance, action))
 
 
 @kernel
 def appraise(params: AdaptiveParams, state: AdaptiveState, instance: Instance, scores: Array, widths: Array) -> None:
     """Let the leader say what it expects."""
-    protocol.appraise(params.inner, row_of(state.models, state.leader[0]), instance, scores, widths)
+    protocol.appraise(params.inner, row_of(state.models.rows, state.leader[0]), instance, scores, widths)
 
 
 @kernel
 def attribute(params: AdaptiveParams, state: AdaptiveState, instance: Instance, action: int, parts: Array) -> None:
     """Let the leader say why."""
-    protocol.attribute(params.inner, row_of(state.models, state.leader[0]), instance, action, parts)
+    protocol.attribute(params.inner, row_of(state.models.rows, state.leader[0]), instance, action, parts)
 
 
 @kernel
@@ -366,51 +339,52 @@ def _mix(params: AdaptiveParams, instance: Instance, p: float) -> float:
 
 
 @routine
-def _begin(state: AdaptiveState, row: int, arm: int, number: int) -> None:
-    """Learn anew what has changed: one more arm of a change that was just found, or what another one has changed."""
-    leader = state.leader[0]
-    if is_young(state.watch, leader, row):
-        renew(state.watch, leader, arm)
-        _forget(state, leader, arm)
-        return
-    since, won = place_of(state.watch.book, row), largest(state.watch.book, row)
-    model = _room(state)
-    give_up(state.worlds, model)
-    fresh = begin(state.watch, model, leader, row)
-    whole = fresh >= numbered(state.watch)
-    reset(row_of(state.models, model), state.scratch_new if whole else row_of(state.models, leader))
-    if not whole:
-        for other in range(numbered(state.watch)):
-            if is_fresh(state.watch, other):
-                _forget(state, model, other)
-    _lead(state, model, since, number, won, ALL if whole else fresh, FOUND)
+def _turn(state: AdaptiveState, other: int, row: int, arm: int, number: int) -> None:
+    """Let a model of an earlier world lead, if there is another; else learn anew what has changed.
 
-
-@routine
-def _forget(state: AdaptiveState, model: int, arm: int) -> None:
-    """Let a model begin anew with one arm."""
-    reset_arm(row_of(state.models, model), state.scratch_new, arm, state.scratch_per_arm, 0)
+    That is one more arm of a change that was just found, or what another change has changed.
+    """
+    leader, model, n_fresh, since, won = state.leader[0], other, 0, number, 0.0
+    if row != NOTHING:
+        won = largest(state.watch.book, row)
+    if other == NOTHING:
+        if is_young(state.watch, leader, row):
+            bet_anew(state.watch, leader, arm)
+            renew_arm(state.models, state.scratch_new, leader, arm)
+            return
+        since = place_of(state.watch.book, row)
+        model = _room(state.models.used, leader, state.worlds)
+        give_up(state.worlds, model)
+        n_fresh = begin(state.watch, model, leader, row)
+        if n_fresh >= numbered(state.watch):
+            n_fresh = ALL
+            renew(state.models, state.scratch_new, model)
+        else:
+            copy_model(state.models, state.scratch_new, model, leader)
+            for changed in range(numbered(state.watch)):
+                if is_fresh(state.watch, changed):
+                    renew_arm(state.models, state.scratch_new, model, changed)
+    _lead(state, model, since, number, won, n_fresh, FOUND)
 
 
 @kernel
-def _room(state: AdaptiveState) -> int:
+def _room(used: Array, leader: int, seen: Worlds) -> int:
     """Return a model that has not begun, or the one that has not led for longest."""
-    if state.used[0] < MODELS:
-        state.used[0] += 1
-        return state.used[0] - 1
+    if used[0] < MODELS:
+        used[0] += 1
+        return used[0] - 1
     oldest = -1
     for model in range(MODELS):
-        idle = model != state.leader[0]
-        if idle and (oldest < 0 or last_of(state.worlds, model) < last_of(state.worlds, oldest)):
+        if model != leader and (oldest < 0 or last_of(seen, model) < last_of(seen, oldest)):
             oldest = model
     return oldest
 
 
 @kernel
-def _lead(state: AdaptiveState, model: int, since: int, number: int, won: float, fresh: int, cause: int) -> None:
+def _lead(state: AdaptiveState, model: int, since: int, number: int, won: float, n_fresh: int, cause: int) -> None:
     """Let a model lead from now on."""
     state.leader[0] = model
-    enter(state.worlds, since, number, model, won, fresh, cause)
+    enter(state.worlds, since, number, model, won, n_fresh, cause)
     follow(state.watch, model)
 
 

@@ -28,6 +28,7 @@ from onearm.engine.changes.worlds import (
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
 from onearm.engine.growth import grown
+from onearm.engine.protocol import row_of
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem, Turn
 from onearm.policies import catalog
 
@@ -61,7 +62,7 @@ class Played:
         turned(self.policy, self.state, Turn(self.t, known, model))
 
     def model(self, i: int) -> str:
-        return snapshot.digest(snapshot_of(self.inner.models, i))
+        return snapshot.digest(row_of(self.inner.models.rows, i))
 
     @property
     def inner(self) -> Any:
@@ -69,10 +70,6 @@ class Played:
         while hasattr(state, "inner"):
             state = state.inner
         return state
-
-
-def snapshot_of(models: Any, i: int) -> Any:
-    return type(models)(*(snapshot_of(part, i) if isinstance(part, tuple) else part[i].copy() for part in models))
 
 
 def scenarios() -> list[Any]:

@@ -11,6 +11,7 @@ import pytest
 from support import explorers as x
 
 from onearm.engine import loop, snapshot
+from onearm.engine.changes.bank import MODELS
 from onearm.engine.changes.worlds import ALL, GONE, seen_by
 from onearm.engine.errors import InvalidInput
 from onearm.engine.growth import grown
@@ -20,7 +21,6 @@ from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Array, Decision, Feedback, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
-from onearm.policies.wrappers.adaptive import MODELS
 
 NO_CONTEXT = np.zeros(0)
 
@@ -36,7 +36,8 @@ def begun(policy: Policy, problem: Problem) -> tuple[Policy, Any]:
 
 def teach(policy: Policy, state: Any, t: int, arm: int, reward: float, context: Array = NO_CONTEXT) -> None:
     """Let a policy learn what an arm paid that was chosen for sure."""
-    k = len(state.scratch_new.count) if hasattr(state.scratch_new, "count") else 3
+    models = state.models.rows
+    k = models.count.shape[1] if hasattr(models, "count") else 3
     x.learn(policy, state, x.instance(t, context, k), arm, reward, 1.0)
 
 
@@ -59,8 +60,14 @@ def turned(state: Any, worlds: int, policy: Policy, t: int) -> int:
     return t
 
 
+def new_of(inner: Any, problem: Problem) -> Any:
+    """Return a state of the policy inside before any feedback."""
+    policy = fitted(catalog.from_spec({"name": inner, "params": {}} if isinstance(inner, str) else inner), problem)
+    return policy.init(policy.params, problem)
+
+
 def digest_of(state: Any, model: int) -> str:
-    return snapshot.digest(row_of(state.models, model))
+    return snapshot.digest(row_of(state.models.rows, model))
 
 
 def test_a_planted_change_is_found_with_its_place_and_all_arms_begin_anew() -> None:
@@ -75,9 +82,9 @@ def test_a_planted_change_is_found_with_its_place_and_all_arms_begin_anew() -> N
     assert 590 <= change.place <= 610
     assert change.noticed == t - 1 < 720
     assert change.evidence >= 1e8
-    assert (change.model, change.fresh, state.leader[0], state.used[0]) == (1, ALL, 1, 2)
-    assert digest_of(state, 1) == snapshot.digest(state.scratch_new)
-    assert digest_of(state, 0) != snapshot.digest(state.scratch_new)
+    assert (change.model, change.fresh, state.leader[0], state.models.used[0]) == (1, ALL, 1, 2)
+    assert digest_of(state, 1) == snapshot.digest(new_of("kl_ucb", Problem(3)))
+    assert digest_of(state, 0) != digest_of(state, 1)
 
 
 def test_only_the_leader_learns() -> None:
@@ -94,7 +101,7 @@ def test_late_feedback_goes_to_the_model_of_its_world_and_never_to_the_watch() -
     first, second = (change.place for change in seen_by(state.worlds))
     inner = policy.params.inner
     for late, model in ((first - 1, 0), (first, 1), (second - 1, 1)):
-        expected = snapshot.copied(row_of(state.models, model))
+        expected = snapshot.copied(row_of(state.models.rows, model))
         at, decision, feedback = x.instance(late), Decision(1, 1.0), Feedback(4.0, np.zeros(0))
         loop.learn(inner, expected, at, decision, feedback, Key(x.RUN, late))
         others = [digest_of(state, other) for other in range(MODELS) if other != model]
@@ -121,7 +128,7 @@ def test_what_was_decided_before_a_change_that_was_placed_late_belongs_to_the_ne
     before = digest_of(state, 0)
     teach(policy, state, 26, 2, 1.0)
     assert digest_of(state, 0) == before
-    assert row_of(state.models, 1).count.tolist() == [0, 0, 1]
+    assert row_of(state.models.rows, 1).count.tolist() == [0, 0, 1]
 
 
 def test_late_feedback_is_not_learned_where_its_model_is_gone() -> None:
@@ -139,7 +146,7 @@ def test_at_most_four_models_and_the_one_that_has_not_led_for_longest_makes_room
     used, leaders, t = [], [], 0
     for _ in range(7):
         t = turned(state, 1, policy, t)
-        used.append(int(state.used[0]))
+        used.append(int(state.models.used[0]))
         leaders.append(int(state.leader[0]))
     assert used == [2, 3, 4, 4, 4, 4, 4]
     assert leaders == [1, 2, 3, 0, 1, 2, 3]
@@ -149,12 +156,14 @@ def test_at_most_four_models_and_the_one_that_has_not_led_for_longest_makes_room
 def test_a_change_in_every_decision_is_bounded() -> None:
     policy, state = begun(adaptive(), Problem(2))
     size = snapshot.size(state)
+    of_a_model = sum(array[0].nbytes for array in kept_of(state.models.rows))
     for t in range(300):
         for arm in range(2):
             state.watch.rewards[arm], state.watch.deviation[arm] = 100.0, 1.0
             win(state, arm, t)
         x.learn(policy, state, x.instance(t, k=2), t % 2, 1.0, 1.0)
-    assert (state.worlds.total[0], state.used[0], snapshot.size(state)) == (301, MODELS, size)
+    assert (state.worlds.total[0], state.models.used[0]) == (301, MODELS)
+    assert snapshot.size(state) == size + (MODELS - 1) * of_a_model
     assert [change.noticed for change in seen_by(state.worlds)] == list(range(300 - 63, 300))
     assert x.decide(policy, state, x.instance(300, k=2)).action in (0, 1)
 
@@ -180,12 +189,12 @@ def test_of_ten_arms_two_change_and_of_the_others_all_is_kept_to_the_bit(inner: 
     (change,) = seen_by(state.worlds)
     assert 1500 <= change.noticed < 1700
     assert 1490 <= change.place <= change.noticed
-    before, now = (list(kept_of(row_of(state.models, model))) for model in (0, 1))
+    before, now = (list(kept_of(row_of(state.models.rows, model))) for model in (0, 1))
     fresh = [arm for arm in range(10) if state.watch.scratch_fresh[arm]]
     assert {3, 7} & set(fresh)
     assert change.fresh == len(fresh) <= 5
     kept = [arm for arm in range(10) if arm not in fresh]
-    for old, array, new in zip(before, now, kept_of(state.scratch_new), strict=True):
+    for old, array, new in zip(before, now, kept_of(new_of(inner, Problem(10, (1,)))), strict=True):
         if array.shape[0] == 10:
             np.testing.assert_array_equal(array[kept], old[kept])
             np.testing.assert_array_equal(array[fresh], new[fresh])
@@ -210,7 +219,7 @@ def test_a_second_arm_of_the_same_change_is_learned_anew_without_another_world()
     win(state, 2, 400)
     x.learn(policy, state, x.instance(400, rng.normal(size=1), 4), 1, 9.0, 1.0)
     assert len(seen_by(state.worlds)) == 1
-    model = row_of(state.models, 1).model.model
+    model = row_of(state.models.rows, 1).model.model
     untouched = model.gram[3].copy()
     state.watch.book.wealth[4] = 1e4
     state.watch.book.start[4] = 400
@@ -239,10 +248,10 @@ def test_arms_that_join_are_no_change_and_nothing_is_lost() -> None:
     policy, state = begun(adaptive("kl_ucb"), Problem(3))
     t = turned(state, 2, policy, 0)
     watched = [array.copy() for array in state.watch[1:]]
-    kept = [snapshot.copied(row_of(state.models, model)) for model in range(3)]
+    kept = [snapshot.copied(row_of(state.models.rows, model)) for model in range(3)]
     more = grown(policy, state, Problem(5))
     for model in range(3):
-        assert snapshot.digest(row_of(more.models, model)) == snapshot.digest(
+        assert snapshot.digest(row_of(more.models.rows, model)) == snapshot.digest(
             grown(catalog.make("kl_ucb"), kept[model], Problem(5))
         )
     for array, before in zip(more.watch[1:], watched, strict=True):
@@ -405,7 +414,7 @@ def test_as_many_arms_as_the_policy_inside_takes() -> None:
 def test_of_models_that_have_not_begun_nothing_is_written() -> None:
     """So that they take neither memory nor room in a snapshot."""
     _, state = begun(adaptive("linucb"), Problem(5, (3,)))
-    arrays = list(kept_of(state.models))
+    arrays = list(kept_of(state.models.rows))
     assert any(part[0].any() for part in arrays)
     assert not any(part[1:].any() for part in arrays)
 
@@ -413,16 +422,16 @@ def test_of_models_that_have_not_begun_nothing_is_written() -> None:
 @pytest.mark.parametrize("inner", ["bag", "ucb1", "fourier_ucb"])
 def test_where_arms_cannot_be_told_apart_all_is_learned_anew(inner: str) -> None:
     """Of bag the arms are a second axis; of what counts awaited decisions a part of an arm would be left behind."""
-    params = {} if inner == "bag" else {"wait": 3}
-    policy, state = begun(adaptive({"name": inner, "params": params}), Problem(4, (1,)))
-    assert not state.scratch_per_arm.any()
+    spec = {"name": inner, "params": {} if inner == "bag" else {"wait": 3}}
+    policy, state = begun(adaptive(spec), Problem(4, (1,)))
+    assert not state.scratch_new.per_arm.any()
     for t in range(12):
         x.learn(policy, state, x.instance(t, np.ones(1), 4), t % 4, float(t % 3), 1.0)
     win(state, 0, 10)
     x.learn(policy, state, x.instance(12, np.ones(1), 4), 0, 1.0, 1.0)
     (change,) = seen_by(state.worlds)
     assert change.fresh == ALL
-    assert digest_of(state, 1) == snapshot.digest(state.scratch_new)
+    assert digest_of(state, 1) == snapshot.digest(new_of(spec, Problem(4, (1,))))
 
 
 @pytest.mark.jit

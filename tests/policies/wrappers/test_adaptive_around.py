@@ -74,7 +74,7 @@ def test_without_looks_the_policy_inside_decides_to_the_bit(name: str, context: 
     inside = course_of(around(name, look=0.0), name, context)
     n = 24
     np.testing.assert_equal(list(decisions(inside, n)), list(decisions(alone, n)))
-    assert snapshot.digest(row_of(inside.state.models, 0)) == alone.digest()
+    assert snapshot.digest(row_of(inside.state.models.rows, 0)) == alone.digest()
     assert inside.policy.deterministic == alone.policy.deterministic
 
 
@@ -104,7 +104,7 @@ def test_a_new_model_learns_as_a_policy_that_begins(name: str, context: str) -> 
     alone = course_of(golden.specimen(name), name, context)
     alone.t = course.t
     np.testing.assert_equal(list(decisions(course, 6)), list(decisions(alone, 6)))
-    assert snapshot.digest(row_of(course.state.models, 1)) == alone.digest()
+    assert snapshot.digest(row_of(course.state.models.rows, 1)) == alone.digest()
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in WRAPPERS and golden.specimen(name).grow])
@@ -116,11 +116,11 @@ def test_every_model_of_a_policy_that_grows_does(name: str) -> None:
     problem = dataclasses.replace(course.problem, n_arms=6)
     inner = course.policy.params.inner
     policy = dataclasses.replace(golden.specimen(name), params=inner)
-    kept = [snapshot.copied(row_of(course.state.models, model)) for model in range(2)]
+    kept = [snapshot.copied(row_of(course.state.models.rows, model)) for model in range(2)]
     more = grown(course.policy, course.state, problem)
     for model in range(2):
         expected = grown(policy, kept[model], problem)
-        assert snapshot.digest(row_of(more.models, model)) == snapshot.digest(expected)
+        assert snapshot.digest(row_of(more.models.rows, model)) == snapshot.digest(expected)
     wider = dataclasses.replace(course, problem=problem, world=Wider(problem), state=more)
     assert all(action < 6 for action, _ in decisions(wider, 6))
 
