@@ -146,6 +146,14 @@ def check_seed(seed: int) -> int:
     return seed
 
 
+def check_wrapped(policy: Any, example: str = "ucb1") -> None:
+    """Refuse what a wrapper is put around if it is no policy; `example` is the name of one that would do."""
+    if not isinstance(policy, Policy):
+        raise InvalidInput(
+            "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "{example}", "params": {{}}}}'
+        )
+
+
 def check_param(
     name: str,
     value: float,

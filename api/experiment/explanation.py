@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from ...engine.vocabulary import Array, Instance, Policy
+from ...policies import catalog
 from .definition import Definition
 from .intake import values
 from .unknown import or_null
@@ -70,15 +71,20 @@ def notes_on(spec: Definition) -> list[str]:
 
 
 def _never_draws(policy: Policy) -> list[str]:
-    if not policy.deterministic:
-        return []
-    late = "while rewards are late it repeats itself, and "
-    if (wait := _innermost(policy.spec).get("params", {}).get("wait")) is not None:
-        late = "" if wait else "while rewards are late it repeats itself unless its param wait is given, and "
-    return [
-        f"{policy.name} never draws: {late}a log in which every propensity is 1 cannot be used to judge another "
-        "policy; wrap it in floor, or take a policy that draws"
-    ]
+    inner = _innermost(policy.spec)
+    wait = inner.get("params", {}).get("wait")
+    if wait:
+        repeats = ""
+    else:
+        repeats = "while rewards are late it repeats itself" + (" unless its param wait is given" if wait == 0 else "")
+    if policy.deterministic:
+        return [
+            f"{policy.name} never draws: {repeats}{', and ' if repeats else ''}a log in which every propensity is 1 "
+            "cannot be used to judge another policy; wrap it in floor, or take a policy that draws"
+        ]
+    if repeats and inner is not policy.spec and catalog.from_spec(inner).deterministic:
+        return [f"{inner['name']} never draws: {repeats}, but for the decisions that {policy.name} draws"]
+    return []
 
 
 def _innermost(spec: dict[str, Any]) -> dict[str, Any]:

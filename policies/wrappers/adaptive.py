@@ -74,7 +74,7 @@ from ...engine.errors import InvalidInput
 from ...engine.growth import grown, padded
 from ...engine.kernel import kernel, routine
 from ...engine.laws.availability import count_available, nth_available
-from ...engine.problem import check_param, fitted
+from ...engine.problem import check_param, check_wrapped, fitted
 from ...engine.protocol import row_of
 from ...engine.vocabulary import Array, Change, Constant, Decision, Feedback, Instance, Key, Policy, Problem, Turn
 
@@ -136,7 +136,7 @@ def adaptive(policy: Policy, look: float = 0.001) -> Policy:
         resolve=resolve if policy.resolve else None,
         found=found,
         turn=turn,
-        constants=_constants_of_leader(policy),
+        constants=_constants(policy),
         deterministic=policy.deterministic and look == 0.0,
     )
 
@@ -162,20 +162,25 @@ def turn(params: AdaptiveParams, state: AdaptiveState, said: Turn) -> None:
         _lead(state, model, said.number, said.number, 0.0, ALL, SAID)
 
 
-def _constants_of_leader(policy: Policy) -> Callable[[Any, Any], dict[str, Constant]] | None:
-    """Return what tells the constants of the policy inside, in the state of the model that leads."""
+def _constants(policy: Policy) -> Callable[[Any, Any], dict[str, Constant]] | None:
+    """Return what tells the constants of the policy inside, in the state of the model that leads; the bytes of all."""
+    if policy.constants is None:
+        return None
     tell = policy.constants
-    return (
-        None if tell is None else lambda params, state: tell(params.inner, row_of(state.models.rows, state.leader[0]))
-    )
+
+    def constants(params: AdaptiveParams, state: AdaptiveState) -> dict[str, Constant]:
+        told = tell(params.inner, row_of(state.models.rows, state.leader[0]))
+        if "model_bytes" in told:
+            of_one = told["model_bytes"]
+            told["model_bytes"] = of_one._replace(value=of_one.value * int(state.models.used[0]))
+        return told
+
+    return constants
 
 
 def _check_inner(policy: Any) -> None:
     """Refuse what cannot be wrapped."""
-    if not isinstance(policy, Policy):
-        raise InvalidInput(
-            "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "ucb1", "params": {{}}}}'
-        )
+    check_wrapped(policy)
     if "arm" not in policy.actions:
         raise InvalidInput(
             "no_arms",

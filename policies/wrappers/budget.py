@@ -25,7 +25,7 @@ from ...engine.changes.turning import within
 from ...engine.draws import uniform
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
-from ...engine.problem import check_param, check_vector, fitted
+from ...engine.problem import check_param, check_vector, check_wrapped, fitted
 from ...engine.vectors.constants import of_inner
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
@@ -54,10 +54,7 @@ def budget(policy: Policy, cost: list[float], limit: float) -> Policy:
     """
     costs = check_vector("cost", cost, low=-1e100, high=1e100)
     check_param("limit", limit, low=-1e100, high=1e100)
-    if not isinstance(policy, Policy):
-        raise InvalidInput(
-            "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "ucb1", "params": {{}}}}'
-        )
+    check_wrapped(policy)
     if "arm" not in policy.actions:
         raise InvalidInput(
             "no_arms",

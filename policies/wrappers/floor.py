@@ -22,7 +22,7 @@ from ...engine.errors import InvalidInput
 from ...engine.growth import grown
 from ...engine.kernel import kernel
 from ...engine.laws.availability import count_available, nth_available
-from ...engine.problem import check_param, fitted
+from ...engine.problem import check_param, check_wrapped, fitted
 from ...engine.vectors.constants import of_inner
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
@@ -46,10 +46,7 @@ class FloorState(NamedTuple):
 def floor(policy: Policy, minimum: float = 0.01) -> Policy:
     """Decide as `policy` does, but give every available arm at least the probability `minimum`."""
     check_param("minimum", minimum, low=0.0, high=1.0, low_open=True)
-    if not isinstance(policy, Policy):
-        raise InvalidInput(
-            "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "ucb1", "params": {{}}}}'
-        )
+    check_wrapped(policy)
     if "arm" not in policy.actions:
         raise InvalidInput(
             "no_arms",

@@ -28,7 +28,7 @@ from ...engine.domain import SIMPLEX, Domain, Region
 from ...engine.draws import normal
 from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel
-from ...engine.problem import check_param
+from ...engine.problem import check_param, check_wrapped
 from ...engine.vectors.constants import as_given, of_problem
 from ...engine.vectors.projection import project
 from ...engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
@@ -67,10 +67,7 @@ def point_gradient(policy: Policy, delta: float | None = None) -> Policy:
     follows from the horizon T: sqrt(d) / T^(1/4), at most 1/2, with one point; 1 / (2 sqrt(T)) with two, where values
     are exact. With noise in the values of two points take a larger one.
     """
-    if not isinstance(policy, Policy):
-        raise InvalidInput(
-            "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "optimistic_omd", "params": {{}}}}'
-        )
+    check_wrapped(policy, example="optimistic_omd")
     if "vector" not in policy.actions or "gradient" not in policy.feedbacks:
         raise InvalidInput(
             "no_gradients",

@@ -199,6 +199,13 @@ def test_a_policy_that_never_draws_says_what_that_costs(served: Served) -> None:
     served.create("looking", policy={"name": "adaptive", "params": {"policy": inner, "look": 0.0}})
     note, _ = served.get("/v1/experiments/looking/diagnostics").json()["notes"]
     assert note.startswith("adaptive never draws: a log in which every propensity is 1")
+    served.create("rarely", policy={"name": "adaptive", "params": {"policy": "ucb1"}})
+    note, _ = served.get("/v1/experiments/rarely/diagnostics").json()["notes"]
+    assert note.startswith("ucb1 never draws: while rewards are late it repeats itself unless its param wait is given")
+    assert note.endswith("but for the decisions that adaptive draws")
+    served.create("counting", policy={"name": "adaptive", "params": {"policy": inner}})
+    (supposed,) = served.get("/v1/experiments/counting/diagnostics").json()["notes"]
+    assert "takes rewards to lie in [0, 1]" in supposed
     assert "notes" not in served.get("/v1/experiments/e/diagnostics").json()
 
 

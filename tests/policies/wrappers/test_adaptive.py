@@ -18,6 +18,7 @@ from onearm.engine.growth import grown
 from onearm.engine.problem import fitted
 from onearm.engine.protocol import has_law, row_of
 from onearm.engine.simulation import Simulation
+from onearm.engine.vectors.constants import constants_of
 from onearm.engine.vocabulary import Array, Decision, Feedback, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
@@ -398,6 +399,15 @@ def test_the_nested_spec_is_complete() -> None:
     assert inner["params"]["coordinates"] is not None
     again = catalog.from_spec(policy.spec)
     np.testing.assert_equal(again.params, policy.params)
+
+
+def test_the_bytes_of_all_models_are_told() -> None:
+    policy, state = begun(adaptive("fourier_softmax"), Problem(3, (2,)))
+    one = constants_of(policy, state)
+    state.models.used[0] = 3
+    three = constants_of(policy, state)
+    assert three["model_bytes"].value == 3 * one["model_bytes"].value > 0
+    assert three["coordinates"] == one["coordinates"]
 
 
 def test_a_declared_range_reaches_the_policy_inside() -> None:
