@@ -1,7 +1,8 @@
 """Run the suite both ways at once, logic with the JIT off and the tests marked `jit` with it on, and add the two up.
 
-Each way has two processes. Half of what they do is to wait - for compilers, for services that start, for disks - and
-together they leave no core idle before both come to their end.
+Each way collects its tests once and has them run by two processes (support/copies.py). Half of what they do is to
+wait - for compilers, for services that start, for disks - and together they leave no core idle before both come to
+their end.
 Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`; each `-m` selects from what is left. At the end stand
 the ten slowest tests, and as the last line the sum, in pytest's words.
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -23,7 +23,6 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 NO_TESTS = 5  # pytest's exit code where nothing was selected
 SLOWEST = 10  # so many are named at the end
-RESULT = re.compile(r"^[.FEsxX]", re.MULTILINE)  # pytest's word on the first test
 
 
 class Way(NamedTuple):
@@ -32,13 +31,9 @@ class Way(NamedTuple):
     name: str
     marker: str  # a marker expression
     disable_jit: str  # NUMBA_DISABLE_JIT
-    sharing: list[str]  # how two processes share the tests
 
 
-WAYS = (
-    Way("JIT on", "jit", "0", ["--dist", "loadscope", "--no-loadscope-reorder"]),  # scopes: compiled_together.py
-    Way("JIT off", "not jit", "1", ["--dist", "worksteal"]),
-)
+WAYS = (Way("JIT on", "jit", "0"), Way("JIT off", "not jit", "1"))
 
 
 def main(arguments: list[str]) -> int:
@@ -72,7 +67,6 @@ def run(markers: list[str], reports: list[Path], arguments: list[str]) -> list[i
     try:
         for way, report, output in zip(WAYS, reports, outputs, strict=True):
             running.append(started(way, markers, report, output, arguments))
-            wait_until_it_tests(running[-1], output)
         for way, process, output in zip(WAYS, running, outputs, strict=True):
             print(f"---- {way.name} ----", flush=True)
             print_until_it_ends(process, output)
@@ -84,17 +78,11 @@ def run(markers: list[str], reports: list[Path], arguments: list[str]) -> list[i
 def started(way: Way, markers: list[str], report: Path, output: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start pytest on two processes that share one cache of compiled kernels."""
     marker = " and ".join(f"({one})" for one in (way.marker, *markers))
-    command = [sys.executable, "-m", "pytest", "-n", "2", *way.sharing, "-m", marker, f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", "--processes", "2", "-m", marker, f"--junitxml={report}"]
     with output.open("wb") as said:
         return subprocess.Popen(
             [*command, *arguments], cwd=ROOT, env=environment(way), stdout=said, stderr=subprocess.STDOUT
         )
-
-
-def wait_until_it_tests(process: subprocess.Popen[bytes], output: Path) -> None:
-    """Wait until a run has collected its tests: what all import is compiled to bytecode then, and not four times."""
-    while process.poll() is None and RESULT.search(output.read_text(encoding="utf-8", errors="replace")) is None:
-        time.sleep(0.2)
 
 
 def environment(way: Way) -> dict[str, str]:

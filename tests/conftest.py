@@ -44,20 +44,12 @@ from onearm.engine.kernel import Entry, Loop  # noqa: E402
 from onearm.engine.laws import gauss_legendre, largest, largest_beta  # noqa: E402
 from onearm.engine.oracles import fourier_ridge, fourier_root  # noqa: E402
 
+pytest_plugins = ["support.copies"]
+
 if not numba.config.DISABLE_JIT:
     from support import stamped
 
     stamped.watch()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one process run all that compiles the same: `--dist loadscope`."""
-    if config.getvalue("dist") != "loadscope":
-        return None
-    from support.compiled_together import BySubject
-
-    return BySubject(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
