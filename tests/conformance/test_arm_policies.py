@@ -10,9 +10,9 @@ from typing import Any
 import golden
 import numpy as np
 import pytest
-from support.kinds.arms import MEANS, NAMES, begin, contexts_of
+from support.kinds.arms import NAMES, begin, contexts_of
 from support.kinds.course import RUN, Course
-from support.kinds.drawn import count_actions
+from support.kinds.drawn import frequencies
 from support.quadratures import BY_QUADRATURE
 
 from onearm.engine.features import VALUE_MAX
@@ -156,9 +156,8 @@ def earned(name: str, home: Home) -> float:
 def test_frequencies_are_the_law(name: str) -> None:
     course = begin(name).play(40)
     instance = course.world.instance(40)._replace(available=np.array([True, True, False, True]))
-    counts = np.zeros(len(MEANS), np.int64)
     draws = DRAWS_OF_SLOW.get(name, DRAWS)
-    count_actions(course.policy.params, course.state, instance, RUN, counts, draws)
+    found = frequencies(course.policy.params, course.state, instance, RUN, draws)
     law = course.law(instance)
     assert not np.isnan(law).any(), "a policy's specimen knows its law"
-    assert (np.abs(counts / draws - law) <= 4.0 * np.sqrt(law * (1.0 - law) / draws)).all()
+    assert (np.abs(found - law) <= 4.0 * np.sqrt(law * (1.0 - law) / draws)).all()

@@ -20,6 +20,7 @@ from onearm.engine.vocabulary import Change, Environment
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
+pytestmark = pytest.mark.usefixtures("coarse_quadrature")
 INSIDE = {"name": "bernoulli", "params": {"mean": [0.1, 0.9]}}
 SWITCHING = envs.make("switching", env=INSIDE, at=[90], shift=1)
 LATE = envs.make("delayed", env={"name": "switching", "params": {"env": INSIDE, "at": [90], "shift": 1}}, delay=3)

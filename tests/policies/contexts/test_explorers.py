@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import explorers as x
-from support.kinds.drawn import count_actions
+from support.kinds.drawn import frequencies
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
@@ -117,10 +117,9 @@ def assert_frequencies(name: str, problem: Problem, draws: int) -> None:
     state = x.taught(policy, problem, 30)
     context = contexts(problem, 1)[0].context
     at = Instance(0, context, np.array([True, True, False, True]))
-    counts = np.zeros(4, np.int64)
-    count_actions(policy.params, state, at, run_key(1, 0, POLICY), counts, draws)
+    found = frequencies(policy.params, state, at, run_key(1, 0, POLICY), draws)
     law = x.law_of(policy, state, at)
-    assert (np.abs(counts / draws - law) <= 4.0 * np.sqrt(law * (1.0 - law) / draws)).all()
+    assert (np.abs(found - law) <= 4.0 * np.sqrt(law * (1.0 - law) / draws)).all()
 
 
 @pytest.mark.parametrize("name", OVER_AN_ORACLE)
