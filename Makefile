@@ -20,7 +20,7 @@ help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
 
 run: $(VENV)/.run  ## start the decision service and say what to try (HOST=127.0.0.1 PORT=8080 DATABASE=sqlite:///onearm.db)
-	@$(VENV)/bin/onearm serve --host $(HOST) --port $(PORT) --database $(DATABASE)
+	@$(VENV)/bin/onearm serve --host $(HOST) --port $(PORT) --database $(DATABASE) $(ARGS)
 
 dev: $(VENV)/.dev  ## install what onearm and its tests need into .venv
 

@@ -6,6 +6,13 @@ Every error carries a stable `code`, which the HTTP interface answers and script
 'reward is nan: it must be a finite number'
 """
 
+from __future__ import annotations
+
+import errno
+
+# What an operating system says when it has nothing left to give: descriptors of this process or of all, room on a disk.
+SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
+
 
 class OnearmError(Exception):
     """The root of all errors that onearm raises on purpose."""
@@ -29,6 +36,24 @@ class Conflict(OnearmError):
 
 class Unavailable(OnearmError):
     """It cannot be done now; it may be tried again."""
+
+
+def exhausted(error: BaseException) -> Unavailable | None:
+    """Return how an error is told that has its cause in a limit of the machine; None for all others.
+
+    >>> print(exhausted(OSError(errno.EMFILE, "Too many open files")))
+    the machine has nothing left to give (Too many open files): free some or raise the limit, then try again
+    >>> exhausted(ValueError("alpha is -1"))
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in SPENT:
+            return Unavailable(
+                "exhausted",
+                f"the machine has nothing left to give ({seen.strerror}): free some or raise the limit, then try again",
+            )
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 class Damaged(OnearmError):

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 import socket
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
-import uvicorn
 from rich.markup import escape
 
 from ...engine.compiled.waiting import WAITING
-from ...engine.errors import Unavailable
+from ...engine.errors import InvalidInput, Unavailable
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..console import say_what_compiles
 from ..experiment.ids import in_url
 from ..http.app import create_app
+from ..http.connection import Limits
+from ..http.guard import Guard
+from ..http.server import Server, make_room
 from ..service.live import Live
 from ..service.service import Service
 from ..terminal import console
 from .options import DatabaseCommand, artefact_option, database_option, policy_file_option
 
 BACKLOG = 2048
+EVERY_ADDRESS = {"0.0.0.0", "::"}  # no client asks for one of these
 PROGRESS_SECONDS = 2.0  # from one line to the next
 SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for the GIL, thrice a request; default 0.005
+
+
+def _limit(name: str) -> dict[str, Any]:
+    """Return the type and the default of an option that is a limit."""
+    default = Limits._field_defaults[name]
+    kind = click.IntRange(1) if isinstance(default, int) else click.FloatRange(0.1)
+    return {"type": kind, "default": default, "show_default": True}
 
 
 @click.command(cls=DatabaseCommand)
@@ -36,8 +48,37 @@ SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for 
 @database_option
 @policy_file_option
 @artefact_option
+@click.option("--insecure", is_flag=True, help="Let everyone who reaches the address read and write everything.")
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    help="A name by which clients may ask for the service, beside localhost and its address. Repeatable.",
+)
+@click.option(
+    "--cors-origin",
+    "cors_origins",
+    multiple=True,
+    help="An origin of pages that may ask, such as https://shop.example. Repeatable.",
+)
+@click.option("--max-connections", **_limit("connections"), help="Open connections; further ones are refused with 503.")
+@click.option("--max-header-bytes", **_limit("head_bytes"), help="Of a request's first line and headers; more is 431.")
+@click.option("--idle-timeout", **_limit("idle_seconds"), help="Seconds until an unused connection is closed.")
+@click.option("--read-timeout", **_limit("read_seconds"), help="Seconds that a client may take to send one request.")
 @click.option("--verbose", is_flag=True, help="Log every request.")
-def serve(host: str, port: int, database: str, verbose: bool) -> None:
+def serve(
+    host: str,
+    port: int,
+    database: str,
+    insecure: bool,
+    allowed_hosts: tuple[str, ...],
+    cors_origins: tuple[str, ...],
+    max_connections: int,
+    max_header_bytes: int,
+    idle_timeout: float,
+    read_timeout: float,
+    verbose: bool,
+) -> None:
     """Run the decision service; an empty database gets the experiment `hello`.
 
     \b
@@ -46,6 +87,10 @@ def serve(host: str, port: int, database: str, verbose: bool) -> None:
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     WAITING.listener = say_what_compiles  # the log of a service is read by people as well
+    _check_private(host, insecure)
+    guard = Guard([*({host} - EVERY_ADDRESS), *allowed_hosts], cors_origins)
+    limits = Limits(max_connections, max_header_bytes, idle_timeout, read_timeout)
+    make_room(limits)
     with _listen(host, port) as listener:
         store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
         address = _address(host, listener.getsockname()[1])
@@ -53,14 +98,33 @@ def serve(host: str, port: int, database: str, verbose: bool) -> None:
         def started(service: Service) -> None:
             _welcome(address, database, service)
 
-        config = uvicorn.Config(
-            create_app(store, started=started, advanced=_Progress().advanced),
-            log_level="info" if verbose else "warning",
-            access_log=verbose,
-            lifespan="on",
-            timeout_graceful_shutdown=10,
+        app = create_app(store, guard=guard, started=started, advanced=_Progress().advanced)
+        Server(guard.with_cors(app), limits, verbose=verbose).run(sockets=[listener])
+
+
+def _check_private(host: str, insecure: bool) -> None:
+    """Refuse an address that others reach, unless that is what is wanted; then say what it means."""
+    if is_loopback(host):
+        return
+    if not insecure:
+        raise InvalidInput(
+            "open_to_all",
+            f"--host {host} is reached by others, and whoever reaches the service may read and write everything: "
+            "listen on 127.0.0.1 behind a proxy that asks who it is, or add --insecure where all may do that",
         )
-        uvicorn.Server(config).run(sockets=[listener])
+    click.echo(f"--insecure   everyone who reaches {host} may read and write everything", err=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address leads from this machine to itself.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "192.168.0.2", "shop.example")]
+    [True, True, True, False, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -20,7 +20,8 @@ from ..kinds.arms.problem import DEFAULT_POLICY
 from ..service.records import CACHE_BYTES
 from ..service.service import Service
 from .decisions import decide, reward
-from .endpoint import Endpoint, encode, http_problem
+from .endpoint import Endpoint, encode, http_problem, respond
+from .guard import Guard
 from .pages import STATIC
 from .routes import openapi, routes
 
@@ -36,17 +37,25 @@ reward_endpoint = Endpoint(reward)
 
 
 class DecisionApp(FastAPI):
-    """FastAPI, with a short way to the hot routes past its middleware: a fifth of a request's CPU.
+    """FastAPI behind a guard, with a short way to the hot routes past its middleware: a fifth of a request's CPU.
 
     Routes are found by the path as it was sent, part by part, so that ids may have slashes, as %2F.
 
     The same endpoints stand in the table of routes, so what the documentation says is what is served.
     """
 
+    guard = Guard()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
-        if scope["type"] == "http" and b"%" in scope["raw_path"]:
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        if (refused := self.guard.refusal(scope)) is not None:
+            await respond(refused, send)
+            return
+        if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}
-        if scope["type"] == "http" and scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
+        if scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
             scope["app"] = self
             scope["path_params"] = found.groupdict("")
             endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
@@ -58,11 +67,12 @@ class DecisionApp(FastAPI):
 def create_app(
     store: Store,
     *,
+    guard: Guard = DecisionApp.guard,
     cache_bytes: int = CACHE_BYTES,
     started: Callable[[Service], None] = lambda service: None,
     advanced: Callable[[Service], None] = lambda service: None,
 ) -> FastAPI:
-    """Return the application over an open database.
+    """Return the application over an open database; `guard` refuses what no client would send.
 
     `started` is called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
     """
@@ -85,6 +95,8 @@ def create_app(
             await service.stop()
 
     app = DecisionApp(title="onearm", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.guard = guard
+    app.router.redirect_slashes = False  # it would send clients to whatever Host says
     app.openapi = openapi  # type: ignore[method-assign]
     app.router.routes.extend(routes())
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

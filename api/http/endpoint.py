@@ -5,6 +5,7 @@ A plain ASGI class costs a third less CPU a request than a FastAPI endpoint with
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError, Unavailable
+from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError, Unavailable, exhausted
 from ..experiment.ids import of_part
 from ..service.service import Service
 from .schemas import Problem
@@ -81,46 +82,65 @@ class Endpoint:
             answer = await self._handler(scope["app"].state.service, call)
         except OnearmError as error:
             answer = refusal(error)
-        except Exception:
-            log.exception("a request to %s failed", scope["path"])
-            answer = _problem(500, "internal_error", "the service failed; its log says how")
-        content = answer.content if isinstance(answer.content, bytes) else encode(answer.content)
-        headers = [
-            (b"content-type", answer.kind),
-            (b"content-length", b"%d" % len(content)),
-            *answer.headers,
-        ]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        except asyncio.CancelledError:  # the service ends, and waited for it as long as it does
+            answer = problem(503, "stopping", "the service stopped before this was done: ask again")
+        except Exception as error:
+            log.error("a request to %s failed", scope["path"], exc_info=error)
+            answer = refusal(exhausted(error) or OnearmError("internal_error", "the service failed; its log says how"))
+        await respond(answer, send)
+
+
+async def respond(answer: Answer, send: Send) -> None:
+    """Send an answer."""
+    content = answer.content if isinstance(answer.content, bytes) else encode(answer.content)
+    headers = [
+        (b"content-type", answer.kind),
+        (b"content-length", b"%d" % len(content)),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 def refusal(error: OnearmError) -> Answer:
     """Return an error as problem+json."""
+    if not isinstance(error, Unavailable) and (spent := exhausted(error)) is not None:
+        log.error("%s: %s", spent, error)
+        error = spent
+    elif error.code == "read_failed":
+        log.error("%s", error)
     if error.code == "body_too_large":
-        return _problem(413, error.code, str(error))
+        return problem(413, error.code, str(error))
     if isinstance(error, InvalidInput):
-        return _problem(422, error.code, str(error))
+        return problem(422, error.code, str(error))
     if isinstance(error, NotFound):
-        return _problem(404, error.code, str(error))
+        return problem(404, error.code, str(error))
     if isinstance(error, Conflict):
-        return _problem(409, error.code, str(error))
+        return problem(409, error.code, str(error))
     if isinstance(error, Unavailable):
-        return _problem(503, error.code, str(error))
-    return _problem(500, error.code, str(error))
+        return problem(503, error.code, str(error))
+    return problem(500, error.code, str(error))
 
 
 TITLES = {
+    400: "Bad request",
+    403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
+    408: "Request timeout",
     409: "Conflict",
     413: "Body too large",
+    415: "Unsupported media type",
+    421: "Misdirected request",
     422: "Invalid input",
+    431: "Headers too large",
     500: "Internal error",
     503: "Unavailable",
 }
 
 
-def _problem(status: int, code: str, detail: str) -> Answer:
+def problem(status: int, code: str, detail: str) -> Answer:
+    """Return an error as problem+json; a 503 says that it may be tried again in a second."""
     headers = ((b"retry-after", b"1"),) if status == 503 else ()
     body = Problem(title=TITLES.get(status, "Error"), status=status, detail=detail, code=code)
     return Answer(status, body, headers, b"application/problem+json")
@@ -129,7 +149,7 @@ def _problem(status: int, code: str, detail: str) -> Answer:
 def http_problem(status: int, detail: str) -> Answer:
     """Return an error of the router (no such path, no such method) as problem+json."""
     codes = {404: "no_such_path", 405: "method_not_allowed"}
-    return _problem(status, codes.get(status, "http_error"), detail)
+    return problem(status, codes.get(status, "http_error"), detail)
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -171,6 +171,8 @@ TABLE = [
     Entry("GET", "/", pages.front, {200: None}),
     Entry("GET", "/docs", pages.docs, {200: None}),
 ]
+PAGES = frozenset(entry.path for entry in TABLE if None in entry.answers.values())  # for people
+PROBES = frozenset(entry.path for entry in TABLE if schemas.Health in entry.answers.values())  # for machines that watch
 ITEMS: dict[tuple[type, str], tuple[type, ...]] = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
     (schemas.DecisionBatch, "decisions"): (*ANSWERED, schemas.Problem),
@@ -233,7 +235,7 @@ def _operation(entry: Entry) -> dict[str, Any]:
         for status, model in entry.answers.items()
         if model is not None
     }
-    for status in entry.errors:
+    for status in _errors(entry):
         responses[str(status)] = {
             "description": TITLES[status],
             "content": _content(schemas.Problem, "application/problem+json"),
@@ -255,6 +257,12 @@ def _operation(entry: Entry) -> dict[str, Any]:
         content = _content(entry.body, "application/json")
         operation["requestBody"] = {"required": entry.body_required, "content": content}
     return operation
+
+
+def _errors(entry: Entry) -> list[int]:
+    """Return the statuses of an entry's problems, with those of whom the guard refuses."""
+    refused = () if entry.path in PROBES else (403, 421) if entry.method == "GET" else (403, 415, 421)
+    return sorted((*entry.errors, *refused))
 
 
 def _content(model: type | UnionType, kind: str) -> dict[str, Any]:

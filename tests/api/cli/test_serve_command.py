@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -86,7 +87,15 @@ def test_a_port_in_use_is_explained_before_anything_is_made(onearm: Any, tmp_pat
         (["--database", "run.db"], "names no database: write sqlite:///FILE"),
         (["--database", "sqlite:///no/such/folder/run.db"], "there is no folder"),
         (["--database", "sqlite:///"], "names no file"),
-        (["--host", "nowhere.invalid"], "cannot listen on nowhere.invalid"),
+        (["--host", "nowhere.invalid", "--insecure"], "cannot listen on nowhere.invalid"),
+        (["--host", "0.0.0.0"], "--host 0.0.0.0 is reached by others"),
+        (["--host", "::"], "listen on 127.0.0.1 behind a proxy that asks who it is, or add --insecure"),
+        (["--host", "example.com"], "--host example.com is reached by others"),
+        (["--allowed-host", "http://shop.example"], "write it without http:// and port"),
+        (["--cors-origin", "*"], "the origin '*' is none"),
+        (["--max-connections", "0"], "0 is not in the range x>=1"),
+        (["--max-connections", "100000000"], "connections need 100000200 open files"),
+        (["--read-timeout", "0"], "0.0 is not in the range"),
         (["--policy-file", "nobody.py"], "there is no Python file nobody.py"),
     ],
 )
@@ -143,6 +152,43 @@ def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(onearm: 
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
         assert process.stderr is not None and process.stderr.read().strip() == "stopped"
+
+
+@pytest.mark.jit
+def test_a_service_for_others_says_at_each_start_that_it_asks_nobody_who_they_are(tmp_path: Path) -> None:
+    with serving(tmp_path, "--host", "0.0.0.0", "--insecure", "--allowed-host", "bandit.lan") as (process, address, _):
+        port = address.rsplit(":", 1)[1]
+        for host, status in (("bandit.lan", 200), (f"127.0.0.1:{port}", 200), ("evil.example", 421), ("0.0.0.0", 421)):
+            found = httpx.get(f"http://127.0.0.1:{port}/v1/experiments", headers={"host": host})
+            assert found.status_code == status, host
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert said == "--insecure   everyone who reaches 0.0.0.0 may read and write everything\n"
+
+
+@pytest.mark.jit
+def test_at_the_limit_of_open_files_a_creation_is_told_to_try_again(tmp_path: Path) -> None:
+    """It was told to check its params."""
+    with serving(tmp_path, "--max-connections", "300") as (process, address, _):
+        until_ready(address)
+        with httpx.Client(base_url=address, timeout=60) as client:
+            assert client.get("/health/live").status_code == 200
+            files = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (files, 4096))
+            policy = {"name": "linucb"}
+            body = {"experiment_id": "e", "arms": [{"id": "a"}, {"id": "b"}], "policy": policy}
+            body["problem"] = {"context": {"kind": "dense", "length": 2}}
+            refused = client.post("/v1/experiments", json=body)
+            assert (refused.status_code, refused.headers.get("retry-after")) == (503, "1"), refused.text
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (1000, 4096))
+            assert client.post("/v1/experiments", json=body).status_code == 201
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert "open" in said, said
 
 
 @pytest.mark.jit

@@ -1,0 +1,196 @@
+"""A connection of a client: uvicorn's, with limits to what it sends and to how long it takes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, cast
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from .endpoint import Answer, encode, problem, respond
+
+LINGER_SECONDS = 1.0  # for which the other side may take an answer that comes before it sent all
+LINGER_BYTES = 1_000_000  # that it may still send
+CLOSE = (b"connection", b"close")
+
+
+class Limits(NamedTuple):
+    """What clients may take of the service; each is an option of `onearm serve`."""
+
+    connections: int = 1000
+    head_bytes: int = 65_536  # of a request's first line and its headers
+    idle_seconds: float = 60.0
+    read_seconds: float = 30.0  # from a request's first byte to its last
+
+
+class Connection(HttpToolsProtocol):
+    """What one client sends and is sent. Its methods belong to the event loop's thread."""
+
+    def __init__(self, *, limits: Limits, **given: Any) -> None:
+        super().__init__(**given)
+        self._limits = limits
+        self._due = math.inf  # when it is closed if nothing happens
+        self._chunk = 0  # bytes that came last
+        self._pending = 0  # at most so many bytes came of a head or a trailer that is not whole yet
+        self._reading = False  # part of a request came, and not all
+        self._in_head = False
+        self.is_refused = False
+        self._unsent = 0  # bytes that the client had not taken when it was last looked at
+
+    def connection_made(self, transport: Any) -> None:  # noqa: D102 - asyncio
+        super().connection_made(transport)
+        self._wait(self._limits.idle_seconds)
+        most = self._limits.connections
+        served = cast(set[Connection], self.connections)
+        if len(served) > most and sum(not one.is_refused for one in served) > most:
+            says = f"{most} connections are open (--max-connections): try again, or use one of yours for many requests"
+            self._refuse(problem(503, "too_many_connections", says))
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102 - asyncio
+        if self.is_refused:
+            self._pending += len(data)
+            if self._pending > LINGER_BYTES:
+                self.transport.abort()
+            return
+        self._chunk = len(data)
+        self._pending += self._chunk
+        super().data_received(data)
+        if self._pending > self._limits.head_bytes and self._reading and not self.is_refused:
+            self._refuse(self._too_large())
+
+    def on_message_begin(self) -> None:  # noqa: D102 - httptools
+        self._pending = self._chunk
+        self._reading = self._in_head = True
+        self._wait(self._limits.read_seconds)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:  # noqa: D102 - httptools
+        if self._pending > self._limits.head_bytes and self._head_bytes() > self._limits.head_bytes:
+            self.app = _always(self._too_large())
+        self._in_head = False
+        self._pending = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:  # noqa: D102 - httptools
+        self._pending = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:  # noqa: D102 - httptools
+        self._reading = False
+        self._pending = 0
+        self._due = math.inf  # now it is the service's turn
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or wait for one: as uvicorn's own, without a timer for each answer."""
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+                return
+        if not self._reading:
+            self._wait(self._limits.idle_seconds)
+
+    def pause_writing(self) -> None:  # noqa: D102 - asyncio
+        super().pause_writing()
+        self._wait(self._limits.idle_seconds)
+
+    def resume_writing(self) -> None:  # noqa: D102 - asyncio
+        super().resume_writing()
+        if self._answered():
+            self._wait(self._limits.idle_seconds)
+        else:  # there is more to come
+            self._due = math.inf
+
+    def shutdown(self) -> None:
+        """Answer what was asked, and refuse what is still being sent or comes now: the service ends."""
+        if self.is_refused:
+            return
+        self.app = _always(STOPPING)
+        if self._in_head and self._answered():
+            self.loop.call_later(LINGER_SECONDS, self._stop_reading)
+        else:
+            super().shutdown()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP."""
+        self._refuse(problem(400, "not_http", f"{msg.rstrip('.')}: send HTTP/1.1"))
+
+    def sweep(self, now: float) -> None:
+        """Close the connection where it is due; called about once a second."""
+        if now < self._due:
+            return
+        if self._reading and not self.transport.is_closing():
+            seconds = f"{self._limits.read_seconds:g}"
+            says = f"the request was not sent whole within {seconds} s (--read-timeout): send it faster"
+            self._refuse(problem(408, "request_timeout", says))
+        elif (unsent := self.transport.get_write_buffer_size()) not in (0, self._unsent):  # it is slow, and not idle
+            self._unsent = unsent
+            self._wait(self._limits.idle_seconds)
+        elif self.transport.is_closing() or unsent:
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _wait(self, seconds: float) -> None:
+        self._due = self.loop.time() + seconds
+
+    def _answered(self) -> bool:
+        """Whether all requests before the one that is being read are answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _too_large(self) -> Answer:
+        most = f"{self._limits.head_bytes:,}"
+        says = f"the first line and the headers have more than {most} bytes (--max-header-bytes): send fewer"
+        return problem(431, "headers_too_large", says)
+
+    def _stop_reading(self) -> None:
+        if self._reading and not self.transport.is_closing():
+            self._refuse(STOPPING)
+
+    def _refuse(self, answer: Answer) -> None:
+        """Answer a request that was not read to its end, and close. The other side may take the answer first."""
+        self.is_refused = True
+        self._due = math.inf
+        in_head = self._in_head or not self._reading
+        if not (self._answered() if in_head else not self.cycle.response_started):  # another answer is on its way
+            self.transport.abort()
+            return
+        if not in_head:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(_on_the_wire(answer))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        else:  # TLS
+            self.transport.close()
+
+
+STOPPING = problem(503, "stopping", "the service is being stopped: ask again, it may be back, or another one answers")
+
+
+def _always(answer: Answer) -> Any:
+    """Return an application that answers every request with this, and asks for no other on the same connection."""
+    closing = answer._replace(headers=(*answer.headers, CLOSE))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (message := await receive()).get("more_body"):  # closing before all was read would cut the answer off
+            pass
+        if message["type"] == "http.request":
+            await respond(closing, send)
+
+    return app
+
+
+def _on_the_wire(answer: Answer) -> bytes:
+    body = encode(answer.content)
+    length = (b"content-length", b"%d" % len(body))
+    headers = ((b"content-type", answer.kind), length, *answer.headers, CLOSE)
+    lines = [name + b": " + value + b"\r\n" for name, value in headers]
+    return b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", body])

@@ -1,0 +1,147 @@
+"""Who is not answered: requests that name another host, pages of other sites, and bodies that only these send.
+
+Whoever opens a web page lets it ask for anything that their browser can reach, a service on this machine too. A browser
+says from where a page is (`Origin`, `Sec-Fetch-Site`) and which name it asked for (`Host`), and no page can change
+that. So a name that is not the service's own is refused (it may lead here since a moment ago: DNS rebinding), and so is
+what pages of other origins ask. Programs do not send the first two, and notice nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Scope
+
+from ...engine.errors import InvalidInput
+from .endpoint import Answer, problem
+from .routes import PAGES, PROBES
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+OF_FORMS = (b"text/plain", b"multipart/")  # what a page can send anywhere unasked, and no client of this service would
+USUAL = frozenset((None, b"application/json"))
+HOST = re.compile(r"[A-Za-z0-9._:-]+")
+ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
+CORS_SECONDS = 600  # for which a browser need not ask again
+
+
+class Guard:
+    """Refuses what no client of the service would send.
+
+    Hosts that are answered: the names of this machine to itself, the address that the connection came to, and
+    `hosts`; names or addresses without a port. `origins` are those of pages that may ask, `https://shop.example`.
+    """
+
+    def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
+        self._hosts = frozenset((*LOOPBACK, *map(_checked_host, hosts)))
+        self._origins = frozenset(_checked_origin(origin).encode() for origin in origins)
+
+    def refusal(self, scope: Scope) -> Answer | None:
+        """Return with what a request is refused, None where it is not; 1 us of CPU."""
+        headers = dict(scope["headers"])
+        host = headers.get(b"host")
+        if host is not None and (name := _name_of(host)) not in self._hosts and name != _address(scope):
+            refused = _wrong_host(name)
+        elif (origin := headers.get(b"origin")) in self._origins:
+            return None if headers.get(b"content-type") in USUAL else _wrong_kind(scope, headers)
+        elif origin is not None and (host is None or origin not in (b"http://" + host, b"https://" + host)):
+            refused = _foreign(f"a page of the origin {_text(origin)}", _text(origin))
+        elif headers.get(b"sec-fetch-site") == b"cross-site" and not _opens_page(scope, headers):
+            refused = _foreign("a page of another site", "ORIGIN")
+        else:
+            return None if headers.get(b"content-type") in USUAL else _wrong_kind(scope, headers)
+        return None if scope["path"] in PROBES else refused
+
+    def with_cors(self, app: ASGIApp) -> ASGIApp:
+        """Return the application as pages of the listed origins may use it; itself where none is listed."""
+        if not self._origins:
+            return app
+        return CORSMiddleware(
+            app,
+            allow_origins=sorted(map(bytes.decode, self._origins)),
+            allow_methods=("GET", "POST"),
+            allow_headers=("content-type", "idempotency-key"),
+            expose_headers=("retry-after",),
+            max_age=CORS_SECONDS,
+        )
+
+
+@functools.lru_cache(64)
+def _name_of(host: bytes) -> str:
+    """Return a Host header without its port, in lower case.
+
+    >>> _name_of(b"Localhost:8080"), _name_of(b"[::1]:8080"), _name_of(b"10.0.0.1")
+    ('localhost', '::1', '10.0.0.1')
+    """
+    text = _text(host).lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0]
+
+
+def _address(scope: Scope) -> str | None:
+    """Return the address that a connection came to; whoever asks by an address was not led here by a name."""
+    server = scope.get("server")
+    return None if server is None else server[0].removeprefix("::ffff:")
+
+
+def _opens_page(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Tell whether somebody follows a link to a page that is for people."""
+    return (
+        scope["method"] in ("GET", "HEAD")
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+        and headers.get(b"sec-fetch-dest", b"document") == b"document"
+        and scope["path"] in PAGES
+    )
+
+
+def _wrong_kind(scope: Scope, headers: dict[bytes, bytes]) -> Answer | None:
+    kind = headers[b"content-type"]
+    if scope["method"] != "POST" or not kind.strip().lower().startswith(OF_FORMS):
+        return None
+    return problem(
+        415,
+        "unsupported_media_type",
+        f"the body is sent as {_text(kind)}: bodies are JSON; send it as application/json",
+    )
+
+
+def _wrong_host(name: str) -> Answer:
+    return problem(
+        421,
+        "wrong_host",
+        f"the request names the host {name!r}, and this service answers to localhost and to the address that it "
+        f"listens on: ask for it by one of these, or start it with --allowed-host {name}",
+    )
+
+
+def _foreign(who: str, origin: str) -> Answer:
+    return problem(
+        403,
+        "foreign_origin",
+        f"{who} sent this, and pages of other sites are not answered: if it may ask, start the service with "
+        f"--cors-origin {origin}",
+    )
+
+
+def _text(header: bytes) -> str:
+    return header.decode("latin-1")
+
+
+def _checked_host(host: str) -> str:
+    if not HOST.fullmatch(host) or (":" in host and host.count(":") < 2):
+        raise InvalidInput(
+            "bad_host", f"the host {host!r} is no name or address: write it without http:// and port, as shop.example"
+        )
+    return host.lower()
+
+
+def _checked_origin(origin: str) -> str:
+    if not ORIGIN.fullmatch(origin):
+        raise InvalidInput(
+            "bad_origin",
+            f"the origin {origin!r} is none: write what the page's address begins with, as https://shop.example",
+        )
+    return origin.lower()
