@@ -15,7 +15,7 @@ from ...engine.compiled import background
 from ...engine.errors import InvalidInput, NotFound
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Counts, Experiment
-from ..experiment.explanation import notes_on
+from ..experiment.explanation import notes_on, wrapped
 from ..experiment.unknown import or_null
 from ..experiment.worlds import as_found
 from ..service.lag import Lag
@@ -28,6 +28,7 @@ from .requests import iso
 
 PAGE = 100
 PAGE_MAX = 1000
+ARMS_LISTED = 5  # of each experiment
 _object = msgspec.json.Decoder(dict[str, object])
 _said = msgspec.json.Decoder(schemas.WorldSaid)
 _created = msgspec.json.Decoder(schemas.Created)
@@ -181,26 +182,49 @@ def describe(live: Live) -> schemas.Experiment:
     )
 
 
-async def shown(store: Store, listed: Sequence[Live | Experiment]) -> list[schemas.Experiment]:
+async def shown(store: Store, listed: Sequence[Live | Experiment]) -> list[schemas.Listed]:
     """Return experiments as they are listed; of those that wait what their logs count is read, in another thread.
 
     A row that no version wrote like this is left out: its experiment will not be opened.
     """
     waiting = [one for one in listed if isinstance(one, Experiment)]
     outlines = await asyncio.to_thread(lambda: {row.id: _outline(row, store.counts(row.key)) for row in waiting})
-    found = [outlines[one.id] if isinstance(one, Experiment) else describe(one) for one in listed]
+    found = [outlines[one.id] if isinstance(one, Experiment) else _entry(one) for one in listed]
     return [one for one in found if one is not None]
 
 
-def _outline(row: Experiment, counts: Counts) -> schemas.Experiment | None:
+def _entry(live: Live) -> schemas.Listed:
+    labels = live.roster.labels
+    stream = live.kind.describe(live).get("stream")
+    return schemas.Listed(
+        experiment_id=live.spec.id,
+        kind=live.kind.name,
+        policy=wrapped(live.spec.policy.spec),
+        arms=list(labels[:ARMS_LISTED]),
+        n_arms=len(labels) if stream is None else stream.arms_seen,
+        created_at=iso(live.row.created_at),
+        archived=live.archived,
+        decisions=live.number,
+        rewards=live.rewards,
+        pending=live.number - live.rewards,
+        seq=live.seq,
+    )
+
+
+def _outline(row: Experiment, counts: Counts) -> schemas.Listed | None:
     """Return an experiment whose log is not folded yet: as it was created, with what its log counts."""
     try:
         created = _created.decode(row.spec)
-    except msgspec.DecodeError:
+        policy = wrapped(created.policy)
+    except (msgspec.DecodeError, KeyError):
         return None
-    return schemas.Experiment(
-        **msgspec.structs.asdict(created),
-        retired_arms=[],
+    labels = created.problem.queries or [arm.id for arm in created.arms]
+    return schemas.Listed(
+        experiment_id=row.id,
+        kind=created.problem.kind,
+        policy=policy,
+        arms=labels[:ARMS_LISTED],
+        n_arms=len(labels),
         created_at=iso(row.created_at),
         archived=row.archived_at is not None,
         decisions=counts.decisions,

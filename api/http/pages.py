@@ -7,7 +7,6 @@ from pathlib import Path
 from fastapi.openapi.docs import get_swagger_ui_html
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from ..experiment.explanation import wrapped
 from ..experiment.ids import in_url
 from ..service.service import Service
 from .endpoint import Answer, Call
@@ -15,17 +14,20 @@ from .experiments import shown
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+ROWS = 100  # of the table of experiments
 HTML = b"text/html; charset=utf-8"
 _templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape())
 _templates.filters["in_url"] = in_url
-_templates.filters["wrapped"] = wrapped
 
 
 async def front(service: Service, call: Call) -> Answer:
-    """Show the experiments and what to try next."""
-    experiments = await shown(service.store, list(service.listed().values()))
+    """Show the newest experiments and what to try next."""
+    listed = list(service.listed().values())
+    experiments = await shown(service.store, listed[-ROWS:])
     host = call.header(b"host") or "127.0.0.1:8080"
-    page = _templates.get_template("front.html").render(experiments=experiments, base=f"http://{host}")
+    page = _templates.get_template("front.html").render(
+        experiments=experiments, older=max(len(listed) - ROWS, 0), base=f"http://{host}"
+    )
     return Answer(200, page.encode(), kind=HTML)
 
 

@@ -119,15 +119,25 @@ class Rewards(msgspec.Struct, forbid_unknown_fields=True):
     rewards: list[msgspec.Raw]
 
 
-class Created(msgspec.Struct):
-    """What the database keeps of an experiment from its creation on."""
+class CreatedArm(msgspec.Struct):
+    """The id of an arm."""
 
-    experiment_id: str
-    problem: dict[str, Any]
+    id: str
+
+
+class CreatedProblem(msgspec.Struct):
+    """What a list tells of a problem."""
+
+    kind: str = "arms"
+    queries: list[str] = []
+
+
+class Created(msgspec.Struct):
+    """What a list tells of an experiment that the database keeps; all else of it is not read."""
+
+    problem: CreatedProblem
     policy: dict[str, Any]
-    arms: list[dict[str, Any]]
-    seed: int | str
-    reward: dict[str, Any] | UnsetType = UNSET
+    arms: list[CreatedArm]
 
 
 class Experiment(msgspec.Struct):
@@ -148,14 +158,30 @@ class Experiment(msgspec.Struct):
     digest: str | None = None
     stream: Stream | UnsetType = UNSET
     reward: dict[str, Any] | UnsetType = UNSET  # where a range of rewards is declared, or the policy needs one
-    recovering: bool | UnsetType = UNSET  # in the list, true where the log waits to be folded: then this is how the
-    # experiment was created, with what its log counts
+
+
+class Listed(msgspec.Struct):
+    """An experiment in the list: its counters, and the first few of its arms; by itself it is told whole."""
+
+    experiment_id: str
+    kind: str  # of its problem
+    policy: str  # its name, and in brackets that of the one inside
+    arms: list[str]  # the ids of the first few, or of queries; none where they come once
+    n_arms: int  # how many there are; where they come once how many were read
+    created_at: str
+    archived: bool
+    decisions: int
+    rewards: int
+    pending: int
+    seq: int
+    recovering: bool | UnsetType = UNSET  # true where the log waits to be folded: then this is how the experiment was
+    # created, with what its log counts
 
 
 class Experiments(msgspec.Struct):
     """A page of the list; `next` is the `after` of the next one."""
 
-    experiments: list[Experiment]
+    experiments: list[Listed]
     next: str | None
 
 
@@ -348,9 +374,10 @@ class DecisionRecord(msgspec.Struct):
 class Health(msgspec.Struct):
     """How the service is."""
 
-    status: Literal["alive", "ready", "recovering"]
+    status: Literal["alive", "ready", "recovering", "lost"]
     recovering: int | UnsetType = UNSET  # experiments that fold their logs, or wait for it
     of: int | UnsetType = UNSET  # so many experiments
+    reason: str | UnsetType = UNSET  # lost: what happened to the database, and what to do
 
 
 LATER = {

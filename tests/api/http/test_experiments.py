@@ -14,9 +14,12 @@ import httpx
 import pytest
 from support.served import ARMS, RANDOM, Served, assert_refused
 
+from onearm.api.http import pages
 from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import CHANGE
 from onearm.policies import catalog
+
+ASKED = {"kind": "queries", "task": "arms", "horizon": 60}
 
 
 @pytest.mark.parametrize(
@@ -133,6 +136,40 @@ def test_the_list_is_paged(served: Served) -> None:
     exactly = served.client.get("/v1/experiments", params={"limit": "5"}).json()
     assert len(exactly["experiments"]) == 5 and exactly["next"] is None
     assert served.client.get("/v1/experiments", params={"after": "c"}).json() == {"experiments": [], "next": None}
+
+
+def test_the_list_names_a_few_arms_of_each_and_how_many_there_are(served: Served) -> None:
+    """One entry of 100,000 arms was 1.6 MB."""
+    arms = [{"id": f"arm {number}", "text": "x" * 100} for number in range(2000)]
+    served.create("many", arms=arms, policy={"name": "ucb1"})
+    queries = [f"query {number}" for number in range(50)]
+    served.create("asked", arms=[], policy={"name": "uniform_budget"}, problem=ASKED | {"queries": queries})
+    served.create("in it", policy={"name": "adaptive", "params": {"policy": {"name": "ucb1"}}})
+    served.post("/v1/experiments/e/arms", {"id": "d"})
+    served.decide()
+    answer = served.get("/v1/experiments")
+    assert len(answer.content) < 2000
+    listed = {one["experiment_id"]: one for one in answer.json()["experiments"]}
+    told = {name: (one["kind"], one["policy"], one["arms"], one["n_arms"]) for name, one in listed.items()}
+    assert told["many"] == ("arms", "ucb1", [arm["id"] for arm in arms[:5]], 2000)
+    assert told["asked"] == ("queries", "uniform_budget", queries[:5], 50)
+    assert told["in it"] == ("arms", "adaptive(ucb1)", ["a", "b", "c"], 3)
+    assert told["e"] == ("arms", "epsilon_greedy", ["a", "b", "c", "d"], 4)
+    whole = served.get("/v1/experiments/e").json()
+    for name in ("created_at", "archived", "decisions", "rewards", "pending", "seq"):
+        assert listed["e"][name] == whole[name]
+    rows = re.findall('<td class="number">([0-9,]+)</td>', served.get("/").text)[::4]
+    assert rows == ["2", "4", "2,000", "50", "3"]
+
+
+def test_the_front_page_shows_the_newest(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "ROWS", 3)
+    assert "older" not in served.get("/").text
+    for name in ("f", "g", "h"):
+        served.create(name)
+    page = served.get("/").text
+    assert re.findall('href="/v1/experiments/([^"]*)"', page) == ["f", "g", "h"]
+    assert '2 older ones are in <a href="/v1/experiments">the list</a>' in page
 
 
 def test_counters_follow_the_log(served: Served) -> None:

@@ -76,7 +76,7 @@ def test_the_record_of_a_move(served: Served) -> None:
     assert served.record("~1", "s").json() == pulled
     assert served.record("~arm a1", "s").status_code == 404
     assert "<td><code>early_drop</code></td>" in served.get("/").text
-    assert served.get("/v1/experiments").json()["experiments"][-1]["stream"]["arms_seen"] == 1
+    assert served.get("/v1/experiments").json()["experiments"][-1]["n_arms"] == 1
 
 
 def test_memory_is_that_of_the_line_and_not_of_the_stream(tmp_path: Path) -> None:
