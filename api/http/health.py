@@ -13,7 +13,12 @@ async def alive(service: Service, call: Call) -> Answer:
 
 
 async def ready(service: Service, call: Call) -> Answer:
-    """Say whether every experiment can answer; 503 while some fold their logs, with how many of how many."""
+    """Say whether every experiment can answer; 503 while some fold their logs, or where the database was deleted.
+
+    Then it says how many of how many, or what happened and what to do.
+    """
+    if (lost := service.lost()) is not None:
+        return Answer(503, Health("lost", reason=str(lost)))
     if recovering := service.recovering:
         return Answer(503, Health("recovering", recovering, service.known))
     return Answer(200, Health("ready"))

@@ -12,10 +12,10 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable
+from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable, exhausted
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..experiment.sameness import asks_for
@@ -31,6 +31,8 @@ from .writer import Writer
 log = logging.getLogger("onearm")
 
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
+SNAPSHOT_SECONDS = 10.0  # at the end
+TOGETHER_BYTES = 4_000_000  # of states whose snapshots are written together at the end
 
 
 def microseconds() -> int:
@@ -79,7 +81,7 @@ class Service:
             await asyncio.shield(self._recovery)
 
     async def stop(self) -> None:
-        """Commit what is queued, keep a snapshot of every state, and close the database."""
+        """Commit what is queued, keep snapshots of the states, as many as a while allows, and close the database."""
         self.lag.stop()
         self._queue.close()
         await self.recovered()  # up to the end of the page at work
@@ -88,11 +90,27 @@ class Service:
         for live in self._lives.values():
             await live.turns.idle()
         await self.writer.drain()
-        for live in self._lives.values():
-            live.snapshot()
-        await self.writer.drain()
+        await self._keep_snapshots()
         self.writer.close()
         self.store.close()
+
+    async def _keep_snapshots(self) -> None:
+        """Keep snapshots, of the smallest states first; what there is no time for is folded at the next start."""
+        if self.store.lost is not None:
+            return
+        lives = sorted(
+            (live for live in self._lives.values() if live.unusable is None), key=lambda live: live.state_bytes
+        )
+        kept = 0
+        try:
+            async with asyncio.timeout(SNAPSHOT_SECONDS):
+                for some in _together(lives):
+                    for live in some:
+                        live.snapshot()
+                    await self.writer.drain()
+                    kept += len(some)
+        except TimeoutError:
+            log.warning("%d of %d states are kept; the logs of the others are read at the next start", kept, len(lives))
 
     @property
     def known(self) -> int:
@@ -109,6 +127,17 @@ class Service:
         """How many experiments are not recovered yet since the start."""
         return len(self._queue)
 
+    def lost(self) -> Unavailable | None:
+        """Return what everything is refused with, where the files of the database were deleted or replaced; 6 us."""
+        known = self.store.lost
+        try:
+            self.store.check_files()
+        except Unavailable as error:
+            if known is None:
+                log.critical("%s", error)
+            return error
+        return None
+
     @property
     def recovering(self) -> int:
         """How many experiments fold their logs, or wait for it: of the start, or again after a commit that failed."""
@@ -116,6 +145,8 @@ class Service:
 
     def live(self, experiment_id: str) -> Live:
         """Return a live experiment by its id; where its log is not folded yet it comes next, and this raises."""
+        if self.store.lost is not None:
+            raise self.store.lost
         if (live := self._lives.get(experiment_id)) is not None:
             return live
         if experiment_id in self._queue:
@@ -169,15 +200,19 @@ class Service:
         return free
 
     async def _write(self, spec: Spec) -> Experiment:
-        return await asyncio.to_thread(
-            self.store.add_experiment,
-            spec.id,
-            json.dumps(spec.to_json()),
-            _hash_of(spec.to_json()),
-            json.dumps(spec.versions(), sort_keys=True),
-            self.clock(),
-            stored(spec.policy),
-        )
+        try:
+            return await asyncio.to_thread(
+                self.store.add_experiment,
+                spec.id,
+                json.dumps(spec.to_json()),
+                _hash_of(spec.to_json()),
+                json.dumps(spec.versions(), sort_keys=True),
+                self.clock(),
+                stored(spec.policy),
+            )
+        except Unavailable as error:
+            log.error("the experiment %r could not be written: %s", spec.id, error)
+            raise
 
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
@@ -194,13 +229,13 @@ class Service:
                 live, _ = self._begun[row.id]
                 live.open(recovered)
                 self._lives[row.id] = live
-            except Unavailable as error:  # the database does not answer: it may later
-                log.error("experiment %r cannot be folded yet: %s", row.id, error)
-                self._begun.pop(row.id, None)
-                self._queue.postpone(row.id)
-                await asyncio.sleep(REFOLD_PAUSE)
-                continue
             except Exception as error:  # a policy file may raise anything; the other experiments go on
+                if isinstance(error, Unavailable) or exhausted(error) is not None:  # later it may be possible
+                    log.error("experiment %r cannot be folded yet: %s", row.id, error)
+                    self._begun.pop(row.id, None)
+                    self._queue.postpone(row.id)
+                    await asyncio.sleep(REFOLD_PAUSE)
+                    continue
                 self._give_up(row, error)
             self._begun.pop(row.id, None)
             self._queue.remove(row.id)
@@ -226,11 +261,13 @@ class Service:
         self._unusable[row.id] = Unavailable("cannot_open", f"the experiment {row.id!r} cannot be opened: {error}")
 
     def _refold_all(self, lives: set[Live], error: OnearmError) -> None:
-        """Throw away the states that are ahead of the log, and fold it again."""
-        log.error("a commit failed: %s", error)
+        """Throw away the states that are ahead of the log, and fold it again; not where that is lost."""
+        lost = self.store.lost
+        log.log(logging.ERROR if lost is None else logging.CRITICAL, "a commit failed: %s", error)
         for live in lives:
-            live.stop(refolding())
-            self._refold_soon(live)
+            live.stop(lost or refolding())
+            if lost is None:
+                self._refold_soon(live)
 
     def _refold_soon(self, live: Live) -> None:
         task = asyncio.get_running_loop().create_task(self._refold(live))
@@ -247,6 +284,19 @@ class Service:
             else:
                 live.open(recovered)
                 return
+
+
+def _together(lives: list[Live]) -> Iterator[list[Live]]:
+    """Yield lives in groups whose snapshots are written together: one commit for many small ones."""
+    some: list[Live] = []
+    size = 0
+    for live in lives:
+        some.append(live)
+        size += live.state_bytes
+        if size > TOGETHER_BYTES:
+            yield some
+            some, size = [], 0
+    yield some
 
 
 def _hash_of(said: dict[str, Any]) -> bytes:

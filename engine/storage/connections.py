@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from ..errors import InvalidInput, OnearmError, Unavailable
 from . import schema
+from .files import DatabaseFiles
 from .tables import METADATA
 
 BUSY_SECONDS = 30
@@ -46,6 +47,8 @@ class Connections:
         self._writer: Connection | None = None
         self._writing = threading.Lock()
         self._lock_file: IO[str] | None = None
+        self._files: DatabaseFiles | None = None  # of SQLite, where it is written
+        self.lost: Unavailable | None = None  # since its files are not those that were opened: nothing is in order then
 
     @classmethod
     def open(cls, url: str, *, write: bool = True) -> Self:
@@ -65,6 +68,18 @@ class Connections:
             opened.close()
             raise
         return opened
+
+    def check_files(self) -> None:
+        """Raise `Unavailable` ("database_lost") where the files of SQLite were deleted or replaced, for good."""
+        if self.lost is not None:
+            raise self.lost
+        if self._files is None:
+            return
+        try:
+            self._files.check()
+        except Unavailable as error:
+            self.lost = error
+            raise
 
     def close(self) -> None:
         """Close all connections and give up the lock."""
@@ -109,11 +124,14 @@ class Connections:
         """Give the writer's connection in a transaction: committed at the end, rolled back on any error."""
         assert self._write, "this store is open for reading only"
         with self._writing:
+            if self.lost is not None:
+                raise self.lost
             try:
                 if self._writer is None:
                     self._writer = self._connect_writer()
                 with self._writer.begin():
                     yield self._writer
+                self.check_files()  # or it went to files that nobody finds any more
             except OnearmError:
                 raise
             except Exception as error:  # the drivers also raise OverflowError, UnicodeError ...
@@ -133,7 +151,13 @@ class Connections:
 
     def _connect_writer(self) -> Connection:
         """Open the writer's connection; on PostgreSQL take the lock, which lives as long as the session."""
+        if self._files is not None:
+            self._files.check_own()  # SQLite would make a new one
         connection = self._opener.connect()
+        if self._files is not None:
+            connection.exec_driver_sql("SELECT 1 FROM sqlite_master")  # opens the files beside it
+            connection.rollback()
+            self._files.remember()
         if self._sqlite:
             return connection
         patience = time.monotonic() + LOCK_SECONDS  # a server notices a killed client a moment later
@@ -187,6 +211,7 @@ class Connections:
     def _lock_sqlite_file(self) -> None:
         """Take the lock that the kernel gives back when this process ends, however it ends."""
         path = Path(self.url.database or "").resolve()
+        self._files = DatabaseFiles(path)
         if not path.parent.exists():
             raise InvalidInput("no_folder", f"there is no folder {path.parent}: make it, or name another")
         try:

@@ -1,0 +1,57 @@
+"""The files of an SQLite database, as they were when it was opened: they may be deleted or replaced under it.
+
+What is committed then goes to files that nobody finds any more. SQLite does not notice, so this looks.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import Unavailable
+
+BESIDE = ("-wal", "-shm")  # what SQLite keeps beside the file for as long as it is open: commits are in the first
+
+
+class DatabaseFiles:
+    """Knows which files lie under the names of a database; any thread may ask."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, tuple[int, int]] = {}  # the device and the number of each file
+
+    def remember(self) -> None:
+        """Take note of the files: the database's own once, those beside it after every new connection that writes."""
+        path = str(self._path)
+        for name in (path, *(path + ending for ending in BESIDE)):
+            if (found := _identity(name)) is not None and (name != path or path not in self._known):
+                self._known[name] = found
+
+    def check(self) -> None:
+        """Raise `Unavailable` ("database_lost") where a file is gone or is another one; about 2 us a file."""
+        for name, known in self._known.items():
+            if (found := _identity(name)) != known:
+                raise _lost(name, found is None)
+
+    def check_own(self) -> None:
+        """Check the database's own file alone: those beside it are made anew when all connections were closed."""
+        path = str(self._path)
+        if path in self._known and (found := _identity(path)) != self._known[path]:
+            raise _lost(path, found is None)
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(name)  # noqa: PTH116 - a Path takes longer than the call
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _lost(name: str, gone: bool) -> Unavailable:
+    return Unavailable(
+        "database_lost",
+        f"{name} {'was deleted or moved' if gone else 'was replaced by another file'} while it was in use, so nothing "
+        "is acknowledged any more: stop the service, put the database back (with its -wal file, or from a backup), "
+        f"and start it again; until it is stopped /proc/{os.getpid()}/fd has the files as they were",
+    )
