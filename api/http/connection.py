@@ -90,8 +90,7 @@ class Connection(HttpToolsProtocol):
             if self.pipeline:
                 self._start_asgi_task(*self.pipeline.pop())
                 return
-        if not self._reading:
-            self._wait(self._limits.idle_seconds)
+        self._wait(self._limits.read_seconds if self._reading else self._limits.idle_seconds)
 
     def pause_writing(self) -> None:  # noqa: D102 - asyncio
         super().pause_writing()
@@ -120,7 +119,7 @@ class Connection(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """Close the connection where it is due; called about once a second."""
-        if now < self._due:
+        if now < self._due or (self._in_head and not self._answered()):  # it is the service's turn first
             return
         if self._reading and not self.transport.is_closing():
             seconds = f"{self._limits.read_seconds:g}"

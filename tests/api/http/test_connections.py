@@ -151,6 +151,10 @@ def test_an_answer_may_take_longer_than_a_client_may_be_idle(small: Listening, m
     monkeypatch.setattr(small.store, "append", slow)
     line = small.connect()
     line.ask("POST", DECIDE, b"{}")
+    head = f"POST {DECIDE} HTTP/1.1\r\nHost: localhost\r\n".encode()
+    line.send(head)  # the next one may begin meanwhile
+    assert line.answer()[0] == 201
+    line.send(b"Content-Length: 2\r\n\r\n{}")
     assert line.answer()[0] == 201
     line.close()
 
