@@ -21,7 +21,6 @@ from .routes import PAGES, PROBES
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OF_FORMS = (b"text/plain", b"multipart/")  # what a page can send anywhere unasked, and no client of this service would
-USUAL = frozenset((None, b"application/json"))
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
 ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
 CORS_SECONDS = 600  # for which a browser need not ask again
@@ -39,19 +38,25 @@ class Guard:
         self._origins = frozenset(_checked_origin(origin).encode() for origin in origins)
 
     def refusal(self, scope: Scope) -> Answer | None:
-        """Return with what a request is refused, None where it is not; 1 us of CPU."""
-        headers = dict(scope["headers"])
-        host = headers.get(b"host")
-        if host is not None and (name := _name_of(host)) not in self._hosts and name != _address(scope):
-            refused = _wrong_host(name)
-        elif (origin := headers.get(b"origin")) in self._origins:
-            return None if headers.get(b"content-type") in USUAL else _wrong_kind(scope, headers)
-        elif origin is not None and (host is None or origin not in (b"http://" + host, b"https://" + host)):
+        """Return with what a request is refused, None where it is not; 2 us of CPU."""
+        host = origin = site = kind = None
+        for name, value in scope["headers"]:  # a dictionary of them takes longer
+            if name == b"host":
+                host = value
+            elif name == b"origin":
+                origin = value
+            elif name == b"content-type":
+                kind = value
+            elif name == b"sec-fetch-site":
+                site = value
+        if host is not None and (called := _name_of(host)) not in self._hosts and called != _address(scope):
+            refused = _wrong_host(called)
+        elif origin is not None and origin not in self._origins and not _is_own(origin, host):
             refused = _foreign(f"a page of the origin {_text(origin)}", _text(origin))
-        elif headers.get(b"sec-fetch-site") == b"cross-site" and not _opens_page(scope, headers):
+        elif site == b"cross-site" and origin not in self._origins and not _opens_page(scope):
             refused = _foreign("a page of another site", "ORIGIN")
         else:
-            return None if headers.get(b"content-type") in USUAL else _wrong_kind(scope, headers)
+            return None if kind is None or kind == b"application/json" else _wrong_kind(scope, kind)
         return None if scope["path"] in PROBES else refused
 
     def with_cors(self, app: ASGIApp) -> ASGIApp:
@@ -87,8 +92,14 @@ def _address(scope: Scope) -> str | None:
     return None if server is None else server[0].removeprefix("::ffff:")
 
 
-def _opens_page(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+def _is_own(origin: bytes, host: bytes | None) -> bool:
+    """Tell whether a page is the service's own; behind a proxy with TLS it is https."""
+    return host is not None and origin in (b"http://" + host, b"https://" + host)
+
+
+def _opens_page(scope: Scope) -> bool:
     """Tell whether somebody follows a link to a page that is for people."""
+    headers = dict(scope["headers"])
     return (
         scope["method"] in ("GET", "HEAD")
         and headers.get(b"sec-fetch-mode") == b"navigate"
@@ -97,8 +108,7 @@ def _opens_page(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     )
 
 
-def _wrong_kind(scope: Scope, headers: dict[bytes, bytes]) -> Answer | None:
-    kind = headers[b"content-type"]
+def _wrong_kind(scope: Scope, kind: bytes) -> Answer | None:
     if scope["method"] != "POST" or not kind.strip().lower().startswith(OF_FORMS):
         return None
     return problem(
