@@ -91,9 +91,10 @@ def open(
     """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
 
     `policy` is a name, name:{json params}, or {"name": ..., "params": {...}}. The default follows from the problem, as
-    over HTTP: thompson_any, with contexts fourier_softmax, and mapo for a task that one of its artefacts is for.
+    over HTTP: adaptive, which notices when the world changes, around thompson_any, with contexts around
+    fourier_softmax; and mapo for a task that one of its artefacts is for.
     With a `reward_range`, (low, high), a reward outside is refused, policies made for [0, 1] learn parts of it, and
-    where it is (0, 1), without contexts, the default is thompson_beta. Without it such a policy has its own.
+    where it is (0, 1), without contexts, adaptive is around thompson_beta. Without it such a policy has its own.
     `arms` are their ids, or how many there are: 2 if left out. `context` is how many numbers each decision has as its
     context, or the JSON object that docs/http.md describes, such as {"kind": "features"}. With `actions` every call
     brings actions of its own in place of arms: give how many numbers each has, or the object of docs/http.md.

@@ -7,7 +7,7 @@ delays   digits, each reward learned so many decisions later
 tables   five labelled tables, rewards of 0 and 1 at once: what the default for contexts loses where nothing is hard
 bernoulli  regret of the default for arms where rewards are 0 and 1, in the mean and in the worst hundredth of runs
 judged   logs of the default inside `floor`: how often 95 % intervals of snips hold the true value of five policies
-wide     what a decision and its reward cost among many arms, and the memory of the state
+wide     what a decision and its reward cost among many arms, and the memory of the state, of the defaults as they are
 grouped  300 arms in 20 hidden groups, beside linucb and squarecb at the best of several widths
 shops    visitors of ten countries, of whom few buy: what is earned of what the best article of each country earns
 many     arms of which one is good, from ten to ten thousand, also where something is expected of each beforehand
@@ -182,12 +182,15 @@ def _judges() -> tuple[Array, Array, dict[str, Array]]:
 
 
 def wide() -> list[dict[str, Any]]:
-    """Return milliseconds of CPU of a decision and its reward, and the memory of the state, by arms and dimension."""
+    """Return milliseconds of CPU of a decision and its reward, and the memory of the state, by arms and dimension.
+
+    Inside `adaptive`, as the default has them.
+    """
     found = []
     for name, sizes in WIDE.items():
         for k, d in sizes:
             problem = Problem(k, (d,))
-            policy = fitted(policies.make(name), problem)
+            policy = fitted(policies.make("adaptive", policy={"name": name, "params": {}}), problem)
             state = policy.init(policy.params, problem)
             ms = _pair_ms(policy, state, k, d)
             found.append({"policy": name, "arms": k, "dimension": d, "ms": ms, "mb": size(state) / 1e6})

@@ -27,6 +27,8 @@ ARMS = 'policy="{}", arms=["a", "b", "c"]'
 NUMBERS = [0.5, -1.0, 0.25, 2.0]
 ARM = "d = e.decide({}); first(); e.learn(d, reward=1.0)"
 PYTHON = {  # name: (what is opened, what is done with it)
+    "the default": ('e = onearm.open(arms=["a", "b", "c"])', ARM.format("")),
+    "the default with contexts": ('e = onearm.open(arms=["a", "b", "c"], context=4)', ARM.format(NUMBERS)),
     "ucb1": (f"e = onearm.open({ARMS.format('ucb1')})", ARM.format("")),
     "thompson_beta": (f"e = onearm.open({ARMS.format('thompson_beta')})", ARM.format("")),
     **{
@@ -67,7 +69,9 @@ for thread in threading.enumerate():
 print(json.dumps([cpu() - before, answered * 1e3]))
 """
 WORLD = 'bernoulli:{"mean":[0.1,0.5,0.9]}', 'linear:{"arms":3,"dimension":4}'
-SIMULATED = {"ucb1": WORLD[0], "linucb": WORLD[1], "fourier_ucb": WORLD[1]}
+SIMULATED = {"ucb1": WORLD[0], "linucb": WORLD[1], "fourier_ucb": WORLD[1], "fourier_softmax": WORLD[1]}
+SIMULATED |= {"thompson_any": WORLD[0]}
+SIMULATED |= {f'adaptive:{{"policy": "{name}"}}': SIMULATED[name] for name in ("fourier_softmax", "thompson_any")}
 Measured = tuple[float, float | None]  # CPU seconds; milliseconds to the first decision
 
 

@@ -315,9 +315,10 @@ class NewReward(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
-    """A new experiment: arms are enough. The policy is then thompson_any, with contexts fourier_softmax.
+    """A new experiment: arms are enough. The policy is then adaptive, which notices when the world changes.
 
-    With rewards declared to lie in [0, 1] and no contexts it is thompson_beta, up to 2000 arms.
+    It is around thompson_any, with contexts around fourier_softmax; with rewards declared to lie in [0, 1] and no
+    contexts around thompson_beta, up to 2000 arms.
 
     Where arms come once there are none yet, and the policy is early_drop; where queries are asked mapo, if an artefact
     of it is for the problem.

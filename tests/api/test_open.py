@@ -13,6 +13,7 @@ import pytest
 from support.witness import witness
 
 import onearm
+from onearm.api.experiment.explanation import wrapped
 from onearm.api.experiment.spec import Spec
 from onearm.api.kinds.arms.engine import ArmDecision, Engine
 from onearm.engine import snapshot
@@ -276,7 +277,8 @@ def test_the_usual_policy_is_that_of_the_service(asked: dict[str, Any]) -> None:
     engine = onearm.open(**asked)
     body = {key: value for key, value in engine.spec.to_json().items() if key != "policy"}
     assert engine.spec.policy.spec == Spec.from_json(body).policy.spec
-    assert engine.spec.policy.name == ("thompson_any" if asked == {"arms": 3} else "fourier_softmax")
+    inner = "thompson_any" if asked == {"arms": 3} else "fourier_softmax"
+    assert wrapped(engine.spec.policy.spec) == f"adaptive({inner})"
 
 
 @pytest.mark.usefixtures("few_cosines")

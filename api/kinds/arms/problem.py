@@ -15,13 +15,19 @@ from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
 from ...experiment.intake import Intake
 
-DEFAULT_POLICY = {"name": "thompson_any", "params": {}}
-SHARES_POLICY = {"name": "thompson_beta", "params": {}}
-CONTEXT_POLICY = {"name": "fourier_softmax", "params": {}}
+
+def _adaptive(inner: str) -> dict[str, Any]:
+    return {"name": "adaptive", "params": {"policy": {"name": inner, "params": {}}}}
+
+
+DEFAULT_POLICY = _adaptive("thompson_any")
+SHARES_POLICY = _adaptive("thompson_beta")
+CONTEXT_POLICY = _adaptive("fourier_softmax")
 DEFAULTS = {
-    "thompson_any": "without contexts",
-    "thompson_beta": "without contexts, where rewards are declared to lie in [0, 1]",
-    "fourier_softmax": "with contexts",
+    "adaptive": "around thompson_any, thompson_beta or fourier_softmax, as they say",
+    "thompson_any": "inside adaptive, without contexts",
+    "thompson_beta": "inside adaptive, without contexts, where rewards are declared to lie in [0, 1]",
+    "fourier_softmax": "inside adaptive, with contexts",
 }
 
 

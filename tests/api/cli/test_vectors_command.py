@@ -380,9 +380,10 @@ def test_catalogues_say_which_policies_are_taken_where_none_is_named(onearm: Any
     bodies: list[dict[str, Any]] = [{"problem": {"kind": "queries", "horizon": 9, **task_fields(of)}} for of in tasks]
     bodies.append({"arms": [{"id": "a"}], "reward": {"range": [0, 1]}})
     specs = [*default_specs(), *(Spec.from_json({"experiment_id": "e", **body}) for body in bodies)]
-    taken = {spec.policy.name for spec in specs}
-    assert set(marked) == taken
-    assert marked["fourier_softmax"] == "with contexts"
+    taken = [spec.policy.spec for spec in specs]
+    inside = [spec["params"]["policy"] for spec in taken if spec["name"] == "adaptive"]
+    assert set(marked) == {spec["name"] for spec in [*taken, *inside]}
+    assert marked["fourier_softmax"] == "inside adaptive, with contexts"
     words = " ".join(ran(onearm, "policies").out.split())
     assert words.count("The default") == len(marked)
 

@@ -52,22 +52,23 @@ def test_an_experiment_of_an_earlier_version_is_known_again(first: dict[str, Any
     assert Spec.from_stored(stored).to_json() == stored
 
 
-@pytest.fixture
-def wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the defaults be wrappers around what they were."""
-    for name, inner in (("DEFAULT_POLICY", "thompson_any"), ("CONTEXT_POLICY", "fourier_softmax")):
-        monkeypatch.setattr(f"onearm.api.kinds.arms.problem.{name}", floored({"name": inner, "params": {}}))
-
-
-@pytest.mark.usefixtures("wrapped")
-@pytest.mark.parametrize(("problem", "before"), [({}, "thompson_any"), (DENSE, "fourier_softmax")])
-def test_who_names_no_policy_asks_for_the_default_of_then(problem: dict[str, Any], before: str) -> None:
-    asked = {"experiment_id": "e", "arms": ARMS, "problem": problem}
+@pytest.mark.parametrize(
+    ("of", "before", "other"),
+    [
+        ({}, "thompson_any", "epsilon_greedy"),
+        ({"problem": DENSE}, "fourier_softmax", "fourier_ucb"),
+        ({"problem": {"context": {"kind": "features"}}}, "fourier_softmax", "fourier_ucb"),
+        ({"reward": {"range": [0, 1]}}, "thompson_beta", "thompson_any"),
+    ],
+)
+def test_who_names_no_policy_asks_for_the_default_of_then(of: dict[str, Any], before: str, other: str) -> None:
+    """The default was the one inside before it was wrapped."""
+    asked = {"experiment_id": "e", "arms": ARMS, **of}
     said = Spec.from_json(asked).to_json()
-    assert said["policy"]["name"] == "floor"
+    assert said["policy"]["name"] == "adaptive"
     stored = Spec.from_json(asked | {"policy": before}).to_json()
     assert asks_for(asked, said, stored)
-    assert not asks_for(asked, said, Spec.from_json(asked | {"policy": "epsilon_greedy"}).to_json())
+    assert not asks_for(asked, said, Spec.from_json(asked | {"policy": other}).to_json())
     assert not asks_for(asked, said, stored | {"seed": 1})
     named = asked | {"policy": said["policy"]}
     assert not asks_for(named, said, stored), "who names the wrapper means it"

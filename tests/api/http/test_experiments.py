@@ -93,7 +93,7 @@ def test_of_the_default_for_numbers_it_is_told_how_large_its_models_are(served: 
     problem = {"kind": "arms", "context": {"kind": "dense", "length": 3}}
     body = {"experiment_id": "size", "problem": problem, "arms": [{"id": str(a)} for a in range(200)]}
     answer = served.post("/v1/experiments", body)
-    assert answer.json()["policy"]["params"]["coordinates"] == 192
+    assert answer.json()["policy"]["params"]["policy"]["params"]["coordinates"] == 192
     found = served.get("/v1/experiments/size/diagnostics").json()
     assert found["constants"] == {
         "coordinates": {"value": 192.0, "source": "problem"},

@@ -10,7 +10,7 @@ import pytest
 from support.served import ARMS, Served, assert_problem, assert_refused
 
 import onearm
-from onearm.api.experiment.explanation import notes_on
+from onearm.api.experiment.explanation import notes_on, wrapped
 from onearm.api.experiment.spec import Spec
 from onearm.api.service.experiment_log import opened
 from onearm.api.service.service import _hash_of
@@ -24,8 +24,7 @@ PLAIN = {"kind": "arms", "context": {"kind": "none"}}
 
 def policy_of(answer: Any) -> str:
     assert answer.status_code == 201, answer.text
-    name: str = answer.json()["policy"]["name"]
-    return name
+    return wrapped(answer.json()["policy"])
 
 
 def test_a_reward_that_no_beta_posterior_can_learn_is_refused(served: Served) -> None:
@@ -68,15 +67,15 @@ def test_rewards_of_a_declared_range_are_taken_up_to_its_ends_and_no_farther(ser
 
 def test_the_default_where_rewards_are_shares_is_made_for_them(served: Served) -> None:
     body: dict[str, Any] = {"arms": ARMS, "reward": {"range": [0, 1]}}
-    assert policy_of(served.post("/v1/experiments", body)) == "thompson_beta"
-    assert policy_of(served.post("/v1/experiments", {"arms": ARMS})) == "thompson_any"
-    assert policy_of(served.post("/v1/experiments", {"arms": ARMS, "reward": {}})) == "thompson_any"
+    assert policy_of(served.post("/v1/experiments", body)) == "adaptive(thompson_beta)"
+    assert policy_of(served.post("/v1/experiments", {"arms": ARMS})) == "adaptive(thompson_any)"
+    assert policy_of(served.post("/v1/experiments", {"arms": ARMS, "reward": {}})) == "adaptive(thompson_any)"
     euros = {"arms": ARMS, "reward": {"range": [0, 200]}}
-    assert policy_of(served.post("/v1/experiments", euros)) == "thompson_any"
+    assert policy_of(served.post("/v1/experiments", euros)) == "adaptive(thompson_any)"
     dense = body | {"problem": {"context": {"kind": "dense", "length": 2}}}
-    assert policy_of(served.post("/v1/experiments", dense)) == "fourier_softmax"
+    assert policy_of(served.post("/v1/experiments", dense)) == "adaptive(fourier_softmax)"
     many = body | {"arms": [{"id": str(i)} for i in range(2001)]}
-    assert policy_of(served.post("/v1/experiments", many)) == "thompson_any"
+    assert policy_of(served.post("/v1/experiments", many)) == "adaptive(thompson_any)"
 
 
 NO_RANGES = [1, [], [1], [0, 1, 2], [1, 1], [1, 0], [False, True], ["0", "1"], [0, None], None, {}]
