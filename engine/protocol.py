@@ -16,7 +16,7 @@ from numba.extending import overload
 from .arrays import copy_numbers
 from .compiled.entries import NAMED_TUPLES
 from .compiled.layout import build_rows
-from .kernel import INLINED, KERNELS, generic, is_outside, kernel, register
+from .kernel import INLINED, KERNELS, generic, is_outside, kernel, kernel_of, register
 from .vocabulary import Action, Array, Certificate, Decision, Feedback, Instance, Key
 
 
@@ -107,6 +107,16 @@ def reset(state: Any, fresh: Any) -> None:
             reset(into, of)
         elif not name.startswith("scratch_"):
             into[...] = of
+
+
+def decay(state: Any, half_life: float) -> None:
+    """Change the half-life of all models in a state: after so many more feedbacks what was learned counts half.
+
+    A model is a part of the state whose class has a kernel `decay`; a state without any is left as it is.
+    """
+    for part in state:
+        if isinstance(part, tuple):
+            (kernel_of(part, "decay") or decay)(part, half_life)
 
 
 def register_policy(
@@ -261,3 +271,17 @@ def _reset(state, fresh):
     scope = {"__name__": __name__, "reset": reset, "copy": copy_numbers}
     exec("def write(state, fresh):\n" + "\n".join(lines or ["    pass"]) + "\n", scope)
     return scope["write"]
+
+
+@overload(decay, jit_options=INLINED)
+def _decay(state, half_life):
+    # Spelled out field by field, as in `_row_of`.
+    if not isinstance(state, NAMED_TUPLES):
+        return None
+    scope, lines = {"__name__": __name__, "decay": decay}, []
+    for f in range(len(state)):
+        if isinstance(state[f], NAMED_TUPLES):
+            scope[f"decay_{f}"] = kernel_of(state[f], "decay") or decay
+            lines.append(f"    decay_{f}(state[{f}], half_life)")
+    exec("def change(state, half_life):\n" + "\n".join(lines or ["    pass"]) + "\n", scope)
+    return scope["change"]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ..kernel import kernel
 from ..vocabulary import Array, Problem
+from .forgetting import let_weights_grow
 from .lanes import dot, four_dots, quadratic
 from .oracle import register_model
 from .ridge import INTERCEPT, arrays, divide_up, learn, mean_intercept, prior_share, scale, width
@@ -139,5 +140,12 @@ def mean_level(model: ActionRidge) -> float:
 
 
 register_model(
-    ActionRidge, predict=predict, spread=spread, fit=fit, split=split, prior_shares=prior_shares, mean_level=mean_level
+    ActionRidge,
+    predict=predict,
+    spread=spread,
+    fit=fit,
+    split=split,
+    prior_shares=prior_shares,
+    mean_level=mean_level,
+    decay=let_weights_grow,
 )

@@ -105,6 +105,14 @@ def mean_level(model: ArmMean) -> float:
 
 
 @kernel
+def decay(model: ArmMean, half_life: float) -> None:
+    """Change the half-life."""
+    for i in range(model.growth.size):
+        model.growth.flat[i] = growth(half_life)
+        model.period.flat[i] = period(half_life)
+
+
+@kernel
 def _divide(model: ArmMean) -> None:
     """Divide by the newest weight, and put the full prior back."""
     for a in range(len(model.mean)):
@@ -116,5 +124,12 @@ def _divide(model: ArmMean) -> None:
 
 
 register_model(
-    ArmMean, predict=predict, spread=spread, fit=fit, split=split, prior_shares=prior_shares, mean_level=mean_level
+    ArmMean,
+    predict=predict,
+    spread=spread,
+    fit=fit,
+    split=split,
+    prior_shares=prior_shares,
+    mean_level=mean_level,
+    decay=decay,
 )

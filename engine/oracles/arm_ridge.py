@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..kernel import kernel
 from ..vocabulary import Array, Problem
+from .forgetting import let_weights_grow
 from .lanes import dot, quadratic
 from .oracle import register_model
 from .ridge import arrays, divide_up, forget_all, learn, mean_intercept, prior_share, scale, width
@@ -117,4 +118,5 @@ register_model(
     prior_shares=prior_shares,
     mean_level=mean_level,
     forget=forget,
+    decay=let_weights_grow,
 )

@@ -125,6 +125,11 @@ def _take(model: Awaiting, place: int, weight: float) -> None:
     oracle.fit(model.ahead, model.context[place], action, 0.0, weight)
 
 
+@kernel
+def decay(model: Awaiting, half_life: float) -> None:
+    """Keep what is awaited as it is: what is taken out again must weigh what it weighed."""
+
+
 register_model(
     Awaiting,
     predict=predict,
@@ -135,4 +140,5 @@ register_model(
     learned_of=learned_of,
     note=note,
     settle=settle,
+    decay=decay,
 )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import protocol
 from ..kernel import kernel
 from ..vocabulary import Array
 from . import oracle
@@ -86,6 +87,14 @@ def settle(model: Measured, number: int) -> None:
     oracle.settle(model.model, number)
 
 
+@kernel
+def decay(model: Measured, half_life: float) -> None:
+    """Change the half-life of the model, and of its errors."""
+    for i in range(model.keep.size):
+        model.keep.flat[i] = kept(half_life)
+    protocol.decay(model.model, half_life)
+
+
 register_model(
     Measured,
     predict=predict,
@@ -96,4 +105,5 @@ register_model(
     learned_of=learned_of,
     note=note,
     settle=settle,
+    decay=decay,
 )

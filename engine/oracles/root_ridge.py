@@ -32,7 +32,7 @@ from ..arrays import aligned_zeros
 from ..kernel import kernel, kernel_beside, register, routine
 from ..problem import check_param
 from ..vocabulary import Array
-from .forgetting import check_half_life, growth, period
+from .forgetting import check_half_life, growth, let_weights_grow, period
 from .lanes import add_scaled, dot, four_dots
 
 ROWS = 8  # of one length, and so what the number of coordinates is a multiple of
@@ -230,4 +230,4 @@ def _enlarge(numbers: Array, by: float) -> None:
         numbers[i] *= by
 
 
-register(RootRidge, predict=predict, spread=spread, fit=fit, forget=forget)
+register(RootRidge, predict=predict, spread=spread, fit=fit, forget=forget, decay=let_weights_grow)

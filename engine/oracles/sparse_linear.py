@@ -268,4 +268,11 @@ def _bounded(x: float) -> float:
     return min(max(x, -VALUE_MAX), VALUE_MAX)
 
 
-register_model(SparseLinear, predict=predict, spread=spread, fit=fit, split=split)
+@kernel
+def decay(model: SparseLinear, half_life: float) -> None:
+    """Change the half-life."""
+    for i in range(model.keep.size):
+        model.keep.flat[i] = kept(half_life)
+
+
+register_model(SparseLinear, predict=predict, spread=spread, fit=fit, split=split, decay=decay)

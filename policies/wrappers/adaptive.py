@@ -10,6 +10,10 @@ found:
 - else another state begins, as a copy of the leader in which all is forgotten of the arms that have changed: of one,
   of some, or of all. Where there are four the one that has not led for longest makes room.
 
+A change that took long to show is small, or one that goes on: what is learned now will soon be wrong as well. So where
+it took 300 decisions or more, the new state forgets, with a half-life of as many feedbacks (if it can: models of
+contexts do). The half-life doubles whenever the world has lasted 16 of them.
+
 Each change has a place, the decision with which the new world is estimated to begin. Feedback that comes late belongs
 to the world that its decision was made in: the state of that world learns it, and no bet is made on it.
 
@@ -75,10 +79,12 @@ from ...engine.growth import grown, padded
 from ...engine.kernel import kernel, routine
 from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import check_param, check_wrapped, fitted
-from ...engine.protocol import row_of
+from ...engine.protocol import decay, row_of
 from ...engine.vocabulary import Array, Change, Constant, Decision, Feedback, Instance, Key, Policy, Problem, Turn
 
 _VERSION = 1  # of the wrapper's own bits; the inner policy's is added
+_SLOW = 300.0  # decisions that a change took to be noticed: small, or one that goes on
+_LASTS = 16.0  # half-lives without a change, after which it doubles
 _LOOK = np.uint64(0x6C6F6F6B)  # of the run of the looks
 
 
@@ -96,6 +102,8 @@ class AdaptiveState(NamedTuple):
     leader: Array  # int64[1] the one that decides and learns
     watch: Any  # `MeanWatch` or `ErrorWatch`
     worlds: Worlds
+    half_life: Array  # float64[models] of each, in feedbacks; inf where nothing is forgotten
+    longer: Array  # float64[1] the number of the decision with which that of the leader doubles
     scratch_new: Fresh  # a state of the inner policy before any feedback
     scratch_uniform: UniformBlock
 
@@ -116,6 +124,8 @@ def adaptive(policy: Policy, look: float = 0.001) -> Policy:
             leader=np.zeros(1, np.int64),
             watch=_watch_of(policy, problem, bool(per_arm.any())),
             worlds=worlds(),
+            half_life=np.full(MODELS, np.inf),
+            longer=np.full(1, np.inf),
             scratch_new=fresh(new, per_arm),
             scratch_uniform=uniform_block(),
         )
@@ -159,6 +169,7 @@ def turn(params: AdaptiveParams, state: AdaptiveState, said: Turn) -> None:
         give_up(state.worlds, model)
         forget(state.watch, model)
         renew(state.models, state.scratch_new, model)
+        state.half_life[model] = np.inf
         _lead(state, model, said.number, said.number, 0.0, ALL, SAID)
 
 
@@ -258,6 +269,8 @@ def _grown(policy: Policy, state: AdaptiveState, new: AdaptiveState, problem: Pr
         leader=state.leader,
         watch=padded(state.watch, new.watch),
         worlds=state.worlds,
+        half_life=state.half_life,
+        longer=state.longer,
     )
 
 
@@ -309,6 +322,9 @@ def update(
         protocol.update(params.inner, row_of(state.models.rows, model), instance, decision, feedback, key)
     if late:
         return
+    if instance.t >= state.longer[0]:
+        _decay(state, leader, 2.0 * state.half_life[leader])
+        state.longer[0] = instance.t + _LASTS * state.half_life[leader]
     other = rival(state.watch, leader, used, row != NOTHING, instance.t, state.worlds.total[0])
     if other != NOTHING or row != NOTHING:
         _turn(state, other, row, arm, instance.t)
@@ -364,12 +380,24 @@ def _turn(state: AdaptiveState, other: int, row: int, arm: int, number: int) -> 
         if n_fresh >= numbered(state.watch):
             n_fresh = ALL
             renew(state.models, state.scratch_new, model)
+            state.half_life[model] = np.inf
         else:
             copy_model(state.models, state.scratch_new, model, leader)
+            state.half_life[model] = state.half_life[leader]
             for changed in range(numbered(state.watch)):
                 if is_fresh(state.watch, changed):
                     renew_arm(state.models, state.scratch_new, model, changed)
+        took = float(number - since)
+        _decay(state, model, took if took >= _SLOW else np.inf)
     _lead(state, model, since, number, won, n_fresh, FOUND)
+
+
+@routine
+def _decay(state: AdaptiveState, model: int, half_life: float) -> None:
+    """Let what a model has learned count half after so many more feedbacks."""
+    if half_life != state.half_life[model]:
+        state.half_life[model] = half_life
+        decay(row_of(state.models.rows, model), half_life)
 
 
 @kernel
@@ -389,6 +417,7 @@ def _room(used: Array, leader: int, seen: Worlds) -> int:
 def _lead(state: AdaptiveState, model: int, since: int, number: int, won: float, n_fresh: int, cause: int) -> None:
     """Let a model lead from now on."""
     state.leader[0] = model
+    state.longer[0] = number + _LASTS * state.half_life[model]
     enter(state.worlds, since, number, model, won, n_fresh, cause)
     follow(state.watch, model)
 

@@ -15,6 +15,7 @@ from onearm.engine.changes.bank import MODELS
 from onearm.engine.changes.worlds import ALL, GONE, seen_by
 from onearm.engine.errors import InvalidInput
 from onearm.engine.growth import grown
+from onearm.engine.oracles.forgetting import growth
 from onearm.engine.problem import fitted
 from onearm.engine.protocol import has_law, row_of
 from onearm.engine.simulation import Simulation
@@ -38,7 +39,7 @@ def begun(policy: Policy, problem: Problem) -> tuple[Policy, Any]:
 def teach(policy: Policy, state: Any, t: int, arm: int, reward: float, context: Array = NO_CONTEXT) -> None:
     """Let a policy learn what an arm paid that was chosen for sure."""
     models = state.models.rows
-    k = models.count.shape[1] if hasattr(models, "count") else 3
+    k = models.count.shape[1] if "count" in models._fields else 3
     x.learn(policy, state, x.instance(t, context, k), arm, reward, 1.0)
 
 
@@ -442,6 +443,70 @@ def test_where_arms_cannot_be_told_apart_all_is_learned_anew(inner: str) -> None
     (change,) = seen_by(state.worlds)
     assert change.fresh == ALL
     assert digest_of(state, 1) == snapshot.digest(new_of(spec, Problem(4, (1,))))
+
+
+def growth_of(state: Any, model: int) -> float:
+    return float(row_of(state.models.rows, model).model.model.growth[0])
+
+
+def test_after_a_change_that_took_long_to_show_the_new_model_forgets_and_ever_less() -> None:
+    policy, state = begun(adaptive("squarecb"), Problem(3, (2,)))
+    context = np.ones(2)
+    for t in range(400):
+        teach(policy, state, t, t % 3, float(t * 7 % 5), context)
+    win(state, 0, 400 - 350)
+    teach(policy, state, 400, 0, 3.0, context)
+    model = int(state.leader[0])
+    assert (model, state.half_life.tolist()) == (1, [np.inf, 350.0, np.inf, np.inf])
+    assert growth_of(state, 1) == growth(350.0) > growth_of(state, 0) == 1.0
+    for t in (401, 400 + 16 * 350 - 1):
+        teach(policy, state, t, 0, 3.0, context)
+        assert state.half_life[1] == 350.0
+    teach(policy, state, 400 + 16 * 350, 0, 3.0, context)
+    assert (state.half_life[1], state.longer[0]) == (700.0, 6000 + 16 * 700)
+    assert growth_of(state, 1) == growth(700.0)
+
+
+def test_after_a_change_that_shows_at_once_nothing_is_forgotten() -> None:
+    policy, state = begun(adaptive("squarecb"), Problem(3, (2,)))
+    for t in range(400):
+        teach(policy, state, t, t % 3, float(t * 7 % 5), np.ones(2))
+    win(state, 0, 400 - 299)
+    teach(policy, state, 400, 0, 3.0, np.ones(2))
+    assert state.leader[0] == 1
+    assert (state.half_life == np.inf).all()
+    assert growth_of(state, 1) == 1.0
+
+
+def test_an_arm_learned_anew_leaves_the_half_life_of_the_change_before_behind() -> None:
+    policy, state = begun(adaptive("squarecb"), Problem(3, (2,)))
+    for t in range(2000):
+        teach(policy, state, t, t % 3, float(t * 7 % 5), np.ones(2))
+        if t in (399, 1399):
+            win(state, 1 + t % 3, t - (350 if t == 399 else 20))
+    assert state.worlds.total[0] == 3
+    assert state.half_life[state.leader[0]] == np.inf
+    assert growth_of(state, int(state.leader[0])) == 1.0
+
+
+@pytest.mark.jit
+def test_in_a_world_that_drifts_without_end_more_is_earned_than_by_one_that_never_forgets() -> None:
+    plays, k, d = 12_000, 5, 6
+    random = np.random.default_rng(3)
+    turns = 2.0 * np.pi * np.linspace(0.0, 0.5, plays)
+    first, second = random.normal(size=(2, d, k)) / math.sqrt(d)
+    contexts = random.normal(size=(plays, d))
+    paid = np.cos(turns)[:, None] * (contexts @ first) + np.sin(turns)[:, None] * (contexts @ second)
+    rewards = paid + 0.3 * random.normal(size=paid.shape)
+    world = envs.make("logged_table", reward=rewards, context=contexts)
+    earned = {}
+    for inner in ("linucb", adaptive("linucb")):
+        policy = catalog.make(inner) if isinstance(inner, str) else inner
+        run = Simulation(policy, world, horizon=plays, seed=1)
+        run.advance(plays)
+        earned[policy.name] = run.totals.reward[0] / plays
+    assert earned["adaptive"] > earned["linucb"] + 0.35
+    assert np.isfinite(run.state.half_life[run.state.leader[0]])
 
 
 @pytest.mark.jit
