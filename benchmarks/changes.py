@@ -66,8 +66,8 @@ class Size:
 FULL = Size(
     20,
     Sweep(every=3, better=6, finalists=2),
-    {"thompson_any": 300, "linucb": 300, "fourier_softmax": 10},
-    {"thompson_any": 100_000, "linucb": 100_000, "fourier_softmax": 100_000},
+    {"thompson_any": 300, "linucb": 300, "fourier_softmax": 100},
+    {"thompson_any": 100_000, "linucb": 100_000, "fourier_softmax": 10_000},
     500,
     40,
     9,
@@ -75,8 +75,8 @@ FULL = Size(
 QUICK = Size(
     5,
     Sweep(every=11, better=3, finalists=1),
-    {"thompson_any": 300, "linucb": 20, "fourier_softmax": 2},
-    {"thompson_any": 100_000, "linucb": 100_000, "fourier_softmax": 20_000},
+    {"thompson_any": 300, "linucb": 60, "fourier_softmax": 20},
+    {"thompson_any": 100_000, "linucb": 50_000, "fourier_softmax": 5_000},
     100,
     10,
     7,

@@ -50,16 +50,38 @@ def fixed(spec: Spec) -> Env:
     return lambda plays, replication: env
 
 
-def shifting(bent: bool, plays: int, replication: int) -> Environment:
-    """Return arms whose contexts change their place and width in the middle, and whose rewards do not."""
+def shifted(kind: str, contexts: Any, random: Any) -> Any:
+    """Return contexts with standard deviations of 1 that shift, float64[n, d]: all at once, by and by, or in width."""
+    n, d = contexts.shape
+    after = np.arange(n)[:, None] >= n // 2
+    way = random.choice([-3.0, 3.0], size=d)
+    match kind:
+        case "jump":
+            return contexts + way * after
+        case "slowly":
+            return contexts + way * np.clip((np.arange(n)[:, None] - n / 4) / (n / 2), 0.0, 1.0)
+        case "scale":
+            return contexts * np.where(after, 3.0, 1.0)
+        case _:
+            return np.where(after, 2.0 * contexts + way / 3.0, contexts)
+
+
+def shifting(kind: str, bent: bool, plays: int, replication: int) -> Environment:
+    """Return arms whose contexts shift, and whose rewards are in each context what they were."""
     random = np.random.default_rng(replication)
     theta = random.normal(size=(LENGTH, ARMS))
     theta /= np.linalg.norm(theta, axis=0)
-    contexts = random.normal(size=(plays, LENGTH))
-    contexts[plays // 2 :] = 2.0 * contexts[plays // 2 :] + random.normal(size=LENGTH)
+    contexts = shifted(kind, random.normal(size=(plays, LENGTH)), random)
     mean = contexts @ theta
     rewards = (np.sin(mean) if bent else mean) + 0.5 * random.normal(size=mean.shape)
     return envs.make("logged_table", reward=rewards, context=contexts)
+
+
+def rare(share: float, plays: int, replication: int) -> Environment:
+    """Return three arms that pay 1 with one small chance, whatever the context."""
+    random = np.random.default_rng(replication)
+    rewards = (random.random((plays, 3)) < share).astype(float)
+    return envs.make("logged_table", reward=rewards, context=random.normal(size=(plays, LENGTH)))
 
 
 # without contexts, and with: name of the world, and its environment; None where arms join
@@ -77,8 +99,14 @@ WITH: dict[str, Env | None] = {
     "Student's t, 2 degrees": fixed(noisy(LINEAR, 0.5)),
     "delay 1,000": fixed(late(LINEAR)),
     "arms that join": None,
-    "contexts that shift": functools.partial(shifting, False),
-    "contexts that shift, rewards bent": functools.partial(shifting, True),
+    "rare, .01": functools.partial(rare, 0.01),
+    "rare, .02": functools.partial(rare, 0.02),
+    "rare, .05": functools.partial(rare, 0.05),
+    "contexts that jump": functools.partial(shifting, "jump", False),
+    "contexts that shift slowly": functools.partial(shifting, "slowly", False),
+    "contexts that get wider": functools.partial(shifting, "scale", False),
+    "contexts that shift": functools.partial(shifting, "both", False),
+    "contexts that shift, rewards bent": functools.partial(shifting, "both", True),
 }
 
 

@@ -51,6 +51,15 @@ def appraise(params: Any, state: Any, instance: Instance, scores: Array, widths:
 
 
 @generic
+def foretell(params: Any, state: Any, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write each available action's score into float64[k], as `appraise` does; `widths` is working space.
+
+    The same kernel as `appraise` where a policy has no cheaper one.
+    """
+    KERNELS[type(params)]["foretell"](params, state, instance, scores, widths)
+
+
+@generic
 def attribute(params: Any, state: Any, instance: Instance, action: int, parts: Array) -> None:
     """Write what each feature adds to the score of `action` into float64[m]: `engine.oracles.oracle.split`."""
     KERNELS[type(params)]["attribute"](params, state, instance, action, parts)
@@ -127,6 +136,7 @@ def register_policy(
     mark: Callable[..., None] | None = None,
     probability: Callable[..., float] | None = None,
     appraise: Callable[..., None] | None = None,
+    foretell: Callable[..., None] | None = None,
     attribute: Callable[..., None] | None = None,
     recommend: Callable[..., int] | None = None,
     certify: Callable[..., Certificate] | None = None,
@@ -139,6 +149,7 @@ def register_policy(
         mark=mark or _mark_nothing,
         probability=probability or _unknown_probability,
         appraise=appraise or _no_appraisal,
+        foretell=foretell or appraise or _no_appraisal,
         attribute=attribute or _no_attribution,
         recommend=recommend or _no_recommendation,
         certify=certify or _no_certificate,

@@ -1,17 +1,22 @@
-"""The watch of policies that predict rewards from contexts: bets that their errors have become larger.
+"""The watch of policies that predict rewards from contexts: bets that less is paid than the model that leads expects.
 
-Of each arm, and of all together, the mean square of errors of the model that leads is kept, of the newest thousand,
-and a level, which falls with it at once and rises slowly, so that errors which grow by and by come to lie above it. In
-units of the level a square counts as at most 20. Three bets multiply their wealth by 1 + bet (square - 1): on average
-by at most 1 while errors do not grow, whatever their law, and as a model learns they shrink. An error counts only where
-the model knows what it says: where the width of its prediction is no more than the root of that mean square. So
-contexts that shift are no change, until the model knows them too. Nor does it count where the action was merely tried,
-with a propensity below three times chance (and below one half): what is tried mostly pays nothing, which is easily
-foretold, and once the best is played errors are larger.
+Of each arm, and of all together, the errors of the model that leads are kept: reward less prediction. Whatever changes,
+the arms that are played were those of which most was expected, so what is paid falls short of it. Errors are measured
+from a level, in units of their root mean square, downwards; what lies further below it than four of these is cut, and
+above it than two and a half. The level follows the centre about which errors, cut like that, balance: upwards at once,
+downwards slowly, so that a model that falls behind by and by comes to lie below; and it is never above 0, for a model
+that expects more as it learns is not wrong for that. Two bets multiply their wealth by 1 + bet times the deviation: on
+average by at most 1 while nothing changes, whatever the law of the rewards. A bet begins once the centre is so well
+known that five of its standard errors are less than what the bet needs to win by.
+The unit is never cut, so where rewards are rare a click outweighs the many small errors that come before it, and what
+the model learns from one click wins no bet.
 
-Where the bets of one arm are won that arm has changed, and perhaps others with it: those whose own wealth is above 4.
-Where the bets of all together are won, and most of the arms that were played since have changed, so may have those
-that were not.
+An error is bet on only where the context is familiar (`familiar.py`). Where it is not, centre and level forget, and are
+learned anew while such contexts become familiar: so contexts that shift are no change.
+
+Where the bets of one arm are won that arm has changed, and perhaps others with it: those that are doubted, by a bet on
+each arm that is made from the first errors on and tells of no change by itself. Where most of the arms that were played
+since have changed, so may have all.
 
 Rivals, the models of worlds that have been, are tried first: if one was nearer to what was paid than the leader,
 since the bets began, it leads next, unless it was tried in vain a moment ago. It leads as well, whatever the bets,
@@ -19,37 +24,38 @@ once it has been nearer for so long that chance is no explanation.
 
 Source: `bets.py`. Following the better of some models: Herbster, Warmuth, "Tracking the best expert", 1998; departs
 from it: only the leader learns. The numbers are measured (`benchmarks/changes.py`).
-Cost: a prediction of one arm a reward, and one for each rival.
+Cost: a prediction of one arm a reward, without its width, O(d) for the context, and a prediction for each rival.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import protocol
 from ..kernel import kernel, routine
-from ..laws.availability import count_available
 from ..protocol import reset, row_of
-from ..vocabulary import Array, Decision, Instance
+from ..vocabulary import Array, Decision, Instance, Problem
 from .bets import Bets, bets, call_off, call_off_all, largest, place_of, stake
+from .familiar import familiarity, is_familiar
 from .watch import NOTHING, register_watch
 
 _ALL = 0  # the row of all arms together
-_BETS = np.array([0.2, 0.5, 0.9])
-_KNOWN = 36.0  # times bet^2 and the variance of squares: errors before a bet begins
-_CARRY = 20.0  # errors that carry the mean, by their squares: where few do it is not known yet
-_MOST = 20.0  # means that a square counts as, at most
-_MEANT = 3.0  # times as likely as by chance: what is less was tried, and not meant to be the best
-_FEW = 50.0  # errors before there is a mean
-_NEWEST = 1000.0
-_ABOVE = 1.1  # of the mean square: the level that it must have been at, for squares to exceed it
+_BETS = np.array([0.18, 0.38])
+_BELOW, _ABOVE = 4.0, 2.5  # root mean squares from the centre at which an error is cut; no bet is ruined by the second
+_NEWEST = 1000.0  # errors that make the root mean square
+_FEW = 8.0  # errors of which the centre is the mean, before any is cut
+_KNOWN = 100.0  # times bet^2 and the mean square of deviations: errors before a bet begins
+_STRANGE = 32.0  # errors that the centre rests on where contexts are strange
 _WON = 1e8  # the wealth that tells of a change
-_WON_YOUNG = 1e3  # the same of one more arm, soon after a change
-_CHANGED = 4.0  # wealth of an arm that has changed with others
+_WON_YOUNG = 1e3  # that of the doubts of one more arm, soon after a change
+_DOUBT = 0.38  # the bet by which arms are doubted
+_CHANGED = 4.0  # its wealth for an arm that has changed with others
+_PLAYED = 50.0  # errors of an arm that can be doubted
 _RIVALS = np.array([0.1, 0.3, 0.9])  # bets that a rival is nearer
-_NEARER = 4.0  # mean squares: the difference of two squares counts as at most that
+_NEARER = 2.0  # mean squares: the difference of two squares counts as at most that
 _TRIED = 2.0  # wealth of a rival that is tried, where bets are won
 _CHANCE = 30.0  # wealth of a rival that leads at once, in decisions for each change that was found
 _RIPE = 200.0  # errors of a new model before rivals are compared with it
@@ -62,16 +68,20 @@ class Errors(NamedTuple):
     """The errors of each model, of each arm and of all together, in the worlds that it has learned."""
 
     total: Array  # float64[models, rows] how many
-    square: Array  # float64[models, rows] their mean square
-    variance: Array  # float64[models, rows] of squares in units of that
-    level: Array  # float64[models, rows] what squares are measured by: a mean square that follows slowly upwards
+    square: Array  # float64[models, rows] mean square of the newest
+    known: Array  # float64[models, rows] how many the centre rests on
+    centre: Array  # float64[models, rows] from which they balance
+    level: Array  # float64[models, rows] what they are measured from: it follows the centre slowly downwards
+    spread: Array  # float64[models, rows] mean square of deviations from it, cut, in units of `square`
 
 
 class ErrorWatch(NamedTuple):
     """Errors, bets on those of the leader, and how near its rivals are."""
 
     book: Bets  # row 0 for all arms together, row a + 1 for arm a, where arms are numbered once for all
+    doubts: Bets  # a bet in each of these rows
     errors: Errors
+    seen: Any  # what contexts were like: `familiar.py`
     nearer: Array  # float64[models, 3] wealth of bets that a rival is nearer to what is paid than the leader
     age: Array  # float64[models] errors since the model began; the first is as old as can be
     led: Array  # float64[1] errors since the leader leads
@@ -83,12 +93,14 @@ class ErrorWatch(NamedTuple):
     scratch_width: Array  # float64[k]
 
 
-def error_watch(n_models: int, n_numbered: int, n_arms: int) -> ErrorWatch:
+def error_watch(n_models: int, n_numbered: int, problem: Problem) -> ErrorWatch:
     """Return the watch of so many models before any reward; `n_numbered` arms have a number once for all."""
-    rows = n_numbered + 1
+    rows, n_arms = n_numbered + 1, problem.n_arms
     return ErrorWatch(
         book=bets(rows, len(_BETS)),
-        errors=Errors(*(np.zeros((n_models, rows)) for _ in range(4))),
+        doubts=bets(rows, 1),
+        errors=Errors(*(np.zeros((n_models, rows)) for _ in range(6))),
+        seen=familiarity(problem),
         nearer=np.ones((n_models, len(_RIVALS))),
         age=np.where(np.arange(n_models) == 0, _YOUNG, 0.0),
         led=np.zeros(1),
@@ -114,20 +126,21 @@ def _examine(
 ) -> int:
     arm: int = decision.action
     row = min(arm + 1, len(watch.last) - 1)
-    error, width = _error(watch, params, models, leader, instance, arm, reward)
+    error = _error(watch, params, models, leader, instance, arm, reward)
     if used > 1 and watch.age[leader] >= _RIPE:
-        _compare(watch, params, models, leader, used, instance, arm, row, reward, error, width)
+        _compare(watch, params, models, leader, used, instance, arm, row, reward, error)
+    familiar = is_familiar(watch.seen, instance.context)
     won = NOTHING
     if row > 0:
         watch.last[row] = instance.t
-    if not decision.propensity < min(_MEANT / count_available(instance.available), 0.5):
-        if row > 0:
-            _enter(watch, leader, row, error, width, instance.t)
-            if largest(watch.book, row) >= (_WON_YOUNG if _is_young(watch, leader, row) else _WON):
-                won = row
-        _enter(watch, leader, _ALL, error, width, instance.t)
-        if largest(watch.book, _ALL) >= _WON:
-            won = _ALL
+        _enter(watch, leader, row, error, familiar, instance.t)
+        if _is_young(watch, leader, row):
+            won = row if largest(watch.doubts, row) >= _WON_YOUNG else won
+        elif largest(watch.book, row) >= _WON:
+            won = row
+    _enter(watch, leader, _ALL, error, familiar, instance.t)
+    if largest(watch.book, _ALL) >= _WON:
+        won = _ALL
     watch.age[leader] += 1.0
     watch.led[0] += 1.0
     if watch.led[0] == _CALM:
@@ -139,51 +152,58 @@ def _examine(
 @routine
 def _error(
     watch: ErrorWatch, params: Any, models: Any, model: int, instance: Instance, arm: int, reward: float
-) -> tuple[float, float]:
-    """Return how far a model's prediction of one arm is off, and the width of it."""
+) -> float:
+    """Return how far a model's prediction of one arm is off."""
     only = watch.scratch_only[: len(instance.available)]
     only[arm] = True
     alone = Instance(instance.t, instance.context, only)
-    protocol.appraise(params, row_of(models, model), alone, watch.scratch_score, watch.scratch_width)
+    protocol.foretell(params, row_of(models, model), alone, watch.scratch_score, watch.scratch_width)
     only[arm] = False
-    score, width = watch.scratch_score[arm], watch.scratch_width[arm]
-    return (reward - score if abs(score) <= _FAR else reward), (width if width == width else 0.0)
+    score = watch.scratch_score[arm]
+    return reward - score if abs(score) <= _FAR else reward
 
 
 @kernel
-def _enter(watch: ErrorWatch, leader: int, row: int, error: float, width: float, number: int) -> None:
-    """Bet on an error of the leader in one row, and count it there, where the model knows what it says."""
+def _enter(watch: ErrorWatch, leader: int, row: int, error: float, familiar: bool, number: int) -> None:
+    """Bet on an error of the leader in one row, and count it there."""
     errors = watch.errors
-    total, square, level = errors.total[leader, row], errors.square[leader, row], errors.level[leader, row]
-    of = error * error
-    if total >= _FEW:
-        if width * width > square > 0.0:
-            return
-        if level > 0.0:
-            of = min(of, _MOST * level)
-            _bet(watch, leader, row, of / level - 1.0, number)
-    share = 1.0 / min(total + 1.0, _NEWEST)
-    errors.total[leader, row] = total + 1.0
-    square += (of - square) * share
+    total = errors.total[leader, row] + 1.0
+    errors.total[leader, row] = total
+    square = errors.square[leader, row]
+    square += (error * error - square) / min(total, _NEWEST)
     errors.square[leader, row] = square
-    if total >= _FEW and _ABOVE * square < level:
-        errors.level[leader, row] = _ABOVE * square
-    else:
-        errors.level[leader, row] += (square - level) * share
+    known = errors.known[leader, row]
+    known = known + 1.0 if familiar else known * (1.0 - 1.0 / _STRANGE) + 1.0
+    errors.known[leader, row] = known
+    centre, unit = errors.centre[leader, row], math.sqrt(square)
+    if known < _FEW:
+        errors.centre[leader, row] += (error - centre) / known
+        errors.level[leader, row] = errors.centre[leader, row]
+    elif unit > 0.0:
+        if familiar:
+            below = _below(min(errors.level[leader, row], 0.0), error, unit)
+            _bet(watch, row, known * errors.spread[leader, row], below, number)
+        below = _below(centre, error, unit)
+        errors.spread[leader, row] += (below * below - errors.spread[leader, row]) / known
+        centre -= below * unit / known
+        errors.centre[leader, row] = centre
+        level = errors.level[leader, row]
+        errors.level[leader, row] = max(centre, level + (centre - level) / known) if familiar else centre
 
 
 @kernel
-def _bet(watch: ErrorWatch, leader: int, row: int, excess: float, number: int) -> None:
-    """Stake on what a square exceeds its level by, in units of that."""
-    errors = watch.errors
-    variance = errors.variance[leader, row]
-    total = min(errors.total[leader, row], _NEWEST)
-    known = total * variance
+def _below(centre: float, error: float, unit: float) -> float:
+    """Return how far an error lies below a centre, in units, cut."""
+    return min(max((centre - error) / unit, -_ABOVE), _BELOW)
+
+
+@kernel
+def _bet(watch: ErrorWatch, row: int, known: float, below: float, number: int) -> None:
+    """Stake on how far an error lies below the centre, of which so much is known; doubts tell where bets began."""
+    stake(watch.doubts, row, 0, 1.0 + _DOUBT * below, number)
     for i in range(len(_BETS)):
-        if known * _BETS[i] * _BETS[i] >= _KNOWN and total >= _CARRY * (1.0 + variance):
-            stake(watch.book, row, i, 1.0 + _BETS[i] * excess, number)
-    bets_made = errors.total[leader, row] - _FEW + 1.0
-    errors.variance[leader, row] += (excess * excess - variance) / min(bets_made, _NEWEST)
+        if known * _BETS[i] * _BETS[i] >= _KNOWN:
+            stake(watch.book, row, i, 1.0 + _BETS[i] * below, watch.doubts.start[row, 0])
 
 
 @kernel
@@ -198,15 +218,14 @@ def _compare(
     row: int,
     reward: float,
     error: float,
-    width: float,
 ) -> None:
     """Bet that rivals are nearer to what was paid."""
-    most = _NEARER * (watch.errors.square[leader, row] + width * width)
+    most = _NEARER * watch.errors.square[leader, row]
     if not most > 0.0:
         return
     for model in range(used):
         if model != leader:
-            other, _ = _error(watch, params, models, model, instance, arm, reward)
+            other = _error(watch, params, models, model, instance, arm, reward)
             nearer = min(max(error * error - other * other, -most), most) / most
             for i in range(len(_RIVALS)):
                 watch.nearer[model, i] = max(watch.nearer[model, i], 1.0) * (1.0 + _RIVALS[i] * nearer)
@@ -240,39 +259,43 @@ def _is_young(watch: ErrorWatch, leader: int, row: int) -> bool:
 @kernel
 def _begin(watch: ErrorWatch, model: int, leader: int, row: int) -> int:
     fresh = _sort(watch, leader, row)
+    _forget(watch, model)
+    if fresh < _numbered(watch):
+        _keep(watch, model, leader)
+    return fresh if _numbered(watch) > 0 else len(watch.scratch_fresh)
+
+
+@kernel
+def _keep(watch: ErrorWatch, model: int, leader: int) -> None:
+    """Let a model that forgot keep what the leader knows of arms that are not fresh."""
     reset(row_of(watch.errors, model), row_of(watch.errors, leader))
     _clear(watch, model, _ALL)
     for arm in range(_numbered(watch)):
         if watch.scratch_fresh[arm]:
             _clear(watch, model, arm + 1)
-    watch.age[model] = 0.0
-    watch.tried[model] = False
-    return fresh if _numbered(watch) > 0 else len(watch.scratch_fresh)
 
 
 @kernel
 def _sort(watch: ErrorWatch, leader: int, row: int) -> int:
-    """Write which arms are to be learned anew, and return how many: those that have changed, or may have."""
+    """Write which arms are to be learned anew, and return how many: those that have changed, or all."""
     since = place_of(watch.book, row)
     played, changed = 0, 0
     for arm in range(_numbered(watch)):
-        has_changed = arm + 1 == row or largest(watch.book, arm + 1) > _CHANGED
+        has_changed = arm + 1 == row or largest(watch.doubts, arm + 1) > _CHANGED
         watch.scratch_fresh[arm] = has_changed
-        if _has_bets(watch, leader, arm, since):
-            played += 1
-            changed += 1 if has_changed else 0
-    fresh = 0
+        changed += 1 if has_changed else 0
+        played += 1 if has_changed or _was_played(watch, leader, arm, since) else 0
+    if 2 * changed < played:
+        return changed
     for arm in range(_numbered(watch)):
-        if 2 * changed >= played and not _has_bets(watch, leader, arm, since):
-            watch.scratch_fresh[arm] = True
-        fresh += 1 if watch.scratch_fresh[arm] else 0
-    return fresh
+        watch.scratch_fresh[arm] = True
+    return _numbered(watch)
 
 
 @kernel
-def _has_bets(watch: ErrorWatch, leader: int, arm: int, since: int) -> bool:
-    """Tell whether there were bets on an arm since a decision."""
-    return bool(watch.last[arm + 1] >= since and watch.errors.total[leader, arm + 1] > _FEW)
+def _was_played(watch: ErrorWatch, leader: int, arm: int, since: int) -> bool:
+    """Tell whether an arm was played since a decision, and could be doubted."""
+    return bool(watch.last[arm + 1] >= since and watch.errors.total[leader, arm + 1] > _PLAYED)
 
 
 @kernel
@@ -284,13 +307,17 @@ def _is_fresh(watch: ErrorWatch, arm: int) -> bool:
 def _renew(watch: ErrorWatch, leader: int, arm: int) -> None:
     _clear(watch, leader, arm + 1)
     call_off(watch.book, arm + 1)
+    call_off(watch.doubts, arm + 1)
 
 
 @kernel
 def _clear(watch: ErrorWatch, model: int, row: int) -> None:
     watch.errors.total[model, row] = 0.0
     watch.errors.square[model, row] = 0.0
-    watch.errors.variance[model, row] = 0.0
+    watch.errors.known[model, row] = 0.0
+    watch.errors.centre[model, row] = 0.0
+    watch.errors.level[model, row] = 0.0
+    watch.errors.spread[model, row] = 0.0
 
 
 @kernel
@@ -304,6 +331,7 @@ def _forget(watch: ErrorWatch, model: int) -> None:
 @kernel
 def _follow(watch: ErrorWatch, model: int) -> None:
     call_off_all(watch.book)
+    call_off_all(watch.doubts)
     watch.led[0] = 0.0
     for other in range(len(watch.age)):
         for i in range(len(_RIVALS)):

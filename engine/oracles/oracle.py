@@ -105,6 +105,16 @@ def forget(model: Any) -> None:
 
 
 @kernel
+def expect(model: Any, context: Any, available: Array, scores: Array) -> None:
+    """Write the reward that each available action is expected to pay, the origin included, into float64[k]."""
+    predict(model, context, available, scores)
+    origin = origin_of(model)
+    for a in range(len(available)):
+        if available[a]:
+            scores[a] += origin
+
+
+@kernel
 def predict_one(model: Any, context: Any, action: int, only: Array, scores: Array) -> float:
     """Return the predicted reward of one action; `only` bool[k] is all False, and `scores` float64[k] is written."""
     only[action] = True

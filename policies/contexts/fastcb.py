@@ -25,7 +25,7 @@ from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, inverse_gap, leader_of, power, span_of, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
-from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.oracle import expect, fit, origin_of, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
@@ -123,14 +123,18 @@ def probability(params: FastCbParams, state: FastCbState, instance: Instance, ac
 
 
 @kernel
+def foretell(params: FastCbParams, state: FastCbState, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the predicted rewards."""
+    expect(state.model, instance.context, instance.available, scores)
+
+
+@kernel
 def appraise(params: FastCbParams, state: FastCbState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predicted rewards and their standard errors, in units of the reward."""
-    predict(state.model, instance.context, instance.available, scores)
+    expect(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
     sd = residual_sd(state.errors)
-    origin = origin_of(state.model)
     for a in range(len(instance.available)):
-        scores[a] += origin
         widths[a] *= sd
 
 
@@ -162,5 +166,6 @@ register_policy(
     update=update,
     probability=probability,
     appraise=appraise,
+    foretell=foretell,
     attribute=attribute,
 )

@@ -221,15 +221,25 @@ def probability(params: FourierSoftmaxParams, state: FourierSoftmaxState, instan
 
 
 @kernel
+def foretell(
+    params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, scores: Array, widths: Array
+) -> None:
+    """Write the predicted rewards."""
+    predict(state.model, instance.context, instance.available, scores)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            scores[a] += state.origin[0]
+
+
+@kernel
 def appraise(
     params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, scores: Array, widths: Array
 ) -> None:
     """Write the predicted rewards and their standard errors, in units of the reward."""
-    predict(state.model, instance.context, instance.available, scores)
+    foretell(params, state, instance, scores, widths)
     spread(state.model, instance.context, instance.available, widths)
     sd = noise(state.square, state.count, state.extremes)
     for a in range(len(instance.available)):
-        scores[a] += state.origin[0]
         widths[a] *= sd
 
 
@@ -262,5 +272,6 @@ register_policy(
     update=update,
     probability=probability,
     appraise=appraise,
+    foretell=foretell,
     attribute=attribute,
 )

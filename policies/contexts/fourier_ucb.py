@@ -30,11 +30,10 @@ from ...engine.oracles.awaiting import awaiting
 from ...engine.oracles.choice import bending_oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import (
+    expect,
     fit,
     learned_of,
     note,
-    origin_of,
-    predict,
     predict_one,
     settle,
     split,
@@ -149,15 +148,22 @@ def probability(params: FourierUcbParams, state: FourierUcbState, instance: Inst
 
 
 @kernel
+def foretell(
+    params: FourierUcbParams, state: FourierUcbState, instance: Instance, scores: Array, widths: Array
+) -> None:
+    """Write the predicted rewards."""
+    expect(state.model, instance.context, instance.available, scores)
+
+
+@kernel
 def appraise(
     params: FourierUcbParams, state: FourierUcbState, instance: Instance, scores: Array, widths: Array
 ) -> None:
     """Write the predicted rewards and their standard errors, in units of the reward."""
-    predict(state.model, instance.context, instance.available, scores)
+    expect(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
-    sd, origin = noise(state.square, state.count, state.range), origin_of(state.model)
+    sd = noise(state.square, state.count, state.range)
     for a in range(len(instance.available)):
-        scores[a] += origin
         widths[a] *= sd
 
 
@@ -183,5 +189,6 @@ register_policy(
     mark=mark,
     probability=probability,
     appraise=appraise,
+    foretell=foretell,
     attribute=attribute,
 )

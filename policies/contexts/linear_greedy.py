@@ -19,7 +19,7 @@ from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, draw, greedy, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
-from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -105,15 +105,20 @@ def probability(params: LinearGreedyParams, state: LinearGreedyState, instance: 
 
 
 @kernel
+def foretell(
+    params: LinearGreedyParams, state: LinearGreedyState, instance: Instance, scores: Array, widths: Array
+) -> None:
+    """Write the predicted rewards."""
+    expect(state.model, instance.context, instance.available, scores)
+
+
+@kernel
 def appraise(
     params: LinearGreedyParams, state: LinearGreedyState, instance: Instance, scores: Array, widths: Array
 ) -> None:
     """Write the predicted rewards and their standard errors, in units of the noise."""
-    predict(state.model, instance.context, instance.available, scores)
+    expect(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
-    origin = origin_of(state.model)
-    for a in range(len(instance.available)):
-        scores[a] += origin
 
 
 @kernel
@@ -138,5 +143,6 @@ register_policy(
     update=update,
     probability=probability,
     appraise=appraise,
+    foretell=foretell,
     attribute=attribute,
 )

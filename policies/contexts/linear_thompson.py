@@ -31,7 +31,7 @@ from ...engine.laws.largest import MaximumWorkspace, check_arms, normal_law, wor
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.measured import measured
-from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.ridge import check_scaling
 from ...engine.problem import check_param
@@ -181,16 +181,22 @@ def probability(params: LinearThompsonParams, state: LinearThompsonState, instan
 
 
 @kernel
+def foretell(
+    params: LinearThompsonParams, state: LinearThompsonState, instance: Instance, scores: Array, widths: Array
+) -> None:
+    """Write the predicted rewards."""
+    expect(state.model, instance.context, instance.available, scores)
+
+
+@kernel
 def appraise(
     params: LinearThompsonParams, state: LinearThompsonState, instance: Instance, scores: Array, widths: Array
 ) -> None:
     """Write the means of the scores, and their standard deviations."""
-    predict(state.model, instance.context, instance.available, scores)
+    expect(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
-    origin = origin_of(state.model)
     for a in range(len(instance.available)):
         if instance.available[a]:
-            scores[a] += origin
             widths[a] *= params.v
 
 
@@ -229,6 +235,7 @@ register_policy(
     update=update,
     probability=probability,
     appraise=appraise,
+    foretell=foretell,
     attribute=attribute,
 )
 register_policy(

@@ -30,7 +30,7 @@ from ...engine.oracles.awaiting import awaiting
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.measured import measured
-from ...engine.oracles.oracle import fit, note, origin_of, predict, settle, split, spread
+from ...engine.oracles.oracle import expect, fit, note, predict, settle, split, spread
 from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.ridge import check_scaling
 from ...engine.problem import check_param
@@ -152,14 +152,18 @@ def probability(params: LinucbParams, state: LinucbState, instance: Instance, ac
 
 
 @kernel
+def foretell(params: LinucbParams, state: LinucbState, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the predicted rewards."""
+    expect(state.model, instance.context, instance.available, scores)
+
+
+@kernel
 def appraise(params: LinucbParams, state: LinucbState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predictions, and the bonuses that are added to them."""
-    predict(state.model, instance.context, instance.available, scores)
+    expect(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
-    origin = origin_of(state.model)
     for a in range(len(instance.available)):
         if instance.available[a]:
-            scores[a] += origin
             widths[a] *= params.alpha
 
 
@@ -176,5 +180,6 @@ register_policy(
     update=update,
     probability=probability,
     appraise=appraise,
+    foretell=foretell,
     attribute=attribute,
 )

@@ -23,7 +23,7 @@ from ...engine.kernel import kernel
 from ...engine.laws.from_scores import Work, leader_of, work_of
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
-from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
@@ -113,14 +113,18 @@ def probability(params: RegCbParams, state: RegCbState, instance: Instance, acti
 
 
 @kernel
+def foretell(params: RegCbParams, state: RegCbState, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the predicted rewards."""
+    expect(state.model, instance.context, instance.available, scores)
+
+
+@kernel
 def appraise(params: RegCbParams, state: RegCbState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predicted rewards, and how far above them the optimistic ones lie."""
-    predict(state.model, instance.context, instance.available, scores)
+    expect(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
     reach = _reach(params, state)
-    origin = origin_of(state.model)
     for a in range(len(instance.available)):
-        scores[a] += origin
         widths[a] *= reach
 
 
@@ -158,5 +162,6 @@ register_policy(
     update=update,
     probability=probability,
     appraise=appraise,
+    foretell=foretell,
     attribute=attribute,
 )

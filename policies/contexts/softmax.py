@@ -21,7 +21,7 @@ from ...engine.laws.from_scores import Work, draw, span_of, work_of
 from ...engine.laws.from_scores import softmax as softmax_law
 from ...engine.oracles.choice import oracle
 from ...engine.oracles.forgetting import check_half_life, kept
-from ...engine.oracles.oracle import fit, origin_of, predict, split, spread
+from ...engine.oracles.oracle import expect, fit, predict, split, spread
 from ...engine.oracles.relative import check_origin, version_of
 from ...engine.oracles.residuals import Residuals, add_residual, residual_sd, residuals
 from ...engine.problem import check_param
@@ -108,14 +108,18 @@ def probability(params: SoftmaxParams, state: SoftmaxState, instance: Instance, 
 
 
 @kernel
+def foretell(params: SoftmaxParams, state: SoftmaxState, instance: Instance, scores: Array, widths: Array) -> None:
+    """Write the predicted rewards."""
+    expect(state.model, instance.context, instance.available, scores)
+
+
+@kernel
 def appraise(params: SoftmaxParams, state: SoftmaxState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predicted rewards and their standard errors, in units of the reward."""
-    predict(state.model, instance.context, instance.available, scores)
+    expect(state.model, instance.context, instance.available, scores)
     spread(state.model, instance.context, instance.available, widths)
     sd = params.noise if params.noise > 0.0 else residual_sd(state.errors)
-    origin = origin_of(state.model)
     for a in range(len(instance.available)):
-        scores[a] += origin
         widths[a] *= sd
 
 
@@ -145,5 +149,6 @@ register_policy(
     update=update,
     probability=probability,
     appraise=appraise,
+    foretell=foretell,
     attribute=attribute,
 )

@@ -26,8 +26,8 @@ and finding what is not played takes it: Garivier, Moulines, "On upper-confidenc
 problems", 2011.
 State: up to four states of the policy, the bets, and the newest 64 changes.
 Propensities: those of the policy that leads, mixed with the looks: p' = (1 - look) p + look / k.
-Cost: the policy's; without contexts some 20 ns, with contexts a prediction more for each reward, and one for each
-world remembered.
+Cost: the policy's; without contexts some 20 ns, with contexts a prediction more for each reward, without its width,
+and one for each world remembered.
 Draws: the looks have a run of their own, beside the policy's.
 """
 
@@ -237,7 +237,7 @@ def _watch_of(policy: Policy, problem: Problem, in_part: bool) -> Any:
             "of the world from what it learns: wrap another one, or leave the contexts out",
         )
     if problem.context_shape != (0,) and protocol.explains(policy.params):
-        return error_watch(MODELS, problem.n_arms if in_part else 0, problem.n_arms)
+        return error_watch(MODELS, problem.n_arms if in_part else 0, problem)
     return mean_watch(problem.n_arms)
 
 
