@@ -11,8 +11,8 @@ known that five of its standard errors are less than what the bet needs to win b
 The unit is never cut, so where rewards are rare a click outweighs the many small errors that come before it, and what
 the model learns from one click wins no bet.
 
-An error is bet on only where the context is familiar (`familiar.py`). Where it is not, centre and level forget, and are
-learned anew while such contexts become familiar: so contexts that shift are no change.
+An error is bet on only where the context is familiar (`familiar.py`). Where others come than did, centre and level
+forget, and are learned anew while such contexts become familiar: so contexts that shift are no change.
 
 Where the bets of one arm are won that arm has changed, and perhaps others with it: those that are doubted, by a bet on
 each arm that is made from the first errors on and tells of no change by itself. Where most of the arms that were played
@@ -39,7 +39,7 @@ from ..kernel import kernel, routine
 from ..protocol import reset, row_of
 from ..vocabulary import Array, Decision, Instance, Problem
 from .bets import Bets, bets, call_off, call_off_all, largest, place_of, stake
-from .familiar import familiarity, is_familiar
+from .familiar import familiarity, is_familiar, others_come
 from .watch import NOTHING, register_watch
 
 _ALL = 0  # the row of all arms together
@@ -130,15 +130,16 @@ def _examine(
     if used > 1 and watch.age[leader] >= _RIPE:
         _compare(watch, params, models, leader, used, instance, arm, row, reward, error)
     familiar = is_familiar(watch.seen, instance.context)
+    others = others_come(watch.seen)
     won = NOTHING
     if row > 0:
         watch.last[row] = instance.t
-        _enter(watch, leader, row, error, familiar, instance.t)
+        _enter(watch, leader, row, error, familiar, others, instance.t)
         if _is_young(watch, leader, row):
             won = row if largest(watch.doubts, row) >= _WON_YOUNG else won
         elif largest(watch.book, row) >= _WON:
             won = row
-    _enter(watch, leader, _ALL, error, familiar, instance.t)
+    _enter(watch, leader, _ALL, error, familiar, others, instance.t)
     if largest(watch.book, _ALL) >= _WON:
         won = _ALL
     watch.age[leader] += 1.0
@@ -164,7 +165,7 @@ def _error(
 
 
 @kernel
-def _enter(watch: ErrorWatch, leader: int, row: int, error: float, familiar: bool, number: int) -> None:
+def _enter(watch: ErrorWatch, leader: int, row: int, error: float, familiar: bool, others: bool, number: int) -> None:
     """Bet on an error of the leader in one row, and count it there."""
     errors = watch.errors
     total = errors.total[leader, row] + 1.0
@@ -173,7 +174,7 @@ def _enter(watch: ErrorWatch, leader: int, row: int, error: float, familiar: boo
     square += (error * error - square) / min(total, _NEWEST)
     errors.square[leader, row] = square
     known = errors.known[leader, row]
-    known = known + 1.0 if familiar else known * (1.0 - 1.0 / _STRANGE) + 1.0
+    known = known * (1.0 - 1.0 / _STRANGE) + 1.0 if others else known + 1.0
     errors.known[leader, row] = known
     centre, unit = errors.centre[leader, row], math.sqrt(square)
     if known < _FEW:
@@ -188,7 +189,7 @@ def _enter(watch: ErrorWatch, leader: int, row: int, error: float, familiar: boo
         centre -= below * unit / known
         errors.centre[leader, row] = centre
         level = errors.level[leader, row]
-        errors.level[leader, row] = max(centre, level + (centre - level) / known) if familiar else centre
+        errors.level[leader, row] = centre if others else max(centre, level + (centre - level) / known)
 
 
 @kernel

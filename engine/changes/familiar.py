@@ -5,6 +5,8 @@ familiar where its coordinates are off by no more than the root of three deviati
 three deviations at most. So contexts that all move by three deviations are strange until some two hundred of them have
 come. Contexts of other kinds, rows of actions and named features, are all familiar.
 
+In every world some contexts are strange. Others come than did where most of the newest are, and until hardly any is.
+
 >>> seen = coordinates(1)
 >>> answers = [bool(is_familiar(seen, np.array([x]))) for x in [0.0, 1.0] * 50 + [9.0]]
 >>> (answers[:2], all(answers[2:-1]), answers[-1])
@@ -28,6 +30,8 @@ _FEW = 20.0  # contexts until one that is far off is cut
 _FAR = 9.0  # mean square deviations that one coordinate counts as, at most
 _STRANGE = 3.0  # the same of all, on average, beyond which a context is not familiar
 _WILD = 25.0  # the same that one counts as in mean and deviation, at most
+_LATELY = 32.0  # contexts of which most are strange where others come
+_MOST_STRANGE, _FEW_STRANGE = 0.5, 0.1  # shares of these: where others begin to come, and have become familiar
 _MOST = 1e150  # a difference beyond that, whose square no float64 holds, counts as this
 
 
@@ -37,6 +41,8 @@ class Coordinates(NamedTuple):
     total: Array  # float64[1] how many
     mean: Array  # float64[d]
     square: Array  # float64[d] mean square deviation
+    strange: Array  # float64[1] how many of the newest were strange, a share
+    others: Array  # bool[1] whether others come than did
 
 
 class Anything(NamedTuple):
@@ -50,13 +56,19 @@ def familiarity(problem: Problem) -> Any:
 
 def coordinates(d: int) -> Coordinates:
     """Return what is known of contexts of d numbers before any came."""
-    return Coordinates(np.zeros(1), np.zeros(d), np.zeros(d))
+    return Coordinates(np.zeros(1), np.zeros(d), np.zeros(d), np.zeros(1), np.zeros(1, np.bool_))
 
 
 @generic
 def is_familiar(seen: Any, context: Any) -> bool:
     """Tell whether a context is like those that came lately, and count it as one of them."""
     return bool(KERNELS[type(seen)]["is_familiar"](seen, context))
+
+
+@generic
+def others_come(seen: Any) -> bool:
+    """Tell whether most contexts that came lately were strange: others come than did."""
+    return bool(KERNELS[type(seen)]["others_come"](seen))
 
 
 @kernel
@@ -77,7 +89,15 @@ def _is_familiar(seen: Coordinates, context: Array) -> bool:
             far += square / deviation
         seen.mean[j] += off * share
         seen.square[j] = (1.0 - share) * (deviation + share * square)
-    return far <= _STRANGE * d
+    strange = far > _STRANGE * d
+    seen.strange[0] += ((1.0 if strange else 0.0) - seen.strange[0]) / _LATELY
+    seen.others[0] = seen.strange[0] > (_FEW_STRANGE if seen.others[0] else _MOST_STRANGE)
+    return not strange
+
+
+@kernel
+def _others_do(seen: Coordinates) -> bool:
+    return bool(seen.others[0])
 
 
 @kernel
@@ -85,5 +105,10 @@ def _all_are(seen: Anything, context: Any) -> bool:
     return True
 
 
-register(Coordinates, is_familiar=_is_familiar)
-register(Anything, is_familiar=_all_are)
+@kernel
+def _none_do(seen: Anything) -> bool:
+    return False
+
+
+register(Coordinates, is_familiar=_is_familiar, others_come=_others_do)
+register(Anything, is_familiar=_all_are, others_come=_none_do)

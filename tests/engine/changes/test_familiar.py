@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onearm.engine.changes.familiar import Anything, Coordinates, coordinates, familiarity, is_familiar
+from onearm.engine.changes.familiar import Anything, Coordinates, coordinates, familiarity, is_familiar, others_come
 from onearm.engine.vocabulary import Array, Problem
 
 
@@ -46,6 +46,33 @@ def test_a_coordinate_that_never_varied_is_as_strange_as_can_be_once_it_does() -
     assert np.isfinite(seen.square).all()
 
 
+def test_others_come_from_a_shift_on_until_all_are_familiar() -> None:
+    seen = coordinates(8)
+    for context in contexts_of(1000, 8):
+        is_familiar(seen, context)
+        assert not others_come(seen)
+    told = []
+    for context in 3.0 + contexts_of(1000, 8, seed=1):
+        familiar = is_familiar(seen, context)
+        told.append((others_come(seen), familiar))
+    others, familiar = np.array(told).T
+    begin, end = np.flatnonzero(others)[[0, -1]]
+    assert 15 <= begin <= 30
+    assert others[begin : end + 1].all()
+    assert 200 <= end <= 400
+    assert familiar[begin:end].mean() > 0.1
+
+
+def test_a_group_that_is_always_strange_is_no_shift() -> None:
+    seen, random = coordinates(8), np.random.default_rng(0)
+    strange = 0
+    for context in contexts_of(3000, 8):
+        far = random.random() < 0.15
+        strange += not is_familiar(seen, context * 6.0 if far else context)
+        assert not others_come(seen)
+    assert strange > 100
+
+
 @pytest.mark.parametrize("wild", [1e100, -1e308, 50.0])
 def test_one_wild_context_makes_no_other_strange(wild: float) -> None:
     seen = coordinates(2)
@@ -60,3 +87,4 @@ def test_contexts_of_other_kinds_are_familiar() -> None:
         seen = familiarity(problem)
         assert isinstance(seen, Anything)
         assert is_familiar(seen, np.full((3, 4), 1e9))
+        assert not others_come(seen)
