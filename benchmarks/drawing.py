@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ DARK, BLUE, GREEN, OLIVE, ORANGE, PURPLE, GREY = (
     "#AA4499",
     "#8C8C8C",
 )
+CLIP_PATH = re.compile(r"\bp[0-9a-f]{10}\b")
 TEXT = "#7D8590"  # of plots without a background, which stand on white and on the dark of a page at night
 
 
@@ -40,8 +42,21 @@ def draw_all(figures: dict[str, Callable[[], Any]], folder: Path) -> list[str]:
             figure = make()
             figure.savefig(folder / name, metadata={"Date": None})
             importlib.import_module("matplotlib.pyplot").close(figure)
+            number_clip_paths(folder / name)
             files.append(folder / name)
     return [str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file) for file in files]
+
+
+def number_clip_paths(file: Path) -> None:
+    """Name the clip paths of a drawing by their order: matplotlib hashes last bits, in which processors differ.
+
+    >>> CLIP_PATH.findall('<clipPath id="pfc7accc9f4">  clip-path="url(#pfc7accc9f4)"')
+    ['pfc7accc9f4', 'pfc7accc9f4']
+    """
+    text = file.read_text(encoding="utf-8")
+    for i, name in enumerate(dict.fromkeys(CLIP_PATH.findall(text))):
+        text = text.replace(name, f"p{i}")
+    file.write_text(text, encoding="utf-8")
 
 
 def grid(rows: int, columns: int, width: float, height: float, **shape: Any) -> tuple[Any, Any]:
