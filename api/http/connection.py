@@ -68,9 +68,9 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:  # noqa: D102 - httptools
         if self._pending > self._limits.head_bytes and self._head_bytes() > self._limits.head_bytes:
             self.app = _always(self._too_large())
+        super().on_headers_complete()  # raises where the target is no address; then no request began
         self._in_head = False
         self._pending = 0
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:  # noqa: D102 - httptools
         self._pending = 0

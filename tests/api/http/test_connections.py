@@ -165,6 +165,17 @@ def test_what_is_not_http_is_refused_as_a_problem(large: Listening) -> None:
     refused(line, 400, "not_http", "send HTTP/1.1")
 
 
+@pytest.mark.parametrize("first", ["CONNECT localhost:80", "GET http://[", "GET http://localhost:99999999/"])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_target_that_is_no_address_is_refused_as_a_problem(large: Listening, first: str, before: int) -> None:
+    line = large.connect()
+    for _ in range(before):
+        line.ask()
+        assert line.answer()[0] == 200
+    line.send(f"{first} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    refused(line, 400, "not_http", "send HTTP/1.1")
+
+
 def test_a_body_that_is_too_large_and_goes_on_is_not_read_for_ever(small: Listening) -> None:
     line = small.connect()
     line.send(f"POST {DECIDE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000000\r\n\r\n".encode())
