@@ -22,6 +22,7 @@ from .routes import PAGES, PROBES
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OF_FORMS = (b"text/plain", b"multipart/")  # what a page can send anywhere unasked, and no client of this service would
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
+NAMED = re.compile(r"((?P<name>[^][:@/, ]+)|\[(?P<address>[0-9a-f:.]+)\])(:\d*)?")  # what a header Host may say
 ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
 CORS_SECONDS = 600  # for which a browser need not ask again
 
@@ -42,9 +43,9 @@ class Guard:
         host = origin = site = kind = None
         for name, value in scope["headers"]:  # a dictionary of them takes longer
             if name == b"host":
-                host = value
+                host = value if host is None else host + b", " + value  # of two a proxy may have looked at the other
             elif name == b"origin":
-                origin = value
+                origin = value if origin is None else origin + b", " + value
             elif name == b"content-type":
                 kind = value
             elif name == b"sec-fetch-site":
@@ -75,15 +76,14 @@ class Guard:
 
 @functools.lru_cache(64)
 def _name_of(host: bytes) -> str:
-    """Return a Host header without its port, in lower case.
+    """Return a Host header without its port, in lower case; what is no such header as it is.
 
-    >>> _name_of(b"Localhost:8080"), _name_of(b"[::1]:8080"), _name_of(b"10.0.0.1")
-    ('localhost', '::1', '10.0.0.1')
+    >>> _name_of(b"Localhost:8080"), _name_of(b"[::1]:8080"), _name_of(b"10.0.0.1"), _name_of(b"localhost:80@other")
+    ('localhost', '::1', '10.0.0.1', 'localhost:80@other')
     """
     text = _text(host).lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0]
+    found = NAMED.fullmatch(text)
+    return text if found is None else found["name"] or found["address"]
 
 
 def _address(scope: Scope) -> str | None:

@@ -61,6 +61,26 @@ def test_the_services_own_hosts_are_answered(line: Line, host: str) -> None:
     assert line.answer()[0] == 201
 
 
+@pytest.mark.parametrize("host", ["localhost:80@evil", "localhost:80:81", "localhost:x", "[::1]x", "[localhost]"])
+def test_what_only_begins_like_an_own_host_is_refused(line: Line, host: str) -> None:
+    line.ask("GET", "/v1/experiments", Host=host)
+    refused(line, 421, "wrong_host")
+
+
+@pytest.mark.parametrize(
+    ("twice", "code"),
+    [
+        ("Host: evil.example\r\nHost: localhost", "wrong_host"),
+        ("Host: localhost:80\r\nHost: evil.example", "wrong_host"),
+        ("Host: localhost\r\nOrigin: http://evil.example\r\nOrigin: http://localhost", "foreign_origin"),
+    ],
+)
+def test_a_header_that_is_sent_twice_counts_as_a_whole(line: Line, twice: str, code: str) -> None:
+    """Of two hosts a proxy in front may have looked at the other one."""
+    line.send(f"POST {DECIDE} HTTP/1.1\r\n{twice}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+    assert json.loads(line.answer()[2])["code"] == code
+
+
 def test_probes_may_name_any_host_and_come_from_anywhere(line: Line) -> None:
     for path in ("/health/live", "/health/ready"):
         line.ask("GET", path, Host="10.1.2.3:8080", Origin="null", Sec_Fetch_Site="cross-site")
