@@ -23,7 +23,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OF_FORMS = (b"text/plain", b"multipart/")  # what a page can send anywhere unasked, and no client of this service would
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
 NAMED = re.compile(r"((?P<name>[^][:@/, ]+)|\[(?P<address>[0-9a-f:.]+)\])(:\d*)?")  # what a header Host may say
-ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
+ORIGIN = re.compile(r"(?i:https?)://[A-Za-z0-9._-]+(:\d+)?|(?i:https?)://\[[0-9A-Fa-f:]+\](:\d+)?")
 CORS_SECONDS = 600  # for which a browser need not ask again
 
 
@@ -154,4 +154,5 @@ def _checked_origin(origin: str) -> str:
             "bad_origin",
             f"the origin {origin!r} is none: write what the page's address begins with, as https://shop.example",
         )
-    return origin.lower()
+    text = origin.lower()
+    return text.removesuffix(":443" if text.startswith("https") else ":80")  # as browsers write it
