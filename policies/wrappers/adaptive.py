@@ -368,12 +368,12 @@ def _turn(state: AdaptiveState, other: int, row: int, arm: int, number: int) -> 
     leader, model, n_fresh, since, won = state.leader[0], other, 0, number, 0.0
     if row != NOTHING:
         won = largest(state.watch.book, row)
+        since = min(place_of(state.watch.book, row), number)  # later where feedback comes in another order
     if other == NOTHING:
         if is_young(state.watch, leader, row):
             bet_anew(state.watch, leader, arm)
             renew_arm(state.models, state.scratch_new, leader, arm)
             return
-        since = place_of(state.watch.book, row)
         model = _room(state.models.used, leader, state.worlds)
         give_up(state.worlds, model)
         n_fresh = begin(state.watch, model, leader, row)

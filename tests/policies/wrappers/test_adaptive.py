@@ -244,6 +244,30 @@ def test_worlds_that_come_again_lead_again_without_a_new_model() -> None:
     assert all(0 <= change.noticed - 600 * (n + 1) < 120 for n, change in enumerate(changes))
 
 
+def test_a_world_that_comes_again_begins_where_the_bets_that_told_of_it_began() -> None:
+    policy, state = begun(adaptive("squarecb", look=0.0), Problem(3, (1,)))
+    for t in range(400):
+        teach(policy, state, t, t % 3, float(t * 7 % 5), np.ones(1))
+    win(state, 0, 390)
+    teach(policy, state, 400, 0, 3.0, np.ones(1))
+    for t in range(401, 710):
+        teach(policy, state, t, t % 3, float(t * 7 % 5), np.ones(1))
+    win(state, 0, 705)
+    state.watch.nearer[0] = 10.0
+    teach(policy, state, 710, 0, 3.0, np.ones(1))
+    found = [(change.place, change.noticed, change.model) for change in seen_by(state.worlds)]
+    assert found == [(390, 400, 1), (705, 710, 0)]
+
+
+def test_a_change_begins_no_later_than_it_is_noticed_where_feedback_comes_in_another_order() -> None:
+    policy, state = begun(adaptive("kl_ucb"), Problem(3))
+    for t in range(40):
+        teach(policy, state, t, t % 3, float(t * 7 % 5))
+    win(state, 0, 60)
+    teach(policy, state, 45, 0, 3.0)
+    assert [(change.place, change.noticed) for change in seen_by(state.worlds)] == [(45, 45)]
+
+
 def test_arms_that_join_are_no_change_and_nothing_is_lost() -> None:
     policy, state = begun(adaptive("kl_ucb"), Problem(3))
     t = turned(state, 2, policy, 0)
