@@ -511,7 +511,6 @@ def test_an_arm_learned_anew_leaves_the_half_life_of_the_change_before_behind() 
     assert growth_of(state, int(state.leader[0])) == 1.0
 
 
-@pytest.mark.slow
 @pytest.mark.jit
 def test_in_a_world_that_drifts_without_end_more_is_earned_than_by_one_that_never_forgets() -> None:
     plays, k, d = 12_000, 5, 6
