@@ -52,3 +52,10 @@ def let_weights_grow(model: Any, half_life: float) -> None:
         model.growth.flat[i] = growth(half_life)
         model.period.flat[i] = period(half_life)
         model.due.flat[i] = model.learned.flat[i] + model.period.flat[i]
+
+
+@kernel
+def let_shares_shrink(model: Any, half_life: float) -> None:
+    """Change the half-life of models of which `keep` is what one more feedback leaves of the others' weight."""
+    for i in range(model.keep.size):
+        model.keep.flat[i] = kept(half_life)

@@ -15,7 +15,7 @@ from .. import protocol
 from ..kernel import kernel
 from ..vocabulary import Array
 from . import oracle
-from .forgetting import kept
+from .forgetting import kept, let_shares_shrink
 from .oracle import register_model
 from .residuals import Residuals, add_residual, residual_sd, residuals
 
@@ -90,8 +90,7 @@ def settle(model: Measured, number: int) -> None:
 @kernel
 def decay(model: Measured, half_life: float) -> None:
     """Change the half-life of the model, and of its errors."""
-    for i in range(model.keep.size):
-        model.keep.flat[i] = kept(half_life)
+    let_shares_shrink(model, half_life)
     protocol.decay(model.model, half_life)
 
 

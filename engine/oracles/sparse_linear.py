@@ -23,7 +23,7 @@ import numpy as np
 
 from ..kernel import kernel
 from ..vocabulary import Array, Features, Problem
-from .forgetting import check_half_life, kept
+from .forgetting import check_half_life, kept, let_shares_shrink
 from .oracle import register_model
 
 VALUE_MAX = 1e30  # beyond, a value counts as this: float32 holds its scale
@@ -268,11 +268,4 @@ def _bounded(x: float) -> float:
     return min(max(x, -VALUE_MAX), VALUE_MAX)
 
 
-@kernel
-def decay(model: SparseLinear, half_life: float) -> None:
-    """Change the half-life."""
-    for i in range(model.keep.size):
-        model.keep.flat[i] = kept(half_life)
-
-
-register_model(SparseLinear, predict=predict, spread=spread, fit=fit, split=split, decay=decay)
+register_model(SparseLinear, predict=predict, spread=spread, fit=fit, split=split, decay=let_shares_shrink)

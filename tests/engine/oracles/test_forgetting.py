@@ -34,6 +34,14 @@ def test_all_that_a_policy_forgets_by_may_be_changed_later(name: str, contexts: 
     assert all((part == other).all() for part, other in pairs(later, begun(name, problem)) if part.dtype.kind == "f")
 
 
+@pytest.mark.parametrize("name", ["squarecb", "fourier_softmax"])
+def test_the_model_of_named_features_is_one_of_them(name: str) -> None:
+    problem = Problem(3, (3, 64), nonzeros=9)
+    later = begun(name, problem)
+    protocol.decay(later, 50.0)
+    assert not apart(later.model, begun(name, problem, half_life=50.0).model)
+
+
 @pytest.mark.jit
 def test_compiled_code_changes_the_same() -> None:
     def decay(state: Any) -> None:
