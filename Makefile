@@ -60,7 +60,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/tables.py
 
 clean:  ## remove what was built: .venv, the peers' environments, caches
-	rm -rf $(VENV) .links .peers build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .links .peers build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.uv: requirements/uv.lock
