@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +18,8 @@ from ..experiment.explanation import notes_on, wrapped
 from ..experiment.unknown import or_null
 from ..experiment.worlds import as_found
 from ..service.lag import Lag
-from ..service.live import Live, no_stream
+from ..service.live import Live
+from ..service.refusals import no_stream
 from ..service.service import Service
 from . import schemas
 from .bodies import read
@@ -52,7 +52,7 @@ async def list_all(service: Service, call: Call) -> Answer:
         start = names.index(after) + 1
     page = names[start : start + _limit(call.parameter("limit") or str(PAGE))]
     last = page[-1] if page and page[-1] != names[-1] else None
-    return Answer(200, schemas.Experiments(await shown(service.store, [listed[name] for name in page]), last))
+    return Answer(200, schemas.Experiments(await shown(service, [listed[name] for name in page]), last))
 
 
 async def read_one(service: Service, call: Call) -> Answer:
@@ -126,7 +126,7 @@ async def _recommended(live: Live) -> Any:
 async def diagnostics(service: Service, call: Call) -> Answer:
     """Tell the health of one experiment; this reads its whole log."""
     live = service.live(call.path["experiment_id"])
-    unknown = await asyncio.to_thread(service.store.unknown_propensities, live.row.key)
+    unknown = await service.pools.reads.run(service.store.unknown_propensities, live.row.key)
     return Answer(200, await live.turns.take(_diagnostics, live, unknown, service.lag))
 
 
@@ -182,15 +182,19 @@ def describe(live: Live) -> schemas.Experiment:
     )
 
 
-async def shown(store: Store, listed: Sequence[Live | Experiment]) -> list[schemas.Listed]:
+async def shown(service: Service, listed: Sequence[Live | Experiment]) -> list[schemas.Listed]:
     """Return experiments as they are listed; of those that wait what their logs count is read, in another thread.
 
     A row that no version wrote like this is left out: its experiment will not be opened.
     """
     waiting = [one for one in listed if isinstance(one, Experiment)]
-    outlines = await asyncio.to_thread(lambda: {row.id: _outline(row, store.counts(row.key)) for row in waiting})
+    outlines = await service.pools.lookups.run(_outlines, service.store, waiting)
     found = [outlines[one.id] if isinstance(one, Experiment) else _entry(one) for one in listed]
     return [one for one in found if one is not None]
+
+
+def _outlines(store: Store, waiting: list[Experiment]) -> dict[str, schemas.Listed | None]:
+    return {row.id: _outline(row, store.counts(row.key)) for row in waiting}
 
 
 def _entry(live: Live) -> schemas.Listed:

@@ -23,7 +23,7 @@ _templates.filters["in_url"] = in_url
 async def front(service: Service, call: Call) -> Answer:
     """Show the newest experiments and what to try next."""
     listed = list(service.listed().values())
-    experiments = await shown(service.store, listed[-ROWS:])
+    experiments = await shown(service, listed[-ROWS:])
     host = call.header(b"host") or "127.0.0.1:8080"
     page = _templates.get_template("front.html").render(
         experiments=experiments, older=max(len(listed) - ROWS, 0), base=f"http://{host}"

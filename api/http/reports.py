@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 from msgspec import UNSET
@@ -32,7 +31,7 @@ async def report(service: Service, call: Call) -> Answer:
     segments = call.parameter("segments")
     parts = 1 if segments is None else _segments(segments)
     changes = None if live.spec.policy.found is None else await live.turns.take(_changes, live)
-    return Answer(200, await asyncio.to_thread(_read, service.store, live, parts, changes))
+    return Answer(200, await service.pools.reads.run(_read, service.store, live, parts, changes))
 
 
 async def _changes(live: Live) -> list[Change]:

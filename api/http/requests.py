@@ -10,8 +10,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from ...engine.errors import Conflict, InvalidInput
 from ..experiment.ids import check_id, is_id
-from ..service.live import Live, missing
+from ..service.live import Live
 from ..service.records import Record
+from ..service.refusals import missing
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Found = TypeVar("Found")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import math
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -20,12 +19,11 @@ import numpy as np
 
 from ...engine import snapshot
 from ...engine.contexts import pack_context
-from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError, Unavailable
+from ...engine.errors import InvalidInput, OnearmError
 from ...engine.kernel import Entry
 from ...engine.protocol import explains, marks
-from ...engine.replay.folding import fold
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event, Experiment, Snapshot
+from ...engine.storage.tables import Event, Experiment
 from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import (
     CHANGE,
@@ -33,23 +31,22 @@ from ...engine.vocabulary import (
     EXTERNAL,
     LEARN,
     Action,
-    Columns,
     Constant,
     Decision,
     Feedback,
     Instance,
-    Problem,
 )
-from ..experiment.compiling import Kernels, compile_explain
+from ..experiment.compiling import compile_explain
 from ..experiment.explanation import EXPLAINING
 from ..experiment.spec import Spec
 from ..kinds.kind import Encoded, Kind, Move, Request, Work, known
-from .history import Archived, Change, History, Roster, changed, detail_of
+from .folded import Recovered, fold_log
+from .history import Archived, Change, Roster, detail_of
+from .pools import Pools
 from .records import CACHE_BYTES, Record, Records
+from .refusals import no_stream, recovering, refolding
 from .turns import Turns
 from .writer import PendingSnapshot, Writer
-
-log = logging.getLogger("onearm")
 
 EVENT_BYTES = 200  # what one event costs in the log besides its context, its point and its detail
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
@@ -66,18 +63,6 @@ class Sent(NamedTuple):
     body_hash: bytes | None = None
 
 
-class Recovered(NamedTuple):
-    """What the log folds to."""
-
-    state: Any
-    own: Any  # what the kind keeps beside it
-    seq: int
-    number: int  # of the next decision
-    rewards: int
-    history: History
-    kernels: Kernels
-
-
 class Live(Work):
     """An experiment at work."""
 
@@ -90,6 +75,7 @@ class Live(Work):
         kind: Kind,
         store: Store,
         writer: Writer[Live],
+        pools: Pools,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.row = row
@@ -103,16 +89,17 @@ class Live(Work):
         self.seq = self.number = self.rewards = 0
         self.state = None
         self.own = None
-        self.records = Records(store, row.key, cache_bytes)
+        self.records = Records(store, row.key, pools.lookups, cache_bytes)
         self._store = store
         self._writer = writer
+        self._pools = pools
         self._versions = json.dumps(spec.versions(), sort_keys=True)
         self._bytes_since_snapshot = 0
         self._readers = 0  # of the state as it is, in other threads
         self._unread = asyncio.Event()
         self._unread.set()
         self._changing: asyncio.Future[None] | None = None  # the last change
-        self.turns = Turns()
+        self.turns = Turns(pools.steps)
 
     # -- recovery ------------------------------------------------------------------------------------------------------
 
@@ -127,56 +114,8 @@ class Live(Work):
                 return recovered
 
     def recovery(self) -> Generator[None, None, Recovered]:
-        """Fold the log from the newest good snapshot on, a page a step, and in the last step take the kernels.
-
-        Steps run in worker threads, one after another.
-        """
-        spec, kind, policy, key = self.spec, self.kind, self.spec.policy, self.row.key
-        history = History(spec, self._store.changes(key), kind.change_types)
-        counts = self._store.counts(key)
-        kept, after = self._newest_state(history, counts.seq)
-        state, part = kind.own.split(kept)
-        own = kind.own.begin(spec, part, history)
-        for page in history.pages(self._store, key, after, counts.seq, learned_only=not marks(policy.params)):
-            if isinstance(page, Columns):
-                fold(policy.params, state, spec.run, page)
-                kind.own.fold(own, page)
-            else:
-                state = changed(policy, state, page)
-            yield
-        kind.own.end(own, history, self._decided_at, counts.decisions)
-        return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kind.kernels(spec))
-
-    def _decided_at(self, number: int) -> Event | None:
-        """Return the DECIDE event of a number from the log."""
-        return next(iter(self._store.find(self.row.key, [number])), None)
-
-    def _newest_state(self, history: History, last: int) -> tuple[Any, int]:
-        """Return what the newest good snapshot holds and its seq, or what there is before any event."""
-        for stored in self._store.newest_snapshots(self.row.key):
-            try:
-                if stored.versions != self._versions:
-                    raise Damaged("other_version", f"it is of other versions: {stored.versions}")
-                if stored.seq > last:
-                    raise Damaged("ahead_of_log", f"the log ends at seq {last}")
-                return self._state_of(stored, history.problem(stored.seq)), stored.seq
-            except Damaged as error:
-                log.warning(
-                    "experiment %r: the snapshot at seq %d is skipped (%s); the log is folded instead",
-                    self.spec.id,
-                    stored.seq,
-                    error,
-                )
-        return self._fresh(self.spec.problem), 0
-
-    def _state_of(self, stored: Snapshot, problem: Problem) -> Any:
-        parts = snapshot.checked(self._store.snapshot_parts(self.row.key, stored.seq), stored.digest)
-        return snapshot.unpack(parts, like=self._fresh(problem))
-
-    def _fresh(self, problem: Problem) -> Any:
-        """Return what snapshots hold, as it is before any event."""
-        policy = self.spec.policy
-        return self.kind.own.join(policy.init(policy.params, problem), self.kind.own.fresh(problem))
+        """Fold the log, a page a step. Steps run in worker threads, one after another."""
+        return fold_log(self.row, self.spec, self.kind, self._store, self._versions)
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
@@ -209,11 +148,13 @@ class Live(Work):
     async def digest(self) -> str:
         """Return the digest of the state as it is, computed in another thread; rewards wait meanwhile."""
         self.check_usable()
-        self._lock()
-        try:
-            return await asyncio.to_thread(snapshot.digest, self.state)
-        finally:
-            self._unlock()
+        async with self._pools.reads.turn():
+            self.check_usable()
+            self._lock()
+            try:
+                return await self._pools.reads.call(snapshot.digest, self.state)
+            finally:
+                self._unlock()
 
     async def unlocked(self) -> None:
         """Wait until no other thread reads the state: rewards change it."""
@@ -332,7 +273,7 @@ class Live(Work):
                 f"the policy cannot say why it decides: leave explain out, or take {EXPLAINING}",
             )
         if self.explainer is None:
-            self.explainer = await asyncio.to_thread(compile_explain, self.spec)
+            self.explainer = await self._pools.creations.run(compile_explain, self.spec)
 
     async def learn(self, record: Record, action: Action, feedback: Feedback, reward_id: str, now: int) -> None:
         """Learn what came of a decision and queue the event; the caller checked it and waited for the lock."""
@@ -471,30 +412,3 @@ class Live(Work):
         record = await self.records.read(name)
         self.check_usable()
         return self.records.known(name) or (self.records.remember(record) if record is not None else None)
-
-
-def refolding() -> Unavailable:
-    """Return what everything is refused with after a commit that failed."""
-    return Unavailable("refolding", "the experiment folds its log again: try again in a second")
-
-
-def recovering() -> Unavailable:
-    """Return what everything is refused with until an experiment is recovered."""
-    return Unavailable("recovering", "the experiment folds its log: try again in a second")
-
-
-def missing(experiment_id: str, decision_id: str) -> NotFound:
-    """Return the error for a decision that is not in the log."""
-    return NotFound(
-        "unknown_decision",
-        f"the experiment {experiment_id!r} has no decision {decision_id!r}: decide first, or check the id",
-    )
-
-
-def no_stream(spec: Spec) -> InvalidInput:
-    """Return the error for what is asked of a stream of arms, or of queries, where there are none."""
-    return InvalidInput(
-        "no_stream",
-        f"{spec.id!r} has no stream of arms, and no hypothesis is recommended in the end: that is so for "
-        "problems of the kinds arm_stream and queries; go on deciding",
-    )

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import LEARN
+from .pools import Pool
 
 RECORD_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
 CACHE_BYTES = 64_000_000
@@ -41,9 +42,10 @@ class Record:
 class Records:
     """The records of an experiment's decisions. Its methods belong to the event loop's thread."""
 
-    def __init__(self, store: Store, key: int, cache_bytes: int) -> None:
+    def __init__(self, store: Store, key: int, lookups: Pool, cache_bytes: int) -> None:
         self._store = store
         self._key = key
+        self._lookups = lookups
         self._cache_bytes = cache_bytes
         self._records: OrderedDict[int, Record] = OrderedDict()
         self._numbers: dict[str, int] = {}  # client id -> number, of cached records
@@ -85,7 +87,7 @@ class Records:
             numbers = [name for name in wanted if isinstance(name, int)]
             ids = [name for name in wanted if isinstance(name, str)]
             try:
-                records = _records(await asyncio.to_thread(self._store.find, self._key, numbers, ids))
+                records = _records(await self._lookups.run(self._store.find, self._key, numbers, ids))
             except Exception as error:
                 for name, future in wanted.items():
                     del self._wanted[name]

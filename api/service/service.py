@@ -22,10 +22,13 @@ from ..experiment.sameness import asks_for
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
+from .folded import Recovered
 from .lag import Lag
-from .live import Live, Recovered, recovering, refolding
+from .live import Live
+from .pools import Pools
 from .records import CACHE_BYTES
 from .recovery import Queue
+from .refusals import recovering, refolding
 from .writer import Writer
 
 log = logging.getLogger("onearm")
@@ -49,6 +52,7 @@ class Service:
         self.store = store
         self.clock = clock
         self.writer = Writer(store, failed=self._refold_all)
+        self.pools = Pools()
         self._rows: dict[str, Experiment] = {}  # all that there are, in the order of their creation
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
@@ -92,6 +96,7 @@ class Service:
         await self.writer.drain()
         await self._keep_snapshots()
         self.writer.close()
+        self.pools.close()
         self.store.close()
 
     async def _keep_snapshots(self) -> None:
@@ -166,7 +171,7 @@ class Service:
     async def create(self, body: dict[str, Any]) -> tuple[Live, bool]:
         """Create an experiment; return it and whether it is new. The same id and body again give the same one."""
         named = body.get("experiment_id") is not None
-        spec = await asyncio.to_thread(Spec.from_json, body if named else {**body, "experiment_id": "unnamed"})
+        spec = await self.pools.creations.run(Spec.from_json, body if named else {**body, "experiment_id": "unnamed"})
         if not named:
             spec = dataclasses.replace(spec, id=self._free_id())
         async with self._creating.setdefault(spec.id, asyncio.Lock()):
@@ -174,19 +179,19 @@ class Service:
                 raise self._unusable[spec.id]
             if (known := self._rows.get(spec.id)) is not None:
                 asked = body | {"experiment_id": spec.id}
-                if not await asyncio.to_thread(asks_for, asked, spec.to_json(), json.loads(known.spec)):
+                if not await self.pools.creations.run(asks_for, asked, spec.to_json(), json.loads(known.spec)):
                     raise Conflict(
                         "experiment_exists",
                         f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
                     )
                 return self.live(spec.id), False
-            await asyncio.to_thread(
+            await self.pools.creations.run(
                 kind_of(spec.problem).kernels, spec
             )  # one that does not compile must not be written
             row = self._rows[spec.id] = await self._write(spec)
-            live = self._lives[spec.id] = await asyncio.to_thread(self._read, row)
+            live = self._lives[spec.id] = await self.pools.creations.run(self._read, row)
             try:
-                live.open(await asyncio.to_thread(live.recover))
+                live.open(await self.pools.creations.run(live.recover))
             except OnearmError:  # it is written, and can be read when the database answers again
                 self._refold_soon(live)
                 raise
@@ -201,7 +206,7 @@ class Service:
 
     async def _write(self, spec: Spec) -> Experiment:
         try:
-            return await asyncio.to_thread(
+            return await self.pools.creations.run(
                 self.store.add_experiment,
                 spec.id,
                 json.dumps(spec.to_json()),
@@ -217,7 +222,7 @@ class Service:
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
         spec = Spec.from_stored(json.loads(row.spec))
-        return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self._cache_bytes)
+        return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self.pools, self._cache_bytes)
 
     async def _recover(self, advanced: Callable[[], None]) -> None:
         """Fold the logs that wait, always that which comes next."""

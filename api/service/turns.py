@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
 
 from ...engine.kernel import Entry
+from .pools import Pool
 
 SLOW_S = 0.001  # a step that takes longer is not made in the event loop's thread
 Made = TypeVar("Made")
@@ -24,7 +25,8 @@ P = ParamSpec("P")
 class Turns:
     """The turns of one experiment. Its methods belong to the event loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Pool) -> None:
+        self._steps = steps
         self._lock = asyncio.Lock()
         self._entries: tuple[Entry, ...] = ()
         self._took: dict[Entry, float] = {}  # seconds, the longest step of each entry as Python
@@ -58,7 +60,7 @@ class Turns:
         if not self._is_slow(entry):
             return run(*given, **named)
         started = time.perf_counter()
-        made = await asyncio.to_thread(run, *given, **named)
+        made = await self._steps.run(run, *given, **named)
         self._took[entry] = max(self._took.get(entry, 0.0), time.perf_counter() - started)
         return made
 

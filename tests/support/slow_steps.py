@@ -32,7 +32,7 @@ class Held:
         self._call = call
         self.begun, self.let_go = threading.Event(), threading.Event()
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **named: Any) -> Any:
         self.begun.set()
         assert self.let_go.wait(60.0)
-        return self._call(*args)
+        return self._call(*args, **named)

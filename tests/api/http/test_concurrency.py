@@ -112,10 +112,10 @@ def test_a_read_that_is_older_than_a_reward_does_not_undo_it(tmp_path: Path, mon
             served.decide({"decision_id": f"d{i}"})
         live = served.service.live("e")
         gate, reading = asyncio.Event(), asyncio.Event()
-        to_thread = asyncio.to_thread
+        run = served.service.pools.lookups.run
 
         async def slow(function: Any, *call: Any) -> Any:
-            found = await to_thread(function, *call)
+            found = await run(function, *call)
             if function == served.store.find and "d1" in call[-1]:
                 reading.set()
                 await gate.wait()
@@ -138,7 +138,7 @@ def test_a_read_that_is_older_than_a_reward_does_not_undo_it(tmp_path: Path, mon
             gate.set()
             return [await waiting, await held]
 
-        monkeypatch.setattr("onearm.api.service.records.asyncio.to_thread", slow)
+        monkeypatch.setattr(served.service.pools.lookups, "run", slow)
         rewarded, made = at_once(served, ask)
         assert rewarded.status_code == 409 and made.status_code == 201
         served.assert_consistent()

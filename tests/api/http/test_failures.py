@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from support.served import ARMS, RANDOM, Served, assert_problem, assert_refused, folded, log_of
 
+from onearm.api.service import folded as folded_module
 from onearm.api.service import live as live_module
 from onearm.api.service import service as service_module
 from onearm.api.service.writer import PendingSnapshot
@@ -282,13 +283,13 @@ def test_a_good_snapshot_is_used(stopped: Served, monkeypatch: pytest.MonkeyPatc
 def count_folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by the rewards of each page that is folded."""
     folds: list[int] = []
-    known = live_module.fold
+    known = folded_module.fold
 
     def counting(params: Any, state: Any, run: Any, columns: Any) -> None:
         folds.append(len(columns.kind))
         known(params, state, run, columns)
 
-    monkeypatch.setattr(live_module, "fold", counting)
+    monkeypatch.setattr(folded_module, "fold", counting)
     return folds
 
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from support.served import ARMS, RANDOM, Served, assert_refused
 
-from onearm.api.service import live as live_module
+from onearm.api.service import folded as folded_module
 from onearm.api.service import service as service_module
 from onearm.api.service.recovery import Queue
 from onearm.engine.draws import POLICY, run_key
@@ -90,8 +90,8 @@ def recovering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
                     served.reward(f"d{i}", i / REWARDS, name)
         served.stop()
         alter(served, sa.delete(SNAPSHOT), sa.delete(SNAPSHOT_PART))
-        gate = Gate(live_module.fold)
-        monkeypatch.setattr(live_module, "fold", gate)
+        gate = Gate(folded_module.fold)
+        monkeypatch.setattr(folded_module, "fold", gate)
         monkeypatch.setattr(store_module, "PAGE_BYTES", 2)
         served.start(wait=False)
         try:

@@ -13,6 +13,7 @@ from support.meeting import at_once
 from support.served import Served
 from support.slow_steps import Held, slow
 
+from onearm.api.service.pools import Pools
 from onearm.api.service.turns import Turns
 from onearm.engine import loop
 from onearm.engine.kernel import Entry
@@ -78,7 +79,7 @@ def test_work_that_waits_begins_when_its_turn_comes() -> None:
         return time
 
     async def both() -> int:
-        turns = Turns()
+        turns = Turns(Pools().steps)
         turns.take_up(entry)
         begun = asyncio.ensure_future(turns.take(first))
         await asyncio.sleep(0)

@@ -1,0 +1,101 @@
+"""Work that takes long waits in a queue of its own sort: others go on, and beyond the queue it is refused at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.meeting import at_once
+from support.served import Served, assert_problem
+from support.slow_steps import Held
+
+from onearm.api.service import pools
+from onearm.api.service.pools import Pool
+from onearm.engine.errors import Unavailable
+
+LONG, OTHER = "/v1/experiments/long", "/v1/experiments/other"
+BOX = {"kind": "box", "low": [-1.0], "high": [1.0]}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """Yield a service that keeps no decision in memory, with an experiment whose report reads its log."""
+    with Served(tmp_path, cache_bytes=0) as served:
+        problem = {"kind": "vector", "domain": BOX, "horizon": 50}
+        assert served.post("/v1/experiments", {"experiment_id": "long", "problem": problem}).status_code == 201
+        served.create("other")
+        yield served
+
+
+def test_rewards_do_not_wait_for_reports(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 reports at once kept the rewards of all old decisions waiting: one thread after another read a log."""
+    made = [served.decide({}, "other").json()["decision_id"] for _ in range(3)]
+    held = Held(served.store.columns)
+    monkeypatch.setattr(served.store, "columns", held)
+
+    async def ask(client: httpx.AsyncClient) -> tuple[list[httpx.Response], list[httpx.Response]]:
+        reports = [asyncio.create_task(client.get(f"{LONG}/report?segments=2")) for _ in range(pools.READS_WAITING)]
+        await asyncio.to_thread(held.begun.wait, 60.0)
+        rewards = [
+            await asyncio.wait_for(client.post(f"{OTHER}/decisions/{name}/reward", json={"value": 1.0}), 30.0)
+            for name in made
+        ]
+        assert not any(report.done() for report in reports)
+        held.let_go.set()
+        return [await report for report in reports], rewards
+
+    reports, rewards = at_once(served, ask)
+    assert [reward.json() for reward in rewards] == [{"status": "accepted"}] * 3
+    assert [report.status_code for report in reports] == [200] * pools.READS_WAITING
+    served.assert_consistent("other")
+
+
+def test_reports_beyond_the_queue_are_refused_at_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(served.store.columns)
+    monkeypatch.setattr(served.store, "columns", held)
+    many = pools.READS_WAITING + 6
+
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        reports = [asyncio.create_task(client.get(f"{LONG}/report?segments=2")) for _ in range(many)]
+        await asyncio.to_thread(held.begun.wait, 60.0)
+        done, waiting = await asyncio.wait(reports, return_when=asyncio.FIRST_COMPLETED)
+        while len(done) < 5:
+            more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done |= more
+        assert all(report.result().status_code == 503 for report in done)
+        held.let_go.set()
+        return [await report for report in reports]
+
+    answers = at_once(served, ask)
+    assert Counter(answer.status_code for answer in answers) == {200: pools.READS_WAITING + 1, 503: 5}
+    refused = next(answer for answer in answers if answer.status_code == 503)
+    assert refused.headers["retry-after"] == "1"
+    assert_problem(refused.json(), 503, "busy")
+    assert "reports" in refused.json()["detail"]
+
+
+def test_who_leaves_the_queue_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> list[Any]:
+        pool = Pool("things", 1, 1)
+        held = Held(lambda: 7)
+        first = asyncio.create_task(pool.run(held))
+        await asyncio.to_thread(held.begun.wait, 60.0)
+        second = asyncio.create_task(pool.run(lambda: 8))
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="2 things"):
+            await pool.run(lambda: 9)
+        second.cancel()
+        await asyncio.wait([second])
+        third = asyncio.create_task(pool.run(lambda: 10))
+        await asyncio.sleep(0)
+        held.let_go.set()
+        found = [await first, await third]
+        pool.close()
+        return found
+
+    assert asyncio.run(work()) == [7, 10]
