@@ -22,12 +22,14 @@ from ..experiment.spec import Spec
 from ..kinds.table import KINDS, kind_of
 from ..log_files import read_log
 from ..service.artefacts import keep_all
-from ..service.history import History, Part, change_of, changes_decoder, turn_of
+from ..service.checkpoints import with_checkpoints
+from ..service.history import Part, change_of, changes_decoder, turn_of
 from ..service.verification import Verification
 from ..service.verification import verify as verify_pages
 from .json_option import as_json
 from .options import DatabaseCommand, artefact_option, database_option, format_option, policy_file_option
 
+FAULTS = ("bad_lines", "bad_snapshot")
 PLURALS = {kind.action_kind: kind.plural for kind in KINDS}
 
 
@@ -41,7 +43,8 @@ PLURALS = {kind.action_kind: kind.plural for kind in KINDS}
 def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> int:
     """Make every decision of a database, or of an export LOG, again; name the first that differs.
 
-    Exit code 1 where one differs, or where lines of the export cannot be read. A running service is not disturbed.
+    Exit code 1 where one differs, where a stored snapshot is not what its log folds to, or where lines of the export
+    cannot be read. A running service is not disturbed.
 
     \b
     Example:
@@ -65,7 +68,7 @@ def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> 
             for one in found
         ]
         print_table("Every decision made again, bit for bit", columns, rows, spare=("digest",))
-    return 1 if any(one["first_difference"] is not None or one.get("bad_lines") for one in found) else 0
+    return 1 if any(any(map(one.get, FAULTS)) or one["first_difference"] is not None for one in found) else 0
 
 
 def _database(url: str) -> list[dict[str, Any]]:
@@ -80,8 +83,7 @@ def _database(url: str) -> list[dict[str, Any]]:
 def _experiment(store: Store, row: Experiment) -> dict[str, Any]:
     spec = Spec.from_stored(json.loads(row.spec))
     total = store.counts(row.key).seq
-    history = History(spec, store.changes(row.key), kind_of(spec.problem).change_types)
-    pages = history.pages(store, row.key, 0, total)
+    pages = with_checkpoints(store, row.key, spec, kind_of(spec.problem), total)
     with progress(f"verifying {row.id}", total, "events") as advance:
         found = verify_pages(spec.policy, spec.problem, spec.run, pages, advance)
     then = json.loads(row.versions)
@@ -133,5 +135,7 @@ def _parts(log: Log) -> Iterator[Part]:
 
 def _report(name: str, problem: Problem, found: Verification, note: str | None) -> dict[str, Any]:
     report: dict[str, Any] = {"id": name, "decides": kind_of(problem).action_kind, **found._asdict()}
-    notes = [text for text in (report.pop("note"), note) if text is not None]
+    if report["bad_snapshot"] is None:
+        del report["bad_snapshot"]
+    notes = [text for text in (report.pop("note"), report.get("bad_snapshot"), note) if text is not None]
     return report | ({"note": "; ".join(notes)} if notes else {})

@@ -1,7 +1,6 @@
-"""What an experiment came to, from its log in one pass: means with intervals; of vectors regret and certificate.
+"""What an experiment came to: means with intervals; of vectors regret and certificate.
 
-What it says in words is here; each kind of decision counts its own (`kinds/*/report.py`).
-Memory: a page of the log, and some numbers for each arm.
+What it says in words is here, what it counts in `sums.py`, and what each kind of decision says in `kinds/*/report.py`.
 The figures of an arm are those of the decisions that took it. These were not drawn at random, so its mean leans a
 little towards the luck that it was chosen for; and what another policy would have earned is not estimated here. Of a
 query the answers are reported: how often it was asked, and their mean.
@@ -9,15 +8,9 @@ query the answers are reported: how often it was asked, and their mean.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from typing import Any
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ...engine.estimate.interval import Z95
-from ...engine.vocabulary import LEARN, Columns
 from .worlds import FoundChange
 
 
@@ -75,57 +68,6 @@ class Report(Mean, omit_defaults=True):
     regret_kind: str | UnsetType | None = UNSET  # against what
     segments: int | UnsetType = UNSET
     regret_by_segment: float | UnsetType | None = UNSET  # against the best fixed point of each segment
-
-
-class Rewards:
-    """Rewards as they come: their mean, and how they spread. Source: Welford's recurrence; nothing cancels."""
-
-    __slots__ = ("_mean", "_square", "count")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._mean = 0.0
-        self._square = 0.0  # the sum of squared distances from the mean
-
-    def add(self, reward: float) -> None:
-        """Add one."""
-        self.count += 1
-        off = reward - self._mean
-        self._mean += off / self.count
-        self._square += off * (reward - self._mean)
-
-    def mean(self) -> Mean:
-        """Return their mean."""
-        n = self.count
-        stderr = math.sqrt(self._square / (n - 1) / n) if n > 1 else 0.0
-        if stderr == 0.0:
-            return Mean(n, self._mean if n else None, None, None)
-        return Mean(n, self._mean, stderr, [self._mean - Z95 * stderr, self._mean + Z95 * stderr])
-
-
-class Since:
-    """What came of the decisions from one number on, counted while a log is read for something else."""
-
-    def __init__(self, place: int) -> None:
-        self._place = place
-        self._rewards = Rewards()
-        self._decisions = 0
-
-    def counted(self, pages: Iterable[Any]) -> Iterator[Any]:
-        """Pass on the pages of a log, and count."""
-        for page in pages:
-            if isinstance(page, Columns):
-                late = page.number >= self._place
-                learned = page.kind == LEARN
-                self._decisions += int((late & ~learned).sum())
-                for reward in page.reward[late & learned].tolist():
-                    self._rewards.add(reward)
-            yield page
-
-    def told(self) -> SinceChange:
-        """Return what was counted."""
-        mean = msgspec.structs.asdict(self._rewards.mean())
-        return SinceChange(**mean, place=self._place, decisions=self._decisions)
 
 
 def began(experiment_id: str, seq: int, decisions: int, mean: Mean) -> Report:

@@ -103,6 +103,10 @@ class Spec(Definition):
             roomless(state),
         )
 
+    def versions_json(self) -> str:
+        """Return the versions as experiments and snapshots keep them."""
+        return json.dumps(self.versions(), sort_keys=True)
+
     def versions(self) -> dict[str, Any]:
         """Return the versions that the bits of a decision depend on."""
         return {

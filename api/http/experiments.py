@@ -124,13 +124,12 @@ async def _recommended(live: Live) -> Any:
 
 
 async def diagnostics(service: Service, call: Call) -> Answer:
-    """Tell the health of one experiment; this reads its whole log."""
+    """Tell the health of one experiment."""
     live = service.live(call.path["experiment_id"])
-    unknown = await service.pools.reads.run(service.store.unknown_propensities, live.row.key)
-    return Answer(200, await live.turns.take(_diagnostics, live, unknown, service.lag))
+    return Answer(200, await live.turns.take(_diagnostics, live, service.lag))
 
 
-async def _diagnostics(live: Live, unknown: int, lag: Lag) -> schemas.Diagnostics:
+async def _diagnostics(live: Live, lag: Lag) -> schemas.Diagnostics:
     live.check_usable()
     proof = None if live.kind.certificate is None else live.kind.certificate(live)
     constants, leader = live.constants, leader_of(live.spec.policy, live.state)
@@ -140,7 +139,7 @@ async def _diagnostics(live: Live, unknown: int, lag: Lag) -> schemas.Diagnostic
         pending=live.number - live.rewards,
         seq=live.seq,
         reward_share=live.rewards / live.number if live.number else None,
-        unknown_propensity_share=unknown / live.number if live.number else None,
+        unknown_propensity_share=live.tally.unknown / live.number if live.number else None,
         state_bytes=live.state_bytes,
         repairs=live.repairs,
         compiling=_compiling(live),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -10,51 +10,97 @@ from ...engine.changes.worlds import changes_of, standing
 from ...engine.errors import InvalidInput
 from ...engine.storage.store import Store
 from ...engine.vectors.hindsight import NUMBERS_MAX
-from ...engine.vocabulary import Change
-from ..experiment.report import Report, Since
+from ...engine.vocabulary import Certificate, Change
+from ..experiment.report import Report
+from ..experiment.sums import Tally
 from ..experiment.worlds import as_found
-from ..service.history import History, Part
+from ..service.history import History
 from ..service.live import Live
 from ..service.service import Service
+from ..service.since import Since
 from .endpoint import Answer, Call
+
+ARMS_AT_ONCE = 500  # of more arms a report is made in another thread: 2 ms
+
+
+class Moment(NamedTuple):
+    """What a report tells of, as it is at one moment."""
+
+    seq: int
+    decisions: int
+    rewards: int
+    tally: Tally
+    labels: tuple[str, ...]
+    changes: list[Change] | None  # of the world, where the policy looks for them
+    proof: Certificate | None
 
 
 async def report(service: Service, call: Call) -> Answer:
-    """Report what one experiment came to, with intervals; this reads its whole log.
+    """Report what one experiment came to, with intervals.
 
     It tells of what is committed: of arms their mean rewards, and the mean since the last change of the world; of
     vectors regret, certificate and variation. What other policies would have earned (inverse propensities, doubly
     robust estimates) and a page for people are not built.
+
+    This is counted as events come, and costs O(arms). Regret by segments reads the whole log, and what came since a
+    change what is new since it was last asked for: these wait for their turn.
     """
     live = service.live(call.path["experiment_id"])
     live.check_usable()
     segments = call.parameter("segments")
     parts = 1 if segments is None else _segments(segments)
-    changes = None if live.spec.policy.found is None else await live.turns.take(_changes, live)
-    return Answer(200, await service.pools.reads.run(_read, service.store, live, parts, changes))
+    if parts != 1 and live.kind.regret_by_segment is None:
+        raise InvalidInput(
+            "no_segments", f"{live.spec.id!r} decides {live.kind.plural}: segments are for regret against points"
+        )
+    now = await live.turns.take(_moment, live)
+    if len(now.labels) > ARMS_AT_ONCE:
+        made = await service.pools.lookups.run(_told, live, now)
+    else:
+        made = _told(live, now)
+    await live.committed()
+    if parts != 1:
+        made.segments = parts
+        made.regret_by_segment = await service.pools.reads.run(_by_segment, service.store, live, now, parts)
+    if now.changes is not None:
+        made.changes = as_found(now.changes)
+        stand = standing(now.changes)
+        made.since_change = (await _since(service, live, stand[-1].place, now.seq)).told() if stand else UNSET
+    return Answer(200, made)
 
 
-async def _changes(live: Live) -> list[Change]:
+async def _moment(live: Live) -> Moment:
     live.check_usable()
-    return changes_of(live.spec.policy, live.state)
+    return Moment(
+        live.seq,
+        live.number,
+        live.rewards,
+        live.tally.copied(),
+        live.roster.labels,
+        None if live.spec.policy.found is None else changes_of(live.spec.policy, live.state),
+        None if live.kind.certificate is None else live.kind.certificate(live),
+    )
 
 
-def _read(store: Store, live: Live, segments: int, found: list[Change] | None) -> Report:
-    """Read the log up to its present end; changes that come meanwhile are not counted."""
+def _told(live: Live, now: Moment) -> Report:
+    return live.kind.report(live.spec, now.tally, now.labels, now.seq, now.decisions, now.proof)
+
+
+async def _since(service: Service, live: Live, place: int, seq: int) -> Since:
+    """Return what came of the decisions from a place on, up to a seq, and keep it for the next report."""
+    since = live.since if live.since is not None and live.since.place == place else Since(place)
+    since = await service.pools.reads.run(since.read, service.store, live.row.key, seq)
+    live.since = since
+    return since
+
+
+def _by_segment(store: Store, live: Live, now: Moment, segments: int) -> float | None:
+    """Read the log up to a moment."""
     key = live.row.key
-    seq, decisions = store.last(key)
-    changes = store.changes(key)
-    rounds = seq - decisions - sum(change.seq <= seq for change in changes)
-    history = History(live.spec, changes, live.kind.change_types)
-    pages: Iterable[Part] = history.pages(store, key, 0, seq)
-    stand = standing(found or [])
-    since = Since(stand[-1].place) if stand else None
-    if since is not None:
-        pages = since.counted(pages)
-    made = live.kind.report(live.spec, pages, history.roster.labels, seq, rounds, segments)
-    made.changes = UNSET if found is None else as_found(found)
-    made.since_change = UNSET if since is None else since.told()
-    return made
+    history = History(live.spec, store.changes(key), live.kind.change_types)
+    pages = history.pages(store, key, 0, now.seq)
+    assert live.kind.regret_by_segment is not None
+    return live.kind.regret_by_segment(live.spec, pages, now.rewards, segments)
 
 
 def _segments(text: str) -> int:

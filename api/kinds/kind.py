@@ -38,6 +38,7 @@ from ...engine.vocabulary import (
 from ..experiment.compiling import Kernels
 from ..experiment.definition import Arms, Declared, Definition
 from ..experiment.report import Report
+from ..experiment.sums import Tally
 from ..http.schemas import Decide, Example
 from ..service.history import History, Part, Roster, labels_of
 from ..service.records import Record
@@ -259,10 +260,13 @@ class Kind:
     reward_exists: Callable[[str, Event], str]  # what is said where a decision has another reward already
 
     # Reports.
-    report: Callable[[Definition, Iterable[Part], Sequence[str], int, int, int], Report]
-    # (spec, pages, ids of arms, seq, rounds, segments)
+    tally: Callable[[Definition, Problem], Tally]  # what is counted, before any event
+    report: Callable[[Definition, Tally, Sequence[str], int, int, Certificate | None], Report]
+    # (spec, what was counted, ids of arms, seq, decisions, what the policy proves)
     gym: GymKind  # as Gymnasium sees it
 
+    regret_by_segment: Callable[[Definition, Iterable[Part], int, int], float | None] | None = None
+    # (spec, pages of the log, rounds, segments)
     detail_json: Callable[[Feedback], str | None] = learn_json  # the detail as the log keeps it
     complete: Callable[[Any, Declared], Any] = lambda policy, declared: policy  # fills in params that are left out
     has_arms: bool = False  # which are part of the spec, and may join

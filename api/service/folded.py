@@ -15,8 +15,9 @@ from ...engine.storage.tables import Event, Experiment, Snapshot
 from ...engine.vocabulary import Columns, Problem
 from ..experiment.compiling import Kernels
 from ..experiment.spec import Spec
+from ..experiment.sums import Tally, unpack
 from ..kinds.kind import Kind
-from .history import History, changed
+from .history import History, Part, changed
 
 log = logging.getLogger("onearm")
 
@@ -31,6 +32,7 @@ class Recovered(NamedTuple):
     rewards: int
     history: History
     kernels: Kernels
+    tally: Tally
 
 
 def fold_log(row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str) -> Generator[None, None, Recovered]:
@@ -41,7 +43,13 @@ def fold_log(row: Experiment, spec: Spec, kind: Kind, store: Store, versions: st
     policy = spec.policy
     history = History(spec, store.changes(row.key), kind.change_types)
     counts = store.counts(row.key)
-    kept, after = _newest_state(row, spec, kind, store, versions, history, counts.seq)
+    kept, tally, after = _newest_state(row, spec, kind, store, versions, history, counts.seq)
+    counted_to = after
+    if tally is None:
+        tally, counted_to = kind.tally(spec, spec.problem), 0
+        for page in history.pages(store, row.key, 0, after, learned_only=True):
+            tally = counted(tally, page)
+            yield
     state, part = kind.own.split(kept)
     own = kind.own.begin(spec, part, history)
     for page in history.pages(store, row.key, after, counts.seq, learned_only=not marks(policy.params)):
@@ -50,26 +58,40 @@ def fold_log(row: Experiment, spec: Spec, kind: Kind, store: Store, versions: st
             kind.own.fold(own, page)
         else:
             state = changed(policy, state, page)
+        tally = counted(tally, page)
         yield
+    tally.count(store.decided(row.key, counted_to, counts.seq))
 
     def decided_at(number: int) -> Event | None:
         return next(iter(store.find(row.key, [number])), None)
 
     kind.own.end(own, history, decided_at, counts.decisions)
-    return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kind.kernels(spec))
+    kernels = kind.kernels(spec)
+    return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kernels, tally)
+
+
+def counted(tally: Tally, page: Part) -> Tally:
+    """Enter a page of the log into the sums; return those to go on with."""
+    if isinstance(page, Columns):
+        tally.fold(page)
+    elif isinstance(page, Problem):
+        return tally.grown(page.n_arms)
+    return tally
 
 
 def _newest_state(
     row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str, history: History, last: int
-) -> tuple[Any, int]:
-    """Return what the newest good snapshot holds and its seq, or what there is before any event."""
+) -> tuple[Any, Tally | None, int]:
+    """Return what the newest good snapshot holds, its sums where it has any, and its seq; or what there is at first."""
     for stored in store.newest_snapshots(row.key):
         try:
             if stored.versions != versions:
                 raise Damaged("other_version", f"it is of other versions: {stored.versions}")
             if stored.seq > last:
                 raise Damaged("ahead_of_log", f"the log ends at seq {last}")
-            return _state_of(stored, fresh(spec, kind, history.problem(stored.seq)), store), stored.seq
+            problem = history.problem(stored.seq)
+            state = _state_of(stored, fresh(spec, kind, problem), store)
+            return state, _tally_of(stored, kind.tally(spec, problem), spec, store), stored.seq
         except Damaged as error:
             log.warning(
                 "experiment %r: the snapshot at seq %d is skipped (%s); the log is folded instead",
@@ -77,12 +99,30 @@ def _newest_state(
                 stored.seq,
                 error,
             )
-    return fresh(spec, kind, spec.problem), 0
+    return fresh(spec, kind, spec.problem), kind.tally(spec, spec.problem), 0
 
 
 def _state_of(stored: Snapshot, like: Any, store: Store) -> Any:
     parts = snapshot.checked(store.snapshot_parts(stored.experiment, stored.seq), stored.digest)
     return snapshot.unpack(parts, like=like)
+
+
+def _tally_of(stored: Snapshot, like: Tally, spec: Spec, store: Store) -> Tally | None:
+    """Return the sums of a snapshot; None where they are not there, or not whole: then the log is counted."""
+    try:
+        content = store.snapshot_sums(stored.experiment, stored.seq)
+        if content is None:
+            raise Damaged("no_sums", "an earlier version wrote it")
+        unpack(content, like.sums)
+    except Damaged as error:
+        log.warning(
+            "experiment %r: the snapshot at seq %d has no sums for reports (%s); the log is counted instead",
+            spec.id,
+            stored.seq,
+            error,
+        )
+        return None
+    return like
 
 
 def fresh(spec: Spec, kind: Kind, problem: Problem) -> Any:

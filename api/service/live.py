@@ -9,7 +9,6 @@ thrown away and folded again.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -45,6 +44,7 @@ from .history import Archived, Change, Roster, detail_of
 from .pools import Pools
 from .records import CACHE_BYTES, Record, Records
 from .refusals import no_stream, recovering, refolding
+from .since import Since
 from .turns import Turns
 from .writer import PendingSnapshot, Writer
 
@@ -89,16 +89,19 @@ class Live(Work):
         self.seq = self.number = self.rewards = 0
         self.state = None
         self.own = None
+        self.tally = kind.tally(spec, spec.problem)
+        self.since: Since | None = None  # what came of the last change, as it was last asked for
         self.records = Records(store, row.key, pools.lookups, cache_bytes)
         self._store = store
         self._writer = writer
         self._pools = pools
-        self._versions = json.dumps(spec.versions(), sort_keys=True)
+        self._versions = spec.versions_json()
         self._bytes_since_snapshot = 0
         self._readers = 0  # of the state as it is, in other threads
         self._unread = asyncio.Event()
         self._unread.set()
         self._changing: asyncio.Future[None] | None = None  # the last change
+        self._last: asyncio.Future[None] | None = None  # what was queued last
         self.turns = Turns(pools.steps)
 
     # -- recovery ------------------------------------------------------------------------------------------------------
@@ -119,13 +122,14 @@ class Live(Work):
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
-        self.state, self.own, self.seq, self.number, self.rewards, history, kernels = recovered
+        self.state, self.own, self.seq, self.number, self.rewards, history, kernels, self.tally = recovered
+        self.since = None
         self.take_up(self.spec, kernels)
         if self.kind.moves is None:  # a move takes microseconds as Python too, and needs no turn
             self.turns.take_up(kernels.select, kernels.update)
         self.roster, self.archived = history.roster, history.archived
         self.problem = history.problem(self.seq)
-        self._changing = None
+        self._changing = self._last = None
         self.records.clear()
         self._bytes_since_snapshot = 0
         self.unusable = None
@@ -224,13 +228,15 @@ class Live(Work):
         number = self.number
         self.number += 1
         self.seq += 1
+        propensity = known(decision.propensity)
+        self.tally.decide(encoded.action, propensity)
         return Event(
             experiment=self.row.key,
             seq=self.seq,
             kind=what,
             number=number,
             action=encoded.action,
-            propensity=known(decision.propensity),
+            propensity=propensity,
             context=pack_context(request.context, self.problem) or None,
             available=None if request.available.all() else np.packbits(request.available).tobytes(),
             detail=encoded.detail,
@@ -253,7 +259,7 @@ class Live(Work):
                 made.append(record)
                 if move.feedback is not None:
                     self._apply(event, move.decision.action, move.feedback)
-                    record.reward = self._learned(event, move.feedback, "", now)
+                    record.reward = self._learned(event, move.decision.action, move.feedback, "", now)
         finally:  # what was learned has changed the state already: where the last move cannot be made, it is on record
             events = [event for record in made for event in (record.event, record.reward) if event is not None]
             if events:
@@ -283,7 +289,7 @@ class Live(Work):
         if self.kind.learned is not None:
             self.kind.learned(self, decided, action, feedback)
         await self._step(self._update, self._apply, decided, action, feedback)
-        record.reward = self._learned(decided, feedback, reward_id, now)
+        record.reward = self._learned(decided, action, feedback, reward_id, now)
         record.rewarded = self._queue(record.reward)
         self._snapshot_if_due()
 
@@ -295,10 +301,11 @@ class Live(Work):
         instance = Instance(decided.number, self.context(decided), self.mask(decided))
         self.learn_from(instance, Decision(action, propensity), feedback)
 
-    def _learned(self, decided: Event, feedback: Feedback, reward_id: str, now: int) -> Event:
+    def _learned(self, decided: Event, action: Action, feedback: Feedback, reward_id: str, now: int) -> Event:
         """Return the event of a reward, the next of the log."""
         self.seq += 1
         self.rewards += 1
+        self.tally.learn(action, feedback)
         return decided._replace(
             seq=self.seq,
             kind=LEARN,
@@ -344,7 +351,13 @@ class Live(Work):
     def _change(self, change: Change, now: int) -> None:
         self.seq += 1
         self.roster = self.roster.after(change)
+        self.tally = self.tally.grown(self.problem.n_arms)
         self._changing = self._queue(Event(self.row.key, self.seq, CHANGE, detail=detail_of(change), time=now))
+
+    async def committed(self) -> None:
+        """Wait until all that is queued now is committed; raises `Unavailable` where that fails."""
+        if self._last is not None:
+            await asyncio.shield(self._last)
 
     async def _changed(self) -> None:
         """Wait until the last change is committed, and with it all before it."""
@@ -359,12 +372,12 @@ class Live(Work):
             return
         self._bytes_since_snapshot = 0
         about = (self.row.key, self.seq, self.number, self._versions)
-        kept = self.kind.own.join(self.state, self.kind.own.part(self.own))
+        kept, sums = self.kind.own.join(self.state, self.kind.own.part(self.own)), self.tally.copied().sums
         if self.state_bytes > COPY_BYTES:
             self._lock()
-            self._writer.keep(PendingSnapshot(*about, kept, self._unlock))
+            self._writer.keep(PendingSnapshot(*about, kept, sums, self._unlock))
         else:
-            self._writer.keep(PendingSnapshot(*about, snapshot.copied(kept)))
+            self._writer.keep(PendingSnapshot(*about, snapshot.copied(kept), sums))
 
     def _snapshot_if_due(self) -> None:
         if self._bytes_since_snapshot > SNAPSHOT_BYTES and self._bytes_since_snapshot > 4 * self.state_bytes:
@@ -389,7 +402,7 @@ class Live(Work):
 
     def _queue(self, *events: Event) -> asyncio.Future[None]:
         """Queue events that are written together or not at all."""
-        future = self._writer.append(self, *events)
+        future = self._last = self._writer.append(self, *events)
         self._bytes_since_snapshot += sum(
             EVENT_BYTES + len(event.context or b"") + len(event.vector or b"") + len(event.detail or "")
             for event in events

@@ -211,7 +211,7 @@ class Service:
                 spec.id,
                 json.dumps(spec.to_json()),
                 _hash_of(spec.to_json()),
-                json.dumps(spec.versions(), sort_keys=True),
+                spec.versions_json(),
                 self.clock(),
                 stored(spec.policy),
             )

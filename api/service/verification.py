@@ -10,6 +10,7 @@ import numpy as np
 from ...engine import loop, snapshot
 from ...engine.problem import fitted
 from ...engine.vocabulary import DECIDE, LEARN, Array, Columns, Policy, Problem
+from .checkpoints import Checkpoint
 from .history import Part, changed
 
 
@@ -23,25 +24,31 @@ class Verification(NamedTuple):
     )  # number of the first decision that comes out differently, or whose record is not whole
     digest: str  # of the state after the last event that was verified
     note: str | None = None  # what is wrong with that record
+    bad_snapshot: str | None = None  # what is wrong with the first snapshot that the log does not fold to
 
 
 def verify(
     policy: Policy,
     problem: Problem,
     run: np.uint64,
-    pages: Iterable[Part],
+    pages: Iterable[Part | Checkpoint],
     progress: Callable[[int], None] = lambda events: None,
 ) -> Verification:
     """Replay the pages of a log through its policy; stop at the first decision that differs or is not on record.
 
     Where an arm joined, the problem from there on stands between two pages, and so does what a person said of the
-    world. Decisions that someone else made are learned from, and not made again.
+    world. Decisions that someone else made are learned from, and not made again. Snapshots that stand between pages
+    (`with_checkpoints`) are compared with what the log folds to.
     """
     policy = fitted(policy, problem)
     state = policy.init(policy.params, problem)
     ledger = _Ledger()
     events = decisions = 0
+    bad: str | None = None
     for columns in pages:
+        if isinstance(columns, Checkpoint):
+            bad = bad or columns.fault(state)
+            continue
         if not isinstance(columns, Columns):
             state = changed(policy, state, columns)
             continue
@@ -58,7 +65,7 @@ def verify(
         events += len(columns.kind)
         decisions += int((columns.kind == DECIDE).sum())
         progress(len(columns.kind))
-    return Verification(events, decisions, None, snapshot.digest(state))
+    return Verification(events, decisions, None, snapshot.digest(state), bad_snapshot=bad)
 
 
 class _Fault(NamedTuple):

@@ -1,7 +1,8 @@
 """Group commit: one thread writes the events of all experiments, one transaction a batch, answers after it.
 
-Batches form by themselves: while one is being committed the next one gathers. The event loop owns the queue, so events
-reach the log in the order in which the states learned them.
+Batches form by themselves: while one is being committed the next one gathers. The event loop owns the queues, one for
+each experiment, so events reach the log in the order in which the states learned them. Experiments take turns: one that
+sends much has a share of each batch.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -18,13 +20,15 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ...engine import snapshot
 from ...engine.errors import OnearmError, Unavailable
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event, Snapshot, SnapshotPart
+from ...engine.storage.tables import SUMS, Event, Snapshot, SnapshotPart
+from ..experiment.sums import packed
 from .history import ARCHIVED
 
 log = logging.getLogger("onearm")
 Owner = TypeVar("Owner")  # of events: the live experiment
 
 BATCH_MAX = 1000  # entries
+SHARE_MAX = 200  # of them of one experiment, where others wait
 PARTS_MAX = 8  # of a snapshot with one batch: those who wait for the batch wait for them
 
 
@@ -37,9 +41,9 @@ class Entry(NamedTuple):
 
 
 class PendingSnapshot:
-    """A state on its way to the store, some parts with each batch; `stored` is called when it is there or given up.
+    """A state and its sums on their way to the store, some parts with each batch.
 
-    The state must not change until then.
+    Neither must change until `stored` is called: it is there, or given up.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class PendingSnapshot:
         decisions: int,
         versions: str,
         state: Any,
+        sums: Any,
         stored: Callable[[], None] = lambda: None,
     ) -> None:
         self.experiment = experiment
@@ -56,6 +61,7 @@ class PendingSnapshot:
         self.stored = stored
         self.whole: Snapshot | None = None  # once all parts are taken
         self._decisions, self._versions = decisions, versions
+        self._sums = sums
         self._left = enumerate(snapshot.parts(state))
         self._digest = hashlib.sha256()
 
@@ -67,17 +73,18 @@ class PendingSnapshot:
         if len(parts) < PARTS_MAX:
             digest = self._digest.hexdigest()
             self.whole = Snapshot(self.experiment, self.seq, self._decisions, digest, self._versions)
+            parts.append(SnapshotPart(self.experiment, self.seq, SUMS, packed(self._sums)))
         return parts
 
 
 class Writer(Generic[Owner]):
-    """The queue of events and the thread that commits them. Its methods belong to the event loop's thread."""
+    """The queues of events and the thread that commits them. Its methods belong to the event loop's thread."""
 
     def __init__(self, store: Store, failed: Callable[[set[Owner], OnearmError], None]) -> None:
         self._store = store
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._entries: list[Entry] = []
+        self._queues: dict[Owner, deque[Entry]] = {}  # of each that has events to write; whose turn it is comes first
         self._pending: list[PendingSnapshot] = []
         self._busy = False
         self._batches: queue.SimpleQueue[tuple[list[Entry], list[PendingSnapshot]] | None] = queue.SimpleQueue()
@@ -87,7 +94,7 @@ class Writer(Generic[Owner]):
     def append(self, live: Owner, *events: Event) -> asyncio.Future[None]:
         """Queue events of one transaction; the future is done when they are committed, or raises `Unavailable`."""
         future = self._loop.create_future()
-        self._entries.append(Entry(live, events, future))
+        self._queues.setdefault(live, deque()).append(Entry(live, events, future))
         self._flush_soon()
         return future
 
@@ -98,7 +105,7 @@ class Writer(Generic[Owner]):
 
     async def drain(self) -> None:
         """Wait until everything queued is committed or has failed."""
-        while self._busy or self._entries or self._pending:
+        while self._busy or self._queues or self._pending:
             await asyncio.sleep(0.002)
 
     def close(self) -> None:
@@ -112,17 +119,29 @@ class Writer(Generic[Owner]):
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        batch, self._entries = self._entries[:BATCH_MAX], self._entries[BATCH_MAX:]
+        batch = self._next_batch()
         ready, self._pending = self._ready()
         self._batches.put((batch, ready))
 
+    def _next_batch(self) -> list[Entry]:
+        """Take what is written next: of each a share where others wait; who has more comes last from then on."""
+        share = BATCH_MAX if len(self._queues) == 1 else SHARE_MAX
+        batch: list[Entry] = []
+        for live in list(self._queues):
+            if len(batch) >= BATCH_MAX:
+                break
+            waiting = self._queues.pop(live)
+            batch += [waiting.popleft() for _ in range(min(share, BATCH_MAX - len(batch), len(waiting)))]
+            if waiting:
+                self._queues[live] = waiting
+        return batch
+
     def _ready(self) -> tuple[list[PendingSnapshot], list[PendingSnapshot]]:
         """Return the snapshots whose events are on their way, and the others: no snapshot is ahead of the log."""
-        if not self._entries or not self._pending:
+        if not self._queues or not self._pending:
             return self._pending, []
-        waiting: dict[int, int] = {}  # the first seq of each experiment that still waits
-        for entry in self._entries:
-            waiting.setdefault(entry.events[0].experiment, entry.events[0].seq)
+        first_events = (entries[0].events[0] for entries in self._queues.values())
+        waiting = {event.experiment: event.seq for event in first_events}  # the first seq of each that still waits
         ready: list[PendingSnapshot] = []
         early: list[PendingSnapshot] = []
         for pending in self._pending:
@@ -158,7 +177,7 @@ class Writer(Generic[Owner]):
             for pending in ready:
                 if pending.whole is not None:
                     pending.stored()
-        if self._entries or self._pending:
+        if self._queues or self._pending:
             self._flush()
         else:
             self._busy = False
@@ -166,8 +185,7 @@ class Writer(Generic[Owner]):
     def _give_up(self, batch: list[Entry], error: OnearmError) -> None:
         """Fail a batch and all that is queued behind it for its experiments, whose states are ahead of the log."""
         lives = {entry.live for entry in batch}
-        behind = [entry for entry in self._entries if entry.live in lives]
-        self._entries = [entry for entry in self._entries if entry.live not in lives]
+        behind = [entry for live in lives for entry in self._queues.pop(live, ())]
         for pending in self._pending:
             pending.stored()
         self._pending = []

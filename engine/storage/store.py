@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from ..errors import Conflict, Damaged
-from ..vocabulary import CHANGE, DECIDE, LEARN, Array, Columns, Problem
+from ..vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from .connections import Connections
 from .event_columns import columns_of
 from .tables import (
@@ -35,6 +35,7 @@ from .tables import (
     EXPERIMENT,
     SNAPSHOT,
     SNAPSHOT_PART,
+    SUMS,
     Counts,
     Event,
     Experiment,
@@ -44,6 +45,7 @@ from .tables import (
 )
 
 ROWS_MAX = 200  # rows of one INSERT
+PAGE = 5_000  # events of one SELECT
 KEYS_MAX = 5_000  # numbers or ids of one SELECT
 PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
@@ -171,6 +173,12 @@ class Store(Connections):
                 return
             yield rows[0][0]
 
+    def snapshot_sums(self, experiment: int, seq: int) -> bytes | None:
+        """Return what a snapshot holds of sums; None where an earlier version wrote it."""
+        sql = "SELECT state FROM snapshot_part WHERE experiment = ? AND seq = ? AND part = ?"
+        rows = self._read(sql, (experiment, seq, SUMS))
+        return rows[0][0] if rows else None
+
     def last(self, experiment: int) -> tuple[int, int]:
         """Return the seq of the last event (0 if there is none) and the number of the next decision."""
         seq = "SELECT seq FROM event WHERE experiment = ? ORDER BY seq DESC LIMIT 1"
@@ -183,11 +191,33 @@ class Store(Connections):
         sql = f"SELECT {ALL} FROM event WHERE experiment = ? AND number IS NULL ORDER BY seq"
         return list(map(Event._make, self._read(sql, (experiment,))))
 
-    def unknown_propensities(self, experiment: int) -> int:
-        """Return how many decisions have no propensity; this reads the whole log."""
-        sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind = {DECIDE} AND propensity IS NULL"
-        count: int = self._read(sql, (experiment,))[0][0]
-        return count
+    def decided(self, experiment: int, after: int, until: int) -> list[tuple[int | None, int, int]]:
+        """Return, of decisions after one seq and up to another: action, how many took it, how many have no propensity.
+
+        Decisions without a number of an action are under None. Reads all events between.
+        """
+        sql = (
+            "SELECT action, count(*), count(*) - count(propensity) FROM event "
+            f"WHERE experiment = ? AND seq > ? AND seq <= ? AND kind IN ({DECIDE}, {EXTERNAL}) GROUP BY action"
+        )
+        return self._read(sql, (experiment, after, until))
+
+    def first_seq(self, experiment: int, number: int) -> int:
+        """Return the seq of a decision; 0 where there is none."""
+        seq = self._read("SELECT min(seq) FROM event WHERE experiment = ? AND number = ?", (experiment, number))
+        return seq[0][0] or 0
+
+    def outcomes(self, experiment: int, number: int, after: int, until: int) -> Iterator[tuple[int, float | None]]:
+        """Yield kind and reward of the events after one seq, up to another, of decisions from a number on."""
+        sql = (
+            "SELECT seq, kind, reward FROM event WHERE experiment = ? AND number >= ? AND seq > ? AND seq <= ? "
+            "ORDER BY seq LIMIT ?"
+        )
+        while rows := self._read(sql, (experiment, number, after, until, PAGE)):
+            yield from ((kind, reward) for _, kind, reward in rows)
+            after = rows[-1][0]
+            if len(rows) < PAGE:
+                return
 
     def counts(self, experiment: int) -> Counts:
         """Return how many events, decisions and rewards there are, from the ends of two indexes."""

@@ -112,12 +112,15 @@ class Snapshot(NamedTuple):
     versions: str  # JSON
 
 
+SUMS = -1  # the part that holds what reports tell: sha256, then the sums as states are packed; earlier versions skip it
+
+
 class SnapshotPart(NamedTuple):
     """A row of table snapshot_part: some of the bytes of a state, written before the row of its snapshot."""
 
     experiment: int
     seq: int
-    part: int  # from 0 without gaps
+    part: int  # from 0 without gaps; SUMS is no part of the state
     state: bytes
 
 

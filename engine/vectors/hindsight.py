@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,49 +28,78 @@ TOLERANCE = 1e-12  # of a step, beside the diameter
 NUMBERS_MAX = 1_000_000  # of all segments' slopes
 
 
+class Losses(NamedTuple):
+    """Linear losses slope . x as they add up."""
+
+    rounds: Array  # int64[1] that were added
+    lost: Array  # float64[1] at the points that were decided
+    slope: Array  # float64[d] the sum of all: the bits of the regret do not depend on segments
+
+
+def no_losses(dimension: int) -> Losses:
+    """Return the losses of no rounds."""
+    return Losses(np.zeros(1, np.int64), np.zeros(1), np.zeros(dimension))
+
+
 class LinearLosses:
     """Losses slope . x as they add up, round by round: what was lost, and what would have been lost at the best points.
 
     Segments are k parts of `rounds` rounds, as equal as can be: round i is in part i k // rounds, and what comes beyond
     `rounds` is in the last. Where slopes are gradients of convex losses at the points, the regret of the losses
     themselves is at most this one. Memory: O(k d). The bits do not depend on how many rounds are added at once.
-    Raises `InvalidInput` where k is not from 1 to a million divided by d.
+    Where there is a `total` they are added to it, in place. Raises `InvalidInput` where k is not from 1 to a million
+    divided by d.
     """
 
-    def __init__(self, domain: Domain, *, segments: int = 1, rounds: int = 0) -> None:
+    def __init__(self, domain: Domain, *, segments: int = 1, rounds: int = 0, total: Losses | None = None) -> None:
         most = max(1, NUMBERS_MAX // domain.dimension)
         if isinstance(segments, bool) or not isinstance(segments, int) or not 1 <= segments <= most:
             raise InvalidInput("bad_segments", f"segments is {segments!r}: it must be a whole number from 1 to {most}")
         self.domain = domain
-        self.rounds = 0  # that were added
-        self.lost = 0.0
         self._expected = max(rounds, 1)
-        self._slope = np.zeros(domain.dimension)  # of all rounds: the bits of the regret do not depend on segments
-        self._slopes = np.zeros((segments, domain.dimension))
+        self._total = no_losses(domain.dimension) if total is None else total
+        self._slopes = np.zeros((segments, domain.dimension))  # of one segment not used: that is the total
 
     def add(self, points: Array, slopes: Array) -> None:
         """Add rounds: `points` that were decided and `slopes` of the losses, float64[n, d] each."""
         last = len(self._slopes) - 1
+        rounds, lost, total = self._total
         for point, slope in zip(points, slopes, strict=True):
-            self._slopes[min(self.rounds * (last + 1) // self._expected, last)] += slope
-            self._slope += slope
-            self.lost += float((slope * point).sum())
-            self.rounds += 1
+            if last:
+                self._slopes[min(int(rounds[0]) * (last + 1) // self._expected, last)] += slope
+            total += slope
+            lost += float((slope * point).sum())
+            rounds += 1
+
+    @property
+    def rounds(self) -> int:
+        """How many were added."""
+        return int(self._total.rounds[0])
+
+    @property
+    def lost(self) -> float:
+        """What was lost at the points that were decided."""
+        return float(self._total.lost[0])
 
     @property
     def best(self) -> Array:
         """The best fixed point of each segment, float64[k, d]."""
-        return np.array([best_for_slope(self.domain, slope) for slope in self._slopes])
+        return np.array([best_for_slope(self.domain, slope) for slope in self._parts])
 
     @property
     def regret(self) -> float:
         """How much more was lost than at the best fixed point."""
-        return self.lost - float((self._slope * best_for_slope(self.domain, self._slope)).sum())
+        slope = self._total.slope
+        return self.lost - float((slope * best_for_slope(self.domain, slope)).sum())
 
     @property
     def regret_by_segment(self) -> float:
         """How much more was lost than at the best fixed point of each segment: never less than `regret`."""
-        return self.lost - float((self._slopes * self.best).sum())
+        return self.lost - float((self._parts * self.best).sum())
+
+    @property
+    def _parts(self) -> Array:
+        return self._slopes if len(self._slopes) > 1 else self._total.slope[np.newaxis]
 
 
 def best_for_slope(domain: Domain, slope: Array) -> Array:

@@ -8,7 +8,7 @@ from . import http, problem
 from .bodies import ArmDecision
 from .changes import CHANGES
 from .gym import GYM
-from .report import report
+from .report import report, tally
 
 ARMS = Kind(
     name="arms",
@@ -36,6 +36,7 @@ ARMS = Kind(
     feedback_on=http.feedback_on,
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
+    tally=tally,
     report=report,
     has_rewards=True,
     gym=GYM,

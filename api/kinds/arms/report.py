@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
-from ....engine.errors import InvalidInput
-from ....engine.vocabulary import LEARN, Columns
+from ....engine.vocabulary import Certificate, Problem
 from ...experiment.definition import Definition
-from ...experiment.report import ArmReport, Report, Rewards, began
-from ...service.history import Part
+from ...experiment.report import ArmReport, Report, began
+from ...experiment.sums import Tally, fresh
+
+
+def tally(spec: Definition, problem: Problem) -> Tally:
+    """Return what is counted, before any event: fixed arms are told apart."""
+    return Tally(fresh(0 if spec.intake.per_call else problem.n_arms))
 
 
 def report(
-    spec: Definition, pages: Iterable[Part], arm_ids: Sequence[str], seq: int, rounds: int, segments: int
+    spec: Definition, tally: Tally, arm_ids: Sequence[str], seq: int, decisions: int, proof: Certificate | None
 ) -> Report:
-    """Return the report of a log up to `seq`, from its pages (`History.pages`)."""
-    if segments != 1:
-        raise InvalidInput("no_segments", f"{spec.id!r} decides arms: segments are for regret against points")
-    every, each = Rewards(), [Rewards() for _ in arm_ids]
-    decided = np.zeros(len(arm_ids), np.int64)
-    decisions = 0
-    for page in pages:
-        if not isinstance(page, Columns):  # an arm joined, whose number is the next; or a person said something
-            continue
-        learned = page.kind == LEARN
-        decisions += int((~learned).sum())
-        if not spec.intake.per_call:
-            decided += np.bincount(page.action[~learned], minlength=len(arm_ids))
-        for arm, reward in zip(page.action[learned].tolist(), page.reward[learned].tolist(), strict=True):
-            every.add(reward)
-            if each:
-                each[arm].add(reward)
-    found = began(spec.id, seq, decisions, every.mean())
+    """Return the report of what was counted up to `seq`; O(arms)."""
+    found = began(spec.id, seq, decisions, tally.all)
     if not spec.intake.per_call:
         found.arms = [
-            ArmReport(**msgspec.structs.asdict(rewards.mean()), arm_id=label, decisions=int(number))
-            for label, rewards, number in zip(arm_ids, each, decided, strict=True)
+            ArmReport(**msgspec.structs.asdict(tally.mean(arm)), arm_id=label, decisions=tally.decided(arm))
+            for arm, label in enumerate(arm_ids)
         ]
     return found

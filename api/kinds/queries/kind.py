@@ -9,7 +9,7 @@ from . import http, problem
 from .bodies import QueryDecision
 from .changes import CHANGES, Concluded, concluded, recommend
 from .gym import GYM
-from .report import report
+from .report import report, tally
 
 QUERIES = Kind(
     name="queries",
@@ -35,6 +35,7 @@ QUERIES = Kind(
     feedback_on=arms.feedback_on,
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
+    tally=tally,
     report=report,
     gym=GYM,
     decide_waits=True,

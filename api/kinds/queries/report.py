@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-
-from ....engine.errors import InvalidInput
-from ....engine.vocabulary import LEARN, Columns
+from ....engine.vocabulary import LEARN, Action, Certificate, Columns, Feedback, Problem
 from ...experiment.definition import Definition
-from ...experiment.report import Mean, QueryReport, Report, Rewards, began
-from ...service.history import Part
+from ...experiment.report import Mean, QueryReport, Report, began
+from ...experiment.sums import Tally, fresh
+
+
+class Answers(Tally):
+    """Answers in place of rewards: a query earns none."""
+
+    def learn(self, action: Action, feedback: Feedback) -> None:
+        """Enter the answer to a query."""
+        self.enter(int(action), float(feedback.detail[0]))
+
+    def fold(self, columns: Columns) -> None:
+        """Enter the answers in a page of the log."""
+        learned = columns.kind == LEARN
+        self._enter_all(columns.action[learned], columns.detail[learned, 0])
+
+
+def tally(spec: Definition, problem: Problem) -> Answers:
+    """Return what is counted, before any event."""
+    return Answers(fresh(problem.n_choices))
 
 
 def report(
-    spec: Definition, pages: Iterable[Part], query_ids: Sequence[str], seq: int, rounds: int, segments: int
+    spec: Definition, tally: Tally, query_ids: Sequence[str], seq: int, decisions: int, proof: Certificate | None
 ) -> Report:
-    """Return the report of a log up to `seq`, from its pages (`History.pages`)."""
-    if segments != 1:
-        raise InvalidInput("no_segments", f"{spec.id!r} asks queries: segments are for regret against points")
-    each, asked = [Rewards() for _ in query_ids], np.zeros(len(query_ids), np.int64)
-    for page in pages:
-        assert isinstance(page, Columns), "queries do not join"
-        learned = page.kind == LEARN
-        asked += np.bincount(page.action[~learned], minlength=len(query_ids))
-        for query, answer in zip(page.action[learned].tolist(), page.detail[learned, 0].tolist(), strict=True):
-            each[query].add(answer)
-    summaries = [answers.mean() for answers in each]
-    found = began(spec.id, seq, int(asked.sum()), Mean(sum(one.rewards for one in summaries), None, None, None))
+    """Return the report of what was counted up to `seq`; O(queries)."""
+    found = began(spec.id, seq, decisions, Mean(tally.all.rewards, None, None, None))
+    each = [(label, tally.decided(query), tally.mean(query)) for query, label in enumerate(query_ids)]
     found.queries = [
-        QueryReport(label, int(times), mean.rewards, mean.reward_mean, mean.reward_stderr, mean.interval)
-        for label, times, mean in zip(query_ids, asked, summaries, strict=True)
+        QueryReport(label, asked, mean.rewards, mean.reward_mean, mean.reward_stderr, mean.interval)
+        for label, asked, mean in each
     ]
     return found

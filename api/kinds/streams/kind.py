@@ -7,7 +7,7 @@ from ..kind import Encoded, Kind, Own
 from . import changes, http, moves, problem
 from .bodies import StreamDecision
 from .gym import GYM
-from .report import report
+from .report import report, tally
 
 STREAMS = Kind(
     name="arm_stream",
@@ -38,6 +38,7 @@ STREAMS = Kind(
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
     learned=http.learned,
+    tally=tally,
     report=report,
     has_rewards=True,
     gym=GYM,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from ....engine.errors import InvalidInput
+from ....engine.vocabulary import Certificate, Problem
 from ...experiment.definition import Definition
-from ...service.history import Part
+from ...experiment.sums import Tally, fresh
+
+
+def tally(spec: Definition, problem: Problem) -> Tally:
+    """Return what is counted, before any event."""
+    return Tally(fresh(0))
 
 
 def report(
-    spec: Definition, pages: Iterable[Part], arm_ids: Sequence[str], seq: int, rounds: int, segments: int
+    spec: Definition, tally: Tally, arm_ids: Sequence[str], seq: int, decisions: int, proof: Certificate | None
 ) -> NoReturn:
     """Refuse it."""
     raise InvalidInput(

@@ -19,8 +19,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_context
 from ....engine.vocabulary import Array, Certificate
@@ -34,7 +32,7 @@ from ..pending import REMEMBERED
 from .feedback import FeedbackBody, feedback_on, forecast
 from .http import AVAILABLE
 from .kind import VECTORS
-from .report import VectorTally
+from .report import tally
 
 
 class VectorDecision(Decided, frozen=True, eq=False, gc=False):
@@ -56,7 +54,7 @@ class VectorEngine(PolicyEngine[VectorDecision]):
     def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
         super().__init__(spec, VECTORS, VectorDecision, remember)
         self._hinted = reads_hint(spec.policy)
-        self._tally = VectorTally(spec.problem)
+        self._tally = tally(spec, spec.problem)
 
     def decide(self, context: Any = None, *, hint: Any = None) -> VectorDecision:
         """Decide a point.
@@ -104,7 +102,7 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         action = made.chosen.copy()
         feedback = feedback_on(self.spec.problem, action, FeedbackBody(reward, loss, gradient, losses, example))
         self._learn(made, feedback)
-        self._tally.add(action[np.newaxis], np.array([feedback.reward]), feedback.detail[np.newaxis])
+        self._tally.learn(action, feedback)
 
     @property
     def certificate(self) -> Certificate:
@@ -117,5 +115,5 @@ class VectorEngine(PolicyEngine[VectorDecision]):
 
     def report(self) -> Report:
         """Return what the decisions came to so far: as GET .../report of the service, but for segments."""
-        seq = self.number + self._tally.rewards.count
+        seq = self.number + self._tally.all.rewards
         return self._tally.report(self.spec, seq, self.number, self.certificate)

@@ -9,7 +9,7 @@ from . import http, problem
 from .bodies import VectorDecision
 from .changes import CHANGES
 from .gym import GYM
-from .report import report
+from .report import regret_by_segment, report, tally
 
 VECTORS = Kind(
     name="vector",
@@ -35,7 +35,9 @@ VECTORS = Kind(
     feedback_on=http.feedback_on,
     reward_record=http.reward_record,
     reward_exists=http.reward_exists,
+    tally=tally,
     report=report,
+    regret_by_segment=regret_by_segment,
     gym=GYM,
     no_examples="{id!r} decides vectors: points of someone else are not learned from; decide, and reward",
     own=Own(begin=lambda spec, part, history: limits_of(spec.problem)),

@@ -14,7 +14,7 @@ from scipy import stats
 from support.served import ARMS, Served, assert_refused
 
 import onearm
-from onearm.api.experiment.report import Rewards
+from onearm.api.experiment.sums import Tally, fresh
 from onearm.engine.domain import Domain
 from onearm.engine.estimate.interval import Z95
 from onearm.engine.vectors.hindsight import LinearLosses
@@ -255,11 +255,11 @@ def test_a_report_while_the_log_is_folded_is_put_off(served: Served) -> None:
 
 @pytest.mark.parametrize("offset", [0.0, 1e9, -1e12])
 def test_a_spread_far_from_0_is_not_cancelled(offset: float) -> None:
-    rewards = Rewards()
+    tally = Tally(fresh(0))
     values = [offset + value for value in (1.0, 2.0, 4.0, 2.0, 1.0)]
     for value in values:
-        rewards.add(value)
-    mean = rewards.mean()
+        tally.enter(None, value)
+    mean = tally.all
     assert mean.reward_mean == pytest.approx(offset + 2.0, rel=1e-15)
     assert mean.reward_stderr == pytest.approx(stats.sem([1.0, 2.0, 4.0, 2.0, 1.0]), rel=1e-3)
     assert mean.interval is not None

@@ -444,7 +444,7 @@ def test_a_snapshot_that_cannot_be_packed_is_answered(served: Served) -> None:
     """It fails its commit, whatever is in it; the service goes on."""
 
     async def keep() -> None:
-        served.service.writer.keep(PendingSnapshot(1, 1, 1, "{}", None))
+        served.service.writer.keep(PendingSnapshot(1, 1, 1, "{}", None, None))
 
     on_the_loop(served, keep)
     wait(lambda: not served.service.writer._busy)

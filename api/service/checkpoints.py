@@ -1,0 +1,88 @@
+"""Stored snapshots beside the log that they were made of: each must hold what that folds to, and what it adds up to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...engine import snapshot
+from ...engine.columns import take
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Event, Snapshot
+from ...engine.vocabulary import LEARN, Columns
+from ..experiment.spec import Spec
+from ..experiment.sums import Tally, packed
+from ..kinds.kind import Kind
+from .folded import counted
+from .history import History, Part
+
+
+class Checkpoint:
+    """A snapshot in its place in the log: what it holds beside the policy's state is folded up to there."""
+
+    def __init__(self, store: Store, stored: Snapshot, spec: Spec, kind: Kind, history: History) -> None:
+        self.stored = stored
+        self._store, self._kind, self._history = store, kind, history
+        self._own = kind.own.begin(spec, kind.own.fresh(spec.problem), history)
+        self._sums: Any = None
+
+    def fold(self, page: Columns) -> None:
+        """Enter a page of the log."""
+        self._kind.own.fold(self._own, take(page, np.flatnonzero(page.kind == LEARN)))
+
+    def end(self, tally: Tally) -> None:
+        """Take what the log adds up to, once it has come to this place."""
+        self._kind.own.end(self._own, self._history, self._decided_at, self.stored.decisions)
+        self._sums = tally.copied().sums
+
+    def fault(self, state: Any) -> str | None:
+        """Return what is wrong with the snapshot beside the state that the log folds to, where something is."""
+        stored, own = self.stored, self._kind.own
+        if stored.digest != snapshot.digest(own.join(state, own.part(self._own))):
+            return f"the snapshot at seq {stored.seq} is of another state than its log folds to: delete it"
+        if self._store.snapshot_sums(stored.experiment, stored.seq) not in (None, packed(self._sums)):
+            return f"the snapshot at seq {stored.seq} has other sums than its log adds up to: delete it"
+        return None
+
+    def _decided_at(self, number: int) -> Event | None:
+        return next(iter(self._store.find(self.stored.experiment, [number])), None)
+
+
+def with_checkpoints(store: Store, key: int, spec: Spec, kind: Kind, last: int) -> Iterator[Part | Checkpoint]:
+    """Yield a log up to a seq in pages, and between them the snapshots in their places.
+
+    Snapshots of other versions, which nobody reads, are left out, and so are those whose bytes are not whole. Those of
+    earlier versions have no sums.
+    """
+    changes, versions = store.changes(key), spec.versions_json()
+    checkpoints = []
+    for stored in sorted(store.newest_snapshots(key), key=lambda stored: stored.seq):
+        if stored.versions == versions and stored.seq <= last and _is_whole(store, stored):
+            before = [change for change in changes if change.seq <= stored.seq]
+            history = History(spec, before, kind.change_types)
+            checkpoints.append(Checkpoint(store, stored, spec, kind, history))
+    history = History(spec, changes, kind.change_types)
+    tally, after = kind.tally(spec, spec.problem), 0
+    for i, until in enumerate([*(one.stored.seq for one in checkpoints), last]):
+        for page in history.pages(store, key, after, until):
+            tally = counted(tally, page)
+            if isinstance(page, Columns):
+                for checkpoint in checkpoints[i:]:
+                    checkpoint.fold(page)
+            yield page
+        tally.count(store.decided(key, after, until))
+        after = until
+        for checkpoint in checkpoints[i : i + 1]:
+            checkpoint.end(tally)
+            yield checkpoint
+
+
+def _is_whole(store: Store, stored: Snapshot) -> bool:
+    """Tell whether the bytes of a snapshot have their digests; recovery skips it where they do not."""
+    found = hashlib.sha256()
+    for part in store.snapshot_parts(stored.experiment, stored.seq):
+        found.update(part)
+    return found.hexdigest() == stored.digest

@@ -1,0 +1,41 @@
+"""What came of the decisions since the last change of the world: kept where it was asked for, and gone on with."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...engine.storage.store import Store
+from ...engine.vocabulary import LEARN
+from ..experiment.report import SinceChange
+from ..experiment.sums import Tally, fresh
+
+
+class Since:
+    """What came of the decisions from one number on, up to a seq."""
+
+    def __init__(self, place: int, seq: int = 0, tally: Tally | None = None) -> None:
+        self.place = place
+        self._seq = seq
+        self._tally = Tally(fresh(0)) if tally is None else tally
+
+    def read(self, store: Store, key: int, until: int) -> Since:
+        """Return the same up to a later seq: what came meanwhile is read from the log. For a worker thread.
+
+        The first time that is all since the first of the decisions.
+        """
+        tally, after = self._tally.copied(), self._seq
+        if not after:
+            first = store.first_seq(key, self.place)
+            after = first - 1 if first else until
+        for kind, reward in store.outcomes(key, self.place, after, until):
+            if kind == LEARN:
+                assert reward is not None
+                tally.enter(None, reward)
+            else:
+                tally.decide(None, 1.0)
+        return Since(self.place, max(after, until), tally)
+
+    def told(self) -> SinceChange:
+        """Return what was counted."""
+        decisions = int(self._tally.sums.decisions[0])
+        return SinceChange(**msgspec.structs.asdict(self._tally.all), place=self.place, decisions=decisions)
