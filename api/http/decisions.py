@@ -5,12 +5,11 @@ What differs between kinds of decisions they ask the experiment's kind (`kinds/k
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from ...engine.errors import Conflict, InvalidInput, OnearmError
+from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import EXTERNAL, Decision, Feedback
@@ -20,8 +19,9 @@ from ..kinds.kind import NO_DETAIL, id_of
 from ..service.live import Live, Sent
 from ..service.records import Record
 from ..service.service import Service
-from .bodies import read
-from .endpoint import Answer, Call, refusal
+from .batches import in_pieces
+from .bodies import read, read_list
+from .endpoint import Answer, Call
 from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
 
@@ -39,36 +39,48 @@ _UNSAID = (None, False, msgspec.Raw())  # fields of a body that are left out
 async def decide(service: Service, call: Call) -> Answer:
     """Decide on one instance."""
     live = service.live(call.path["experiment_id"])
-    return await _decide_one(service, live, call.body, call.header(b"idempotency-key"))
+    made, again = await _decide_one(service, live, call.body, call.header(b"idempotency-key"))
+    if not again:
+        assert made.decided is not None
+        await made.decided
+    return Answer(200 if again else 201, live.kind.answer(live, made.event), REPLAYED if again else ())
 
 
 async def decide_batch(service: Service, call: Call) -> Answer:
     """Decide on many instances, in order."""
     live = service.live(call.path["experiment_id"])
-    bodies = _checked_batch(read(_decisions, call.body, "the batch").decisions)
-    answers = await asyncio.gather(*(_or_problem(_decide_one(service, live, bytes(raw), None)) for raw in bodies))
-    return Answer(200, {"decisions": [answer.content for answer in answers]})
+    bodies = await read_list(_decisions, "decisions", call.body, "the batch", BATCH_MAX)
+
+    async def begin(raw: bytes) -> Record:
+        made, _ = await _decide_one(service, live, bytes(raw), None)
+        return made
+
+    async def end(made: Record) -> Any:
+        await settled(made)
+        return live.kind.answer(live, made.event)
+
+    return Answer(200, {"decisions": await in_pieces(bodies, begin, end)})
 
 
 async def reward(service: Service, call: Call) -> Answer:
     """Take the reward of one decision."""
     live = service.live(call.path["experiment_id"])
     reader = live.kind.reader
-    return await _reward_one(service, live, call.path["decision_id"], read(reader.one, call.body, reader.what))
+    taken = await _reward_one(service, live, call.path["decision_id"], read(reader.one, call.body, reader.what))
+    return Answer(200, await _rewarded(live, taken))
 
 
 async def reward_batch(service: Service, call: Call) -> Answer:
     """Take many rewards, in order."""
     live = service.live(call.path["experiment_id"])
     reader = live.kind.reader
-    bodies = _checked_batch(read(_rewards, call.body, "the batch").rewards)
+    bodies = await read_list(_rewards, "rewards", call.body, "the batch", BATCH_MAX)
 
-    async def one(raw: msgspec.Raw) -> Answer:
+    async def begin(raw: bytes) -> Taken:
         body = read(reader.batch, bytes(raw), reader.what)
         return await _reward_one(service, live, body.decision_id, body)
 
-    answers = await asyncio.gather(*(_or_problem(one(raw)) for raw in bodies))
-    return Answer(200, {"rewards": [answer.content for answer in answers]})
+    return Answer(200, {"rewards": await in_pieces(bodies, begin, lambda taken: _rewarded(live, taken))})
 
 
 async def record(service: Service, call: Call) -> Answer:
@@ -82,12 +94,21 @@ async def record(service: Service, call: Call) -> Answer:
 async def learn_examples(service: Service, call: Call) -> Answer:
     """Learn from decisions that someone else made, in order."""
     live = service.live(call.path["experiment_id"])
-    bodies = _checked_batch(read(_examples, call.body, "the batch").examples)
-    answers = await asyncio.gather(*(_or_problem(_learn_example(service, live, bytes(raw))) for raw in bodies))
-    return Answer(200, {"examples": [answer.content for answer in answers]})
+    bodies = await read_list(_examples, "examples", call.body, "the batch", BATCH_MAX)
+
+    async def begin(raw: bytes) -> tuple[Record, Any]:
+        return await _learn_example(service, live, bytes(raw))
+
+    async def end(learned: tuple[Record, Any]) -> Learned:
+        found, status = learned
+        await settled(found)
+        return Learned(id_of(found.event), status)
+
+    return Answer(200, {"examples": await in_pieces(bodies, begin, end)})
 
 
-async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str | None) -> Answer:
+async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str | None) -> tuple[Record, bool]:
+    """Return the decision, queued for the log, and whether it was made before."""
     kind = live.kind
     body = read(_decide, raw or b"{}", "the decision")
     for name in kind.refused:
@@ -96,11 +117,7 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = one_id(body.decision_id, header_id)
-    made, again = await live.turns.take(_decide_now, service, live, body, decision_id, raw)
-    if not again:
-        assert made.decided is not None
-        await made.decided
-    return Answer(200 if again else 201, kind.answer(live, made.event), REPLAYED if again else ())
+    return await live.turns.take(_decide_now, service, live, body, decision_id, raw)
 
 
 async def _decide_now(
@@ -116,22 +133,38 @@ async def _decide_now(
     return await live.decide(live.kind.request(live, body), _sent(decision_id, raw), service.clock()), False
 
 
-async def _reward_one(service: Service, live: Live, decision_id: str, body: Any) -> Answer:
+class Taken(NamedTuple):
+    """A reward that was sent."""
+
+    decision_id: str
+    record: Record
+    reward_id: str
+    before: Feedback | None  # what was sent, where the decision had a reward already
+
+
+async def _reward_one(service: Service, live: Live, decision_id: str, body: Any) -> Taken:
+    """Return a reward, queued for the log."""
     kind, reward_id = live.kind, body.reward_id or ""
     if body.reward_id is not None:
         check_id("reward_id", body.reward_id)
     said = kind.read_feedback(live, body)
     found, feedback = await live.turns.take(_reward_now, service, live, decision_id, said, reward_id)
-    if feedback is None:
+    return Taken(decision_id, found, reward_id, feedback)
+
+
+async def _rewarded(live: Live, taken: Taken) -> Rewarded:
+    """Return the answer to a reward, once it is committed; one that the decision had before stays."""
+    kind, found, sent = live.kind, taken.record, taken.before
+    if sent is None:
         assert found.rewarded is not None
         await found.rewarded
-        return Answer(200, Rewarded("accepted"))
+        return Rewarded("accepted")
     before = found.reward
     assert before is not None
     await settled(found)
-    if (before.reward, before.detail, before.reward_id) == (feedback.reward, kind.detail_json(feedback), reward_id):
-        return Answer(200, Rewarded("duplicate"))
-    raise Conflict("reward_exists", kind.reward_exists(decision_id, before))
+    if (before.reward, before.detail, before.reward_id) == (sent.reward, kind.detail_json(sent), taken.reward_id):
+        return Rewarded("duplicate")
+    raise Conflict("reward_exists", kind.reward_exists(taken.decision_id, before))
 
 
 async def _reward_now(
@@ -148,15 +181,13 @@ async def _reward_now(
     return found, None
 
 
-async def _learn_example(service: Service, live: Live, raw: bytes) -> Answer:
+async def _learn_example(service: Service, live: Live, raw: bytes) -> tuple[Record, Any]:
     body = read(_example, raw, "the example")
     if live.kind.external is None:
         raise InvalidInput("no_examples", live.kind.no_examples.format(id=live.spec.id))
     propensity = check_propensity(body.propensity)
     reward = Feedback(check_reward(body.value, live.limits), NO_DETAIL)
-    found, status = await live.turns.take(_learn_now, service, live, body, raw, reward, propensity)
-    await settled(found)
-    return Answer(200, Learned(id_of(found.event), status))
+    return await live.turns.take(_learn_now, service, live, body, raw, reward, propensity)
 
 
 async def _learn_now(
@@ -178,19 +209,6 @@ async def _learn_now(
 
 def _sent(decision_id: str | None, raw: bytes) -> Sent:
     return Sent(decision_id, sent_of(raw), None if decision_id is None else hash_of(raw))
-
-
-async def _or_problem(answer: Any) -> Answer:
-    try:
-        return await answer
-    except OnearmError as error:
-        return refusal(error)
-
-
-def _checked_batch(items: list[msgspec.Raw]) -> list[msgspec.Raw]:
-    if len(items) > BATCH_MAX:
-        raise InvalidInput("batch_too_large", f"the batch has {len(items)} items: send at most {BATCH_MAX} at once")
-    return items
 
 
 def _record(live: Live, found: Record) -> DecisionRecord:
