@@ -102,6 +102,24 @@ async def _pieces(raw: bytes, field: str, most: int, *, alone: bool) -> list[byt
     return found
 
 
+class _Context(msgspec.Struct):
+    """A body of which all but the context is not read."""
+
+    context: msgspec.Raw = msgspec.Raw()
+
+
+def numbers_of_context(raw: bytes) -> int | None:
+    """Return how long the list is that a body has as its context, without making it; None where it is none."""
+    try:
+        context = bytes(_contexts.decode(raw).context)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return context.count(b",") + 1 if context.startswith(b"[") else None
+
+
+_contexts = msgspec.json.Decoder(_Context)
+
+
 def _after(text: str, place: int) -> int:
     """Return the next place that is no space."""
     match = _space.match(text, place)

@@ -20,7 +20,7 @@ from ..service.live import Live, Sent
 from ..service.records import Record
 from ..service.service import Service
 from .batches import in_pieces
-from .bodies import read, read_list
+from .bodies import LARGE, numbers_of_context, read, read_list
 from .endpoint import Answer, Call
 from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
@@ -39,7 +39,12 @@ _UNSAID = (None, False, msgspec.Raw())  # fields of a body that are left out
 async def decide(service: Service, call: Call) -> Answer:
     """Decide on one instance."""
     live = service.live(call.path["experiment_id"])
-    made, again = await _decide_one(service, live, call.body, call.header(b"idempotency-key"))
+    header = call.header(b"idempotency-key")
+    if len(call.body) > LARGE:
+        async with service.large.turn():
+            made, again = await _decide_one(service, live, call.body, header)
+    else:
+        made, again = await _decide_one(service, live, call.body, header)
     if not again:
         assert made.decided is not None
         await made.decided
@@ -65,8 +70,12 @@ async def decide_batch(service: Service, call: Call) -> Answer:
 async def reward(service: Service, call: Call) -> Answer:
     """Take the reward of one decision."""
     live = service.live(call.path["experiment_id"])
-    reader = live.kind.reader
-    taken = await _reward_one(service, live, call.path["decision_id"], read(reader.one, call.body, reader.what))
+    reader, decision_id = live.kind.reader, call.path["decision_id"]
+    if len(call.body) > LARGE:
+        async with service.large.turn():
+            taken = await _reward_one(service, live, decision_id, read(reader.one, call.body, reader.what))
+    else:
+        taken = await _reward_one(service, live, decision_id, read(reader.one, call.body, reader.what))
     return Answer(200, await _rewarded(live, taken))
 
 
@@ -110,6 +119,8 @@ async def learn_examples(service: Service, call: Call) -> Answer:
 async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str | None) -> tuple[Record, bool]:
     """Return the decision, queued for the log, and whether it was made before."""
     kind = live.kind
+    if len(raw) > LARGE:
+        _check_length(live, raw)
     body = read(_decide, raw or b"{}", "the decision")
     for name in kind.refused:
         if getattr(body, name) not in _UNSAID:
@@ -118,6 +129,13 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = one_id(body.decision_id, header_id)
     return await live.turns.take(_decide_now, service, live, body, decision_id, raw)
+
+
+def _check_length(live: Live, raw: bytes) -> None:
+    """Refuse a long list as context where none, or one of another length, is read: to make it would take .1 s."""
+    found, intake = numbers_of_context(raw), live.spec.intake
+    if found is not None and "context" in live.kind.fields and found != intake.length and intake.encoder is None:
+        raise InvalidInput("bad_context", f"the context has the shape [{found}]: it must have [{intake.length}]")
 
 
 async def _decide_now(

@@ -42,7 +42,7 @@ from ..kinds.kind import Encoded, Kind, Move, Request, Work, known
 from .folded import Recovered, fold_log
 from .history import Archived, Change, Roster, detail_of
 from .pools import Pools
-from .records import CACHE_BYTES, Record, Records
+from .records import Budget, Record, Records
 from .refusals import no_stream, recovering, refolding
 from .since import Since
 from .turns import Turns
@@ -76,7 +76,7 @@ class Live(Work):
         store: Store,
         writer: Writer[Live],
         pools: Pools,
-        cache_bytes: int = CACHE_BYTES,
+        budget: Budget,
     ) -> None:
         self.row = row
         self.spec = spec
@@ -91,7 +91,7 @@ class Live(Work):
         self.own = None
         self.tally = kind.tally(spec, spec.problem)
         self.since: Since | None = None  # what came of the last change, as it was last asked for
-        self.records = Records(store, row.key, pools.lookups, cache_bytes)
+        self.records = Records(store, row.key, pools.lookups, budget)
         self._store = store
         self._writer = writer
         self._pools = pools
@@ -288,7 +288,11 @@ class Live(Work):
         assert record.reward is None
         if self.kind.learned is not None:
             self.kind.learned(self, decided, action, feedback)
-        await self._step(self._update, self._apply, decided, action, feedback)
+        record.learning = True  # it must stay in memory: read again it would be another one, without this reward
+        try:
+            await self._step(self._update, self._apply, decided, action, feedback)
+        finally:
+            record.learning = False
         record.reward = self._learned(decided, action, feedback, reward_id, now)
         record.rewarded = self._queue(record.reward)
         self._snapshot_if_due()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
@@ -11,24 +12,28 @@ from ...engine.vocabulary import LEARN
 from .pools import Pool
 
 RECORD_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
-CACHE_BYTES = 64_000_000
+CACHE_BYTES = 256_000_000  # of all experiments
+KEPT_MAX = 16  # records that must stay, passed over in one go
 
 
 class Record:
     """One decision and its reward, with the futures of what is not committed yet."""
 
-    __slots__ = ("decided", "event", "reward", "rewarded")
+    __slots__ = ("decided", "event", "learning", "reward", "rewarded")
 
     def __init__(self, event: Event, decided: asyncio.Future[None] | None = None) -> None:
         self.event = event
         self.decided = decided
+        self.learning = False  # its reward, which may take a while
         self.reward: Event | None = None
         self.rewarded: asyncio.Future[None] | None = None
 
     @property
     def in_flight(self) -> bool:
         """Whether something of it is not committed yet."""
-        return any(future is not None and not future.done() for future in (self.decided, self.rewarded))
+        return self.learning or any(
+            future is not None and not future.done() for future in (self.decided, self.rewarded)
+        )
 
     @property
     def size(self) -> int:
@@ -39,27 +44,61 @@ class Record:
         )
 
 
+class Budget:
+    """The bytes that all decisions in memory may take, of all experiments: the oldest leave first.
+
+    Its methods belong to the event loop's thread.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
+        self._sizes: OrderedDict[tuple[Records, int], int] = OrderedDict()  # the oldest first
+
+    def make_room(self) -> None:
+        """Let the oldest leave while there are too many; those that must stay are asked again later."""
+        kept = 0
+        while self._taken > self._most and kept < min(KEPT_MAX, len(self._sizes)):
+            (records, number), size = next(iter(self._sizes.items()))
+            if records.let_go(number):
+                del self._sizes[records, number]
+                self._taken -= size
+            else:
+                self._sizes.move_to_end((records, number))
+                kept += 1
+
+    def add(self, records: Records, number: int, size: int) -> None:
+        """Count a decision that came into memory."""
+        self._taken += size - self._sizes.pop((records, number), 0)
+        self._sizes[records, number] = size
+
+    def remove(self, records: Records, numbers: Iterable[int]) -> None:
+        """Count decisions no more."""
+        for number in numbers:
+            self._taken -= self._sizes.pop((records, number), 0)
+
+
 class Records:
     """The records of an experiment's decisions. Its methods belong to the event loop's thread."""
 
-    def __init__(self, store: Store, key: int, lookups: Pool, cache_bytes: int) -> None:
+    def __init__(self, store: Store, key: int, lookups: Pool, budget: Budget) -> None:
         self._store = store
         self._key = key
         self._lookups = lookups
-        self._cache_bytes = cache_bytes
-        self._records: OrderedDict[int, Record] = OrderedDict()
+        self._budget = budget
+        self._records: dict[int, Record] = {}
         self._numbers: dict[str, int] = {}  # client id -> number, of cached records
-        self._cached = 0
         self._clearings = 0
+        self._querying = False
         self._wanted: dict[int | str, asyncio.Future[Record | None]] = {}
         self._reading: asyncio.Task[None] | None = None
 
     def clear(self) -> None:
         """Forget what is in memory: it may not be what the log holds."""
         self._clearings += 1
+        self._budget.remove(self, self._records)
         self._records.clear()
         self._numbers.clear()
-        self._cached = 0
 
     def known(self, name: int | str) -> Record | None:
         """Return the decision of a number or of a client's id where it is in memory."""
@@ -81,7 +120,9 @@ class Records:
         found in memory. What left the cache before was committed before, and is in the answer.
         """
         while self._wanted:
-            self._evict()
+            self._querying = False
+            self._budget.make_room()
+            self._querying = True
             wanted = dict(self._wanted)
             clearings = self._clearings
             numbers = [name for name in wanted if isinstance(name, int)]
@@ -100,31 +141,29 @@ class Records:
                 del self._wanted[name]
                 future.set_result(self.known(name) or records.get(name))
         self._reading = None
-        self._evict()
+        self._querying = False
+        self._budget.make_room()
 
     def remember(self, record: Record) -> Record:
         """Keep a record in the cache; room is made before, so that this one stays at least until the next."""
-        if self._reading is None:
-            self._evict()
+        self._budget.make_room()
         number = record.event.number
         assert number is not None
         self._records[number] = record
-        self._cached += record.size
+        self._budget.add(self, number, record.size)
         if record.event.decision_id is not None:
             self._numbers[record.event.decision_id] = number
         return record
 
-    def _evict(self) -> None:
-        """Let the oldest records leave the cache where it is too large, but none that is in flight."""
-        while self._cached > self._cache_bytes:
-            oldest = next(iter(self._records.values()))
-            if oldest.in_flight:
-                break
-            assert oldest.event.number is not None
-            del self._records[oldest.event.number]
-            if oldest.event.decision_id is not None:
-                del self._numbers[oldest.event.decision_id]
-            self._cached -= oldest.size
+    def let_go(self, number: int) -> bool:
+        """Forget a record where it may leave: it is not in flight, and no query runs that could be older than it."""
+        record = self._records[number]
+        if self._querying or record.in_flight:
+            return False
+        del self._records[number]
+        if record.event.decision_id is not None:
+            del self._numbers[record.event.decision_id]
+        return True
 
 
 def _records(events: list[Event]) -> dict[int | str, Record]:

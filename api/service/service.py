@@ -24,9 +24,10 @@ from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
 from .folded import Recovered
 from .lag import Lag
+from .large import Large
 from .live import Live
 from .pools import Pools
-from .records import CACHE_BYTES
+from .records import CACHE_BYTES, Budget
 from .recovery import Queue
 from .refusals import recovering, refolding
 from .writer import Writer
@@ -53,13 +54,14 @@ class Service:
         self.clock = clock
         self.writer = Writer(store, failed=self._refold_all)
         self.pools = Pools()
+        self.large = Large()
         self._rows: dict[str, Experiment] = {}  # all that there are, in the order of their creation
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
         self._queue = Queue()  # those whose logs are not folded yet
         self._begun: dict[str, tuple[Live, Generator[None, None, Recovered]]] = {}  # of these
         self._recovery: asyncio.Task[None] | None = None
-        self._cache_bytes = cache_bytes
+        self._budget = Budget(cache_bytes)
         self._creating: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.lag = Lag()
@@ -222,7 +224,7 @@ class Service:
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
         spec = Spec.from_stored(json.loads(row.spec))
-        return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self.pools, self._cache_bytes)
+        return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self.pools, self._budget)
 
     async def _recover(self, advanced: Callable[[], None]) -> None:
         """Fold the logs that wait, always that which comes next."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from support.served import RANDOM, Served, assert_problem, assert_refused
 
 from onearm.api.http import bodies
 from onearm.api.http.batches import PIECE
+from onearm.api.service import large
 from onearm.api.service import writer as writer_module
 from onearm.engine.storage.tables import Event
 
@@ -157,3 +159,40 @@ def test_who_sends_much_has_a_share_of_each_commit(served: Served, monkeypatch: 
     assert first < len(commits) - 1, "it did not wait for all of the others"
     for name in ("e", "other"):
         served.assert_consistent(name)
+
+
+@pytest.mark.parametrize("numbers", [1, 39_999, 60_000])
+def test_a_long_context_of_another_length_is_refused_before_it_is_made(
+    served: Served, monkeypatch: pytest.MonkeyPatch, numbers: int
+) -> None:
+    body = json.dumps({"decision_id": "d" * 10, "context": [0.5] * numbers}).encode() + b" " * bodies.LARGE
+    served.create("dense", policy={"name": "uniform"}, problem={"context": {"kind": "dense", "length": 60_000}})
+    for name, length in (("e", 0), ("dense", 60_000)):
+        answer = served.decide(body, name)
+        if numbers == length:
+            assert answer.status_code == 201
+        else:
+            detail = assert_refused(answer, 422, "bad_context")["detail"]
+            assert detail == f"the context has the shape [{numbers}]: it must have [{length}]"
+
+
+def test_large_requests_go_one_at_a_time_and_too_many_are_refused(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large, "WAITING", 3)
+    body = b"{}" + b" " * bodies.LARGE
+
+    async def ask(client: httpx.AsyncClient) -> tuple[list[httpx.Response], list[httpx.Response]]:
+        async with served.service.large.turn():
+            asked = [asyncio.create_task(client.post(f"{E}/decisions", content=body)) for _ in range(10)]
+            while sum(task.done() for task in asked) < 7:
+                await asyncio.sleep(0)
+            assert (await client.post(f"{E}/decisions", content=b"{}")).status_code == 201, "small ones go on"
+        then = [client.post(f"{E}/decisions", content=body) for _ in range(2)]
+        return [await task for task in asked], list(await asyncio.gather(*then))
+
+    first, then = at_once(served, ask)
+    assert Counter(answer.status_code for answer in first) == {201: 3, 503: 7}
+    assert_problem(next(answer for answer in first if answer.status_code == 503).json(), 503, "busy")
+    assert [answer.status_code for answer in then] == [201] * 2
+    served.assert_consistent()
