@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .choices import ARMS_MAX as ARMS_MAX  # "X as X": found here by those who import it
-from .choices import IN_WORDS, Queries
+from .choices import IN_WORDS, Arms, Queries, Vectors
 from .choices import PULLS_MAX as PULLS_MAX
 from .choices import REWARD_MAX as REWARD_MAX
 from .choices import SLOTS_MAX as SLOTS_MAX
@@ -49,6 +49,31 @@ def check_problem(problem: Problem) -> None:
             "bad_horizon",
             f"the horizon is {problem.horizon!r}: it must be a whole number from 1 to 2^{power}, or left out",
         )
+
+
+def smaller(problem: Problem, halves: int) -> Problem:
+    """Return a problem with half of the arms, numbers and dimensions, so many times, but one at least.
+
+    Streams and tasks stay as they are: both are small.
+
+    >>> small = smaller(Problem(10, (400,)), 3)
+    >>> small.n_arms, small.context_shape
+    (1, (50,))
+    """
+
+    def fewer(n: int) -> int:
+        return max(1, n >> halves) if n else 0
+
+    shape = tuple(map(fewer, problem.context_shape))
+    match problem.choice:
+        case Arms(n_arms):
+            return dataclasses.replace(problem, n_arms=fewer(n_arms), context_shape=shape)
+        case Vectors(domain):
+            parts = ((part, fewer(len(part.low))) for part in domain.parts)
+            cut = tuple(dataclasses.replace(part, low=part.low[:n], high=part.high[:n]) for part, n in parts)
+            return dataclasses.replace(problem, domain=dataclasses.replace(domain, parts=cut), context_shape=shape)
+        case _:
+            return dataclasses.replace(problem, context_shape=shape)
 
 
 def query_problem(task: Task, budget: int | None) -> Problem:

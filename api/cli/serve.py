@@ -22,9 +22,12 @@ from ..console import say_what_compiles
 from ..experiment.ids import in_url
 from ..http.app import create_app
 from ..http.connection import Limits
+from ..http.endpoint import BODY_MAX
 from ..http.guard import Guard
 from ..http.server import Server, make_room
 from ..service.live import Live
+from ..service.records import CACHE_BYTES
+from ..service.room import DEFAULT_LIMITS, StateLimits
 from ..service.service import Service
 from ..terminal import console
 from .options import DatabaseCommand, artefact_option, database_option, policy_file_option
@@ -65,6 +68,28 @@ def _limit(name: str) -> dict[str, Any]:
 @click.option("--max-header-bytes", **_limit("head_bytes"), help="Of a request's first line and headers; more is 431.")
 @click.option("--idle-timeout", **_limit("idle_seconds"), help="Seconds until an unused connection is closed.")
 @click.option("--read-timeout", **_limit("read_seconds"), help="Seconds that a client may take to send one request.")
+@click.option("--max-body-bytes", type=click.IntRange(1), default=BODY_MAX, show_default=True, help="More is 413.")
+@click.option(
+    "--state-bytes",
+    type=click.IntRange(1),
+    default=DEFAULT_LIMITS.one,
+    show_default=True,
+    help="Memory that the state of one experiment may take; a creation that needs more is 422.",
+)
+@click.option(
+    "--state-bytes-all",
+    type=click.IntRange(1),
+    default=DEFAULT_LIMITS.all,
+    show_default=True,
+    help="Memory that all states may take; a creation beyond it is 507.",
+)
+@click.option(
+    "--cache-bytes",
+    type=click.IntRange(0),
+    default=CACHE_BYTES,
+    show_default=True,
+    help="Memory for the newest decisions of all experiments; older ones are read from the log.",
+)
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def serve(
     host: str,
@@ -77,6 +102,10 @@ def serve(
     max_header_bytes: int,
     idle_timeout: float,
     read_timeout: float,
+    max_body_bytes: int,
+    state_bytes: int,
+    state_bytes_all: int,
+    cache_bytes: int,
     verbose: bool,
 ) -> None:
     """Run the decision service; an empty database gets the experiment `hello`.
@@ -98,7 +127,15 @@ def serve(
         def started(service: Service) -> None:
             _welcome(address, database, service)
 
-        app = create_app(store, guard=guard, started=started, advanced=_Progress().advanced)
+        app = create_app(
+            store,
+            guard=guard,
+            body_bytes=max_body_bytes,
+            cache_bytes=cache_bytes,
+            state_limits=StateLimits(state_bytes, state_bytes_all),
+            started=started,
+            advanced=_Progress().advanced,
+        )
         Server(guard.with_cors(app), limits, verbose=verbose).run(sockets=[listener])
 
 

@@ -42,6 +42,7 @@ class Definition:
     seed: int
     intake: Intake
     hypotheses: tuple[str, ...] = ()
+    state_bytes: int = field(default=0, compare=False, repr=False)  # of that state with room
     example: Any = field(default=None, compare=False, repr=False)  # a state without room, of the types of the policy's
 
     @cached_property

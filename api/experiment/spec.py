@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from ...engine import snapshot
 from ...engine.arrays import roomless
 from ...engine.errors import InvalidInput, OnearmError
 from ...engine.problem import check_seed, fitted
@@ -30,6 +31,7 @@ from .definition import (
     is_shallow,
 )
 from .ids import check_fields, check_id
+from .sizes import made_within
 
 
 class Spec(Definition):
@@ -53,13 +55,14 @@ class Spec(Definition):
         }
 
     @classmethod
-    def from_json(cls, body: dict[str, Any]) -> Spec:
+    def from_json(cls, body: dict[str, Any], state_bytes: int | None = None) -> Spec:
         """Check a creation body (docs/http.md) and return its spec; nothing is left unread.
 
         Where it declares no range of rewards, and its policy is made for one, that is the range. Params of the policy
-        that it does not name take their defaults.
+        that it does not name take their defaults. Where `state_bytes` is given, a state that takes more is refused
+        before it is made.
         """
-        spec = cls._read(body, catalog.from_spec)
+        spec = cls._read(body, catalog.from_spec, state_bytes)
         if spec.problem.reward_range is not None or spec.policy.reward_range is None:
             return spec
         limits = spec.policy.reward_range
@@ -74,8 +77,8 @@ class Spec(Definition):
         return cls._read(body, catalog.from_stored)
 
     @classmethod
-    def _read(cls, body: dict[str, Any], made: Callable[[Any], Policy]) -> Spec:
-        """Check a body and return its spec; `made` builds the policy of a spec."""
+    def _read(cls, body: dict[str, Any], made: Callable[[Any], Policy], state_bytes: int | None = None) -> Spec:
+        """Check a body and return its spec; `made` builds the policy of a spec, whose state has a limit or none."""
         if not is_shallow(body):
             raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
         check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed", "reward"})
@@ -91,7 +94,7 @@ class Spec(Definition):
         said = f"the policy {json.dumps(named, default=str)[:200]}"
         if "policy" not in body:
             named, said = kind.default_policy(declared.problem), "the default policy"
-        policy, state = _policy(made, kind.complete(named, declared), declared.problem, said)
+        policy, state = _policy(made, kind.complete(named, declared), declared.problem, said, state_bytes)
         return cls(
             experiment_id,
             policy,
@@ -100,6 +103,7 @@ class Spec(Definition):
             seed,
             declared.intake,
             declared.hypotheses,
+            snapshot.size(state),
             roomless(state),
         )
 
@@ -165,14 +169,19 @@ def _arms(arms: Any) -> tuple[dict[str, Any], ...]:
     return tuple(arms)
 
 
-def _policy(made: Callable[[Any], Policy], spec: Any, problem: Problem, said: str) -> tuple[Policy, Any]:
+def _policy(
+    made: Callable[[Any], Policy], spec: Any, problem: Problem, said: str, state_bytes: int | None
+) -> tuple[Policy, Any]:
     """Return the policy that is made of a spec, and a fresh state; it refuses params and problems that do not fit.
 
-    `said` is what errors call the policy.
+    `said` is what errors call the policy; `state_bytes` how large the state may be.
     """
     try:
         policy = fitted(made(spec), problem)
-        state = policy.init(policy.params, problem)
+        if state_bytes is None:
+            state = policy.init(policy.params, problem)
+        else:
+            state = made_within(policy, problem, state_bytes)
     except OnearmError:
         raise
     except Exception as error:  # the function of a policy file need not check everything that a client may send

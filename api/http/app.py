@@ -18,9 +18,10 @@ from ...engine.storage.store import Store
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
 from ..service.records import CACHE_BYTES
+from ..service.room import DEFAULT_LIMITS, StateLimits
 from ..service.service import Service
 from .decisions import decide, reward
-from .endpoint import Endpoint, encode, http_problem, respond
+from .endpoint import BODY_MAX, Endpoint, encode, http_problem, respond
 from .guard import Guard
 from .pages import STATIC
 from .routes import openapi, routes
@@ -45,6 +46,7 @@ class DecisionApp(FastAPI):
     """
 
     guard = Guard()
+    body_bytes = BODY_MAX  # of a request at most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         if scope["type"] != "http":
@@ -68,18 +70,22 @@ def create_app(
     store: Store,
     *,
     guard: Guard = DecisionApp.guard,
+    body_bytes: int = BODY_MAX,
     cache_bytes: int = CACHE_BYTES,
+    state_limits: StateLimits = DEFAULT_LIMITS,
     started: Callable[[Service], None] = lambda service: None,
     advanced: Callable[[Service], None] = lambda service: None,
 ) -> FastAPI:
     """Return the application over an open database; `guard` refuses what no client would send.
+
+    A request has at most `body_bytes`; decisions in memory take `cache_bytes`, and states what `state_limits` say.
 
     `started` is called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(store, cache_bytes=cache_bytes)
+        service = app.state.service = Service(store, cache_bytes=cache_bytes, state_limits=state_limits)
 
         def told() -> None:
             if not service.waiting:
@@ -96,6 +102,7 @@ def create_app(
 
     app = DecisionApp(title="onearm", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.guard = guard
+    app.body_bytes = body_bytes
     app.router.redirect_slashes = False  # it would send clients to whatever Host says
     app.openapi = openapi  # type: ignore[method-assign]
     app.router.routes.extend(routes())

@@ -72,7 +72,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         try:
-            body = await _body(receive)
+            body = await _body(receive, scope["app"].body_bytes)
             if body is None:
                 return
             path = scope["path_params"]
@@ -109,8 +109,8 @@ def refusal(error: OnearmError) -> Answer:
         error = spent
     elif error.code == "read_failed":
         log.error("%s", error)
-    if error.code == "body_too_large":
-        return problem(413, error.code, str(error))
+    if error.code in STATUSES:
+        return problem(STATUSES[error.code], error.code, str(error))
     if isinstance(error, InvalidInput):
         return problem(422, error.code, str(error))
     if isinstance(error, NotFound):
@@ -122,6 +122,7 @@ def refusal(error: OnearmError) -> Answer:
     return problem(500, error.code, str(error))
 
 
+STATUSES = {"body_too_large": 413, "state_too_large": 422, "no_room": 507}  # of those that have one of their own
 TITLES = {
     400: "Bad request",
     403: "Forbidden",
@@ -136,6 +137,7 @@ TITLES = {
     431: "Headers too large",
     500: "Internal error",
     503: "Unavailable",
+    507: "Insufficient storage",
 }
 
 
@@ -152,14 +154,14 @@ def http_problem(status: int, detail: str) -> Answer:
     return problem(status, codes.get(status, "http_error"), detail)
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body; None where the client left."""
+async def _body(receive: Receive, most: int) -> bytes | None:
+    """Return the body, of at most so many bytes; None where the client left."""
     message = await receive()
     if message["type"] == "http.disconnect":
         return None
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
-        return _limited(body)
+        return _limited(body, most)
     parts = [body]
     size = len(body)
     while message.get("more_body"):
@@ -168,12 +170,13 @@ async def _body(receive: Receive) -> bytes | None:
             return None
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > BODY_MAX:
+        if size > most:
             break
-    return _limited(b"".join(parts))
+    return _limited(b"".join(parts), most)
 
 
-def _limited(body: bytes) -> bytes:
-    if len(body) > BODY_MAX:
-        raise InvalidInput("body_too_large", f"the body has more than {BODY_MAX} bytes: send less, or several batches")
+def _limited(body: bytes, most: int) -> bytes:
+    if len(body) > most:
+        says = f"the body has more than {most} bytes (--max-body-bytes): send less, or several batches"
+        raise InvalidInput("body_too_large", says)
     return body

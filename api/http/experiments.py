@@ -114,7 +114,8 @@ async def recommend(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     if live.kind.recommend is None:
         raise no_stream(live.spec)
-    return Answer(200, await live.turns.take(_recommended, live))
+    async with live.awake():
+        return Answer(200, await live.turns.take(_recommended, live))
 
 
 async def _recommended(live: Live) -> Any:
@@ -126,7 +127,8 @@ async def _recommended(live: Live) -> Any:
 async def diagnostics(service: Service, call: Call) -> Answer:
     """Tell the health of one experiment."""
     live = service.live(call.path["experiment_id"])
-    return Answer(200, await live.turns.take(_diagnostics, live, service.lag))
+    async with live.awake():
+        return Answer(200, await live.turns.take(_diagnostics, live, service.lag))
 
 
 async def _diagnostics(live: Live, lag: Lag) -> schemas.Diagnostics:

@@ -125,7 +125,7 @@ TABLE = [
         "/v1/experiments",
         experiments.create,
         {201: schemas.Experiment, 200: schemas.Experiment},
-        (409, 413, 422, 503),
+        (409, 413, 422, 503, 507),
         schemas.NewExperiment,
     ),
     Entry(
@@ -145,7 +145,7 @@ TABLE = [
         f"{ONE}/arms",
         experiments.add_arm,
         {201: schemas.ArmStatus | Offered, 200: schemas.ArmStatus | Offered},
-        (404, 409, 413, 422, 503),
+        (404, 409, 413, 422, 503, 507),
         schemas.Arm,
     ),
     Entry("POST", f"{ONE}/arms:close", experiments.close, {200: schemas.Experiment}, (404, 409, 422, 503)),

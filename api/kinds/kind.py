@@ -186,6 +186,9 @@ class Work:
         if self.unusable is not None:
             raise self.unusable
 
+    def check_room(self, problem: Problem) -> None:
+        """Refuse a problem with more arms where there is no room for its state; in Python there always is."""
+
     def check_open(self) -> None:
         """Refuse decisions, rewards and changes where the experiment takes none."""
         self.check_usable()

@@ -33,6 +33,7 @@ class Recovered(NamedTuple):
     history: History
     kernels: Kernels
     tally: Tally
+    kept_at: int  # the seq of the snapshot that it began with, 0 without one
 
 
 def fold_log(row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str) -> Generator[None, None, Recovered]:
@@ -67,7 +68,7 @@ def fold_log(row: Experiment, spec: Spec, kind: Kind, store: Store, versions: st
 
     kind.own.end(own, history, decided_at, counts.decisions)
     kernels = kind.kernels(spec)
-    return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kernels, tally)
+    return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kernels, tally, after)
 
 
 def counted(tally: Tally, page: Part) -> Tally:

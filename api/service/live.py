@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
@@ -34,16 +35,18 @@ from ...engine.vocabulary import (
     Decision,
     Feedback,
     Instance,
+    Problem,
 )
 from ..experiment.compiling import compile_explain
 from ..experiment.explanation import EXPLAINING
 from ..experiment.spec import Spec
-from ..kinds.kind import Encoded, Kind, Move, Request, Work, known
+from ..kinds.kind import ChangeHandler, Encoded, Kind, Move, Request, Work, known
 from .folded import Recovered, fold_log
 from .history import Archived, Change, Roster, detail_of
 from .pools import Pools
 from .records import Budget, Record, Records
 from .refusals import no_stream, recovering, refolding
+from .room import Room
 from .since import Since
 from .turns import Turns
 from .writer import PendingSnapshot, Writer
@@ -52,7 +55,9 @@ EVENT_BYTES = 200  # what one event costs in the log besides its context, its po
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
 Made = TypeVar("Made")
 P = ParamSpec("P")
-COPY_BYTES = 64_000_000  # larger states are not copied: memory for a second one might not be there
+COPY_BYTES = (
+    4_000_000  # a larger state is not copied: that would keep all others waiting, and take as much memory again
+)
 
 
 class Sent(NamedTuple):
@@ -77,6 +82,7 @@ class Live(Work):
         writer: Writer[Live],
         pools: Pools,
         budget: Budget,
+        room: Room,
     ) -> None:
         self.row = row
         self.spec = spec
@@ -95,8 +101,11 @@ class Live(Work):
         self._store = store
         self._writer = writer
         self._pools = pools
+        self._room = room
         self._versions = spec.versions_json()
         self._bytes_since_snapshot = 0
+        self._awake = 0  # how many need the state though it is archived
+        self._waking = asyncio.Lock()
         self._readers = 0  # of the state as it is, in other threads
         self._unread = asyncio.Event()
         self._unread.set()
@@ -122,7 +131,7 @@ class Live(Work):
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
-        self.state, self.own, self.seq, self.number, self.rewards, history, kernels, self.tally = recovered
+        self.state, self.own, self.seq, self.number, self.rewards, history, kernels, self.tally, kept_at = recovered
         self.since = None
         self.take_up(self.spec, kernels)
         if self.kind.moves is None:  # a move takes microseconds as Python too, and needs no turn
@@ -132,12 +141,17 @@ class Live(Work):
         self._changing = self._last = None
         self.records.clear()
         self._bytes_since_snapshot = 0
+        self._room.take(self.spec.id, self.state_bytes)
         self.unusable = None
+        if self.archived:
+            self._bytes_since_snapshot = self.seq - kept_at
+            self.rest()
 
     def stop(self, why: OnearmError) -> None:
         """Refuse everything from now on with this error, and give up the state: there is no room for two large ones."""
         self.unusable = why
         self.state = None
+        self._room.take(self.spec.id, 0)
 
     async def _step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Run a kernel; where the log is folded again meanwhile, nothing comes of it."""
@@ -152,7 +166,7 @@ class Live(Work):
     async def digest(self) -> str:
         """Return the digest of the state as it is, computed in another thread; rewards wait meanwhile."""
         self.check_usable()
-        async with self._pools.reads.turn():
+        async with self.awake(), self._pools.reads.turn():
             self.check_usable()
             self._lock()
             try:
@@ -335,6 +349,7 @@ class Live(Work):
             self._change(Archived(), now)
             self.archived = True
         await self._changed()
+        self.rest()
 
     async def change(self, name: str, said: Any, now: int) -> tuple[Any, bool]:
         """Make a change of the kind; return its answer, and whether it is new. The same again changes nothing."""
@@ -343,6 +358,10 @@ class Live(Work):
             raise no_stream(self.spec)
         if asked.waits:
             await self.unlocked()
+        async with self.awake():
+            return await self._make(asked, said, now)
+
+    async def _make(self, asked: ChangeHandler, said: Any, now: int) -> tuple[Any, bool]:
         self.check_usable()
         sought = asked.seeks(self, said)
         record = None if sought is None else await self.find(sought)
@@ -356,6 +375,7 @@ class Live(Work):
         self.seq += 1
         self.roster = self.roster.after(change)
         self.tally = self.tally.grown(self.problem.n_arms)
+        self._room.take(self.spec.id, self.state_bytes)
         self._changing = self._queue(Event(self.row.key, self.seq, CHANGE, detail=detail_of(change), time=now))
 
     async def committed(self) -> None:
@@ -368,13 +388,19 @@ class Live(Work):
         if self._changing is not None:
             await asyncio.shield(self._changing)
 
+    def check_room(self, problem: Problem) -> None:
+        """Refuse a problem with more arms where the state would be too large for it; states grow with their number."""
+        size = self.state_bytes * problem.n_arms // max(1, self.problem.n_arms)
+        self._room.check(self.spec.id, size)
+
     # -- snapshots -----------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> None:
         """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait."""
-        if self.unusable is not None or self.locked or not self._bytes_since_snapshot:
+        if self.state is None or self.unusable is not None or self.locked or not self._bytes_since_snapshot:
             return
         self._bytes_since_snapshot = 0
+        self._room.take(self.spec.id, self.state_bytes)  # it may have grown
         about = (self.row.key, self.seq, self.number, self._versions)
         kept, sums = self.kind.own.join(self.state, self.kind.own.part(self.own)), self.tally.copied().sums
         if self.state_bytes > COPY_BYTES:
@@ -383,6 +409,40 @@ class Live(Work):
         else:
             self._writer.keep(PendingSnapshot(*about, snapshot.copied(kept), sums))
 
+    # -- what is archived takes no memory ------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def awake(self) -> AsyncIterator[None]:
+        """Have the state in memory meanwhile: that of an archived experiment is read again, and given up at the end."""
+        self._awake += 1
+        try:
+            async with self._waking:
+                if self.state is None and self.unusable is None:
+                    self._room.check(self.spec.id, self.spec.state_bytes)
+                    self._room.take(self.spec.id, self.spec.state_bytes)
+                    self.state = (await self._pools.creations.run(self.recover)).state
+            yield
+        finally:
+            self._awake -= 1
+            self.rest()
+
+    def rest(self) -> None:
+        """Give up the state of an archived experiment, once a snapshot holds it: it changes no more."""
+        if not self.archived or self._awake or self.unusable is not None:
+            return
+        if self.state is None or not self._bytes_since_snapshot:
+            self._let_go()
+            return
+        self._bytes_since_snapshot = 0
+        kept = self.kind.own.join(self.state, self.kind.own.part(self.own))
+        about = (self.row.key, self.seq, self.number, self._versions)
+        self._writer.keep(PendingSnapshot(*about, kept, self.tally.copied().sums, self._let_go))
+
+    def _let_go(self) -> None:
+        if not self._awake and self.unusable is None:
+            self.state = None
+            self._room.take(self.spec.id, 0)
+
     def _snapshot_if_due(self) -> None:
         if self._bytes_since_snapshot > SNAPSHOT_BYTES and self._bytes_since_snapshot > 4 * self.state_bytes:
             self.snapshot()
@@ -390,7 +450,7 @@ class Live(Work):
     @property
     def state_bytes(self) -> int:
         """How much memory the state takes, working space included."""
-        return snapshot.size(self.state)
+        return 0 if self.state is None else snapshot.size(self.state)
 
     @property
     def repairs(self) -> int | None:

@@ -52,30 +52,30 @@ class Budget:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._taken = 0
+        self.taken = 0
         self._sizes: OrderedDict[tuple[Records, int], int] = OrderedDict()  # the oldest first
 
     def make_room(self) -> None:
         """Let the oldest leave while there are too many; those that must stay are asked again later."""
         kept = 0
-        while self._taken > self._most and kept < min(KEPT_MAX, len(self._sizes)):
+        while self.taken > self._most and kept < min(KEPT_MAX, len(self._sizes)):
             (records, number), size = next(iter(self._sizes.items()))
             if records.let_go(number):
                 del self._sizes[records, number]
-                self._taken -= size
+                self.taken -= size
             else:
                 self._sizes.move_to_end((records, number))
                 kept += 1
 
     def add(self, records: Records, number: int, size: int) -> None:
         """Count a decision that came into memory."""
-        self._taken += size - self._sizes.pop((records, number), 0)
+        self.taken += size - self._sizes.pop((records, number), 0)
         self._sizes[records, number] = size
 
     def remove(self, records: Records, numbers: Iterable[int]) -> None:
         """Count decisions no more."""
         for number in numbers:
-            self._taken -= self._sizes.pop((records, number), 0)
+            self.taken -= self._sizes.pop((records, number), 0)
 
 
 class Records:

@@ -30,6 +30,7 @@ from .pools import Pools
 from .records import CACHE_BYTES, Budget
 from .recovery import Queue
 from .refusals import recovering, refolding
+from .room import DEFAULT_LIMITS, Room, StateLimits
 from .writer import Writer
 
 log = logging.getLogger("onearm")
@@ -48,20 +49,26 @@ class Service:
     """Opens the database, recovers every experiment, and hands out the live ones by id."""
 
     def __init__(
-        self, store: Store, *, clock: Callable[[], int] = microseconds, cache_bytes: int = CACHE_BYTES
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], int] = microseconds,
+        cache_bytes: int = CACHE_BYTES,
+        state_limits: StateLimits = DEFAULT_LIMITS,
     ) -> None:
         self.store = store
         self.clock = clock
         self.writer = Writer(store, failed=self._refold_all)
         self.pools = Pools()
         self.large = Large()
+        self.room = Room(state_limits)
         self._rows: dict[str, Experiment] = {}  # all that there are, in the order of their creation
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
         self._queue = Queue()  # those whose logs are not folded yet
         self._begun: dict[str, tuple[Live, Generator[None, None, Recovered]]] = {}  # of these
         self._recovery: asyncio.Task[None] | None = None
-        self._budget = Budget(cache_bytes)
+        self.budget = Budget(cache_bytes)
         self._creating: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.lag = Lag()
@@ -76,7 +83,7 @@ class Service:
         known = await asyncio.to_thread(self.store.experiments)
         rows = known or [await self._write(Spec.from_json(first))]
         self._rows = {row.id: row for row in rows}
-        self._queue = Queue(rows)
+        self._queue = Queue(sorted(rows, key=lambda row: row.archived_at is not None))  # nobody waits for archived ones
         self._recovery = asyncio.get_running_loop().create_task(self._recover(advanced if known else lambda: None))
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
@@ -173,7 +180,9 @@ class Service:
     async def create(self, body: dict[str, Any]) -> tuple[Live, bool]:
         """Create an experiment; return it and whether it is new. The same id and body again give the same one."""
         named = body.get("experiment_id") is not None
-        spec = await self.pools.creations.run(Spec.from_json, body if named else {**body, "experiment_id": "unnamed"})
+        spec = await self.pools.creations.run(
+            Spec.from_json, body if named else {**body, "experiment_id": "unnamed"}, self.room.limits.one
+        )
         if not named:
             spec = dataclasses.replace(spec, id=self._free_id())
         async with self._creating.setdefault(spec.id, asyncio.Lock()):
@@ -187,17 +196,28 @@ class Service:
                         f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
                     )
                 return self.live(spec.id), False
-            await self.pools.creations.run(
-                kind_of(spec.problem).kernels, spec
-            )  # one that does not compile must not be written
-            row = self._rows[spec.id] = await self._write(spec)
-            live = self._lives[spec.id] = await self.pools.creations.run(self._read, row)
+            self.room.check(spec.id, spec.state_bytes)
+            self.room.take(spec.id, spec.state_bytes)  # before another one does
             try:
-                live.open(await self.pools.creations.run(live.recover))
-            except OnearmError:  # it is written, and can be read when the database answers again
-                self._refold_soon(live)
+                live = await self._made(spec)
+            except BaseException:
+                if spec.id not in self._lives:
+                    self.room.take(spec.id, 0)
                 raise
             return live, True
+
+    async def _made(self, spec: Spec) -> Live:
+        """Write a new experiment, and open it."""
+        kernels = kind_of(spec.problem).kernels
+        await self.pools.creations.run(kernels, spec)  # one that does not compile must not be written
+        row = self._rows[spec.id] = await self._write(spec)
+        live = self._lives[spec.id] = await self.pools.creations.run(self._read, row)
+        try:
+            live.open(await self.pools.creations.run(live.recover))
+        except OnearmError:  # it is written, and can be read when the database answers again
+            self._refold_soon(live)
+            raise
+        return live
 
     def _free_id(self) -> str:
         """Return an id that nobody has or gets."""
@@ -224,7 +244,7 @@ class Service:
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
         spec = Spec.from_stored(json.loads(row.spec))
-        return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self.pools, self._budget)
+        return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self.pools, self.budget, self.room)
 
     async def _recover(self, advanced: Callable[[], None]) -> None:
         """Fold the logs that wait, always that which comes next."""

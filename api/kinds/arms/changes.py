@@ -32,6 +32,7 @@ def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdd
         work.spec.intake.read(None, [arm])  # raises where it has a field that is no feature
     problem = grown_problem(work.spec, len(work.roster.arms) + 1)
     check_problem(problem)
+    work.check_room(problem)
     work.state = grown(work.spec.policy, work.state, problem)
     work.problem = problem
     return ArmAdded(arm, work.number), status

@@ -46,10 +46,12 @@ def test_the_cache_counts_what_it_holds(tmp_path: Path) -> None:
         live = served.service.live("e")
         for i in range(60):
             served.decide({"decision_id": f"d{i}"} if i % 2 else {})
-            assert live.records._cached == sum(record.size for record in live.records._records.values())
-        assert live.records._cached <= 20_000 + 700 and 20 < len(live.records._records) < 40
+            assert served.service.budget.taken == sum(record.size for record in live.records._records.values())
+        assert served.service.budget.taken <= 20_000 + 700 and 20 < len(live.records._records) < 40
         assert sorted(live.records._numbers.values()) == [number for number in live.records._records if number % 2]
         for i in range(1, 60, 4):  # from the log and from memory
             served.reward(f"d{i}", 1.0)
-        assert live.records._cached == sum(record.size for record in live.records._records.values()) <= 20_000 + 700
+        assert (
+            served.service.budget.taken == sum(record.size for record in live.records._records.values()) <= 20_000 + 700
+        )
         served.assert_consistent()

@@ -57,4 +57,4 @@ def test_what_must_stay_stays_and_leaves_later() -> None:
         others.remember(Record(Event(2, number + 1, DECIDE, number)))
     assert some.known(0) is None and others.known(11) is not None
     others.clear()
-    assert budget._taken == 0 and not budget._sizes
+    assert budget.taken == 0 and not budget._sizes
