@@ -57,7 +57,7 @@ async def read_object(
     decoder: msgspec.json.Decoder[dict[str, Any]], field: str, raw: bytes, what: str
 ) -> dict[str, Any]:
     """Return an object of JSON whose `field` may be a long list."""
-    items = await _pieces(raw, field, len(raw), alone=False) if len(raw) > LARGE else None
+    items = await _pieces(raw, field, len(raw), alone=False)
     if items is None:
         return read(decoder, raw, what)
     try:

@@ -54,7 +54,7 @@ async def decide(service: Service, call: Call) -> Answer:
 async def decide_batch(service: Service, call: Call) -> Answer:
     """Decide on many instances, in order."""
     live = service.live(call.path["experiment_id"])
-    bodies = await read_list(_decisions, "decisions", call.body, "the batch", BATCH_MAX)
+    bodies = await _items(service, _decisions, "decisions", call)
 
     async def begin(raw: bytes) -> Record:
         made, _ = await _decide_one(service, live, bytes(raw), None)
@@ -83,7 +83,7 @@ async def reward_batch(service: Service, call: Call) -> Answer:
     """Take many rewards, in order."""
     live = service.live(call.path["experiment_id"])
     reader = live.kind.reader
-    bodies = await read_list(_rewards, "rewards", call.body, "the batch", BATCH_MAX)
+    bodies = await _items(service, _rewards, "rewards", call)
 
     async def begin(raw: bytes) -> Taken:
         body = read(reader.batch, bytes(raw), reader.what)
@@ -103,7 +103,7 @@ async def record(service: Service, call: Call) -> Answer:
 async def learn_examples(service: Service, call: Call) -> Answer:
     """Learn from decisions that someone else made, in order."""
     live = service.live(call.path["experiment_id"])
-    bodies = await read_list(_examples, "examples", call.body, "the batch", BATCH_MAX)
+    bodies = await _items(service, _examples, "examples", call)
 
     async def begin(raw: bytes) -> tuple[Record, Any]:
         return await _learn_example(service, live, bytes(raw))
@@ -114,6 +114,14 @@ async def learn_examples(service: Service, call: Call) -> Answer:
         return Learned(id_of(found.event), status)
 
     return Answer(200, {"examples": await in_pieces(bodies, begin, end)})
+
+
+async def _items(service: Service, decoder: msgspec.json.Decoder[Any], field: str, call: Call) -> list[Any]:
+    """Return the items of a batch, as they were sent."""
+    if len(call.body) <= LARGE:
+        return await read_list(decoder, field, call.body, "the batch", BATCH_MAX)
+    async with service.large.turn():
+        return await read_list(decoder, field, call.body, "the batch", BATCH_MAX)
 
 
 async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str | None) -> tuple[Record, bool]:

@@ -22,7 +22,7 @@ from ..service.live import Live
 from ..service.refusals import no_stream
 from ..service.service import Service
 from . import schemas
-from .bodies import read, read_object
+from .bodies import LARGE, read, read_object
 from .endpoint import Answer, Call
 from .requests import iso
 
@@ -36,7 +36,12 @@ _created = msgspec.json.Decoder(schemas.Created)
 
 async def create(service: Service, call: Call) -> Answer:
     """Create an experiment; it answers at once, and its kernels are compiled in the background."""
-    live, new = await service.create(await read_object(_object, "arms", call.body, "the experiment"))
+    if len(call.body) <= LARGE:
+        body = read(_object, call.body, "the experiment")
+    else:
+        async with service.large.turn():
+            body = await read_object(_object, "arms", call.body, "the experiment")
+    live, new = await service.create(body)
     return Answer(201 if new else 200, describe(live))
 
 

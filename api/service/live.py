@@ -144,7 +144,7 @@ class Live(Work):
         self._room.take(self.spec.id, self.state_bytes)
         self.unusable = None
         if self.archived:
-            self._bytes_since_snapshot = self.seq - kept_at
+            self._bytes_since_snapshot = (self.seq - kept_at) * EVENT_BYTES
             self.rest()
 
     def stop(self, why: OnearmError) -> None:
@@ -427,11 +427,11 @@ class Live(Work):
             self.rest()
 
     def rest(self) -> None:
-        """Give up the state of an archived experiment, once a snapshot holds it: it changes no more."""
+        """Give up the state of an archived experiment, once a snapshot holds it where its log is long."""
         if not self.archived or self._awake or self.unusable is not None:
             return
-        if self.state is None or not self._bytes_since_snapshot:
-            self._let_go()
+        if self.state is None or self._bytes_since_snapshot <= min(self.state_bytes, SNAPSHOT_BYTES):
+            self._let_go()  # its log is shorter than a snapshot would be
             return
         self._bytes_since_snapshot = 0
         kept = self.kind.own.join(self.state, self.kind.own.part(self.own))

@@ -62,15 +62,15 @@ class Pool:
 class Pools:
     """The pools of a service.
 
-    Reads go one at a time: two would not be done sooner, as Python runs one thread at a time, and the event loop would
-    wait for two.
+    Reads and creations go one at a time: two would not be done sooner, as Python runs one thread at a time, and the
+    event loop would wait for two.
     """
 
     def __init__(self) -> None:
         self.reads = Pool("reports and digests", 1, READS_WAITING)
         self.lookups = Pool("look-ups of decisions", 4, LOOKUPS_WAITING)
         self.steps = Pool("steps of policies", 4, STEPS_WAITING)
-        self.creations = Pool("creations of experiments", 2, CREATIONS_WAITING)
+        self.creations = Pool("creations of experiments", 1, CREATIONS_WAITING)
 
     def close(self) -> None:
         """End all threads."""

@@ -12,7 +12,7 @@ import pytest
 from support.meeting import at_once
 from support.served import RANDOM, Served, assert_problem, assert_refused
 
-from onearm.api.http import bodies
+from onearm.api.http import bodies, experiments
 from onearm.api.http.batches import PIECE
 from onearm.api.service import large
 from onearm.api.service import writer as writer_module
@@ -123,7 +123,7 @@ def test_an_experiment_with_a_long_list_of_arms_is_the_same_as_read_at_once(
     body = {"experiment_id": "x", "arms": arms, "policy": RANDOM, "seed": str(2**63)}
     text = json.dumps(body)
     assert served.post("/v1/experiments", text.encode()).status_code == 201
-    monkeypatch.setattr(bodies, "LARGE", 1)
+    monkeypatch.setattr(experiments, "LARGE", 1)
     for sent in written(body):
         assert served.post("/v1/experiments", sent).status_code == 200, "it is the one that exists"
     assert served.get("/v1/experiments/x").json()["arms"] == arms
