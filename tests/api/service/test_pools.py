@@ -63,11 +63,12 @@ def test_reports_beyond_the_queue_are_refused_at_once(served: Served, monkeypatc
     async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
         reports = [asyncio.create_task(client.get(f"{LONG}/report?segments=2")) for _ in range(many)]
         await asyncio.to_thread(held.begun.wait, 60.0)
-        done, waiting = await asyncio.wait(reports, return_when=asyncio.FIRST_COMPLETED)
-        while len(done) < 5:
-            more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            done |= more
-        assert all(report.result().status_code == 503 for report in done)
+        refused: list[asyncio.Task[httpx.Response]] = []
+        async with asyncio.timeout(60.0):
+            while len(refused) < 5:
+                await asyncio.sleep(0.001)
+                refused = [report for report in reports if report.done()]
+        assert all(report.result().status_code == 503 for report in refused)
         held.let_go.set()
         return [await report for report in reports]
 
