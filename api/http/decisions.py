@@ -41,7 +41,7 @@ async def decide(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     header = call.header(b"idempotency-key")
     if len(call.body) > LARGE:
-        async with service.large.turn():
+        async with service.lanes.large.turn():
             made, again = await _decide_one(service, live, call.body, header)
     else:
         made, again = await _decide_one(service, live, call.body, header)
@@ -72,7 +72,7 @@ async def reward(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     reader, decision_id = live.kind.reader, call.path["decision_id"]
     if len(call.body) > LARGE:
-        async with service.large.turn():
+        async with service.lanes.large.turn():
             taken = await _reward_one(service, live, decision_id, read(reader.one, call.body, reader.what))
     else:
         taken = await _reward_one(service, live, decision_id, read(reader.one, call.body, reader.what))
@@ -120,7 +120,7 @@ async def _items(service: Service, decoder: msgspec.json.Decoder[Any], field: st
     """Return the items of a batch, as they were sent."""
     if len(call.body) <= LARGE:
         return await read_list(decoder, field, call.body, "the batch", BATCH_MAX)
-    async with service.large.turn():
+    async with service.lanes.large.turn():
         return await read_list(decoder, field, call.body, "the batch", BATCH_MAX)
 
 

@@ -39,7 +39,7 @@ async def create(service: Service, call: Call) -> Answer:
     if len(call.body) <= LARGE:
         body = read(_object, call.body, "the experiment")
     else:
-        async with service.large.turn():
+        async with service.lanes.large.turn():
             body = await read_object(_object, "arms", call.body, "the experiment")
     live, new = await service.create(body)
     return Answer(201 if new else 200, describe(live))
@@ -132,7 +132,7 @@ async def _recommended(live: Live) -> Any:
 async def diagnostics(service: Service, call: Call) -> Answer:
     """Tell the health of one experiment."""
     live = service.live(call.path["experiment_id"])
-    async with live.awake():
+    async with service.lanes.reports.turn(), live.awake():
         return Answer(200, await live.turns.take(_diagnostics, live, service.lag))
 
 

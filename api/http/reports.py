@@ -53,12 +53,13 @@ async def report(service: Service, call: Call) -> Answer:
         raise InvalidInput(
             "no_segments", f"{live.spec.id!r} decides {live.kind.plural}: segments are for regret against points"
         )
-    async with live.awake():
-        now = await live.turns.take(_moment, live)
-    if len(now.labels) > ARMS_AT_ONCE:
-        made = await service.pools.lookups.run(_told, live, now)
-    else:
-        made = _told(live, now)
+    async with service.lanes.reports.turn():
+        async with live.awake():
+            now = await live.turns.take(_moment, live)
+        if len(now.labels) > ARMS_AT_ONCE:
+            made = await service.pools.lookups.run(_told, live, now)
+        else:
+            made = _told(live, now)
     await live.committed()
     if parts != 1:
         made.segments = parts

@@ -24,7 +24,7 @@ from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
 from .folded import Recovered
 from .lag import Lag
-from .large import Large
+from .lanes import Lanes
 from .live import Live
 from .pools import Pools
 from .records import CACHE_BYTES, Budget
@@ -60,7 +60,7 @@ class Service:
         self.clock = clock
         self.writer = Writer(store, failed=self._refold_all)
         self.pools = Pools()
-        self.large = Large()
+        self.lanes = Lanes()
         self.room = Room(state_limits)
         self._rows: dict[str, Experiment] = {}  # all that there are, in the order of their creation
         self._lives: dict[str, Live] = {}

@@ -14,7 +14,6 @@ from support.served import RANDOM, Served, assert_problem, assert_refused
 
 from onearm.api.http import bodies, experiments
 from onearm.api.http.batches import PIECE
-from onearm.api.service import large
 from onearm.api.service import writer as writer_module
 from onearm.engine.storage.tables import Event
 
@@ -176,14 +175,12 @@ def test_a_long_context_of_another_length_is_refused_before_it_is_made(
             assert detail == f"the context has the shape [{numbers}]: it must have [{length}]"
 
 
-def test_large_requests_go_one_at_a_time_and_too_many_are_refused(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(large, "WAITING", 3)
+def test_large_requests_go_one_at_a_time_and_too_many_are_refused(served: Served) -> None:
+    served.service.lanes.large.waiting = 3
     body = b"{}" + b" " * bodies.LARGE
 
     async def ask(client: httpx.AsyncClient) -> tuple[list[httpx.Response], list[httpx.Response]]:
-        async with served.service.large.turn():
+        async with served.service.lanes.large.turn():
             asked = [asyncio.create_task(client.post(f"{E}/decisions", content=body)) for _ in range(10)]
             while sum(task.done() for task in asked) < 7:
                 await asyncio.sleep(0)

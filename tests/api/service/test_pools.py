@@ -100,3 +100,16 @@ def test_who_leaves_the_queue_makes_room(monkeypatch: pytest.MonkeyPatch) -> Non
         return found
 
     assert asyncio.run(work()) == [7, 10]
+
+
+def test_reports_go_one_at_a_time_and_decisions_go_on(served: Served) -> None:
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        paths = (f"{OTHER}/report", f"{OTHER}/diagnostics", f"{LONG}/report")
+        async with served.service.lanes.reports.turn():
+            waiting = [asyncio.create_task(client.get(path)) for path in paths]
+            for _ in range(3):
+                assert (await client.post(f"{OTHER}/decisions", json={})).status_code == 201
+            assert not any(task.done() for task in waiting)
+        return [(await task).status_code for task in waiting]
+
+    assert at_once(served, ask) == [200, 200, 200]
