@@ -16,6 +16,8 @@ from rich.markup import escape
 
 from ...engine.compiled.waiting import WAITING
 from ...engine.errors import InvalidInput, Unavailable
+from ...engine.storage.access import Access
+from ...engine.storage.connections import without_password
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..console import say_what_compiles
@@ -27,7 +29,7 @@ from ..http.server import Server, make_room
 from ..service.live import Live
 from ..service.service import Service
 from ..terminal import console
-from .options import DatabaseCommand, artefact_option, database_option, policy_file_option
+from .options import DATABASE_DEFAULT, DatabaseCommand, artefact_option, database_option, policy_file_option
 
 BACKLOG = 2048
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # no client asks for one of these
@@ -87,7 +89,7 @@ def serve(
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     WAITING.listener = say_what_compiles  # the log of a service is read by people as well
-    _check_private(host, insecure)
+    _check_private(host, insecure, database)
     guard = Guard([*({host} - EVERY_ADDRESS), *allowed_hosts], cors_origins)
     limits = Limits(max_connections, max_header_bytes, idle_timeout, read_timeout)
     make_room(limits)
@@ -102,17 +104,35 @@ def serve(
         Server(guard.with_cors(app), limits, verbose=verbose).run(sockets=[listener])
 
 
-def _check_private(host: str, insecure: bool) -> None:
-    """Refuse an address that others reach, unless that is what is wanted; then say what it means."""
-    if is_loopback(host):
+def _check_private(host: str, insecure: bool, database: str) -> None:
+    """Refuse an address that others reach where no key is asked for, unless that is wanted; then say what it means."""
+    if is_loopback(host) or _has_keys(database):
         return
     if not insecure:
+        where = "" if database == DATABASE_DEFAULT else f" --database {shlex.quote(without_password(database))}"
         raise InvalidInput(
             "open_to_all",
-            f"--host {host} is reached by others, and whoever reaches the service may read and write everything: "
-            "listen on 127.0.0.1 behind a proxy that asks who it is, or add --insecure where all may do that",
+            f"--host {host} is reached by others, and without a key whoever reaches the service may read and write "
+            f"everything: make a key, then start it again:\n  onearm keys create --role admin --name me{where}\n"
+            f"  onearm serve --host {shlex.quote(host)}{where}\nor add --insecure where all may do that",
         )
-    click.echo(f"--insecure   everyone who reaches {host} may read and write everything", err=True)
+    click.echo(
+        f"--insecure   everyone who reaches {host} may read and write everything, until there is a key", err=True
+    )
+
+
+def _has_keys(database: str) -> bool:
+    """Tell whether a database has a key; nothing is made or upgraded for that."""
+    try:
+        access = Access.open(database)
+    except InvalidInput as error:
+        if error.code in ("no_database", "older_schema"):
+            return False
+        raise
+    try:
+        return bool(access.all_keys())
+    finally:
+        access.close()
 
 
 def is_loopback(host: str) -> bool:
@@ -151,7 +171,7 @@ def _address(host: str, port: int) -> str:
 
 
 def _welcome(address: str, database: str, service: Service) -> None:
-    open_ids = [name for name, one in service.listed().items() if not _archived(one)]
+    open_ids = [name for name, one in service.listed(None).items() if not _archived(one)]
     first = in_url(open_ids[0]) if open_ids else "ID"
     console.print(f"[bold]onearm[/bold] decides at [bold]{address}[/bold]   database: {escape(database)}")
     console.print(f"experiments: {escape(', '.join(open_ids[:5]) or 'none is open')}")
@@ -159,7 +179,8 @@ def _welcome(address: str, database: str, service: Service) -> None:
         console.print(f"recovering   reading the logs of {_count(service.waiting)}; one that is asked for goes first")
     console.print(f"open         {address}/   and   {address}/docs")
     console.print("try          ", end="")
-    click.echo(f"curl -d '{{}}' {address}/v1/experiments/{first}/decisions")
+    keyed = ' -H "Authorization: Bearer $ONEARM_KEY"' if service.keyring.rows else ""
+    click.echo(f"curl -d '{{}}'{keyed} {address}/v1/experiments/{first}/decisions")
     click.echo(f"             {_command()} demo --url {address}        (in a second terminal)")
     console.print("stop with Ctrl-C", highlight=False)
     sys.stdout.flush()  # a log file shows it at once

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -15,12 +15,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from ...engine.storage.store import Store
+from ..access.caller import NOBODY, WRITE, Caller
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
 from ..service.records import CACHE_BYTES
 from ..service.service import Service
 from .decisions import decide, reward
 from .endpoint import Endpoint, encode, http_problem, respond
+from .gate import is_open, key_needed
 from .guard import Guard
 from .pages import STATIC
 from .routes import openapi, routes
@@ -32,8 +34,8 @@ HELLO = {
     "seed": 1,
 }
 HOT = re.compile("/v1/experiments/(?P<experiment_id>[^/]+)/decisions(?:/(?P<decision_id>[^/]+)/reward)?")
-decide_endpoint = Endpoint(decide)
-reward_endpoint = Endpoint(reward)
+decide_endpoint = Endpoint(decide, WRITE)
+reward_endpoint = Endpoint(reward, WRITE)
 
 
 class DecisionApp(FastAPI):
@@ -45,6 +47,7 @@ class DecisionApp(FastAPI):
     """
 
     guard = Guard()
+    caller: Callable[[Iterable[tuple[bytes, bytes]]], Caller | None]  # of the headers, as a keyring finds them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         if scope["type"] != "http":
@@ -55,6 +58,12 @@ class DecisionApp(FastAPI):
             return
         if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}
+        if (caller := self.caller(scope["headers"])) is None:
+            if not is_open(scope["path"]):
+                await respond(key_needed(scope), send)
+                return
+            caller = NOBODY
+        scope["caller"] = caller
         if scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
             scope["app"] = self
             scope["path_params"] = found.groupdict("")
@@ -80,6 +89,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = app.state.service = Service(store, cache_bytes=cache_bytes)
+        assert isinstance(app, DecisionApp)
+        app.caller = service.keyring.caller
 
         def told() -> None:
             if not service.waiting:

@@ -14,7 +14,8 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError, Unavailable, exhausted
+from ...engine.errors import Conflict, Forbidden, InvalidInput, NotFound, OnearmError, Unavailable, exhausted
+from ..access.caller import Caller
 from ..experiment.ids import of_part
 from ..service.service import Service
 from .schemas import Problem
@@ -33,6 +34,8 @@ class Call(NamedTuple):
     headers: list[tuple[bytes, bytes]]
     query: bytes
     body: bytes
+    caller: Caller
+    origin: str  # the address that asks
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; UTF-8, as in bodies."""
@@ -65,20 +68,30 @@ Handler = Callable[[Service, Call], Awaitable[Answer]]
 
 
 class Endpoint:
-    """An ASGI app around one handler."""
+    """An ASGI app around one handler, for callers with a role.
 
-    def __init__(self, handler: Handler) -> None:
+    The handler gets the name of an experiment where the path has an id, so it cannot meet one that is not the caller's.
+    """
+
+    def __init__(self, handler: Handler, role: str) -> None:
         self._handler = handler
+        self._role = role
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         try:
+            caller: Caller = scope["caller"]
+            caller.check(self._role)
             body = await _body(receive)
             if body is None:
                 return
             path = scope["path_params"]
             if "%" in scope["path"]:  # DecisionApp parted it
                 path = {name: of_part(part) for name, part in path.items()}
-            call = Call(path, scope["headers"], scope["query_string"], body)
+            if "experiment_id" in path:
+                path = {**path, "experiment_id": caller.named(path["experiment_id"])}
+            client = scope.get("client")
+            origin = "" if client is None else client[0]
+            call = Call(path, scope["headers"], scope["query_string"], body, caller, origin)
             answer = await self._handler(scope["app"].state.service, call)
         except OnearmError as error:
             answer = refusal(error)
@@ -113,6 +126,8 @@ def refusal(error: OnearmError) -> Answer:
         return problem(413, error.code, str(error))
     if isinstance(error, InvalidInput):
         return problem(422, error.code, str(error))
+    if isinstance(error, Forbidden):
+        return problem(403, error.code, str(error))
     if isinstance(error, NotFound):
         return problem(404, error.code, str(error))
     if isinstance(error, Conflict):
@@ -124,6 +139,7 @@ def refusal(error: OnearmError) -> Answer:
 
 TITLES = {
     400: "Bad request",
+    401: "Unauthorized",
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",

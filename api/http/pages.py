@@ -10,25 +10,29 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from ..experiment.ids import in_url
 from ..service.service import Service
 from .endpoint import Answer, Call
-from .experiments import shown
+from .experiments import listed, shown
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 ROWS = 100  # of the table of experiments
 HTML = b"text/html; charset=utf-8"
+UNFRAMED = ((b"content-security-policy", b"frame-ancestors 'none'"),)  # nobody is led to click on what they do not see
 _templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape())
 _templates.filters["in_url"] = in_url
 
 
 async def front(service: Service, call: Call) -> Answer:
     """Show the newest experiments and what to try next."""
-    listed = list(service.listed().values())
-    experiments = await shown(service.store, listed[-ROWS:])
+    mine = list(listed(service, call).values())
+    experiments = await shown(service.store, mine[-ROWS:], call.caller)
     host = call.header(b"host") or "127.0.0.1:8080"
     page = _templates.get_template("front.html").render(
-        experiments=experiments, older=max(len(listed) - ROWS, 0), base=f"http://{host}"
+        experiments=experiments,
+        keyed=call.caller.key is not None,
+        older=max(len(mine) - ROWS, 0),
+        base=f"http://{host}",
     )
-    return Answer(200, page.encode(), kind=HTML)
+    return Answer(200, page.encode(), UNFRAMED, HTML)
 
 
 async def docs(service: Service, call: Call) -> Answer:
@@ -40,4 +44,4 @@ async def docs(service: Service, call: Call) -> Answer:
         swagger_css_url="/static/swagger/swagger-ui.css",
         swagger_favicon_url="/static/favicon.svg",
     )
-    return Answer(200, bytes(page.body), kind=HTML)
+    return Answer(200, bytes(page.body), UNFRAMED, HTML)

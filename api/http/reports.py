@@ -32,7 +32,9 @@ async def report(service: Service, call: Call) -> Answer:
     segments = call.parameter("segments")
     parts = 1 if segments is None else _segments(segments)
     changes = None if live.spec.policy.found is None else await live.turns.take(_changes, live)
-    return Answer(200, await asyncio.to_thread(_read, service.store, live, parts, changes))
+    made = await asyncio.to_thread(_read, service.store, live, parts, changes)
+    made.experiment_id = call.caller.called(live.row.id)
+    return Answer(200, made)
 
 
 async def _changes(live: Live) -> list[Change]:

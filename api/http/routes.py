@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ...engine.vectors.hindsight import NUMBERS_MAX
+from ..access.caller import ADMIN, OPEN, READ, WRITE
 from ..experiment.ids import ID_LENGTH_MAX
 from ..experiment.report import Report
 from ..kinds.arms.bodies import Action
@@ -21,7 +22,7 @@ from ..kinds.queries.recommendation import RecommendedHypothesis
 from ..kinds.streams.arm_queue import Recommended
 from ..kinds.streams.bodies import Offered
 from ..kinds.table import KINDS
-from . import decisions, experiments, health, pages, reports, schemas
+from . import audit, decisions, experiments, health, keys, pages, reports, schemas
 from .endpoint import TITLES, Endpoint, Handler
 
 
@@ -31,6 +32,7 @@ class Entry(NamedTuple):
     method: str
     path: str
     handler: Handler
+    role: str  # that a key needs; open: none is needed
     answers: dict[int, type | UnionType | None]  # by status; None for a page
     errors: tuple[int, ...] = ()  # the statuses of its problems
     body: type | UnionType | None = None
@@ -63,6 +65,18 @@ LIMIT = {
     "schema": {"type": "integer", "minimum": 1, "maximum": experiments.PAGE_MAX, "default": experiments.PAGE},
     "description": "How many at most.",
 }
+BEFORE = {
+    "name": "before",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 2**31},
+    "description": "Only what came before this: `next` of the page before.",
+}
+DEEDS = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": audit.PAGE_MAX, "default": audit.PAGE},
+    "description": "How many at most.",
+}
 SEGMENTS = {
     "name": "segments",
     "in": "query",
@@ -74,6 +88,7 @@ TABLE = [
         "POST",
         f"{ONE}/decisions",
         decisions.decide,
+        WRITE,
         {201: MADE, 200: MADE},
         (404, 409, 413, 422, 503),
         schemas.Decide,
@@ -84,6 +99,7 @@ TABLE = [
         "POST",
         f"{ONE}/decisions/{{decision_id}}/reward",
         decisions.reward,
+        WRITE,
         {200: schemas.Rewarded},
         (404, 409, 413, 422, 503),
         REWARDS,
@@ -92,6 +108,7 @@ TABLE = [
         "POST",
         f"{ONE}/decisions:batch",
         decisions.decide_batch,
+        WRITE,
         {200: schemas.DecisionBatch},
         (404, 413, 422, 503),
         schemas.Decisions,
@@ -100,6 +117,7 @@ TABLE = [
         "POST",
         f"{ONE}/rewards:batch",
         decisions.reward_batch,
+        WRITE,
         {200: schemas.RewardedBatch},
         (404, 413, 422, 503),
         schemas.Rewards,
@@ -108,6 +126,7 @@ TABLE = [
         "POST",
         f"{ONE}/examples:batch",
         decisions.learn_examples,
+        WRITE,
         {200: schemas.LearnedBatch},
         (404, 413, 422, 503),
         schemas.Examples,
@@ -116,6 +135,7 @@ TABLE = [
         "GET",
         f"{ONE}/decisions/{{decision_id}}",
         decisions.record,
+        READ,
         {200: schemas.DecisionRecord},
         (404, 503),
         operation="story",
@@ -123,7 +143,8 @@ TABLE = [
     Entry(
         "POST",
         "/v1/experiments",
-        experiments.create,
+        audit.audited(experiments.create),
+        ADMIN,
         {201: schemas.Experiment, 200: schemas.Experiment},
         (409, 413, 422, 503),
         schemas.NewExperiment,
@@ -132,44 +153,79 @@ TABLE = [
         "GET",
         "/v1/experiments",
         experiments.list_all,
+        READ,
         {200: schemas.Experiments},
         (404, 422, 503),
         parameters=(AFTER, LIMIT),
     ),
-    Entry("POST", f"{ONE}:archive", experiments.archive, {200: schemas.Experiment}, (404, 503)),
-    Entry("POST", f"{ONE}:commit", experiments.commit, {200: COMMITTED}, (404, 409, 422, 503)),
-    Entry("GET", ONE, experiments.read_one, {200: schemas.Experiment}, (404, 503)),  # behind the two: they fit its path
-    Entry("GET", f"{ONE}/recommendation", experiments.recommend, {200: COMMITTED}, (404, 409, 422, 503)),
+    Entry("POST", f"{ONE}:archive", audit.audited(experiments.archive), ADMIN, {200: schemas.Experiment}, (404, 503)),
+    Entry("POST", f"{ONE}:commit", audit.audited(experiments.commit), ADMIN, {200: COMMITTED}, (404, 409, 422, 503)),
+    Entry(
+        "GET", ONE, experiments.read_one, READ, {200: schemas.Experiment}, (404, 503)
+    ),  # behind the two: they fit its path
+    Entry("GET", f"{ONE}/recommendation", experiments.recommend, READ, {200: COMMITTED}, (404, 409, 422, 503)),
     Entry(
         "POST",
         f"{ONE}/arms",
-        experiments.add_arm,
+        audit.audited(experiments.add_arm),
+        ADMIN,
         {201: schemas.ArmStatus | Offered, 200: schemas.ArmStatus | Offered},
         (404, 409, 413, 422, 503),
         schemas.Arm,
     ),
-    Entry("POST", f"{ONE}/arms:close", experiments.close, {200: schemas.Experiment}, (404, 409, 422, 503)),
+    Entry(
+        "POST",
+        f"{ONE}/arms:close",
+        audit.audited(experiments.close),
+        ADMIN,
+        {200: schemas.Experiment},
+        (404, 409, 422, 503),
+    ),
     Entry(
         "POST",
         f"{ONE}/arms/{{arm_id}}:retire",
-        experiments.retire_arm,
+        audit.audited(experiments.retire_arm),
+        ADMIN,
         {200: schemas.ArmStatus},
         (404, 409, 422, 503),
     ),
     Entry(
         "POST",
         f"{ONE}/world",
-        experiments.say,
+        audit.audited(experiments.say),
+        ADMIN,
         {201: schemas.World, 200: schemas.World},
         (404, 409, 413, 422, 503),
         schemas.WorldSaid,
     ),
-    Entry("GET", f"{ONE}/report", reports.report, {200: Report}, (404, 422, 503), parameters=(SEGMENTS,)),
-    Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, {200: schemas.Diagnostics}, (404, 503)),
-    Entry("GET", "/health/live", health.alive, {200: schemas.Health}),
-    Entry("GET", "/health/ready", health.ready, {200: schemas.Health, 503: schemas.Health}),
-    Entry("GET", "/", pages.front, {200: None}),
-    Entry("GET", "/docs", pages.docs, {200: None}),
+    Entry("GET", f"{ONE}/report", reports.report, READ, {200: Report}, (404, 422, 503), parameters=(SEGMENTS,)),
+    Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, READ, {200: schemas.Diagnostics}, (404, 503)),
+    Entry("POST", "/v1/keys", keys.create_key, ADMIN, {201: keys.MadeKey}, (413, 422, 503), keys.WantedKey),
+    Entry("GET", "/v1/keys", keys.list_keys, ADMIN, {200: keys.Keys}, (503,)),
+    Entry(
+        "POST",
+        "/v1/keys/{key_id}:rotate",
+        keys.rotate_key,
+        ADMIN,
+        {201: keys.MadeKey},
+        (404, 409, 413, 422, 503),
+        keys.Overlap,
+        body_required=False,
+    ),
+    Entry("POST", "/v1/keys/{key_id}:revoke", keys.revoke_key, ADMIN, {200: keys.Key}, (404, 503)),
+    Entry(
+        "GET",
+        "/v1/audit",
+        audit.list_deeds,
+        ADMIN,
+        {200: audit.Audit},
+        (422, 503),
+        parameters=(BEFORE, DEEDS),
+    ),
+    Entry("GET", "/health/live", health.alive, OPEN, {200: schemas.Health}),
+    Entry("GET", "/health/ready", health.ready, OPEN, {200: schemas.Health, 503: schemas.Health}),
+    Entry("GET", "/", pages.front, READ, {200: None}),
+    Entry("GET", "/docs", pages.docs, READ, {200: None}),
 ]
 PAGES = frozenset(entry.path for entry in TABLE if None in entry.answers.values())  # for people
 PROBES = frozenset(entry.path for entry in TABLE if schemas.Health in entry.answers.values())  # for machines that watch
@@ -199,7 +255,7 @@ def routes() -> list[Route]:
     """Return the routes, the hot ones first."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for entry in TABLE:
-        paths.setdefault(entry.path, {})[entry.method] = Endpoint(entry.handler)
+        paths.setdefault(entry.path, {})[entry.method] = Endpoint(entry.handler, entry.role)
     return [Route(path, ByMethod(endpoints), methods=list(endpoints)) for path, endpoints in paths.items()]
 
 
@@ -221,7 +277,10 @@ def openapi() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "onearm", "version": version("onearm"), "description": "Online decision engine."},
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key, oa_..."}},
+        },
     }
 
 
@@ -253,6 +312,8 @@ def _operation(entry: Entry) -> dict[str, Any]:
         ],
         "responses": responses,
     }
+    if entry.role != OPEN:
+        operation["security"] = [{"key": [entry.role]}]
     if entry.body is not None:
         content = _content(entry.body, "application/json")
         operation["requestBody"] = {"required": entry.body_required, "content": content}
@@ -260,8 +321,8 @@ def _operation(entry: Entry) -> dict[str, Any]:
 
 
 def _errors(entry: Entry) -> list[int]:
-    """Return the statuses of an entry's problems, with those of whom the guard refuses."""
-    refused = () if entry.path in PROBES else (403, 421) if entry.method == "GET" else (403, 415, 421)
+    """Return the statuses of an entry's problems, with those of whom the guard refuses, or a key or role is missing."""
+    refused = () if entry.path in PROBES else (401, 403, 421) if entry.method == "GET" else (401, 403, 415, 421)
     return sorted((*entry.errors, *refused))
 
 

@@ -251,6 +251,15 @@ class Connections:
         )
 
 
+def without_password(url: str) -> str:
+    """Return the URL of a database as it may be shown.
+
+    >>> without_password("postgresql://me:secret@host/log"), without_password("sqlite:///run.db")
+    ('postgresql://me:***@host/log', 'sqlite:///run.db')
+    """
+    return make_url(url).render_as_string(hide_password=True)
+
+
 def _parse(text: str) -> URL:
     try:
         url = make_url(text)

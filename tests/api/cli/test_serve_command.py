@@ -89,7 +89,7 @@ def test_a_port_in_use_is_explained_before_anything_is_made(onearm: Any, tmp_pat
         (["--database", "sqlite:///"], "names no file"),
         (["--host", "nowhere.invalid", "--insecure"], "cannot listen on nowhere.invalid"),
         (["--host", "0.0.0.0"], "--host 0.0.0.0 is reached by others"),
-        (["--host", "::"], "listen on 127.0.0.1 behind a proxy that asks who it is, or add --insecure"),
+        (["--host", "::"], "onearm keys create --role admin --name me"),
         (["--host", "example.com"], "--host example.com is reached by others"),
         (["--allowed-host", "http://shop.example"], "write it without http:// and port"),
         (["--cors-origin", "*"], "the origin '*' is none"),
