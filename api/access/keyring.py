@@ -13,6 +13,7 @@ import binascii
 import hmac
 import logging
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from ...engine.errors import OnearmError
@@ -42,6 +43,7 @@ class Keyring:
         self._by_id: dict[str, StoredKey] = {}
         self._cached: dict[bytes, Caller] = {}  # by the header
         self._polling: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "onearm-keys")  # asyncio's own may be full of reports for a minute
 
     async def start(self) -> None:
         """Read the keys, and go on to do so."""
@@ -54,10 +56,11 @@ class Keyring:
             self._polling.cancel()
             with suppress(asyncio.CancelledError):
                 await self._polling
+        self._thread.shutdown()
 
     async def read(self) -> None:
         """Read the keys now."""
-        self.take(await asyncio.to_thread(self._access.all_keys))
+        self.take(await asyncio.get_running_loop().run_in_executor(self._thread, self._access.all_keys))
 
     def take(self, rows: list[StoredKey]) -> None:
         """Go by these keys from now on. None at all where there were some is no database of ours: they stay."""

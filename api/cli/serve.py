@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import shlex
 import socket
 import sys
@@ -20,18 +21,20 @@ from ...engine.storage.access import Access
 from ...engine.storage.connections import without_password
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
+from ..access.rates import Rates
 from ..console import say_what_compiles
 from ..experiment.ids import in_url
 from ..http.app import create_app
 from ..http.connection import Limits
 from ..http.guard import Guard
-from ..http.server import Server, make_room
+from ..http.server import Network, Server, make_room
 from ..service.live import Live
-from ..service.service import Service
+from ..service.service import EXPERIMENTS_MAX, Service
 from ..terminal import console
 from .options import DATABASE_DEFAULT, DatabaseCommand, artefact_option, database_option, policy_file_option
 
 BACKLOG = 2048
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # no client asks for one of these
 PROGRESS_SECONDS = 2.0  # from one line to the next
 SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for the GIL, thrice a request; default 0.005
@@ -67,6 +70,24 @@ def _limit(name: str) -> dict[str, Any]:
 @click.option("--max-header-bytes", **_limit("head_bytes"), help="Of a request's first line and headers; more is 431.")
 @click.option("--idle-timeout", **_limit("idle_seconds"), help="Seconds until an unused connection is closed.")
 @click.option("--read-timeout", **_limit("read_seconds"), help="Seconds that a client may take to send one request.")
+@click.option("--max-requests-per-second", type=click.FloatRange(0.01), help="Of one key; more are 429. Default: any.")
+@click.option(
+    "--max-experiments",
+    type=click.IntRange(1),
+    default=EXPERIMENTS_MAX,
+    show_default=True,
+    help="Of one tenant, with the archived ones; further ones are 409.",
+)
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate (PEM): the service speaks HTTPS.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its key (PEM), where that is in a file of its own.")
+@click.option("--root-path", default="", help="The prefix under which a proxy has the service, such as /bandit.")
+@click.option(
+    "--forwarded-allow-ips",
+    default=Network._field_defaults["proxies"],
+    show_default=True,
+    metavar="ADDRESSES",
+    help="Proxies, with commas between, that are believed who asks (X-Forwarded-For, -Proto); '' for none.",
+)
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def serve(
     host: str,
@@ -79,6 +100,12 @@ def serve(
     max_header_bytes: int,
     idle_timeout: float,
     read_timeout: float,
+    max_requests_per_second: float | None,
+    max_experiments: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    root_path: str,
+    forwarded_allow_ips: str,
     verbose: bool,
 ) -> None:
     """Run the decision service; an empty database gets the experiment `hello`.
@@ -92,16 +119,27 @@ def serve(
     _check_private(host, insecure, database)
     guard = Guard([*({host} - EVERY_ADDRESS), *allowed_hosts], cors_origins)
     limits = Limits(max_connections, max_header_bytes, idle_timeout, read_timeout)
+    network = Network(tls_cert, tls_key, forwarded_allow_ips)
+    network.check()
+    prefix = _checked_prefix(root_path)
     make_room(limits)
     with _listen(host, port) as listener:
         store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
-        address = _address(host, listener.getsockname()[1])
+        address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
 
         def started(service: Service) -> None:
             _welcome(address, database, service)
 
-        app = create_app(store, guard=guard, started=started, advanced=_Progress().advanced)
-        Server(guard.with_cors(app), limits, verbose=verbose).run(sockets=[listener])
+        app = create_app(
+            store,
+            guard=guard,
+            prefix=prefix,
+            rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
+            experiments_max=max_experiments,
+            started=started,
+            advanced=_Progress().advanced,
+        )
+        Server(guard.with_cors(app), limits, network=network, verbose=verbose).run(sockets=[listener])
 
 
 def _check_private(host: str, insecure: bool, database: str) -> None:
@@ -165,9 +203,16 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _address(host: str, port: int) -> str:
+def _address(host: str, port: int, scheme: str = "http") -> str:
     """Return the URL of a host, which may be an IPv6 address, and a port."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _checked_prefix(root_path: str) -> str:
+    """Return a prefix of paths; none is empty."""
+    if root_path and not PREFIX.fullmatch(root_path):
+        raise InvalidInput("bad_root_path", f"--root-path {root_path!r} is no prefix: write it as /bandit or /a/bandit")
+    return root_path
 
 
 def _welcome(address: str, database: str, service: Service) -> None:

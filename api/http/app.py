@@ -16,13 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from ...engine.storage.store import Store
 from ..access.caller import NOBODY, WRITE, Caller
+from ..access.rates import Rates
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
 from ..service.records import CACHE_BYTES
-from ..service.service import Service
+from ..service.service import EXPERIMENTS_MAX, Service
 from .decisions import decide, reward
 from .endpoint import Endpoint, encode, http_problem, respond
-from .gate import is_open, key_needed
+from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
 from .pages import STATIC
 from .routes import openapi, routes
@@ -47,12 +48,16 @@ class DecisionApp(FastAPI):
     """
 
     guard = Guard()
+    rates: Rates | None = None
+    prefix = ""
     caller: Callable[[Iterable[tuple[bytes, bytes]]], Caller | None]  # of the headers, as a keyring finds them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        if self.prefix:
+            scope = below(scope, self.prefix)
         if (refused := self.guard.refusal(scope)) is not None:
             await respond(refused, send)
             return
@@ -63,32 +68,52 @@ class DecisionApp(FastAPI):
                 await respond(key_needed(scope), send)
                 return
             caller = NOBODY
+        if self.rates is not None and caller.key is not None and (seconds := self.rates.wait(caller.key)):
+            await respond(too_many_requests(self.rates.per_second, seconds), send)
+            return
         scope["caller"] = caller
         if scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
             scope["app"] = self
             scope["path_params"] = found.groupdict("")
             endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
             await endpoint(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+        else:  # Starlette takes the prefix off again
+            whole = {**scope, "path": self.prefix + scope["path"]} if self.prefix else scope
+            await super().__call__(whole, receive, send)
+
+
+def below(scope: Scope, prefix: str) -> Scope:
+    """Return a request without the prefix under which a proxy has the service; some proxies take it off, some do not.
+
+    >>> below({"path": "/bandit/docs", "raw_path": b"/bandit/docs"}, "/bandit")
+    {'path': '/docs', 'raw_path': b'/docs', 'root_path': '/bandit'}
+    """
+    path, raw_path = scope["path"], scope["raw_path"]
+    if raw_path.startswith(f"{prefix}/".encode()):  # it has letters that stand for themselves, so the other has it too
+        path, raw_path = path.removeprefix(prefix), raw_path[len(prefix) :]
+    return {**scope, "path": path, "raw_path": raw_path, "root_path": prefix}
 
 
 def create_app(
     store: Store,
     *,
     guard: Guard = DecisionApp.guard,
+    prefix: str = "",
+    rates: Rates | None = None,
+    experiments_max: int = EXPERIMENTS_MAX,
     cache_bytes: int = CACHE_BYTES,
     started: Callable[[Service], None] = lambda service: None,
     advanced: Callable[[Service], None] = lambda service: None,
 ) -> FastAPI:
-    """Return the application over an open database; `guard` refuses what no client would send.
+    """Return the application over an open database; `guard` refuses what no client would send, `rates` too much of it.
 
+    `prefix` is that under which a proxy has it, such as /bandit. A tenant has at most `experiments_max`.
     `started` is called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(store, cache_bytes=cache_bytes)
+        service = app.state.service = Service(store, cache_bytes=cache_bytes, experiments_max=experiments_max)
         assert isinstance(app, DecisionApp)
         app.caller = service.keyring.caller
 
@@ -107,6 +132,8 @@ def create_app(
 
     app = DecisionApp(title="onearm", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.guard = guard
+    app.rates = rates
+    app.prefix = prefix
     app.router.redirect_slashes = False  # it would send clients to whatever Host says
     app.openapi = openapi  # type: ignore[method-assign]
     app.router.routes.extend(routes())

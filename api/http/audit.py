@@ -17,6 +17,7 @@ from .requests import iso
 
 PAGE = 100
 PAGE_MAX = 1000
+ORIGIN_MAX = 100  # characters: a proxy passes on what it is told
 
 
 class Noted(msgspec.Struct):
@@ -55,7 +56,7 @@ def audited(handler: Handler) -> Handler:
 
 def deed(service: Service, call: Call, tenant: str | None, action: str, subject: str) -> Deed:
     """Return what a call does now to something of a tenant."""
-    return Deed(None, service.clock(), call.caller.key, tenant, action, subject, call.origin)
+    return Deed(None, service.clock(), call.caller.key, tenant, action, subject, call.origin[:ORIGIN_MAX])
 
 
 def check_unlimited(caller: Caller) -> None:

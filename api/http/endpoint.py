@@ -35,7 +35,19 @@ class Call(NamedTuple):
     query: bytes
     body: bytes
     caller: Caller
-    origin: str  # the address that asks
+    scope: Scope
+
+    @property
+    def origin(self) -> str:
+        """Return the address that asks; behind a proxy that is trusted whom it asks for."""
+        client = self.scope.get("client")
+        return "" if client is None else str(client[0])
+
+    @property
+    def site(self) -> str:
+        """Return what the addresses of this service begin with for whoever asks."""
+        host = self.header(b"host") or "127.0.0.1:8080"
+        return f"{self.scope['scheme']}://{host}{self.scope.get('root_path', '')}"
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; UTF-8, as in bodies."""
@@ -89,9 +101,7 @@ class Endpoint:
                 path = {name: of_part(part) for name, part in path.items()}
             if "experiment_id" in path:
                 path = {**path, "experiment_id": caller.named(path["experiment_id"])}
-            client = scope.get("client")
-            origin = "" if client is None else client[0]
-            call = Call(path, scope["headers"], scope["query_string"], body, caller, origin)
+            call = Call(path, scope["headers"], scope["query_string"], body, caller, scope)
             answer = await self._handler(scope["app"].state.service, call)
         except OnearmError as error:
             answer = refusal(error)
@@ -149,6 +159,7 @@ TITLES = {
     415: "Unsupported media type",
     421: "Misdirected request",
     422: "Invalid input",
+    429: "Too many requests",
     431: "Headers too large",
     500: "Internal error",
     503: "Unavailable",

@@ -1,6 +1,8 @@
-"""What is answered to those who have no key, once keys are asked for: probes, files of pages, and how to get in."""
+"""Who must wait outside: those who have no key, once keys are asked for, and those who ask too often."""
 
 from __future__ import annotations
+
+import math
 
 from starlette.types import Scope
 
@@ -28,3 +30,10 @@ def key_needed(scope: Scope) -> Answer:
     says = f"{seen}: send one that is valid, as Authorization: Bearer oa_... (onearm keys create makes one)"
     answer = problem(401, code, says)
     return answer._replace(headers=(BEARER, BASIC) if scope["path"] in PAGES else (BEARER,))
+
+
+def too_many_requests(per_second: float, seconds: float) -> Answer:
+    """Return what a key gets that asked too often; it may ask again after so many seconds."""
+    says = f"the key asks more than {per_second:g} times a second (--max-requests-per-second): wait, or send batches"
+    answer = problem(429, "too_many_requests", says)
+    return answer._replace(headers=((b"retry-after", b"%d" % math.ceil(seconds)),))

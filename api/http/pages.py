@@ -25,12 +25,11 @@ async def front(service: Service, call: Call) -> Answer:
     """Show the newest experiments and what to try next."""
     mine = list(listed(service, call).values())
     experiments = await shown(service.store, mine[-ROWS:], call.caller)
-    host = call.header(b"host") or "127.0.0.1:8080"
     page = _templates.get_template("front.html").render(
         experiments=experiments,
         keyed=call.caller.key is not None,
         older=max(len(mine) - ROWS, 0),
-        base=f"http://{host}",
+        base=call.site,
     )
     return Answer(200, page.encode(), UNFRAMED, HTML)
 
@@ -38,10 +37,10 @@ async def front(service: Service, call: Call) -> Answer:
 async def docs(service: Service, call: Call) -> Answer:
     """Show the API's documentation from vendored files."""
     page = get_swagger_ui_html(
-        openapi_url="/openapi.json",
+        openapi_url="openapi.json",
         title="onearm",
-        swagger_js_url="/static/swagger/swagger-ui-bundle.js",
-        swagger_css_url="/static/swagger/swagger-ui.css",
-        swagger_favicon_url="/static/favicon.svg",
+        swagger_js_url="static/swagger/swagger-ui-bundle.js",
+        swagger_css_url="static/swagger/swagger-ui.css",
+        swagger_favicon_url="static/favicon.svg",
     )
     return Answer(200, bytes(page.body), UNFRAMED, HTML)

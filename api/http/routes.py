@@ -322,7 +322,9 @@ def _operation(entry: Entry) -> dict[str, Any]:
 
 def _errors(entry: Entry) -> list[int]:
     """Return the statuses of an entry's problems, with those of whom the guard refuses, or a key or role is missing."""
-    refused = () if entry.path in PROBES else (401, 403, 421) if entry.method == "GET" else (401, 403, 415, 421)
+    refused = (
+        () if entry.path in PROBES else (401, 403, 421, 429) if entry.method == "GET" else (401, 403, 415, 421, 429)
+    )
     return sorted((*entry.errors, *refused))
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -34,6 +35,7 @@ from .writer import Writer
 
 log = logging.getLogger("onearm")
 
+EXPERIMENTS_MAX = 10_000  # of a tenant
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
 SNAPSHOT_SECONDS = 10.0  # at the end
 TOGETHER_BYTES = 4_000_000  # of states whose snapshots are written together at the end
@@ -48,7 +50,12 @@ class Service:
     """Opens the database, recovers every experiment, and hands out the live ones by id."""
 
     def __init__(
-        self, store: Store, *, clock: Callable[[], int] = microseconds, cache_bytes: int = CACHE_BYTES
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], int] = microseconds,
+        cache_bytes: int = CACHE_BYTES,
+        experiments_max: int = EXPERIMENTS_MAX,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -61,6 +68,8 @@ class Service:
         self._recovery: asyncio.Task[None] | None = None
         self._cache_bytes = cache_bytes
         self._creating: dict[str, asyncio.Lock] = {}
+        self._experiments_max = experiments_max
+        self._being_written: Counter[str] = Counter()  # new experiments, by tenant
         self._tasks: set[asyncio.Task[None]] = set()
         self.lag = Lag()
         self.access = Access(store.url, write=True)
@@ -194,8 +203,7 @@ class Service:
             await asyncio.to_thread(
                 kind_of(spec.problem).kernels, spec
             )  # one that does not compile must not be written
-            row = await self._write(spec, tenant)
-            self._directory.add(row)
+            row = await self._add(spec, tenant)
             live = self._lives[name] = await asyncio.to_thread(self._read, row)
             try:
                 live.open(await asyncio.to_thread(live.recover))
@@ -210,6 +218,22 @@ class Service:
         while (name := name_of(tenant, f"e{number}")) in self._creating or self._directory.get(name) is not None:
             number += 1
         return f"e{number}"
+
+    async def _add(self, spec: Spec, tenant: str) -> Experiment:
+        """Write a new experiment, if its tenant may have one more, and take note of it."""
+        most = self._experiments_max
+        if len(self._directory.rows(tenant)) + self._being_written[tenant] >= most:
+            raise Conflict(
+                "too_many_experiments",
+                f"there are {most} experiments already, with the archived ones (--max-experiments): use one of them",
+            )
+        self._being_written[tenant] += 1
+        try:
+            row = await self._write(spec, tenant)
+            self._directory.add(row)
+        finally:
+            self._being_written[tenant] -= 1
+        return row
 
     async def _write(self, spec: Spec, tenant: str) -> Experiment:
         try:

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..errors import NotFound
+from . import schema
 from .connections import Connections
 from .tables import API_KEY, AUDIT, Deed, StoredKey
 
@@ -34,6 +35,8 @@ class Access(Connections):
 
     Every change of a key is written with what the audit log says of it, in one transaction.
     """
+
+    revision_read = schema.ACCESS
 
     def all_keys(self) -> list[StoredKey]:
         """Return all keys there ever were, in the order of their creation."""

@@ -49,16 +49,9 @@ class Keyed(Listening):
 
     def client_of(self, key: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"}
-        client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE, headers=headers)
+        client = httpx.Client(base_url=self.url, timeout=PATIENCE, headers=headers)
         self.clients.append(client)
         return client
-
-    @staticmethod
-    def wait_until(so: Any) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not so():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
 
 
 def make_key(database: Path, *roles: str, tenant: str | None = None, **options: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from itertools import count
 from typing import Any
 
 import pytest
@@ -67,6 +68,7 @@ def test_a_key_is_known_by_bearer_and_by_a_browsers_basic() -> None:
         b"Basic ***",
         b"Basic " + base64.b64encode(MADE.text.encode()),  # the name, and no password
     ],
+    ids=count(),  # keys are random, and a test has the same name whenever it runs
 )
 def test_what_is_no_key_opens_nothing(header: bytes) -> None:
     assert asked(ring(MADE, OTHER), header) is None

@@ -103,5 +103,7 @@ def test_a_database_of_an_older_version_is_left_to_its_writer(url: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         Access.open(url)
     assert refused.value.code == "older_schema"
+    with closing(Store.open(url, write=False)) as store:  # its log is as it is now
+        assert store.experiments() == []
     with closing(Store.open(url)), closing(Access.open(url)) as access:
         assert access.all_keys() == []
