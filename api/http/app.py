@@ -21,15 +21,15 @@ from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
 from ..service.records import CACHE_BYTES
 from ..service.service import EXPERIMENTS_MAX, Service
+from . import pages
 from .decisions import decide, reward
 from .endpoint import Endpoint, encode, http_problem, respond
 from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
-from .pages import STATIC
 from .routes import openapi, routes
 
 HELLO = {
-    "experiment_id": "hello",
+    "experiment_id": pages.HELLO,
     "arms": [{"id": "red"}, {"id": "blue"}],
     "policy": DEFAULT_POLICY,
     "seed": 1,
@@ -137,7 +137,7 @@ def create_app(
     app.router.redirect_slashes = False  # it would send clients to whatever Host says
     app.openapi = openapi  # type: ignore[method-assign]
     app.router.routes.extend(routes())
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     app.add_exception_handler(HTTPException, _router_error)
     return app
 

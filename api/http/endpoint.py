@@ -47,7 +47,12 @@ class Call(NamedTuple):
     def site(self) -> str:
         """Return what the addresses of this service begin with for whoever asks."""
         host = self.header(b"host") or "127.0.0.1:8080"
-        return f"{self.scope['scheme']}://{host}{self.scope.get('root_path', '')}"
+        return f"{self.scope['scheme']}://{host}{self.prefix}"
+
+    @property
+    def prefix(self) -> str:
+        """Return what paths of this service begin with for whoever asks; mostly nothing."""
+        return str(self.scope.get("root_path", ""))
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; UTF-8, as in bodies."""

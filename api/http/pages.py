@@ -14,6 +14,7 @@ from .experiments import listed, shown
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+HELLO = "hello"  # the experiment of an empty database
 ROWS = 100  # of the table of experiments
 HTML = b"text/html; charset=utf-8"
 UNFRAMED = ((b"content-security-policy", b"frame-ancestors 'none'"),)  # nobody is led to click on what they do not see
@@ -23,13 +24,16 @@ _templates.filters["in_url"] = in_url
 
 async def front(service: Service, call: Call) -> Answer:
     """Show the newest experiments and what to try next."""
-    mine = list(listed(service, call).values())
-    experiments = await shown(service.store, mine[-ROWS:], call.caller)
+    mine = listed(service, call)
+    experiments = await shown(service.store, list(mine.values())[-ROWS:], call.caller)
+    tried = HELLO if HELLO in mine or not experiments else experiments[-1].experiment_id
     page = _templates.get_template("front.html").render(
         experiments=experiments,
         keyed=call.caller.key is not None,
         older=max(len(mine) - ROWS, 0),
         base=call.site,
+        prefix=call.prefix,
+        tried=tried,
     )
     return Answer(200, page.encode(), UNFRAMED, HTML)
 
@@ -37,10 +41,10 @@ async def front(service: Service, call: Call) -> Answer:
 async def docs(service: Service, call: Call) -> Answer:
     """Show the API's documentation from vendored files."""
     page = get_swagger_ui_html(
-        openapi_url="openapi.json",
+        openapi_url=f"{call.prefix}/openapi.json",
         title="onearm",
-        swagger_js_url="static/swagger/swagger-ui-bundle.js",
-        swagger_css_url="static/swagger/swagger-ui.css",
-        swagger_favicon_url="static/favicon.svg",
+        swagger_js_url=f"{call.prefix}/static/swagger/swagger-ui-bundle.js",
+        swagger_css_url=f"{call.prefix}/static/swagger/swagger-ui.css",
+        swagger_favicon_url=f"{call.prefix}/static/favicon.svg",
     )
     return Answer(200, bytes(page.body), UNFRAMED, HTML)

@@ -68,8 +68,8 @@ def test_a_proxy_may_take_its_prefix_off_or_not(tmp_path: Path, prefix: str) -> 
         links = re.findall(r'(?:href|src)="([^"]+)"', page + ask.get(f"{prefix}/docs").text)
         assert len(links) > 5
         for link in links:
-            assert not link.startswith(("/", "http")), link
-            assert ask.get(f"{prefix}/{link}").status_code == 200, link
+            assert link.startswith("/bandit/"), link
+            assert ask.get(prefix + link.removeprefix("/bandit")).status_code == 200, link
         assert ask.get(f"{prefix}/openapi.json").json()["servers"] == [{"url": "/bandit"}]
         assert ask.post(f"{prefix}{DECIDE}").status_code == 201
         assert ask.get(f"{prefix}/v1/experiments/e").status_code == 200

@@ -92,6 +92,7 @@ def test_lists_and_pages_show_a_caller_what_is_theirs(keyed: Keyed) -> None:
     limited = keyed.asking("read", tenant="news", experiments="s*t")
     assert names(limited) == ["secret"]
     front = limited.get("/").text
+    assert "/v1/experiments/secret/decisions</pre>" in front
     assert "secret" in front and "banner</a>" not in front and "shop" not in front
     assert "/v1/experiments/~news~secret" in keyed.operator.get("/").text
     news = keyed.asking("read", tenant="news")
