@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from ...engine.storage.store import Store
-from ..access.caller import NOBODY, WRITE, Caller
+from ..access.caller import NOBODY, Caller
 from ..access.rates import Rates
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
@@ -23,10 +23,10 @@ from ..service.records import CACHE_BYTES
 from ..service.service import EXPERIMENTS_MAX, Service
 from . import pages
 from .decisions import decide, reward
-from .endpoint import Endpoint, encode, http_problem, respond
+from .endpoint import Answer, encode, http_problem, respond
 from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
-from .routes import openapi, routes
+from .routes import endpoint_of, openapi, routes
 
 HELLO = {
     "experiment_id": pages.HELLO,
@@ -35,8 +35,7 @@ HELLO = {
     "seed": 1,
 }
 HOT = re.compile("/v1/experiments/(?P<experiment_id>[^/]+)/decisions(?:/(?P<decision_id>[^/]+)/reward)?")
-decide_endpoint = Endpoint(decide, WRITE)
-reward_endpoint = Endpoint(reward, WRITE)
+decide_endpoint, reward_endpoint = endpoint_of(decide), endpoint_of(reward)
 
 
 class DecisionApp(FastAPI):
@@ -59,17 +58,17 @@ class DecisionApp(FastAPI):
         if self.prefix:
             scope = below(scope, self.prefix)
         if (refused := self.guard.refusal(scope)) is not None:
-            await respond(refused, send)
+            await self._refuse(refused, send)
             return
         if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}
         if (caller := self.caller(scope["headers"])) is None:
             if not is_open(scope["path"]):
-                await respond(key_needed(scope), send)
+                await self._refuse(key_needed(scope), send)
                 return
             caller = NOBODY
         if self.rates is not None and caller.key is not None and (seconds := self.rates.wait(caller.key)):
-            await respond(too_many_requests(self.rates.per_second, seconds), send)
+            await self._refuse(too_many_requests(self.rates.per_second, seconds), send)
             return
         scope["caller"] = caller
         if scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
@@ -80,6 +79,10 @@ class DecisionApp(FastAPI):
         else:  # Starlette takes the prefix off again
             whole = {**scope, "path": self.prefix + scope["path"]} if self.prefix else scope
             await super().__call__(whole, receive, send)
+
+    async def _refuse(self, answer: Answer, send: Send) -> None:
+        self.state.service.requests.refuse(answer.status)
+        await respond(answer, send)
 
 
 def below(scope: Scope, prefix: str) -> Scope:
@@ -149,6 +152,7 @@ async def _router_error(request: Request, error: Exception) -> Response:
         says = "there is no such path; /docs lists all"
     elif error.status_code == 405:
         says = f"this path takes {(error.headers or {}).get('Allow', 'other methods')}; /docs lists all"
+    request.app.state.service.requests.refuse(error.status_code)
     answer = http_problem(error.status_code, f"{request.method} {request.url.path}: {says}")
     return Response(encode(answer.content), answer.status, error.headers, answer.kind.decode())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from ...engine.errors import Conflict, Forbidden, InvalidInput, NotFound, OnearmError, Unavailable, exhausted
 from ..access.caller import Caller
 from ..experiment.ids import of_part
+from ..service.measured import Route
 from ..service.service import Service
 from .schemas import Problem
 
@@ -90,11 +92,14 @@ class Endpoint:
     The handler gets the name of an experiment where the path has an id, so it cannot meet one that is not the caller's.
     """
 
-    def __init__(self, handler: Handler, role: str) -> None:
+    def __init__(self, handler: Handler, role: str, route: Route) -> None:
         self._handler = handler
         self._role = role
+        self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
+        begun = time.perf_counter()
+        service: Service = scope["app"].state.service
         try:
             caller: Caller = scope["caller"]
             caller.check(self._role)
@@ -107,7 +112,7 @@ class Endpoint:
             if "experiment_id" in path:
                 path = {**path, "experiment_id": caller.named(path["experiment_id"])}
             call = Call(path, scope["headers"], scope["query_string"], body, caller, scope)
-            answer = await self._handler(scope["app"].state.service, call)
+            answer = await self._handler(service, call)
         except OnearmError as error:
             answer = refusal(error)
         except asyncio.CancelledError:  # the service ends, and waited for it as long as it does
@@ -116,6 +121,7 @@ class Endpoint:
             log.error("a request to %s failed", scope["path"], exc_info=error)
             answer = refusal(exhausted(error) or OnearmError("internal_error", "the service failed; its log says how"))
         await respond(answer, send)
+        service.requests.add(self._route, answer.status, time.perf_counter() - begun)
 
 
 async def respond(answer: Answer, send: Send) -> None:

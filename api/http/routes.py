@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, NamedTuple, get_args
 
 import msgspec
-from starlette.routing import Route
+import starlette.routing
 from starlette.types import Receive, Scope, Send
 
 from ...engine.vectors.hindsight import NUMBERS_MAX
@@ -22,7 +22,8 @@ from ..kinds.queries.recommendation import RecommendedHypothesis
 from ..kinds.streams.arm_queue import Recommended
 from ..kinds.streams.bodies import Offered
 from ..kinds.table import KINDS
-from . import audit, decisions, experiments, health, keys, pages, reports, schemas
+from ..service.measured import Route
+from . import audit, decisions, experiments, health, keys, metrics, pages, reports, schemas
 from .endpoint import TITLES, Endpoint, Handler
 
 
@@ -39,6 +40,11 @@ class Entry(NamedTuple):
     parameters: tuple[dict[str, Any], ...] = ()  # besides those in the path
     body_required: bool = True  # false where no body is as good as {}
     operation: str | None = None  # the name of the operation, where it is not that of the handler
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The application that answers."""
+        return Endpoint(self.handler, self.role, Route(self.method, self.path))
 
 
 ANSWERED = tuple(kind.answered for kind in KINDS)
@@ -83,6 +89,7 @@ SEGMENTS = {
     "schema": {"type": "integer", "minimum": 1, "maximum": NUMBERS_MAX, "default": 1},
     "description": "Of vectors: tell the regret against the best fixed point of each of so many equal parts, too.",
 }
+METRICS = "/metrics"
 TABLE = [
     Entry(
         "POST",
@@ -224,11 +231,13 @@ TABLE = [
     ),
     Entry("GET", "/health/live", health.alive, OPEN, {200: schemas.Health}),
     Entry("GET", "/health/ready", health.ready, OPEN, {200: schemas.Health, 503: schemas.Health}),
+    Entry("GET", METRICS, metrics.metrics, READ, {200: None}, (403,)),
+    Entry("GET", "/version", health.version, READ, {200: schemas.Version}),
     Entry("GET", "/", pages.front, READ, {200: None}),
     Entry("GET", "/docs", pages.docs, READ, {200: None}),
 ]
 PAGES = frozenset(entry.path for entry in TABLE if None in entry.answers.values())  # for people
-PROBES = frozenset(entry.path for entry in TABLE if schemas.Health in entry.answers.values())  # for machines that watch
+PROBES = frozenset(entry.path for entry in TABLE if entry.path.startswith(("/health/", METRICS)))  # for what watches
 ITEMS: dict[tuple[type, str], tuple[type, ...]] = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
     (schemas.DecisionBatch, "decisions"): (*ANSWERED, schemas.Problem),
@@ -251,12 +260,19 @@ class ByMethod:
         await self._endpoints[scope["method"]](scope, receive, send)
 
 
-def routes() -> list[Route]:
+def endpoint_of(handler: Handler) -> Endpoint:
+    """Return the application that answers with a handler."""
+    return next(entry for entry in TABLE if entry.handler is handler).endpoint
+
+
+def routes() -> list[starlette.routing.Route]:
     """Return the routes, the hot ones first."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for entry in TABLE:
-        paths.setdefault(entry.path, {})[entry.method] = Endpoint(entry.handler, entry.role)
-    return [Route(path, ByMethod(endpoints), methods=list(endpoints)) for path, endpoints in paths.items()]
+        paths.setdefault(entry.path, {})[entry.method] = entry.endpoint
+    return [
+        starlette.routing.Route(path, ByMethod(endpoints), methods=list(endpoints)) for path, endpoints in paths.items()
+    ]
 
 
 def openapi() -> dict[str, Any]:

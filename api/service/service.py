@@ -29,6 +29,7 @@ from .artefacts import keep_all, stored
 from .directory import Directory
 from .lag import Lag
 from .live import Live, Recovered, recovering, refolding
+from .measured import Requests
 from .records import CACHE_BYTES
 from .recovery import Queue
 from .writer import Writer
@@ -72,6 +73,7 @@ class Service:
         self._being_written: Counter[str] = Counter()  # new experiments, by tenant
         self._tasks: set[asyncio.Task[None]] = set()
         self.lag = Lag()
+        self.requests = Requests()
         self.access = Access(store.url, write=True)
         self.keyring = Keyring(self.access, clock)
 

@@ -71,6 +71,7 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "experiments_say",
     "health_alive",
     "health_ready",
+    "health_version",
     "keys_create_key",
     "keys_list_keys",
     "keys_revoke_key",
