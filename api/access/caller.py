@@ -22,6 +22,7 @@ from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
 
 OPEN, READ, WRITE, ADMIN = "open", "read", "write", "admin"
 ROLES = (READ, WRITE, ADMIN)  # of keys; open is what needs none
+OPERATOR = "operator"  # what whoever may read the experiments of all tenants may do
 EVERY = "*"  # the pattern of all experiments
 FOREVER = 2**63 - 1
 
@@ -73,6 +74,11 @@ class Caller(NamedTuple):
 
     def check(self, role: str) -> None:
         """Raise `Forbidden` where they do not have a role."""
+        if role == OPERATOR:
+            if self.tenant is not None or self.experiments != EVERY:
+                says = "this tells of all experiments of all tenants, and the key is for some: use the operator's"
+                raise Forbidden("operator_needed", says)
+            role = READ
         if role not in self.roles:
             had = ", ".join(sorted(self.roles - {OPEN}))
             raise Forbidden("role_needed", f"this call needs the role {role!r}, and the key has {had}: use another key")

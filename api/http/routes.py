@@ -14,7 +14,7 @@ import starlette.routing
 from starlette.types import Receive, Scope, Send
 
 from ...engine.vectors.hindsight import NUMBERS_MAX
-from ..access.caller import ADMIN, OPEN, READ, WRITE
+from ..access.caller import ADMIN, OPEN, OPERATOR, READ, WRITE
 from ..experiment.ids import ID_LENGTH_MAX
 from ..experiment.report import Report
 from ..kinds.arms.bodies import Action
@@ -231,7 +231,7 @@ TABLE = [
     ),
     Entry("GET", "/health/live", health.alive, OPEN, {200: schemas.Health}),
     Entry("GET", "/health/ready", health.ready, OPEN, {200: schemas.Health, 503: schemas.Health}),
-    Entry("GET", METRICS, metrics.metrics, READ, {200: None}, (403,)),
+    Entry("GET", METRICS, metrics.metrics, OPERATOR, {200: None}),
     Entry("GET", "/version", health.version, READ, {200: schemas.Version}),
     Entry("GET", "/", pages.front, READ, {200: None}),
     Entry("GET", "/docs", pages.docs, READ, {200: None}),

@@ -54,7 +54,9 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(keyed: Keyed, role: 
     client = keyed.asking(role, tenant="default")
     for entry in TABLE:
         answer = client.request(entry.method, filled(entry.path), content=b"no JSON")
-        if role == "admin" or entry.role in ("open", role):
+        if entry.role == "operator":
+            refused(answer, 403, "operator_needed")
+        elif role == "admin" or entry.role in ("open", role):
             assert answer.status_code not in (401, 403), (entry, answer.text)
         else:
             assert f"needs the role '{entry.role}'" in refused(answer, 403, "role_needed")
@@ -172,7 +174,7 @@ def test_a_browser_is_asked_for_a_key_and_gets_in_with_it_as_a_password(keyed: K
 def test_no_route_is_without_a_role(keyed: Keyed) -> None:
     """What is in the table has one; what is not is the document and the files, and they are told here."""
     for entry in TABLE:
-        assert entry.role in ("open", "read", "write", "admin"), entry
+        assert entry.role in ("open", "read", "write", "admin", "operator"), entry
         assert is_open(entry.path) == (entry.role == "open")
     served = {getattr(route, "path", None) for route in keyed.app.routes}
     plain = {path.replace(":path}", "}") for path in served if path is not None}
