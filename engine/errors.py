@@ -26,6 +26,10 @@ class InvalidInput(OnearmError, ValueError):
     """What was given breaks a rule; nothing was changed."""
 
 
+class Forbidden(OnearmError):
+    """Whoever asks may not do this."""
+
+
 class NotFound(OnearmError, LookupError):
     """What was named does not exist."""
 

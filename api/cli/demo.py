@@ -39,6 +39,13 @@ SHARES_SHOWN = 12
 
 @click.command()
 @click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the service runs.")
+@click.option(
+    "--key",
+    envvar="ONEARM_KEY",
+    show_envvar=True,
+    metavar="KEY",
+    help="A key with the role admin, where the service asks for one.",
+)
 @click.option("--env", default=ENV, show_default=True, metavar="NAME[:JSON]", help="The world that answers.")
 @click.option(
     "--policy",
@@ -50,7 +57,14 @@ SHARES_SHOWN = 12
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of the world and of the policy.")
 @as_json
 def demo(
-    url: str, env: str, policy: str | None, steps: int | None, experiment: str | None, seed: int, as_json: bool
+    url: str,
+    key: str | None,
+    env: str,
+    policy: str | None,
+    steps: int | None,
+    experiment: str | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Stream a world through a running service (`make run` in another terminal) and watch it learn.
 
@@ -74,7 +88,8 @@ def demo(
     total = copies.problem.horizon or STEPS
     default = DEFAULT_POLICY if copies.problem.context_shape == (0,) else CONTEXT_POLICY
     chosen = policy_catalog.parse(policy) if policy else policy_catalog.from_spec(default)
-    with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=url, timeout=TIMEOUT_S, headers=headers) as client:
         name = _create(client, copies, chosen.spec, experiment, seed)
         story = _Story(name, policy or policy_catalog.label(default), env, total)
         quiet = as_json or not sys.stdout.isatty()

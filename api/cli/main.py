@@ -12,6 +12,8 @@ from ..console import tell_what_compiles
 
 COMMANDS = {
     "serve": "Run the decision service.",
+    "keys": "Make keys for callers of the service, list, rotate and revoke them.",
+    "audit": "List who did what to experiments and keys.",
     "demo": "Stream a data set through a running service and watch it learn.",
     "simulate": "Run policies against an environment and compare their regret.",
     "replay": "Let policies decide on a logged table and estimate what they are worth.",

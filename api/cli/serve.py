@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import shlex
 import socket
 import sys
@@ -16,23 +17,27 @@ from rich.markup import escape
 
 from ...engine.compiled.waiting import WAITING
 from ...engine.errors import InvalidInput, Unavailable
+from ...engine.storage.access import Access
+from ...engine.storage.connections import without_password
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
+from ..access.rates import Rates
 from ..console import say_what_compiles
 from ..experiment.ids import in_url
 from ..http.app import create_app
 from ..http.connection import Limits
 from ..http.endpoint import BODY_MAX
 from ..http.guard import Guard
-from ..http.server import Server, make_room
+from ..http.server import Network, Server, make_room
 from ..service.live import Live
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
-from ..service.service import Service
+from ..service.service import EXPERIMENTS_MAX, Service
 from ..terminal import console
-from .options import DatabaseCommand, artefact_option, database_option, policy_file_option
+from .options import DATABASE_DEFAULT, DatabaseCommand, artefact_option, database_option, policy_file_option
 
 BACKLOG = 2048
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # no client asks for one of these
 PROGRESS_SECONDS = 2.0  # from one line to the next
 SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for the GIL, thrice a request; default 0.005
@@ -90,6 +95,24 @@ def _limit(name: str) -> dict[str, Any]:
     show_default=True,
     help="Memory for the newest decisions of all experiments; older ones are read from the log.",
 )
+@click.option("--max-requests-per-second", type=click.FloatRange(0.01), help="Of one key; more are 429. Default: any.")
+@click.option(
+    "--max-experiments",
+    type=click.IntRange(1),
+    default=EXPERIMENTS_MAX,
+    show_default=True,
+    help="Of one tenant, with the archived ones; further ones are 409.",
+)
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate (PEM): the service speaks HTTPS.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its key (PEM), where that is in a file of its own.")
+@click.option("--root-path", default="", help="The prefix under which a proxy has the service, such as /bandit.")
+@click.option(
+    "--forwarded-allow-ips",
+    default=Network._field_defaults["proxies"],
+    show_default=True,
+    metavar="ADDRESSES",
+    help="Proxies, with commas between, that are believed who asks (X-Forwarded-For, -Proto); '' for none.",
+)
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def serve(
     host: str,
@@ -106,6 +129,12 @@ def serve(
     state_bytes: int,
     state_bytes_all: int,
     cache_bytes: int,
+    max_requests_per_second: float | None,
+    max_experiments: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    root_path: str,
+    forwarded_allow_ips: str,
     verbose: bool,
 ) -> None:
     """Run the decision service; an empty database gets the experiment `hello`.
@@ -116,13 +145,16 @@ def serve(
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     WAITING.listener = say_what_compiles  # the log of a service is read by people as well
-    _check_private(host, insecure)
+    _check_private(host, insecure, database)
     guard = Guard([*({host} - EVERY_ADDRESS), *allowed_hosts], cors_origins)
     limits = Limits(max_connections, max_header_bytes, idle_timeout, read_timeout)
+    network = Network(tls_cert, tls_key, forwarded_allow_ips)
+    network.check()
+    prefix = _checked_prefix(root_path)
     make_room(limits)
     with _listen(host, port) as listener:
         store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
-        address = _address(host, listener.getsockname()[1])
+        address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
 
         def started(service: Service) -> None:
             _welcome(address, database, service)
@@ -133,23 +165,44 @@ def serve(
             body_bytes=max_body_bytes,
             cache_bytes=cache_bytes,
             state_limits=StateLimits(state_bytes, state_bytes_all),
+            prefix=prefix,
+            rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
+            experiments_max=max_experiments,
             started=started,
             advanced=_Progress().advanced,
         )
-        Server(guard.with_cors(app), limits, verbose=verbose).run(sockets=[listener])
+        Server(guard.with_cors(app), limits, network=network, verbose=verbose).run(sockets=[listener])
 
 
-def _check_private(host: str, insecure: bool) -> None:
-    """Refuse an address that others reach, unless that is what is wanted; then say what it means."""
-    if is_loopback(host):
+def _check_private(host: str, insecure: bool, database: str) -> None:
+    """Refuse an address that others reach where no key is asked for, unless that is wanted; then say what it means."""
+    if is_loopback(host) or _has_keys(database):
         return
     if not insecure:
+        where = "" if database == DATABASE_DEFAULT else f" --database {shlex.quote(without_password(database))}"
         raise InvalidInput(
             "open_to_all",
-            f"--host {host} is reached by others, and whoever reaches the service may read and write everything: "
-            "listen on 127.0.0.1 behind a proxy that asks who it is, or add --insecure where all may do that",
+            f"--host {host} is reached by others, and without a key whoever reaches the service may read and write "
+            f"everything: make a key, then start it again:\n  onearm keys create --role admin --name me{where}\n"
+            f"  onearm serve --host {shlex.quote(host)}{where}\nor add --insecure where all may do that",
         )
-    click.echo(f"--insecure   everyone who reaches {host} may read and write everything", err=True)
+    click.echo(
+        f"--insecure   everyone who reaches {host} may read and write everything, until there is a key", err=True
+    )
+
+
+def _has_keys(database: str) -> bool:
+    """Tell whether a database has a key; nothing is made or upgraded for that."""
+    try:
+        access = Access.open(database)
+    except InvalidInput as error:
+        if error.code in ("no_database", "older_schema"):
+            return False
+        raise
+    try:
+        return bool(access.all_keys())
+    finally:
+        access.close()
 
 
 def is_loopback(host: str) -> bool:
@@ -182,13 +235,20 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _address(host: str, port: int) -> str:
+def _address(host: str, port: int, scheme: str = "http") -> str:
     """Return the URL of a host, which may be an IPv6 address, and a port."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _checked_prefix(root_path: str) -> str:
+    """Return a prefix of paths; none is empty."""
+    if root_path and not PREFIX.fullmatch(root_path):
+        raise InvalidInput("bad_root_path", f"--root-path {root_path!r} is no prefix: write it as /bandit or /a/bandit")
+    return root_path
 
 
 def _welcome(address: str, database: str, service: Service) -> None:
-    open_ids = [name for name, one in service.listed().items() if not _archived(one)]
+    open_ids = [name for name, one in service.listed(None).items() if not _archived(one)]
     first = in_url(open_ids[0]) if open_ids else "ID"
     console.print(f"[bold]onearm[/bold] decides at [bold]{address}[/bold]   database: {escape(database)}")
     console.print(f"experiments: {escape(', '.join(open_ids[:5]) or 'none is open')}")
@@ -196,7 +256,8 @@ def _welcome(address: str, database: str, service: Service) -> None:
         console.print(f"recovering   reading the logs of {_count(service.waiting)}; one that is asked for goes first")
     console.print(f"open         {address}/   and   {address}/docs")
     console.print("try          ", end="")
-    click.echo(f"curl -d '{{}}' {address}/v1/experiments/{first}/decisions")
+    keyed = ' -H "Authorization: Bearer $ONEARM_KEY"' if service.keyring.rows else ""
+    click.echo(f"curl -d '{{}}'{keyed} {address}/v1/experiments/{first}/decisions")
     click.echo(f"             {_command()} demo --url {address}        (in a second terminal)")
     console.print("stop with Ctrl-C", highlight=False)
     sys.stdout.flush()  # a log file shows it at once

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -15,26 +15,28 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from ...engine.storage.store import Store
+from ..access.caller import NOBODY, Caller
+from ..access.rates import Rates
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
-from ..service.service import Service
+from ..service.service import EXPERIMENTS_MAX, Service
+from . import pages
 from .decisions import decide, reward
-from .endpoint import BODY_MAX, Endpoint, encode, http_problem, respond
+from .endpoint import BODY_MAX, Answer, encode, http_problem, respond
+from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
-from .pages import STATIC
-from .routes import openapi, routes
+from .routes import endpoint_of, openapi, routes
 
 HELLO = {
-    "experiment_id": "hello",
+    "experiment_id": pages.HELLO,
     "arms": [{"id": "red"}, {"id": "blue"}],
     "policy": DEFAULT_POLICY,
     "seed": 1,
 }
 HOT = re.compile("/v1/experiments/(?P<experiment_id>[^/]+)/decisions(?:/(?P<decision_id>[^/]+)/reward)?")
-decide_endpoint = Endpoint(decide)
-reward_endpoint = Endpoint(reward)
+decide_endpoint, reward_endpoint = endpoint_of(decide), endpoint_of(reward)
 
 
 class DecisionApp(FastAPI):
@@ -47,23 +49,54 @@ class DecisionApp(FastAPI):
 
     guard = Guard()
     body_bytes = BODY_MAX  # of a request at most
+    rates: Rates | None = None
+    prefix = ""
+    caller: Callable[[Iterable[tuple[bytes, bytes]]], Caller | None]  # of the headers, as a keyring finds them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        if self.prefix:
+            scope = below(scope, self.prefix)
         if (refused := self.guard.refusal(scope)) is not None:
-            await respond(refused, send)
+            await self._refuse(refused, send)
             return
         if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}
+        if (caller := self.caller(scope["headers"])) is None:
+            if not is_open(scope["path"]):
+                await self._refuse(key_needed(scope), send)
+                return
+            caller = NOBODY
+        if self.rates is not None and caller.key is not None and (seconds := self.rates.wait(caller.key)):
+            await self._refuse(too_many_requests(self.rates.per_second, seconds), send)
+            return
+        scope["caller"] = caller
         if scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
             scope["app"] = self
             scope["path_params"] = found.groupdict("")
             endpoint = decide_endpoint if found["decision_id"] is None else reward_endpoint
             await endpoint(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+        else:  # Starlette takes the prefix off again
+            whole = {**scope, "path": self.prefix + scope["path"]} if self.prefix else scope
+            await super().__call__(whole, receive, send)
+
+    async def _refuse(self, answer: Answer, send: Send) -> None:
+        self.state.service.requests.refuse(answer.status)
+        await respond(answer, send)
+
+
+def below(scope: Scope, prefix: str) -> Scope:
+    """Return a request without the prefix under which a proxy has the service; some proxies take it off, some do not.
+
+    >>> below({"path": "/bandit/docs", "raw_path": b"/bandit/docs"}, "/bandit")
+    {'path': '/docs', 'raw_path': b'/docs', 'root_path': '/bandit'}
+    """
+    path, raw_path = scope["path"], scope["raw_path"]
+    if raw_path.startswith(f"{prefix}/".encode()):  # it has letters that stand for themselves, so the other has it too
+        path, raw_path = path.removeprefix(prefix), raw_path[len(prefix) :]
+    return {**scope, "path": path, "raw_path": raw_path, "root_path": prefix}
 
 
 def create_app(
@@ -71,21 +104,28 @@ def create_app(
     *,
     guard: Guard = DecisionApp.guard,
     body_bytes: int = BODY_MAX,
+    prefix: str = "",
+    rates: Rates | None = None,
+    experiments_max: int = EXPERIMENTS_MAX,
     cache_bytes: int = CACHE_BYTES,
     state_limits: StateLimits = DEFAULT_LIMITS,
     started: Callable[[Service], None] = lambda service: None,
     advanced: Callable[[Service], None] = lambda service: None,
 ) -> FastAPI:
-    """Return the application over an open database; `guard` refuses what no client would send.
+    """Return the application over an open database; `guard` refuses what no client would send, `rates` too much of it.
 
     A request has at most `body_bytes`; decisions in memory take `cache_bytes`, and states what `state_limits` say.
-
+    `prefix` is that under which a proxy has it, such as /bandit. A tenant has at most `experiments_max`.
     `started` is called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(store, cache_bytes=cache_bytes, state_limits=state_limits)
+        service = app.state.service = Service(
+            store, cache_bytes=cache_bytes, state_limits=state_limits, experiments_max=experiments_max
+        )
+        assert isinstance(app, DecisionApp)
+        app.caller = service.keyring.caller
 
         def told() -> None:
             if not service.waiting:
@@ -103,10 +143,12 @@ def create_app(
     app = DecisionApp(title="onearm", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.guard = guard
     app.body_bytes = body_bytes
+    app.rates = rates
+    app.prefix = prefix
     app.router.redirect_slashes = False  # it would send clients to whatever Host says
     app.openapi = openapi  # type: ignore[method-assign]
     app.router.routes.extend(routes())
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     app.add_exception_handler(HTTPException, _router_error)
     return app
 
@@ -118,6 +160,7 @@ async def _router_error(request: Request, error: Exception) -> Response:
         says = "there is no such path; /docs lists all"
     elif error.status_code == 405:
         says = f"this path takes {(error.headers or {}).get('Allow', 'other methods')}; /docs lists all"
+    request.app.state.service.requests.refuse(error.status_code)
     answer = http_problem(error.status_code, f"{request.method} {request.url.path}: {says}")
     return Response(encode(answer.content), answer.status, error.headers, answer.kind.decode())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -14,8 +15,10 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError, Unavailable, exhausted
+from ...engine.errors import Conflict, Forbidden, InvalidInput, NotFound, OnearmError, Unavailable, exhausted
+from ..access.caller import Caller
 from ..experiment.ids import of_part
+from ..service.measured import Route
 from ..service.service import Service
 from .schemas import Problem
 
@@ -33,6 +36,25 @@ class Call(NamedTuple):
     headers: list[tuple[bytes, bytes]]
     query: bytes
     body: bytes
+    caller: Caller
+    scope: Scope
+
+    @property
+    def origin(self) -> str:
+        """Return the address that asks; behind a proxy that is trusted whom it asks for."""
+        client = self.scope.get("client")
+        return "" if client is None else str(client[0])
+
+    @property
+    def site(self) -> str:
+        """Return what the addresses of this service begin with for whoever asks."""
+        host = self.header(b"host") or "127.0.0.1:8080"
+        return f"{self.scope['scheme']}://{host}{self.prefix}"
+
+    @property
+    def prefix(self) -> str:
+        """Return what paths of this service begin with for whoever asks; mostly nothing."""
+        return str(self.scope.get("root_path", ""))
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; UTF-8, as in bodies."""
@@ -65,21 +87,32 @@ Handler = Callable[[Service, Call], Awaitable[Answer]]
 
 
 class Endpoint:
-    """An ASGI app around one handler."""
+    """An ASGI app around one handler, for callers with a role.
 
-    def __init__(self, handler: Handler) -> None:
+    The handler gets the name of an experiment where the path has an id, so it cannot meet one that is not the caller's.
+    """
+
+    def __init__(self, handler: Handler, role: str, route: Route) -> None:
         self._handler = handler
+        self._role = role
+        self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
+        begun = time.perf_counter()
+        service: Service = scope["app"].state.service
         try:
+            caller: Caller = scope["caller"]
+            caller.check(self._role)
             body = await _body(receive, scope["app"].body_bytes)
             if body is None:
                 return
             path = scope["path_params"]
             if "%" in scope["path"]:  # DecisionApp parted it
                 path = {name: of_part(part) for name, part in path.items()}
-            call = Call(path, scope["headers"], scope["query_string"], body)
-            answer = await self._handler(scope["app"].state.service, call)
+            if "experiment_id" in path:
+                path = {**path, "experiment_id": caller.named(path["experiment_id"])}
+            call = Call(path, scope["headers"], scope["query_string"], body, caller, scope)
+            answer = await self._handler(service, call)
         except OnearmError as error:
             answer = refusal(error)
         except asyncio.CancelledError:  # the service ends, and waited for it as long as it does
@@ -88,6 +121,7 @@ class Endpoint:
             log.error("a request to %s failed", scope["path"], exc_info=error)
             answer = refusal(exhausted(error) or OnearmError("internal_error", "the service failed; its log says how"))
         await respond(answer, send)
+        service.requests.add(self._route, answer.status, time.perf_counter() - begun)
 
 
 async def respond(answer: Answer, send: Send) -> None:
@@ -113,6 +147,8 @@ def refusal(error: OnearmError) -> Answer:
         return problem(STATUSES[error.code], error.code, str(error))
     if isinstance(error, InvalidInput):
         return problem(422, error.code, str(error))
+    if isinstance(error, Forbidden):
+        return problem(403, error.code, str(error))
     if isinstance(error, NotFound):
         return problem(404, error.code, str(error))
     if isinstance(error, Conflict):
@@ -125,6 +161,7 @@ def refusal(error: OnearmError) -> Answer:
 STATUSES = {"body_too_large": 413, "state_too_large": 422, "no_room": 507}  # of those that have one of their own
 TITLES = {
     400: "Bad request",
+    401: "Unauthorized",
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
@@ -134,6 +171,7 @@ TITLES = {
     415: "Unsupported media type",
     421: "Misdirected request",
     422: "Invalid input",
+    429: "Too many requests",
     431: "Headers too large",
     500: "Internal error",
     503: "Unavailable",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from ...engine.compiled import background
 from ...engine.errors import InvalidInput, NotFound
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Counts, Experiment
+from ..access.caller import Caller
 from ..experiment.explanation import notes_on, wrapped
 from ..experiment.unknown import or_null
 from ..experiment.worlds import as_found
@@ -37,34 +38,42 @@ _created = msgspec.json.Decoder(schemas.Created)
 async def create(service: Service, call: Call) -> Answer:
     """Create an experiment; it answers at once, and its kernels are compiled in the background."""
     if len(call.body) <= LARGE:
-        body = read(_object, call.body, "the experiment")
+        said = read(_object, call.body, "the experiment")
     else:
         async with service.lanes.large.turn():
-            body = await read_object(_object, "arms", call.body, "the experiment")
-    live, new = await service.create(body)
-    return Answer(201 if new else 200, describe(live))
+            said = await read_object(_object, "arms", call.body, "the experiment")
+    tenant, body = call.caller.placed(said)
+    live, new = await service.create(body, tenant)
+    return Answer(201 if new else 200, describe(live, call.caller))
 
 
 async def list_all(service: Service, call: Call) -> Answer:
     """List the experiments, a page at a time."""
     after = call.parameter("after") or None
-    listed = service.listed()
-    names = list(listed)
+    mine = listed(service, call)
+    names = list(mine)
     start = 0
     if after is not None:
-        if after not in listed:
+        if (last_seen := call.caller.named(after)) not in mine:
             raise NotFound("unknown_experiment", f"there is no experiment {after!r} to list after")
-        start = names.index(after) + 1
+        start = names.index(last_seen) + 1
     page = names[start : start + _limit(call.parameter("limit") or str(PAGE))]
-    last = page[-1] if page and page[-1] != names[-1] else None
-    return Answer(200, schemas.Experiments(await shown(service, [listed[name] for name in page]), last))
+    last = call.caller.called(page[-1]) if page and page[-1] != names[-1] else None
+    found = await shown(service, [mine[name] for name in page], call.caller)
+    return Answer(200, schemas.Experiments(found, last))
+
+
+def listed(service: Service, call: Call) -> Mapping[str, Live | Experiment]:
+    """Return the experiments that a caller may see, by name, in the order of their creation."""
+    caller = call.caller
+    return {name: one for name, one in service.listed(caller.tenant).items() if caller.sees(name)}
 
 
 async def read_one(service: Service, call: Call) -> Answer:
     """Read one experiment, its counters, and the digest of its state."""
     live = service.live(call.path["experiment_id"])
     digest = await live.turns.take(live.digest)
-    found = describe(live)  # behind it: what the state has learned is what is counted
+    found = describe(live, call.caller)  # behind it: what the state has learned is what is counted
     found.digest = digest
     return Answer(200, found)
 
@@ -73,7 +82,7 @@ async def archive(service: Service, call: Call) -> Answer:
     """Close an experiment for good; it stays readable."""
     live = service.live(call.path["experiment_id"])
     await live.turns.take(lambda: live.archive(service.clock()))
-    return Answer(200, describe(live))
+    return Answer(200, describe(live, call.caller))
 
 
 async def add_arm(service: Service, call: Call) -> Answer:
@@ -95,7 +104,7 @@ async def close(service: Service, call: Call) -> Answer:
     """Say that no more arms will be offered to a stream."""
     live = service.live(call.path["experiment_id"])
     await live.turns.take(lambda: live.change("close", None, service.clock()))
-    return Answer(200, describe(live))
+    return Answer(200, describe(live, call.caller))
 
 
 async def commit(service: Service, call: Call) -> Answer:
@@ -174,10 +183,11 @@ def _compiling(live: Live) -> schemas.Compiling:
     )
 
 
-def describe(live: Live) -> schemas.Experiment:
+def describe(live: Live, caller: Caller) -> schemas.Experiment:
     """Return an experiment as the service shows it."""
+    called = {"experiment_id": caller.called(live.row.id)}
     return schemas.Experiment(
-        **live.spec.to_json() | live.kind.describe(live),
+        **live.spec.to_json() | live.kind.describe(live) | called,
         retired_arms=[label for label in live.roster.labels if label in live.roster.retired],
         created_at=iso(live.row.created_at),
         archived=live.archived,
@@ -188,15 +198,18 @@ def describe(live: Live) -> schemas.Experiment:
     )
 
 
-async def shown(service: Service, listed: Sequence[Live | Experiment]) -> list[schemas.Listed]:
+async def shown(service: Service, some: Sequence[Live | Experiment], caller: Caller) -> list[schemas.Listed]:
     """Return experiments as they are listed; of those that wait what their logs count is read, in another thread.
 
     A row that no version wrote like this is left out: its experiment will not be opened.
     """
-    waiting = [one for one in listed if isinstance(one, Experiment)]
+    waiting = [one for one in some if isinstance(one, Experiment)]
     outlines = await service.pools.lookups.run(_outlines, service.store, waiting)
-    found = [outlines[one.id] if isinstance(one, Experiment) else _entry(one) for one in listed]
-    return [one for one in found if one is not None]
+    found = [outlines[one.id] if isinstance(one, Experiment) else _entry(one) for one in some]
+    entries = [one for one in found if one is not None]
+    for entry in entries:
+        entry.experiment_id = caller.called(entry.experiment_id)
+    return entries
 
 
 def _outlines(store: Store, waiting: list[Experiment]) -> dict[str, schemas.Listed | None]:
@@ -207,7 +220,7 @@ def _entry(live: Live) -> schemas.Listed:
     labels = live.roster.labels
     stream = live.kind.describe(live).get("stream")
     return schemas.Listed(
-        experiment_id=live.spec.id,
+        experiment_id=live.row.id,
         kind=live.kind.name,
         policy=wrapped(live.spec.policy.spec),
         arms=list(labels[:ARMS_LISTED]),

@@ -68,7 +68,7 @@ class Guard:
             app,
             allow_origins=sorted(map(bytes.decode, self._origins)),
             allow_methods=("GET", "POST"),
-            allow_headers=("content-type", "idempotency-key"),
+            allow_headers=("authorization", "content-type", "idempotency-key"),
             expose_headers=("retry-after",),
             max_age=CORS_SECONDS,
         )
@@ -119,11 +119,12 @@ def _wrong_kind(scope: Scope, kind: bytes) -> Answer | None:
 
 
 def _wrong_host(name: str) -> Answer:
+    allowed = f", or start it with --allowed-host {name}" if HOST.fullmatch(name) else ""
     return problem(
         421,
         "wrong_host",
         f"the request names the host {name!r}, and this service answers to localhost and to the address that it "
-        f"listens on: ask for it by one of these, or start it with --allowed-host {name}",
+        f"listens on: ask for it by one of these{allowed}",
     )
 
 

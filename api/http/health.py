@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import platform
+from importlib import metadata
+
+import numba
+import numpy as np
+
 from ..service.service import Service
 from .endpoint import Answer, Call
-from .schemas import Health
+from .schemas import Health, Version
 
 
 async def alive(service: Service, call: Call) -> Answer:
@@ -22,3 +28,10 @@ async def ready(service: Service, call: Call) -> Answer:
     if recovering := service.recovering:
         return Answer(503, Health("recovering", recovering, service.known))
     return Answer(200, Health("ready"))
+
+
+async def version(service: Service, call: Call) -> Answer:
+    """Say which version this is, and of what decides with it."""
+    return Answer(
+        200, Version(metadata.version("onearm"), platform.python_version(), numba.__version__, np.__version__)
+    )

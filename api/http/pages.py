@@ -10,34 +10,41 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from ..experiment.ids import in_url
 from ..service.service import Service
 from .endpoint import Answer, Call
-from .experiments import shown
+from .experiments import listed, shown
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+HELLO = "hello"  # the experiment of an empty database
 ROWS = 100  # of the table of experiments
 HTML = b"text/html; charset=utf-8"
+UNFRAMED = ((b"content-security-policy", b"frame-ancestors 'none'"),)  # nobody is led to click on what they do not see
 _templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape())
 _templates.filters["in_url"] = in_url
 
 
 async def front(service: Service, call: Call) -> Answer:
     """Show the newest experiments and what to try next."""
-    listed = list(service.listed().values())
-    experiments = await shown(service, listed[-ROWS:])
-    host = call.header(b"host") or "127.0.0.1:8080"
+    mine = listed(service, call)
+    experiments = await shown(service, list(mine.values())[-ROWS:], call.caller)
+    tried = HELLO if HELLO in mine or not experiments else experiments[-1].experiment_id
     page = _templates.get_template("front.html").render(
-        experiments=experiments, older=max(len(listed) - ROWS, 0), base=f"http://{host}"
+        experiments=experiments,
+        keyed=call.caller.key is not None,
+        older=max(len(mine) - ROWS, 0),
+        base=call.site,
+        prefix=call.prefix,
+        tried=tried,
     )
-    return Answer(200, page.encode(), kind=HTML)
+    return Answer(200, page.encode(), UNFRAMED, HTML)
 
 
 async def docs(service: Service, call: Call) -> Answer:
     """Show the API's documentation from vendored files."""
     page = get_swagger_ui_html(
-        openapi_url="/openapi.json",
+        openapi_url=f"{call.prefix}/openapi.json",
         title="onearm",
-        swagger_js_url="/static/swagger/swagger-ui-bundle.js",
-        swagger_css_url="/static/swagger/swagger-ui.css",
-        swagger_favicon_url="/static/favicon.svg",
+        swagger_js_url=f"{call.prefix}/static/swagger/swagger-ui-bundle.js",
+        swagger_css_url=f"{call.prefix}/static/swagger/swagger-ui.css",
+        swagger_favicon_url=f"{call.prefix}/static/favicon.svg",
     )
-    return Answer(200, bytes(page.body), kind=HTML)
+    return Answer(200, bytes(page.body), UNFRAMED, HTML)

@@ -68,6 +68,7 @@ async def report(service: Service, call: Call) -> Answer:
         made.changes = as_found(now.changes)
         stand = standing(now.changes)
         made.since_change = (await _since(service, live, stand[-1].place, now.seq)).told() if stand else UNSET
+    made.experiment_id = call.caller.called(live.row.id)
     return Answer(200, made)
 
 

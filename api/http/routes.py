@@ -10,10 +10,11 @@ from types import UnionType
 from typing import Any, NamedTuple, get_args
 
 import msgspec
-from starlette.routing import Route
+import starlette.routing
 from starlette.types import Receive, Scope, Send
 
 from ...engine.vectors.hindsight import NUMBERS_MAX
+from ..access.caller import ADMIN, OPEN, OPERATOR, READ, WRITE
 from ..experiment.ids import ID_LENGTH_MAX
 from ..experiment.report import Report
 from ..kinds.arms.bodies import Action
@@ -21,7 +22,8 @@ from ..kinds.queries.recommendation import RecommendedHypothesis
 from ..kinds.streams.arm_queue import Recommended
 from ..kinds.streams.bodies import Offered
 from ..kinds.table import KINDS
-from . import decisions, experiments, health, pages, reports, schemas
+from ..service.measured import Route
+from . import audit, decisions, experiments, health, keys, metrics, pages, reports, schemas
 from .endpoint import TITLES, Endpoint, Handler
 
 
@@ -31,12 +33,18 @@ class Entry(NamedTuple):
     method: str
     path: str
     handler: Handler
+    role: str  # that a key needs; open: none is needed
     answers: dict[int, type | UnionType | None]  # by status; None for a page
     errors: tuple[int, ...] = ()  # the statuses of its problems
     body: type | UnionType | None = None
     parameters: tuple[dict[str, Any], ...] = ()  # besides those in the path
     body_required: bool = True  # false where no body is as good as {}
     operation: str | None = None  # the name of the operation, where it is not that of the handler
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The application that answers."""
+        return Endpoint(self.handler, self.role, Route(self.method, self.path))
 
 
 ANSWERED = tuple(kind.answered for kind in KINDS)
@@ -63,17 +71,31 @@ LIMIT = {
     "schema": {"type": "integer", "minimum": 1, "maximum": experiments.PAGE_MAX, "default": experiments.PAGE},
     "description": "How many at most.",
 }
+BEFORE = {
+    "name": "before",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 2**31},
+    "description": "Only what came before this: `next` of the page before.",
+}
+DEEDS = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": audit.PAGE_MAX, "default": audit.PAGE},
+    "description": "How many at most.",
+}
 SEGMENTS = {
     "name": "segments",
     "in": "query",
     "schema": {"type": "integer", "minimum": 1, "maximum": NUMBERS_MAX, "default": 1},
     "description": "Of vectors: tell the regret against the best fixed point of each of so many equal parts, too.",
 }
+METRICS = "/metrics"
 TABLE = [
     Entry(
         "POST",
         f"{ONE}/decisions",
         decisions.decide,
+        WRITE,
         {201: MADE, 200: MADE},
         (404, 409, 413, 422, 503),
         schemas.Decide,
@@ -84,6 +106,7 @@ TABLE = [
         "POST",
         f"{ONE}/decisions/{{decision_id}}/reward",
         decisions.reward,
+        WRITE,
         {200: schemas.Rewarded},
         (404, 409, 413, 422, 503),
         REWARDS,
@@ -92,6 +115,7 @@ TABLE = [
         "POST",
         f"{ONE}/decisions:batch",
         decisions.decide_batch,
+        WRITE,
         {200: schemas.DecisionBatch},
         (404, 413, 422, 503),
         schemas.Decisions,
@@ -100,6 +124,7 @@ TABLE = [
         "POST",
         f"{ONE}/rewards:batch",
         decisions.reward_batch,
+        WRITE,
         {200: schemas.RewardedBatch},
         (404, 413, 422, 503),
         schemas.Rewards,
@@ -108,6 +133,7 @@ TABLE = [
         "POST",
         f"{ONE}/examples:batch",
         decisions.learn_examples,
+        WRITE,
         {200: schemas.LearnedBatch},
         (404, 413, 422, 503),
         schemas.Examples,
@@ -116,6 +142,7 @@ TABLE = [
         "GET",
         f"{ONE}/decisions/{{decision_id}}",
         decisions.record,
+        READ,
         {200: schemas.DecisionRecord},
         (404, 503),
         operation="story",
@@ -123,7 +150,8 @@ TABLE = [
     Entry(
         "POST",
         "/v1/experiments",
-        experiments.create,
+        audit.audited(experiments.create),
+        ADMIN,
         {201: schemas.Experiment, 200: schemas.Experiment},
         (409, 413, 422, 503, 507),
         schemas.NewExperiment,
@@ -132,47 +160,84 @@ TABLE = [
         "GET",
         "/v1/experiments",
         experiments.list_all,
+        READ,
         {200: schemas.Experiments},
         (404, 422, 503),
         parameters=(AFTER, LIMIT),
     ),
-    Entry("POST", f"{ONE}:archive", experiments.archive, {200: schemas.Experiment}, (404, 503)),
-    Entry("POST", f"{ONE}:commit", experiments.commit, {200: COMMITTED}, (404, 409, 422, 503)),
-    Entry("GET", ONE, experiments.read_one, {200: schemas.Experiment}, (404, 503)),  # behind the two: they fit its path
-    Entry("GET", f"{ONE}/recommendation", experiments.recommend, {200: COMMITTED}, (404, 409, 422, 503)),
+    Entry("POST", f"{ONE}:archive", audit.audited(experiments.archive), ADMIN, {200: schemas.Experiment}, (404, 503)),
+    Entry("POST", f"{ONE}:commit", audit.audited(experiments.commit), ADMIN, {200: COMMITTED}, (404, 409, 422, 503)),
+    Entry(
+        "GET", ONE, experiments.read_one, READ, {200: schemas.Experiment}, (404, 503)
+    ),  # behind the two: they fit its path
+    Entry("GET", f"{ONE}/recommendation", experiments.recommend, READ, {200: COMMITTED}, (404, 409, 422, 503)),
     Entry(
         "POST",
         f"{ONE}/arms",
-        experiments.add_arm,
+        audit.audited(experiments.add_arm),
+        ADMIN,
         {201: schemas.ArmStatus | Offered, 200: schemas.ArmStatus | Offered},
         (404, 409, 413, 422, 503, 507),
         schemas.Arm,
     ),
-    Entry("POST", f"{ONE}/arms:close", experiments.close, {200: schemas.Experiment}, (404, 409, 422, 503)),
+    Entry(
+        "POST",
+        f"{ONE}/arms:close",
+        audit.audited(experiments.close),
+        ADMIN,
+        {200: schemas.Experiment},
+        (404, 409, 422, 503),
+    ),
     Entry(
         "POST",
         f"{ONE}/arms/{{arm_id}}:retire",
-        experiments.retire_arm,
+        audit.audited(experiments.retire_arm),
+        ADMIN,
         {200: schemas.ArmStatus},
         (404, 409, 422, 503),
     ),
     Entry(
         "POST",
         f"{ONE}/world",
-        experiments.say,
+        audit.audited(experiments.say),
+        ADMIN,
         {201: schemas.World, 200: schemas.World},
         (404, 409, 413, 422, 503),
         schemas.WorldSaid,
     ),
-    Entry("GET", f"{ONE}/report", reports.report, {200: Report}, (404, 422, 503), parameters=(SEGMENTS,)),
-    Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, {200: schemas.Diagnostics}, (404, 503)),
-    Entry("GET", "/health/live", health.alive, {200: schemas.Health}),
-    Entry("GET", "/health/ready", health.ready, {200: schemas.Health, 503: schemas.Health}),
-    Entry("GET", "/", pages.front, {200: None}),
-    Entry("GET", "/docs", pages.docs, {200: None}),
+    Entry("GET", f"{ONE}/report", reports.report, READ, {200: Report}, (404, 422, 503), parameters=(SEGMENTS,)),
+    Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, READ, {200: schemas.Diagnostics}, (404, 503)),
+    Entry("POST", "/v1/keys", keys.create_key, ADMIN, {201: keys.MadeKey}, (413, 422, 503), keys.WantedKey),
+    Entry("GET", "/v1/keys", keys.list_keys, ADMIN, {200: keys.Keys}, (503,)),
+    Entry(
+        "POST",
+        "/v1/keys/{key_id}:rotate",
+        keys.rotate_key,
+        ADMIN,
+        {201: keys.MadeKey},
+        (404, 409, 413, 422, 503),
+        keys.Overlap,
+        body_required=False,
+    ),
+    Entry("POST", "/v1/keys/{key_id}:revoke", keys.revoke_key, ADMIN, {200: keys.Key}, (404, 503)),
+    Entry(
+        "GET",
+        "/v1/audit",
+        audit.list_deeds,
+        ADMIN,
+        {200: audit.Audit},
+        (422, 503),
+        parameters=(BEFORE, DEEDS),
+    ),
+    Entry("GET", "/health/live", health.alive, OPEN, {200: schemas.Health}),
+    Entry("GET", "/health/ready", health.ready, OPEN, {200: schemas.Health, 503: schemas.Health}),
+    Entry("GET", METRICS, metrics.metrics, OPERATOR, {200: None}),
+    Entry("GET", "/version", health.version, READ, {200: schemas.Version}),
+    Entry("GET", "/", pages.front, READ, {200: None}),
+    Entry("GET", "/docs", pages.docs, READ, {200: None}),
 ]
 PAGES = frozenset(entry.path for entry in TABLE if None in entry.answers.values())  # for people
-PROBES = frozenset(entry.path for entry in TABLE if schemas.Health in entry.answers.values())  # for machines that watch
+PROBES = frozenset(entry.path for entry in TABLE if entry.path.startswith(("/health/", METRICS)))  # for what watches
 ITEMS: dict[tuple[type, str], tuple[type, ...]] = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
     (schemas.DecisionBatch, "decisions"): (*ANSWERED, schemas.Problem),
@@ -195,12 +260,19 @@ class ByMethod:
         await self._endpoints[scope["method"]](scope, receive, send)
 
 
-def routes() -> list[Route]:
+def endpoint_of(handler: Handler) -> Endpoint:
+    """Return the application that answers with a handler."""
+    return next(entry for entry in TABLE if entry.handler is handler).endpoint
+
+
+def routes() -> list[starlette.routing.Route]:
     """Return the routes, the hot ones first."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for entry in TABLE:
-        paths.setdefault(entry.path, {})[entry.method] = Endpoint(entry.handler)
-    return [Route(path, ByMethod(endpoints), methods=list(endpoints)) for path, endpoints in paths.items()]
+        paths.setdefault(entry.path, {})[entry.method] = entry.endpoint
+    return [
+        starlette.routing.Route(path, ByMethod(endpoints), methods=list(endpoints)) for path, endpoints in paths.items()
+    ]
 
 
 def openapi() -> dict[str, Any]:
@@ -221,7 +293,10 @@ def openapi() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "onearm", "version": version("onearm"), "description": "Online decision engine."},
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key, oa_..."}},
+        },
     }
 
 
@@ -253,6 +328,8 @@ def _operation(entry: Entry) -> dict[str, Any]:
         ],
         "responses": responses,
     }
+    if entry.role != OPEN:
+        operation["security"] = [{"key": [entry.role]}]
     if entry.body is not None:
         content = _content(entry.body, "application/json")
         operation["requestBody"] = {"required": entry.body_required, "content": content}
@@ -260,8 +337,10 @@ def _operation(entry: Entry) -> dict[str, Any]:
 
 
 def _errors(entry: Entry) -> list[int]:
-    """Return the statuses of an entry's problems, with those of whom the guard refuses."""
-    refused = () if entry.path in PROBES else (403, 421) if entry.method == "GET" else (403, 415, 421)
+    """Return the statuses of an entry's problems, with those of whom the guard refuses, or a key or role is missing."""
+    refused = (
+        () if entry.path in PROBES else (401, 403, 421, 429) if entry.method == "GET" else (401, 403, 415, 421, 429)
+    )
     return sorted((*entry.errors, *refused))
 
 

@@ -381,6 +381,15 @@ class Health(msgspec.Struct):
     reason: str | UnsetType = UNSET  # lost: what happened to the database, and what to do
 
 
+class Version(msgspec.Struct):
+    """What answers."""
+
+    onearm: str
+    python: str
+    numba: str
+    numpy: str
+
+
 LATER = {
     "decision": {"unit_id", "defer_activation"},
     "reward": {"observed_at", "detail"},

@@ -7,9 +7,11 @@ import functools
 import resource
 import signal
 import socket
+import ssl
 import sys
+from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,13 +24,40 @@ SWEEP_TICKS = 10  # of 0.1 s
 FILES = 200  # descriptors for what is no connection: the database, files that are served or loaded
 
 
+class Network(NamedTuple):
+    """How the service stands in its network."""
+
+    certificate: Path | None = None  # PEM: with it, it speaks TLS
+    key: Path | None = None  # PEM; None where it is in the file of the certificate
+    proxies: str = "127.0.0.1"  # addresses, with commas between, whose X-Forwarded-For and -Proto are believed
+
+    def check(self) -> None:
+        """Raise `InvalidInput` where the certificate or the key cannot be used."""
+        if self.certificate is None:
+            if self.key is not None:
+                raise InvalidInput("no_certificate", "--tls-key is of no use alone: give its --tls-cert too")
+            return
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password="")
+        except (OSError, ValueError) as error:  # SSLError is an OSError
+            key = self.key or self.certificate
+            raise InvalidInput(
+                "bad_certificate",
+                f"--tls-cert {self.certificate} with the key of {key} cannot be used ({error}): both must be PEM files "
+                "that belong together, and the key without a password",
+            ) from None
+
+
+PLAIN = Network()
+
+
 class Server(uvicorn.Server):
     """Serves an application until SIGINT or SIGTERM.
 
     Then it listens no more, answers what is in flight, and refuses with 503 what still comes on open connections.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, *, verbose: bool = False) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, *, network: Network = PLAIN, verbose: bool = False) -> None:
         http: Any = functools.partial(Connection, limits=limits)
         super().__init__(
             uvicorn.Config(
@@ -39,6 +68,10 @@ class Server(uvicorn.Server):
                 server_header=False,  # whoever asks need not know, and it costs as much as a check of what they ask
                 log_level="info" if verbose else "warning",
                 access_log=verbose,
+                ssl_certfile=network.certificate,
+                ssl_keyfile=network.key,
+                ssl_keyfile_password="",  # an encrypted key is refused, and nobody asked at a terminal
+                forwarded_allow_ips=network.proxies,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )

@@ -141,7 +141,7 @@ class Live(Work):
         self._changing = self._last = None
         self.records.clear()
         self._bytes_since_snapshot = 0
-        self._room.take(self.spec.id, self.state_bytes)
+        self._room.take(self.row.id, self.state_bytes)
         self.unusable = None
         if self.archived:
             self._bytes_since_snapshot = (self.seq - kept_at) * EVENT_BYTES
@@ -151,7 +151,7 @@ class Live(Work):
         """Refuse everything from now on with this error, and give up the state: there is no room for two large ones."""
         self.unusable = why
         self.state = None
-        self._room.take(self.spec.id, 0)
+        self._room.take(self.row.id, 0)
 
     async def _step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Run a kernel; where the log is folded again meanwhile, nothing comes of it."""
@@ -375,7 +375,7 @@ class Live(Work):
         self.seq += 1
         self.roster = self.roster.after(change)
         self.tally = self.tally.grown(self.problem.n_arms)
-        self._room.take(self.spec.id, self.state_bytes)
+        self._room.take(self.row.id, self.state_bytes)
         self._changing = self._queue(Event(self.row.key, self.seq, CHANGE, detail=detail_of(change), time=now))
 
     async def committed(self) -> None:
@@ -391,7 +391,7 @@ class Live(Work):
     def check_room(self, problem: Problem) -> None:
         """Refuse a problem with more arms where the state would be too large for it; states grow with their number."""
         size = self.state_bytes * problem.n_arms // max(1, self.problem.n_arms)
-        self._room.check(self.spec.id, size)
+        self._room.check(self.row.id, size)
 
     # -- snapshots -----------------------------------------------------------------------------------------------------
 
@@ -400,7 +400,7 @@ class Live(Work):
         if self.state is None or self.unusable is not None or self.locked or not self._bytes_since_snapshot:
             return
         self._bytes_since_snapshot = 0
-        self._room.take(self.spec.id, self.state_bytes)  # it may have grown
+        self._room.take(self.row.id, self.state_bytes)  # it may have grown
         about = (self.row.key, self.seq, self.number, self._versions)
         kept, sums = self.kind.own.join(self.state, self.kind.own.part(self.own)), self.tally.copied().sums
         if self.state_bytes > COPY_BYTES:
@@ -418,8 +418,8 @@ class Live(Work):
         try:
             async with self._waking:
                 if self.state is None and self.unusable is None:
-                    self._room.check(self.spec.id, self.spec.state_bytes)
-                    self._room.take(self.spec.id, self.spec.state_bytes)
+                    self._room.check(self.row.id, self.spec.state_bytes)
+                    self._room.take(self.row.id, self.spec.state_bytes)
                     self.state = (await self._pools.creations.run(self.recover)).state
             yield
         finally:
@@ -441,7 +441,7 @@ class Live(Work):
     def _let_go(self) -> None:
         if not self._awake and self.unusable is None:
             self.state = None
-            self._room.take(self.spec.id, 0)
+            self._room.take(self.row.id, 0)
 
     def _snapshot_if_due(self) -> None:
         if self._bytes_since_snapshot > SNAPSHOT_BYTES and self._bytes_since_snapshot > 4 * self.state_bytes:

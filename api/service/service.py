@@ -12,20 +12,26 @@ import hashlib
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from ...engine.errors import Conflict, NotFound, OnearmError, Unavailable, exhausted
+from ...engine.errors import Conflict, OnearmError, Unavailable, exhausted
+from ...engine.storage.access import Access
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
+from ..access.keyring import Keyring
 from ..experiment.sameness import asks_for
 from ..experiment.spec import Spec
+from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
 from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
+from .directory import Directory
 from .folded import Recovered
 from .lag import Lag
 from .lanes import Lanes
 from .live import Live
+from .measured import Requests
 from .pools import Pools
 from .records import CACHE_BYTES, Budget
 from .recovery import Queue
@@ -35,6 +41,7 @@ from .writer import Writer
 
 log = logging.getLogger("onearm")
 
+EXPERIMENTS_MAX = 10_000  # of a tenant
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
 SNAPSHOT_SECONDS = 10.0  # at the end
 TOGETHER_BYTES = 4_000_000  # of states whose snapshots are written together at the end
@@ -55,6 +62,7 @@ class Service:
         clock: Callable[[], int] = microseconds,
         cache_bytes: int = CACHE_BYTES,
         state_limits: StateLimits = DEFAULT_LIMITS,
+        experiments_max: int = EXPERIMENTS_MAX,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -62,7 +70,7 @@ class Service:
         self.pools = Pools()
         self.lanes = Lanes()
         self.room = Room(state_limits)
-        self._rows: dict[str, Experiment] = {}  # all that there are, in the order of their creation
+        self._directory = Directory()
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
         self._queue = Queue()  # those whose logs are not folded yet
@@ -70,8 +78,13 @@ class Service:
         self._recovery: asyncio.Task[None] | None = None
         self.budget = Budget(cache_bytes)
         self._creating: dict[str, asyncio.Lock] = {}
+        self._experiments_max = experiments_max
+        self._being_written: Counter[str] = Counter()  # new experiments, by tenant
         self._tasks: set[asyncio.Task[None]] = set()
         self.lag = Lag()
+        self.requests = Requests()
+        self.access = Access(store.url, write=True)
+        self.keyring = Keyring(self.access, clock)
 
     async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
         """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`, ready.
@@ -79,10 +92,11 @@ class Service:
         `advanced` is called whenever one more is recovered, or cannot be.
         """
         self.lag.start()
+        await self.keyring.start()
         await asyncio.to_thread(keep_all, self.store)  # what experiments decide with
         known = await asyncio.to_thread(self.store.experiments)
-        rows = known or [await self._write(Spec.from_json(first))]
-        self._rows = {row.id: row for row in rows}
+        rows = known or [await self._write(Spec.from_json(first), DEFAULT)]
+        self._directory = Directory(rows)
         self._queue = Queue(sorted(rows, key=lambda row: row.archived_at is not None))  # nobody waits for archived ones
         self._recovery = asyncio.get_running_loop().create_task(self._recover(advanced if known else lambda: None))
         if not known:  # there is no log to read, and nobody who waits for it
@@ -96,6 +110,7 @@ class Service:
     async def stop(self) -> None:
         """Commit what is queued, keep snapshots of the states, as many as a while allows, and close the database."""
         self.lag.stop()
+        await self.keyring.stop()
         self._queue.close()
         await self.recovered()  # up to the end of the page at work
         for task in self._tasks:
@@ -106,6 +121,7 @@ class Service:
         await self._keep_snapshots()
         self.writer.close()
         self.pools.close()
+        self.access.close()  # first: the last connection of SQLite moves the log into the file
         self.store.close()
 
     async def _keep_snapshots(self) -> None:
@@ -129,7 +145,7 @@ class Service:
     @property
     def known(self) -> int:
         """How many experiments there are, with those that cannot be opened."""
-        return len(self._rows)
+        return len(self._directory)
 
     @property
     def failed(self) -> int:
@@ -157,61 +173,63 @@ class Service:
         """How many experiments fold their logs, or wait for it: of the start, or again after a commit that failed."""
         return self.waiting + sum(live.unusable is not None for live in self._lives.values())
 
-    def live(self, experiment_id: str) -> Live:
-        """Return a live experiment by its id; where its log is not folded yet it comes next, and this raises."""
+    def live(self, name: str) -> Live:
+        """Return a live experiment by its name; where its log is not folded yet it comes next, and this raises."""
         if self.store.lost is not None:
             raise self.store.lost
-        if (live := self._lives.get(experiment_id)) is not None:
+        if (live := self._lives.get(name)) is not None:
             return live
-        if experiment_id in self._queue:
-            self._queue.ask(experiment_id)
+        if name in self._queue:
+            self._queue.ask(name)
             raise recovering()
-        if experiment_id in self._unusable:
-            raise self._unusable[experiment_id]
-        raise NotFound(
-            "unknown_experiment",
-            f"there is no experiment {experiment_id!r}: create it with POST /v1/experiments",
-        )
+        if name in self._unusable:
+            raise self._unusable[name]
+        raise unknown_experiment(*parts_of(name))
 
-    def listed(self) -> dict[str, Live | Experiment]:
-        """Return all that can be opened by id, in the order of their creation; where the log waits, the row alone."""
-        return {name: self._lives.get(name, row) for name, row in self._rows.items() if name not in self._unusable}
+    def listed(self, tenant: str | None) -> dict[str, Live | Experiment]:
+        """Return the experiments of a tenant (None: of all) that can be opened, by name, as they were created.
 
-    async def create(self, body: dict[str, Any]) -> tuple[Live, bool]:
-        """Create an experiment; return it and whether it is new. The same id and body again give the same one."""
+        Where the log waits it is the row alone.
+        """
+        rows = self._directory.rows(tenant)
+        return {name: self._lives.get(name, row) for name, row in rows.items() if name not in self._unusable}
+
+    async def create(self, body: dict[str, Any], tenant: str) -> tuple[Live, bool]:
+        """Create an experiment of a tenant; return it and whether it is new. The same id and body give the same one."""
         named = body.get("experiment_id") is not None
         spec = await self.pools.creations.run(
             Spec.from_json, body if named else {**body, "experiment_id": "unnamed"}, self.room.limits.one
         )
         if not named:
-            spec = dataclasses.replace(spec, id=self._free_id())
-        async with self._creating.setdefault(spec.id, asyncio.Lock()):
-            if spec.id in self._unusable:
-                raise self._unusable[spec.id]
-            if (known := self._rows.get(spec.id)) is not None:
+            spec = dataclasses.replace(spec, id=self._free_id(tenant))
+        name = name_of(tenant, spec.id)
+        async with self._creating.setdefault(name, asyncio.Lock()):
+            if name in self._unusable:
+                raise self._unusable[name]
+            if (known := self._directory.get(name)) is not None:
                 asked = body | {"experiment_id": spec.id}
                 if not await self.pools.creations.run(asks_for, asked, spec.to_json(), json.loads(known.spec)):
                     raise Conflict(
                         "experiment_exists",
                         f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
                     )
-                return self.live(spec.id), False
-            self.room.check(spec.id, spec.state_bytes)
-            self.room.take(spec.id, spec.state_bytes)  # before another one does
+                return self.live(name), False
+            self.room.check(name, spec.state_bytes)
+            self.room.take(name, spec.state_bytes)  # before another one does
             try:
-                live = await self._made(spec)
+                live = await self._made(spec, tenant)
             except BaseException:
-                if spec.id not in self._lives:
-                    self.room.take(spec.id, 0)
+                if name not in self._lives:
+                    self.room.take(name, 0)
                 raise
             return live, True
 
-    async def _made(self, spec: Spec) -> Live:
+    async def _made(self, spec: Spec, tenant: str) -> Live:
         """Write a new experiment, and open it."""
         kernels = kind_of(spec.problem).kernels
         await self.pools.creations.run(kernels, spec)  # one that does not compile must not be written
-        row = self._rows[spec.id] = await self._write(spec)
-        live = self._lives[spec.id] = await self.pools.creations.run(self._read, row)
+        row = await self._add(spec, tenant)
+        live = self._lives[row.id] = await self.pools.creations.run(self._read, row)
         try:
             live.open(await self.pools.creations.run(live.recover))
         except OnearmError:  # it is written, and can be read when the database answers again
@@ -219,18 +237,34 @@ class Service:
             raise
         return live
 
-    def _free_id(self) -> str:
-        """Return an id that nobody has or gets."""
-        number = len(self._rows) + 1
-        while (free := f"e{number}") in self._rows or free in self._creating:
+    def _free_id(self, tenant: str) -> str:
+        """Return an id that nobody of a tenant has or gets."""
+        number = len(self._directory.rows(tenant)) + 1
+        while (name := name_of(tenant, f"e{number}")) in self._creating or self._directory.get(name) is not None:
             number += 1
-        return free
+        return f"e{number}"
 
-    async def _write(self, spec: Spec) -> Experiment:
+    async def _add(self, spec: Spec, tenant: str) -> Experiment:
+        """Write a new experiment, if its tenant may have one more, and take note of it."""
+        most = self._experiments_max
+        if len(self._directory.rows(tenant)) + self._being_written[tenant] >= most:
+            raise Conflict(
+                "too_many_experiments",
+                f"there are {most} experiments already, with the archived ones (--max-experiments): use one of them",
+            )
+        self._being_written[tenant] += 1
+        try:
+            row = await self._write(spec, tenant)
+            self._directory.add(row)
+        finally:
+            self._being_written[tenant] -= 1
+        return row
+
+    async def _write(self, spec: Spec, tenant: str) -> Experiment:
         try:
             return await self.pools.creations.run(
                 self.store.add_experiment,
-                spec.id,
+                name_of(tenant, spec.id),
                 json.dumps(spec.to_json()),
                 _hash_of(spec.to_json()),
                 spec.versions_json(),

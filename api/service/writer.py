@@ -12,6 +12,7 @@ import hashlib
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
@@ -23,6 +24,7 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import SUMS, Event, Snapshot, SnapshotPart
 from ..experiment.sums import packed
 from .history import ARCHIVED
+from .measured import EVENTS, SECONDS, Histogram
 
 log = logging.getLogger("onearm")
 Owner = TypeVar("Owner")  # of events: the live experiment
@@ -81,6 +83,9 @@ class Writer(Generic[Owner]):
     """The queues of events and the thread that commits them. Its methods belong to the event loop's thread."""
 
     def __init__(self, store: Store, failed: Callable[[set[Owner], OnearmError], None]) -> None:
+        self.seconds = Histogram(SECONDS)  # of a commit
+        self.sizes = Histogram(EVENTS)  # events of a commit
+        self.failures = 0  # commits that wrote nothing
         self._store = store
         self._failed = failed
         self._loop = asyncio.get_running_loop()
@@ -90,6 +95,11 @@ class Writer(Generic[Owner]):
         self._batches: queue.SimpleQueue[tuple[list[Entry], list[PendingSnapshot]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="onearm-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many entries wait for a commit to begin."""
+        return sum(map(len, self._queues.values()))
 
     def append(self, live: Owner, *events: Event) -> asyncio.Future[None]:
         """Queue events of one transaction; the future is done when they are committed, or raises `Unavailable`."""
@@ -153,6 +163,7 @@ class Writer(Generic[Owner]):
         while (job := self._batches.get()) is not None:
             batch, ready = job
             error: OnearmError | None = None
+            begun = time.perf_counter()
             try:
                 events = [event for entry in batch for event in entry.events]
                 archived = [(event.experiment, event.time) for event in events if event.detail == ARCHIVED]
@@ -163,11 +174,16 @@ class Writer(Generic[Owner]):
             except Exception as caught:  # whatever it is, those who wait must hear of it
                 log.exception("the writer failed")
                 error = Unavailable("commit_failed", f"nothing was written ({caught}): try again")
-            self._loop.call_soon_threadsafe(self._done, batch, ready, error)
+            self._loop.call_soon_threadsafe(self._done, batch, ready, error, time.perf_counter() - begun)
 
-    def _done(self, batch: list[Entry], ready: list[PendingSnapshot], error: OnearmError | None) -> None:
+    def _done(
+        self, batch: list[Entry], ready: list[PendingSnapshot], error: OnearmError | None, seconds: float
+    ) -> None:
         self._pending = ready + self._pending
+        self.seconds.add(seconds)
+        self.sizes.add(sum(len(entry.events) for entry in batch))
         if error is not None:
+            self.failures += 1
             self._give_up(batch, error)
         else:
             for entry in batch:

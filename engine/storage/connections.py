@@ -37,6 +37,8 @@ class Connections:
     and cannot write until it holds both again.
     """
 
+    revision_read = schema.LOG  # of the tables: the oldest with which they are read
+
     def __init__(self, url: URL, *, write: bool) -> None:
         self.url = url
         self.name = url.render_as_string(hide_password=True)
@@ -204,7 +206,7 @@ class Connections:
                 known = schema.revision(connection, self.name)
         except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
             raise self._cannot_open(error) from error
-        if known != schema.newest():
+        if known is None or known < self.revision_read:
             seen = "has no tables of onearm" if known is None else f"has the older schema {known!r}"
             raise InvalidInput("older_schema", f"{self.name} {seen}: open it once with `onearm serve`")
 
@@ -251,6 +253,15 @@ class Connections:
         )
 
 
+def without_password(url: str) -> str:
+    """Return the URL of a database as it may be shown.
+
+    >>> without_password("postgresql://me:secret@host/log"), without_password("sqlite:///run.db")
+    ('postgresql://me:***@host/log', 'sqlite:///run.db')
+    """
+    return make_url(url).render_as_string(hide_password=True)
+
+
 def _parse(text: str) -> URL:
     try:
         url = make_url(text)
@@ -267,6 +278,11 @@ def _parse(text: str) -> URL:
             "bad_database_url",
             f"{text!r} names no database: write sqlite:///FILE or postgresql://USER@HOST/NAME",
         ) from None
+    if backend == "sqlite" and (url.query or (url.database or "").startswith("file:")):
+        raise InvalidInput(
+            "bad_database_url",
+            f"{text!r} names a file by a URI of SQLite, or with options: write sqlite:///FILE, and nothing behind it",
+        )
     if backend == "sqlite" and url.database in (None, "", ":memory:"):
         raise InvalidInput("no_file", f"{text!r} names no file: a log must outlive its process; write sqlite:///FILE")
     return url

@@ -11,6 +11,8 @@ from sqlalchemy.engine import Connection
 from ..errors import InvalidInput
 
 VERSION_TABLE = "onearm_schema"
+LOG = "0005"  # since this revision the log is as it is now: what only reads it needs no newer one
+ACCESS = "0006"  # since this one there are keys and the audit log
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _version = sa.table(VERSION_TABLE, sa.column("version_num"))
 

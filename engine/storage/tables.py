@@ -66,13 +66,37 @@ ARTEFACT = sa.Table(
     sa.Column("arrays", sa.LargeBinary, nullable=False),
     sa.Column("description", sa.LargeBinary, nullable=False),
 )
+API_KEY = sa.Table(
+    "api_key",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("tenant", sa.Text),
+    sa.Column("roles", sa.Text, nullable=False),
+    sa.Column("experiments", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+AUDIT = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.Text),
+    sa.Column("tenant", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+)
 
 
 class Experiment(NamedTuple):
     """A row of table experiment: an immutable spec."""
 
     key: int  # the foreign key of event and snapshot
-    id: str  # the public id, unique
+    id: str  # the public id, unique; of a tenant but the default one ~TENANT~ID
     spec: str  # JSON: policy, problem, arms, seed
     body_hash: bytes  # sha256 of its spec as JSON
     versions: str  # JSON: onearm, policy, numba, numpy, platform
@@ -133,6 +157,32 @@ class StoredArtefact(NamedTuple):
     description: bytes  # JSON
 
 
+class StoredKey(NamedTuple):
+    """A row of table api_key: who may do what. Rows stay for good, as those in the audit log are named by them."""
+
+    id: str  # what stands in the key before the secret
+    digest: bytes  # sha256 of the whole key: it has 256 random bits, so nothing slower is needed
+    name: str  # for people
+    tenant: str | None  # None: the operator's
+    roles: str  # in the order of the alphabet, with commas between
+    experiments: str  # a pattern of their ids, * for all
+    created_at: int  # microseconds since 1970 UTC
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+
+class Deed(NamedTuple):
+    """A row of table audit: what somebody did, when, and from where."""
+
+    seq: int | None  # from 1; None before it is written
+    time: int  # microseconds since 1970 UTC
+    key: str | None  # the id of the key; None where none was asked for
+    tenant: str | None  # whose the subject is; None: the operator's
+    action: str  # as "experiments.archive"
+    subject: str  # the id of what it was done to
+    origin: str  # the address that asked, or "command line"
+
+
 class Counts(NamedTuple):
     """How much an experiment's log holds."""
 
@@ -146,3 +196,5 @@ assert list(EXPERIMENT.c.keys()) == list(Experiment._fields)
 assert list(SNAPSHOT.c.keys()) == list(Snapshot._fields)
 assert list(SNAPSHOT_PART.c.keys()) == list(SnapshotPart._fields)
 assert list(ARTEFACT.c.keys()) == list(StoredArtefact._fields)
+assert list(API_KEY.c.keys()) == list(StoredKey._fields)
+assert list(AUDIT.c.keys()) == list(Deed._fields)

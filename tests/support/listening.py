@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +18,7 @@ from support.served import ARMS, RANDOM, new_database
 from onearm.api.http.app import create_app
 from onearm.api.http.connection import Limits
 from onearm.api.http.guard import Guard
-from onearm.api.http.server import Server
+from onearm.api.http.server import PLAIN, Network, Server
 from onearm.api.service.service import Service
 from onearm.engine.storage.store import Store
 
@@ -26,15 +29,26 @@ DECIDE = "/v1/experiments/e/decisions"
 class Listening:
     """The service over an SQLite file with the experiment `e`, at a port of this machine."""
 
-    def __init__(self, folder: Path, limits: Limits | None = None, grace: int = 10, **guarded: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits | None = None,
+        grace: int = 10,
+        network: Network = PLAIN,
+        trusted: Path | None = None,  # the certificate that clients know
+        options: dict[str, Any] | None = None,  # of the application
+        **guarded: Any,
+    ) -> None:
         self.folder = folder
+        self.verified = True if trusted is None else ssl.create_default_context(cafile=trusted)
         self.store = Store.open(new_database(folder / "run.db"))
         guard = Guard(**guarded)
-        self.app = create_app(self.store, guard=guard)
-        self.server = Server(guard.with_cors(self.app), limits or Limits())
+        self.app = create_app(self.store, guard=guard, **(options or {}))
+        self.server = Server(guard.with_cors(self.app), limits or Limits(), network=network)
         self.server.config.timeout_graceful_shutdown = grace
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
+        self.url = f"{'http' if network.certificate is None else 'https'}://127.0.0.1:{self.port}"
         self.thread = threading.Thread(target=self._serve)
 
     @property
@@ -44,7 +58,7 @@ class Listening:
 
     def __enter__(self) -> Listening:
         self.thread.start()
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, verify=self.verified)
         body = {"experiment_id": "e", "arms": ARMS, "policy": RANDOM}
         assert self.client.post("/v1/experiments", json=body).status_code in (200, 201)
         return self
@@ -64,6 +78,14 @@ class Listening:
         self.server.should_exit = True
         self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
+
+    @staticmethod
+    def wait_until(so: Callable[[], object]) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + PATIENCE
+        while not so():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def connect(self) -> Line:
         """Open a connection."""

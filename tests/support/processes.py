@@ -38,13 +38,15 @@ READY_SECONDS = 180.0  # a busy machine is no bug
 class Process:
     """The service as a process that can be killed and started again on the same port."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, *options: str) -> None:
         self.database = database
+        self.options = options
         self.port = 0
         self.start()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "onearm", "serve", "--port", str(self.port), "--database", self.database]
+        command += self.options
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.answers = False
 

@@ -55,6 +55,12 @@ def test_a_host_that_is_not_the_services_own_is_refused(listening: Listening, li
     assert decisions(listening) == before
 
 
+@pytest.mark.parametrize("host", ["", "localhost:80@other", "a b"])
+def test_what_is_no_name_is_not_told_as_one_to_allow(line: Line, host: str) -> None:
+    line.ask("POST", DECIDE, b"{}", Host=host)
+    assert "--allowed-host" not in refused(line, 421, "wrong_host")
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:8080", "bandit.example:443"])
 def test_the_services_own_hosts_are_answered(line: Line, host: str) -> None:
     line.ask("POST", DECIDE, b"{}", Host=host)

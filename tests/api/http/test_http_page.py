@@ -17,16 +17,20 @@ from onearm.api.http.routes import TABLE
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "http.md"
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOST = "http://127.0.0.1:8080"
+ROW = re.compile(r"^\| (`.*?`) \| (\w+) \|", re.MULTILINE)
 CALL = re.compile(rf"^curl (?:-d '(.*)' )?{HOST}(\S+)\n((?:# .*\n)*)", re.MULTILINE)
 
 
-def test_every_call_is_on_the_page() -> None:
-    page = PAGE.read_text()
-    assert [entry.path for entry in TABLE if entry.path.replace("experiment_id", "id") not in page] == []
+def test_the_page_names_the_role_of_every_call() -> None:
+    said = {}
+    for calls, role in ROW.findall(PAGE.read_text().partition("\n| call |")[2].partition("\n\n")[0]):
+        for method, path in re.findall(r"`(GET|POST) ([^`?]+)[^`]*`", calls):
+            assert said.setdefault((method, path), role) == role
+    assert said == {(entry.method, entry.path.replace("experiment_id", "id")): entry.role for entry in TABLE}
 
 
 def test_the_first_calls_of_the_page_are_answered_as_it_says(tmp_path: Path) -> None:
-    calls = CALL.findall(PAGE.read_text().partition("\n| call | body")[0])
+    calls = CALL.findall(PAGE.read_text().partition("\n| call |")[0])
     assert [bool(answer) for *_, answer in calls] == [False, True, True, True, True, True]
     with Served(tmp_path) as served:
         for body, path, answer in calls:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
-from support.served import ARMS, RANDOM
+from support.keyed import make_key
+from support.served import ARMS, RANDOM, new_database
 
 from onearm.api.http.app import create_app
 from onearm.api.http.routes import TABLE, openapi, routes
@@ -37,11 +39,19 @@ CHECKS = [
 ]
 OF_STREAMS = (":commit", "/recommendation", "/arms:close")
 # What fits, by the end of a path: hardly a random body does. An arm that is there already is answered in any case.
-FITTING = {"arms": {"id": "c"}, "decisions": {}, "reward": {"value": 1.0}, "world": {"change": "known"}}
+FITTING = {
+    "arms": {"id": "c"},
+    "decisions": {},
+    "reward": {"value": 1.0},
+    "world": {"change": "known"},
+    "keys": {"name": "n", "roles": ["read"]},
+    "{key_id}:rotate": {},
+}
 OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
 
 
 OPERATION_IDS = {  # generated clients have a function for each, by this name
+    "audit_list_deeds",
     "decisions_decide",
     "decisions_decide_batch",
     "decisions_learn_examples",
@@ -61,16 +71,32 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "experiments_say",
     "health_alive",
     "health_ready",
+    "health_version",
+    "keys_create_key",
+    "keys_list_keys",
+    "keys_revoke_key",
+    "keys_rotate_key",
     "reports_report",
 }
 
 
 @pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], str]:
+    """Return a database with keys, the headers of an admin, and the id of another key."""
+    file = tmp_path_factory.mktemp("openapi") / "run.db"
+    new_database(file)
+    admin, other = make_key(file, "admin"), make_key(file, "read")
+    return file, {"Authorization": f"Bearer {admin}"}, other.split("_")[1]
+
+
+@pytest.fixture(scope="module")
+def document(keys: tuple[Path, dict[str, str], str]) -> Iterator[Any]:
     """Yield the document of a service with experiments: `e` with decisions d0 and d1, a contextual one, a stream."""
-    app = create_app(Store.open(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/run.db"))
+    file, headers, _ = keys
+    app = create_app(Store.open(f"sqlite:///{file}"))
     try:
         with asgi.get_client(app) as client:
+            client.headers.update(headers)
             dense = {"context": {"kind": "dense", "length": 2}}
             for body in ({"experiment_id": "e", "arms": ARMS}, {"experiment_id": "c", "arms": ARMS, "problem": dense}):
                 assert client.post("http://test/v1/experiments", json=body | {"policy": RANDOM}).status_code == 201
@@ -89,19 +115,20 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             client.post("http://test/v1/experiments/s/decisions/d0/reward", json={"value": 0.0, "pulls": 2})
             for what in ("/arms:close", ":commit"):  # these are answered for good as well
                 assert client.post(f"http://test/v1/experiments/s{what}").status_code == 200
-        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+        yield schemathesis.openapi.from_asgi("/openapi.json", app, headers=headers)
     finally:
         asgi.shutdown_lifespans()
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_answers_are_as_documented(document: Any, method: str, path: str) -> None:
+def test_answers_are_as_documented(document: Any, keys: Any, method: str, path: str) -> None:
     operation = document[path][method]
     cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
     known = st.fixed_dictionaries(
         {
             "experiment_id": st.sampled_from(_experiments(path)),
             "decision_id": st.sampled_from(["d0", "d1"]),
+            "key_id": st.just(keys[2]),
             "arm_id": st.sampled_from("cccab"),  # mostly the one whose retirement is answered for good
         }
     )
@@ -119,7 +146,7 @@ def test_answers_are_as_documented(document: Any, method: str, path: str) -> Non
             case.body.update(policy=RANDOM, arms=ARMS)  # no generator guesses a policy's name
         if names is not None and (body := FITTING.get(path.rsplit("/", 1)[1])) is not None:
             case.body = dict(body)
-        answer = case.call()
+        answer = case.call(headers=keys[1])
         seen.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
 
@@ -139,14 +166,15 @@ def test_every_route_is_in_the_table() -> None:
     assert set(openapi()["paths"]) == {path for _, path in OPERATIONS}
 
 
-def test_only_the_body_of_a_decision_may_be_left_out() -> None:
+def test_only_the_bodies_of_a_decision_and_of_a_rotation_may_be_left_out() -> None:
     bodies = {
         path: operation["requestBody"]["required"]
         for path, operations in openapi()["paths"].items()
         for operation in operations.values()
         if "requestBody" in operation
     }
-    assert [path for path, required in bodies.items() if not required] == ["/v1/experiments/{experiment_id}/decisions"]
+    left_out = {path for path, required in bodies.items() if not required}
+    assert left_out == {"/v1/experiments/{experiment_id}/decisions", "/v1/keys/{key_id}:rotate"}
 
 
 def test_operations_keep_their_ids() -> None:

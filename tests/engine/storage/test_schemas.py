@@ -47,7 +47,8 @@ def test_an_older_schema_keeps_its_snapshots(url: str) -> None:
     binary, state = ("BLOB", "x'6279746573'") if url.startswith("sqlite") else ("BYTEA", "'bytes'")
     run_sql(url, "ALTER TABLE event DROP COLUMN vector")
     run_sql(url, "DROP TABLE snapshot_part")
-    run_sql(url, "DROP TABLE artefact")
+    for table in ("artefact", "api_key", "audit"):
+        run_sql(url, f"DROP TABLE {table}")
     run_sql(url, f"ALTER TABLE snapshot ADD COLUMN state {binary} NOT NULL DEFAULT ''")
     run_sql(url, f"INSERT INTO snapshot VALUES ({key}, 3, 2, 'digest', '{{}}', {state})")
     run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '0002'")

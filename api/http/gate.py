@@ -1,0 +1,39 @@
+"""Who must wait outside: those who have no key, once keys are asked for, and those who ask too often."""
+
+from __future__ import annotations
+
+import math
+
+from starlette.types import Scope
+
+from ..access.caller import OPEN
+from .endpoint import Answer, problem
+from .routes import PAGES, TABLE
+
+OPEN_PATHS = frozenset(entry.path for entry in TABLE if entry.role == OPEN)
+FILES = "/static/"  # vendored, the same in every service
+BEARER = (b"www-authenticate", b'Bearer realm="onearm"')
+BASIC = (b"www-authenticate", b'Basic realm="onearm", charset="UTF-8"')  # a browser then asks its user
+
+
+def is_open(path: str) -> bool:
+    """Tell whether a path is answered without a key."""
+    return path in OPEN_PATHS or path.startswith(FILES)
+
+
+def key_needed(scope: Scope) -> Answer:
+    """Return what a request without a valid key gets."""
+    if any(name == b"authorization" for name, _ in scope["headers"]):
+        code, seen = "invalid_key", "the key is unknown, has ended or was revoked"
+    else:
+        code, seen = "key_needed", "the request has no key"
+    says = f"{seen}: send one that is valid, as Authorization: Bearer oa_... (onearm keys create makes one)"
+    answer = problem(401, code, says)
+    return answer._replace(headers=(BEARER, BASIC) if scope["path"] in PAGES else (BEARER,))
+
+
+def too_many_requests(per_second: float, seconds: float) -> Answer:
+    """Return what a key gets that asked too often; it may ask again after so many seconds."""
+    says = f"the key asks more than {per_second:g} times a second (--max-requests-per-second): wait, or send batches"
+    answer = problem(429, "too_many_requests", says)
+    return answer._replace(headers=((b"retry-after", b"%d" % math.ceil(seconds)),))

@@ -1,0 +1,103 @@
+"""Who may do what, and who did what, in SQL: the keys, and the audit log.
+
+Their tables are written beside the writer of the log, by any process and without its lock: a key that is revoked on
+the command line must not wait until the service ends. SQLite lets one transaction write at a time, and others wait.
+
+>>> import tempfile
+>>> from .store import Store
+>>> folder = tempfile.TemporaryDirectory()
+>>> service = Store.open(f"sqlite:///{folder.name}/run.db")
+>>> access = Access.open(f"sqlite:///{folder.name}/run.db")
+>>> key = StoredKey("k1", b"digest", "web", "shop", "write", "*", created_at=7)
+>>> access.add_key(key, Deed(None, 7, None, "shop", "keys.create", "k1", "command line"))
+>>> access.all_keys() == [key]
+True
+>>> access.close()
+>>> service.close()
+>>> folder.cleanup()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ..errors import NotFound
+from . import schema
+from .connections import Connections
+from .tables import API_KEY, AUDIT, Deed, StoredKey
+
+
+class Access(Connections):
+    """The keys and the audit log of a database that was opened with its writer once; raises `Unavailable` as `Store`.
+
+    Every change of a key is written with what the audit log says of it, in one transaction.
+    """
+
+    revision_read = schema.ACCESS
+
+    def all_keys(self) -> list[StoredKey]:
+        """Return all keys there ever were, in the order of their creation."""
+        rows = self._read("SELECT * FROM api_key ORDER BY created_at, id", ())
+        return [StoredKey._make(row) for row in rows]
+
+    def add_key(self, key: StoredKey, deed: Deed) -> None:
+        """Write a new key."""
+        with self._transaction() as connection:
+            connection.execute(sa.insert(API_KEY).values(key._asdict()))
+            _note(connection, deed)
+
+    def replace_key(self, old: str, until: int, new: StoredKey, deed: Deed) -> None:
+        """Write a key in place of another one, which ends at `until` (microseconds), or before where it does so."""
+        with self._transaction() as connection:
+            known = _found(connection, old)
+            ends = until if known.expires_at is None else min(until, known.expires_at)
+            connection.execute(sa.update(API_KEY).where(API_KEY.c.id == old).values(expires_at=ends))
+            connection.execute(sa.insert(API_KEY).values(new._asdict()))
+            _note(connection, deed)
+
+    def revoke_key(self, id: str, deed: Deed) -> StoredKey:
+        """End a key at once, at the time of the deed, and return it; one that was revoked before stays as it is."""
+        with self._transaction() as connection:
+            known = _found(connection, id)
+            if known.revoked_at is not None:
+                return known
+            connection.execute(sa.update(API_KEY).where(API_KEY.c.id == id).values(revoked_at=deed.time))
+            _note(connection, deed)
+        return known._replace(revoked_at=deed.time)
+
+    def note(self, deed: Deed) -> None:
+        """Write a deed."""
+        with self._transaction() as connection:
+            _note(connection, deed)
+
+    def deeds(self, limit: int, before: int | None = None, tenant: str | None = None) -> list[Deed]:
+        """Return the newest deeds whose seq is less than `before`, newest first; with a tenant its own alone."""
+        query = sa.select(AUDIT).order_by(AUDIT.c.seq.desc()).limit(limit)
+        if before is not None:
+            query = query.where(AUDIT.c.seq < before)
+        if tenant is not None:
+            query = query.where(AUDIT.c.tenant == tenant)
+        return [Deed._make(row) for row in self._read_core(query)]
+
+    def _open_to_write(self) -> None:
+        """Look at the schema, and leave it and the lock to the writer of the log."""
+        self._open_to_read()
+
+    def _connect_writer(self) -> Connection:
+        return self._opener.connect()
+
+
+def _found(connection: Connection, id: str) -> StoredKey:
+    row = connection.execute(sa.select(API_KEY).where(API_KEY.c.id == id)).one_or_none()
+    if row is None:
+        raise NotFound("unknown_key", f"there is no key {id!r}")
+    return StoredKey._make(row)
+
+
+def _note(connection: Connection, deed: Deed) -> None:
+    said: dict[str, Any] = deed._asdict()
+    del said["seq"]  # the database counts
+    connection.execute(sa.insert(AUDIT).values(said))

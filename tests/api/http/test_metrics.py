@@ -1,0 +1,137 @@
+"""`/metrics`: what Prometheus' own parser reads there is what happened, for the operator alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from support.direct import Direct
+from support.keyed import Keyed
+
+from onearm.api.http import metrics
+from onearm.api.http.app import create_app
+from onearm.api.http.routes import TABLE
+from onearm.engine.storage.store import Store
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Direct]:
+    with Direct(create_app(Store.open(f"sqlite:///{tmp_path}/run.db"))) as client:
+        yield client
+
+
+def read(client: Any) -> Series:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def one(series: Series, name: str, **labels: str) -> float:
+    return series[name, frozenset(labels.items())]
+
+
+def play(client: Any, name: str, decisions: int, rewards: int) -> None:
+    body = {"experiment_id": name, "arms": [{"id": "a"}, {"id": "b"}], "policy": {"name": "ucb1"}}
+    assert client.post("/v1/experiments", json=body).status_code == 201
+    for i in range(decisions):
+        decision = client.post(f"/v1/experiments/{name}/decisions", json={}).json()["decision_id"]
+        if i < rewards:
+            path = f"/v1/experiments/{name}/decisions/{decision}/reward"
+            assert (answer := client.post(path, json={"value": 1.0})).status_code == 200, answer.text
+
+
+def test_what_was_asked_and_learned_is_counted(client: Direct) -> None:
+    play(client, "banner", 5, 3)
+    client.post("/v1/experiments/banner/decisions/none/reward", json={"value": 1.0})
+    client.get("/no/such/path")
+    found = read(client)
+    banner = {"tenant": "default", "experiment": "banner"}
+    assert one(found, "onearm_decisions_total", **banner) == 5
+    assert one(found, "onearm_rewards_total", **banner) == 3
+    assert one(found, "onearm_changes_total", **banner) == 0
+    assert one(found, "onearm_state_bytes", **banner) > 0
+    assert one(found, "onearm_recovering", **banner) == 0
+    decide = {"method": "POST", "route": "/v1/experiments/{experiment_id}/decisions"}
+    reward = {"method": "POST", "route": f"{decide['route']}/{{decision_id}}/reward"}
+    assert one(found, "onearm_requests_total", **decide, status="201") == 5
+    assert one(found, "onearm_requests_total", **reward, status="200") == 3
+    assert one(found, "onearm_requests_total", **reward, status="404") == 1
+    assert one(found, "onearm_requests_total", method="", route="", status="404") == 1
+    assert one(found, "onearm_request_seconds_count", **decide) == 5
+    assert one(found, "onearm_request_seconds_bucket", **decide, le="+Inf") == 5
+    assert one(found, "onearm_commit_seconds_count") == one(found, "onearm_commit_events_count") >= 1
+    assert one(found, "onearm_commit_events_sum") == 8
+    assert one(found, "onearm_experiments") == 2  # with hello
+    assert one(found, "process_resident_memory_bytes") > 0
+
+
+def test_a_change_of_the_world_is_counted(client: Direct) -> None:
+    body = {"experiment_id": "shop", "arms": [{"id": "a"}, {"id": "b"}]}
+    assert client.post("/v1/experiments", json=body).status_code == 201
+    assert client.post("/v1/experiments/shop/world", json={"change": "known"}).status_code == 201
+    assert one(read(client), "onearm_changes_total", tenant="default", experiment="shop") == 1
+
+
+def test_beyond_a_number_of_experiments_sums_are_told(client: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, decisions in (("a", 1), ("b", 2), ("c", 4)):
+        play(client, name, decisions, 0)
+    monkeypatch.setattr(metrics, "EXPERIMENTS_MAX", 2)  # hello and a
+    found = read(client)
+    assert one(found, "onearm_decisions_total", tenant="", experiment="") == 6
+    assert one(found, "onearm_decisions_total", tenant="default", experiment="a") == 1
+    assert ("onearm_decisions_total", frozenset({("tenant", "default"), ("experiment", "b")})) not in found
+
+
+def test_a_commit_that_fails_is_counted(client: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*given: Any) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Store, "append", broken)
+    assert client.post("/v1/experiments/hello/decisions", json={}).status_code == 503
+    monkeypatch.undo()
+    assert one(read(client), "onearm_commits_failed_total") == 1
+
+
+def test_the_version_is_told(client: Direct) -> None:
+    told = client.get("/version").json()
+    assert set(told) == {"onearm", "python", "numba", "numpy"} and all(told.values())
+    assert one(read(client), "onearm_build_info", version=told["onearm"]) == 1
+
+
+def test_every_series_is_described(client: Direct, root: Path) -> None:
+    """docs/monitoring.md names what is served, and nothing else."""
+    play(client, "banner", 1, 1)
+    text = client.get("/metrics").text
+    served = {family.name for family in text_string_to_metric_families(text) if family.name.startswith("onearm_")}
+    described = set(re.findall(r"^\| `(onearm_\w+?)(?:_total)?`", (root / "docs" / "monitoring.md").read_text(), re.M))
+    assert described == served
+
+
+def test_labels_of_routes_are_lines_of_the_table(client: Direct) -> None:
+    play(client, "banner", 1, 1)
+    routes = {dict(labels).get("route") for name, labels in read(client) if name == "onearm_requests_total"}
+    assert routes <= {entry.path for entry in TABLE} | {""}
+
+
+def test_the_operator_alone_reads_them(tmp_path: Path) -> None:
+    with Keyed(tmp_path) as service:
+        found = read(service.asking("read"))
+        refused = service.asking("read", tenant="shop").get("/metrics")
+        assert (refused.status_code, refused.json()["code"]) == (403, "operator_needed")
+        assert service.asking("write").get("/metrics").status_code == 403
+        assert httpx.get(f"http://127.0.0.1:{service.port}/metrics").status_code == 401
+        assert httpx.get(f"http://127.0.0.1:{service.port}/version").status_code == 401
+    assert one(found, "onearm_decisions_total", tenant="news", experiment="banner") == 0
+    assert one(found, "onearm_recovering", tenant="shop", experiment="banner") == 0
