@@ -170,7 +170,7 @@ def test_a_service_for_others_says_at_each_start_that_it_asks_nobody_who_they_ar
         assert process.wait(timeout=30) == 0
         assert process.stderr is not None
         said = process.stderr.read()
-    assert said == "--insecure   everyone who reaches 0.0.0.0 may read and write everything\n"
+    assert said == "--insecure   everyone who reaches 0.0.0.0 may read and write everything, until there is a key\n"
 
 
 @pytest.mark.jit
