@@ -33,18 +33,21 @@ class Room:
             self._sizes[experiment] = size
 
     def check(self, experiment: str, size: int) -> None:
-        """Refuse a state of so many bytes where it would be too large, or all together: nothing is made then."""
+        """Refuse a state of so many bytes where it would be too large, or all together: nothing is made then.
+
+        The refusal says nothing of the others: they may be another tenant's.
+        """
         one, most = self.limits
         if size > one:
             raise Conflict(
                 "state_too_large",
-                f"the state of {experiment!r} would take {in_mb(size)}, and one may take {in_mb(one)} (--state-bytes): "
-                "create another experiment for what is more",
+                f"the state would take {in_mb(size)}, and one may take {in_mb(one)} (--state-bytes): create another "
+                "experiment for what is more",
             )
         others = self.taken - self._sizes.get(experiment, 0)
         if others + size > most:
             raise Conflict(
                 "no_room",
-                f"the states of all experiments take {in_mb(others)} and that of {experiment!r} would take "
-                f"{in_mb(size)} more; together they may take {in_mb(most)} (--state-bytes-all): archive some",
+                f"the state would take {in_mb(size)}, and there is no room for it: those of all experiments may take "
+                f"{in_mb(most)} together (--state-bytes-all): archive some",
             )
