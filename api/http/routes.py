@@ -89,7 +89,6 @@ SEGMENTS = {
     "schema": {"type": "integer", "minimum": 1, "maximum": NUMBERS_MAX, "default": 1},
     "description": "Of vectors: tell the regret against the best fixed point of each of so many equal parts, too.",
 }
-METRICS = "/metrics"
 TABLE = [
     Entry(
         "POST",
@@ -231,13 +230,13 @@ TABLE = [
     ),
     Entry("GET", "/health/live", health.alive, OPEN, {200: schemas.Health}),
     Entry("GET", "/health/ready", health.ready, OPEN, {200: schemas.Health, 503: schemas.Health}),
-    Entry("GET", METRICS, metrics.metrics, OPERATOR, {200: None}),
+    Entry("GET", "/metrics", metrics.metrics, OPERATOR, {200: None}),
     Entry("GET", "/version", health.version, READ, {200: schemas.Version}),
     Entry("GET", "/", pages.front, READ, {200: None}),
     Entry("GET", "/docs", pages.docs, READ, {200: None}),
 ]
 PAGES = frozenset(entry.path for entry in TABLE if None in entry.answers.values())  # for people
-PROBES = frozenset(entry.path for entry in TABLE if entry.path.startswith(("/health/", METRICS)))  # for what watches
+PROBES = frozenset(entry.path for entry in TABLE if schemas.Health in entry.answers.values())  # for machines that watch
 ITEMS: dict[tuple[type, str], tuple[type, ...]] = {  # what is in the lists that are read and answered item by item
     (schemas.Decisions, "decisions"): (schemas.Decide,),
     (schemas.DecisionBatch, "decisions"): (*ANSWERED, schemas.Problem),

@@ -77,6 +77,11 @@ def test_what_was_asked_and_learned_is_counted(client: Direct) -> None:
     assert one(found, "process_resident_memory_bytes") > 0
 
 
+def test_a_page_of_another_site_does_not_read_them(client: Direct) -> None:
+    for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+        assert client.get("/metrics", headers=headers).status_code in (403, 421)
+
+
 def test_a_change_of_the_world_is_counted(client: Direct) -> None:
     body = {"experiment_id": "shop", "arms": [{"id": "a"}, {"id": "b"}]}
     assert client.post("/v1/experiments", json=body).status_code == 201
