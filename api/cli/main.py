@@ -22,6 +22,8 @@ COMMANDS = {
     "evaluate-active": "Find what policies that ask lose at worst, by difficulty.",
     "warm": "Compile what will be needed, before it is.",
     "verify": "Make every decision of a log again and name the first that differs.",
+    "backup": "Copy a database while it is in use.",
+    "restore": "Put a backup in place of a database, if it verifies.",
     "export": "Write the log of an experiment to a file.",
     "convert": "Write a log in another format.",
     "policies": "List the policies with their params.",

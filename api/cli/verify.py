@@ -50,7 +50,7 @@ def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> 
     Example:
       onearm verify --database sqlite:///run.db
     """
-    found = [_file(log, form)] if log is not None else _database(database)
+    found = [_file(log, form)] if log is not None else verified(database)
     if as_json:
         print_json({"experiments": found})
     else:
@@ -68,10 +68,16 @@ def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> 
             for one in found
         ]
         print_table("Every decision made again, bit for bit", columns, rows, spare=("digest",))
-    return 1 if any(any(map(one.get, FAULTS)) or one["first_difference"] is not None for one in found) else 0
+    return 1 if any(map(has_fault, found)) else 0
 
 
-def _database(url: str) -> list[dict[str, Any]]:
+def has_fault(found: dict[str, Any]) -> bool:
+    """Tell whether a decision differs, a snapshot is not what the log folds to, or lines cannot be read."""
+    return any(map(found.get, FAULTS)) or found["first_difference"] is not None
+
+
+def verified(url: str) -> list[dict[str, Any]]:
+    """Make every decision of a database again, and return what was found of each experiment."""
     store = Store.open(url, write=False)
     try:
         keep_all(store)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import threading
 import time
@@ -22,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from ..errors import InvalidInput, OnearmError, Unavailable
 from . import schema
-from .files import DatabaseFiles
+from .files import DatabaseFiles, in_use, lock
 from .tables import METADATA
 
 BUSY_SECONDS = 30
@@ -60,7 +58,7 @@ class Connections:
         `close` or the end of the process; a second writer is refused with `Unavailable`. Without, nothing is
         changed, and a writer may be at work meanwhile.
         """
-        opened = cls(_parse(url), write=write)
+        opened = cls(parse_url(url), write=write)
         try:
             if write:
                 opened._open_to_write()
@@ -166,7 +164,7 @@ class Connections:
         while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})").scalar():
             if time.monotonic() > patience:
                 connection.close()
-                raise self._in_use("another process")
+                raise in_use(self.name, "another process")
             time.sleep(0.05)
         connection.commit()
         return connection
@@ -216,29 +214,7 @@ class Connections:
         self._files = DatabaseFiles(path)
         if not path.parent.exists():
             raise InvalidInput("no_folder", f"there is no folder {path.parent}: make it, or name another")
-        try:
-            if path.is_dir():
-                raise InvalidInput("is_folder", f"{path} is a folder: name a file, such as {path / 'run.db'}")
-            self._lock_file = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - open as long as the store
-        except OSError as error:
-            raise InvalidInput(
-                "not_writable",
-                f"{path}.lock cannot be written ({error.strerror}): use a folder that you may write to",
-            ) from error
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock_file.seek(0)
-            raise self._in_use(f"process {self._lock_file.read() or 'unknown'}") from None
-        self._lock_file.truncate(0)
-        self._lock_file.write(str(os.getpid()))
-        self._lock_file.flush()
-
-    def _in_use(self, by: str) -> Unavailable:
-        return Unavailable(
-            "database_in_use",
-            f"{self.name} is in use by {by}: there is one writer; stop that one or name another database",
-        )
+        self._lock_file = lock(path, self.name)
 
     def _cannot_open(self, error: Exception) -> OnearmError:
         if self._sqlite:
@@ -262,7 +238,8 @@ def without_password(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
-def _parse(text: str) -> URL:
+def parse_url(text: str) -> URL:
+    """Return the URL of a database; raises `InvalidInput` where it is none that is known here."""
     try:
         url = make_url(text)
         backend = url.get_backend_name()

@@ -5,10 +5,14 @@ What is committed then goes to files that nobody finds any more. SQLite does not
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from ..errors import Unavailable
+from ..errors import InvalidInput, Unavailable
 
 BESIDE = ("-wal", "-shm")  # what SQLite keeps beside the file for as long as it is open: commits are in the first
 
@@ -54,4 +58,46 @@ def _lost(name: str, gone: bool) -> Unavailable:
         f"{name} {'was deleted or moved' if gone else 'was replaced by another file'} while it was in use, so nothing "
         "is acknowledged any more: stop the service, put the database back (with its -wal file, or from a backup), "
         f"and start it again; until it is stopped /proc/{os.getpid()}/fd has the files as they were",
+    )
+
+
+def lock(path: Path, name: str) -> IO[str]:
+    """Take the lock of a database, and return its file: the lock is given up when that is closed, or the process ends.
+
+    Raises `Unavailable` ("database_in_use") where another process has it; `name` is what the database is called then.
+    """
+    try:
+        if path.is_dir():
+            raise InvalidInput("is_folder", f"{path} is a folder: name a file, such as {path / 'run.db'}")
+        file = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - open as long as the store
+    except OSError as error:
+        raise InvalidInput(
+            "not_writable",
+            f"{path}.lock cannot be written ({error.strerror}): use a folder that you may write to",
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        by = file.read()
+        file.close()
+        raise in_use(name, f"process {by or 'unknown'}") from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+@contextmanager
+def locked(path: Path, name: str) -> Iterator[None]:
+    """Have the lock of a database for a while."""
+    with lock(path, name):
+        yield
+
+
+def in_use(name: str, by: str) -> Unavailable:
+    """Return what is raised where a database has another writer."""
+    return Unavailable(
+        "database_in_use",
+        f"{name} is in use by {by}: there is one writer; stop that one or name another database",
     )

@@ -1,0 +1,41 @@
+"""`onearm backup`: a copy of a database, taken while it is in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...engine.storage.backup import back_up
+from ...engine.storage.store import Store
+from ..console import print_json
+from .json_option import as_json
+from .options import DatabaseCommand, database_option
+
+
+@click.command(cls=DatabaseCommand)
+@click.argument("file", type=click.Path(path_type=Path))
+@database_option
+@as_json
+def backup(file: Path, database: str, as_json: bool) -> None:
+    """Copy a database of SQLite to a new FILE, as it is at this moment.
+
+    A running service is not disturbed. `cp` would leave out what it committed last.
+
+    \b
+    Example:
+      onearm backup copies/monday.db --database sqlite:///run.db
+    """
+    back_up(database, file)
+    store = Store.open(f"sqlite:///{file}", write=False)
+    try:
+        rows = store.experiments()
+        events = sum(store.counts(row.key).seq for row in rows)
+    finally:
+        store.close()
+    size = file.stat().st_size
+    if as_json:
+        print_json({"file": str(file), "bytes": size, "experiments": len(rows), "events": events})
+    else:
+        click.echo(f"{file} has {len(rows)} experiments and {events} events in {size} bytes")
+        click.echo(f"to check it: onearm verify --database sqlite:///{file}")

@@ -1,0 +1,47 @@
+"""`onearm restore`: a backup in place of a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...engine.errors import Damaged, InvalidInput
+from ...engine.storage.backup import restore as put_back
+from ..console import print_json
+from .json_option import as_json
+from .options import DatabaseCommand, artefact_option, database_option, policy_file_option
+from .verify import has_fault, verified
+
+
+@click.command(cls=DatabaseCommand)
+@click.argument("file", type=click.Path(path_type=Path))
+@database_option
+@policy_file_option
+@artefact_option
+@as_json
+def restore(file: Path, database: str, as_json: bool) -> None:
+    """Put a backup FILE in place of a database of SQLite, if every decision in it comes out again.
+
+    The service must be stopped. What was there before is kept beside it, under a name that is printed.
+
+    \b
+    Example:
+      onearm restore copies/monday.db --database sqlite:///run.db
+    """
+    if not file.is_file():
+        raise InvalidInput("no_backup", f"there is no file {file}: name a backup that exists")
+    found = verified(f"sqlite:///{file}")
+    if wrong := [one["id"] for one in found if has_fault(one)]:
+        raise Damaged(
+            "does_not_verify",
+            f"{file} does not verify ({', '.join(wrong[:5])}), and nothing was replaced: "
+            f"onearm verify --database sqlite:///{file} says what differs",
+        )
+    kept = put_back(file, database)
+    if as_json:
+        print_json({"experiments": len(found), "kept": None if kept is None else str(kept)})
+    else:
+        click.echo(f"{len(found)} experiments verify, and are in place")
+        if kept is not None:
+            click.echo(f"what was there before is {kept}")

@@ -1,0 +1,122 @@
+"""A database of SQLite as it is at one moment, copied while it is in use, and put back.
+
+A copy made by `cp` lacks what lies in the -wal file: the newest commits. SQLite's own way of copying has them.
+
+>>> import tempfile
+>>> from .store import Store
+>>> folder = tempfile.TemporaryDirectory()
+>>> url, copy = f"sqlite:///{folder.name}/run.db", Path(folder.name, "copy.db")
+>>> store = Store.open(url)
+>>> hello = store.add_experiment("hello", "{}", b"", "{}", 0)
+>>> back_up(url, copy)
+>>> later = store.add_experiment("later", "{}", b"", "{}", 0)
+>>> store.close()
+>>> kept = restore(copy, url)
+>>> [[one.id for one in Store.open(f"sqlite:///{file}", write=False).experiments()] for file in (url[10:], kept)]
+[['hello'], ['hello', 'later']]
+>>> folder.cleanup()
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from ..errors import Conflict, InvalidInput
+from .connections import parse_url
+from .files import BESIDE, locked
+
+
+def back_up(url: str, file: Path) -> None:
+    """Write a database to a new file, as it is at one moment; who writes to it is not kept from that.
+
+    The file is whole, or is not there: it is written under another name, and to the disk. Raises `Conflict` where there
+    is one already, `InvalidInput` where the database is none of SQLite, or cannot be read.
+    """
+    source = _sqlite_file(url)
+    if not source.is_file():
+        raise InvalidInput("no_database", f"there is no file {source}: name a database that exists")
+    if file.exists():
+        raise Conflict("file_exists", f"{file} exists already: name another file, a backup replaces nothing")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    try:
+        _copy(source, part)
+        os.link(part, file)  # fails where somebody made it meanwhile
+    except FileExistsError:
+        raise Conflict("file_exists", f"{file} was made meanwhile: name another file") from None
+    finally:
+        part.unlink(missing_ok=True)
+    _sync(file.parent)
+
+
+def restore(file: Path, url: str) -> Path | None:
+    """Put a backup in place of a database, and return the file under which that is kept; None where there was none.
+
+    At any moment there is one of both under the name. Raises `Unavailable` where a process writes to the database.
+    """
+    target = _sqlite_file(url)
+    if not file.is_file():
+        raise InvalidInput("no_backup", f"there is no file {file}: name a backup that exists")
+    if file.resolve() == target.resolve():
+        raise InvalidInput("same_file", f"{file} is the database itself: name a backup of it")
+    kept = target.with_name(f"{target.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+    with locked(target, str(target)):
+        part = target.with_name(f"{target.name}.part")
+        try:
+            _copy(file, part)
+            if there_was := target.exists():
+                _gather(target)
+                os.link(target, kept)
+                for ending in BESIDE:  # of a database that could not be gathered: it is kept with them
+                    with suppress(FileNotFoundError):
+                        Path(f"{target}{ending}").rename(f"{kept}{ending}")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync(target.parent)
+    return kept if there_was else None
+
+
+def _sqlite_file(url: str) -> Path:
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise InvalidInput(
+            "not_sqlite",
+            "the database is PostgreSQL's, which has its own tools: pg_dump --format=custom writes a backup while the "
+            "service runs, and pg_restore puts it back",
+        )
+    return Path(parsed.database or "")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a database in one step: in several, SQLite begins anew whenever something is committed meanwhile."""
+    target.unlink(missing_ok=True)
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{quote(str(source.resolve()))}?mode=ro", uri=True)) as reader,
+            closing(sqlite3.connect(target)) as writer,
+        ):
+            reader.backup(writer)
+            writer.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+    except sqlite3.Error as error:
+        raise InvalidInput("not_a_database", f"{source} cannot be read, or {target} not written ({error})") from error
+    _sync(target)
+
+
+def _gather(database: Path) -> None:
+    """Move what lies in the -wal file into the database, if it can be read."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
