@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ATTACKS = ("quiet", "reports", "bodies", "decide_batches", "creations")
 
 
+@pytest.mark.slow
 def test_a_bystander_is_answered_under_each_attack(root: Path) -> None:
     only = [word for name in ATTACKS for word in ("--only", name)]
     command = [sys.executable, str(root / "benchmarks" / "neighbours.py"), "--quick", "--json", *only]
