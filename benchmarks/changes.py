@@ -17,11 +17,9 @@ not 20, fewer runs of false alarms, and less of the grid of Vowpal Wabbit.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
 import itertools
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -143,8 +141,7 @@ def main() -> None:
     size = QUICK if options.quick else FULL
     vw = None
     if not options.no_vw:
-        with contextlib.redirect_stdout(sys.stderr):  # it tells what it builds; JSON goes to stdout alone
-            vw = peer_python(HERE / "peers" / "contextual" / "vowpalwabbit.txt")
+        vw = peer_python(HERE / "peers" / "contextual" / "vowpalwabbit.txt")
     parts: dict[str, Callable[[], Any]] = {
         "worlds": lambda: played(size, vw),
         "nothing_lost": lambda: nothing_lost(size.seeds, size.bernoulli, 100_000),

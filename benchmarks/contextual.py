@@ -128,10 +128,9 @@ def main() -> None:
         parser.error("a standard error needs at least 2 replications")
     sweep = Sweep(3, 6, 1, 7) if arguments.quick else Sweep(arguments.replications)
     full = not arguments.quick and not arguments.no_speed and sweep.replications == 10 and set(names) == set(SETS)
-    with contextlib.redirect_stdout(sys.stderr):  # peer_python tells what it builds; JSON goes to stdout alone
-        vw = peer_python(HERE / "peers" / "contextual" / "vowpalwabbit.txt")
-        pins = [] if arguments.no_speed else sorted(HERE.glob("peers/*.txt"))
-        pythons = {each.stem: peer_python(each) for each in pins}
+    vw = peer_python(HERE / "peers" / "contextual" / "vowpalwabbit.txt")
+    pins = [] if arguments.no_speed else sorted(HERE.glob("peers/*.txt"))
+    pythons = {each.stem: peer_python(each) for each in pins}
     rounds = arguments.rounds if not arguments.no_speed else 0
     with progress_bar() as progress:
         steps = sum(len(our_jobs(name)) + vw_runs(name, sweep) * (vw is not None) for name in names)

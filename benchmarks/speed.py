@@ -231,13 +231,13 @@ def compilations_of_second_process() -> int:
 
 
 def peer_python(pins: Path) -> Path | None:
-    """Return the Python of a library's own environment, built from its pins; say so where that fails."""
+    """Return the Python of a library's own environment, built from its pins; say on standard error where that fails."""
     folder = PEERS / pins.stem
     python = folder / "bin" / "python"
     stamp = folder / "pins.txt"
     if stamp.exists() and stamp.read_text() == pins.read_text():
         return python
-    print(f"building {folder}")
+    print(f"building {folder}", file=sys.stderr)
     uv = Path(sys.executable).with_name("uv")
     # The pins name what the measured classes import, no more: obp alone asks for PyTorch and Python < 3.10.
     if uv.exists():
@@ -248,7 +248,7 @@ def peer_python(pins: Path) -> Path | None:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         subprocess.run([*command, "--quiet", "--no-deps", "-r", str(pins)], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"!!! {pins.stem} could not be installed ({error}): MISSING from this run")
+        print(f"!!! {pins.stem} could not be installed ({error}): MISSING from this run", file=sys.stderr)
         return None
     stamp.write_text(pins.read_text())
     return python
@@ -264,7 +264,8 @@ def peer_rates(
             command = [str(python), str(HERE / "peers" / "play.py"), name, str(seconds)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                print(f"!!! {name} failed and is MISSING from this run: {done.stderr.strip().splitlines()[-1]}")
+                said = done.stderr.strip().splitlines()[-1]
+                print(f"!!! {name} failed and is MISSING from this run: {said}", file=sys.stderr)
                 python = None
             else:
                 found.append(json.loads(done.stdout))
