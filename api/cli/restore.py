@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...engine.errors import Damaged, InvalidInput
+from ...engine.errors import Damaged
 from ...engine.storage.backup import restore as put_back
 from ..console import print_json
 from .json_option import as_json
@@ -29,8 +29,6 @@ def restore(file: Path, database: str, as_json: bool) -> None:
     Example:
       onearm restore copies/monday.db --database sqlite:///run.db
     """
-    if not file.is_file():
-        raise InvalidInput("no_backup", f"there is no file {file}: name a backup that exists")
     found = verified(f"sqlite:///{file}")
     if wrong := [one["id"] for one in found if has_fault(one)]:
         raise Damaged(

@@ -7,13 +7,13 @@ import functools
 
 import msgspec
 
-from ...engine.errors import Forbidden, InvalidInput
+from ...engine.errors import Forbidden
 from ...engine.storage.tables import Deed
 from ..access.caller import EVERY, Caller
 from ..experiment.tenants import parts_of
 from ..service.service import Service
 from .endpoint import Answer, Call, Handler
-from .requests import iso
+from .requests import iso, whole_number
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -74,8 +74,8 @@ async def list_deeds(service: Service, call: Call) -> Answer:
     caller = call.caller
     check_unlimited(caller)
     before, limit = call.parameter("before"), call.parameter("limit")
-    most = PAGE if limit is None else _number("limit", limit, PAGE_MAX)
-    seq = None if before is None else _number("before", before, 2**31)
+    most = PAGE if limit is None else whole_number("limit", limit, PAGE_MAX)
+    seq = None if before is None else whole_number("before", before, 2**31)
     found = await asyncio.to_thread(service.access.deeds, most, seq, caller.tenant)
     noted = [_noted(one, caller) for one in found]
     return Answer(200, Audit(noted, noted[-1].seq if len(noted) == most else None))
@@ -84,9 +84,3 @@ async def list_deeds(service: Service, call: Call) -> Answer:
 def _noted(one: Deed, caller: Caller) -> Noted:
     assert one.seq is not None, "it was read"
     return Noted(one.seq, iso(one.time), one.key, one.tenant, one.action, caller.called(one.subject), one.origin)
-
-
-def _number(name: str, text: str, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 10 or not 1 <= int(text) <= most:
-        raise InvalidInput(f"bad_{name}", f"{name} is {text[:20]!r}: it must be a whole number from 1 to {most}")
-    return int(text)

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from ...engine.changes.turning import check_turns
 from ...engine.changes.worlds import changes_of, leader_of
 from ...engine.compiled import background
-from ...engine.errors import InvalidInput, NotFound
+from ...engine.errors import NotFound
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Counts, Experiment
 from ..access.caller import Caller
@@ -25,7 +25,7 @@ from ..service.service import Service
 from . import schemas
 from .bodies import LARGE, read, read_object
 from .endpoint import Answer, Call
-from .requests import iso
+from .requests import iso, whole_number
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -57,7 +57,7 @@ async def list_all(service: Service, call: Call) -> Answer:
         if (last_seen := call.caller.named(after)) not in mine:
             raise NotFound("unknown_experiment", f"there is no experiment {after!r} to list after")
         start = names.index(last_seen) + 1
-    page = names[start : start + _limit(call.parameter("limit") or str(PAGE))]
+    page = names[start : start + whole_number("limit", call.parameter("limit") or str(PAGE), PAGE_MAX)]
     last = call.caller.called(page[-1]) if page and page[-1] != names[-1] else None
     found = await shown(service, [mine[name] for name in page], call.caller)
     return Answer(200, schemas.Experiments(found, last))
@@ -256,9 +256,3 @@ def _outline(row: Experiment, counts: Counts) -> schemas.Listed | None:
         seq=counts.seq,
         recovering=True,
     )
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= PAGE_MAX:
-        raise InvalidInput("bad_limit", f"limit is {text[:20]!r}: it must be a whole number from 1 to {PAGE_MAX}")
-    return int(text)

@@ -38,26 +38,19 @@ class _Told:
 
 
 def _of_experiments(courses: Mapping[tuple[str, str], Course]) -> Iterator[Metric]:
-    counted = (
-        ("decisions", "Decisions made"),
-        ("rewards", "Decisions with a reward"),
-        ("changes", "Changes of the world"),
+    series = (
+        (CounterMetricFamily, "decisions", "Decisions made."),
+        (CounterMetricFamily, "rewards", "Decisions with a reward."),
+        (CounterMetricFamily, "changes", "Changes of the world."),
+        (GaugeMetricFamily, "state_bytes", "What an experiment has learned, in memory."),
+        (GaugeMetricFamily, "interpreted", "1 while an experiment's policy is not compiled."),
+        (GaugeMetricFamily, "recovering", "1 while an experiment folds its log and does not answer."),
     )
-    for field, says in counted:
-        counter = CounterMetricFamily(f"onearm_{field}", f"{says}.", labels=LABELS)
+    for family, field, says in series:
+        metric = family(f"onearm_{field}", says, labels=LABELS)
         for labels, course in courses.items():
-            counter.add_metric(labels, getattr(course, field))
-        yield counter
-    gauged = (
-        ("state_bytes", "onearm_state_bytes", "What an experiment has learned, in memory"),
-        ("interpreted", "onearm_interpreted", "1 while an experiment's policy is not compiled"),
-        ("recovering", "onearm_recovering", "1 while an experiment folds its log and does not answer"),
-    )
-    for field, name, says in gauged:
-        gauge = GaugeMetricFamily(name, f"{says}.", labels=LABELS)
-        for labels, course in courses.items():
-            gauge.add_metric(labels, getattr(course, field))
-        yield gauge
+            metric.add_metric(labels, getattr(course, field))
+        yield metric
 
 
 def of_service(service: Service) -> Iterator[Metric]:

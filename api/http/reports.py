@@ -19,6 +19,7 @@ from ..service.live import Live
 from ..service.service import Service
 from ..service.since import Since
 from .endpoint import Answer, Call
+from .requests import whole_number
 
 ARMS_AT_ONCE = 500  # of more arms a report is made in another thread: 2 ms
 
@@ -48,7 +49,7 @@ async def report(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     live.check_usable()
     segments = call.parameter("segments")
-    parts = 1 if segments is None else _segments(segments)
+    parts = 1 if segments is None else whole_number("segments", segments, NUMBERS_MAX)
     if parts != 1 and live.kind.regret_by_segment is None:
         raise InvalidInput(
             "no_segments", f"{live.spec.id!r} decides {live.kind.plural}: segments are for regret against points"
@@ -104,11 +105,3 @@ def _by_segment(store: Store, live: Live, now: Moment, segments: int) -> float |
     pages = history.pages(store, key, 0, now.seq)
     assert live.kind.regret_by_segment is not None
     return live.kind.regret_by_segment(live.spec, pages, now.rewards, segments)
-
-
-def _segments(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 7 or not 1 <= int(text) <= NUMBERS_MAX:
-        raise InvalidInput(
-            "bad_segments", f"segments is {text[:20]!r}: it must be a whole number from 1 to {NUMBERS_MAX}"
-        )
-    return int(text)

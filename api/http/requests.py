@@ -91,3 +91,10 @@ def iso(microseconds: int) -> str:
     '1970-01-01T00:00:00+00:00'
     """
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat()
+
+
+def whole_number(name: str, text: str, most: int) -> int:
+    """Return a number of a query, from 1 to `most`, no longer than that is written."""
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+        raise InvalidInput(f"bad_{name}", f"{name} is {text[:20]!r}: it must be a whole number from 1 to {most}")
+    return int(text)

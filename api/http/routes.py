@@ -59,29 +59,29 @@ KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX},
     "description": "The decision_id, for clients that have a header for it.",
 }
+
+
+def at_most(most: int, default: int) -> dict[str, Any]:
+    """Return the parameter that says how long a page is."""
+    return {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": most, "default": default},
+        "description": "How many at most.",
+    }
+
+
 AFTER = {
     "name": "after",
     "in": "query",
     "schema": {"type": "string"},
     "description": "Only what follows this experiment: `next` of the page before.",
 }
-LIMIT = {
-    "name": "limit",
-    "in": "query",
-    "schema": {"type": "integer", "minimum": 1, "maximum": experiments.PAGE_MAX, "default": experiments.PAGE},
-    "description": "How many at most.",
-}
 BEFORE = {
     "name": "before",
     "in": "query",
     "schema": {"type": "integer", "minimum": 1, "maximum": 2**31},
     "description": "Only what came before this: `next` of the page before.",
-}
-DEEDS = {
-    "name": "limit",
-    "in": "query",
-    "schema": {"type": "integer", "minimum": 1, "maximum": audit.PAGE_MAX, "default": audit.PAGE},
-    "description": "How many at most.",
 }
 SEGMENTS = {
     "name": "segments",
@@ -162,7 +162,7 @@ TABLE = [
         READ,
         {200: schemas.Experiments},
         (404, 422, 503),
-        parameters=(AFTER, LIMIT),
+        parameters=(AFTER, at_most(experiments.PAGE_MAX, experiments.PAGE)),
     ),
     Entry("POST", f"{ONE}:archive", audit.audited(experiments.archive), ADMIN, {200: schemas.Experiment}, (404, 503)),
     Entry("POST", f"{ONE}:commit", audit.audited(experiments.commit), ADMIN, {200: COMMITTED}, (404, 409, 422, 503)),
@@ -226,7 +226,7 @@ TABLE = [
         ADMIN,
         {200: audit.Audit},
         (422, 503),
-        parameters=(BEFORE, DEEDS),
+        parameters=(BEFORE, at_most(audit.PAGE_MAX, audit.PAGE)),
     ),
     Entry("GET", "/health/live", health.alive, OPEN, {200: schemas.Health}),
     Entry("GET", "/health/ready", health.ready, OPEN, {200: schemas.Health, 503: schemas.Health}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +10,14 @@ import numpy as np
 
 from ...engine import snapshot
 from ...engine.columns import take
+from ...engine.errors import Damaged
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event, Snapshot
+from ...engine.storage.tables import Snapshot
 from ...engine.vocabulary import LEARN, Columns
 from ..experiment.spec import Spec
 from ..experiment.sums import Tally, packed
 from ..kinds.kind import Kind
-from .folded import counted
+from .folded import counted, event_of
 from .history import History, Part
 
 
@@ -35,7 +36,8 @@ class Checkpoint:
 
     def end(self, tally: Tally) -> None:
         """Take what the log adds up to, once it has come to this place."""
-        self._kind.own.end(self._own, self._history, self._decided_at, self.stored.decisions)
+        decided_at = functools.partial(event_of, self._store, self.stored.experiment)
+        self._kind.own.end(self._own, self._history, decided_at, self.stored.decisions)
         self._sums = tally.copied().sums
 
     def fault(self, state: Any) -> str | None:
@@ -46,9 +48,6 @@ class Checkpoint:
         if self._store.snapshot_sums(stored.experiment, stored.seq) not in (None, packed(self._sums)):
             return f"the snapshot at seq {stored.seq} has other sums than its log adds up to: delete it"
         return None
-
-    def _decided_at(self, number: int) -> Event | None:
-        return next(iter(self._store.find(self.stored.experiment, [number])), None)
 
 
 def with_checkpoints(store: Store, key: int, spec: Spec, kind: Kind, last: int) -> Iterator[Part | Checkpoint]:
@@ -82,7 +81,10 @@ def with_checkpoints(store: Store, key: int, spec: Spec, kind: Kind, last: int) 
 
 def _is_whole(store: Store, stored: Snapshot) -> bool:
     """Tell whether the bytes of a snapshot have their digests; recovery skips it where they do not."""
-    found = hashlib.sha256()
-    for part in store.snapshot_parts(stored.experiment, stored.seq):
-        found.update(part)
-    return found.hexdigest() == stored.digest
+    parts = store.snapshot_parts(stored.experiment, stored.seq)
+    try:
+        for _ in snapshot.checked(parts, stored.digest):
+            pass
+    except Damaged:
+        return False
+    return True

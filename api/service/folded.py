@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Generator
 from typing import Any, NamedTuple
@@ -62,13 +63,14 @@ def fold_log(row: Experiment, spec: Spec, kind: Kind, store: Store, versions: st
         tally = counted(tally, page)
         yield
     tally.count(store.decided(row.key, counted_to, counts.seq))
-
-    def decided_at(number: int) -> Event | None:
-        return next(iter(store.find(row.key, [number])), None)
-
-    kind.own.end(own, history, decided_at, counts.decisions)
+    kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
     kernels = kind.kernels(spec)
     return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kernels, tally, after)
+
+
+def event_of(store: Store, experiment: int, number: int) -> Event | None:
+    """Return the event of a decision from the log."""
+    return next(iter(store.find(experiment, [number])), None)
 
 
 def counted(tally: Tally, page: Part) -> Tally:

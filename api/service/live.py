@@ -399,15 +399,22 @@ class Live(Work):
         """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait."""
         if self.state is None or self.unusable is not None or self.locked or not self._bytes_since_snapshot:
             return
-        self._bytes_since_snapshot = 0
         self._room.take(self.row.id, self.state_bytes)  # it may have grown
-        about = (self.row.key, self.seq, self.number, self._versions)
-        kept, sums = self.kind.own.join(self.state, self.kind.own.part(self.own)), self.tally.copied().sums
         if self.state_bytes > COPY_BYTES:
             self._lock()
-            self._writer.keep(PendingSnapshot(*about, kept, sums, self._unlock))
+            self._keep(self._kept(), self._unlock)
         else:
-            self._writer.keep(PendingSnapshot(*about, snapshot.copied(kept), sums))
+            self._keep(snapshot.copied(self._kept()), lambda: None)
+
+    def _kept(self) -> Any:
+        """Return what a snapshot holds."""
+        return self.kind.own.join(self.state, self.kind.own.part(self.own))
+
+    def _keep(self, kept: Any, stored: Callable[[], None]) -> None:
+        """Have the writer store a snapshot of now; `stored` is called once it may change."""
+        self._bytes_since_snapshot = 0
+        about = (self.row.key, self.seq, self.number, self._versions)
+        self._writer.keep(PendingSnapshot(*about, kept, self.tally.copied().sums, stored))
 
     # -- what is archived takes no memory ------------------------------------------------------------------------------
 
@@ -433,10 +440,7 @@ class Live(Work):
         if self.state is None or self._bytes_since_snapshot <= min(self.state_bytes, SNAPSHOT_BYTES):
             self._let_go()  # its log is shorter than a snapshot would be
             return
-        self._bytes_since_snapshot = 0
-        kept = self.kind.own.join(self.state, self.kind.own.part(self.own))
-        about = (self.row.key, self.seq, self.number, self._versions)
-        self._writer.keep(PendingSnapshot(*about, kept, self.tally.copied().sums, self._let_go))
+        self._keep(self._kept(), self._let_go)
 
     def _let_go(self) -> None:
         if not self._awake and self.unusable is None:

@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 from ..errors import Conflict, InvalidInput
 from .connections import parse_url
-from .files import BESIDE, locked
+from .files import BESIDE, lock
 
 
 def back_up(url: str, file: Path) -> None:
@@ -65,7 +65,7 @@ def restore(file: Path, url: str) -> Path | None:
     if file.resolve() == target.resolve():
         raise InvalidInput("same_file", f"{file} is the database itself: name a backup of it")
     kept = target.with_name(f"{target.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
-    with locked(target, str(target)):
+    with lock(target, str(target)):
         part = target.with_name(f"{target.name}.part")
         try:
             _copy(file, part)

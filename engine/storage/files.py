@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -86,13 +84,6 @@ def lock(path: Path, name: str) -> IO[str]:
     file.write(str(os.getpid()))
     file.flush()
     return file
-
-
-@contextmanager
-def locked(path: Path, name: str) -> Iterator[None]:
-    """Have the lock of a database for a while."""
-    with lock(path, name):
-        yield
 
 
 def in_use(name: str, by: str) -> Unavailable:
