@@ -152,7 +152,7 @@ def _put_features(contexts: Features, row: int, context: Features) -> None:
 def pack_context(context: Any, problem: Problem) -> bytes:
     """Return a context as bytes; there are none where the problem has no context."""
     if not isinstance(context, Features):
-        return np.ascontiguousarray(context, "<f8").tobytes()
+        return np.ascontiguousarray(context, "<f8").tobytes() if context.size else b""
     kept = slice(int(context.start[0]), int(context.start[-1]))
     parts = (
         np.array([len(context.start) - 2], "<i8"),

@@ -100,6 +100,11 @@ def turn_of(change: Change) -> Turn | None:
     return Turn(change.number, False) if isinstance(change, ChangeTakenBack) else None
 
 
+def packed_mask(available: Array) -> bytes | None:
+    """Return a mask as events hold it: packed bits, None where all are available."""
+    return None if available.all() else np.packbits(available).tobytes()
+
+
 @dataclasses.dataclass(frozen=True)
 class Roster:
     """The arms of an experiment at one time, by number; those that are retired keep theirs."""
@@ -113,10 +118,12 @@ class Roster:
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "numbers", {label: number for number, label in enumerate(labels)})
         object.__setattr__(self, "active", np.array([label not in self.retired for label in labels], np.bool_))
+        object.__setattr__(self, "packed", packed_mask(self.active))
 
     labels: tuple[str, ...] = dataclasses.field(init=False)
     numbers: dict[str, int] = dataclasses.field(init=False)
     active: Array = dataclasses.field(init=False)  # bool[k], not retired
+    packed: bytes | None = dataclasses.field(init=False)  # the same, as events hold it
 
     def after(self, change: Change) -> Roster:
         """Return the arms after a change."""
@@ -199,7 +206,7 @@ class History:
                 mask = np.arange(problem.n_arms) < there
                 if event.available is not None:
                     mask[:there] = np.unpackbits(np.frombuffer(event.available, np.uint8), count=there)
-                event = event._replace(available=None if mask.all() else np.packbits(mask).tobytes())
+                event = event._replace(available=packed_mask(mask))
             found.append(event)
         return found
 

@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
-import numpy as np
 
 from ...engine import snapshot
 from ...engine.contexts import pack_context
@@ -42,7 +41,7 @@ from ..experiment.explanation import EXPLAINING
 from ..experiment.spec import Spec
 from ..kinds.kind import ChangeHandler, Encoded, Kind, Move, Request, Work, known
 from .folded import Recovered, fold_log
-from .history import Archived, Change, Roster, detail_of
+from .history import Archived, Change, Roster, detail_of, packed_mask
 from .pools import Pools
 from .records import Budget, Record, Records
 from .refusals import no_stream, recovering, refolding
@@ -239,7 +238,7 @@ class Live(Work):
 
     def _event(self, what: int, request: Request, decision: Decision, encoded: Encoded, sent: Sent, now: int) -> Event:
         """Return the event of a decision, the next of the log."""
-        number = self.number
+        number, roster = self.number, self.roster
         self.number += 1
         self.seq += 1
         propensity = known(decision.propensity)
@@ -252,7 +251,7 @@ class Live(Work):
             action=encoded.action,
             propensity=propensity,
             context=pack_context(request.context, self.problem) or None,
-            available=None if request.available.all() else np.packbits(request.available).tobytes(),
+            available=roster.packed if request.available is roster.active else packed_mask(request.available),
             detail=encoded.detail,
             sent=sent.text,
             decision_id=sent.decision_id,
@@ -471,10 +470,9 @@ class Live(Work):
     def _queue(self, *events: Event) -> asyncio.Future[None]:
         """Queue events that are written together or not at all."""
         future = self._last = self._writer.append(self, *events)
-        self._bytes_since_snapshot += sum(
-            EVENT_BYTES + len(event.context or b"") + len(event.vector or b"") + len(event.detail or "")
-            for event in events
-        )
+        for event in events:
+            size = len(event.context or b"") + len(event.vector or b"") + len(event.detail or "")
+            self._bytes_since_snapshot += EVENT_BYTES + size
         return future
 
     # -- what was decided before ---------------------------------------------------------------------------------------

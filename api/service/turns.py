@@ -39,7 +39,9 @@ class Turns:
     @property
     def slow(self) -> bool:
         """Whether a step may take long."""
-        if self._entries and all(entry.compiled for entry in self._entries):
+        if not self._entries:
+            return False
+        if all(entry.compiled for entry in self._entries):
             self._entries = ()  # for good
         return any(map(self._is_slow, self._entries))
 
