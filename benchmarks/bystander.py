@@ -1,17 +1,19 @@
 """A client that nobody should disturb: it decides and rewards at a fixed pace on many connections, and keeps the times.
 
-Run: python benchmarks/bystander.py URL [--connections 64] [--rate 400] [--seconds 10]. It prints one line of JSON. A
-request is due at a moment that does not depend on the answers before it, and its time counts from then: where the
-service stands still, all that was due meanwhile waited.
+Run: python benchmarks/bystander.py URL [--connections 64] [--rate 400] [--seconds 10] [--experiment ID]... It prints
+one line of JSON. A request is due at a moment that does not depend on the answers before it, and its time counts from
+then: where the service stands still, all that was due meanwhile waited. Each connection goes round the experiments.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import math
 import time
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -36,14 +38,16 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: 
     return status, await reader.readexactly(length)
 
 
-async def connection(host: str, port: int, experiment: str, begin: float, every: float, end: float, seen: Seen) -> None:
+async def connection(
+    host: str, port: int, experiments: Iterator[str], begin: float, every: float, end: float, seen: Seen
+) -> None:
     """Decide and reward in turn, one request `every` so many seconds from `begin` to `end`."""
     reader, writer = await asyncio.open_connection(host, port)
-    path = f"/v1/experiments/{experiment}/decisions"
-    open_decision, due = None, begin
+    path, open_decision, due = "", None, begin
     while due < end:
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         if open_decision is None:
+            path = f"/v1/experiments/{next(experiments)}/decisions"
             status, answer = await ask(reader, writer, path, b"{}")
             if status == 201:
                 open_decision = json.loads(answer)["decision_id"]
@@ -70,7 +74,9 @@ def summary(seen: Seen) -> dict[str, object]:
     }
 
 
-async def measure(url: str, experiment: str, connections: int, rate: float, seconds: float) -> dict[str, object]:
+async def measure(
+    url: str, experiments: Sequence[str], connections: int, rate: float, seconds: float
+) -> dict[str, object]:
     """Ask at so many requests a second on all connections together."""
     place = urlsplit(url)
     seen = Seen([], {})
@@ -79,7 +85,7 @@ async def measure(url: str, experiment: str, connections: int, rate: float, seco
         connection(
             place.hostname or "127.0.0.1",
             place.port or 80,
-            experiment,
+            itertools.cycle(experiments[i % len(experiments) :] + experiments[: i % len(experiments)]),
             begin + i / rate,
             every,
             begin + seconds,
@@ -89,18 +95,19 @@ async def measure(url: str, experiment: str, connections: int, rate: float, seco
     ]
     async with asyncio.timeout(seconds + PATIENCE_SECONDS):
         await asyncio.gather(*asking)
-    return summary(seen)
+    return summary(seen) | {"per_second": round(len(seen.times) / (time.monotonic() - begin), 1)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("url")
-    parser.add_argument("--experiment", default="bystander")
+    parser.add_argument("--experiment", action="append", default=[], help="by default bystander")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rate", type=float, default=400.0)
     parser.add_argument("--seconds", type=float, default=10.0)
     given = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(given.url, given.experiment, given.connections, given.rate, given.seconds))))
+    experiments = given.experiment or ["bystander"]
+    print(json.dumps(asyncio.run(measure(given.url, experiments, given.connections, given.rate, given.seconds))))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,157 @@
+"""The service left alone: whether it grows, slows down or errs while many experiments are at work for a long time.
+
+Run: python benchmarks/soak.py [--minutes 20] [--experiments 1000] [--json]. Clients decide and reward on 64
+connections, on all experiments in turn, at half of the rate that the service reaches when it is asked as fast as it
+answers (`bystander.py`, a process of its own). Then it is told to end, and started again with twice as many
+experiments. The cache of decisions is small, so that it is full within the first minute: what grows afterwards is a
+leak. Exits with 1 where a limit is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import httpx
+from machine import machine
+from neighbours import ARMS, HERE, POLICY
+from open_decisions import rss_mb
+from rich.console import Console
+from rich.progress import track
+from service import Server, free_port, serve
+
+RESULT = HERE / "results" / "soak.json"
+CONSOLE = Console(stderr=True)
+CACHE_BYTES = 8_000_000  # 13,000 decisions
+TOP_REQUESTS = 20_000  # as fast as they are answered
+TOP_RATE = 1e6  # requests a second that nothing reaches
+WINDOWS = 20
+SHARE = 0.5  # of the top rate
+
+
+class Limits(NamedTuple):
+    """What must hold."""
+
+    growth: float = 0.01  # of memory, after the first minute
+    slower: float = 1.5  # p99 of the last quarter of the time by that of the first
+    restart_cpu_seconds: float = 5.0  # until all experiments answer
+
+
+LIMITS = Limits()
+
+
+def create(server: Server, first: int, count: int) -> None:
+    """Create experiments soak-FIRST and on."""
+    with httpx.Client(base_url=server.url, timeout=120) as client, ThreadPoolExecutor(8) as pool:
+
+        def one(i: int) -> None:
+            body = {"experiment_id": f"soak-{i}", "arms": ARMS, "policy": POLICY, "seed": i}
+            client.post("/v1/experiments", json=body).raise_for_status()
+
+        list(pool.map(one, range(first, first + count)))
+
+
+def load(server: Server, experiments: int, rate: float, seconds: float) -> dict[str, Any]:
+    """Return what clients meet who decide and reward at a rate."""
+    command = [sys.executable, str(HERE / "bystander.py"), server.url, "--rate", str(rate), "--seconds", str(seconds)]
+    for i in range(experiments):
+        command += ["--experiment", f"soak-{i}"]
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return found
+
+
+def measure(minutes: float, experiments: int) -> dict[str, Any]:
+    """Soak the service, end it, and start it again."""
+    with tempfile.TemporaryDirectory() as name:
+        port = free_port()
+        database = ["--database", f"sqlite:///{name}/run.db", "--cache-bytes", str(CACHE_BYTES)]
+        command = [sys.executable, "-m", "onearm", "serve", "--port", str(port), *database]
+        with serve(command, port) as server:
+            create(server, 0, experiments)
+            load(server, experiments, TOP_RATE, TOP_REQUESTS / TOP_RATE)  # the first answers warm what is lazy
+            top = load(server, experiments, TOP_RATE, TOP_REQUESTS / TOP_RATE)["per_second"]
+            begun, windows = time.monotonic(), []
+            for _ in track(range(WINDOWS), description="soaking", console=CONSOLE, disable=not CONSOLE.is_terminal):
+                window = load(server, experiments, SHARE * top, 60 * minutes / WINDOWS)
+                windows.append(window | {"minute": (time.monotonic() - begun) / 60, "rss_mb": rss_mb(server)})
+            create(server, experiments, experiments)
+            server.process.send_signal(signal.SIGTERM)
+            ended = server.process.wait(30)
+        with serve(command, port) as server:
+            ready_cpu = server.cpu_seconds()
+            answered = httpx.post(f"{server.url}/v1/experiments/soak-{2 * experiments - 1}/decisions", json={})
+    return {
+        "minutes": minutes,
+        "experiments": experiments,
+        "top_per_second": top,
+        "asked_per_second": SHARE * top,
+        "windows": windows,
+        "exit_status": ended,
+        "restart_experiments": 2 * experiments,
+        "restart_cpu_seconds": ready_cpu,
+        "restart_status": answered.status_code,
+    }
+
+
+def judged(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what the windows add up to, and whether each limit holds."""
+    windows = found["windows"]
+    quarter = max(1, len(windows) // 4)
+    first, last = (max(one["p99_ms"] for one in part) for part in (windows[:quarter], windows[-quarter:]))
+    settled = next((one["rss_mb"] for one in windows if one["minute"] >= 1), windows[0]["rss_mb"])
+    growth = windows[-1]["rss_mb"] / settled - 1
+    refused = sum(sum(one["refused"].values()) for one in windows)
+    return {
+        "requests": sum(one["requests"] for one in windows),
+        "refused": refused,
+        "rss_mb_settled": settled,
+        "rss_growth": growth,
+        "p99_ms_first_quarter": first,
+        "p99_ms_last_quarter": last,
+        "limits": LIMITS._asdict(),
+        "holds": {
+            "no_errors": refused == 0 and found["restart_status"] == 201,
+            "ends_with_0": found["exit_status"] == 0,
+            "does_not_grow": growth < LIMITS.growth,
+            "does_not_slow_down": last <= LIMITS.slower * first,
+            "restarts": found["restart_cpu_seconds"] <= LIMITS.restart_cpu_seconds,
+        },
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--experiments", type=int, default=1000)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    found = measure(given.minutes, given.experiments)
+    found = {**judged(found), **found, "machine": machine()}
+    if given.minutes >= 20:
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(json.dumps(found, indent=2) + "\n")
+    if given.json:
+        print(json.dumps(found))
+    else:
+        for one in found["windows"]:
+            print(
+                f"minute {one['minute']:5.1f}   {one['per_second']:7.0f} requests/s   p50 {one['p50_ms']:7.2f} ms   "
+                f"p99 {one['p99_ms']:7.2f} ms   {one['rss_mb']:6.1f} MB   refused {one['refused']}"
+            )
+        for name, value in found.items():
+            if not isinstance(value, (list, dict)):
+                print(f"{name:22} {value:,.3f}" if isinstance(value, float) else f"{name:22} {value}")
+        for name, holds in found["holds"].items():
+            print(f"{name:22} {'yes' if holds else 'NO'}")
+    return 0 if all(found["holds"].values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
