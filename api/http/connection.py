@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple, cast
 
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .endpoint import Answer, encode, problem, respond
 
@@ -37,6 +37,20 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self.is_refused = False
         self._unsent = 0  # bytes that the client had not taken when it was last looked at
+        self._answering: RequestResponseCycle | None = None  # the request at work; further ones may wait behind it
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 - asyncio
+        super().connection_lost(exc)
+        if self._answering is not None:  # uvicorn tells the request that came last alone
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer as if nobody had asked for it, as HTTP has it: there is nothing to install."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: D102 - asyncio
         super().connection_made(transport)

@@ -162,6 +162,27 @@ def test_an_answer_may_take_longer_than_a_client_may_be_idle(small: Listening, m
     line.close()
 
 
+def test_a_client_that_leaves_while_several_requests_wait_is_no_error(
+    capfd: pytest.CaptureFixture[str], large: Listening
+) -> None:
+    """Its first request was answered on a connection that was gone, and each time the log got a traceback."""
+    for _ in range(20):
+        line = large.connect()
+        for _ in range(3):
+            line.ask("POST", DECIDE, b"{}")
+        line.close()
+    wait(lambda: len(large.server.server_state.connections) <= 1 and not large.server.server_state.tasks)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_upgrade_is_passed_over_without_a_word(capfd: pytest.CaptureFixture[str], large: Listening) -> None:
+    line = large.connect()
+    line.ask("GET", "/health/live", Upgrade="websocket", Connection="upgrade")
+    assert line.answer()[0] == 200
+    line.close()
+    assert capfd.readouterr().err == ""
+
+
 def test_what_is_not_http_is_refused_as_a_problem(large: Listening) -> None:
     line = large.connect()
     line.send(b"\x16\x03\x01 hello\r\n\r\n")
