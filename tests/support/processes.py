@@ -31,6 +31,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         "policy": {"name": "linear_greedy", "params": {"epsilon": 0.3}},
         "problem": {"actions": {"kind": "listed", "length": 2, "max": 5}},
     },
+    "v": {"problem": {"kind": "vector", "domain": {"kind": "simplex", "dimension": 3}}},  # is told gradients
 }
 READY_SECONDS = 180.0  # a busy machine is no bug
 
@@ -120,7 +121,7 @@ class Client(threading.Thread):
             body["actions"] = [{"id": f"i{i}", "price": i / 2} for i in range(self.random.randint(1, 5))]
         elif experiment == "r":
             body["actions"] = [{"id": f"i{i}", "features": [i, 1]} for i in range(self.random.randint(1, 5))]
-        elif self.random.random() < 0.3:
+        elif experiment != "v" and self.random.random() < 0.3:
             body["eligible_actions"] = ["b", self.random.choice("ac")]
         answer, tries = self.post(experiment, "decisions", body)
         assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text
@@ -131,10 +132,16 @@ class Client(threading.Thread):
         if self.open:
             name = self.open.pop(self.random.randrange(len(self.open)))
             value = self.random.choice([0.0, 0.25, 1.0])
-            answer, tries = self.post(self.decided[name].experiment, f"decisions/{name}/reward", {"value": value})
+            answer, tries = self.post(*self.reward_of(name, value))
             allowed = ("accepted",) if tries == 1 else ("accepted", "duplicate")
             assert answer.status_code == 200 and answer.json()["status"] in allowed, answer.text
             self.rewarded[name] = value
+
+    def reward_of(self, name: str, value: float) -> tuple[str, str, dict[str, Any]]:
+        """Return experiment, path and body of a reward; of a vector it is a gradient."""
+        experiment = self.decided[name].experiment
+        body = {"detail": {"gradient": [value, 0.5, -value]}} if experiment == "v" else {"value": value}
+        return experiment, f"decisions/{name}/reward", body
 
     def repeat(self) -> None:
         """Ask again what was answered already, perhaps by another process."""
@@ -144,7 +151,7 @@ class Client(threading.Thread):
             answer, _ = self.post(experiment, "decisions", body)
             assert (answer.status_code, answer.json()) == (200, first)
             if name in self.rewarded:
-                answer, _ = self.post(experiment, f"decisions/{name}/reward", {"value": self.rewarded[name]})
+                answer, _ = self.post(*self.reward_of(name, self.rewarded[name]))
                 assert answer.json() == {"status": "duplicate"}
 
     def change(self) -> None:
