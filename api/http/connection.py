@@ -171,7 +171,8 @@ class Connection(HttpToolsProtocol):
         self.is_refused = True
         self._due = math.inf
         in_head = self._in_head or not self._reading
-        if not (self._answered() if in_head else not self.cycle.response_started):  # another answer is on its way
+        is_next = self._answering is self.cycle and not self.cycle.response_started
+        if not (self._answered() if in_head else is_next):  # another answer is on its way
             self.transport.abort()
             return
         if not in_head:

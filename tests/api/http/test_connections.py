@@ -175,6 +175,23 @@ def test_a_client_that_leaves_while_several_requests_wait_is_no_error(
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_a_broken_body_behind_a_request_that_waits_is_no_error(
+    capfd: pytest.CaptureFixture[str], large: Listening
+) -> None:
+    """It was refused and the connection ended for writing, and then the request before it was answered."""
+    for _ in range(20):
+        line = large.connect()
+        whole = f"POST {DECIDE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+        broken = (
+            f"POST {DECIDE} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n".encode()
+        )
+        line.send(whole + broken + b"zz\r\n")
+        line.ends()
+        line.close()
+    wait(lambda: len(large.server.server_state.connections) <= 1 and not large.server.server_state.tasks)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_an_upgrade_is_passed_over_without_a_word(capfd: pytest.CaptureFixture[str], large: Listening) -> None:
     line = large.connect()
     line.ask("GET", "/health/live", Upgrade="websocket", Connection="upgrade")
