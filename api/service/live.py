@@ -323,20 +323,17 @@ class Live(Work):
         self.seq += 1
         self.rewards += 1
         self.tally.learn(action, feedback)
-        return decided._replace(
+        return Event(
+            experiment=decided.experiment,
             seq=self.seq,
             kind=LEARN,
+            number=decided.number,
+            action=decided.action,
+            propensity=decided.propensity,
             reward=feedback.reward,
-            context=None,
-            available=None,
             detail=self.kind.detail_json(feedback),
-            sent=None,
-            decision_id=None,
             reward_id=reward_id,
-            body_hash=None,
             time=now,
-            actions=None,
-            vector=None,
         )
 
     # -- changes -------------------------------------------------------------------------------------------------------
