@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.kinds.arms import NAMES, begin, contexts_of
 from support.kinds.course import RUN, Course
-from support.kinds.drawn import frequencies
+from support.kinds.drawn import DRAWS, frequencies
 from support.quadratures import BY_QUADRATURE
 
 from onearm.engine.features import VALUE_MAX
@@ -30,7 +30,6 @@ HOMES: dict[str, list[float]] = {
     "young": [0.1, 0.2, 0.3, 0.4, 0.7, 0.8, 0.7, 0.4, 0.3, 0.2],  # without a context it takes arm 5 of 10
 }
 AT_HOME = 2000  # decisions
-DRAWS = 1_000_000
 DRAWS_OF_SLOW = dict.fromkeys(BY_QUADRATURE, 20_000)
 
 

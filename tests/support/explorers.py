@@ -41,7 +41,8 @@ def taught(policy: Policy, problem: Problem, steps: int, scale: float = 1.0, ord
     """Return a state after `steps` feedbacks, the same for every policy, whatever it would have decided.
 
     The actions are drawn evenly, contexts are normal, and the reward is `scale` times a linear function of the context
-    (of the action's row, where there is one) plus noise. `order` numbers the actions anew.
+    (of the action's row, where there is one) plus noise. `order` numbers the actions anew. Python learns, also where
+    decisions are compiled: the bits are the same, and to compile `learn` takes some seconds.
     """
     rng = np.random.default_rng(4)
     k = problem.n_arms
@@ -54,5 +55,6 @@ def taught(policy: Policy, problem: Problem, steps: int, scale: float = 1.0, ord
         row, weights = (context[a], slope[0]) if context.ndim == 2 else (context, slope[a])
         reward = scale * (float(row @ weights) + 0.3 * rng.normal())
         shown = context[np.argsort(order)] if context.ndim == 2 else context
-        learn(policy, state, instance(t, shown, k), int(order[a]), reward)
+        decision, feedback = Decision(int(order[a]), 0.5), Feedback(reward, np.zeros(0))
+        loop.learn.python(policy.params, state, instance(t, shown, k), decision, feedback, Key(RUN, t))
     return state

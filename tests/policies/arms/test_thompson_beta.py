@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from golden import entry
-from support.kinds.drawn import count_actions
+from support.kinds.drawn import frequencies
 
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
@@ -131,8 +131,8 @@ def test_samples_follow_the_law(success: list[float], failure: list[float], avai
     state = policy.init(policy.params, Problem(k))
     state.success[:], state.failure[:] = posterior
     law = np.array([probability(policy.params, state, instance(0, mask), a) for a in range(k)])
-    count = count_of(catalog.make("thompson_beta", propensities=False), posterior, mask, draws)
-    assert (np.abs(count / draws - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
+    shares = shares_of(catalog.make("thompson_beta", propensities=False), posterior, mask, draws)
+    assert (np.abs(shares - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
 
 
 @pytest.mark.jit
@@ -140,20 +140,18 @@ def test_decisions_follow_the_law() -> None:
     draws = 100_000
     posterior = np.array([3.0, 2.0, 6.0]), np.array([4.0, 2.0, 4.0])
     policy = catalog.make("thompson_beta")
-    count = count_of(policy, posterior, ALL, draws)
+    shares = shares_of(policy, posterior, ALL, draws)
     state = policy.init(policy.params, Problem(3))
     state.success[:], state.failure[:] = posterior
     law = np.array([probability(policy.params, state, instance(0), a) for a in range(3)])
-    assert (np.abs(count / draws - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
+    assert (np.abs(shares - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
 
 
-def count_of(policy: Policy, posterior: tuple[Array, Array], available: Array, draws: int) -> Array:
+def shares_of(policy: Policy, posterior: tuple[Array, Array], available: Array, draws: int) -> Array:
     """Return how often each arm is taken in decisions 0 to `draws` at one posterior."""
     state = policy.init(policy.params, Problem(len(available)))
     state.success[:], state.failure[:] = posterior
-    count = np.zeros(len(available), np.int64)
-    count_actions(policy.params, state, instance(0, available), RUN, count, draws)
-    return count
+    return frequencies(policy.params, state, instance(0, available), RUN, draws)
 
 
 @pytest.mark.jit

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from scipy import special
-from support.kinds.drawn import count_actions
+from support.kinds.drawn import frequencies
 
 from onearm.engine import loop, snapshot
 from onearm.engine.draws import POLICY, run_key
@@ -114,8 +114,8 @@ def test_samples_follow_the_law(mean: list[float], sd: list[float], available: l
     state = policy.init(policy.params, Problem(k))
     state.mean[:], state.sd[:] = posterior
     law = np.array([probability(policy.params, state, instance(0, mask), a) for a in range(k)])
-    count = count_of(catalog.make("thompson_normal", propensities=False), posterior, mask, draws)
-    assert (np.abs(count / draws - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
+    shares = shares_of(catalog.make("thompson_normal", propensities=False), posterior, mask, draws)
+    assert (np.abs(shares - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
 
 
 @pytest.mark.jit
@@ -123,20 +123,18 @@ def test_decisions_follow_the_law() -> None:
     draws = 100_000
     posterior = np.array([0.3, 0.2, -0.6]), np.array([0.4, 0.2, 1.0])
     policy = catalog.make("thompson_normal")
-    count = count_of(policy, posterior, ALL, draws)
+    shares = shares_of(policy, posterior, ALL, draws)
     state = policy.init(policy.params, Problem(3))
     state.mean[:], state.sd[:] = posterior
     law = np.array([probability(policy.params, state, instance(0), a) for a in range(3)])
-    assert (np.abs(count / draws - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
+    assert (np.abs(shares - law) <= 4 * np.sqrt(law * (1 - law) / draws)).all()
 
 
-def count_of(policy: Policy, posterior: tuple[Array, Array], available: Array, draws: int) -> Array:
+def shares_of(policy: Policy, posterior: tuple[Array, Array], available: Array, draws: int) -> Array:
     """Return how often each arm is taken in decisions 0 to `draws` at one posterior."""
     state = policy.init(policy.params, Problem(len(available)))
     state.mean[:], state.sd[:] = posterior
-    count = np.zeros(len(available), np.int64)
-    count_actions(policy.params, state, instance(0, available), RUN, count, draws)
-    return count
+    return frequencies(policy.params, state, instance(0, available), RUN, draws)
 
 
 @pytest.mark.jit
