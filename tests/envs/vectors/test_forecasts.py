@@ -84,12 +84,11 @@ def test_the_truth_persists_and_experts_are_good_in_turn() -> None:
     assert best.tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.jit
 @pytest.mark.parametrize("combine", [False, True])
-def test_no_certificate_is_below_the_regret(combine: bool) -> None:
+def test_no_certificate_is_below_the_regret_at_any_time(combine: bool) -> None:
     env = catalog.make("forecasts", combine=combine)
-    curves = simulate(policies.make("optimistic_omd"), env, horizon=3000, replications=4, seed=3)
-    assert (curves.bound[:, -1] >= curves.regret[:, -1]).all()
+    curves = simulate(policies.make("optimistic_omd"), env, horizon=600, replications=4, seed=3)
+    assert (curves.bound >= curves.regret).all()
 
 
 @pytest.mark.parametrize(

@@ -140,12 +140,11 @@ def test_bundled_tables_are_scaled_to_the_unit(loss: str, dataset: str, shape: t
     assert (env.params.target.min(), env.params.target.max()) == (-1.0, 1.0)
 
 
-@pytest.mark.jit
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
-def test_no_certificate_is_below_the_regret(loss: str) -> None:
-    env = catalog.make("online_regression", loss=loss, drift=0.001)
-    curves = simulate(policies.make("optimistic_omd"), env, horizon=3000, replications=4, seed=3)
-    assert (curves.bound[:, -1] >= curves.regret[:, -1]).all()
+def test_no_certificate_is_below_the_regret_at_any_time(loss: str) -> None:
+    env = catalog.make("online_regression", loss=loss, drift=0.005)
+    curves = simulate(policies.make("optimistic_omd"), env, horizon=600, replications=4, seed=3)
+    assert (curves.bound >= curves.regret).all()
 
 
 @pytest.mark.parametrize(

@@ -78,10 +78,9 @@ def test_the_best_weights_are_found_where_days_differ_by_a_hundredfold() -> None
     assert (best * (1.0 - slopes)).max() < 1e-6
 
 
-@pytest.mark.jit
-def test_no_certificate_is_below_the_regret() -> None:
-    curves = simulate(policies.make("optimistic_omd"), catalog.make("portfolio"), horizon=2500, replications=4, seed=3)
-    assert (curves.bound[:, -1] >= curves.regret[:, -1]).all()
+def test_no_certificate_is_below_the_regret_at_any_time() -> None:
+    curves = simulate(policies.make("optimistic_omd"), catalog.make("portfolio"), horizon=600, replications=4, seed=3)
+    assert (curves.bound >= curves.regret).all()
 
 
 @pytest.mark.parametrize(

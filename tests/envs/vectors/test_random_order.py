@@ -68,11 +68,10 @@ def test_losses_that_are_made_spread_around_the_wall() -> None:
     assert np.abs(around.mean(axis=0)).max() < 4 * 0.3 / 20
 
 
-@pytest.mark.jit
 def test_no_certificate_is_below_the_regret_of_whole_passes() -> None:
-    env = catalog.make("random_order", losses=500, spread=0.5)
+    env = catalog.make("random_order", losses=150, spread=0.5)
     for passes in (1, 4):
-        curves = simulate(policies.make("optimistic_omd"), env, horizon=500 * passes, replications=4, seed=2)
+        curves = simulate(policies.make("optimistic_omd"), env, horizon=150 * passes, replications=4, seed=2)
         assert (curves.bound[:, -1] >= curves.regret[:, -1]).all()
         assert (curves.regret[:, -1] > 0.0).all()
 
