@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("coarse_quadrature")
 INSIDE = {"name": "bernoulli", "params": {"mean": [0.1, 0.9]}}
 SWITCHING = envs.make("switching", env=INSIDE, at=[90], shift=1)
 LATE = envs.make("delayed", env={"name": "switching", "params": {"env": INSIDE, "at": [90], "shift": 1}}, delay=3)
-ADAPTIVE = 'adaptive:{"policy":"thompson_beta"}'
-FLOORED = 'floor:{"policy":{"name":"adaptive","params":{"policy":"thompson_beta"}},"minimum":0.02}'
+ADAPTIVE = 'adaptive:{"policy":"exp3_ix"}'
+FLOORED = 'floor:{"policy":{"name":"adaptive","params":{"policy":"exp3_ix"}},"minimum":0.02}'
 STEPS = 160
 
 

@@ -221,8 +221,8 @@ def test_compiled_interfaces_agree_on_contexts_masks_and_late_rewards(name: str,
     ("name", "world"),
     [
         ("witness", "named"),
-        ("linucb", "actions"),
-        pytest.param("witness", "actions", marks=pytest.mark.slow),
+        ("witness", "actions"),
+        pytest.param("linucb", "actions", marks=pytest.mark.slow),
         pytest.param("squarecb", "named", marks=pytest.mark.slow),
     ],
 )
