@@ -71,6 +71,7 @@ def test_a_later_truth_costs_more_and_is_certified_all_the_same() -> None:
     assert soon.regret <= soon.bound and late.regret <= late.bound
 
 
+@pytest.mark.slow
 def test_a_portfolio_is_certified_and_newton_makes_more_than_equal_parts() -> None:
     script = example("online_portfolio")
     days = script.relatives()

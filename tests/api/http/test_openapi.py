@@ -137,7 +137,7 @@ def test_answers_are_as_documented(document: Any, keys: Any, method: str, path: 
         while client.get("http://test/health/ready").status_code == 503:
             time.sleep(0.01)
 
-    @settings(max_examples=60, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(case=cases, names=st.none() | known)
     def check(case: Any, names: dict[str, str] | None) -> None:
         if names is not None and case.path_parameters:  # else nothing is ever found

@@ -205,7 +205,7 @@ def iterations(name: str, env: Environment, low: float, high: float) -> tuple[fl
     [
         ("shifted_laplacian", {"variance": "low"}, 1.5, 0.3),
         ("shifted_laplacian", {"variance": "high"}, 3.0, 1.5),
-        ("heat_equation", {"side": 25}, 0.04, 0.01),
+        pytest.param("heat_equation", {"side": 25}, 0.04, 0.01, marks=pytest.mark.slow),
     ],
 )
 def test_solves_take_fewer_iterations_than_under_chebcb(
