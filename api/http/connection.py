@@ -171,10 +171,7 @@ class Connection(HttpToolsProtocol):
         self.is_refused = True
         self._due = math.inf
         in_head = self._in_head or not self._reading
-        if in_head:
-            is_next = self._answered()
-        else:
-            is_next = self._answering is self.cycle and not self.cycle.response_started
+        is_next = self._answered() if in_head else self._answering is self.cycle and not self.cycle.response_started
         if not is_next:  # another answer is on its way
             self.transport.abort()
             return
