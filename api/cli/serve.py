@@ -8,6 +8,7 @@ import shlex
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ...engine.storage.tables import Experiment
 from ..access.rates import Rates
 from ..console import say_what_compiles
 from ..experiment.ids import in_url
+from ..http import service_log
 from ..http.app import create_app
 from ..http.connection import Limits
 from ..http.endpoint import BODY_MAX
@@ -113,7 +115,10 @@ def _limit(name: str) -> dict[str, Any]:
     metavar="ADDRESSES",
     help="Proxies, with commas between, that are believed who asks (X-Forwarded-For, -Proto); '' for none.",
 )
-@click.option("--verbose", is_flag=True, help="Log every request.")
+@click.option(
+    "--log-format", type=click.Choice(service_log.FORMS), default="text", show_default=True, help="On standard error."
+)
+@click.option("--access-log", "--verbose", "access_log", is_flag=True, help="Log every request.")
 def serve(
     host: str,
     port: int,
@@ -135,7 +140,8 @@ def serve(
     tls_key: Path | None,
     root_path: str,
     forwarded_allow_ips: str,
-    verbose: bool,
+    log_format: str,
+    access_log: bool,
 ) -> None:
     """Run the decision service; an empty database gets the experiment `hello`.
 
@@ -144,7 +150,8 @@ def serve(
       onearm serve --port 8080 --database sqlite:///run.db
     """
     sys.setswitchinterval(SWITCH_SECONDS)
-    WAITING.listener = say_what_compiles  # the log of a service is read by people as well
+    in_text = log_format == "text"
+    WAITING.listener = say_what_compiles if in_text else _log_what_compiles
     _check_private(host, insecure, database)
     guard = Guard([*({host} - EVERY_ADDRESS), *allowed_hosts], cors_origins)
     limits = Limits(max_connections, max_header_bytes, idle_timeout, read_timeout)
@@ -153,11 +160,12 @@ def serve(
     prefix = _checked_prefix(root_path)
     make_room(limits)
     with _listen(host, port) as listener:
+        service_log.configure(log_format, access_log)
         store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
         address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
 
         def started(service: Service) -> None:
-            _welcome(address, database, service)
+            (_welcome if in_text else _log_start)(address, without_password(database), service)
 
         app = create_app(
             store,
@@ -169,9 +177,9 @@ def serve(
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
             started=started,
-            advanced=_Progress().advanced,
+            advanced=_Progress(_say if in_text else service_log.log.info).advanced,
         )
-        Server(guard.with_cors(app), limits, network=network, verbose=verbose).run(sockets=[listener])
+        Server(guard.with_cors(app), limits, network=network).run(sockets=[listener])
 
 
 def _check_private(host: str, insecure: bool, database: str) -> None:
@@ -263,6 +271,15 @@ def _welcome(address: str, database: str, service: Service) -> None:
     sys.stdout.flush()  # a log file shows it at once
 
 
+def _log_start(address: str, database: str, service: Service) -> None:
+    about = {"address": address, "database": database, "experiments": service.known, "recovering": service.waiting}
+    service_log.log.info("onearm decides", extra={"about": about})
+
+
+def _log_what_compiles(name: str) -> None:
+    service_log.log.info("compiling %s", name)
+
+
 def _archived(one: Live | Experiment) -> bool:
     return one.archived if isinstance(one, Live) else one.archived_at is not None
 
@@ -274,7 +291,8 @@ def _count(experiments: int) -> str:
 class _Progress:
     """Says now and then how many experiments answer, and when all do."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._begun = self._said = time.monotonic()
 
     def advanced(self, service: Service) -> None:
@@ -285,9 +303,13 @@ class _Progress:
         self._said = now
         failed = f"; {service.failed:,} cannot be opened" if service.failed else ""
         done = service.known - service.waiting - service.failed
-        with suppress(OSError):  # where nobody reads it any more the service goes on
-            click.echo(f"recovered    {done:,} of {_count(service.known)} in {now - self._begun:.1f} s{failed}")
-            sys.stdout.flush()
+        self._say(f"recovered    {done:,} of {_count(service.known)} in {now - self._begun:.1f} s{failed}")
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # where nobody reads it any more the service goes on
+        click.echo(line)
+        sys.stdout.flush()
 
 
 def _command() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -19,15 +20,17 @@ from ..access.caller import NOBODY, Caller
 from ..access.rates import Rates
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
+from ..service.measured import NO_ROUTE
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
 from ..service.service import EXPERIMENTS_MAX, Service
-from . import pages
+from . import pages, service_log
 from .decisions import decide, reward
 from .endpoint import BODY_MAX, Answer, encode, http_problem, respond
 from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
 from .routes import endpoint_of, openapi, routes
+from .trace import Trace, trace_of
 
 HELLO = {
     "experiment_id": pages.HELLO,
@@ -59,18 +62,19 @@ class DecisionApp(FastAPI):
             return
         if self.prefix:
             scope = below(scope, self.prefix)
+        scope["trace"] = trace_of(scope["headers"])
         if (refused := self.guard.refusal(scope)) is not None:
-            await self._refuse(refused, send)
+            await self._refuse(refused, scope, send)
             return
         if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}
         if (caller := self.caller(scope["headers"])) is None:
             if not is_open(scope["path"]):
-                await self._refuse(key_needed(scope), send)
+                await self._refuse(key_needed(scope), scope, send)
                 return
             caller = NOBODY
         if self.rates is not None and caller.key is not None and (seconds := self.rates.wait(caller.key)):
-            await self._refuse(too_many_requests(self.rates.per_second, seconds), send)
+            await self._refuse(too_many_requests(self.rates.per_second, seconds), scope, send)
             return
         scope["caller"] = caller
         if scope["method"] == "POST" and (found := HOT.fullmatch(scope["path"])):
@@ -82,9 +86,10 @@ class DecisionApp(FastAPI):
             whole = {**scope, "path": self.prefix + scope["path"]} if self.prefix else scope
             await super().__call__(whole, receive, send)
 
-    async def _refuse(self, answer: Answer, send: Send) -> None:
+    async def _refuse(self, answer: Answer, scope: Scope, send: Send) -> None:
         self.state.service.requests.refuse(answer.status)
-        await respond(answer, send)
+        await respond(answer, send, scope["trace"])
+        _note_refusal(scope, answer.status)
 
 
 def below(scope: Scope, prefix: str) -> Scope:
@@ -162,7 +167,16 @@ async def _router_error(request: Request, error: Exception) -> Response:
         says = f"this path takes {(error.headers or {}).get('Allow', 'other methods')}; /docs lists all"
     request.app.state.service.requests.refuse(error.status_code)
     answer = http_problem(error.status_code, f"{request.method} {request.url.path}: {says}")
-    return Response(encode(answer.content), answer.status, error.headers, answer.kind.decode())
+    trace: Trace = request.scope["trace"]
+    _note_refusal(request.scope, answer.status)
+    headers = {**(error.headers or {}), **{name.decode(): value.decode() for name, value in trace}}
+    return Response(encode(answer.content), answer.status, headers, answer.kind.decode())
+
+
+def _note_refusal(scope: Scope, status: int) -> None:
+    """Write a line of a request that came to no route, where every request has one."""
+    if service_log.access.isEnabledFor(logging.INFO):
+        service_log.note(NO_ROUTE, scope, status, 0.0)
 
 
 def _quiet_garbage_collector() -> None:

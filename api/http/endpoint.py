@@ -20,7 +20,9 @@ from ..access.caller import Caller
 from ..experiment.ids import of_part
 from ..service.measured import Route
 from ..service.service import Service
+from . import service_log
 from .schemas import Problem
+from .trace import UNTRACED, Trace, asked
 
 log = logging.getLogger("onearm")
 
@@ -100,6 +102,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         begun = time.perf_counter()
         service: Service = scope["app"].state.service
+        asked.set((self._route, scope))
         try:
             caller: Caller = scope["caller"]
             caller.check(self._role)
@@ -118,19 +121,23 @@ class Endpoint:
         except asyncio.CancelledError:  # the service ends, and waited for it as long as it does
             answer = problem(503, "stopping", "the service stopped before this was done: ask again")
         except Exception as error:
-            log.error("a request to %s failed", scope["path"], exc_info=error)
+            log.error("a request to %s failed", self._route.path, exc_info=error)
             answer = refusal(exhausted(error) or OnearmError("internal_error", "the service failed; its log says how"))
-        await respond(answer, send)
-        service.requests.add(self._route, answer.status, time.perf_counter() - begun)
+        await respond(answer, send, scope["trace"])
+        seconds = time.perf_counter() - begun
+        service.requests.add(self._route, answer.status, seconds)
+        if service_log.access.isEnabledFor(logging.INFO):
+            service_log.note(self._route, scope, answer.status, seconds)
 
 
-async def respond(answer: Answer, send: Send) -> None:
-    """Send an answer."""
+async def respond(answer: Answer, send: Send, trace: Trace = UNTRACED) -> None:
+    """Send an answer, with what the request goes by."""
     content = answer.content if isinstance(answer.content, bytes) else encode(answer.content)
     headers = [
         (b"content-type", answer.kind),
         (b"content-length", b"%d" % len(content)),
         *answer.headers,
+        *trace,
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

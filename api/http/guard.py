@@ -68,8 +68,8 @@ class Guard:
             app,
             allow_origins=sorted(map(bytes.decode, self._origins)),
             allow_methods=("GET", "POST"),
-            allow_headers=("authorization", "content-type", "idempotency-key"),
-            expose_headers=("retry-after",),
+            allow_headers=("authorization", "content-type", "idempotency-key", "x-request-id", "traceparent"),
+            expose_headers=("retry-after", "x-request-id", "traceparent"),
             max_age=CORS_SECONDS,
         )
 

@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
     Then it listens no more, answers what is in flight, and refuses with 503 what still comes on open connections.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, *, network: Network = PLAIN, verbose: bool = False) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, *, network: Network = PLAIN) -> None:
         http: Any = functools.partial(Connection, limits=limits)
         super().__init__(
             uvicorn.Config(
@@ -66,8 +66,9 @@ class Server(uvicorn.Server):
                 ws="none",
                 lifespan="on",
                 server_header=False,  # whoever asks need not know, and it costs as much as a check of what they ask
-                log_level="info" if verbose else "warning",
-                access_log=verbose,
+                log_config=None,  # service_log.py has its own
+                log_level="warning",
+                access_log=False,
                 ssl_certfile=network.certificate,
                 ssl_keyfile=network.key,
                 ssl_keyfile_password="",  # an encrypted key is refused, and nobody asked at a terminal

@@ -221,3 +221,17 @@ def test_demo_waits_for_an_experiment_that_recovers() -> None:
     answers = [recovering, recovering, httpx.Response(201, json={"action_id": "a"})]
     assert _answer(lambda path, json: answers.pop(0), "/v1/experiments/e/decisions", {}) == {"action_id": "a"}
     assert answers == []
+
+
+def test_with_json_every_line_of_the_log_is_an_object(tmp_path: Path) -> None:
+    arguments = ["serve", "--port", "0", "--database", "sqlite:///run.db", "--log-format", "json", "--access-log"]
+    with subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, text=True, stdout=-1, stderr=-1) as process:
+        assert process.stderr is not None
+        told = json.loads(process.stderr.readline())
+        assert (told["message"], told["database"]) == ("onearm decides", "sqlite:///run.db")
+        httpx.get(f"{told['address']}/version", headers={"X-Request-ID": "a-1"})
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert [line["request_id"] for line in lines if line["message"] == "answered"] == ["a-1"]
+    assert out == ""

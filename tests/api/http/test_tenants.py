@@ -40,9 +40,12 @@ def names(client: httpx.Client) -> list[str]:
     return [one["experiment_id"] for one in client.get("/v1/experiments").json()["experiments"]]
 
 
+IN_EACH = ("date", "content-length", "x-request-id")
+
+
 def without(answer: httpx.Response, experiment_id: str) -> tuple[int, str, Any]:
     """Return what an answer says but for the id that was asked for, and when."""
-    headers = {name: text for name, text in answer.headers.items() if name not in ("date", "content-length")}
+    headers = {name: text for name, text in answer.headers.items() if name not in IN_EACH}
     return answer.status_code, answer.text.replace(repr(experiment_id), "ID"), headers
 
 

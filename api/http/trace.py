@@ -1,0 +1,63 @@
+"""Which request it is: what a client or a proxy calls it, or we do. Answers repeat it, and lines of the log say it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any
+
+from ...engine.errors import NotFound
+from ..access.caller import Caller
+from ..experiment.ids import of_part
+from ..service.measured import NO_ROUTE, Route
+
+REQUEST_ID = b"x-request-id"
+PARENT = b"traceparent"  # of W3C's Trace Context
+NAMES = frozenset((REQUEST_ID, PARENT))
+SANE = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")  # what is repeated: neither a header nor a log is broken by it
+SPAN = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+_random = random.Random()  # a number that goes up would tell how much others ask
+
+
+Trace = tuple[tuple[bytes, bytes], ...]  # headers of the answer: the id, and the span of who asks, if it was sent
+UNTRACED: Trace = ()  # of what was refused before it was read
+
+
+def trace_of(headers: Iterable[tuple[bytes, bytes]]) -> Trace:
+    """Return what a request goes by; a name that is none, and a span that is none, are as if they were not sent. 1 us.
+
+    >>> trace_of([(b"x-request-id", b"a-1"), (b"traceparent", b"00-nonsense")])
+    ((b'x-request-id', b'a-1'),)
+    """
+    name: bytes | None = None
+    span: bytes | None = None
+    for header, value in headers:
+        if header in NAMES:
+            if header == REQUEST_ID:
+                name = value if SANE.fullmatch(value) else name
+            else:
+                span = value if SPAN.fullmatch(value) else span
+    own = (REQUEST_ID, name or b"%016x" % _random.getrandbits(64))
+    return (own,) if span is None else (own, (PARENT, span))
+
+
+def told_of(route: Route, scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the log says of a request: its id, its route, the experiment, the key's id; never a context."""
+    caller: Caller | None = scope.get("caller")
+    said: dict[str, Any] = {"request_id": scope["trace"][0][1].decode()}
+    if route is not NO_ROUTE:
+        said |= {"method": route.method, "route": route.path}
+    part = scope.get("path_params", {}).get("experiment_id")
+    if part is not None and caller is not None:
+        with suppress(NotFound):  # nothing is told of what there cannot be
+            said["experiment"] = caller.named(of_part(part) if "%" in scope["path"] else part)
+    if caller is not None and caller.key is not None:
+        said["key"] = caller.key
+    return said
+
+
+asked: ContextVar[tuple[Route, Mapping[str, Any]] | None] = ContextVar("asked", default=None)  # what is at work
