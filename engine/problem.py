@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +37,8 @@ WAY_OUT = (
     "at creation declare the range that rewards have (reward.range; in Python reward_range), or none with a policy "
     "that takes any, like thompson_any"
 )
+
+_spans: ContextVar[dict[str, Any] | None] = ContextVar("spans", default=None)  # of params that are checked, if noted
 
 
 def check_problem(problem: Problem) -> None:
@@ -179,6 +183,32 @@ def check_wrapped(policy: Any, example: str = "ucb1") -> None:
         )
 
 
+class Span(NamedTuple):
+    """Where a param may lie; an end that is open does not belong to it."""
+
+    low: float
+    high: float
+    low_open: bool
+    high_open: bool
+
+
+@contextmanager
+def noting_spans() -> Iterator[dict[str, Span]]:
+    """Note where params must lie that are checked meanwhile, by name: so a list of params cannot say anything else.
+
+    >>> with noting_spans() as spans:
+    ...     _ = check_param("alpha", 1.0, low=0.0, low_open=True)
+    >>> spans
+    {'alpha': Span(low=0.0, high=inf, low_open=True, high_open=False)}
+    """
+    noted: dict[str, Span] = {}
+    token = _spans.set(noted)
+    try:
+        yield noted
+    finally:
+        _spans.reset(token)
+
+
 def check_param(
     name: str,
     value: float,
@@ -189,6 +219,8 @@ def check_param(
     high_open: bool = False,
 ) -> float:
     """Return a finite number within its range; the ends belong to it unless they are open."""
+    if (spans := _spans.get()) is not None:
+        spans[name] = Span(low, high, low_open, high_open)
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= FLOAT_MAX
     if not number or value < low or value > high or (low_open and value == low) or (high_open and value == high):
         left = "(" if low_open or low == -math.inf else "["

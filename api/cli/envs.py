@@ -8,6 +8,7 @@ import click
 
 from ...engine.vocabulary import Environment
 from ...envs import catalog
+from ..catalogue import entries_of
 from ..kinds.table import kind_of
 from ..kinds.vectors.kind import VECTORS
 from ..kinds.vectors.problem import domain_of
@@ -24,7 +25,7 @@ def envs(as_json: bool) -> None:
     Example:
       onearm envs
     """
-    print_catalog(catalog, _about, "reveals", as_json)
+    print_catalog(entries_of(catalog, _about), "envs", "reveals", as_json)
 
 
 def _about(name: str, env: Environment | None) -> dict[str, Any]:

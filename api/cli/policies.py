@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from ...engine.vocabulary import Policy
-from ...policies import catalog
-from ..kinds.table import KINDS
+from ..catalogue import listed_policies
 from .catalog import print_catalog
 from .json_option import as_json
 
@@ -24,11 +20,4 @@ def policies(as_json: bool) -> None:
     Example:
       onearm policies
     """
-    print_catalog(catalog, _about, "learns_from", as_json)
-
-
-def _about(name: str, policy: Policy | None) -> dict[str, Any]:
-    default = next((kind.defaults[name] for kind in KINDS if name in kind.defaults), None)
-    if policy is None:
-        return {"decides": None, "learns_from": None, "default": default}
-    return {"decides": list(policy.actions), "learns_from": list(policy.feedbacks), "default": default}
+    print_catalog(listed_policies(), "policies", "learns_from", as_json)

@@ -23,7 +23,7 @@ from ..kinds.streams.arm_queue import Recommended
 from ..kinds.streams.bodies import Offered
 from ..kinds.table import KINDS
 from ..service.measured import Route
-from . import audit, decisions, experiments, health, keys, metrics, pages, reports, schemas
+from . import audit, decisions, experiments, health, keys, metrics, pages, policies, reports, schemas
 from .endpoint import TITLES, Endpoint, Handler
 
 
@@ -206,6 +206,7 @@ TABLE = [
     ),
     Entry("GET", f"{ONE}/report", reports.report, READ, {200: Report}, (404, 422, 503), parameters=(SEGMENTS,)),
     Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, READ, {200: schemas.Diagnostics}, (404, 503)),
+    Entry("GET", "/v1/policies", policies.list_policies, READ, {200: policies.Policies}, (503,)),
     Entry("POST", "/v1/keys", keys.create_key, ADMIN, {201: keys.MadeKey}, (413, 422, 503), keys.WantedKey),
     Entry("GET", "/v1/keys", keys.list_keys, ADMIN, {200: keys.Keys}, (503,)),
     Entry(

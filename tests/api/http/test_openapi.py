@@ -52,6 +52,7 @@ OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry
 
 OPERATION_IDS = {  # generated clients have a function for each, by this name
     "audit_list_deeds",
+    "policies_list_policies",
     "decisions_decide",
     "decisions_decide_batch",
     "decisions_learn_examples",
