@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 import click
@@ -12,8 +11,6 @@ from ..log_files import writer
 from ..service.experiment_log import opened
 from .json_option import as_json
 from .options import DatabaseCommand, database_option
-
-PAGE = 5000
 
 
 @click.command(cls=DatabaseCommand)
@@ -31,9 +28,9 @@ def export(experiment: str, file: Path, database: str, as_json: bool) -> None:
       onearm export hello hello.jsonl --database sqlite:///onearm.db
     """
     with opened(database, experiment) as log:
-        events, last = log.events(), log.size
+        last = log.size
         with progress("exporting", last, "events") as advance, writer(file, log.problem, log.spec) as out:
-            while page := list(islice(events.rows, PAGE)):
+            for page in log.pages():
                 out.write_events(page)
                 advance(len(page))
     if as_json:

@@ -69,12 +69,13 @@ class Spec(Definition):
         return dataclasses.replace(spec, problem=dataclasses.replace(spec.problem, reward_range=limits))
 
     @classmethod
-    def from_stored(cls, body: dict[str, Any]) -> Spec:
+    def from_stored(cls, body: dict[str, Any], state_bytes: int | None = None) -> Spec:
         """Return the spec that `to_json` wrote, now or in an earlier version: it means what it meant then.
 
-        Where it has no range of rewards none is refused, and a policy that is made for one clips.
+        Where it has no range of rewards none is refused, and a policy that is made for one clips. `state_bytes` is as
+        in `from_json`, for specs that come from somewhere else.
         """
-        return cls._read(body, catalog.from_stored)
+        return cls._read(body, catalog.from_stored, state_bytes)
 
     @classmethod
     def _read(cls, body: dict[str, Any], made: Callable[[Any], Policy], state_bytes: int | None = None) -> Spec:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -77,12 +77,13 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A response; `content` is what msgspec can encode, or bytes."""
+    """A response; `content` is what msgspec can encode, or bytes. Where it is long, `parts` yields it instead."""
 
     status: int
     content: Any
     headers: tuple[tuple[bytes, bytes], ...] = ()
     kind: bytes = JSON
+    parts: AsyncGenerator[bytes] | None = None
 
 
 Handler = Callable[[Service, Call], Awaitable[Answer]]
@@ -123,7 +124,10 @@ class Endpoint:
         except Exception as error:
             log.error("a request to %s failed", self._route.path, exc_info=error)
             answer = refusal(exhausted(error) or OnearmError("internal_error", "the service failed; its log says how"))
-        await respond(answer, send, scope["trace"])
+        if answer.parts is None:
+            await respond(answer, send, scope["trace"])
+        else:
+            await _pour(answer, answer.parts, scope, receive, send)
         seconds = time.perf_counter() - begun
         service.requests.add(self._route, answer.status, seconds)
         if service_log.access.isEnabledFor(logging.INFO):
@@ -141,6 +145,29 @@ async def respond(answer: Answer, send: Send, trace: Trace = UNTRACED) -> None:
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
+
+
+async def _pour(answer: Answer, parts: AsyncGenerator[bytes], scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer part by part, each when the client took what came before; end where it leaves.
+
+    Where a part cannot be made the answer breaks off, which clients notice: it has no end.
+    """
+    left = asyncio.ensure_future(receive())
+    try:
+        headers = [(b"content-type", answer.kind), *answer.headers, *scope["trace"]]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        async for part in parts:
+            if left.done():
+                return
+            if scope["method"] == "HEAD":
+                break
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except OnearmError as error:
+        log.error("an answer broke off: %s", error)
+    finally:
+        left.cancel()
+        await parts.aclose()
 
 
 def refusal(error: OnearmError) -> Answer:

@@ -23,7 +23,7 @@ from ..kinds.streams.arm_queue import Recommended
 from ..kinds.streams.bodies import Offered
 from ..kinds.table import KINDS
 from ..service.measured import Route
-from . import audit, decisions, experiments, health, keys, metrics, pages, policies, reports, schemas
+from . import audit, decisions, experiments, health, keys, logs, metrics, pages, policies, reports, schemas
 from .endpoint import TITLES, Endpoint, Handler
 
 
@@ -40,6 +40,7 @@ class Entry(NamedTuple):
     parameters: tuple[dict[str, Any], ...] = ()  # besides those in the path
     body_required: bool = True  # false where no body is as good as {}
     operation: str | None = None  # the name of the operation, where it is not that of the handler
+    media: tuple[str, ...] = ()  # what the answer or the body is, where that is bytes
 
     @property
     def endpoint(self) -> Endpoint:
@@ -71,6 +72,27 @@ def at_most(most: int, default: int) -> dict[str, Any]:
     }
 
 
+FORMAT = {
+    "name": "format",
+    "in": "query",
+    "schema": {"enum": list(logs.KINDS), "default": "jsonl"},
+    "description": "As what.",
+}
+
+
+def seq_of(name: str, says: str) -> dict[str, Any]:
+    """Return the parameter that names an event."""
+    schema = {"type": "integer", "minimum": 0, "maximum": logs.SEQ_MAX}
+    return {"name": name, "in": "query", "schema": schema, "description": says}
+
+
+AS = {
+    "name": "experiment_id",
+    "in": "query",
+    "schema": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX},
+    "description": "The id that it gets here; default: the one that it had.",
+}
+LOG = (FORMAT, seq_of("after", "Only events after this one."), seq_of("until", "Only events up to this one."))
 AFTER = {
     "name": "after",
     "in": "query",
@@ -164,6 +186,17 @@ TABLE = [
         (404, 422, 503),
         parameters=(AFTER, at_most(experiments.PAGE_MAX, experiments.PAGE)),
     ),
+    Entry(
+        "POST",
+        "/v1/experiments:import",
+        audit.audited(logs.import_log),
+        ADMIN,
+        {201: schemas.Experiment},
+        (409, 413, 422, 503, 507),
+        bytes,
+        (AS,),
+        media=("application/jsonl",),
+    ),
     Entry("POST", f"{ONE}:archive", audit.audited(experiments.archive), ADMIN, {200: schemas.Experiment}, (404, 503)),
     Entry("POST", f"{ONE}:commit", audit.audited(experiments.commit), ADMIN, {200: COMMITTED}, (404, 409, 422, 503)),
     Entry(
@@ -205,6 +238,16 @@ TABLE = [
         schemas.WorldSaid,
     ),
     Entry("GET", f"{ONE}/report", reports.report, READ, {200: Report}, (404, 422, 503), parameters=(SEGMENTS,)),
+    Entry(
+        "GET",
+        f"{ONE}/log",
+        logs.log,
+        READ,
+        {200: bytes},
+        (404, 422, 503),
+        parameters=LOG,
+        media=tuple(kind.decode() for kind in logs.KINDS.values()),
+    ),
     Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, READ, {200: schemas.Diagnostics}, (404, 503)),
     Entry("GET", "/v1/policies", policies.list_policies, READ, {200: policies.Policies}, (503,)),
     Entry("POST", "/v1/keys", keys.create_key, ADMIN, {201: keys.MadeKey}, (413, 422, 503), keys.WantedKey),
@@ -304,8 +347,8 @@ def _operation(entry: Entry) -> dict[str, Any]:
     room = entry.handler.__module__.rsplit(".", 1)[-1]
     responses = {
         str(status): {
-            "description": " Or: ".join((kind.__doc__ or "").strip() for kind in _kinds(model)),
-            "content": _content(model, "application/json"),
+            "description": " Or: ".join((kind.__doc__ or "").strip() for kind in _kinds(model)) or "The log.",
+            "content": _bytes(entry.media) if model is bytes else _content(model, "application/json"),
         }
         for status, model in entry.answers.items()
         if model is not None
@@ -331,7 +374,7 @@ def _operation(entry: Entry) -> dict[str, Any]:
     if entry.role != OPEN:
         operation["security"] = [{"key": [entry.role]}]
     if entry.body is not None:
-        content = _content(entry.body, "application/json")
+        content = _bytes(entry.media) if entry.body is bytes else _content(entry.body, "application/json")
         operation["requestBody"] = {"required": entry.body_required, "content": content}
     return operation
 
@@ -349,11 +392,15 @@ def _content(model: type | UnionType, kind: str) -> dict[str, Any]:
     return {kind: {"schema": some[0] if len(some) == 1 else {"anyOf": some}}}
 
 
+def _bytes(media: tuple[str, ...]) -> dict[str, Any]:
+    return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media}
+
+
 def _kinds(model: type | UnionType | None) -> tuple[type, ...]:
-    """Return the models of a union, or the one; none of None."""
+    """Return the models of a union, or the one; none of None and of bytes."""
     if isinstance(model, UnionType):
         return get_args(model)
-    return () if model is None else (model,)
+    return () if model in (None, bytes) else (model,)
 
 
 def _reference(model: type) -> dict[str, str]:

@@ -13,6 +13,7 @@ from ...engine.storage import database
 from ...engine.storage.events import Events
 from ...engine.storage.rows import Rows, Wanted
 from ...engine.storage.store import Store
+from ...engine.storage.tables import Event, Experiment
 from ...engine.vocabulary import Problem
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of
@@ -29,11 +30,7 @@ class ExperimentLog:
     problem: Problem  # with all arms that there are in the end
     spec: dict[str, Any]
     history: History
-
-    @property
-    def size(self) -> int:
-        """Return the number of events."""
-        return self.store.last(self.key)[0]
+    size: int  # the seq of the last event that is part of it
 
     def rows(self, wanted: Wanted) -> Rows:
         """Read the rewarded decisions; they outlive the database."""
@@ -44,6 +41,21 @@ class ExperimentLog:
     def events(self, progress: Callable[[int], None] = lambda count: None) -> Events:
         """Read all events; `progress` is told how many were read."""
         return database.read_events(self.store, self.key, self.problem, self.spec, self.history.masked, progress)
+
+    def pages(self, after: int = 0) -> Iterator[list[Event]]:
+        """Read the events after a seq, in pages as an export is written in."""
+        return map(self.history.masked, database.event_pages(self.store, self.key, after, self.size))
+
+
+def log_of(store: Store, row: Experiment, until: int | None = None) -> ExperimentLog:
+    """Return the log of an experiment up to a seq, or to what is its last event now."""
+    last, _ = store.last(row.key)
+    size = last if until is None else min(until, last)
+    spec = Spec.from_stored(json.loads(row.spec))
+    changes = [event for event in store.changes(row.key) if event.seq <= size]
+    history = History(spec, changes, kind_of(spec.problem).change_types)
+    header = spec.to_json() | {"seed": str(spec.seed)}
+    return ExperimentLog(store, row.key, history.problem(size), header, history, size)
 
 
 @contextmanager
@@ -58,10 +70,6 @@ def opened(url: str, experiment: str | None) -> Iterator[ExperimentLog]:
         if experiment not in rows:
             asked = "no experiment is named" if experiment is None else f"there is no experiment {experiment!r}"
             raise NotFound("unknown_experiment", f"{asked}: there are {', '.join(rows) or 'none'}")
-        key = rows[experiment].key
-        spec = Spec.from_stored(json.loads(rows[experiment].spec))
-        history = History(spec, store.changes(key), kind_of(spec.problem).change_types)
-        header = spec.to_json() | {"seed": str(spec.seed)}
-        yield ExperimentLog(store, key, history.problem(store.last(key)[0]), header, history)
+        yield log_of(store, rows[experiment])
     finally:
         store.close()

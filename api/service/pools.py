@@ -20,6 +20,8 @@ P = ParamSpec("P")
 READS_WAITING = 16  # reports, and digests of large states: some seconds each where a log is long
 CREATIONS_WAITING = 64
 STEPS_WAITING = 100_000  # as many as may wait for their turns anyway
+EXPORTS = 16  # that are under way; who reads slowly keeps one, and no thread
+EXPORTS_EACH = 4  # of one tenant, so that none takes all
 LOOKUPS_WAITING = 100_000  # one for each experiment at most
 
 
@@ -62,8 +64,8 @@ class Pool:
 class Pools:
     """The pools of a service.
 
-    Reads and creations go one at a time: two would not be done sooner, as Python runs one thread at a time, and the
-    event loop would wait for two.
+    Reads, creations and pages of exports go one at a time: two would not be done sooner, as Python runs one thread at
+    a time, and the event loop would wait for two.
     """
 
     def __init__(self) -> None:
@@ -71,8 +73,9 @@ class Pools:
         self.lookups = Pool("look-ups of decisions", 4, LOOKUPS_WAITING)
         self.steps = Pool("steps of policies", 4, STEPS_WAITING)
         self.creations = Pool("creations of experiments", 1, CREATIONS_WAITING)
+        self.exports = Pool("exports of logs", 1, EXPORTS)
 
     def close(self) -> None:
         """End all threads."""
-        for pool in (self.reads, self.lookups, self.steps, self.creations):
+        for pool in (self.reads, self.lookups, self.steps, self.creations, self.exports):
             pool.close()

@@ -27,7 +27,9 @@ from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
 from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
 from .directory import Directory
+from .exporting import Exports
 from .folded import Recovered
+from .importing import Imported
 from .lag import Lag
 from .lanes import Lanes
 from .live import Live
@@ -69,6 +71,7 @@ class Service:
         self.writer = Writer(store, failed=self._refold_all)
         self.pools = Pools()
         self.lanes = Lanes()
+        self.exports = Exports()
         self.room = Room(state_limits)
         self._directory = Directory()
         self._lives: dict[str, Live] = {}
@@ -95,7 +98,7 @@ class Service:
         await self.keyring.start()
         await asyncio.to_thread(keep_all, self.store)  # what experiments decide with
         known = await asyncio.to_thread(self.store.experiments)
-        rows = known or [await self._write(Spec.from_json(first), DEFAULT)]
+        rows = known or [await self._write(Imported(Spec.from_json(first)), DEFAULT)]
         self._directory = Directory(rows)
         self._queue = Queue(sorted(rows, key=lambda row: row.archived_at is not None))  # nobody waits for archived ones
         self._recovery = asyncio.get_running_loop().create_task(self._recover(advanced if known else lambda: None))
@@ -214,21 +217,35 @@ class Service:
                         f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
                     )
                 return self.live(name), False
-            self.room.check(name, spec.state_bytes)
-            self.room.take(name, spec.state_bytes)  # before another one does
-            try:
-                live = await self._made(spec, tenant)
-            except BaseException:
-                if name not in self._lives:
-                    self.room.take(name, 0)
-                raise
-            return live, True
+            return await self._placed(name, Imported(spec), tenant), True
 
-    async def _made(self, spec: Spec, tenant: str) -> Live:
+    async def take_over(self, export: Imported, tenant: str) -> Live:
+        """Make an experiment of a tenant from a log that was checked; its id must be free."""
+        name = name_of(tenant, export.spec.id)
+        async with self._creating.setdefault(name, asyncio.Lock()):
+            if name in self._unusable or self._directory.get(name) is not None:
+                raise Conflict(
+                    "experiment_exists",
+                    f"there is an experiment {export.spec.id!r} already: import it as another one, ?experiment_id=...",
+                )
+            return await self._placed(name, export, tenant)
+
+    async def _placed(self, name: str, new: Imported, tenant: str) -> Live:
+        """Make an experiment, if there is room for its state."""
+        self.room.check(name, new.spec.state_bytes)
+        self.room.take(name, new.spec.state_bytes)  # before another one does
+        try:
+            return await self._made(new, tenant)
+        except BaseException:
+            if name not in self._lives:
+                self.room.take(name, 0)
+            raise
+
+    async def _made(self, new: Imported, tenant: str) -> Live:
         """Write a new experiment, and open it."""
-        kernels = kind_of(spec.problem).kernels
-        await self.pools.creations.run(kernels, spec)  # one that does not compile must not be written
-        row = await self._add(spec, tenant)
+        kernels = kind_of(new.spec.problem).kernels
+        await self.pools.creations.run(kernels, new.spec)  # one that does not compile must not be written
+        row = await self._add(new, tenant)
         live = self._lives[row.id] = await self.pools.creations.run(self._read, row)
         try:
             live.open(await self.pools.creations.run(live.recover))
@@ -244,7 +261,7 @@ class Service:
             number += 1
         return f"e{number}"
 
-    async def _add(self, spec: Spec, tenant: str) -> Experiment:
+    async def _add(self, new: Imported, tenant: str) -> Experiment:
         """Write a new experiment, if its tenant may have one more, and take note of it."""
         most = self._experiments_max
         if len(self._directory.rows(tenant)) + self._being_written[tenant] >= most:
@@ -254,13 +271,14 @@ class Service:
             )
         self._being_written[tenant] += 1
         try:
-            row = await self._write(spec, tenant)
+            row = await self._write(new, tenant)
             self._directory.add(row)
         finally:
             self._being_written[tenant] -= 1
         return row
 
-    async def _write(self, spec: Spec, tenant: str) -> Experiment:
+    async def _write(self, new: Imported, tenant: str) -> Experiment:
+        spec = new.spec
         try:
             return await self.pools.creations.run(
                 self.store.add_experiment,
@@ -270,6 +288,8 @@ class Service:
                 spec.versions_json(),
                 self.clock(),
                 stored(spec.policy),
+                new.events,
+                new.archived_at,
             )
         except Unavailable as error:
             log.error("the experiment %r could not be written: %s", spec.id, error)

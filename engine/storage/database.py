@@ -20,6 +20,8 @@ from .store import Store
 from .tables import Event
 
 PAGE = 5000  # events
+PAGE_FIRST = 100  # of a log: nobody knows yet how large they are
+PAGE_BYTES = 1 << 22  # of what was sent and of contexts, about
 
 
 def read_rows(
@@ -49,13 +51,26 @@ def read_events(
     last, _ = store.last(key)
 
     def events() -> Iterator[Event]:
-        after = 0
-        while after < last and (page := store.read_events(key, after, min(PAGE, last - after))):
+        for page in event_pages(store, key, 0, last):
             yield from masked(page)
-            after = page[-1].seq
             progress(len(page))
 
     return Events(problem, events(), spec)
+
+
+def event_pages(store: Store, key: int, after: int, until: int) -> Iterator[list[Event]]:
+    """Yield the events after one seq, up to another, in pages of at most 5000 and about 4 MB.
+
+    The pages of a log are the same whoever reads it from its beginning. Each is a read of its own.
+    """
+    limit = PAGE_FIRST
+    while after < until and (page := store.read_events(key, after, min(limit, until - after))):
+        yield page
+        after = page[-1].seq
+        size = sum(
+            len(part) for event in page for part in (event.context, event.vector, event.sent, event.detail) if part
+        )
+        limit = min(PAGE, 2 * limit, max(1, PAGE_BYTES * len(page) // (size + 1)))
 
 
 def _pages(

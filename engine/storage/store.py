@@ -80,12 +80,7 @@ class Store(Connections):
         commit that succeeded.
         """
         with self._transaction() as connection:
-            cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way costs 20 us a statement
-            for start in range(0, len(events), ROWS_MAX):
-                page = events[start : start + ROWS_MAX]
-                rows = [e if e.propensity == e.propensity else e._replace(propensity=None) for e in page]
-                cursor.execute(self._insert(len(rows)), tuple(chain.from_iterable(rows)))
-            cursor.close()
+            self._put_events(connection, events)
             for key, at in archived:
                 connection.execute(sa.update(EXPERIMENT).where(EXPERIMENT.c.key == key).values(archived_at=at))
             for part in parts:
@@ -101,10 +96,13 @@ class Store(Connections):
         versions: str,
         created_at: int,
         artefacts: Sequence[StoredArtefact] = (),
+        events: Sequence[Event] = (),
+        archived_at: int | None = None,
     ) -> Experiment:
         """Write a new experiment and return it with its key; a taken id raises `Conflict`.
 
-        The `artefacts` that it decides with are written with it, where they are not there yet.
+        The `artefacts` that it decides with are written with it, where they are not there yet, and so are `events` that
+        it begins with, which get its key.
         """
         values = {
             "id": id,
@@ -112,6 +110,7 @@ class Store(Connections):
             "body_hash": body_hash,
             "versions": versions,
             "created_at": created_at,
+            "archived_at": archived_at,
         }
         with self._transaction() as connection:
             taken = connection.scalar(sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.id == id))
@@ -121,7 +120,16 @@ class Store(Connections):
                 _put_artefact(connection, artefact)
             key = connection.execute(sa.insert(EXPERIMENT).values(values)).inserted_primary_key
             assert key is not None
-        return Experiment(key[0], id, spec, body_hash, versions, created_at)
+            self._put_events(connection, [event._replace(experiment=key[0]) for event in events])
+        return Experiment(key[0], id, spec, body_hash, versions, created_at, archived_at)
+
+    def _put_events(self, connection: Connection, events: Sequence[Event]) -> None:
+        cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way costs 20 us a statement
+        for start in range(0, len(events), ROWS_MAX):
+            page = events[start : start + ROWS_MAX]
+            rows = [e if e.propensity == e.propensity else e._replace(propensity=None) for e in page]
+            cursor.execute(self._insert(len(rows)), tuple(chain.from_iterable(rows)))
+        cursor.close()
 
     def _insert_sql(self, n_rows: int) -> str:
         row = f"({_marks(len(Event._fields))})"

@@ -52,6 +52,8 @@ OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry
 
 OPERATION_IDS = {  # generated clients have a function for each, by this name
     "audit_list_deeds",
+    "logs_import_log",
+    "logs_log",
     "policies_list_policies",
     "decisions_decide",
     "decisions_decide_batch",

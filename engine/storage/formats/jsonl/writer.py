@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
@@ -27,9 +27,19 @@ class Writer:
     """
 
     def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any]) -> None:
+        self._begin(open_packed(path), problem, experiment)
+
+    @classmethod
+    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any]) -> Writer:
+        """Write to what is open already."""
+        writer = cls.__new__(cls)
+        writer._begin(file, problem, experiment)
+        return writer
+
+    def _begin(self, file: IO[bytes], problem: Problem, experiment: dict[str, Any]) -> None:
         self._problem = problem
         self._encoder = msgspec.json.Encoder()
-        self._file = open_packed(path)
+        self._file = file
         self._file.write(self._encoder.encode(header_of(problem, experiment)) + b"\n")
         self._seq = 0
 

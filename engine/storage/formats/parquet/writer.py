@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,10 +32,20 @@ class Writer:
     def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any]) -> None:
         if packing_of(path) is not None:
             raise InvalidInput("packed_parquet", f"{path} would be packed twice: name a file that ends in .parquet")
+        self._begin(path, problem, experiment)
+
+    @classmethod
+    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any]) -> Writer:
+        """Write to what is open already, and has `write`, `tell`, `flush`, `close` and `closed`."""
+        writer = cls.__new__(cls)
+        writer._begin(file, problem, experiment)
+        return writer
+
+    def _begin(self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any]) -> None:
         self._problem = problem
         self._decided: dict[int, tuple[int | None, float | None]] = {}
         self._schema = schema(problem, experiment)
-        self._writer = pq.ParquetWriter(path, self._schema)
+        self._writer = pq.ParquetWriter(file, self._schema)
         self._seq = 0
 
     def __enter__(self) -> Writer:

@@ -1,0 +1,62 @@
+"""The log of an experiment as a stream, and an experiment from such a log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from ...engine.errors import InvalidInput
+from ..log_files import EXPORTS
+from ..service.experiment_log import log_of
+from ..service.exporting import exported
+from ..service.importing import read_export
+from ..service.live import Live
+from ..service.service import Service
+from .endpoint import Answer, Call
+from .experiments import describe
+
+SEQ_MAX = 2**63 - 1
+KINDS = {"jsonl": b"application/jsonl", "parquet": b"application/vnd.apache.parquet"}
+
+
+async def log(service: Service, call: Call) -> Answer:
+    """Stream the log, as `onearm export` writes it; JSON lines can be gone on with after any event."""
+    form = call.parameter("format") or "jsonl"
+    if form not in EXPORTS:
+        raise InvalidInput("bad_format", f"format is {form[:20]!r}: it must be one of {', '.join(EXPORTS)}")
+    after, until = _seq(call, "after") or 0, _seq(call, "until")
+    live = service.live(call.path["experiment_id"])
+    parts = _parts(service, live, form, after, until, call.caller.tenant)
+    last = await anext(parts)  # from here on it has a place, until it is closed
+    return Answer(200, b"", ((b"x-log-until", last),), KINDS[form], parts)
+
+
+async def import_log(service: Service, call: Call) -> Answer:
+    """Make an experiment from an export of JSON lines; nothing is written unless all of it is in order."""
+    caller, renamed = call.caller, call.parameter("experiment_id")
+    new_id = None if renamed is None else caller.placed({"experiment_id": renamed})[1]["experiment_id"]
+    async with service.lanes.large.turn():
+        found = await service.pools.creations.run(read_export, call.body, new_id, service.room.limits.one)
+    tenant, _ = caller.placed({"experiment_id": renamed or found.spec.id})
+    return Answer(201, describe(await service.take_over(found, tenant), caller))
+
+
+async def _parts(
+    service: Service, live: Live, form: str, after: int, until: int | None, tenant: str | None
+) -> AsyncGenerator[bytes]:
+    """Yield the seq of the last event that is told, and then the log."""
+    pool = service.pools.exports
+    with service.exports.place(tenant):
+        found = await pool.run(log_of, service.store, live.row, until)
+        yield b"%d" % found.size
+        async for part in exported(pool, found, form, after):
+            yield part
+
+
+def _seq(call: Call, name: str) -> int | None:
+    """Return a parameter that is the seq of an event, or 0."""
+    text = call.parameter(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > SEQ_MAX:
+        raise InvalidInput(f"bad_{name}", f"{name} is {text[:20]!r}: it must be the seq of an event, or 0")
+    return int(text)

@@ -1,0 +1,144 @@
+"""An export of JSON lines as the events of a new experiment. All of it is checked before anything is written.
+
+What a line must be, a decision that a reward belongs to, and at most one reward each, is looked at as for any reader of
+exports. Here events must be whole too, from seq 1 and decision 0 on, and fold to a state: in a database of their own,
+which is thrown away.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
+from ...engine.storage.events import Events
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Event
+from ...engine.vocabulary import CHANGE, LEARN, Feedback
+from ..experiment.ids import check_id
+from ..experiment.sizes import made_within
+from ..experiment.spec import Spec
+from ..kinds.kind import Kind
+from ..kinds.table import kind_of
+from ..log_files import module_of, source_of
+from .folded import fold_log
+from .history import History
+
+SHOWN = 80  # characters of a line that is refused
+
+
+class Imported(NamedTuple):
+    """A new experiment, with what an export says of it."""
+
+    spec: Spec
+    events: Sequence[Event] = ()  # of no experiment yet
+    archived_at: int | None = None  # microseconds since 1970 UTC
+
+
+def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imported:
+    """Return what an export says, under another id where one is given; runs in a worker thread.
+
+    Raises `InvalidInput` where it is none, a line is bad, or the log is not whole; the state may take `state_bytes`.
+    """
+    with tempfile.TemporaryDirectory(prefix="onearm-import-") as folder:
+        file = Path(folder, "body.jsonl")
+        file.write_bytes(body)
+        try:
+            events = module_of("jsonl").read_events(source_of(file))
+            if "policy" not in events.spec:
+                raise InvalidInput("no_export", "its first line names no experiment and policy")
+            spec = _spec(events, experiment_id, state_bytes)
+            found = list(_whole(events))
+            if events.bad_lines.count:
+                raise _bad_line(events, body)
+            history = History(spec, (one for one in found if one.kind == CHANGE), kind_of(spec.problem).change_types)
+            if history.roster.joined:  # a state that grew has a limit too
+                made_within(spec.policy, history.problem(len(found)), state_bytes)
+            rows = list(_as_stored(found, history, kind_of(spec.problem)))
+            _check_fold(Path(folder, "fold.db"), spec, rows)
+        except (Damaged, NotFound) as error:
+            raise _refused(error, file) from error
+        except InvalidInput as error:
+            raise _refused(error, file) from None
+    archived_at = max(row.time for row in rows if row.kind == CHANGE) if history.archived else None
+    return Imported(spec, rows, archived_at)
+
+
+def _spec(events: Events, experiment_id: str | None, state_bytes: int) -> Spec:
+    body = dict(events.spec)
+    seed = body.get("seed")
+    if isinstance(seed, str) and seed.isascii() and seed.isdigit() and int(seed) <= 2**53:
+        body["seed"] = int(seed)  # in exports it is always a text
+    spec = Spec.from_stored(body, state_bytes)
+    return spec if experiment_id is None else dataclasses.replace(spec, id=check_id("experiment_id", experiment_id))
+
+
+def _whole(events: Events) -> Iterator[Event]:
+    """Yield the events, as long as each is the next one."""
+    seq = number = 0
+    for event in events.rows:
+        if events.bad_lines.count:  # it is said of that line
+            continue
+        seq += 1
+        if event.seq != seq:
+            raise InvalidInput("missing_events", f"line {seq + 1} has the seq {event.seq}, and must have {seq}")
+        if event.kind not in (LEARN, CHANGE):
+            if event.number != number:
+                says = f"line {seq + 1} decides number {event.number}, and the next decision is {number}"
+                raise InvalidInput("missing_decision", says)
+            number += 1
+        yield event
+
+
+def _bad_line(events: Events, body: bytes) -> InvalidInput:
+    kind, lines = min(events.bad_lines.lines.items(), key=lambda found: found[1][0])
+    line = body.split(b"\n", lines[0])[lines[0] - 1].decode(errors="replace")
+    shown = line[:SHOWN] + "..." * (len(line) > SHOWN)
+    total = events.bad_lines.count.total()
+    return InvalidInput("bad_line", f"line {lines[0]} is bad ({kind}), one of {total} bad lines: it is {shown!r}")
+
+
+def _as_stored(events: list[Event], history: History, kind: Kind) -> Iterator[Event]:
+    """Yield events as the service writes them: rewards repeat the decision, masks are as long as there were arms."""
+    decided: dict[int | None, tuple[int | None, float | None]] = {}
+    cut = history.roster.joined and history.problem(0).context_kind == "dense"
+    for event in events:
+        if event.kind == LEARN:
+            action, propensity = decided[event.number]
+            assert event.reward is not None
+            feedback = Feedback(event.reward, np.array(json.loads(event.detail or "[]"), np.float64))
+            yield event._replace(action=action, propensity=propensity, detail=kind.detail_json(feedback))
+            continue
+        if event.kind == CHANGE:
+            yield event
+            continue
+        decided[event.number] = event.action, event.propensity
+        if cut and event.available is not None:
+            n_arms = int(history.roster.sizes(np.array([event.number]))[0])
+            mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=n_arms)
+            event = event._replace(available=None if mask.all() else np.packbits(mask).tobytes())
+        if event.decision_id is not None:
+            event = event._replace(body_hash=hashlib.sha256((event.sent or "{}").encode()).digest())
+        yield event
+
+
+def _check_fold(file: Path, spec: Spec, rows: list[Event]) -> None:
+    store = Store.open(f"sqlite:///{file}")
+    try:
+        row = store.add_experiment("checked", json.dumps(spec.to_json()), b"", spec.versions_json(), 0, (), rows)
+        for _ in fold_log(row, spec, kind_of(spec.problem), store, spec.versions_json()):
+            pass
+    finally:
+        store.close()
+
+
+def _refused(error: OnearmError, file: Path) -> InvalidInput:
+    says = str(error).replace(str(file), "the export").rstrip(".")
+    return InvalidInput(error.code, f"nothing was imported: {says}")

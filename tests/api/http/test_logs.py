@@ -1,0 +1,256 @@
+"""The log as a stream is the export, in parts too; and an experiment that is made of it has the same state."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.keyed import Keyed
+from support.listening import Listening
+from support.old_logs import FIXTURES, Reader, command
+from support.served import Served
+
+from onearm.api.service import pools
+from onearm.engine.storage.tables import Event
+from onearm.engine.vocabulary import DECIDE
+
+EXPERIMENTS = "/v1/experiments"
+IMPORT = f"{EXPERIMENTS}:import"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with Served(tmp_path) as served:
+        served.create()
+        for number in range(150):
+            decision = served.decide({"decision_id": f"d{number}"}).json()["decision_id"]
+            served.reward(decision, 0.5)
+        yield served
+
+
+def export(url: str, experiment: str, file: Path) -> bytes:
+    assert command("export", experiment, str(file), "--database", url)[0] == 0
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_the_stream_is_what_the_command_writes(served: Served, tmp_path: Path, form: str) -> None:
+    answer = served.get(f"{EXPERIMENTS}/e/log?format={form}")
+    assert (answer.status_code, answer.headers["x-log-until"]) == (200, "300")
+    assert (
+        answer.headers["content-type"]
+        == {
+            "jsonl": "application/jsonl",
+            "parquet": "application/vnd.apache.parquet",
+        }[form]
+    )
+    assert answer.content == export(served.url, "e", tmp_path / f"e.{form}")
+    assert len(answer.content) > 10_000
+
+
+@pytest.mark.parametrize("seen", [1, 99, 100, 101, 299, 300])
+def test_who_was_cut_off_goes_on_with_the_next_event(served: Served, seen: int) -> None:
+    whole = served.get(f"{EXPERIMENTS}/e/log").content
+    served.decide()  # what comes meanwhile is no part of it
+    had = whole.split(b"\n")[: 1 + seen]
+    rest = served.get(f"{EXPERIMENTS}/e/log?after={seen}&until=300")
+    assert b"\n".join([*had, b""]) + rest.content == whole
+    assert rest.headers["x-log-until"] == "300"
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("format=csv", "bad_format"),
+        ("after=-1", "bad_after"),
+        ("after=1.5", "bad_after"),
+        ("until=9999999999999999999", "bad_until"),
+        ("after=1&after=2", "repeated_parameter"),
+    ],
+)
+def test_what_is_no_part_of_a_log_is_refused(served: Served, query: str, code: str) -> None:
+    answer = served.get(f"{EXPERIMENTS}/e/log?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_beyond_its_end_a_log_has_no_line(served: Served) -> None:
+    assert served.get(f"{EXPERIMENTS}/e/log?after=300").content == b""
+    assert served.get(f"{EXPERIMENTS}/e/log?until=10000").headers["x-log-until"] == "300"
+
+
+def test_whoever_asks_only_for_the_head_gets_that(served: Served) -> None:
+    answer = served.client.request("HEAD", f"{EXPERIMENTS}/e/log")
+    assert (answer.status_code, answer.content, answer.headers["x-log-until"]) == (200, b"", "300")
+    assert served.service.exports._open.total() == 0
+
+
+class Slow(Listening):
+    """The service with a log of some MB, and clients that take none of it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.taken: list[socket.socket] = []
+
+    def begin(self) -> None:
+        asking = socket.create_connection(("127.0.0.1", self.port))
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asking.sendall(b"GET /v1/experiments/e/log HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.taken.append(asking)
+
+    @property
+    def open(self) -> int:
+        return self.service.exports._open.total()
+
+
+def test_who_reads_nothing_hurts_nobody_and_whoever_leaves_is_forgotten(tmp_path: Path) -> None:
+    with Slow(tmp_path) as slow:
+        client, large = slow.client, "x" * 100_000
+        key = next(row.key for row in slow.store.experiments() if row.id == "e")
+        some = {"kind": DECIDE, "action": 0, "propensity": 0.5, "sent": large, "time": 1}
+        slow.store.append([Event(key, i + 1, number=i, **some) for i in range(200)])
+        for _ in range(pools.EXPORTS_EACH):
+            slow.begin()
+        slow.wait_until(lambda: slow.open == pools.EXPORTS_EACH)
+        refused = client.get(f"{EXPERIMENTS}/e/log")
+        assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+        assert refused.headers["retry-after"] == "1"
+        assert client.post(f"{EXPERIMENTS}/hello/decisions", json={}).status_code == 201
+        assert client.get(f"{EXPERIMENTS}/hello/report").status_code == 200
+        for one in slow.taken:
+            one.close()
+        slow.wait_until(lambda: slow.open == 0)
+        assert client.get(f"{EXPERIMENTS}/e/log?after=199").status_code == 200
+
+
+# Import
+
+
+def test_a_log_of_every_kind_and_policy_becomes_an_experiment_with_the_same_state(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    shutil.copy(FIXTURES / "old.db", tmp_path / "run.db")
+    with Reader(url) as reader:
+        client, names = reader._client, reader.experiments()
+        assert len(names) > 30
+        for number, name in enumerate(names):
+            found = client.get(f"{EXPERIMENTS}/{name}/log").content
+            made = client.post(f"{IMPORT}?experiment_id=again-{number}", content=found)
+            assert made.status_code == 201, (name, made.text)
+            assert reader.digest(f"again-{number}") == reader.digest(name), name
+            again = client.get(f"{EXPERIMENTS}/again-{number}/log").content
+            assert again.split(b"\n")[1:] == found.split(b"\n")[1:], name
+            for path in ("/report", "/recommendation"):
+                told = [client.get(f"{EXPERIMENTS}/{one}{path}").json() for one in (name, f"again-{number}")]
+                assert told[0] | {"experiment_id": ""} == told[1] | {"experiment_id": ""} or told[0]["status"], name
+
+
+def test_it_goes_on_as_the_first_one_does(served: Served) -> None:
+    log = served.get(f"{EXPERIMENTS}/e/log").content
+    made = served.post(f"{IMPORT}?experiment_id=f", log)
+    assert made.json()["decisions"] == 150
+    asked = [served.decide({"decision_id": "next"}, name).json() for name in ("e", "f")]
+    assert asked[0] == asked[1]
+    assert served.decide({"decision_id": "d7"}, "f").headers["idempotency-replayed"] == "true"
+    served.restart()
+    assert served.digest("f") == served.digest("e")
+    served.assert_consistent("f")
+
+
+def test_an_id_that_is_taken_is_refused(served: Served) -> None:
+    before = served.everything()
+    answer = served.post(IMPORT, served.get(f"{EXPERIMENTS}/e/log").content)
+    assert (answer.status_code, answer.json()["code"]) == (409, "experiment_exists")
+    assert served.everything() == before
+
+
+def broken(lines: list[bytes], fault: str) -> list[bytes]:
+    """Return the lines of an export with one fault."""
+    one = json.loads(lines[3])
+    match fault:
+        case "not JSON":
+            return [*lines[:3], b"{nonsense", *lines[4:]]
+        case "one is missing":
+            return [*lines[:3], *lines[4:]]
+        case "a reward is missing":
+            return [*lines[:4], *lines[5:]]
+        case "another action":
+            return [*lines[:3], json.dumps(one | {"action": 99}).encode(), *lines[4:]]
+        case "twice":
+            return [*lines[:4], *lines[3:]]
+        case "a reward of nothing":
+            learn = {"kind": "learn", "seq": len(lines), "number": 5000, "reward": 1.0}
+            return [*lines, json.dumps(learn).encode()]
+        case "an impossible propensity":
+            return [*lines[:3], json.dumps(one | {"propensity": 7.5}).encode(), *lines[4:]]
+        case "no header":
+            return lines[1:]
+        case "a change that nobody knows":
+            change = {"kind": "change", "seq": len(lines), "detail": '{"change": "moved to Mars"}'}
+            return [*lines, json.dumps(change).encode()]
+        case "another policy":
+            header = json.loads(lines[0])
+            header["experiment"]["policy"] = {"name": "nobody", "params": {}}
+            return [json.dumps(header).encode(), *lines[1:]]
+        case _:
+            return []
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("not JSON", "line 4 is bad (not_json), one of 2 bad lines: it is '{nonsense'"),
+        ("one is missing", "line 4 is bad (unknown_decision)"),
+        ("a reward is missing", "line 5 has the seq 5, and must have 4"),
+        ("another action", "line 4 is bad"),
+        ("twice", "line 5 "),
+        ("a reward of nothing", "line 302 is bad"),
+        ("an impossible propensity", "line 4 is bad"),
+        ("no header", "holds not one good line"),
+        ("a change that nobody knows", "cannot be read"),
+        ("another policy", "there is no policy 'nobody'"),
+        ("nothing", "is empty"),
+    ],
+)
+def test_a_log_that_is_not_in_order_says_where_and_writes_nothing(served: Served, fault: str, says: str) -> None:
+    lines = served.get(f"{EXPERIMENTS}/e/log").content.splitlines()
+    before = served.everything()
+    answer = served.post(f"{IMPORT}?experiment_id=f", b"\n".join(broken(lines, fault)))
+    assert answer.status_code == 422, answer.text
+    assert says in answer.json()["detail"]
+    assert served.everything() == before
+    assert served.get(f"{EXPERIMENTS}/f").status_code == 404
+
+
+def test_a_state_that_would_be_too_large_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    header = {
+        "onearm": 1,
+        "problem": {"n_arms": 2, "context_shape": [14000], "horizon": None},
+        "experiment": {
+            "experiment_id": "large",
+            "problem": {"kind": "arms", "context": {"kind": "dense", "length": 14000}},
+            "policy": {"name": "linucb", "params": {}},
+            "arms": [{"id": "a"}, {"id": "b"}],
+            "seed": "0",
+        },
+    }
+    with Served(tmp_path) as served:
+        answer = served.post(IMPORT, json.dumps(header).encode() + b"\n")
+        assert (answer.status_code, answer.json()["code"]) == (422, "state_too_large")
+
+
+def test_it_belongs_to_whose_key_it_is(tmp_path: Path) -> None:
+    with Keyed(tmp_path) as keyed:
+        log = keyed.operator.get(f"{EXPERIMENTS}/~news~banner/log").content
+        shop, reader = keyed.asking("admin", tenant="shop"), keyed.asking("read", tenant="shop")
+        made = shop.post(f"{IMPORT}?experiment_id=second", content=log)
+        assert (made.status_code, made.json()["experiment_id"]) == (201, "second")
+        assert keyed.operator.get(f"{EXPERIMENTS}/~shop~second").status_code == 200
+        assert shop.post(f"{IMPORT}?experiment_id=~news~third", content=log).status_code == 422
+        assert reader.post(IMPORT, content=log).status_code == 403
+        assert reader.get(f"{EXPERIMENTS}/banner/log").status_code == 200
+        assert reader.get(f"{EXPERIMENTS}/~news~banner/log").status_code == 404
+        deeds = keyed.operator.get("/v1/audit").json()["deeds"]
+        assert [one["subject"] for one in deeds if one["action"] == "logs.import_log"] == ["~shop~second"]
