@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 
+from ...engine.errors import OnearmError
+from ...engine.storage.access import BACKUP, Access
 from ...engine.storage.backup import back_up
 from ...engine.storage.store import Store
+from ...engine.storage.tables import Deed
 from ..console import print_json
 from .json_option import as_json
 from .options import DatabaseCommand, database_option
@@ -27,6 +31,7 @@ def backup(file: Path, database: str, as_json: bool) -> None:
       onearm backup copies/monday.db --database sqlite:///run.db
     """
     back_up(database, file)
+    _note(database, file)
     store = Store.open(f"sqlite:///{file}", write=False)
     try:
         rows = store.experiments()
@@ -39,3 +44,19 @@ def backup(file: Path, database: str, as_json: bool) -> None:
     else:
         click.echo(f"{file} has {len(rows)} experiments and {events} events in {size} bytes")
         click.echo(f"to check it: onearm verify --database sqlite:///{file}")
+
+
+def _note(database: str, file: Path) -> None:
+    """Write into the audit log that there is a backup: the service tells how old the last one is."""
+    try:
+        access = Access.open(database, write=True)
+    except OnearmError as error:  # of an earlier version, or in a folder that nobody may write to
+        click.echo(f"the audit log does not have this backup: {error}", err=True)
+        return
+    try:
+        now = time.time_ns() // 1000
+        access.note(Deed(None, now, None, None, BACKUP, str(file.resolve()), "command line"))
+    except OnearmError as error:
+        click.echo(f"the audit log does not have this backup: {error}", err=True)
+    finally:
+        access.close()

@@ -8,6 +8,7 @@ import shlex
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -159,6 +160,7 @@ def serve(
     network.check()
     prefix = _checked_prefix(root_path)
     make_room(limits)
+    refused: Counter[str] = Counter()
     with _listen(host, port) as listener:
         service_log.configure(log_format, access_log)
         store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
@@ -176,10 +178,11 @@ def serve(
             prefix=prefix,
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
+            refused=refused,
             started=started,
             advanced=_Progress(_say if in_text else service_log.log.info).advanced,
         )
-        Server(guard.with_cors(app), limits, network=network).run(sockets=[listener])
+        Server(guard.with_cors(app), limits, network=network, refused=refused).run(sockets=[listener])
 
 
 def _check_private(host: str, insecure: bool, database: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -114,6 +115,7 @@ def create_app(
     experiments_max: int = EXPERIMENTS_MAX,
     cache_bytes: int = CACHE_BYTES,
     state_limits: StateLimits = DEFAULT_LIMITS,
+    refused: Counter[str] | None = None,
     started: Callable[[Service], None] = lambda service: None,
     advanced: Callable[[Service], None] = lambda service: None,
 ) -> FastAPI:
@@ -121,7 +123,8 @@ def create_app(
 
     A request has at most `body_bytes`; decisions in memory take `cache_bytes`, and states what `state_limits` say.
     `prefix` is that under which a proxy has it, such as /bandit. A tenant has at most `experiments_max`.
-    `started` is called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
+    `refused` is what the server counts, to be told with the metrics. `started` is called when it answers, `advanced`
+    whenever one more experiment is recovered, or cannot be.
     """
 
     @asynccontextmanager
@@ -129,6 +132,8 @@ def create_app(
         service = app.state.service = Service(
             store, cache_bytes=cache_bytes, state_limits=state_limits, experiments_max=experiments_max
         )
+        if refused is not None:
+            service.requests.unread = refused
         assert isinstance(app, DecisionApp)
         app.caller = service.keyring.caller
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any, NamedTuple, cast
 
 from starlette.types import Receive, Scope, Send
@@ -27,9 +28,10 @@ class Limits(NamedTuple):
 class Connection(HttpToolsProtocol):
     """What one client sends and is sent. Its methods belong to the event loop's thread."""
 
-    def __init__(self, *, limits: Limits, **given: Any) -> None:
+    def __init__(self, *, limits: Limits, refused: Counter[str], **given: Any) -> None:
         super().__init__(**given)
         self._limits = limits
+        self._refused = refused  # how many requests were not read to their end, by code
         self._due = math.inf  # when it is closed if nothing happens
         self._chunk = 0  # bytes that came last
         self._pending = 0  # at most so many bytes came of a head or a trailer that is not whole yet
@@ -81,7 +83,9 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:  # noqa: D102 - httptools
         if self._pending > self._limits.head_bytes and self._head_bytes() > self._limits.head_bytes:
-            self.app = _always(self._too_large())
+            refusal = self._too_large()
+            self._refused[refusal.content.code] += 1
+            self.app = _always(refusal)
         super().on_headers_complete()  # raises where the target is no address; then no request began
         self._in_head = False
         self._pending = 0
@@ -169,6 +173,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, answer: Answer) -> None:
         """Answer a request that was not read to its end, and close. The other side may take the answer first."""
         self.is_refused = True
+        self._refused[answer.content.code] += 1
         self._due = math.inf
         in_head = self._in_head or not self._reading
         is_next = self._answered() if in_head else self._answering is self.cycle and not self.cycle.response_started

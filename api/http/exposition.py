@@ -17,12 +17,21 @@ from .metrics import LABELS, Course
 KIND = CONTENT_TYPE_PLAIN_0_0_4.encode()
 
 
-def text(told: Iterable[Metric], courses: Mapping[tuple[str, str], Course]) -> bytes:
-    """Return what was told of the service, and of the process and of each experiment beside it."""
+def text(
+    told: Iterable[Metric],
+    courses: Mapping[tuple[str, str], Course],
+    evidence: Mapping[tuple[str, str], float],
+    backup_at: float | None,
+) -> bytes:
+    """Return what was told of the service, and of the process and of each experiment beside it.
+
+    `evidence` is log10 of what bets on its draws have grown to; `backup_at` when the last backup was made (seconds
+    since 1970 UTC).
+    """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
-    registry.register(_Told([*told, *_of_experiments(courses)]))
+    registry.register(_Told([*told, *_of_experiments(courses), _evidence(evidence), _backup(backup_at)]))
     return generate_latest(registry)
 
 
@@ -42,15 +51,32 @@ def _of_experiments(courses: Mapping[tuple[str, str], Course]) -> Iterator[Metri
         (CounterMetricFamily, "decisions", "Decisions made."),
         (CounterMetricFamily, "rewards", "Decisions with a reward."),
         (CounterMetricFamily, "changes", "Changes of the world."),
+        (GaugeMetricFamily, "open_decisions", "Decisions whose reward has not come."),
         (GaugeMetricFamily, "state_bytes", "What an experiment has learned, in memory."),
         (GaugeMetricFamily, "interpreted", "1 while an experiment's policy is not compiled."),
         (GaugeMetricFamily, "recovering", "1 while an experiment folds its log and does not answer."),
+        (GaugeMetricFamily, "snapshot_age", "Since the last snapshot; 0 where nothing came after it.", "_seconds"),
     )
-    for family, field, says in series:
-        metric = family(f"onearm_{field}", says, labels=LABELS)
+    for family, field, says, *unit in series:
+        metric = family(f"onearm_{field}{''.join(unit)}", says, labels=LABELS)
         for labels, course in courses.items():
             metric.add_metric(labels, getattr(course, field))
         yield metric
+
+
+def _evidence(evidence: Mapping[tuple[str, str], float]) -> Metric:
+    says = "log10 of what bets against the logged propensities have grown to."
+    metric = GaugeMetricFamily("onearm_propensity_evidence_log10", says, labels=LABELS)
+    for labels, value in evidence.items():
+        metric.add_metric(labels, value)
+    return metric
+
+
+def _backup(at: float | None) -> Metric:
+    metric = GaugeMetricFamily("onearm_backup_timestamp_seconds", "When `onearm backup` last made a copy.")
+    if at is not None:
+        metric.add_metric((), at)
+    return metric
 
 
 def of_service(service: Service) -> Iterator[Metric]:
@@ -69,6 +95,10 @@ def of_service(service: Service) -> Iterator[Metric]:
     yield _histogram("onearm_commit_seconds", "A transaction of the log.", writer.seconds)
     yield _histogram("onearm_commit_events", "Events in a transaction.", writer.sizes)
     yield CounterMetricFamily("onearm_commits_failed", "Transactions that wrote nothing.", value=writer.failures)
+    refused = CounterMetricFamily("onearm_connections_refused", "Refused before a request was whole.", labels=("code",))
+    for code, count in service.requests.unread.items():
+        refused.add_metric((code,), count)
+    yield refused
     now = background.status()
     gauges = (
         ("onearm_commit_queue", "Requests whose transaction has not begun.", writer.waiting),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...engine.changes.worlds import changes_of
+from ...engine.storage.access import BACKUP
 from ...engine.storage.tables import Experiment
 from ..experiment.tenants import parts_of
 from ..service.live import Live
@@ -24,21 +27,38 @@ class Course(NamedTuple):
 
     decisions: int
     rewards: int
+    open_decisions: int  # whose reward has not come
     state_bytes: int
     changes: int  # of the world, that a policy found or was told of
     interpreted: int  # 1 where it is not compiled yet
     recovering: int  # 1 where it does not answer
+    snapshot_age: float  # seconds; 0 where nothing came since
 
 
-NOTHING = Course(0, 0, 0, 0, 0, 1)  # of one whose log waits
+NOTHING = Course(0, 0, 0, 0, 0, 0, 1, 0.0)  # of one whose log waits
 
 
 async def metrics(service: Service, call: Call) -> Answer:
     """Tell in Prometheus' text format what the service measures of itself."""
     courses = await _courses(service)
+    keys = {live.row.key: parts_of(live.row.id) for live in _at_work(service)}
+    choices = {live.row.key: live.problem.n_choices for live in _at_work(service)}
+    drawn = service.writer.draws.taken()
     exposition = await asyncio.to_thread(importlib.import_module, "onearm.api.http.exposition")
-    text = await asyncio.to_thread(exposition.text, [*exposition.of_service(service)], courses)
-    return Answer(200, text, kind=exposition.KIND)
+    gathered = [*exposition.of_service(service)]
+
+    def text() -> bytes:
+        evidence = service.writer.draws.evidence(drawn, choices)
+        named = {keys[key]: value for key, value in evidence.items() if keys[key] in courses}
+        backup = service.access.last(BACKUP)
+        told: bytes = exposition.text(gathered, courses, named, None if backup is None else backup.time / 1e6)
+        return told
+
+    return Answer(200, await service.pools.scrapes.run(text), kind=exposition.KIND)
+
+
+def _at_work(service: Service) -> Iterator[Live]:
+    return (one for one in service.listed(None).values() if not isinstance(one, Experiment))
 
 
 async def _courses(service: Service) -> dict[tuple[str, str], Course]:
@@ -47,19 +67,29 @@ async def _courses(service: Service) -> dict[tuple[str, str], Course]:
     for i, (name, one) in enumerate(service.listed(None).items()):
         if i % AT_ONCE == 0:
             await asyncio.sleep(0)
-        course = NOTHING if isinstance(one, Experiment) else _course(one)
+        course = NOTHING if isinstance(one, Experiment) else _course(service, one)
         if i < EXPERIMENTS_MAX:
             courses[parts_of(name)] = course
         else:
-            courses[OTHERS] = Course(*map(sum, zip(courses.get(OTHERS, (0,) * len(course)), course, strict=True)))
+            courses[OTHERS] = Course._make(map(sum, zip(courses.get(OTHERS, (0,) * len(course)), course, strict=True)))
     return courses
 
 
-def _course(live: Live) -> Course:
+def _course(service: Service, live: Live) -> Course:
+    number, rewards, waiting = live.number, live.rewards, live.number - live.rewards
     if live.unusable is not None:
-        return Course(live.number, live.rewards, 0, 0, 0, 1)
+        return Course(number, rewards, waiting, 0, 0, 0, 1, 0.0)
+    age = _snapshot_age(service, live)
     if live.state is None:  # archived
-        return Course(live.number, live.rewards, 0, 0, 0, 0)
+        return Course(number, rewards, waiting, 0, 0, 0, 0, age)
     changes = changes_of(live.spec.policy, live.state)
-    number = changes[-1].number if changes else 0
-    return Course(live.number, live.rewards, live.state_bytes, number, int(not live.compiled), 0)
+    found = changes[-1].number if changes else 0
+    return Course(number, rewards, waiting, live.state_bytes, found, int(not live.compiled), 0, age)
+
+
+def _snapshot_age(service: Service, live: Live) -> float:
+    """Return how long ago the last snapshot was written, or the service was started; 0 where it holds all."""
+    kept = service.writer.kept.get(live.row.key)
+    if live.seq == (live.kept_at if kept is None else kept.seq):
+        return 0.0
+    return time.monotonic() - (service.begun if kept is None else kept.at)

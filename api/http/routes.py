@@ -195,7 +195,7 @@ TABLE = [
         (409, 413, 422, 503, 507),
         bytes,
         (AS,),
-        media=("application/jsonl",),
+        media=("application/octet-stream",),
     ),
     Entry("POST", f"{ONE}:archive", audit.audited(experiments.archive), ADMIN, {200: schemas.Experiment}, (404, 503)),
     Entry("POST", f"{ONE}:commit", audit.audited(experiments.commit), ADMIN, {200: COMMITTED}, (404, 409, 422, 503)),

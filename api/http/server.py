@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import sys
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn, cast
@@ -54,11 +55,16 @@ PLAIN = Network()
 class Server(uvicorn.Server):
     """Serves an application until SIGINT or SIGTERM.
 
+    `refused` counts connections that were refused before a request was whole, by code.
+
     Then it listens no more, answers what is in flight, and refuses with 503 what still comes on open connections.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, *, network: Network = PLAIN) -> None:
-        http: Any = functools.partial(Connection, limits=limits)
+    def __init__(
+        self, app: ASGIApp, limits: Limits, *, network: Network = PLAIN, refused: Counter[str] | None = None
+    ) -> None:
+        refused = Counter() if refused is None else refused
+        http: Any = functools.partial(Connection, limits=limits, refused=refused)
         super().__init__(
             uvicorn.Config(
                 app,

@@ -92,6 +92,7 @@ class Live(Work):
         self.archived = row.archived_at is not None
         self.unusable: OnearmError | None = recovering()
         self.seq = self.number = self.rewards = 0
+        self.kept_at = 0  # the seq of the snapshot that it was recovered from
         self.state = None
         self.own = None
         self.tally = kind.tally(spec, spec.problem)
@@ -139,6 +140,7 @@ class Live(Work):
         self.problem = history.problem(self.seq)
         self._changing = self._last = None
         self.records.clear()
+        self.kept_at = kept_at
         self._bytes_since_snapshot = 0
         self._room.take(self.row.id, self.state_bytes)
         self.unusable = None

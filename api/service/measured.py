@@ -59,6 +59,7 @@ class Requests:
     def __init__(self) -> None:
         self.answered: Counter[tuple[Route, int]] = Counter()
         self.seconds: dict[Route, Histogram] = {}
+        self.unread: Counter[str] = Counter()  # connections that were refused before a request was whole, by code
 
     def add(self, route: Route, status: int, seconds: float) -> None:
         """Count a request that was answered."""

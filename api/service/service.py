@@ -86,6 +86,7 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self.lag = Lag()
         self.requests = Requests()
+        self.begun = time.monotonic()
         self.access = Access(store.url, write=True)
         self.keyring = Keyring(self.access, clock)
 

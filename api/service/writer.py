@@ -23,6 +23,7 @@ from ...engine.errors import OnearmError, Unavailable
 from ...engine.storage.store import Store
 from ...engine.storage.tables import SUMS, Event, Snapshot, SnapshotPart
 from ..experiment.sums import packed
+from .draws import Draws
 from .history import ARCHIVED
 from .measured import EVENTS, SECONDS, Histogram
 
@@ -40,6 +41,13 @@ class Entry(NamedTuple):
     live: Any
     events: tuple[Event, ...]
     committed: asyncio.Future[None]
+
+
+class Kept(NamedTuple):
+    """The last snapshot of an experiment that was written."""
+
+    seq: int
+    at: float  # seconds of the monotonic clock
 
 
 class PendingSnapshot:
@@ -86,6 +94,8 @@ class Writer(Generic[Owner]):
         self.seconds = Histogram(SECONDS)  # of a commit
         self.sizes = Histogram(EVENTS)  # events of a commit
         self.failures = 0  # commits that wrote nothing
+        self.draws = Draws()
+        self.kept: dict[int, Kept] = {}  # the last snapshot of an experiment that was written, by its key
         self._store = store
         self._failed = failed
         self._loop = asyncio.get_running_loop()
@@ -189,9 +199,13 @@ class Writer(Generic[Owner]):
             for entry in batch:
                 if not entry.committed.cancelled():
                     entry.committed.set_result(None)
+            if self.draws.watched:
+                for entry in batch:
+                    self.draws.add(entry.events)
             self._pending = [pending for pending in self._pending if pending.whole is None]
             for pending in ready:
                 if pending.whole is not None:
+                    self.kept[pending.experiment] = Kept(pending.seq, time.monotonic())
                     pending.stored()
         if self._queues or self._pending:
             self._flush()

@@ -174,6 +174,28 @@ def add_actions(state: EState, action: Array, propensity: Array) -> None:
             state.seen[1] = state.seen[0]
 
 
+def add_many(state: EState, action: Array, propensity: Array) -> None:
+    """Add actions as `add_actions` does, without looking for the alarm; nothing is compiled, and n copies are made.
+
+    >>> state = start_actions(2)
+    >>> add_many(state, np.zeros(20, np.int64), np.full(20, 0.5))
+    >>> round(log_capital(state), 6), round(log_e(state), 6)
+    (4.680612, 4.680612)
+    """
+    gap = 1.0 / propensity[:, np.newaxis] - 1.0
+    for side, signed in enumerate((gap, -gap)):
+        np.add.at(state.growth[:, side], action, np.log1p(state.size[side] * signed) - state.idle[side])
+    state.seen[0] += len(action)
+
+
+def log_capital(state: EState) -> float:
+    """Return what `log_e` does but for the last digits; nothing is compiled."""
+    sides = 2 if state.size[1, 0] > 0.0 else 1
+    logs = (state.growth + state.seen[0] * state.idle)[:, :sides]
+    largest = logs.max()
+    return float(largest + np.log(np.exp(logs - largest).mean()))
+
+
 @loop
 def _log_e(state: EState) -> float:
     return _log_capital(state)

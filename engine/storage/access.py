@@ -29,6 +29,8 @@ from . import schema
 from .connections import Connections
 from .tables import API_KEY, AUDIT, Deed, StoredKey
 
+BACKUP = "database.backup"  # the deed of a copy that is whole
+
 
 class Access(Connections):
     """The keys and the audit log of a database that was opened with its writer once; raises `Unavailable` as `Store`.
@@ -81,6 +83,11 @@ class Access(Connections):
         if tenant is not None:
             query = query.where(AUDIT.c.tenant == tenant)
         return [Deed._make(row) for row in self._read_core(query)]
+
+    def last(self, action: str) -> Deed | None:
+        """Return the newest deed of one sort; None where there is none."""
+        query = sa.select(AUDIT).where(AUDIT.c.action == action).order_by(AUDIT.c.seq.desc()).limit(1)
+        return next((Deed._make(row) for row in self._read_core(query)), None)
 
     def _open_to_write(self) -> None:
         """Look at the schema, and leave it and the lock to the writer of the log."""

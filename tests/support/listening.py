@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -43,8 +44,9 @@ class Listening:
         self.verified = True if trusted is None else ssl.create_default_context(cafile=trusted)
         self.store = Store.open(new_database(folder / "run.db"))
         guard = Guard(**guarded)
-        self.app = create_app(self.store, guard=guard, **(options or {}))
-        self.server = Server(guard.with_cors(self.app), limits or Limits(), network=network)
+        refused: Counter[str] = Counter()
+        self.app = create_app(self.store, guard=guard, refused=refused, **(options or {}))
+        self.server = Server(guard.with_cors(self.app), limits or Limits(), network=network, refused=refused)
         self.server.config.timeout_graceful_shutdown = grace
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.direct import Direct
 from support.keyed import Keyed
+from support.listening import Listening
+from support.served import Served
 
+from onearm.api.cli import main
 from onearm.api.http import metrics
 from onearm.api.http.app import create_app
+from onearm.api.http.connection import Limits
 from onearm.api.http.routes import TABLE
+from onearm.api.http.schemas import Decide
+from onearm.api.service.live import Live, Sent
 from onearm.engine.storage.store import Store
+from onearm.engine.vocabulary import DECIDE, Decision
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -140,3 +148,56 @@ def test_the_operator_alone_reads_them(tmp_path: Path) -> None:
         assert httpx.get(f"http://127.0.0.1:{service.port}/version").status_code == 401
     assert one(found, "onearm_decisions_total", tenant="news", experiment="banner") == 0
     assert one(found, "onearm_recovering", tenant="shop", experiment="banner") == 0
+
+
+def test_propensities_that_are_true_are_no_evidence_and_others_are(client: Direct) -> None:
+    body = {"experiment_id": "e", "arms": [{"id": "a"}, {"id": "b"}], "policy": {"name": "uniform"}}
+    assert client.post("/v1/experiments", json=body).status_code == 201
+    read(client)  # from now on draws are watched
+    for _ in range(200):
+        client.post("/v1/experiments/e/decisions", json={})
+    labels = {"tenant": "default", "experiment": "e"}
+    assert one(read(client), "onearm_propensity_evidence_log10", **labels) < 1.0
+    live = client.app.state.service.live("e")
+    for _ in range(200):  # a policy that says one half, and always takes the first arm
+        client.portal.call(lie, live)
+    assert one(read(client), "onearm_propensity_evidence_log10", **labels) > 4.0
+
+
+async def lie(live: Live) -> None:
+    request = live.kind.request(live, Decide())
+    made = live._enter(DECIDE, request, Decision(0, 0.5), Sent(), 0)
+    await made.decided
+
+
+def test_open_decisions_and_what_no_snapshot_holds_are_told(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        play(served.client, "banner", 5, 3)
+        labels = {"tenant": "default", "experiment": "banner"}
+        found = read(served.client)
+        assert one(found, "onearm_open_decisions", **labels) == 2
+        assert one(found, "onearm_snapshot_age_seconds", **labels) > 0.0
+        served.restart()  # which keeps one
+        assert one(read(served.client), "onearm_snapshot_age_seconds", **labels) == 0.0
+        served.decide({}, "banner")
+        assert one(read(served.client), "onearm_snapshot_age_seconds", **labels) > 0.0
+
+
+def test_the_last_backup_is_told(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        assert not [name for name, _ in read(served.client) if name == "onearm_backup_timestamp_seconds"]
+        begun = time.time()
+        assert main.run(["backup", str(tmp_path / "copy.db"), "--database", served.url]) == 0
+        assert begun <= one(read(served.client), "onearm_backup_timestamp_seconds") <= time.time()
+
+
+def test_connections_that_never_became_a_request_are_counted(tmp_path: Path) -> None:
+    with Listening(tmp_path, Limits(head_bytes=2000, read_seconds=0.3)) as listening:
+        for sent in (b"GET / HTTP/1.1\r\nX: " + b"x" * 3000, b"nonsense\r\n\r\n", b"GET / HT"):
+            line = listening.connect()
+            line.send(sent)
+            line.answer()
+            line.close()
+        found = read(listening.client)
+    for code in ("headers_too_large", "not_http", "request_timeout"):
+        assert one(found, "onearm_connections_refused_total", code=code) == 1, code
