@@ -138,6 +138,17 @@ def log(result: dict[str, Any]) -> str:
     return "\n\n".join([markdown(rows), machine_line(result["machine"])])
 
 
+def sizes(result: dict[str, Any]) -> str:
+    """Show what a decision takes on the disk, and what an experiment and the service take of memory."""
+    rows = [["an experiment with the default policy", "a million decisions with rewards, on the disk", "state"]]
+    for row in result["rows"]:
+        state = row["state_bytes"]
+        shown = f"{state / 1e6:.1f} MB" if state >= 1e6 else f"{state / 1e3:.0f} kB"
+        rows.append([row["what"], f"{row['pair_bytes'] / 1e3:.2f} GB", shown])
+    memory = f"The process itself takes {result['started_bytes'] / 1e6:.0f} MB of memory."
+    return "\n\n".join([markdown(rows), memory, machine_line(result["machine"])])
+
+
 def law(result: dict[str, Any]) -> str:
     """Show what a decision by the exact law costs, by the number of arms."""
     found = result["decision_us"]
@@ -267,6 +278,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "python_interface": python_interface,
     "service": service,
     "log": log,
+    "sizes": sizes,
     "first_answer": first_answer,
     "law": law,
     "defaults": defaults,
