@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import ipaddress
+import os
 import re
 import shlex
 import socket
@@ -41,6 +44,7 @@ from .options import DATABASE_DEFAULT, DatabaseCommand, artefact_option, databas
 
 BACKLOG = 2048
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+SPANS_TO = "OTEL_EXPORTER_OTLP_ENDPOINT"
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # no client asks for one of these
 PROGRESS_SECONDS = 2.0  # from one line to the next
 SWITCH_SECONDS = 0.001  # while a kernel compiles, the loop waits this long for the GIL, thrice a request; default 0.005
@@ -163,12 +167,10 @@ def serve(
     refused: Counter[str] = Counter()
     with _listen(host, port) as listener:
         service_log.configure(log_format, access_log)
+        spans = _spans()
         store = Store.open(database)  # before anything is started: its errors are for the person at the terminal
         address = _address(host, listener.getsockname()[1], "http" if tls_cert is None else "https")
-
-        def started(service: Service) -> None:
-            (_welcome if in_text else _log_start)(address, without_password(database), service)
-
+        welcome = functools.partial(_welcome if in_text else _log_start, address, without_password(database))
         app = create_app(
             store,
             guard=guard,
@@ -179,10 +181,25 @@ def serve(
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
             refused=refused,
-            started=started,
+            watcher=None if spans is None else spans.commit,
+            started=welcome,
             advanced=_Progress(_say if in_text else service_log.log.info).advanced,
         )
-        Server(guard.with_cors(app), limits, network=network, refused=refused).run(sockets=[listener])
+        served = guard.with_cors(app) if spans is None else spans.of_requests(guard.with_cors(app))
+        Server(served, limits, network=network, refused=refused).run(sockets=[listener])
+
+
+def _spans() -> Any:
+    """Return what makes spans for OpenTelemetry, where the environment says whereto; it takes a second to import."""
+    if not os.environ.get(SPANS_TO):
+        return None
+    try:
+        spans = importlib.import_module("onearm.api.http.spans")
+    except ModuleNotFoundError as error:
+        says = f"{SPANS_TO} is set, and there is no module {error.name}: pip install 'onearm[otel]', or unset it"
+        service_log.log.warning("%s; no spans are sent", says)
+        return None
+    return spans.Spans(spans.exported())
 
 
 def _check_private(host: str, insecure: bool, database: str) -> None:

@@ -25,6 +25,7 @@ from ..service.measured import NO_ROUTE
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
 from ..service.service import EXPERIMENTS_MAX, Service
+from ..service.writer import Commit
 from . import pages, service_log
 from .decisions import decide, reward
 from .endpoint import BODY_MAX, Answer, encode, http_problem, respond
@@ -116,6 +117,7 @@ def create_app(
     cache_bytes: int = CACHE_BYTES,
     state_limits: StateLimits = DEFAULT_LIMITS,
     refused: Counter[str] | None = None,
+    watcher: Callable[[Commit], None] | None = None,
     started: Callable[[Service], None] = lambda service: None,
     advanced: Callable[[Service], None] = lambda service: None,
 ) -> FastAPI:
@@ -123,8 +125,8 @@ def create_app(
 
     A request has at most `body_bytes`; decisions in memory take `cache_bytes`, and states what `state_limits` say.
     `prefix` is that under which a proxy has it, such as /bandit. A tenant has at most `experiments_max`.
-    `refused` is what the server counts, to be told with the metrics. `started` is called when it answers, `advanced`
-    whenever one more experiment is recovered, or cannot be.
+    `refused` is what the server counts, to be told with the metrics; `watcher` is told of transactions. `started` is
+    called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
     """
 
     @asynccontextmanager
@@ -132,6 +134,7 @@ def create_app(
         service = app.state.service = Service(
             store, cache_bytes=cache_bytes, state_limits=state_limits, experiments_max=experiments_max
         )
+        service.writer.watcher = watcher
         if refused is not None:
             service.requests.unread = refused
         assert isinstance(app, DecisionApp)

@@ -43,6 +43,14 @@ class Entry(NamedTuple):
     committed: asyncio.Future[None]
 
 
+class Commit(NamedTuple):
+    """A transaction that ended."""
+
+    events: int
+    seconds: float
+    error: OnearmError | None
+
+
 class Kept(NamedTuple):
     """The last snapshot of an experiment that was written."""
 
@@ -95,6 +103,7 @@ class Writer(Generic[Owner]):
         self.sizes = Histogram(EVENTS)  # events of a commit
         self.failures = 0  # commits that wrote nothing
         self.draws = Draws()
+        self.watcher: Callable[[Commit], None] | None = None  # is told of every transaction
         self.kept: dict[int, Kept] = {}  # the last snapshot of an experiment that was written, by its key
         self._store = store
         self._failed = failed
@@ -191,7 +200,10 @@ class Writer(Generic[Owner]):
     ) -> None:
         self._pending = ready + self._pending
         self.seconds.add(seconds)
-        self.sizes.add(sum(len(entry.events) for entry in batch))
+        events = sum(len(entry.events) for entry in batch)
+        self.sizes.add(events)
+        if self.watcher is not None:
+            self.watcher(Commit(events, seconds, error))
         if error is not None:
             self.failures += 1
             self._give_up(batch, error)
