@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import Conflict, InvalidInput
 from ..log_files import EXPORTS
 from ..service.experiment_log import log_of
 from ..service.exporting import exported
@@ -25,9 +25,10 @@ async def log(service: Service, call: Call) -> Answer:
         raise InvalidInput("bad_format", f"format is {form[:20]!r}: it must be one of {', '.join(EXPORTS)}")
     after, until = _seq(call, "after") or 0, _seq(call, "until")
     live = service.live(call.path["experiment_id"])
+    _check_epoch(service, call)
     parts = _parts(service, live, form, after, until, call.caller.tenant)
     last = await anext(parts)  # from here on it has a place, until it is closed
-    return Answer(200, b"", ((b"x-log-until", last),), KINDS[form], parts)
+    return Answer(200, b"", ((b"x-log-until", last), (b"x-log-epoch", b"%d" % service.epoch)), KINDS[form], parts)
 
 
 async def import_log(service: Service, call: Call) -> Answer:
@@ -47,16 +48,35 @@ async def _parts(
     pool = service.pools.exports
     with service.exports.place(tenant):
         found = await pool.run(log_of, service.store, live.row, until)
+        if after > found.size:
+            raise Conflict(
+                "ahead_of_log",
+                f"after is {after}, and the log ends at {found.size}: the database was restored from a backup, so read "
+                "the log from its beginning",
+            )
         yield b"%d" % found.size
         async for part in exported(pool, found, form, after):
             yield part
 
 
+def _check_epoch(service: Service, call: Call) -> None:
+    """Refuse to go on with a log that is another one since the database was restored from a backup."""
+    epoch = _seq(call, "epoch")
+    if epoch is not None and epoch != service.epoch:
+        raise Conflict(
+            "another_epoch",
+            f"epoch is {epoch}, and the log has {service.epoch}: the database was restored from a backup, and events "
+            "that were read before may be others now; read the log from its beginning",
+        )
+
+
 def _seq(call: Call, name: str) -> int | None:
-    """Return a parameter that is the seq of an event, or 0."""
+    """Return a parameter that is a whole number, such as the seq of an event, or 0."""
     text = call.parameter(name)
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > SEQ_MAX:
-        raise InvalidInput(f"bad_{name}", f"{name} is {text[:20]!r}: it must be the seq of an event, or 0")
+        raise InvalidInput(
+            f"bad_{name}", f"{name} is {text[:20]!r}: it must be a whole number that this service said, or 0"
+        )
     return int(text)

@@ -92,7 +92,12 @@ AS = {
     "schema": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX},
     "description": "The id that it gets here; default: the one that it had.",
 }
-LOG = (FORMAT, seq_of("after", "Only events after this one."), seq_of("until", "Only events up to this one."))
+LOG = (
+    FORMAT,
+    seq_of("after", "Only events after this one."),
+    seq_of("until", "Only events up to this one."),
+    seq_of("epoch", "X-Log-Epoch of what was read before: 409 where the database was restored since."),
+)
 AFTER = {
     "name": "after",
     "in": "query",
@@ -244,7 +249,7 @@ TABLE = [
         logs.log,
         READ,
         {200: bytes},
-        (404, 422, 503),
+        (404, 409, 422, 503),
         parameters=LOG,
         media=tuple(kind.decode() for kind in logs.KINDS.values()),
     ),

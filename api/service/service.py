@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from ...engine.errors import Conflict, OnearmError, Unavailable, exhausted
-from ...engine.storage.access import Access
+from ...engine.storage.access import RESTORE, Access
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..access.keyring import Keyring
@@ -43,6 +43,11 @@ from .writer import Writer
 
 log = logging.getLogger("onearm")
 
+INCOMPLETE = (
+    "the database was copied while it was in use, without the -wal file beside it: its newest decisions and rewards "
+    "are missing, and clients get 404 for some that were acknowledged; where that file still exists, stop and put it "
+    "beside"
+)
 EXPERIMENTS_MAX = 10_000  # of a tenant
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
 SNAPSHOT_SECONDS = 10.0  # at the end
@@ -87,6 +92,7 @@ class Service:
         self.lag = Lag()
         self.requests = Requests()
         self.begun = time.monotonic()
+        self.epoch = 0  # when the database was restored, in microseconds since 1970 UTC; 0 where it never was
         self.access = Access(store.url, write=True)
         self.keyring = Keyring(self.access, clock)
 
@@ -97,6 +103,10 @@ class Service:
         """
         self.lag.start()
         await self.keyring.start()
+        if self.store.incomplete:
+            log.warning("%s", INCOMPLETE)
+        restored = await asyncio.to_thread(self.access.last, RESTORE)
+        self.epoch = 0 if restored is None else restored.time
         await asyncio.to_thread(keep_all, self.store)  # what experiments decide with
         known = await asyncio.to_thread(self.store.experiments)
         rows = known or [await self._write(Imported(Spec.from_json(first)), DEFAULT)]

@@ -19,6 +19,8 @@ True
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,9 +29,11 @@ from sqlalchemy.engine import Connection
 from ..errors import NotFound
 from . import schema
 from .connections import Connections
+from .files import UNUSED, lock, write_mark
 from .tables import API_KEY, AUDIT, Deed, StoredKey
 
 BACKUP = "database.backup"  # the deed of a copy that is whole
+RESTORE = "database.restore"  # the deed of a backup that took the place of a database; it is in that
 
 
 class Access(Connections):
@@ -88,6 +92,14 @@ class Access(Connections):
         """Return the newest deed of one sort; None where there is none."""
         query = sa.select(AUDIT).where(AUDIT.c.action == action).order_by(AUDIT.c.seq.desc()).limit(1)
         return next((Deed._make(row) for row in self._read_core(query)), None)
+
+    def close(self) -> None:
+        """Close all connections; where nobody else writes the database is whole without the file beside it then."""
+        if self._sqlite and self._writer is not None:
+            path = Path(self.url.database or "").resolve()
+            with suppress(Exception), lock(path, self.name):
+                write_mark(self._writer.connection.cursor(), UNUSED)
+        super().close()
 
     def _open_to_write(self) -> None:
         """Look at the schema, and leave it and the lock to the writer of the log."""

@@ -21,14 +21,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from ..errors import Conflict, InvalidInput
+from .access import RESTORE, Access
 from .connections import parse_url
-from .files import BESIDE, lock
+from .files import BESIDE, UNUSED, lacks_commits, lock
+from .store import Store
+from .tables import Deed
 
 
 def back_up(url: str, file: Path) -> None:
@@ -62,6 +66,12 @@ def restore(file: Path, url: str) -> Path | None:
     target = _sqlite_file(url)
     if not file.is_file():
         raise InvalidInput("no_backup", f"there is no file {file}: name a backup that exists")
+    if lacks_commits(file):
+        raise InvalidInput(
+            "incomplete_copy",
+            f"{file} was copied while it was in use, without {file}-wal, where its newest commits were: put that "
+            "beside it, or name a backup of `onearm backup`",
+        )
     if file.resolve() == target.resolve():
         raise InvalidInput("same_file", f"{file} is the database itself: name a backup of it")
     kept = target.with_name(f"{target.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
@@ -69,6 +79,7 @@ def restore(file: Path, url: str) -> Path | None:
         part = target.with_name(f"{target.name}.part")
         try:
             _copy(file, part)
+            _note(part, file)
             if there_was := target.exists():
                 _gather(target)
                 os.link(target, kept)
@@ -102,10 +113,26 @@ def _copy(source: Path, target: Path) -> None:
             closing(sqlite3.connect(target)) as writer,
         ):
             reader.backup(writer)
+            writer.execute(f"PRAGMA user_version = {UNUSED}")  # the mark of who writes to the other one
             writer.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
     except sqlite3.Error as error:
         raise InvalidInput("not_a_database", f"{source} cannot be read, or {target} not written ({error})") from error
     _sync(target)
+
+
+def _note(part: Path, file: Path) -> None:
+    """Write into the audit log of a backup that it was put back: whoever reads a log on sees that it is another one."""
+    Store.open(f"sqlite:///{part}").close()  # an earlier version had no such log
+    access = Access.open(f"sqlite:///{part}", write=True)
+    try:
+        now = time.time_ns() // 1000
+        access.note(Deed(None, now, None, None, RESTORE, str(file.resolve()), "command line"))
+    finally:
+        access.close()
+    with closing(sqlite3.connect(part)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    Path(f"{part}.lock").unlink(missing_ok=True)
+    _sync(part)
 
 
 def _gather(database: Path) -> None:

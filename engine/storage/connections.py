@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import IO, Any, Self
@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from ..errors import InvalidInput, OnearmError, Unavailable
 from . import schema
-from .files import DatabaseFiles, in_use, lock
+from .files import IN_USE, UNUSED, DatabaseFiles, in_use, lacks_commits, lock, write_mark
 from .tables import METADATA
 
 BUSY_SECONDS = 30
@@ -48,6 +48,7 @@ class Connections:
         self._writing = threading.Lock()
         self._lock_file: IO[str] | None = None
         self._files: DatabaseFiles | None = None  # of SQLite, where it is written
+        self.incomplete = False  # whether its newest commits are missing: it was copied without the file that held them
         self.lost: Unavailable | None = None  # since its files are not those that were opened: nothing is in order then
 
     @classmethod
@@ -85,6 +86,7 @@ class Connections:
         """Close all connections and give up the lock."""
         self._reader.dispose()  # first: the last connection of SQLite moves the log into the file, if it may write
         with self._writing:
+            self._leave_mark(UNUSED)
             self._drop_writer()
         if self._lock_file is not None:
             self._lock_file.close()
@@ -193,6 +195,7 @@ class Connections:
             if known != schema.newest():
                 with self._writer.begin():
                     schema.migrate(self._writer)
+            self._leave_mark(IN_USE)
         except (SQLAlchemyError, self._opener.dialect.loaded_dbapi.Error) as error:
             raise self._cannot_open(error) from error
 
@@ -212,9 +215,18 @@ class Connections:
         """Take the lock that the kernel gives back when this process ends, however it ends."""
         path = Path(self.url.database or "").resolve()
         self._files = DatabaseFiles(path)
+        self.incomplete = lacks_commits(path)
         if not path.parent.exists():
             raise InvalidInput("no_folder", f"there is no folder {path.parent}: make it, or name another")
         self._lock_file = lock(path, self.name)
+
+    def _leave_mark(self, mark: int) -> None:
+        """Mark the file of SQLite itself, and not the -wal file beside it, as in use or not: a copy of it says so."""
+        if not self._sqlite or self._lock_file is None or self.lost is not None:
+            return
+        with suppress(Exception):  # it is a help to people, and nothing else
+            self._writer = self._writer or self._connect_writer()
+            write_mark(self._writer.connection.cursor(), mark)
 
     def _cannot_open(self, error: Exception) -> OnearmError:
         if self._sqlite:

@@ -8,11 +8,32 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..errors import InvalidInput, Unavailable
 
 BESIDE = ("-wal", "-shm")  # what SQLite keeps beside the file for as long as it is open: commits are in the first
+
+# A mark in the head of the file, `user_version` of SQLite: while it is in use its newest commits lie in the -wal file.
+IN_USE, UNUSED = 0x6F6E6561, 0
+MARK = slice(60, 64)
+
+
+def lacks_commits(path: Path) -> bool:
+    """Tell whether a database was copied while it was in use, without the -wal file that held its newest commits."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(MARK.stop)
+    except OSError:
+        return False
+    return int.from_bytes(head[MARK], "big") == IN_USE and not Path(f"{path}{BESIDE[0]}").exists()
+
+
+def write_mark(cursor: Any, mark: int) -> None:
+    """Write the mark, and move it into the file, through a connection of SQLite that is in no transaction."""
+    cursor.execute(f"PRAGMA user_version = {mark}")
+    cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    cursor.close()
 
 
 class DatabaseFiles:

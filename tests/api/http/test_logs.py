@@ -254,3 +254,42 @@ def test_it_belongs_to_whose_key_it_is(tmp_path: Path) -> None:
         assert reader.get(f"{EXPERIMENTS}/~news~banner/log").status_code == 404
         deeds = keyed.operator.get("/v1/audit").json()["deeds"]
         assert [one["subject"] for one in deeds if one["action"] == "logs.import_log"] == ["~shop~second"]
+
+
+# Epochs
+
+
+def test_who_reads_on_after_a_restore_hears_that_it_is_another_log(tmp_path: Path) -> None:
+    copy = str(tmp_path / "copy.db")
+    with Served(tmp_path) as served:
+        served.create()
+        served.decide()
+        before = served.get(f"{EXPERIMENTS}/e/log").headers["x-log-epoch"]
+        assert command("backup", copy, "--database", served.url)[0] == 0
+        served.decide()
+        assert served.get(f"{EXPERIMENTS}/e/log?after=2&epoch={before}").status_code == 200
+        served.stop()
+        assert command("restore", copy, "--database", served.url)[0] == 0
+        served.start()
+        answer = served.get(f"{EXPERIMENTS}/e/log?after=1&epoch={before}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "another_epoch")
+        beyond = served.get(f"{EXPERIMENTS}/e/log?after=2")
+        assert (beyond.status_code, beyond.json()["code"]) == (409, "ahead_of_log")
+        assert served.service.exports._open.total() == 0
+        again = served.get(f"{EXPERIMENTS}/e/log").headers["x-log-epoch"]
+        assert int(again) > int(before)
+        served.restart()
+        assert served.get(f"{EXPERIMENTS}/e/log?after=1&epoch={again}").status_code == 200
+
+
+def test_a_service_on_a_copy_without_its_newest_commits_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Served(tmp_path) as served:
+        served.create()
+        shutil.copy(tmp_path / "run.db", tmp_path / "copy.db")
+    shutil.copy(tmp_path / "copy.db", tmp_path / "run.db")
+    assert "copied while it was in use" not in caplog.text
+    served.start()
+    assert "copied while it was in use" in caplog.text
+    served.stop()
