@@ -322,8 +322,9 @@ class _Progress:
             return
         self._said = now
         failed = f"; {service.failed:,} cannot be opened" if service.failed else ""
-        done = service.known - service.waiting - service.failed
-        self._say(f"recovered    {done:,} of {_count(service.known)} in {now - self._begun:.1f} s{failed}")
+        asked = service.known - service.resting
+        done = asked - service.waiting - service.failed
+        self._say(f"recovered    {done:,} of {_count(asked)} in {now - self._begun:.1f} s{failed}")
 
 
 def _say(line: str) -> None:

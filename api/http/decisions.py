@@ -16,7 +16,8 @@ from ...engine.vocabulary import EXTERNAL, Decision, Feedback
 from ..experiment.ids import check_id
 from ..experiment.intake import check_propensity
 from ..kinds.kind import NO_DETAIL, id_of
-from ..service.live import Live, Sent
+from ..service.entered import Sent
+from ..service.live import Live
 from ..service.records import Record
 from ..service.service import Service
 from .batches import in_pieces

@@ -1,4 +1,4 @@
-"""Experiments: create, list, read, archive; their arms and their health."""
+"""Experiments: create, list, read, archive, restore; their arms and their health."""
 
 from __future__ import annotations
 
@@ -79,9 +79,16 @@ async def read_one(service: Service, call: Call) -> Answer:
 
 
 async def archive(service: Service, call: Call) -> Answer:
-    """Close an experiment for good; it stays readable."""
+    """Close an experiment; it stays readable, and can be restored."""
     live = service.live(call.path["experiment_id"])
     await live.turns.take(lambda: live.archive(service.clock()))
+    return Answer(200, describe(live, call.caller))
+
+
+async def restore(service: Service, call: Call) -> Answer:
+    """Open an archived experiment again, as it was when it was archived."""
+    live = service.live(call.path["experiment_id"])
+    await live.turns.take(lambda: live.restore(service.clock()))
     return Answer(200, describe(live, call.caller))
 
 
@@ -199,7 +206,7 @@ def describe(live: Live, caller: Caller) -> schemas.Experiment:
 
 
 async def shown(service: Service, some: Sequence[Live | Experiment], caller: Caller) -> list[schemas.Listed]:
-    """Return experiments as they are listed; of those that wait what their logs count is read, in another thread.
+    """Return experiments as they are listed; of those that wait or rest what their logs count is read, in a thread.
 
     A row that no version wrote like this is left out: its experiment will not be opened.
     """
@@ -235,7 +242,7 @@ def _entry(live: Live) -> schemas.Listed:
 
 
 def _outline(row: Experiment, counts: Counts) -> schemas.Listed | None:
-    """Return an experiment whose log is not folded yet: as it was created, with what its log counts."""
+    """Return an experiment whose log waits or rests: as it was created, with what its log counts."""
     try:
         created = _created.decode(row.spec)
         policy = wrapped(created.policy)
@@ -254,5 +261,5 @@ def _outline(row: Experiment, counts: Counts) -> schemas.Listed | None:
         rewards=counts.rewards,
         pending=counts.decisions - counts.rewards,
         seq=counts.seq,
-        recovering=True,
+        recovering=True if row.archived_at is None else UNSET,
     )

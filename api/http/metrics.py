@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from ...engine.changes.worlds import changes_of
 from ...engine.storage.access import BACKUP
-from ...engine.storage.tables import Experiment
 from ..experiment.tenants import parts_of
 from ..service.live import Live
 from ..service.service import Service
@@ -35,7 +34,8 @@ class Course(NamedTuple):
     snapshot_age: float  # seconds; 0 where nothing came since
 
 
-NOTHING = Course(0, 0, 0, 0, 0, 0, 1, 0.0)  # of one whose log waits
+WAITING = Course(0, 0, 0, 0, 0, 0, 1, 0.0)  # of one whose log is not folded yet
+RESTING = WAITING._replace(recovering=0)  # of one that is archived, and was not asked for since the start
 
 
 async def metrics(service: Service, call: Call) -> Answer:
@@ -58,7 +58,7 @@ async def metrics(service: Service, call: Call) -> Answer:
 
 
 def _at_work(service: Service) -> Iterator[Live]:
-    return (one for one in service.listed(None).values() if not isinstance(one, Experiment))
+    return (one for one in service.listed(None).values() if isinstance(one, Live))
 
 
 async def _courses(service: Service) -> dict[tuple[str, str], Course]:
@@ -67,7 +67,7 @@ async def _courses(service: Service) -> dict[tuple[str, str], Course]:
     for i, (name, one) in enumerate(service.listed(None).items()):
         if i % AT_ONCE == 0:
             await asyncio.sleep(0)
-        course = NOTHING if isinstance(one, Experiment) else _course(service, one)
+        course = _course(service, one) if isinstance(one, Live) else WAITING if one.archived_at is None else RESTING
         if i < EXPERIMENTS_MAX:
             courses[parts_of(name)] = course
         else:

@@ -203,10 +203,18 @@ TABLE = [
         media=("application/octet-stream",),
     ),
     Entry("POST", f"{ONE}:archive", audit.audited(experiments.archive), ADMIN, {200: schemas.Experiment}, (404, 503)),
+    Entry(
+        "POST",
+        f"{ONE}:restore",
+        audit.audited(experiments.restore),
+        ADMIN,
+        {200: schemas.Experiment},
+        (404, 503, 507),
+    ),
     Entry("POST", f"{ONE}:commit", audit.audited(experiments.commit), ADMIN, {200: COMMITTED}, (404, 409, 422, 503)),
     Entry(
         "GET", ONE, experiments.read_one, READ, {200: schemas.Experiment}, (404, 503)
-    ),  # behind the two: they fit its path
+    ),  # behind the three: they fit its path
     Entry("GET", f"{ONE}/recommendation", experiments.recommend, READ, {200: COMMITTED}, (404, 409, 422, 503)),
     Entry(
         "POST",

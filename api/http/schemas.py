@@ -175,7 +175,7 @@ class Listed(msgspec.Struct):
     pending: int
     seq: int
     recovering: bool | UnsetType = UNSET  # true where the log waits to be folded: then this is how the experiment was
-    # created, with what its log counts
+    # created, with what its log counts; so are archived ones that nobody asked for since the start, without a flag
 
 
 class Experiments(msgspec.Struct):

@@ -1,8 +1,9 @@
-"""What changes in an experiment while it is at work: arms come and go, and it ends. CHANGE events hold it as JSON.
+"""What changes in an experiment at work: arms come and go, it ends and is brought back. CHANGE events hold it as JSON.
 
     {"change": "arm_added", "arm": {"id": "d"}, "number": 120}    from decision 120 on
     {"change": "arm_retired", "arm_id": "a"}
-    {"change": "archived"}
+    {"change": "archived"}                                no more decisions or rewards from here on
+    {"change": "restored"}                                and here they go on
     {"change": "world_changed", "number": 300}                    as a person said before decision 300; "model": 1 leads
     {"change": "change_taken_back", "number": 340}                the last change was none
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 Part = Columns | Problem | Turn  # of a log that is folded
 ARCHIVED = '{"change": "archived"}'  # as it has always been written
+RESTORED = '{"change": "restored"}'
+ENDINGS = (ARCHIVED, RESTORED)  # of which the row of the experiment tells the last
 
 
 class ArmAdded(msgspec.Struct, frozen=True, tag_field="change", tag="arm_added"):
@@ -55,6 +58,10 @@ class Archived(msgspec.Struct, frozen=True, tag_field="change", tag="archived"):
     """The experiment ended."""
 
 
+class Restored(msgspec.Struct, frozen=True, tag_field="change", tag="restored"):
+    """An experiment that had ended goes on."""
+
+
 class WorldChanged(msgspec.Struct, frozen=True, tag_field="change", tag="world_changed", omit_defaults=True):
     """A person said that the world is another one now."""
 
@@ -69,7 +76,7 @@ class ChangeTakenBack(msgspec.Struct, frozen=True, tag_field="change", tag="chan
 
 
 Change = Any  # one of these, or of those that a kind knows
-CHANGES = (ArmAdded, ArmRetired, Archived, WorldChanged, ChangeTakenBack)
+CHANGES = (ArmAdded, ArmRetired, Archived, Restored, WorldChanged, ChangeTakenBack)
 
 
 @functools.cache
@@ -90,7 +97,14 @@ def change_of(event: Event, decoder: msgspec.json.Decoder[Change]) -> Change:
 
 def detail_of(change: Change) -> str:
     """Return a change as the detail of its event."""
-    return ARCHIVED if isinstance(change, Archived) else msgspec.json.encode(change).decode()
+    if isinstance(change, Archived):
+        return ARCHIVED
+    return RESTORED if isinstance(change, Restored) else msgspec.json.encode(change).decode()
+
+
+def archived_at(event: Event) -> int | None:
+    """Return since when an experiment is archived after an event of ARCHIVED or RESTORED; None where it is not."""
+    return event.time if event.detail == ARCHIVED else None
 
 
 def turn_of(change: Change) -> Turn | None:
@@ -172,7 +186,8 @@ class History:
         for event in events:
             change = change_of(event, decoder)
             self.changes.append(change)
-            self.archived |= isinstance(change, Archived)
+            if isinstance(change, Archived | Restored):
+                self.archived = isinstance(change, Archived)
             self.roster = self.roster.after(change)
             if isinstance(change, ArmAdded):
                 self._growths.append((event.seq, len(self.roster.arms)))

@@ -12,12 +12,9 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, ParamSpec, TypeVar
-
-import msgspec
+from typing import Any, ParamSpec, TypeVar
 
 from ...engine import snapshot
-from ...engine.contexts import pack_context
 from ...engine.errors import InvalidInput, OnearmError
 from ...engine.kernel import Entry
 from ...engine.protocol import explains, marks
@@ -28,7 +25,6 @@ from ...engine.vocabulary import (
     CHANGE,
     DECIDE,
     EXTERNAL,
-    LEARN,
     Action,
     Constant,
     Decision,
@@ -40,8 +36,9 @@ from ..experiment.compiling import compile_explain
 from ..experiment.explanation import EXPLAINING
 from ..experiment.spec import Spec
 from ..kinds.kind import ChangeHandler, Encoded, Kind, Move, Request, Work, known
+from .entered import Place, Sent, decision_event, reward_event
 from .folded import Recovered, fold_log
-from .history import Archived, Change, Roster, detail_of, packed_mask
+from .history import Archived, Change, Restored, Roster, detail_of, packed_mask
 from .pools import Pools
 from .records import Budget, Record, Records
 from .refusals import no_stream, recovering, refolding
@@ -57,14 +54,6 @@ P = ParamSpec("P")
 COPY_BYTES = (
     4_000_000  # a larger state is not copied: that would keep all others waiting, and take as much memory again
 )
-
-
-class Sent(NamedTuple):
-    """How a client names a decision, and what it sent."""
-
-    decision_id: str | None = None
-    text: str | None = None
-    body_hash: bytes | None = None
 
 
 class Live(Work):
@@ -245,23 +234,9 @@ class Live(Work):
         self.seq += 1
         propensity = known(decision.propensity)
         self.tally.decide(encoded.action, propensity)
-        return Event(
-            experiment=self.row.key,
-            seq=self.seq,
-            kind=what,
-            number=number,
-            action=encoded.action,
-            propensity=propensity,
-            context=pack_context(request.context, self.problem) or None,
-            available=roster.packed if request.available is roster.active else packed_mask(request.available),
-            detail=encoded.detail,
-            sent=sent.text,
-            decision_id=sent.decision_id,
-            body_hash=sent.body_hash,
-            time=now,
-            actions=None if request.labels is None else msgspec.json.encode(request.labels).decode(),
-            vector=encoded.vector,
-        )
+        place = Place(self.row.key, self.seq, now)
+        mask = roster.packed if request.available is roster.active else packed_mask(request.available)
+        return decision_event(what, place, number, propensity, request, mask, encoded, sent, self.problem)
 
     def _move(self, moves: Iterator[Move], sent: Sent, now: int) -> Record:
         """Queue moves, and what they brought, to be written together; return the last one."""
@@ -325,29 +300,31 @@ class Live(Work):
         self.seq += 1
         self.rewards += 1
         self.tally.learn(action, feedback)
-        return Event(
-            experiment=decided.experiment,
-            seq=self.seq,
-            kind=LEARN,
-            number=decided.number,
-            action=decided.action,
-            propensity=decided.propensity,
-            reward=feedback.reward,
-            detail=self.kind.detail_json(feedback),
-            reward_id=reward_id,
-            time=now,
-        )
+        place = Place(self.row.key, self.seq, now)
+        return reward_event(decided, place, feedback, self.kind.detail_json(feedback), reward_id)
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
     async def archive(self, now: int) -> None:
-        """Close the experiment for good: its log stays readable. Once it is closed this changes nothing."""
+        """Close the experiment: its log stays readable. Once it is closed this changes nothing."""
         self.check_usable()
         if not self.archived:
             self._change(Archived(), now)
             self.archived = True
         await self._changed()
         self.rest()
+
+    async def restore(self, now: int) -> None:
+        """Open an archived experiment again, with the state that it ended with. Once it is open this changes nothing.
+
+        Raises `Conflict` ("no_room") where there is no room for the state.
+        """
+        async with self.awake():
+            self.check_usable()
+            if self.archived:
+                self._change(Restored(), now)
+                self.archived = False
+            await self._changed()
 
     async def change(self, name: str, said: Any, now: int) -> tuple[Any, bool]:
         """Make a change of the kind; return its answer, and whether it is new. The same again changes nothing."""
@@ -432,16 +409,24 @@ class Live(Work):
             self.rest()
 
     def rest(self) -> None:
-        """Give up the state of an archived experiment, once a snapshot holds it where its log is long."""
+        """Give up the state of an archived experiment, once a snapshot holds it where its log is long.
+
+        Until that is stored the state is locked: whoever restores the experiment meanwhile learns when it is.
+        """
         if not self.archived or self._awake or self.unusable is not None:
             return
         if self.state is None or self._bytes_since_snapshot <= min(self.state_bytes, SNAPSHOT_BYTES):
             self._let_go()  # its log is shorter than a snapshot would be
             return
-        self._keep(self._kept(), self._let_go)
+        self._lock()
+        self._keep(self._kept(), self._stored)
+
+    def _stored(self) -> None:
+        self._unlock()
+        self._let_go()
 
     def _let_go(self) -> None:
-        if not self._awake and self.unusable is None:
+        if self.archived and not self._awake and self.unusable is None:
             self.state = None
             self._room.take(self.row.id, 0)
 

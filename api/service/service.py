@@ -1,7 +1,7 @@
 """The service: one database, its writer, and the live experiments in it.
 
 It answers as soon as it knows which experiments there are. Their logs are folded meanwhile, in a worker thread, one at
-a time: those that are asked for first. Until its turn is over an experiment answers 503.
+a time: those that are asked for first, and archived ones only then. Until its turn is over an experiment answers 503.
 """
 
 from __future__ import annotations
@@ -111,13 +111,13 @@ class Service:
         known = await asyncio.to_thread(self.store.experiments)
         rows = known or [await self._write(Imported(Spec.from_json(first)), DEFAULT)]
         self._directory = Directory(rows)
-        self._queue = Queue(sorted(rows, key=lambda row: row.archived_at is not None))  # nobody waits for archived ones
-        self._recovery = asyncio.get_running_loop().create_task(self._recover(advanced if known else lambda: None))
+        self._queue = Queue(rows)
+        self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
 
     async def recovered(self) -> None:
-        """Wait until all that there were at the start are recovered, or cannot be."""
+        """Wait until all that there were at the start, or were asked for, are recovered, or cannot be."""
         if self._recovery is not None:
             await asyncio.shield(self._recovery)
 
@@ -168,8 +168,13 @@ class Service:
 
     @property
     def waiting(self) -> int:
-        """How many experiments are not recovered yet since the start."""
+        """How many experiments are not recovered yet since the start, without those that rest."""
         return len(self._queue)
+
+    @property
+    def resting(self) -> int:
+        """How many experiments are archived, and were not asked for since the start: their logs are not read."""
+        return self._queue.resting
 
     def lost(self) -> Unavailable | None:
         """Return what everything is refused with, where the files of the database were deleted or replaced; 6 us."""
@@ -195,6 +200,7 @@ class Service:
             return live
         if name in self._queue:
             self._queue.ask(name)
+            self._begin_recovery()
             raise recovering()
         if name in self._unusable:
             raise self._unusable[name]
@@ -310,6 +316,11 @@ class Service:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
         spec = Spec.from_stored(json.loads(row.spec))
         return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self.pools, self.budget, self.room)
+
+    def _begin_recovery(self, advanced: Callable[[], None] = lambda: None) -> None:
+        """Fold the logs that wait, unless that is being done."""
+        if self._recovery is None or self._recovery.done():
+            self._recovery = asyncio.get_running_loop().create_task(self._recover(advanced))
 
     async def _recover(self, advanced: Callable[[], None]) -> None:
         """Fold the logs that wait, always that which comes next."""

@@ -24,7 +24,7 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import SUMS, Event, Snapshot, SnapshotPart
 from ..experiment.sums import packed
 from .draws import Draws
-from .history import ARCHIVED
+from .history import ENDINGS, archived_at
 from .measured import EVENTS, SECONDS, Histogram
 
 log = logging.getLogger("onearm")
@@ -185,7 +185,7 @@ class Writer(Generic[Owner]):
             begun = time.perf_counter()
             try:
                 events = [event for entry in batch for event in entry.events]
-                archived = [(event.experiment, event.time) for event in events if event.detail == ARCHIVED]
+                archived = [(event.experiment, archived_at(event)) for event in events if event.detail in ENDINGS]
                 parts = [part for pending in ready for part in pending.take()]
                 self._store.append(events, archived, parts, [pending.whole for pending in ready if pending.whole])
             except OnearmError as caught:

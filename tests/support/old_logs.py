@@ -123,7 +123,9 @@ class Reader:
         return answer.status_code, answer.json()
 
     def _get(self, experiment: str, path: str) -> Any:
-        return _short(self._client.get(f"{EXPERIMENTS}/{experiment}{path}"))
+        while (answer := self._client.get(f"{EXPERIMENTS}/{experiment}{path}")).status_code == 503:
+            time.sleep(0.01)  # an archived one is read once it is asked for
+        return _short(answer)
 
 
 def _short(answer: Any) -> Any:

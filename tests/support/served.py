@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 from support.direct import Direct
 
+from onearm.api.experiment.ids import in_url
 from onearm.api.experiment.spec import Spec
 from onearm.api.http.app import create_app
 from onearm.api.service.service import Service
@@ -50,16 +51,24 @@ class Served:
         self.start()
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it, and wait until all experiments are recovered."""
+        """Start it, and wait until all experiments are recovered, archived ones too: these are asked for."""
         self.store = Store.open(self.url)
         self.app = create_app(self.store, **self.options)
         self.client = Direct(self.app, raise_server_exceptions=False).__enter__()
         if wait:
             self.recover()
+            self.wake()
 
     def recover(self) -> None:
         assert self.client.portal is not None
         self.client.portal.call(self.service.recovered)
+
+    def wake(self) -> None:
+        """Ask for every experiment that rests, and wait until all are recovered."""
+        for name, one in self.service.listed(None).items():
+            if isinstance(one, Experiment):
+                self.get(f"/v1/experiments/{in_url(name)}")
+        self.recover()
 
     def stop(self) -> None:
         self.client.__exit__(None, None, None)

@@ -182,7 +182,7 @@ def test_counters_follow_the_log(served: Served) -> None:
         served.restart()
 
 
-def test_archiving_closes_an_experiment_for_good(served: Served) -> None:
+def test_archiving_closes_an_experiment(served: Served) -> None:
     served.decide()
     for _ in range(2):
         answer = served.post("/v1/experiments/e:archive")

@@ -80,6 +80,7 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "experiments_list_all",
     "experiments_read_one",
     "experiments_recommend",
+    "experiments_restore",
     "experiments_retire_arm",
     "experiments_say",
     "health_alive",

@@ -191,6 +191,7 @@ def test_paths_and_methods_that_do_not_exist(asked: Served) -> None:
         ("POST", "/health/live", "GET, HEAD"),
         ("OPTIONS", "/v1/experiments/e", "GET, HEAD"),
         ("OPTIONS", "/v1/experiments/e:archive", "POST"),
+        ("OPTIONS", "/v1/experiments/e:restore", "POST"),
         ("OPTIONS", "/v1/experiments/e:commit", "POST"),
         ("OPTIONS", "/v1/experiments/e/arms:close", "POST"),
         ("OPTIONS", "/v1/experiments/e/arms/a:retire", "POST"),

@@ -159,6 +159,19 @@ def test_a_queue_that_is_closed_has_no_next_and_still_knows_what_waits() -> None
     assert (queue.next, len(queue), "b" in queue) == (None, 2, True)
 
 
+def test_in_the_queue_archived_ones_rest_until_they_are_asked_for() -> None:
+    rows = [row(name)._replace(archived_at=7 if name in "bd" else None) for name in "abcd"]
+    queue = Queue(rows)
+    assert (len(queue), queue.resting, "b" in queue) == (2, 2, True)
+    queue.ask("d")
+    assert (queue.next, len(queue)) == (rows[3], 2)
+    queue.postpone("d")
+    assert queue.next is rows[0], "it is to be asked for again"
+    queue.ask("d")
+    assert drained(queue) == ["d", "a", "c"]
+    assert (queue.resting, "b" in queue, "d" in queue) == (1, True, False)
+
+
 def test_while_logs_are_folded_the_service_says_how_many_are_left(recovering: tuple[Served, Gate]) -> None:
     served, gate = recovering
     assert served.get("/health/live").json() == {"status": "alive"}
@@ -323,21 +336,33 @@ def test_a_database_that_does_not_answer_for_a_while_closes_nothing(
         served.assert_consistent(name)
 
 
-def test_an_archived_experiment_is_listed_as_archived_before_it_is_folded(recovering: tuple[Served, Gate]) -> None:
+def test_an_archived_experiment_is_listed_as_archived_and_folded_when_somebody_asks(
+    recovering: tuple[Served, Gate],
+) -> None:
     served, gate = recovering
     gate.lift()
     served.recover()
     served.post("/v1/experiments/c:archive")
     served.stop()
     alter(served, sa.delete(SNAPSHOT), sa.delete(SNAPSHOT_PART))
-    gate.open = False
+    gate.open, before = False, len(gate.passed)
     served.start(wait=False)
     assert gate.wait() == "a"
     listed = served.get("/v1/experiments").json()["experiments"]
     assert [one["archived"] for one in listed] == [False, False, False, True]
     gate.lift()
     served.recover()
+    assert "c" not in gate.passed[before:]
+    assert served.get("/health/ready").json() == {"status": "ready"}
+    assert 'onearm_recovering{experiment="c",tenant="default"} 0.0' in served.get("/metrics").text
+    again = served.get("/v1/experiments").json()["experiments"]
+    assert (again[3], [one.pop("recovering", False) for one in again]) == (listed[3], [False] * 4)
+    assert_refused(served.decide({}, "c"), 503, "recovering")
+    assert served.get("/health/ready").json() == {"status": "ready"}
+    served.recover()
+    assert "c" in gate.passed[before:]
     assert_refused(served.decide({}, "c"), 409, "archived")
+    served.assert_consistent("c")
 
 
 def test_an_empty_database_has_its_experiment_ready_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

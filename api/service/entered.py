@@ -1,0 +1,75 @@
+"""Decisions and rewards as events of the log."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from ...engine.contexts import pack_context
+from ...engine.storage.tables import Event
+from ...engine.vocabulary import LEARN, Feedback, Problem
+from ..kinds.kind import Encoded, Request
+
+
+class Sent(NamedTuple):
+    """How a client names a decision, and what it sent."""
+
+    decision_id: str | None = None
+    text: str | None = None
+    body_hash: bytes | None = None
+
+
+class Place(NamedTuple):
+    """Where in a log an event stands, and when it was made."""
+
+    experiment: int
+    seq: int
+    time: int  # microseconds since 1970 UTC
+
+
+def decision_event(
+    what: int,
+    place: Place,
+    number: int,
+    propensity: float | None,
+    request: Request,
+    mask: bytes | None,
+    encoded: Encoded,
+    sent: Sent,
+    problem: Problem,
+) -> Event:
+    """Return the event of a decision, DECIDE or EXTERNAL; `mask` is its mask in bits, None where all are available."""
+    return Event(
+        experiment=place.experiment,
+        seq=place.seq,
+        kind=what,
+        number=number,
+        action=encoded.action,
+        propensity=propensity,
+        context=pack_context(request.context, problem) or None,
+        available=mask,
+        detail=encoded.detail,
+        sent=sent.text,
+        decision_id=sent.decision_id,
+        body_hash=sent.body_hash,
+        time=place.time,
+        actions=None if request.labels is None else msgspec.json.encode(request.labels).decode(),
+        vector=encoded.vector,
+    )
+
+
+def reward_event(decided: Event, place: Place, feedback: Feedback, detail: str | None, reward_id: str) -> Event:
+    """Return the event of what came of a decision; it repeats action and propensity."""
+    return Event(
+        experiment=decided.experiment,
+        seq=place.seq,
+        kind=LEARN,
+        number=decided.number,
+        action=decided.action,
+        propensity=decided.propensity,
+        reward=feedback.reward,
+        detail=detail,
+        reward_id=reward_id,
+        time=place.time,
+    )
