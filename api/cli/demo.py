@@ -15,7 +15,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from ...engine.errors import Conflict, InvalidInput, Unavailable
+from ...engine.errors import InvalidInput
 from ...envs import catalog as env_catalog
 from ...policies import catalog as policy_catalog
 from ..console import print_json
@@ -25,12 +25,11 @@ from ..kinds.arms.kind import ARMS
 from ..kinds.arms.problem import CONTEXT_POLICY, DEFAULT_POLICY
 from ..kinds.table import kind_of
 from ..terminal import console
+from .calling import answered, client_of, key_option, url_option
 from .json_option import as_json
 
 ENV = 'classification:{"dataset": "digits"}'
 STEPS = 2000
-TIMEOUT_S = 60.0
-RECOVERING_S = 60.0  # how long an experiment may fold its log after a start
 COLUMNS = 64  # of the curve
 ROWS = 8
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -38,14 +37,8 @@ SHARES_SHOWN = 12
 
 
 @click.command()
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the service runs.")
-@click.option(
-    "--key",
-    envvar="ONEARM_KEY",
-    show_envvar=True,
-    metavar="KEY",
-    help="A key with the role admin, where the service asks for one.",
-)
+@url_option
+@key_option
 @click.option("--env", default=ENV, show_default=True, metavar="NAME[:JSON]", help="The world that answers.")
 @click.option(
     "--policy",
@@ -88,8 +81,7 @@ def demo(
     total = copies.problem.horizon or STEPS
     default = DEFAULT_POLICY if copies.problem.context_shape == (0,) else CONTEXT_POLICY
     chosen = policy_catalog.parse(policy) if policy else policy_catalog.from_spec(default)
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=url, timeout=TIMEOUT_S, headers=headers) as client:
+    with client_of(url, key) as client:
         name = _create(client, copies, chosen.spec, experiment, seed)
         story = _Story(name, policy or policy_catalog.label(default), env, total)
         quiet = as_json or not sys.stdout.isatty()
@@ -212,19 +204,4 @@ def _question(copies: Copies) -> dict[str, Any]:
 
 
 def _answer(call: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return what the service answers, once the experiment has recovered."""
-    try:
-        answer = call(path, json=body)
-        until = time.monotonic() + RECOVERING_S
-        while answer.status_code == 503 and answer.json()["code"] == "recovering" and time.monotonic() < until:
-            time.sleep(float(answer.headers.get("retry-after", 1)))
-            answer = call(path, json=body)
-    except httpx.TransportError as error:
-        raise Unavailable(
-            "no_service",
-            f"no service answers ({error}): start one with `make run` or `onearm serve`, or give --url",
-        ) from None
-    if answer.status_code >= 400:
-        raise Conflict("refused", f"the service refused {path}: {answer.json().get('detail', answer.text)}")
-    found: dict[str, Any] = answer.json()
-    return found
+    return answered(path, lambda: call(path, json=body))

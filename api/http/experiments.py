@@ -1,4 +1,4 @@
-"""Experiments: create, list, read, archive, restore; their arms and their health."""
+"""Experiments: create, list, read, archive, restore, delete; their arms and their health."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from msgspec import UNSET
 from ...engine.changes.turning import check_turns
 from ...engine.changes.worlds import changes_of, leader_of
 from ...engine.compiled import background
-from ...engine.errors import NotFound
+from ...engine.errors import InvalidInput, NotFound
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Counts, Experiment
 from ..access.caller import Caller
 from ..experiment.explanation import notes_on, wrapped
+from ..experiment.ids import in_url
 from ..experiment.unknown import or_null
 from ..experiment.worlds import as_found
 from ..service.lag import Lag
@@ -90,6 +91,19 @@ async def restore(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     await live.turns.take(lambda: live.restore(service.clock()))
     return Answer(200, describe(live, call.caller))
+
+
+async def delete(service: Service, call: Call) -> Answer:
+    """Delete an experiment and all that is on record of it, for good; its id is never used again."""
+    name = call.path["experiment_id"]
+    experiment_id = call.caller.called(service.row(name).id)
+    if (confirmed := call.parameter("confirm")) != experiment_id:
+        said = "the query has no confirm" if confirmed is None else f"confirm is {confirmed[:80]!r}"
+        raise InvalidInput(
+            "not_confirmed",
+            f"{said}: a deletion is for good, so say the id twice, ?confirm={in_url(experiment_id)}; or archive it",
+        )
+    return Answer(200, schemas.Deleted(experiment_id, iso(await service.delete(name))))
 
 
 async def add_arm(service: Service, call: Call) -> Answer:

@@ -98,6 +98,13 @@ LOG = (
     seq_of("until", "Only events up to this one."),
     seq_of("epoch", "X-Log-Epoch of what was read before: 409 where the database was restored since."),
 )
+CONFIRM = {
+    "name": "confirm",
+    "in": "query",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The id of the experiment once more.",
+}
 AFTER = {
     "name": "after",
     "in": "query",
@@ -215,6 +222,15 @@ TABLE = [
     Entry(
         "GET", ONE, experiments.read_one, READ, {200: schemas.Experiment}, (404, 503)
     ),  # behind the three: they fit its path
+    Entry(
+        "DELETE",
+        ONE,
+        audit.audited(experiments.delete),
+        ADMIN,
+        {200: schemas.Deleted},
+        (404, 422, 503),
+        parameters=(CONFIRM,),
+    ),
     Entry("GET", f"{ONE}/recommendation", experiments.recommend, READ, {200: COMMITTED}, (404, 409, 422, 503)),
     Entry(
         "POST",

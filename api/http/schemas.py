@@ -160,6 +160,13 @@ class Experiment(msgspec.Struct):
     reward: dict[str, Any] | UnsetType = UNSET  # where a range of rewards is declared, or the policy needs one
 
 
+class Deleted(msgspec.Struct):
+    """An experiment that is gone for good: its log is taken away, and nobody gets its id again."""
+
+    experiment_id: str
+    deleted_at: str
+
+
 class Listed(msgspec.Struct):
     """An experiment in the list: its counters, and the first few of its arms; by itself it is told whole."""
 

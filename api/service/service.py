@@ -14,6 +14,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from typing import Any
 
 from ...engine.errors import Conflict, OnearmError, Unavailable, exhausted
@@ -35,6 +36,7 @@ from .lanes import Lanes
 from .live import Live
 from .measured import Requests
 from .pools import Pools
+from .purging import Purge
 from .records import CACHE_BYTES, Budget
 from .recovery import Queue
 from .refusals import recovering, refolding
@@ -74,6 +76,7 @@ class Service:
         self.store = store
         self.clock = clock
         self.writer = Writer(store, failed=self._refold_all)
+        self.purge = Purge(store, self.writer)
         self.pools = Pools()
         self.lanes = Lanes()
         self.exports = Exports()
@@ -88,7 +91,7 @@ class Service:
         self._creating: dict[str, asyncio.Lock] = {}
         self._experiments_max = experiments_max
         self._being_written: Counter[str] = Counter()  # new experiments, by tenant
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._refolding: dict[Live, asyncio.Task[None]] = {}
         self.lag = Lag()
         self.requests = Requests()
         self.begun = time.monotonic()
@@ -99,7 +102,7 @@ class Service:
     async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
         """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`, ready.
 
-        `advanced` is called whenever one more is recovered, or cannot be.
+        What deleted ones left is taken away meanwhile. `advanced` is called when one more is recovered, or cannot be.
         """
         self.lag.start()
         await self.keyring.start()
@@ -109,8 +112,10 @@ class Service:
         self.epoch = 0 if restored is None else restored.time
         await asyncio.to_thread(keep_all, self.store)  # what experiments decide with
         known = await asyncio.to_thread(self.store.experiments)
-        rows = known or [await self._write(Imported(Spec.from_json(first)), DEFAULT)]
-        self._directory = Directory(rows)
+        gone = await asyncio.to_thread(self.store.buried)
+        rows = known if known or gone else [await self._write(Imported(Spec.from_json(first)), DEFAULT)]
+        self._directory = Directory(rows, gone)
+        self.purge.add(await asyncio.to_thread(self.store.unpurged))
         self._queue = Queue(rows)
         self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
@@ -127,8 +132,9 @@ class Service:
         await self.keyring.stop()
         self._queue.close()
         await self.recovered()  # up to the end of the page at work
-        for task in self._tasks:
+        for task in self._refolding.values():
             task.cancel()
+        await self.purge.stop()
         for live in self._lives.values():
             await live.turns.idle()
         await self.writer.drain()
@@ -248,7 +254,12 @@ class Service:
             return await self._placed(name, export, tenant)
 
     async def _placed(self, name: str, new: Imported, tenant: str) -> Live:
-        """Make an experiment, if there is room for its state."""
+        """Make an experiment, if nobody had its id and there is room for its state."""
+        if self._directory.is_gone(name):
+            raise Conflict(
+                "experiment_deleted",
+                f"there was an experiment {new.spec.id!r}, which was deleted: an id is never used again; take another",
+            )
         self.room.check(name, new.spec.state_bytes)
         self.room.take(name, new.spec.state_bytes)  # before another one does
         try:
@@ -273,10 +284,58 @@ class Service:
 
     def _free_id(self, tenant: str) -> str:
         """Return an id that nobody of a tenant has or gets."""
-        number = len(self._directory.rows(tenant)) + 1
-        while (name := name_of(tenant, f"e{number}")) in self._creating or self._directory.get(name) is not None:
+        number = self._directory.ever(tenant) + 1
+        while self._is_taken(name_of(tenant, f"e{number}")):
             number += 1
         return f"e{number}"
+
+    def _is_taken(self, name: str) -> bool:
+        known = self._directory
+        return name in self._creating or known.get(name) is not None or known.is_gone(name)
+
+    def row(self, name: str) -> Experiment:
+        """Return the row of an experiment, which may not be recovered yet, or not be usable; raises `NotFound`."""
+        if self.store.lost is not None:
+            raise self.store.lost
+        if (row := self._directory.get(name)) is None:
+            raise unknown_experiment(*parts_of(name))
+        return row
+
+    async def delete(self, name: str) -> int:
+        """Delete an experiment for good and return when, in microseconds; its log is taken away in the background.
+
+        What was asked before is answered; whoever asks afterwards hears `NotFound`, and nobody gets the id again.
+        Raises `Unavailable` where this cannot be written: then the experiment is there as before.
+        """
+        self.row(name)
+        async with self._creating.setdefault(name, asyncio.Lock()):
+            row, now = self.row(name), self.clock()
+            live = self._lives.pop(name, None)
+            if live is not None:
+                await self._end(live)
+            try:
+                await self.writer.run(self.store.bury, row.key, now)
+            except OnearmError:
+                if live is not None:
+                    live.stop(refolding())
+                    self._lives[name] = live
+                    self._refold_soon(live)
+                raise
+            self._directory.remove(name)
+            self._queue.remove(name)
+            self._unusable.pop(name, None)
+            if (opened := self._lives.pop(name, None)) is not None:  # its log was folded meanwhile
+                await self._end(opened)
+            self.writer.forget(row.key)
+            self.purge.add([row.key])
+            return now
+
+    async def _end(self, live: Live) -> None:
+        """Let an experiment refuse everything, and wait until what it has queued is written, or cannot be."""
+        live.stop(unknown_experiment(*parts_of(live.row.id)))
+        with suppress(OnearmError):
+            await live.committed()
+        live.records.clear()
 
     async def _add(self, new: Imported, tenant: str) -> Experiment:
         """Write a new experiment, if its tenant may have one more, and take note of it."""
@@ -327,11 +386,12 @@ class Service:
         while (row := self._queue.next) is not None:
             try:
                 recovered = await asyncio.to_thread(self._fold, row)
-                if recovered is None:  # another one comes first
-                    continue
-                live, _ = self._begun[row.id]
-                live.open(recovered)
-                self._lives[row.id] = live
+                if row.id in self._queue:  # else it was deleted meanwhile
+                    if recovered is None:  # another one comes first
+                        continue
+                    live, _ = self._begun[row.id]
+                    live.open(recovered)
+                    self._lives[row.id] = live
             except Exception as error:  # a policy file may raise anything; the other experiments go on
                 if isinstance(error, Unavailable) or exhausted(error) is not None:  # later it may be possible
                     log.error("experiment %r cannot be folded yet: %s", row.id, error)
@@ -339,7 +399,8 @@ class Service:
                     self._queue.postpone(row.id)
                     await asyncio.sleep(REFOLD_PAUSE)
                     continue
-                self._give_up(row, error)
+                if row.id in self._queue:
+                    self._give_up(row, error)
             self._begun.pop(row.id, None)
             self._queue.remove(row.id)
             advanced()
@@ -373,9 +434,14 @@ class Service:
                 self._refold_soon(live)
 
     def _refold_soon(self, live: Live) -> None:
-        task = asyncio.get_running_loop().create_task(self._refold(live))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        known = self._refolding.get(live)
+        if known is None or known.done():
+            task = self._refolding[live] = asyncio.get_running_loop().create_task(self._refold(live))
+            task.add_done_callback(lambda done: self._refolded(live, done))
+
+    def _refolded(self, live: Live, done: asyncio.Task[None]) -> None:
+        if self._refolding.get(live) is done:
+            del self._refolding[live]
 
     async def _refold(self, live: Live) -> None:
         while True:
@@ -385,7 +451,8 @@ class Service:
                 log.error("experiment %r cannot be folded yet: %s", live.spec.id, error)
                 await asyncio.sleep(REFOLD_PAUSE)
             else:
-                live.open(recovered)
+                if self._lives.get(live.row.id) is live:  # else it was deleted meanwhile
+                    live.open(recovered)
                 return
 
 

@@ -15,8 +15,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from ...engine import snapshot
 from ...engine.errors import OnearmError, Unavailable
@@ -29,6 +30,8 @@ from .measured import EVENTS, SECONDS, Histogram
 
 log = logging.getLogger("onearm")
 Owner = TypeVar("Owner")  # of events: the live experiment
+Made = TypeVar("Made")
+P = ParamSpec("P")
 
 BATCH_MAX = 1000  # entries
 SHARE_MAX = 200  # of them of one experiment, where others wait
@@ -111,7 +114,8 @@ class Writer(Generic[Owner]):
         self._queues: dict[Owner, deque[Entry]] = {}  # of each that has events to write; whose turn it is comes first
         self._pending: list[PendingSnapshot] = []
         self._busy = False
-        self._batches: queue.SimpleQueue[tuple[list[Entry], list[PendingSnapshot]] | None] = queue.SimpleQueue()
+        self._forgotten: set[int] = set()  # experiments of which no more snapshots are stored
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="onearm-writer", daemon=True)
         self._thread.start()
 
@@ -132,6 +136,20 @@ class Writer(Generic[Owner]):
         self._pending.append(pending)
         self._flush_soon()
 
+    async def run(self, work: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
+        """Do something else in the thread that commits, behind what it has begun: all others wait as long."""
+        future: asyncio.Future[Made] = self._loop.create_future()
+        self._jobs.put(partial(self._do, future, partial(work, *given, **named)))
+        return await future
+
+    def forget(self, experiment: int) -> None:
+        """Store no more of the snapshots of an experiment."""
+        self._forgotten.add(experiment)
+        gone = [pending for pending in self._pending if pending.experiment == experiment]
+        self._pending = [pending for pending in self._pending if pending.experiment != experiment]
+        for pending in gone:
+            pending.stored()
+
     async def drain(self) -> None:
         """Wait until everything queued is committed or has failed."""
         while self._busy or self._queues or self._pending:
@@ -139,7 +157,7 @@ class Writer(Generic[Owner]):
 
     def close(self) -> None:
         """End the thread after the batch at work."""
-        self._batches.put(None)
+        self._jobs.put(None)
         self._thread.join()
 
     def _flush_soon(self) -> None:
@@ -150,7 +168,7 @@ class Writer(Generic[Owner]):
     def _flush(self) -> None:
         batch = self._next_batch()
         ready, self._pending = self._ready()
-        self._batches.put((batch, ready))
+        self._jobs.put(partial(self._commit, batch, ready))
 
     def _next_batch(self) -> list[Entry]:
         """Take what is written next: of each a share where others wait; who has more comes last from then on."""
@@ -179,26 +197,36 @@ class Writer(Generic[Owner]):
         return ready, early
 
     def _work(self) -> None:
-        while (job := self._batches.get()) is not None:
-            batch, ready = job
-            error: OnearmError | None = None
-            begun = time.perf_counter()
-            try:
-                events = [event for entry in batch for event in entry.events]
-                archived = [(event.experiment, archived_at(event)) for event in events if event.detail in ENDINGS]
-                parts = [part for pending in ready for part in pending.take()]
-                self._store.append(events, archived, parts, [pending.whole for pending in ready if pending.whole])
-            except OnearmError as caught:
-                error = caught
-            except Exception as caught:  # whatever it is, those who wait must hear of it
-                log.exception("the writer failed")
-                error = Unavailable("commit_failed", f"nothing was written ({caught}): try again")
-            self._loop.call_soon_threadsafe(self._done, batch, ready, error, time.perf_counter() - begun)
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _commit(self, batch: list[Entry], ready: list[PendingSnapshot]) -> None:
+        error: OnearmError | None = None
+        begun = time.perf_counter()
+        try:
+            events = [event for entry in batch for event in entry.events]
+            archived = [(event.experiment, archived_at(event)) for event in events if event.detail in ENDINGS]
+            parts = [part for pending in ready for part in pending.take()]
+            self._store.append(events, archived, parts, [pending.whole for pending in ready if pending.whole])
+        except OnearmError as caught:
+            error = caught
+        except Exception as caught:  # whatever it is, those who wait must hear of it
+            log.exception("the writer failed")
+            error = Unavailable("commit_failed", f"nothing was written ({caught}): try again")
+        self._loop.call_soon_threadsafe(self._done, batch, ready, error, time.perf_counter() - begun)
+
+    def _do(self, future: asyncio.Future[Any], work: Callable[[], Any]) -> None:
+        made, error = None, None
+        try:
+            made = work()
+        except Exception as caught:  # whatever it is, who waits must hear of it
+            error = caught
+        self._loop.call_soon_threadsafe(_tell, future, made, error)
 
     def _done(
         self, batch: list[Entry], ready: list[PendingSnapshot], error: OnearmError | None, seconds: float
     ) -> None:
-        self._pending = ready + self._pending
+        self._pending = [one for one in ready + self._pending if one.experiment not in self._forgotten]
         self.seconds.add(seconds)
         events = sum(len(entry.events) for entry in batch)
         self.sizes.add(events)
@@ -236,3 +264,13 @@ class Writer(Generic[Owner]):
                 entry.committed.set_exception(error)
                 entry.committed.exception()  # retrieved: a client that left must not leave a warning
         self._failed(lives, error)
+
+
+def _tell(future: asyncio.Future[Any], made: Any, error: Exception | None) -> None:
+    """Tell what came of it, unless nobody waits any more."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(made)
+    else:
+        future.set_exception(error)

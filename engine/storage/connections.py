@@ -42,6 +42,7 @@ class Connections:
         self.name = url.render_as_string(hide_password=True)
         self._sqlite = url.get_backend_name() == "sqlite"
         self._write = write
+        self.revision = schema.newest()  # of the tables
         self._reader = _engine(url, write=False)
         self._opener = _engine(url, write=True, poolclass=NullPool)  # so that closing really ends the session
         self._writer: Connection | None = None
@@ -210,6 +211,7 @@ class Connections:
         if known is None or known < self.revision_read:
             seen = "has no tables of onearm" if known is None else f"has the older schema {known!r}"
             raise InvalidInput("older_schema", f"{self.name} {seen}: open it once with `onearm serve`")
+        self.revision = known
 
     def _lock_sqlite_file(self) -> None:
         """Take the lock that the kernel gives back when this process ends, however it ends."""

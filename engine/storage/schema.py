@@ -13,6 +13,7 @@ from ..errors import InvalidInput
 VERSION_TABLE = "onearm_schema"
 LOG = "0005"  # since this revision the log is as it is now: what only reads it needs no newer one
 ACCESS = "0006"  # since this one there are keys and the audit log
+DELETIONS = "0007"  # since this one experiments may be deleted
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _version = sa.table(VERSION_TABLE, sa.column("version_num"))
 

@@ -28,10 +28,12 @@ from sqlalchemy.engine import URL, Connection
 
 from ..errors import Conflict, Damaged
 from ..vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
+from . import schema
 from .connections import Connections
 from .event_columns import columns_of
 from .tables import (
     ARTEFACT,
+    EVENT,
     EXPERIMENT,
     SNAPSHOT,
     SNAPSHOT_PART,
@@ -131,6 +133,38 @@ class Store(Connections):
             cursor.execute(self._insert(len(rows)), tuple(chain.from_iterable(rows)))
         cursor.close()
 
+    def bury(self, experiment: int, at: int) -> None:
+        """Delete an experiment: its row stays, with its id and the time (microseconds), and with blanks for the rest.
+
+        Its log is in no list any more, and `purge` takes it away.
+        """
+        blank = {"spec": "", "versions": "", "body_hash": b"", "archived_at": None}
+        with self._transaction() as connection:
+            mine = EXPERIMENT.c.key == experiment
+            connection.execute(sa.update(EXPERIMENT).where(mine).values(deleted_at=at, **blank))
+
+    def purge(self, experiment: int, events: int) -> bool:
+        """Take away so many events of a deleted experiment, or a part of a snapshot; return whether more may be left.
+
+        The space is used again by what is written later; the file does not shrink.
+        """
+        with self._transaction() as connection:
+            first = connection.scalar(sa.select(sa.func.min(EVENT.c.seq)).where(EVENT.c.experiment == experiment))
+            if first is not None:
+                some = (EVENT.c.experiment == experiment) & (EVENT.c.seq < first + events)
+                connection.execute(sa.delete(EVENT).where(some))
+                return True
+            connection.execute(sa.delete(SNAPSHOT).where(SNAPSHOT.c.experiment == experiment))
+            of_it = SNAPSHOT_PART.c.experiment == experiment
+            part = connection.execute(
+                sa.select(SNAPSHOT_PART.c.seq, SNAPSHOT_PART.c.part).where(of_it).limit(1)
+            ).one_or_none()
+            if part is None:
+                return False
+            one = of_it & (SNAPSHOT_PART.c.seq == part.seq) & (SNAPSHOT_PART.c.part == part.part)
+            connection.execute(sa.delete(SNAPSHOT_PART).where(one))
+            return True
+
     def _insert_sql(self, n_rows: int) -> str:
         row = f"({_marks(len(Event._fields))})"
         return self._in_dialect(f"INSERT INTO event ({ALL}) VALUES {','.join([row] * n_rows)}")
@@ -138,9 +172,22 @@ class Store(Connections):
     # Reading
 
     def experiments(self) -> list[Experiment]:
-        """Return all experiments, in the order of their creation."""
-        rows = self._read_core(sa.select(EXPERIMENT).order_by(EXPERIMENT.c.key))
-        return [Experiment._make(row) for row in rows]
+        """Return all experiments but deleted ones, in the order of their creation."""
+        query = sa.select(*EXPERIMENT.c[Experiment._fields]).order_by(EXPERIMENT.c.key)
+        if self.revision >= schema.DELETIONS:
+            query = query.where(EXPERIMENT.c.deleted_at.is_(None))
+        return [Experiment._make(row) for row in self._read_core(query)]
+
+    def buried(self) -> list[str]:
+        """Return the ids of deleted experiments."""
+        query = sa.select(EXPERIMENT.c.id).where(EXPERIMENT.c.deleted_at.is_not(None))
+        return [row.id for row in self._read_core(query)]
+
+    def unpurged(self) -> list[int]:
+        """Return the keys of deleted experiments of which something is left to be taken away."""
+        left = [sa.exists().where(table.c.experiment == EXPERIMENT.c.key) for table in (EVENT, SNAPSHOT, SNAPSHOT_PART)]
+        query = sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.deleted_at.is_not(None), sa.or_(*left))
+        return [row.key for row in self._read_core(query)]
 
     def artefacts(self) -> list[StoredArtefact]:
         """Return what experiments decide with, by digest."""

@@ -17,6 +17,7 @@ EXPERIMENT = sa.Table(
     sa.Column("versions", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("archived_at", sa.BigInteger),
+    sa.Column("deleted_at", sa.BigInteger),
 )
 EVENT = sa.Table(
     "event",
@@ -93,7 +94,7 @@ AUDIT = sa.Table(
 
 
 class Experiment(NamedTuple):
-    """A row of table experiment: an immutable spec."""
+    """A row of table experiment: an immutable spec. Those of deleted experiments have blanks and a time of deletion."""
 
     key: int  # the foreign key of event and snapshot
     id: str  # the public id, unique; of a tenant but the default one ~TENANT~ID
@@ -192,7 +193,7 @@ class Counts(NamedTuple):
 
 
 assert list(EVENT.c.keys()) == list(Event._fields)
-assert list(EXPERIMENT.c.keys()) == list(Experiment._fields)
+assert list(EXPERIMENT.c.keys()) == [*Experiment._fields, "deleted_at"]
 assert list(SNAPSHOT.c.keys()) == list(Snapshot._fields)
 assert list(SNAPSHOT_PART.c.keys()) == list(SnapshotPart._fields)
 assert list(ARTEFACT.c.keys()) == list(StoredArtefact._fields)

@@ -6,7 +6,7 @@ import copy
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ FITTING = {
     "{key_id}:rotate": {},
     "experiments:import": EXPORT,
 }
+QUERIES = {("DELETE", "{experiment_id}"): {"confirm": "gone"}, ("GET", "report"): {"segments": "1"}}
 OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
 
 
@@ -76,6 +77,7 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "experiments_close",
     "experiments_commit",
     "experiments_create",
+    "experiments_delete",
     "experiments_diagnostics",
     "experiments_list_all",
     "experiments_read_one",
@@ -112,7 +114,8 @@ def document(keys: tuple[Path, dict[str, str], str]) -> Iterator[Any]:
         with asgi.get_client(app) as client:
             client.headers.update(headers)
             dense = {"context": {"kind": "dense", "length": 2}}
-            for body in ({"experiment_id": "e", "arms": ARMS}, {"experiment_id": "c", "arms": ARMS, "problem": dense}):
+            plain = [{"experiment_id": name, "arms": ARMS} for name in ("e", "gone")]
+            for body in (*plain, {"experiment_id": "c", "arms": ARMS, "problem": dense}):
                 assert client.post("http://test/v1/experiments", json=body | {"policy": RANDOM}).status_code == 201
             for path in ("arms", "arms/c:retire"):  # the second is answered for good, whatever is archived meanwhile
                 client.post(f"http://test/v1/experiments/e/{path}", json={"id": "c"})
@@ -140,7 +143,7 @@ def test_answers_are_as_documented(document: Any, keys: Any, method: str, path: 
     cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
     known = st.fixed_dictionaries(
         {
-            "experiment_id": st.sampled_from(_experiments(path)),
+            "experiment_id": st.sampled_from(_experiments(method, path)),
             "decision_id": st.sampled_from(["d0", "d1"]),
             "key_id": st.just(keys[2]),
             "arm_id": st.sampled_from("cccab"),  # mostly the one whose retirement is answered for good
@@ -158,6 +161,8 @@ def test_answers_are_as_documented(document: Any, keys: Any, method: str, path: 
             case.path_parameters.update({name: names[name] for name in case.path_parameters if name in names})
         if names is not None and path == "/v1/experiments" and isinstance(case.body, dict):
             case.body.update(policy=RANDOM, arms=ARMS)  # no generator guesses a policy's name
+        if names is not None and (query := QUERIES.get((method, path.rsplit("/", 1)[1]))) is not None:
+            case.query = dict(query)
         if names is not None and (body := FITTING.get(path.rsplit("/", 1)[1])) is not None:
             case.body = copy.copy(body)
         answer = case.call(headers=keys[1])
@@ -169,8 +174,10 @@ def test_answers_are_as_documented(document: Any, keys: Any, method: str, path: 
     assert seen & {404, 422} or "{" not in path
 
 
-def _experiments(path: str) -> str:
+def _experiments(method: str, path: str) -> Sequence[str]:
     """Return the experiments that a path is tried with."""
+    if method == "DELETE":
+        return ["gone", "e"]
     return "w" if path.endswith("/world") else "s" if path.endswith(OF_STREAMS) else "eecs"
 
 

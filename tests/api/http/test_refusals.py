@@ -183,13 +183,13 @@ def test_paths_and_methods_that_do_not_exist(asked: Served) -> None:
         assert_refused(asked.get(path), 404, "no_such_path")
         assert asked.get(path).json()["detail"] == f"GET {path}: there is no such path; /docs lists all"
     for method, path, allowed in (
-        ("DELETE", "/v1/experiments/e", "GET, HEAD"),
+        ("PUT", "/v1/experiments/e", "DELETE, GET, HEAD"),
         ("PUT", "/v1/experiments", "GET, HEAD, POST"),
         ("GET", "/v1/experiments/e/decisions", "POST"),
         ("GET", "/v1/experiments/e/decisions/open/reward", "POST"),
         ("POST", "/v1/experiments/e/decisions/open", "GET, HEAD"),
         ("POST", "/health/live", "GET, HEAD"),
-        ("OPTIONS", "/v1/experiments/e", "GET, HEAD"),
+        ("OPTIONS", "/v1/experiments/e", "DELETE, GET, HEAD"),
         ("OPTIONS", "/v1/experiments/e:archive", "POST"),
         ("OPTIONS", "/v1/experiments/e:restore", "POST"),
         ("OPTIONS", "/v1/experiments/e:commit", "POST"),

@@ -100,6 +100,7 @@ def test_a_database_of_an_older_version_is_left_to_its_writer(url: str) -> None:
     run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '0005'")
     run_sql(url, "DROP TABLE audit")
     run_sql(url, "DROP TABLE api_key")
+    run_sql(url, "ALTER TABLE experiment DROP COLUMN deleted_at")
     with pytest.raises(InvalidInput) as refused:
         Access.open(url)
     assert refused.value.code == "older_schema"

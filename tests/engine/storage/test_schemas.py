@@ -46,6 +46,7 @@ def test_an_older_schema_keeps_its_snapshots(url: str) -> None:
         key = add(store)
     binary, state = ("BLOB", "x'6279746573'") if url.startswith("sqlite") else ("BYTEA", "'bytes'")
     run_sql(url, "ALTER TABLE event DROP COLUMN vector")
+    run_sql(url, "ALTER TABLE experiment DROP COLUMN deleted_at")
     run_sql(url, "DROP TABLE snapshot_part")
     for table in ("artefact", "api_key", "audit"):
         run_sql(url, f"DROP TABLE {table}")

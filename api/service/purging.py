@@ -1,0 +1,67 @@
+"""The logs of deleted experiments are taken away a little at a time, between the commits of the others.
+
+What is left is found again after a start: a deletion is one transaction, and this is what comes after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from ...engine.errors import Unavailable
+from ...engine.storage.store import Store
+from .writer import Writer
+
+log = logging.getLogger("onearm")
+
+EVENTS_MAX = 2000  # of one transaction
+STEP_SECONDS = 0.01  # that a transaction should take, as the others wait for it
+PAUSE = 4.0  # times as long as a transaction took nothing is taken away: the others have the rest
+RETRY_SECONDS = 1.0  # after a transaction that failed
+
+
+class Purge:
+    """Takes away what deleted experiments left. Its methods belong to the event loop's thread."""
+
+    def __init__(self, store: Store, writer: Writer[Any]) -> None:
+        self._store = store
+        self._writer = writer
+        self._left: list[int] = []
+        self._events = 100  # of the next transaction; soon as many as take their time
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, experiments: Iterable[int]) -> None:
+        """Take away the logs and snapshots of deleted experiments, by their keys."""
+        self._left += experiments
+        if self._left and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def done(self) -> None:
+        """Wait until nothing is left."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def stop(self) -> None:
+        """Leave the rest for the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _work(self) -> None:
+        while self._left:
+            begun = time.perf_counter()
+            try:
+                if not await self._writer.run(self._store.purge, self._left[0], self._events):
+                    self._left.pop(0)
+            except Unavailable as error:
+                log.error("what a deleted experiment left is not taken away yet: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            took = time.perf_counter() - begun
+            self._events = max(1, self._events // 2) if took > STEP_SECONDS else min(EVENTS_MAX, 2 * self._events)
+            await asyncio.sleep(PAUSE * took)
