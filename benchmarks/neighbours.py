@@ -3,7 +3,7 @@
 Run: python benchmarks/neighbours.py [--seconds 10] [--events 1000000] [--only NAME] [--quick] [--json]. A bystander
 (`bystander.py`, a process of its own) decides and rewards on 64 connections at a fixed pace; meanwhile other clients
 send to other experiments what costs the service most: reports of a long log, bodies of 4 MB, batches of 10,000,
-creations. Exits with 1 where its p99 under an attack is above LIMIT_MS.
+creations, deletions. Exits with 1 where its p99 under an attack is above LIMIT_MS.
 """
 
 from __future__ import annotations
@@ -83,6 +83,14 @@ def creation(client: httpx.Client, turn: int) -> httpx.Response:
     return answer
 
 
+def deletion(client: httpx.Client, turn: int) -> httpx.Response:
+    """Create an experiment, decide 10,000 times, and delete it: its log is taken away meanwhile."""
+    name = f"gone-{time.monotonic_ns()}"
+    client.post("/v1/experiments", json={"experiment_id": name, "arms": ARMS, "policy": POLICY})
+    client.post(f"/v1/experiments/{name}/decisions:batch", content=DECISIONS)
+    return client.delete(f"/v1/experiments/{name}", params={"confirm": name})
+
+
 def _of_size(head: str, item: str, tail: str) -> bytes:
     return (head + ",".join([item] * ((BODY_BYTES - len(head) - len(tail)) // (len(item) + 1))) + tail).encode()
 
@@ -101,6 +109,7 @@ ATTACKS: dict[str, tuple[Attack | None, int]] = {  # with how many clients
     "decide_batches": (decide_batch, 2),
     "reward_batches": (reward_batch, 2),
     "creations": (creation, 4),
+    "deletions": (deletion, 2),
 }
 
 

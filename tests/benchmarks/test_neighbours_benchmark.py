@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ATTACKS = ("quiet", "reports", "bodies", "decide_batches", "creations")
+ATTACKS = ("quiet", "reports", "bodies", "decide_batches", "creations", "deletions")
 
 
 @pytest.mark.slow

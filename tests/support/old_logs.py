@@ -11,9 +11,11 @@ import hashlib
 import io
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from httpx import Response
 from starlette.testclient import TestClient
 from support.direct import Direct
 
@@ -69,6 +71,13 @@ def until_ready(client: TestClient) -> None:
         time.sleep(0.01)
 
 
+def once_read(ask: Callable[[], Response]) -> Response:
+    """Return an answer once the log of the experiment is read: that of an archived one is when somebody asks."""
+    while (answer := ask()).status_code == 503:
+        time.sleep(0.01)
+    return answer
+
+
 class Reader:
     """The service over a copy of an old database."""
 
@@ -119,13 +128,11 @@ class Reader:
 
     def create(self, body: dict[str, Any]) -> tuple[int, Any]:
         """Ask for an experiment; return the status and the answer."""
-        answer = self._client.post(EXPERIMENTS, json=body)
+        answer = once_read(lambda: self._client.post(EXPERIMENTS, json=body))
         return answer.status_code, answer.json()
 
     def _get(self, experiment: str, path: str) -> Any:
-        while (answer := self._client.get(f"{EXPERIMENTS}/{experiment}{path}")).status_code == 503:
-            time.sleep(0.01)  # an archived one is read once it is asked for
-        return _short(answer)
+        return _short(once_read(lambda: self._client.get(f"{EXPERIMENTS}/{experiment}{path}")))
 
 
 def _short(answer: Any) -> Any:
