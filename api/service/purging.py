@@ -1,4 +1,4 @@
-"""The logs of deleted experiments are taken away a little at a time, between the commits of the others.
+"""The logs of deleted experiments are wiped a little at a time, between the commits of the others.
 
 What is left is found again after a start: a deletion is one transaction, and this is what comes after it.
 """
@@ -21,7 +21,7 @@ log = logging.getLogger("onearm")
 EVENTS_MAX = 2000  # of one transaction
 STEP_SECONDS = 0.01  # that a transaction should take, as the others wait for it
 PAUSE = 4.0  # times as long as a transaction took nothing is taken away: the others have the rest
-RETRY_SECONDS = 1.0  # after a transaction that failed
+RETRY_SECONDS = 1.0  # after a transaction that failed, and while somebody reads what was there before
 
 
 class Purge:
@@ -54,14 +54,29 @@ class Purge:
 
     async def _work(self) -> None:
         while self._left:
-            begun = time.perf_counter()
             try:
-                if not await self._writer.run(self._store.purge, self._left[0], self._events):
-                    self._left.pop(0)
+                more, took = await self._writer.run(self._step, self._left[0], self._events)
             except Unavailable as error:
+                if self._store.lost is not None:  # for good, and said where it was noticed
+                    return
                 log.error("what a deleted experiment left is not taken away yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            took = time.perf_counter() - begun
+            if not more:
+                self._left.pop(0)
             self._events = max(1, self._events // 2) if took > STEP_SECONDS else min(EVENTS_MAX, 2 * self._events)
             await asyncio.sleep(PAUSE * took)
+            if not self._left:
+                await self._empty_wal()
+
+    def _step(self, experiment: int, events: int) -> tuple[bool, float]:
+        """Make a transaction, in the writer's thread; return whether more may be left, and how many seconds it took."""
+        begun = time.perf_counter()
+        more = self._store.purge(experiment, events)
+        return more, time.perf_counter() - begun
+
+    async def _empty_wal(self) -> None:
+        """Empty the file that still has copies of what was taken away, once nobody reads them."""
+        with suppress(Unavailable):  # the end of the service empties it as well
+            while not self._left and not await self._writer.run(self._store.empty_wal):
+                await asyncio.sleep(RETRY_SECONDS)

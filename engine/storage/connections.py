@@ -146,6 +146,28 @@ class Connections:
                     "see that the disk has room and the database answers, then try again",
                 ) from error
 
+    def empty_wal(self) -> bool:
+        """Move what the -wal file of SQLite holds into the database, and empty it: it has copies of what was deleted.
+
+        Return whether that is done: not while somebody reads what was there before; nobody is waited for.
+        """
+        if not self._sqlite:
+            return True
+        with self._writing:
+            if self.lost is not None:
+                raise self.lost
+            if self._writer is None:
+                self._writer = self._connect_writer()
+            driver: Any = self._writer.connection.driver_connection
+            try:
+                driver.execute("PRAGMA busy_timeout = 0")
+                busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                driver.execute(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS}")
+            except self._opener.dialect.loaded_dbapi.Error as error:
+                self._drop_writer()
+                raise Unavailable("commit_failed", f"{self.name} did not empty its -wal file ({error})") from error
+            return not busy
+
     def _is_sound(self, error: Exception) -> bool:
         """Tell whether the writer's connection can be used after this error."""
         if self._writer is None or self._writer.invalidated or self._writer.in_transaction():
@@ -317,6 +339,7 @@ def _sqlite_engine(url: URL, *, write: bool, **options: Any) -> Engine:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")  # zeros over what is deleted
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -146,7 +146,8 @@ class Store(Connections):
     def purge(self, experiment: int, events: int) -> bool:
         """Take away so many events of a deleted experiment, or a part of a snapshot; return whether more may be left.
 
-        The space is used again by what is written later; the file does not shrink.
+        SQLite overwrites what was there, and uses the space again; the file does not shrink. The -wal file is another
+        matter: `empty_wal`. PostgreSQL overwrites at its next vacuum.
         """
         with self._transaction() as connection:
             first = connection.scalar(sa.select(sa.func.min(EVENT.c.seq)).where(EVENT.c.experiment == experiment))

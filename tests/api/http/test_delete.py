@@ -130,6 +130,19 @@ def test_what_is_left_is_taken_away_after_the_next_start(served: Served, monkeyp
     assert all((key,) not in some for some in left(served))
 
 
+def test_the_wal_keeps_no_copy_of_what_was_decided(served: Served, tmp_path: Path) -> None:
+    told = "the visitor of 12 High Street"
+    served.create("named", arms=[{"id": told}, {"id": "b"}])
+    for i in range(60):
+        served.decide({"decision_id": f"{told} {i}"}, "named")
+    wal = tmp_path / "run.db-wal"
+    assert told.encode() in wal.read_bytes()
+    assert delete(served, "named").status_code == 200
+    purged(served)
+    assert told.encode() not in wal.read_bytes()
+    served.assert_consistent()
+
+
 def test_others_go_on_while_a_long_log_is_taken_away(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purging, "EVENTS_MAX", 1)
     monkeypatch.setattr(served.service.purge, "_events", 1)

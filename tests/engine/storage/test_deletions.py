@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import sqlalchemy as sa
 from support.stored import add, decide, learn, run_sql
 
 from onearm.engine.errors import Conflict
@@ -42,6 +45,39 @@ def test_its_log_and_snapshots_go_and_those_of_others_stay(store: Store) -> None
     assert (store.buried(), store.snapshot_sums(key, 10)) == (["e"], None)
     assert len(store.read_events(other, 0)) == 4 and len(list(store.snapshot_parts(other, 4))) == 3
     assert not store.purge(key, 4)
+
+
+def test_sqlite_overwrites_what_was_deleted(tmp_path: Path) -> None:
+    """In the file, but for what it left behind where it moved rows from page to page, and in the -wal file."""
+    file = tmp_path / "run.db"
+    store, reading = Store.open(f"sqlite:///{file}"), Store.open(f"sqlite:///{file}", write=False)
+    secret = "the visitor of 12 High Street"
+    key = store.add_experiment("e", f'{{"policy": "{secret}"}}', b"hash", "{}", 7).key
+    other = add(store, "other")
+    for n in range(300):
+        seen = f"{secret} {n}".encode() * (400 if n % 50 == 0 else 1)  # some are longer than a page
+        store.append([decide(key, n + 1, n, context=seen, sent=secret), decide(other, n + 1, n)])
+    store.append([], (), [SnapshotPart(key, 300, 0, secret.encode() * 1000)], [Snapshot(key, 300, 300, "", "{}")])
+
+    def seen_in_files() -> int:
+        return sum(path.read_bytes().count(secret.encode()) for path in (file, Path(f"{file}-wal")))
+
+    with reading._reading() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM event")).scalar() == 600
+        before = seen_in_files()
+        assert before > 1000
+        store.bury(key, 99)
+        while store.purge(key, 70):
+            pass
+        assert not store.empty_wal(), "somebody reads what was there before"
+        assert seen_in_files() > 0
+    assert store.empty_wal()
+    assert seen_in_files() < before / 100
+    assert secret.encode() not in Path(f"{file}-wal").read_bytes()
+    reading.close()
+    assert len(store.read_events(other, 0)) == 300
+    store.append([decide(other, 301, 300)])
+    store.close()
 
 
 def test_nothing_of_the_spec_stays(url: str, store: Store) -> None:
