@@ -48,6 +48,9 @@ def test_every_call_of_an_admin_that_changes_something_is_there(keyed: Keyed) ->
             assert client.post("/v1/experiments/s/decisions").status_code == 201
         answer = client.post(path, json=body) if body is not None else client.post(path)
         assert answer.status_code in (200, 201), (action, answer.text)
+    exported = client.get("/v1/experiments/w/log").content
+    imported = client.post("/v1/experiments:import", params={"experiment_id": "i"}, content=exported)
+    assert imported.status_code == 201, imported.text
     assert client.delete("/v1/experiments/x", params={"confirm": "x"}).status_code == 200
     made = client.post("/v1/keys", json={"name": "a name", "roles": ["read"]}).json()
     new = client.post(f"/v1/keys/{made['id']}:rotate").json()
@@ -72,6 +75,7 @@ def test_every_call_of_an_admin_that_changes_something_is_there(keyed: Keyed) ->
         ("experiments.commit", "s"),
         ("experiments.create", "w"),
         ("experiments.say", "w"),
+        ("logs.import_log", "i"),
         ("experiments.delete", "x"),
         ("keys.create", made["id"]),
         ("keys.rotate", f"{made['id']} {new['id']}"),
