@@ -14,6 +14,7 @@ from .endpoint import Answer, encode, problem, respond
 LINGER_SECONDS = 1.0  # for which the other side may take an answer that comes before it sent all
 LINGER_BYTES = 1_000_000  # that it may still send
 CLOSE = (b"connection", b"close")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Limits(NamedTuple):
@@ -23,6 +24,38 @@ class Limits(NamedTuple):
     head_bytes: int = 65_536  # of a request's first line and its headers
     idle_seconds: float = 60.0
     read_seconds: float = 30.0  # from a request's first byte to its last
+
+
+class Joined:
+    """A transport that sends the head of an answer together with what comes next: one call of the kernel and not two.
+
+    For one answer, as uvicorn writes it: at most one `100 Continue`, the head, and the body in any number of parts.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head: bytes | None = None  # None before it came, empty once it was sent
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send data, or keep it where it is the head."""
+        if self._head is None and data != CONTINUE:
+            self._head = data
+        elif self._head:
+            data, self._head = self._head + data, b""
+            self._transport.write(data)
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send the head of an answer without a body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Close behind all that was written."""
+        self.flush()
+        self._transport.close()
 
 
 class Connection(HttpToolsProtocol):
@@ -49,6 +82,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        cycle.transport = cast(Any, Joined(self.transport))
         super()._start_asgi_task(cycle, app)
 
     def _unsupported_upgrade_warning(self) -> None:
@@ -103,6 +137,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, or wait for one: as uvicorn's own, without a timer for each answer."""
         self.server_state.total_requests += 1
+        assert self._answering is not None
+        cast(Any, self._answering.transport).flush()
         if not self.transport.is_closing():
             self.flow.resume_reading()
             if self.pipeline:
