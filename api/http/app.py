@@ -6,7 +6,7 @@ import gc
 import logging
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -28,7 +28,7 @@ from ..service.service import EXPERIMENTS_MAX, Service
 from ..service.writer import Commit
 from . import pages, service_log
 from .decisions import decide, reward
-from .endpoint import BODY_MAX, Answer, encode, http_problem, respond
+from .endpoint import BODY_MAX, Answer, encode, fields_of, http_problem, respond
 from .gate import is_open, key_needed, too_many_requests
 from .guard import Guard
 from .routes import endpoint_of, openapi, routes
@@ -56,7 +56,7 @@ class DecisionApp(FastAPI):
     body_bytes = BODY_MAX  # of a request at most
     rates: Rates | None = None
     prefix = ""
-    caller: Callable[[Iterable[tuple[bytes, bytes]]], Caller | None]  # of the headers, as a keyring finds them
+    caller: Callable[[Mapping[bytes, bytes]], Caller | None]  # of the headers, as a keyring finds them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         if scope["type"] != "http":
@@ -64,13 +64,14 @@ class DecisionApp(FastAPI):
             return
         if self.prefix:
             scope = below(scope, self.prefix)
-        scope["trace"] = trace_of(scope["headers"])
+        fields = scope["fields"] = fields_of(scope["headers"])
+        scope["trace"] = trace_of(fields)
         if (refused := self.guard.refusal(scope)) is not None:
             await self._refuse(refused, scope, send)
             return
         if b"%" in scope["raw_path"]:
             scope = {**scope, "path": parted(scope["raw_path"])}
-        if (caller := self.caller(scope["headers"])) is None:
+        if (caller := self.caller(fields)) is None:
             if not is_open(scope["path"]):
                 await self._refuse(key_needed(scope), scope, send)
                 return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -35,7 +35,7 @@ class Call(NamedTuple):
     """A request."""
 
     path: dict[str, str]
-    headers: list[tuple[bytes, bytes]]
+    fields: Mapping[bytes, bytes]  # its headers, by their lower-case names
     query: bytes
     body: bytes
     caller: Caller
@@ -60,13 +60,11 @@ class Call(NamedTuple):
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; UTF-8, as in bodies."""
-        for key, value in self.headers:
-            if key == name:
-                try:
-                    return value.decode()
-                except UnicodeDecodeError:
-                    raise InvalidInput("bad_header", f"the header {name.decode()} is not UTF-8: send UTF-8") from None
-        return None
+        value = self.fields.get(name)
+        try:
+            return None if value is None else value.decode()
+        except UnicodeDecodeError:
+            raise InvalidInput("bad_header", f"the header {name.decode()} is not UTF-8: send UTF-8") from None
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of the query, None where it is not there."""
@@ -115,7 +113,7 @@ class Endpoint:
                 path = {name: of_part(part) for name, part in path.items()}
             if "experiment_id" in path:
                 path = {**path, "experiment_id": caller.named(path["experiment_id"])}
-            call = Call(path, scope["headers"], scope["query_string"], body, caller, scope)
+            call = Call(path, scope["fields"], scope["query_string"], body, caller, scope)
             answer = await self._handler(service, call)
         except OnearmError as error:
             answer = refusal(error)
@@ -132,6 +130,20 @@ class Endpoint:
         service.requests.add(self._route, answer.status, seconds)
         if service_log.access.isEnabledFor(logging.INFO):
             service_log.note(self._route, scope, answer.status, seconds)
+
+
+def fields_of(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """Return headers by name; of one that is sent more than once all values, with commas between. .3 us.
+
+    >>> fields_of([(b"host", b"localhost"), (b"origin", b"a"), (b"origin", b"b")])
+    {b'host': b'localhost', b'origin': b'a, b'}
+    """
+    fields = dict(headers)
+    if len(fields) < len(headers):  # of two a proxy may have looked at the other
+        fields.clear()
+        for name, value in headers:
+            fields[name] = fields[name] + b", " + value if name in fields else value
+    return fields
 
 
 async def respond(answer: Answer, send: Send, trace: Trace = UNTRACED) -> None:

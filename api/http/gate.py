@@ -23,7 +23,7 @@ def is_open(path: str) -> bool:
 
 def key_needed(scope: Scope) -> Answer:
     """Return what a request without a valid key gets."""
-    if any(name == b"authorization" for name, _ in scope["headers"]):
+    if b"authorization" in scope["fields"]:
         code, seen = "invalid_key", "the key is unknown, has ended or was revoked"
     else:
         code, seen = "key_needed", "the request has no key"

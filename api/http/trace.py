@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
@@ -16,7 +16,6 @@ from ..service.measured import NO_ROUTE, Route
 
 REQUEST_ID = b"x-request-id"
 PARENT = b"traceparent"  # of W3C's Trace Context
-NAMES = frozenset((REQUEST_ID, PARENT))
 SANE = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")  # what is repeated: neither a header nor a log is broken by it
 SPAN = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -27,22 +26,18 @@ Trace = tuple[tuple[bytes, bytes], ...]  # headers of the answer: the id, and th
 UNTRACED: Trace = ()  # of what was refused before it was read
 
 
-def trace_of(headers: Iterable[tuple[bytes, bytes]]) -> Trace:
-    """Return what a request goes by; a name that is none, and a span that is none, are as if they were not sent. 1 us.
+def trace_of(fields: Mapping[bytes, bytes]) -> Trace:
+    """Return what a request goes by; a name that is none, and a span that is none, are as if they were not sent. .5 us.
 
-    >>> trace_of([(b"x-request-id", b"a-1"), (b"traceparent", b"00-nonsense")])
+    >>> trace_of({b"x-request-id": b"a-1", b"traceparent": b"00-nonsense"})
     ((b'x-request-id', b'a-1'),)
     """
-    name: bytes | None = None
-    span: bytes | None = None
-    for header, value in headers:
-        if header in NAMES:
-            if header == REQUEST_ID:
-                name = value if SANE.fullmatch(value) else name
-            else:
-                span = value if SPAN.fullmatch(value) else span
-    own = (REQUEST_ID, name or b"%016x" % _random.getrandbits(64))
-    return (own,) if span is None else (own, (PARENT, span))
+    name, span = fields.get(REQUEST_ID), fields.get(PARENT)
+    if name is None or not SANE.fullmatch(name):
+        name = b"%016x" % _random.getrandbits(64)
+    if span is None or not SPAN.fullmatch(span):
+        return ((REQUEST_ID, name),)
+    return (REQUEST_ID, name), (PARENT, span)
 
 
 def told_of(route: Route, scope: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,12 +34,12 @@ def ring(*made: NewKey, clock: Clock | None = None) -> Keyring:
 
 
 def asked(keyring: Keyring, header: bytes) -> Caller | None:
-    return keyring.caller([(b"host", b"localhost"), (b"authorization", header)])
+    return keyring.caller({b"host": b"localhost", b"authorization": header})
 
 
 def test_without_keys_everyone_may_do_everything() -> None:
     assert asked(ring(), b"Bearer oa_0_0") is ANYONE
-    assert ring().caller([]) is ANYONE
+    assert ring().caller({}) is ANYONE
 
 
 def test_a_key_is_known_by_bearer_and_by_a_browsers_basic() -> None:
@@ -95,9 +95,9 @@ def test_a_key_ends_when_it_is_revoked_though_it_is_remembered() -> None:
 
 def test_keys_that_all_ended_open_nothing_and_neither_does_a_table_that_is_empty_again() -> None:
     keyring = ring(MADE._replace(row=MADE.row._replace(revoked_at=1)))
-    assert keyring.caller([]) is None
+    assert keyring.caller({}) is None
     keyring.take([])
-    assert keyring.caller([]) is None
+    assert keyring.caller({}) is None
 
 
 def test_headers_that_are_remembered_are_bounded() -> None:

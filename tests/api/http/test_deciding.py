@@ -78,7 +78,7 @@ def test_the_id_may_come_in_a_header(served: Served) -> None:
     assert_refused(served.decide({"excluded_actions": ["a"]}, headers=key), 409, "decision_exists")
     assert_refused(served.decide(b"{}", headers={"idempotency-key": ""}), 422, "bad_id")
     with pytest.raises(InvalidInput, match="not UTF-8"):
-        Call({}, [(b"idempotency-key", b"\xff")], b"", b"", ANYONE, {}).header(b"idempotency-key")
+        Call({}, {b"idempotency-key": b"\xff"}, b"", b"", ANYONE, {}).header(b"idempotency-key")
     assert served.decide({"decision_id": "ü"}, headers={b"idempotency-key": "ü".encode()}).status_code == 201
     assert len(served.events()) == 3
 

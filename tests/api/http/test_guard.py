@@ -170,9 +170,9 @@ def test_pages_of_a_listed_origin_may_ask_and_read(line: Line) -> None:
 @pytest.mark.parametrize("listed", ["https://shop.example:443", "HTTPS://SHOP.EXAMPLE"])
 def test_a_listed_origin_is_written_as_browsers_write_it(listed: str) -> None:
     """They leave the port out where it goes without saying."""
-    headers = [(b"host", b"localhost"), (b"origin", SHOP.encode())]
-    assert Guard(origins=[listed]).refusal({"headers": headers, "path": "/v1/experiments"}) is None
-    assert Guard(origins=["https://shop.example:80"]).refusal({"headers": headers, "path": "/"}) is not None
+    fields = {b"host": b"localhost", b"origin": SHOP.encode()}
+    assert Guard(origins=[listed]).refusal({"fields": fields, "path": "/v1/experiments"}) is None
+    assert Guard(origins=["https://shop.example:80"]).refusal({"fields": fields, "path": "/"}) is not None
 
 
 def test_without_a_list_no_origin_is_told_that_it_may_read(tmp_path: Any) -> None:
