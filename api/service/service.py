@@ -46,9 +46,9 @@ from .writer import Writer
 log = logging.getLogger("onearm")
 
 INCOMPLETE = (
-    "the database was copied while it was in use, without the -wal file beside it: its newest decisions and rewards "
-    "are missing, and clients get 404 for some that were acknowledged; where that file still exists, stop and put it "
-    "beside"
+    "the database was in use and not ended, and its -wal file is not beside it: in a copy without that file the newest "
+    "decisions and rewards are missing, and clients get 404 for some that were acknowledged; if it still exists, stop "
+    "and put it beside; if another program opened the database after a crash, nothing is missing"
 )
 EXPERIMENTS_MAX = 10_000  # of a tenant
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again

@@ -30,7 +30,7 @@ from urllib.parse import quote
 from ..errors import Conflict, InvalidInput
 from .access import RESTORE, Access
 from .connections import parse_url
-from .files import BESIDE, UNUSED, lacks_commits, lock
+from .files import BESIDE, UNUSED, lock, may_lack_commits
 from .store import Store
 from .tables import Deed
 
@@ -66,11 +66,12 @@ def restore(file: Path, url: str) -> Path | None:
     target = _sqlite_file(url)
     if not file.is_file():
         raise InvalidInput("no_backup", f"there is no file {file}: name a backup that exists")
-    if lacks_commits(file):
+    if may_lack_commits(file):
         raise InvalidInput(
             "incomplete_copy",
-            f"{file} was copied while it was in use, without {file}-wal, where its newest commits were: put that "
-            "beside it, or name a backup of `onearm backup`",
+            f"{file} is of a database in use, without {file}-wal, where its newest commits were: put that beside it, "
+            "or name a backup of `onearm backup`; if it is whole, as another program brought both together, let "
+            f"`onearm serve --database sqlite:///{file}` open and end it first",
         )
     if file.resolve() == target.resolve():
         raise InvalidInput("same_file", f"{file} is the database itself: name a backup of it")

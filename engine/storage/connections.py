@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from ..errors import InvalidInput, OnearmError, Unavailable
 from . import schema
-from .files import IN_USE, UNUSED, DatabaseFiles, in_use, lacks_commits, lock, write_mark
+from .files import IN_USE, UNUSED, DatabaseFiles, in_use, lock, may_lack_commits, write_mark
 from .tables import METADATA
 
 BUSY_SECONDS = 30
@@ -239,7 +239,7 @@ class Connections:
         """Take the lock that the kernel gives back when this process ends, however it ends."""
         path = Path(self.url.database or "").resolve()
         self._files = DatabaseFiles(path)
-        self.incomplete = lacks_commits(path)
+        self.incomplete = may_lack_commits(path)
         if not path.parent.exists():
             raise InvalidInput("no_folder", f"there is no folder {path.parent}: make it, or name another")
         self._lock_file = lock(path, self.name)

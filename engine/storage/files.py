@@ -19,8 +19,12 @@ IN_USE, UNUSED = 0x6F6E6561, 0
 MARK = slice(60, 64)
 
 
-def lacks_commits(path: Path) -> bool:
-    """Tell whether a database was copied while it was in use, without the -wal file that held its newest commits."""
+def may_lack_commits(path: Path) -> bool:
+    """Tell whether a database was in use and not ended, and has no -wal file, where its newest commits were.
+
+    So it is with a copy without that file, which lacks them. So it is too where after a crash another program than ours
+    opened the database, moved them from that file into the database, and took the file away: then nothing is missing.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(MARK.stop)

@@ -300,7 +300,7 @@ def test_a_service_on_a_copy_without_its_newest_commits_says_so(
         served.create()
         shutil.copy(tmp_path / "run.db", tmp_path / "copy.db")
     shutil.copy(tmp_path / "copy.db", tmp_path / "run.db")
-    assert "copied while it was in use" not in caplog.text
+    assert "was in use and not ended" not in caplog.text
     served.start()
-    assert "copied while it was in use" in caplog.text
+    assert "was in use and not ended" in caplog.text
     served.stop()
