@@ -155,7 +155,8 @@ def test_an_export_of_a_database_verifies_with_the_same_digest(onearm: Any, endi
 def test_an_export_in_pages_is_the_export(onearm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     serve_some(8)
     assert onearm("export", "dense", "whole.jsonl", "--database", URL).code == 0
-    monkeypatch.setattr("onearm.api.cli.export.PAGE", 5)
+    monkeypatch.setattr("onearm.engine.storage.database.PAGE", 5)
+    monkeypatch.setattr("onearm.engine.storage.database.PAGE_FIRST", 2)
     assert onearm("export", "dense", "pages.jsonl", "--database", URL).code == 0
     assert Path("pages.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
 

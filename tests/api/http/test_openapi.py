@@ -57,7 +57,11 @@ FITTING = {
     "{key_id}:rotate": {},
     "experiments:import": EXPORT,
 }
-QUERIES = {("DELETE", "{experiment_id}"): {"confirm": "gone"}, ("GET", "report"): {"segments": "1"}}
+QUERIES: dict[tuple[str, str], dict[str, str]] = {  # by method and the last part of the path
+    ("DELETE", "{experiment_id}"): {"confirm": "gone"},
+    ("GET", "report"): {"segments": "1"},
+    ("GET", "log"): {"format": "jsonl"},
+}
 OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry.answers.values()]
 
 

@@ -11,6 +11,7 @@ from onearm.engine.kernel import loop
 from onearm.engine.protocol import marks, select
 from onearm.engine.vocabulary import Array, Instance, Key
 
+FEW = 500_000
 DRAWS = 100_000  # a share is known to .006 then, at 4 standard errors
 
 
@@ -24,11 +25,11 @@ def count_actions(params: Any, state: Any, instance: Instance, run: np.uint64, c
 def frequencies(params: Any, state: Any, instance: Instance, run: np.uint64, draws: int) -> Array:
     """Return how often each arm is drawn at times 0 to `draws`, float64[k].
 
-    They are decided one by one: the loop above would be compiled for each policy, which takes as long as 500,000 calls
-    of `decide`; that is compiled for other tests as well.
+    The loop above is compiled anew for each policy in each run, which takes as long as 500,000 calls of `decide`: that
+    is compiled for other tests as well, and kept on disk. Fewer draws are decided one by one, by the same keys.
     """
     counts = np.zeros(len(instance.available), np.int64)
-    if marks(params):  # then the state does not stay as it is
+    if draws > FEW or marks(params):  # of these the state does not stay as it is
         count_actions(params, state, instance, run, counts, draws)
     else:
         decide = engine.decide.compiled(params, state, instance, Key(run, 0))
