@@ -28,7 +28,14 @@ class FoundChange(msgspec.Struct):
 
 
 def as_found(changes: Sequence[Change]) -> list[FoundChange]:
-    """Return changes as they are shown."""
+    """Return changes as they are shown.
+
+    >>> shown = as_found([Change(1, 398, 419, 2, 2.8e8, ALL, "found"), Change(2, 398, 500, 3, 0.0, 0, "taken_back")])
+    >>> shown[0]
+    FoundChange(number=1, place=398, noticed=419, model=2, evidence=280000000.0, fresh='all', cause='found')
+    >>> shown[1]
+    FoundChange(number=2, place=398, noticed=500, model=3, evidence=None, fresh=0, cause='taken_back')
+    """
     return [
         FoundChange(
             each.number,
