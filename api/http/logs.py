@@ -35,8 +35,7 @@ async def import_log(service: Service, call: Call) -> Answer:
     """Make an experiment from an export of JSON lines; nothing is written unless all of it is in order."""
     caller, renamed = call.caller, call.parameter("experiment_id")
     new_id = None if renamed is None else caller.placed({"experiment_id": renamed})[1]["experiment_id"]
-    async with service.lanes.large.turn():
-        found = await service.pools.creations.run(read_export, call.body, new_id, service.room.limits.one)
+    found = await service.pools.imports.run(read_export, call.body, new_id, service.room.limits.one)
     tenant, _ = caller.placed({"experiment_id": renamed or found.spec.id})
     return Answer(201, describe(await service.take_over(found, tenant), caller))
 

@@ -22,6 +22,7 @@ CREATIONS_WAITING = 64
 STEPS_WAITING = 100_000  # as many as may wait for their turns anyway
 EXPORTS = 16  # that are under way; who reads slowly keeps one, and no thread
 EXPORTS_EACH = 4  # of one tenant, so that none takes all
+IMPORTS_WAITING = 4  # each is folded as a whole, which takes as long as its policy takes
 SCRAPES_WAITING = 4
 LOOKUPS_WAITING = 100_000  # one for each experiment at most
 
@@ -76,8 +77,9 @@ class Pools:
         self.creations = Pool("creations of experiments", 1, CREATIONS_WAITING)
         self.scrapes = Pool("answers to Prometheus", 1, SCRAPES_WAITING)
         self.exports = Pool("exports of logs", 1, EXPORTS)
+        self.imports = Pool("imports of logs", 1, IMPORTS_WAITING)
 
     def close(self) -> None:
         """End all threads."""
-        for pool in (self.reads, self.lookups, self.steps, self.creations, self.exports, self.scrapes):
+        for pool in vars(self).values():
             pool.close()

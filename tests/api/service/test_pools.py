@@ -14,7 +14,8 @@ from support.meeting import at_once
 from support.served import Served, assert_problem
 from support.slow_steps import Held
 
-from onearm.api.service import pools
+from onearm.api.http import logs
+from onearm.api.service import importing, pools
 from onearm.api.service.pools import Pool
 from onearm.engine.errors import Unavailable
 
@@ -113,3 +114,25 @@ def test_reports_go_one_at_a_time_and_decisions_go_on(served: Served) -> None:
         return [(await task).status_code for task in waiting]
 
     assert at_once(served, ask) == [200, 200, 200]
+
+
+def test_creations_do_not_wait_for_imports(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import was checked and folded in the one thread for creations, in the turn of all large requests."""
+    exported = served.get(f"{OTHER}/log").content
+    held = Held(importing.read_export)
+    monkeypatch.setattr(logs, "read_export", held)
+
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        many = pools.IMPORTS_WAITING + 1
+        asked = [client.post(f"/v1/experiments:import?experiment_id=i{i}", content=exported) for i in range(many)]
+        imports = [asyncio.create_task(one) for one in asked]
+        await asyncio.to_thread(held.begun.wait, 60.0)
+        body = {"experiment_id": "new", "arms": [{"id": f"arm{i}", "text": "x" * 2000} for i in range(100)]}
+        created = await asyncio.wait_for(client.post("/v1/experiments", json=body), 30.0)
+        beyond = await client.post("/v1/experiments:import?experiment_id=more", content=exported)
+        assert_problem(beyond.json(), 503, "busy")
+        assert not any(one.done() for one in imports)
+        held.let_go.set()
+        return [created, *[await one for one in imports]]
+
+    assert [one.status_code for one in at_once(served, ask)] == [201] * (pools.IMPORTS_WAITING + 2)
