@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import httpx
 from machine import machine
-from service import free_port, serve
+from service import free_port, serve, served_by
 
 LIMIT_MS = 100.0
 COMPILES_SECONDS = 0.5  # a creation that compiles nothing takes 0.05
@@ -79,16 +79,7 @@ def measure(connections: int, seconds: float, policy: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         port = free_port()
         os.environ["ONEARM_CACHE_DIR"] = str(Path(name, "cache"))
-        command = [
-            sys.executable,
-            "-m",
-            "onearm",
-            "serve",
-            "--port",
-            str(port),
-            "--database",
-            f"sqlite:///{name}/run.db",
-        ]
+        command = served_by(port, f"sqlite:///{name}/run.db")
         with serve(command, port) as service:
             busy = {"experiment_id": "busy", "arms": ARMS, "policy": {"name": "ucb1"}}
             httpx.post(f"{service.url}/v1/experiments", json=busy, timeout=120).raise_for_status()

@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 from machine import machine
-from service import Server, free_port, serve
+from service import Server, free_port, serve, served_by
 
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Event
@@ -167,7 +167,7 @@ def measure(seconds: float, events: int, only: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         url, port = f"sqlite:///{name}/run.db", free_port()
-        command = [sys.executable, "-m", "onearm", "serve", "--port", str(port), "--database", url]
+        command = served_by(port, url)
         with serve(command, port) as server:
             for experiment in ("long", "batches", "bystander"):
                 body = {"experiment_id": experiment, "arms": ARMS, "policy": POLICY}

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 from machine import machine
-from service import Server, free_port, serve
+from service import Server, free_port, serve, served_by
 
 LIMIT_MB = 500  # 330 after compiling thompson_beta (240 with a warm cache), 64 in the cache of decisions, batches
 BATCH = 2000
@@ -37,16 +37,7 @@ def measure(decisions: int, context: int) -> dict[str, Any]:
     """Ask for the decisions, reward a few, start again; return the memory at each point."""
     with tempfile.TemporaryDirectory() as name:
         port = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "onearm",
-            "serve",
-            "--port",
-            str(port),
-            "--database",
-            f"sqlite:///{name}/run.db",
-        ]
+        command = served_by(port, f"sqlite:///{name}/run.db")
         problem = {"context": {"kind": "dense", "length": context}} if context else {}
         numbers = random.Random(1)
 

@@ -86,6 +86,11 @@ def serve(command: list[str], port: int) -> Iterator[Server]:
         process.wait(20)
 
 
+def served_by(port: int, database: str, *options: str) -> list[str]:
+    """Return the command that serves a database, such as sqlite:///run.db, at a port of this machine."""
+    return [sys.executable, "-m", "onearm", "serve", "--port", str(port), "--database", database, *options]
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -141,16 +146,7 @@ def measure(seconds: float, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         port, bare_port = free_port(), free_port()
-        onearm = [
-            sys.executable,
-            "-m",
-            "onearm",
-            "serve",
-            "--port",
-            str(port),
-            "--database",
-            f"sqlite:///{folder}/run.db",
-        ]
+        onearm = served_by(port, f"sqlite:///{folder}/run.db")
         with (
             serve(onearm, port) as service,
             serve([sys.executable, str(HERE / "bare.py"), str(bare_port)], bare_port) as bare,

@@ -25,7 +25,7 @@ from neighbours import ARMS, HERE, POLICY
 from open_decisions import rss_mb
 from rich.console import Console
 from rich.progress import track
-from service import Server, free_port, serve
+from service import Server, free_port, serve, served_by
 
 RESULT = HERE / "results" / "soak.json"
 CONSOLE = Console(stderr=True)
@@ -71,8 +71,7 @@ def measure(minutes: float, experiments: int) -> dict[str, Any]:
     """Soak the service, end it, and start it again."""
     with tempfile.TemporaryDirectory() as name:
         port = free_port()
-        database = ["--database", f"sqlite:///{name}/run.db", "--cache-bytes", str(CACHE_BYTES)]
-        command = [sys.executable, "-m", "onearm", "serve", "--port", str(port), *database]
+        command = served_by(port, f"sqlite:///{name}/run.db", "--cache-bytes", str(CACHE_BYTES))
         with serve(command, port) as server:
             create(server, 0, experiments)
             load(server, experiments, TOP_RATE, TOP_REQUESTS / TOP_RATE)  # the first answers warm what is lazy
