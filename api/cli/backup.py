@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
 
 from ...engine.errors import OnearmError
-from ...engine.storage.access import BACKUP, Access
+from ...engine.storage.access import BACKUP, Access, deed_by_command
 from ...engine.storage.backup import back_up
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Deed
 from ..console import print_json
 from .json_option import as_json
 from .options import DatabaseCommand, database_option
@@ -54,8 +52,7 @@ def _note(database: str, file: Path) -> None:
         click.echo(f"the audit log does not have this backup: {error}", err=True)
         return
     try:
-        now = time.time_ns() // 1000
-        access.note(Deed(None, now, None, None, BACKUP, str(file.resolve()), "command line"))
+        access.note(deed_by_command(None, BACKUP, str(file.resolve())))
     except OnearmError as error:
         click.echo(f"the audit log does not have this backup: {error}", err=True)
     finally:

@@ -11,17 +11,15 @@ from typing import Any
 import click
 
 from ...engine.errors import InvalidInput, NotFound
-from ...engine.storage.access import Access
+from ...engine.storage.access import Access, deed_by_command
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Deed, StoredKey
+from ...engine.storage.tables import StoredKey
 from ..access.caller import EVERY, ROLES
 from ..access.keys import DAY_SECONDS, SECOND, NewKey, caller_of, check_seconds, key_like, new_key
 from ..console import print_json, print_table
 from .duration import DURATION
 from .json_option import as_json
 from .options import DatabaseCommand, database_option
-
-ORIGIN = "command line"
 
 
 @click.group()
@@ -64,7 +62,7 @@ def create(
     """
     made = new_key(name, tenant, roles, now=_now(), experiments=experiments, seconds=seconds)
     with _opened(database, make=True) as access:
-        access.add_key(made.row, _deed(tenant, "keys.create", made.row.id))
+        access.add_key(made.row, deed_by_command(tenant, "keys.create", made.row.id))
     _show(made, as_json)
 
 
@@ -111,7 +109,7 @@ def rotate(id: str, seconds: float, database: str, as_json: bool) -> None:
     with _opened(database) as access:
         old = _found(access, id)
         new = key_like(old, now=now)
-        access.replace_key(id, now + overlap, new.row, _deed(old.tenant, "keys.rotate", f"{id} {new.row.id}"))
+        access.replace_key(id, now + overlap, new.row, deed_by_command(old.tenant, "keys.rotate", f"{id} {new.row.id}"))
     _show(new, as_json)
 
 
@@ -127,7 +125,7 @@ def revoke(id: str, database: str, as_json: bool) -> None:
       onearm keys revoke 0f3a51c2b7de
     """
     with _opened(database) as access:
-        row = access.revoke_key(id, _deed(_found(access, id).tenant, "keys.revoke", id))
+        row = access.revoke_key(id, deed_by_command(_found(access, id).tenant, "keys.revoke", id))
     if as_json:
         print_json(_told(row))
     else:
@@ -163,10 +161,6 @@ def _show(made: NewKey, as_json: bool) -> None:
     else:
         click.echo(f"{made.row.id} ({made.row.name}); the key is shown this once:", err=True)
         click.echo(made.text)
-
-
-def _deed(tenant: str | None, action: str, subject: str) -> Deed:
-    return Deed(None, _now(), None, tenant, action, subject, ORIGIN)
 
 
 def _told(row: StoredKey) -> dict[str, Any]:

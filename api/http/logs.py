@@ -13,6 +13,7 @@ from ..service.live import Live
 from ..service.service import Service
 from .endpoint import Answer, Call
 from .experiments import describe
+from .requests import whole_number
 
 SEQ_MAX = 2**63 - 1
 KINDS = {"jsonl": b"application/jsonl", "parquet": b"application/vnd.apache.parquet"}
@@ -70,12 +71,6 @@ def _check_epoch(service: Service, call: Call) -> None:
 
 
 def _seq(call: Call, name: str) -> int | None:
-    """Return a parameter that is a whole number, such as the seq of an event, or 0."""
+    """Return a parameter that this service said before, or 0: the seq of an event, or an epoch."""
     text = call.parameter(name)
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > SEQ_MAX:
-        raise InvalidInput(
-            f"bad_{name}", f"{name} is {text[:20]!r}: it must be a whole number that this service said, or 0"
-        )
-    return int(text)
+    return None if text is None else whole_number(name, text, SEQ_MAX, least=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...engine.changes.worlds import changes_of
@@ -41,8 +40,9 @@ RESTING = WAITING._replace(recovering=0)  # of one that is archived, and was not
 async def metrics(service: Service, call: Call) -> Answer:
     """Tell in Prometheus' text format what the service measures of itself."""
     courses = await _courses(service)
-    keys = {live.row.key: parts_of(live.row.id) for live in _at_work(service)}
-    choices = {live.row.key: live.problem.n_choices for live in _at_work(service)}
+    at_work = [one for one in service.listed(None).values() if isinstance(one, Live)]
+    keys = {live.row.key: parts_of(live.row.id) for live in at_work}
+    choices = {live.row.key: live.problem.n_choices for live in at_work}
     drawn = service.writer.draws.taken()
     exposition = await asyncio.to_thread(importlib.import_module, "onearm.api.http.exposition")
     gathered = [*exposition.of_service(service)]
@@ -55,10 +55,6 @@ async def metrics(service: Service, call: Call) -> Answer:
         return told
 
     return Answer(200, await service.pools.scrapes.run(text), kind=exposition.KIND)
-
-
-def _at_work(service: Service) -> Iterator[Live]:
-    return (one for one in service.listed(None).values() if isinstance(one, Live))
 
 
 async def _courses(service: Service) -> dict[tuple[str, str], Course]:

@@ -93,8 +93,8 @@ def iso(microseconds: int) -> str:
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat()
 
 
-def whole_number(name: str, text: str, most: int) -> int:
-    """Return a number of a query, from 1 to `most`, no longer than that is written."""
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
-        raise InvalidInput(f"bad_{name}", f"{name} is {text[:20]!r}: it must be a whole number from 1 to {most}")
+def whole_number(name: str, text: str, most: int, least: int = 1) -> int:
+    """Return a number of a query, from `least` to `most`, no longer than that is written."""
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not least <= int(text) <= most:
+        raise InvalidInput(f"bad_{name}", f"{name} is {text[:20]!r}: it must be a whole number from {least} to {most}")
     return int(text)

@@ -62,7 +62,7 @@ def decision_event(
 def reward_event(decided: Event, place: Place, feedback: Feedback, detail: str | None, reward_id: str) -> Event:
     """Return the event of what came of a decision; it repeats action and propensity."""
     return Event(
-        experiment=decided.experiment,
+        experiment=place.experiment,
         seq=place.seq,
         kind=LEARN,
         number=decided.number,

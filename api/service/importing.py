@@ -29,7 +29,7 @@ from ..kinds.kind import Kind
 from ..kinds.table import kind_of
 from ..log_files import module_of, source_of
 from .folded import fold_log
-from .history import History
+from .history import History, packed_mask
 
 SHOWN = 80  # characters of a line that is refused
 
@@ -123,7 +123,7 @@ def _as_stored(events: list[Event], history: History, kind: Kind) -> Iterator[Ev
         if cut and event.available is not None:
             n_arms = int(history.roster.sizes(np.array([event.number]))[0])
             mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=n_arms)
-            event = event._replace(available=None if mask.all() else np.packbits(mask).tobytes())
+            event = event._replace(available=packed_mask(mask))
         if event.decision_id is not None:
             event = event._replace(body_hash=hashlib.sha256((event.sent or "{}").encode()).digest())
         yield event

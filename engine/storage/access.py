@@ -19,6 +19,7 @@ True
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ from .tables import API_KEY, AUDIT, Deed, StoredKey
 
 BACKUP = "database.backup"  # the deed of a copy that is whole
 RESTORE = "database.restore"  # the deed of a backup that took the place of a database; it is in that
+
+
+def deed_by_command(tenant: str | None, action: str, subject: str) -> Deed:
+    """Return what somebody at this machine does now to something of a tenant; None is the operator."""
+    return Deed(None, time.time_ns() // 1000, None, tenant, action, subject, "command line")
 
 
 class Access(Connections):

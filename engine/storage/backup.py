@@ -21,18 +21,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from ..errors import Conflict, InvalidInput
-from .access import RESTORE, Access
+from .access import RESTORE, Access, deed_by_command
 from .connections import parse_url
 from .files import BESIDE, UNUSED, lock, may_lack_commits
 from .store import Store
-from .tables import Deed
 
 
 def back_up(url: str, file: Path) -> None:
@@ -126,8 +124,7 @@ def _note(part: Path, file: Path) -> None:
     Store.open(f"sqlite:///{part}").close()  # an earlier version had no such log
     access = Access.open(f"sqlite:///{part}", write=True)
     try:
-        now = time.time_ns() // 1000
-        access.note(Deed(None, now, None, None, RESTORE, str(file.resolve()), "command line"))
+        access.note(deed_by_command(None, RESTORE, str(file.resolve())))
     finally:
         access.close()
     with closing(sqlite3.connect(part)) as connection:

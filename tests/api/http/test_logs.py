@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from support.keyed import Keyed
-from support.listening import PATIENCE, Listening
-from support.old_logs import FIXTURES, Reader, command
+from support.listening import Listening
+from support.old_logs import FIXTURES, Reader, command, once_read
 from support.served import Served
 
 from onearm.api.service import pools
@@ -131,15 +130,6 @@ def test_who_reads_nothing_hurts_nobody_and_whoever_leaves_is_forgotten(tmp_path
 # Import
 
 
-def folded(client: httpx.Client, path: str) -> httpx.Response:
-    """Ask until the log is folded: that of an archived experiment is when somebody asks."""
-    deadline = time.monotonic() + PATIENCE
-    while (answer := client.get(path)).status_code == 503:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.02)
-    return answer
-
-
 @pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_log_of_any_kind_and_policy_becomes_an_experiment_with_the_same_state(tmp_path: Path, every: int) -> None:
     url = f"sqlite:///{tmp_path}/run.db"
@@ -148,7 +138,7 @@ def test_a_log_of_any_kind_and_policy_becomes_an_experiment_with_the_same_state(
         client, names = reader._client, reader.experiments()
         assert len(names) > 30
         for number, name in enumerate(names[::every]):
-            found = folded(client, f"{EXPERIMENTS}/{name}/log").content
+            found = once_read(functools.partial(client.get, f"{EXPERIMENTS}/{name}/log")).content
             made = client.post(f"{IMPORT}?experiment_id=again-{number}", content=found)
             assert made.status_code == 201, (name, made.text)
             assert reader.digest(f"again-{number}") == reader.digest(name), name
