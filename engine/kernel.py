@@ -22,7 +22,7 @@ from numba.core.errors import NumbaError
 from .compiled.background import BACKGROUND
 from .compiled.complaint import complaint
 from .compiled.dispatchers import INLINED, InlinedKernel, Routine, jitted, resolve
-from .compiled.entries import NAMED_TUPLES, nested_classes, without_jit
+from .compiled.entries import NAMED_TUPLES, nested_classes, shape_of, without_jit
 from .compiled.stamp import is_outside, package_root, source_digest
 from .compiled.store import CacheWarning
 from .compiled.tiers import Entry, Order, interpreted
@@ -101,6 +101,7 @@ class Loop:
         self._jitted = jitted(function, KERNELS, self.compiled)
         self._interpreted = interpreted(function)
         self._entries: dict[Any, Entry] = {}
+        self._shaped: dict[Any, Entry] = {}  # the same, found in a tenth of the time
 
     def compiled(self, *args: Any) -> Callable[..., Any]:
         """Return the code compiled for the types of `args`; with the JIT disabled, the Python function itself."""
@@ -119,7 +120,13 @@ class Loop:
         """Return what answers at once for arguments of these types: compiled where that is at hand, or as Python."""
         if without_jit():
             return Entry(self, (), self.python, compiled=True)
-        signature = tuple(map(typeof, args))
+        shape = shape_of(args)
+        if (known := self._shaped.get(shape)) is None:
+            known = self._shaped[shape] = self._entry(tuple(map(typeof, args)))
+        return known
+
+    def _entry(self, signature: Any) -> Entry:
+        """Return the entry for a signature, of which there is one."""
         if (known := self._entries.get(signature)) is not None:
             return known
         if self.holds(signature) or self._is_outside(signature):

@@ -73,7 +73,7 @@ class Registry(Generic[Made]):
     def make(self, name: str, /, **params: Any) -> Made:
         """Build one from its name and params; its `spec` holds every param, defaults included."""
         factory = self.factory(name)
-        signature = inspect.signature(factory)
+        signature = _signature(factory)
         params = self._moved_inside(factory, params)
         for given in params:
             if given not in signature.parameters:
@@ -84,7 +84,7 @@ class Registry(Generic[Made]):
         for needed, parameter in signature.parameters.items():
             if parameter.default is parameter.empty and needed not in params:
                 raise InvalidInput("missing_param", f"{self.word} {name!r} needs the param {needed!r}")
-        hints = get_type_hints(factory)
+        hints = _hints(factory)
         values = {key: self._inner(value, hints.get(key)) for key, value in params.items()}
         bound = signature.bind(**values)
         bound.apply_defaults()
@@ -167,7 +167,7 @@ class Registry(Generic[Made]):
 
     def differing(self, spec: dict[str, Any]) -> list[str]:
         """Return "param=value" of each param that is not what it is if left out; a spec in there by its label."""
-        usual = inspect.signature(self.factory(spec["name"])).parameters
+        usual = _signature(self.factory(spec["name"])).parameters
         params = {key: value for key, value in spec["params"].items() if value != usual[key].default}
         return [f"{key}={self.label(value) if _is_spec(value) else value}" for key, value in params.items()]
 
@@ -217,7 +217,7 @@ class Registry(Generic[Made]):
     def _moved_inside(self, factory: Callable[..., Made], params: dict[str, Any]) -> dict[str, Any]:
         """Return the params of a function, of which `params` that it does not have belong to what is nested in it."""
         nested = self._nested(factory)
-        if "params" not in params or "params" in inspect.signature(factory).parameters or len(nested) != 1:
+        if "params" not in params or "params" in _signature(factory).parameters or len(nested) != 1:
             return params
         inner = params.get(nested[0])
         if not isinstance(inner, str) or ":" in inner:
@@ -231,13 +231,23 @@ class Registry(Generic[Made]):
 
     def _nested(self, factory: Callable[..., Made]) -> list[str]:
         """Return the params of a function that are built from a spec themselves."""
-        return [key for key, hint in get_type_hints(factory).items() if hint is self.made and key != "return"]
+        return [key for key, hint in _hints(factory).items() if hint is self.made and key != "return"]
 
     def _inner(self, value: Any, hint: Any) -> Any:
         """Turn a nested spec into what it names, where the factory asks for one."""
         if hint is not self.made or isinstance(value, self.made):
             return value
         return self.parse(value) if isinstance(value, str) else self.from_spec(value)
+
+
+@functools.cache
+def _signature(factory: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(factory)
+
+
+@functools.cache
+def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(factory)
 
 
 def _is_spec(value: Any) -> bool:

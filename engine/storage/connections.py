@@ -101,24 +101,31 @@ class Connections:
         return re.sub(r"\?", lambda place: f"${next(number)}", sql)
 
     def _read(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-        """Return plain tuples of the driver, without SQLAlchemy's rows around them."""
-        with self._reading() as connection:
-            result = connection.exec_driver_sql(self._in_dialect(sql), parameters)
-            assert result.cursor is not None
-            rows = list(result.cursor.fetchall())
-            result.close()
-            return rows
+        """Return plain tuples of the driver, by its own cursor: SQLAlchemy's way costs four times as much.
+
+        It counts where thousands of experiments are recovered, or a decision is looked up.
+        """
+        with self._read_failed():
+            connection = self._reader.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute(self._in_dialect(sql), parameters)
+                rows = list(cursor.fetchall())
+                cursor.close()
+                return rows
+            finally:
+                connection.close()
 
     def _read_core(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Return the rows of a query that SQLAlchemy writes."""
-        with self._reading() as connection:
+        with self._read_failed(), self._reader.connect() as connection:
             return connection.execute(query).all()
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def _read_failed(self) -> Iterator[None]:
+        """Turn the errors of drivers into `Unavailable`."""
         try:
-            with self._reader.connect() as connection:
-                yield connection
+            yield
         except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
             raise Unavailable("read_failed", f"{self.name} could not be read ({_reason(error)}): try again") from error
 

@@ -217,8 +217,9 @@ class Store(Connections):
 
     def newest_snapshots(self, experiment: int) -> list[Snapshot]:
         """Return the snapshots that are kept, newest first."""
-        mine = sa.select(SNAPSHOT).where(SNAPSHOT.c.experiment == experiment)
-        return [Snapshot._make(row) for row in self._read_core(mine.order_by(SNAPSHOT.c.seq.desc()))]
+        fields = ", ".join(Snapshot._fields)
+        sql = f"SELECT {fields} FROM snapshot WHERE experiment = ? ORDER BY seq DESC"
+        return list(map(Snapshot._make, self._read(sql, (experiment,))))
 
     def snapshot_parts(self, experiment: int, seq: int) -> Iterator[bytes]:
         """Yield the bytes of a snapshot part by part, each when it is asked for."""

@@ -62,7 +62,7 @@ def test_sqlite_overwrites_what_was_deleted(tmp_path: Path) -> None:
     def seen_in_files() -> int:
         return sum(path.read_bytes().count(secret.encode()) for path in (file, Path(f"{file}-wal")))
 
-    with reading._reading() as connection:
+    with reading._reader.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM event")).scalar() == 600
         before = seen_in_files()
         assert before > 1000
