@@ -12,7 +12,8 @@ import re
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numba
 import pytest
@@ -43,6 +44,9 @@ from support.subjects import long_first, mark_by_folder  # noqa: E402  they ask 
 from onearm.engine.kernel import Entry, Loop  # noqa: E402
 from onearm.engine.laws import gauss_legendre, largest, largest_beta  # noqa: E402
 from onearm.engine.oracles import fourier_ridge, fourier_root  # noqa: E402
+
+if TYPE_CHECKING:
+    from support.postgres_server import Running
 
 pytest_plugins = ["support.copies"]
 
@@ -132,12 +136,8 @@ def coarse_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
                     monkeypatch.setattr(module, name, value)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """Yield the URL of a server, with {} for the database's name."""
-    if url := os.environ.get("ONEARM_TEST_POSTGRES_URL"):  # postgresql://USER@HOST/{}
-        yield url
-        return
+def need_postgres() -> ModuleType:
+    """Return what starts a server; without one to start, fail where that must not be, and skip elsewhere."""
     from support import postgres_server
 
     if postgres_server.binaries() is None:
@@ -145,8 +145,25 @@ def postgres() -> Iterator[str]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with postgres_server.running() as url:
+    return postgres_server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Running]:
+    """Yield a server of one test, which may be started again."""
+    with need_postgres().running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Yield the URL of a server, with {} for the database's name."""
+    if url := os.environ.get("ONEARM_TEST_POSTGRES_URL"):  # postgresql://USER@HOST/{}
         yield url
+        return
+    postgres_server = need_postgres()
+    with postgres_server.running() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -102,6 +102,7 @@ def of_service(service: Service) -> Iterator[Metric]:
     now = background.status()
     gauges = (
         ("onearm_commit_queue", "Requests whose transaction has not begun.", writer.waiting),
+        ("onearm_commit_running_seconds", "The transaction at work, until now.", writer.running),
         (
             "onearm_event_loop_lag_seconds",
             "The latest that the event loop was in a minute.",

@@ -8,6 +8,7 @@ from importlib import metadata
 import numba
 import numpy as np
 
+from ...engine.errors import Unavailable
 from ..service.service import Service
 from .endpoint import Answer, Call
 from .schemas import Health, Version
@@ -19,12 +20,16 @@ async def alive(service: Service, call: Call) -> Answer:
 
 
 async def ready(service: Service, call: Call) -> Answer:
-    """Say whether every experiment can answer; 503 while some fold their logs, or where the database was deleted.
+    """Say whether every experiment can answer; 503 while some fold their logs, or where the database does not work.
 
     Then it says how many of how many, or what happened and what to do.
     """
     if (lost := service.lost()) is not None:
         return Answer(503, Health("lost", reason=str(lost)))
+    try:
+        service.writer.check()
+    except Unavailable as error:
+        return Answer(503, Health("slow", reason=str(error)))
     if recovering := service.recovering:
         return Answer(503, Health("recovering", recovering, service.known))
     return Answer(200, Health("ready"))

@@ -382,10 +382,10 @@ class DecisionRecord(msgspec.Struct):
 class Health(msgspec.Struct):
     """How the service is."""
 
-    status: Literal["alive", "ready", "recovering", "lost"]
+    status: Literal["alive", "ready", "recovering", "slow", "lost"]
     recovering: int | UnsetType = UNSET  # experiments that fold their logs, or wait for it
     of: int | UnsetType = UNSET  # so many experiments
-    reason: str | UnsetType = UNSET  # lost: what happened to the database, and what to do
+    reason: str | UnsetType = UNSET  # slow, lost: what happened to the database, and what to do
 
 
 class Version(msgspec.Struct):

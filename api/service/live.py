@@ -353,6 +353,11 @@ class Live(Work):
         self._room.take(self.row.id, self.state_bytes)
         self._changing = self._queue(Event(self.row.key, self.seq, CHANGE, detail=detail_of(change), time=now))
 
+    def check_open(self) -> None:
+        """Refuse decisions and rewards where the experiment takes none, or the database takes no more of them."""
+        super().check_open()
+        self._writer.check()
+
     async def committed(self) -> None:
         """Wait until all that is queued now is committed; raises `Unavailable` where that fails."""
         if self._last is not None:

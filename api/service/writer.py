@@ -35,6 +35,8 @@ P = ParamSpec("P")
 
 BATCH_MAX = 1000  # entries
 SHARE_MAX = 200  # of them of one experiment, where others wait
+HUNG_SECONDS = 5.0  # of a commit: what is asked after that is refused, and does not wait for nobody knows how long
+WAITING_MAX = 50_000  # entries that wait for a commit to begin; beyond that more are refused
 PARTS_MAX = 8  # of a snapshot with one batch: those who wait for the batch wait for them
 
 
@@ -112,22 +114,34 @@ class Writer(Generic[Owner]):
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._queues: dict[Owner, deque[Entry]] = {}  # of each that has events to write; whose turn it is comes first
+        self.waiting = 0  # entries whose commit has not begun
         self._pending: list[PendingSnapshot] = []
         self._busy = False
+        self._begun = 0.0  # when the commit at work did, by the monotonic clock
         self._forgotten: set[int] = set()  # experiments of which no more snapshots are stored
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="onearm-writer", daemon=True)
         self._thread.start()
 
     @property
-    def waiting(self) -> int:
-        """How many entries wait for a commit to begin."""
-        return sum(map(len, self._queues.values()))
+    def running(self) -> float:
+        """How long the commit at work has taken until now, in seconds; 0 where there is none."""
+        return time.monotonic() - self._begun if self._busy else 0.0
+
+    def check(self) -> None:
+        """Refuse what would have to be queued where a commit hangs, or too much waits already: `Unavailable`."""
+        if self._busy and (self.running > HUNG_SECONDS or self.waiting >= WAITING_MAX):
+            raise Unavailable(
+                "commit_slow",
+                f"the database has been at one commit for {self.running:.1f} s and {self.waiting} requests wait for "
+                "the next one, so nothing new is taken: see what holds it up, and try again",
+            )
 
     def append(self, live: Owner, *events: Event) -> asyncio.Future[None]:
         """Queue events of one transaction; the future is done when they are committed, or raises `Unavailable`."""
         future = self._loop.create_future()
         self._queues.setdefault(live, deque()).append(Entry(live, events, future))
+        self.waiting += 1
         self._flush_soon()
         return future
 
@@ -163,10 +177,13 @@ class Writer(Generic[Owner]):
     def _flush_soon(self) -> None:
         if not self._busy:
             self._busy = True
+            self._begun = time.monotonic()
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         batch = self._next_batch()
+        self.waiting -= len(batch)
+        self._begun = time.monotonic()
         ready, self._pending = self._ready()
         self._jobs.put(partial(self._commit, batch, ready))
 
@@ -256,6 +273,7 @@ class Writer(Generic[Owner]):
         """Fail a batch and all that is queued behind it for its experiments, whose states are ahead of the log."""
         lives = {entry.live for entry in batch}
         behind = [entry for live in lives for entry in self._queues.pop(live, ())]
+        self.waiting -= len(behind)
         for pending in self._pending:
             pending.stored()
         self._pending = []

@@ -113,6 +113,9 @@ class Connections:
                 rows = list(cursor.fetchall())
                 cursor.close()
                 return rows
+            except self._reader.dialect.loaded_dbapi.Error:
+                connection.invalidate()  # the server may be gone: the pool would try to roll back there, and log that
+                raise
             finally:
                 connection.close()
 

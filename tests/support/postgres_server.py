@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 
@@ -22,9 +23,16 @@ def binaries() -> Path | None:
     return Path(known).resolve().parent if known else None
 
 
+class Running(NamedTuple):
+    """A server."""
+
+    url: str  # without a database's name: `url.format(name)` names one
+    restart: Callable[[], None]  # ends it as a crash does, and starts it again
+
+
 @contextmanager
-def running() -> Iterator[str]:
-    """Yield the URL of the server, without a database's name: `URL.format(name)` names one."""
+def running() -> Iterator[Running]:
+    """Start a server, and end it."""
     bin_folder = binaries()
     assert bin_folder is not None, "PostgreSQL is not installed: install it, or set ONEARM_TEST_POSTGRES_URL"
     folder = Path(tempfile.mkdtemp(prefix="onearm-pg-"))
@@ -38,13 +46,17 @@ def running() -> Iterator[str]:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
 
-    try:
-        run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", "--no-sync")
+    def start(*how: str) -> None:
         # The log of the server goes to a file: a pipe would keep pg_ctl's reader waiting.
         options = f"-k {folder} -h '' -c fsync=off -c max_connections=50"
-        run("pg_ctl", "-w", "-l", str(folder / "server.log"), "-o", options, "start")
+        run("pg_ctl", "-w", "-l", str(folder / "server.log"), "-o", options, *how)
+
+    try:
+        run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", "--no-sync")
+        start("start")
         try:
-            yield f"postgresql://postgres@/{{}}?host={folder}"
+            url = f"postgresql://postgres@/{{}}?host={folder}"
+            yield Running(url, lambda: start("-m", "immediate", "restart"))
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
     finally:

@@ -189,7 +189,8 @@ class Client(threading.Thread):
                 if answer.status_code != 503:
                     return answer, tries
             except httpx.TransportError:
-                self.retries += 1
+                pass
+            self.retries += 1
             time.sleep(0.03)
 
 

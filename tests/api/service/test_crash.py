@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import numpy as np
@@ -22,11 +23,33 @@ from support.served import assert_sound, folded, log_of
 from onearm.engine.storage.store import Store
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 
+if TYPE_CHECKING:
+    from support.postgres_server import Running
+
 VECTORS = "v"
 
 
-def storm(database: str, blows: list[tuple[signal.Signals, bool]], callers: int = CLIENTS) -> None:
-    """Run clients against a service that is stopped by each blow: a signal, and whether to wait until it answers."""
+class Blow(NamedTuple):
+    """What happens to the service."""
+
+    strike: Callable[[Process], None]
+    ready: bool = True  # whether it answers again before
+
+
+def stopped(how: signal.Signals) -> Callable[[Process], None]:
+    """Return what stops the service by a signal, and starts it again."""
+
+    def strike(service: Process) -> None:
+        stderr = service.stop(how)
+        assert "Traceback" not in stderr, stderr
+        assert service.process.returncode == (0 if how == signal.SIGTERM else -how)
+        service.start()
+
+    return strike
+
+
+def storm(database: str, blows: list[Blow], callers: int = CLIENTS) -> None:
+    """Run clients against a service that meets each blow."""
     moments = random.Random(SEED)
     service = Process(database)
     over = threading.Event()
@@ -39,16 +62,13 @@ def storm(database: str, blows: list[tuple[signal.Signals, bool]], callers: int 
         clients = [Client(me, service.url, over) for me in range(callers)]
         for client in clients:
             client.start()
-        for how, ready in blows:
+        for strike, ready in blows:
             if ready:
                 service.wait()
             before = sum(len(client.decided) for client in clients)
             time.sleep(moments.uniform(0.2, 0.8))
             assert sum(len(client.decided) for client in clients) > before or not ready
-            stderr = service.stop(how)
-            assert "Traceback" not in stderr, stderr
-            assert service.process.returncode == (0 if how == signal.SIGTERM else -how)
-            service.start()
+            strike(service)
         service.wait()
         deadline = time.monotonic() + READY_SECONDS
         while not (clients[0].joined and clients[0].said):  # on a busy machine that may take a while
@@ -123,8 +143,8 @@ def check(experiment: str, events: list[Any], clients: list[Client]) -> None:
     assert len(decided) == len(told) and len(learned) == len(accepted), "all clients went on until they were answered"
 
 
-KILL, TERM = (signal.SIGKILL, True), (signal.SIGTERM, True)
-HASTY = (signal.SIGKILL, False)  # while it starts
+KILL, TERM = Blow(stopped(signal.SIGKILL)), Blow(stopped(signal.SIGTERM))
+HASTY = Blow(stopped(signal.SIGKILL), ready=False)  # while it starts
 
 
 @pytest.mark.jit
@@ -134,7 +154,7 @@ HASTY = (signal.SIGKILL, False)  # while it starts
     ids=["few", "many"],
 )
 def test_kills_at_random_moments_lose_nothing_and_apply_nothing_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blows: list[tuple[signal.Signals, bool]], callers: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blows: list[Blow], callers: int
 ) -> None:
     """Meanwhile entries go over to what a worker compiled."""
     monkeypatch.setenv("ONEARM_BACKGROUND", "on")
@@ -147,7 +167,15 @@ def test_kills_at_random_moments_lose_nothing_and_apply_nothing_twice(
     [([KILL], CLIENTS), pytest.param([KILL] * 100, 64, marks=pytest.mark.slow)],
     ids=["few", "many"],
 )
-def test_a_kill_on_postgresql_loses_nothing(
-    postgres_url: str, blows: list[tuple[signal.Signals, bool]], callers: int
-) -> None:
+def test_a_kill_on_postgresql_loses_nothing(postgres_url: str, blows: list[Blow], callers: int) -> None:
     storm(postgres_url, blows, callers)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_server_that_crashes_and_is_started_again_loses_nothing(own_postgres: Running, times: int) -> None:
+    """The service goes on, and folds what a commit that failed left behind."""
+    from support import postgres_server
+
+    database = postgres_server.new_database(own_postgres.url, "onearm")
+    storm(database, [Blow(lambda service: own_postgres.restart())] * times)
