@@ -37,7 +37,7 @@ def is_id(text: str) -> bool:
         1 <= len(text) <= ID_LENGTH_MAX
         and not text.startswith("~")
         and text.isprintable()
-        and not any(part in (".", "..") for part in text.split("/"))
+        and ("." not in text or not any(part in (".", "..") for part in text.split("/")))
     )
 
 

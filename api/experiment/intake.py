@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -137,18 +138,32 @@ class Intake:
 
     def _rows(self, shared: Array, actions: Sequence[Named]) -> Array:
         """Return float64[k, p]: the context's numbers, then the action's own."""
-        rows = np.empty((len(actions), self.length + self.action_length))
-        rows[:, : self.length] = shared
+        lists = [action.get("features") for action in actions]
+        numbers = self.action_length
+        try:  # at once: ten lists of 32 numbers take 13 us, and one by one 30
+            if {type(one) for one in lists} != {list} or {*map(len, lists)} != {numbers}:  # type: ignore[arg-type]
+                raise ValueError
+            own = np.fromiter(chain.from_iterable(lists), np.float64, numbers * len(lists))  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            own = self._own_rows(actions)
+        rows = own.reshape(len(lists), numbers)
+        if self.length:
+            rows = np.concatenate([np.broadcast_to(shared, (len(lists), self.length)), rows], axis=1)
+        if not np.isfinite(rows).all():
+            place = int(np.argmin(np.isfinite(rows).all(axis=1)))
+            raise _bad_action(actions[place], "has a feature that is not finite: all must be")
+        return rows
+
+    def _own_rows(self, actions: Sequence[Named]) -> Array:
+        """Return the numbers of each action; raises `InvalidInput` for the first that has no such list."""
+        rows = np.empty((len(actions), self.action_length))
         for row, action in zip(rows, actions, strict=True):
             if action.get("features") is None or len(action["features"]) != self.action_length:
                 raise _bad_action(action, f"must have features, a list of {self.action_length} numbers")
             try:
-                row[self.length :] = action["features"]
+                row[:] = action["features"]
             except (TypeError, ValueError, OverflowError):
                 raise _bad_action(action, "has features that are not all numbers: they must be") from None
-        if not np.isfinite(rows).all():
-            place = int(np.argmin(np.isfinite(rows).all(axis=1)))
-            raise _bad_action(actions[place], "has a feature that is not finite: all must be")
         return rows
 
 

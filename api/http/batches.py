@@ -6,8 +6,8 @@ Ten thousand decisions at once kept everybody waiting for seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from typing import Any, Generic, TypeVar
 
 from ...engine.errors import OnearmError
 from .endpoint import refusal
@@ -19,7 +19,7 @@ Begun = TypeVar("Begun")
 
 
 async def in_pieces(
-    items: Sequence[Item], begin: Callable[[Item], Awaitable[Begun]], end: Callable[[Begun], Awaitable[Any]]
+    items: Sequence[Item], begin: Callable[[Item], Coroutine[Any, Any, Begun]], end: Callable[[Begun], Awaitable[Any]]
 ) -> list[Any]:
     """Begin all items in their order, then end them; return what each came to, or its problem.
 
@@ -27,18 +27,50 @@ async def in_pieces(
     """
     begun: list[Begun | OnearmError] = []
     for start in range(0, len(items), PIECE):
-        begun += await asyncio.gather(*(_or_error(begin(item)) for item in items[start : start + PIECE]))
+        begun += await _all_of([_started(begin(item)) for item in items[start : start + PIECE]])
         await asyncio.sleep(0)
     answers = []
     for place, one in enumerate(begun):
-        ended = one if isinstance(one, OnearmError) else await _or_error(end(one))
+        ended = one if isinstance(one, OnearmError) else await _ended(end(one))
         answers.append(refusal(ended).content if isinstance(ended, OnearmError) else ended)
         if place % PIECE == PIECE - 1:
             await asyncio.sleep(0)
     return answers
 
 
-async def _or_error(made: Awaitable[Begun]) -> Begun | OnearmError:
+class _Waiting(Generic[Begun]):
+    """Work that came to where it has to wait."""
+
+    def __init__(self, work: Coroutine[Any, Any, Begun], for_what: Any) -> None:
+        self._work, self._for_what = work, for_what
+
+    def __await__(self) -> Generator[Any, Any, Begun]:
+        try:
+            yield self._for_what
+        except BaseException:
+            self._work.close()
+            raise
+        return (yield from self._work.__await__())
+
+
+def _started(work: Coroutine[Any, Any, Begun]) -> Begun | OnearmError | _Waiting[Begun]:
+    """Go on with some work until it has to wait, and return what it came to; most never waits, and needs no task."""
+    try:
+        return _Waiting(work, work.send(None))
+    except StopIteration as done:
+        made: Begun = done.value
+        return made
+    except OnearmError as error:
+        return error
+
+
+async def _all_of(started: list[Begun | OnearmError | _Waiting[Begun]]) -> list[Begun | OnearmError]:
+    """Return what all came to, once those that wait are done."""
+    waiting = iter(await asyncio.gather(*(_ended(one) for one in started if isinstance(one, _Waiting))))
+    return [next(waiting) if isinstance(one, _Waiting) else one for one in started]
+
+
+async def _ended(made: Awaitable[Begun]) -> Begun | OnearmError:
     try:
         return await made
     except OnearmError as error:

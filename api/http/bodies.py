@@ -1,7 +1,7 @@
 """Bodies are read strictly: an error says which field it is about.
 
-Reading one takes up to 30 ms a megabyte, and the event loop does nothing else meanwhile. So long lists are read item by
-item, and others have their turn in between.
+Reading one takes up to 30 ms a megabyte, and the event loop does nothing else meanwhile. So long lists are taken apart,
+and read item by item, and others have their turn in between.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ...engine.errors import InvalidInput
 from .schemas import LATER
 
 LARGE = 100_000  # bytes: 2 ms
+SPLIT = 4_000_000  # bytes that are taken apart into the items of a list, and no further, in 10 ms
 ITEMS = 200  # of a long list, between two looks at the clock
 PIECE_S = 0.002
 
@@ -44,13 +45,18 @@ async def read_list(decoder: msgspec.json.Decoder[Any], field: str, raw: bytes, 
 
     Raises `InvalidInput` ("batch_too_large") where there are more.
     """
-    items = await _pieces(raw, field, most, alone=True) if len(raw) > LARGE else None
+    items = None if _splits_at_once(raw) else await _pieces(raw, field, most, alone=True)
     if items is None:
         items = getattr(read(decoder, raw, what), field)
     if len(items) > most:
         count = f"more than {most}" if len(items) == most + 1 else len(items)
         raise InvalidInput("batch_too_large", f"{what} has {count} items: send at most {most} at once")
     return items
+
+
+def _splits_at_once(raw: bytes) -> bool:
+    """Tell whether a list is taken apart in 10 ms, 30 times as fast as in pieces: it must not be one of tiny items."""
+    return len(raw) <= LARGE or (len(raw) <= SPLIT and 4 * raw.count(b",") <= len(raw))
 
 
 async def read_object(

@@ -83,6 +83,7 @@ def test_long_lists_are_read_as_short_ones(served: Served, monkeypatch: pytest.M
     texts = written({field: items})
     short = served.post(f"{E}/{field}:batch", texts[0]).json()[field]
     monkeypatch.setattr(bodies, "LARGE", 1)
+    monkeypatch.setattr(bodies, "SPLIT", 1)
     monkeypatch.setattr(bodies, "PIECE_S", 0.0)
     for sent in texts:
         told = served.post(f"{E}/{field}:batch", sent).json()[field]
@@ -111,6 +112,7 @@ def test_long_lists_that_are_none_are_refused_as_short_ones(
 ) -> None:
     assert_refused(served.post(f"{E}/decisions:batch", body), 422, code)
     monkeypatch.setattr(bodies, "LARGE", 1)
+    monkeypatch.setattr(bodies, "SPLIT", 1)
     assert_refused(served.post(f"{E}/decisions:batch", body), 422, code)
     assert served.events() == []
 
