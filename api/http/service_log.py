@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
+from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +16,8 @@ from ..service.measured import Route
 from .trace import asked, told_of
 
 FORMS = ("text", "json")
+SECONDS_BETWEEN = 1.0  # of two lines that say the same
+LINES_KNOWN = 100
 log = logging.getLogger("onearm")
 access = logging.getLogger("onearm.access")  # a line a request; silent unless `configure` was told otherwise
 
@@ -21,6 +25,7 @@ access = logging.getLogger("onearm.access")  # a line a request; silent unless `
 def configure(form: str, every_request: bool) -> None:
     """Send what the service says to standard error, in one of `FORMS`; with a line for every request where wanted."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Seldom())
     handler.addFilter(about_request)
     handler.setFormatter(InJson() if form == "json" else InText())
     root = logging.getLogger()
@@ -68,6 +73,33 @@ class InJson(logging.Formatter):
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(said).decode()
+
+
+class Seldom(logging.Filter):
+    """Lets what goes wrong be said once a second, and then how often it was meanwhile.
+
+    Where a database is away for an hour, clients that try again would fill the disk with one line.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: OrderedDict[tuple[int, str], tuple[float, int]] = OrderedDict()  # when, and how often since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is to be written."""
+        if record.levelno < logging.WARNING:
+            return True
+        key = record.levelno, record.getMessage()
+        at, more = self._said.pop(key, (-math.inf, 0))
+        if record.created - at < SECONDS_BETWEEN:
+            self._said[key] = at, more + 1
+            return False
+        self._said[key] = record.created, 0
+        if len(self._said) > LINES_KNOWN:
+            self._said.popitem(last=False)
+        if more:
+            record.msg, record.args = f"{key[1]} (and {more} times more since this was said)", ()
+        return True
 
 
 def about_request(record: logging.LogRecord) -> bool:

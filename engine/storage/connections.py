@@ -313,7 +313,9 @@ def parse_url(text: str) -> URL:
 
 def _engine(url: URL, *, write: bool, **options: Any) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return _postgresql_engine(url, pool_pre_ping=not write, **options)
+        if not write:  # each statement is a transaction of its own, which nobody has to begin or to end
+            options |= {"isolation_level": "AUTOCOMMIT", "pool_pre_ping": True}
+        return _postgresql_engine(url, **options)
     return _sqlite_engine(url, write=write, **options)
 
 

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -48,7 +49,8 @@ class Process:
     def start(self) -> None:
         command = [sys.executable, "-m", "onearm", "serve", "--port", str(self.port), "--database", self.database]
         command += self.options
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  `end` closes it; a pipe fills, where nobody reads it
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.stderr, text=True)
         self.answers = False
 
     def wait(self) -> None:
@@ -72,7 +74,17 @@ class Process:
     def stop(self, how: signal.Signals) -> str:
         """Send a signal, wait for the end, and return what was written to stderr."""
         self.process.send_signal(how)
-        return self.process.communicate(timeout=60)[1]
+        self.process.communicate(timeout=60)
+        self.stderr.seek(0)
+        said = self.stderr.read()
+        self.stderr.close()
+        return said
+
+    def end(self) -> None:
+        """Kill it, where it is still there."""
+        self.process.kill()
+        self.process.communicate()
+        self.stderr.close()
 
     @property
     def url(self) -> str:

@@ -99,8 +99,7 @@ def test_a_service_that_runs_asks_for_keys_and_refuses_revoked_ones_within_a_sec
             assert revoked.code == 0
             assert until(client, 401, headers) < 60
     finally:
-        process.process.kill()
-        process.process.communicate()
+        process.end()
 
 
 def until(client: httpx.Client, status: int, headers: dict[str, str]) -> float:
@@ -127,5 +126,4 @@ def test_an_address_of_others_needs_a_key_and_the_two_commands_that_are_named_me
         assert httpx.get(asked).status_code == 401
         assert httpx.get(asked, headers={"Authorization": f"Bearer {key}"}).status_code == 200
     finally:
-        process.process.kill()
-        process.process.communicate()
+        process.end()

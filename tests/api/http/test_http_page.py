@@ -54,5 +54,4 @@ def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
         assert f"# {', '.join(points)}\n" in of_vectors and 0.0 < float(certificate) < 1.5
         assert service.stop(signal.SIGTERM) == ""
     finally:
-        service.process.kill()
-        service.process.communicate()
+        service.end()

@@ -59,8 +59,7 @@ def test_a_deletion_goes_on_after_each_kill(tmp_path: Path, monkeypatch: pytest.
         assert counts == sorted(counts, reverse=True)
         service.stop(signal.SIGTERM)
     finally:
-        service.process.kill()
-        service.process.communicate()
+        service.end()
     store = Store.open(database, write=False)
     assert [row.id for row in store.experiments()] == ["hello", "kept"]
     events = log_of(store, "kept")[1]

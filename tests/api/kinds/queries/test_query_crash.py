@@ -111,8 +111,7 @@ def test_a_kill_loses_no_query_and_counts_none_twice(tmp_path: Path, capsys: pyt
         assert service.stop(signal.SIGTERM) == ""
     finally:
         over.set()
-        service.process.kill()
-        service.process.communicate()
+        service.end()
     store = Store.open(database)
     try:
         row, events = log_of(store, "q")

@@ -122,8 +122,7 @@ def storm(database: str, blows: list[signal.Signals]) -> None:
         assert service.stop(signal.SIGTERM) == ""
     finally:
         over.set()
-        service.process.kill()
-        service.process.communicate()
+        service.end()
 
 
 def wait_until_one_was_dropped(url: str) -> None:
