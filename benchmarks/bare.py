@@ -10,8 +10,14 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 
+class Action(BaseModel):
+    id: str
+    features: list[float]
+
+
 class Decide(BaseModel):
     context: list[float] | None = None
+    actions: list[Action] | None = None
     decision_id: str | None = None
 
 

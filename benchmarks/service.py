@@ -1,7 +1,8 @@
 """The service under load: CPU a request against a bare FastAPI endpoint, latency at saturation and at one connection.
 
-Run: python benchmarks/service.py [--seconds 5] [--rounds 3] [--json]. Needs wrk. Every answer of the service leaves
-after its commit (SQLite, WAL, synchronous=FULL); the bare endpoint stores nothing.
+Run: python benchmarks/service.py [--seconds 5] [--rounds 3] [--postgres URL] [--json]. Needs wrk. Every answer of the
+service leaves after its commit (SQLite, WAL, synchronous=FULL) and needs a key; the bare endpoint reads the same bodies
+with pydantic, asks for no key, and stores nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import statistics
@@ -27,21 +29,28 @@ from machine import machine
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "service.json"
 CONNECTIONS = 64
-CONTEXT = 32
+ARMS = 10
+CONTEXT = 32  # numbers
+
+LENGTH = 32  # numbers of each action
+ITEMS = 100  # of a batch
 
 DECIDE = """
 wrk.method = "POST"
-wrk.body = '{"context": [%s]}'
+wrk.path = "/v1/experiments/%s/%s"
+wrk.body = '%s'
 wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Authorization"] = "Bearer %s"
 """
 REWARD = """
 wrk.method = "POST"
 wrk.body = '{"value": 1.0}'
 wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Authorization"] = "Bearer %s"
 local n = %d
 request = function()
   n = n + 1
-  return wrk.format(nil, "/v1/experiments/e/decisions/~" .. n .. "/reward")
+  return wrk.format(nil, "/v1/experiments/context/decisions/~" .. n .. "/reward")
 end
 """
 REPORT = """
@@ -103,7 +112,7 @@ def wrk(server: Server, script: str, connections: int, seconds: float) -> dict[s
         file.write(script + REPORT)
         file.flush()
         before = server.cpu_seconds()
-        url = f"{server.url}/v1/experiments/e/decisions"
+        url = f"{server.url}/v1/experiments/context/decisions"
         out = subprocess.run(
             [
                 "wrk",
@@ -139,54 +148,115 @@ def fdatasync_ms(folder: Path) -> float:
     return statistics.median(times) * 1e3
 
 
-def measure(seconds: float, rounds: int) -> dict[str, Any]:
-    """Load both servers in turn and return medians."""
-    decide = DECIDE % ",".join(f"{0.01 * i:.2f}" for i in range(CONTEXT))
+class Case(NamedTuple):
+    """A sort of decision, and the experiment that makes it."""
+
+    name: str  # and the id of the experiment
+    policy: str
+    problem: dict[str, Any]
+    item: dict[str, Any]  # a decision's body
+    arms: bool = True
+
+
+def cases() -> list[Case]:
+    """Return decisions without a context, with one, and on actions with features."""
+    numbers = random.Random(1)
+    rows = [[round(numbers.gauss(0, 1), 3) for _ in range(LENGTH)] for _ in range(ARMS)]
+    actions = [{"id": f"arm{i}", "features": row} for i, row in enumerate(rows)]
+    listed = {"actions": {"kind": "listed", "length": LENGTH, "max": ARMS}}
+    return [
+        Case("plain", "ucb1", {}, {}),
+        Case(
+            "context",
+            "ucb1",
+            {"context": {"kind": "dense", "length": CONTEXT}},
+            {"context": [0.01 * i for i in range(CONTEXT)]},
+        ),
+        Case("actions", "linucb", listed, {"actions": actions}, arms=False),
+    ]
+
+
+def create(service: Server, key: str, case: Case) -> None:
+    """Make the experiment of a case, and wait until it is compiled."""
+    body = {"experiment_id": case.name, "policy": case.policy, "problem": case.problem}
+    if case.arms:
+        body["arms"] = [{"id": f"arm{i}"} for i in range(ARMS)]
+    told = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=service.url, timeout=60, headers=told) as client:
+        client.post("/v1/experiments", json=body).raise_for_status()
+        client.post(f"/v1/experiments/{case.name}/decisions", json=case.item).raise_for_status()
+        while not client.get(f"/v1/experiments/{case.name}/diagnostics").json()["compiling"]["compiled"]:
+            time.sleep(0.1)
+        client.get("/metrics").raise_for_status()  # from now on draws are watched
+
+
+def key_of(database: str) -> str:
+    """Make a key of the operator in a database and return it."""
+    command = [sys.executable, "-m", "onearm", "keys", "create", "--role", "admin", "--name", "benchmark", "--json"]
+    made = subprocess.run([*command, "--database", database], check=True, capture_output=True, text=True)
+    key: str = json.loads(made.stdout)["key"]
+    return key
+
+
+def script(case: Case, key: str, items: int = 1) -> str:
+    """Return what wrk sends: decisions one by one, or batches."""
+    if items == 1:
+        return DECIDE % (case.name, "decisions", json.dumps(case.item), key)
+    return DECIDE % (case.name, "decisions:batch", json.dumps({"decisions": [case.item] * items}), key)
+
+
+def measure(seconds: float, rounds: int, postgres: str | None) -> dict[str, Any]:
+    """Load the service and the bare endpoints in turn, and return medians."""
+    plain, _, actions = known = cases()
     found: dict[str, list[dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory() as name:
+
+    def load(label: str, server: Server, sent: str, connections: int = CONNECTIONS, share: float = 1.0) -> float:
+        found.setdefault(label, []).append(wrk(server, sent, connections, share * seconds))
+        return found[label][-1]["requests"]
+
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        port, bare_port = free_port(), free_port()
-        onearm = served_by(port, f"sqlite:///{folder}/run.db")
-        with (
-            serve(onearm, port) as service,
-            serve([sys.executable, str(HERE / "bare.py"), str(bare_port)], bare_port) as bare,
-        ):
-            body = {
-                "experiment_id": "e",
-                "arms": [{"id": f"arm{i}"} for i in range(10)],
-                "policy": {"name": "ucb1"},
-                "problem": {"context": {"kind": "dense", "length": CONTEXT}},
-            }
-            httpx.post(f"{service.url}/v1/experiments", json=body, timeout=60).raise_for_status()
-            rewarded = -1
+        database = f"sqlite:///{folder}/run.db"
+        key, port, bare_port = key_of(database), free_port(), free_port()
+        service = stack.enter_context(serve(served_by(port, database), port))
+        bare = stack.enter_context(serve([sys.executable, str(HERE / "bare.py"), str(bare_port)], bare_port))
+        for case in known:
+            create(service, key, case)
+        rewarded = 0  # the first one was decided alone
+        for _ in range(rounds):
+            for case in known:
+                load(f"bare_{case.name}", bare, script(case, key))
+                load(case.name, service, script(case, key))
+            load("bare_reward", bare, REWARD % (key, 0))
+            rewarded += int(load("reward", service, REWARD % (key, rewarded), share=0.25)) + CONNECTIONS + 1
+            load("batch", service, script(actions, key, ITEMS), connections=4)  # what is in flight at the end counts
+        syncs = [fdatasync_ms(folder)]
+        load("one", service, script(plain, key), connections=1)
+        syncs.append(fdatasync_ms(folder))
+        if postgres is not None:
+            port = free_port()
+            own_key = key_of(postgres)
+            other = stack.enter_context(serve(served_by(port, postgres), port))
+            create(other, own_key, plain)
             for _ in range(rounds):
-                for label, server, script in (
-                    ("bare_decide", bare, decide),
-                    ("decide", service, decide),
-                    ("bare_reward", bare, REWARD % 0),
-                    ("reward", service, REWARD % rewarded),
-                ):
-                    result = wrk(server, script, CONNECTIONS, seconds if label != "reward" else seconds / 2)
-                    found.setdefault(label, []).append(result)
-                    if label == "reward":
-                        rewarded += int(result["requests"]) + CONNECTIONS + 1
-            syncs = [fdatasync_ms(folder)]
-            found["decide_1"] = [wrk(service, decide, 1, seconds)]
-            syncs.append(fdatasync_ms(folder))
+                load("sqlite_plain", service, script(plain, key))
+                load("postgres_plain", other, script(plain, own_key))
+    kept = ("cpu_us", "per_second", "p50_ms", "p99_ms")
     medians = {
-        label: {
-            key: statistics.median(run[key] for run in runs) for key in ("cpu_us", "per_second", "p50_ms", "p99_ms")
-        }
-        for label, runs in found.items()
+        label: {field: statistics.median(run[field] for run in runs) for field in kept} for label, runs in found.items()
     }
+    cpu = {label: one["cpu_us"] for label, one in medians.items()}
+    ratios = {label: cpu[label] / cpu[f"bare_{label}"] for label in ("plain", "context", "actions", "reward")}
+    if postgres is not None:
+        ratios["postgres"] = medians["postgres_plain"]["per_second"] / medians["sqlite_plain"]["per_second"]
     return {
         "connections": CONNECTIONS,
         "rounds": rounds,
         **medians,
-        "decide_cpu_ratio": medians["decide"]["cpu_us"] / medians["bare_decide"]["cpu_us"],
-        "reward_cpu_ratio": medians["reward"]["cpu_us"] / medians["bare_reward"]["cpu_us"],
+        "ratios": ratios,
+        "batch_gain": ITEMS * cpu["actions"] / cpu["batch"],
         "fdatasync_ms": statistics.mean(syncs),
-        "p50_fdatasync_ratio": medians["decide_1"]["p50_ms"] / statistics.mean(syncs),
+        "p50_beyond_fdatasync_ms": medians["one"]["p50_ms"] - statistics.mean(syncs),
     }
 
 
@@ -194,11 +264,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--postgres", metavar="URL", help="an empty database, to be measured beside SQLite")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("!!! benchmarks/service.py needs wrk (apt-get install wrk): the service is MISSING from this run")
-    found = measure(options.seconds, options.rounds) | {"machine": machine()}
+    found = measure(options.seconds, options.rounds, options.postgres) | {"machine": machine()}
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found) if options.json else json.dumps(found, indent=2))

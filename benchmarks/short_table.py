@@ -42,8 +42,8 @@ def decision(results: Results) -> tuple[str, str, str]:
     """Say how many decisions the service answers."""
     found = results["service"]
     what = f"decisions over HTTP a second, committed, {found['connections']} connections"
-    bare = f"{found['bare_decide']['per_second']:,.0f} by a bare FastAPI endpoint"
-    return what, f"{found['decide']['per_second']:,.0f}", bare
+    bare = f"{found['bare_context']['per_second']:,.0f} by a bare FastAPI endpoint"
+    return what, f"{found['context']['per_second']:,.0f}", bare
 
 
 def recovery(results: Results) -> tuple[str, str, str]:

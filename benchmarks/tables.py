@@ -98,27 +98,28 @@ def python_interface(result: dict[str, Any]) -> str:
 
 def service(result: dict[str, Any]) -> str:
     """Show the cost and the latency of the service's answers beside a bare endpoint's."""
+    ratios, many = result["ratios"], str(result["connections"])
     rows = [["request", "connections", "CPU us", "of a bare FastAPI endpoint", "a second", "p50 ms", "p99 ms"]]
-    for label, connections, ratio in (
-        ("decide", result["connections"], f"{result['decide_cpu_ratio']:.2f}"),
-        ("reward", result["connections"], f"{result['reward_cpu_ratio']:.2f}"),
-        ("decide_1", 1, "-"),
+    for label, what, connections in (
+        ("plain", "decide, no context", many),
+        ("context", "decide, 32 numbers of context", many),
+        ("actions", "decide, ten actions of 32 numbers, `linucb`", many),
+        ("batch", "the same, 100 in a batch", "4"),
+        ("reward", "reward", many),
+        ("one", "decide, no context", "1"),
     ):
         found = result[label]
+        ratio = f"{ratios[label]:.2f}" if label in ratios else "-"
         times = [f"{found['p50_ms']:.1f}", f"{found['p99_ms']:.1f}"]
-        rows.append(
-            [
-                label.removesuffix("_1"),
-                str(connections),
-                f"{found['cpu_us']:.0f}",
-                ratio,
-                f"{found['per_second']:,.0f}",
-                *times,
-            ]
+        rows.append([what, connections, f"{found['cpu_us']:.0f}", ratio, f"{found['per_second']:,.0f}", *times])
+    words = f"In batches of 100 a CPU second decides {result['batch_gain']:.1f} times as many. "
+    if "postgres" in ratios:
+        words += (
+            f"PostgreSQL on the same machine answers {ratios['postgres']:.2f} as many requests a second as SQLite. "
         )
-    sync = f"One fdatasync took {result['fdatasync_ms']:.1f} ms: with one connection the median answer takes "
-    sync += f"{result['p50_fdatasync_ratio']:.2f} of that, commit included."
-    return "\n\n".join([markdown(rows), sync, machine_line(result["machine"])])
+    words += f"One fdatasync took {result['fdatasync_ms']:.2f} ms: with one connection the median answer takes "
+    words += f"{result['p50_beyond_fdatasync_ms']:.2f} ms more, commit included."
+    return "\n\n".join([markdown(rows), words, machine_line(result["machine"])])
 
 
 def log(result: dict[str, Any]) -> str:

@@ -145,8 +145,6 @@ class Live(Work):
 
     async def _step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Run a kernel; where the log is folded again meanwhile, nothing comes of it."""
-        if entry.compiled:
-            return run(*given, **named)
         state = self.state
         made = await self.turns.step(entry, run, *given, **named)
         if self.state is not state:

@@ -1,9 +1,10 @@
-"""Turns: while an experiment's kernels run as Python and take long, one request at a time touches its state.
+"""Turns: while the steps of an experiment's policy take long, one request at a time touches its state.
 
-Compiled, a step takes microseconds, and the event loop's thread makes it between two requests: nothing is awaited
-between looking a decision up and writing it down. As Python some policies take milliseconds, which would keep all other
-experiments waiting. Their steps are made in another thread, and whatever reads or changes the state of that experiment
-waits for its turn: the look-up, the step, the numbers it takes and what it appends to the log are one turn.
+A compiled step takes microseconds, and the event loop's thread makes it between two requests: nothing is awaited
+between looking a decision up and writing it down. As Python some policies take milliseconds, and so do some when they
+are compiled, with thousands of actions; that would keep all other experiments waiting. Their steps are made in another
+thread, and whatever reads or changes the state of that experiment waits for its turn: the look-up, the step, the
+numbers it takes and what it appends to the log are one turn.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Any, ParamSpec, TypeVar
 from ...engine.kernel import Entry
 from .pools import Pool
 
-SLOW_S = 0.001  # a step that takes longer is not made in the event loop's thread
+SLOW_S = 0.001  # a step as Python that takes longer is not made in the event loop's thread
+LONG_S = 0.002  # a compiled one that took longer, and those that come next are not either:
+LONG_STEPS = 100  # so many, counted from the last one that did
 Made = TypeVar("Made")
 P = ParamSpec("P")
 
@@ -31,39 +34,56 @@ class Turns:
         self._entries: tuple[Entry, ...] = ()
         self._took: dict[Entry, float] = {}  # seconds, the longest step of each entry as Python
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._long = 0  # compiled steps that are still made in another thread
+        self._at_once = 0  # how many are at work without the lock
+        self._nobody = asyncio.Event()  # set when these are done
+        self._has_turn = False  # whether one is at work with it
 
     def take_up(self, *entries: Entry) -> None:
         """Know the entries that steps run. How long one takes is not known before its first step."""
         self._entries = entries
+        self._long = 0
 
     @property
     def slow(self) -> bool:
         """Whether a step may take long."""
+        if self._long:
+            return True
         if not self._entries:
             return False
         if all(entry.compiled for entry in self._entries):
             self._entries = ()  # for good
         return any(map(self._is_slow, self._entries))
 
-    def take(self, work: Callable[P, Awaitable[Made]], *given: P.args, **named: P.kwargs) -> Awaitable[Made]:
-        """Do what reads or changes the state: at once, or when its turn comes. Then it is not broken off half done.
-
-        To be awaited where it is called. At once means without a task or a coroutine of its own.
-        """
-        if not self.slow and not self._lock.locked():
-            return work(*given, **named)
-        task = asyncio.ensure_future(self._alone(work, *given, **named))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return asyncio.shield(task)
+    async def take(self, work: Callable[P, Awaitable[Made]], *given: P.args, **named: P.kwargs) -> Made:
+        """Do what reads or changes the state: at once, or when its turn comes. Then it is not broken off half done."""
+        if self.slow or self._lock.locked():
+            task = asyncio.ensure_future(self._alone(work, *given, **named))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return await asyncio.shield(task)
+        self._at_once += 1
+        try:
+            return await work(*given, **named)
+        finally:
+            self._at_once -= 1
+            if not self._at_once:
+                self._nobody.set()
 
     async def step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
-        """Make a step: here, or in another thread where it may take long."""
-        if not self._is_slow(entry):
+        """Make a step: here, or in another thread where it may take long and its caller has the turn."""
+        elsewhere = self._has_turn and (bool(self._long) if entry.compiled else self._is_slow(entry))
+        if not elsewhere and not entry.compiled:
             return run(*given, **named)
-        started = time.perf_counter()
-        made = await self._steps.run(run, *given, **named)
-        self._took[entry] = max(self._took.get(entry, 0.0), time.perf_counter() - started)
+        compiled, started = entry.compiled, time.perf_counter()
+        made = await self._steps.run(run, *given, **named) if elsewhere else run(*given, **named)
+        took = time.perf_counter() - started
+        if not compiled:
+            self._took[entry] = max(self._took.get(entry, 0.0), took)
+        elif took > LONG_S:
+            self._long = LONG_STEPS
+        elif self._long:
+            self._long -= 1
         return made
 
     async def idle(self) -> None:
@@ -73,7 +93,14 @@ class Turns:
 
     async def _alone(self, work: Callable[P, Awaitable[Made]], *given: P.args, **named: P.kwargs) -> Made:
         async with self._lock:
-            return await work(*given, **named)
+            while self._at_once:  # those that began before steps were known to be long, and look something up
+                self._nobody.clear()
+                await self._nobody.wait()
+            self._has_turn = True
+            try:
+                return await work(*given, **named)
+            finally:
+                self._has_turn = False
 
     def _is_slow(self, entry: Entry) -> bool:
         return not entry.compiled and self._took.get(entry, math.inf) > SLOW_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from support.meeting import at_once
 from support.served import Served
 from support.slow_steps import Held, slow
 
+from onearm.api.service import turns as turns_module
 from onearm.api.service.pools import Pools
 from onearm.api.service.turns import Turns
 from onearm.engine import loop
@@ -164,3 +166,68 @@ def test_what_python_cannot_learn_compiled_code_learns(served: Served) -> None:
     assert served.reward(served.decide().json()["decision_id"], 1.0).status_code == 200
     assert update.compiled, "it went over to that for good"
     served.assert_consistent()
+
+
+def test_compiled_steps_that_take_long_are_made_elsewhere_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = served.service.live("e")
+    update = live._update
+    monkeypatch.setattr(turns_module, "LONG_S", 0.0)
+    made = [served.decide().json()["decision_id"] for _ in range(2)]
+    assert live.turns.slow
+    held = update.call = Held(update.call)
+
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        learning = asyncio.create_task(client.post(f"{E}/decisions/{made[0]}/reward", json={"value": 1.0}))
+        await begun(held)
+        waiting = asyncio.create_task(client.post(f"{E}/decisions/{made[1]}/reward", json={"value": 0.0}))
+        for _ in range(3):
+            assert (await client.post(f"{OTHER}/decisions", json={})).status_code == 201
+        assert not learning.done() and not waiting.done()
+        held.let_go.set()
+        return [await learning, await waiting]
+
+    assert [answer.json() for answer in at_once(served, ask)] == [{"status": "accepted"}] * 2
+    served.assert_consistent()
+
+
+def test_after_many_short_ones_they_are_made_at_once_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = served.service.live("e")
+    monkeypatch.setattr(turns_module, "LONG_S", 0.0)
+    served.decide()
+    monkeypatch.setattr(turns_module, "LONG_S", 60.0)
+    for _ in range(turns_module.LONG_STEPS):
+        assert live.turns.slow
+        served.decide()
+    assert not live.turns.slow
+    served.assert_consistent()
+
+
+def test_whoever_began_before_steps_were_known_to_be_long_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would step in one thread while the one with the turn does in another."""
+    monkeypatch.setattr(turns_module, "LONG_S", 0.0)
+    entry = Entry(loop.decide, (), print, compiled=True)
+    told: list[str] = []
+
+    async def both() -> None:
+        turns, found = Turns(Pools().steps), asyncio.Event()
+
+        async def looks_up() -> None:
+            await found.wait()
+            told.append(await turns.step(entry, lambda: f"first in {threading.current_thread().name}"))
+
+        async def comes_later() -> None:
+            told.append(await turns.step(entry, lambda: f"second in {threading.current_thread().name.split('-')[0]}"))
+
+        first = asyncio.create_task(turns.take(looks_up))
+        await asyncio.sleep(0)
+        await turns.take(lambda: turns.step(entry, lambda: None))
+        assert turns.slow
+        second = asyncio.create_task(turns.take(comes_later))
+        await asyncio.sleep(0.05)
+        assert told == []
+        found.set()
+        await first
+        await second
+
+    asyncio.run(both())
+    assert told == ["first in MainThread", "second in onearm"]
