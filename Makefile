@@ -27,7 +27,7 @@ dev: $(VENV)/.dev  ## install what onearm and its tests need into .venv
 test: $(VENV)/.dev  ## run the tests, with the JIT off and with it on (ARGS="-k ucb1" selects)
 	@$(PY) tests/both_ways.py -m "not slow" $(ARGS)
 
-test-all: $(VENV)/.dev  ## run the slow tests as well: of benchmarks, of documentation, and further cases
+test-all: $(VENV)/.dev  ## run the slow tests as well: further policies, settings and examples, long runs, benchmarks, pages
 	@$(PY) tests/both_ways.py $(ARGS)
 
 check: $(VENV)/.dev  ## lint, format, types, and the direction of imports

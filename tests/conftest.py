@@ -36,10 +36,12 @@ if importlib.util.find_spec("hypothesis") is not None:
     import hypothesis
 
     # Compiling inside an example takes seconds, and a busy machine is no bug; fixed examples keep a red run red.
-    hypothesis.settings.register_profile("onearm", deadline=None, derandomize=True, max_examples=50)
-    hypothesis.settings.load_profile("onearm")
+    hypothesis.settings.register_profile("all", deadline=None, derandomize=True, max_examples=50)
+    hypothesis.settings.register_profile("every run", hypothesis.settings.get_profile("all"), max_examples=15)
+    hypothesis.settings.load_profile("all")
 
-from support.subjects import long_first, mark_by_folder  # noqa: E402  they ask the package for the names of policies
+from support.every_run import mark_further  # noqa: E402  these ask the package for the names of policies
+from support.subjects import long_first, mark_by_folder  # noqa: E402
 
 from onearm.engine.kernel import Entry, Loop  # noqa: E402
 from onearm.engine.laws import gauss_legendre, largest, largest_beta  # noqa: E402
@@ -54,6 +56,12 @@ if not numba.config.DISABLE_JIT:
     from support import stamped
 
     stamped.watch()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples where slow tests are left out, as by `make test`."""
+    if "not slow" in config.option.markexpr and "hypothesis" in sys.modules:
+        hypothesis.settings.load_profile("every run")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,8 +87,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of benchmarks and documentation; begin with what takes long, where anything is compiled."""
+    """Mark the tests of benchmarks and documentation, and what not every run tries; begin with what takes long."""
     mark_by_folder(items)
+    mark_further(items, ROOT)
     if not numba.config.DISABLE_JIT:
         long_first(items)
 

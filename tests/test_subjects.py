@@ -30,11 +30,16 @@ def test_every_long_subject_is_a_file(root: Path) -> None:
     assert set(LONG) <= files
 
 
-def test_only_benchmarks_and_documentation_are_slow_and_never_the_readme(root: Path) -> None:
-    """`make test` leaves out what is marked slow."""
-    slow = {file for file in (root / "tests").rglob("test_*.py") if "@pytest.mark." + "slow" in file.read_text()}
-    assert slow
-    assert {file.parent.name for file in slow} <= set(MARKED)
+def test_only_benchmarks_documentation_and_long_runs_are_slow_and_never_the_readme(root: Path) -> None:
+    """`make test` leaves out what is marked slow: elsewhere further cases, data sets, and compiled long runs."""
+    mark, compiled = "@pytest.mark." + "slow\n", "@pytest.mark." + "jit\n"
+    texts = {file: file.read_text() for file in (root / "tests").rglob("test_*.py")}
+    slow = {file for file, text in texts.items() if mark in text}
+    assert set(MARKED) <= {file.parent.name for file in slow}
+    assert {file.relative_to(root / "tests").parts[0] for file in slow} <= {*MARKED, "policies", "envs", "engine"}
+    for file in slow:
+        whole = texts[file].count(mark) == texts[file].count(mark + compiled)
+        assert whole or {file.parent.name, file.parent.parent.name} & {*MARKED, "envs"}, file
     assert "test_readme.py" not in {file.name for file in slow}
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import golden
 import numpy as np
 import pytest
+from support.every_run import every_run, first_of_others
 from support.kinds.course import RUN, Course
 from support.kinds.every import KINDS
 
@@ -32,9 +33,17 @@ from onearm.engine.vocabulary import DECIDE, ActionKind, Columns, Decision, Feed
 from onearm.policies import catalog as policies
 
 pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature")
-ALL = [(kind, name, begin) for kind, described in KINDS.items() for name, begin in described.courses.items()]
+
+
+def numbered(course: str) -> bool:
+    """Tell whether what is chosen in a course has a number."""
+    return course.startswith(("arm-", "query-"))
+
+
+COURSES = {f"{kind}-{name}": begin for kind, described in KINDS.items() for name, begin in described.courses.items()}
+EVERY_RUN = first_of_others(COURSES, lambda course: course.split("-")[1])
 each_numbered_course = pytest.mark.parametrize(
-    "begin", [pytest.param(begin, id=f"{kind}-{name}") for kind, name, begin in ALL if kind in ("arm", "query")]
+    "course_name", every_run(filter(numbered, COURSES), filter(numbered, EVERY_RUN))
 )
 each_simulation = pytest.mark.parametrize(
     "begin",
@@ -46,15 +55,15 @@ each_simulation = pytest.mark.parametrize(
 )
 
 
-def test_there_are_courses_of_every_policy() -> None:
-    played = {begin().policy.name for _, _, begin in ALL}
+def test_there_are_courses_of_every_policy_in_every_run() -> None:
+    played = {COURSES[name]().policy.name for name in EVERY_RUN}
     assert played == set(policies.names())
 
 
 @each_numbered_course
-def test_actions_are_available_and_propensities_are_the_law(begin: Callable[[], Course]) -> None:
+def test_actions_are_available_and_propensities_are_the_law(course_name: str) -> None:
     """A policy without a law says NaN, always."""
-    course = begin()
+    course = COURSES[course_name]()
     for instance in course.instances(course.steps):
         law = course.law(instance)
         decision = course.decide(instance)
@@ -70,8 +79,8 @@ def test_actions_are_available_and_propensities_are_the_law(begin: Callable[[], 
 
 
 @each_numbered_course
-def test_a_single_open_choice_is_taken_for_sure(begin: Callable[[], Course]) -> None:
-    course = begin().play(8)
+def test_a_single_open_choice_is_taken_for_sure(course_name: str) -> None:
+    course = COURSES[course_name]().play(8)
     n = course.problem.n_arms
     for instance in course.instances(4):
         only = instance._replace(available=np.arange(n) == instance.t % n)
@@ -90,11 +99,10 @@ class Played(NamedTuple):
     changed: list[int]  # when to look twice told something else, or another state
 
 
-@pytest.fixture(scope="module", params=[pytest.param(begin, id=f"{kind}-{name}") for kind, name, begin in ALL])
+@pytest.fixture(scope="module", params=every_run(COURSES, EVERY_RUN))
 def course_of(request: pytest.FixtureRequest) -> Callable[[], Course]:
     """Return what begins a course. The scope brings the tests of one course together, which then is played once."""
-    begin: Callable[[], Course] = request.param
-    return begin
+    return COURSES[request.param]
 
 
 @pytest.fixture
@@ -201,17 +209,20 @@ def step(params: Any, state: Any, run: np.uint64, log: Columns) -> None:
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("kind", [kind for kind, described in KINDS.items() if described.digests])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind, described in KINDS.items() if described.digests for name in golden.names(kind)],
+)
 def test_compiled_courses_are_those_of_plain_python_to_the_bit(
-    kind: ActionKind, monkeypatch: pytest.MonkeyPatch
+    kind: ActionKind, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the other kinds golden.json holds all; see parity/test_golden.py."""
     digests = KINDS[kind].digests
     assert digests is not None
-    compiled = list(digests())
+    compiled = list(digests(name))
     monkeypatch.setattr(Loop, "compiled", lambda this, *args: this._interpreted)
     monkeypatch.setattr(Loop, "__call__", lambda this, *args: this._interpreted(*args))
-    assert compiled == list(digests())
+    assert compiled and compiled == list(digests(name))
 
 
 @pytest.mark.parametrize("name", policies.names())

@@ -6,13 +6,12 @@ must come out with the logged action and propensity, and after the last event th
 
 from __future__ import annotations
 
-from typing import Any
-
 import golden
 import gymnasium
 import numpy as np
 import pytest
 from support.direct import Direct
+from support.every_run import every_run
 from support.interfaces import (
     FORECASTER,
     OF_VECTORS,
@@ -51,27 +50,21 @@ pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature", "witnes
 NAMES = [*golden.names("arm"), "witness"]
 STREAMERS = golden.names("move")
 
-# Policies that differ in what could go wrong between compiled loops: no law, a law from weights and one that goes on
-# from the one before, a routine that is called, a policy in a policy, a class from outside. That the tiers of all
+# Policies that differ in what could go wrong between compiled loops: no law and a law from weights, a routine that is
+# called, a policy in a policy, a class from outside; below, a law that goes on from the one before. That the tiers of
 # others agree is shown in test_tiers.py, and that their interfaces do above, as Python.
-COMPILED = ("ucb1", "exp3_ix", "thompson_beta", "linucb", "budget", "witness")
+COMPILED = ("exp3_ix", "linucb", "budget", "witness")
 WAITING = [
     'ucb1:{"wait":2}',
     'kl_ucb:{"wait":2}',
     'fourier_ucb:{"wait":2}',
     'floor:{"minimum":0.05,"policy":{"name":"ucb1","params":{"wait":2}}}',
 ]
-COMPILED_STREAMERS = ("early_drop", "game_of_coins")  # these are compiled for test_arms_once.py as well
 COMPILED_OF_VECTORS = [  # gradients, losses, forecasts: what is compiled for these takes some ten seconds each
     ("optimistic_ftrl", "sea"),
     ("optimistic_hedge", "even experts"),
     (FORECASTER, "tide"),
 ]
-
-
-def slow_but(names: tuple[str, ...], all_names: list[str]) -> list[Any]:
-    """Return all names, of which those in `names` are tried in every run of the tests."""
-    return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in all_names]
 
 
 def fitting(*worlds: str) -> list[tuple[str, str]]:
@@ -174,7 +167,7 @@ def test_the_service_decides_as_the_simulation(name: str, world: str, client: Di
 
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
-@pytest.mark.parametrize("name", slow_but(COMPILED, NAMES))
+@pytest.mark.parametrize("name", every_run(NAMES, COMPILED))
 def test_compiled_interfaces_decide_as_the_compiled_simulation(name: str, client: Direct) -> None:
     run = Run(name, WORLDS["bernoulli"], 300)
     assert_replay_and_fold_agree(run)
@@ -185,7 +178,7 @@ def test_compiled_interfaces_decide_as_the_compiled_simulation(name: str, client
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("name", slow_but(COMPILED_STREAMERS, STREAMERS))
+@pytest.mark.parametrize("name", STREAMERS)
 def test_compiled_interfaces_decide_as_the_compiled_simulation_on_a_stream(name: str) -> None:
     run = Run(name, WORLDS["stream"], TRIALS)
     assert_replay_and_fold_agree(run)
@@ -219,12 +212,10 @@ def test_compiled_interfaces_agree_on_contexts_masks_and_late_rewards(name: str,
 @pytest.mark.jit
 @pytest.mark.parametrize(
     ("name", "world"),
-    [
-        ("witness", "named"),
-        ("witness", "actions"),
-        pytest.param("linucb", "actions", marks=pytest.mark.slow),
-        pytest.param("squarecb", "named", marks=pytest.mark.slow),
-    ],
+    every_run(
+        [("witness", "named"), ("witness", "actions"), ("linucb", "actions"), ("squarecb", "named")],
+        [("witness", "named"), ("witness", "actions")],
+    ),
 )
 def test_compiled_interfaces_agree_on_features_of_actions(name: str, world: str) -> None:
     run = Run(name, WORLDS[world], 300)

@@ -34,13 +34,37 @@ MARKED = ("benchmarks", "docs")  # folders whose tests carry a mark of that name
 
 
 def subject_of(nodeid: str) -> str:
-    """Return the policy that a test is given by name, or else its file: in tests/policies/ it is named for a policy."""
-    file, _, test = nodeid.partition("::")
-    subject = PurePosixPath(file).stem.removeprefix("test_")
-    given = re.split(r"[^a-z0-9_]", test.partition("[")[2])
-    if subject in LONG or OUTSIDE in given:
-        return subject
-    return next((word for word in given if word in POLICIES), subject)
+    """Return the policy of a test, or else its file."""
+    stem = _stem(nodeid)
+    if stem in LONG or OUTSIDE in _words(nodeid):
+        return stem
+    return next(iter(policies_given(nodeid)), stem)
+
+
+def policies_given(nodeid: str) -> list[str]:
+    """Return the policies that a test is given by name."""
+    return [word for word in _words(nodeid) if word in POLICIES]
+
+
+def without_policies(nodeid: str) -> str:
+    """Return the name of a test without the names of policies that it is given: those of one setting have the same."""
+    test, _, given = nodeid.partition("[")
+    return f"{test}[{re.sub('[a-z0-9_]+', lambda word: '' if word[0] in POLICIES else word[0], given)}"
+
+
+def policy_of_file(nodeid: str) -> str | None:
+    """Return the policy that a file in tests/policies/ is named for, if any."""
+    stem = _stem(nodeid)
+    return stem if stem in POLICIES and nodeid.startswith("tests/policies/") else None
+
+
+def _stem(nodeid: str) -> str:
+    return PurePosixPath(nodeid.partition("::")[0]).stem.removeprefix("test_")
+
+
+def _words(nodeid: str) -> list[str]:
+    """Return the words in the brackets of a test's name."""
+    return re.split(r"[^a-z0-9_]", nodeid.partition("::")[2].partition("[")[2])
 
 
 def mark_by_folder(items: list[pytest.Item]) -> None:

@@ -148,7 +148,9 @@ class Kind(NamedTuple):
     courses: dict[str, Callable[[], Course]]  # every policy in every sort of problem that it takes, at its beginning
     simulations: dict[str, Callable[[], Simulation]]
     problem: Problem  # one of this kind, for policies of the others to refuse
-    digests: Callable[[], Iterator[str]] | None  # of compiled courses; None where golden.json is all that holds them
+    digests: (
+        Callable[[str], Iterator[str]] | None
+    )  # of a policy's courses; None where golden.json is all that holds them
 
 
 def recommends(params: Any) -> bool:

@@ -1,0 +1,109 @@
+"""What every run of the tests tries of a matrix, where the rest is marked `slow`: only `make test-all` runs that.
+
+A fact keeps a case of each shape; further policies, worlds and settings of the same fact are left to `make test-all`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.subjects import policies_given, policy_of_file, without_policies
+
+# These stand for the others, which differ from one of them in what they do, and not in what surrounds them: here is
+# every shape of a state, of a law and of an entry, each wrapper, and every file of kernels in engine/ (as
+# tests/test_every_run.py sees). Interfaces, and whatever is compiled, are tried with these alone: to compile a policy
+# takes 1 to 15 s. What policies do themselves is tried as Python, with all of them, the others in fewer settings.
+REPRESENTATIVES = (
+    "ucb1",  # no law is kept
+    "exp3_ix",  # a law from weights
+    "tsallis_inf",  # a law that is solved for
+    "thompson_beta",  # a law by quadrature, which goes on from the one before
+    "linucb",  # a ridge for each arm, or one for all
+    "squarecb",  # features that are sparse
+    "fourier_ucb",  # features that bend: the default where there are contexts
+    "chebcb",  # polynomials within bounds
+    "maillard_chain",  # a model along the arms
+    "early_drop",  # moves
+    "implicit_omd",  # points: by proximal steps, in a metric, of leaders, of losses
+    "optimistic_newton",
+    "optimistic_omd",
+    "optimistic_ftrl",
+    "optimistic_hedge",
+    "generalised_binary_search",  # queries: of hypotheses, of arms, in rounds, of a network
+    "top_two_thompson",
+    "successive_halving",
+    "mapo",
+    "young",  # the omega of a solver
+    "adaptive",  # a policy around another
+    "budget",
+    "floor",
+    "point_gradient",
+)
+
+OF_EVERY_POLICY = (  # what every run tries of every policy, as Python
+    "tests/conformance/",
+    "tests/policies/",
+    "tests/parity/test_golden.py",
+    "tests/test_old_logs.py",
+)
+
+
+def every_run(cases: Iterable[Any], kept: Iterable[Any]) -> list[Any]:
+    """Return the cases of a parametrised test, and mark all `slow` but those that every run tries.
+
+    A case is a value, or a plain tuple of several. What is kept and is no case is an error.
+    """
+    cases, kept = list(cases), list(kept)
+    missing = [case for case in kept if case not in cases]
+    assert not missing, f"{missing} are to be tried in every run, and are no cases"
+    return [case if case in kept else _slow(case) for case in cases]
+
+
+def first_of_others(cases: Iterable[Any], policy: Callable[[Any], str]) -> list[Any]:
+    """Return which cases every run tries of policies in several settings: the first of each that represents none."""
+    seen, kept = set(REPRESENTATIVES), []
+    for case in cases:
+        if (name := policy(case)) in REPRESENTATIVES or name not in seen:
+            kept.append(case)
+        seen.add(name)
+    return kept
+
+
+def _slow(case: Any) -> Any:
+    return pytest.param(*(case if type(case) is tuple else (case,)), marks=pytest.mark.slow)
+
+
+def mark_further(items: Iterable[pytest.Item], root: Path) -> None:
+    """Mark tests of policies `slow`, but of `REPRESENTATIVES` and of what was just written.
+
+    As Python, what stands in `OF_EVERY_POLICY` is left as it is. Of a test that is given policies by name, and perhaps
+    a setting, every setting is tried: with its first policy where no representative is among them.
+    """
+    kept = {*REPRESENTATIVES, *written(root)}
+    cases: dict[str, list[tuple[pytest.Item, bool]]] = {}
+    for item in items:
+        compiled = item.get_closest_marker("jit") is not None
+        given, own = policies_given(item.nodeid), policy_of_file(item.nodeid)
+        if given and (compiled or not item.nodeid.startswith(OF_EVERY_POLICY)):
+            cases.setdefault(without_policies(item.nodeid), []).append((item, not kept.isdisjoint(given)))
+        elif compiled and own is not None and own not in kept:
+            item.add_marker("slow")
+    for tried in cases.values():
+        further = [item for item, is_kept in tried if not is_kept]
+        for item in further if len(further) < len(tried) else further[1:]:
+            item.add_marker("slow")
+
+
+def written(root: Path) -> set[str]:
+    """Return the policies whose files differ from those of the commit before, or are not committed at all.
+
+    So who edits a policy has it compiled. Of a merge the commit before is the one that was merged into. Where there is
+    no git, or no commit before, there are none.
+    """
+    commands = ["git diff --name-only HEAD~1 -- policies", "git ls-files --others --exclude-standard -- policies"]
+    told = [subprocess.run(one.split(), cwd=root, capture_output=True, text=True, check=False) for one in commands]
+    return {Path(file).stem for one in told for file in one.stdout.splitlines()}
