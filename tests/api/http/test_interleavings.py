@@ -215,7 +215,7 @@ class Interleaving(RuleBasedStateMachine):
 
 TestInterleaving = Interleaving.TestCase
 TestInterleaving.settings = settings(
-    max_examples=12,
+    max_examples=settings.default.max_examples // 4,
     stateful_step_count=40,
     phases=[Phase.generate],  # shrinking a failure takes minutes; add Phase.shrink to look into one
 )

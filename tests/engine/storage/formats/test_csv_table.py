@@ -301,7 +301,7 @@ def test_lines_of_a_table_that_events_of_others_join_use_its_columns_and_labels(
     assert (tmp_path / "out.csv").read_text() == 'note;arm_id;response;x0\n;"red; hot";1;1.5\n'
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     table=st.lists(
         st.tuples(
@@ -335,7 +335,7 @@ def test_events_of_others_are_read_back(tmp_path: Path, table: list[tuple[Any, .
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(tmp_path: Path, data: st.DataObject) -> None:
     header = b"action,reward,propensity,note\n"
@@ -353,7 +353,7 @@ def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(tmp_path: Pat
 
 
 @given(st.binary(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_are_refused_in_words(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "log.csv"
     path.write_bytes(content)

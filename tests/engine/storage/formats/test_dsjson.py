@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onearm.engine.contexts import context_at
@@ -450,7 +450,6 @@ def logged(draw: Callable[[Any], Any]) -> dict[str, Any]:
 
 
 @given(st.lists(logged(), min_size=1, max_size=5))
-@settings(max_examples=25, deadline=None)
 def test_what_is_written_is_what_was_read(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, Any]]
 ) -> None:
@@ -465,7 +464,6 @@ def test_what_is_written_is_what_was_read(
 
 
 @given(st.binary(max_size=200), st.integers(0, 400), st.binary(max_size=3))
-@settings(max_examples=60, deadline=None)
 def test_whatever_the_bytes_are_nothing_but_invalid_input_is_raised(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, cut: int, patch: bytes
 ) -> None:

@@ -27,7 +27,7 @@ from onearm.engine.storage.source import Source
 from onearm.engine.vocabulary import Columns, Features, Problem
 
 FORMS = {"jsonl": (jsonl, messy.write_jsonl), "parquet": (parquet, messy.write_parquet)}
-FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def found(read: Rows) -> messy.Expected:

@@ -165,7 +165,7 @@ def test_a_log_comes_back_to_the_byte(tmp_path: Path, form: Any) -> None:
     assert (tmp_path / "back.li").read_bytes() == text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.integers(0, 4), st.floats(-1e100, 1e100), st.floats(allow_nan=False, allow_infinity=False)),
@@ -192,7 +192,7 @@ def test_events_of_others_are_read_back_to_the_bit(tmp_path: Path, table: list[t
 
 
 @given(st.binary(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(tmp_path: Path, junk: bytes) -> None:
     path = tmp_path / "log.li"
     path.write_bytes(b"1 0 2 3\n" * 30 + junk)

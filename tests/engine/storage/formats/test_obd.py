@@ -357,7 +357,7 @@ def test_standard_input_is_a_campaign_without_items_beside_it(tmp_path: Path, mo
     assert [event.reward for event in events.rows if event.kind == LEARN] == [0.0, 1.0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(tmp_path: Path, data: st.DataObject) -> None:
     text = bytearray("\n".join([HEADER, *(line(i, i % 2, i % 2) for i in range(12)), ""]).encode())
@@ -377,7 +377,7 @@ def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(tmp_path: Pat
 
 
 @given(st.binary(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_are_refused_in_words(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "men.csv"
     path.write_bytes(content)

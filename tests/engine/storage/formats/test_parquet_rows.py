@@ -113,7 +113,7 @@ def test_a_reward_repeats_action_and_propensity_also_where_the_log_it_came_from_
     assert (learned["action"], learned["propensity"]) == (1, 0.5)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, 5000), byte=st.integers(0, 255), short=st.booleans())
 def test_a_damaged_file_is_read_or_refused_in_words(tmp_path: Path, cut: int, byte: int, short: bool) -> None:
     messy.write_parquet(tmp_path / "log", LINES)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onearm.engine.errors import InvalidInput
@@ -172,7 +172,6 @@ def test_a_file_without_slots_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=100), st.integers(0, 400), st.binary(max_size=3))
-@settings(max_examples=60, deadline=None)
 def test_whatever_the_bytes_are_lists_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, cut: int, patch: bytes
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onearm.engine.contexts import context_at
@@ -357,7 +357,6 @@ spaces = st.dictionaries(
 
 
 @given(st.lists(st.tuples(spaces, spaces, st.floats(-1e9, 1e9), st.floats(1e-3, 1)), min_size=1, max_size=3))
-@settings(max_examples=25, deadline=None)
 def test_any_features_come_back(tmp_path_factory: pytest.TempPathFactory, made: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("log")
     texts = [
@@ -381,7 +380,6 @@ def test_any_features_come_back(tmp_path_factory: pytest.TempPathFactory, made: 
 
 
 @given(st.binary(max_size=100), st.integers(0, 120), st.binary(max_size=3))
-@settings(max_examples=60, deadline=None)
 def test_whatever_the_bytes_are_nothing_but_invalid_input_is_raised(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, cut: int, patch: bytes
 ) -> None:
