@@ -6,10 +6,9 @@ import contextlib
 import io
 import json
 import re
-import signal
 from pathlib import Path
 
-from support.processes import Process
+from support.listening import Listening
 from support.served import Served
 
 from onearm.api.http.routes import TABLE
@@ -42,16 +41,10 @@ def test_the_first_calls_of_the_page_are_answered_as_it_says(tmp_path: Path) -> 
 def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
     block, of_vectors = FENCE.findall(PAGE.read_text())
     assert HOST in block and HOST in of_vectors
-    service = Process(f"sqlite:///{tmp_path}/run.db")
-    try:
-        service.wait()
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            exec(compile(block.replace(HOST, service.url), str(PAGE), "exec"), {})
-            exec(compile(of_vectors.replace(HOST, service.url), str(PAGE), "exec"), {})
-        why, committed, *points, certificate = printed.getvalue().splitlines()
-        assert why == "horizon_reached"
-        assert re.match(r"{'arm_id': 'advert-\d+', 'pulls': \d+, 'mean': 0.9\d+, 'interval': \[", committed), committed
-        assert f"# {', '.join(points)}\n" in of_vectors and 0.0 < float(certificate) < 1.5
-        assert service.stop(signal.SIGTERM) == ""
-    finally:
-        service.end()
+    with Listening(tmp_path) as service, contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(block.replace(HOST, service.url), str(PAGE), "exec"), {})
+        exec(compile(of_vectors.replace(HOST, service.url), str(PAGE), "exec"), {})
+    why, committed, *points, certificate = printed.getvalue().splitlines()
+    assert why == "horizon_reached"
+    assert re.match(r"{'arm_id': 'advert-\d+', 'pulls': \d+, 'mean': 0.9\d+, 'interval': \[", committed), committed
+    assert f"# {', '.join(points)}\n" in of_vectors and 0.0 < float(certificate) < 1.5

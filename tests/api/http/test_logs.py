@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.every_run import every_run
 from support.keyed import Keyed
 from support.listening import Listening
 from support.old_logs import FIXTURES, Reader, command, once_read
@@ -23,13 +24,23 @@ EXPERIMENTS = "/v1/experiments"
 IMPORT = f"{EXPERIMENTS}:import"
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    with Served(tmp_path) as served:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the database of a service that ended, with 150 decisions and their rewards."""
+    folder = tmp_path_factory.mktemp("written")
+    with Served(folder) as served:
         served.create()
         for number in range(150):
             decision = served.decide({"decision_id": f"d{number}"}).json()["decision_id"]
             served.reward(decision, 0.5)
+    return folder / "run.db"
+
+
+@pytest.fixture
+def served(tmp_path: Path, written: Path) -> Iterator[Served]:
+    """Yield a service over a copy of that."""
+    shutil.copy(written, tmp_path / "run.db")
+    with Served(tmp_path) as served:
         yield served
 
 
@@ -130,7 +141,7 @@ def test_who_reads_nothing_hurts_nobody_and_whoever_leaves_is_forgotten(tmp_path
 # Import
 
 
-@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", every_run([18, 1], [18]))
 def test_a_log_of_any_kind_and_policy_becomes_an_experiment_with_the_same_state(tmp_path: Path, every: int) -> None:
     url = f"sqlite:///{tmp_path}/run.db"
     shutil.copy(FIXTURES / "old.db", tmp_path / "run.db")
