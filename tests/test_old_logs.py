@@ -19,12 +19,14 @@ from typing import Any
 
 import golden
 import pytest
+from support.every_run import every_run
 from support.old_logs import FIXTURES, Reader, command, export_digest, read_answers, verified
 
 from onearm.policies import catalog
 
 ANSWERS = read_answers()
 NAMES = list(ANSWERS)
+POLICIES = {name: answer["experiment"]["policy"]["name"] for name, answer in ANSWERS.items()}
 EXPORTS = sorted((FIXTURES / "exports").iterdir())
 SIMULATED = sorted((FIXTURES / "simulated").iterdir())
 OURS = [file for file in SIMULATED if file.suffix in (".jsonl", ".parquet")]
@@ -50,27 +52,43 @@ CHANGED = [  # an experiment of each kind, whose policy draws by what it learned
     "generalised_binary_search.thresholds.0",
     "generalised_binary_search.animals.0",
 ]
+EVERY_RUN = {*CHANGED, *{policy: name for name, policy in reversed(POLICIES.items())}.values()}  # and the first of each
+each_log = pytest.mark.parametrize("name", every_run(NAMES, EVERY_RUN))
 
 
-def copied(folder: Path) -> str:
-    """Copy the database, which is never written to, and return the URL of the copy."""
+def copied(folder: Path, names: list[str]) -> str:
+    """Copy what the database, which is never written to, holds of some experiments, and return the URL of the copy."""
     shutil.copyfile(FIXTURES / "old.db", folder / "old.db")
+    with closing(sqlite3.connect(folder / "old.db")) as connection:
+        known = connection.execute("SELECT id, key FROM experiment").fetchall()
+        gone = [(key,) for name, key in known if name not in names]
+        for table, column in (("snapshot_part", "experiment"), ("snapshot", "experiment"), ("event", "experiment")):
+            connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", gone)
+        connection.executemany("DELETE FROM experiment WHERE key = ?", gone)
+        connection.commit()
     return f"sqlite:///{folder / 'old.db'}"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what verify finds."""
-    return verified("--database", copied(tmp_path_factory.mktemp("verify")))
+def names(request: pytest.FixtureRequest) -> list[str]:
+    """Return the experiments that this run tries."""
+    asked = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    return [name for name in NAMES if name in asked or name in EVERY_RUN]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def found(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> dict[str, Any]:
+    """Return what verify finds."""
+    return verified("--database", copied(tmp_path_factory.mktemp("verify"), names))
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> dict[str, Any]:
     """Return what the service over a copy tells of each experiment, and then decides in it."""
-    with Reader(copied(tmp_path_factory.mktemp("read"))) as reader:
-        assert reader.experiments() == NAMES
-        found = {name: reader.told(name) for name in NAMES}
-        for name, answer in ANSWERS.items():
+    with Reader(copied(tmp_path_factory.mktemp("read"), names)) as reader:
+        assert reader.experiments() == names
+        found = {name: reader.told(name) for name in names}
+        for name, answer in [(name, ANSWERS[name]) for name in names]:
             if answer["again"] is not None:
                 found[name]["again"] = reader.decide(name, answer["again"]["body"])
             found[name]["next"] = reader.decide(name, answer["next"]["body"])
@@ -81,17 +99,17 @@ NEWER = {"adaptive", "fourier_softmax", "thompson_any"}  # policies that 0.1 did
 
 
 def test_every_policy_with_a_golden_digest_has_a_log() -> None:
-    old = {answer["experiment"]["policy"]["name"] for answer in ANSWERS.values()}
-    assert set(golden.read()) - old == NEWER
+    assert set(golden.read()) - set(POLICIES.values()) == NEWER
+    assert {POLICIES[name] for name in EVERY_RUN} == set(POLICIES.values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_log
 def test_every_decision_is_made_again(found: dict[str, Any], name: str) -> None:
     assert found[name] == ANSWERS[name]["verify"]
     assert found[name]["first_difference"] is None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_log
 def test_the_service_answers_as_it_did(told: dict[str, Any], name: str) -> None:
     """What it tells, the decision that is asked for again, and the one that comes next."""
     for field, answer in told[name].items():
@@ -108,9 +126,9 @@ def needed(policy: dict[str, Any]) -> dict[str, Any]:
     return {"name": policy["name"], "params": left}
 
 
-def test_experiments_that_are_asked_for_again_are_the_same(tmp_path: Path) -> None:
+def test_experiments_that_are_asked_for_again_are_the_same(tmp_path: Path, names: list[str]) -> None:
     """Clients create them at every start: with all that was said then, or without what followed from defaults then."""
-    url = copied(tmp_path)
+    url = copied(tmp_path, names)
     with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
         specs = [json.loads(row[0]) for row in connection.execute("SELECT spec FROM experiment")]
     with Reader(url) as reader:
@@ -123,16 +141,16 @@ def test_experiments_that_are_asked_for_again_are_the_same(tmp_path: Path) -> No
             assert (status, answer["code"]) == (409, "experiment_exists")
 
 
-def test_states_are_folded_from_older_snapshots_or_none(tmp_path: Path) -> None:
+def test_states_are_folded_from_older_snapshots_or_none(tmp_path: Path, names: list[str]) -> None:
     """Every second experiment has no snapshot here, the others the one from the middle of their course."""
-    url = copied(tmp_path)
+    url = copied(tmp_path, names)
     newest = "seq = (SELECT max(seq) FROM snapshot AS other WHERE other.experiment = snapshot.experiment)"
     with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
         connection.execute(f"DELETE FROM snapshot WHERE experiment % 2 = 0 OR {newest}")
         connection.commit()
     with Reader(url) as reader:
-        assert {name: reader.digest(name) for name in NAMES} == {
-            name: answer["experiment"]["digest"] for name, answer in ANSWERS.items()
+        assert {name: reader.digest(name) for name in names} == {
+            name: ANSWERS[name]["experiment"]["digest"] for name in names
         }
 
 
@@ -145,7 +163,7 @@ def test_a_log_of_a_policy_from_outside_is_verified_with_its_file() -> None:
     assert found == {"hello": (0, None), "over": (14, None), "under_way": (13, None)}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_log
 def test_the_export_is_what_it_was(tmp_path: Path, name: str) -> None:
     assert export_digest(f"sqlite:///{FIXTURES / 'old.db'}", name, tmp_path) == ANSWERS[name]["export"]
 
@@ -189,12 +207,9 @@ def test_the_log_of_a_simulation_is_converted_as_it_was(tmp_path: Path, file: Pa
 
 def changed(folder: Path, name: str, change: str) -> int | None:
     """Change an event of an experiment in a copy; return the first decision that verify finds to differ."""
-    url = copied(folder)
+    url = copied(folder, [name])
     problem = ANSWERS[name]["experiment"]["problem"]
     with closing(sqlite3.connect(folder / "old.db")) as connection:
-        (key,) = connection.execute("SELECT key FROM experiment WHERE id = ?", (name,)).fetchone()
-        connection.execute("DELETE FROM event WHERE experiment != ?", (key,))
-        connection.execute("DELETE FROM experiment WHERE key != ?", (key,))
         CHANGES[change](connection, problem)
         connection.commit()
     first: int | None = verified("--database", url)[name]["first_difference"]

@@ -34,6 +34,7 @@ def printed(script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any, *o
     return found
 
 
+@pytest.mark.slow
 def test_the_optima_of_small_problems_are_those_that_are_known(script: ModuleType) -> None:
     exact = importlib.import_module("active_exact")
     rows = [exact.row_of(small) for small in exact.KNOWN if small.budget * small.task.n_queries <= 18]

@@ -85,6 +85,7 @@ def test_the_plots_are_those_of_the_results(module: Callable[[str], ModuleType],
     assert stale == [], "draw them with python benchmarks/defaults_plots.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "plot"),
     [

@@ -102,6 +102,7 @@ def both(per_second: float) -> tuple[Any, Any]:
     return slow, fast | {"value": 0.25}
 
 
+@pytest.mark.slow
 def test_a_quick_run_measures_every_figure_and_keeps_no_result(
     script: ModuleType, module: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -38,6 +38,7 @@ def printed(module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any, *o
     return read(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_golden_traces_are_equal_and_every_row_says_by_how_much() -> None:
     command = [sys.executable, str(PAPERS / "oomd.py"), "--golden", "--json"]
     result = read(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)

@@ -153,6 +153,7 @@ def test_hindsight_is_that_of_the_same_systems(quick: ModuleType) -> None:
         assert runs.of["best_grid_point"][trial].cost.tolist() == table[trial].min(axis=1).tolist()
 
 
+@pytest.mark.slow
 def test_sampled_steps_begin_where_the_reference_stands(module: ModuleType) -> None:
     """While heat spreads fast, and counts depend on the temperature that a solve starts from."""
     runs_module, rules = importlib.import_module("sor_runs"), importlib.import_module("sor_rules")

@@ -40,6 +40,7 @@ def row(setting: str, arms: int, trials: int, rule: str, **rest: Any) -> dict[st
     return {"setting": setting, "arms": arms, "trials": trials, "rule": rule, "runs": 100} | rest
 
 
+@pytest.mark.slow
 def test_a_small_run_prints_rows_slopes_and_plots(tmp_path: Path) -> None:
     command = [sys.executable, str(PAPERS / "streaming.py"), *SMALL, "--rules", RULES, "--plots", str(tmp_path)]
     result = read(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)  # to a pipe: JSON

@@ -10,6 +10,7 @@ import golden
 import numpy as np
 import pytest
 from support.courses import RUN, farthest, outside
+from support.every_run import every_run
 
 from onearm.engine import loop
 from onearm.engine.domain import Domain, ball, box, product, simplex
@@ -38,6 +39,7 @@ COURSES: dict[str, Callable[[int, Array], Array]] = {
     "all but one are tiny": lambda t, g: g * (1e99 if t == 0 else 1e-100),
     "all sizes": lambda t, g: g * 10.0 ** (t * 71 % 198 - 99),
 }
+N_POLICIES = len(golden.names("vector"))
 EXTERNAL: list[tuple[str, dict[str, Any]]] = [
     *((name, golden.SPECIMENS.get(name, {})) for name in golden.names("vector")),
     *((name, {"gradient_max": 1e100, "smoothness": 1e100}) for name in ("optimistic_omd", "optimistic_ftrl")),
@@ -50,7 +52,9 @@ EXTERNAL: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "params"), EXTERNAL, ids=str)
+@pytest.mark.parametrize(
+    ("name", "params"), every_run(EXTERNAL, [*EXTERNAL[:N_POLICIES], *EXTERNAL[N_POLICIES::3]]), ids=str
+)
 def test_points_stay_inside_and_certificates_above_the_regret(name: str, params: dict[str, Any]) -> None:
     """In every domain; every second course is heard late, and the others in the next domain."""
     policy = catalog.make(name, **params)

@@ -11,6 +11,7 @@ from typing import Any
 
 import golden
 import pytest
+from support.every_run import every_run
 from test_readme import ROOT, blocks, commands, wrong
 
 from onearm.api.cli.main import run
@@ -110,7 +111,7 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", every_run(SHOWN, SHOWN[:1]), ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path) -> None:
     namespace: dict[str, Any] = {"__name__": page.stem}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -119,6 +120,7 @@ def test_the_python_of_a_page_runs(page: Path) -> None:
                 exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.name)
 def test_the_commands_of_a_page_run(

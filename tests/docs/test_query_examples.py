@@ -59,6 +59,7 @@ def test_who_never_errs_is_understood(number: int) -> None:
     assert script.game(lambda question: script.FACTS[question](number)) == number
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_binary_search_names_more_numbers_than_asking_all_alike() -> None:
     script = example("twenty_questions")
@@ -66,6 +67,7 @@ def test_binary_search_names_more_numbers_than_asking_all_alike() -> None:
     assert found - alike > 3.0 * np.hypot(stderr, other) and 0.005 < stderr < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_a_few_questions_are_worth_more_than_what_everybody_likes() -> None:
     script = example("recommend_item")
@@ -82,6 +84,7 @@ def test_a_few_questions_are_worth_more_than_what_everybody_likes() -> None:
     assert lost < short
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("name", ["twenty_questions", "recommend_item"])
 def test_a_script_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +111,7 @@ def test_the_python_of_the_page_prints_what_it_says() -> None:
     assert out.getvalue().splitlines() == said and len(said) >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_the_commands_of_the_page_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

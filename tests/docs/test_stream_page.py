@@ -24,6 +24,7 @@ def test_every_block_is_one_that_is_run() -> None:
     assert all(block.mark is None for block in BLOCKS)
 
 
+@pytest.mark.slow
 def test_the_python_of_the_page_prints_what_it_says() -> None:
     namespace: dict[str, Any] = {"__name__": "streaming"}
     said = []
@@ -36,6 +37,7 @@ def test_the_python_of_the_page_prints_what_it_says() -> None:
     assert "62 %" in printed.getvalue()  # the plan that warns
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
     shown = [command for block in BLOCKS if block.language == "console" for command in commands(block)]
     assert shown

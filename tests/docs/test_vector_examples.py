@@ -124,6 +124,7 @@ def test_the_ensemble_follows_what_drifts_and_a_forecast_helps_it() -> None:
     assert math.isinf(plain.moving_bound) and ensemble.bound < ensemble.moving_bound < math.inf  # a path costs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["combine_forecasts", "online_portfolio", "drifting_regression"])
 def test_a_script_prints_the_figures_that_the_page_tells(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(name, capsys)
@@ -132,6 +133,7 @@ def test_a_script_prints_the_figures_that_the_page_tells(name: str, capsys: pyte
     assert len(told) >= 4 and [figure for figure in told if figure not in shown] == []
 
 
+@pytest.mark.slow
 def test_the_picture_is_of_certificates_above_regrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     script = example("certificate_picture")
@@ -158,6 +160,7 @@ def test_every_block_of_the_page_is_run_or_says_why_not() -> None:
     assert sum(block.language == "python" for block in BLOCKS) >= 4
 
 
+@pytest.mark.slow
 def test_the_python_of_the_page_prints_what_it_says() -> None:
     namespace: dict[str, Any] = {"__name__": "vectors"}
     said = []

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.every_run import every_run
 
 from onearm.api.offline.candidates import candidate
 from onearm.api.offline.evaluation import evaluate
@@ -57,7 +58,7 @@ def test_replay_tells_what_candidates_found_by_their_own_clocks(onearm: Any, uni
     assert "changes" not in onearm("replay", str(uniform), "--policy", "ucb1", "--json").json
 
 
-@pytest.mark.parametrize(("learn", "first"), [("matched", 0), ("logged", 0), (0.75, 300)])
+@pytest.mark.parametrize(("learn", "first"), every_run([("matched", 0), ("logged", 0), (0.75, 300)], [("matched", 0)]))
 def test_changes_are_drawn_at_the_rows_of_the_log_that_they_begin_with(uniform: Path, learn: Any, first: int) -> None:
     with jsonl.read_rows(Source(uniform), Wanted()) as rows:
         found = evaluate([candidate(ADAPTIVE), candidate("logged")], Readings(rows, [rows, rows]), Options(learn=learn))

@@ -15,6 +15,7 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from support.environments import NAMES, STREAM, TABLE, WORLDS, make, make_vec, names, params
+from support.every_run import every_run
 
 from onearm.api import gym
 from onearm.api.gym.envs import Copies
@@ -31,16 +32,16 @@ from onearm.policies import catalog as policies
 OF_ARMS = names("arm")
 
 
-@pytest.mark.jit
-@pytest.mark.parametrize(
-    "script",
-    [
-        "import onearm.gym, gymnasium; gymnasium.make('onearm/Bernoulli-v0')",
-        "import gymnasium, onearm.api.gym; gymnasium.make('onearm/Bernoulli-v0')",
-        "import onearm.gym, gymnasium; onearm.gym.register_envs(); gymnasium.make('onearm/Bernoulli-v0')",
-        "import gymnasium; gymnasium.make('onearm.gym:onearm/Bernoulli-v0')",
-    ],
+SCRIPTS = (
+    "import onearm.gym, gymnasium; onearm.gym.register_envs(); gymnasium.make('onearm/Bernoulli-v0')",
+    "import gymnasium; gymnasium.make('onearm.gym:onearm/Bernoulli-v0')",
+    "import onearm.gym, gymnasium; gymnasium.make('onearm/Bernoulli-v0')",
+    "import gymnasium, onearm.api.gym; gymnasium.make('onearm/Bernoulli-v0')",
 )
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("script", every_run(SCRIPTS, SCRIPTS[:2]))
 def test_every_environment_is_registered_once(script: str) -> None:
     """In a process of its own, warnings being errors: Gymnasium warns of an id that is registered twice."""
     listed = "print(sorted(i for i in gymnasium.registry if i.startswith('onearm/')))"

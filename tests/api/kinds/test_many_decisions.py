@@ -116,19 +116,19 @@ def test_any_course_of_batches_and_single_decisions_is_one_of_single_ones(steps:
 
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
-def test_compiled_batches_have_the_bits_of_single_calls() -> None:
-    for name in ("linear_thompson", "thompson_beta"):
-        together, apart = opened(name), opened(name)
-        draws = np.random.default_rng(2)
-        for n in (40, 1, 25):
-            asked = seen(together, n, draws)
-            batch, singles = together.decide_many(**asked), one_by_one(apart, **asked)
-            assert same_decisions(batch, singles)
-            order = draws.permutation(n)
-            together.learn_many(batch[order], order % 2)
-            for row in order:
-                apart.learn(singles[row], row % 2)
-        assert together.digest() == apart.digest()
+@pytest.mark.parametrize("name", ["linear_thompson", "thompson_beta"])
+def test_compiled_batches_have_the_bits_of_single_calls(name: str) -> None:
+    together, apart = opened(name), opened(name)
+    draws = np.random.default_rng(2)
+    for n in (40, 1, 25):
+        asked = seen(together, n, draws)
+        batch, singles = together.decide_many(**asked), one_by_one(apart, **asked)
+        assert same_decisions(batch, singles)
+        order = draws.permutation(n)
+        together.learn_many(batch[order], order % 2)
+        for row in order:
+            apart.learn(singles[row], row % 2)
+    assert together.digest() == apart.digest()
 
 
 def test_named_features_and_actions_of_each_call_come_in_batches_too() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
+from support.every_run import every_run
 
 from onearm.api.solver.lanes import LANES, sor_many
 from onearm.api.solver.matrices import prepare
@@ -38,11 +39,14 @@ def same_as_alone(found: Solutions, matrix: Any, b: np.ndarray, x0: Any, omegas:
         )
 
 
+HOW = [{}, {"rtol": 1e-3}, {"rtol": 0.0, "atol": 1e-4}, {"maxiter": 7}, {"maxiter": 0}, {"relative_to": "start"}]
+
+
 @pytest.mark.parametrize("matrix", [A, SKEW, prepare(A)])
 @pytest.mark.parametrize("x0", [None, X0])
 @pytest.mark.parametrize(
     "how",
-    [{}, {"rtol": 1e-3}, {"rtol": 0.0, "atol": 1e-4}, {"maxiter": 7}, {"maxiter": 0}, {"relative_to": "start"}],
+    every_run(HOW, HOW[::2]),
 )
 def test_each_column_has_the_bits_of_a_solve_alone(matrix: Any, x0: Any, how: dict[str, Any]) -> None:
     omegas = np.array([0.7, 1.0, 1.2, 1.5, 1.8])

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.every_run import every_run
 
 from onearm.engine.compiled.complaint import complaint
 
@@ -56,14 +57,17 @@ register_policy(MistakenParams, select=select, update=update)
 '''
 
 
+MISTAKES = [
+    ("state.cuont[0]", 30, "Unknown attribute 'cuont' of type MistakenState(array(int64, 1d, C) x 1)"),
+    ("state.count[0] + 'x'", 30, "no function takes add(int64, Literal[str](x))"),
+    ("nobody(state)", 35, "NameError: name 'nobody' is not defined"),
+]
+
+
 @pytest.mark.jit
 @pytest.mark.parametrize(
     ("chosen", "line", "why"),
-    [
-        ("state.cuont[0]", 30, "Unknown attribute 'cuont' of type MistakenState(array(int64, 1d, C) x 1)"),
-        ("state.count[0] + 'x'", 30, "no function takes add(int64, Literal[str](x))"),
-        ("nobody(state)", 35, "NameError: name 'nobody' is not defined"),
-    ],
+    every_run(MISTAKES, MISTAKES[:1]),
 )
 def test_a_file_that_does_not_compile_is_told_by_its_own_line_before_anything_is_written(
     tmp_path: Path, chosen: str, line: int, why: str

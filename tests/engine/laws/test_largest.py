@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 from support.compiled import compiled
+from support.every_run import every_run
 
 from onearm.engine.laws import largest, largest_beta
 from onearm.engine.vocabulary import Array
@@ -153,7 +154,7 @@ def test_normals_of_nasty_widths(mean: list[float], sd: list[float]) -> None:
 
 
 @both
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", every_run(range(12), range(4)))
 def test_betas_of_random_shapes(beta_law: Law, seed: int) -> None:
     rng = np.random.default_rng(seed)
     k = int(rng.integers(2, 6))

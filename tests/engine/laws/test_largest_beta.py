@@ -55,7 +55,7 @@ def steps(course: int) -> list[tuple[Array, Array, Array]]:
     return found
 
 
-@pytest.mark.parametrize("courses", [12, pytest.param(900, marks=pytest.mark.jit)])
+@pytest.mark.parametrize("courses", [5, pytest.param(900, marks=pytest.mark.jit)])
 def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_not(courses: int) -> None:
     for course in range(courses):
         found = steps(course)

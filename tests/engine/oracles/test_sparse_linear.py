@@ -342,6 +342,7 @@ def nag(x: Array, label: Array, k: int, rate: float) -> float:
     return loss / n
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_without_a_rate_it_beats_nag_with_the_rate_tuned_per_set() -> None:
     """Measured: .184 on average, and .245 for NAG with the best of seven rates for each set, which has an intercept."""

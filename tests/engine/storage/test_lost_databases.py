@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from support.every_run import every_run
 from support.stored import add, decide
 
 from onearm.engine.errors import InvalidInput, OnearmError, Unavailable
@@ -27,7 +28,7 @@ for start in range(1, 100_000, 20):
 """
 
 
-@pytest.mark.parametrize("acknowledged", [100, 1000])
+@pytest.mark.parametrize("acknowledged", every_run([100, 1000], [100]))
 def test_after_sigkill_every_acknowledged_batch_is_there_whole(url: str, acknowledged: int) -> None:
     with subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None

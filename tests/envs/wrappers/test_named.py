@@ -74,6 +74,7 @@ def test_what_cannot_be_named_is_refused(wrong: dict[str, Any], says: str) -> No
         envs.make("named", **wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_a_policy_of_named_features_learns_what_is_shown() -> None:
     """Digits, one pass: .1 by chance, .55 measured."""

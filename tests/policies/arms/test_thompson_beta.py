@@ -114,6 +114,7 @@ def test_what_is_not_a_prior_is_refused() -> None:
             catalog.make("thompson_beta", **{flag: "no"})
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize(
     ("success", "failure", "available"),

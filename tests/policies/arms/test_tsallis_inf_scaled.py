@@ -161,6 +161,7 @@ def mean_iterations(policy: Policy, env: Environment, seed: int) -> float:
     return float(-simulation.totals.reward[0] / 5000)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize(("variance", "low", "high", "best"), [("low", 64, 71, 1.65), ("high", 114, 125, 1.8)])
 def test_mean_iterations_lie_in_the_bands_of_independent_runs(

@@ -108,8 +108,9 @@ def test_frequencies_are_the_law_where_actions_have_contexts(name: str) -> None:
 
 
 @pytest.mark.jit
-def test_frequencies_are_the_law_where_instances_have_contexts() -> None:
-    assert_frequencies("bag", DENSE, DRAWS)
+@pytest.mark.parametrize("name", ["bag", "squarecb"])
+def test_frequencies_are_the_law_where_instances_have_contexts(name: str) -> None:
+    assert_frequencies(name, DENSE, DRAWS)
 
 
 def assert_frequencies(name: str, problem: Problem, draws: int) -> None:

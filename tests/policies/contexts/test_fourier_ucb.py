@@ -72,6 +72,7 @@ def test_where_a_prediction_reaches_the_target_there_is_next_to_no_exploration()
     assert play(contexts, rewards).count(1) <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_it_bends_where_linear_policies_cannot() -> None:
     """Two rings: which arm is right depends on the distance from the origin, on which no linear score does."""
@@ -89,6 +90,7 @@ def test_it_bends_where_linear_policies_cannot() -> None:
     assert share("linucb") < 0.65
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize(("dataset", "low"), [("wine", 0.90), ("breast_cancer", 0.95)])
 def test_untuned_it_classifies_while_it_learns(dataset: str, low: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.every_run import every_run
 
 from onearm.engine import loop
 from onearm.engine.draws import POLICY, run_key
@@ -83,7 +84,7 @@ def test_expectations_are_those_of_mabwiser() -> None:
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("action_features", [False, True])
+@pytest.mark.parametrize("action_features", every_run([False, True], [False]))
 def test_ten_thousand_steps_are_those_of_a_numpy_twin(action_features: bool) -> None:
     k, d, steps, alpha, precision = 4, 5, 10_000, 0.7, 1.5
     env = envs.make("linear", arms=k, dimension=d, action_features=action_features, min_actions=2)

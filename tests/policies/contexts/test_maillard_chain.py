@@ -199,6 +199,7 @@ def iterations(name: str, env: Environment, low: float, high: float) -> tuple[fl
     return -after / 5000.0, (before - after) / 1000.0
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize(
     ("name", "params", "saved", "saved_at_last"),
@@ -217,6 +218,7 @@ def test_solves_take_fewer_iterations_than_under_chebcb(
     assert ours[1] <= theirs[1] - saved_at_last
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_a_grid_of_a_hundred_omegas_ends_better_than_one_of_twenty() -> None:
     coarse, fine = (

@@ -233,6 +233,7 @@ def test_params_are_checked() -> None:
         catalog.make("mapo", artefact=3)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_compiled_rollouts_ask_and_recommend_as_the_laws_say() -> None:
     """Every architecture and both plays, once each: the first query and the recommendation of an untouched state."""

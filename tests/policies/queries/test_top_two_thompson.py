@@ -149,6 +149,7 @@ def test_other_tasks_and_params_are_refused() -> None:
         catalog.make("top_two_thompson", propensities="no")
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_losses_on_equal_gaps_are_near_those_of_a_reference() -> None:
     """The reference found .128 .361 .530 .635 at the worst means, of which equal gaps are nearly the worst."""

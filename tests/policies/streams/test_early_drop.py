@@ -148,6 +148,7 @@ def test_regret_is_that_of_the_reference() -> None:
             assert stream_runs.agree(found, mean, error), (means, trials)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_the_worst_case_is_that_of_the_reference_and_lower_where_arms_lend() -> None:
     policy, scale = catalog.make("early_drop", lend=False), stream_runs.hard_scale(1000, 10**9)
@@ -164,6 +165,7 @@ def test_the_worst_case_is_that_of_the_reference_and_lower_where_arms_lend() -> 
     assert stream_runs.agree(stream_runs.regrets(policy, 10**9, arms=1000, means="stair") / scale, 0.850, 0.009)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("means", ["clear", "uniform"])
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from support import stream_runs
+from support.every_run import every_run
 from support.passing import NO_KEY, Passing, fresh, play
 
 from onearm.engine import loop
@@ -89,7 +90,7 @@ COURSES = [
 
 
 @pytest.mark.parametrize("means", ["uniform", "hard"])
-@pytest.mark.parametrize(("kind", "k", "trials"), COURSES)
+@pytest.mark.parametrize(("kind", "k", "trials"), every_run(COURSES, COURSES[::3]))
 def test_every_batch_is_that_of_plain_python(kind: str, k: int, trials: int, means: str) -> None:
     """With just enough slots as with more; rewards that often tie, as there are few pulls."""
     policy = catalog.make("levels", **params_of(kind))

@@ -511,6 +511,7 @@ def test_an_arm_learned_anew_leaves_the_half_life_of_the_change_before_behind() 
     assert growth_of(state, int(state.leader[0])) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_in_a_world_that_drifts_without_end_more_is_earned_than_by_one_that_never_forgets() -> None:
     plays, k, d = 12_000, 5, 6
@@ -531,6 +532,7 @@ def test_in_a_world_that_drifts_without_end_more_is_earned_than_by_one_that_neve
     assert np.isfinite(run.state.half_life[run.state.leader[0]])
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_arms_that_are_reversed_are_soon_played_as_before() -> None:
     """Alone thompson_any earns .109 in the third part."""
@@ -549,6 +551,7 @@ def test_arms_that_are_reversed_are_soon_played_as_before() -> None:
     assert parts[3] > 0.57
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_where_nothing_changes_no_change_is_found() -> None:
     """In 40 runs of 20,000 decisions each; benchmarks/changes.py has 300 of 100,000, of every kind of reward."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from support.environments import make, make_vec, names, params, sea, seed_of_nature
+from support.every_run import every_run
 from support.vector_worlds import tide
 
 from onearm.api import gym
@@ -196,8 +197,13 @@ class Recorded(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
-def test_compiled_environments_of_vectors_answer_as_single_ones() -> None:
-    for name in ("sea", "forecasts"):  # gradients and losses; each takes some seconds to compile
-        test_a_vector_of_points_is_single_environments_to_the_bit(name)
-        test_an_episode_of_points_is_the_simulation_of_the_environment(name)
+@pytest.mark.parametrize("name", every_run(["sea", "forecasts"], ["sea"]))  # gradients and losses: 4 s each
+def test_compiled_environments_of_vectors_answer_as_single_ones(name: str) -> None:
+    test_a_vector_of_points_is_single_environments_to_the_bit(name)
+    test_an_episode_of_points_is_the_simulation_of_the_environment(name)
+
+
+@pytest.mark.jit
+@pytest.mark.usefixtures("entries_are_compiled")
+def test_compiled_environments_tell_the_rewards_of_two_points() -> None:
     test_every_kind_of_feedback_is_told_and_drives_a_policy("two_rewards")
