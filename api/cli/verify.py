@@ -22,9 +22,8 @@ from ..experiment.spec import Spec
 from ..kinds.table import KINDS, kind_of
 from ..log_files import read_log
 from ..service.artefacts import keep_all
-from ..service.checkpoints import with_checkpoints
 from ..service.history import Part, change_of, changes_decoder, turn_of
-from ..service.verification import Verification
+from ..service.verification import Verification, verify_log
 from ..service.verification import verify as verify_pages
 from .json_option import as_json
 from .options import DatabaseCommand, artefact_option, database_option, format_option, policy_file_option
@@ -89,9 +88,8 @@ def verified(url: str) -> list[dict[str, Any]]:
 def _experiment(store: Store, row: Experiment) -> dict[str, Any]:
     spec = Spec.from_stored(json.loads(row.spec))
     total = store.counts(row.key).seq
-    pages = with_checkpoints(store, row.key, spec, kind_of(spec.problem), total)
-    with progress(f"verifying {row.id}", total, "events") as advance:
-        found = verify_pages(spec.policy, spec.problem, spec.run, pages, advance)
+    with progress(f"verifying {row.id}", total - store.base_seq(row.key), "events") as advance:
+        found = verify_log(store, row.key, spec, kind_of(spec.problem), total, advance)
     then = json.loads(row.versions)
     now = spec.versions()
     other = ", ".join(f"{key} {then.get(key)}" for key in now if then.get(key) != now[key])
@@ -141,7 +139,8 @@ def _parts(log: Log) -> Iterator[Part]:
 
 def _report(name: str, problem: Problem, found: Verification, note: str | None) -> dict[str, Any]:
     report: dict[str, Any] = {"id": name, "decides": kind_of(problem).action_kind, **found._asdict()}
-    if report["bad_snapshot"] is None:
-        del report["bad_snapshot"]
+    for field in ("bad_snapshot", "base"):
+        if report[field] is None:
+            del report[field]
     notes = [text for text in (report.pop("note"), report.get("bad_snapshot"), note) if text is not None]
     return report | ({"note": "; ".join(notes)} if notes else {})

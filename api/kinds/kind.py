@@ -274,6 +274,7 @@ class Kind:
     complete: Callable[[Any, Declared], Any] = lambda policy, declared: policy  # fills in params that are left out
     has_arms: bool = False  # which are part of the spec, and may join
     has_rewards: bool = False  # as clients know them, of which the spec may declare the range
+    slims: bool = True  # what its events hold for the fold alone may go, once a base stands for it
     decide_waits: bool = False  # until no other thread reads the state: deciding changes it
     explain: Callable[[Work, Request], Request] = lambda work, request: request  # adds reasons
     gate: Callable[[Work], None] | None = None  # refuses more decisions than there may be

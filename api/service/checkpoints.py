@@ -17,6 +17,7 @@ from ...engine.vocabulary import LEARN, Columns
 from ..experiment.spec import Spec
 from ..experiment.sums import Tally, packed
 from ..kinds.kind import Kind
+from .bases import Beginning, beginning
 from .folded import counted, event_of
 from .history import History, Part
 
@@ -27,7 +28,8 @@ class Checkpoint:
     def __init__(self, store: Store, stored: Snapshot, spec: Spec, kind: Kind, history: History) -> None:
         self.stored = stored
         self._store, self._kind, self._history = store, kind, history
-        self._own = kind.own.begin(spec, kind.own.fresh(spec.problem), history)
+        _, part = kind.own.split(beginning(store, stored.experiment, spec, kind, history, stored.seq).kept)
+        self._own = kind.own.begin(spec, part, history)
         self._sums: Any = None
 
     def fold(self, page: Columns) -> None:
@@ -50,8 +52,37 @@ class Checkpoint:
         return None
 
 
-def with_checkpoints(store: Store, key: int, spec: Spec, kind: Kind, last: int) -> Iterator[Part | Checkpoint]:
-    """Yield a log up to a seq in pages, and between them the snapshots in their places.
+class Before:
+    """What lies before the base that a log is folded from. It is slim: no decision of it can be made again.
+
+    But each is there once and has one reward at most, and what they add up to is what the base says.
+    """
+
+    def __init__(self, store: Store, key: int, spec: Spec, kind: Kind, history: History, begun: Beginning) -> None:
+        self._log, self._history, self._begun = (store, key), history, begun
+        self._tally = kind.tally(spec, spec.problem)
+
+    def pages(self) -> Iterator[Columns]:
+        """Yield its events, without contexts and masks."""
+        for page in self._history.pages(*self._log, 0, self._begun.seq, bare=True):
+            self._tally = counted(self._tally, page)
+            if isinstance(page, Columns):
+                yield page
+
+    def fault(self) -> str | None:
+        """Return what is wrong with the base beside these events, once all were read, where something is."""
+        store, key = self._log
+        begun = self._begun
+        self._tally.count(store.decided(key, 0, begun.seq))
+        if packed(self._tally.sums) != packed(begun.tally.sums):
+            return f"the base at seq {begun.seq} has other sums than its log adds up to: restore a backup"
+        return None
+
+
+def with_checkpoints(
+    store: Store, key: int, spec: Spec, kind: Kind, last: int, begun: Beginning
+) -> Iterator[Part | Checkpoint]:
+    """Yield a log from its beginning up to a seq in pages, and between them the snapshots in their places.
 
     Snapshots of other versions, which nobody reads, are left out, and so are those whose bytes are not whole. Those of
     earlier versions have no sums.
@@ -59,12 +90,12 @@ def with_checkpoints(store: Store, key: int, spec: Spec, kind: Kind, last: int) 
     changes, versions = store.changes(key), spec.versions_json()
     checkpoints = []
     for stored in sorted(store.newest_snapshots(key), key=lambda stored: stored.seq):
-        if stored.versions == versions and stored.seq <= last and _is_whole(store, stored):
+        if stored.versions == versions and begun.seq <= stored.seq <= last and _is_whole(store, stored):
             before = [change for change in changes if change.seq <= stored.seq]
             history = History(spec, before, kind.change_types)
             checkpoints.append(Checkpoint(store, stored, spec, kind, history))
     history = History(spec, changes, kind.change_types)
-    tally, after = kind.tally(spec, spec.problem), 0
+    tally, after = begun.tally.copied(), begun.seq
     for i, until in enumerate([*(one.stored.seq for one in checkpoints), last]):
         for page in history.pages(store, key, after, until):
             tally = counted(tally, page)

@@ -1,4 +1,7 @@
-"""What the log of an experiment folds to: its state, from the newest good snapshot on, and what is counted beside."""
+"""What the log of an experiment folds to: its state, and what is counted beside.
+
+A fold begins with the newest good snapshot, or else with the newest base, or else with nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from ..experiment.compiling import Kernels
 from ..experiment.spec import Spec
 from ..experiment.sums import Tally, unpack
 from ..kinds.kind import Kind
+from .bases import beginning, fresh
 from .history import History, Part, changed
 
 log = logging.getLogger("onearm")
@@ -34,22 +38,44 @@ class Recovered(NamedTuple):
     history: History
     kernels: Kernels
     tally: Tally
-    kept_at: int  # the seq of the snapshot that it began with, 0 without one
+    kept_at: int  # the seq of the snapshot or the base that it began with, 0 without one
+    base: int  # the seq of the base, 0 without one
 
 
-def fold_log(row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str) -> Generator[None, None, Recovered]:
-    """Fold the log from the newest good snapshot on, a page a step, and in the last step take the kernels.
+def fold_log(
+    row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str, until: int | None = None
+) -> Generator[None, None, Recovered]:
+    """Fold the log, up to a seq or to its end, a page a step, and in the last step take the kernels.
 
-    Snapshots of other `versions` are not good. Steps run in worker threads, one after another.
+    Snapshots of other `versions` are not good. Steps run in worker threads, one after another. Where a base is made
+    meanwhile, what was read may have been slim: then it begins anew. Raises `Damaged` where a base cannot be read.
     """
+    while True:
+        base = store.base_seq(row.key)
+        try:
+            recovered = yield from _folded(row, spec, kind, store, versions, until)
+        except Damaged:
+            if store.base_seq(row.key) == base:
+                raise
+        else:
+            if store.base_seq(row.key) == base:
+                return recovered
+
+
+def _folded(
+    row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str, until: int | None
+) -> Generator[None, None, Recovered]:
     policy = spec.policy
-    history = History(spec, store.changes(row.key), kind.change_types)
-    counts = store.counts(row.key)
-    kept, tally, after = _newest_state(row, spec, kind, store, versions, history, counts.seq)
+    changes = [change for change in store.changes(row.key) if until is None or change.seq <= until]
+    history = History(spec, changes, kind.change_types)
+    counts = store.counts(row.key) if until is None else store.counts_at(row.key, until)
+    snapshots = [stored for stored in store.newest_snapshots(row.key) if until is None or stored.seq <= until]
+    kept, tally, after = _newest_state(spec, kind, store, versions, history, snapshots, counts.seq, row.key)
     counted_to = after
     if tally is None:
-        tally, counted_to = kind.tally(spec, spec.problem), 0
-        for page in history.pages(store, row.key, 0, after, learned_only=True):
+        first = beginning(store, row.key, spec, kind, history, counts.seq)
+        tally, counted_to = first.tally, first.seq
+        for page in history.pages(store, row.key, first.seq, after, learned_only=True):
             tally = counted(tally, page)
             yield
     state, part = kind.own.split(kept)
@@ -65,7 +91,8 @@ def fold_log(row: Experiment, spec: Spec, kind: Kind, store: Store, versions: st
     tally.count(store.decided(row.key, counted_to, counts.seq))
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
     kernels = kind.kernels(spec)
-    return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kernels, tally, after)
+    base = store.base_seq(row.key)
+    return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kernels, tally, after, base)
 
 
 def event_of(store: Store, experiment: int, number: int) -> Event | None:
@@ -83,10 +110,20 @@ def counted(tally: Tally, page: Part) -> Tally:
 
 
 def _newest_state(
-    row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str, history: History, last: int
+    spec: Spec,
+    kind: Kind,
+    store: Store,
+    versions: str,
+    history: History,
+    snapshots: list[Snapshot],
+    last: int,
+    key: int,
 ) -> tuple[Any, Tally | None, int]:
-    """Return what the newest good snapshot holds, its sums where it has any, and its seq; or what there is at first."""
-    for stored in store.newest_snapshots(row.key):
+    """Return what the newest good snapshot holds, its sums where it has any, and its seq; else the same of a base."""
+    first = store.base_seq(key)
+    for stored in snapshots:
+        if stored.seq < first:
+            break
         try:
             if stored.versions != versions:
                 raise Damaged("other_version", f"it is of other versions: {stored.versions}")
@@ -102,7 +139,8 @@ def _newest_state(
                 stored.seq,
                 error,
             )
-    return fresh(spec, kind, spec.problem), kind.tally(spec, spec.problem), 0
+    begun = beginning(store, key, spec, kind, history, last)
+    return begun.kept, begun.tally, begun.seq
 
 
 def _state_of(stored: Snapshot, like: Any, store: Store) -> Any:
@@ -126,9 +164,3 @@ def _tally_of(stored: Snapshot, like: Tally, spec: Spec, store: Store) -> Tally 
         )
         return None
     return like
-
-
-def fresh(spec: Spec, kind: Kind, problem: Problem) -> Any:
-    """Return what snapshots hold, as it is before any event."""
-    policy = spec.policy
-    return kind.own.join(policy.init(policy.params, problem), kind.own.fresh(problem))

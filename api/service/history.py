@@ -225,10 +225,13 @@ class History:
             found.append(event)
         return found
 
-    def pages(self, store: Store, key: int, after: int, last: int, *, learned_only: bool = False) -> Iterator[Part]:
+    def pages(
+        self, store: Store, key: int, after: int, last: int, *, learned_only: bool = False, bare: bool = False
+    ) -> Iterator[Part]:
         """Yield a log after one seq as arrays, and between them what else changes the state.
 
-        Where an arm joins that is the problem from there on, and where a person said something of the world that.
+        Where an arm joins that is the problem from there on, and where a person said something of the world that. A
+        `bare` log has no contexts and masks, and may be slim.
         """
         for spell in self.spells(after, last):
             if spell.after > after:
@@ -240,6 +243,7 @@ class History:
                 learned_only=learned_only,
                 until=spell.until,
                 sizes=self.roster.sizes if self.roster.joined else None,
+                bare=bare,
             ):
                 yield columns
 

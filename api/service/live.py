@@ -82,6 +82,9 @@ class Live(Work):
         self.unusable: OnearmError | None = recovering()
         self.seq = self.number = self.rewards = 0
         self.kept_at = 0  # the seq of the snapshot that it was recovered from
+        self.base = (
+            0  # the seq from which its log is folded: of what was learned by then contexts and the like are gone
+        )
         self.state = None
         self.own = None
         self.tally = kind.tally(spec, spec.problem)
@@ -120,7 +123,8 @@ class Live(Work):
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
-        self.state, self.own, self.seq, self.number, self.rewards, history, kernels, self.tally, kept_at = recovered
+        self.state, self.own, self.seq, self.number, self.rewards, history, kernels, self.tally, *begun = recovered
+        self.kept_at, self.base = begun
         self.since = None
         self.take_up(self.spec, kernels)
         if self.kind.moves is None:  # a move takes microseconds as Python too, and needs no turn
@@ -129,12 +133,11 @@ class Live(Work):
         self.problem = history.problem(self.seq)
         self._changing = self._last = None
         self.records.clear()
-        self.kept_at = kept_at
         self._bytes_since_snapshot = 0
         self._room.take(self.row.id, self.state_bytes)
         self.unusable = None
         if self.archived:
-            self._bytes_since_snapshot = (self.seq - kept_at) * EVENT_BYTES
+            self._bytes_since_snapshot = (self.seq - self.kept_at) * EVENT_BYTES
             self.rest()
 
     def stop(self, why: OnearmError) -> None:

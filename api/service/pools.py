@@ -23,6 +23,7 @@ STEPS_WAITING = 100_000  # as many as may wait for their turns anyway
 EXPORTS = 16  # that are under way; who reads slowly keeps one, and no thread
 EXPORTS_EACH = 4  # of one tenant, so that none takes all
 IMPORTS_WAITING = 4  # each is folded as a whole, which takes as long as its policy takes
+COMPACTIONS_WAITING = 4  # as imports
 SCRAPES_WAITING = 4
 LOOKUPS_WAITING = 100_000  # one for each experiment at most
 
@@ -78,6 +79,7 @@ class Pools:
         self.scrapes = Pool("answers to Prometheus", 1, SCRAPES_WAITING)
         self.exports = Pool("exports of logs", 1, EXPORTS)
         self.imports = Pool("imports of logs", 1, IMPORTS_WAITING)
+        self.compactions = Pool("compactions of logs", 1, COMPACTIONS_WAITING)
 
     def close(self) -> None:
         """End all threads."""

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ...engine.errors import Conflict, OnearmError, Unavailable, exhausted
@@ -27,6 +28,8 @@ from ..experiment.spec import Spec
 from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
 from ..kinds.table import kind_of
 from .artefacts import keep_all, stored
+from .chores import Chore, Chores
+from .compacting import Compactions
 from .directory import Directory
 from .exporting import Exports
 from .folded import Recovered
@@ -36,7 +39,6 @@ from .lanes import Lanes
 from .live import Live
 from .measured import Requests
 from .pools import Pools
-from .purging import Purge
 from .records import CACHE_BYTES, Budget
 from .recovery import Queue
 from .refusals import recovering, refolding
@@ -76,11 +78,12 @@ class Service:
         self.store = store
         self.clock = clock
         self.writer = Writer(store, failed=self._refold_all)
-        self.purge = Purge(store, self.writer)
+        self.chores = Chores(store, self.writer)
         self.pools = Pools()
         self.lanes = Lanes()
         self.exports = Exports()
         self.room = Room(state_limits)
+        self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, clock)
         self._directory = Directory()
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
@@ -115,11 +118,19 @@ class Service:
         gone = await asyncio.to_thread(self.store.buried)
         rows = known if known or gone else [await self._write(Imported(Spec.from_json(first)), DEFAULT)]
         self._directory = Directory(rows, gone)
-        self.purge.add(await asyncio.to_thread(self.store.unpurged))
+        self.chores.add(await asyncio.to_thread(self._left))
         self._queue = Queue(rows)
         self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
+
+    def _left(self) -> list[Chore]:
+        """Return what was not done when the service before ended. Runs in a worker thread."""
+        self.store.sweep_bases()
+        return [
+            *(partial(self.store.purge, key) for key in self.store.unpurged()),
+            *(partial(self.store.slim, base.experiment, base.seq) for base in self.store.unslimmed()),
+        ]
 
     async def recovered(self) -> None:
         """Wait until all that there were at the start, or were asked for, are recovered, or cannot be."""
@@ -134,7 +145,7 @@ class Service:
         await self.recovered()  # up to the end of the page at work
         for task in self._refolding.values():
             task.cancel()
-        await self.purge.stop()
+        await self.chores.stop()
         for live in self._lives.values():
             await live.turns.idle()
         await self.writer.drain()
@@ -327,7 +338,7 @@ class Service:
             if (opened := self._lives.pop(name, None)) is not None:  # its log was folded meanwhile
                 await self._end(opened)
             self.writer.forget(row.key)
-            self.purge.add([row.key])
+            self.chores.add([partial(self.store.purge, row.key)])
             return now
 
     async def _end(self, live: Live) -> None:

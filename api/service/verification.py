@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...engine import loop, snapshot
 from ...engine.problem import fitted
+from ...engine.storage.store import Store
 from ...engine.vocabulary import DECIDE, LEARN, Array, Columns, Policy, Problem
-from .checkpoints import Checkpoint
-from .history import Part, changed
+from ..experiment.spec import Spec
+from ..kinds.kind import Kind
+from .bases import beginning
+from .checkpoints import Before, Checkpoint, with_checkpoints
+from .history import History, Part, changed
 
 
 class Verification(NamedTuple):
@@ -25,6 +29,28 @@ class Verification(NamedTuple):
     digest: str  # of the state after the last event that was verified
     note: str | None = None  # what is wrong with that record
     bad_snapshot: str | None = None  # what is wrong with the first snapshot that the log does not fold to
+    base: int | None = None  # the seq of the base that it begins with: no decision before it was made again
+
+
+def verify_log(
+    store: Store,
+    key: int,
+    spec: Spec,
+    kind: Kind,
+    last: int,
+    progress: Callable[[int], None] = lambda events: None,
+) -> Verification:
+    """Verify the log of an experiment in a database up to a seq, from its newest base on.
+
+    Raises `Damaged` where that base cannot be read, or rows of the log.
+    """
+    history = History(spec, store.changes(key), kind.change_types)
+    begun = beginning(store, key, spec, kind, history, last)
+    state, _ = kind.own.split(begun.kept)
+    pages = with_checkpoints(store, key, spec, kind, last, begun)
+    before = Before(store, key, spec, kind, history, begun)
+    found = verify(spec.policy, spec.problem, spec.run, pages, progress, state, before)
+    return found._replace(base=begun.seq or None)
 
 
 def verify(
@@ -33,25 +59,36 @@ def verify(
     run: np.uint64,
     pages: Iterable[Part | Checkpoint],
     progress: Callable[[int], None] = lambda events: None,
+    state: Any = None,
+    before: Before | None = None,
 ) -> Verification:
     """Replay the pages of a log through its policy; stop at the first decision that differs or is not on record.
+
+    Where the log is folded from a base, that is the `state` to begin with, and what lies `before` is not made again.
 
     Where an arm joined, the problem from there on stands between two pages, and so does what a person said of the
     world. Decisions that someone else made are learned from, and not made again. Snapshots that stand between pages
     (`with_checkpoints`) are compared with what the log folds to.
     """
     policy = fitted(policy, problem)
-    state = policy.init(policy.params, problem)
+    if state is None:
+        state = policy.init(policy.params, problem)
     ledger = _Ledger()
     events = decisions = 0
     bad: str | None = None
-    for columns in pages:
-        if isinstance(columns, Checkpoint):
-            bad = bad or columns.fault(state)
+    if before is not None:
+        for columns in before.pages():
+            if (fault := ledger.fault(columns)) is not None:
+                return Verification(0, 0, fault.number, snapshot.digest(state), fault.note)
+        bad = before.fault()
+    for part in pages:
+        if isinstance(part, Checkpoint):
+            bad = bad or part.fault(state)
             continue
-        if not isinstance(columns, Columns):
-            state = changed(policy, state, columns)
+        if not isinstance(part, Columns):
+            state = changed(policy, state, part)
             continue
+        columns = part
         if (fault := ledger.fault(columns)) is not None:
             return Verification(events, decisions, fault.number, snapshot.digest(state), fault.note)
         row = loop.replay(policy.params, state, run, columns)

@@ -18,9 +18,10 @@ are derived data. Hot statements are plain SQL over many rows, built once for ea
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, count
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,15 +30,12 @@ from sqlalchemy.engine import URL, Connection
 from ..errors import Conflict, Damaged
 from ..vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from . import schema
-from .connections import Connections
 from .event_columns import columns_of
+from .states import PARTS, States, put_snapshot, put_snapshot_part
 from .tables import (
     ARTEFACT,
     EVENT,
     EXPERIMENT,
-    SNAPSHOT,
-    SNAPSHOT_PART,
-    SUMS,
     Counts,
     Event,
     Experiment,
@@ -51,11 +49,10 @@ PAGE = 5_000  # events of one SELECT
 KEYS_MAX = 5_000  # numbers or ids of one SELECT
 PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
-SNAPSHOTS_KEPT = 2
 ALL = ", ".join(Event._fields)
 
 
-class Store(Connections):
+class Store(States):
     """A database of experiments and their events. One writer; readers in any thread or process.
 
     Every method raises `Unavailable` where the database does not answer, and may be called again after that.
@@ -86,9 +83,9 @@ class Store(Connections):
             for key, at in archived:
                 connection.execute(sa.update(EXPERIMENT).where(EXPERIMENT.c.key == key).values(archived_at=at))
             for part in parts:
-                _put_part(connection, part)
+                put_snapshot_part(connection, part)
             for snapshot in snapshots:
-                _put_snapshot(connection, snapshot)
+                put_snapshot(connection, snapshot)
 
     def add_experiment(
         self,
@@ -144,7 +141,7 @@ class Store(Connections):
             connection.execute(sa.update(EXPERIMENT).where(mine).values(deleted_at=at, **blank))
 
     def purge(self, experiment: int, events: int) -> bool:
-        """Take away so many events of a deleted experiment, or a part of a snapshot; return whether more may be left.
+        """Take away so many events of a deleted experiment, or a part of a state; return whether more may be left.
 
         SQLite overwrites what was there, and uses the space again; the file does not shrink. The -wal file is another
         matter: `empty_wal`. PostgreSQL overwrites at its next vacuum.
@@ -155,16 +152,15 @@ class Store(Connections):
                 some = (EVENT.c.experiment == experiment) & (EVENT.c.seq < first + events)
                 connection.execute(sa.delete(EVENT).where(some))
                 return True
-            connection.execute(sa.delete(SNAPSHOT).where(SNAPSHOT.c.experiment == experiment))
-            of_it = SNAPSHOT_PART.c.experiment == experiment
-            part = connection.execute(
-                sa.select(SNAPSHOT_PART.c.seq, SNAPSHOT_PART.c.part).where(of_it).limit(1)
-            ).one_or_none()
-            if part is None:
-                return False
-            one = of_it & (SNAPSHOT_PART.c.seq == part.seq) & (SNAPSHOT_PART.c.part == part.part)
-            connection.execute(sa.delete(SNAPSHOT_PART).where(one))
-            return True
+            for whole, parts in PARTS.items():
+                connection.execute(sa.delete(whole).where(whole.c.experiment == experiment))
+                of_it = parts.c.experiment == experiment
+                part = connection.execute(sa.select(parts.c.seq, parts.c.part).where(of_it).limit(1)).one_or_none()
+                if part is not None:
+                    one = of_it & (parts.c.seq == part.seq) & (parts.c.part == part.part)
+                    connection.execute(sa.delete(parts).where(one))
+                    return True
+            return False
 
     def _insert_sql(self, n_rows: int) -> str:
         row = f"({_marks(len(Event._fields))})"
@@ -186,7 +182,8 @@ class Store(Connections):
 
     def unpurged(self) -> list[int]:
         """Return the keys of deleted experiments of which something is left to be taken away."""
-        left = [sa.exists().where(table.c.experiment == EXPERIMENT.c.key) for table in (EVENT, SNAPSHOT, SNAPSHOT_PART)]
+        tables = (EVENT, *PARTS, *PARTS.values())
+        left = [sa.exists().where(table.c.experiment == EXPERIMENT.c.key) for table in tables]
         query = sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.deleted_at.is_not(None), sa.or_(*left))
         return [row.key for row in self._read_core(query)]
 
@@ -214,27 +211,6 @@ class Store(Connections):
             sql = f"SELECT {ALL} FROM event WHERE experiment = ? AND number IN ({_marks(len(some))})"
             events += map(Event._make, self._read(sql, (experiment, *some)))
         return sorted(events, key=lambda event: event.seq)
-
-    def newest_snapshots(self, experiment: int) -> list[Snapshot]:
-        """Return the snapshots that are kept, newest first."""
-        fields = ", ".join(Snapshot._fields)
-        sql = f"SELECT {fields} FROM snapshot WHERE experiment = ? ORDER BY seq DESC"
-        return list(map(Snapshot._make, self._read(sql, (experiment,))))
-
-    def snapshot_parts(self, experiment: int, seq: int) -> Iterator[bytes]:
-        """Yield the bytes of a snapshot part by part, each when it is asked for."""
-        sql = "SELECT state FROM snapshot_part WHERE experiment = ? AND seq = ? AND part = ?"
-        for part in count():
-            rows = self._read(sql, (experiment, seq, part))
-            if not rows:
-                return
-            yield rows[0][0]
-
-    def snapshot_sums(self, experiment: int, seq: int) -> bytes | None:
-        """Return what a snapshot holds of sums; None where an earlier version wrote it."""
-        sql = "SELECT state FROM snapshot_part WHERE experiment = ? AND seq = ? AND part = ?"
-        rows = self._read(sql, (experiment, seq, SUMS))
-        return rows[0][0] if rows else None
 
     def last(self, experiment: int) -> tuple[int, int]:
         """Return the seq of the last event (0 if there is none) and the number of the next decision."""
@@ -283,6 +259,17 @@ class Store(Connections):
         seq, decisions = self.last(experiment)
         return Counts(seq, decisions, seq - decisions - changes[0][0])
 
+    def counts_at(self, experiment: int, seq: int) -> Counts:
+        """Return how many events, decisions and rewards there are up to a seq, of a log that is at least as long."""
+        changes = "SELECT count(*) FROM event WHERE experiment = ? AND number IS NULL AND seq <= ?"
+        last = (
+            f"SELECT number FROM event WHERE experiment = ? AND seq <= ? AND kind IN ({DECIDE}, {EXTERNAL}) "
+            "ORDER BY seq DESC LIMIT 1"
+        )
+        n_changes, number = self._read(f"SELECT ({changes}), ({last})", (experiment, seq, experiment, seq))[0]
+        decisions = 0 if number is None else number + 1
+        return Counts(seq, decisions, seq - decisions - n_changes)
+
     def columns(
         self,
         experiment: int,
@@ -292,6 +279,7 @@ class Store(Connections):
         learned_only: bool = False,
         until: int = 2**63 - 1,
         sizes: Callable[[Array], Array] | None = None,
+        bare: bool = False,
     ) -> Iterator[tuple[Columns, int, int]]:
         """Yield the events after seq `after`, up to `until`, as Columns: pages, each with its first and last seq.
 
@@ -299,10 +287,14 @@ class Store(Connections):
         page are fetched in one query a page. CHANGE rows count for the seq and are not in the columns, nor
         are DECIDE and EXTERNAL rows with `learned_only`. Action sets of fewer actions than the page's largest are
         padded. `sizes` gives the number of arms at decisions of some numbers, where arms were added. Pages are shorter
-        than `page` where contexts are large. Raises `Damaged` where rows do not fit the problem or an event is missing.
+        than `page` where contexts are large. A `bare` log has no contexts and no masks, as those of slim events are
+        gone: every action is available. Raises `Damaged` where rows do not fit the problem or an event is missing.
         """
+        if bare:
+            problem, sizes = dataclasses.replace(problem, context_shape=(0,), nonzeros=None), None
+        seen = "NULL, NULL" if bare else "context, available"
         sql = (
-            "SELECT seq, kind, number, action, propensity, reward, context, available, detail, vector FROM event "
+            f"SELECT seq, kind, number, action, propensity, reward, {seen}, detail, vector FROM event "
             "WHERE experiment = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         )
         limit = min(page, PAGE_FIRST) if problem.context_kind != "dense" else min(page, _fitting(problem))
@@ -315,19 +307,19 @@ class Store(Connections):
                 )
             first, after = rows[0][0], rows[-1][0]
             if events := [row for row in rows if row[1] != CHANGE]:
-                older = functools.partial(self._older, experiment)
+                older = functools.partial(self._older, experiment, seen)
                 yield columns_of(events, older, problem, learned_only, sizes), first, after
             if len(rows) < limit:
                 return
             largest = max(sum(len(part or b"") for part in (row[6], row[8], row[9])) for row in rows)
             limit = min(page, max(1, PAGE_BYTES // (largest + 1)), 2 * limit)
 
-    def _older(self, experiment: int, numbers: Array) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+    def _older(self, experiment: int, seen: str, numbers: Array) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         """Return the contexts, masks and vectors of decisions, as bytes; `numbers` ascend."""
         rows: list[Any] = []
         for some in _parts(numbers.tolist()):
             sql = (
-                f"SELECT number, context, available, vector FROM event WHERE experiment = ? AND kind <> {LEARN} "
+                f"SELECT number, {seen}, vector FROM event WHERE experiment = ? AND kind <> {LEARN} "
                 f"AND number IN ({_marks(len(some))}) ORDER BY number"
             )
             rows += self._read(sql, (experiment, *some))
@@ -347,25 +339,6 @@ def _put_artefact(connection: Connection, artefact: StoredArtefact) -> None:
     known = sa.select(ARTEFACT.c.sha256).where(ARTEFACT.c.sha256 == artefact.sha256)
     if connection.scalar(known) is None:
         connection.execute(sa.insert(ARTEFACT).values(artefact._asdict()))
-
-
-def _put_part(connection: Connection, part: SnapshotPart) -> None:
-    """Write a part; the first one replaces what there is at its seq."""
-    if part.part == 0:
-        for table in (SNAPSHOT, SNAPSHOT_PART):
-            same = (table.c.experiment == part.experiment) & (table.c.seq == part.seq)
-            connection.execute(sa.delete(table).where(same))
-    connection.execute(sa.insert(SNAPSHOT_PART).values(part._asdict()))
-
-
-def _put_snapshot(connection: Connection, snapshot: Snapshot) -> None:
-    """Write a snapshot whose parts are written; delete older ones, and parts that belong to none."""
-    connection.execute(sa.insert(SNAPSHOT).values(snapshot._asdict()))
-    newest = sa.select(SNAPSHOT.c.seq).where(SNAPSHOT.c.experiment == snapshot.experiment)
-    kept = connection.scalars(newest.order_by(SNAPSHOT.c.seq.desc()).limit(SNAPSHOTS_KEPT)).all()
-    for table in (SNAPSHOT, SNAPSHOT_PART):
-        old = (table.c.experiment == snapshot.experiment) & table.c.seq.not_in(kept)
-        connection.execute(sa.delete(table).where(old))
 
 
 def _marks(n: int) -> str:

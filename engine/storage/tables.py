@@ -59,6 +59,28 @@ SNAPSHOT_PART = sa.Table(
     sa.Column("part", sa.Integer, primary_key=True),
     sa.Column("state", sa.LargeBinary, nullable=False),
 )
+BASE = sa.Table(
+    "base",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("decisions", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("versions", sa.Text, nullable=False),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("slim", sa.BigInteger, nullable=False),
+    sa.Column("archive", sa.Text),
+    sa.Column("archive_sha256", sa.Text),
+    sa.Column("archive_bytes", sa.BigInteger),
+)
+BASE_PART = sa.Table(
+    "base_part",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+)
 ARTEFACT = sa.Table(
     "artefact",
     METADATA,
@@ -141,12 +163,30 @@ SUMS = -1  # the part that holds what reports tell: sha256, then the sums as sta
 
 
 class SnapshotPart(NamedTuple):
-    """A row of table snapshot_part: some of the bytes of a state, written before the row of its snapshot."""
+    """A row of table snapshot_part or base_part: some of the bytes of a state, written before the row of that."""
 
     experiment: int
     seq: int
     part: int  # from 0 without gaps; SUMS is no part of the state
     state: bytes
+
+
+class Base(NamedTuple):
+    """A row of table base: a state at a seq from which the log is folded, whose parts are all there. It is truth.
+
+    Decisions that were learned by then are slim: what only a fold reads of them is blank, or will be soon.
+    """
+
+    experiment: int
+    seq: int  # the last event that the state has learned
+    decisions: int  # the number of the next decision
+    digest: str  # sha256 of the bytes of all parts, in hex
+    versions: str  # JSON: of what it was folded with
+    time: int  # when it was made, in microseconds since 1970 UTC
+    slim: int  # decisions that were learned up to this seq are slim; `seq` once all are
+    archive: str | None = None  # the name of the file of what lies between the base before and this one
+    archive_sha256: str | None = None  # of that file, in hex
+    archive_bytes: int | None = None  # of that file
 
 
 class StoredArtefact(NamedTuple):
@@ -196,6 +236,8 @@ assert list(EVENT.c.keys()) == list(Event._fields)
 assert list(EXPERIMENT.c.keys()) == [*Experiment._fields, "deleted_at"]
 assert list(SNAPSHOT.c.keys()) == list(Snapshot._fields)
 assert list(SNAPSHOT_PART.c.keys()) == list(SnapshotPart._fields)
+assert list(BASE.c.keys()) == list(Base._fields)
+assert list(BASE_PART.c.keys()) == list(SnapshotPart._fields)
 assert list(ARTEFACT.c.keys()) == list(StoredArtefact._fields)
 assert list(API_KEY.c.keys()) == list(StoredKey._fields)
 assert list(AUDIT.c.keys()) == list(Deed._fields)

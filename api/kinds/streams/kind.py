@@ -42,6 +42,7 @@ STREAMS = Kind(
     report=report,
     has_rewards=True,
     gym=GYM,
+    slims=False,  # its events are small, and what they say is asked for: who was read, pulled and dropped
     decide_waits=True,
     no_examples="the arms of {id!r} come once: decisions that someone else made say nothing about them; offer arms",
     own=Own(

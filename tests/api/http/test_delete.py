@@ -13,7 +13,7 @@ from support.served import ARMS, RANDOM, Served, assert_refused
 
 from onearm.api.cli.verify import verified
 from onearm.api.http.routes import TABLE
-from onearm.api.service import purging
+from onearm.api.service import chores
 from onearm.api.service.service import Service
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.backup import back_up
@@ -43,7 +43,7 @@ def work(served: Served, n: int, name: str = "e") -> None:
 def purged(served: Served) -> None:
     """Wait until nothing is left of what was deleted."""
     assert served.client.portal is not None
-    served.client.portal.call(served.service.purge.done)
+    served.client.portal.call(served.service.chores.done)
     assert served.store.unpurged() == []
 
 
@@ -144,8 +144,8 @@ def test_the_wal_keeps_no_copy_of_what_was_decided(served: Served, tmp_path: Pat
 
 
 def test_others_go_on_while_a_long_log_is_taken_away(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(purging, "EVENTS_MAX", 1)
-    monkeypatch.setattr(served.service.purge, "_events", 1)
+    monkeypatch.setattr(chores, "EVENTS_MAX", 1)
+    monkeypatch.setattr(served.service.chores, "_events", 1)
     served.create("other")
     work(served, 50)
     assert delete(served).status_code == 200
@@ -168,7 +168,7 @@ def test_a_database_that_does_not_answer_for_a_while_is_asked_again(
         return purge(experiment, events)
 
     monkeypatch.setattr(served.store, "purge", failing)
-    monkeypatch.setattr(purging, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(chores, "RETRY_SECONDS", 0.01)
     assert delete(served).status_code == 200
     purged(served)
     assert failures == []

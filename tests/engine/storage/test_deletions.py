@@ -101,7 +101,8 @@ def test_a_database_from_before_there_were_deletions_is_read_as_it_is(url: str) 
     key = add(store)
     fill(store, key, 2)
     store.close()
-    run_sql(url, "ALTER TABLE experiment DROP COLUMN deleted_at", f"UPDATE {VERSION_TABLE} SET version_num = '0006'")
+    run_sql(url, "DROP TABLE base", "DROP TABLE base_part", "ALTER TABLE experiment DROP COLUMN deleted_at")
+    run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '0006'")
     reading = Store.open(url, write=False)
     assert [row.id for row in reading.experiments()] == ["e"]
     assert reading.counts(key).seq == 4

@@ -48,7 +48,7 @@ def test_an_older_schema_keeps_its_snapshots(url: str) -> None:
     run_sql(url, "ALTER TABLE event DROP COLUMN vector")
     run_sql(url, "ALTER TABLE experiment DROP COLUMN deleted_at")
     run_sql(url, "DROP TABLE snapshot_part")
-    for table in ("artefact", "api_key", "audit"):
+    for table in ("base", "base_part", "artefact", "api_key", "audit"):
         run_sql(url, f"DROP TABLE {table}")
     run_sql(url, f"ALTER TABLE snapshot ADD COLUMN state {binary} NOT NULL DEFAULT ''")
     run_sql(url, f"INSERT INTO snapshot VALUES ({key}, 3, 2, 'digest', '{{}}', {state})")

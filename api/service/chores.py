@@ -1,6 +1,7 @@
-"""The logs of deleted experiments are wiped a little at a time, between the commits of the others.
+"""What can wait is done a little at a time, in the writer's thread, between the commits of others.
 
-What is left is found again after a start: a deletion is one transaction, and this is what comes after it.
+Logs of deleted experiments are wiped so, and what lies before a base is made slim. What is left of either is found
+again after a start, by a mark that was committed before.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -20,23 +21,25 @@ log = logging.getLogger("onearm")
 
 EVENTS_MAX = 2000  # of one transaction
 STEP_SECONDS = 0.01  # that a transaction should take, as the others wait for it
-PAUSE = 4.0  # times as long as a transaction took nothing is taken away: the others have the rest
+PAUSE = 4.0  # times as long as a transaction took nothing is done: the others have the rest
 RETRY_SECONDS = 1.0  # after a transaction that failed, and while somebody reads what was there before
 
+Chore = Callable[[int], bool]  # (events) -> whether more is left: changes about so many, in one transaction
 
-class Purge:
-    """Takes away what deleted experiments left. Its methods belong to the event loop's thread."""
+
+class Chores:
+    """Does one chore after another. Its methods belong to the event loop's thread."""
 
     def __init__(self, store: Store, writer: Writer[Any]) -> None:
         self._store = store
         self._writer = writer
-        self._left: list[int] = []
+        self._left: list[Chore] = []
         self._events = 100  # of the next transaction; soon as many as take their time
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, experiments: Iterable[int]) -> None:
-        """Take away the logs and snapshots of deleted experiments, by their keys."""
-        self._left += experiments
+    def add(self, chores: Iterable[Chore]) -> None:
+        """Do these too. What they blank or take away is gone from the files of SQLite when all are done."""
+        self._left += chores
         if self._left and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._work())
 
@@ -55,11 +58,11 @@ class Purge:
     async def _work(self) -> None:
         while self._left:
             try:
-                more, took = await self._writer.run(self._step, self._left[0], self._events)
+                more, took = await self._writer.run(_step, self._left[0], self._events)
             except Unavailable as error:
                 if self._store.lost is not None:  # for good, and said where it was noticed
                     return
-                log.error("what a deleted experiment left is not taken away yet: %s", error)
+                log.error("what was deleted or compacted is not gone from the database yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if not more:
@@ -69,14 +72,15 @@ class Purge:
             if not self._left:
                 await self._empty_wal()
 
-    def _step(self, experiment: int, events: int) -> tuple[bool, float]:
-        """Make a transaction, in the writer's thread; return whether more may be left, and how many seconds it took."""
-        begun = time.perf_counter()
-        more = self._store.purge(experiment, events)
-        return more, time.perf_counter() - begun
-
     async def _empty_wal(self) -> None:
         """Empty the file that still has copies of what was taken away, once nobody reads them."""
         with suppress(Unavailable):  # the end of the service empties it as well
             while not self._left and not await self._writer.run(self._store.empty_wal):
                 await asyncio.sleep(RETRY_SECONDS)
+
+
+def _step(chore: Chore, events: int) -> tuple[bool, float]:
+    """Make a transaction, in the writer's thread; return whether more is left, and how many seconds it took."""
+    begun = time.perf_counter()
+    more = chore(events)
+    return more, time.perf_counter() - begun

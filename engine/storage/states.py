@@ -1,0 +1,160 @@
+"""States in SQL: snapshots, which are a cache of the fold, and bases, from which logs are folded.
+
+Both are a row, and before it the bytes of the state in parts; a part SUMS holds what reports tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ..vocabulary import LEARN
+from . import schema
+from .connections import Connections
+from .tables import BASE, BASE_PART, EVENT, EXPERIMENT, SNAPSHOT, SNAPSHOT_PART, SUMS, Base, Snapshot, SnapshotPart
+
+SNAPSHOTS_KEPT = 2
+PARTS = {SNAPSHOT: SNAPSHOT_PART, BASE: BASE_PART}
+
+
+class States(Connections):
+    """The states of a database."""
+
+    def newest_snapshots(self, experiment: int) -> list[Snapshot]:
+        """Return the snapshots that are kept, newest first."""
+        fields = ", ".join(Snapshot._fields)
+        sql = f"SELECT {fields} FROM snapshot WHERE experiment = ? ORDER BY seq DESC"
+        return list(map(Snapshot._make, self._read(sql, (experiment,))))
+
+    def snapshot_parts(self, experiment: int, seq: int) -> Iterator[bytes]:
+        """Yield the bytes of a snapshot part by part, each when it is asked for."""
+        return self._parts("snapshot_part", experiment, seq)
+
+    def snapshot_sums(self, experiment: int, seq: int) -> bytes | None:
+        """Return what a snapshot holds of sums; None where an earlier version wrote it."""
+        return self._sums("snapshot_part", experiment, seq)
+
+    def bases(self, experiment: int) -> list[Base]:
+        """Return the bases of an experiment, oldest first: the log is folded from the last one."""
+        if self.revision < schema.BASES:
+            return []
+        fields = ", ".join(Base._fields)
+        sql = f"SELECT {fields} FROM base WHERE experiment = ? ORDER BY seq"
+        return list(map(Base._make, self._read(sql, (experiment,))))
+
+    def base_seq(self, experiment: int) -> int:
+        """Return the seq of the newest base, 0 without one."""
+        if self.revision < schema.BASES:
+            return 0
+        rows = self._read("SELECT max(seq) FROM base WHERE experiment = ?", (experiment,))
+        return rows[0][0] or 0
+
+    def base_parts(self, experiment: int, seq: int) -> Iterator[bytes]:
+        """Yield the bytes of a base part by part, each when it is asked for."""
+        return self._parts("base_part", experiment, seq)
+
+    def base_sums(self, experiment: int, seq: int) -> bytes | None:
+        """Return what a base holds of sums."""
+        return self._sums("base_part", experiment, seq)
+
+    def put_base_parts(self, parts: Sequence[SnapshotPart]) -> None:
+        """Write some parts of a base, before its row; part 0 replaces what an attempt before left at its seq."""
+        with self._transaction() as connection:
+            for part in parts:
+                if part.part == 0:
+                    assert connection.scalar(sa.select(BASE.c.seq).where(_same(BASE, part))) is None, "a base is truth"
+                    connection.execute(sa.delete(BASE_PART).where(_same(BASE_PART, part)))
+                connection.execute(sa.insert(BASE_PART).values(part._asdict()))
+
+    def put_base(self, base: Base) -> bool:
+        """Write a base whose parts are written: from now on the log is folded from it.
+
+        Returns whether it was: of an experiment that was deleted meanwhile nothing is.
+        """
+        mine = sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.key == base.experiment, EXPERIMENT.c.deleted_at.is_(None))
+        with self._transaction() as connection:
+            if connection.scalar(mine) is None:
+                return False
+            connection.execute(sa.insert(BASE).values(base._asdict()))
+        return True
+
+    def sweep_bases(self) -> None:
+        """Take away parts that belong to no base: somebody ended before it was whole."""
+        same = (BASE.c.experiment == BASE_PART.c.experiment) & (BASE.c.seq == BASE_PART.c.seq)
+        lost = ~sa.exists().where(same)
+        with self._transaction() as connection:
+            connection.execute(sa.delete(BASE_PART).where(lost))
+
+    def unslimmed(self) -> list[Base]:
+        """Return the bases before which not all that could be is slim, those of an experiment in their order."""
+        query = sa.select(BASE).where(BASE.c.slim < BASE.c.seq).order_by(BASE.c.experiment, BASE.c.seq)
+        return [Base._make(row) for row in self._read_core(query)]
+
+    def slim(self, experiment: int, seq: int, events: int) -> bool:
+        """Make decisions slim that were learned before a base, in so many events of them; return whether more are left.
+
+        What a retry, a count or a look-up needs stays: of a decision whose id a client gave its explanation as well.
+        A base that is gone has nothing left.
+        """
+        mine = (BASE.c.experiment == experiment) & (BASE.c.seq == seq)
+        event = EVENT.c
+        with self._transaction() as connection:
+            done = connection.scalar(sa.select(BASE.c.slim).where(mine))
+            if done is None or done >= seq:
+                return False
+            until = min(seq, done + events)
+            learned = EVENT.alias()
+            within = (learned.c.experiment == experiment) & (learned.c.seq > done) & (learned.c.seq <= until)
+            numbers = sa.select(learned.c.number).where(within, learned.c.kind == LEARN)
+            closed = (event.experiment == experiment) & (event.kind != LEARN) & event.number.in_(numbers)
+            connection.execute(
+                sa.update(EVENT)
+                .where(closed)
+                .values(
+                    context=None,
+                    available=None,
+                    sent=None,
+                    detail=sa.case((event.decision_id.is_(None), sa.null()), else_=event.detail),
+                )
+            )
+            connection.execute(sa.update(BASE).where(mine).values(slim=until))
+        return until < seq
+
+    def _parts(self, table: str, experiment: int, seq: int) -> Iterator[bytes]:
+        sql = f"SELECT state FROM {table} WHERE experiment = ? AND seq = ? AND part = ?"
+        for part in count():
+            rows = self._read(sql, (experiment, seq, part))
+            if not rows:
+                return
+            yield rows[0][0]
+
+    def _sums(self, table: str, experiment: int, seq: int) -> bytes | None:
+        sql = f"SELECT state FROM {table} WHERE experiment = ? AND seq = ? AND part = ?"
+        rows = self._read(sql, (experiment, seq, SUMS))
+        return rows[0][0] if rows else None
+
+
+def put_snapshot_part(connection: Connection, part: SnapshotPart) -> None:
+    """Write a part of a snapshot; the first one replaces what there is at its seq."""
+    if part.part == 0:
+        for table in (SNAPSHOT, SNAPSHOT_PART):
+            connection.execute(sa.delete(table).where(_same(table, part)))
+    connection.execute(sa.insert(SNAPSHOT_PART).values(part._asdict()))
+
+
+def put_snapshot(connection: Connection, snapshot: Snapshot) -> None:
+    """Write a snapshot whose parts are written; delete older ones, and parts that belong to none."""
+    connection.execute(sa.insert(SNAPSHOT).values(snapshot._asdict()))
+    newest = sa.select(SNAPSHOT.c.seq).where(SNAPSHOT.c.experiment == snapshot.experiment)
+    kept = connection.scalars(newest.order_by(SNAPSHOT.c.seq.desc()).limit(SNAPSHOTS_KEPT)).all()
+    for table in (SNAPSHOT, SNAPSHOT_PART):
+        old = (table.c.experiment == snapshot.experiment) & table.c.seq.not_in(kept)
+        connection.execute(sa.delete(table).where(old))
+
+
+def _same(table: sa.Table, part: SnapshotPart) -> sa.ColumnElement[bool]:
+    """Say that a row is of the state that a part belongs to."""
+    return (table.c.experiment == part.experiment) & (table.c.seq == part.seq)
