@@ -50,6 +50,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/soak.py || echo "the service grew, slowed down or erred, or the machine was busy"
 	@$(PY) benchmarks/log.py
 	@$(PY) benchmarks/sizes.py
+	@$(PY) benchmarks/compacting.py
 	@$(PY) benchmarks/law.py
 	@$(PY) benchmarks/defaults.py
 	@$(PY) benchmarks/changes.py

@@ -175,7 +175,9 @@ def _events(source: str, form: str | None, experiment: str | None, stack: ExitSt
             )
     if is_database:
         log = stack.enter_context(opened(source, experiment))
-        advance = stack.enter_context(progress("converting", log.size, "events"))
+        if log.note is not None:
+            click.echo(log.note, err=True)
+        advance = stack.enter_context(progress("converting", log.size - log.begins, "events"))
         return log.events(advance), "database"
     if experiment is not None:
         raise InvalidInput("no_database", f"{source} is no database: --experiment is for one")

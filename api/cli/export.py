@@ -28,12 +28,14 @@ def export(experiment: str, file: Path, database: str, as_json: bool) -> None:
       onearm export hello hello.jsonl --database sqlite:///onearm.db
     """
     with opened(database, experiment) as log:
-        last = log.size
+        last, note = log.size - log.begins, log.note
         with progress("exporting", last, "events") as advance, writer(file, log.problem, log.spec) as out:
             for page in log.pages():
                 out.write_events(page)
                 advance(len(page))
     if as_json:
-        print_json({"experiment": experiment, "file": str(file), "events": last})
+        print_json({"experiment": experiment, "file": str(file), "events": last} | ({"note": note} if note else {}))
     else:
         click.echo(f"{last} events of {experiment} in {file}", err=True)
+        if note is not None:
+            click.echo(note, err=True)

@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": "Make every decision of a log again and name the first that differs.",
     "backup": "Copy a database while it is in use.",
     "restore": "Put a backup in place of a database, if it verifies.",
+    "compact": "Make the log of an experiment of a running service shorter, and keep what goes as a file.",
     "delete": "Delete an experiment of a running service for good.",
     "export": "Write the log of an experiment to a file.",
     "convert": "Write a log in another format.",

@@ -35,6 +35,7 @@ from ..http.connection import Limits
 from ..http.endpoint import BODY_MAX
 from ..http.guard import Guard
 from ..http.server import Network, Server, make_room
+from ..service.archives import Archives
 from ..service.live import Live
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
@@ -110,6 +111,12 @@ def _limit(name: str) -> dict[str, Any]:
     show_default=True,
     help="Of one tenant, with the archived ones; further ones are 409.",
 )
+@click.option(
+    "--archives",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where the archives of compacted experiments go.  [default: NAME.archives beside a database of SQLite]",
+)
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate (PEM): the service speaks HTTPS.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its key (PEM), where that is in a file of its own.")
 @click.option("--root-path", default="", help="The prefix under which a proxy has the service, such as /bandit.")
@@ -141,6 +148,7 @@ def serve(
     cache_bytes: int,
     max_requests_per_second: float | None,
     max_experiments: int,
+    archives: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
     root_path: str,
@@ -180,6 +188,7 @@ def serve(
             prefix=prefix,
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
+            archives=None if archives is None else Archives(archives),
             refused=refused,
             watcher=None if spans is None else spans.commit,
             started=welcome,

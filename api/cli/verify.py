@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 from ...engine.columns import take
 from ...engine.draws import POLICY, run_key
 from ...engine.errors import InvalidInput
+from ...engine.storage.connections import parse_url
 from ...engine.storage.log import Log
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event, Experiment
@@ -21,14 +23,16 @@ from ..console import print_json, print_table, progress
 from ..experiment.spec import Spec
 from ..kinds.table import KINDS, kind_of
 from ..log_files import read_log
+from ..service.archives import Archives
 from ..service.artefacts import keep_all
+from ..service.chain import Link, verified_chain
 from ..service.history import Part, change_of, changes_decoder, turn_of
 from ..service.verification import Verification, verify_log
 from ..service.verification import verify as verify_pages
 from .json_option import as_json
 from .options import DatabaseCommand, artefact_option, database_option, format_option, policy_file_option
 
-FAULTS = ("bad_lines", "bad_snapshot")
+FAULTS = ("bad_lines", "bad_snapshot", "bad_archive")
 PLURALS = {kind.action_kind: kind.plural for kind in KINDS}
 
 
@@ -38,18 +42,30 @@ PLURALS = {kind.action_kind: kind.plural for kind in KINDS}
 @database_option
 @policy_file_option
 @artefact_option
+@click.option(
+    "--archives",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where the archives of compacted experiments are.  [default: NAME.archives beside the database]",
+)
 @as_json
-def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> int:
+def verify(log: Path | None, form: str | None, database: str, archives: Path | None, as_json: bool) -> int:
     """Make every decision of a database, or of an export LOG, again; name the first that differs.
 
-    Exit code 1 where one differs, where a stored snapshot is not what its log folds to, or where lines of the export
-    cannot be read. A running service is not disturbed.
+    A log that was compacted is verified from its base on, and what lies before by its archives: each must fold from one
+    base to the next. Those that were dropped are named.
+
+    Exit code 1 where one differs, where a stored snapshot is not what its log folds to, where an archive is missing or
+    wrong, or where lines of the export cannot be read. A running service is not disturbed.
 
     \b
     Example:
       onearm verify --database sqlite:///run.db
     """
-    found = [_file(log, form)] if log is not None else verified(database)
+    if log is not None:
+        found = [_file(log, form)]
+    else:
+        found = verified(database, Archives.beside(parse_url(database)) if archives is None else Archives(archives))
     if as_json:
         print_json({"experiments": found})
     else:
@@ -71,29 +87,36 @@ def verify(log: Path | None, form: str | None, database: str, as_json: bool) -> 
 
 
 def has_fault(found: dict[str, Any]) -> bool:
-    """Tell whether a decision differs, a snapshot is not what the log folds to, or lines cannot be read."""
+    """Tell whether a decision differs, a snapshot or an archive is not what it must be, or lines cannot be read."""
     return any(map(found.get, FAULTS)) or found["first_difference"] is not None
 
 
-def verified(url: str) -> list[dict[str, Any]]:
-    """Make every decision of a database again, and return what was found of each experiment."""
+def verified(url: str, archives: Archives | None = None) -> list[dict[str, Any]]:
+    """Make every decision of a database again, in archives too where given; return what was found, by experiment."""
     store = Store.open(url, write=False)
     try:
         keep_all(store)
-        return [_experiment(store, row) for row in store.experiments()]
+        return [_experiment(store, row, archives) for row in store.experiments()]
     finally:
         store.close()
 
 
-def _experiment(store: Store, row: Experiment) -> dict[str, Any]:
+def _experiment(store: Store, row: Experiment, archives: Archives | None) -> dict[str, Any]:
     spec = Spec.from_stored(json.loads(row.spec))
     total = store.counts(row.key).seq
     with progress(f"verifying {row.id}", total - store.base_seq(row.key), "events") as advance:
         found = verify_log(store, row.key, spec, kind_of(spec.problem), total, advance)
+    links = [] if archives is None else _links(store, row, spec, archives)
     then = json.loads(row.versions)
     now = spec.versions()
     other = ", ".join(f"{key} {then.get(key)}" for key in now if then.get(key) != now[key])
-    return _report(row.id, spec.problem, found, f"created with {other}" if other else None)
+    return _report(row.id, spec.problem, found, f"created with {other}" if other else None, links)
+
+
+def _links(store: Store, row: Experiment, spec: Spec, archives: Archives) -> list[Link]:
+    """Verify the archives of an experiment."""
+    with progress(f"archives of {row.id}", store.base_seq(row.key), "events") as advance:
+        return list(verified_chain(store, row, spec, kind_of(spec.problem), archives, advance))
 
 
 def _file(path: Path, form: str | None) -> dict[str, Any]:
@@ -137,10 +160,20 @@ def _parts(log: Log) -> Iterator[Part]:
     yield take(log.events, slice(before, None))
 
 
-def _report(name: str, problem: Problem, found: Verification, note: str | None) -> dict[str, Any]:
+def _report(
+    name: str, problem: Problem, found: Verification, note: str | None, links: Sequence[Link] = ()
+) -> dict[str, Any]:
     report: dict[str, Any] = {"id": name, "decides": kind_of(problem).action_kind, **found._asdict()}
     for field in ("bad_snapshot", "base"):
         if report[field] is None:
             del report[field]
-    notes = [text for text in (report.pop("note"), report.get("bad_snapshot"), note) if text is not None]
+    if links:
+        report["archives"] = [link._asdict() for link in links]
+    if bad := "; ".join(link.note for link in links if link.note is not None):
+        report["bad_archive"] = bad
+    before = f"from the base at seq {found.base} on" if found.base is not None else None
+    kept = Counter(link.state for link in links)
+    told = f"archives: {', '.join(f'{n} {state}' for state, n in kept.items())}" if kept else None
+    said = (report.pop("note"), report.get("bad_snapshot"), before, told, bad or None, note)
+    notes = [text for text in said if text is not None]
     return report | ({"note": "; ".join(notes)} if notes else {})

@@ -21,6 +21,7 @@ from ..access.caller import NOBODY, Caller
 from ..access.rates import Rates
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
+from ..service.archives import Archives
 from ..service.measured import NO_ROUTE
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
@@ -115,6 +116,7 @@ def create_app(
     prefix: str = "",
     rates: Rates | None = None,
     experiments_max: int = EXPERIMENTS_MAX,
+    archives: Archives | None = None,
     cache_bytes: int = CACHE_BYTES,
     state_limits: StateLimits = DEFAULT_LIMITS,
     refused: Counter[str] | None = None,
@@ -125,6 +127,7 @@ def create_app(
     """Return the application over an open database; `guard` refuses what no client would send, `rates` too much of it.
 
     A request has at most `body_bytes`; decisions in memory take `cache_bytes`, and states what `state_limits` say.
+    `archives` is where those of compacted experiments go, by default a folder beside the database where that is a file.
     `prefix` is that under which a proxy has it, such as /bandit. A tenant has at most `experiments_max`.
     `refused` is what the server counts, to be told with the metrics; `watcher` is told of transactions. `started` is
     called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
@@ -133,7 +136,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = app.state.service = Service(
-            store, cache_bytes=cache_bytes, state_limits=state_limits, experiments_max=experiments_max
+            store,
+            cache_bytes=cache_bytes,
+            state_limits=state_limits,
+            experiments_max=experiments_max,
+            archives=archives,
         )
         service.writer.watcher = watcher
         if refused is not None:

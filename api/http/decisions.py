@@ -11,6 +11,7 @@ import msgspec
 
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
+from ...engine.storage.states import slimmed
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import EXTERNAL, Decision, Feedback
 from ..experiment.ids import check_id
@@ -239,7 +240,8 @@ def _sent(decision_id: str | None, raw: bytes) -> Sent:
 
 
 def _record(live: Live, found: Record) -> DecisionRecord:
-    event, named = found.event, live.problem.context_kind == "named"
+    slim, named = live.is_slim(found), live.problem.context_kind == "named"
+    event = slimmed(found.event) if slim else found.event
     assert event.number is not None, "this is a decision"
     fields: dict[str, Any] = {
         "decision_id": id_of(event),
@@ -250,6 +252,7 @@ def _record(live: Live, found: Record) -> DecisionRecord:
         "policy": live.spec.policy.name,
         "model_version": event.seq - 1,
         "given": event.kind == EXTERNAL,
+        "compacted": slim,
         "context": None if event.context is None or named else live.context(event).tolist(),
         "actions": None if event.actions is None else list(live.labels(event)),
         "eligible_actions": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ PAGE_MAX = 1000
 ARMS_LISTED = 5  # of each experiment
 _object = msgspec.json.Decoder(dict[str, object])
 _said = msgspec.json.Decoder(schemas.WorldSaid)
+_compact = msgspec.json.Decoder(schemas.Compact)
 _created = msgspec.json.Decoder(schemas.Created)
 
 
@@ -106,6 +108,30 @@ async def delete(service: Service, call: Call) -> Answer:
     return Answer(200, schemas.Deleted(experiment_id, iso(await service.delete(name))))
 
 
+async def compact(service: Service, call: Call) -> Answer:
+    """Fold the log from its state at an event on; what lies before goes to an archive, and gets slim here."""
+    live = service.live(call.path["experiment_id"])
+    body = read(_compact, call.body or b"{}", "the compaction")
+    before = _instant(body.before) if isinstance(body.before, str) else body.before
+    (base, events) = await service.compactions.compact(live, before, archive=body.archive)
+    kept = (base.archive, base.archive_bytes, base.archive_sha256)
+    called = call.caller.called(live.row.id)
+    return Answer(200, schemas.Compacted(called, base.seq, events, *kept, base.digest, iso(base.time)))
+
+
+def _instant(text: str) -> datetime:
+    """Return a time that says where it is."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InvalidInput(
+            "bad_before", f"before is {text[:40]!r}: it must be a seq, or a time such as 2026-01-31T00:00:00Z"
+        )
+    return found
+
+
 async def add_arm(service: Service, call: Call) -> Answer:
     """Let an arm join an experiment at work, or where arms come once offer it."""
     live = service.live(call.path["experiment_id"])
@@ -175,6 +201,7 @@ async def _diagnostics(live: Live, lag: Lag) -> schemas.Diagnostics:
         rewards=live.rewards,
         pending=live.number - live.rewards,
         seq=live.seq,
+        base=live.base,
         reward_share=live.rewards / live.number if live.number else None,
         unknown_propensity_share=live.tally.unknown / live.number if live.number else None,
         state_bytes=live.state_bytes,

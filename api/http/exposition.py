@@ -55,6 +55,8 @@ def _of_experiments(courses: Mapping[tuple[str, str], Course]) -> Iterator[Metri
         (GaugeMetricFamily, "state_bytes", "What an experiment has learned, in memory."),
         (GaugeMetricFamily, "interpreted", "1 while an experiment's policy is not compiled."),
         (GaugeMetricFamily, "recovering", "1 while an experiment folds its log and does not answer."),
+        (GaugeMetricFamily, "base_seq", "The event from which a log is folded; 0 where it was never compacted."),
+        (GaugeMetricFamily, "base_events", "Events since that one."),
         (GaugeMetricFamily, "snapshot_age", "Since the last snapshot; 0 where nothing came after it.", "_seconds"),
     )
     for family, field, says, *unit in series:
@@ -109,6 +111,7 @@ def of_service(service: Service) -> Iterator[Metric]:
             service.lag.worst_ms / 1e3,
         ),
         ("onearm_experiments", "Experiments in the database.", service.known),
+        ("onearm_chores", "Deletions and compactions of which the database still has something.", service.chores.left),
         ("onearm_experiments_unusable", "Experiments that cannot be opened.", service.failed),
         ("onearm_database_lost", "1 where the database's files were deleted or replaced.", service.lost() is not None),
         (

@@ -20,16 +20,20 @@ KINDS = {"jsonl": b"application/jsonl", "parquet": b"application/vnd.apache.parq
 
 
 async def log(service: Service, call: Call) -> Answer:
-    """Stream the log, as `onearm export` writes it; JSON lines can be gone on with after any event."""
+    """Stream the log, as `onearm export` writes it; JSON lines can be gone on with after any event.
+
+    One that was compacted begins after its base, which X-Log-Begins names; so does one that is read from 0 on.
+    """
     form = call.parameter("format") or "jsonl"
     if form not in EXPORTS:
         raise InvalidInput("bad_format", f"format is {form[:20]!r}: it must be one of {', '.join(EXPORTS)}")
-    after, until = _seq(call, "after") or 0, _seq(call, "until")
+    after, until = _seq(call, "after") or None, _seq(call, "until")
     live = service.live(call.path["experiment_id"])
     _check_epoch(service, call)
     parts = _parts(service, live, form, after, until, call.caller.tenant)
-    last = await anext(parts)  # from here on it has a place, until it is closed
-    return Answer(200, b"", ((b"x-log-until", last), (b"x-log-epoch", b"%d" % service.epoch)), KINDS[form], parts)
+    begins, last = (await anext(parts)).split()  # from here on it has a place, until it is closed
+    headers = ((b"x-log-until", last), (b"x-log-begins", begins), (b"x-log-epoch", b"%d" % service.epoch))
+    return Answer(200, b"", headers, KINDS[form], parts)
 
 
 async def import_log(service: Service, call: Call) -> Answer:
@@ -42,19 +46,20 @@ async def import_log(service: Service, call: Call) -> Answer:
 
 
 async def _parts(
-    service: Service, live: Live, form: str, after: int, until: int | None, tenant: str | None
+    service: Service, live: Live, form: str, after: int | None, until: int | None, tenant: str | None
 ) -> AsyncGenerator[bytes]:
-    """Yield the seq of the last event that is told, and then the log."""
+    """Yield the seq after which the log begins and that of the last event that is told, and then the log."""
     pool = service.pools.exports
     with service.exports.place(tenant):
         found = await pool.run(log_of, service.store, live.row, until)
-        if after > found.size:
+        if after is not None and after > found.size:
             raise Conflict(
                 "ahead_of_log",
                 f"after is {after}, and the log ends at {found.size}: the database was restored from a backup, so read "
                 "the log from its beginning",
             )
-        yield b"%d" % found.size
+        found.check_after(min(found.size, found.begins if after is None else after))
+        yield b"%d %d" % (found.begins, found.size)
         async for part in exported(pool, found, form, after):
             yield part
 

@@ -31,6 +31,8 @@ class Course(NamedTuple):
     interpreted: int  # 1 where it is not compiled yet
     recovering: int  # 1 where it does not answer
     snapshot_age: float  # seconds; 0 where nothing came since
+    base_seq: int = 0  # from which its log is folded
+    base_events: int = 0  # since
 
 
 WAITING = Course(0, 0, 0, 0, 0, 0, 1, 0.0)  # of one whose log is not folded yet
@@ -73,14 +75,15 @@ async def _courses(service: Service) -> dict[tuple[str, str], Course]:
 
 def _course(service: Service, live: Live) -> Course:
     number, rewards, waiting = live.number, live.rewards, live.number - live.rewards
+    base = live.base, live.seq - live.base
     if live.unusable is not None:
-        return Course(number, rewards, waiting, 0, 0, 0, 1, 0.0)
+        return Course(number, rewards, waiting, 0, 0, 0, 1, 0.0, *base)
     age = _snapshot_age(service, live)
     if live.state is None:  # archived
-        return Course(number, rewards, waiting, 0, 0, 0, 0, age)
+        return Course(number, rewards, waiting, 0, 0, 0, 0, age, *base)
     changes = changes_of(live.spec.policy, live.state)
     found = changes[-1].number if changes else 0
-    return Course(number, rewards, waiting, live.state_bytes, found, int(not live.compiled), 0, age)
+    return Course(number, rewards, waiting, live.state_bytes, found, int(not live.compiled), 0, age, *base)
 
 
 def _snapshot_age(service: Service, live: Live) -> float:

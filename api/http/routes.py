@@ -218,10 +218,20 @@ TABLE = [
         {200: schemas.Experiment},
         (404, 503, 507),
     ),
+    Entry(
+        "POST",
+        f"{ONE}:compact",
+        audit.audited(experiments.compact),
+        ADMIN,
+        {200: schemas.Compacted},
+        (404, 409, 413, 422, 503, 507),
+        schemas.Compact,
+        body_required=False,
+    ),
     Entry("POST", f"{ONE}:commit", audit.audited(experiments.commit), ADMIN, {200: COMMITTED}, (404, 409, 422, 503)),
     Entry(
         "GET", ONE, experiments.read_one, READ, {200: schemas.Experiment}, (404, 503)
-    ),  # behind the three: they fit its path
+    ),  # behind the four: they fit its path
     Entry(
         "DELETE",
         ONE,

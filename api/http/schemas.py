@@ -119,6 +119,26 @@ class Rewards(msgspec.Struct, forbid_unknown_fields=True):
     rewards: list[msgspec.Raw]
 
 
+class Compact(msgspec.Struct, forbid_unknown_fields=True):
+    """Up to where a log is compacted: a seq, or the time (RFC 3339) that events are earlier than; by default now."""
+
+    before: int | str | None = None
+    archive: bool = True  # whether what lies before is kept as a file
+
+
+class Compacted(msgspec.Struct):
+    """The base of a log: it is folded from there on. The archive has the events behind the base before, up to it."""
+
+    experiment_id: str
+    base: int  # the seq of the last event that it stands for
+    events: int  # that the archive has, or would have
+    archive: str | None  # its name in the folder of archives
+    archive_bytes: int | None
+    archive_sha256: str | None
+    digest: str  # of the state
+    time: str
+
+
 class CreatedArm(msgspec.Struct):
     """The id of an arm."""
 
@@ -246,6 +266,7 @@ class Diagnostics(msgspec.Struct):
     rewards: int
     pending: int
     seq: int
+    base: int  # the seq from which the log is folded; 0 where it was never compacted
     reward_share: float | None  # of decisions that have a reward
     unknown_propensity_share: float | None  # of decisions
     state_bytes: int  # in memory
@@ -361,6 +382,7 @@ class DecisionRecord(msgspec.Struct):
     policy: str
     model_version: int
     given: bool  # someone else made it
+    compacted: bool  # it lies before the base: context, eligible_actions and sent are not on record any more
     context: list[Any] | None  # numbers, or a row of them for each action; null where it is named features
     actions: list[str] | None  # the ids of the actions of the call
     eligible_actions: list[str] | None

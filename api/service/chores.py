@@ -37,6 +37,11 @@ class Chores:
         self._events = 100  # of the next transaction; soon as many as take their time
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def left(self) -> int:
+        """How many are not done."""
+        return len(self._left)
+
     def add(self, chores: Iterable[Chore]) -> None:
         """Do these too. What they blank or take away is gone from the files of SQLite when all are done."""
         self._left += chores

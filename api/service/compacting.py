@@ -10,22 +10,37 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from ...engine import snapshot
-from ...engine.errors import Conflict, InvalidInput
+from ...engine.errors import Conflict, InvalidInput, OnearmError
 from ...engine.storage.store import Store
 from ...engine.storage.tables import SUMS, Base, SnapshotPart
 from ..experiment.sums import packed
-from .chores import Chores
+from .archives import Archives
+from .chores import Chore, Chores
 from .folded import fold_log
 from .live import Live
 from .pools import Pools
 from .room import Room
 from .writer import PARTS_MAX, Writer
+
+log = logging.getLogger("onearm")
+Made = TypeVar("Made")
+P = ParamSpec("P")
+
+
+class Compacted(NamedTuple):
+    """A base, and how many events it stands for beside those of the base before."""
+
+    base: Base
+    events: int
 
 
 class _Folded(NamedTuple):
@@ -46,58 +61,117 @@ class Compactions:
         chores: Chores,
         pools: Pools,
         room: Room,
+        archives: Archives,
         clock: Callable[[], int],
     ) -> None:
         self._store, self._writer, self._chores = store, writer, chores
-        self._pools, self._room, self._clock = pools, room, clock
-        self._under_way: dict[int, asyncio.Lock] = {}  # by the key of the experiment
+        self._pools, self._room, self._archives, self._clock = pools, room, archives, clock
 
-    async def compact(self, live: Live, seq: int | None = None) -> Base:
-        """Make the state of an experiment at a seq, or as it is now, the base of its log; return that.
+    def left(self) -> Iterator[Chore]:
+        """Clear away what attempts before the start left, and yield what is not done yet. Runs in a worker thread."""
+        self._remove(self._store.noted_archives())
+        self._store.sweep_bases()
+        for key in self._store.unpurged():
+            yield from self.deletion(key)
+        yield from (partial(self._store.slim, base.experiment, base.seq) for base in self._store.unslimmed())
 
-        The same seq again changes nothing. Raises `Conflict` where the log is folded from a later base already,
-        `InvalidInput` where it is not as long, and what the fold and the database raise: then nothing has changed.
+    def deletion(self, key: int) -> list[Chore]:
+        """Return what takes away all that is left of a deleted experiment: its archives first, while it has names."""
+        return [partial(self._remove_archives, key), partial(self._store.purge, key)]
+
+    async def compact(self, live: Live, before: int | datetime | None = None, *, archive: bool = False) -> Compacted:
+        """Make the state of an experiment at a seq, before a time, or as it is now, the base of its log; return that.
+
+        With `archive` what lies between the base before and this one is kept as a file. The same seq again changes
+        nothing. Raises `Conflict` where the log is folded from a later base already, or there is no folder for
+        archives, `InvalidInput` where the log is not as long, `Unavailable` where the disk or the database fails, or
+        too many compactions wait: then nothing has changed.
         """
-        async with self._under_way.setdefault(live.row.key, asyncio.Lock()):
+        async with self._pools.compactions.turn():
             live.check_usable()
             last = live.seq
             await live.committed()
             live.check_usable()
-            seq = last if seq is None else seq
-            bases = await self._pools.lookups.run(self._store.bases, live.row.key)
-            for base in bases:
+            bases, seq = await self._call(self._place, live, before, last)
+            for former, base in zip([None, *bases], bases, strict=False):
                 if base.seq == seq:
-                    return base
+                    return Compacted(base, seq - (former.seq if former else 0))
             check_place(live, seq, last, bases)
-            return await self._made(live, seq, bases[-1].seq if bases else 0)
+            former_seq = bases[-1].seq if bases else 0
+            name = await self._begin(live, seq, former_seq) if archive else None
+            beside = f"{live.row.id}\n"  # no id has a line break
+            size = max(live.state_bytes, live.spec.state_bytes)
+            self._room.check(beside, size)
+            self._room.take(beside, size)
+            try:
+                base = await self._made(live, seq, former_seq, name)
+            except BaseException:
+                with suppress(OnearmError):  # where the disk and the database do not allow that, the next start does it
+                    await asyncio.shield(self._clean(live.row.key, name))
+                raise
+            finally:
+                self._room.take(beside, 0)
+            live.base = seq
+            self._chores.add([partial(self._store.slim, live.row.key, seq)])
+            return Compacted(base, seq - former_seq)
 
-    async def _made(self, live: Live, seq: int, former: int) -> Base:
-        beside = f"{live.row.id}\n"  # no id has a line break
-        size = max(live.state_bytes, live.spec.state_bytes)
-        self._room.check(beside, size)
-        self._room.take(beside, size)
-        try:
-            async with self._pools.compactions.turn():
-                folded = await self._pools.compactions.call(self._fold, live, seq)
-                digest = await self._write(folded, live.row.key, seq)
-        finally:
-            self._room.take(beside, 0)
+    def _place(self, live: Live, before: int | datetime | None, last: int) -> tuple[list[Base], int]:
+        """Return the bases that there are, and the seq of the one that is asked for. Runs in a worker thread."""
+        key = live.row.key
+        bases = self._store.bases(key)
+        if isinstance(before, datetime):
+            return bases, self._store.seq_before(key, round(before.timestamp() * 1e6), last)
+        return bases, last if before is None else before
+
+    async def _begin(self, live: Live, seq: int, former: int) -> str:
+        """Note the name of the archive that will be written; return it."""
+        await self._call(self._archives.check)
+        name = self._archives.name_of(live.row, former + 1, seq)
+        await self._writer.run(self._store.note_archive, live.row.key, seq, name)
+        return name
+
+    async def _made(self, live: Live, seq: int, former: int, name: str | None) -> Base:
+        """Write an archive, the parts of a base, and then its row."""
+        row = live.row
+        kept: tuple[str, str, int] | tuple[()] = ()
+        if name is not None:
+            kept = await self._call(self._archives.write, name, self._store, row, former, seq)
+        folded = await self._call(self._fold, live, seq)
+        digest = await self._write(folded, row.key, seq)
         slim = former if live.kind.slims else seq
-        versions, now = live.spec.versions_json(), self._clock()
-        base = Base(live.row.key, seq, folded.decisions, digest, versions, now, slim)
+        base = Base(row.key, seq, folded.decisions, digest, live.spec.versions_json(), self._clock(), slim, *kept)
         live.check_usable()
         if not await self._writer.run(self._store.put_base, base):
             assert live.unusable is not None, "it was deleted meanwhile"
             raise live.unusable
-        live.base = seq
-        self._chores.add([partial(self._store.slim, live.row.key, seq)])
         return base
+
+    async def _clean(self, key: int, name: str | None) -> None:
+        """Leave nothing of an attempt that failed; one whose commit succeeded unheard is whole, and stays."""
+        bases = await self._call(self._store.bases, key)
+        if name is not None and all(base.archive != name for base in bases):
+            await self._call(self._archives.remove, [name])
+        await self._writer.run(self._store.sweep_bases)
+
+    def _remove_archives(self, key: int, events: int) -> bool:
+        """Take away the archives of a deleted experiment. Runs in the writer's thread."""
+        self._remove([base.archive for base in self._store.bases(key) if base.archive is not None])
+        return False
+
+    def _remove(self, names: list[str]) -> None:
+        """Take archives away; where that cannot be done, say which are left."""
+        if left := self._archives.remove(names):
+            log.error("archives that nobody needs could not be taken away, delete them: %s", ", ".join(left))
+
+    async def _call(self, work: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
+        """Do work in the thread that compactions have, which is taken."""
+        return await self._pools.compactions.call(work, *given, **named)
 
     async def _write(self, folded: _Folded, experiment: int, seq: int) -> str:
         """Write the parts of a base; return the digest of its state."""
         digest = hashlib.sha256()
         left = _parts_of(folded, experiment, seq, digest)
-        while parts := await self._pools.compactions.call(lambda: list(islice(left, PARTS_MAX))):
+        while parts := await self._call(lambda: list(islice(left, PARTS_MAX))):
             await self._writer.run(self._store.put_base_parts, parts)
         return digest.hexdigest()
 

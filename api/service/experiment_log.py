@@ -1,19 +1,23 @@
-"""The log of one experiment of a database, to be evaluated or converted. A running service is not disturbed."""
+"""The log of one experiment of a database, to be evaluated or converted. A running service is not disturbed.
+
+Where it was compacted it begins at its base: what was decided before, and learned by then, is slim, and not part of it.
+Decisions from before whose rewards came later come first.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ...engine.errors import NotFound
+from ...engine.errors import Conflict, NotFound
 from ...engine.storage import database
 from ...engine.storage.events import Events
 from ...engine.storage.rows import Rows, Wanted
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event, Experiment
+from ...engine.storage.tables import Base, Event, Experiment
 from ...engine.vocabulary import Problem
 from ..experiment.spec import Spec
 from ..kinds.table import kind_of
@@ -31,31 +35,78 @@ class ExperimentLog:
     spec: dict[str, Any]
     history: History
     size: int  # the seq of the last event that is part of it
+    bases: tuple[Base, ...] = ()
+
+    @property
+    def begins(self) -> int:
+        """The seq of the base that it begins with, 0 without one."""
+        return self.bases[-1].seq if self.bases else 0
+
+    @property
+    def note(self) -> str | None:
+        """What a reader must know of its beginning, where that is a base."""
+        if not self.bases:
+            return None
+        return f"the log was compacted and begins after event {self.begins}; {_whereabouts(self.bases)}"
 
     def rows(self, wanted: Wanted) -> Rows:
         """Read the rewarded decisions; they outlive the database."""
         roster = self.history.roster
         sizes = roster.sizes if roster.joined else None
-        return database.read_rows(self.store, self.key, self.problem, wanted, sizes)
+        found = database.read_rows(self.store, self.key, self.problem, wanted, sizes, self.begins)
+        self._check()
+        if self.note is not None:
+            found.notes.append(self.note)
+        return found
 
     def events(self, progress: Callable[[int], None] = lambda count: None) -> Events:
         """Read all events; `progress` is told how many were read."""
-        return database.read_events(self.store, self.key, self.problem, self.spec, self.history.masked, progress)
+        return database.read_events(self.store, self.key, self.problem, self.spec, self._checked, progress, self.begins)
 
-    def pages(self, after: int = 0) -> Iterator[list[Event]]:
-        """Read the events after a seq, in pages as an export is written in."""
-        return map(self.history.masked, database.event_pages(self.store, self.key, after, self.size))
+    def pages(self, after: int | None = None) -> Iterator[list[Event]]:
+        """Read the events after a seq, or all, in pages as an export is written in.
+
+        Raises `Conflict` ("compacted") where what lies after that seq is slim.
+        """
+        if after is None:
+            yield from self._masked(database.carried_pages(self.store, self.key, self.begins, self.size))
+            after = self.begins
+        self.check_after(after)
+        yield from self._masked(database.event_pages(self.store, self.key, after, self.size))
+
+    def check_after(self, after: int) -> None:
+        """Refuse to read on from a seq before the base."""
+        if after < self.begins:
+            raise Conflict(
+                "compacted",
+                f"the log begins after event {self.begins}, and after is {after}: {_whereabouts(self.bases)}; read on "
+                f"with after={self.begins}",
+            )
+
+    def _masked(self, pages: Iterable[list[Event]]) -> Iterator[list[Event]]:
+        for page in pages:
+            yield self._checked(page)
+
+    def _checked(self, page: list[Event]) -> list[Event]:
+        """Return events with masks over all arms, once it is sure that none was slim when they were read."""
+        self._check()
+        return self.history.masked(page)
+
+    def _check(self) -> None:
+        if self.store.base_seq(self.key) > self.begins:
+            raise Conflict("compacted", "the log was compacted while it was read: read it again from its beginning")
 
 
 def log_of(store: Store, row: Experiment, until: int | None = None) -> ExperimentLog:
     """Return the log of an experiment up to a seq, or to what is its last event now."""
+    bases = tuple(store.bases(row.key))
     last, _ = store.last(row.key)
     size = last if until is None else min(until, last)
     spec = Spec.from_stored(json.loads(row.spec))
     changes = [event for event in store.changes(row.key) if event.seq <= size]
     history = History(spec, changes, kind_of(spec.problem).change_types)
     header = spec.to_json() | {"seed": str(spec.seed)}
-    return ExperimentLog(store, row.key, history.problem(size), header, history, size)
+    return ExperimentLog(store, row.key, history.problem(size), header, history, size, bases)
 
 
 @contextmanager
@@ -73,3 +124,13 @@ def opened(url: str, experiment: str | None) -> Iterator[ExperimentLog]:
         yield log_of(store, rows[experiment])
     finally:
         store.close()
+
+
+def _whereabouts(bases: Iterable[Base]) -> str:
+    """Say where what lies before the last of some bases is."""
+    first, kept = 1, []
+    for base in bases:
+        where = "in no archive" if base.archive is None else f"in the archive {base.archive}"
+        kept.append(f"events {first} to {base.seq} are {where}")
+        first = base.seq + 1
+    return ", ".join(kept)

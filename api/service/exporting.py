@@ -36,8 +36,8 @@ class Exports:
             self._open[tenant] -= 1
 
 
-async def exported(pool: Pool, log: ExperimentLog, form: str, after: int) -> AsyncGenerator[bytes]:
-    """Yield the bytes of an export of the events after a seq; JSON lines after the first event have no header."""
+async def exported(pool: Pool, log: ExperimentLog, form: str, after: int | None) -> AsyncGenerator[bytes]:
+    """Yield the bytes of an export of the events after a seq, or of all; JSON lines after the first have no header."""
     sink = _Sink()
 
     def begun() -> Any:

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +61,7 @@ def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imp
             history = History(spec, (one for one in found if one.kind == CHANGE), kind_of(spec.problem).change_types)
             if history.roster.joined:  # a state that grew has a limit too
                 made_within(spec.policy, history.problem(len(found)), state_bytes)
-            rows = list(_as_stored(found, history, kind_of(spec.problem)))
+            rows = list(as_stored(found, history, kind_of(spec.problem)))
             _check_fold(Path(folder, "fold.db"), spec, rows)
         except (Damaged, NotFound) as error:
             raise _refused(error, file) from error
@@ -105,7 +105,7 @@ def _bad_line(events: Events, body: bytes) -> InvalidInput:
     return InvalidInput("bad_line", f"line {lines[0]} is bad ({kind}), one of {total} bad lines: it is {shown!r}")
 
 
-def _as_stored(events: list[Event], history: History, kind: Kind) -> Iterator[Event]:
+def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator[Event]:
     """Yield events as the service writes them: rewards repeat the decision, masks are as long as there were arms."""
     decided: dict[int | None, tuple[int | None, float | None]] = {}
     cut = history.roster.joined and history.problem(0).context_kind == "dense"

@@ -465,6 +465,10 @@ class Live(Work):
             self._bytes_since_snapshot += EVENT_BYTES + size
         return future
 
+    def is_slim(self, record: Record) -> bool:
+        """Whether of a decision what only a fold reads is gone, or will be soon: it was learned before the base."""
+        return self.kind.slims and record.reward is not None and record.reward.seq <= self.base
+
     # -- what was decided before ---------------------------------------------------------------------------------------
 
     async def find(self, name: int | str) -> Record | None:

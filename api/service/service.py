@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from ...engine.errors import Conflict, OnearmError, Unavailable, exhausted
@@ -27,8 +26,9 @@ from ..experiment.sameness import asks_for
 from ..experiment.spec import Spec
 from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
 from ..kinds.table import kind_of
+from .archives import Archives
 from .artefacts import keep_all, stored
-from .chores import Chore, Chores
+from .chores import Chores
 from .compacting import Compactions
 from .directory import Directory
 from .exporting import Exports
@@ -74,6 +74,7 @@ class Service:
         cache_bytes: int = CACHE_BYTES,
         state_limits: StateLimits = DEFAULT_LIMITS,
         experiments_max: int = EXPERIMENTS_MAX,
+        archives: Archives | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -83,7 +84,8 @@ class Service:
         self.lanes = Lanes()
         self.exports = Exports()
         self.room = Room(state_limits)
-        self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, clock)
+        kept = Archives.beside(store.url) if archives is None else archives
+        self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clock)
         self._directory = Directory()
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
@@ -118,19 +120,11 @@ class Service:
         gone = await asyncio.to_thread(self.store.buried)
         rows = known if known or gone else [await self._write(Imported(Spec.from_json(first)), DEFAULT)]
         self._directory = Directory(rows, gone)
-        self.chores.add(await asyncio.to_thread(self._left))
+        self.chores.add(await asyncio.to_thread(lambda: list(self.compactions.left())))
         self._queue = Queue(rows)
         self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
-
-    def _left(self) -> list[Chore]:
-        """Return what was not done when the service before ended. Runs in a worker thread."""
-        self.store.sweep_bases()
-        return [
-            *(partial(self.store.purge, key) for key in self.store.unpurged()),
-            *(partial(self.store.slim, base.experiment, base.seq) for base in self.store.unslimmed()),
-        ]
 
     async def recovered(self) -> None:
         """Wait until all that there were at the start, or were asked for, are recovered, or cannot be."""
@@ -338,7 +332,7 @@ class Service:
             if (opened := self._lives.pop(name, None)) is not None:  # its log was folded meanwhile
                 await self._end(opened)
             self.writer.forget(row.key)
-            self.chores.add([partial(self.store.purge, row.key)])
+            self.chores.add(self.compactions.deletion(row.key))
             return now
 
     async def _end(self, live: Live) -> None:

@@ -6,12 +6,14 @@ What a bad line is in a file is `Damaged` here: nobody writes to a database by h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from ..columns import take
 from ..vocabulary import LEARN, Array, Problem
+from .event_columns import columns_of
 from .events import Events
 from .log import BadLines
 from .reward_join import EventPage, Rewards, rows_of_events
@@ -25,15 +27,21 @@ PAGE_BYTES = 1 << 22  # of what was sent and of contexts, about
 
 
 def read_rows(
-    store: Store, key: int, problem: Problem, wanted: Wanted, sizes: Callable[[Array], Array] | None = None
+    store: Store,
+    key: int,
+    problem: Problem,
+    wanted: Wanted,
+    sizes: Callable[[Array], Array] | None = None,
+    after: int = 0,
 ) -> Rows:
     """Read the rewarded decisions of the experiment `key`, up to what is its last event now.
 
-    `problem` has all arms that there are in the end; `sizes` gives the number of arms at decisions of some numbers,
-    where arms were added. What is logged meanwhile is left out.
+    Of rewards up to seq `after` nothing is read. `problem` has all arms that there are in the end; `sizes` gives the
+    number of arms at decisions of some numbers, where arms were added. What is logged meanwhile is left out.
     """
     last, _ = store.last(key)
-    return rows_of_events(store.name, problem, _pages(store, key, problem, last, sizes), BadLines(), wanted)
+    pages = chain(_carried(store, key, problem, after, last, sizes), _pages(store, key, problem, after, last, sizes))
+    return rows_of_events(store.name, problem, pages, BadLines(), wanted)
 
 
 def read_events(
@@ -43,15 +51,17 @@ def read_events(
     spec: dict[str, Any],
     masked: Callable[[list[Event]], list[Event]] = lambda events: events,
     progress: Callable[[int], None] = lambda count: None,
+    after: int = 0,
 ) -> Events:
-    """Read all events of the experiment `key`, up to what is its last one now.
+    """Read all events of the experiment `key` after a seq, up to what is its last one now.
 
-    `masked` gives events masks over all arms that there are in the end; `progress` is told how many events were read.
+    Before them come the decisions from before that whose rewards are among them. `masked` gives events masks over all
+    arms that there are in the end; `progress` is told how many events were read.
     """
     last, _ = store.last(key)
 
     def events() -> Iterator[Event]:
-        for page in event_pages(store, key, 0, last):
+        for page in chain(carried_pages(store, key, after, last), event_pages(store, key, after, last)):
             yield from masked(page)
             progress(len(page))
 
@@ -63,8 +73,18 @@ def event_pages(store: Store, key: int, after: int, until: int) -> Iterator[list
 
     The pages of a log are the same whoever reads it from its beginning. Each is a read of its own.
     """
+    return _in_pages(lambda place, limit: store.read_events(key, place, min(limit, until - place)), after)
+
+
+def carried_pages(store: Store, key: int, after: int, until: int) -> Iterator[list[Event]]:
+    """Yield the decisions up to a seq whose rewards came after it, up to another, in pages as `event_pages`."""
+    return _in_pages(lambda place, limit: store.carried(key, after, until, place, limit), 0)
+
+
+def _in_pages(read: Callable[[int, int], list[Event]], after: int) -> Iterator[list[Event]]:
+    """Yield what `read` (behind which seq, how many) returns, until that is nothing."""
     limit = PAGE_FIRST
-    while after < until and (page := store.read_events(key, after, min(limit, until - after))):
+    while page := read(after, limit):
         yield page
         after = page[-1].seq
         size = sum(
@@ -73,11 +93,24 @@ def event_pages(store: Store, key: int, after: int, until: int) -> Iterator[list
         limit = min(PAGE, 2 * limit, max(1, PAGE_BYTES * len(page) // (size + 1)))
 
 
+def _carried(
+    store: Store, key: int, problem: Problem, after: int, last: int, sizes: Callable[[Array], Array] | None
+) -> Iterator[EventPage]:
+    for page in carried_pages(store, key, after, last):
+        rows = [
+            (e.seq, e.kind, e.number, e.action, e.propensity, e.reward, e.context, e.available, e.detail, e.vector)
+            for e in page
+        ]
+        decided = columns_of(rows, lambda numbers: ((), (), ()), problem, False, sizes)
+        none = Rewards(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, problem.detail_length)), np.zeros(0, np.int64))
+        yield EventPage(decided, np.array([event.seq for event in page], np.int64), none)
+
+
 def _pages(
-    store: Store, key: int, problem: Problem, last: int, sizes: Callable[[Array], Array] | None
+    store: Store, key: int, problem: Problem, after: int, last: int, sizes: Callable[[Array], Array] | None
 ) -> Iterator[EventPage]:
     changes = np.array([event.seq for event in store.changes(key)], np.int64)
-    for events, first, final in store.columns(key, problem, page=PAGE, until=last, sizes=sizes):
+    for events, first, final in store.columns(key, problem, after, PAGE, until=last, sizes=sizes):
         seq = np.setdiff1d(np.arange(first, final + 1), changes, assume_unique=True)
         learns = events.kind == LEARN
         learned = take(events._replace(context=np.zeros((len(seq), 0)), available=np.ones((1, 1), np.bool_)), learns)

@@ -14,10 +14,24 @@ from sqlalchemy.engine import Connection
 from ..vocabulary import LEARN
 from . import schema
 from .connections import Connections
-from .tables import BASE, BASE_PART, EVENT, EXPERIMENT, SNAPSHOT, SNAPSHOT_PART, SUMS, Base, Snapshot, SnapshotPart
+from .tables import (
+    BASE,
+    BASE_PART,
+    EVENT,
+    EXPERIMENT,
+    NOTE,
+    SNAPSHOT,
+    SNAPSHOT_PART,
+    SUMS,
+    Base,
+    Event,
+    Snapshot,
+    SnapshotPart,
+)
 
 SNAPSHOTS_KEPT = 2
 PARTS = {SNAPSHOT: SNAPSHOT_PART, BASE: BASE_PART}
+_BASELESS = ~sa.exists().where((BASE.c.experiment == BASE_PART.c.experiment) & (BASE.c.seq == BASE_PART.c.seq))
 
 
 class States(Connections):
@@ -66,8 +80,20 @@ class States(Connections):
             for part in parts:
                 if part.part == 0:
                     assert connection.scalar(sa.select(BASE.c.seq).where(_same(BASE, part))) is None, "a base is truth"
-                    connection.execute(sa.delete(BASE_PART).where(_same(BASE_PART, part)))
+                    connection.execute(sa.delete(BASE_PART).where(_same(BASE_PART, part), BASE_PART.c.part != NOTE))
                 connection.execute(sa.insert(BASE_PART).values(part._asdict()))
+
+    def note_archive(self, experiment: int, seq: int, name: str) -> None:
+        """Keep the name of an archive before it is written: where its base never comes, `noted_archives` has it."""
+        note = SnapshotPart(experiment, seq, NOTE, name.encode())
+        with self._transaction() as connection:
+            connection.execute(sa.delete(BASE_PART).where(_same(BASE_PART, note), BASE_PART.c.part == NOTE))
+            connection.execute(sa.insert(BASE_PART).values(note._asdict()))
+
+    def noted_archives(self) -> list[str]:
+        """Return the names of archives that belong to no base: somebody ended before it was whole."""
+        query = sa.select(BASE_PART.c.state).where(BASE_PART.c.part == NOTE, _BASELESS)
+        return [bytes(row.state).decode() for row in self._read_core(query)]
 
     def put_base(self, base: Base) -> bool:
         """Write a base whose parts are written: from now on the log is folded from it.
@@ -78,20 +104,35 @@ class States(Connections):
         with self._transaction() as connection:
             if connection.scalar(mine) is None:
                 return False
+            note = (BASE_PART.c.experiment == base.experiment) & (BASE_PART.c.part == NOTE)
+            connection.execute(sa.delete(BASE_PART).where(note))
             connection.execute(sa.insert(BASE).values(base._asdict()))
         return True
 
     def sweep_bases(self) -> None:
         """Take away parts that belong to no base: somebody ended before it was whole."""
-        same = (BASE.c.experiment == BASE_PART.c.experiment) & (BASE.c.seq == BASE_PART.c.seq)
-        lost = ~sa.exists().where(same)
         with self._transaction() as connection:
-            connection.execute(sa.delete(BASE_PART).where(lost))
+            connection.execute(sa.delete(BASE_PART).where(_BASELESS))
 
     def unslimmed(self) -> list[Base]:
         """Return the bases before which not all that could be is slim, those of an experiment in their order."""
         query = sa.select(BASE).where(BASE.c.slim < BASE.c.seq).order_by(BASE.c.experiment, BASE.c.seq)
         return [Base._make(row) for row in self._read_core(query)]
+
+    def seq_before(self, experiment: int, time: int, last: int) -> int:
+        """Return the seq of the last event before a time, in microseconds, of the first `last`; 0 where there is none.
+
+        Times ascend as long as nobody sets the clock back; there it is one of the places where they pass this one.
+        """
+        sql = "SELECT time FROM event WHERE experiment = ? AND seq = ?"
+        low, high = 0, last
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._read(sql, (experiment, middle))[0][0] < time:
+                low = middle
+            else:
+                high = middle - 1
+        return low
 
     def slim(self, experiment: int, seq: int, events: int) -> bool:
         """Make decisions slim that were learned before a base, in so many events of them; return whether more are left.
@@ -135,6 +176,12 @@ class States(Connections):
         sql = f"SELECT state FROM {table} WHERE experiment = ? AND seq = ? AND part = ?"
         rows = self._read(sql, (experiment, seq, SUMS))
         return rows[0][0] if rows else None
+
+
+def slimmed(event: Event) -> Event:
+    """Return a decision as `States.slim` leaves it."""
+    detail = None if event.decision_id is None else event.detail
+    return event._replace(context=None, available=None, sent=None, detail=detail)
 
 
 def put_snapshot_part(connection: Connection, part: SnapshotPart) -> None:

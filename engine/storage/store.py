@@ -197,6 +197,18 @@ class Store(States):
         sql = f"SELECT {ALL} FROM event WHERE experiment = ? AND seq > ? ORDER BY seq LIMIT ?"
         return list(map(Event._make, self._read(sql, (experiment, after, limit))))
 
+    def carried(self, experiment: int, after: int, until: int, place: int, limit: int) -> list[Event]:
+        """Return the first decisions behind `place`, up to a seq, that were learned after it, up to another, in order.
+
+        Whoever reads a log from that seq on needs them.
+        """
+        sql = (
+            f"SELECT {ALL} FROM event WHERE experiment = ? AND seq > ? AND seq <= ? AND kind <> {LEARN} AND number IN "
+            f"(SELECT number FROM event WHERE experiment = ? AND seq > ? AND seq <= ? AND kind = {LEARN}) "
+            "ORDER BY seq LIMIT ?"
+        )
+        return list(map(Event._make, self._read(sql, (experiment, place, after, experiment, after, until, limit))))
+
     def find(self, experiment: int, numbers: Sequence[int], decision_ids: Sequence[str] = ()) -> list[Event]:
         """Return the DECIDE and EXTERNAL rows asked for, by number or by the client's id, and all their LEARN rows.
 
@@ -261,14 +273,15 @@ class Store(States):
 
     def counts_at(self, experiment: int, seq: int) -> Counts:
         """Return how many events, decisions and rewards there are up to a seq, of a log that is at least as long."""
-        changes = "SELECT count(*) FROM event WHERE experiment = ? AND number IS NULL AND seq <= ?"
+        # Changes are found by their index; with a bound of seq SQLite would read all events up to it.
+        changes = self._read("SELECT seq FROM event WHERE experiment = ? AND number IS NULL", (experiment,))
         last = (
             f"SELECT number FROM event WHERE experiment = ? AND seq <= ? AND kind IN ({DECIDE}, {EXTERNAL}) "
             "ORDER BY seq DESC LIMIT 1"
         )
-        n_changes, number = self._read(f"SELECT ({changes}), ({last})", (experiment, seq, experiment, seq))[0]
-        decisions = 0 if number is None else number + 1
-        return Counts(seq, decisions, seq - decisions - n_changes)
+        numbers = self._read(last, (experiment, seq))
+        decisions = numbers[0][0] + 1 if numbers else 0
+        return Counts(seq, decisions, seq - decisions - sum(at <= seq for (at,) in changes))
 
     def columns(
         self,

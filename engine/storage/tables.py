@@ -160,6 +160,7 @@ class Snapshot(NamedTuple):
 
 
 SUMS = -1  # the part that holds what reports tell: sha256, then the sums as states are packed; earlier versions skip it
+NOTE = -2  # the part of a base that is being made: the name of the archive that is written for it
 
 
 class SnapshotPart(NamedTuple):
@@ -167,7 +168,7 @@ class SnapshotPart(NamedTuple):
 
     experiment: int
     seq: int
-    part: int  # from 0 without gaps; SUMS is no part of the state
+    part: int  # from 0 without gaps; SUMS and NOTE are no parts of the state
     state: bytes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import dataclass
@@ -138,11 +139,12 @@ class Run:
                 one.pop(field, None)
         return {"experiment": found[0], "report": found[1]}
 
-    def compact(self, seq: int | None = None) -> Base:
+    def compact(self, seq: int | None = None, *, archive: bool = False) -> Base:
         """Make the state at a seq the base, and wait until what lies before is slim."""
         service, call = self.served.service, self.served.client.portal.call
-        base: Base = call(service.compactions.compact, service.live(self.name), seq)
+        made = call(functools.partial(service.compactions.compact, service.live(self.name), seq, archive=archive))
         call(service.chores.done)
+        base: Base = made.base
         return base
 
     def _change(self, t: int) -> None:

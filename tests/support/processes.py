@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import subprocess
@@ -13,7 +14,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import httpx
-from support.served import ARMS, RANDOM
+import numpy as np
+from support.served import ARMS, RANDOM, assert_sound
+
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 
 SEED = 20
 CLIENTS = 6
@@ -34,6 +38,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
     },
     "v": {"problem": {"kind": "vector", "domain": {"kind": "simplex", "dimension": 3}}},  # is told gradients
 }
+VECTORS = "v"
 READY_SECONDS = 180.0  # a busy machine is no bug
 
 
@@ -46,8 +51,17 @@ class Process:
         self.port = 0
         self.start()
 
-    def start(self) -> None:
-        command = [sys.executable, "-m", "onearm", "serve", "--port", str(self.port), "--database", self.database]
+    def start(self, *program: str) -> None:
+        """Start it, or a program that takes the same arguments."""
+        command = [
+            sys.executable,
+            *(program or ("-m", "onearm")),
+            "serve",
+            "--port",
+            str(self.port),
+            "--database",
+            self.database,
+        ]
         command += self.options
         self.stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  `end` closes it; a pipe fills, where nobody reads it
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.stderr, text=True)
@@ -68,7 +82,7 @@ class Process:
                     self.answers = True
                     return
             except httpx.TransportError:
-                assert time.monotonic() < deadline
+                assert time.monotonic() < deadline and self.process.poll() is None, self.stop(signal.SIGKILL)
             time.sleep(0.02)
 
     def stop(self, how: signal.Signals) -> str:
@@ -213,3 +227,33 @@ def join(clients: Sequence[Client]) -> None:
         assert not client.is_alive()
         if client.error is not None:
             raise client.error
+
+
+def assert_told(experiment: str, events: list[Any], clients: list[Client]) -> None:
+    """Check that the log holds what the clients were told, once, and little else."""
+    assert_sound(events)
+    decided = {event.decision_id: event for event in events if event.kind == DECIDE}
+    learned = {event.number: event for event in events if event.kind == LEARN}
+    told = {name: one for client in clients for name, one in client.decided.items() if one.experiment == experiment}
+    changes = [json.loads(event.detail) for event in events if event.kind == CHANGE]
+    joined = [change["arm"]["id"] for change in changes if change["change"] == "arm_added"]
+    if experiment == "e":
+        assert joined == clients[0].joined and joined, "each arm joined once"
+    if experiment == "w":
+        assert len(changes) == clients[0].said, "each world began once"
+    for name, one in told.items():
+        event = decided[name]
+        if experiment == VECTORS:
+            assert one.answer["point"] == np.frombuffer(event.vector).tolist()
+            continue
+        labels = [*"abc", *joined] if event.actions is None else json.loads(event.actions)
+        assert one.answer["action_id"] == labels[event.action]
+        assert one.answer["propensity"] == event.propensity
+        assert one.answer["model_version"] == event.seq - 1
+    accepted = {name: value for client in clients for name, value in client.rewarded.items() if name in told}
+    if experiment == VECTORS:
+        gradients = {name: json.loads(learned[decided[name].number].detail) for name in accepted}
+        assert gradients == {name: [-value, -0.5, value] for name, value in accepted.items()}  # as rewards: upwards
+    else:
+        assert {name: learned[decided[name].number].reward for name in accepted} == accepted
+    assert len(decided) == len(told) and len(learned) == len(accepted), "all clients went on until they were answered"

@@ -80,6 +80,7 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "experiments_archive",
     "experiments_close",
     "experiments_commit",
+    "experiments_compact",
     "experiments_create",
     "experiments_delete",
     "experiments_diagnostics",
@@ -195,7 +196,7 @@ def test_every_route_is_in_the_table() -> None:
     assert set(openapi()["paths"]) == {path for _, path in OPERATIONS}
 
 
-def test_only_the_bodies_of_a_decision_and_of_a_rotation_may_be_left_out() -> None:
+def test_only_the_bodies_of_a_decision_a_compaction_and_a_rotation_may_be_left_out() -> None:
     bodies = {
         path: operation["requestBody"]["required"]
         for path, operations in openapi()["paths"].items()
@@ -203,7 +204,8 @@ def test_only_the_bodies_of_a_decision_and_of_a_rotation_may_be_left_out() -> No
         if "requestBody" in operation
     }
     left_out = {path for path, required in bodies.items() if not required}
-    assert left_out == {"/v1/experiments/{experiment_id}/decisions", "/v1/keys/{key_id}:rotate"}
+    paths = ("experiments/{experiment_id}/decisions", "experiments/{experiment_id}:compact", "keys/{key_id}:rotate")
+    assert left_out == {f"/v1/{path}" for path in paths}
 
 
 def test_operations_keep_their_ids() -> None:

@@ -12,21 +12,27 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
-import numpy as np
 import pytest
-from support.processes import CLIENTS, EXPERIMENTS, READY_SECONDS, SEED, Client, Process, join
-from support.served import assert_sound, folded, log_of
+from support.processes import (
+    CLIENTS,
+    EXPERIMENTS,
+    READY_SECONDS,
+    SEED,
+    VECTORS,
+    Client,
+    Process,
+    assert_told,
+    join,
+)
+from support.served import folded, log_of
 
 from onearm.engine.storage.store import Store
-from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 
 if TYPE_CHECKING:
     from support.postgres_server import Running
-
-VECTORS = "v"
 
 
 class Blow(NamedTuple):
@@ -86,7 +92,7 @@ def storm(database: str, blows: list[Blow], callers: int = CLIENTS) -> None:
         finally:
             store.close()
         for name, (_, events) in logs.items():
-            check(name, events, clients)
+            assert_told(name, events, clients)
         assert sum(client.retries for client in clients) > callers
         service.start()
         service.wait()
@@ -113,36 +119,6 @@ def storm(database: str, blows: list[Blow], callers: int = CLIENTS) -> None:
     for name in EXPERIMENTS:
         assert reports[name]["first_difference"] is None
         assert reports[name]["digest"] == digests[name]
-
-
-def check(experiment: str, events: list[Any], clients: list[Client]) -> None:
-    """Check that the log holds what the clients were told, once, and little else."""
-    assert_sound(events)
-    decided = {event.decision_id: event for event in events if event.kind == DECIDE}
-    learned = {event.number: event for event in events if event.kind == LEARN}
-    told = {name: one for client in clients for name, one in client.decided.items() if one.experiment == experiment}
-    changes = [json.loads(event.detail) for event in events if event.kind == CHANGE]
-    joined = [change["arm"]["id"] for change in changes if change["change"] == "arm_added"]
-    if experiment == "e":
-        assert joined == clients[0].joined and joined, "each arm joined once"
-    if experiment == "w":
-        assert len(changes) == clients[0].said, "each world began once"
-    for name, one in told.items():
-        event = decided[name]
-        if experiment == VECTORS:
-            assert one.answer["point"] == np.frombuffer(event.vector).tolist()
-            continue
-        labels = [*"abc", *joined] if event.actions is None else json.loads(event.actions)
-        assert one.answer["action_id"] == labels[event.action]
-        assert one.answer["propensity"] == event.propensity
-        assert one.answer["model_version"] == event.seq - 1
-    accepted = {name: value for client in clients for name, value in client.rewarded.items() if name in told}
-    if experiment == VECTORS:
-        gradients = {name: json.loads(learned[decided[name].number].detail) for name in accepted}
-        assert gradients == {name: [-value, -0.5, value] for name, value in accepted.items()}  # as rewards: upwards
-    else:
-        assert {name: learned[decided[name].number].reward for name in accepted} == accepted
-    assert len(decided) == len(told) and len(learned) == len(accepted), "all clients went on until they were answered"
 
 
 KILL, TERM = Blow(stopped(signal.SIGKILL)), Blow(stopped(signal.SIGTERM))

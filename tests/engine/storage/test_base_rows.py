@@ -8,6 +8,7 @@ import pytest
 from support.stored import add, decide, learn, run_sql
 
 from onearm.engine.storage.schema import VERSION_TABLE
+from onearm.engine.storage.states import slimmed
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import SUMS, Base, Counts, Event, SnapshotPart
 from onearm.engine.vocabulary import CHANGE, EXTERNAL
@@ -103,6 +104,7 @@ def test_what_was_learned_before_a_base_becomes_slim_and_the_rest_stays_whole(st
     slim = {0: BLANK, 2: BLANK | {"detail": "[]"}, 4: BLANK}
     expected = [event._replace(**slim.get(place, {})) for place, event in enumerate(events)]  # type: ignore[arg-type]
     assert store.read_events(key, 0) == expected
+    assert [slimmed(events[place]) for place in slim] == [expected[place] for place in slim]
     assert store.read_events(other, 0) == [fat(other, 1, 0), learn(other, 2, 0)]
     assert store.counts(key) == counts
     assert [event.seq for event in store.find(key, [0], ["mine"])] == [event.seq for event in found]

@@ -1,0 +1,46 @@
+"""`onearm compact`: what lies before an event of a log becomes small, and a file."""
+
+from __future__ import annotations
+
+import click
+
+from ..console import print_json
+from ..experiment.ids import in_url
+from .calling import answered, client_of, key_option, url_option
+from .json_option import as_json
+
+
+@click.command()
+@click.argument("experiment")
+@click.option(
+    "--before",
+    metavar="SEQ|TIME",
+    help="The last event that is compacted, or the time (2026-01-31T00:00:00Z) before which all are.  [default: now]",
+)
+@click.option("--drop", is_flag=True, help="Keep no archive: what is compacted is gone for good.")
+@url_option
+@key_option
+@as_json
+def compact(experiment: str, before: str | None, drop: bool, url: str, key: str | None, as_json: bool) -> None:
+    """Fold the log of an EXPERIMENT of a running service from its state at an event on.
+
+    What lies before goes to an archive, a file of Parquet in the service's folder of archives. In the database contexts
+    and what clients sent go; decisions, rewards and their ids stay. The experiment goes on meanwhile, and as before.
+
+    \b
+    Example:
+      onearm compact banner --before 2026-01-31T00:00:00Z
+    """
+    body = {
+        "before": int(before) if before is not None and before.isdecimal() else before,
+        "archive": not drop,
+    }
+    path = f"/v1/experiments/{in_url(experiment)}:compact"
+    with client_of(url, key) as client:
+        found = answered(path, lambda: client.post(path, json=body, timeout=None))  # a long log takes its time
+    if as_json:
+        print_json(found)
+        return
+    where = "in no archive" if found["archive"] is None else f"in {found['archive']} ({found['archive_bytes']} bytes)"
+    click.echo(f"{found['experiment_id']} is folded from event {found['base']} on")
+    click.echo(f"{found['events']} events are {where}")

@@ -1,0 +1,164 @@
+"""Archives: what lies between two bases of a log as a file of Parquet, in a folder beside the database.
+
+A file has all events between the two, and before them the decisions from earlier that were learned there: it folds from
+the first base to the second alone. It is written under another name, and there under its own before the base is. Its
+name is noted in the database before (`Store.note_archive`), so that nothing is left of a compaction that ended midway.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from sqlalchemy.engine import URL
+
+from ...engine.errors import Conflict, Unavailable
+from ...engine.storage import database
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Experiment
+from ..log_files import module_of
+from .experiment_log import log_of
+
+NAME_MAX = 100  # characters of an experiment's id in a name
+PARTIAL = ".part"  # the end of a name until the file is whole
+
+
+class Written(NamedTuple):
+    """An archive that is there."""
+
+    name: str
+    sha256: str  # in hex
+    size: int  # bytes
+
+
+class Archives:
+    """The folder of a database's archives. For worker threads."""
+
+    def __init__(self, folder: Path | None, *, ours: bool = False) -> None:
+        self.folder = folder  # None: there is none
+        self._ours = ours  # to be made where it is missing
+
+    @classmethod
+    def beside(cls, url: URL) -> Archives:
+        """Return the folder that a database has without being told: NAME.archives beside a file of SQLite."""
+        if url.get_backend_name() != "sqlite" or not url.database:
+            return cls(None)
+        return cls(Path(f"{url.database}.archives"), ours=True)
+
+    def check(self) -> None:
+        """Raise `Conflict` ("no_archives") or `Unavailable` ("archive_failed") where nothing can be written."""
+        if self.folder is None:
+            raise Conflict(
+                "no_archives",
+                "there is no folder for archives: start the service with --archives FOLDER, or keep none with "
+                '"archive": false (onearm compact --drop)',
+            )
+        try:
+            if self._ours:
+                self.folder.mkdir(exist_ok=True)
+            if not self.folder.is_dir():
+                raise NotADirectoryError(f"{self.folder} is no folder that there is")
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def name_of(self, experiment: Experiment, first: int, last: int) -> str:
+        """Return a name that no file has, for the events from one seq to another."""
+        known = quote(experiment.id, safe="")[:NAME_MAX]
+        return f"{known}.{experiment.key}.{first}-{last}.{secrets.token_hex(4)}.parquet"
+
+    def write(self, name: str, store: Store, row: Experiment, after: int, until: int) -> Written:
+        """Write the events after one seq up to another; all of it is on the disk when this returns.
+
+        Raises `Unavailable` ("archive_failed") where that cannot be done; then nothing is left of it.
+        """
+        assert self.folder is not None
+        partial, file = self.folder / f"{name}{PARTIAL}", self.folder / name
+        log = log_of(store, row, until)
+        key = row.key
+        pages = chain(database.carried_pages(store, key, after, until), database.event_pages(store, key, after, until))
+        try:
+            with partial.open("xb") as out:
+                hashed = _Hashed(out)
+                with module_of("parquet").Writer.onto(hashed, log.problem, log.spec) as writer:
+                    for page in pages:
+                        writer.write_events(log.history.masked(page))
+                out.flush()
+                os.fsync(out.fileno())
+            partial.rename(file)
+            _sync(self.folder)
+        except OSError as error:
+            self.remove([name])
+            raise self._failed(error) from error
+        return Written(name, hashed.digest.hexdigest(), hashed.size)
+
+    def remove(self, names: Iterable[str]) -> list[str]:
+        """Take archives away, and what was begun of them; return those that could not be."""
+        left = []
+        for name in names:
+            if self.folder is None:
+                left.append(name)
+                continue
+            for path in (self.folder / name, self.folder / f"{name}{PARTIAL}"):
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError:
+                    left.append(name)
+        return left
+
+    def _failed(self, error: OSError) -> Unavailable:
+        return Unavailable(
+            "archive_failed",
+            f"no archive was written, and nothing was compacted, as {self.folder} cannot be used ({error}): see that "
+            "it is there, has room and may be written to, then try again",
+        )
+
+
+class _Hashed:
+    """A file that is written to from its beginning to its end, and hashed meanwhile."""
+
+    closed = False
+
+    def __init__(self, file: Any) -> None:
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self._file = file
+
+    def write(self, data: Any) -> int:
+        """Write all of it."""
+        part = bytes(data)
+        self.digest.update(part)
+        self._file.write(part)
+        self.size += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        """Return how much was written."""
+        return self.size
+
+    def flush(self) -> None:
+        """Leave that to whoever opened it."""
+
+    def close(self) -> None:
+        """Leave that to whoever opened it."""
+
+
+def sha256_of(file: Path) -> str:
+    """Return the sha256 of a file in hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    with suppress(PermissionError):  # a folder that may be written to and not read
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
