@@ -11,13 +11,11 @@ from itertools import count
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from ..vocabulary import LEARN
 from . import schema
 from .connections import Connections
 from .tables import (
     BASE,
     BASE_PART,
-    EVENT,
     EXPERIMENT,
     NOTE,
     SNAPSHOT,
@@ -134,36 +132,6 @@ class States(Connections):
                 high = middle - 1
         return low
 
-    def slim(self, experiment: int, seq: int, events: int) -> bool:
-        """Make decisions slim that were learned before a base, in so many events of them; return whether more are left.
-
-        What a retry, a count or a look-up needs stays: of a decision whose id a client gave its explanation as well.
-        A base that is gone has nothing left.
-        """
-        mine = (BASE.c.experiment == experiment) & (BASE.c.seq == seq)
-        event = EVENT.c
-        with self._transaction() as connection:
-            done = connection.scalar(sa.select(BASE.c.slim).where(mine))
-            if done is None or done >= seq:
-                return False
-            until = min(seq, done + events)
-            learned = EVENT.alias()
-            within = (learned.c.experiment == experiment) & (learned.c.seq > done) & (learned.c.seq <= until)
-            numbers = sa.select(learned.c.number).where(within, learned.c.kind == LEARN)
-            closed = (event.experiment == experiment) & (event.kind != LEARN) & event.number.in_(numbers)
-            connection.execute(
-                sa.update(EVENT)
-                .where(closed)
-                .values(
-                    context=None,
-                    available=None,
-                    sent=None,
-                    detail=sa.case((event.decision_id.is_(None), sa.null()), else_=event.detail),
-                )
-            )
-            connection.execute(sa.update(BASE).where(mine).values(slim=until))
-        return until < seq
-
     def _parts(self, table: str, experiment: int, seq: int) -> Iterator[bytes]:
         sql = f"SELECT state FROM {table} WHERE experiment = ? AND seq = ? AND part = ?"
         for part in count():
@@ -179,7 +147,7 @@ class States(Connections):
 
 
 def slimmed(event: Event) -> Event:
-    """Return a decision as `States.slim` leaves it."""
+    """Return a decision as `Store.slim` leaves it."""
     detail = None if event.decision_id is None else event.detail
     return event._replace(context=None, available=None, sent=None, detail=detail)
 

@@ -34,6 +34,7 @@ from .event_columns import columns_of
 from .states import PARTS, States, put_snapshot, put_snapshot_part
 from .tables import (
     ARTEFACT,
+    BASE,
     EVENT,
     EXPERIMENT,
     Counts,
@@ -161,6 +162,36 @@ class Store(States):
                     connection.execute(sa.delete(parts).where(one))
                     return True
             return False
+
+    def slim(self, experiment: int, seq: int, events: int) -> bool:
+        """Make decisions slim that were learned before a base, among so many events; return whether more are left.
+
+        What a retry, a count or a look-up needs stays (`states.slimmed`). Events are written anew, behind all others:
+        SQLite appends to full pages, and gives back those that became empty; rows that shrink where they are would
+        leave holes that nothing fills. A base that is gone has nothing left.
+        """
+        base = (BASE.c.experiment == experiment) & (BASE.c.seq == seq)
+        event, learned = EVENT.c, EVENT.alias().c
+        of_it = (learned.experiment == experiment) & (learned.kind == LEARN)
+        with self._transaction() as connection:
+            done = connection.scalar(sa.select(BASE.c.slim).where(base))
+            if done is None or done >= seq:
+                return False
+            until = min(seq, done + events)
+            by_then = learned.seq + 0 <= seq  # a sum: SQLite would look for it among all events up to that one
+            closed = (event.kind != LEARN) & sa.exists().where(of_it, learned.number == event.number, by_then)
+            some = (event.experiment == experiment) & (event.seq > done) & (event.seq <= until)
+            blanks = _blanks(closed)
+            columns = (blanks[column.name].label(column.name) if column.name in blanks else column for column in event)
+            rows = [Event._make(row) for row in connection.execute(sa.select(*columns).where(some).order_by(event.seq))]
+            connection.execute(sa.delete(EVENT).where(some))
+            self._put_events(connection, rows)
+            numbers = sa.select(learned.number).where(of_it, learned.seq > done, learned.seq <= until)
+            earlier = (event.experiment == experiment) & (event.kind != LEARN) & event.number.in_(numbers)
+            carried = sa.update(EVENT).where(earlier, event.seq <= done).values(_blanks(sa.true()))
+            connection.execute(carried)
+            connection.execute(sa.update(BASE).where(base).values(slim=until))
+        return until < seq
 
     def _insert_sql(self, n_rows: int) -> str:
         row = f"({_marks(len(Event._fields))})"
@@ -345,6 +376,14 @@ class Store(States):
                 "the decision: restore the database from a backup",
             )
         return contexts, masks, vectors
+
+
+def _blanks(closed: sa.ColumnElement[bool]) -> dict[str, sa.ColumnElement[Any]]:
+    """Return what is written over columns of decisions that are `closed`, as `states.slimmed` does."""
+    event = EVENT.c
+    blank = {name: sa.case((closed, sa.null()), else_=event[name]) for name in ("context", "available", "sent")}
+    unnamed = closed & event.decision_id.is_(None)
+    return blank | {"detail": sa.case((unnamed, sa.null()), else_=event.detail)}
 
 
 def _put_artefact(connection: Connection, artefact: StoredArtefact) -> None:

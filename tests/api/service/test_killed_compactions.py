@@ -33,6 +33,7 @@ from onearm.api.cli.main import run
 sys.exit(run(sys.argv[1:]))
 """
 STATES = "onearm.engine.storage.states:States"
+STORE = "onearm.engine.storage.store:Store"
 STAGES = {  # where it dies, and whether that was done
     "noted": ("onearm.api.service.archives:Archives.write", False),
     "half written": ("onearm.api.service.archives:_Hashed.write", True),
@@ -40,7 +41,7 @@ STAGES = {  # where it dies, and whether that was done
     "parts": (f"{STATES}.put_base_parts", True),
     "before the row": (f"{STATES}.put_base", False),
     "behind the row": (f"{STATES}.put_base", True),
-    "slim": (f"{STATES}.slim", True),
+    "slim": (f"{STORE}.slim", True),
 }
 CALLERS = 4
 
