@@ -35,6 +35,7 @@ WORDS = {  # what a field of an event is to people
     "reward_id": "ids of rewards",
     "sent": "what was sent",
     "time": "times",
+    "unit_id": "ids of those whom decisions are for",
     "vector": "vectors",
     "change": "changes of an experiment",
     "reward": "decisions without a reward",

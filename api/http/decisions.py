@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
@@ -99,7 +100,7 @@ async def record(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     found = await find(live, call.path["decision_id"])
     await settled(found)
-    return Answer(200, _record(live, found))
+    return Answer(200, record_of(live, found))
 
 
 async def learn_examples(service: Service, call: Call) -> Answer:
@@ -135,6 +136,8 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
     for name in kind.refused:
         if getattr(body, name) not in _UNSAID:
             raise InvalidInput("unexpected_field", kind.unread.format(name=name, id=live.spec.id))
+    if body.unit_id is not None:
+        check_id("unit_id", body.unit_id)
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = one_id(body.decision_id, header_id)
@@ -158,7 +161,8 @@ async def _decide_now(
         found = await known_as(live, decision_id, raw)
     if found is not None:
         return found, True
-    return await live.decide(live.kind.request(live, body), _sent(decision_id, raw), service.clock()), False
+    sent = _sent(decision_id, body.unit_id, raw)
+    return await live.decide(live.kind.request(live, body), sent, service.clock()), False
 
 
 class Taken(NamedTuple):
@@ -213,6 +217,8 @@ async def _learn_example(service: Service, live: Live, raw: bytes) -> tuple[Reco
     body = read(_example, raw, "the example")
     if live.kind.external is None:
         raise InvalidInput("no_examples", live.kind.no_examples.format(id=live.spec.id))
+    if body.unit_id is not None:
+        check_id("unit_id", body.unit_id)
     propensity = check_propensity(body.propensity)
     reward = Feedback(check_reward(body.value, live.limits), NO_DETAIL)
     return await live.turns.take(_learn_now, service, live, body, raw, reward, propensity)
@@ -227,7 +233,7 @@ async def _learn_now(
     found = await found_unlocked(live, known_as, body.decision_id, raw)
     if found is None:
         request, action = kind.external(live, body)
-        sent = _sent(body.decision_id, raw)
+        sent = _sent(body.decision_id, body.unit_id, raw)
         found = live.log_external(request, Decision(action, propensity), sent, service.clock())
     if found.reward is not None:
         return found, "duplicate"
@@ -235,11 +241,12 @@ async def _learn_now(
     return found, "accepted"
 
 
-def _sent(decision_id: str | None, raw: bytes) -> Sent:
-    return Sent(decision_id, sent_of(raw), None if decision_id is None else hash_of(raw))
+def _sent(decision_id: str | None, unit_id: str | None, raw: bytes) -> Sent:
+    return Sent(decision_id, sent_of(raw), None if decision_id is None else hash_of(raw), unit_id)
 
 
-def _record(live: Live, found: Record) -> DecisionRecord:
+def record_of(live: Live, found: Record) -> DecisionRecord:
+    """Return all that is on record of a decision and its reward."""
     slim, named = live.is_slim(found), live.problem.context_kind == "named"
     event = slimmed(found.event) if slim else found.event
     assert event.number is not None, "this is a decision"
@@ -251,6 +258,7 @@ def _record(live: Live, found: Record) -> DecisionRecord:
         "propensity": event.propensity,
         "policy": live.spec.policy.name,
         "model_version": event.seq - 1,
+        "unit_id": UNSET if event.unit_id is None else event.unit_id,
         "given": event.kind == EXTERNAL,
         "compacted": slim,
         "context": None if event.context is None or named else live.context(event).tolist(),

@@ -23,7 +23,7 @@ from ..kinds.streams.arm_queue import Recommended
 from ..kinds.streams.bodies import Offered
 from ..kinds.table import KINDS
 from ..service.measured import Route
-from . import audit, decisions, experiments, health, keys, logs, metrics, pages, policies, reports, schemas
+from . import audit, decisions, experiments, health, keys, logs, metrics, pages, policies, reports, schemas, units
 from .endpoint import TITLES, Endpoint, Handler
 
 
@@ -123,6 +123,12 @@ SEGMENTS = {
     "schema": {"type": "integer", "minimum": 1, "maximum": NUMBERS_MAX, "default": 1},
     "description": "Of vectors: tell the regret against the best fixed point of each of so many equal parts, too.",
 }
+AFTER_NUMBER = {
+    "name": "after",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 0, "maximum": units.NUMBER_MAX},
+    "description": "Only decisions after the one of this number: `next` of the page before.",
+}
 TABLE = [
     Entry(
         "POST",
@@ -179,6 +185,15 @@ TABLE = [
         {200: schemas.DecisionRecord},
         (404, 503),
         operation="story",
+    ),
+    Entry(
+        "GET",
+        f"{ONE}/units/{{unit_id}}/decisions",
+        units.decisions_of,
+        READ,
+        {200: schemas.UnitDecisions},
+        (404, 422, 503),
+        parameters=(AFTER_NUMBER, at_most(units.PAGE_MAX, units.PAGE)),
     ),
     Entry(
         "POST",

@@ -38,6 +38,7 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
     decision_id: str | None = None
     explain: bool = False
     hint: list[float] | None = None  # a forecast of the loss's gradient, where a vector is decided
+    unit_id: str | None = None  # whom it is for
 
 
 class Example(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,6 +52,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
     eligible_actions: list[str] | None = None
     excluded_actions: list[str] | None = None
     decision_id: str | None = None
+    unit_id: str | None = None  # whom it was for
 
 
 class Examples(msgspec.Struct, forbid_unknown_fields=True):
@@ -389,6 +391,7 @@ class DecisionRecord(msgspec.Struct):
     sent: Any
     time: str
     reward: RewardRecord | None
+    unit_id: str | UnsetType = UNSET  # whom it is for
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
     model: int | UnsetType = UNSET
@@ -399,6 +402,13 @@ class DecisionRecord(msgspec.Struct):
     move: Literal["pull", "read"] | UnsetType = UNSET
     pulls: int | UnsetType = UNSET
     evicted: list[Evicted] | UnsetType = UNSET
+
+
+class UnitDecisions(msgspec.Struct):
+    """A page of the decisions that are for one unit, in their order; `next` is the `after` of the next one."""
+
+    decisions: list[DecisionRecord]
+    next: int | None
 
 
 class Health(msgspec.Struct):
@@ -420,7 +430,7 @@ class Version(msgspec.Struct):
 
 
 LATER = {
-    "decision": {"unit_id", "defer_activation"},
+    "decision": {"defer_activation"},
     "reward": {"observed_at", "detail"},
     "feedback": {"observed_at"},
 }

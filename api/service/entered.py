@@ -13,11 +13,12 @@ from ..kinds.kind import Encoded, Request
 
 
 class Sent(NamedTuple):
-    """How a client names a decision, and what it sent."""
+    """How a client names a decision, whom it is for, and what it sent."""
 
     decision_id: str | None = None
     text: str | None = None
     body_hash: bytes | None = None
+    unit_id: str | None = None
 
 
 class Place(NamedTuple):
@@ -56,6 +57,7 @@ def decision_event(
         time=place.time,
         actions=None if request.labels is None else msgspec.json.encode(request.labels).decode(),
         vector=encoded.vector,
+        unit_id=sent.unit_id,
     )
 
 

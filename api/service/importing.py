@@ -124,6 +124,8 @@ def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator
             n_arms = int(history.roster.sizes(np.array([event.number]))[0])
             mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=n_arms)
             event = event._replace(available=packed_mask(mask))
+        if event.unit_id is not None:
+            check_id("unit_id", event.unit_id)
         if event.decision_id is not None:
             event = event._replace(body_hash=hashlib.sha256((event.sent or "{}").encode()).digest())
         yield event

@@ -39,7 +39,7 @@ class Record:
     def size(self) -> int:
         """About how many bytes it takes in memory."""
         event = self.event  # added one by one: a sum over them takes three times as long
-        sent = len(event.sent or "") + len(event.actions or "") + len(event.detail or "")
+        sent = len(event.sent or "") + len(event.actions or "") + len(event.detail or "") + len(event.unit_id or "")
         return RECORD_BYTES + len(event.context or b"") + len(event.vector or b"") + sent
 
 
@@ -127,7 +127,7 @@ class Records:
             numbers = [name for name in wanted if isinstance(name, int)]
             ids = [name for name in wanted if isinstance(name, str)]
             try:
-                records = _records(await self._lookups.run(self._store.find, self._key, numbers, ids))
+                records = together(await self._lookups.run(self._store.find, self._key, numbers, ids))
             except Exception as error:
                 for name, future in wanted.items():
                     del self._wanted[name]
@@ -165,7 +165,7 @@ class Records:
         return True
 
 
-def _records(events: list[Event]) -> dict[int | str, Record]:
+def together(events: list[Event]) -> dict[int | str, Record]:
     """Put the events of the log together, by number and by client's id."""
     records: dict[int | str, Record] = {}
     for event in sorted(events, key=lambda event: event.kind == LEARN):

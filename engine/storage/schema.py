@@ -15,6 +15,7 @@ LOG = "0005"  # since this revision the log is as it is now: what only reads it 
 ACCESS = "0006"  # since this one there are keys and the audit log
 DELETIONS = "0007"  # since this one experiments may be deleted
 BASES = "0008"  # since this one a log may be folded from a base
+UNITS = "0009"  # since this one decisions may name whom they are for
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _version = sa.table(VERSION_TABLE, sa.column("version_num"))
 

@@ -50,7 +50,6 @@ PAGE = 5_000  # events of one SELECT
 KEYS_MAX = 5_000  # numbers or ids of one SELECT
 PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
-ALL = ", ".join(Event._fields)
 
 
 class Store(States):
@@ -62,6 +61,12 @@ class Store(States):
     def __init__(self, url: URL, *, write: bool) -> None:
         super().__init__(url, write=write)
         self._insert = functools.cache(self._insert_sql)
+
+    @functools.cached_property
+    def _all(self) -> str:
+        """The columns of an event; what an older database has no column for is NULL."""
+        have = [field if field != "unit_id" or self.revision >= schema.UNITS else "NULL" for field in Event._fields]
+        return ", ".join(have)
 
     # Writing
 
@@ -195,7 +200,7 @@ class Store(States):
 
     def _insert_sql(self, n_rows: int) -> str:
         row = f"({_marks(len(Event._fields))})"
-        return self._in_dialect(f"INSERT INTO event ({ALL}) VALUES {','.join([row] * n_rows)}")
+        return self._in_dialect(f"INSERT INTO event ({', '.join(Event._fields)}) VALUES {','.join([row] * n_rows)}")
 
     # Reading
 
@@ -225,7 +230,7 @@ class Store(States):
 
     def read_events(self, experiment: int, after: int, limit: int = 5000) -> list[Event]:
         """Return the first `limit` events whose seq is greater than `after`, in order."""
-        sql = f"SELECT {ALL} FROM event WHERE experiment = ? AND seq > ? ORDER BY seq LIMIT ?"
+        sql = f"SELECT {self._all} FROM event WHERE experiment = ? AND seq > ? ORDER BY seq LIMIT ?"
         return list(map(Event._make, self._read(sql, (experiment, after, limit))))
 
     def carried(self, experiment: int, after: int, until: int, place: int, limit: int) -> list[Event]:
@@ -251,9 +256,16 @@ class Store(States):
             wanted.update(number for (number,) in self._read(sql, (experiment, *ids)))
         events: list[Event] = []
         for some in _parts(sorted(wanted)):
-            sql = f"SELECT {ALL} FROM event WHERE experiment = ? AND number IN ({_marks(len(some))})"
+            sql = f"SELECT {self._all} FROM event WHERE experiment = ? AND number IN ({_marks(len(some))})"
             events += map(Event._make, self._read(sql, (experiment, *some)))
         return sorted(events, key=lambda event: event.seq)
+
+    def of_unit(self, experiment: int, unit_id: str, after: int, limit: int) -> list[int]:
+        """Return the numbers of the first `limit` decisions for a unit that are greater than `after`, in order."""
+        if self.revision < schema.UNITS:
+            return []
+        sql = "SELECT number FROM event WHERE experiment = ? AND unit_id = ? AND number > ? ORDER BY number LIMIT ?"
+        return [number for (number,) in self._read(sql, (experiment, unit_id, after, limit))]
 
     def last(self, experiment: int) -> tuple[int, int]:
         """Return the seq of the last event (0 if there is none) and the number of the next decision."""
@@ -264,7 +276,7 @@ class Store(States):
 
     def changes(self, experiment: int) -> list[Event]:
         """Return the CHANGE events, in order."""
-        sql = f"SELECT {ALL} FROM event WHERE experiment = ? AND number IS NULL ORDER BY seq"
+        sql = f"SELECT {self._all} FROM event WHERE experiment = ? AND number IS NULL ORDER BY seq"
         return list(map(Event._make, self._read(sql, (experiment,))))
 
     def decided(self, experiment: int, after: int, until: int) -> list[tuple[int | None, int, int]]:

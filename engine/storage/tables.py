@@ -39,8 +39,18 @@ EVENT = sa.Table(
     sa.Column("time", sa.BigInteger, nullable=False),
     sa.Column("actions", sa.Text),
     sa.Column("vector", sa.LargeBinary),
+    sa.Column("unit_id", sa.Text),
     sa.UniqueConstraint("experiment", "decision_id", name="event_decision_id"),
     sa.UniqueConstraint("experiment", "number", "reward_id", name="event_number_reward_id"),
+)
+_FOR_SOMEBODY = EVENT.c.unit_id.is_not(None)  # rows without a unit are not in its index
+sa.Index(
+    "event_unit_id",
+    EVENT.c.experiment,
+    EVENT.c.unit_id,
+    EVENT.c.number,
+    sqlite_where=_FOR_SOMEBODY,
+    postgresql_where=_FOR_SOMEBODY,
 )
 SNAPSHOT = sa.Table(
     "snapshot",
@@ -147,6 +157,7 @@ class Event(NamedTuple):
     time: int = 0  # microseconds since 1970 UTC
     actions: str | None = None  # JSON, the ids of the actions by position; DECIDE only, None where arms are fixed
     vector: bytes | None = None  # an action that is no arm, as `engine/actions.py` packs it; DECIDE only
+    unit_id: str | None = None  # whom the decision is for, as the client calls them; DECIDE only
 
 
 class Snapshot(NamedTuple):

@@ -24,6 +24,11 @@ def learn(experiment: int, seq: int, number: int, reward: float = 1.0, **fields:
     return Event(experiment, seq, LEARN, number, **values)
 
 
+def without_units(url: str) -> None:
+    """Take away what a database from before there were units does not have."""
+    run_sql(url, "DROP INDEX event_unit_id", "ALTER TABLE event DROP COLUMN unit_id")
+
+
 def run_sql(url: str, *statements: str) -> None:
     engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:

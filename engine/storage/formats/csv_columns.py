@@ -45,6 +45,7 @@ class Roles(NamedTuple):
     propensity: str | None
     time: str | None
     decision_id: str | None
+    unit_id: str | None
     user: str | None
     features: list[str]
 
@@ -70,6 +71,7 @@ def roles_of(names: list[str]) -> Roles | None:
         first(PROPENSITIES),
         first(TIMES),
         first(["decision_id"]),
+        first(["unit_id"]),
         first(["user_id"]),
         [name for name in dict.fromkeys(names) if FEATURE.fullmatch(name.strip())],
     )

@@ -66,6 +66,7 @@ from .segments import Segments
 from .table_rows import events_of_table
 
 FORM = "a CSV file of decisions"
+IDS = ("decision_id", "unit_id")  # columns that are written where some decision has one
 LABELS_SHOWN = 10
 
 
@@ -104,6 +105,7 @@ def read_events(source: Source) -> Events:
         return {
             "time": 0 if time == MISSING else time,
             "decision_id": cells.get(roles.decision_id or "", "") or None,
+            "unit_id": cells.get(roles.unit_id or "", "") or None,
         }
 
     return described_events(events, spec, known)
@@ -119,20 +121,20 @@ class Writer(LineWriter):
         super().__init__(path, problem, spec)
         self._delimiter = str(self._spec.get("delimiter", ","))
         self._labels = list(self._spec.get("labels", []))
-        self._known = set[str]()  # which of time, decision_id and propensity some decision has
+        self._known = set[str]()  # which of time, propensity and the ids some decision has
 
     def check(self, event: Event) -> None:
         """Note which columns there must be."""
         self._known |= {"time"} if event.time else set()
-        self._known |= {"decision_id"} if event.decision_id is not None else set()
+        self._known |= {name for name in IDS if getattr(event, name) is not None}
         self._known |= set() if event.propensity is None else {"propensity"}
 
     def header(self) -> str:
         """Return the names of the columns."""
         found = self._spec.get("header")
         if found is None:
-            names = ("decision_id", "time", "action", "reward", "propensity")
-            optional = {"decision_id", "time", "propensity"} - self._known
+            names = (*IDS, "time", "action", "reward", "propensity")
+            optional = {*IDS, "time", "propensity"} - self._known
             features = [f"x{j}" for j in range(self._problem.context_shape[0])]
             found = self._joined_cells([*(name for name in names if name not in optional), *features])
         self._names = names_in(found, self._delimiter)
@@ -160,6 +162,7 @@ class Writer(LineWriter):
             roles.propensity: "" if event.propensity is None else number_text(event.propensity),
             roles.time: written(event.time) if event.time else "",
             roles.decision_id: event.decision_id or "",
+            roles.unit_id: event.unit_id or "",
         }
         context = unpack_contexts([event.context], self._problem)[0].tolist()
         known |= dict(zip(roles.features, map(number_text, context), strict=False))

@@ -107,7 +107,7 @@ class Writer(LineWriter):
 
     form: ClassVar[str] = "li"
     LACKS: ClassVar[frozenset[str]] = frozenset(
-        {"propensity", "available", "detail", "decision_id", "reward_id", "time", "actions", "vector"}
+        {"propensity", "available", "detail", "decision_id", "reward_id", "time", "actions", "vector", "unit_id"}
     )
 
     def line(self, event: Event, reward: float | None, row: int) -> str | None:

@@ -76,6 +76,7 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "decisions_reward",
     "decisions_reward_batch",
     "decisions_story",
+    "units_decisions_of",
     "experiments_add_arm",
     "experiments_archive",
     "experiments_close",

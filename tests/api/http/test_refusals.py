@@ -61,7 +61,6 @@ DECISIONS = [
     (b'{"x": ' + DEEP, "bad_body"),
     (b'{"explain": true}', "no_explanation"),
     (b'{"actions": []}', "unexpected_actions"),
-    (b'{"unit_id": "u"}', "not_built"),
     (b'{"defer_activation": true}', "not_built"),
     (b'{"decision_id": ""}', "bad_id"),
     (b'{"decision_id": "a/.."}', "bad_id"),

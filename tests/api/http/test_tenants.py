@@ -31,7 +31,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
 
 
 def ask(client: httpx.Client, entry: Any, experiment_id: str) -> httpx.Response:
-    path = entry.path.format(experiment_id=experiment_id, decision_id="~0", arm_id="a")
+    path = entry.path.format(experiment_id=experiment_id, decision_id="~0", arm_id="a", unit_id="u")
     body = BODIES.get(entry.path.rsplit("/", 1)[1])
     return client.request(entry.method, path, json=body)
 

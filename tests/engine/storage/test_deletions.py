@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from support.stored import add, decide, learn, run_sql
+from support.stored import add, decide, learn, run_sql, without_units
 
 from onearm.engine.errors import Conflict
 from onearm.engine.storage.schema import VERSION_TABLE
@@ -101,6 +101,7 @@ def test_a_database_from_before_there_were_deletions_is_read_as_it_is(url: str) 
     key = add(store)
     fill(store, key, 2)
     store.close()
+    without_units(url)
     run_sql(url, "DROP TABLE base", "DROP TABLE base_part", "ALTER TABLE experiment DROP COLUMN deleted_at")
     run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '0006'")
     reading = Store.open(url, write=False)

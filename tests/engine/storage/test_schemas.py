@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from support.stored import add, run_sql
+from support.stored import add, run_sql, without_units
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.storage.schema import MIGRATIONS, VERSION_TABLE, revisions
@@ -45,6 +45,7 @@ def test_an_older_schema_keeps_its_snapshots(url: str) -> None:
     with closing(Store.open(url)) as store:
         key = add(store)
     binary, state = ("BLOB", "x'6279746573'") if url.startswith("sqlite") else ("BYTEA", "'bytes'")
+    without_units(url)
     run_sql(url, "ALTER TABLE event DROP COLUMN vector")
     run_sql(url, "ALTER TABLE experiment DROP COLUMN deleted_at")
     run_sql(url, "DROP TABLE snapshot_part")

@@ -42,6 +42,7 @@ class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     actions: list[str] | None = None  # their ids, by position
     detail: str | None = None  # why, where that was asked for
     decision_id: str | None = None
+    unit_id: str | None = None  # whom it is for
     sent: str | None = None
     time: int | None = None  # microseconds since 1970 UTC
 

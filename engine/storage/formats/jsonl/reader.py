@@ -111,6 +111,7 @@ def _event(line: Decide | Learn | Change, problem: Problem) -> Event:
         available=None if mask is None else np.packbits(mask).tobytes(),
         detail=line.detail,
         decision_id=line.decision_id,
+        unit_id=line.unit_id,
         actions=None if line.actions is None else msgspec.json.encode(line.actions).decode(),
     )
 

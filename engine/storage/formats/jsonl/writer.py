@@ -112,6 +112,7 @@ class Writer:
             actions=None if event.actions is None else msgspec.json.decode(event.actions),
             detail=event.detail,
             decision_id=event.decision_id,
+            unit_id=event.unit_id,
             sent=event.sent,
             time=event.time or None,
         )

@@ -14,7 +14,8 @@ from ....vocabulary import Problem
 from ...log import header_of
 
 FEATURES = pa.struct({"start": pa.list_(pa.int32()), "index": pa.list_(pa.uint32()), "value": pa.list_(pa.float64())})
-OURS = ("detail", "sent", "decision_id", "reward_id", "actions", "time")  # columns as they are in the database
+# Columns as they are in the database:
+OURS = ("detail", "sent", "decision_id", "reward_id", "actions", "unit_id", "time")
 
 
 def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:

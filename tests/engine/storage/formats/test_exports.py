@@ -20,6 +20,7 @@ from onearm.engine.contexts import context_at, first_actions, n_actions, pack_co
 from onearm.engine.storage.formats import jsonl, parquet
 from onearm.engine.storage.formats.parquet.arrays import values_of
 from onearm.engine.storage.log import header_of
+from onearm.engine.storage.source import Source
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Features, Problem
@@ -191,7 +192,7 @@ def test_an_export_of_the_database_holds_the_columns_of_the_database(form: types
     events = [
         Event(key, 1, DECIDE, 0, 4, None, context=np.array([1.5, -2]).tobytes(), available=mask, sent='{\n"a": 1}'),
         Event(key, 2, CHANGE, detail='{"archived": true}'),
-        Event(key, 3, DECIDE, 1, 1, 0.25, context=np.array([0.1, 0]).tobytes(), decision_id='"\u00e9\n'),
+        Event(key, 3, DECIDE, 1, 1, 0.25, context=np.array([0.1, 0]).tobytes(), decision_id='"\u00e9\n', unit_id="u"),
         Event(key, 4, LEARN, 1, 1, 0.25, -1.5, reward_id="r"),
         Event(key, 5, LEARN, 0, 4, None, 2.5, reward_id="", time=123),
     ]
@@ -201,6 +202,8 @@ def test_an_export_of_the_database_holds_the_columns_of_the_database(form: types
         out.write_events(store.read_events(key, 2))
     wanted = concat([columns for columns, _, _ in store.columns(key, problem)])
     store.close()
+    told = form.read_events(Source(tmp_path / "log"))
+    assert [event.unit_id for event in told.rows] == [None, None, "u", None, None]
     read = form.read(tmp_path / "log")
     assert not read.bad_lines.count
     assert read.events is not None

@@ -1,0 +1,17 @@
+"""Whom decisions are for: column event.unit_id, and an index of the rows that have one."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column and its index."""
+    op.add_column("event", sa.Column("unit_id", sa.Text))
+    there = sa.text("unit_id IS NOT NULL")
+    columns = ["experiment", "unit_id", "number"]
+    op.create_index("event_unit_id", "event", columns, sqlite_where=there, postgresql_where=there)
