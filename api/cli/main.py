@@ -26,6 +26,7 @@ COMMANDS = {
     "restore": "Put a backup in place of a database, if it verifies.",
     "compact": "Make the log of an experiment of a running service shorter, and keep what goes as a file.",
     "delete": "Delete an experiment of a running service for good.",
+    "erase": "Erase what is on record of a person, or some decisions.",
     "export": "Write the log of an experiment to a file.",
     "convert": "Write a log in another format.",
     "policies": "List the policies with their params.",

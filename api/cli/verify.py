@@ -110,7 +110,12 @@ def _experiment(store: Store, row: Experiment, archives: Archives | None) -> dic
     then = json.loads(row.versions)
     now = spec.versions()
     other = ", ".join(f"{key} {then.get(key)}" for key in now if then.get(key) != now[key])
-    return _report(row.id, spec.problem, found, f"created with {other}" if other else None, links)
+    report = _report(row.id, spec.problem, found, f"created with {other}" if other else None, links)
+    if blank := store.erased(row.key):
+        report["blank"] = blank
+        erased = f"{blank:,} decisions are blank, as they were erased"
+        report["note"] = "; ".join(filter(None, [report.get("note"), erased]))
+    return report
 
 
 def _links(store: Store, row: Experiment, spec: Spec, archives: Archives) -> list[Link]:

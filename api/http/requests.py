@@ -28,14 +28,19 @@ def one_id(in_body: str | None, in_header: str | None) -> str | None:
 
 async def find(live: Live, decision_id: str) -> Record:
     """Return a decision by the client's id or by the service's (~ and its number)."""
-    digits = decision_id[1:]
-    name: int | str | None = decision_id if is_id(decision_id) else None
-    if decision_id.startswith("~") and digits.isascii() and digits.isdigit() and len(digits) < 19:
-        name = int(digits)
+    name = name_of(decision_id)
     found = None if name is None else await live.find(name)
     if found is None:
         raise missing(live.spec.id, decision_id)
     return found
+
+
+def name_of(decision_id: str) -> int | str | None:
+    """Return what a decision is found by: its number where the id is the service's; None where it is no id."""
+    digits = decision_id[1:]
+    if decision_id.startswith("~") and digits.isascii() and digits.isdigit() and len(digits) < 19:
+        return int(digits)
+    return decision_id if is_id(decision_id) else None
 
 
 def hash_of(raw: bytes) -> bytes:

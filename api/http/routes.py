@@ -243,10 +243,19 @@ TABLE = [
         schemas.Compact,
         body_required=False,
     ),
+    Entry(
+        "POST",
+        f"{ONE}:erase",
+        units.erase,
+        ADMIN,
+        {200: schemas.Erased},
+        (404, 409, 413, 422, 503, 507),
+        schemas.Erase,
+    ),
     Entry("POST", f"{ONE}:commit", audit.audited(experiments.commit), ADMIN, {200: COMMITTED}, (404, 409, 422, 503)),
     Entry(
         "GET", ONE, experiments.read_one, READ, {200: schemas.Experiment}, (404, 503)
-    ),  # behind the four: they fit its path
+    ),  # behind these: they fit its path
     Entry(
         "DELETE",
         ONE,

@@ -16,6 +16,7 @@ from ..experiment.worlds import FoundChange
 from ..kinds.streams.arm_queue import Evicted, Limits
 from ..kinds.streams.bodies import Stream
 
+ERASED_MAX = 10_000  # decisions by their ids in one call
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 
 
@@ -409,6 +410,22 @@ class UnitDecisions(msgspec.Struct):
 
     decisions: list[DecisionRecord]
     next: int | None
+
+
+class Erase(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be erased: all decisions for a unit, or decisions by their ids."""
+
+    unit_id: str | None = None
+    decision_ids: Annotated[list[str], Meta(max_length=ERASED_MAX)] | None = None
+
+
+class Erased(msgspec.Struct):
+    """How much was blanked: decisions, events (these and their rewards), and how many decisions were open."""
+
+    experiment_id: str
+    decisions: int
+    events: int
+    open: int
 
 
 class Health(msgspec.Struct):

@@ -1,21 +1,28 @@
-"""What is on record of one person, or whatever else decisions are for."""
+"""What is on record of one person, or whatever else decisions are for: it is told, and it is erased."""
 
 from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
+from ...engine.errors import InvalidInput
 from ...engine.storage.store import Store
 from ..experiment.ids import check_id
+from ..experiment.tenants import parts_of
 from ..service.records import Record, together
 from ..service.service import Service
+from .audit import deed
+from .bodies import LARGE, read
 from .decisions import record_of
 from .endpoint import Answer, Call
-from .requests import whole_number
-from .schemas import UnitDecisions
+from .requests import name_of, whole_number
+from .schemas import Erase, Erased, UnitDecisions
 
 PAGE = 100
 PAGE_MAX = 1000
 NUMBER_MAX = 2**63 - 1
+_erase = msgspec.json.Decoder(Erase)
 
 
 async def decisions_of(service: Service, call: Call) -> Answer:
@@ -30,9 +37,35 @@ async def decisions_of(service: Service, call: Call) -> Answer:
     found = await service.pools.lookups.run(_found, service.store, live.row.key, unit_id, first, most + 1)
     told = []
     for one in found[:most]:
+        if one.event.number in live.erasing:
+            continue
         told.append(record_of(live, one))
         await asyncio.sleep(0)
-    return Answer(200, UnitDecisions(told, told[-1].number if len(found) > most else None))
+    return Answer(200, UnitDecisions(told, found[most - 1].event.number if len(found) > most else None))
+
+
+async def erase(service: Service, call: Call) -> Answer:
+    """Blank the decisions for one unit, or some decisions: of whom, and why, is not on record any more.
+
+    The audit log has how many there were, and neither the unit nor the decisions.
+    """
+    name = call.path["experiment_id"]
+    live = service.live(name)
+    if len(call.body) <= LARGE:
+        body = read(_erase, call.body, "the erasure")
+    else:
+        async with service.lanes.large.turn():
+            body = read(_erase, call.body, "the erasure")
+    if (body.unit_id is None) == (body.decision_ids is None):
+        raise InvalidInput("one_of_two", "the erasure names unit_id, or decision_ids: send one of the two")
+    if body.unit_id is not None:
+        counted = await service.erasing.erase_unit(live, check_id("unit_id", body.unit_id))
+    else:
+        names = [found for one in body.decision_ids or [] if (found := name_of(one)) is not None]
+        counted = await service.erasing.erase_decisions(live, names)
+    done = deed(service, call, parts_of(name)[0], "units.erase", f"{name} {counted.decisions} decisions")
+    await asyncio.to_thread(service.access.note, done)
+    return Answer(200, Erased(call.caller.called(live.row.id), *counted))
 
 
 def _found(store: Store, key: int, unit_id: str, after: int, limit: int) -> list[Record]:

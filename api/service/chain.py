@@ -31,7 +31,9 @@ class Link(NamedTuple):
     seq: int  # of the second base
     events: int
     archive: str | None
-    state: Literal["verified", "dropped", "missing", "wrong"]
+    state: Literal[
+        "verified", "dropped", "missing", "blank", "wrong"
+    ]  # blank: events between are, so no fold is possible
     note: str | None = None  # what is wrong
 
 
@@ -44,8 +46,10 @@ def verified_chain(
     progress: Callable[[int], None] = lambda events: None,
 ) -> Iterator[Link]:
     """Verify what lies before each base of an experiment, oldest first, by its archive."""
-    former = 0
+    former, blank = 0, store.blank_seqs(row.key)
     for base in store.bases(row.key):
+        if base.whole:  # an erasure made it: what lies before is part of the next link
+            continue
         link = Link(base.seq, base.seq - former, base.archive, "verified")
         file = None if archives.folder is None or base.archive is None else archives.folder / base.archive
         if base.archive is None:
@@ -59,6 +63,8 @@ def verified_chain(
                 fault = str(error)
             if fault is None:
                 yield link
+            elif any(former < seq <= base.seq for seq in blank):
+                yield link._replace(state="blank")
             else:
                 yield link._replace(state="wrong", note=f"the archive {base.archive} does not verify: {fault}")
         former = base.seq

@@ -55,7 +55,8 @@ class Checkpoint:
 class Before:
     """What lies before the base that a log is folded from. It is slim: no decision of it can be made again.
 
-    But each is there once and has one reward at most, and what they add up to is what the base says.
+    But each is there once and has one reward at most, and what they add up to is what the base says: unless some are
+    blank, and so are the details that are to be added up.
     """
 
     def __init__(self, store: Store, key: int, spec: Spec, kind: Kind, history: History, begun: Beginning) -> None:
@@ -73,6 +74,8 @@ class Before:
         """Return what is wrong with the base beside these events, once all were read, where something is."""
         store, key = self._log
         begun = self._begun
+        if store.erased(key) and self._history.problem(begun.seq).detail_length:
+            return None
         self._tally.count(store.decided(key, 0, begun.seq))
         if packed(self._tally.sums) != packed(begun.tally.sums):
             return f"the base at seq {begun.seq} has other sums than its log adds up to: restore a backup"

@@ -97,23 +97,42 @@ class Compactions:
                 if base.seq == seq:
                     return Compacted(base, seq - (former.seq if former else 0))
             check_place(live, seq, last, bases)
-            former_seq = bases[-1].seq if bases else 0
+            former_seq = max((base.seq for base in bases if not base.whole), default=0)
             name = await self._begin(live, seq, former_seq) if archive else None
-            beside = f"{live.row.id}\n"  # no id has a line break
-            size = max(live.state_bytes, live.spec.state_bytes)
-            self._room.check(beside, size)
-            self._room.take(beside, size)
-            try:
-                base = await self._made(live, seq, former_seq, name)
-            except BaseException:
-                with suppress(OnearmError):  # where the disk and the database do not allow that, the next start does it
-                    await asyncio.shield(self._clean(live.row.key, name))
-                raise
-            finally:
-                self._room.take(beside, 0)
+            base = await self._made(live, seq, former_seq if live.kind.slims else seq, former_seq, name)
             live.base = seq
             self._chores.add([partial(self._store.slim, live.row.key, seq)])
             return Compacted(base, seq - former_seq)
+
+    async def move_base(self, live: Live) -> None:
+        """Make the state as it is now the base of the log; what lies before is not folded any more, and stays.
+
+        Raises as `compact`.
+        """
+        async with self._pools.compactions.turn():
+            live.check_usable()
+            last = live.seq
+            await live.committed()
+            live.check_usable()
+            if await self._call(self._store.base_seq, live.row.key) < last:
+                await self._made(live, last, last, last, None, whole=True)
+
+    async def _made(
+        self, live: Live, seq: int, slim: int, former: int, name: str | None, *, whole: bool = False
+    ) -> Base:
+        """Make a base, if there is room for its state beside the one at work; leave nothing of one that fails."""
+        beside = f"{live.row.id}\n"  # no id has a line break
+        size = max(live.state_bytes, live.spec.state_bytes)
+        self._room.check(beside, size)
+        self._room.take(beside, size)
+        try:
+            return await self._written(live, seq, slim, former, name, whole)
+        except BaseException:
+            with suppress(OnearmError):  # where the disk and the database do not allow that, the next start does it
+                await asyncio.shield(self._clean(live.row.key, name))
+            raise
+        finally:
+            self._room.take(beside, 0)
 
     def _place(self, live: Live, before: int | datetime | None, last: int) -> tuple[list[Base], int]:
         """Return the bases that there are, and the seq of the one that is asked for. Runs in a worker thread."""
@@ -130,7 +149,7 @@ class Compactions:
         await self._writer.run(self._store.note_archive, live.row.key, seq, name)
         return name
 
-    async def _made(self, live: Live, seq: int, former: int, name: str | None) -> Base:
+    async def _written(self, live: Live, seq: int, slim: int, former: int, name: str | None, whole: bool) -> Base:
         """Write an archive, the parts of a base, and then its row."""
         row = live.row
         kept: tuple[str, str, int] | tuple[()] = ()
@@ -138,8 +157,8 @@ class Compactions:
             kept = await self._call(self._archives.write, name, self._store, row, former, seq)
         folded = await self._call(self._fold, live, seq)
         digest = await self._write(folded, row.key, seq)
-        slim = former if live.kind.slims else seq
-        base = Base(row.key, seq, folded.decisions, digest, live.spec.versions_json(), self._clock(), slim, *kept)
+        versions, now = live.spec.versions_json(), self._clock()
+        base = Base(row.key, seq, folded.decisions, digest, versions, now, slim, *kept)._replace(whole=whole)
         live.check_usable()
         if not await self._writer.run(self._store.put_base, base):
             assert live.unusable is not None, "it was deleted meanwhile"

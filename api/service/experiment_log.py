@@ -93,13 +93,13 @@ class ExperimentLog:
         return self.history.masked(page)
 
     def _check(self) -> None:
-        if self.store.base_seq(self.key) > self.begins:
+        if self.store.slim_seq(self.key) > self.begins:
             raise Conflict("compacted", "the log was compacted while it was read: read it again from its beginning")
 
 
 def log_of(store: Store, row: Experiment, until: int | None = None) -> ExperimentLog:
     """Return the log of an experiment up to a seq, or to what is its last event now."""
-    bases = tuple(store.bases(row.key))
+    bases = tuple(base for base in store.bases(row.key) if not base.whole)
     last, _ = store.last(row.key)
     size = last if until is None else min(until, last)
     spec = Spec.from_stored(json.loads(row.spec))

@@ -39,7 +39,7 @@ class Recovered(NamedTuple):
     kernels: Kernels
     tally: Tally
     kept_at: int  # the seq of the snapshot or the base that it began with, 0 without one
-    base: int  # the seq of the base, 0 without one
+    base: int  # the seq of the newest base before which events are slim, 0 without one
 
 
 def fold_log(
@@ -91,7 +91,7 @@ def _folded(
     tally.count(store.decided(row.key, counted_to, counts.seq))
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
     kernels = kind.kernels(spec)
-    base = store.base_seq(row.key)
+    base = store.slim_seq(row.key)
     return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kernels, tally, after, base)
 
 

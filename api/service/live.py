@@ -41,7 +41,7 @@ from .folded import Recovered, fold_log
 from .history import Archived, Change, Restored, Roster, detail_of, packed_mask
 from .pools import Pools
 from .records import Budget, Record, Records
-from .refusals import no_stream, recovering, refolding
+from .refusals import being_erased, no_stream, recovering, refolding
 from .room import Room
 from .since import Since
 from .turns import Turns
@@ -90,6 +90,7 @@ class Live(Work):
         self.tally = kind.tally(spec, spec.problem)
         self.since: Since | None = None  # what came of the last change, as it was last asked for
         self.records = Records(store, row.key, pools.lookups, budget)
+        self.erasing: set[int] = set()  # numbers of decisions that are being erased: nothing is told or learned of them
         self._store = store
         self._writer = writer
         self._pools = pools
@@ -475,7 +476,7 @@ class Live(Work):
         """Return the decision of a number or of a client's id; None where there is none.
 
         The newest are in memory; others are read from the log. Whoever asks for the same decision gets the same object,
-        or two rewards of it would both be the first.
+        or two rewards of it would both be the first. Raises `Unavailable` ("erasing") while it is being erased.
         """
         self.check_usable()
         if (record := self.records.known(name)) is not None:
@@ -484,4 +485,6 @@ class Live(Work):
             return None
         record = await self.records.read(name)
         self.check_usable()
+        if record is not None and record.event.number in self.erasing:
+            raise being_erased()
         return self.records.known(name) or (self.records.remember(record) if record is not None else None)

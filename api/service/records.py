@@ -99,6 +99,13 @@ class Records:
         self._records.clear()
         self._numbers.clear()
 
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Forget decisions that are not any more what memory and queries under way say."""
+        self._clearings += 1
+        for number in self._records.keys() & set(numbers):
+            self._budget.remove(self, [number])
+            self._drop(number)
+
     def known(self, name: int | str) -> Record | None:
         """Return the decision of a number or of a client's id where it is in memory."""
         number = self._numbers.get(name) if isinstance(name, str) else name
@@ -106,11 +113,15 @@ class Records:
 
     async def read(self, name: int | str) -> Record | None:
         """Return a decision from the log, None where there is none: all that are asked for meanwhile in one query."""
-        if (wanted := self._wanted.get(name)) is None:
-            wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
-            if self._reading is None:
-                self._reading = asyncio.get_running_loop().create_task(self._read())
-        return await asyncio.shield(wanted)
+        while True:
+            clearings = self._clearings
+            if (wanted := self._wanted.get(name)) is None:
+                wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
+                if self._reading is None:
+                    self._reading = asyncio.get_running_loop().create_task(self._read())
+            found = await asyncio.shield(wanted)
+            if clearings == self._clearings:  # else it may be of before
+                return found
 
     async def _read(self) -> None:
         """Read what is wanted, until nothing is.
@@ -156,13 +167,15 @@ class Records:
 
     def let_go(self, number: int) -> bool:
         """Forget a record where it may leave: it is not in flight, and no query runs that could be older than it."""
-        record = self._records[number]
-        if self._querying or record.in_flight:
+        if self._querying or self._records[number].in_flight:
             return False
-        del self._records[number]
+        self._drop(number)
+        return True
+
+    def _drop(self, number: int) -> None:
+        record = self._records.pop(number)
         if record.event.decision_id is not None:
             del self._numbers[record.event.decision_id]
-        return True
 
 
 def together(events: list[Event]) -> dict[int | str, Record]:

@@ -16,6 +16,11 @@ def recovering() -> Unavailable:
     return Unavailable("recovering", "the experiment folds its log: try again in a second")
 
 
+def being_erased() -> Unavailable:
+    """Return what everything about a decision is refused with while it is erased."""
+    return Unavailable("erasing", "the decision is being erased: try again in a second")
+
+
 def missing(experiment_id: str, decision_id: str) -> NotFound:
     """Return the error for a decision that is not in the log."""
     return NotFound(

@@ -31,6 +31,7 @@ from .artefacts import keep_all, stored
 from .chores import Chores
 from .compacting import Compactions
 from .directory import Directory
+from .erasing import Erasing
 from .exporting import Exports
 from .folded import Recovered
 from .importing import Imported
@@ -86,6 +87,7 @@ class Service:
         self.room = Room(state_limits)
         kept = Archives.beside(store.url) if archives is None else archives
         self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clock)
+        self.erasing = Erasing(store, self.writer, self.chores, self.pools, self.compactions)
         self._directory = Directory()
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why
@@ -120,6 +122,7 @@ class Service:
         gone = await asyncio.to_thread(self.store.buried)
         rows = known if known or gone else [await self._write(Imported(Spec.from_json(first)), DEFAULT)]
         self._directory = Directory(rows, gone)
+        await asyncio.to_thread(self.erasing.finish)
         self.chores.add(await asyncio.to_thread(lambda: list(self.compactions.left())))
         self._queue = Queue(rows)
         self._begin_recovery(advanced if known else lambda: None)
@@ -139,6 +142,7 @@ class Service:
         await self.recovered()  # up to the end of the page at work
         for task in self._refolding.values():
             task.cancel()
+        await self.erasing.stop()
         await self.chores.stop()
         for live in self._lives.values():
             await live.turns.idle()

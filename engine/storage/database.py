@@ -71,9 +71,10 @@ def read_events(
 def event_pages(store: Store, key: int, after: int, until: int) -> Iterator[list[Event]]:
     """Yield the events after one seq, up to another, in pages of at most 5000 and about 4 MB.
 
-    The pages of a log are the same whoever reads it from its beginning. Each is a read of its own.
+    Blank ones are left out. The pages of a log are the same whoever reads it from its beginning. Each is a read of its
+    own.
     """
-    return _in_pages(lambda place, limit: store.read_events(key, place, min(limit, until - place)), after)
+    return _in_pages(lambda place, limit: store.told_events(key, place, until, limit), after)
 
 
 def carried_pages(store: Store, key: int, after: int, until: int) -> Iterator[list[Event]]:
@@ -109,9 +110,9 @@ def _carried(
 def _pages(
     store: Store, key: int, problem: Problem, after: int, last: int, sizes: Callable[[Array], Array] | None
 ) -> Iterator[EventPage]:
-    changes = np.array([event.seq for event in store.changes(key)], np.int64)
+    left_out = np.array([*(event.seq for event in store.changes(key)), *store.blank_seqs(key)], np.int64)
     for events, first, final in store.columns(key, problem, after, PAGE, until=last, sizes=sizes):
-        seq = np.setdiff1d(np.arange(first, final + 1), changes, assume_unique=True)
+        seq = np.setdiff1d(np.arange(first, final + 1), left_out, assume_unique=True)
         learns = events.kind == LEARN
         learned = take(events._replace(context=np.zeros((len(seq), 0)), available=np.ones((1, 1), np.bool_)), learns)
         rewards = Rewards(learned.number, learned.reward, learned.detail, seq[learns])

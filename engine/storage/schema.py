@@ -14,8 +14,8 @@ VERSION_TABLE = "onearm_schema"
 LOG = "0005"  # since this revision the log is as it is now: what only reads it needs no newer one
 ACCESS = "0006"  # since this one there are keys and the audit log
 DELETIONS = "0007"  # since this one experiments may be deleted
-BASES = "0008"  # since this one a log may be folded from a base
-UNITS = "0009"  # since this one decisions may name whom they are for
+BASES = "0009"  # since this one a log may be folded from a base: tables of 0008, and a column of this one
+UNITS = "0009"  # since this one decisions may name whom they are for, and be erased
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _version = sa.table(VERSION_TABLE, sa.column("version_num"))
 

@@ -64,6 +64,10 @@ class States(Connections):
         rows = self._read("SELECT max(seq) FROM base WHERE experiment = ?", (experiment,))
         return rows[0][0] or 0
 
+    def slim_seq(self, experiment: int) -> int:
+        """Return the seq of the newest base before which events are slim, or will be, 0 without one."""
+        return max((base.seq for base in self.bases(experiment) if not base.whole), default=0)
+
     def base_parts(self, experiment: int, seq: int) -> Iterator[bytes]:
         """Yield the bytes of a base part by part, each when it is asked for."""
         return self._parts("base_part", experiment, seq)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -30,11 +31,13 @@ from sqlalchemy.engine import URL, Connection
 from ..errors import Conflict, Damaged
 from ..vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from . import schema
+from .erasures import IS_BLANK, Erasures
 from .event_columns import columns_of
 from .states import PARTS, States, put_snapshot, put_snapshot_part
 from .tables import (
     ARTEFACT,
     BASE,
+    ERASED,
     EVENT,
     EXPERIMENT,
     Counts,
@@ -52,7 +55,7 @@ PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
 
 
-class Store(States):
+class Store(States, Erasures):
     """A database of experiments and their events. One writer; readers in any thread or process.
 
     Every method raises `Unavailable` where the database does not answer, and may be called again after that.
@@ -67,6 +70,11 @@ class Store(States):
         """The columns of an event; what an older database has no column for is NULL."""
         have = [field if field != "unit_id" or self.revision >= schema.UNITS else "NULL" for field in Event._fields]
         return ", ".join(have)
+
+    @property
+    def _told(self) -> str:
+        """What leaves out blank events."""
+        return f" AND NOT EXISTS ({IS_BLANK})" if self.revision >= schema.UNITS else ""
 
     # Writing
 
@@ -158,6 +166,7 @@ class Store(States):
                 some = (EVENT.c.experiment == experiment) & (EVENT.c.seq < first + events)
                 connection.execute(sa.delete(EVENT).where(some))
                 return True
+            connection.execute(sa.delete(ERASED).where(ERASED.c.experiment == experiment))
             for whole, parts in PARTS.items():
                 connection.execute(sa.delete(whole).where(whole.c.experiment == experiment))
                 of_it = parts.c.experiment == experiment
@@ -218,7 +227,7 @@ class Store(States):
 
     def unpurged(self) -> list[int]:
         """Return the keys of deleted experiments of which something is left to be taken away."""
-        tables = (EVENT, *PARTS, *PARTS.values())
+        tables = (EVENT, ERASED, *PARTS, *PARTS.values())
         left = [sa.exists().where(table.c.experiment == EXPERIMENT.c.key) for table in tables]
         query = sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.deleted_at.is_not(None), sa.or_(*left))
         return [row.key for row in self._read_core(query)]
@@ -233,13 +242,22 @@ class Store(States):
         sql = f"SELECT {self._all} FROM event WHERE experiment = ? AND seq > ? ORDER BY seq LIMIT ?"
         return list(map(Event._make, self._read(sql, (experiment, after, limit))))
 
+    def told_events(self, experiment: int, after: int, until: int, limit: int) -> list[Event]:
+        """Return the first `limit` events after one seq, up to another, that are not blank, in order."""
+        sql = (
+            f"SELECT {self._all} FROM event WHERE experiment = ? AND seq > ? AND seq <= ?{self._told} "
+            "ORDER BY seq LIMIT ?"
+        )
+        return list(map(Event._make, self._read(sql, (experiment, after, until, limit))))
+
     def carried(self, experiment: int, after: int, until: int, place: int, limit: int) -> list[Event]:
         """Return the first decisions behind `place`, up to a seq, that were learned after it, up to another, in order.
 
         Whoever reads a log from that seq on needs them.
         """
         sql = (
-            f"SELECT {ALL} FROM event WHERE experiment = ? AND seq > ? AND seq <= ? AND kind <> {LEARN} AND number IN "
+            f"SELECT {self._all} FROM event WHERE experiment = ? AND seq > ? AND seq <= ?{self._told} "
+            f"AND kind <> {LEARN} AND number IN "
             f"(SELECT number FROM event WHERE experiment = ? AND seq > ? AND seq <= ? AND kind = {LEARN}) "
             "ORDER BY seq LIMIT ?"
         )
@@ -248,7 +266,7 @@ class Store(States):
     def find(self, experiment: int, numbers: Sequence[int], decision_ids: Sequence[str] = ()) -> list[Event]:
         """Return the DECIDE and EXTERNAL rows asked for, by number or by the client's id, and all their LEARN rows.
 
-        In the order of seq; what does not exist is not in the answer.
+        In the order of seq; what does not exist, or is blank, is not in the answer.
         """
         wanted = set(numbers)
         for ids in _parts(list(dict.fromkeys(decision_ids))):
@@ -257,6 +275,7 @@ class Store(States):
         events: list[Event] = []
         for some in _parts(sorted(wanted)):
             sql = f"SELECT {self._all} FROM event WHERE experiment = ? AND number IN ({_marks(len(some))})"
+            sql += self._told
             events += map(Event._make, self._read(sql, (experiment, *some)))
         return sorted(events, key=lambda event: event.seq)
 
@@ -340,21 +359,26 @@ class Store(States):
         """Yield the events after seq `after`, up to `until`, as Columns: pages, each with its first and last seq.
 
         LEARN rows repeat the action, propensity, context and mask of their decision; decisions older than a
-        page are fetched in one query a page. CHANGE rows count for the seq and are not in the columns, nor
-        are DECIDE and EXTERNAL rows with `learned_only`. Action sets of fewer actions than the page's largest are
+        page are fetched in one query a page. CHANGE rows and blank ones count for the seq and are not in the columns,
+        nor are DECIDE and EXTERNAL rows with `learned_only`. Action sets of fewer actions than the page's largest are
         padded. `sizes` gives the number of arms at decisions of some numbers, where arms were added. Pages are shorter
         than `page` where contexts are large. A `bare` log has no contexts and no masks, as those of slim events are
-        gone: every action is available. Raises `Damaged` where rows do not fit the problem or an event is missing.
+        gone: every action is available; its blank rows are in the columns, with an action and a detail that are others.
+        Raises `Damaged` where rows do not fit the problem or an event is missing.
         """
         if bare:
             problem, sizes = dataclasses.replace(problem, context_shape=(0,), nonzeros=None), None
         seen = "NULL, NULL" if bare else "context, available"
+        told = ("COALESCE(detail, ?)", _any_detail(problem)) if bare else ("detail",)
+        kind = "kind"
+        if not bare and self.erased(experiment):
+            kind = f"CASE WHEN EXISTS ({IS_BLANK}) THEN {CHANGE} ELSE kind END"
         sql = (
-            f"SELECT seq, kind, number, action, propensity, reward, {seen}, detail, vector FROM event "
+            f"SELECT seq, {kind}, number, action, propensity, reward, {seen}, {told[0]}, vector FROM event "
             "WHERE experiment = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         )
         limit = min(page, PAGE_FIRST) if problem.context_kind != "dense" else min(page, _fitting(problem))
-        while rows := self._read(sql, (experiment, after, until, limit)):
+        while rows := self._read(sql, (*told[1:], experiment, after, until, limit)):
             if rows[-1][0] - after != len(rows):
                 raise Damaged(
                     "missing_events",
@@ -396,6 +420,11 @@ def _blanks(closed: sa.ColumnElement[bool]) -> dict[str, sa.ColumnElement[Any]]:
     blank = {name: sa.case((closed, sa.null()), else_=event[name]) for name in ("context", "available", "sent")}
     unnamed = closed & event.decision_id.is_(None)
     return blank | {"detail": sa.case((unnamed, sa.null()), else_=event.detail)}
+
+
+def _any_detail(problem: Problem) -> str | None:
+    """Return a detail that feedback may have, whatever the kind; None where it has none."""
+    return json.dumps([1.0] * problem.detail_length) if problem.detail_length else None
 
 
 def _put_artefact(connection: Connection, artefact: StoredArtefact) -> None:

@@ -82,6 +82,7 @@ BASE = sa.Table(
     sa.Column("archive", sa.Text),
     sa.Column("archive_sha256", sa.Text),
     sa.Column("archive_bytes", sa.BigInteger),
+    sa.Column("whole", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 BASE_PART = sa.Table(
     "base_part",
@@ -90,6 +91,13 @@ BASE_PART = sa.Table(
     sa.Column("seq", sa.BigInteger, primary_key=True),
     sa.Column("part", sa.Integer, primary_key=True),
     sa.Column("state", sa.LargeBinary, nullable=False),
+)
+ERASED = sa.Table(
+    "erased",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True),  # of a decision
+    sa.Column("blank", sa.Boolean, nullable=False),  # whether its rows are blank already
 )
 ARTEFACT = sa.Table(
     "artefact",
@@ -186,7 +194,7 @@ class SnapshotPart(NamedTuple):
 class Base(NamedTuple):
     """A row of table base: a state at a seq from which the log is folded, whose parts are all there. It is truth.
 
-    Decisions that were learned by then are slim: what only a fold reads of them is blank, or will be soon.
+    Unless it is `whole`, decisions that were learned by then are slim: what only a fold reads is gone, or will be soon.
     """
 
     experiment: int
@@ -199,6 +207,7 @@ class Base(NamedTuple):
     archive: str | None = None  # the name of the file of what lies between the base before and this one
     archive_sha256: str | None = None  # of that file, in hex
     archive_bytes: int | None = None  # of that file
+    whole: bool = False  # what lies before stays as it is: an erasure made it, as no fold can go over blank events
 
 
 class StoredArtefact(NamedTuple):

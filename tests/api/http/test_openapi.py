@@ -55,6 +55,7 @@ FITTING = {
     "world": {"change": "known"},
     "keys": {"name": "n", "roles": ["read"]},
     "{key_id}:rotate": {},
+    "{experiment_id}:erase": {"unit_id": "u"},
     "experiments:import": EXPORT,
 }
 QUERIES: dict[tuple[str, str], dict[str, str]] = {  # by method and the last part of the path
@@ -77,6 +78,7 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "decisions_reward_batch",
     "decisions_story",
     "units_decisions_of",
+    "units_erase",
     "experiments_add_arm",
     "experiments_archive",
     "experiments_close",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
-from support.stored import add, decide, learn, run_sql
+from support.stored import add, decide, learn, run_sql, without_units
 
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.states import slimmed
@@ -125,6 +125,7 @@ def test_a_database_from_before_there_were_bases_is_read_as_it_is(url: str) -> N
     with closing(Store.open(url)) as store:
         key = add(store)
         store.append([decide(key, 1, 0)])
+    without_units(url)
     run_sql(url, "DROP TABLE base", "DROP TABLE base_part", f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
     with closing(Store.open(url, write=False)) as reading:
         assert (reading.bases(key), reading.base_seq(key), reading.counts(key).seq) == ([], 0, 1)

@@ -1,0 +1,132 @@
+"""Decisions are erased: their rows say nothing of anybody any more, and the log counts and folds as before.
+
+What is erased is hidden first: a reward or a retry of it is refused for a moment. Then the state as it is becomes the
+base of the log, since no fold can go over blank rows again. Then it is on record which decisions are erased, and they
+are blanked, and forgotten. A process that ends in between leaves nothing half done: the next start blanks the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from ...engine.errors import InvalidInput, Unavailable
+from ...engine.storage.erasures import Counted
+from ...engine.storage.store import Store
+from ...engine.vocabulary import LEARN
+from .chores import RETRY_SECONDS, Chores
+from .compacting import Compactions
+from .live import Live
+from .pools import Pools
+from .writer import Writer
+
+log = logging.getLogger("onearm")
+
+PAGE = 1000  # decisions for a unit that are looked up at once
+NOTHING = Counted(0, 0, 0)
+
+
+class Erasing:
+    """The erasures under way. Its methods belong to the event loop's thread."""
+
+    def __init__(
+        self, store: Store, writer: Writer[Live], chores: Chores, pools: Pools, compactions: Compactions
+    ) -> None:
+        self._store, self._writer, self._chores = store, writer, chores
+        self._pools, self._compactions = pools, compactions
+        self._tasks: set[asyncio.Task[Counted]] = set()
+        self._under_way: dict[int, asyncio.Lock] = {}  # by the key of the experiment
+
+    async def erase_unit(self, live: Live, unit_id: str) -> Counted:
+        """Erase all decisions for a unit that are on record now; return how many, none where there are none."""
+        return await self._whole(live, partial(_of_unit, self._store, live.row.key, unit_id))
+
+    async def erase_decisions(self, live: Live, names: Sequence[int | str]) -> Counted:
+        """Erase decisions by number or by the client's id; what is not on record counts nothing.
+
+        Raises `InvalidInput` ("not_a_pull") where one is for nobody, and then erases none.
+        """
+        return await self._whole(live, partial(_named, self._store, live.row.key, names))
+
+    def finish(self) -> None:
+        """Blank what a process before had begun with. Runs in a worker thread, before anything is answered."""
+        left = self._store.unblanked()
+        for experiment in left:
+            while self._store.blank(experiment, PAGE):
+                pass
+        if left:
+            self._store.empty_wal()
+
+    async def stop(self) -> None:
+        """Leave the rest for the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _whole(self, live: Live, named: partial[list[int]]) -> Counted:
+        """Erase, whether or not somebody waits for it until the end."""
+        task = asyncio.get_running_loop().create_task(self._erase(live, named))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _erase(self, live: Live, named: partial[list[int]]) -> Counted:
+        async with self._under_way.setdefault(live.row.key, asyncio.Lock()):
+            live.check_usable()
+            await live.committed()
+            numbers = await self._pools.lookups.run(named)
+            if not numbers:
+                return NOTHING
+            await live.turns.take(_hide, live, numbers)
+            try:
+                return await self._blanked(live, numbers)
+            finally:
+                live.erasing.difference_update(numbers)
+                live.records.forget(numbers)
+
+    async def _blanked(self, live: Live, numbers: list[int]) -> Counted:
+        """Blank decisions that are hidden."""
+        key = live.row.key
+        await self._compactions.move_base(live)  # to a seq behind all that was learned of them
+        live.check_usable()
+        counted = await self._counted(key, numbers)
+        await self._chores.at_once(partial(self._store.blank, key))
+        return counted
+
+    async def _counted(self, key: int, numbers: list[int]) -> Counted:
+        """Put on record what is erased. Where that fails it may be there all the same, so it is not given up."""
+        while True:
+            try:
+                return await self._writer.run(self._store.erase, key, numbers)
+            except Unavailable as error:
+                if self._store.lost is not None:
+                    raise
+                log.error("an erasure is not on record yet: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _hide(live: Live, numbers: list[int]) -> None:
+    """Let nothing be told or learned of decisions from now on."""
+    live.check_usable()
+    live.erasing.update(numbers)
+    live.records.forget(numbers)
+
+
+def _of_unit(store: Store, key: int, unit_id: str) -> list[int]:
+    """Return the numbers of the decisions for a unit, in order. Runs in a worker thread."""
+    found: list[int] = []
+    while page := store.of_unit(key, unit_id, found[-1] if found else -1, PAGE):
+        found += page
+    return found
+
+
+def _named(store: Store, key: int, names: Sequence[int | str]) -> list[int]:
+    """Return the numbers of decisions, in order. Runs in a worker thread."""
+    numbers = [name for name in names if isinstance(name, int)]
+    events = store.find(key, numbers, [name for name in names if isinstance(name, str)])
+    for event in events:
+        if (event.decision_id or "").startswith("~"):
+            raise InvalidInput("not_a_pull", f"decision {event.number} read an arm, and is for nobody: erase pulls")
+    return sorted({event.number for event in events if event.kind != LEARN and event.number is not None})

@@ -1,0 +1,103 @@
+"""What is erased in SQL: decisions whose rows say nothing of anybody any more, but count as before.
+
+They are named first, in one transaction, and then blanked a little at a time: what was not done when a process ended is
+found again. Their names stay, by number, as a blank row looks like one of which nobody ever said anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from ..vocabulary import LEARN
+from . import schema
+from .connections import Connections
+from .tables import BASE, ERASED, EVENT, SNAPSHOT, SNAPSHOT_PART
+
+NAMED_MAX = 500  # numbers of one statement
+BLANKS = ("context", "available", "detail", "sent", "decision_id", "reward_id", "body_hash", "actions", "vector")
+NOTHING = dict.fromkeys((*BLANKS, "unit_id"))
+IS_BLANK = (
+    "SELECT 1 FROM erased WHERE erased.experiment = event.experiment AND erased.number = event.number AND erased.blank"
+)
+
+
+class Counted(NamedTuple):
+    """What is erased, in numbers."""
+
+    decisions: int
+    events: int  # the decisions, and their rewards
+    open: int  # decisions without a reward, which get none any more
+
+
+class Erasures(Connections):
+    """The erasures of a database."""
+
+    def erase(self, experiment: int, numbers: Sequence[int]) -> Counted:
+        """Name decisions that are to be blanked, by their numbers, none twice, and count them and their rewards.
+
+        Nothing may be learned of them any more. The same again changes nothing.
+        """
+        rewards = 0
+        with self._transaction() as connection:
+            for some in _pieces(numbers):
+                mine = (ERASED.c.experiment == experiment) & ERASED.c.number.in_(some)
+                known = set(connection.scalars(sa.select(ERASED.c.number).where(mine)))
+                fresh = [{"experiment": experiment, "number": n, "blank": False} for n in some if n not in known]
+                if fresh:
+                    connection.execute(sa.insert(ERASED), fresh)
+                learned = (EVENT.c.experiment == experiment) & EVENT.c.number.in_(some) & (EVENT.c.kind == LEARN)
+                rewards += connection.scalar(sa.select(sa.func.count()).select_from(EVENT).where(learned)) or 0
+        return Counted(len(numbers), len(numbers) + rewards, len(numbers) - rewards)
+
+    def blank(self, experiment: int, events: int) -> bool:
+        """Blank about so many events of decisions that are erased; return whether more are left.
+
+        In the end snapshots go that are older than the base. SQLite writes zeros over what was there; the -wal file is
+        another matter: `empty_wal`. PostgreSQL overwrites at its next vacuum.
+        """
+        left = (ERASED.c.experiment == experiment) & ~ERASED.c.blank
+        with self._transaction() as connection:
+            some = connection.scalars(
+                sa.select(ERASED.c.number).where(left).order_by(ERASED.c.number).limit(min(events, NAMED_MAX))
+            ).all()
+            if not some:
+                base = sa.select(sa.func.max(BASE.c.seq)).where(BASE.c.experiment == experiment).scalar_subquery()
+                for table in (SNAPSHOT, SNAPSHOT_PART):
+                    older = (table.c.experiment == experiment) & (table.c.seq < base)
+                    connection.execute(sa.delete(table).where(older))
+                return False
+            rows = (EVENT.c.experiment == experiment) & EVENT.c.number.in_(some)
+            connection.execute(sa.update(EVENT).where(rows).values(NOTHING))
+            done = (ERASED.c.experiment == experiment) & ERASED.c.number.in_(some)
+            connection.execute(sa.update(ERASED).where(done).values(blank=True))
+        return True
+
+    def erased(self, experiment: int) -> int:
+        """Return how many decisions of an experiment are erased."""
+        if self.revision < schema.UNITS:
+            return 0
+        rows = self._read("SELECT count(*) FROM erased WHERE experiment = ?", (experiment,))
+        found: int = rows[0][0]
+        return found
+
+    def blank_seqs(self, experiment: int) -> list[int]:
+        """Return the seqs of the events that are blank, in order."""
+        if self.revision < schema.UNITS:
+            return []
+        sql = f"SELECT seq FROM event WHERE experiment = ? AND EXISTS ({IS_BLANK}) ORDER BY seq"
+        return [seq for (seq,) in self._read(sql, (experiment,))]
+
+    def unblanked(self) -> list[int]:
+        """Return the keys of experiments of which decisions are erased that are not blank yet."""
+        query = sa.select(ERASED.c.experiment).where(~ERASED.c.blank).distinct()
+        return [row.experiment for row in self._read_core(query)]
+
+
+def _pieces(numbers: Sequence[int]) -> Iterator[list[int]]:
+    left = iter(numbers)
+    while some := list(islice(left, NAMED_MAX)):
+        yield some
