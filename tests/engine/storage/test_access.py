@@ -98,8 +98,8 @@ def test_many_may_write_at_once(url: str, store: Store) -> None:
 def test_a_database_of_an_older_version_is_left_to_its_writer(url: str) -> None:
     Store.open(url).close()
     run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '0005'")
-    run_sql(url, *(f"DROP TABLE {table}" for table in ("base", "base_part", "audit", "api_key")))
     without_units(url)
+    run_sql(url, *(f"DROP TABLE {table}" for table in ("base", "base_part", "audit", "api_key")))
     run_sql(url, "ALTER TABLE experiment DROP COLUMN deleted_at")
     with pytest.raises(InvalidInput) as refused:
         Access.open(url)
