@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from support.served import Served, assert_refused, assert_sound
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service import chores, erasing
+from onearm.api.service.archives import Archives
 from onearm.api.service.experiment_log import opened
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.formats import jsonl, parquet
@@ -310,6 +312,41 @@ def test_exports_and_evaluations_leave_out_what_is_blank(served: Served, tmp_pat
     assert len(of_database) == sum(e.kind == LEARN and e.number not in numbers for e in served.events("p")) > 5
     refused = served.client.post("/v1/experiments:import?experiment_id=again", content=left)
     assert_refused(refused, 422, "missing_events")
+
+
+@pytest.mark.parametrize("sort", ["contexts", "vector"])
+def test_erasures_and_compactions_follow_each_other(served: Served, tmp_path: Path, sort: str) -> None:
+    create(served, sort)
+    visits(served, sort, 12)
+    path = "/v1/experiments/p"
+    erased(served, unit_id=ANN)
+    bob = served.record(f"{BOB} visits 1", "p").json()
+    assert "sent" in bob and not bob["compacted"], "an erasure leaves others as they were"
+    visits(served, sort, 6, start=20)
+    first = served.post(f"{path}:compact").json()
+    assert served.service.live("p").base == first["base"] and first["archive"] is not None
+    served.client.portal.call(served.service.chores.done)
+    assert served.record(f"{BOB} visits 1", "p").json()["compacted"]
+    visits(served, sort, 6, start=30)
+    assert erased(served, unit_id=ANN)[0] == 4
+    visits(served, sort, 3, start=40)
+    digest = served.digest("p")
+    served.restart()
+    assert served.digest("p") == digest and served.service.live("p").base == first["base"]
+    left = served.get(f"{path}/log")
+    assert (left.status_code, left.headers["x-log-begins"]) == (200, str(first["base"]))
+    whole = {event.number for event in served.events("p") if event.unit_id is not None and event.context is not None}
+    lines = [json.loads(line) for line in left.content.splitlines()[1:]]
+    assert {line["number"] for line in lines if line["kind"] == "decide"} >= {n for n in whole if n >= 18}
+    second = served.post(f"{path}:compact").json()
+    served.stop()
+    found = next(one for one in verified(served.url, Archives.beside(served.store.url)) if one["id"] == "p")
+    assert not has_fault(found), found
+    assert [(link["seq"], link["state"]) for link in found["archives"]] == [
+        (first["base"], "blank"),
+        (second["base"], "blank"),
+    ]
+    served.start()
 
 
 def rows(source: str, experiment: str | None = None) -> Any:
