@@ -120,10 +120,11 @@ def test_it_goes_on_as_one_of_which_nobody_was_erased(tmp_path: Path, sort: str)
         erased(served, unit_id=ANN)
         for start in (20, 30):
             assert visits(served, sort, 10, start) == visits(served, sort, 10, start, "twin")
-            with served.store._transaction() as connection:
+            served.stop()
+            with closing(Store.open(served.url)) as store, store._transaction() as connection:
                 for table in (SNAPSHOT, SNAPSHOT_PART):
                     connection.execute(sa.delete(table))
-            served.restart()
+            served.start()
         assert served.digest("p") == served.digest("twin")
 
 
