@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.stored import add, decide, learn
+from support.stored import NO_CONTEXT, add, decide, learn
 
 from onearm.engine.storage import erasures
 from onearm.engine.storage.erasures import Counted
@@ -86,3 +86,23 @@ def test_what_is_purged_leaves_no_erasure(store: Store) -> None:
     while store.purge(key, 100):
         pass
     assert (store.unpurged(), store.erased(key), store.erased(other)) == ([], 0, 2)
+
+
+def test_who_reads_the_log_is_told_of_no_blank_event_but_the_counts_hold(store: Store) -> None:
+    key = add(store)
+    events = []
+    for number in range(6):
+        events.append(decide(key, len(events) + 1, number, unit_id="ann" if number % 3 == 0 else "bob"))
+        events.append(learn(key, len(events) + 1, number))
+    store.append(events)
+    store.erase(key, [0, 3])
+    assert len(store.told_events(key, 0, 12, 100)) == 12
+    store.blank(key, 100)
+    assert store.blank_seqs(key) == [1, 2, 7, 8]
+    assert [event.seq for event in store.told_events(key, 0, 10, 4)] == [3, 4, 5, 6]
+    assert [event.seq for event in store.told_events(key, 6, 10, 4)] == [9, 10]
+    [(columns, first, last)] = store.columns(key, NO_CONTEXT)
+    assert (columns.number.tolist(), first, last) == ([1, 1, 2, 2, 4, 4, 5, 5], 1, 12)
+    [(columns, _, _)] = store.columns(key, NO_CONTEXT, bare=True)
+    assert columns.number.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert [event.number for event in store.carried(key, 1, 12, 0, 9)] == []
