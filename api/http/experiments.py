@@ -201,7 +201,7 @@ async def _diagnostics(live: Live, lag: Lag) -> schemas.Diagnostics:
         rewards=live.rewards,
         pending=live.number - live.rewards,
         seq=live.seq,
-        base=live.base,
+        base=live.base or UNSET,
         reward_share=live.rewards / live.number if live.number else None,
         unknown_propensity_share=live.tally.unknown / live.number if live.number else None,
         state_bytes=live.state_bytes,

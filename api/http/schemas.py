@@ -269,13 +269,13 @@ class Diagnostics(msgspec.Struct):
     rewards: int
     pending: int
     seq: int
-    base: int  # the seq from which the log is folded; 0 where it was never compacted
     reward_share: float | None  # of decisions that have a reward
     unknown_propensity_share: float | None  # of decisions
     state_bytes: int  # in memory
     repairs: int | None  # of models that broke down numerically; null where the policy has none
     compiling: Compiling
     loop_lag_ms: float  # the latest that the service's event loop was within a minute: what a request waits for others
+    base: int | UnsetType = UNSET  # the seq from which the log is folded, where it was compacted
     certificate: float | UnsetType | None = UNSET  # of vectors: a bound on the regret; null where nothing is proven
     certificate_supposes: str | UnsetType = UNSET  # of the losses, for that to hold, beyond that they are convex
     variation: float | UnsetType | None = UNSET  # of vectors: the sum of |gradient - hint|^2

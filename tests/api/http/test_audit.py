@@ -26,6 +26,7 @@ DONE: list[tuple[str, str, Any]] = [
     ("experiments.commit", "/v1/experiments/s:commit", None),
     ("experiments.create", "/v1/experiments", ADAPTIVE),
     ("experiments.say", "/v1/experiments/w/world", {"change": "known"}),
+    ("experiments.compact", "/v1/experiments/w:compact", None),
     ("units.erase", "/v1/experiments/w:erase", {"unit_id": "whoever paid the secret price"}),
 ]
 
@@ -76,6 +77,7 @@ def test_every_call_of_an_admin_that_changes_something_is_there(keyed: Keyed) ->
         ("experiments.commit", "s"),
         ("experiments.create", "w"),
         ("experiments.say", "w"),
+        ("experiments.compact", "w"),
         ("units.erase", "w 0 decisions"),
         ("logs.import_log", "i"),
         ("experiments.delete", "x"),
