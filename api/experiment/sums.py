@@ -132,11 +132,19 @@ class Tally:
         return type(self)(snapshot.copied(self.sums))
 
     def _mean_of(self, row: int) -> Mean:
-        n, mean = int(self._rewards[row]), float(self._mean[row])
-        stderr = math.sqrt(self._square[row] / (n - 1) / n) if n > 1 else 0.0
-        if stderr == 0.0:
-            return Mean(n, mean if n else None, None, None)
-        return Mean(n, mean, stderr, [mean - Z95 * stderr, mean + Z95 * stderr])
+        return mean_of(int(self._rewards[row]), float(self._mean[row]), float(self._square[row]))
+
+
+def mean_of(rewards: int, mean: float, square: float) -> Mean:
+    """Return a mean with its interval; `square` is the sum of the squared distances of so many rewards from it.
+
+    >>> mean_of(2, 1.5, 0.5)
+    Mean(rewards=2, reward_mean=1.5, reward_stderr=0.5, interval=[0.520018007729973, 2.479981992270027])
+    """
+    stderr = math.sqrt(square / (rewards - 1) / rewards) if rewards > 1 else 0.0
+    if stderr == 0.0:
+        return Mean(rewards, mean if rewards else None, None, None)
+    return Mean(rewards, mean, stderr, [mean - Z95 * stderr, mean + Z95 * stderr])
 
 
 def packed(sums: Any) -> bytes:

@@ -23,7 +23,21 @@ from ..kinds.streams.arm_queue import Recommended
 from ..kinds.streams.bodies import Offered
 from ..kinds.table import KINDS
 from ..service.measured import Route
-from . import audit, decisions, experiments, health, keys, logs, metrics, pages, policies, reports, schemas, units
+from . import (
+    audit,
+    curves,
+    decisions,
+    experiments,
+    health,
+    keys,
+    logs,
+    metrics,
+    pages,
+    policies,
+    reports,
+    schemas,
+    units,
+)
 from .endpoint import TITLES, Endpoint, Handler
 
 
@@ -116,6 +130,18 @@ BEFORE = {
     "in": "query",
     "schema": {"type": "integer", "minimum": 1, "maximum": 2**31},
     "description": "Only what came before this: `next` of the page before.",
+}
+SPAN = {
+    "name": "by",
+    "in": "query",
+    "schema": {"enum": list(curves.SPANS), "default": "day"},
+    "description": "How long each part is.",
+}
+BEFORE_TIME = {
+    "name": "before",
+    "in": "query",
+    "schema": {"type": "string", "format": "date-time"},
+    "description": "Only what begins before this time: `begins` of the first of those that came before.",
 }
 SEGMENTS = {
     "name": "segments",
@@ -301,6 +327,15 @@ TABLE = [
         schemas.WorldSaid,
     ),
     Entry("GET", f"{ONE}/report", reports.report, READ, {200: Report}, (404, 422, 503), parameters=(SEGMENTS,)),
+    Entry(
+        "GET",
+        f"{ONE}/curve",
+        curves.curve,
+        READ,
+        {200: curves.Curve},
+        (404, 422, 503),
+        parameters=(SPAN, BEFORE_TIME, at_most(curves.LIMIT_MAX, curves.LIMIT)),
+    ),
     Entry(
         "GET",
         f"{ONE}/log",

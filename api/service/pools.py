@@ -25,6 +25,7 @@ EXPORTS_EACH = 4  # of one tenant, so that none takes all
 IMPORTS_WAITING = 4  # each is folded as a whole, which takes as long as its policy takes
 COMPACTIONS_WAITING = 4  # as imports
 SCRAPES_WAITING = 4
+COUNTS_WAITING = 64
 LOOKUPS_WAITING = 100_000  # one for each experiment at most
 
 
@@ -77,6 +78,7 @@ class Pools:
         self.steps = Pool("steps of policies", 4, STEPS_WAITING)
         self.creations = Pool("creations of experiments", 1, CREATIONS_WAITING)
         self.scrapes = Pool("answers to Prometheus", 1, SCRAPES_WAITING)
+        self.counts = Pool("counts of hours and days", 1, COUNTS_WAITING)
         self.exports = Pool("exports of logs", 1, EXPORTS)
         self.imports = Pool("imports of logs", 1, IMPORTS_WAITING)
         self.compactions = Pool("compactions of logs", 1, COMPACTIONS_WAITING)

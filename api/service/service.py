@@ -30,6 +30,7 @@ from .archives import Archives
 from .artefacts import keep_all, stored
 from .chores import Chores
 from .compacting import Compactions
+from .curves import Curves
 from .directory import Directory
 from .erasing import Erasing
 from .exporting import Exports
@@ -82,6 +83,7 @@ class Service:
         self.writer = Writer(store, failed=self._refold_all)
         self.chores = Chores(store, self.writer)
         self.pools = Pools()
+        self.curves = Curves(store, self.writer, self.pools)
         self.lanes = Lanes()
         self.exports = Exports()
         self.room = Room(state_limits)
@@ -125,9 +127,16 @@ class Service:
         await asyncio.to_thread(self.erasing.finish)
         self.chores.add(await asyncio.to_thread(lambda: list(self.compactions.left())))
         self._queue = Queue(rows)
+        self.curves.start(self._curved)
         self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
+
+    def _curved(self) -> Iterator[tuple[int, int, int]]:
+        """Yield what has curves: the key of each experiment, its last seq, and how many arms are told apart."""
+        for live in self._lives.values():
+            if live.kind.has_curve and live.unusable is None:
+                yield live.row.key, live.seq, live.tally.choices
 
     async def recovered(self) -> None:
         """Wait until all that there were at the start, or were asked for, are recovered, or cannot be."""
@@ -144,6 +153,7 @@ class Service:
             task.cancel()
         await self.erasing.stop()
         await self.chores.stop()
+        await self.curves.stop()
         for live in self._lives.values():
             await live.turns.idle()
         await self.writer.drain()

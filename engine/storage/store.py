@@ -31,12 +31,15 @@ from sqlalchemy.engine import URL, Connection
 from ..errors import Conflict, Damaged
 from ..vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from . import schema
+from .buckets import Buckets
 from .erasures import IS_BLANK, Erasures
 from .event_columns import columns_of
 from .states import PARTS, States, put_snapshot, put_snapshot_part
 from .tables import (
     ARTEFACT,
     BASE,
+    BUCKET,
+    COUNTED,
     ERASED,
     EVENT,
     EXPERIMENT,
@@ -55,7 +58,7 @@ PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
 
 
-class Store(States, Erasures):
+class Store(States, Erasures, Buckets):
     """A database of experiments and their events. One writer; readers in any thread or process.
 
     Every method raises `Unavailable` where the database does not answer, and may be called again after that.
@@ -166,7 +169,8 @@ class Store(States, Erasures):
                 some = (EVENT.c.experiment == experiment) & (EVENT.c.seq < first + events)
                 connection.execute(sa.delete(EVENT).where(some))
                 return True
-            connection.execute(sa.delete(ERASED).where(ERASED.c.experiment == experiment))
+            for table in (ERASED, BUCKET, COUNTED):
+                connection.execute(sa.delete(table).where(table.c.experiment == experiment))
             for whole, parts in PARTS.items():
                 connection.execute(sa.delete(whole).where(whole.c.experiment == experiment))
                 of_it = parts.c.experiment == experiment
@@ -227,7 +231,7 @@ class Store(States, Erasures):
 
     def unpurged(self) -> list[int]:
         """Return the keys of deleted experiments of which something is left to be taken away."""
-        tables = (EVENT, ERASED, *PARTS, *PARTS.values())
+        tables = (EVENT, ERASED, BUCKET, *PARTS, *PARTS.values())
         left = [sa.exists().where(table.c.experiment == EXPERIMENT.c.key) for table in tables]
         query = sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.deleted_at.is_not(None), sa.or_(*left))
         return [row.key for row in self._read_core(query)]

@@ -131,6 +131,24 @@ AUDIT = sa.Table(
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
 )
+BUCKET = sa.Table(
+    "bucket",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("span", sa.Integer, primary_key=True),
+    sa.Column("begins", sa.BigInteger, primary_key=True),
+    sa.Column("action", sa.BigInteger, primary_key=True),
+    sa.Column("decisions", sa.BigInteger, nullable=False),
+    sa.Column("rewards", sa.BigInteger, nullable=False),
+    sa.Column("mean", sa.Double, nullable=False),
+    sa.Column("square", sa.Double, nullable=False),
+)
+COUNTED = sa.Table(
+    "counted",
+    METADATA,
+    sa.Column("experiment", sa.Integer, sa.ForeignKey("experiment.key"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+)
 
 
 class Experiment(NamedTuple):
@@ -245,6 +263,22 @@ class Deed(NamedTuple):
     origin: str  # the address that asked, or "command line"
 
 
+class Bucket(NamedTuple):
+    """A row of table bucket: what was decided in an hour or a day of UTC, and what came of that, whenever it came.
+
+    Table counted says up to which seq the buckets of an experiment hold its log.
+    """
+
+    experiment: int
+    span: int  # seconds: an hour, or a day
+    begins: int  # microseconds since 1970 UTC
+    action: int  # an arm; ALL for all decisions
+    decisions: int
+    rewards: int  # of these decisions
+    mean: float  # of the rewards
+    square: float  # the sum of their squared distances from the mean
+
+
 class Counts(NamedTuple):
     """How much an experiment's log holds."""
 
@@ -261,4 +295,5 @@ assert list(BASE.c.keys()) == list(Base._fields)
 assert list(BASE_PART.c.keys()) == list(SnapshotPart._fields)
 assert list(ARTEFACT.c.keys()) == list(StoredArtefact._fields)
 assert list(API_KEY.c.keys()) == list(StoredKey._fields)
+assert list(BUCKET.c.keys()) == list(Bucket._fields)
 assert list(AUDIT.c.keys()) == list(Deed._fields)

@@ -39,6 +39,7 @@ ARMS = Kind(
     tally=tally,
     report=report,
     has_rewards=True,
+    has_curve=True,
     gym=GYM,
     has_arms=True,
     external=http.external,

@@ -68,6 +68,7 @@ OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry
 
 OPERATION_IDS = {  # generated clients have a function for each, by this name
     "audit_list_deeds",
+    "curves_curve",
     "logs_import_log",
     "logs_log",
     "policies_list_policies",

@@ -1,0 +1,92 @@
+"""What an experiment came to in each hour or day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ...engine.errors import InvalidInput
+from ...engine.storage.buckets import ALL, DAY, HOUR
+from ...engine.storage.tables import Bucket
+from ..experiment.report import ArmReport, Mean
+from ..experiment.sums import mean_of
+from ..service.curves import ARMS_MAX
+from ..service.service import Service
+from .endpoint import Answer, Call
+from .requests import EPOCH, iso, whole_number
+
+SPANS = {"hour": HOUR, "day": DAY}
+LIMIT_MAX, LIMIT = 1000, 100
+SECONDS = 5.0  # for counting before it answers
+LATEST = 2**62
+
+
+class Span(Mean):
+    """An hour or a day: what was decided in it, and what came of these decisions until now."""
+
+    begins: str
+    decisions: int
+    arms: list[ArmReport] | UnsetType = UNSET  # those that were taken
+
+
+class Curve(msgspec.Struct):
+    """What an experiment came to in each hour or day of UTC; those in which nothing was decided are left out."""
+
+    by: str
+    seq: int  # up to which events are counted
+    of: int  # of so many: where a long log was never counted, ask again
+    spans: list[Span]
+
+
+async def curve(service: Service, call: Call) -> Answer:
+    """Tell what was decided in each hour or day, and what came of it: a reward counts where its decision does."""
+    live = service.live(call.path["experiment_id"])
+    live.check_usable()
+    if not live.kind.has_curve:
+        raise InvalidInput("no_curve", f"{live.spec.id!r} decides {live.kind.plural}: curves are of rewards of arms")
+    by = call.parameter("by") or "day"
+    if by not in SPANS:
+        raise InvalidInput("bad_by", f"by is {by[:20]!r}: it must be hour or day")
+    text = call.parameter("limit")
+    limit = LIMIT if text is None else whole_number("limit", text, LIMIT_MAX)
+    before = _time_of(call.parameter("before"))
+    await live.committed()
+    last, labels = live.seq, live.roster.labels if live.tally.choices else ()
+    counted = await service.curves.count(live.row.key, live.tally.choices, SECONDS)
+    rows = await service.pools.counts.run(service.store.buckets, live.row.key, SPANS[by], before, limit)
+    told = labels if len(labels) <= ARMS_MAX else ()
+    spans = [_span([*some], told) for _, some in groupby(rows, lambda row: row.begins)]
+    return Answer(200, Curve(by, counted, max(last, counted), spans))
+
+
+def _span(rows: list[Bucket], labels: tuple[str, ...]) -> Span:
+    """Return a span of its buckets: that of all comes first."""
+    whole, *arms = rows
+    assert whole.action == ALL
+    made = Span(**_mean(whole), begins=iso(whole.begins), decisions=whole.decisions)
+    if labels:
+        made.arms = [ArmReport(**_mean(one), arm_id=labels[one.action], decisions=one.decisions) for one in arms]
+    return made
+
+
+def _mean(bucket: Bucket) -> dict[str, Any]:
+    return msgspec.structs.asdict(mean_of(bucket.rewards, bucket.mean, bucket.square))
+
+
+def _time_of(text: str | None) -> int:
+    """Return a time in microseconds since 1970 UTC; one that never comes where none is given."""
+    if text is None:
+        return LATEST
+    try:
+        time = datetime.fromisoformat(text.replace(" ", "+"))  # a + in a URL is read as a space
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidInput(
+            "bad_before", f"before is {text[:80]!r}: it must be a time like 2026-01-31T12:00:00Z, with its zone"
+        )
+    return (time.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,69 @@
+"""The buckets of hours and days keep up with the logs: a part at a time, between the commits of others.
+
+Every minute they are brought up to date, and before somebody reads them. Deciding and learning take no time for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from ...engine.errors import OnearmError
+from ...engine.storage.store import Store
+from .pools import Pools
+from .writer import Writer
+
+log = logging.getLogger("onearm")
+
+EVERY = 60.0  # seconds
+PAUSE = 4.0  # times as long as a part took nothing is counted: the others have the rest
+ARMS_MAX = 1000  # that are told apart; an experiment with more has buckets of all decisions alone
+
+
+class Curves:
+    """Counts logs into buckets. Its methods belong to the event loop's thread."""
+
+    def __init__(self, store: Store, writer: Writer[Any], pools: Pools) -> None:
+        self._store, self._writer, self._pools = store, writer, pools
+        self._one = asyncio.Lock()  # of two at work one would have to begin anew
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, logs: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
+        """Begin to keep up with all that `logs` returns: keys of experiments, the last seq of each, and its arms."""
+        self._task = asyncio.get_running_loop().create_task(self._keep_up(logs))
+
+    async def stop(self) -> None:
+        """Leave the rest for the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def count(self, experiment: int, arms: int, seconds: float, pause: float = 0.0) -> int:
+        """Bring the buckets of an experiment up to date, or as far as so many seconds allow; return up to which seq."""
+        begun = time.monotonic()
+        async with self._one:
+            while True:
+                at = time.monotonic()
+                told = arms if arms <= ARMS_MAX else 0
+                part = await self._pools.counts.run(self._store.next_part, experiment, told)
+                if part.until == part.after:
+                    return part.until
+                await self._writer.run(self._store.put_part, experiment, part)
+                took = time.monotonic() - at
+                if time.monotonic() - begun > seconds:
+                    return part.until
+                await asyncio.sleep(pause * took)
+
+    async def _keep_up(self, logs: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
+        counted: dict[int, int] = {}
+        while True:
+            await asyncio.sleep(EVERY)
+            for experiment, seq, arms in [*logs()]:
+                if counted.get(experiment) != seq:
+                    with suppress(OnearmError):  # those who are told of it hear it: here the next minute comes
+                        counted[experiment] = await self.count(experiment, arms, EVERY, PAUSE)
