@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ...engine.errors import Conflict, OnearmError, Unavailable, exhausted
 from ...engine.storage.access import RESTORE, Access
@@ -97,7 +98,7 @@ class Service:
         self._begun: dict[str, tuple[Live, Generator[None, None, Recovered]]] = {}  # of these
         self._recovery: asyncio.Task[None] | None = None
         self.budget = Budget(cache_bytes)
-        self._creating: dict[str, asyncio.Lock] = {}
+        self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of ids at work
         self._experiments_max = experiments_max
         self._being_written: Counter[str] = Counter()  # new experiments, by tenant
         self._refolding: dict[Live, asyncio.Task[None]] = {}

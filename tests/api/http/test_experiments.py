@@ -310,3 +310,11 @@ def test_experiments_without_an_id_get_different_ones(served: Served) -> None:
     assert {answer.json()["experiment_id"] for answer in answers} == {"e3", "e4", "e5", "e6"}
     assert served.post("/v1/experiments", {"arms": []}).status_code == 422
     assert served.post("/v1/experiments", {"arms": ARMS}).json()["experiment_id"] == "e7"
+
+
+def test_nothing_is_kept_of_creations_that_are_over(served: Served) -> None:
+    """Each id that anybody had asked for kept a lock for good."""
+    for i in range(3):
+        assert served.create(f"x{i}").status_code == 201
+        assert served.create(f"x{i}", seed=6).status_code == 409
+    assert len(served.service._creating) == 0
