@@ -136,7 +136,8 @@ async def add_arm(service: Service, call: Call) -> Answer:
     """Let an arm join an experiment at work, or where arms come once offer it."""
     live = service.live(call.path["experiment_id"])
     arm = read(_object, call.body, "the arm")
-    answer, new = await live.turns.take(lambda: live.change("join", arm, service.clock()))
+    turn = live.turns.alone if live.is_large else live.turns.take
+    answer, new = await turn(lambda: live.change("join", arm, service.clock()))
     return Answer(201 if new else 200, answer)
 
 

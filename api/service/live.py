@@ -342,7 +342,10 @@ class Live(Work):
         self.check_usable()
         sought = asked.seeks(self, said)
         record = None if sought is None else await self.find(sought)
-        change, answer = asked.make(self, said, record)
+        if self.is_large and self.turns.exclusive:  # a larger state is made
+            change, answer = await self._pools.creations.run(asked.make, self, said, record)
+        else:
+            change, answer = asked.make(self, said, record)
         if change is not None:
             self._change(change, now)
         await self._changed()
@@ -382,7 +385,7 @@ class Live(Work):
         if self.state is None or self.unusable is not None or self.locked or not self._bytes_since_snapshot:
             return
         self._room.take(self.row.id, self.state_bytes)  # it may have grown
-        if self.state_bytes > COPY_BYTES:
+        if self.is_large:
             self._lock()
             self._keep(self._kept(), self._unlock)
         else:
@@ -440,6 +443,11 @@ class Live(Work):
     def _snapshot_if_due(self) -> None:
         if self._bytes_since_snapshot > SNAPSHOT_BYTES and self._bytes_since_snapshot > 4 * self.state_bytes:
             self.snapshot()
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the state takes long to copy."""
+        return self.state_bytes > COPY_BYTES
 
     @property
     def state_bytes(self) -> int:

@@ -58,10 +58,7 @@ class Turns:
     async def take(self, work: Callable[P, Awaitable[Made]], *given: P.args, **named: P.kwargs) -> Made:
         """Do what reads or changes the state: at once, or when its turn comes. Then it is not broken off half done."""
         if self.slow or self._lock.locked():
-            task = asyncio.ensure_future(self._alone(work, *given, **named))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            return await asyncio.shield(task)
+            return await self.alone(work, *given, **named)
         self._at_once += 1
         try:
             return await work(*given, **named)
@@ -69,6 +66,18 @@ class Turns:
             self._at_once -= 1
             if not self._at_once:
                 self._nobody.set()
+
+    async def alone(self, work: Callable[P, Awaitable[Made]], *given: P.args, **named: P.kwargs) -> Made:
+        """Do what reads or changes the state when its turn comes, while nobody else does."""
+        task = asyncio.ensure_future(self._alone(work, *given, **named))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether whoever is at work on the state is so alone."""
+        return self._has_turn
 
     async def step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Make a step: here, or in another thread where it may take long and its caller has the turn."""

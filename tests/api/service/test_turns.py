@@ -14,6 +14,7 @@ from support.meeting import at_once
 from support.served import Served
 from support.slow_steps import Held, slow
 
+from onearm.api.service import live as live_module
 from onearm.api.service import turns as turns_module
 from onearm.api.service.pools import Pools
 from onearm.api.service.turns import Turns
@@ -231,3 +232,30 @@ def test_whoever_began_before_steps_were_known_to_be_long_ends_first(monkeypatch
 
     asyncio.run(both())
     assert told == ["first in MainThread", "second in onearm"]
+
+
+def test_a_large_state_grows_in_another_thread(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 64 MB that took .15 s, in which nobody got an answer."""
+    monkeypatch.setattr(live_module, "COPY_BYTES", 0)
+    live = served.service.live("e")
+    assert live.spec.policy.grow is not None
+    held = Held(live.spec.policy.grow)
+    object.__setattr__(live.spec.policy, "grow", held)
+    body = {"id": "d"}
+
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        joining = asyncio.create_task(client.post(f"{E}/arms", json=body))
+        await begun(held)
+        waiting = [
+            asyncio.create_task(client.post(f"{E}/decisions", json={})),
+            asyncio.create_task(client.post(f"{E}/arms", json=body)),
+        ]
+        for _ in range(3):
+            assert (await client.post(f"{OTHER}/decisions", json={})).status_code == 201
+        assert not joining.done() and not any(task.done() for task in waiting)
+        held.let_go.set()
+        return [await task for task in (joining, *waiting)]
+
+    assert [answer.status_code for answer in at_once(served, ask)] == [201, 201, 200]
+    assert served.decide({"eligible_actions": ["d"]}).json()["action_id"] == "d"
+    served.assert_consistent()
