@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 from ...engine.errors import OnearmError
+from ..service.lanes import Lane
 from .endpoint import refusal
 
 PIECE = 20  # items: about a millisecond
@@ -19,16 +20,22 @@ Begun = TypeVar("Begun")
 
 
 async def in_pieces(
-    items: Sequence[Item], begin: Callable[[Item], Coroutine[Any, Any, Begun]], end: Callable[[Begun], Awaitable[Any]]
+    lane: Lane,
+    items: Sequence[Item],
+    begin: Callable[[Item], Coroutine[Any, Any, Begun]],
+    end: Callable[[Begun], Awaitable[Any]],
 ) -> list[Any]:
     """Begin all items in their order, then end them; return what each came to, or its problem.
 
-    To begin is to decide or learn, and to queue the event; what ends it waits for the commit.
+    To begin is to decide or learn, and to queue the event; what ends it waits for the commit. The pieces of all batches
+    go through one lane, so that others wait for one of them in a round of the event loop.
     """
     begun: list[Begun | OnearmError] = []
     for start in range(0, len(items), PIECE):
-        begun += await _all_of([_started(begin(item)) for item in items[start : start + PIECE]])
-        await asyncio.sleep(0)
+        async with lane.turn():
+            started = [_started(begin(item)) for item in items[start : start + PIECE]]
+        done = await _all_of(started)
+        begun += done
     answers = []
     for place, one in enumerate(begun):
         ended = one if isinstance(one, OnearmError) else await _ended(end(one))

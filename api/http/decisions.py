@@ -67,7 +67,7 @@ async def decide_batch(service: Service, call: Call) -> Answer:
         await settled(made)
         return live.kind.answer(live, made.event)
 
-    return Answer(200, {"decisions": await in_pieces(bodies, begin, end)})
+    return Answer(200, {"decisions": await in_pieces(service.lanes.batches, bodies, begin, end)})
 
 
 async def reward(service: Service, call: Call) -> Answer:
@@ -92,7 +92,9 @@ async def reward_batch(service: Service, call: Call) -> Answer:
         body = read(reader.batch, bytes(raw), reader.what)
         return await _reward_one(service, live, body.decision_id, body)
 
-    return Answer(200, {"rewards": await in_pieces(bodies, begin, lambda taken: _rewarded(live, taken))})
+    return Answer(
+        200, {"rewards": await in_pieces(service.lanes.batches, bodies, begin, lambda taken: _rewarded(live, taken))}
+    )
 
 
 async def record(service: Service, call: Call) -> Answer:
@@ -116,7 +118,7 @@ async def learn_examples(service: Service, call: Call) -> Answer:
         await settled(found)
         return Learned(id_of(found.event), status)
 
-    return Answer(200, {"examples": await in_pieces(bodies, begin, end)})
+    return Answer(200, {"examples": await in_pieces(service.lanes.batches, bodies, begin, end)})
 
 
 async def _items(service: Service, decoder: msgspec.json.Decoder[Any], field: str, call: Call) -> list[Any]:

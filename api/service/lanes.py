@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 from ...engine.errors import Unavailable
 
+BATCHES_WAITING = 10_000  # more than there may be connections: a batch that has begun is not refused
+
 
 class Lane:
     """A queue of requests. Its methods belong to the event loop's thread."""
@@ -41,4 +43,5 @@ class Lanes:
     def __init__(self) -> None:
         # What waits for a large request takes several rounds of the loop: read, decided, committed, answered.
         self.large = Lane("large requests", 64, 0.005)
+        self.batches = Lane("pieces of batches", BATCHES_WAITING, 0.0)
         self.reports = Lane("reports", 1000, 0.0)  # a millisecond each
