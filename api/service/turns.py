@@ -21,6 +21,7 @@ from .pools import Pool
 SLOW_S = 0.001  # a step as Python that takes longer is not made in the event loop's thread
 LONG_S = 0.002  # a compiled one that took longer, and those that come next are not either:
 LONG_STEPS = 100  # so many, counted from the last one that did
+SUSPECTS = 20  # steps that are looked at closely after one that seems to have taken long
 Made = TypeVar("Made")
 P = ParamSpec("P")
 
@@ -35,6 +36,7 @@ class Turns:
         self._took: dict[Entry, float] = {}  # seconds, the longest step of each entry as Python
         self._tasks: set[asyncio.Task[Any]] = set()
         self._long = 0  # compiled steps that are still made in another thread
+        self._suspects = 0  # compiled steps that are still looked at closely
         self._at_once = 0  # how many are at work without the lock
         self._nobody = asyncio.Event()  # set when these are done
         self._has_turn = False  # whether one is at work with it
@@ -81,18 +83,29 @@ class Turns:
 
     async def step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Make a step: here, or in another thread where it may take long and its caller has the turn."""
-        elsewhere = self._has_turn and (bool(self._long) if entry.compiled else self._is_slow(entry))
-        if not elsewhere and not entry.compiled:
+        if entry.compiled:
+            if self._long and self._has_turn:
+                made, took = await self._steps.run(lambda: _timed(run, *given, **named))
+            elif self._suspects:
+                self._suspects -= 1
+                made, took = _timed(run, *given, **named)
+            else:
+                started = time.perf_counter()
+                made, took = run(*given, **named), 0.0
+                if (
+                    time.perf_counter() - started > LONG_S
+                ):  # or it waited: the thread's own clock, which costs more, tells
+                    self._suspects = SUSPECTS
+            if took > LONG_S:
+                self._long = LONG_STEPS
+            elif self._long:
+                self._long -= 1
+            return made
+        if not self._has_turn or not self._is_slow(entry):
             return run(*given, **named)
-        compiled, started = entry.compiled, time.perf_counter()
-        made = await self._steps.run(run, *given, **named) if elsewhere else run(*given, **named)
-        took = time.perf_counter() - started
-        if not compiled:
-            self._took[entry] = max(self._took.get(entry, 0.0), took)
-        elif took > LONG_S:
-            self._long = LONG_STEPS
-        elif self._long:
-            self._long -= 1
+        started = time.perf_counter()
+        made = await self._steps.run(run, *given, **named)
+        self._took[entry] = max(self._took.get(entry, 0.0), time.perf_counter() - started)
         return made
 
     async def idle(self) -> None:
@@ -113,3 +126,10 @@ class Turns:
 
     def _is_slow(self, entry: Entry) -> bool:
         return not entry.compiled and self._took.get(entry, math.inf) > SLOW_S
+
+
+def _timed(run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> tuple[Made, float]:
+    """Return what a step made, and how long this thread was at it, in seconds: waiting for others does not count."""
+    begun = time.thread_time()
+    made = run(*given, **named)
+    return made, time.thread_time() - begun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,13 +195,27 @@ def test_compiled_steps_that_take_long_are_made_elsewhere_too(served: Served, mo
 def test_after_many_short_ones_they_are_made_at_once_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     live = served.service.live("e")
     monkeypatch.setattr(turns_module, "LONG_S", 0.0)
-    served.decide()
+    for _ in range(2):
+        served.decide()
     monkeypatch.setattr(turns_module, "LONG_S", 60.0)
     for _ in range(turns_module.LONG_STEPS):
         assert live.turns.slow
         served.decide()
     assert not live.turns.slow
     served.assert_consistent()
+
+
+def test_a_step_that_only_waited_is_not_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the thread's lock, say, on a busy machine."""
+    entry = Entry(loop.decide, (), print, compiled=True)
+
+    async def waits() -> bool:
+        turns = Turns(Pools().steps)
+        for _ in range(3):
+            await turns.take(lambda: turns.step(entry, lambda: time.sleep(2 * turns_module.LONG_S)))
+        return turns.slow
+
+    assert not asyncio.run(waits())
 
 
 def test_whoever_began_before_steps_were_known_to_be_long_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +236,8 @@ def test_whoever_began_before_steps_were_known_to_be_long_ends_first(monkeypatch
 
         first = asyncio.create_task(turns.take(looks_up))
         await asyncio.sleep(0)
-        await turns.take(lambda: turns.step(entry, lambda: None))
+        for _ in range(2):
+            await turns.take(lambda: turns.step(entry, lambda: None))
         assert turns.slow
         second = asyncio.create_task(turns.take(comes_later))
         await asyncio.sleep(0.05)
