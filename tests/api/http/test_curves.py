@@ -213,5 +213,5 @@ def test_a_deletion_takes_them(served: Served, clock: Clock) -> None:
     told(served, "day")
     key = served.service.live("e").row.key
     assert served.client.delete(f"{E}?confirm=e").status_code in (200, 204)
-    served.client.portal.call(served.service.purge.done)
+    served.client.portal.call(served.service.chores.done)
     assert served.store.counted_to(key) == 0 and served.store.buckets(key, 86_400, 2**62, 10) == []

@@ -76,7 +76,7 @@ def storm(database: str, folder: Path, stages: list[str]) -> None:
             wait_for_more(clients)
             assert compact(service.url, names[n % len(names)]) in (0, 200)
             assert service.process.wait(READY_SECONDS) == -signal.SIGKILL
-            service.process.communicate()
+            service.end()
             service.start()
             service.wait()
             wait_for_more(clients)
@@ -87,8 +87,7 @@ def storm(database: str, folder: Path, stages: list[str]) -> None:
         service.stop(signal.SIGTERM)
     finally:
         over.set()
-        service.process.kill()
-        service.process.communicate()
+        service.end()
     store = Store.open(database, write=False)
     try:
         kept = set()

@@ -77,8 +77,7 @@ def test_an_erasure_is_done_after_a_kill(tmp_path: Path, monkeypatch: pytest.Mon
             assert json.loads(again.content)["decisions"] == 0
         service.stop(signal.SIGTERM)
     finally:
-        service.process.kill()
-        service.process.communicate()
+        service.end()
     assert mentions(tmp_path) == 0
     with closing(Store.open(database, write=False)) as store:
         assert_sound(log_of(store, "e")[1])
