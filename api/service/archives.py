@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy.engine import URL
@@ -25,6 +25,8 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..log_files import module_of
 from .experiment_log import log_of
+
+Made = TypeVar("Made")
 
 NAME_MAX = 100  # characters of an experiment's id in a name
 PARTIAL = ".part"  # the end of a name until the file is whole
@@ -78,25 +80,49 @@ class Archives:
 
         Raises `Unavailable` ("archive_failed") where that cannot be done; then nothing is left of it.
         """
-        assert self.folder is not None
-        partial, file = self.folder / f"{name}{PARTIAL}", self.folder / name
         log = log_of(store, row, until)
         key = row.key
         pages = chain(database.carried_pages(store, key, after, until), database.event_pages(store, key, after, until))
+
+        def fill(out: _Hashed) -> None:
+            with module_of("parquet").Writer.onto(out, log.problem, log.spec) as writer:
+                for page in pages:
+                    writer.write_events(log.history.masked(page))
+
         try:
-            with partial.open("xb") as out:
-                hashed = _Hashed(out)
-                with module_of("parquet").Writer.onto(hashed, log.problem, log.spec) as writer:
-                    for page in pages:
-                        writer.write_events(log.history.masked(page))
-                out.flush()
-                os.fsync(out.fileno())
-            partial.rename(file)
-            _sync(self.folder)
+            written, _ = self._put(name, fill)
+            self.replace(name)
         except OSError as error:
             self.remove([name])
             raise self._failed(error) from error
-        return Written(name, hashed.digest.hexdigest(), hashed.size)
+        return written
+
+    def blank(self, name: str, numbers: Collection[int]) -> Written | None:
+        """Write an archive again, beside itself, with decisions of these numbers blank; None where it has none of them.
+
+        It takes the place of the other one by `replace`. Raises `OSError`.
+        """
+        if self.folder is None:
+            raise FileNotFoundError("there is no folder for archives (--archives)")
+        source = self.folder / name
+        written, found = self._put(name, lambda out: bool(module_of("parquet").blanked(source, out, numbers)))
+        return written if found else None
+
+    def replace(self, name: str) -> None:
+        """Let what was written beside an archive take its name."""
+        assert self.folder is not None
+        (self.folder / f"{name}{PARTIAL}").rename(self.folder / name)
+        _sync(self.folder)
+
+    def _put(self, name: str, fill: Callable[[_Hashed], Made]) -> tuple[Written, Made]:
+        """Write a file under the name that it has until it is whole; all of it is on the disk when this returns."""
+        assert self.folder is not None
+        with (self.folder / f"{name}{PARTIAL}").open("wb") as out:
+            hashed = _Hashed(out)
+            made = fill(hashed)
+            out.flush()
+            os.fsync(out.fileno())
+        return Written(name, hashed.digest.hexdigest(), hashed.size), made
 
     def remove(self, names: Iterable[str]) -> list[str]:
         """Take archives away, and what was begun of them; return those that could not be."""

@@ -1,8 +1,9 @@
 """Decisions are erased: their rows say nothing of anybody any more, and the log counts and folds as before.
 
 What is erased is hidden first: a reward or a retry of it is refused for a moment. Then the state as it is becomes the
-base of the log, since no fold can go over blank rows again. Then it is on record which decisions are erased, and they
-are blanked, and forgotten. A process that ends in between leaves nothing half done: the next start blanks the rest.
+base of the log, since no fold can go over blank rows again. Then it is on record which decisions are erased; they are
+blanked, first in archives and then in the database, and forgotten. A process that ends in between leaves nothing half
+done: the next start blanks the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from functools import partial
 from ...engine.errors import InvalidInput, Unavailable
 from ...engine.storage.erasures import Counted
 from ...engine.storage.store import Store
+from ...engine.storage.tables import Base
 from ...engine.vocabulary import LEARN
+from .archives import Archives
 from .chores import RETRY_SECONDS, Chores
 from .compacting import Compactions
 from .live import Live
@@ -32,10 +35,16 @@ class Erasing:
     """The erasures under way. Its methods belong to the event loop's thread."""
 
     def __init__(
-        self, store: Store, writer: Writer[Live], chores: Chores, pools: Pools, compactions: Compactions
+        self,
+        store: Store,
+        writer: Writer[Live],
+        chores: Chores,
+        pools: Pools,
+        compactions: Compactions,
+        archives: Archives,
     ) -> None:
         self._store, self._writer, self._chores = store, writer, chores
-        self._pools, self._compactions = pools, compactions
+        self._pools, self._compactions, self._archives = pools, compactions, archives
         self._tasks: set[asyncio.Task[Counted]] = set()
         self._under_way: dict[int, asyncio.Lock] = {}  # by the key of the experiment
 
@@ -53,7 +62,11 @@ class Erasing:
     def finish(self) -> None:
         """Blank what a process before had begun with. Runs in a worker thread, before anything is answered."""
         left = self._store.unblanked()
-        for experiment in left:
+        for experiment, numbers in left.items():
+            for base in self._archived(experiment):
+                if (fresh := self._rewritten(base, numbers)) is not None:
+                    self._store.put_archive(fresh)
+                    self._renamed(fresh)
             while self._store.blank(experiment, PAGE):
                 pass
         if left:
@@ -91,9 +104,39 @@ class Erasing:
         key = live.row.key
         await self._compactions.move_base(live)  # to a seq behind all that was learned of them
         live.check_usable()
-        counted = await self._counted(key, numbers)
-        await self._chores.at_once(partial(self._store.blank, key))
+        async with self._pools.compactions.turn():  # or one would keep in an archive what is about to be blank
+            counted = await self._counted(key, numbers)
+            for base in await self._pools.compactions.call(self._archived, key):
+                if (fresh := await self._pools.compactions.call(self._rewritten, base, numbers)) is not None:
+                    await self._writer.run(self._store.put_archive, fresh)
+                    await self._pools.compactions.call(self._renamed, fresh)
+            await self._chores.at_once(partial(self._store.blank, key))
         return counted
+
+    def _archived(self, key: int) -> list[Base]:
+        """Return the bases that have archives. Runs in a worker thread."""
+        return [base for base in self._store.bases(key) if base.archive is not None]
+
+    def _rewritten(self, base: Base, numbers: list[int]) -> Base | None:
+        """Write an archive again beside itself, with decisions blank; return its base with what is true of that.
+
+        None where nothing of them is in it, or where it cannot be read or written, which is said.
+        """
+        assert base.archive is not None
+        try:
+            written = self._archives.blank(base.archive, set(numbers))
+        except OSError as error:
+            log.error("the archive %s holds what was erased and could not be written again: %s", base.archive, error)
+            return None
+        return written and base._replace(archive_sha256=written.sha256, archive_bytes=written.size)
+
+    def _renamed(self, base: Base) -> None:
+        """Let the archive that was written take the place of the one that there was."""
+        assert base.archive is not None
+        try:
+            self._archives.replace(base.archive)
+        except OSError as error:
+            log.error("the archive %s holds what was erased, and could not be replaced: %s", base.archive, error)
 
     async def _counted(self, key: int, numbers: list[int]) -> Counted:
         """Put on record what is erased. Where that fails it may be there all the same, so it is not given up."""

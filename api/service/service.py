@@ -90,7 +90,7 @@ class Service:
         self.room = Room(state_limits)
         kept = Archives.beside(store.url) if archives is None else archives
         self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clock)
-        self.erasing = Erasing(store, self.writer, self.chores, self.pools, self.compactions)
+        self.erasing = Erasing(store, self.writer, self.chores, self.pools, self.compactions, kept)
         self._directory = Directory()
         self._lives: dict[str, Live] = {}
         self._unusable: dict[str, OnearmError] = {}  # experiments that could not be opened, and why

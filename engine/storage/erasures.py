@@ -91,10 +91,13 @@ class Erasures(Connections):
         sql = f"SELECT seq FROM event WHERE experiment = ? AND EXISTS ({IS_BLANK}) ORDER BY seq"
         return [seq for (seq,) in self._read(sql, (experiment,))]
 
-    def unblanked(self) -> list[int]:
-        """Return the keys of experiments of which decisions are erased that are not blank yet."""
-        query = sa.select(ERASED.c.experiment).where(~ERASED.c.blank).distinct()
-        return [row.experiment for row in self._read_core(query)]
+    def unblanked(self) -> dict[int, list[int]]:
+        """Return the numbers of the decisions that are erased and not blank yet, by the keys of their experiments."""
+        query = sa.select(ERASED.c.experiment, ERASED.c.number).where(~ERASED.c.blank).order_by(ERASED.c.number)
+        found: dict[int, list[int]] = {}
+        for row in self._read_core(query):
+            found.setdefault(row.experiment, []).append(row.number)
+        return found
 
 
 def _pieces(numbers: Sequence[int]) -> Iterator[list[int]]:

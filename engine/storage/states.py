@@ -111,6 +111,13 @@ class States(Connections):
             connection.execute(sa.insert(BASE).values(base._asdict()))
         return True
 
+    def put_archive(self, base: Base) -> None:
+        """Note that the archive of a base was written again."""
+        mine = (BASE.c.experiment == base.experiment) & (BASE.c.seq == base.seq)
+        with self._transaction() as connection:
+            values = {"archive_sha256": base.archive_sha256, "archive_bytes": base.archive_bytes}
+            connection.execute(sa.update(BASE).where(mine).values(values))
+
     def sweep_bases(self) -> None:
         """Take away parts that belong to no base: somebody ended before it was whole."""
         with self._transaction() as connection:

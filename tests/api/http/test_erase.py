@@ -232,11 +232,11 @@ def test_what_a_process_left_is_blank_before_the_next_one_answers(served: Served
     assert served.client.portal is not None
     served.client.portal.call(served.service.compactions.move_base, live)
     served.store.erase(live.row.key, [0, 3, 6])  # and there it ended
-    assert served.store.unblanked() == [live.row.key]
+    assert [*served.store.unblanked()] == [live.row.key]
     served.stop()
     assert Path(tmp_path, "run.db").read_bytes().count(ANN.encode()) > 0
     served.start()
-    assert served.store.unblanked() == []
+    assert served.store.unblanked() == {}
     assert [served.record(name, "p").status_code for name in ("~0", "~1", f"{ANN} visits 3")] == [404, 200, 404]
     assert mentions(tmp_path, ANN) == 0
 

@@ -41,12 +41,12 @@ def test_named_decisions_become_blank_and_all_else_stays(store: Store, monkeypat
     numbers = store.of_unit(key, "ann", -1, 100)
     assert store.erase(key, numbers) == Counted(10, 15, 5)
     assert store.erase(key, numbers) == Counted(10, 15, 5), "again it is the same, and nothing is there twice"
-    assert (store.unblanked(), store.erased(key), store.erased(other)) == ([key], 10, 0)
+    assert ([*store.unblanked()], store.erased(key), store.erased(other)) == ([key], 10, 0)
     assert store.read_events(key, 0) == before, "nothing is blank yet"
     steps = 1
     while store.blank(key, 2):
         steps += 1
-    assert (steps, store.unblanked(), store.erased(key)) == (6, [], 10)
+    assert (steps, store.unblanked(), store.erased(key)) == (6, {}, 10)
     for old, new in zip(before, store.read_events(key, 0), strict=True):
         if old.number in numbers:
             nothing = dict.fromkeys([*SAID, "decision_id", "reward_id", "unit_id"])

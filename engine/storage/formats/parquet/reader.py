@@ -236,6 +236,8 @@ def _sets(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Arra
 
 def _set(context: pa.Scalar, problem: Problem) -> Contexts:
     """Return the context of one action set as one row of contexts."""
+    if not context.is_valid:
+        raise ValueError("there is none")
     if problem.context_kind == "actions":
         rows = np.array(context.as_py(), np.float64)
         return unpack_contexts([pack_context(rows, problem)], problem)
