@@ -262,7 +262,7 @@ def record_of(live: Live, found: Record) -> DecisionRecord:
         "model_version": event.seq - 1,
         "unit_id": UNSET if event.unit_id is None else event.unit_id,
         "given": event.kind == EXTERNAL,
-        "compacted": slim,
+        "compacted": slim or UNSET,
         "context": None if event.context is None or named else live.context(event).tolist(),
         "actions": None if event.actions is None else list(live.labels(event)),
         "eligible_actions": None,

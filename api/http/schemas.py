@@ -385,7 +385,6 @@ class DecisionRecord(msgspec.Struct):
     policy: str
     model_version: int
     given: bool  # someone else made it
-    compacted: bool  # it lies before the base: context, eligible_actions and sent are not on record any more
     context: list[Any] | None  # numbers, or a row of them for each action; null where it is named features
     actions: list[str] | None  # the ids of the actions of the call
     eligible_actions: list[str] | None
@@ -393,6 +392,7 @@ class DecisionRecord(msgspec.Struct):
     time: str
     reward: RewardRecord | None
     unit_id: str | UnsetType = UNSET  # whom it is for
+    compacted: bool | UnsetType = UNSET  # it lies before the base: context, eligible_actions and sent are gone
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
     model: int | UnsetType = UNSET

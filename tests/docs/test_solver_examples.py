@@ -49,6 +49,7 @@ def test_three_lines_are_changed_beside_the_import() -> None:
         assert len(changed) == 4 and len([line for line in changed if "import" not in line]) == 3, changes
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_the_tuned_heat_solver_finds_the_same_temperatures_in_less_than_half_of_the_iterations() -> None:
     before, iterations_before = example("heat_before").run(24, 700)
