@@ -104,7 +104,7 @@ def service(result: dict[str, Any]) -> str:
         ("plain", "decide, no context", many),
         ("context", "decide, 32 numbers of context", many),
         ("actions", "decide, ten actions of 32 numbers, `linucb`", many),
-        ("batch", "the same, 100 in a batch", "4"),
+        ("batch", "a batch of 100 of these", "4"),
         ("reward", "reward", many),
         ("one", "decide, no context", "1"),
     ):
@@ -114,9 +114,7 @@ def service(result: dict[str, Any]) -> str:
         rows.append([what, connections, f"{found['cpu_us']:.0f}", ratio, f"{found['per_second']:,.0f}", *times])
     words = f"In batches of 100 a CPU second decides {result['batch_gain']:.1f} times as many. "
     if "postgres" in ratios:
-        words += (
-            f"PostgreSQL on the same machine answers {ratios['postgres']:.2f} as many requests a second as SQLite. "
-        )
+        words += f"With PostgreSQL on the same machine {ratios['postgres']:.2f} times as many are answered a second. "
     words += f"One fdatasync took {result['fdatasync_ms']:.2f} ms: with one connection the median answer takes "
     words += f"{result['p50_beyond_fdatasync_ms']:.2f} ms more, commit included."
     return "\n\n".join([markdown(rows), words, machine_line(result["machine"])])
