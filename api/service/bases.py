@@ -6,6 +6,7 @@ does not fit the policy of today, the experiment is refused, and never folded fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...engine import snapshot
@@ -34,20 +35,19 @@ def fresh(spec: Spec, kind: Kind, problem: Problem) -> Any:
     return kind.own.join(policy.init(policy.params, problem), kind.own.fresh(problem))
 
 
-def beginning(store: Store, key: int, spec: Spec, kind: Kind, history: History, until: int) -> Beginning:
-    """Return the newest base up to a seq, or what there is before any event.
+def beginning(store: Store, bases: Sequence[Base], spec: Spec, kind: Kind, history: History, until: int) -> Beginning:
+    """Return the newest of some bases up to a seq, or what there is before any event.
 
     Raises `Damaged` ("bad_base") where the base has a wrong digest, or is not of this policy and problem.
     """
-    bases = [base for base in store.bases(key) if base.seq <= until]
-    if not bases:
+    base = next((base for base in reversed(bases) if base.seq <= until), None)
+    if base is None:
         return Beginning(fresh(spec, kind, spec.problem), kind.tally(spec, spec.problem))
-    base = bases[-1]
     problem = history.problem(base.seq)
     kept, tally = fresh(spec, kind, problem), kind.tally(spec, problem)
     try:
-        kept = snapshot.unpack(snapshot.checked(store.base_parts(key, base.seq), base.digest), like=kept)
-        unpack(store.base_sums(key, base.seq) or b"", tally.sums)
+        kept = snapshot.unpack(snapshot.checked(store.base_parts(base.experiment, base.seq), base.digest), like=kept)
+        unpack(store.base_sums(base.experiment, base.seq) or b"", tally.sums)
     except Damaged as error:
         raise _unreadable(base, error) from error
     return Beginning(kept, tally, base.seq, base.decisions)

@@ -31,9 +31,7 @@ class Link(NamedTuple):
     seq: int  # of the second base
     events: int
     archive: str | None
-    state: Literal[
-        "verified", "dropped", "missing", "blank", "wrong"
-    ]  # blank: events between are, so no fold is possible
+    state: Literal["verified", "dropped", "missing", "blank", "wrong"]  # blank: some events are, so none can be folded
     note: str | None = None  # what is wrong
 
 
@@ -86,8 +84,9 @@ def _fault(
     changes = [change for change in store.changes(row.key) if change.seq <= base.seq]
     earlier = [change for change in changes if change.seq <= former]
     history, whole = (History(spec, some, kind.change_types) for some in (earlier, changes))
-    begun = beginning(store, row.key, spec, kind, history, former)
-    beginning(store, row.key, spec, kind, whole, base.seq)  # raises where it is not whole
+    bases = store.bases(row.key)
+    begun = beginning(store, bases, spec, kind, history, former)
+    beginning(store, bases, spec, kind, whole, base.seq)  # raises where it is not whole
     with (
         tempfile.TemporaryDirectory(prefix="onearm-verify-") as folder,
         closing(Store.open(f"sqlite:///{folder}/archive.db")) as beside,

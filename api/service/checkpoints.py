@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ...engine import snapshot
 from ...engine.columns import take
 from ...engine.errors import Damaged
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Snapshot
+from ...engine.storage.tables import Base, Snapshot
 from ...engine.vocabulary import LEARN, Columns
 from ..experiment.spec import Spec
 from ..experiment.sums import Tally, packed
@@ -25,10 +25,12 @@ from .history import History, Part
 class Checkpoint:
     """A snapshot in its place in the log: what it holds beside the policy's state is folded up to there."""
 
-    def __init__(self, store: Store, stored: Snapshot, spec: Spec, kind: Kind, history: History) -> None:
+    def __init__(
+        self, store: Store, bases: Sequence[Base], stored: Snapshot, spec: Spec, kind: Kind, history: History
+    ) -> None:
         self.stored = stored
         self._store, self._kind, self._history = store, kind, history
-        _, part = kind.own.split(beginning(store, stored.experiment, spec, kind, history, stored.seq).kept)
+        _, part = kind.own.split(beginning(store, bases, spec, kind, history, stored.seq).kept)
         self._own = kind.own.begin(spec, part, history)
         self._sums: Any = None
 
@@ -90,13 +92,13 @@ def with_checkpoints(
     Snapshots of other versions, which nobody reads, are left out, and so are those whose bytes are not whole. Those of
     earlier versions have no sums.
     """
-    changes, versions = store.changes(key), spec.versions_json()
+    changes, bases, versions = store.changes(key), store.bases(key), spec.versions_json()
     checkpoints = []
     for stored in sorted(store.newest_snapshots(key), key=lambda stored: stored.seq):
         if stored.versions == versions and begun.seq <= stored.seq <= last and _is_whole(store, stored):
             before = [change for change in changes if change.seq <= stored.seq]
             history = History(spec, before, kind.change_types)
-            checkpoints.append(Checkpoint(store, stored, spec, kind, history))
+            checkpoints.append(Checkpoint(store, bases, stored, spec, kind, history))
     history = History(spec, changes, kind.change_types)
     tally, after = begun.tally.copied(), begun.seq
     for i, until in enumerate([*(one.stored.seq for one in checkpoints), last]):

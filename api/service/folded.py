@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ...engine import snapshot
@@ -15,7 +15,7 @@ from ...engine.errors import Damaged
 from ...engine.protocol import marks
 from ...engine.replay.folding import fold
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event, Experiment, Snapshot
+from ...engine.storage.tables import Base, Event, Experiment, Snapshot
 from ...engine.vocabulary import Columns, Problem
 from ..experiment.compiling import Kernels
 from ..experiment.spec import Spec
@@ -51,29 +51,34 @@ def fold_log(
     meanwhile, what was read may have been slim: then it begins anew. Raises `Damaged` where a base cannot be read.
     """
     while True:
-        base = store.base_seq(row.key)
+        bases = store.bases(row.key)
         try:
-            recovered = yield from _folded(row, spec, kind, store, versions, until)
+            recovered = yield from _folded(row, spec, kind, store, versions, until, bases)
         except Damaged:
-            if store.base_seq(row.key) == base:
+            if store.base_seq(row.key) == _newest(bases):
                 raise
         else:
-            if store.base_seq(row.key) == base:
+            if store.base_seq(row.key) == _newest(bases):
                 return recovered
 
 
+def _newest(bases: Iterable[Base]) -> int:
+    """Return the seq of the newest of some bases, 0 where there is none."""
+    return max((base.seq for base in bases), default=0)
+
+
 def _folded(
-    row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str, until: int | None
+    row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str, until: int | None, bases: Sequence[Base]
 ) -> Generator[None, None, Recovered]:
     policy = spec.policy
     changes = [change for change in store.changes(row.key) if until is None or change.seq <= until]
     history = History(spec, changes, kind.change_types)
     counts = store.counts(row.key) if until is None else store.counts_at(row.key, until)
     snapshots = [stored for stored in store.newest_snapshots(row.key) if until is None or stored.seq <= until]
-    kept, tally, after = _newest_state(spec, kind, store, versions, history, snapshots, counts.seq, row.key)
+    kept, tally, after = _newest_state(spec, kind, store, versions, history, snapshots, counts.seq, bases)
     counted_to = after
     if tally is None:
-        first = beginning(store, row.key, spec, kind, history, counts.seq)
+        first = beginning(store, bases, spec, kind, history, counts.seq)
         tally, counted_to = first.tally, first.seq
         for page in history.pages(store, row.key, first.seq, after, learned_only=True):
             tally = counted(tally, page)
@@ -91,7 +96,7 @@ def _folded(
     tally.count(store.decided(row.key, counted_to, counts.seq))
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
     kernels = kind.kernels(spec)
-    base = store.slim_seq(row.key)
+    base = _newest(base for base in bases if not base.whole)
     return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kernels, tally, after, base)
 
 
@@ -117,10 +122,10 @@ def _newest_state(
     history: History,
     snapshots: list[Snapshot],
     last: int,
-    key: int,
+    bases: Sequence[Base],
 ) -> tuple[Any, Tally | None, int]:
     """Return what the newest good snapshot holds, its sums where it has any, and its seq; else the same of a base."""
-    first = store.base_seq(key)
+    first = _newest(bases)
     for stored in snapshots:
         if stored.seq < first:
             break
@@ -139,7 +144,7 @@ def _newest_state(
                 stored.seq,
                 error,
             )
-    begun = beginning(store, key, spec, kind, history, last)
+    begun = beginning(store, bases, spec, kind, history, last)
     return begun.kept, begun.tally, begun.seq
 
 

@@ -45,7 +45,7 @@ def verify_log(
     Raises `Damaged` where that base cannot be read, or rows of the log.
     """
     history = History(spec, store.changes(key), kind.change_types)
-    begun = beginning(store, key, spec, kind, history, last)
+    begun = beginning(store, store.bases(key), spec, kind, history, last)
     state, _ = kind.own.split(begun.kept)
     pages = with_checkpoints(store, key, spec, kind, last, begun)
     before = Before(store, key, spec, kind, history, begun)
