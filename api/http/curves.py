@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -14,10 +14,10 @@ from ...engine.storage.buckets import ALL, DAY, HOUR
 from ...engine.storage.tables import Bucket
 from ..experiment.report import ArmReport, Mean
 from ..experiment.sums import mean_of
-from ..service.curves import ARMS_MAX
+from ..service.curves import told_apart
 from ..service.service import Service
 from .endpoint import Answer, Call
-from .requests import EPOCH, iso, whole_number
+from .requests import EPOCH, iso, time_of, whole_number
 
 SPANS = {"hour": HOUR, "day": DAY}
 LIMIT_MAX, LIMIT = 1000, 100
@@ -55,11 +55,11 @@ async def curve(service: Service, call: Call) -> Answer:
     limit = LIMIT if text is None else whole_number("limit", text, LIMIT_MAX)
     before = _time_of(call.parameter("before"))
     await live.committed()
-    last, labels = live.seq, live.roster.labels if live.tally.choices else ()
-    counted = await service.curves.count(live.row.key, live.tally.choices, SECONDS)
+    last, arms = live.seq, told_apart(live)
+    counted = await service.curves.count(live.row.key, arms, SECONDS)
     rows = await service.pools.counts.run(service.store.buckets, live.row.key, SPANS[by], before, limit)
-    told = labels if len(labels) <= ARMS_MAX else ()
-    spans = [_span([*some], told) for _, some in groupby(rows, lambda row: row.begins)]
+    labels = live.roster.labels if arms else ()
+    spans = [_span([*some], labels) for _, some in groupby(rows, lambda row: row.begins)]
     return Answer(200, Curve(by, counted, max(last, counted), spans))
 
 
@@ -81,11 +81,7 @@ def _time_of(text: str | None) -> int:
     """Return a time in microseconds since 1970 UTC; one that never comes where none is given."""
     if text is None:
         return LATEST
-    try:
-        time = datetime.fromisoformat(text.replace(" ", "+"))  # a + in a URL is read as a space
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
+    if (time := time_of(text.replace(" ", "+"))) is None:  # a + in a URL is read as a space
         raise InvalidInput(
             "bad_before", f"before is {text[:80]!r}: it must be a time like 2026-01-31T12:00:00Z, with its zone"
         )

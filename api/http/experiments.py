@@ -27,7 +27,7 @@ from ..service.service import Service
 from . import schemas
 from .bodies import LARGE, read, read_object
 from .endpoint import Answer, Call
-from .requests import iso, whole_number
+from .requests import iso, time_of, whole_number
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -113,7 +113,7 @@ async def compact(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     body = read(_compact, call.body or b"{}", "the compaction")
     before = _instant(body.before) if isinstance(body.before, str) else body.before
-    (base, events) = await service.compactions.compact(live, before, archive=body.archive)
+    base, events = await service.compactions.compact(live, before, archive=body.archive)
     kept = (base.archive, base.archive_bytes, base.archive_sha256)
     called = call.caller.called(live.row.id)
     return Answer(200, schemas.Compacted(called, base.seq, events, *kept, base.digest, iso(base.time)))
@@ -121,11 +121,7 @@ async def compact(service: Service, call: Call) -> Answer:
 
 def _instant(text: str) -> datetime:
     """Return a time that says where it is."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+    if (found := time_of(text)) is None:
         raise InvalidInput(
             "bad_before", f"before is {text[:40]!r}: it must be a seq, or a time such as 2026-01-31T00:00:00Z"
         )

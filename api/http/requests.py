@@ -98,6 +98,19 @@ def iso(microseconds: int) -> str:
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat()
 
 
+def time_of(text: str) -> datetime | None:
+    """Return a time that a client wrote with its zone, ISO 8601; None where it is none.
+
+    >>> time_of("1970-01-01T00:00:01Z"), time_of("1970-01-01"), time_of("soon")
+    (datetime.datetime(1970, 1, 1, 0, 0, 1, tzinfo=datetime.timezone.utc), None, None)
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if time.tzinfo is None else time
+
+
 def whole_number(name: str, text: str, most: int, least: int = 1) -> int:
     """Return a number of a query, from `least` to `most`, no longer than that is written."""
     if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not least <= int(text) <= most:

@@ -6,7 +6,6 @@ Every minute they are brought up to date, and before somebody reads them. Decidi
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -14,14 +13,18 @@ from typing import Any
 
 from ...engine.errors import OnearmError
 from ...engine.storage.store import Store
+from .live import Live
 from .pools import Pools
 from .writer import Writer
-
-log = logging.getLogger("onearm")
 
 EVERY = 60.0  # seconds
 PAUSE = 4.0  # times as long as a part took nothing is counted: the others have the rest
 ARMS_MAX = 1000  # that are told apart; an experiment with more has buckets of all decisions alone
+
+
+def told_apart(live: Live) -> int:
+    """Return how many arms of an experiment have buckets of their own; 0 where none has."""
+    return live.tally.choices if live.tally.choices <= ARMS_MAX else 0
 
 
 class Curves:
@@ -49,8 +52,7 @@ class Curves:
         async with self._one:
             while True:
                 at = time.monotonic()
-                told = arms if arms <= ARMS_MAX else 0
-                part = await self._pools.counts.run(self._store.next_part, experiment, told)
+                part = await self._pools.counts.run(self._store.next_part, experiment, arms)
                 if part.until == part.after:
                     return part.until
                 await self._writer.run(self._store.put_part, experiment, part)

@@ -31,7 +31,7 @@ from .archives import Archives
 from .artefacts import keep_all, stored
 from .chores import Chores
 from .compacting import Compactions
-from .curves import Curves
+from .curves import Curves, told_apart
 from .directory import Directory
 from .erasing import Erasing
 from .exporting import Exports
@@ -137,7 +137,7 @@ class Service:
         """Yield what has curves: the key of each experiment, its last seq, and how many arms are told apart."""
         for live in self._lives.values():
             if live.kind.has_curve and live.unusable is None:
-                yield live.row.key, live.seq, live.tally.choices
+                yield live.row.key, live.seq, told_apart(live)
 
     async def recovered(self) -> None:
         """Wait until all that there were at the start, or were asked for, are recovered, or cannot be."""
