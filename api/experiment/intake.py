@@ -138,12 +138,12 @@ class Intake:
 
     def _rows(self, shared: Array, actions: Sequence[Named]) -> Array:
         """Return float64[k, p]: the context's numbers, then the action's own."""
-        lists = [action.get("features") for action in actions]
+        lists: list[Any] = [action.get("features") for action in actions]
         numbers = self.action_length
         try:  # at once: ten lists of 32 numbers take 13 us, and one by one 30
-            if {type(one) for one in lists} != {list} or {*map(len, lists)} != {numbers}:  # type: ignore[arg-type]
+            if {type(one) for one in lists} != {list} or {*map(len, lists)} != {numbers}:
                 raise ValueError
-            own = np.fromiter(chain.from_iterable(lists), np.float64, numbers * len(lists))  # type: ignore[arg-type]
+            own = np.fromiter(chain.from_iterable(lists), np.float64, numbers * len(lists))
         except (TypeError, ValueError, OverflowError):
             own = self._own_rows(actions)
         rows = own.reshape(len(lists), numbers)

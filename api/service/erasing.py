@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
+from weakref import WeakValueDictionary
 
 from ...engine.errors import InvalidInput, Unavailable
 from ...engine.storage.erasures import Counted
@@ -46,7 +47,7 @@ class Erasing:
         self._store, self._writer, self._chores = store, writer, chores
         self._pools, self._compactions, self._archives = pools, compactions, archives
         self._tasks: set[asyncio.Task[Counted]] = set()
-        self._under_way: dict[int, asyncio.Lock] = {}  # by the key of the experiment
+        self._under_way: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by the key of the experiment
 
     async def erase_unit(self, live: Live, unit_id: str) -> Counted:
         """Erase all decisions for a unit that are on record now; return how many, none where there are none."""

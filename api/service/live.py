@@ -82,9 +82,7 @@ class Live(Work):
         self.unusable: OnearmError | None = recovering()
         self.seq = self.number = self.rewards = 0
         self.kept_at = 0  # the seq of the snapshot that it was recovered from
-        self.base = (
-            0  # the seq from which its log is folded: of what was learned by then contexts and the like are gone
-        )
+        self.base = 0  # the seq up to which its log is slim: of what was learned by then contexts and the like are gone
         self.state = None
         self.own = None
         self.tally = kind.tally(spec, spec.problem)
