@@ -14,6 +14,7 @@ from ..service.lanes import Lane
 from .endpoint import refusal
 
 PIECE = 20  # items: about a millisecond
+AHEAD = 200  # items of a batch that wait for a commit
 
 Item = TypeVar("Item")
 Begun = TypeVar("Begun")
@@ -25,24 +26,31 @@ async def in_pieces(
     begin: Callable[[Item], Coroutine[Any, Any, Begun]],
     end: Callable[[Begun], Awaitable[Any]],
 ) -> list[Any]:
-    """Begin all items in their order, then end them; return what each came to, or its problem.
+    """Begin all items in their order, and end each; return what each came to, or its problem.
 
     To begin is to decide or learn, and to queue the event; what ends it waits for the commit. The pieces of all batches
-    go through one lane, so that others wait for one of them in a round of the event loop.
+    go through one lane, so that others wait for one of them in a round of the event loop. No more than AHEAD items wait
+    for a commit: this thread and the writer's take turns at Python's lock, and the one that gives it up for moments
+    only gets it back before the other has woken up.
     """
     begun: list[Begun | OnearmError] = []
+    answers: list[Any] = []
     for start in range(0, len(items), PIECE):
         async with lane.turn():
             started = [_started(begin(item)) for item in items[start : start + PIECE]]
-        done = await _all_of(started)
-        begun += done
-    answers = []
-    for place, one in enumerate(begun):
-        ended = one if isinstance(one, OnearmError) else await _ended(end(one))
-        answers.append(refusal(ended).content if isinstance(ended, OnearmError) else ended)
-        if place % PIECE == PIECE - 1:
-            await asyncio.sleep(0)
+        begun += await _all_of(started)
+        if len(begun) - len(answers) > AHEAD:
+            answers += await _answers(begun[len(answers) :][:PIECE], end)
+    while len(answers) < len(begun):
+        answers += await _answers(begun[len(answers) :][:PIECE], end)
+        await asyncio.sleep(0)
     return answers
+
+
+async def _answers(begun: list[Begun | OnearmError], end: Callable[[Begun], Awaitable[Any]]) -> list[Any]:
+    """End some items; return what each came to."""
+    ended = [one if isinstance(one, OnearmError) else await _ended(end(one)) for one in begun]
+    return [refusal(one).content if isinstance(one, OnearmError) else one for one in ended]
 
 
 class _Waiting(Generic[Begun]):
