@@ -38,11 +38,12 @@ async def in_pieces(
     for start in range(0, len(items), PIECE):
         async with lane.turn():
             started = [_started(begin(item)) for item in items[start : start + PIECE]]
-        begun += await _all_of(started)
+        done = await _all_of(started)
+        begun += done
         if len(begun) - len(answers) > AHEAD:
-            answers += await _answers(begun[len(answers) :][:PIECE], end)
+            answers += await _answers(begun[len(answers) : len(answers) + PIECE], end)
     while len(answers) < len(begun):
-        answers += await _answers(begun[len(answers) :][:PIECE], end)
+        answers += await _answers(begun[len(answers) : len(answers) + PIECE], end)
         await asyncio.sleep(0)
     return answers
 

@@ -13,7 +13,7 @@ from support.meeting import at_once
 from support.served import RANDOM, Served, assert_problem, assert_refused
 
 from onearm.api.http import bodies, experiments
-from onearm.api.http.batches import PIECE
+from onearm.api.http.batches import AHEAD, PIECE
 from onearm.api.service import writer as writer_module
 from onearm.engine.storage.tables import Event
 
@@ -49,6 +49,25 @@ def test_during_a_batch_others_decide(served: Served) -> None:
     rewards = [{"decision_id": one["decision_id"], "value": i} for i, one in enumerate(made)]
     assert served.post(f"{E}/rewards:batch", {"rewards": rewards}).json()["rewards"] == [{"status": "accepted"}] * BATCH
     assert [event.reward for event in served.events() if event.reward is not None] == list(range(BATCH))
+    served.assert_consistent()
+
+
+def test_a_batch_does_not_run_ahead_of_its_commits(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand items waited for the writer, which had no turn at Python's lock: others waited up to a second."""
+    writer = served.service.writer
+    waiting: list[int] = []
+    append = writer.append
+
+    def counted(*given: Any) -> asyncio.Future[None]:
+        future = append(*given)
+        waiting.append(writer.waiting)
+        return future
+
+    monkeypatch.setattr(writer, "append", counted)
+    made = served.post(f"{E}/decisions:batch", {"decisions": [{}] * BATCH}).json()["decisions"]
+    rewards = [{"decision_id": one["decision_id"], "value": 1.0} for one in made]
+    assert served.post(f"{E}/rewards:batch", {"rewards": rewards}).json()["rewards"] == [{"status": "accepted"}] * BATCH
+    assert len(waiting) == 2 * BATCH and max(waiting) <= AHEAD + PIECE
     served.assert_consistent()
 
 
