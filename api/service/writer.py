@@ -41,6 +41,7 @@ SHARE_MAX = 200  # of them of one experiment, where others wait
 HUNG_SECONDS = 5.0  # of a commit: what is asked after that is refused, and does not wait for nobody knows how long
 WAITING_MAX = 50_000  # entries that wait for a commit to begin; beyond that more are refused
 ROUNDS = 4  # of the event loop between two commits: answers leave, what their clients ask next is read and queued
+ROUNDS_SECONDS = 0.02  # that these may take; more where others keep the loop busy, and then nobody is waited for
 PARTS_MAX = 8  # of a snapshot with one batch: those who wait for the batch wait for them
 
 
@@ -273,7 +274,7 @@ class Writer(Generic[Owner]):
 
     def _gather(self, rounds: int) -> None:
         """Begin the next commit after some rounds of the event loop, where there is anything to write then."""
-        if rounds:
+        if rounds and time.monotonic() - self._begun < ROUNDS_SECONDS:
             self._loop.call_soon(self._gather, rounds - 1)
         elif self._queues or self._pending:
             self._flush()
