@@ -2,8 +2,8 @@
 
 Run: python benchmarks/neighbours.py [--seconds 10] [--events 1000000] [--only NAME] [--quick] [--json]. A bystander
 (`bystander.py`, a process of its own) decides and rewards on 64 connections at a fixed pace; meanwhile other clients
-send to other experiments what costs the service most: reports of a long log, bodies of 4 MB, batches of 10,000,
-creations, deletions. Exits with 1 where its p99 under an attack is above LIMIT_MS.
+send to other experiments what costs the service most: reports and exports of a long log, bodies of 4 MB, batches of 10,000,
+creations, deletions, compactions, erasures, imports. Exits with 1 where its p99 under an attack is above LIMIT_MS.
 """
 
 from __future__ import annotations
@@ -91,6 +91,37 @@ def deletion(client: httpx.Client, turn: int) -> httpx.Response:
     return client.delete(f"/v1/experiments/{name}", params={"confirm": name})
 
 
+def export(client: httpx.Client, turn: int) -> httpx.Response:
+    """Read a long log to its end."""
+    with client.stream("GET", "/v1/experiments/long/log") as answer:
+        for _ in answer.iter_raw():
+            pass
+    return answer
+
+
+def compaction(client: httpx.Client, turn: int) -> httpx.Response:
+    """Decide 10,000 times, and compact what lies before."""
+    client.post("/v1/experiments/batches/decisions:batch", content=DECISIONS)
+    return client.post("/v1/experiments/batches:compact", json={})
+
+
+def erasure(client: httpx.Client, turn: int) -> httpx.Response:
+    """Decide 10,000 times for one person, and erase that."""
+    person = f"person-{time.monotonic_ns()}"
+    items = ",".join([f'{{"unit_id":"{person}"}}'] * BATCH)
+    client.post("/v1/experiments/batches/decisions:batch", content=f'{{"decisions":[{items}]}}'.encode())
+    return client.post("/v1/experiments/batches:erase", json={"unit_id": person})
+
+
+def importing(client: httpx.Client, turn: int) -> httpx.Response:
+    """Take an export of 10,000 decisions for a new experiment, and delete that."""
+    name = f"taken-{time.monotonic_ns()}"
+    exported = client.get("/v1/experiments/short/log").content
+    answer = client.post("/v1/experiments:import", params={"experiment_id": name}, content=exported)
+    client.delete(f"/v1/experiments/{name}", params={"confirm": name})
+    return answer
+
+
 def _of_size(head: str, item: str, tail: str) -> bytes:
     return (head + ",".join([item] * ((BODY_BYTES - len(head) - len(tail)) // (len(item) + 1))) + tail).encode()
 
@@ -110,6 +141,10 @@ ATTACKS: dict[str, tuple[Attack | None, int]] = {  # with how many clients
     "reward_batches": (reward_batch, 2),
     "creations": (creation, 4),
     "deletions": (deletion, 2),
+    "exports": (export, 4),
+    "compactions": (compaction, 2),
+    "erasures": (erasure, 2),
+    "imports": (importing, 2),
 }
 
 
@@ -169,11 +204,12 @@ def measure(seconds: float, events: int, only: list[str]) -> dict[str, Any]:
         url, port = f"sqlite:///{name}/run.db", free_port()
         command = served_by(port, url)
         with serve(command, port) as server:
-            for experiment in ("long", "batches", "bystander"):
+            for experiment in ("long", "short", "batches", "bystander"):
                 body = {"experiment_id": experiment, "arms": ARMS, "policy": POLICY}
                 httpx.post(f"{server.url}/v1/experiments", json=body, timeout=120).raise_for_status()
             bystander(server, 1.0)  # the first answers warm what is lazy
         write_log(url, "long", events)
+        write_log(url, "short", 2 * BATCH)
         for label in only or list(ATTACKS):  # each begins with a service of its own
             attack, clients = ATTACKS[label]
             with serve(command, port) as server:
