@@ -2,8 +2,9 @@
 
 Run: python benchmarks/neighbours.py [--seconds 10] [--events 1000000] [--only NAME] [--quick] [--json]. A bystander
 (`bystander.py`, a process of its own) decides and rewards on 64 connections at a fixed pace; meanwhile other clients
-send to other experiments what costs the service most: reports and exports of a long log, bodies of 4 MB, batches of 10,000,
-creations, deletions, compactions, erasures, imports. Exits with 1 where its p99 under an attack is above LIMIT_MS.
+send to other experiments what costs the service most: reports and exports of a long log, bodies of 4 MB, batches of
+10,000, creations, deletions, compactions, erasures, imports. A process loads what writes archives with the first one,
+which is made before. Exits with 1 where its p99 under an attack is above LIMIT_MS.
 """
 
 from __future__ import annotations
@@ -214,6 +215,7 @@ def measure(seconds: float, events: int, only: list[str]) -> dict[str, Any]:
             attack, clients = ATTACKS[label]
             with serve(command, port) as server:
                 bystander(server, 1.0)
+                httpx.post(f"{server.url}/v1/experiments/bystander:compact", json={"before": 20}).raise_for_status()
                 before = server.cpu_seconds()
                 with attacked(server, attack, clients) as answers:
                     found[label] = bystander(server, seconds)

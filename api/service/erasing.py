@@ -106,7 +106,8 @@ class Erasing:
         await self._compactions.move_base(live)  # to a seq behind all that was learned of them
         live.check_usable()
         async with self._pools.compactions.turn():  # or one would keep in an archive what is about to be blank
-            counted = await self._counted(key, numbers)
+            counted = await self._pools.lookups.run(self._store.counted, key, numbers)
+            await self._name(key, numbers)
             for base in await self._pools.compactions.call(self._archived, key):
                 if (fresh := await self._pools.compactions.call(self._rewritten, base, numbers)) is not None:
                     await self._writer.run(self._store.put_archive, fresh)
@@ -139,16 +140,18 @@ class Erasing:
         except OSError as error:
             log.error("the archive %s holds what was erased, and could not be replaced: %s", base.archive, error)
 
-    async def _counted(self, key: int, numbers: list[int]) -> Counted:
+    async def _name(self, key: int, numbers: list[int]) -> None:
         """Put on record what is erased. Where that fails it may be there all the same, so it is not given up."""
         while True:
             try:
-                return await self._writer.run(self._store.erase, key, numbers)
+                await self._writer.run(self._store.erase, key, numbers)
             except Unavailable as error:
                 if self._store.lost is not None:
                     raise
                 log.error("an erasure is not on record yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
 
 async def _hide(live: Live, numbers: list[int]) -> None:

@@ -13,7 +13,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,9 @@ from ..kinds.table import kind_of
 from ..log_files import module_of, source_of
 from .folded import fold_log
 from .history import History, packed_mask
+from .writer import Writer
 
+TOGETHER = 500  # events of one transaction: about 10 ms
 SHOWN = 80  # characters of a line that is refused
 
 
@@ -69,6 +71,13 @@ def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imp
             raise _refused(error, file) from None
     archived_at = max(row.time for row in rows if row.kind == CHANGE) if history.archived else None
     return Imported(spec, rows, archived_at)
+
+
+async def write_log(store: Store, writer: Writer[Any], key: int, events: Sequence[Event]) -> None:
+    """Write the log of an experiment that is in no list yet, a part of it between the commits of others."""
+    for start in range(0, len(events), TOGETHER):
+        part = [event._replace(experiment=key) for event in events[start : start + TOGETHER]]
+        await writer.run(store.append, part)
 
 
 def _spec(events: Events, experiment_id: str | None, state_bytes: int) -> Spec:
@@ -134,7 +143,8 @@ def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator
 def _check_fold(file: Path, spec: Spec, rows: list[Event]) -> None:
     store = Store.open(f"sqlite:///{file}")
     try:
-        row = store.add_experiment("checked", json.dumps(spec.to_json()), b"", spec.versions_json(), 0, (), rows)
+        row = store.add_experiment("checked", json.dumps(spec.to_json()), b"", spec.versions_json(), 0)
+        store.append([event._replace(experiment=row.key) for event in rows])
         for _ in fold_log(row, spec, kind_of(spec.problem), store, spec.versions_json()):
             pass
     finally:

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -36,7 +37,7 @@ from .directory import Directory
 from .erasing import Erasing
 from .exporting import Exports
 from .folded import Recovered
-from .importing import Imported
+from .importing import Imported, write_log
 from .lag import Lag
 from .lanes import Lanes
 from .live import Live
@@ -374,21 +375,20 @@ class Service:
         return row
 
     async def _write(self, new: Imported, tenant: str) -> Experiment:
-        spec = new.spec
+        """Write an experiment; its log, where it has one, is in no list before."""
+        spec, key = new.spec, None
         try:
-            return await self.pools.creations.run(
-                self.store.add_experiment,
-                name_of(tenant, spec.id),
-                json.dumps(spec.to_json()),
-                _hash_of(spec.to_json()),
-                spec.versions_json(),
-                self.clock(),
-                stored(spec.policy),
-                new.events,
-                new.archived_at,
-            )
-        except Unavailable as error:
-            log.error("the experiment %r could not be written: %s", spec.id, error)
+            if new.events:
+                key = await self.writer.run(self.store.reserve, self.clock())
+                await write_log(self.store, self.writer, key, new.events)
+            name, said, now = name_of(tenant, spec.id), spec.to_json(), self.clock()
+            about = json.dumps(said), _hash_of(said), spec.versions_json(), now, stored(spec.policy), new.archived_at
+            return await self.writer.run(self.store.add_experiment, name, *about, key)
+        except BaseException as error:
+            if key is not None:
+                self.chores.add([partial(self.store.purge, key)])
+            if isinstance(error, Unavailable):
+                log.error("the experiment %r could not be written: %s", spec.id, error)
             raise
 
     def _read(self, row: Experiment) -> Live:

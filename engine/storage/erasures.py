@@ -36,21 +36,26 @@ class Counted(NamedTuple):
 class Erasures(Connections):
     """The erasures of a database."""
 
-    def erase(self, experiment: int, numbers: Sequence[int]) -> Counted:
-        """Name decisions that are to be blanked, by their numbers, none twice, and count them and their rewards.
+    def erase(self, experiment: int, numbers: Sequence[int]) -> None:
+        """Name decisions that are to be blanked, by their numbers, none twice, in one transaction.
 
-        Nothing may be learned of them any more. The same again changes nothing.
+        Nothing may be learned of them any more. The same again changes nothing. 3 us a decision.
         """
-        rewards = 0
         with self._transaction() as connection:
+            cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way takes ten times as long
             for some in _pieces(numbers):
-                mine = (ERASED.c.experiment == experiment) & ERASED.c.number.in_(some)
-                known = set(connection.scalars(sa.select(ERASED.c.number).where(mine)))
-                fresh = [{"experiment": experiment, "number": n, "blank": False} for n in some if n not in known]
-                if fresh:
-                    connection.execute(sa.insert(ERASED), fresh)
-                learned = (EVENT.c.experiment == experiment) & EVENT.c.number.in_(some) & (EVENT.c.kind == LEARN)
-                rewards += connection.scalar(sa.select(sa.func.count()).select_from(EVENT).where(learned)) or 0
+                rows = ",".join([f"({experiment}, ?, FALSE)"] * len(some))
+                sql = f"INSERT INTO erased (experiment, number, blank) VALUES {rows} ON CONFLICT DO NOTHING"
+                cursor.execute(self._in_dialect(sql), tuple(some))
+            cursor.close()
+
+    def counted(self, experiment: int, numbers: Sequence[int]) -> Counted:
+        """Count decisions of which nothing is learned any more, by their numbers, none twice, and their rewards."""
+        rewards = 0
+        for some in _pieces(numbers):
+            places = ",".join("?" * len(some))
+            sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind = {LEARN} AND number IN ({places})"
+            rewards += self._read(sql, (experiment, *some))[0][0]
         return Counted(len(numbers), len(numbers) + rewards, len(numbers) - rewards)
 
     def blank(self, experiment: int, events: int) -> bool:

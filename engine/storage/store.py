@@ -21,6 +21,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -112,32 +113,36 @@ class Store(States, Erasures, Buckets):
         versions: str,
         created_at: int,
         artefacts: Sequence[StoredArtefact] = (),
-        events: Sequence[Event] = (),
         archived_at: int | None = None,
+        reserved: int | None = None,
     ) -> Experiment:
         """Write a new experiment and return it with its key; a taken id raises `Conflict`.
 
-        The `artefacts` that it decides with are written with it, where they are not there yet, and so are `events` that
-        it begins with, which get its key.
+        The `artefacts` that it decides with are written with it, where they are not there yet. One that begins with a
+        log has it already, under a `reserved` key.
         """
-        values = {
-            "id": id,
-            "spec": spec,
-            "body_hash": body_hash,
-            "versions": versions,
-            "created_at": created_at,
-            "archived_at": archived_at,
-        }
+        said = Experiment(0, id, spec, body_hash, versions, created_at, archived_at)
         with self._transaction() as connection:
             taken = connection.scalar(sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.id == id))
             if taken is not None:
                 raise Conflict("experiment_exists", f"there is an experiment {id!r} already: choose another id")
             for artefact in artefacts:
                 _put_artefact(connection, artefact)
-            key = connection.execute(sa.insert(EXPERIMENT).values(values)).inserted_primary_key
-            assert key is not None
-            self._put_events(connection, [event._replace(experiment=key[0]) for event in events])
-        return Experiment(key[0], id, spec, body_hash, versions, created_at, archived_at)
+            if reserved is None:
+                return said._replace(key=_put_experiment(connection, said, None))
+            values = {**said._asdict(), "key": reserved, "deleted_at": None}
+            connection.execute(sa.update(EXPERIMENT).where(EXPERIMENT.c.key == reserved).values(values))
+        return said._replace(key=reserved)
+
+    def reserve(self, at: int) -> int:
+        """Return a key for an experiment whose log is written before it, part by part, at a time in microseconds.
+
+        Until then it is in no list, and counts as one that was deleted: where nothing comes of it, `purge` takes its
+        log away.
+        """
+        nobody = Experiment(0, f"\n{secrets.token_hex(8)}", "", b"", "", at)  # no id has a line break
+        with self._transaction() as connection:
+            return _put_experiment(connection, nobody, at)
 
     def _put_events(self, connection: Connection, events: Sequence[Event]) -> None:
         cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way costs 20 us a statement
@@ -160,10 +165,14 @@ class Store(States, Erasures, Buckets):
     def purge(self, experiment: int, events: int) -> bool:
         """Take away so many events of a deleted experiment, or a part of a state; return whether more may be left.
 
+        Nothing is taken from one that is there: a commit that was lost sight of may have brought it.
         SQLite overwrites what was there, and uses the space again; the file does not shrink. The -wal file is another
         matter: `empty_wal`. PostgreSQL overwrites at its next vacuum.
         """
         with self._transaction() as connection:
+            row = EXPERIMENT.c.key == experiment
+            if connection.scalar(sa.select(EXPERIMENT.c.deleted_at).where(row)) is None:
+                return False
             first = connection.scalar(sa.select(sa.func.min(EVENT.c.seq)).where(EVENT.c.experiment == experiment))
             if first is not None:
                 some = (EVENT.c.experiment == experiment) & (EVENT.c.seq < first + events)
@@ -429,6 +438,16 @@ def _blanks(closed: sa.ColumnElement[bool]) -> dict[str, sa.ColumnElement[Any]]:
 def _any_detail(problem: Problem) -> str | None:
     """Return a detail that feedback may have, whatever the kind; None where it has none."""
     return json.dumps([1.0] * problem.detail_length) if problem.detail_length else None
+
+
+def _put_experiment(connection: Connection, row: Experiment, deleted_at: int | None) -> int:
+    """Write a row of table experiment and return the key that it gets."""
+    values = {**row._asdict(), "deleted_at": deleted_at}
+    del values["key"]
+    key = connection.execute(sa.insert(EXPERIMENT).values(values)).inserted_primary_key
+    assert key is not None
+    made: int = key[0]
+    return made
 
 
 def _put_artefact(connection: Connection, artefact: StoredArtefact) -> None:

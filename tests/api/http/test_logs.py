@@ -6,8 +6,10 @@ import functools
 import json
 import shutil
 import socket
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.every_run import every_run
@@ -16,7 +18,8 @@ from support.listening import Listening
 from support.old_logs import FIXTURES, Reader, command, once_read
 from support.served import Served
 
-from onearm.api.service import pools
+from onearm.api.service import importing, pools
+from onearm.engine.errors import Unavailable
 from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE
 
@@ -177,6 +180,59 @@ def test_an_id_that_is_taken_is_refused(served: Served) -> None:
     answer = served.post(IMPORT, served.get(f"{EXPERIMENTS}/e/log").content)
     assert (answer.status_code, answer.json()["code"]) == (409, "experiment_exists")
     assert served.everything() == before
+
+
+def test_a_log_is_written_in_parts_and_one_that_breaks_off_leaves_nothing(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it was one transaction, and every other request of the service waited for it."""
+    exported = served.get(f"{EXPERIMENTS}/e/log").content
+    monkeypatch.setattr(importing, "TOGETHER", 70)
+    store, append, sizes = served.store, served.store.append, []
+
+    def breaks_off(events: list[Event], *rest: Any) -> None:
+        sizes.append(len(events))
+        assert f"{EXPERIMENTS}/f" not in served.get(EXPERIMENTS).text
+        if len(sizes) == 3:
+            raise Unavailable("commit_failed", "the disk is full")
+        append(events, *rest)
+
+    rows = count_rows(served)
+    monkeypatch.setattr(store, "append", breaks_off)
+    answer = served.post(f"{IMPORT}?experiment_id=f", exported)
+    assert (answer.status_code, sizes) == (503, [70, 70, 70])
+    monkeypatch.undo()
+    assert served.get(f"{EXPERIMENTS}/f").status_code == 404
+    assert served.client.portal is not None
+    served.client.portal.call(served.service.chores.done)
+    assert count_rows(served) == rows
+    assert served.post(f"{IMPORT}?experiment_id=f", exported).status_code == 201
+    assert served.digest("f") == served.digest("e")
+
+
+def test_a_log_whose_service_was_killed_on_the_way_is_taken_away_at_the_next_start(served: Served) -> None:
+    rows = count_rows(served)
+    key = served.store.reserve(0)
+    served.store.append([event._replace(experiment=key) for event in served.events()])
+    assert count_rows(served) == 2 * rows
+    served.restart()
+    served.client.portal.call(served.service.chores.done)  # type: ignore[union-attr]
+    assert count_rows(served) == rows
+    assert [one["experiment_id"] for one in served.get(EXPERIMENTS).json()["experiments"]] == ["hello", "e"]
+
+
+def test_nothing_is_taken_from_an_experiment_that_is_there(served: Served) -> None:
+    """The commit that made it may have been lost sight of."""
+    rows = count_rows(served)
+    while served.store.purge(served.service.live("e").row.key, 1000):
+        pass
+    assert count_rows(served) == rows > 0
+
+
+def count_rows(served: Served) -> int:
+    """Return how many events the database holds, of whatever experiment."""
+    with sqlite3.connect(served.url.removeprefix("sqlite:///")) as database:
+        return int(database.execute("SELECT count(*) FROM event").fetchone()[0])
 
 
 def broken(lines: list[bytes], fault: str) -> list[bytes]:
