@@ -43,6 +43,7 @@ def open(
     *,
     context: int | dict[str, Any] = 0,
     actions: int | dict[str, Any] | None = None,
+    feedback: FeedbackKind = "reward",
     seed: int = 0,
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
@@ -98,6 +99,7 @@ def open(
     `arms` are their ids, or how many there are: 2 if left out. `context` is how many numbers each decision has as its
     context, or the JSON object that docs/http.md describes, such as {"kind": "features"}. With `actions` every call
     brings actions of its own in place of arms: give how many numbers each has, or the object of docs/http.md.
+    Where each reward comes with what the decision has cost, `feedback` is "cost": `learn(decision, reward, cost)`.
     With a `domain`, a `Domain` or the object of docs/http.md, a decision is a vector in it, and `feedback` says what is
     revealed: "gradient" if left out. With a `task`, a `Task` or the object of docs/http.md, there are `horizon`
     queries: `ask()` and `tell()`.
@@ -124,8 +126,7 @@ def open(
             )
         problem |= {"kind": "queries", **(task_fields(numbered(task)) if isinstance(task, Task) else task)}
     elif domain is None:
-        if feedback is not None:
-            raise InvalidInput("bad_spec", "feedback is given, but no domain: arms are learned from their rewards")
+        problem |= {} if feedback is None else {"feedback": feedback}
         body["arms"] = [{"id": label} for label in _labels(2 if arms is None else arms)] if actions is None else []
     else:
         if arms is not None:

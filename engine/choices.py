@@ -23,8 +23,9 @@ from .errors import InvalidInput
 from .task import Task
 
 ActionKind = Literal["arm", "move", "vector", "query"]
-FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example", "answer"]
-VECTOR_FEEDBACKS = get_args(FeedbackKind)[:-1]  # of decisions that are vectors
+FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example", "answer", "cost"]
+VECTOR_FEEDBACKS = get_args(FeedbackKind)[:-2]  # of decisions that are vectors
+ARM_FEEDBACKS: tuple[FeedbackKind, ...] = ("reward", "cost")
 Array = np.ndarray[Any, Any]
 _INT, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)
 
@@ -99,9 +100,10 @@ class _Choice:
 
 @dataclass(frozen=True)
 class Arms(_Choice):
-    """What is decided is one of arms that are all there; it earns a reward."""
+    """What is decided is one of arms that are all there; it earns a reward, and may tell what it has cost."""
 
     n_arms: int
+    feedback: FeedbackKind = "reward"
     kind: ClassVar[ActionKind] = "arm"
     in_words: ClassVar[str] = "arms that are all there"
     why_no_matching: ClassVar[str | None] = None
@@ -112,9 +114,28 @@ class Arms(_Choice):
         return self.n_arms
 
     @property
+    def detail_length(self) -> int:
+        """Return 1, the cost, where that is told."""
+        return 1 if self.feedback == "cost" else 0
+
+    @property
     def words(self) -> dict[str, Any]:
         """Return the fields of a problem of this choice."""
-        return {"n_arms": self.n_arms}
+        return {"n_arms": self.n_arms, "feedback": self.feedback}
+
+    def are_details(self, details: Array) -> Array:
+        """Return which details are costs from 0 to 1e100, or NaN where one was not told."""
+        return np.asarray((np.isnan(details) | ((details >= 0.0) & (details <= REWARD_MAX))).all(axis=1))
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """Return what is revealed beside the reward, where that is something."""
+        return {} if self.feedback == "reward" else {"feedback": self.feedback}
+
+    @classmethod
+    def words_of(cls, header: dict[str, Any]) -> dict[str, Any]:
+        """Return what is revealed beside the reward."""
+        return {"feedback": "cost"} if header.get("feedback") == "cost" else {}
 
     def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
         """Refuse no arms or more than a million, and contexts that are neither of the instance nor of each arm."""
@@ -358,14 +379,15 @@ def choice_of(
         return _vectors_of(n_arms, domain, feedback)
     if task is not None:
         return _queries_of(n_arms, feedback, task)
-    if feedback != "reward":
+    if feedback not in (ARM_FEEDBACKS if slots is None else ("reward",)):
         missing = "there is no task" if feedback == "answer" else "no vector is decided"
+        reveal = "arms reveal their reward, and what they cost" if slots is None else "arms that stream reveal no more"
         raise InvalidInput(
             "bad_feedback",
-            f"the feedback is {feedback!r}, and {missing}: arms reveal their reward alone; give the problem a "
+            f"the feedback is {feedback!r}, and {missing}: {reveal}; give the problem a "
             f"{'task' if feedback == 'answer' else 'domain'}, or leave the feedback out",
         )
-    return Arms(n_arms) if slots is None else ArmStream(n_arms, slots)
+    return Arms(n_arms, feedback) if slots is None else ArmStream(n_arms, slots)
 
 
 def _vectors_of(n_arms: int, domain: Domain, feedback: FeedbackKind) -> Vectors:

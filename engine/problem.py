@@ -118,7 +118,7 @@ def check_fit(policy: Policy, problem: Problem) -> None:
             f"policy {policy.name!r} decides on {IN_WORDS[policy.actions[0]]}, but this problem has "
             f"{IN_WORDS[problem.action_kind]}: take another policy (see `onearm policies`)",
         )
-    if problem.feedback not in policy.feedbacks:
+    if problem.feedback not in (*policy.feedbacks, "cost"):  # who learns no costs leaves them alone
         raise InvalidInput(
             "policy_does_not_fit",
             f"policy {policy.name!r} learns from {_TELLS[policy.feedbacks[0]]}, but this problem reveals "
@@ -155,6 +155,7 @@ _TELLS = {
     "two_rewards": "the rewards of two points",
     "example": "an example, (a, b), of a known loss",
     "answer": "the answer to a query",
+    "cost": "the reward of what was decided, and its cost",
 }
 _READS = {
     "dense": "arms that are numbered once for all",
@@ -338,6 +339,44 @@ def check_rewards(rewards: Any, n: int, what: str = "reward", limits: tuple[floa
         row = int(np.argmin(within))
         raise InvalidInput(f"bad_{what}", f"{what} {row} is {array[row]}: {_must_lie_in(limits)}")
     return array + 0.0
+
+
+def check_cost(problem: Problem, cost: Any) -> Array:
+    """Return the detail of a feedback, float64[m], from what a decision has cost: 0 to 1e100, or None if not told."""
+    _check_tells(problem, cost)
+    if cost is None:
+        return np.full(problem.detail_length, np.nan)
+    number = isinstance(cost, (int, float, np.number)) and not isinstance(cost, bool)
+    if not number or not 0.0 <= cost <= REWARD_MAX:
+        raise InvalidInput(
+            "bad_cost", f"the cost is {repr(cost)[:80]}: it must be a finite number from 0 to {REWARD_MAX:g}"
+        )
+    return np.full(1, float(cost) + 0.0)
+
+
+def check_costs(problem: Problem, costs: Any, n: int) -> Array:
+    """Return the details of n feedbacks, float64[n, m], from costs as `check_cost` wants them; NaN if not told."""
+    _check_tells(problem, costs)
+    if costs is None:
+        return np.full((n, problem.detail_length), np.nan)
+    array = _numbers("cost", costs)
+    if array.shape != (n,):
+        raise InvalidInput("bad_cost", f"the costs have the shape {list(array.shape)}: it must be {[n]}")
+    good = np.isnan(array) | ((array >= 0.0) & (array <= REWARD_MAX))
+    if not good.all():
+        row = int(np.argmin(good))
+        wanted = f"it must be a finite number from 0 to {REWARD_MAX:g}, or NaN where it is not known"
+        raise InvalidInput("bad_cost", f"cost {row} is {array[row]}: {wanted}")
+    return array[:, np.newaxis] + 0.0
+
+
+def _check_tells(problem: Problem, cost: Any) -> None:
+    if cost is not None and problem.feedback != "cost":
+        raise InvalidInput(
+            "unexpected_cost",
+            "a cost is given, and rewards come without: leave it out, or say at creation that costs are told "
+            '(problem.feedback "cost"; in Python feedback="cost")',
+        )
 
 
 def _must_lie_in(limits: tuple[float, float]) -> str:

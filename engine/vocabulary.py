@@ -198,6 +198,9 @@ class Problem:
     "two_rewards"  the decision is two points, float64[2 d], and detail = the reward of each
     "example"      detail = a, float64[d], and b: the loss is a known function of a . x and b
 
+    Of arms that are all there `feedback` may be "cost": detail = what the decision has cost, float64[1], >= 0, or NaN
+    where that was not told.
+
     Where `task` is given, an action is a query, one of `n_arms`; the horizon is the budget, and after it a hypothesis
     is recommended. The feedback is "answer": detail = the answer, float64[1], and the reward is 0.
 
@@ -205,7 +208,7 @@ class Problem:
     interfaces refuse others. Without it nothing is promised.
 
     >>> Problem(n_arms=3).choice
-    Arms(n_arms=3)
+    Arms(n_arms=3, feedback='reward')
     >>> Problem.of(Problem(n_arms=3).choice) == Problem(n_arms=3)
     True
     >>> Problem(1_000_000, horizon=10**9, slots=1).n_choices

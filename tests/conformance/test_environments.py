@@ -40,7 +40,7 @@ OF_ARMS = [name for name, kind in BY_KIND.items() if kind == "arm"]
 OF_GRADIENTS = [name for name in ENVS if world(name).problem.feedback in ("gradient", "losses")]
 NEVER_RANDOM = {"adversarial", "heat_equation", "linear_systems", "logged_table", "river"}  # they answer without a draw
 IN_HINDSIGHT = {"adversarial"}  # regret of one decision may be negative: the comparator is one arm
-UNKNOWN = {"heat_equation", "linear_systems", "shifted_laplacian"}  # regret would be a solve for each arm
+UNKNOWN = {"heat_equation", "linear_systems", "shifted_laplacian", "priced"}  # a solve for each arm; no one best arm
 
 
 class Answer(NamedTuple):

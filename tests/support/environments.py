@@ -27,6 +27,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "named": {"env": {"name": "linear", "params": {"arms": 4, "dimension": 3, "min_actions": 2}}, "bits": 8},
     "normal": {"mean": [-1.0, 0.0, 2.0]},
     "piecewise": {"means": [[0.1, 0.9], [0.8, 0.2], [0.5, 0.4]], "length": 50},
+    "priced": {"env": {"name": "bernoulli", "params": {"mean": [0.1, 0.5, 0.9]}}, "cost": [1, 2, 6], "spread": 0.5},
     "river": {"rows": 200},
     "scaled": {
         "env": {"name": "normal", "params": {"mean": [0.1, 0.5, 0.9]}},

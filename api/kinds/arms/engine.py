@@ -16,7 +16,16 @@ from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
 from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
 from ....engine.errors import InvalidInput
-from ....engine.problem import WAY_OUT, check_contexts, check_reward, check_rewards, not_finite, shaped_context
+from ....engine.problem import (
+    WAY_OUT,
+    check_contexts,
+    check_cost,
+    check_costs,
+    check_reward,
+    check_rewards,
+    not_finite,
+    shaped_context,
+)
 from ....engine.protocol import explains
 from ....engine.replay.folding import fold
 from ....engine.rewards import said_outside
@@ -27,7 +36,7 @@ from ...experiment.intake import check_labels, check_propensity, mask_of
 from ...experiment.spec import Spec
 from ...log_files import read_log
 from ..engine import PolicyEngine
-from ..kind import NO_DETAIL, Kind, Request
+from ..kind import Kind, Request
 from ..pending import REMEMBERED, Many
 from .decided import ArmDecision, ArmDecisions
 from .kind import ARMS
@@ -43,7 +52,8 @@ class Engine(PolicyEngine[ArmDecision]):
 
     def _compile(self, kind: Kind) -> None:
         """Bind the policy at work: a call is then six times as fast."""
-        self._player = Bound(Player(self.spec.policy.params, self.state, self.spec.run, NO_DETAIL))
+        self._detail = np.zeros(self.problem.detail_length)
+        self._player = Bound(Player(self.spec.policy.params, self.state, self.spec.run, self._detail))
         self.take_up(self.spec, compile_bound(self.spec, self._player))
 
     def decide(
@@ -130,10 +140,15 @@ class Engine(PolicyEngine[ArmDecision]):
         notes = notes_on(self.spec)
         return reasons | ({"notes": notes} if notes else {})
 
-    def learn(self, decision: ArmDecision | int, reward: float) -> None:
-        """Learn the reward of a decision (or of its number); up is better. Each decision takes one."""
+    def learn(self, decision: ArmDecision | int, reward: float, cost: float | None = None) -> None:
+        """Learn the reward of a decision (or of its number); up is better. Each decision takes one.
+
+        With it may come what the decision has cost, where the engine was opened with `feedback="cost"`.
+        """
         given = reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward
         value = check_reward(given, self._limits)
+        if cost is not None or len(self._detail):
+            self._detail[:] = check_cost(self.problem, cost)
         choice = self._pending.find(decision, self.number)
         learn = self._update.call if self._update.compiled else self._interpreted
         learn(
@@ -148,16 +163,18 @@ class Engine(PolicyEngine[ArmDecision]):
         self._pending.drop(choice)
         self.rewards += 1
 
-    def learn_many(self, decisions: Many, rewards: Any) -> None:
+    def learn_many(self, decisions: Many, rewards: Any, costs: Any = None) -> None:
         """Learn the rewards of n decisions, float64[n], in their order: what n calls of `learn` would.
 
-        `decisions` are what `decide_many` returned or some of it, `batch[rows]`, or a list of numbers or of decisions.
+        `costs` are what they have cost, float64[n], NaN where that is not known, as `learn` takes them. `decisions` are
+        what `decide_many` returned or some of it, `batch[rows]`, or a list of numbers or of decisions.
         Nothing is learned where one of them is not known, is given twice or has its reward already, or where a reward
         is not a finite number, or outside of the declared range.
         """
         found = self._pending.find_many(decisions, self.number)
         n = len(found.columns.kind)
-        self._learn_many(found, check_rewards(rewards, n, limits=self._limits), np.zeros((n, 0)))
+        earned = check_rewards(rewards, n, limits=self._limits)
+        self._learn_many(found, earned, check_costs(self.problem, costs, n))
 
     def world_changed(self, model: int | None = None) -> None:
         """Tell the policy that the world is another one now: it begins anew, or as an earlier `model` of its own.

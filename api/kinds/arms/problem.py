@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
+import json
 from typing import Any
 
+from ....engine.choices import ARM_FEEDBACKS, FeedbackKind
 from ....engine.errors import InvalidInput
 from ....engine.laws.largest import ARMS_MAX as LAW_ARMS_MAX
 from ....engine.problem import check_problem
@@ -33,7 +36,7 @@ DEFAULTS = {
 
 def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
     """Return the problem, and how contexts and actions arrive."""
-    check_fields("problem", body, {"kind", "context", "actions", "horizon"}, {"domain", "memory"})
+    check_fields("problem", body, {"kind", "context", "actions", "horizon", "feedback"}, {"domain", "memory"})
     horizon = whole("bad_horizon", "the horizon", body.get("horizon"))
     intake = Intake.from_json(body.get("context", {"kind": "none"}), body.get("actions", {"kind": "fixed"}))
     if intake.per_call and arms:
@@ -42,14 +45,27 @@ def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
         raise InvalidInput("bad_arms", 'arms must be a list of one or more objects like {"id": "a"}')
     if intake.encoder is not None and arms:
         intake.read(None, arms)  # raises where an arm has a field that is no feature
-    problem = intake.problem(len(arms), horizon)
+    problem = dataclasses.replace(intake.problem(len(arms), horizon), feedback=_feedback(body))
     check_problem(problem)
     return Declared(problem, arms, intake)
 
 
 def problem_json(spec: Definition) -> dict[str, Any]:
     """Return what `read_problem` reads."""
-    return spec.intake.to_json()
+    told = {} if spec.problem.feedback == "reward" else {"feedback": spec.problem.feedback}
+    return told | spec.intake.to_json()
+
+
+def _feedback(body: dict[str, Any]) -> FeedbackKind:
+    """Return what is told of a decision."""
+    feedback: Any = body.get("feedback", "reward")
+    if feedback not in ARM_FEEDBACKS:
+        raise InvalidInput(
+            "bad_feedback",
+            f"problem.feedback is {json.dumps(feedback)[:80]}: of arms it must be one of {', '.join(ARM_FEEDBACKS)}",
+        )
+    told: FeedbackKind = feedback
+    return told
 
 
 def default_policy(problem: Problem) -> dict[str, Any]:
