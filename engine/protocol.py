@@ -183,7 +183,7 @@ def register_env(
 
 def has_law(params: Any) -> bool:
     """Tell whether a policy knows the probabilities that it decides with; a wrapper does if its inner policy does."""
-    inner = getattr(params, "inner", None)
+    inner = _asked_inside(params)
     return KERNELS[type(params)]["probability"] is not _unknown_probability and (inner is None or has_law(inner))
 
 
@@ -192,10 +192,18 @@ def marks(params: Any) -> bool:
 
     One of the package whose params have a `wait` does not where that is 0. The state is then a fold of both.
     """
-    inner = getattr(params, "inner", None)
+    inner = _asked_inside(params)
     waits_not = getattr(params, "wait", None) == 0 and not is_outside(type(params))
     idle = KERNELS[type(params)]["mark"] is _mark_nothing or waits_not
     return not idle and (inner is None or marks(inner))
+
+
+def _asked_inside(params: Any) -> Any:
+    """Return the params of the policy that a wrapper asks for its decisions; None where it decides itself.
+
+    That is what params say by a property `decides_itself`: of what they wrap predictions alone are asked.
+    """
+    return None if getattr(params, "decides_itself", False) else getattr(params, "inner", None)
 
 
 def explains(params: Any) -> bool:

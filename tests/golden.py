@@ -52,6 +52,7 @@ SPECIMENS: dict[str, dict[str, Any]] = {
     "floor": {"minimum": 0.03, "policy": {"name": "ucb1", "params": {}}},
     "maillard_chain": {"low": -0.5, "high": 0.5},
     "optimistic_ensemble": {"gradient_max": 8.0, "smoothness": 1.0},
+    "paced_budget": {"policy": {"name": "squarecb", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 2, 3, 2], "limit": 2},
     "point_gradient": {"policy": {"name": "gradient_descent", "params": {}}},
     "tsallis_inf_binned": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
 }
