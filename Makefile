@@ -54,6 +54,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/law.py
 	@$(PY) benchmarks/defaults.py
 	@$(PY) benchmarks/changes.py
+	@$(PY) benchmarks/budgets.py
 	@$(PY) benchmarks/contextual.py
 	@$(PY) benchmarks/papers/streaming.py
 	@$(PY) benchmarks/papers/sor.py

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from active_tables import active, active_more
+from budgets_tables import budgets
 from changes_tables import changes
 from defaults_tables import defaults
 from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more
@@ -298,6 +299,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "law": law,
     "defaults": defaults,
     "changes": changes,
+    "budgets": budgets,
     "contextual": contextual,
     "streaming": streaming,
     "streaming-more": streaming_more,
