@@ -20,6 +20,7 @@ INNER = ("ucb1", "gradient_descent")  # policies that a wrapper may take
 SAMPLES: tuple[tuple[Any, Any], ...] = (  # of params without a default, by type
     (int, 1),
     (list[float], [0.5]),
+    (list[float] | None, [0.5]),
     (list[list[float]], [[0.5]]),
     (list[list[float | None]], [[0.5]]),
 )

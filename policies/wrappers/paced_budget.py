@@ -87,7 +87,7 @@ class PacedBudgetState(NamedTuple):
 def paced_budget(
     policy: Policy,
     limit: float,
-    cost: list[float] | None = None,
+    cost: list[float] | None,
     cost_feature: int | None = None,
     horizon: int | None = None,
     window: int = 1000,
@@ -95,9 +95,9 @@ def paced_budget(
 ) -> Policy:
     """Earn what can be earned while decisions cost at most `limit` on average.
 
-    `cost` has a number per arm; further ones belong to arms that may join later. Where actions come with the call
-    `cost_feature` says which number of their features is the cost. With `horizon` so many decisions share a total of
-    horizon times limit.
+    `cost` has a number per arm; further ones belong to arms that may join later. Where actions come with the call it is
+    None, and `cost_feature` says which number of their features is the cost. With `horizon` so many decisions share a
+    total of horizon times limit.
     """
     params = PacedBudgetParams(
         np.zeros(0) if cost is None else check_vector("cost", cost, low=0.0, high=1e100),
@@ -112,7 +112,7 @@ def paced_budget(
         raise InvalidInput(
             "bad_param",
             "what decisions cost is said either by cost, a number per arm, or by cost_feature, where actions come with "
-            "the call: give one of them",
+            "the call: give one of them, and null for cost with the other",
         )
     contexts: ContextKind = "dense" if cost is not None else "actions"
     if contexts not in policy.contexts:

@@ -366,6 +366,7 @@ def test_catalogues_say_what_is_decided_and_what_is_revealed(onearm: Any) -> Non
         "delayed",
         "drifting",
         "named",
+        "priced",
         "scaled",
         "seasonal",
         "switching",
@@ -395,7 +396,7 @@ def test_catalogues_are_tables_by_what_is_decided(onearm: Any) -> None:
     assert "learns from" in out[vectors:] and "learns from" not in out[:vectors]
     out = ran(onearm, "envs").out
     assert "`mean[arm]`" in out  # brackets are no markup
-    vectors, others = out.index("vectors in a domain: "), out.index("what their params say: 7 envs")
+    vectors, others = out.index("vectors in a domain: "), out.index("what their params say: 8 envs")
     assert vectors < out.index("portfolio") < others < out.index("delayed")
 
 

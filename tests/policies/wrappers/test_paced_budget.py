@@ -259,7 +259,7 @@ def test_what_was_saved_is_spent_later() -> None:
 def test_actions_of_a_call_tell_their_cost_by_a_feature() -> None:
     """Positions mean nothing: the dear action is another one in each call."""
     problem = Problem(3, (3, 2))
-    policy, state = fresh(paced(limit=2.0, cost_feature=1), problem)
+    policy, state = fresh(paced(limit=2.0, cost=None, cost_feature=1), problem)
     rng = np.random.default_rng(8)
     taken = []
     for t in range(600):
@@ -340,11 +340,11 @@ def test_all_sorts_run_compiled() -> None:
         ("thompson_any", {"cost": COST}, "no_prediction", "squarecb"),
         ("uniform", {"cost": COST}, "no_prediction", "budget"),
         ("king", {"cost": COST}, "no_arms", "squarecb"),
-        ("squarecb", {}, "bad_param", "one of them"),
+        ("squarecb", {"cost": None}, "bad_param", "one of them"),
         ("squarecb", {"cost": COST, "cost_feature": 1}, "bad_param", "one of them"),
         ("squarecb", {"cost": [1.0, -1.0, 2.0]}, "bad_param", "cost"),
-        ("squarecb", {"cost_feature": -1}, "bad_param", "cost_feature"),
-        ("ucb1", {"cost_feature": 1}, "policy_does_not_fit", "cost"),
+        ("squarecb", {"cost": None, "cost_feature": -1}, "bad_param", "cost_feature"),
+        ("ucb1", {"cost": None, "cost_feature": 1}, "policy_does_not_fit", "cost"),
         ("squarecb", {"cost": COST, "limit": 0.0}, "bad_param", "limit"),
         ("squarecb", {"cost": COST, "horizon": 0}, "bad_param", "horizon"),
         ("squarecb", {"cost": COST, "window": 1}, "bad_param", "window"),
@@ -369,7 +369,7 @@ def test_what_cannot_be_wrapped_is_refused(inner: Any, more: dict[str, Any], cod
     [
         (Problem(4), {"cost": COST}, "bad_cost"),
         (Problem(3), {"cost": COST, "limit": 0.5}, "budget_too_low"),
-        (Problem(3, (3, 2)), {"cost_feature": 2}, "bad_cost"),
+        (Problem(3, (3, 2)), {"cost": None, "cost_feature": 2}, "bad_cost"),
     ],
 )
 def test_what_does_not_fit_the_problem_is_refused(problem: Problem, more: dict[str, Any], code: str) -> None:
