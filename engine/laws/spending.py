@@ -11,7 +11,7 @@ squares count less, so that the price moves as fast after a year as after a day.
 >>> account = empty_account()
 >>> charge(account, 30.0, 10.0, 10.0, 1.0)
 >>> charge(account, 5.0, 10.0, 10.0, 1.0)
->>> float(account.overdraft[0]), float(account.spent[0]), round(price_of(account), 6)
+>>> float(account.overdraft[0]), float(account.spent[0]), round(float(price_of(account)), 6)
 (1.5, 35.0, 1.309307)
 """
 

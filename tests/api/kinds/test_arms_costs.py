@@ -38,11 +38,7 @@ def test_a_cost_is_charged_in_place_of_the_listed_one() -> None:
 def test_many_costs_are_learned_as_one_by_one() -> None:
     costs = [3.0, math.nan, 0.5, 7.0]
     one, many = (onearm.open(PACED, arms=3, feedback="cost") for _ in range(2))
-    held = [one.decide() for _ in costs]
-    batch = many.decide_many(len(costs))
-    if [decision.action for decision in held] != batch.action.tolist():  # one decides on an account that moves
-        many = onearm.open(PACED, arms=3, feedback="cost")
-        batch = [many.decide() for _ in costs]
+    held, batch = ([engine.decide() for _ in costs] for engine in (one, many))
     for decision, cost in zip(held, costs, strict=True):
         one.learn(decision, 0.5, None if math.isnan(cost) else cost)
     many.learn_many(batch, [0.5] * 4, costs)
