@@ -62,7 +62,8 @@ def _feedback(body: dict[str, Any]) -> FeedbackKind:
     if feedback not in ARM_FEEDBACKS:
         raise InvalidInput(
             "bad_feedback",
-            f"problem.feedback is {json.dumps(feedback)[:80]}: of arms it must be one of {', '.join(ARM_FEEDBACKS)}",
+            f"problem.feedback is {json.dumps(feedback)[:80]}: of arms, with no domain, it must be one of "
+            f"{', '.join(ARM_FEEDBACKS)}",
         )
     told: FeedbackKind = feedback
     return told
