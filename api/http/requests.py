@@ -74,10 +74,10 @@ async def found_unlocked(
 ) -> Found:
     """Return what `look` finds while the state may change: nothing may be awaited between that and learning."""
     while True:
-        if live.locked:
-            await live.unlocked()
+        if live.reading.locked:
+            await live.reading.unlocked()
         found = await look(live, *given, **named)
-        if not live.locked:
+        if not live.reading.locked:
             return found
 
 

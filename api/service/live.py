@@ -40,6 +40,7 @@ from .entered import Place, Sent, decision_event, reward_event
 from .folded import Recovered, fold_log
 from .history import Archived, Change, Restored, Roster, detail_of, packed_mask
 from .pools import Pools
+from .reading import Reading
 from .records import Budget, Record, Records
 from .refusals import being_erased, no_stream, recovering, refolding
 from .room import Room
@@ -97,9 +98,7 @@ class Live(Work):
         self._bytes_since_snapshot = 0
         self._awake = 0  # how many need the state though it is archived
         self._waking = asyncio.Lock()
-        self._readers = 0  # of the state as it is, in other threads
-        self._unread = asyncio.Event()
-        self._unread.set()
+        self.reading = Reading()
         self._changing: asyncio.Future[None] | None = None  # the last change
         self._last: asyncio.Future[None] | None = None  # what was queued last
         self.turns = Turns(pools.steps)
@@ -158,30 +157,11 @@ class Live(Work):
         self.check_usable()
         async with self.awake(), self._pools.reads.turn():
             self.check_usable()
-            self._lock()
+            self.reading.begin()
             try:
                 return await self._pools.reads.call(snapshot.digest, self.state)
             finally:
-                self._unlock()
-
-    async def unlocked(self) -> None:
-        """Wait until no other thread reads the state: rewards change it."""
-        while self.locked:
-            await self._unread.wait()
-
-    @property
-    def locked(self) -> bool:
-        """Whether another thread reads the state."""
-        return self._readers > 0
-
-    def _lock(self) -> None:
-        self._readers += 1
-        self._unread.clear()
-
-    def _unlock(self) -> None:
-        self._readers -= 1
-        if not self._readers:
-            self._unread.set()
+                self.reading.end()
 
     # -- the two transitions -------------------------------------------------------------------------------------------
 
@@ -201,7 +181,7 @@ class Live(Work):
     async def _decide(self, request: Request, sent: Sent, now: int) -> Record:
         self.check_open()
         kind = self.kind
-        assert not (self.decide_waits and self.locked), "the state changes while another thread reads it"
+        assert not (self.decide_waits and self.reading.locked), "the state changes while another thread reads it"
         if kind.gate is not None:
             kind.gate(self)
         if kind.moves is not None:
@@ -289,7 +269,7 @@ class Live(Work):
 
     def _apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""
-        assert not self.locked, "the state changes while another thread reads it"
+        assert not self.reading.locked, "the state changes while another thread reads it"
         assert decided.number is not None
         propensity = math.nan if decided.propensity is None else decided.propensity
         instance = Instance(decided.number, self.context(decided), self.mask(decided))
@@ -332,7 +312,7 @@ class Live(Work):
         if asked is None:
             raise no_stream(self.spec)
         if asked.waits:
-            await self.unlocked()
+            await self.reading.unlocked()
         async with self.awake():
             return await self._make(asked, said, now)
 
@@ -380,12 +360,12 @@ class Live(Work):
 
     def snapshot(self) -> None:
         """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait."""
-        if self.state is None or self.unusable is not None or self.locked or not self._bytes_since_snapshot:
+        if self.state is None or self.unusable is not None or self.reading.locked or not self._bytes_since_snapshot:
             return
         self._room.take(self.row.id, self.state_bytes)  # it may have grown
         if self.is_large:
-            self._lock()
-            self._keep(self._kept(), self._unlock)
+            self.reading.begin()
+            self._keep(self._kept(), self.reading.end)
         else:
             self._keep(snapshot.copied(self._kept()), lambda: None)
 
@@ -426,11 +406,11 @@ class Live(Work):
         if self.state is None or self._bytes_since_snapshot <= min(self.state_bytes, SNAPSHOT_BYTES):
             self._let_go()  # its log is shorter than a snapshot would be
             return
-        self._lock()
+        self.reading.begin()
         self._keep(self._kept(), self._stored)
 
     def _stored(self) -> None:
-        self._unlock()
+        self.reading.end()
         self._let_go()
 
     def _let_go(self) -> None:

@@ -134,7 +134,7 @@ def test_what_is_learned_while_the_state_is_still_being_stored_is_not_in_that_sn
             live, answers = served.service.live("e"), []
             await live.archive(7)
             await live.restore(8)
-            assert live.locked, "some parts are still to be stored"
+            assert live.reading.locked, "some parts are still to be stored"
             for i in range(3):
                 answers.append(await client.post(f"/v1/experiments/e/decisions/d{i}/reward", json={"value": float(i)}))
             return answers
