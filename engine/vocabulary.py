@@ -171,8 +171,11 @@ class Judged(NamedTuple):
     expected: Array  # float64[n], the mean of the predicted rewards by its law; of no length without predictions
 
 
-# Kinds of events. EXTERNAL: a decision that someone else made, learned from and not made again.
-DECIDE, LEARN, CHANGE, EXTERNAL = 0, 1, 2, 3
+# Kinds of events. EXTERNAL: a decision that someone else made, learned from and not made again. OUTCOME: a reward that
+# came and is on record, and is learned with others when the window of its decision closes, or never.
+DECIDE, LEARN, CHANGE, EXTERNAL, OUTCOME = 0, 1, 2, 3, 4
+DECISIONS = (DECIDE, EXTERNAL)
+BESIDE = (CHANGE, OUTCOME)  # these count for the seq, and are not among Columns: no policy learns from them
 
 
 @dataclass(frozen=True)

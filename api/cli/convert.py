@@ -17,7 +17,7 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
 from ...engine.storage.log import BadLines, no_good_line
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import CHANGE, LEARN
+from ...engine.vocabulary import CHANGE, LEARN, OUTCOME
 from ..console import print_json, progress
 from ..log_files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
 from ..service.experiment_log import opened
@@ -38,8 +38,10 @@ WORDS = {  # what a field of an event is to people
     "unit_id": "ids of those whom decisions are for",
     "vector": "vectors",
     "change": "changes of an experiment",
+    "outcome": "rewards that were not learned by themselves",
     "reward": "decisions without a reward",
 }
+_BESIDE = {CHANGE: "change", OUTCOME: "outcome"}  # kinds of events that only our exports hold, by what they are
 
 
 @click.command()
@@ -104,7 +106,7 @@ class _Copy:
     """Events on their way into a format: how many they are, and what of them is left out."""
 
     def __init__(self, form: str, lossy: bool) -> None:
-        self.count: Counter[str] = Counter()  # "decisions", "rewards" and "changes"
+        self.count: Counter[str] = Counter()  # "decisions", "rewards", "changes" and "outcomes"
         self.left_out: Counter[str] = Counter()  # by what it is in `WORDS`
         self._form, self._lossy = form, lossy
         lacks: frozenset[str] = getattr(module_of(form).Writer, "LACKS", frozenset())
@@ -121,11 +123,12 @@ class _Copy:
             self._leave_out("reward", unrewarded)
 
     def _fitting(self, event: Event) -> Event | None:
-        if event.kind == CHANGE:
+        if event.kind in _BESIDE:
+            of = _BESIDE[event.kind]
             if self._form not in EXPORTS:
-                self._leave_out("change")
+                self._leave_out(of)
                 return None
-            self.count["changes"] += 1
+            self.count[f"{of}s"] += 1
             return event
         self.count["rewards" if event.kind == LEARN else "decisions"] += 1
         if self._lacks and not self._is_at_home(event):
@@ -199,6 +202,8 @@ def _tell(
     source: str, origin: str, target: Path, form: str, copy: _Copy, bad: BadLines, *, refused: bool, as_json: bool
 ) -> None:
     counts = {name: copy.count[name] for name in ("decisions", "rewards", "changes")}
+    if copy.count["outcomes"]:
+        counts["outcomes"] = copy.count["outcomes"]
     if as_json:
         found: dict[str, Any] = {"from": origin, "to": form, "file": None if refused else str(target), **counts}
         left_out = {"left_out": dict(copy.left_out)}

@@ -18,7 +18,7 @@ from ...engine.errors import InvalidInput, Unavailable
 from ...engine.storage.erasures import Counted
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Base
-from ...engine.vocabulary import LEARN
+from ...engine.vocabulary import DECISIONS
 from .archives import Archives
 from .chores import RETRY_SECONDS, Chores
 from .compacting import Compactions
@@ -176,4 +176,4 @@ def _named(store: Store, key: int, names: Sequence[int | str]) -> list[int]:
     for event in events:
         if (event.decision_id or "").startswith("~"):
             raise InvalidInput("not_a_pull", f"decision {event.number} read an arm, and is for nobody: erase pulls")
-    return sorted({event.number for event in events if event.kind != LEARN and event.number is not None})
+    return sorted({event.number for event in events if event.kind in DECISIONS and event.number is not None})

@@ -21,7 +21,8 @@ from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
 from ...engine.storage.events import Events
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import CHANGE, LEARN, Feedback
+from ...engine.storage.windows import CLOSINGS
+from ...engine.vocabulary import BESIDE, CHANGE, DECISIONS, LEARN, OUTCOME, Feedback
 from ..experiment.ids import check_id
 from ..experiment.sizes import made_within
 from ..experiment.spec import Spec
@@ -98,11 +99,14 @@ def _whole(events: Events) -> Iterator[Event]:
         seq += 1
         if event.seq != seq:
             raise InvalidInput("missing_events", f"line {seq + 1} has the seq {event.seq}, and must have {seq}")
-        if event.kind not in (LEARN, CHANGE):
+        if event.kind in DECISIONS:
             if event.number != number:
                 says = f"line {seq + 1} decides number {event.number}, and the next decision is {number}"
                 raise InvalidInput("missing_decision", says)
             number += 1
+        if event.kind == OUTCOME and (event.number or 0) >= number:
+            says = f"line {seq + 1} is a reward of decision {event.number}, which is not before it"
+            raise InvalidInput("missing_decision", says)
         yield event
 
 
@@ -122,10 +126,12 @@ def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator
         if event.kind == LEARN:
             action, propensity = decided[event.number]
             assert event.reward is not None
-            feedback = Feedback(event.reward, np.array(json.loads(event.detail or "[]"), np.float64))
-            yield event._replace(action=action, propensity=propensity, detail=kind.detail_json(feedback))
+            if event.detail not in CLOSINGS.values():
+                feedback = Feedback(event.reward, np.array(json.loads(event.detail or "[]"), np.float64))
+                event = event._replace(detail=kind.detail_json(feedback))
+            yield event._replace(action=action, propensity=propensity)
             continue
-        if event.kind == CHANGE:
+        if event.kind in BESIDE:
             yield event
             continue
         decided[event.number] = event.action, event.propensity

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import LEARN
+from ...engine.vocabulary import DECISIONS, LEARN
 from .pools import Pool
 
 RECORD_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
@@ -19,13 +19,14 @@ KEPT_MAX = 16  # records that must stay, passed over in one go
 class Record:
     """One decision and its reward, with the futures of what is not committed yet."""
 
-    __slots__ = ("decided", "event", "learning", "reward", "rewarded")
+    __slots__ = ("decided", "event", "learning", "outcomes", "reward", "rewarded")
 
     def __init__(self, event: Event, decided: asyncio.Future[None] | None = None) -> None:
         self.event = event
         self.decided = decided
         self.learning = False  # its reward, which may take a while
-        self.reward: Event | None = None
+        self.reward: Event | None = None  # as it was learned
+        self.outcomes: tuple[Event, ...] = ()  # rewards that came and are not learned by themselves, in their order
         self.rewarded: asyncio.Future[None] | None = None
 
     @property
@@ -40,7 +41,7 @@ class Record:
         """About how many bytes it takes in memory."""
         event = self.event  # added one by one: a sum over them takes three times as long
         sent = len(event.sent or "") + len(event.actions or "") + len(event.detail or "") + len(event.unit_id or "")
-        return RECORD_BYTES + len(event.context or b"") + len(event.vector or b"") + sent
+        return RECORD_BYTES * (1 + len(self.outcomes)) + len(event.context or b"") + len(event.vector or b"") + sent
 
 
 class Budget:
@@ -181,12 +182,14 @@ class Records:
 def together(events: list[Event]) -> dict[int | str, Record]:
     """Put the events of the log together, by number and by client's id."""
     records: dict[int | str, Record] = {}
-    for event in sorted(events, key=lambda event: event.kind == LEARN):
+    for event in sorted(events, key=lambda event: event.kind not in DECISIONS):
         assert event.number is not None
-        if event.kind != LEARN:
+        if event.kind in DECISIONS:
             record = records[event.number] = Record(event)
             if event.decision_id is not None:
                 records[event.decision_id] = record
-        else:
+        elif event.kind == LEARN:
             records[event.number].reward = event
+        else:
+            records[event.number].outcomes += (event,)
     return records

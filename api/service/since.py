@@ -27,7 +27,7 @@ class Since:
         if not after:
             first = store.first_seq(key, self.place)
             after = first - 1 if first else until
-        for kind, reward in store.outcomes(key, self.place, after, until):
+        for kind, reward in store.since(key, self.place, after, until):
             if kind == LEARN:
                 assert reward is not None
                 tally.enter(None, reward)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from ..vocabulary import CHANGE, LEARN, Array
+from ..vocabulary import BESIDE, DECIDE, EXTERNAL, LEARN, Array
 from .connections import Connections
 from .tables import COUNTED, EXPERIMENT, Bucket
 
@@ -75,11 +75,11 @@ class Buckets(Connections):
         sql = (
             "SELECT one.seq, one.kind, one.action, one.reward, coalesce(its.time, one.time) FROM event AS one "
             f"LEFT JOIN event AS its ON one.kind = {LEARN} AND its.experiment = one.experiment "
-            f"AND its.number = one.number AND its.kind <> {LEARN} "
+            f"AND its.number = one.number AND its.kind IN ({DECIDE}, {EXTERNAL}) "
             "WHERE one.experiment = ? AND one.seq > ? ORDER BY one.seq LIMIT ?"
         )
         rows = self._read(sql, (experiment, after, PAGE))
-        seen = [row for row in rows if row[1] != CHANGE]
+        seen = [row for row in rows if row[1] not in BESIDE]
         if not seen:
             return Part([], after, rows[-1][0] if rows else after)
         _, kind, action, reward, time = zip(*seen, strict=True)

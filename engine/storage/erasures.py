@@ -12,14 +12,17 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from ..vocabulary import LEARN
+from ..vocabulary import LEARN, OUTCOME
 from . import schema
 from .connections import Connections
 from .tables import BASE, ERASED, EVENT, SNAPSHOT, SNAPSHOT_PART
+from .windows import says_of_windows
 
 NAMED_MAX = 500  # numbers of one statement
 BLANKS = ("context", "available", "detail", "sent", "decision_id", "reward_id", "body_hash", "actions", "vector")
 NOTHING = dict.fromkeys((*BLANKS, "unit_id"))
+# What windows say of a reward, that it came late or why it was learned, tells nothing of anybody, and is counted.
+_KEPT_DETAIL = sa.case((says_of_windows(EVENT.c), EVENT.c.detail), else_=sa.null())
 IS_BLANK = (
     "SELECT 1 FROM erased WHERE erased.experiment = event.experiment AND erased.number = event.number AND erased.blank"
 )
@@ -51,12 +54,14 @@ class Erasures(Connections):
 
     def counted(self, experiment: int, numbers: Sequence[int]) -> Counted:
         """Count decisions of which nothing is learned any more, by their numbers, none twice, and their rewards."""
-        rewards = 0
+        rewards = outcomes = 0
         for some in _pieces(numbers):
             places = ",".join("?" * len(some))
-            sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind = {LEARN} AND number IN ({places})"
-            rewards += self._read(sql, (experiment, *some))[0][0]
-        return Counted(len(numbers), len(numbers) + rewards, len(numbers) - rewards)
+            sql = f"SELECT kind, count(*) FROM event WHERE experiment = ? AND number IN ({places}) GROUP BY kind"
+            found = dict(map(tuple, self._read(sql, (experiment, *some))))
+            rewards += found.get(LEARN, 0)
+            outcomes += found.get(OUTCOME, 0)
+        return Counted(len(numbers), len(numbers) + rewards + outcomes, len(numbers) - rewards)
 
     def blank(self, experiment: int, events: int) -> bool:
         """Blank about so many events of decisions that are erased; return whether more are left.
@@ -76,7 +81,7 @@ class Erasures(Connections):
                     connection.execute(sa.delete(table).where(older))
                 return False
             rows = (EVENT.c.experiment == experiment) & EVENT.c.number.in_(some)
-            connection.execute(sa.update(EVENT).where(rows).values(NOTHING))
+            connection.execute(sa.update(EVENT).where(rows).values(NOTHING | {"detail": _KEPT_DETAIL}))
             done = (ERASED.c.experiment == experiment) & ERASED.c.number.in_(some)
             connection.execute(sa.update(ERASED).where(done).values(blank=True))
         return True

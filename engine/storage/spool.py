@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..vocabulary import CHANGE, LEARN
+from ..vocabulary import BESIDE, LEARN
 from .tables import Event
 
 _LENGTH = 8  # bytes before each event
@@ -52,7 +52,7 @@ class Joined:
 
     def append(self, event: Event) -> None:
         """Take a decision or a reward; what is neither tells nothing here."""
-        if event.kind == CHANGE:
+        if event.kind in BESIDE:
             return
         assert event.number is not None
         while len(self._reward) <= event.number:

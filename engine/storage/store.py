@@ -30,7 +30,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from ..errors import Conflict, Damaged
-from ..vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
+from ..vocabulary import BESIDE, CHANGE, DECIDE, DECISIONS, EXTERNAL, LEARN, OUTCOME, Array, Columns, Problem
 from . import schema
 from .buckets import Buckets
 from .erasures import IS_BLANK, Erasures
@@ -51,6 +51,7 @@ from .tables import (
     SnapshotPart,
     StoredArtefact,
 )
+from .windows import Windows
 
 ROWS_MAX = 200  # rows of one INSERT
 PAGE = 5_000  # events of one SELECT
@@ -59,7 +60,7 @@ PAGE_FIRST = 100  # events of the first page where a context may be large
 PAGE_BYTES = 1 << 25  # of the contexts of a page
 
 
-class Store(States, Erasures, Buckets):
+class Store(States, Erasures, Buckets, Windows):
     """A database of experiments and their events. One writer; readers in any thread or process.
 
     Every method raises `Unavailable` where the database does not answer, and may be called again after that.
@@ -206,7 +207,7 @@ class Store(States, Erasures, Buckets):
                 return False
             until = min(seq, done + events)
             by_then = learned.seq + 0 <= seq  # a sum: SQLite would look for it among all events up to that one
-            closed = (event.kind != LEARN) & sa.exists().where(of_it, learned.number == event.number, by_then)
+            closed = event.kind.in_(DECISIONS) & sa.exists().where(of_it, learned.number == event.number, by_then)
             some = (event.experiment == experiment) & (event.seq > done) & (event.seq <= until)
             blanks = _blanks(closed)
             columns = (blanks[column.name].label(column.name) if column.name in blanks else column for column in event)
@@ -214,7 +215,7 @@ class Store(States, Erasures, Buckets):
             connection.execute(sa.delete(EVENT).where(some))
             self._put_events(connection, rows)
             numbers = sa.select(learned.number).where(of_it, learned.seq > done, learned.seq <= until)
-            earlier = (event.experiment == experiment) & (event.kind != LEARN) & event.number.in_(numbers)
+            earlier = (event.experiment == experiment) & event.kind.in_(DECISIONS) & event.number.in_(numbers)
             carried = sa.update(EVENT).where(earlier, event.seq <= done).values(_blanks(sa.true()))
             connection.execute(carried)
             connection.execute(sa.update(BASE).where(base).values(slim=until))
@@ -270,14 +271,15 @@ class Store(States, Erasures, Buckets):
         """
         sql = (
             f"SELECT {self._all} FROM event WHERE experiment = ? AND seq > ? AND seq <= ?{self._told} "
-            f"AND kind <> {LEARN} AND number IN "
+            f"AND kind IN ({DECIDE}, {EXTERNAL}) AND number IN "
             f"(SELECT number FROM event WHERE experiment = ? AND seq > ? AND seq <= ? AND kind = {LEARN}) "
             "ORDER BY seq LIMIT ?"
         )
         return list(map(Event._make, self._read(sql, (experiment, place, after, experiment, after, until, limit))))
 
     def find(self, experiment: int, numbers: Sequence[int], decision_ids: Sequence[str] = ()) -> list[Event]:
-        """Return the DECIDE and EXTERNAL rows asked for, by number or by the client's id, and all their LEARN rows.
+        """Return the DECIDE and EXTERNAL rows asked for, by number or by the client's id, and all their LEARN and
+        OUTCOME rows.
 
         In the order of seq; what does not exist, or is blank, is not in the answer.
         """
@@ -327,11 +329,11 @@ class Store(States, Erasures, Buckets):
         seq = self._read("SELECT min(seq) FROM event WHERE experiment = ? AND number = ?", (experiment, number))
         return seq[0][0] or 0
 
-    def outcomes(self, experiment: int, number: int, after: int, until: int) -> Iterator[tuple[int, float | None]]:
-        """Yield kind and reward of the events after one seq, up to another, of decisions from a number on."""
+    def since(self, experiment: int, number: int, after: int, until: int) -> Iterator[tuple[int, float | None]]:
+        """Yield kind and reward of the decisions from a number on and what was learned of them, between two seqs."""
         sql = (
             "SELECT seq, kind, reward FROM event WHERE experiment = ? AND number >= ? AND seq > ? AND seq <= ? "
-            "ORDER BY seq LIMIT ?"
+            f"AND kind <> {OUTCOME} ORDER BY seq LIMIT ?"
         )
         while rows := self._read(sql, (experiment, number, after, until, PAGE)):
             yield from ((kind, reward) for _, kind, reward in rows)
@@ -344,7 +346,8 @@ class Store(States, Erasures, Buckets):
         # CHANGE rows alone have no number. They are counted first: one more meanwhile must not be taken off.
         changes = self._read("SELECT count(*) FROM event WHERE experiment = ? AND number IS NULL", (experiment,))
         seq, decisions = self.last(experiment)
-        return Counts(seq, decisions, seq - decisions - changes[0][0])
+        beside = changes[0][0] + self.n_outcomes(experiment, seq)
+        return Counts(seq, decisions, seq - decisions - beside)
 
     def counts_at(self, experiment: int, seq: int) -> Counts:
         """Return how many events, decisions and rewards there are up to a seq, of a log that is at least as long."""
@@ -356,7 +359,8 @@ class Store(States, Erasures, Buckets):
         )
         numbers = self._read(last, (experiment, seq))
         decisions = numbers[0][0] + 1 if numbers else 0
-        return Counts(seq, decisions, seq - decisions - sum(at <= seq for (at,) in changes))
+        beside = sum(at <= seq for (at,) in changes) + self.n_outcomes(experiment, seq)
+        return Counts(seq, decisions, seq - decisions - beside)
 
     def columns(
         self,
@@ -372,7 +376,7 @@ class Store(States, Erasures, Buckets):
         """Yield the events after seq `after`, up to `until`, as Columns: pages, each with its first and last seq.
 
         LEARN rows repeat the action, propensity, context and mask of their decision; decisions older than a
-        page are fetched in one query a page. CHANGE rows and blank ones count for the seq and are not in the columns,
+        page are fetched in one query a page. CHANGE, OUTCOME and blank rows count for the seq and are in no columns,
         nor are DECIDE and EXTERNAL rows with `learned_only`. Action sets of fewer actions than the page's largest are
         padded. `sizes` gives the number of arms at decisions of some numbers, where arms were added. Pages are shorter
         than `page` where contexts are large. A `bare` log has no contexts and no masks, as those of slim events are
@@ -399,7 +403,7 @@ class Store(States, Erasures, Buckets):
                     f"{rows[-1][0]}: restore the database from a backup",
                 )
             first, after = rows[0][0], rows[-1][0]
-            if events := [row for row in rows if row[1] != CHANGE]:
+            if events := [row for row in rows if row[1] not in BESIDE]:
                 older = functools.partial(self._older, experiment, seen)
                 yield columns_of(events, older, problem, learned_only, sizes), first, after
             if len(rows) < limit:
@@ -412,7 +416,7 @@ class Store(States, Erasures, Buckets):
         rows: list[Any] = []
         for some in _parts(numbers.tolist()):
             sql = (
-                f"SELECT number, {seen}, vector FROM event WHERE experiment = ? AND kind <> {LEARN} "
+                f"SELECT number, {seen}, vector FROM event WHERE experiment = ? AND kind IN ({DECIDE}, {EXTERNAL}) "
                 f"AND number IN ({_marks(len(some))}) ORDER BY number"
             )
             rows += self._read(sql, (experiment, *some))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from ....vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN
+from ....vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, OUTCOME
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last where brackets are too many
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -62,6 +62,20 @@ class Learn(msgspec.Struct, tag_field="kind", tag="learn", omit_defaults=True, k
     reward: float
     detail: list[float] | None = None
     reward_id: str | None = None
+    closed: Literal["reward", "default"] | None = None  # why it was learned, where the window of its decision closed
+    sent: str | None = None
+    time: int | None = None
+
+
+class Outcome(msgspec.Struct, tag_field="kind", tag="outcome", omit_defaults=True, kw_only=True, gc=False):
+    """A reward that came and was not learned by itself."""
+
+    code: ClassVar[int] = OUTCOME
+    seq: Natural
+    number: Natural
+    reward: float
+    reward_id: str | None = None
+    late: bool = False
     sent: str | None = None
     time: int | None = None
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from ....actions import unpack_actions
 from ....contexts import context_at, n_actions, unpack_contexts
-from ....vocabulary import CHANGE, EXTERNAL, LEARN, Columns, Problem
+from ....vocabulary import CHANGE, EXTERNAL, LEARN, OUTCOME, Columns, Problem
 from ...log import header_of
 from ...tables import Event
+from ...windows import LATE
 from ..packed import open_packed
-from .lines import Change, Decide, External, Learn
+from .lines import Change, Decide, External, Learn, Outcome
 from .values import as_list
 
 
@@ -80,18 +81,32 @@ class Writer:
         """Write rows of the database."""
         self._file.write(self._encoder.encode_lines([self._line(event) for event in events]))
 
-    def _line(self, event: Event) -> Decide | Learn | Change:
+    def _line(self, event: Event) -> Decide | Learn | Outcome | Change:
         if event.kind == CHANGE:
             return Change(seq=event.seq, detail=event.detail, sent=event.sent, time=event.time or None)
         assert event.number is not None
         if event.kind == LEARN:
             assert event.reward is not None
+            detail = None if event.detail is None else msgspec.json.decode(event.detail)
+            closed = detail["closed"] if isinstance(detail, dict) else None
             return Learn(
                 seq=event.seq,
                 number=event.number,
                 reward=event.reward,
-                detail=None if event.detail is None else msgspec.json.decode(event.detail),
+                detail=None if closed else detail,
+                closed=closed,
                 reward_id=event.reward_id or None,
+                sent=event.sent,
+                time=event.time or None,
+            )
+        if event.kind == OUTCOME:
+            assert event.reward is not None
+            return Outcome(
+                seq=event.seq,
+                number=event.number,
+                reward=event.reward,
+                reward_id=event.reward_id or None,
+                late=event.detail == LATE,
                 sent=event.sent,
                 time=event.time or None,
             )

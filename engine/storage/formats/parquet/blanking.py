@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ...windows import SAID
+
 KEPT = ("seq", "kind", "number", "action", "propensity", "reward", "time")  # of a blank row; a point goes, an arm stays
 
 
@@ -33,8 +35,10 @@ def blanked(source: Path, onto: IO[bytes], numbers: Collection[int]) -> bool:
 
 def _blank(table: pa.Table, blank: pa.ChunkedArray) -> pa.Table:
     """Return a table with nothing but what counts in rows that are to be blank."""
+    said = pc.is_in(table["detail"], pa.array(SAID)) if "detail" in table.schema.names else None
     for place, field in enumerate(table.schema):
         if field.name in KEPT and pa.types.is_primitive(field.type):
             continue
-        table = table.set_column(place, field, pc.if_else(blank, pa.scalar(None, field.type), table[field.name]))
+        gone = pc.and_not(blank, said) if field.name == "detail" else blank
+        table = table.set_column(place, field, pc.if_else(gone, pa.scalar(None, field.type), table[field.name]))
     return table

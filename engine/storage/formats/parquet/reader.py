@@ -17,13 +17,14 @@ from ....actions import empty_actions, pack_action, unpack_details
 from ....columns import SCHEMA
 from ....contexts import Contexts, actions_in, checked_features, pack_context, unpack_contexts
 from ....errors import Damaged, InvalidInput
-from ....vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, Array, Columns, Features, Problem
+from ....vocabulary import BESIDE, CHANGE, DECIDE, DECISIONS, LEARN, OUTCOME, Array, Columns, Features, Problem
 from ...events import Events
 from ...log import BadLines, Log, gathered, log_of_events, read_header
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
 from ...rows import Rows, Wanted
 from ...source import STDIN, Source
 from ...tables import Event
+from ...windows import CLOSINGS
 from ..table_rows import events_of_table
 from .arrays import booleans, floats, integers, numbers, valid, values_of
 from .file import batches, header_in, holds, opened
@@ -99,7 +100,7 @@ def _good_events(
             decided, _, learned = join.add(page)
             good = {*page.line[decided].tolist(), *page.rewards.line[learned].tolist()}
             for line, row in enumerate(batch.to_pylist(), before + 1):
-                if line in good or row["kind"] == CHANGE:
+                if line in good or row["kind"] in BESIDE:
                     yield _event(row, line, problem)
 
 
@@ -116,7 +117,10 @@ def _event(row: dict[str, Any], line: int, problem: Problem) -> Event:
     if event.kind == LEARN:
         if not problem.is_numbered:
             event = event._replace(action=None)
-        return event._replace(reward=row["reward"], reward_id=event.reward_id or "")
+        reward_id = None if event.detail in CLOSINGS.values() else event.reward_id or ""
+        return event._replace(reward=row["reward"], reward_id=reward_id)
+    if event.kind == OUTCOME:
+        return event._replace(action=None, reward=row["reward"], reward_id=event.reward_id or "")
     if not problem.is_numbered:
         packed = pack_action(np.array(action, empty_actions(0, problem).dtype))
         event = event._replace(action=None, vector=packed)
@@ -152,11 +156,11 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
     """Return the DECIDE, EXTERNAL and LEARN rows of a batch, with their numbers from 1."""
     kind = integers(batch.column("kind"), fill=-1)
     lines = np.arange(before + 1, before + len(kind) + 1)
-    known = (kind >= DECIDE) & (kind <= EXTERNAL)
+    known = (kind >= DECIDE) & (kind <= OUTCOME)
     if not known.all():
         bad_lines.add("unknown_kind", *lines[~known].tolist())
     learns = kind == LEARN
-    decides = known & ~learns & (kind != CHANGE)
+    decides = np.isin(kind, DECISIONS)
     number, reward = integers(batch.column("number"), fill=-1), floats(batch.column("reward"))
     rows = np.flatnonzero(learns)  # as indices: masks that alternate take a third longer to read a page
     rewards = Rewards(number[rows], reward[rows], _details(batch, learns, problem), lines[rows])

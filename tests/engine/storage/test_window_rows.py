@@ -1,0 +1,147 @@
+"""Rewards that are on record and not learned by themselves, and windows that closed: rows beside the others."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from support.stored import NO_CONTEXT, add, decide, learn, run_sql
+
+from onearm.engine.errors import Unavailable
+from onearm.engine.storage.buckets import ALL, HOUR
+from onearm.engine.storage.database import read_rows
+from onearm.engine.storage.erasures import Counted
+from onearm.engine.storage.rows import Wanted
+from onearm.engine.storage.schema import VERSION_TABLE
+from onearm.engine.storage.store import Store
+from onearm.engine.storage.tables import Base, Counts, Event
+from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, LATE, Windowed
+from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, OUTCOME
+
+
+def outcome(key: int, seq: int, number: int, reward: float = 1.0, reward_id: str = "", **fields: object) -> Event:
+    return Event(key, seq, OUTCOME, number, reward=reward, reward_id=reward_id, time=seq, **fields)
+
+
+def log(key: int) -> list[Event]:
+    """Three decisions: two rewards and a late one of the first, none of the second, the third is open."""
+    return [
+        decide(key, 1, 0),
+        outcome(key, 2, 0, 0.25, "x"),
+        decide(key, 3, 1, action=0),
+        outcome(key, 4, 0, 0.5, "y"),
+        learn(key, 5, 0, 0.75, reward_id=None, detail=CLOSED_BY_REWARD),
+        Event(key, 6, CHANGE, detail="{}", time=6),
+        outcome(key, 7, 0, 0.125, "z", detail=LATE),
+        learn(key, 8, 1, 0.0, action=0, reward_id=None, detail=CLOSED_BY_DEFAULT),
+        decide(key, 9, 2),
+    ]
+
+
+@pytest.fixture
+def key(store: Store) -> int:
+    key = add(store)
+    store.append(log(key))
+    return key
+
+
+def test_they_are_counted_as_what_they_are(store: Store, key: int) -> None:
+    assert store.counts(key) == Counts(9, 3, 2)
+    assert store.counts_at(key, 4) == Counts(4, 2, 0)
+    assert store.counts_at(key, 7) == Counts(7, 2, 1)
+    assert store.outcome_seqs(key).tolist() == [2, 4, 7]
+    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1)
+    assert store.windowed(key, 7, 9) == Windowed(defaults=1, late=0)
+    assert store.last_closed(key) == 1
+
+
+def test_they_are_beside_the_columns_that_policies_learn_from(store: Store, key: int) -> None:
+    [(columns, first, last)] = store.columns(key, NO_CONTEXT)
+    assert (first, last) == (1, 9)
+    assert columns.kind.tolist() == [DECIDE, DECIDE, LEARN, LEARN, DECIDE]
+    assert columns.number.tolist() == [0, 1, 0, 1, 2]
+    assert columns.reward[columns.kind == LEARN].tolist() == [0.75, 0.0]
+
+
+def test_a_closing_finds_its_decision_on_an_earlier_page(store: Store, key: int) -> None:
+    pages = [columns for columns, _, _ in store.columns(key, NO_CONTEXT, 4, learned_only=True)]
+    assert np.concatenate([page.action for page in pages]).tolist() == [1, 0]
+
+
+def test_all_of_a_decision_is_found(store: Store, key: int) -> None:
+    assert [(event.kind, event.seq) for event in store.find(key, [0])] == [(0, 1), (4, 2), (4, 4), (1, 5), (4, 7)]
+
+
+def test_hours_count_decisions_and_what_was_learned_of_them(store: Store, key: int) -> None:
+    store.put_part(key, store.next_part(key, 3))
+    until = int(datetime(1970, 1, 2, tzinfo=UTC).timestamp() * 1e6)
+    found = {
+        bucket.action: (bucket.decisions, bucket.rewards, bucket.mean) for bucket in store.buckets(key, HOUR, until, 9)
+    }
+    assert found == {ALL: (3, 2, 0.375), 0: (1, 1, 0.0), 1: (2, 1, 0.75)}
+    assert store.counted_to(key) == 9
+
+
+def test_what_is_evaluated_is_what_was_learned(store: Store, key: int) -> None:
+    with read_rows(store, key, NO_CONTEXT, Wanted(), None) as rows:
+        columns = rows.columns()
+    assert columns.reward.tolist() == [0.75, 0.0]
+    assert columns.action.tolist() == [1, 0]
+
+
+def test_since_a_decision_only_what_was_learned_counts(store: Store, key: int) -> None:
+    assert list(store.since(key, 0, 0, 9)) == [
+        (DECIDE, None),
+        (DECIDE, None),
+        (LEARN, 0.75),
+        (LEARN, 0.0),
+        (DECIDE, None),
+    ]
+
+
+def test_one_reward_id_of_a_decision_is_on_record_once(store: Store, key: int) -> None:
+    with pytest.raises(Unavailable):
+        store.append([outcome(key, 10, 0, 0.25, "x")])
+    assert store.last(key) == (9, 3)
+
+
+def test_slim_decisions_keep_what_came_of_them(store: Store, key: int) -> None:
+    store.put_base(Base(key, 8, 2, "", "{}", 0, 0))
+    before = store.read_events(key, 0)
+    while store.slim(key, 8, 3):
+        pass
+    assert store.read_events(key, 0) == before, "no event of this log has a context: nothing of it can get slim"
+
+
+def test_an_erasure_blanks_rewards_too_and_leaves_what_counts(store: Store, key: int) -> None:
+    store.erase(key, [0])
+    assert store.counted(key, [0]) == Counted(decisions=1, events=5, open=0)
+    while store.blank(key, 100):
+        pass
+    of_it = [event for event in store.read_events(key, 0) if event.number == 0]
+    assert [event.reward_id for event in of_it] == [None] * 5
+    assert [event.detail for event in of_it] == [None, None, None, CLOSED_BY_REWARD, LATE]
+    assert store.counts(key) == Counts(9, 3, 2)
+    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1)
+
+
+def test_a_database_from_before_has_none(url: str) -> None:
+    with closing(Store.open(url)) as store:
+        key = add(store)
+        store.append([decide(key, 1, 0), learn(key, 2, 0)])
+    run_sql(url, "DROP INDEX event_outcome", f"UPDATE {VERSION_TABLE} SET version_num = '0010'")
+    with closing(Store.open(url, write=False)) as store:
+        assert store.counts(key) == Counts(2, 1, 1)
+        assert store.outcome_seqs(key).tolist() == []
+    with closing(Store.open(url)) as store:
+        assert store.counts(key) == Counts(2, 1, 1)
+        store.append([outcome(key, 3, 0, reward_id="x")])
+        assert store.counts(key) == Counts(3, 1, 1)
+
+
+def test_outcomes_are_counted_by_their_index(tmp_path: object) -> None:
+    with closing(Store.open(f"sqlite:///{tmp_path}/run.db")) as store:
+        sql = f"EXPLAIN QUERY PLAN SELECT count(*) FROM event WHERE experiment = ? AND kind = {OUTCOME} AND seq <= ?"
+        assert "event_outcome" in str(store._read(sql, (1, 5)))
