@@ -36,6 +36,7 @@ from ..http.endpoint import BODY_MAX
 from ..http.guard import Guard
 from ..http.server import Network, Server, make_room
 from ..service.archives import Archives
+from ..service.clocks import CLOSE_AFTER_START, Clocks
 from ..service.live import Live
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
@@ -114,6 +115,13 @@ def _limit(name: str) -> dict[str, Any]:
     help="Of one tenant, with the archived ones; further ones are 409.",
 )
 @click.option(
+    "--close-after-start",
+    type=click.FloatRange(0.0),
+    default=CLOSE_AFTER_START,
+    show_default=True,
+    help="Seconds in which rewards come that could not before: no window closes that was open at the start.",
+)
+@click.option(
     "--archives",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="FOLDER",
@@ -150,6 +158,7 @@ def serve(
     cache_bytes: int,
     max_requests_per_second: float | None,
     max_experiments: int,
+    close_after_start: float,
     archives: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -164,14 +173,12 @@ def serve(
     Example:
       onearm serve --port 8080 --database sqlite:///run.db
     """
-    sys.setswitchinterval(SWITCH_SECONDS)
     in_text = log_format == "text"
-    WAITING.listener = say_what_compiles if in_text else _log_what_compiles
+    _get_ready_to_compile(in_text)
     _check_private(host, insecure, database)
     guard = Guard([*({host} - EVERY_ADDRESS), *allowed_hosts], cors_origins)
     limits = Limits(max_connections, max_header_bytes, idle_timeout, read_timeout)
-    network = Network(tls_cert, tls_key, forwarded_allow_ips)
-    network.check()
+    network = Network(tls_cert, tls_key, forwarded_allow_ips).checked()
     prefix = _checked_prefix(root_path)
     make_room(limits)
     refused: Counter[str] = Counter()
@@ -190,6 +197,7 @@ def serve(
             prefix=prefix,
             rates=None if max_requests_per_second is None else Rates(max_requests_per_second),
             experiments_max=max_experiments,
+            clocks=Clocks(grace=close_after_start),
             archives=None if archives is None else Archives(archives),
             refused=refused,
             watcher=None if spans is None else spans.commit,
@@ -198,6 +206,12 @@ def serve(
         )
         served = guard.with_cors(app) if spans is None else spans.of_requests(guard.with_cors(app))
         Server(served, limits, network=network, refused=refused).run(sockets=[listener])
+
+
+def _get_ready_to_compile(in_text: bool) -> None:
+    """Let a kernel that compiles hold up requests for a moment only, and say which does."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    WAITING.listener = say_what_compiles if in_text else _log_what_compiles
 
 
 def _spans() -> Any:

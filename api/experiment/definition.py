@@ -15,6 +15,7 @@ from ...engine.problem import check_range
 from ...engine.vocabulary import Policy, Problem
 from .ids import check_fields, check_id
 from .intake import Intake
+from .window import FIELDS, Window
 
 DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
 SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON readers: they travel as strings
@@ -42,6 +43,7 @@ class Definition:
     seed: int
     intake: Intake
     hypotheses: tuple[str, ...] = ()
+    window: Window | None = None  # in which the rewards of a decision are waited for
     state_bytes: int = field(default=0, compare=False, repr=False)  # of that state with room
     example: Any = field(default=None, compare=False, repr=False)  # a state without room, of the types of the policy's
 
@@ -53,7 +55,7 @@ class Definition:
 
 def check_reward_fields(body: Any) -> tuple[float, float] | None:
     """Return the range that the `reward` of a spec declares, None where it declares none."""
-    check_fields("reward", body, {"range"}, {"wait_time", "default", "learn", "aggregation", "late"})
+    check_fields("reward", body, {"range", *FIELDS})
     return check_range("reward.range", body["range"]) if "range" in body else None
 
 

@@ -13,6 +13,8 @@ from msgspec import UNSET, UnsetType
 
 from .worlds import FoundChange
 
+ENOUGH = 100  # rewards, of which not all should be equal
+
 
 class Mean(msgspec.Struct):
     """A mean reward with its standard error and its 95 % normal interval; null where there is no spread to tell it."""
@@ -57,6 +59,10 @@ class Report(Mean, omit_defaults=True):
     experiment_id: str
     seq: int
     decisions: int
+    warnings: list[str] | UnsetType = UNSET  # what is wrong with the rewards that come
+    closed_by_default: int | UnsetType = UNSET  # decisions, where these have windows
+    open: int | UnsetType = UNSET  # decisions whose windows are
+    late: int | UnsetType = UNSET  # rewards that came too late, and are on record
     changes: list[FoundChange] | UnsetType = UNSET  # of the world, where the policy looks for them
     since_change: SinceChange | UnsetType = UNSET  # where there was one
     arms: list[ArmReport] | UnsetType = UNSET
@@ -68,6 +74,25 @@ class Report(Mean, omit_defaults=True):
     regret_kind: str | UnsetType | None = UNSET  # against what
     segments: int | UnsetType = UNSET
     regret_by_segment: float | UnsetType | None = UNSET  # against the best fixed point of each segment
+
+
+def warnings_of(all: Mean, has_windows: bool) -> list[str]:
+    """Return what a person must know of rewards: that only one value ever comes, once there are enough of them.
+
+    >>> warnings_of(Mean(100, 1.0, None, None), False)[0][:36]
+    'all 100 rewards so far are 1, so the'
+    """
+    if all.rewards < ENOUGH or all.reward_stderr is not None:
+        return []
+    way_out = (
+        "see that rewards are sent"
+        if has_windows
+        else "send zeros where nothing came of a decision, or create the experiment with a reward.wait_time and a "
+        "reward.default"
+    )
+    return [
+        f"all {all.rewards} rewards so far are {all.reward_mean:g}, so there is nothing to learn from them: {way_out}"
+    ]
 
 
 def began(experiment_id: str, seq: int, decisions: int, mean: Mean) -> Report:

@@ -16,7 +16,7 @@ import numpy as np
 from ...engine import snapshot
 from ...engine.arrays import roomless
 from ...engine.errors import InvalidInput, OnearmError
-from ...engine.problem import check_seed, fitted
+from ...engine.problem import ANY_REWARD, check_seed, fitted
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 from ..kinds.kind import Kind
@@ -32,6 +32,7 @@ from .definition import (
 )
 from .ids import check_fields, check_id
 from .sizes import made_within
+from .window import FIELDS, Window, window_of
 
 
 class Spec(Definition):
@@ -42,7 +43,10 @@ class Spec(Definition):
         kind, limits = kind_of(self.problem), self.problem.reward_range
         problem: dict[str, Any] = {"kind": kind.name, **kind.problem_json(self)}
         told = "reward_range" in problem  # where arms come once
-        reward = {} if limits is None or told else {"reward": {"range": list(limits)}}
+        said = {} if limits is None or told else {"range": list(limits)}
+        if self.window is not None:
+            said |= self.window.to_json()
+        reward = {"reward": said} if said else {}
         if self.problem.horizon is not None:
             problem["horizon"] = self.problem.horizon
         return {
@@ -104,6 +108,7 @@ class Spec(Definition):
             seed,
             declared.intake,
             declared.hypotheses,
+            _window(kind, body, declared.problem.reward_range or policy.reward_range),
             snapshot.size(state),
             roomless(state),
         )
@@ -156,6 +161,19 @@ def _ranged(declared: Declared, kind: Kind, body: dict[str, Any]) -> Declared:
             "bad_range", "problem.reward_range and reward.range are two ranges: it is one; leave the first out"
         )
     return declared._replace(problem=dataclasses.replace(problem, reward_range=limits))
+
+
+def _window(kind: Kind, body: dict[str, Any], limits: tuple[float, float] | None) -> Window | None:
+    """Return the window of decisions that the body declares; only where arms are chosen each has a reward to wait for.
+
+    `limits` are those between which rewards lie, None for any.
+    """
+    reward = body.get("reward", {})
+    if not kind.has_windows and (said := [field for field in FIELDS if field in reward]):
+        raise InvalidInput(
+            "unexpected_field", f"reward has a {said[0]}, but the experiment decides {kind.plural}: leave the field out"
+        )
+    return window_of(reward, ANY_REWARD if limits is None else limits)
 
 
 def _arms(arms: Any) -> tuple[dict[str, Any], ...]:

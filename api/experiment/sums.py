@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import repeat
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from ...engine.estimate.interval import Z95
 from ...engine.growth import padded
 from ...engine.vocabulary import LEARN, Action, Array, Columns, Feedback
 from .report import Mean
+
+if TYPE_CHECKING:
+    from ...engine.storage.store import Store
 
 _DIGEST = 32  # bytes
 
@@ -49,6 +52,8 @@ def fresh(choices: int) -> Sums:
 
 class Tally:
     """Sums at work: to enter an event takes a microsecond, whatever the number of choices."""
+
+    fresh: Callable[[int], Any] = staticmethod(fresh)  # the sums before any event, of so many choices
 
     def __init__(self, sums: Sums) -> None:
         self.sums: Any = sums
@@ -94,6 +99,10 @@ class Tally:
             if action is not None and action < self.choices:
                 self._decisions[1 + action] += number
 
+    def count_log(self, store: Store, experiment: int, after: int, until: int) -> None:
+        """Enter the decisions of a log after one seq, up to another; what came of them `fold` enters."""
+        self.count(store.decided(experiment, after, until))
+
     def learn(self, action: Action, feedback: Feedback) -> None:
         """Enter what came of a decision."""
         self.enter(int(action) if self.choices else None, float(feedback.reward))
@@ -125,7 +134,7 @@ class Tally:
         """Return the sums once there are so many choices, where they are told apart."""
         if not 0 < self.choices < choices:
             return self
-        return type(self)(padded(self.sums, fresh(choices)))
+        return type(self)(padded(self.sums, self.fresh(choices)))
 
     def copied(self) -> Self:
         """Return sums that do not change any more."""

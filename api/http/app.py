@@ -22,6 +22,7 @@ from ..access.rates import Rates
 from ..experiment.ids import parted
 from ..kinds.arms.problem import DEFAULT_POLICY
 from ..service.archives import Archives
+from ..service.clocks import CLOCKS, Clocks
 from ..service.measured import NO_ROUTE
 from ..service.records import CACHE_BYTES
 from ..service.room import DEFAULT_LIMITS, StateLimits
@@ -117,6 +118,7 @@ def create_app(
     rates: Rates | None = None,
     experiments_max: int = EXPERIMENTS_MAX,
     archives: Archives | None = None,
+    clocks: Clocks = CLOCKS,
     cache_bytes: int = CACHE_BYTES,
     state_limits: StateLimits = DEFAULT_LIMITS,
     refused: Counter[str] | None = None,
@@ -126,11 +128,10 @@ def create_app(
 ) -> FastAPI:
     """Return the application over an open database; `guard` refuses what no client would send, `rates` too much of it.
 
-    A request has at most `body_bytes`; decisions in memory take `cache_bytes`, and states what `state_limits` say.
-    `archives` is where those of compacted experiments go, by default a folder beside the database where that is a file.
-    `prefix` is that under which a proxy has it, such as /bandit. A tenant has at most `experiments_max`.
-    `refused` is what the server counts, to be told with the metrics; `watcher` is told of transactions. `started` is
-    called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
+    A request has at most `body_bytes`, decisions in memory take `cache_bytes`, states what `state_limits` say, and a
+    tenant has at most `experiments_max`. `archives` go by default beside a database that is a file. `prefix` is that of
+    a proxy, such as /bandit. `refused` is what the server counts, for the metrics; `watcher` is told of transactions,
+    `started` called when it answers, `advanced` whenever one more experiment is recovered, or cannot be.
     """
 
     @asynccontextmanager
@@ -141,6 +142,7 @@ def create_app(
             state_limits=state_limits,
             experiments_max=experiments_max,
             archives=archives,
+            clocks=clocks,
         )
         service.writer.watcher = watcher
         if refused is not None:

@@ -14,6 +14,7 @@ from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.states import slimmed
 from ...engine.storage.tables import Event
+from ...engine.storage.windows import CLOSED_BY_DEFAULT
 from ...engine.vocabulary import EXTERNAL, Decision, Feedback
 from ..experiment.ids import check_id
 from ..experiment.intake import check_propensity
@@ -27,6 +28,7 @@ from .bodies import LARGE, numbers_of_context, read, read_list
 from .endpoint import Answer, Call
 from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
+from .windowed import Came, came, outcomes_of, told
 
 BATCH_MAX = 10_000
 REPLAYED = ((b"idempotency-replayed", b"true"),)
@@ -88,7 +90,7 @@ async def reward_batch(service: Service, call: Call) -> Answer:
     reader = live.kind.reader
     bodies = await _items(service, _rewards, "rewards", call)
 
-    async def begin(raw: bytes) -> Taken:
+    async def begin(raw: bytes) -> Taken | Came:
         body = read(reader.batch, bytes(raw), reader.what)
         return await _reward_one(service, live, body.decision_id, body)
 
@@ -164,11 +166,11 @@ async def _decide_now(
     if found is not None:
         return found, True
     sent = _sent(decision_id, body.unit_id, raw)
-    return await live.decide(live.kind.request(live, body), sent, service.clock()), False
+    return await live.decide(live.kind.request(live, body), sent, live.now()), False
 
 
 class Taken(NamedTuple):
-    """A reward that was sent."""
+    """A reward that was sent, and is learned at once."""
 
     decision_id: str
     record: Record
@@ -176,18 +178,22 @@ class Taken(NamedTuple):
     before: Feedback | None  # what was sent, where the decision had a reward already
 
 
-async def _reward_one(service: Service, live: Live, decision_id: str, body: Any) -> Taken:
+async def _reward_one(service: Service, live: Live, decision_id: str, body: Any) -> Taken | Came:
     """Return a reward, queued for the log."""
     kind, reward_id = live.kind, body.reward_id or ""
     if body.reward_id is not None:
         check_id("reward_id", body.reward_id)
     said = kind.read_feedback(live, body)
+    if live.windows is not None:
+        return await live.turns.take(came, live, decision_id, said.reward, reward_id)
     found, feedback = await live.turns.take(_reward_now, service, live, decision_id, said, reward_id)
     return Taken(decision_id, found, reward_id, feedback)
 
 
-async def _rewarded(live: Live, taken: Taken) -> Rewarded:
+async def _rewarded(live: Live, taken: Taken | Came) -> Rewarded:
     """Return the answer to a reward, once it is committed; one that the decision had before stays."""
+    if isinstance(taken, Came):
+        return await told(taken)
     kind, found, sent = live.kind, taken.record, taken.before
     if sent is None:
         assert found.rewarded is not None
@@ -211,7 +217,7 @@ async def _reward_now(
     feedback = kind.feedback_on(live, found.event, action, said)
     if found.reward is not None:
         return found, feedback
-    await live.learn(found, action, feedback, reward_id, service.clock())
+    await live.learn(found, action, feedback, reward_id, live.now())
     return found, None
 
 
@@ -236,10 +242,10 @@ async def _learn_now(
     if found is None:
         request, action = kind.external(live, body)
         sent = _sent(body.decision_id, body.unit_id, raw)
-        found = live.log_external(request, Decision(action, propensity), sent, service.clock())
+        found = live.log_external(request, Decision(action, propensity), sent, live.now())
     if found.reward is not None:
         return found, "duplicate"
-    await live.learn(found, kind.action(live, found.event), reward, "", service.clock())
+    await live.learn(found, kind.action(live, found.event), reward, "", live.now())
     return found, "accepted"
 
 
@@ -269,10 +275,13 @@ def record_of(live: Live, found: Record) -> DecisionRecord:
         "sent": None if event.sent is None else msgspec.Raw(event.sent.encode()),
         "time": iso(event.time),
         "reward": None if found.reward is None else _reward_record(live, found.reward),
+        "outcomes": UNSET if live.windows is None else outcomes_of(found),
     }
     return DecisionRecord(**fields | live.kind.record(live, event))
 
 
 def _reward_record(live: Live, reward: Event) -> RewardRecord:
     fields = live.kind.reward_record(live, reward)
+    if live.windows is not None and reward.detail is not None:
+        fields["closed"] = "default" if reward.detail == CLOSED_BY_DEFAULT else "reward"
     return RewardRecord(reward_id=reward.reward_id or None, seq=reward.seq, time=iso(reward.time), **fields)

@@ -9,15 +9,18 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from ...engine import snapshot
 from ...engine.changes.turning import check_turns
 from ...engine.changes.worlds import changes_of, leader_of
 from ...engine.compiled import background
 from ...engine.errors import InvalidInput, NotFound
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Counts, Experiment
+from ...engine.vectors.constants import constants_of
 from ..access.caller import Caller
 from ..experiment.explanation import notes_on, wrapped
 from ..experiment.ids import in_url
+from ..experiment.report import warnings_of
 from ..experiment.unknown import or_null
 from ..experiment.worlds import as_found
 from ..service.lag import Lag
@@ -84,14 +87,14 @@ async def read_one(service: Service, call: Call) -> Answer:
 async def archive(service: Service, call: Call) -> Answer:
     """Close an experiment; it stays readable, and can be restored."""
     live = service.live(call.path["experiment_id"])
-    await live.turns.take(lambda: live.archive(service.clock()))
+    await live.turns.take(lambda: live.archive(live.now()))
     return Answer(200, describe(live, call.caller))
 
 
 async def restore(service: Service, call: Call) -> Answer:
     """Open an archived experiment again, as it was when it was archived."""
     live = service.live(call.path["experiment_id"])
-    await live.turns.take(lambda: live.restore(service.clock()))
+    await live.turns.take(lambda: live.restore(live.now()))
     return Answer(200, describe(live, call.caller))
 
 
@@ -133,28 +136,28 @@ async def add_arm(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     arm = read(_object, call.body, "the arm")
     turn = live.turns.alone if live.is_large else live.turns.take
-    answer, new = await turn(lambda: live.change("join", arm, service.clock()))
+    answer, new = await turn(lambda: live.change("join", arm, live.now()))
     return Answer(201 if new else 200, answer)
 
 
 async def retire_arm(service: Service, call: Call) -> Answer:
     """Never choose an arm again; its number stays its own."""
     live = service.live(call.path["experiment_id"])
-    answer, _ = await live.turns.take(lambda: live.change("retire", call.path["arm_id"], service.clock()))
+    answer, _ = await live.turns.take(lambda: live.change("retire", call.path["arm_id"], live.now()))
     return Answer(200, answer)
 
 
 async def close(service: Service, call: Call) -> Answer:
     """Say that no more arms will be offered to a stream."""
     live = service.live(call.path["experiment_id"])
-    await live.turns.take(lambda: live.change("close", None, service.clock()))
+    await live.turns.take(lambda: live.change("close", None, live.now()))
     return Answer(200, describe(live, call.caller))
 
 
 async def commit(service: Service, call: Call) -> Answer:
     """Commit to what is recommended: from now on no other arm is pulled, or no query asked."""
     live = service.live(call.path["experiment_id"])
-    answer, _ = await live.turns.take(lambda: live.change("commit", None, service.clock()))
+    answer, _ = await live.turns.take(lambda: live.change("commit", None, live.now()))
     return Answer(200, answer)
 
 
@@ -163,7 +166,7 @@ async def say(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     check_turns(live.spec.policy)
     said = read(_said, call.body, "what is said")
-    answer, new = await live.turns.take(lambda: live.change("say", said, service.clock()))
+    answer, new = await live.turns.take(lambda: live.change("say", said, live.now()))
     return Answer(201 if new else 200, answer)
 
 
@@ -192,7 +195,7 @@ async def diagnostics(service: Service, call: Call) -> Answer:
 async def _diagnostics(live: Live, lag: Lag) -> schemas.Diagnostics:
     live.check_usable()
     proof = None if live.kind.certificate is None else live.kind.certificate(live)
-    constants, leader = live.constants, leader_of(live.spec.policy, live.state)
+    constants, leader = constants_of(live.spec.policy, live.state), leader_of(live.spec.policy, live.state)
     return schemas.Diagnostics(
         decisions=live.number,
         rewards=live.rewards,
@@ -202,7 +205,7 @@ async def _diagnostics(live: Live, lag: Lag) -> schemas.Diagnostics:
         reward_share=live.rewards / live.number if live.number else None,
         unknown_propensity_share=live.tally.unknown / live.number if live.number else None,
         state_bytes=live.state_bytes,
-        repairs=live.repairs,
+        repairs=_repairs(live),
         compiling=_compiling(live),
         loop_lag_ms=round(lag.worst_ms, 3),
         certificate=UNSET if proof is None else or_null(proof.bound),
@@ -213,7 +216,18 @@ async def _diagnostics(live: Live, lag: Lag) -> schemas.Diagnostics:
         constants={name: schemas.Constant(or_null(value), source) for name, (value, source) in constants.items()}
         or UNSET,
         notes=notes_on(live.spec) or UNSET,
+        warnings=_warnings(live) or UNSET,
     )
+
+
+def _warnings(live: Live) -> list[str]:
+    return warnings_of(live.tally.all, live.windows is not None) if live.kind.has_rewards else []
+
+
+def _repairs(live: Live) -> int | None:
+    """Return how often the policy's models broke down numerically and were rebuilt; None where they do not count it."""
+    counts = list(snapshot.fields_named("repairs", live.state))
+    return sum(int(count.sum()) for count in counts) if counts else None
 
 
 def _compiling(live: Live) -> schemas.Compiling:

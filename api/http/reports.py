@@ -11,8 +11,9 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.store import Store
 from ...engine.vectors.hindsight import NUMBERS_MAX
 from ...engine.vocabulary import Certificate, Change
-from ..experiment.report import Report
+from ..experiment.report import Report, warnings_of
 from ..experiment.sums import Tally
+from ..experiment.windowed import WindowTally
 from ..experiment.worlds import as_found
 from ..service.history import History
 from ..service.live import Live
@@ -34,6 +35,7 @@ class Moment(NamedTuple):
     labels: tuple[str, ...]
     changes: list[Change] | None  # of the world, where the policy looks for them
     proof: Certificate | None
+    open: int | None  # decisions whose windows are; None where they have none
 
 
 async def report(service: Service, call: Call) -> Answer:
@@ -83,11 +85,17 @@ async def _moment(live: Live) -> Moment:
         live.roster.labels,
         None if live.spec.policy.found is None else changes_of(live.spec.policy, live.state),
         None if live.kind.certificate is None else live.kind.certificate(live),
+        None if live.windows is None else live.number - live.windows.first,
     )
 
 
 def _told(live: Live, now: Moment) -> Report:
-    return live.kind.report(live.spec, now.tally, now.labels, now.seq, now.decisions, now.proof)
+    made = live.kind.report(live.spec, now.tally, now.labels, now.seq, now.decisions, now.proof)
+    if live.kind.has_rewards:
+        made.warnings = warnings_of(now.tally.all, live.windows is not None) or UNSET
+    if now.open is not None and isinstance(now.tally, WindowTally):
+        made.closed_by_default, made.open, made.late = now.tally.defaults, now.open, now.tally.late
+    return made
 
 
 async def _since(service: Service, live: Live, place: int, seq: int) -> Since:

@@ -84,9 +84,12 @@ class Reward(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Rewarded(msgspec.Struct):
-    """accepted, or duplicate where the same reward was on record already."""
+    """accepted, or duplicate where the same reward was on record already; late where it came after its window.
 
-    status: Literal["accepted", "duplicate"]
+    A late reward is on record, and is not learned.
+    """
+
+    status: Literal["accepted", "duplicate", "late"]
 
 
 class BatchReward(msgspec.Struct, forbid_unknown_fields=True):
@@ -283,6 +286,7 @@ class Diagnostics(msgspec.Struct):
     changes: list[FoundChange] | UnsetType = UNSET  # the same: the newest 63
     constants: dict[str, Constant] | UnsetType = UNSET  # where the policy tells: D, G, L and the like
     notes: list[str] | UnsetType = UNSET  # what the policy supposes, and what it costs that it never draws
+    warnings: list[str] | UnsetType = UNSET  # what is wrong with the rewards that come
 
 
 class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
@@ -340,9 +344,18 @@ class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewReward(msgspec.Struct, forbid_unknown_fields=True):
-    """What is known of rewards: [low, high], between which each lies, the ends included."""
+    """What is known of rewards: [low, high], between which each lies, the ends included; and how long they take.
+
+    With a `wait_time` each decision has a window of that length. What came in it is learned when it closes, as one
+    reward, or else the default; without a default a decision without a reward is not learned.
+    """
 
     range: Limits | UnsetType = UNSET
+    wait_time: Annotated[str, Meta(pattern="^[1-9][0-9]{0,8}[smhd]$")] | UnsetType = UNSET  # 1s to 400d
+    default: float | UnsetType | None = UNSET
+    learn: Literal["at_close"] | UnsetType = UNSET
+    aggregation: Literal["earliest", "last", "sum", "mean", "median", "min", "max"] | UnsetType = UNSET
+    late: Literal["refuse", "record"] | UnsetType = UNSET
 
 
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
@@ -372,6 +385,17 @@ class RewardRecord(msgspec.Struct):
     time: str
     pulls: int | UnsetType = UNSET
     detail: dict[str, Any] | UnsetType = UNSET  # of a vector, as it was sent
+    closed: Literal["reward", "default"] | UnsetType = UNSET  # it was learned when its window closed, and why
+
+
+class OutcomeRecord(msgspec.Struct):
+    """A reward that came, in the record of a decision that has a window."""
+
+    value: float
+    reward_id: str | None
+    seq: int
+    time: str
+    late: bool
 
 
 class DecisionRecord(msgspec.Struct):
@@ -391,6 +415,7 @@ class DecisionRecord(msgspec.Struct):
     sent: Any
     time: str
     reward: RewardRecord | None
+    outcomes: list[OutcomeRecord] | UnsetType = UNSET  # what came, where decisions have windows
     unit_id: str | UnsetType = UNSET  # whom it is for
     compacted: bool | UnsetType = UNSET  # it lies before the base: context, eligible_actions and sent are gone
     ranking: list[Ranked] | UnsetType = UNSET

@@ -32,12 +32,12 @@ class Network(NamedTuple):
     key: Path | None = None  # PEM; None where it is in the file of the certificate
     proxies: str = "127.0.0.1"  # addresses, with commas between, whose X-Forwarded-For and -Proto are believed
 
-    def check(self) -> None:
-        """Raise `InvalidInput` where the certificate or the key cannot be used."""
+    def checked(self) -> Network:
+        """Return it; raises `InvalidInput` where the certificate or the key cannot be used."""
         if self.certificate is None:
             if self.key is not None:
                 raise InvalidInput("no_certificate", "--tls-key is of no use alone: give its --tls-cert too")
-            return
+            return self
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ValueError) as error:  # SSLError is an OSError
@@ -47,6 +47,7 @@ class Network(NamedTuple):
                 f"--tls-cert {self.certificate} with the key of {key} cannot be used ({error}): both must be PEM files "
                 "that belong together, and the key without a password",
             ) from None
+        return self
 
 
 PLAIN = Network()

@@ -78,7 +78,7 @@ class Before:
         begun = self._begun
         if store.erased(key) and self._history.problem(begun.seq).detail_length:
             return None
-        self._tally.count(store.decided(key, 0, begun.seq))
+        self._tally.count_log(store, key, 0, begun.seq)
         if packed(self._tally.sums) != packed(begun.tally.sums):
             return f"the base at seq {begun.seq} has other sums than its log adds up to: restore a backup"
         return None
@@ -108,7 +108,7 @@ def with_checkpoints(
                 for checkpoint in checkpoints[i:]:
                     checkpoint.fold(page)
             yield page
-        tally.count(store.decided(key, after, until))
+        tally.count_log(store, key, after, until)
         after = until
         for checkpoint in checkpoints[i : i + 1]:
             checkpoint.end(tally)

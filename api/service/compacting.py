@@ -25,7 +25,7 @@ from ...engine.storage.tables import SUMS, Base, SnapshotPart
 from ..experiment.sums import packed
 from .archives import Archives
 from .chores import Chore, Chores
-from .folded import fold_log
+from .folded import finished, fold_log
 from .live import Live
 from .pools import Pools
 from .room import Room
@@ -196,14 +196,9 @@ class Compactions:
 
     def _fold(self, live: Live, seq: int) -> _Folded:
         """Fold the log up to a seq. Runs in a worker thread."""
-        steps = fold_log(live.row, live.spec, live.kind, self._store, live.spec.versions_json(), seq)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                found = done.value
-                kept = live.kind.own.join(found.state, live.kind.own.part(found.own))
-                return _Folded(kept, packed(found.tally.sums), found.number)
+        found = finished(fold_log(live.row, live.spec, live.kind, self._store, live.spec.versions_json(), seq))
+        kept = live.kind.own.join(found.state, live.kind.own.part(found.own))
+        return _Folded(kept, packed(found.tally.sums), found.number)
 
 
 def check_place(live: Live, seq: int, last: int, bases: list[Base]) -> None:

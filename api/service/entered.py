@@ -8,7 +8,8 @@ import msgspec
 
 from ...engine.contexts import pack_context
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import LEARN, Feedback, Problem
+from ...engine.storage.windows import LATE
+from ...engine.vocabulary import LEARN, OUTCOME, Feedback, Problem
 from ..kinds.kind import Encoded, Request
 
 
@@ -61,8 +62,8 @@ def decision_event(
     )
 
 
-def reward_event(decided: Event, place: Place, feedback: Feedback, detail: str | None, reward_id: str) -> Event:
-    """Return the event of what came of a decision; it repeats action and propensity."""
+def reward_event(decided: Event, place: Place, feedback: Feedback, detail: str | None, reward_id: str | None) -> Event:
+    """Return the event of what is learned of a decision; it repeats action and propensity."""
     return Event(
         experiment=place.experiment,
         seq=place.seq,
@@ -72,6 +73,20 @@ def reward_event(decided: Event, place: Place, feedback: Feedback, detail: str |
         propensity=decided.propensity,
         reward=feedback.reward,
         detail=detail,
+        reward_id=reward_id,
+        time=place.time,
+    )
+
+
+def outcome_event(decided: Event, place: Place, reward: float, reward_id: str, late: bool) -> Event:
+    """Return the event of a reward that is on record and not learned by itself."""
+    return Event(
+        experiment=place.experiment,
+        seq=place.seq,
+        kind=OUTCOME,
+        number=decided.number,
+        reward=reward,
+        detail=LATE if late else None,
         reward_id=reward_id,
         time=place.time,
     )

@@ -40,6 +40,8 @@ class Recovered(NamedTuple):
     tally: Tally
     kept_at: int  # the seq of the snapshot or the base that it began with, 0 without one
     base: int  # the seq of the newest base before which events are slim, 0 without one
+    closed: int  # the number of the last decision whose window closed, -1 without one
+    time: int  # of the last event, in microseconds; 0 where that is not asked for
 
 
 def fold_log(
@@ -60,6 +62,16 @@ def fold_log(
         else:
             if store.base_seq(row.key) == _newest(bases):
                 return recovered
+
+
+def finished(steps: Generator[None, None, Recovered]) -> Recovered:
+    """Take all steps of a fold. For a worker thread."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            recovered: Recovered = done.value
+            return recovered
 
 
 def _newest(bases: Iterable[Base]) -> int:
@@ -93,11 +105,14 @@ def _folded(
             state = changed(policy, state, page)
         tally = counted(tally, page)
         yield
-    tally.count(store.decided(row.key, counted_to, counts.seq))
+    tally.count_log(store, row.key, counted_to, counts.seq)
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
     kernels = kind.kernels(spec)
     base = _newest(base for base in bases if not base.whole)
-    return Recovered(state, own, counts.seq, counts.decisions, counts.rewards, history, kernels, tally, after, base)
+    closed = -1 if spec.window is None else store.last_closed(row.key)
+    time = 0 if spec.window is None else store.time_of(row.key, counts.seq)
+    learned = counts.decisions, counts.rewards
+    return Recovered(state, own, counts.seq, *learned, history, kernels, tally, after, base, closed, time)
 
 
 def event_of(store: Store, experiment: int, number: int) -> Event | None:

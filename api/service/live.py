@@ -9,6 +9,7 @@ thrown away and folded again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
@@ -20,13 +21,11 @@ from ...engine.kernel import Entry
 from ...engine.protocol import explains, marks
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event, Experiment
-from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import (
     CHANGE,
     DECIDE,
     EXTERNAL,
     Action,
-    Constant,
     Decision,
     Feedback,
     Instance,
@@ -34,10 +33,13 @@ from ...engine.vocabulary import (
 )
 from ..experiment.compiling import compile_explain
 from ..experiment.explanation import EXPLAINING
+from ..experiment.report import ENOUGH, warnings_of
 from ..experiment.spec import Spec
+from ..experiment.windowed import WindowTally
 from ..kinds.kind import ChangeHandler, Encoded, Kind, Move, Request, Work, known
-from .entered import Place, Sent, decision_event, reward_event
-from .folded import Recovered, fold_log
+from .clocks import Clocks
+from .entered import Place, Sent, decision_event, outcome_event, reward_event
+from .folded import Recovered, finished, fold_log
 from .history import Archived, Change, Restored, Roster, detail_of, packed_mask
 from .pools import Pools
 from .reading import Reading
@@ -46,15 +48,15 @@ from .refusals import being_erased, no_stream, recovering, refolding
 from .room import Room
 from .since import Since
 from .turns import Turns
+from .windows import Windows
 from .writer import PendingSnapshot, Writer
 
+log = logging.getLogger("onearm")
 EVENT_BYTES = 200  # what one event costs in the log besides its context, its point and its detail
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
 Made = TypeVar("Made")
 P = ParamSpec("P")
-COPY_BYTES = (
-    4_000_000  # a larger state is not copied: that would keep all others waiting, and take as much memory again
-)
+COPY_BYTES = 4_000_000  # a larger state is not copied: all others would wait, and it would take as much memory again
 
 
 class Live(Work):
@@ -72,6 +74,7 @@ class Live(Work):
         pools: Pools,
         budget: Budget,
         room: Room,
+        clocks: Clocks,
     ) -> None:
         self.row = row
         self.spec = spec
@@ -94,11 +97,13 @@ class Live(Work):
         self._writer = writer
         self._pools = pools
         self._room = room
+        self._clocks = clocks
         self._versions = spec.versions_json()
         self._bytes_since_snapshot = 0
         self._awake = 0  # how many need the state though it is archived
         self._waking = asyncio.Lock()
         self.reading = Reading()
+        self.windows = None if spec.window is None else Windows(spec.window, clocks)
         self._changing: asyncio.Future[None] | None = None  # the last change
         self._last: asyncio.Future[None] | None = None  # what was queued last
         self.turns = Turns(pools.steps)
@@ -107,13 +112,7 @@ class Live(Work):
 
     def recover(self) -> Recovered:
         """Take all steps of a recovery. Runs in a worker thread."""
-        steps = self.recovery()
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                recovered: Recovered = done.value
-                return recovered
+        return finished(self.recovery())
 
     def recovery(self) -> Generator[None, None, Recovered]:
         """Fold the log, a page a step. Steps run in worker threads, one after another."""
@@ -122,7 +121,9 @@ class Live(Work):
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
         self.state, self.own, self.seq, self.number, self.rewards, history, kernels, self.tally, *begun = recovered
-        self.kept_at, self.base = begun
+        self.kept_at, self.base, last_closed, last = begun
+        if self.windows is not None:
+            self.windows.open(last_closed + 1, self.number, last)
         self.since = None
         self.take_up(self.spec, kernels)
         if self.kind.moves is None:  # a move takes microseconds as Python too, and needs no turn
@@ -143,6 +144,15 @@ class Live(Work):
         self.unusable = why
         self.state = None
         self._room.take(self.row.id, 0)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it takes decisions and rewards."""
+        return self.unusable is None and not self.archived
+
+    def now(self) -> int:
+        """Return the time in microseconds since 1970 UTC; where decisions have windows it never goes back."""
+        return self._clocks.wall() if self.windows is None else self.windows.now()
 
     async def _step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Run a kernel; where the log is folded again meanwhile, nothing comes of it."""
@@ -191,7 +201,7 @@ class Live(Work):
             decision = await self._step(self._select, self.choose, request.context, request.available)
             kind.check(self, decision, request.available)
             record = self._enter(DECIDE, request, decision, sent, now)
-        self._snapshot_if_due()
+        self.snapshot_if_due()
         return record
 
     def log_external(self, request: Request, decision: Decision, sent: Sent, now: int) -> Record:
@@ -203,8 +213,10 @@ class Live(Work):
         """Queue a decision, and remember it."""
         encoded = self.kind.encode(self, request, decision)
         event = self._event(what, request, decision, encoded, sent, now)
-        record = Record(event, self._queue(event))
+        record = Record(event, self.queue(event))
         self.records.remember(record)
+        if self.windows is not None:
+            self.windows.decide(event)
         return record
 
     def _event(self, what: int, request: Request, decision: Decision, encoded: Encoded, sent: Sent, now: int) -> Event:
@@ -233,7 +245,7 @@ class Live(Work):
         finally:  # what was learned has changed the state already: where the last move cannot be made, it is on record
             events = [event for record in made for event in (record.event, record.reward) if event is not None]
             if events:
-                self._changing = committed = self._queue(*events)
+                self._changing = committed = self.queue(*events)
                 for record in made:
                     record.decided = committed
                     record.rewarded = None if record.reward is None else committed
@@ -260,12 +272,29 @@ class Live(Work):
             self.kind.learned(self, decided, action, feedback)
         record.learning = True  # it must stay in memory: read again it would be another one, without this reward
         try:
-            await self._step(self._update, self._apply, decided, action, feedback)
+            record.reward = await self.learned(decided, action, feedback, reward_id, now)
         finally:
             record.learning = False
-        record.reward = self._learned(decided, action, feedback, reward_id, now)
-        record.rewarded = self._queue(record.reward)
-        self._snapshot_if_due()
+        record.rewarded = self.queue(record.reward)
+        self.snapshot_if_due()
+
+    async def learned(self, decided: Event, action: Action, feedback: Feedback, by: str | None, now: int) -> Event:
+        """Learn what came of a decision; return its event, the next of the log, which must be queued before others.
+
+        `by` is the id of the reward, None where the window of the decision closes.
+        """
+        await self._step(self._update, self._apply, decided, action, feedback)
+        return self._learned(decided, action, feedback, by, now)
+
+    def take(self, record: Record, reward: float, reward_id: str, now: int, *, late: bool) -> None:
+        """Put a reward on record that is learned when the window of its decision closes, or that came too late."""
+        self.check_open()
+        assert isinstance(self.tally, WindowTally)
+        self.seq += 1
+        self.tally.come_late(late)
+        event = outcome_event(record.event, Place(self.row.key, self.seq, now), reward, reward_id, late)
+        record.outcomes += (event,)
+        record.rewarded = self.queue(event)
 
     def _apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""
@@ -275,11 +304,14 @@ class Live(Work):
         instance = Instance(decided.number, self.context(decided), self.mask(decided))
         self.learn_from(instance, Decision(action, propensity), feedback)
 
-    def _learned(self, decided: Event, action: Action, feedback: Feedback, reward_id: str, now: int) -> Event:
+    def _learned(self, decided: Event, action: Action, feedback: Feedback, reward_id: str | None, now: int) -> Event:
         """Return the event of a reward, the next of the log."""
         self.seq += 1
         self.rewards += 1
         self.tally.learn(action, feedback)
+        if self.rewards == ENOUGH and self.kind.has_rewards:
+            for warning in warnings_of(self.tally.all, self.windows is not None):
+                log.warning("experiment %r: %s", self.row.id, warning)
         place = Place(self.row.key, self.seq, now)
         return reward_event(decided, place, feedback, self.kind.detail_json(feedback), reward_id)
 
@@ -304,6 +336,8 @@ class Live(Work):
             if self.archived:
                 self._change(Restored(), now)
                 self.archived = False
+                if self.windows is not None:
+                    self.windows.hold(self.number)
             await self._changed()
 
     async def change(self, name: str, said: Any, now: int) -> tuple[Any, bool]:
@@ -334,7 +368,7 @@ class Live(Work):
         self.roster = self.roster.after(change)
         self.tally = self.tally.grown(self.problem.n_arms)
         self._room.take(self.row.id, self.state_bytes)
-        self._changing = self._queue(Event(self.row.key, self.seq, CHANGE, detail=detail_of(change), time=now))
+        self._changing = self.queue(Event(self.row.key, self.seq, CHANGE, detail=detail_of(change), time=now))
 
     def check_open(self) -> None:
         """Refuse decisions and rewards where the experiment takes none, or the database takes no more of them."""
@@ -418,7 +452,8 @@ class Live(Work):
             self.state = None
             self._room.take(self.row.id, 0)
 
-    def _snapshot_if_due(self) -> None:
+    def snapshot_if_due(self) -> None:
+        """Keep a snapshot where the log has become long enough since the last one."""
         if self._bytes_since_snapshot > SNAPSHOT_BYTES and self._bytes_since_snapshot > 4 * self.state_bytes:
             self.snapshot()
 
@@ -432,19 +467,7 @@ class Live(Work):
         """How much memory the state takes, working space included."""
         return 0 if self.state is None else snapshot.size(self.state)
 
-    @property
-    def repairs(self) -> int | None:
-        """How often the policy's models broke down numerically and were rebuilt; None where they do not count it."""
-        counts = list(snapshot.fields_named("repairs", self.state))
-        return sum(int(count.sum()) for count in counts) if counts else None
-
-    @property
-    def constants(self) -> dict[str, Constant]:
-        """What the policy's steps depend on; empty where it does not tell."""
-        self.check_usable()
-        return constants_of(self.spec.policy, self.state)
-
-    def _queue(self, *events: Event) -> asyncio.Future[None]:
+    def queue(self, *events: Event) -> asyncio.Future[None]:
         """Queue events that are written together or not at all."""
         future = self._last = self._writer.append(self, *events)
         for event in events:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Set
+from contextlib import asynccontextmanager
 
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
@@ -19,11 +20,12 @@ KEPT_MAX = 16  # records that must stay, passed over in one go
 class Record:
     """One decision and its reward, with the futures of what is not committed yet."""
 
-    __slots__ = ("decided", "event", "learning", "outcomes", "reward", "rewarded")
+    __slots__ = ("decided", "event", "held", "learning", "outcomes", "reward", "rewarded")
 
     def __init__(self, event: Event, decided: asyncio.Future[None] | None = None) -> None:
         self.event = event
         self.decided = decided
+        self.held = False  # whoever closes windows is at work on it
         self.learning = False  # its reward, which may take a while
         self.reward: Event | None = None  # as it was learned
         self.outcomes: tuple[Event, ...] = ()  # rewards that came and are not learned by themselves, in their order
@@ -31,9 +33,11 @@ class Record:
 
     @property
     def in_flight(self) -> bool:
-        """Whether something of it is not committed yet."""
-        return self.learning or any(
-            future is not None and not future.done() for future in (self.decided, self.rewarded)
+        """Whether something of it is not committed yet, or about to be."""
+        return (
+            self.learning
+            or self.held
+            or any(future is not None and not future.done() for future in (self.decided, self.rewarded))
         )
 
     @property
@@ -123,6 +127,30 @@ class Records:
             found = await asyncio.shield(wanted)
             if clearings == self._clearings:  # else it may be of before
                 return found
+
+    @asynccontextmanager
+    async def held(self, numbers: Iterable[int], hidden: Set[int]) -> AsyncIterator[dict[int, Record]]:
+        """Have decisions in memory meanwhile, by their numbers, without those that are not on record.
+
+        Those that are `hidden` may be among them, but nobody else finds them.
+        """
+        found: dict[int, Record] = {}
+        try:
+            sought = []
+            for number in numbers:
+                if (record := self._records.get(number)) is not None:
+                    record.held, found[number] = True, record
+                else:
+                    sought.append(number)
+            for read in await asyncio.gather(*map(self.read, sought)):
+                if read is not None and read.event.number is not None:
+                    number = read.event.number
+                    record = self._records.get(number) or (read if number in hidden else self.remember(read))
+                    record.held, found[number] = True, record
+            yield found
+        finally:
+            for record in found.values():
+                record.held = False
 
     async def _read(self) -> None:
         """Read what is wanted, until nothing is.

@@ -31,6 +31,8 @@ from ..kinds.table import kind_of
 from .archives import Archives
 from .artefacts import keep_all, stored
 from .chores import Chores
+from .clocks import CLOCKS, Clocks
+from .closing import Closing
 from .compacting import Compactions
 from .curves import Curves, told_apart
 from .directory import Directory
@@ -62,11 +64,6 @@ SNAPSHOT_SECONDS = 10.0  # at the end
 TOGETHER_BYTES = 4_000_000  # of states whose snapshots are written together at the end
 
 
-def microseconds() -> int:
-    """Return the clock: microseconds since 1970 UTC."""
-    return time.time_ns() // 1000
-
-
 class Service:
     """Opens the database, recovers every experiment, and hands out the live ones by id."""
 
@@ -74,23 +71,25 @@ class Service:
         self,
         store: Store,
         *,
-        clock: Callable[[], int] = microseconds,
+        clocks: Clocks = CLOCKS,
         cache_bytes: int = CACHE_BYTES,
         state_limits: StateLimits = DEFAULT_LIMITS,
         experiments_max: int = EXPERIMENTS_MAX,
         archives: Archives | None = None,
     ) -> None:
         self.store = store
-        self.clock = clock
+        self.clock = clocks.wall
         self.writer = Writer(store, failed=self._refold_all)
         self.chores = Chores(store, self.writer)
         self.pools = Pools()
         self.curves = Curves(store, self.writer, self.pools)
+        self.clocks = clocks._replace(wall=lambda: self.clock())
+        self.closing = Closing(lambda: self._lives.values())
         self.lanes = Lanes()
         self.exports = Exports()
         self.room = Room(state_limits)
         kept = Archives.beside(store.url) if archives is None else archives
-        self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clock)
+        self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clocks.wall)
         self.erasing = Erasing(store, self.writer, self.chores, self.pools, self.compactions, kept)
         self._directory = Directory()
         self._lives: dict[str, Live] = {}
@@ -108,7 +107,7 @@ class Service:
         self.begun = time.monotonic()
         self.epoch = 0  # when the database was restored, in microseconds since 1970 UTC; 0 where it never was
         self.access = Access(store.url, write=True)
-        self.keyring = Keyring(self.access, clock)
+        self.keyring = Keyring(self.access, clocks.wall)
 
     async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
         """Know all experiments, and begin to recover them; an empty database gets the one whose body is `first`, ready.
@@ -130,6 +129,7 @@ class Service:
         self.chores.add(await asyncio.to_thread(lambda: list(self.compactions.left())))
         self._queue = Queue(rows)
         self.curves.start(self._curved)
+        self.closing.start()
         self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
@@ -156,6 +156,7 @@ class Service:
         await self.erasing.stop()
         await self.chores.stop()
         await self.curves.stop()
+        await self.closing.stop()
         for live in self._lives.values():
             await live.turns.idle()
         await self.writer.drain()
@@ -394,7 +395,8 @@ class Service:
     def _read(self, row: Experiment) -> Live:
         """Return an experiment whose log is not folded yet. Runs in a worker thread."""
         spec = Spec.from_stored(json.loads(row.spec))
-        return Live(row, spec, kind_of(spec.problem), self.store, self.writer, self.pools, self.budget, self.room)
+        shared = self.store, self.writer, self.pools, self.budget, self.room, self.clocks
+        return Live(row, spec, kind_of(spec.problem), *shared)
 
     def _begin_recovery(self, advanced: Callable[[], None] = lambda: None) -> None:
         """Fold the logs that wait, unless that is being done."""

@@ -133,15 +133,19 @@ class States(Connections):
 
         Times ascend as long as nobody sets the clock back; there it is one of the places where they pass this one.
         """
-        sql = "SELECT time FROM event WHERE experiment = ? AND seq = ?"
         low, high = 0, last
         while low < high:
             middle = (low + high + 1) // 2
-            if self._read(sql, (experiment, middle))[0][0] < time:
+            if self.time_of(experiment, middle) < time:
                 low = middle
             else:
                 high = middle - 1
         return low
+
+    def time_of(self, experiment: int, seq: int) -> int:
+        """Return the time of an event, in microseconds; 0 where there is none."""
+        rows = self._read("SELECT time FROM event WHERE experiment = ? AND seq = ?", (experiment, seq))
+        return rows[0][0] if rows else 0
 
     def _parts(self, table: str, experiment: int, seq: int) -> Iterator[bytes]:
         sql = f"SELECT state FROM {table} WHERE experiment = ? AND seq = ? AND part = ?"

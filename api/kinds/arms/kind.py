@@ -39,6 +39,7 @@ ARMS = Kind(
     tally=tally,
     report=report,
     has_rewards=True,
+    has_windows=True,
     has_curve=True,
     gym=GYM,
     has_arms=True,

@@ -10,11 +10,13 @@ from ....engine.vocabulary import Certificate, Problem
 from ...experiment.definition import Definition
 from ...experiment.report import ArmReport, Report, began
 from ...experiment.sums import Tally, fresh
+from ...experiment.windowed import WindowTally, fresh_windows
 
 
 def tally(spec: Definition, problem: Problem) -> Tally:
     """Return what is counted, before any event: fixed arms are told apart."""
-    return Tally(fresh(0 if spec.intake.per_call else problem.n_arms))
+    choices = 0 if spec.intake.per_call else problem.n_arms
+    return Tally(fresh(choices)) if spec.window is None else WindowTally(fresh_windows(choices))
 
 
 def report(

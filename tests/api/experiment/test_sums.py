@@ -127,7 +127,7 @@ def test_a_report_and_diagnostics_read_no_log(busy: Served, monkeypatch: pytest.
     def read(*args: Any, **named: Any) -> Any:
         raise AssertionError("the log is read")
 
-    for name in ("_read", "columns", "read_events", "outcomes"):
+    for name in ("_read", "columns", "read_events", "since", "windowed"):
         monkeypatch.setattr(busy.store, name, read)
     for name in NAMES:
         status = 422 if name == "s" else 200  # of arms that come once there is no report

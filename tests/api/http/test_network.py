@@ -54,9 +54,9 @@ def test_a_connection_that_is_refused_ends_in_tls_too(tmp_path: Path) -> None:
 def test_a_certificate_that_cannot_be_used_is_explained(certificate: str | None, key: str | None, says: str) -> None:
     network = Network(certificate and TLS / certificate, key and TLS / key)
     with pytest.raises(InvalidInput, match=says):
-        network.check()
-    SECURE.check()
-    PLAIN.check()
+        network.checked()
+    SECURE.checked()
+    PLAIN.checked()
 
 
 @pytest.mark.parametrize("prefix", ["", "/bandit"])

@@ -1,0 +1,56 @@
+"""Experiments whose decisions have windows, in a service whose clock is turned by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from support.served import Served
+
+from onearm.api.service.clocks import Clocks
+
+BEGIN = 1_700_000_000_000_000  # microseconds
+GRACE = 5.0  # seconds
+
+
+class Clock:
+    """A clock on the wall, which somebody may set, and one that only goes on."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.set_by = 0.0  # seconds
+
+    def wall(self) -> int:
+        return BEGIN + round((self.seconds + self.set_by) * 1e6)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class Windowed(Served):
+    """The service with such a clock."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.clock = Clock()
+        super().__init__(folder, clocks=Clocks(self.clock.wall, self.clock.monotonic, GRACE), **options)
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it, and let nothing close by itself: here the closer lags as long as a test wants."""
+        super().start(wait=wait)
+        assert self.client.portal is not None
+        self.client.portal.call(self.service.closing.stop)
+
+    def pass_time(self, seconds: float, *, close: bool = True) -> None:
+        """Let time pass, and close what is due then, unless the closer is to lag."""
+        self.clock.seconds += seconds
+        if close:
+            self.close_due()
+
+    def close_due(self) -> None:
+        assert self.client.portal is not None
+        self.client.portal.call(self.service.closing.close_due)
+        self.client.portal.call(self.service.writer.drain)
+
+    def report(self, experiment_id: str = "e") -> dict[str, Any]:
+        found: dict[str, Any] = self.get(f"/v1/experiments/{experiment_id}/report").json()
+        return found
