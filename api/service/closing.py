@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
+from ...engine import loop
 from ...engine.errors import OnearmError
+from ...engine.storage.event_columns import learned_columns
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import CLOSINGS
-from ...engine.vocabulary import Feedback
+from ...engine.vocabulary import Action, Feedback
 from ..experiment.windowed import WindowTally
 from ..kinds.kind import NO_DETAIL
 from .live import Live
@@ -23,12 +26,21 @@ from .records import Record
 from .windows import NEVER
 
 EVERY = 0.1  # seconds between two looks at what is due
-PAGE = 200  # decisions that are looked up at once
-SECONDS = 0.001  # for which they close in one piece
+SECONDS = 0.002  # for which windows close in one piece
+AT_ONCE_MAX = 500  # decisions of one piece
 ERASING = 100_000  # microseconds until a decision that is being erased is looked at again
 LATER = 1_000_000  # microseconds until windows that could not be closed are
 
 log = logging.getLogger("onearm")
+
+
+class Due(NamedTuple):
+    """A decision whose window closes, and what is learned of it."""
+
+    record: Record
+    action: Action
+    reward: float
+    why: str  # "reward" or "default"
 
 
 class Closing:
@@ -83,58 +95,80 @@ async def close_some(live: Live) -> None:
     """Close the next windows that are due, as many as take a moment."""
     windows = live.windows
     assert windows is not None
-    numbers = range(windows.first, min(windows.first + PAGE, live.number))
+    numbers = range(windows.first, min(windows.first + windows.at_once, live.number))
     async with live.records.held(numbers, live.erasing) as records:
         await live.reading.unlocked()
+        begun = time.perf_counter()
         await live.turns.take(_close, live, numbers, records)
+        took = time.perf_counter() - begun
+    windows.at_once = max(1, windows.at_once // 2) if took > SECONDS else min(AT_ONCE_MAX, windows.at_once + 10)
 
 
-async def _close(live: Live, numbers: Iterable[int], records: Mapping[int, Record]) -> None:
-    """Close the first windows, of decisions of these numbers, as far as they are due, for a moment at most.
+async def _close(live: Live, numbers: Sequence[int], records: Mapping[int, Record]) -> None:
+    """Close the first windows, of decisions of these numbers, as far as they are due.
 
     What is learned of them is written together. The caller has the turn, and holds those that are on `records`.
     """
     live.check_open()
-    windows, state, until = live.windows, live.state, time.perf_counter() + SECONDS
+    windows, state, now = live.windows, live.state, live.now()
     assert windows is not None
-    closed: list[Event] = []
+    due: list[Due] = []
+    until = first = windows.first  # another one may have closed some meanwhile
+    following = now
+    for number in numbers[first - numbers[0] :] if numbers else ():
+        record = records.get(number)
+        if number in live.erasing:
+            following = now + ERASING
+            break
+        if record is not None and windows.due(record.event) > now:
+            following = windows.due(record.event)
+            break
+        if record is not None and record.reward is None:
+            rewards = windows.rewards(record)
+            if (reward := windows.window.together(rewards)) is not None:
+                due.append(
+                    Due(record, live.kind.action(live, record.event), reward, "reward" if rewards else "default")
+                )
+        until = number + 1
+    made: list[Event] = []
     try:
-        for number in numbers:
-            if number < windows.first:  # another one closed it meanwhile
-                continue
-            record, now = records.get(number), windows.now()
-            if number in live.erasing:
-                windows.next_due = now + ERASING
-                return
-            if record is not None and windows.due(record.event) > now:
-                windows.next_due = windows.due(record.event)
-                return
-            if time.perf_counter() > until:
-                windows.next_due = now
-                return
-            if record is not None and record.reward is None:
-                closed += await _learned(live, record, now)
-            windows.first = number + 1
-        windows.next_due = windows.now() if windows.first < live.number else NEVER
+        await _learn(live, due, made, now)
+        windows.first = until
+        windows.next_due = following if until < live.number else NEVER
     finally:
-        if closed and live.state is state:  # else the log is folded again, without them
-            committed = live.queue(*closed)
-            for event in closed:
-                assert event.number is not None
-                records[event.number].rewarded = committed
+        if made and live.state is state:  # else the log is folded again, without them
+            committed = live.queue(*made)
+            for one in due[: len(made)]:
+                one.record.rewarded = committed
             live.snapshot_if_due()
 
 
-async def _learned(live: Live, record: Record, now: int) -> list[Event]:
-    """Learn what came of a decision in its window, or the default; return the event, none where there is neither."""
+async def _learn(live: Live, due: list[Due], made: list[Event], now: int) -> None:
+    """Learn what came of decisions, in one step where that is compiled; adds what was learned to `made`."""
+    windows, policy = live.windows, live.spec.policy
+    assert windows is not None
+    if due and (windows.fold is None or windows.fold.compiled):
+        sizes = live.roster.sizes if live.roster.joined else None
+        decided, rewards = [one.record.event for one in due], [one.reward for one in due]
+        columns = learned_columns(decided, rewards, live.problem, sizes)
+        arguments = policy.params, live.state, live.spec.run, columns
+        windows.fold = loop.fold.entry(*arguments)
+        if windows.fold.compiled:
+            await live.step(windows.fold, windows.fold, *arguments)
+            made += [_entered(live, one, now) for one in due]
+            return
+    for one in due:
+        await live.teach(one.record.event, one.action, Feedback(one.reward, NO_DETAIL))
+        made.append(_entered(live, one, now))
+
+
+def _entered(live: Live, one: Due, now: int) -> Event:
+    """Return the event of what was learned of a decision, the next of the log."""
     assert live.windows is not None and isinstance(live.tally, WindowTally)
-    rewards = live.windows.rewards(record)
-    reward = live.windows.window.together(rewards)
-    if reward is None:
-        return []
-    decided, action = record.event, live.kind.action(live, record.event)
-    why = "reward" if rewards else "default"
-    event = await live.learned(decided, action, Feedback(reward, NO_DETAIL), None, now)
-    record.reward = event._replace(detail=CLOSINGS[why])
-    live.tally.close(why)
-    return [record.reward]
+    decided = one.record.event
+    assert decided.number is not None
+    event = live.entered(decided, one.action, Feedback(one.reward, NO_DETAIL), None, now)
+    one.record.reward = event = event._replace(detail=CLOSINGS[one.why])
+    live.tally.close(one.why)
+    live.windows.first = decided.number + 1
+    return event

@@ -154,7 +154,7 @@ class Live(Work):
         """Return the time in microseconds since 1970 UTC; where decisions have windows it never goes back."""
         return self._clocks.wall() if self.windows is None else self.windows.now()
 
-    async def _step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
+    async def step(self, entry: Entry, run: Callable[P, Made], *given: P.args, **named: P.kwargs) -> Made:
         """Run a kernel; where the log is folded again meanwhile, nothing comes of it."""
         state = self.state
         made = await self.turns.step(entry, run, *given, **named)
@@ -198,7 +198,7 @@ class Live(Work):
             record = self._move(kind.moves(self), sent, now)
         else:
             request = kind.explain(self, request)  # before deciding, which may change the state
-            decision = await self._step(self._select, self.choose, request.context, request.available)
+            decision = await self.step(self._select, self.choose, request.context, request.available)
             kind.check(self, decision, request.available)
             record = self._enter(DECIDE, request, decision, sent, now)
         self.snapshot_if_due()
@@ -241,7 +241,7 @@ class Live(Work):
                 made.append(record)
                 if move.feedback is not None:
                     self._apply(event, move.decision.action, move.feedback)
-                    record.reward = self._learned(event, move.decision.action, move.feedback, "", now)
+                    record.reward = self.entered(event, move.decision.action, move.feedback, "", now)
         finally:  # what was learned has changed the state already: where the last move cannot be made, it is on record
             events = [event for record in made for event in (record.event, record.reward) if event is not None]
             if events:
@@ -272,19 +272,16 @@ class Live(Work):
             self.kind.learned(self, decided, action, feedback)
         record.learning = True  # it must stay in memory: read again it would be another one, without this reward
         try:
-            record.reward = await self.learned(decided, action, feedback, reward_id, now)
+            await self.teach(decided, action, feedback)
+            record.reward = self.entered(decided, action, feedback, reward_id, now)
         finally:
             record.learning = False
         record.rewarded = self.queue(record.reward)
         self.snapshot_if_due()
 
-    async def learned(self, decided: Event, action: Action, feedback: Feedback, by: str | None, now: int) -> Event:
-        """Learn what came of a decision; return its event, the next of the log, which must be queued before others.
-
-        `by` is the id of the reward, None where the window of the decision closes.
-        """
-        await self._step(self._update, self._apply, decided, action, feedback)
-        return self._learned(decided, action, feedback, by, now)
+    async def teach(self, decided: Event, action: Action, feedback: Feedback) -> None:
+        """Change the state by what came of a decision; that must be `entered` and queued before anything else."""
+        await self.step(self._update, self._apply, decided, action, feedback)
 
     def take(self, record: Record, reward: float, reward_id: str, now: int, *, late: bool) -> None:
         """Put a reward on record that is learned when the window of its decision closes, or that came too late."""
@@ -304,7 +301,7 @@ class Live(Work):
         instance = Instance(decided.number, self.context(decided), self.mask(decided))
         self.learn_from(instance, Decision(action, propensity), feedback)
 
-    def _learned(self, decided: Event, action: Action, feedback: Feedback, reward_id: str | None, now: int) -> Event:
+    def entered(self, decided: Event, action: Action, feedback: Feedback, reward_id: str | None, now: int) -> Event:
         """Return the event of a reward, the next of the log."""
         self.seq += 1
         self.rewards += 1

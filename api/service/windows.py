@@ -6,6 +6,7 @@ decisions, and of those that are open only the first needs to be known.
 
 from __future__ import annotations
 
+from ...engine.kernel import Entry
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import LATE
 from ..experiment.window import Window
@@ -22,6 +23,8 @@ class Windows:
         self.window = window
         self.first = 0  # the number of the first decision whose window is open
         self.next_due = 0  # when that one closes, or is looked at; NEVER where all are closed
+        self.at_once = 20  # how many close in one piece: soon as many as take a moment
+        self.fold: Entry | None = None  # what learns many at once, once it was asked for
         self._clocks = clocks
         self._from, self._since = 0, 0.0  # a time, and when the monotonic clock said so
         self._held, self._held_until = 0, 0  # windows of decisions before a number do not close before a time

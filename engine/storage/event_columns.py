@@ -11,6 +11,7 @@ from ..actions import unpack_actions, unpack_details
 from ..contexts import n_actions, take_contexts, unpack_contexts
 from ..errors import Damaged
 from ..vocabulary import LEARN, Array, Columns, Problem
+from .tables import Event
 
 
 def columns_of(
@@ -58,6 +59,20 @@ def columns_of(
         take_contexts(context, source[keep]),
         mask if len(mask) == 1 else mask[source[keep]],
     )
+
+
+def learned_columns(
+    decided: Sequence[Event], rewards: Sequence[float], problem: Problem, sizes: Callable[[Array], Array] | None
+) -> Columns:
+    """Return LEARN rows of decisions in the order of their numbers, each with its reward and no detail."""
+    rows: list[Any] = [
+        (e.seq, e.kind, e.number, e.action, e.propensity, None, e.context, e.available, None, e.vector) for e in decided
+    ]
+    rows += [
+        (0, LEARN, e.number, e.action, e.propensity, reward, None, None, None, None)
+        for e, reward in zip(decided, rewards, strict=True)
+    ]
+    return columns_of(rows, lambda missing: ((), (), ()), problem, True, sizes)
 
 
 def _details(texts: Sequence[str | None], learned: Array, problem: Problem) -> Array:

@@ -13,7 +13,7 @@ from support.served import ARMS, assert_problem, assert_refused, log_of
 from support.windowed import GRACE, Windowed
 
 from onearm.api.cli.verify import has_fault, verified
-from onearm.api.service.closing import PAGE
+from onearm.api.service.closing import AT_ONCE_MAX
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, LATE
 from onearm.engine.vocabulary import LEARN, OUTCOME
@@ -287,14 +287,14 @@ def test_a_commit_that_fails_leaves_windows_open(served: Windowed) -> None:
 def test_open_windows_are_read_from_the_log_where_memory_has_no_room(tmp_path: Path) -> None:
     with Windowed(tmp_path, cache_bytes=0) as served:
         create(served, aggregation="sum")
-        body = {"decisions": [{} for _ in range(2 * PAGE + 7)]}
+        body = {"decisions": [{} for _ in range(AT_ONCE_MAX + 7)]}
         served.post("/v1/experiments/e/decisions:batch", body)
-        for n in range(0, 2 * PAGE, 3):
+        for n in range(0, AT_ONCE_MAX, 3):
             assert status(served, f"~{n}", 0.5, "x") == status(served, f"~{n}", 0.25, "y") == "accepted"
         served.pass_time(10)
         found = learned(served)
-        assert [found[n][0] for n in range(2 * PAGE + 7)] == [
-            0.75 if n % 3 == 0 and n < 2 * PAGE else 0.0 for n in range(2 * PAGE + 7)
+        assert [found[n][0] for n in range(AT_ONCE_MAX + 7)] == [
+            0.75 if n % 3 == 0 and n < AT_ONCE_MAX else 0.0 for n in range(AT_ONCE_MAX + 7)
         ]
         assert_clean(served)
 
