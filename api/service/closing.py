@@ -25,7 +25,7 @@ from .live import Live
 from .records import Record
 from .windows import NEVER
 
-EVERY = 0.1  # seconds between two looks at what is due
+EVERY = 0.25  # seconds between two looks at what is due
 SECONDS = 0.002  # for which windows close in one piece
 AT_ONCE_MAX = 500  # decisions of one piece
 ERASING = 100_000  # microseconds until a decision that is being erased is looked at again
@@ -112,6 +112,8 @@ async def _close(live: Live, numbers: Sequence[int], records: Mapping[int, Recor
     live.check_open()
     windows, state, now = live.windows, live.state, live.now()
     assert windows is not None
+    if live.reading.locked:  # since the turn was asked for
+        return
     due: list[Due] = []
     until = first = windows.first  # another one may have closed some meanwhile
     following = now

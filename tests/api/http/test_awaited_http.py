@@ -45,12 +45,12 @@ def test_decisions_wait_while_the_state_is_read(tmp_path: Path) -> None:
         async def asked() -> httpx.Response:
             transport = httpx.ASGITransport(served.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                live._lock()
+                live.reading.begin()
                 made = asyncio.create_task(client.post("/v1/experiments/e/decisions", json={}))
                 for _ in range(20):
                     await asyncio.sleep(0)
                 assert live.number == 0 and not made.done()
-                live._unlock()
+                live.reading.end()
                 return await made
 
         assert served.client.portal is not None

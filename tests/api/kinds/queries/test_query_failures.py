@@ -69,12 +69,12 @@ def test_a_decision_waits_while_another_thread_reads_the_state(served: Served) -
     async def asked() -> httpx.Response:
         transport = httpx.ASGITransport(served.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            found._lock()
+            found.reading.begin()
             made = asyncio.create_task(client.post(DECISIONS, json={}))
             for _ in range(20):
                 await asyncio.sleep(0)
             assert found.number == 0 and not made.done()
-            found._unlock()
+            found.reading.end()
             return await made
 
     assert served.client.portal is not None

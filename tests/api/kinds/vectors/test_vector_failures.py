@@ -102,12 +102,12 @@ def test_feedback_waits_while_another_thread_reads_the_state(served: Served) -> 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(served.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            found._lock()
+            found.reading.begin()
             told = asyncio.create_task(client.post(REWARD.format("~0"), json=KIND.http(0)))
             for _ in range(20):
                 await asyncio.sleep(0)
             assert found.rewards == 0 and not told.done()
-            found._unlock()
+            found.reading.end()
             return await told
 
     assert on_the_loop(served, ask).json() == {"status": "accepted"}
