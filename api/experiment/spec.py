@@ -108,7 +108,7 @@ class Spec(Definition):
             seed,
             declared.intake,
             declared.hypotheses,
-            _window(kind, body, declared.problem.reward_range or policy.reward_range),
+            _window(kind, body, declared.problem, declared.problem.reward_range or policy.reward_range),
             snapshot.size(state),
             roomless(state),
         )
@@ -163,7 +163,7 @@ def _ranged(declared: Declared, kind: Kind, body: dict[str, Any]) -> Declared:
     return declared._replace(problem=dataclasses.replace(problem, reward_range=limits))
 
 
-def _window(kind: Kind, body: dict[str, Any], limits: tuple[float, float] | None) -> Window | None:
+def _window(kind: Kind, body: dict[str, Any], problem: Problem, limits: tuple[float, float] | None) -> Window | None:
     """Return the window of decisions that the body declares; only where arms are chosen each has a reward to wait for.
 
     `limits` are those between which rewards lie, None for any.
@@ -173,7 +173,12 @@ def _window(kind: Kind, body: dict[str, Any], limits: tuple[float, float] | None
         raise InvalidInput(
             "unexpected_field", f"reward has a {said[0]}, but the experiment decides {kind.plural}: leave the field out"
         )
-    return window_of(reward, ANY_REWARD if limits is None else limits)
+    window = window_of(reward, ANY_REWARD if limits is None else limits)
+    if window is not None and problem.detail_length:
+        raise InvalidInput(
+            "not_built", 'reward.wait_time with problem.feedback "cost" is not built yet: leave one of them out'
+        )
+    return window
 
 
 def _arms(arms: Any) -> tuple[dict[str, Any], ...]:
