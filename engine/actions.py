@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,6 +84,15 @@ def unpack_actions(vectors: Sequence[bytes | None], numbers: Sequence[int | None
         found.shape
     )
     return found
+
+
+def pack_detail(detail: Sequence[float]) -> str | None:
+    """Return a detail as the log keeps it: a JSON list, every bit of its numbers; None where nothing was told.
+
+    >>> pack_detail([0.1, 2.0]), pack_detail([math.nan]), pack_detail([])
+    ('[0.1, 2.0]', None, None)
+    """
+    return None if all(map(math.isnan, detail)) else json.dumps(detail)
 
 
 def unpack_details(texts: Sequence[str | None], problem: Problem) -> Array:

@@ -343,7 +343,7 @@ def check_rewards(rewards: Any, n: int, what: str = "reward", limits: tuple[floa
 
 def check_cost(problem: Problem, cost: Any) -> Array:
     """Return the detail of a feedback, float64[m], from what a decision has cost: 0 to 1e100, or None if not told."""
-    _check_tells(problem, cost)
+    refuse_cost(problem, cost)
     if cost is None:
         return np.full(problem.detail_length, np.nan)
     number = isinstance(cost, (int, float, np.number)) and not isinstance(cost, bool)
@@ -356,7 +356,7 @@ def check_cost(problem: Problem, cost: Any) -> Array:
 
 def check_costs(problem: Problem, costs: Any, n: int) -> Array:
     """Return the details of n feedbacks, float64[n, m], from costs as `check_cost` wants them; NaN if not told."""
-    _check_tells(problem, costs)
+    refuse_cost(problem, costs)
     if costs is None:
         return np.full((n, problem.detail_length), np.nan)
     array = _numbers("cost", costs)
@@ -370,7 +370,8 @@ def check_costs(problem: Problem, costs: Any, n: int) -> Array:
     return array[:, np.newaxis] + 0.0
 
 
-def _check_tells(problem: Problem, cost: Any) -> None:
+def refuse_cost(problem: Problem, cost: Any) -> None:
+    """Raise `InvalidInput` ("unexpected_cost") where a cost is given, and rewards come without."""
     if cost is not None and problem.feedback != "cost":
         raise InvalidInput(
             "unexpected_cost",

@@ -11,14 +11,14 @@ import msgspec
 from msgspec import UNSET
 
 from ...engine.errors import Conflict, InvalidInput
-from ...engine.problem import check_reward
+from ...engine.problem import check_cost, check_reward
 from ...engine.storage.states import slimmed
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import CLOSED_BY_DEFAULT
 from ...engine.vocabulary import EXTERNAL, Decision, Feedback
 from ..experiment.ids import check_id
 from ..experiment.intake import check_propensity
-from ..kinds.kind import NO_DETAIL, id_of
+from ..kinds.kind import id_of
 from ..service.entered import Sent
 from ..service.live import Live
 from ..service.records import Record
@@ -228,7 +228,7 @@ async def _learn_example(service: Service, live: Live, raw: bytes) -> tuple[Reco
     if body.unit_id is not None:
         check_id("unit_id", body.unit_id)
     propensity = check_propensity(body.propensity)
-    reward = Feedback(check_reward(body.value, live.limits), NO_DETAIL)
+    reward = Feedback(check_reward(body.value, live.limits), check_cost(live.problem, body.cost))
     return await live.turns.take(_learn_now, service, live, body, raw, reward, propensity)
 
 

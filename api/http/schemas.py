@@ -54,6 +54,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
     excluded_actions: list[str] | None = None
     decision_id: str | None = None
     unit_id: str | None = None  # whom it was for
+    cost: float | None = None  # what it has cost, where problem.feedback is "cost"
 
 
 class Examples(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,6 +82,7 @@ class Reward(msgspec.Struct, forbid_unknown_fields=True):
     value: float
     reward_id: str | None = None
     pulls: int | None = None
+    cost: float | None = None  # what the decision has cost, where problem.feedback is "cost"; as listed if left out
 
 
 class Rewarded(msgspec.Struct):
@@ -99,6 +101,7 @@ class BatchReward(msgspec.Struct, forbid_unknown_fields=True):
     value: float
     reward_id: str | None = None
     pulls: int | None = None
+    cost: float | None = None
 
 
 class Decisions(msgspec.Struct, forbid_unknown_fields=True):
@@ -384,6 +387,7 @@ class RewardRecord(msgspec.Struct):
     seq: int
     time: str
     pulls: int | UnsetType = UNSET
+    cost: float | UnsetType = UNSET  # what the decision has cost, where that was told
     detail: dict[str, Any] | UnsetType = UNSET  # of a vector, as it was sent
     closed: Literal["reward", "default"] | UnsetType = UNSET  # it was learned when its window closed, and why
 

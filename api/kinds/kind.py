@@ -7,7 +7,6 @@ which have none. A new kind is a new folder and a line in that table.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import msgspec
 import numpy as np
 
 from ...engine import snapshot
+from ...engine.actions import pack_detail
 from ...engine.contexts import context_at, n_actions, unpack_contexts
 from ...engine.errors import Conflict, OnearmError
 from ...engine.problem import ANY_REWARD
@@ -224,8 +224,8 @@ class Work:
 
 
 def learn_json(feedback: Feedback) -> str | None:
-    """Return the detail of a feedback as the log keeps it: a JSON list, every bit of its numbers; None without any."""
-    return json.dumps(feedback.detail.tolist()) if len(feedback.detail) else None
+    """Return the detail of a feedback as the log keeps it, None without any."""
+    return pack_detail(feedback.detail.tolist()) if len(feedback.detail) else None
 
 
 @dataclass(frozen=True)

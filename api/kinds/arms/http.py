@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from ....engine.changes.worlds import leader_of
 from ....engine.errors import InvalidInput
-from ....engine.problem import check_reward
+from ....engine.problem import check_cost, check_reward
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Action, Array, Decision, Feedback, Instance
 from ...experiment.explanation import Explanation, explain, notes_on
@@ -24,6 +24,7 @@ from .bodies import ArmDecision, RowAction
 READER = Reader(msgspec.json.Decoder(Reward), msgspec.json.Decoder(BatchReward), "the reward")
 _row_actions = msgspec.json.Decoder(list[RowAction])
 _named_actions = msgspec.json.Decoder(list[dict[str, Any]])
+_costs = msgspec.json.Decoder(list[float])
 _explanation = msgspec.json.Decoder(Explanation)
 
 
@@ -117,7 +118,8 @@ def read_feedback(work: Work, body: Reward) -> Feedback:
             "unexpected_pulls",
             f"the reward has pulls, but the decisions of {work.spec.id!r} are single ones: leave them out",
         )
-    return Feedback(value, NO_DETAIL)
+    tells_costs = body.cost is not None or work.problem.detail_length
+    return Feedback(value, check_cost(work.problem, body.cost) if tells_costs else NO_DETAIL)
 
 
 def feedback_on(work: Work, decided: Event, action: Action, body: Feedback) -> Feedback:
@@ -127,7 +129,8 @@ def feedback_on(work: Work, decided: Event, action: Action, body: Feedback) -> F
 
 def reward_record(work: Work, reward: Event) -> dict[str, Any]:
     """Return what is on record of a reward."""
-    return {"value": reward.reward}
+    cost = UNSET if reward.detail is None or not work.problem.detail_length else _costs.decode(reward.detail)[0]
+    return {"value": reward.reward, "cost": cost}
 
 
 def reward_exists(decision_id: str, before: Event) -> str:

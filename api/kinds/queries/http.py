@@ -10,6 +10,7 @@ import numpy as np
 
 from ....engine.contexts import empty_context
 from ....engine.errors import Conflict, InvalidInput
+from ....engine.problem import refuse_cost
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Decision, Feedback
 from ...experiment.intake import mask_of
@@ -76,6 +77,7 @@ def read_feedback(work: Work, body: Reward) -> Feedback:
         raise InvalidInput(
             "unexpected_pulls", f"the answer has pulls, but {work.spec.id!r} asks each query once: leave them out"
         )
+    refuse_cost(work.problem, body.cost)
     return Feedback(0.0, np.array([task_of(work.problem).check_answer(body.value)]))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....engine.actions import READ
 from ....engine.errors import Conflict, InvalidInput
-from ....engine.problem import check_reward
+from ....engine.problem import check_reward, refuse_cost
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Feedback
 from ...http.schemas import BatchReward, Decide, Reward
@@ -60,6 +60,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
 def read_feedback(work: Work, body: Reward) -> tuple[float, int]:
     """Return the sum of the rewards of a body, and how many pulls were done."""
     total = check_reward(body.value)
+    refuse_cost(work.problem, body.cost)
     if body.pulls is None:
         raise InvalidInput(
             "missing_pulls",

@@ -74,7 +74,7 @@ def test_a_cost_must_be_announced() -> None:
     engine = onearm.open(PACED, arms=3)
     with pytest.raises(InvalidInput, match="feedback"):
         engine.learn(engine.decide(), 0.5, 1.0)
-    with pytest.raises(InvalidInput, match="of arms it must be one of reward, cost"):
+    with pytest.raises(InvalidInput, match="it must be one of reward, cost"):
         onearm.open("ucb1", feedback="gradient")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -62,7 +63,7 @@ class Writer:
         ):
             self._seq += 1
             if kind == LEARN:
-                lines.append(Learn(seq=self._seq, number=number, reward=reward, detail=detail or None))
+                lines.append(Learn(seq=self._seq, number=number, reward=reward, detail=_told(detail)))
                 continue
             mask = columns.available[min(row, len(columns.available) - 1)] if masked else None
             lines.append(
@@ -131,3 +132,8 @@ class Writer:
             sent=event.sent,
             time=event.time or None,
         )
+
+
+def _told(detail: list[float]) -> list[float] | None:
+    """Return a detail, None where nothing was told."""
+    return None if all(map(math.isnan, detail)) else detail

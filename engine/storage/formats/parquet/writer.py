@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ....actions import unpack_actions
+from ....actions import pack_detail, unpack_actions
 from ....columns import every_mask
 from ....contexts import Contexts, context_at, first_actions, n_actions, unpack_contexts
 from ....errors import InvalidInput
@@ -170,4 +169,4 @@ def _texts(details: Array, learned: Array) -> list[str | None]:
     """Return the details of LEARN rows as JSON, None where there is none."""
     if details.shape[1] == 0:
         return [None] * len(details)
-    return [json.dumps(row) if is_learn else None for row, is_learn in zip(details.tolist(), learned, strict=True)]
+    return [pack_detail(row) if is_learn else None for row, is_learn in zip(details.tolist(), learned, strict=True)]
