@@ -32,7 +32,7 @@ class Curves:
 
     def __init__(self, store: Store, writer: Writer[Any], pools: Pools) -> None:
         self._store, self._writer, self._pools = store, writer, pools
-        self._one = asyncio.Lock()  # of two at work one would have to begin anew
+        self._one = asyncio.Lock()  # of two parts of a log that are counted at once one is in vain
         self._task: asyncio.Task[None] | None = None
 
     def start(self, logs: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
@@ -49,17 +49,17 @@ class Curves:
     async def count(self, experiment: int, arms: int, seconds: float, pause: float = 0.0) -> int:
         """Bring the buckets of an experiment up to date, or as far as so many seconds allow; return up to which seq."""
         begun = time.monotonic()
-        async with self._one:
-            while True:
+        while True:
+            async with self._one:  # for a part, and not for the pause after it: others come in between
                 at = time.monotonic()
                 part = await self._pools.counts.run(self._store.next_part, experiment, arms)
                 if part.until == part.after:
                     return part.until
                 await self._writer.run(self._store.put_part, experiment, part)
-                took = time.monotonic() - at
-                if time.monotonic() - begun > seconds:
-                    return part.until
-                await asyncio.sleep(pause * took)
+                now = time.monotonic()
+            if now - begun > seconds:
+                return part.until
+            await asyncio.sleep(pause * (now - at))
 
     async def _keep_up(self, logs: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
         counted: dict[int, int] = {}

@@ -155,6 +155,29 @@ def test_it_is_kept_up_without_being_asked_for(tmp_path: Path, clock: Clock, mon
         served.client.portal.call(counted)
 
 
+def test_nobody_waits_for_the_count_of_another_log(
+    served: Served, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who read a curve waited, up to a minute, while a long log was counted in the background, pauses included."""
+    monkeypatch.setattr(buckets_module, "PAGE", 3)
+    filled(served, clock, 10)
+    served.create("other")
+    served.decide({}, "other")
+    service = served.service
+
+    async def read() -> int:
+        long, other = (service.live(name).row.key for name in ("e", "other"))
+        behind = asyncio.create_task(service.curves.count(long, 3, math.inf, pause=1e9))
+        try:
+            while not served.store.counted_to(long):  # from then on it has a pause
+                await asyncio.sleep(0.001)
+            return await asyncio.wait_for(service.curves.count(other, 3, 5.0), 20)
+        finally:
+            behind.cancel()
+
+    assert served.client.portal.call(read) == 1
+
+
 def test_a_part_is_written_once(served: Served, clock: Clock) -> None:
     filled(served, clock, 5)
     key = served.service.live("e").row.key
