@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -38,7 +39,7 @@ def answered(path: str, call: Callable[[], httpx.Response]) -> dict[str, Any]:
     try:
         answer = call()
         until = time.monotonic() + RECOVERING_S
-        while answer.status_code == 503 and answer.json()["code"] == "recovering" and time.monotonic() < until:
+        while (found := _object_of(answer)).get("code") == "recovering" and time.monotonic() < until:
             time.sleep(float(answer.headers.get("retry-after", 1)))
             answer = call()
     except httpx.TransportError as error:
@@ -47,6 +48,17 @@ def answered(path: str, call: Callable[[], httpx.Response]) -> dict[str, Any]:
             f"no service answers ({error}): start one with `make run` or `onearm serve`, or give --url",
         ) from None
     if answer.status_code >= 400:
-        raise Conflict("refused", f"the service refused {path}: {answer.json().get('detail', answer.text)}")
-    found: dict[str, Any] = answer.json()
+        raise Conflict("refused", f"the service refused {path}: {found.get('detail', answer.text)}")
     return found
+
+
+def _object_of(answer: httpx.Response) -> dict[str, Any]:
+    """Return the object of JSON that a service answers with; raises `Unavailable` where something else answers."""
+    with suppress(ValueError):
+        if isinstance(found := answer.json(), dict):
+            return found
+    raise Unavailable(
+        "no_service",
+        f"{answer.url.copy_with(query=None)} answers with {answer.status_code} and no JSON, so it is not onearm: see "
+        "that the service runs behind what answers there, or give another --url",
+    )
