@@ -46,9 +46,9 @@ class Guard:
         if host is not None and (called := _name_of(host)) not in self._hosts and called != _address(scope):
             refused = _wrong_host(called)
         elif origin is not None and origin not in self._origins and not _is_own(origin, host):
-            refused = _foreign(f"a page of the origin {_text(origin)}", _text(origin))
+            refused = _foreign(_text(origin))
         elif site == b"cross-site" and origin not in self._origins and not _opens_page(scope):
-            refused = _foreign("a page of another site", "ORIGIN")
+            refused = UNASKED
         else:
             return None if kind is None or kind == b"application/json" else _wrong_kind(scope, kind)
         return None if scope["path"] in PROBES else refused
@@ -121,13 +121,18 @@ def _wrong_host(name: str) -> Answer:
     )
 
 
-def _foreign(who: str, origin: str) -> Answer:
-    return problem(
-        403,
-        "foreign_origin",
-        f"{who} sent this, and pages of other sites are not answered: if it may ask, start the service with "
-        f"--cors-origin {origin}",
-    )
+def _foreign(origin: str) -> Answer:
+    allowed = f": if it may ask, start the service with --cors-origin {origin}" if ORIGIN.fullmatch(origin) else ""
+    says = f"a page of the origin {origin} sent this, and pages of other sites are not answered{allowed}"
+    return problem(403, "foreign_origin", says)
+
+
+UNASKED = problem(
+    403,
+    "foreign_origin",
+    "an image, a script or a link of another site asked for this, and none is answered: open it yourself, or fetch it "
+    "by a page whose origin the service was started with (--cors-origin)",
+)
 
 
 def _text(header: bytes) -> str:

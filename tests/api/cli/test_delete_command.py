@@ -40,7 +40,7 @@ def test_it_says_where_what_answers_is_no_onearm(onearm: Any, status: int) -> No
     """A proxy whose service is away answers with a page, which was a traceback."""
 
     class Proxy(BaseHTTPRequestHandler):
-        def do_DELETE(self) -> None:  # noqa: N802 - the library's name
+        def do_DELETE(self) -> None:
             self.send_response(status)
             self.end_headers()
             self.wfile.write(b"<html>away</html>")
