@@ -43,7 +43,7 @@ class Keyring:
         self._by_id: dict[str, StoredKey] = {}
         self._cached: dict[bytes, Caller] = {}  # by the header
         self._polling: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "onearm-keys")  # asyncio's own may be full of reports for a minute
+        self._thread = ThreadPoolExecutor(1, "onearm-keys")  # asyncio's own may be full of folds for a minute
 
     async def start(self) -> None:
         """Read the keys, and go on to do so."""

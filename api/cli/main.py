@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ...engine.errors import Damaged, OnearmError
 from ..console import tell_what_compiles
 
 COMMANDS = {
@@ -79,11 +80,9 @@ def run(arguments: list[str] | None = None) -> int:
     except click.Abort:
         click.echo("stopped", err=True)
         return 130
-    except Exception as error:
-        if not hasattr(error, "code") or type(error).__module__ != "onearm.engine.errors":
-            raise
+    except OnearmError as error:
         click.echo(f"onearm: {error}", err=True)
-        return 1 if type(error).__name__ == "Damaged" else 2
+        return 1 if isinstance(error, Damaged) else 2
     return result if isinstance(result, int) else 0
 
 

@@ -49,9 +49,7 @@ PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 SPANS_TO = "OTEL_EXPORTER_OTLP_ENDPOINT"
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # no client asks for one of these
 PROGRESS_SECONDS = 2.0  # from one line to the next
-SWITCH_SECONDS = (
-    0.0001  # while another thread computes, the loop waits this long for the GIL, thrice a request; default 0.005
-)
+SWITCH_SECONDS = 1e-4  # while another thread computes, the loop waits so long for the GIL, thrice a request, not 5e-3
 
 
 def _limit(name: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from .endpoint import Answer, Call
 from .requests import EPOCH, iso, time_of, whole_number
 
 SPANS = {"hour": HOUR, "day": DAY}
-LIMIT_MAX, LIMIT = 1000, 100
+PAGE, PAGE_MAX = 100, 1000  # hours or days
 SECONDS = 5.0  # for counting before it answers
 LATEST = 2**62
 
@@ -52,7 +52,7 @@ async def curve(service: Service, call: Call) -> Answer:
     if by not in SPANS:
         raise InvalidInput("bad_by", f"by is {by[:20]!r}: it must be hour or day")
     text = call.parameter("limit")
-    limit = LIMIT if text is None else whole_number("limit", text, LIMIT_MAX)
+    limit = PAGE if text is None else whole_number("limit", text, PAGE_MAX)
     before = _time_of(call.parameter("before"))
     await live.committed()
     last, arms = live.seq, told_apart(live)

@@ -189,22 +189,12 @@ def refusal(error: OnearmError) -> Answer:
         error = spent
     elif error.code == "read_failed":
         log.error("%s", error)
-    if error.code in STATUSES:
-        return problem(STATUSES[error.code], error.code, str(error))
-    if isinstance(error, InvalidInput):
-        return problem(422, error.code, str(error))
-    if isinstance(error, Forbidden):
-        return problem(403, error.code, str(error))
-    if isinstance(error, NotFound):
-        return problem(404, error.code, str(error))
-    if isinstance(error, Conflict):
-        return problem(409, error.code, str(error))
-    if isinstance(error, Unavailable):
-        return problem(503, error.code, str(error))
-    return problem(500, error.code, str(error))
+    by_kind = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
+    return problem(OWN_STATUSES.get(error.code, by_kind), error.code, str(error))
 
 
-STATUSES = {"body_too_large": 413, "state_too_large": 422, "no_room": 507}  # of those that have one of their own
+STATUSES: dict[type, int] = {InvalidInput: 422, Forbidden: 403, NotFound: 404, Conflict: 409, Unavailable: 503}
+OWN_STATUSES = {"body_too_large": 413, "state_too_large": 422, "no_room": 507}  # of codes, whatever their kind
 TITLES = {
     400: "Bad request",
     401: "Unauthorized",

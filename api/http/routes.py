@@ -191,9 +191,8 @@ TABLE = [
         schemas.Erase,
     ),
     Entry("POST", f"{ONE}:commit", audit.audited(experiments.commit), ADMIN, {200: COMMITTED}, (404, 409, 422, 503)),
-    Entry(
-        "GET", ONE, experiments.read_one, READ, {200: schemas.Experiment}, (404, 503)
-    ),  # behind these: they fit its path
+    # What fits the path of one experiment, and is more than that, stands before this line.
+    Entry("GET", ONE, experiments.read_one, READ, {200: schemas.Experiment}, (404, 503)),
     Entry(
         "DELETE",
         ONE,
@@ -246,7 +245,7 @@ TABLE = [
         READ,
         {200: curves.Curve},
         (404, 422, 503),
-        parameters=(SPAN, BEFORE_TIME, at_most(curves.LIMIT_MAX, curves.LIMIT)),
+        parameters=(SPAN, BEFORE_TIME, at_most(curves.PAGE_MAX, curves.PAGE)),
     ),
     Entry(
         "GET",

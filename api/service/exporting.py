@@ -14,7 +14,7 @@ from typing import Any
 from ...engine.errors import Unavailable
 from ..log_files import module_of
 from .experiment_log import ExperimentLog
-from .pools import EXPORTS, EXPORTS_EACH, Pool
+from .pools import EXPORTS_EACH, EXPORTS_MAX, Pool
 
 
 class Exports:
@@ -26,8 +26,8 @@ class Exports:
     @contextmanager
     def place(self, tenant: str | None) -> Iterator[None]:
         """Take a place; raises `Unavailable` ("busy") where all are taken, or those of the tenant."""
-        if self._open.total() >= EXPORTS or self._open[tenant] >= EXPORTS_EACH:
-            most = f"{EXPORTS_EACH} exports of one tenant and {EXPORTS} of all may be read at once"
+        if self._open.total() >= EXPORTS_MAX or self._open[tenant] >= EXPORTS_EACH:
+            most = f"{EXPORTS_EACH} exports of one tenant and {EXPORTS_MAX} of all may be read at once"
             raise Unavailable("busy", f"{most}, and so many are: wait until one is done")
         self._open[tenant] += 1
         try:

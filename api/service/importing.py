@@ -29,7 +29,7 @@ from ..experiment.spec import Spec
 from ..kinds.kind import Kind
 from ..kinds.table import kind_of
 from ..log_files import module_of, source_of
-from .folded import fold_log
+from .folded import finished, fold_log
 from .history import History, packed_mask
 from .writer import Writer
 
@@ -151,8 +151,7 @@ def _check_fold(file: Path, spec: Spec, rows: list[Event]) -> None:
     try:
         row = store.add_experiment("checked", json.dumps(spec.to_json()), b"", spec.versions_json(), 0)
         store.append([event._replace(experiment=row.key) for event in rows])
-        for _ in fold_log(row, spec, kind_of(spec.problem), store, spec.versions_json()):
-            pass
+        finished(fold_log(row, spec, kind_of(spec.problem), store, spec.versions_json()))
     finally:
         store.close()
 

@@ -120,11 +120,13 @@ class Live(Work):
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
-        self.state, self.own, self.seq, self.number, self.rewards, history, kernels, self.tally, *begun = recovered
-        self.kept_at, self.base, last_closed, last = begun
+        self.state, self.own, self.tally = recovered.state, recovered.own, recovered.tally
+        self.seq, self.number, self.rewards = recovered.seq, recovered.number, recovered.rewards
+        self.kept_at, self.base = recovered.kept_at, recovered.base
         if self.windows is not None:
-            self.windows.open(last_closed + 1, self.number, last)
+            self.windows.open(recovered.closed + 1, self.number, recovered.time)
         self.since = None
+        history, kernels = recovered.history, recovered.kernels
         self.take_up(self.spec, kernels)
         if self.kind.moves is None:  # a move takes microseconds as Python too, and needs no turn
             self.turns.take_up(kernels.select, kernels.update)

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 READS_WAITING = 16  # reports, and digests of large states: some seconds each where a log is long
 CREATIONS_WAITING = 64
 STEPS_WAITING = 100_000  # as many as may wait for their turns anyway
-EXPORTS = 16  # that are under way; who reads slowly keeps one, and no thread
+EXPORTS_MAX = 16  # that are under way; who reads slowly keeps one, and no thread
 EXPORTS_EACH = 4  # of one tenant, so that none takes all
 IMPORTS_WAITING = 4  # each is folded as a whole, which takes as long as its policy takes
 COMPACTIONS_WAITING = 4  # as imports
@@ -79,7 +79,7 @@ class Pools:
         self.creations = Pool("creations of experiments", 1, CREATIONS_WAITING)
         self.scrapes = Pool("answers to Prometheus", 1, SCRAPES_WAITING)
         self.counts = Pool("counts of hours and days", 1, COUNTS_WAITING)
-        self.exports = Pool("exports of logs", 1, EXPORTS)
+        self.exports = Pool("exports of logs", 1, EXPORTS_MAX)
         self.imports = Pool("imports of logs", 1, IMPORTS_WAITING)
         self.compactions = Pool("compactions of logs", 1, COMPACTIONS_WAITING)
 

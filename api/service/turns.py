@@ -92,9 +92,7 @@ class Turns:
             else:
                 started = time.perf_counter()
                 made, took = run(*given, **named), 0.0
-                if (
-                    time.perf_counter() - started > LONG_S
-                ):  # or it waited: the thread's own clock, which costs more, tells
+                if time.perf_counter() - started > LONG_S:  # or it waited: the thread's own clock tells, at a cost
                     self._suspects = SUSPECTS
             if took > LONG_S:
                 self._long = LONG_STEPS

@@ -23,9 +23,7 @@ class Verification(NamedTuple):
 
     events: int
     decisions: int
-    first_difference: (
-        int | None
-    )  # number of the first decision that comes out differently, or whose record is not whole
+    first_difference: int | None  # the first decision that comes out differently, or whose record is not whole
     digest: str  # of the state after the last event that was verified
     note: str | None = None  # what is wrong with that record
     bad_snapshot: str | None = None  # what is wrong with the first snapshot that the log does not fold to

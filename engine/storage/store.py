@@ -251,7 +251,7 @@ class Store(States, Erasures, Buckets, Windows):
         rows = self._read_core(sa.select(ARTEFACT).order_by(ARTEFACT.c.sha256))
         return [StoredArtefact._make(row) for row in rows]
 
-    def read_events(self, experiment: int, after: int, limit: int = 5000) -> list[Event]:
+    def read_events(self, experiment: int, after: int, limit: int = PAGE) -> list[Event]:
         """Return the first `limit` events whose seq is greater than `after`, in order."""
         sql = f"SELECT {self._all} FROM event WHERE experiment = ? AND seq > ? ORDER BY seq LIMIT ?"
         return list(map(Event._make, self._read(sql, (experiment, after, limit))))
@@ -367,7 +367,7 @@ class Store(States, Erasures, Buckets, Windows):
         experiment: int,
         problem: Problem,
         after: int = 0,
-        page: int = 5000,
+        page: int = PAGE,
         learned_only: bool = False,
         until: int = 2**63 - 1,
         sizes: Callable[[Array], Array] | None = None,
