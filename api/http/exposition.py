@@ -111,7 +111,7 @@ def of_service(service: Service) -> Iterator[Metric]:
             service.lag.worst_ms / 1e3,
         ),
         ("onearm_experiments", "Experiments in the database.", service.known),
-        ("onearm_chores", "Deletions, compactions and erasures of which the database still has something.", service.chores.left),
+        ("onearm_chores", "Deletions, compactions and erasures that are not whole yet.", service.chores.left),
         ("onearm_experiments_unusable", "Experiments that cannot be opened.", service.failed),
         ("onearm_database_lost", "1 where the database's files were deleted or replaced.", service.lost() is not None),
         (
