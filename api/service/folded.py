@@ -87,7 +87,7 @@ def _folded(
     history = History(spec, changes, kind.change_types)
     counts = store.counts(row.key) if until is None else store.counts_at(row.key, until)
     snapshots = [stored for stored in store.newest_snapshots(row.key) if until is None or stored.seq <= until]
-    kept, tally, after = _newest_state(spec, kind, store, versions, history, snapshots, counts.seq, bases)
+    kept, tally, after = _newest_state(row, spec, kind, store, versions, history, snapshots, counts.seq, bases)
     counted_to = after
     if tally is None:
         first = beginning(store, bases, spec, kind, history, counts.seq)
@@ -130,6 +130,7 @@ def counted(tally: Tally, page: Part) -> Tally:
 
 
 def _newest_state(
+    row: Experiment,
     spec: Spec,
     kind: Kind,
     store: Store,
@@ -151,11 +152,11 @@ def _newest_state(
                 raise Damaged("ahead_of_log", f"the log ends at seq {last}")
             problem = history.problem(stored.seq)
             state = _state_of(stored, fresh(spec, kind, problem), store)
-            return state, _tally_of(stored, kind.tally(spec, problem), spec, store), stored.seq
+            return state, _tally_of(stored, kind.tally(spec, problem), row, store), stored.seq
         except Damaged as error:
             log.warning(
                 "experiment %r: the snapshot at seq %d is skipped (%s); the log is folded instead",
-                spec.id,
+                row.id,
                 stored.seq,
                 error,
             )
@@ -168,7 +169,7 @@ def _state_of(stored: Snapshot, like: Any, store: Store) -> Any:
     return snapshot.unpack(parts, like=like)
 
 
-def _tally_of(stored: Snapshot, like: Tally, spec: Spec, store: Store) -> Tally | None:
+def _tally_of(stored: Snapshot, like: Tally, row: Experiment, store: Store) -> Tally | None:
     """Return the sums of a snapshot; None where they are not there, or not whole: then the log is counted."""
     try:
         content = store.snapshot_sums(stored.experiment, stored.seq)
@@ -178,7 +179,7 @@ def _tally_of(stored: Snapshot, like: Tally, spec: Spec, store: Store) -> Tally 
     except Damaged as error:
         log.warning(
             "experiment %r: the snapshot at seq %d has no sums for reports (%s); the log is counted instead",
-            spec.id,
+            row.id,
             stored.seq,
             error,
         )

@@ -389,7 +389,7 @@ class Service:
             if key is not None:
                 self.chores.add([partial(self.store.purge, key)])
             if isinstance(error, Unavailable):
-                log.error("the experiment %r could not be written: %s", spec.id, error)
+                log.error("the experiment %r could not be written: %s", name_of(tenant, spec.id), error)
             raise
 
     def _read(self, row: Experiment) -> Live:
@@ -470,7 +470,7 @@ class Service:
             try:
                 recovered = await asyncio.to_thread(live.recover)
             except Exception as error:  # whatever it is, the next try may succeed
-                log.error("experiment %r cannot be folded yet: %s", live.spec.id, error)
+                log.error("experiment %r cannot be folded yet: %s", live.row.id, error)
                 await asyncio.sleep(REFOLD_PAUSE)
             else:
                 if self._lives.get(live.row.id) is live:  # else it was deleted meanwhile

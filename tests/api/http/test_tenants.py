@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from support.keyed import NEW, Keyed
+from support.served import Served
 
 from onearm.api.http.routes import TABLE
+from onearm.engine.errors import Unavailable
+from onearm.engine.storage.tables import SNAPSHOT, SNAPSHOT_PART, SUMS
 
 BODIES: dict[str, Any] = {  # what would be accepted, by the end of a path
     "decisions": {},
@@ -154,3 +160,49 @@ def test_tenants_are_there_again_after_a_start(keyed: Keyed, tmp_path: Any) -> N
     finally:
         client.close()
         again.stop()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (sa.update(SNAPSHOT).values(digest="0" * 64), "is skipped"),
+        (sa.delete(SNAPSHOT_PART).where(SNAPSHOT_PART.c.part == SUMS), "has no sums"),
+    ],
+)
+def test_the_log_tells_of_snapshots_whose_they_are(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: sa.Update | sa.Delete, said: str
+) -> None:
+    """Ids are unique within a tenant alone: the log named the id, which several may have."""
+    with Served(tmp_path) as served:
+        served.create("~shop~e")
+        served.decide({}, "~shop~e")
+        served.stop()
+        engine = sa.create_engine(served.url)
+        with engine.begin() as connection:
+            connection.execute(damage)
+        engine.dispose()
+        with caplog.at_level(logging.WARNING, "onearm"):
+            served.start()
+    (line,) = [line for line in caplog.messages if said in line]
+    assert line.startswith("experiment '~shop~e': the snapshot")
+
+
+def test_the_log_tells_of_a_fold_that_failed_whose_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Served(tmp_path) as served:
+        served.create("~shop~e")
+        live = served.service.live("~shop~e")
+        recover, failures = live.recover, [Unavailable("read_failed", "the database is away")]
+
+        def failing() -> Any:
+            if failures:
+                raise failures.pop()
+            return recover()
+
+        live.recover = failing
+
+        async def refolded() -> None:
+            served.service._refold_all({live}, Unavailable("commit_failed", "the disk is full"))
+            await served.service._refolding[live]
+
+        served.client.portal.call(refolded)
+    assert "experiment '~shop~e' cannot be folded yet: the database is away" in caplog.messages
