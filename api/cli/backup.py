@@ -9,8 +9,10 @@ import click
 from ...engine.errors import OnearmError
 from ...engine.storage.access import BACKUP, Access, deed_by_command
 from ...engine.storage.backup import back_up
+from ...engine.storage.connections import parse_url
 from ...engine.storage.store import Store
 from ..console import print_json
+from ..service.archives import Archives
 from .json_option import as_json
 from .options import DatabaseCommand, database_option
 
@@ -41,7 +43,13 @@ def backup(file: Path, database: str, as_json: bool) -> None:
         print_json({"file": str(file), "bytes": size, "experiments": len(rows), "events": events})
     else:
         click.echo(f"{file} has {len(rows)} experiments and {events} events in {size} bytes")
-        click.echo(f"to check it: onearm verify --database sqlite:///{file}")
+        click.echo(f"to check it: onearm verify --database sqlite:///{file}{_archives(database)}")
+
+
+def _archives(database: str) -> str:
+    """Return the option by which a check of a backup finds the archives, which stay with the database."""
+    folder = Archives.beside(parse_url(database)).folder
+    return f" --archives {folder}" if folder is not None and folder.is_dir() else ""
 
 
 def _note(database: str, file: Path) -> None:

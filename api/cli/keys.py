@@ -12,6 +12,7 @@ import click
 
 from ...engine.errors import InvalidInput, NotFound
 from ...engine.storage.access import Access, deed_by_command
+from ...engine.storage.connections import without_password
 from ...engine.storage.store import Store
 from ...engine.storage.tables import StoredKey
 from ..access.caller import EVERY, ROLES
@@ -62,7 +63,11 @@ def create(
     """
     made = new_key(name, tenant, roles, now=_now(), experiments=experiments, seconds=seconds)
     with _opened(database, make=True) as access:
+        first = not access.all_keys()
         access.add_key(made.row, deed_by_command(tenant, "keys.create", made.row.id))
+        where = access.name
+    if first:
+        click.echo(f"the first key of {where}: whoever calls its service needs one from now on", err=True)
     _show(made, as_json)
 
 
@@ -142,6 +147,8 @@ def _opened(url: str, *, make: bool = False) -> Iterator[Access]:
             raise
         Store.open(url).close()
         access = Access.open(url)
+        if error.code == "no_database":
+            click.echo(f"{access.name} is new: the service must run with --database {without_password(url)}", err=True)
     try:
         yield access
     finally:

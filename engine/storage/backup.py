@@ -21,16 +21,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from ..errors import Conflict, InvalidInput
+from ..errors import Conflict, InvalidInput, OnearmError
 from .access import RESTORE, Access, deed_by_command
 from .connections import parse_url
 from .files import BESIDE, UNUSED, lock, may_lack_commits
 from .store import Store
+from .tables import Deed
+
+FINAL = ("keys.revoke", "units.erase", "experiments.delete")  # deeds that a backup from before takes back
+PAGE = 1000  # deeds
 
 
 def back_up(url: str, file: Path) -> None:
@@ -59,7 +65,8 @@ def back_up(url: str, file: Path) -> None:
 def restore(file: Path, url: str) -> Path | None:
     """Put a backup in place of a database, and return the file under which that is kept; None where there was none.
 
-    At any moment there is one of both under the name. Raises `Unavailable` where a process writes to the database.
+    At any moment there is one of both under the name. What lies beside a database that is gone is kept too: SQLite
+    would write it into the other one. Raises `Unavailable` where a process writes to the database.
     """
     target = _sqlite_file(url)
     if not file.is_file():
@@ -79,17 +86,44 @@ def restore(file: Path, url: str) -> Path | None:
         try:
             _copy(file, part)
             _note(part, file)
-            if there_was := target.exists():
+            if target.exists():
                 _gather(target)
                 os.link(target, kept)
-                for ending in BESIDE:  # of a database that could not be gathered: it is kept with them
-                    with suppress(FileNotFoundError):
-                        Path(f"{target}{ending}").rename(f"{kept}{ending}")
+            for ending in BESIDE:  # of a database that could not be gathered, or is gone
+                with suppress(FileNotFoundError):
+                    Path(f"{target}{ending}").rename(f"{kept}{ending}")
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
         _sync(target.parent)
-    return kept if there_was else None
+    return kept if kept.exists() else None
+
+
+def undone(file: Path, url: str) -> dict[str, int]:
+    """Return how often what must not be taken back was done to a database since a backup of it, by the deed.
+
+    Keys that were revoked are good again in the backup, and erased decisions and deleted experiments are there. Empty
+    where the database cannot be read, or the backup is none of it.
+    """
+    with suppress(OnearmError):
+        new, old = Access.open(f"sqlite:///{file}"), Access.open(url)
+        with closing(new), closing(old):
+            last = next(iter(new.deeds(1)), None)
+            since: list[Deed] = []
+            for deed in _newest_first(old):
+                if last is not None and deed.seq == last.seq:
+                    return Counter(deed.action for deed in since) if deed == last else {}
+                if deed.action in FINAL:
+                    since.append(deed)
+            return Counter(deed.action for deed in since) if last is None else {}
+    return {}
+
+
+def _newest_first(access: Access) -> Iterator[Deed]:
+    before: int | None = None
+    while page := access.deeds(PAGE, before):
+        yield from page
+        before = page[-1].seq
 
 
 def _sqlite_file(url: str) -> Path:

@@ -137,7 +137,11 @@ class Connections:
         try:
             yield
         except (SQLAlchemyError, self._reader.dialect.loaded_dbapi.Error) as error:
-            raise Unavailable("read_failed", f"{self.name} could not be read ({_reason(error)}): try again") from error
+            spoilt = "malformed" in str(error)
+            then = (
+                "it is damaged: stop the service, and put a backup back by `onearm restore`" if spoilt else "try again"
+            )
+            raise Unavailable("read_failed", f"{self.name} could not be read ({_reason(error)}): {then}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

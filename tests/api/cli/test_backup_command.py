@@ -126,6 +126,41 @@ def test_a_database_that_is_spoilt_or_gone_is_replaced(onearm: Any) -> None:
     assert onearm("verify", "--database", URL).code == 0
 
 
+def test_a_log_beside_a_database_that_is_gone_is_not_read_into_the_backup(onearm: Any) -> None:
+    """The service was killed after its file was deleted; SQLite wrote what was left of it into the backup."""
+    client = Direct(create_app(Store.open(URL))).__enter__()
+    try:
+        assert client.post("/v1/experiments", json=BODY).status_code == 201
+        play(client, 3)
+        assert onearm("backup", "copies/monday.db", "--database", URL).code == 0
+        play(client, 200)
+        left = {ending: Path(f"run.db{ending}").read_bytes() for ending in ("-wal", "-shm")}
+    finally:
+        client.__exit__(None, None, None)
+    Path("run.db").unlink()
+    for ending, content in left.items():
+        Path(f"run.db{ending}").write_bytes(content)
+    done = onearm("restore", "copies/monday.db", "--database", URL)
+    assert done.code == 0, done.err
+    with sqlite3.connect("run.db") as restored:
+        assert restored.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert restored.execute("SELECT count(*) FROM event").fetchone() == (6,)
+    assert onearm("verify", "--database", URL).code == 0
+    (kept,) = Path().glob("run.db.before-*-wal")
+    assert kept.read_bytes() == left["-wal"]
+
+
+def test_what_a_restore_takes_back_is_said(onearm: Any) -> None:
+    """A revoked key was good again, and nobody said so."""
+    key = onearm("keys", "create", "--role", "write", "--name", "web", "--database", URL, "--json").json["id"]
+    assert onearm("backup", "copies/monday.db", "--database", URL).code == 0
+    assert onearm("keys", "revoke", key, "--database", URL).code == 0
+    done = onearm("restore", "copies/monday.db", "--database", URL)
+    assert (done.code, "to be done again: 1 keys.revoke; onearm audit --database" in done.out) == (0, True), done
+    assert onearm("keys", "list", "--database", URL, "--json").json["keys"][0]["state"] == "valid"
+    assert onearm("restore", "copies/monday.db", "--database", URL, "--json").json["undone"] == {}
+
+
 def test_a_backup_that_does_not_verify_replaces_nothing(onearm: Any) -> None:
     with Direct(create_app(Store.open(URL))) as client:
         assert client.post("/v1/experiments", json=BODY).status_code == 201
