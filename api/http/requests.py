@@ -49,8 +49,13 @@ def hash_of(raw: bytes) -> bytes:
 
 
 def sent_of(raw: bytes) -> str | None:
-    """Return what a client sent as the log keeps it."""
-    return raw.decode() if len(raw) > 2 else None
+    """Return what a client sent as the log keeps it; raises `InvalidInput` where it is not UTF-8, as JSON must be."""
+    try:
+        return raw.decode() if len(raw) > 2 else None
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            "malformed_json", f"what was sent is not UTF-8 at byte {error.start}: JSON must be"
+        ) from None
 
 
 async def known_as(live: Live, decision_id: str | None, raw: bytes) -> Record | None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
@@ -26,7 +27,8 @@ from ...engine.vocabulary import BESIDE, CHANGE, DECISIONS, LEARN, OUTCOME, Feed
 from ..experiment.ids import check_id
 from ..experiment.sizes import made_within
 from ..experiment.spec import Spec
-from ..kinds.kind import Kind
+from ..kinds.kind import ANY_JSON, Kind
+from ..kinds.streams.moves import read_id
 from ..kinds.table import kind_of
 from ..log_files import module_of, source_of
 from .folded import finished, fold_log
@@ -34,6 +36,8 @@ from .history import History, packed_mask
 from .writer import Writer
 
 TOGETHER = 500  # events of one transaction: about 10 ms
+TIME_MAX = 253_402_300_799_999_999  # microseconds since 1970 UTC: the end of the year 9999
+READS = read_id("")  # so begin the ids of decisions of streams that read an arm: the service makes them
 SHOWN = 80  # characters of a line that is refused
 
 
@@ -58,7 +62,7 @@ def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imp
             if "policy" not in events.spec:
                 raise InvalidInput("no_export", "its first line names no experiment and policy")
             spec = _spec(events, experiment_id, state_bytes)
-            found = list(_whole(events))
+            found = list(_whole(events, kind_of(spec.problem)))
             if events.bad_lines.count:
                 raise _bad_line(events, body)
             history = History(spec, (one for one in found if one.kind == CHANGE), kind_of(spec.problem).change_types)
@@ -90,15 +94,21 @@ def _spec(events: Events, experiment_id: str | None, state_bytes: int) -> Spec:
     return spec if experiment_id is None else dataclasses.replace(spec, id=check_id("experiment_id", experiment_id))
 
 
-def _whole(events: Events) -> Iterator[Event]:
-    """Yield the events, as long as each is the next one."""
+def _whole(events: Events, kind: Kind) -> Iterator[Event]:
+    """Yield the events, as long as each is the next one, and what clients said could have been said to the service."""
     seq = number = 0
+    ids: set[str] = set()
     for event in events.rows:
         if events.bad_lines.count:  # it is said of that line
             continue
         seq += 1
         if event.seq != seq:
-            raise InvalidInput("missing_events", f"line {seq + 1} has the seq {event.seq}, and must have {seq}")
+            begins = ": a log that was compacted begins at its base, and cannot be imported" if seq == 1 else ""
+            raise InvalidInput("missing_events", f"line {seq + 1} has the seq {event.seq}, and must have {seq}{begins}")
+        try:
+            _check_said(event, kind, ids)
+        except (InvalidInput, msgspec.DecodeError) as error:
+            raise InvalidInput("bad_event", f"line {seq + 1}: {error}") from None
         if event.kind in DECISIONS:
             if event.number != number:
                 says = f"line {seq + 1} decides number {event.number}, and the next decision is {number}"
@@ -108,6 +118,30 @@ def _whole(events: Events) -> Iterator[Event]:
             says = f"line {seq + 1} is a reward of decision {event.number}, which is not before it"
             raise InvalidInput("missing_decision", says)
         yield event
+
+
+def _check_said(event: Event, kind: Kind, ids: set[str]) -> None:
+    """Raise where an event says what the service takes from no client, or cannot tell again; `ids` are those seen."""
+    if not 0 <= event.time <= TIME_MAX:
+        raise InvalidInput("bad_time", f"the time is {event.time}: it is in microseconds, from 1970 to the year 9999")
+    if event.sent is not None:
+        ANY_JSON.decode(event.sent)
+    if event.reward_id:
+        check_id("reward_id", event.reward_id)
+    if event.kind not in DECISIONS:
+        return
+    if event.detail is not None:
+        kind.decided_detail.decode(event.detail)
+    if event.unit_id is not None:
+        check_id("unit_id", event.unit_id)
+    name = event.decision_id
+    if name is None:
+        return
+    if name in ids:
+        raise InvalidInput("decision_exists", f"there is a decision {name!r} before: a decision is made once")
+    ids.add(name)
+    if kind.moves is None or not name.startswith(READS):
+        check_id("decision_id", name)
 
 
 def _bad_line(events: Events, body: bytes) -> InvalidInput:
@@ -139,8 +173,6 @@ def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator
             n_arms = int(history.roster.sizes(np.array([event.number]))[0])
             mask = np.unpackbits(np.frombuffer(event.available, np.uint8), count=n_arms)
             event = event._replace(available=packed_mask(mask))
-        if event.unit_id is not None:
-            check_id("unit_id", event.unit_id)
         if event.decision_id is not None:
             event = event._replace(body_hash=hashlib.sha256((event.sent or "{}").encode()).digest())
         yield event

@@ -25,7 +25,7 @@ READER = Reader(msgspec.json.Decoder(Reward), msgspec.json.Decoder(BatchReward),
 _row_actions = msgspec.json.Decoder(list[RowAction])
 _named_actions = msgspec.json.Decoder(list[dict[str, Any]])
 _costs = msgspec.json.Decoder(list[float])
-_explanation = msgspec.json.Decoder(Explanation)
+EXPLANATION = msgspec.json.Decoder(Explanation)
 
 
 def request(work: Work, body: Decide | Example) -> Request:
@@ -90,7 +90,7 @@ def answer(work: Work, event: Event) -> ArmDecision:
         model_version=event.seq - 1,
     )
     if event.detail is not None:
-        reasons = _explanation.decode(event.detail)
+        reasons = EXPLANATION.decode(event.detail)
         decided.ranking, decided.explanation = reasons.ranking, reasons.explanation
         decided.model = UNSET if reasons.model is None else reasons.model
         decided.notes = notes_on(work.spec) or UNSET

@@ -31,6 +31,7 @@ ARMS = Kind(
     answer=http.answer,
     answered=ArmDecision,
     record=http.record,
+    decided_detail=http.EXPLANATION,
     reader=http.READER,
     read_feedback=http.read_feedback,
     feedback_on=http.feedback_on,

@@ -84,6 +84,23 @@ def test_in_a_batch_of_several_pieces_a_bad_item_fails_alone(served: Served) -> 
     served.assert_consistent()
 
 
+def test_bytes_that_are_no_text_fail_alone(served: Served) -> None:
+    """They were 500, and in a batch all were, with what was before them decided."""
+    spoilt = b'{"actions":"\xff"}'
+    assert_refused(served.decide(spoilt), 422, "malformed_json")
+    body = b'{"decisions":[' + b'{"decision_id":"a"},' + spoilt + b',{"decision_id":"b"}]}'
+    made = served.post(f"{E}/decisions:batch", body).json()["decisions"]
+    assert [one.get("code") for one in made] == [None, "malformed_json", None]
+    listed = {"actions": {"kind": "listed", "length": 1, "max": 2}}
+    assert served.create("listed", arms=[], policy={"name": "linear_greedy"}, problem=listed).status_code == 201
+    served.post("/v1/experiments/listed/decisions", b'{"actions":[{"id":"\xff","features":[1]}]}')
+    actions = b'[{"id":"\xff","features":[1]}]'
+    example = b'{"examples":[{"action_id":"a","value":1,"propensity":0.5,"actions":' + actions + b"}]}"
+    told = served.post("/v1/experiments/listed/examples:batch", example).json()["examples"]
+    assert told[0]["code"] == "malformed_json"
+    assert len(served.events()) == 2 and served.events("listed") == []
+
+
 @pytest.mark.parametrize("field", ["decisions", "rewards", "examples"])
 def test_long_lists_are_read_as_short_ones(served: Served, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
     made = served.post(f"{E}/decisions:batch", {"decisions": [{}] * 3}).json()["decisions"]

@@ -293,6 +293,42 @@ def test_a_log_that_is_not_in_order_says_where_and_writes_nothing(served: Served
     assert served.get(f"{EXPERIMENTS}/f").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("place", "said", "says"),
+    [
+        (0, {"time": 2**62}, "line 2: the time is"),
+        (0, {"time": -1}, "the year 9999"),
+        (0, {"time": 10**30}, "line 2"),
+        (1, {"time": 253_402_300_800 * 10**6}, "line 3: the time is"),
+        (0, {"decision_id": "~5"}, "line 2: decision_id is '~5'"),
+        (0, {"decision_id": ""}, "line 2: decision_id"),
+        (0, {"decision_id": "a\nb"}, "line 2: decision_id"),
+        (2, {"decision_id": "d0"}, "line 4: there is a decision 'd0' before"),
+        (0, {"unit_id": "x" * 300}, "line 2: unit_id"),
+        (1, {"reward_id": "a\nb"}, "line 3: reward_id"),
+        (0, {"detail": "zz"}, "line 2"),
+        (0, {"sent": "no JSON"}, "line 2"),
+    ],
+)
+def test_what_no_client_could_have_said_is_not_imported(
+    served: Served, place: int, said: dict[str, Any], says: str
+) -> None:
+    """It was taken, and reads of these decisions were 500 from then on; an id of the service reached another one."""
+    lines = served.get(f"{EXPERIMENTS}/e/log").content.splitlines()
+    lines[1 + place] = json.dumps(json.loads(lines[1 + place]) | said).encode()
+    before = served.everything()
+    answer = served.post(f"{IMPORT}?experiment_id=f", b"\n".join(lines))
+    assert answer.status_code == 422, answer.text
+    assert says in answer.json()["detail"] and "/tmp" not in answer.json()["detail"]
+    assert served.everything() == before
+
+
+def test_a_log_that_begins_at_a_base_says_why_it_is_not_imported(served: Served) -> None:
+    assert served.post(f"{EXPERIMENTS}/e:compact", {"before": 100}).status_code == 200
+    answer = served.post(f"{IMPORT}?experiment_id=f", served.get(f"{EXPERIMENTS}/e/log").content)
+    assert (answer.status_code, "begins at its base" in answer.json()["detail"]) == (422, True), answer.text
+
+
 def test_a_state_that_would_be_too_large_is_refused_before_it_is_made(tmp_path: Path) -> None:
     header = {
         "onearm": 1,
