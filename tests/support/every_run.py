@@ -41,6 +41,7 @@ REPRESENTATIVES = (
     "adaptive",  # a policy around another
     "budget",
     "floor",
+    "paced_budget",
     "point_gradient",
 )
 

@@ -36,6 +36,18 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
         yield keyed
 
 
+@pytest.fixture(scope="module")
+def strangers(keyed: Keyed) -> list[httpx.Client]:
+    """Return clients of other tenants: the service takes half a second to know a key."""
+    return [keyed.asking("admin", tenant=tenant) for tenant in ("shop", "default")]
+
+
+@pytest.fixture(scope="module")
+def limited(keyed: Keyed) -> httpx.Client:
+    """Return a client of the tenant, but for other experiments of it."""
+    return keyed.asking("admin", tenant="news", experiments="ban*")
+
+
 def ask(client: httpx.Client, entry: Any, experiment_id: str) -> httpx.Response:
     path = entry.path.format(experiment_id=experiment_id, decision_id="~0", arm_id="a", unit_id="u")
     body = BODIES.get(entry.path.rsplit("/", 1)[1])
@@ -56,16 +68,16 @@ def without(answer: httpx.Response, experiment_id: str) -> tuple[int, str, Any]:
 
 
 @pytest.mark.parametrize("entry", OF_ONE, ids=lambda entry: f"{entry.method} {entry.path.rsplit('/', 1)[1]}")
-def test_anothers_experiment_is_answered_as_one_that_does_not_exist(keyed: Keyed, entry: Any) -> None:
+def test_anothers_experiment_is_answered_as_one_that_does_not_exist(
+    keyed: Keyed, strangers: list[httpx.Client], limited: httpx.Client, entry: Any
+) -> None:
     before = keyed.operator.get("/v1/experiments/~news~secret").json()
-    for tenant in ("shop", "default"):
-        client = keyed.asking("admin", tenant=tenant)
+    for client, another in zip(strangers, ("e", "~shop~banner"), strict=True):
         missing = without(ask(client, entry, "nowhere"), "nowhere")
         assert missing[0] == 404, missing
-        for theirs in ("secret", "~news~secret", "e" if tenant == "shop" else "~shop~banner"):
+        for theirs in ("secret", "~news~secret", another):
             assert without(ask(client, entry, theirs), theirs) == missing
         assert "news" not in missing[1]
-    limited = keyed.asking("admin", tenant="news", experiments="ban*")
     assert without(ask(limited, entry, "secret"), "secret") == without(ask(limited, entry, "nowhere"), "nowhere")
     assert keyed.operator.get("/v1/experiments/~news~secret").json() == before
 

@@ -18,7 +18,7 @@ from onearm.engine.storage.store import Store
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD
 from onearm.engine.vocabulary import LEARN
 
-VISITS = 4000
+VISITS = 1200
 PATIENCE = 60.0  # seconds: a busy machine is no bug
 PATH = "/v1/experiments/e"
 
@@ -36,7 +36,10 @@ def wait_for(database: str, rewards: int) -> None:
         time.sleep(0.002)
 
 
-def test_kills_while_windows_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "shares", [(VISITS // 2,), pytest.param((1, VISITS // 3, VISITS // 2), marks=pytest.mark.slow)]
+)
+def test_kills_while_windows_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: tuple[int, ...]) -> None:
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # it starts sooner
     database = f"sqlite:///{tmp_path}/run.db"
     service = Process(database, "--close-after-start", "0")
@@ -52,7 +55,7 @@ def test_kills_while_windows_close(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             ]
             answers = client.post(f"{PATH}/rewards:batch", json={"rewards": items}).json()["rewards"]
         came = Counter(item["decision_id"] for item, answer in zip(items, answers, strict=True) if "code" not in answer)
-        for share in (1, VISITS // 2):  # at the first closing, and between others
+        for share in shares:
             wait_for(database, share)
             service.stop(signal.SIGKILL)
             service.start()
