@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
@@ -85,4 +85,4 @@ def _time_of(text: str | None) -> int:
         raise InvalidInput(
             "bad_before", f"before is {text[:80]!r}: it must be a time like 2026-01-31T12:00:00Z, with its zone"
         )
-    return (time.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+    return (time - EPOCH) // timedelta(microseconds=1)

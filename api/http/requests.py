@@ -104,16 +104,17 @@ def iso(microseconds: int) -> str:
 
 
 def time_of(text: str) -> datetime | None:
-    """Return a time that a client wrote with its zone, ISO 8601; None where it is none.
+    """Return a time that a client wrote with its zone, ISO 8601, in UTC; None where it is none of the years 1 to 9999.
 
     >>> time_of("1970-01-01T00:00:01Z"), time_of("1970-01-01"), time_of("soon")
     (datetime.datetime(1970, 1, 1, 0, 0, 1, tzinfo=datetime.timezone.utc), None, None)
+    >>> time_of("0001-01-01T00:00:00+01:00")  # in UTC it is in the year 0
     """
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return None if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return None if time.tzinfo is None else time
 
 
 def whole_number(name: str, text: str, most: int, least: int = 1) -> int:

@@ -72,6 +72,8 @@ def test_what_it_refuses(played: tuple[Served, Run], tmp_path: Path) -> None:
         ({"before": "1999-01-01T00:00:00Z"}, 409, "nothing_before"),
         ({"before": "2026-01-31T00:00:00"}, 422, "bad_before"),
         ({"before": "yesterday"}, 422, "bad_before"),
+        ({"before": "9999-12-31T23:59:59-01:00"}, 422, "bad_before"),
+        ({"before": "0001-01-01T00:00:00+01:00"}, 422, "bad_before"),
         ({"before": 1.5}, 422, "bad_body"),
         ({"until": 3}, 422, "bad_body"),
     ):

@@ -212,6 +212,8 @@ def test_arms_that_joined_are_counted(served: Served, clock: Clock) -> None:
         ("limit=1001", "bad_limit"),
         ("before=yesterday", "bad_before"),
         ("before=2026-01-01T00:00:00", "bad_before"),
+        ("before=9999-12-31T23:59:59-01:00", "bad_before"),  # in UTC no year has it
+        ("before=0001-01-01T00:00:00%2B01:00", "bad_before"),
         ("before=9999-12-31T23:59:59Z", None),
         ("before=0001-01-01T00:00:00Z", None),
     ],
