@@ -116,11 +116,12 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:  # noqa: D102 - httptools
-        if self._pending > self._limits.head_bytes and self._head_bytes() > self._limits.head_bytes:
-            refusal = self._too_large()
-            self._refused[refusal.content.code] += 1
-            self.app = _always(refusal)
+        too_large = self._pending > self._limits.head_bytes and self._head_bytes() > self._limits.head_bytes
+        if too_large:
+            self.app = _always(self._too_large())
         super().on_headers_complete()  # raises where the target is no address; then no request began
+        if too_large:
+            self._refused[self._too_large().content.code] += 1
         self._in_head = False
         self._pending = 0
 
@@ -168,8 +169,11 @@ class Connection(HttpToolsProtocol):
             super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP."""
-        self._refuse(problem(400, "not_http", f"{msg.rstrip('.')}: send HTTP/1.1"))
+        """Refuse what is not HTTP. An address of 64 KiB is none for the parser, and was too large before."""
+        if self._in_head and self._head_bytes() > self._limits.head_bytes:
+            self._refuse(self._too_large())
+        else:
+            self._refuse(problem(400, "not_http", f"{msg.rstrip('.')}: send HTTP/1.1"))
 
     def sweep(self, now: float) -> None:
         """Close the connection where it is due; called about once a second."""

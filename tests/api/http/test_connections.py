@@ -69,6 +69,14 @@ def test_headers_within_the_limit_are_read_however_they_come(large: Listening) -
     line.close()
 
 
+@pytest.mark.parametrize("size", [5000, 70_000])  # what reads addresses takes no more than 65,535 bytes
+def test_an_address_beyond_the_limit_is_refused_once(large: Listening, size: int) -> None:
+    line = large.connect()
+    line.ask(path="/" + "x" * size)
+    refused(line, 431, "headers_too_large", "4,000 bytes (--max-header-bytes)")
+    assert large.service.requests.unread == {"headers_too_large": 1}
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_headers_beyond_the_limit_are_refused(large: Listening, parts: int) -> None:
     line = large.connect()
