@@ -69,10 +69,17 @@ def check_unlimited(caller: Caller) -> None:
         )
 
 
+def check_files(service: Service) -> None:
+    """Raise `Unavailable` where the database was deleted or replaced: what is read is another one's; 6 us."""
+    if (lost := service.lost()) is not None:
+        raise lost
+
+
 async def list_deeds(service: Service, call: Call) -> Answer:
     """List what was created, changed, archived, and done to keys, newest first; a tenant's admin sees the tenant's."""
     caller = call.caller
     check_unlimited(caller)
+    check_files(service)
     before, limit = call.parameter("before"), call.parameter("limit")
     most = PAGE if limit is None else whole_number("limit", limit, PAGE_MAX)
     seq = None if before is None else whole_number("before", before, 2**31)

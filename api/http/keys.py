@@ -12,7 +12,7 @@ from ...engine.errors import Forbidden, NotFound
 from ...engine.storage.tables import StoredKey
 from ..access.keys import DAY_SECONDS, SECOND, NewKey, check_seconds, key_like, new_key
 from ..service.service import Service
-from .audit import check_unlimited, deed
+from .audit import check_files, check_unlimited, deed
 from .bodies import read
 from .endpoint import Answer, Call
 from .requests import iso
@@ -86,6 +86,7 @@ async def create_key(service: Service, call: Call) -> Answer:
 async def list_keys(service: Service, call: Call) -> Answer:
     """List the keys, without their secrets."""
     check_unlimited(call.caller)
+    check_files(service)
     await service.keyring.read()
     mine = call.caller.tenant
     return Answer(200, Keys([_key(row) for row in service.keyring.rows if mine in (None, row.tenant)]))
@@ -111,6 +112,7 @@ async def revoke_key(service: Service, call: Call) -> Answer:
 
 
 async def _found(service: Service, call: Call) -> StoredKey:
+    check_files(service)
     await service.keyring.read()
     found, mine = service.keyring.find(id := call.path["key_id"]), call.caller.tenant
     if found is None or mine not in (None, found.tenant):
@@ -120,8 +122,7 @@ async def _found(service: Service, call: Call) -> StoredKey:
 
 async def _written(service: Service, write: Callable[P, Written], *given: P.args, **named: P.kwargs) -> Written:
     """Write to the table of keys, and go by it at once."""
-    if (lost := service.lost()) is not None:
-        raise lost
+    check_files(service)
     written = await asyncio.to_thread(write, *given, **named)
     await service.keyring.read()
     return written

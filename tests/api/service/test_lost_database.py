@@ -90,6 +90,14 @@ def test_readiness_notices_it_where_nobody_asks_for_anything(
     assert listening.client.post(DECIDE, json={}).json()["code"] == "database_lost"
 
 
+@pytest.mark.parametrize("path", ["/v1/audit", "/v1/keys"])
+def test_keys_and_deeds_are_not_read_from_another_file(listening: Listening, tmp_path: Path, path: str) -> None:
+    assert listening.client.get(path).status_code == 200
+    replaced(tmp_path, "")
+    answer = listening.client.get(path)
+    assert (answer.status_code, answer.json().get("code")) == (503, "database_lost")
+
+
 def test_a_creation_is_not_acknowledged_either(listening: Listening, tmp_path: Path) -> None:
     deleted(tmp_path, "")
     body = {"experiment_id": "new", "arms": [{"id": "a"}]}
