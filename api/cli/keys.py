@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ...engine.errors import InvalidInput, NotFound
-from ...engine.storage.access import Access, deed_by_command
+from ...engine.storage.access import ROTATE, Access, deed_by_command
 from ...engine.storage.connections import without_password
 from ...engine.storage.store import Store
 from ...engine.storage.tables import StoredKey
@@ -114,7 +114,7 @@ def rotate(id: str, seconds: float, database: str, as_json: bool) -> None:
     with _opened(database) as access:
         old = _found(access, id)
         new = key_like(old, now=now)
-        access.replace_key(id, now + overlap, new.row, deed_by_command(old.tenant, "keys.rotate", f"{id} {new.row.id}"))
+        access.replace_key(id, now + overlap, new.row, deed_by_command(old.tenant, ROTATE, f"{id} {new.row.id}"))
     _show(new, as_json)
 
 

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import msgspec
 
 from ...engine.errors import Forbidden, NotFound
+from ...engine.storage.access import ROTATE
 from ...engine.storage.tables import StoredKey
 from ..access.keys import DAY_SECONDS, SECOND, NewKey, check_seconds, key_like, new_key
 from ..service.service import Service
@@ -98,7 +99,7 @@ async def rotate_key(service: Service, call: Call) -> Answer:
     seconds = check_seconds("of overlap", read(_overlap, call.body or b"{}", "the overlap").overlap)
     old, now = await _found(service, call), service.clock()
     new = key_like(old, now=now)
-    said = deed(service, call, old.tenant, "keys.rotate", f"{old.id} {new.row.id}")
+    said = deed(service, call, old.tenant, ROTATE, f"{old.id} {new.row.id}")
     await _written(service, service.access.replace_key, old.id, now + int(seconds * SECOND), new.row, said)
     return Answer(201, _made(new))
 

@@ -110,6 +110,17 @@ def test_keys_are_made_rotated_and_revoked_over_http(keyed: Keyed) -> None:
     assert "oa_" not in listed.text and made["key"].split("_", 2)[2] not in listed.text
 
 
+def test_a_rotation_whose_answer_was_lost_is_mended_by_rotating_the_new_key(keyed: Keyed) -> None:
+    """The old key ends with the overlap then: one like it would end as soon."""
+    made = keyed.operator.post("/v1/keys", json={"name": "web", "roles": ["write"]}).json()
+    lost = keyed.operator.post(f"/v1/keys/{made['id']}:rotate", json={"overlap": 600}).json()
+    says = refused(keyed.operator.post(f"/v1/keys/{made['id']}:rotate", json={"overlap": 600}), 409, "key_replaced")
+    assert f"'{lost['id']}': rotate that one" in says
+    again = keyed.operator.post(f"/v1/keys/{lost['id']}:rotate", json={"overlap": 0})
+    assert (again.status_code, again.json()["expires_at"]) == (201, None)
+    assert keyed.client_of(again.json()["key"]).post(DECIDE).status_code == 201
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 from support.stored import add, run_sql, without_units
 
-from onearm.engine.errors import InvalidInput, NotFound
-from onearm.engine.storage.access import Access
+from onearm.engine.errors import Conflict, InvalidInput, NotFound
+from onearm.engine.storage.access import ROTATE, Access
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Deed, Event, StoredKey
@@ -42,9 +42,23 @@ def test_keys_are_written_beside_the_writer(url: str, store: Store, access: Acce
 def test_a_key_that_is_replaced_ends_when_it_is_said_or_before(access: Access) -> None:
     access.add_key(KEY, DEED)
     new = KEY._replace(id="k2", digest=b"2", created_at=6)
-    access.replace_key("k1", 40, new, DEED)
-    access.replace_key("k1", 1000, new._replace(id="k3"), DEED)
+    access.replace_key("k1", 40, new, DEED._replace(action=ROTATE, subject="k1 k2"))
+    access.replace_key("k2", 1000, new._replace(id="k3"), DEED._replace(action=ROTATE, subject="k2 k3"))
     assert [(key.id, key.expires_at) for key in access.all_keys()] == [("k1", 40), ("k2", 100), ("k3", 100)]
+
+
+def test_a_key_is_replaced_once(access: Access) -> None:
+    """Afterwards its end is that of the overlap, and no longer how long it was made for."""
+    for id in ("k1", "k11"):
+        access.add_key(KEY._replace(id=id), DEED._replace(subject=id))
+    rotate = DEED._replace(action=ROTATE, subject="k1 k2")
+    access.replace_key("k1", 40, KEY._replace(id="k2"), rotate)
+    before = access.all_keys(), access.deeds(10)
+    with pytest.raises(Conflict, match="'k1' was replaced by 'k2'") as refused:
+        access.replace_key("k1", 30, KEY._replace(id="k3"), rotate._replace(subject="k1 k3"))
+    assert refused.value.code == "key_replaced"
+    assert (access.all_keys(), access.deeds(10)) == before
+    access.replace_key("k11", 40, KEY._replace(id="k12"), rotate._replace(subject="k11 k12"))
 
 
 def test_a_key_is_revoked_once(access: Access) -> None:
