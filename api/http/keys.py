@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import msgspec
 
-from ...engine.errors import Forbidden, NotFound
+from ...engine.errors import Conflict, Forbidden, NotFound
 from ...engine.storage.access import ROTATE
 from ...engine.storage.tables import StoredKey
+from ..access.caller import ADMIN, EVERY, ROLES
 from ..access.keys import DAY_SECONDS, SECOND, NewKey, check_seconds, key_like, new_key
 from ..service.service import Service
 from .audit import check_files, check_unlimited, deed
@@ -25,7 +26,7 @@ Written = TypeVar("Written")
 class WantedKey(msgspec.Struct, forbid_unknown_fields=True):
     """What a new key may do: its roles, of whose experiments, and for how many seconds (null: for good)."""
 
-    roles: list[str]
+    roles: Annotated[list[str], msgspec.Meta(max_length=len(ROLES))]
     name: str
     tenant: str | None = None
     experiments: str = "*"
@@ -74,6 +75,8 @@ async def create_key(service: Service, call: Call) -> Answer:
     mine = call.caller.tenant
     if mine is not None and wanted.tenant not in (None, mine):
         raise Forbidden("other_tenant", f"this key is of the tenant {mine!r}: leave tenant out, or name that one")
+    if call.caller.key is None:
+        _check_first(wanted)
     now = service.clock()
     tenant = wanted.tenant if mine is None else mine
     made = new_key(
@@ -110,6 +113,18 @@ async def revoke_key(service: Service, call: Call) -> Answer:
     old = await _found(service, call)
     said = deed(service, call, old.tenant, "keys.revoke", old.id)
     return Answer(200, _key(await _written(service, service.access.revoke_key, old.id, said)))
+
+
+def _check_first(wanted: WantedKey) -> None:
+    """Raise `Conflict` where the first key is none that manages all others: from it on every call needs one."""
+    limits = (wanted.tenant, wanted.expires_in, wanted.experiments)
+    if ADMIN not in wanted.roles or limits != (None, None, EVERY):
+        raise Conflict(
+            "first_key",
+            "this is the first key: from it on every call needs one, so it must be able to make others. Make the "
+            "operator's first, an admin without tenant, experiments and expires_in, and this one with it; or use "
+            "`onearm keys create` on the machine of the database",
+        )
 
 
 async def _found(service: Service, call: Call) -> StoredKey:

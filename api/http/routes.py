@@ -259,7 +259,7 @@ TABLE = [
     ),
     Entry("GET", f"{ONE}/diagnostics", experiments.diagnostics, READ, {200: schemas.Diagnostics}, (404, 503)),
     Entry("GET", "/v1/policies", policies.list_policies, READ, {200: policies.Policies}, (503,)),
-    Entry("POST", "/v1/keys", keys.create_key, ADMIN, {201: keys.MadeKey}, (413, 422, 503), keys.WantedKey),
+    Entry("POST", "/v1/keys", keys.create_key, ADMIN, {201: keys.MadeKey}, (409, 413, 422, 503), keys.WantedKey),
     Entry("GET", "/v1/keys", keys.list_keys, ADMIN, {200: keys.Keys}, (503,)),
     Entry(
         "POST",

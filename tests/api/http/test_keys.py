@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from support.keyed import NEW, Keyed
-from support.listening import DECIDE
+from support.listening import DECIDE, Listening
 from support.served import assert_problem
 
 from onearm.api.http.gate import is_open
@@ -121,11 +122,32 @@ def test_a_rotation_whose_answer_was_lost_is_mended_by_rotating_the_new_key(keye
     assert keyed.client_of(again.json()["key"]).post(DECIDE).status_code == 201
 
 
+def test_the_first_key_can_manage_the_others(tmp_path: Path) -> None:
+    admin = {"name": "me", "roles": ["admin"]}
+    with Listening(tmp_path) as listening:
+        client = listening.client
+        for other in (
+            {"roles": ["read"]},
+            {"roles": ["read", "write"]},
+            {"tenant": "shop"},
+            {"experiments": "ban*"},
+            {"expires_in": 0},
+        ):
+            assert "an admin" in refused(client.post("/v1/keys", json=admin | other), 409, "first_key")
+        assert client.get("/v1/keys").json() == {"keys": []}
+        made = client.post("/v1/keys", json=admin)
+        assert made.status_code == 201
+        refused(client.post("/v1/keys", json=admin), 401, "key_needed")
+        client.headers["Authorization"] = f"Bearer {made.json()['key']}"
+        assert client.post("/v1/keys", json={"name": "n", "roles": ["read"], "expires_in": 60}).status_code == 201
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
         ({"name": "n", "roles": ["root"]}, 422, "bad_role"),
         ({"name": "n", "roles": []}, 422, "bad_role"),
+        ({"name": "n", "roles": ["admin"] * 4}, 422, "bad_body"),
         ({"name": "", "roles": ["read"]}, 422, "bad_name"),
         ({"name": "n", "roles": ["read"], "tenant": "A b"}, 422, "bad_tenant"),
         ({"name": "n", "roles": ["read"], "expires_in": -1}, 422, "bad_seconds"),
