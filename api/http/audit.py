@@ -40,15 +40,19 @@ class Audit(msgspec.Struct):
 
 
 def audited(handler: Handler) -> Handler:
-    """Return a handler that answers when what it did is in the audit log; what it refused is not there."""
+    """Return a handler whose deeds come into the audit log; what it refused is not there.
+
+    It answers when the deed is written, or cannot be yet: then it is done all the same, and nothing more is until then.
+    """
     action = f"{handler.__module__.rsplit('.', 1)[-1]}.{handler.__name__}"
 
     @functools.wraps(handler)
     async def noted(service: Service, call: Call) -> Answer:
+        await service.deeds.check()
         answer = await handler(service, call)
         name = call.path.get("experiment_id") or call.caller.named(answer.content.experiment_id)
         subject = " ".join((name, *(part for field, part in call.path.items() if field != "experiment_id")))
-        await asyncio.to_thread(service.access.note, deed(service, call, parts_of(name)[0], action, subject))
+        await service.deeds.note(deed(service, call, parts_of(name)[0], action, subject))
         return answer
 
     return noted

@@ -58,13 +58,15 @@ async def erase(service: Service, call: Call) -> Answer:
             body = read(_erase, call.body, "the erasure")
     if (body.unit_id is None) == (body.decision_ids is None):
         raise InvalidInput("one_of_two", "the erasure names unit_id, or decision_ids: send one of the two")
+    await service.deeds.check()
     if body.unit_id is not None:
         counted = await service.erasing.erase_unit(live, check_id("unit_id", body.unit_id))
     else:
         names = [found for one in body.decision_ids or [] if (found := name_of(one)) is not None]
         counted = await service.erasing.erase_decisions(live, names)
-    done = deed(service, call, parts_of(name)[0], "units.erase", f"{name} {counted.decisions} decisions")
-    await asyncio.to_thread(service.access.note, done)
+    await service.deeds.note(
+        deed(service, call, parts_of(name)[0], "units.erase", f"{name} {counted.decisions} decisions")
+    )
     return Answer(200, Erased(call.caller.called(live.row.id), *counted))
 
 

@@ -23,6 +23,7 @@ from ...engine.errors import Conflict, OnearmError, Unavailable, exhausted
 from ...engine.storage.access import RESTORE, Access
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
+from ..access.deeds import Deeds
 from ..access.keyring import Keyring
 from ..experiment.sameness import asks_for
 from ..experiment.spec import Spec
@@ -107,6 +108,7 @@ class Service:
         self.begun = time.monotonic()
         self.epoch = 0  # when the database was restored, in microseconds since 1970 UTC; 0 where it never was
         self.access = Access(store.url, write=True)
+        self.deeds = Deeds(self.access)
         self.keyring = Keyring(self.access, clocks.wall)
 
     async def start(self, first: dict[str, Any], advanced: Callable[[], None] = lambda: None) -> None:
@@ -163,6 +165,7 @@ class Service:
         await self._keep_snapshots()
         self.writer.close()
         self.pools.close()
+        await self.deeds.stop()
         self.access.close()  # first: the last connection of SQLite moves the log into the file
         self.store.close()
 

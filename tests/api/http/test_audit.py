@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from support.keyed import NEW, Keyed
+from support.listening import DECIDE, Listening
+from support.stored import run_sql
 
+from onearm.api.access import deeds as audit_deeds
 from onearm.api.http.routes import TABLE
+from onearm.engine.storage.access import Access
 
+ERASE = "/v1/experiments/e:erase"
 STREAM = {"experiment_id": "s", "problem": {"kind": "arm_stream"}}
 ADAPTIVE = NEW | {"experiment_id": "w", "policy": {"name": "adaptive", "params": {"policy": {"name": "ucb1"}}}}
 DONE: list[tuple[str, str, Any]] = [
@@ -107,6 +114,64 @@ def test_what_is_refused_and_what_others_do_is_not_there(keyed: Keyed) -> None:
     assert deeds(client) == before and len(before) == 1
     newest = deeds(keyed.operator)[0]
     assert (newest["action"], newest["subject"], newest["tenant"]) == ("experiments.add_arm", "e", "default")
+
+
+FULL = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+
+
+@pytest.mark.parametrize(
+    ("action", "path", "body"),
+    [("experiments.archive", "/v1/experiments/e:archive", None), ("units.erase", ERASE, {"unit_id": "ann"})],
+)
+def test_what_was_done_is_answered_and_noted_later_where_the_audit_log_cannot_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, action: str, path: str, body: Any
+) -> None:
+    with Listening(tmp_path) as listening:
+        client, database = listening.client, f"sqlite:///{tmp_path}/run.db"
+        assert client.post(DECIDE, json={"unit_id": "ann"}).status_code == 201
+        run_sql(database, FULL)
+        done = client.post(path, json=body)
+        assert done.status_code == 200, done.text
+        assert done.json().get("archived", True) and done.json().get("decisions") == 1
+        assert [action in one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == [True]
+        for other in ("/v1/experiments/hello:archive", "/v1/experiments/hello:erase"):
+            refused = client.post(other, json={"unit_id": "bob"})
+            assert (refused.status_code, refused.json()["code"]) == (503, "audit_unwritten")
+            assert "nothing was done" in refused.json()["detail"]
+        assert not client.get("/v1/experiments/hello").json()["archived"]
+        assert deeds(client)[0]["action"] == "experiments.create"
+        run_sql(database, "DROP TRIGGER full")
+        listening.wait_until(lambda: deeds(client)[0]["action"] == action)  # nobody asks for it
+        assert client.post("/v1/experiments/hello:archive").status_code == 200
+        noted = [(one["action"], one["subject"].split()[0]) for one in deeds(client)]
+        assert noted == [("experiments.archive", "hello"), (action, "e"), ("experiments.create", "e")]
+
+
+def test_the_next_deed_or_the_end_of_the_service_finds_the_audit_log_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_deeds, "AGAIN_SECONDS", 1000.0)
+    database = f"sqlite:///{tmp_path}/run.db"
+    with Listening(tmp_path) as listening:
+        for name, other in (("e", "restore"), ("hello", "archive")):
+            run_sql(database, FULL)
+            assert listening.client.post(f"/v1/experiments/{name}:archive").status_code == 200
+            run_sql(database, "DROP TRIGGER full")
+            if name == "e":
+                assert listening.client.post(f"/v1/experiments/{name}:{other}").status_code == 200
+    with closing(Access.open(database, write=False)) as access:
+        noted = [(one.action.partition(".")[2], one.subject) for one in access.deeds(10)][::-1]
+    assert noted == [("create", "e"), ("archive", "e"), ("restore", "e"), ("archive", "hello")]
+
+
+def test_a_deed_that_could_never_be_written_is_in_the_log_of_the_service(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Listening(tmp_path) as listening:
+        run_sql(f"sqlite:///{tmp_path}/run.db", FULL)
+        assert listening.client.post("/v1/experiments/e:archive").status_code == 200
+    said = caplog.records[-1].getMessage()
+    assert "is not in the audit log" in said and "experiments.archive" in said and "127.0.0.1" in said
 
 
 def test_the_log_is_read_in_pages(keyed: Keyed) -> None:
