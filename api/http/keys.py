@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 import msgspec
 
-from ...engine.errors import Conflict, Forbidden, NotFound
+from ...engine.errors import Conflict, Forbidden, NotFound, Unavailable
 from ...engine.storage.access import ROTATE
 from ...engine.storage.tables import StoredKey
 from ..access.caller import ADMIN, EVERY, ROLES
@@ -18,6 +19,8 @@ from .audit import check_files, check_unlimited, deed
 from .bodies import read
 from .endpoint import Answer, Call
 from .requests import iso
+
+log = logging.getLogger("onearm")
 
 P = ParamSpec("P")
 Written = TypeVar("Written")
@@ -84,6 +87,7 @@ async def create_key(service: Service, call: Call) -> Answer:
     )
     said = deed(service, call, tenant, "keys.create", made.row.id)
     await _written(service, service.access.add_key, made.row, said)
+    await _go_by(service)
     return Answer(201, _made(made))
 
 
@@ -104,6 +108,7 @@ async def rotate_key(service: Service, call: Call) -> Answer:
     new = key_like(old, now=now)
     said = deed(service, call, old.tenant, ROTATE, f"{old.id} {new.row.id}")
     await _written(service, service.access.replace_key, old.id, now + int(seconds * SECOND), new.row, said)
+    await _go_by(service)
     return Answer(201, _made(new))
 
 
@@ -112,7 +117,9 @@ async def revoke_key(service: Service, call: Call) -> Answer:
     check_unlimited(call.caller)
     old = await _found(service, call)
     said = deed(service, call, old.tenant, "keys.revoke", old.id)
-    return Answer(200, _key(await _written(service, service.access.revoke_key, old.id, said)))
+    revoked = await _written(service, service.access.revoke_key, old.id, said)
+    await service.keyring.read()  # or it is no end at once; it may be asked for again
+    return Answer(200, _key(revoked))
 
 
 def _check_first(wanted: WantedKey) -> None:
@@ -137,11 +144,17 @@ async def _found(service: Service, call: Call) -> StoredKey:
 
 
 async def _written(service: Service, write: Callable[P, Written], *given: P.args, **named: P.kwargs) -> Written:
-    """Write to the table of keys, and go by it at once."""
+    """Write to the table of keys."""
     check_files(service)
-    written = await asyncio.to_thread(write, *given, **named)
-    await service.keyring.read()
-    return written
+    return await asyncio.to_thread(write, *given, **named)
+
+
+async def _go_by(service: Service) -> None:
+    """Go by a new key at once, or where the keys cannot be read now soon: it is made, and shown this once."""
+    try:
+        await service.keyring.read()
+    except Unavailable as error:
+        log.error("the keys could not be read: %s", error)
 
 
 def _key(row: StoredKey) -> Key:

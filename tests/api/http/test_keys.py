@@ -15,6 +15,8 @@ from support.served import assert_problem
 
 from onearm.api.http.gate import is_open
 from onearm.api.http.routes import TABLE
+from onearm.engine.errors import Unavailable
+from onearm.engine.storage.tables import StoredKey
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +122,21 @@ def test_a_rotation_whose_answer_was_lost_is_mended_by_rotating_the_new_key(keye
     again = keyed.operator.post(f"/v1/keys/{lost['id']}:rotate", json={"overlap": 0})
     assert (again.status_code, again.json()["expires_at"]) == (201, None)
     assert keyed.client_of(again.json()["key"]).post(DECIDE).status_code == 201
+
+
+def test_a_key_that_was_made_is_shown_though_the_keys_cannot_be_read_then(
+    keyed: Keyed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable() -> list[StoredKey]:
+        raise Unavailable("read_failed", "run.db could not be read (disk I/O error): try again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keyed.service.access, "all_keys", unreadable)
+        made = keyed.operator.post("/v1/keys", json={"name": "n", "roles": ["write"]})
+        assert made.status_code == 201, made.text
+        refused(keyed.operator.post(f"/v1/keys/{made.json()['id']}:revoke"), 503, "read_failed")
+    keyed.wait_until(lambda: keyed.service.keyring.find(made.json()["id"]) is not None)
+    assert keyed.client_of(made.json()["key"]).post(DECIDE).status_code == 201
 
 
 def test_the_first_key_can_manage_the_others(tmp_path: Path) -> None:
