@@ -206,7 +206,7 @@ class Store(States, Erasures, Buckets, Windows):
             if done is None or done >= seq:
                 return False
             until = min(seq, done + events)
-            by_then = learned.seq + 0 <= seq  # a sum: SQLite would look for it among all events up to that one
+            by_then = learned.seq + 0 <= seq  # a sum, here and below: SQLite would look among all events up to that one
             closed = event.kind.in_(DECISIONS) & sa.exists().where(of_it, learned.number == event.number, by_then)
             some = (event.experiment == experiment) & (event.seq > done) & (event.seq <= until)
             blanks = _blanks(closed)
@@ -216,7 +216,7 @@ class Store(States, Erasures, Buckets, Windows):
             self._put_events(connection, rows)
             numbers = sa.select(learned.number).where(of_it, learned.seq > done, learned.seq <= until)
             earlier = (event.experiment == experiment) & event.kind.in_(DECISIONS) & event.number.in_(numbers)
-            carried = sa.update(EVENT).where(earlier, event.seq <= done).values(_blanks(sa.true()))
+            carried = sa.update(EVENT).where(earlier, event.seq + 0 <= done).values(_blanks(sa.true()))
             connection.execute(carried)
             connection.execute(sa.update(BASE).where(base).values(slim=until))
         return until < seq
