@@ -103,6 +103,8 @@ ERASED = sa.Table(
     sa.Column("number", sa.BigInteger, primary_key=True),  # of a decision
     sa.Column("blank", sa.Boolean, nullable=False),  # whether its rows are blank already
 )
+_IS_LEFT = ~ERASED.c.blank  # other rows are not in its index
+sa.Index("erased_left", ERASED.c.experiment, ERASED.c.number, sqlite_where=_IS_LEFT, postgresql_where=_IS_LEFT)
 ARTEFACT = sa.Table(
     "artefact",
     METADATA,
