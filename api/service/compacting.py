@@ -24,7 +24,7 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import SUMS, Base, SnapshotPart
 from ..experiment.sums import packed
 from .archives import Archives
-from .chores import Chore, Chores
+from .chores import Chores, Rank, Ranked
 from .folded import finished, fold_log
 from .live import Live
 from .pools import Pools
@@ -67,17 +67,18 @@ class Compactions:
         self._store, self._writer, self._chores = store, writer, chores
         self._pools, self._room, self._archives, self._clock = pools, room, archives, clock
 
-    def left(self) -> Iterator[Chore]:
+    def left(self) -> Iterator[Ranked]:
         """Clear away what attempts before the start left, and yield what is not done yet. Runs in a worker thread."""
         self._remove(self._store.noted_archives())
         self._store.sweep_bases()
         for key in self._store.unpurged():
             yield from self.deletion(key)
-        yield from (partial(self._store.slim, base.experiment, base.seq) for base in self._store.unslimmed())
+        for base in self._store.unslimmed():
+            yield Rank.SLIMMING, partial(self._store.slim, base.experiment, base.seq)
 
-    def deletion(self, key: int) -> list[Chore]:
+    def deletion(self, key: int) -> list[Ranked]:
         """Return what takes away all that is left of a deleted experiment: its archives first, while it has names."""
-        return [partial(self._remove_archives, key), partial(self._store.purge, key)]
+        return [(Rank.DELETION, partial(self._remove_archives, key)), (Rank.DELETION, partial(self._store.purge, key))]
 
     async def compact(self, live: Live, before: int | datetime | None = None, *, archive: bool = False) -> Compacted:
         """Make the state of an experiment at a seq, before a time, or as it is now, the base of its log; return that.
@@ -101,7 +102,7 @@ class Compactions:
             name = await self._begin(live, seq, former_seq) if archive else None
             base = await self._made(live, seq, former_seq if live.kind.slims else seq, former_seq, name)
             live.base = seq
-            self._chores.add([partial(self._store.slim, live.row.key, seq)])
+            self._chores.add([(Rank.SLIMMING, partial(self._store.slim, live.row.key, seq))])
             return Compacted(base, seq - former_seq)
 
     async def move_base(self, live: Live) -> None:

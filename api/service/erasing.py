@@ -112,7 +112,7 @@ class Erasing:
                 if (fresh := await self._pools.compactions.call(self._rewritten, base, numbers)) is not None:
                     await self._writer.run(self._store.put_archive, fresh)
                     await self._pools.compactions.call(self._renamed, fresh)
-            await self._chores.at_once(partial(self._store.blank, key))
+            await self._chores.erase(partial(self._store.blank, key))
         return counted
 
     def _archived(self, key: int) -> list[Base]:

@@ -31,7 +31,7 @@ from ..experiment.tenants import DEFAULT, name_of, parts_of, unknown_experiment
 from ..kinds.table import kind_of
 from .archives import Archives
 from .artefacts import keep_all, stored
-from .chores import Chores
+from .chores import Chores, Rank
 from .clocks import CLOCKS, Clocks
 from .closing import Closing
 from .compacting import Compactions
@@ -390,7 +390,7 @@ class Service:
             return await self.writer.run(self.store.add_experiment, name, *about, key)
         except BaseException as error:
             if key is not None:
-                self.chores.add([partial(self.store.purge, key)])
+                self.chores.add([(Rank.DELETION, partial(self.store.purge, key))])
             if isinstance(error, Unavailable):
                 log.error("the experiment %r could not be written: %s", name_of(tenant, spec.id), error)
             raise
