@@ -98,15 +98,27 @@ class Archives:
         return written
 
     def blank(self, name: str, numbers: Collection[int]) -> Written | None:
-        """Write an archive again, beside itself, with decisions of these numbers blank; None where it has none of them.
+        """Write an archive again, beside itself, with decisions of these numbers blank; None where all of them are.
 
         It takes the place of the other one by `replace`. Raises `OSError`.
         """
+        if not self.tells(name, numbers):
+            return None
+        assert self.folder is not None
+        source = self.folder / name
+        written, _ = self._put(name, lambda out: bool(module_of("parquet").blanked(source, out, numbers)))
+        return written
+
+    def tells(self, name: str, numbers: Collection[int]) -> bool:
+        """Tell whether an archive says something of decisions of these numbers. Raises `OSError`."""
         if self.folder is None:
             raise FileNotFoundError("there is no folder for archives (--archives)")
-        source = self.folder / name
-        written, found = self._put(name, lambda out: bool(module_of("parquet").blanked(source, out, numbers)))
-        return written if found else None
+        if not numbers:
+            return False
+        try:
+            return bool(module_of("parquet").tells(self.folder / name, numbers))
+        except ValueError as error:  # of Arrow: the file is no whole Parquet
+            raise OSError(f"it cannot be read: {error}") from error
 
     def replace(self, name: str) -> None:
         """Let what was written beside an archive take its name."""

@@ -6,7 +6,7 @@ does not fit the policy of today, the experiment is refused, and never folded fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...engine import snapshot
@@ -27,6 +27,17 @@ class Beginning(NamedTuple):
     tally: Tally
     seq: int = 0  # the last event that it has learned
     decisions: int = 0  # the number of the next decision
+
+
+def archived(bases: Sequence[Base]) -> Iterator[tuple[int, Base]]:
+    """Yield the bases that have archives, each with the seq behind which its archive begins, oldest first."""
+    former = 0
+    for base in bases:
+        if base.whole:  # an erasure made it: what lies before is part of the next archive
+            continue
+        if base.archive is not None:
+            yield former, base
+        former = base.seq
 
 
 def fresh(spec: Spec, kind: Kind, problem: Problem) -> Any:

@@ -31,7 +31,9 @@ class Link(NamedTuple):
     seq: int  # of the second base
     events: int
     archive: str | None
-    state: Literal["verified", "dropped", "missing", "blank", "wrong"]  # blank: some events are, so none can be folded
+    state: Literal[
+        "verified", "dropped", "missing", "not erased", "blank", "wrong"
+    ]  # blank: some events are, so none can be folded
     note: str | None = None  # what is wrong
 
 
@@ -56,16 +58,27 @@ def verified_chain(
             yield link._replace(state="missing", note=f"the archive {base.archive} is not in {archives.folder}")
         else:
             try:
+                held = _held(file.name, store, row.key, former, base, archives)
                 fault = _fault(file, store, row, spec, kind, former, base, progress)
-            except OnearmError as error:
-                fault = str(error)
-            if fault is None:
+            except (OnearmError, OSError) as error:
+                held, fault = False, str(error)
+            if held:
+                note = f"the archive {base.archive} holds decisions that were erased: start the service, or erase again"
+                yield link._replace(state="not erased", note=note)
+            elif fault is None:
                 yield link
             elif any(former < seq <= base.seq for seq in blank):
                 yield link._replace(state="blank")
             else:
                 yield link._replace(state="wrong", note=f"the archive {base.archive} does not verify: {fault}")
         former = base.seq
+
+
+def _held(name: str, store: Store, key: int, former: int, base: Base, archives: Archives) -> bool:
+    """Tell whether an archive says something of decisions that are blank in the database."""
+    numbers = store.erased_between(key, former, base.seq)
+    left = store.unblanked().get(key, []) if numbers else []  # an erasure under way comes to the archive first
+    return archives.tells(name, set(numbers).difference(left))
 
 
 def _fault(

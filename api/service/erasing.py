@@ -20,6 +20,7 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import Base
 from ...engine.vocabulary import DECISIONS
 from .archives import Archives
+from .bases import archived
 from .chores import RETRY_SECONDS, Chores
 from .compacting import Compactions
 from .live import Live
@@ -63,11 +64,12 @@ class Erasing:
     def finish(self) -> None:
         """Blank what a process before had begun with. Runs in a worker thread, before anything is answered."""
         left = self._store.unblanked()
-        for experiment, numbers in left.items():
-            for base in self._archived(experiment):
-                if (fresh := self._rewritten(base, numbers)) is not None:
+        for experiment in self._store.with_erasures():
+            for after, base in archived(self._store.bases(experiment)):
+                if (fresh := self._rewritten(after, base)) is not None:
                     self._store.put_archive(fresh)
                     self._renamed(fresh)
+        for experiment in left:
             while self._store.blank(experiment, PAGE):
                 pass
         if left:
@@ -92,6 +94,7 @@ class Erasing:
             await live.committed()
             numbers = await self._pools.lookups.run(named)
             if not numbers:
+                await self._blank_archives(live.row.key)
                 return NOTHING
             await live.turns.take(_hide, live, numbers)
             try:
@@ -108,25 +111,33 @@ class Erasing:
         async with self._pools.compactions.turn():  # or one would keep in an archive what is about to be blank
             counted = await self._pools.lookups.run(self._store.counted, key, numbers)
             await self._name(key, numbers)
-            for base in await self._pools.compactions.call(self._archived, key):
-                if (fresh := await self._pools.compactions.call(self._rewritten, base, numbers)) is not None:
-                    await self._writer.run(self._store.put_archive, fresh)
-                    await self._pools.compactions.call(self._renamed, fresh)
+            await self._blank_kept(key)
             await self._chores.erase(partial(self._store.blank, key))
         return counted
 
-    def _archived(self, key: int) -> list[Base]:
-        """Return the bases that have archives. Runs in a worker thread."""
-        return [base for base in self._store.bases(key) if base.archive is not None]
+    async def _blank_archives(self, key: int) -> None:
+        """Blank in archives whatever was erased before: one that was elsewhere then may be back."""
+        if await self._pools.lookups.run(self._store.erased, key):
+            async with self._pools.compactions.turn():
+                await self._blank_kept(key)
 
-    def _rewritten(self, base: Base, numbers: list[int]) -> Base | None:
-        """Write an archive again beside itself, with decisions blank; return its base with what is true of that.
+    async def _blank_kept(self, key: int) -> None:
+        """Blank what is erased in all archives, in the turn of compactions."""
+        call = self._pools.compactions.call
+        for after, base in await call(lambda: list(archived(self._store.bases(key)))):
+            if (fresh := await call(self._rewritten, after, base)) is not None:
+                await self._writer.run(self._store.put_archive, fresh)
+                await call(self._renamed, fresh)
 
-        None where nothing of them is in it, or where it cannot be read or written, which is said.
+    def _rewritten(self, after: int, base: Base) -> Base | None:
+        """Write an archive again beside itself, with what is erased blank; return its base with what is true of that.
+
+        None where it says nothing of that, or where it cannot be read or written, which is said.
         """
         assert base.archive is not None
         try:
-            written = self._archives.blank(base.archive, set(numbers))
+            numbers = self._store.erased_between(base.experiment, after, base.seq)
+            written = self._archives.blank(base.archive, numbers) if numbers else None
         except OSError as error:
             log.error("the archive %s holds what was erased and could not be written again: %s", base.archive, error)
             return None

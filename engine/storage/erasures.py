@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ..vocabulary import LEARN, OUTCOME
 from . import schema
 from .connections import Connections
-from .tables import BASE, ERASED, EVENT, SNAPSHOT, SNAPSHOT_PART
+from .tables import BASE, ERASED, EVENT, EXPERIMENT, SNAPSHOT, SNAPSHOT_PART
 from .windows import says_of_windows
 
 NAMED_MAX = 500  # numbers of one statement
@@ -94,12 +94,30 @@ class Erasures(Connections):
         found: int = rows[0][0]
         return found
 
+    def erased_between(self, experiment: int, after: int, until: int) -> list[int]:
+        """Return the numbers of the decisions that are erased and have an event after one seq, up to another."""
+        if self.revision < schema.UNITS:
+            return []
+        sql = (
+            "SELECT number FROM erased WHERE experiment = ? AND EXISTS (SELECT 1 FROM event "
+            "WHERE event.experiment = erased.experiment AND event.number = erased.number "
+            "AND event.seq + 0 > ? AND event.seq + 0 <= ?) ORDER BY number"
+        )
+        return [number for (number,) in self._read(sql, (experiment, after, until))]
+
     def blank_seqs(self, experiment: int) -> list[int]:
         """Return the seqs of the events that are blank, in order."""
         if self.revision < schema.UNITS:
             return []
         sql = f"SELECT seq FROM event WHERE experiment = ? AND EXISTS ({IS_BLANK}) ORDER BY seq"
         return [seq for (seq,) in self._read(sql, (experiment,))]
+
+    def with_erasures(self) -> list[int]:
+        """Return the keys of the experiments that have archives, and of which decisions are erased."""
+        some = sa.exists().where(ERASED.c.experiment == BASE.c.experiment)
+        query = sa.select(BASE.c.experiment).where(BASE.c.archive.is_not(None), some).distinct()
+        there = sa.select(EXPERIMENT.c.key).where(EXPERIMENT.c.deleted_at.is_(None))
+        return sorted(row.experiment for row in self._read_core(query.where(BASE.c.experiment.in_(there))))
 
     def unblanked(self) -> dict[int, list[int]]:
         """Return the numbers of the decisions that are erased and not blank yet, by the keys of their experiments."""

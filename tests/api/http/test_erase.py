@@ -388,3 +388,29 @@ def test_each_tenant_erases_its_own_and_the_audit_log_says_how_many_and_not_whom
         assert (deeds[0]["action"], deeds[0]["subject"]) == ("units.erase", "mine 2 decisions")
         assert ANN not in str(deeds)
         assert keyed.operator.get("/v1/audit").json()["deeds"][0]["subject"] == "~shop~mine 2 decisions"
+
+
+@pytest.mark.parametrize("how", ["erase", "start"])
+def test_an_archive_that_was_elsewhere_is_named_and_blanked_when_it_is_back(
+    served: Served, tmp_path: Path, how: str
+) -> None:
+    create(served, "contexts")
+    visits(served, "contexts", 9)
+    name = served.post("/v1/experiments/p:compact").json()["archive"]
+    file, away = tmp_path / "run.db.archives" / name, tmp_path / "away"
+
+    def found() -> Any:
+        return next(one for one in verified(served.url, Archives(file.parent)) if one["id"] == "p")
+
+    assert file.read_bytes().count(ANN.encode()) > 0
+    file.rename(away)
+    assert erased(served, unit_id=ANN)[0] == 3
+    away.rename(file)
+    assert [link["state"] for link in found()["archives"]] == ["not erased"]
+    assert has_fault(found()) and name in found()["bad_archive"]
+    if how == "erase":
+        assert erased(served, unit_id=ANN) == (0, 0, 0)
+    else:
+        served.restart()
+    assert file.read_bytes().count(ANN.encode()) == 0
+    assert [link["state"] for link in found()["archives"]] == ["blank"] and not has_fault(found())

@@ -8,8 +8,8 @@ A plain table has the columns action and reward, and propensity and context (a l
 known.
 """
 
-from .blanking import blanked
+from .blanking import blanked, tells
 from .reader import read, read_events, read_rows
 from .writer import Writer
 
-__all__ = ["Writer", "blanked", "read", "read_events", "read_rows"]
+__all__ = ["Writer", "blanked", "read", "read_events", "read_rows", "tells"]
