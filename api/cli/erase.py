@@ -38,3 +38,5 @@ def erase(
         print_json(found)
     else:
         click.echo(f"{found['decisions']:,} decisions are blank, {found['open']:,} of them were open")
+        for name in found.get("archives_left", []):
+            click.echo(f"the archive {name} may still hold them: it could not be read or written", err=True)

@@ -455,6 +455,7 @@ class Erased(msgspec.Struct):
     decisions: int
     events: int
     open: int
+    archives_left: list[str] | UnsetType = UNSET  # may hold what is erased, as they could not be read or written
 
 
 class Health(msgspec.Struct):

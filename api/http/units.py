@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+from msgspec import UNSET
 
 from ...engine.errors import InvalidInput
 from ...engine.storage.store import Store
@@ -60,14 +61,14 @@ async def erase(service: Service, call: Call) -> Answer:
         raise InvalidInput("one_of_two", "the erasure names unit_id, or decision_ids: send one of the two")
     await service.deeds.check()
     if body.unit_id is not None:
-        counted = await service.erasing.erase_unit(live, check_id("unit_id", body.unit_id))
+        erasure = await service.erasing.erase_unit(live, check_id("unit_id", body.unit_id))
     else:
         names = [found for one in body.decision_ids or [] if (found := name_of(one)) is not None]
-        counted = await service.erasing.erase_decisions(live, names)
+        erasure = await service.erasing.erase_decisions(live, names)
     await service.deeds.note(
-        deed(service, call, parts_of(name)[0], "units.erase", f"{name} {counted.decisions} decisions")
+        deed(service, call, parts_of(name)[0], "units.erase", f"{name} {erasure.counted.decisions} decisions")
     )
-    return Answer(200, Erased(call.caller.called(live.row.id), *counted))
+    return Answer(200, Erased(call.caller.called(live.row.id), *erasure.counted, erasure.left or UNSET))
 
 
 def _found(store: Store, key: int, unit_id: str, after: int, limit: int) -> list[Record]:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from ...engine.errors import InvalidInput, Unavailable
@@ -33,6 +34,13 @@ PAGE = 1000  # decisions for a unit that are looked up at once
 NOTHING = Counted(0, 0, 0)
 
 
+class Done(NamedTuple):
+    """What an erasure came to."""
+
+    counted: Counted
+    left: list[str]  # archives that may still hold what is erased: they could not be read or written
+
+
 class Erasing:
     """The erasures under way. Its methods belong to the event loop's thread."""
 
@@ -47,14 +55,14 @@ class Erasing:
     ) -> None:
         self._store, self._writer, self._chores = store, writer, chores
         self._pools, self._compactions, self._archives = pools, compactions, archives
-        self._tasks: set[asyncio.Task[Counted]] = set()
+        self._tasks: set[asyncio.Task[Done]] = set()
         self._under_way: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by the key of the experiment
 
-    async def erase_unit(self, live: Live, unit_id: str) -> Counted:
+    async def erase_unit(self, live: Live, unit_id: str) -> Done:
         """Erase all decisions for a unit that are on record now; return how many, none where there are none."""
         return await self._whole(live, partial(_of_unit, self._store, live.row.key, unit_id))
 
-    async def erase_decisions(self, live: Live, names: Sequence[int | str]) -> Counted:
+    async def erase_decisions(self, live: Live, names: Sequence[int | str]) -> Done:
         """Erase decisions by number or by the client's id; what is not on record counts nothing.
 
         Raises `InvalidInput` ("not_a_pull") where one is for nobody, and then erases none.
@@ -64,11 +72,12 @@ class Erasing:
     def finish(self) -> None:
         """Blank what a process before had begun with. Runs in a worker thread, before anything is answered."""
         left = self._store.unblanked()
+        known: list[str] = []
         for experiment in self._store.with_erasures():
             for after, base in archived(self._store.bases(experiment)):
-                if (fresh := self._rewritten(after, base)) is not None:
+                if (fresh := self._rewritten(after, base, known)) is not None:
                     self._store.put_archive(fresh)
-                    self._renamed(fresh)
+                    self._renamed(fresh, known)
         for experiment in left:
             while self._store.blank(experiment, PAGE):
                 pass
@@ -81,21 +90,20 @@ class Erasing:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _whole(self, live: Live, named: partial[list[int]]) -> Counted:
+    async def _whole(self, live: Live, named: partial[list[int]]) -> Done:
         """Erase, whether or not somebody waits for it until the end."""
         task = asyncio.get_running_loop().create_task(self._erase(live, named))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def _erase(self, live: Live, named: partial[list[int]]) -> Counted:
+    async def _erase(self, live: Live, named: partial[list[int]]) -> Done:
         async with self._under_way.setdefault(live.row.key, asyncio.Lock()):
             live.check_usable()
             await live.committed()
             numbers = await self._pools.lookups.run(named)
             if not numbers:
-                await self._blank_archives(live.row.key)
-                return NOTHING
+                return Done(NOTHING, await self._blank_archives(live.row.key))
             await live.turns.take(_hide, live, numbers)
             try:
                 return await self._blanked(live, numbers)
@@ -103,7 +111,7 @@ class Erasing:
                 live.erasing.difference_update(numbers)
                 live.records.forget(numbers)
 
-    async def _blanked(self, live: Live, numbers: list[int]) -> Counted:
+    async def _blanked(self, live: Live, numbers: list[int]) -> Done:
         """Blank decisions that are hidden."""
         key = live.row.key
         await self._compactions.move_base(live)  # to a seq behind all that was learned of them
@@ -111,28 +119,31 @@ class Erasing:
         async with self._pools.compactions.turn():  # or one would keep in an archive what is about to be blank
             counted = await self._pools.lookups.run(self._store.counted, key, numbers)
             await self._name(key, numbers)
-            await self._blank_kept(key)
+            left = await self._blank_kept(key)
             await self._chores.erase(partial(self._store.blank, key))
-        return counted
+        return Done(counted, left)
 
-    async def _blank_archives(self, key: int) -> None:
+    async def _blank_archives(self, key: int) -> list[str]:
         """Blank in archives whatever was erased before: one that was elsewhere then may be back."""
-        if await self._pools.lookups.run(self._store.erased, key):
-            async with self._pools.compactions.turn():
-                await self._blank_kept(key)
+        if not await self._pools.lookups.run(self._store.erased, key):
+            return []
+        async with self._pools.compactions.turn():
+            return await self._blank_kept(key)
 
-    async def _blank_kept(self, key: int) -> None:
-        """Blank what is erased in all archives, in the turn of compactions."""
+    async def _blank_kept(self, key: int) -> list[str]:
+        """Blank what is erased in all archives, in the turn of compactions; return those where that cannot be done."""
         call = self._pools.compactions.call
+        left: list[str] = []
         for after, base in await call(lambda: list(archived(self._store.bases(key)))):
-            if (fresh := await call(self._rewritten, after, base)) is not None:
+            if (fresh := await call(self._rewritten, after, base, left)) is not None:
                 await self._writer.run(self._store.put_archive, fresh)
-                await call(self._renamed, fresh)
+                await call(self._renamed, fresh, left)
+        return left
 
-    def _rewritten(self, after: int, base: Base) -> Base | None:
+    def _rewritten(self, after: int, base: Base, left: list[str]) -> Base | None:
         """Write an archive again beside itself, with what is erased blank; return its base with what is true of that.
 
-        None where it says nothing of that, or where it cannot be read or written, which is said.
+        None where it says nothing of that, or where it cannot be read or written: then its name joins those `left`.
         """
         assert base.archive is not None
         try:
@@ -140,16 +151,18 @@ class Erasing:
             written = self._archives.blank(base.archive, numbers) if numbers else None
         except OSError as error:
             log.error("the archive %s holds what was erased and could not be written again: %s", base.archive, error)
+            left.append(base.archive)
             return None
         return written and base._replace(archive_sha256=written.sha256, archive_bytes=written.size)
 
-    def _renamed(self, base: Base) -> None:
+    def _renamed(self, base: Base, left: list[str]) -> None:
         """Let the archive that was written take the place of the one that there was."""
         assert base.archive is not None
         try:
             self._archives.replace(base.archive)
         except OSError as error:
             log.error("the archive %s holds what was erased, and could not be replaced: %s", base.archive, error)
+            left.append(base.archive)
 
     async def _name(self, key: int, numbers: list[int]) -> None:
         """Put on record what is erased. Where that fails it may be there all the same, so it is not given up."""

@@ -404,7 +404,9 @@ def test_an_archive_that_was_elsewhere_is_named_and_blanked_when_it_is_back(
 
     assert file.read_bytes().count(ANN.encode()) > 0
     file.rename(away)
-    assert erased(served, unit_id=ANN)[0] == 3
+    done = erase(served, unit_id=ANN).json()
+    assert (done["decisions"], done["archives_left"]) == (3, [name])
+    assert erase(served, unit_id=ANN).json()["archives_left"] == [name], "it is said again"
     away.rename(file)
     assert [link["state"] for link in found()["archives"]] == ["not erased"]
     assert has_fault(found()) and name in found()["bad_archive"]
