@@ -116,11 +116,11 @@ class Erasing:
         key = live.row.key
         await self._compactions.move_base(live)  # to a seq behind all that was learned of them
         live.check_usable()
-        async with self._pools.compactions.turn():  # or one would keep in an archive what is about to be blank
+        async with self._pools.compactions.turn():  # or one that reads the log already would keep it in an archive
             counted = await self._pools.lookups.run(self._store.counted, key, numbers)
             await self._name(key, numbers)
             left = await self._blank_kept(key)
-            await self._chores.erase(partial(self._store.blank, key))
+        await self._chores.erase(partial(self._store.blank, key))
         return Done(counted, left)
 
     async def _blank_archives(self, key: int) -> list[str]:

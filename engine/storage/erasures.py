@@ -23,9 +23,8 @@ BLANKS = ("context", "available", "detail", "sent", "decision_id", "reward_id", 
 NOTHING = dict.fromkeys((*BLANKS, "unit_id"))
 # What windows say of a reward, that it came late or why it was learned, tells nothing of anybody, and is counted.
 _KEPT_DETAIL = sa.case((says_of_windows(EVENT.c), EVENT.c.detail), else_=sa.null())
-IS_BLANK = (
-    "SELECT 1 FROM erased WHERE erased.experiment = event.experiment AND erased.number = event.number AND erased.blank"
-)
+IS_ERASED = "SELECT 1 FROM erased WHERE erased.experiment = event.experiment AND erased.number = event.number"
+IS_BLANK = f"{IS_ERASED} AND erased.blank"
 
 
 class Counted(NamedTuple):

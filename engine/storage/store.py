@@ -33,7 +33,7 @@ from ..errors import Conflict, Damaged
 from ..vocabulary import BESIDE, CHANGE, DECIDE, DECISIONS, EXTERNAL, LEARN, OUTCOME, Array, Columns, Problem
 from . import schema
 from .buckets import Buckets
-from .erasures import IS_BLANK, Erasures
+from .erasures import IS_BLANK, IS_ERASED, Erasures
 from .event_columns import columns_of
 from .states import PARTS, States, put_snapshot, put_snapshot_part
 from .tables import (
@@ -78,8 +78,8 @@ class Store(States, Erasures, Buckets, Windows):
 
     @property
     def _told(self) -> str:
-        """What leaves out blank events."""
-        return f" AND NOT EXISTS ({IS_BLANK})" if self.revision >= schema.UNITS else ""
+        """What leaves out events that are erased, blank yet or not."""
+        return f" AND NOT EXISTS ({IS_ERASED})" if self.revision >= schema.UNITS else ""
 
     # Writing
 
@@ -257,7 +257,7 @@ class Store(States, Erasures, Buckets, Windows):
         return list(map(Event._make, self._read(sql, (experiment, after, limit))))
 
     def told_events(self, experiment: int, after: int, until: int, limit: int) -> list[Event]:
-        """Return the first `limit` events after one seq, up to another, that are not blank, in order."""
+        """Return the first `limit` events after one seq, up to another, that are not erased, in order."""
         sql = (
             f"SELECT {self._all} FROM event WHERE experiment = ? AND seq > ? AND seq <= ?{self._told} "
             "ORDER BY seq LIMIT ?"
@@ -290,7 +290,7 @@ class Store(States, Erasures, Buckets, Windows):
         events: list[Event] = []
         for some in _parts(sorted(wanted)):
             sql = f"SELECT {self._all} FROM event WHERE experiment = ? AND number IN ({_marks(len(some))})"
-            sql += self._told
+            sql += f" AND NOT EXISTS ({IS_BLANK})" if self.revision >= schema.UNITS else ""
             events += map(Event._make, self._read(sql, (experiment, *some)))
         return sorted(events, key=lambda event: event.seq)
 

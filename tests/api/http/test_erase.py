@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -416,3 +417,35 @@ def test_an_archive_that_was_elsewhere_is_named_and_blanked_when_it_is_back(
         served.restart()
     assert file.read_bytes().count(ANN.encode()) == 0
     assert [link["state"] for link in found()["archives"]] == ["blank"] and not has_fault(found())
+
+
+def test_while_rows_become_blank_another_log_is_compacted(served: Served, tmp_path: Path) -> None:
+    """And this one too: its archive has nothing of whoever is on record as erased, blank yet or not."""
+    for name in ("p", "other"):
+        create(served, "contexts", name)
+        visits(served, "contexts", 9, experiment_id=name)
+    free, waited = threading.Event(), threading.Event()
+    blank = served.store.blank
+
+    def slow(key: int, events: int) -> bool:
+        waited.set()
+        return blank(key, events) if free.is_set() else True
+
+    served.store.blank = slow  # type: ignore[method-assign]
+
+    async def ask(client: httpx.AsyncClient) -> tuple[httpx.Response, list[httpx.Response]]:
+        erasure = asyncio.ensure_future(client.post("/v1/experiments/p:erase", json={"unit_id": ANN}))
+        await asyncio.to_thread(waited.wait, 60)
+        await client.post("/v1/experiments/p/decisions", json={"context": [1, 2]})
+        asked = [client.post(f"/v1/experiments/{name}:compact", json={}) for name in ("other", "p")]
+        try:
+            made = await asyncio.wait_for(asyncio.gather(*asked), 20)
+        finally:
+            free.set()
+        return await erasure, made
+
+    erasure, made = at_once(served, ask)
+    assert erasure.json()["decisions"] == 3 and [one.status_code for one in made] == [200, 200]
+    folder = tmp_path / "run.db.archives"
+    assert ANN.encode() in (folder / made[0].json()["archive"]).read_bytes(), "the other one goes on to know her"
+    assert ANN.encode() not in (folder / made[1].json()["archive"]).read_bytes()
