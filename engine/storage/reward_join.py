@@ -120,12 +120,12 @@ def rows_of_events(
             "no_decisions", f"{path} holds not one good decision ({dict(bad_lines.count)}): there is nothing to judge"
         )
 
-    def finish(page: Page) -> Page:
+    def rewarded(page: Page) -> Page:
         there, reward = join.rewarded(page.columns.number)
         columns = page.columns._replace(reward=reward)
         return page._replace(columns=columns) if there.all() else _only(page._replace(columns=columns), there)
 
-    rows.finish = finish
+    rows.rewarded = rewarded
     rows.problem = problem_read(problem, wanted)
     return rows
 

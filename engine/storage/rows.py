@@ -44,7 +44,8 @@ class Rows:
     """The rows of a log, in their order; `close` frees what they hold. To be used in a `with` statement.
 
     A reader appends pages and sets `problem` in the end; `finish` is what it has yet to do to a page when that is read
-    again, as when a reward came later than its decision. Numbers of decisions count rows.
+    again, as when a reward came later than its decision. Pages may have decisions without a reward: `rewarded` leaves
+    them out. Numbers of decisions count rows.
     """
 
     problem: Problem
@@ -58,6 +59,7 @@ class Rows:
         self.labels: list[str] = []  # what the log calls each arm, where it names them
         self.notes: list[str] = []  # what a person must know of the log, in words
         self.finish: Callable[[Page], Page] = lambda page: page
+        self.rewarded: Callable[[Page], Page] = lambda page: page  # the rows of a page that have a reward
         self._memory = MEMORY if memory is None else memory
         self._used = 0
         self._pages: list[Page | list[_Kept]] = []
@@ -95,13 +97,27 @@ class Rows:
     def pages(self) -> Iterator[Page]:
         """Yield the pages that hold a row, from the first on; may be called again."""
         number = 0
-        for kept in self._pages:
-            page = self.finish(kept if isinstance(kept, Page) else _page(self._file, kept))
+        for page in map(self.rewarded, self._finished()):
             n = len(page.columns.kind)
             if n:
                 numbers = np.arange(number, number + n)
                 yield page._replace(columns=page.columns._replace(number=numbers))
                 number += n
+
+    def drawn(self) -> tuple[Array, Array] | None:
+        """Return actions, int64[m], and propensities, float64[m], of all decisions, rewarded or not.
+
+        None where the reader kept the rewarded ones alone.
+        """
+        parts = [(page.columns.action, page.columns.propensity) for page in self._finished()]
+        if not parts or sum(len(action) for action, _ in parts) != self.decisions:
+            return None
+        action, propensity = map(np.concatenate, zip(*parts, strict=True))
+        return action, propensity
+
+    def _finished(self) -> Iterator[Page]:
+        for kept in self._pages:
+            yield self.finish(kept if isinstance(kept, Page) else _page(self._file, kept))
 
     def columns(self) -> Columns:
         """Return all rows at once, in memory."""

@@ -82,8 +82,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
     if waiting:
         if waiting == rows.decisions:
             raise no_good_line(source.path, rows.bad_lines)
-        finish = rows.finish
-        rows.finish = lambda page: _rewarded(finish(page))
+        rows.rewarded = _rewarded
     return rows
 
 
