@@ -241,10 +241,11 @@ def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
     numbered = rows.problem.context_kind == "dense" and bool((facts.choices == rows.problem.n_arms).all())
     action, n_arms = (facts.action, rows.problem.n_arms) if numbered else (None, None)
     rewarded = len(rows) - rows.unobserved
-    return [
-        diagnose(facts.propensity, case.plain.target, action, n_arms, rows.decisions or None, rewarded)
-        for case in cases
-    ]
+    drawn = rows.drawn() if numbered else None
+    if drawn is not None and np.isnan(drawn[1]).any():
+        drawn = None
+    told = action, n_arms, rows.decisions or None, rewarded
+    return [diagnose(facts.propensity, case.plain.target, *told, drawn=drawn) for case in cases]
 
 
 def _ranking(candidates: Sequence[Candidate], terms: dict[tuple[str, str], Terms], options: Options) -> list[Standing]:

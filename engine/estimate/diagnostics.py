@@ -16,9 +16,8 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..vocabulary import Array
+from .counts import Actions, count_actions, drawn_evenly
 from .eprocess import EProcess, action_e_process, weight_e_process
-from .sequence import check_lengths
-from .tails import chi_square_tail, normal_tail
 from .weighting import weights
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
@@ -27,6 +26,7 @@ RARE = 1e-3  # a p-value below which counts are called wrong
 _COMPLETE = 0.99  # a share of rewarded decisions below which a person must know
 _FEW = 100.0  # an effective sample size below which normal intervals cover too little
 UNREACHABLE = 0.01  # a share of decisions, or of what a target does, that may be for sure and is not worth a word
+_ROUNDING = 1e-8  # by which propensities of 1 / k may be below it, and a little more
 _LONG_ENOUGH = 25  # weights, for a tail of 5
 
 
@@ -36,15 +36,6 @@ class Tail(NamedTuple):
     quantiles: dict[str, float]  # of the weights, by their shares
     top_share: float  # of all weight, carried by the largest 1 % of the rows
     pareto_k: float  # shape of the tail; NaN where there are too few weights
-
-
-class Actions(NamedTuple):
-    """Counts of actions against what the propensities promise: sample-ratio mismatch."""
-
-    counts: Array  # int64[k]
-    promised: Array  # float64[k], sum of 1{action = a} / propensity: about n where the propensities are true
-    z: Array  # float64[k], standard errors between the two; NaN where nothing varies
-    p_value: float  # of the counts where all propensities are 1 / k (chi-square), else of the largest |z|, times k
 
 
 class Diagnostics(NamedTuple):
@@ -74,13 +65,18 @@ def diagnose(
     rewarded: int | None = None,
     propensity_min: float | None = None,
     alpha: float = 0.05,
+    drawn: tuple[Array, Array] | None = None,
 ) -> Diagnostics:
     """Return what the logged propensities and the target's probabilities, float64[n], say of a log.
 
     `action` int64[n] in 0 .. n_arms - 1 adds the counts; `decisions` and `rewarded` the share of rewards that came.
-    `propensity_min` is the logger's floor, known beforehand. Without it half of the smallest logged propensity is taken
-    for it: then no theorem bounds the alarm for too small weights. Of 2,000 paths 0.4 % raised a false one, where 5 %
-    may (`benchmarks/interval_coverage.py`).
+    Where rewards are missing, `drawn` gives the actions and propensities of all decisions, int64[m] and float64[m]:
+    what is said of actions is said of these, and nothing is without them, for rewards may come more often after some
+    arms. A weight that is not known counts as 0 then, as if it had come first: they average at most 1 still.
+
+    `propensity_min` is the logger's floor, known beforehand. Without it, and where the arms were not drawn evenly, only
+    weights that are too large are found: too small ones may wait for one not seen yet. No alarm is false in more than a
+    share `alpha` of logs, whatever their propensities are.
 
     Source: Kish 1965; Vehtari, Simpson, Gelman, Yao, Gabry, "Pareto smoothed importance sampling", 2024 (tail);
     Fabijan et al., "Diagnosing sample ratio mismatch in online controlled experiments", 2019; `eprocess`.
@@ -92,20 +88,16 @@ def diagnose(
     propensity = np.asarray(propensity, np.float64)
     n = len(weight)
     smallest = float(propensity.min()) if n else math.nan
-    if propensity_min is not None and smallest < propensity_min:
-        raise InvalidInput(
-            "propensity_min",
-            f"a propensity of {smallest:g} was logged: propensity_min is {propensity_min:g}, below all",
-        )
-    floor = propensity_min if propensity_min is not None else smallest / 2.0 if n else None
-    most = None if floor is None else max(1.0, float(np.asarray(target).max()) / floor)
-    bets = weight_e_process(weight, most, alpha)
+    missing = max(0, decisions - max(rewarded, n)) if decisions is not None and rewarded is not None else 0
+    floor = _floor(propensity, n_arms, propensity_min)
+    most = None if floor is None or missing else max(1.0, float(np.asarray(target).max())) / floor
+    bets = weight_e_process(np.concatenate([np.zeros(missing), weight]), most, alpha)
     counts = arms = None
-    sure = float((propensity >= 1.0).mean()) if n else 0.0
-    if action is not None and n_arms is not None and (n_arms == 1 or sure <= UNREACHABLE):
-        check_lengths(n=propensity, action=np.asarray(action))
-        arms = action_e_process(action, propensity, n_arms, floor, alpha)
-        counts = count_actions(np.asarray(action, np.int64), propensity, n_arms)
+    if drawn is None and action is not None and not missing:
+        drawn = np.asarray(action, np.int64), propensity
+    if drawn is not None and n_arms is not None and (n_arms == 1 or _sure(drawn[1]) <= UNREACHABLE):
+        arms = action_e_process(*drawn, n_arms, _floor(drawn[1], n_arms, propensity_min), alpha)
+        counts = count_actions(*drawn, n_arms)
     square = float(np.square(weight).sum())
     found = Diagnostics(
         decisions=n if decisions is None else decisions,
@@ -124,6 +116,22 @@ def diagnose(
     )
     found.warnings.extend(_warnings(found, n, alpha))
     return found
+
+
+def _floor(propensity: Array, n_arms: int | None, known: float | None) -> float | None:
+    """Return what no propensity can be below: what is known of the logger, or what arms have that are drawn evenly."""
+    if known is None:
+        return (1.0 - _ROUNDING) / n_arms if n_arms is not None and drawn_evenly(propensity, n_arms) else None
+    if len(propensity) and (smallest := float(propensity.min())) < known:
+        raise InvalidInput(
+            "propensity_min", f"a propensity of {smallest:g} was logged: propensity_min is {known:g}, below all"
+        )
+    return known
+
+
+def _sure(propensity: Array) -> float:
+    """Return the share of decisions at which the log took its action for sure."""
+    return float((propensity >= 1.0).mean()) if len(propensity) else 0.0
 
 
 def unreachable(propensity: Array, target: Array) -> float:
@@ -177,38 +185,20 @@ def pareto_k(ordered: Array) -> float:
     return (m * k + 5.0) / (m + 10.0)
 
 
-def count_actions(action: Array, propensity: Array, n_arms: int) -> Actions:
-    """Compare how often each arm was taken with what the propensities promise."""
-    n = len(action)
-    inverse = 1.0 / propensity
-    count = np.bincount(action, minlength=n_arms)
-    promised = np.bincount(action, inverse, n_arms)
-    square = np.bincount(action, inverse * (inverse - 2.0), n_arms) + n  # sum of (1{action = a} / propensity - 1)^2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = (promised - n) / np.sqrt(square)
-    if n and propensity.min() == propensity.max() and abs(n_arms * propensity[0] - 1.0) < 1e-9:
-        expected = n / n_arms
-        p_value = chi_square_tail(float(((count - expected) ** 2).sum() / expected), n_arms - 1) if n_arms > 1 else 1.0
-    else:
-        known = z[np.isfinite(z)]
-        p_value = min(1.0, n_arms * normal_tail(float(np.abs(known).max()))) if len(known) else math.nan
-    return Actions(count, promised, z, p_value)
-
-
 def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
     """Say in plain words what speaks against trusting the estimates."""
-    said = []
     if n == 0:
         return ["the log has no decisions"]
     if found.overlap == 0.0:
         return ["the target never takes an action that was logged: nothing can be said of it"]
+    said = _of_rewards(found)
     if found.unreachable > UNREACHABLE:
         said.append(
             f"{100.0 * found.unreachable:.3g} % of what the target does was never tried: there the log took another "
             "action for sure (propensity 1), and no estimate can tell what it would have brought; log decisions of a "
             "policy that draws, or put floor around yours"
         )
-        return said + _of_rewards(found)
+        return said
     if found.weights.alarm_at is not None:
         said.append(
             f"the weights do not average 1 (mean {found.weight_mean:.3g}, found after {found.weights.alarm_at} "
@@ -216,11 +206,12 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
             "the target takes actions that the logger never does"
         )
     if found.arms is not None and found.actions is not None and found.arms.alarm_at is not None:
-        gap = np.abs(found.actions.promised / n - 1.0)
-        arm = int(np.argmax(gap))
+        average = found.actions.promised / found.actions.counts.sum()
+        # An arm of which too little came may be a rare one: it is named where all have come too seldom.
+        arm = int(np.argmax(average) if average.max() > 1.0 else np.argmin(average))
         said.append(
             f"arms are not taken as often as their propensities promise (found after {found.arms.alarm_at} decisions): "
-            f"1 / propensity of arm {arm} averages {found.actions.promised[arm] / n:.3g} and not 1"
+            f"1 / propensity of arm {arm} averages {average[arm]:.3g} and not 1"
         )
     if found.actions is not None and found.actions.p_value < RARE:
         said.append(
@@ -237,7 +228,7 @@ def _warnings(found: Diagnostics, n: int, alpha: float) -> list[str]:
             f"the weights have a heavy tail (Pareto k {found.tail.pareto_k:.2f}, above {_HEAVY}): a few decisions "
             "decide the estimate; clip the weights, or use dr with a good model"
         )
-    return said + _of_rewards(found)
+    return said
 
 
 def _of_rewards(found: Diagnostics) -> list[str]:

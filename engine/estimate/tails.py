@@ -26,11 +26,6 @@ def normal_quantile(share: float) -> float:
     return NormalDist().inv_cdf(share)
 
 
-def normal_tail(z: float) -> float:
-    """Return the probability with which a standard normal is at least |z| away from 0."""
-    return math.erfc(abs(z) / math.sqrt(2.0))
-
-
 def beta_share(x: float, a: float, b: float) -> float:
     """Return the probability with which Beta(a, b) is at most `x`: the regularised incomplete beta function."""
     if x <= 0.0 or x >= 1.0:

@@ -348,6 +348,53 @@ def test_decisions_without_a_reward_are_told_of(onearm: Any, log: Path) -> None:
     assert (done.code, "87.5 % of the decisions have a reward" in done.err) == (0, True)
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_arms_are_counted_over_all_decisions_and_not_over_those_with_a_reward(
+    onearm: Any, log: Path, tmp_path: Path, form: str
+) -> None:
+    """Only decisions for arm 0 were rewarded: that says nothing of the propensities."""
+    whole = onearm("evaluate", str(log), "--target", "uniform", "--json").json["diagnostics"]["uniform"]["actions"]
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    action = {each["number"]: each["action"] for each in events if each.get("kind") == "decide"}
+    if form == "jsonl":
+        kept = [each for each in events if each.get("kind") != "learn" or action[each["number"]] == 0]
+        file = log
+        file.write_text("".join(json.dumps(each) + "\n" for each in kept))
+    else:
+        file = tmp_path / "table.csv"
+        lines = [f"{arm},{'' if arm else 1},{1.0 / len(whole['counts'])}" for arm in action.values()]
+        file.write_text("\n".join(["action,reward,propensity", *lines]) + "\n")
+    done = onearm("evaluate", str(file), "--target", "uniform", "--json")
+    found = done.json["diagnostics"]["uniform"]
+    assert sum(whole["counts"]) == 40
+    assert found["actions"]["counts"] == whole["counts"]
+    assert (found["arms"]["alarm_at"], found["weights"]["alarm_at"]) == (None, None)
+    assert "of the decisions have a reward" in found["warnings"][0]
+
+
+def test_arms_that_a_format_tells_of_rewarded_decisions_alone_are_not_accused(onearm: Any, tmp_path: Path) -> None:
+    file = tmp_path / "log.dsjson"
+    lines = [
+        {
+            "_label_cost": 0,
+            "_label_probability": 0.5,
+            "_label_Action": 1 + i % 2,
+            "_labelIndex": i % 2,
+            "a": [1 + i % 2, 2 - i % 2],
+            "p": [0.5, 0.5],
+            "c": {"_multi": [{}, {}]},
+        }
+        for i in range(400)
+    ]
+    for line in lines[1::2]:
+        del line["_label_cost"]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = onearm("evaluate", str(file), "--format", "dsjson", "--target", "uniform", "--method", "ips", "--json")
+    found = done.json["diagnostics"]["uniform"]
+    assert (found["actions"], found["arms"]) == (None, None)
+    assert not any("mismatch" in warning or "not taken" in warning for warning in found["warnings"])
+
+
 def test_events_dropped_unevenly_have_ratios_only(onearm: Any, tmp_path: Path, data_folder: Path) -> None:
     lines = (data_folder / "dsjson" / "dsjson_cb.json").read_text().splitlines()
     some = [json.loads(line) | {"pdrop": 0.9 if i % 2 else 0.0} for i, line in enumerate(lines)]

@@ -209,7 +209,9 @@ def test_how_it_was_made_is_told(shown: Shown) -> None:
 
 
 def test_without_segments_five_parts_of_the_log_are_told_and_false_propensities_raise_an_alarm(shown: Shown) -> None:
-    found = evaluation(hostile_rows(np.full(N, 0.9), segments=False))
+    log = hostile_rows(np.full(N, 0.1), segments=False)
+    log.decisions = N  # of no other one anything is known: whether arms are taken too often could not be told
+    found = evaluation(log)
     dom = parsed(page(found, ABOUT))
     rows = dom.tables["segments"][1:]
     starts = range(0, N, N // 5)

@@ -110,7 +110,7 @@ def test_every_method_and_interval_is_explained() -> None:
 def diagnostics(*, false: bool = False, heavy: bool = False) -> Diagnostics:
     rng = np.random.default_rng(4)
     action = rng.choice(2, 600)
-    propensity = np.full(600, 0.8 if false else 0.5)
+    propensity = np.full(600, 0.4 if false else 0.5)
     target = np.where(action == 0, np.where(rng.random(600) < 0.01, 1.0, 0.0) if heavy else 0.5, 0.0 if heavy else 0.5)
     return diagnose(propensity, target, action, 2)
 

@@ -14,7 +14,6 @@ from onearm.engine.estimate.tails import (
     beta_share,
     chi_square_tail,
     normal_quantile,
-    normal_tail,
     t_quantile,
 )
 from onearm.engine.estimate.terms import Terms
@@ -56,7 +55,6 @@ def test_other_tails_are_scipys() -> None:
     for freedom in (1, 2, 9, 999):
         assert t_quantile(0.975, freedom) == pytest.approx(scipy.stats.t.ppf(0.975, freedom), rel=1e-12)
     assert normal_quantile(0.9) == pytest.approx(scipy.stats.norm.ppf(0.9), rel=1e-14)
-    assert normal_tail(-3.0) == pytest.approx(2 * scipy.stats.norm.sf(3.0), rel=1e-13)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (1, 10), (7, 10), (10, 10), (0, 1), (1, 1), (123, 4567), (9, 10**6)])
