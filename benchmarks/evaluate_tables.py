@@ -131,7 +131,12 @@ def coverage(result: dict[str, Any]) -> str:
     alarms = [["alarms", "false", "softmax logged for an argmax: caught", "at the latest after"]]
     for name, false in result["alarms"]["false"].items():
         caught = result["alarms"]["argmax_logged_as_softmax"].get(name)
-        cells = ["-", "-"] if caught is None else [f"{caught['caught']:.0%}", f"{caught['latest']:,} decisions"]
+        cells = ["-", "-"] if caught is None else [f"{caught['caught']:.0%}", _latest(caught["latest"])]
         alarms.append([name, f"{false:.2%}", *cells])
     logs = f"{first['repeats']:,} biased logs of {first['decisions']:,} decisions, drawn from a table with all rewards."
     return "\n\n".join([logs, markdown(rows), markdown(ever), markdown(alarms), machine_line(result["machine"])])
+
+
+def _latest(decisions: int | None) -> str:
+    """Return after how many decisions the last one was caught; a dash where none was."""
+    return "-" if decisions is None else f"{decisions:,} decisions"
