@@ -19,6 +19,8 @@ from onearm.engine.compiled.apart import Ended, Failed
 from onearm.engine.compiled.background import Background
 from onearm.engine.compiled.tiers import Entry, Order
 
+PATIENCE = 300.0  # seconds
+
 
 class Told:
     """A loop that says what it was asked for."""
@@ -110,8 +112,10 @@ def test_decide_comes_before_learn_and_these_before_others_each_as_they_were_ask
 
 
 def wait_for(is_so: Any) -> None:
-    """Wait until something is so; a test that hangs says more than one that fails now and then."""
+    """Wait until something is so: for minutes, as a busy machine is no bug, but not for ever."""
+    deadline = time.monotonic() + PATIENCE
     while not is_so():
+        assert time.monotonic() < deadline
         time.sleep(0.001)
 
 
