@@ -107,8 +107,10 @@ def _whole(events: Events, kind: Kind) -> Iterator[Event]:
             raise InvalidInput("missing_events", f"line {seq + 1} has the seq {event.seq}, and must have {seq}{begins}")
         try:
             _check_said(event, kind, ids)
-        except (InvalidInput, msgspec.DecodeError) as error:
-            raise InvalidInput("bad_event", f"line {seq + 1}: {error}") from None
+        except InvalidInput as error:
+            raise InvalidInput(error.code, f"line {seq + 1}: {error}") from None
+        except msgspec.DecodeError as error:
+            raise InvalidInput("bad_event", f"line {seq + 1} has sent or detail that is none: {error}") from None
         if event.kind in DECISIONS:
             if event.number != number:
                 says = f"line {seq + 1} decides number {event.number}, and the next decision is {number}"
