@@ -116,12 +116,13 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:  # noqa: D102 - httptools
-        too_large = self._pending > self._limits.head_bytes and self._head_bytes() > self._limits.head_bytes
-        if too_large:
-            self.app = _always(self._too_large())
+        most = self._limits.head_bytes
+        refusal = self._too_large() if self._pending > most and self._head_bytes() > most else None
+        if refusal is not None:
+            self.app = _always(refusal)
         super().on_headers_complete()  # raises where the target is no address; then no request began
-        if too_large:
-            self._refused[self._too_large().content.code] += 1
+        if refusal is not None:
+            self._refused[refusal.content.code] += 1
         self._in_head = False
         self._pending = 0
 

@@ -47,9 +47,9 @@ async def decide(service: Service, call: Call) -> Answer:
     header = call.header(b"idempotency-key")
     if len(call.body) > LARGE:
         async with service.lanes.large.turn():
-            made, again = await _decide_one(service, live, call.body, header)
+            made, again = await _decide_one(live, call.body, header)
     else:
-        made, again = await _decide_one(service, live, call.body, header)
+        made, again = await _decide_one(live, call.body, header)
     if not again:
         assert made.decided is not None
         await made.decided
@@ -62,7 +62,7 @@ async def decide_batch(service: Service, call: Call) -> Answer:
     bodies = await _items(service, _decisions, "decisions", call)
 
     async def begin(raw: bytes) -> Record:
-        made, _ = await _decide_one(service, live, bytes(raw), None)
+        made, _ = await _decide_one(live, bytes(raw), None)
         return made
 
     async def end(made: Record) -> Any:
@@ -78,9 +78,9 @@ async def reward(service: Service, call: Call) -> Answer:
     reader, decision_id = live.kind.reader, call.path["decision_id"]
     if len(call.body) > LARGE:
         async with service.lanes.large.turn():
-            taken = await _reward_one(service, live, decision_id, read(reader.one, call.body, reader.what))
+            taken = await _reward_one(live, decision_id, read(reader.one, call.body, reader.what))
     else:
-        taken = await _reward_one(service, live, decision_id, read(reader.one, call.body, reader.what))
+        taken = await _reward_one(live, decision_id, read(reader.one, call.body, reader.what))
     return Answer(200, await _rewarded(live, taken))
 
 
@@ -92,7 +92,7 @@ async def reward_batch(service: Service, call: Call) -> Answer:
 
     async def begin(raw: bytes) -> Taken | Came:
         body = read(reader.batch, bytes(raw), reader.what)
-        return await _reward_one(service, live, body.decision_id, body)
+        return await _reward_one(live, body.decision_id, body)
 
     return Answer(
         200, {"rewards": await in_pieces(service.lanes.batches, bodies, begin, lambda taken: _rewarded(live, taken))}
@@ -113,7 +113,7 @@ async def learn_examples(service: Service, call: Call) -> Answer:
     bodies = await _items(service, _examples, "examples", call)
 
     async def begin(raw: bytes) -> tuple[Record, Any]:
-        return await _learn_example(service, live, bytes(raw))
+        return await _learn_example(live, bytes(raw))
 
     async def end(learned: tuple[Record, Any]) -> Learned:
         found, status = learned
@@ -131,7 +131,7 @@ async def _items(service: Service, decoder: msgspec.json.Decoder[Any], field: st
         return await read_list(decoder, field, call.body, "the batch", BATCH_MAX)
 
 
-async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str | None) -> tuple[Record, bool]:
+async def _decide_one(live: Live, raw: bytes, header_id: str | None) -> tuple[Record, bool]:
     """Return the decision, queued for the log, and whether it was made before."""
     kind = live.kind
     if len(raw) > LARGE:
@@ -145,7 +145,7 @@ async def _decide_one(service: Service, live: Live, raw: bytes, header_id: str |
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = one_id(body.decision_id, header_id)
-    return await live.turns.take(_decide_now, service, live, body, decision_id, raw)
+    return await live.turns.take(_decide_now, live, body, decision_id, raw)
 
 
 def _check_length(live: Live, raw: bytes) -> None:
@@ -155,9 +155,7 @@ def _check_length(live: Live, raw: bytes) -> None:
         raise InvalidInput("bad_context", f"the context has the shape [{found}]: it must have [{intake.length}]")
 
 
-async def _decide_now(
-    service: Service, live: Live, body: Decide, decision_id: str | None, raw: bytes
-) -> tuple[Record, bool]:
+async def _decide_now(live: Live, body: Decide, decision_id: str | None, raw: bytes) -> tuple[Record, bool]:
     """Return the decision, queued for the log, and whether it was made before."""
     if live.decide_waits:
         found = await found_unlocked(live, known_as, decision_id, raw)
@@ -178,7 +176,7 @@ class Taken(NamedTuple):
     before: Feedback | None  # what was sent, where the decision had a reward already
 
 
-async def _reward_one(service: Service, live: Live, decision_id: str, body: Any) -> Taken | Came:
+async def _reward_one(live: Live, decision_id: str, body: Any) -> Taken | Came:
     """Return a reward, queued for the log."""
     kind, reward_id = live.kind, body.reward_id or ""
     if body.reward_id is not None:
@@ -186,7 +184,7 @@ async def _reward_one(service: Service, live: Live, decision_id: str, body: Any)
     said = kind.read_feedback(live, body)
     if live.windows is not None:
         return await live.turns.take(came, live, decision_id, said.reward, reward_id)
-    found, feedback = await live.turns.take(_reward_now, service, live, decision_id, said, reward_id)
+    found, feedback = await live.turns.take(_reward_now, live, decision_id, said, reward_id)
     return Taken(decision_id, found, reward_id, feedback)
 
 
@@ -207,9 +205,7 @@ async def _rewarded(live: Live, taken: Taken | Came) -> Rewarded:
     raise Conflict("reward_exists", kind.reward_exists(taken.decision_id, before))
 
 
-async def _reward_now(
-    service: Service, live: Live, decision_id: str, said: Any, reward_id: str
-) -> tuple[Record, Feedback | None]:
+async def _reward_now(live: Live, decision_id: str, said: Any, reward_id: str) -> tuple[Record, Feedback | None]:
     """Return the decision with its reward, queued for the log; with what was sent, where it had one before."""
     kind = live.kind
     found = await found_unlocked(live, find, decision_id)
@@ -221,7 +217,7 @@ async def _reward_now(
     return found, None
 
 
-async def _learn_example(service: Service, live: Live, raw: bytes) -> tuple[Record, Any]:
+async def _learn_example(live: Live, raw: bytes) -> tuple[Record, Any]:
     body = read(_example, raw, "the example")
     if live.kind.external is None:
         raise InvalidInput("no_examples", live.kind.no_examples.format(id=live.spec.id))
@@ -229,12 +225,10 @@ async def _learn_example(service: Service, live: Live, raw: bytes) -> tuple[Reco
         check_id("unit_id", body.unit_id)
     propensity = check_propensity(body.propensity)
     reward = Feedback(check_reward(body.value, live.limits), check_cost(live.problem, body.cost))
-    return await live.turns.take(_learn_now, service, live, body, raw, reward, propensity)
+    return await live.turns.take(_learn_now, live, body, raw, reward, propensity)
 
 
-async def _learn_now(
-    service: Service, live: Live, body: Example, raw: bytes, reward: Feedback, propensity: float
-) -> tuple[Record, Any]:
+async def _learn_now(live: Live, body: Example, raw: bytes, reward: Feedback, propensity: float) -> tuple[Record, Any]:
     """Return the decision of an example with its reward, queued for the log, and whether it was there before."""
     kind = live.kind
     assert kind.external is not None

@@ -274,7 +274,7 @@ class Kind:
     regret_by_segment: Callable[[Definition, Iterable[Part], int, int], float | None] | None = None
     # (spec, pages of the log, rounds, segments)
     detail_json: Callable[[Feedback], str | None] = learn_json  # the detail as the log keeps it
-    decided_detail: msgspec.json.Decoder[Any] = ANY_JSON  # that of a decision, which an import must bring
+    decided_detail: msgspec.json.Decoder[Any] = ANY_JSON  # reads that of a decision: imports are checked by it
     complete: Callable[[Any, Declared], Any] = lambda policy, declared: policy  # fills in params that are left out
     has_arms: bool = False  # which are part of the spec, and may join
     has_rewards: bool = False  # as clients know them, of which the spec may declare the range

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sqlalchemy.engine import URL
@@ -25,8 +25,6 @@ from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..log_files import module_of
 from .experiment_log import log_of
-
-Made = TypeVar("Made")
 
 NAME_MAX = 100  # characters of an experiment's id in a name
 PARTIAL = ".part"  # the end of a name until the file is whole
@@ -90,7 +88,7 @@ class Archives:
                     writer.write_events(log.history.masked(page))
 
         try:
-            written, _ = self._put(name, fill)
+            written = self._put(name, fill)
             self.replace(name)
         except OSError as error:
             self.remove([name])
@@ -106,8 +104,7 @@ class Archives:
             return None
         assert self.folder is not None
         source = self.folder / name
-        written, _ = self._put(name, lambda out: bool(module_of("parquet").blanked(source, out, numbers)))
-        return written
+        return self._put(name, lambda out: module_of("parquet").blanked(source, out, numbers))
 
     def tells(self, name: str, numbers: Collection[int]) -> bool:
         """Tell whether an archive says something of decisions of these numbers. Raises `OSError`."""
@@ -126,15 +123,15 @@ class Archives:
         (self.folder / f"{name}{PARTIAL}").rename(self.folder / name)
         _sync(self.folder)
 
-    def _put(self, name: str, fill: Callable[[_Hashed], Made]) -> tuple[Written, Made]:
+    def _put(self, name: str, fill: Callable[[_Hashed], Any]) -> Written:
         """Write a file under the name that it has until it is whole; all of it is on the disk when this returns."""
         assert self.folder is not None
         with (self.folder / f"{name}{PARTIAL}").open("wb") as out:
             hashed = _Hashed(out)
-            made = fill(hashed)
+            fill(hashed)
             out.flush()
             os.fsync(out.fileno())
-        return Written(name, hashed.digest.hexdigest(), hashed.size), made
+        return Written(name, hashed.digest.hexdigest(), hashed.size)
 
     def remove(self, names: Iterable[str]) -> list[str]:
         """Take archives away, and what was begun of them; return those that could not be."""

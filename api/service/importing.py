@@ -62,13 +62,14 @@ def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imp
             if "policy" not in events.spec:
                 raise InvalidInput("no_export", "its first line names no experiment and policy")
             spec = _spec(events, experiment_id, state_bytes)
-            found = list(_whole(events, kind_of(spec.problem)))
+            kind = kind_of(spec.problem)
+            found = list(_whole(events, kind))
             if events.bad_lines.count:
                 raise _bad_line(events, body)
-            history = History(spec, (one for one in found if one.kind == CHANGE), kind_of(spec.problem).change_types)
+            history = History(spec, (one for one in found if one.kind == CHANGE), kind.change_types)
             if history.roster.joined:  # a state that grew has a limit too
                 made_within(spec.policy, history.problem(len(found)), state_bytes)
-            rows = list(as_stored(found, history, kind_of(spec.problem)))
+            rows = list(as_stored(found, history, kind))
             _check_fold(Path(folder, "fold.db"), spec, rows)
         except (Damaged, NotFound) as error:
             raise _refused(error, file) from error
