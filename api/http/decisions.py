@@ -28,7 +28,7 @@ from .bodies import LARGE, numbers_of_context, read, read_list
 from .endpoint import Answer, Call
 from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
-from .windowed import Came, came, outcomes_of, told
+from .windowed import Came, came, outcomes_of
 
 BATCH_MAX = 10_000
 REPLAYED = ((b"idempotency-replayed", b"true"),)
@@ -81,7 +81,7 @@ async def reward(service: Service, call: Call) -> Answer:
             taken = await _reward_one(live, decision_id, read(reader.one, call.body, reader.what))
     else:
         taken = await _reward_one(live, decision_id, read(reader.one, call.body, reader.what))
-    return Answer(200, await _rewarded(live, taken))
+    return Answer(200, await taken.answer(live))
 
 
 async def reward_batch(service: Service, call: Call) -> Answer:
@@ -95,7 +95,7 @@ async def reward_batch(service: Service, call: Call) -> Answer:
         return await _reward_one(live, body.decision_id, body)
 
     return Answer(
-        200, {"rewards": await in_pieces(service.lanes.batches, bodies, begin, lambda taken: _rewarded(live, taken))}
+        200, {"rewards": await in_pieces(service.lanes.batches, bodies, begin, lambda taken: taken.answer(live))}
     )
 
 
@@ -175,6 +175,20 @@ class Taken(NamedTuple):
     reward_id: str
     before: Feedback | None  # what was sent, where the decision had a reward already
 
+    async def answer(self, live: Live) -> Rewarded:
+        """Return the answer to it, once it is committed; a reward that the decision had before stays."""
+        kind, found, sent = live.kind, self.record, self.before
+        if sent is None:
+            assert found.rewarded is not None
+            await found.rewarded
+            return Rewarded("accepted")
+        before = found.reward
+        assert before is not None
+        await settled(found)
+        if (before.reward, before.detail, before.reward_id) == (sent.reward, kind.detail_json(sent), self.reward_id):
+            return Rewarded("duplicate")
+        raise Conflict("reward_exists", kind.reward_exists(self.decision_id, before))
+
 
 async def _reward_one(live: Live, decision_id: str, body: Any) -> Taken | Came:
     """Return a reward, queued for the log."""
@@ -186,23 +200,6 @@ async def _reward_one(live: Live, decision_id: str, body: Any) -> Taken | Came:
         return await live.turns.take(came, live, decision_id, said.reward, reward_id)
     found, feedback = await live.turns.take(_reward_now, live, decision_id, said, reward_id)
     return Taken(decision_id, found, reward_id, feedback)
-
-
-async def _rewarded(live: Live, taken: Taken | Came) -> Rewarded:
-    """Return the answer to a reward, once it is committed; one that the decision had before stays."""
-    if isinstance(taken, Came):
-        return await told(taken)
-    kind, found, sent = live.kind, taken.record, taken.before
-    if sent is None:
-        assert found.rewarded is not None
-        await found.rewarded
-        return Rewarded("accepted")
-    before = found.reward
-    assert before is not None
-    await settled(found)
-    if (before.reward, before.detail, before.reward_id) == (sent.reward, kind.detail_json(sent), taken.reward_id):
-        return Rewarded("duplicate")
-    raise Conflict("reward_exists", kind.reward_exists(taken.decision_id, before))
 
 
 async def _reward_now(live: Live, decision_id: str, said: Any, reward_id: str) -> tuple[Record, Feedback | None]:

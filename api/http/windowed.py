@@ -23,6 +23,11 @@ class Came(NamedTuple):
     record: Record
     status: Status
 
+    async def answer(self, live: Live) -> Rewarded:
+        """Return the answer to it, once it is committed."""
+        await settled(self.record)
+        return Rewarded(self.status)
+
 
 async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> Came:
     """Take a reward, queued for the log; the caller has the turn.
@@ -59,12 +64,6 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> C
         ) from None
     live.take(found, reward, reward_id, now, late=False)
     return Came(found, "accepted")
-
-
-async def told(taken: Came) -> Rewarded:
-    """Return the answer to a reward, once it is committed."""
-    await settled(taken.record)
-    return Rewarded(taken.status)
 
 
 def outcomes_of(found: Record) -> list[OutcomeRecord]:
