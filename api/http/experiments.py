@@ -175,7 +175,7 @@ async def recommend(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     if live.kind.recommend is None:
         raise no_stream(live.spec)
-    async with live.awake():
+    async with live.keeping.awake():
         return Answer(200, await live.turns.take(_recommended, live))
 
 
@@ -188,7 +188,7 @@ async def _recommended(live: Live) -> Any:
 async def diagnostics(service: Service, call: Call) -> Answer:
     """Tell the health of one experiment."""
     live = service.live(call.path["experiment_id"])
-    async with service.lanes.reports.turn(), live.awake():
+    async with service.lanes.reports.turn(), live.keeping.awake():
         return Answer(200, await live.turns.take(_diagnostics, live, service.lag))
 
 

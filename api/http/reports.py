@@ -57,7 +57,7 @@ async def report(service: Service, call: Call) -> Answer:
             "no_segments", f"{live.spec.id!r} decides {live.kind.plural}: segments are for regret against points"
         )
     async with service.lanes.reports.turn():
-        async with live.awake():
+        async with live.keeping.awake():
             now = await live.turns.take(_moment, live)
         if len(now.labels) > ARMS_AT_ONCE:
             made = await service.pools.lookups.run(_told, live, now)

@@ -142,7 +142,7 @@ async def _close(live: Live, numbers: Sequence[int], records: Mapping[int, Recor
             committed = live.queue(*made)
             for one in due[: len(made)]:
                 one.record.rewarded = committed
-            live.snapshot_if_due()
+            live.keeping.snapshot_if_due()
 
 
 async def _learn(live: Live, due: list[Due], made: list[Event], now: int) -> None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from ...engine import snapshot
@@ -41,6 +40,7 @@ from .clocks import Clocks
 from .entered import Place, Sent, decision_event, outcome_event, reward_event
 from .folded import Recovered, finished, fold_log
 from .history import Archived, Change, Restored, Roster, detail_of, packed_mask
+from .keeping import Keeping
 from .pools import Pools
 from .reading import Reading
 from .records import Budget, Record, Records
@@ -49,14 +49,12 @@ from .room import Room
 from .since import Since
 from .turns import Turns
 from .windows import Windows
-from .writer import PendingSnapshot, Writer
+from .writer import Writer
 
 log = logging.getLogger("onearm")
-EVENT_BYTES = 200  # what one event costs in the log besides its context, its point and its detail
-SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
+COPY_BYTES = 4_000_000  # a larger state is not copied: all others would wait, and it would take as much memory again
 Made = TypeVar("Made")
 P = ParamSpec("P")
-COPY_BYTES = 4_000_000  # a larger state is not copied: all others would wait, and it would take as much memory again
 
 
 class Live(Work):
@@ -98,15 +96,13 @@ class Live(Work):
         self._pools = pools
         self._room = room
         self._clocks = clocks
-        self._versions = spec.versions_json()
-        self._bytes_since_snapshot = 0
-        self._awake = 0  # how many need the state though it is archived
-        self._waking = asyncio.Lock()
+        self.versions = spec.versions_json()
         self.reading = Reading()
         self.windows = None if spec.window is None else Windows(spec.window, clocks)
         self._changing: asyncio.Future[None] | None = None  # the last change
         self._last: asyncio.Future[None] | None = None  # what was queued last
         self.turns = Turns(pools.steps)
+        self.keeping = Keeping(self, writer, pools, room)
 
     # -- recovery ------------------------------------------------------------------------------------------------------
 
@@ -116,7 +112,7 @@ class Live(Work):
 
     def recovery(self) -> Generator[None, None, Recovered]:
         """Fold the log, a page a step. Steps run in worker threads, one after another."""
-        return fold_log(self.row, self.spec, self.kind, self._store, self._versions)
+        return fold_log(self.row, self.spec, self.kind, self._store, self.versions)
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
@@ -134,12 +130,9 @@ class Live(Work):
         self.problem = history.problem(self.seq)
         self._changing = self._last = None
         self.records.clear()
-        self._bytes_since_snapshot = 0
         self._room.take(self.row.id, self.state_bytes)
         self.unusable = None
-        if self.archived:
-            self._bytes_since_snapshot = (self.seq - self.kept_at) * EVENT_BYTES
-            self.rest()
+        self.keeping.open()
 
     def stop(self, why: OnearmError) -> None:
         """Refuse everything from now on with this error, and give up the state: there is no room for two large ones."""
@@ -167,7 +160,7 @@ class Live(Work):
     async def digest(self) -> str:
         """Return the digest of the state as it is, computed in another thread; rewards wait meanwhile."""
         self.check_usable()
-        async with self.awake(), self._pools.reads.turn():
+        async with self.keeping.awake(), self._pools.reads.turn():
             self.check_usable()
             self.reading.begin()
             try:
@@ -203,7 +196,7 @@ class Live(Work):
             decision = await self.step(self._select, self.choose, request.context, request.available)
             kind.check(self, decision, request.available)
             record = self._enter(DECIDE, request, decision, sent, now)
-        self.snapshot_if_due()
+        self.keeping.snapshot_if_due()
         return record
 
     def log_external(self, request: Request, decision: Decision, sent: Sent, now: int) -> Record:
@@ -279,7 +272,7 @@ class Live(Work):
         finally:
             record.learning = False
         record.rewarded = self.queue(record.reward)
-        self.snapshot_if_due()
+        self.keeping.snapshot_if_due()
 
     async def teach(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by what came of a decision; that must be `entered` and queued before anything else."""
@@ -323,14 +316,14 @@ class Live(Work):
             self._change(Archived(), now)
             self.archived = True
         await self._changed()
-        self.rest()
+        self.keeping.rest()
 
     async def restore(self, now: int) -> None:
         """Open an archived experiment again, with the state that it ended with. Once it is open this changes nothing.
 
         Raises `Conflict` ("no_room") where there is no room for the state.
         """
-        async with self.awake():
+        async with self.keeping.awake():
             self.check_usable()
             if self.archived:
                 self._change(Restored(), now)
@@ -346,7 +339,7 @@ class Live(Work):
             raise no_stream(self.spec)
         if asked.waits:
             await self.reading.unlocked()
-        async with self.awake():
+        async with self.keeping.awake():
             return await self._make(asked, said, now)
 
     async def _make(self, asked: ChangeHandler, said: Any, now: int) -> tuple[Any, bool]:
@@ -389,72 +382,7 @@ class Live(Work):
         size = self.state_bytes * problem.n_arms // max(1, self.problem.n_arms)
         self._room.check(self.row.id, size)
 
-    # -- snapshots -----------------------------------------------------------------------------------------------------
-
-    def snapshot(self) -> None:
-        """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait."""
-        if self.state is None or self.unusable is not None or self.reading.locked or not self._bytes_since_snapshot:
-            return
-        self._room.take(self.row.id, self.state_bytes)  # it may have grown
-        if self.is_large:
-            self.reading.begin()
-            self._keep(self._kept(), self.reading.end)
-        else:
-            self._keep(snapshot.copied(self._kept()), lambda: None)
-
-    def _kept(self) -> Any:
-        """Return what a snapshot holds."""
-        return self.kind.own.join(self.state, self.kind.own.part(self.own))
-
-    def _keep(self, kept: Any, stored: Callable[[], None]) -> None:
-        """Have the writer store a snapshot of now; `stored` is called once it may change."""
-        self._bytes_since_snapshot = 0
-        about = (self.row.key, self.seq, self.number, self._versions)
-        self._writer.keep(PendingSnapshot(*about, kept, self.tally.copied().sums, stored))
-
-    # -- what is archived takes no memory ------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def awake(self) -> AsyncIterator[None]:
-        """Have the state in memory meanwhile: that of an archived experiment is read again, and given up at the end."""
-        self._awake += 1
-        try:
-            async with self._waking:
-                if self.state is None and self.unusable is None:
-                    self._room.check(self.row.id, self.spec.state_bytes)
-                    self._room.take(self.row.id, self.spec.state_bytes)
-                    self.state = (await self._pools.creations.run(self.recover)).state
-            yield
-        finally:
-            self._awake -= 1
-            self.rest()
-
-    def rest(self) -> None:
-        """Give up the state of an archived experiment, once a snapshot holds it where its log is long.
-
-        Until that is stored the state is locked: whoever restores the experiment meanwhile learns when it is.
-        """
-        if not self.archived or self._awake or self.unusable is not None:
-            return
-        if self.state is None or self._bytes_since_snapshot <= min(self.state_bytes, SNAPSHOT_BYTES):
-            self._let_go()  # its log is shorter than a snapshot would be
-            return
-        self.reading.begin()
-        self._keep(self._kept(), self._stored)
-
-    def _stored(self) -> None:
-        self.reading.end()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        if self.archived and not self._awake and self.unusable is None:
-            self.state = None
-            self._room.take(self.row.id, 0)
-
-    def snapshot_if_due(self) -> None:
-        """Keep a snapshot where the log has become long enough since the last one."""
-        if self._bytes_since_snapshot > SNAPSHOT_BYTES and self._bytes_since_snapshot > 4 * self.state_bytes:
-            self.snapshot()
+    # -- what it takes, and what it queues -----------------------------------------------------------------------------
 
     @property
     def is_large(self) -> bool:
@@ -469,9 +397,7 @@ class Live(Work):
     def queue(self, *events: Event) -> asyncio.Future[None]:
         """Queue events that are written together or not at all."""
         future = self._last = self._writer.append(self, *events)
-        for event in events:
-            size = len(event.context or b"") + len(event.vector or b"") + len(event.detail or "")
-            self._bytes_since_snapshot += EVENT_BYTES + size
+        self.keeping.count(events)
         return future
 
     def is_slim(self, record: Record) -> bool:

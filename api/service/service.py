@@ -181,7 +181,7 @@ class Service:
             async with asyncio.timeout(SNAPSHOT_SECONDS):
                 for some in _together(lives):
                     for live in some:
-                        live.snapshot()
+                        live.keeping.snapshot()
                     await self.writer.drain()
                     kept += len(some)
         except TimeoutError:

@@ -240,7 +240,7 @@ def test_a_snapshot_that_is_being_stored_does_not_come_back(served: Served, monk
 
     async def ask(client: httpx.AsyncClient) -> None:
         service: Service = served.service
-        service.live("large").snapshot()
+        service.live("large").keeping.snapshot()
         await service.delete("large")
 
     at_once(served, ask)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from support.served import ARMS, RANDOM, Served, assert_problem, assert_refused, folded, log_of
 
 from onearm.api.service import folded as folded_module
+from onearm.api.service import keeping
 from onearm.api.service import live as live_module
 from onearm.api.service import service as service_module
 from onearm.api.service.writer import PendingSnapshot
@@ -349,7 +350,7 @@ def test_deleting_all_snapshots_changes_nothing(stopped: Served) -> None:
 
 def test_a_snapshot_is_never_ahead_of_the_log(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """With more events queued than a commit takes, a snapshot waits for the commit of its last event."""
-    monkeypatch.setattr(live_module, "SNAPSHOT_BYTES", 0)
+    monkeypatch.setattr(keeping, "SNAPSHOT_BYTES", 0)
     commits: list[tuple[int, list[int]]] = []
     append = served.store.append
 
@@ -373,7 +374,7 @@ def test_a_large_state_is_written_part_by_part_while_traffic_goes_on(
 ) -> None:
     """Each snapshot is what the log folds to up to its seq, though rewards arrived before its last part was written."""
     monkeypatch.setattr(live_module, "COPY_BYTES", 0)
-    monkeypatch.setattr(live_module, "SNAPSHOT_BYTES", 0)
+    monkeypatch.setattr(keeping, "SNAPSHOT_BYTES", 0)
     monkeypatch.setattr("onearm.engine.snapshot.PART", 1)
     monkeypatch.setattr("onearm.api.service.writer.PARTS_MAX", 1)
     digests: dict[int, str] = {}

@@ -12,7 +12,7 @@ from support.meeting import at_once
 from support.served import Served, assert_refused
 
 from onearm.api.cli.verify import verified
-from onearm.api.service import live as live_module
+from onearm.api.service import keeping
 from onearm.api.service.history import ARCHIVED, RESTORED
 from onearm.api.service.room import StateLimits
 from onearm.engine.errors import Unavailable
@@ -119,7 +119,7 @@ def test_what_is_learned_while_the_state_is_still_being_stored_is_not_in_that_sn
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An archived state is packed as it is, some parts with each commit; whoever restores it must not change it."""
-    monkeypatch.setattr(live_module, "SNAPSHOT_BYTES", 0)
+    monkeypatch.setattr(keeping, "SNAPSHOT_BYTES", 0)
     monkeypatch.setattr("onearm.api.service.writer.PARTS_MAX", 1)
     monkeypatch.setattr("onearm.engine.snapshot.PART", 500)
     many: dict[str, Any] = {"policy": {"name": "linucb"}, "problem": {"context": {"kind": "dense", "length": 60}}}
@@ -128,7 +128,7 @@ def test_what_is_learned_while_the_state_is_still_being_stored_is_not_in_that_sn
         served.create("e", **many)
         for i in range(3):
             served.decide({"decision_id": f"d{i}", "context": context})
-        served.service.live("e")._bytes_since_snapshot = 10**9  # as after a long log
+        served.service.live("e").keeping._bytes_since = 10**9  # as after a long log
 
         async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
             live, answers = served.service.live("e"), []

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from support.served import Served, assert_refused
 from support.vector_log import KINDS, folded
 
-from onearm.api.service import live as live_module
+from onearm.api.service import keeping
 from onearm.api.service.live import Live
 from onearm.api.service.records import Record
 from onearm.engine.errors import Unavailable
@@ -156,8 +156,8 @@ def test_a_snapshot_is_due_after_as_many_bytes_of_points_as_four_states(
     found, made, told = live(served, "wide"), 0, {"detail": {"gradient": [0.123] * d}}
     if what == "feedback":
         served.post("/v1/experiments/wide/decisions:batch", {"decisions": [{}] * 200})
-    monkeypatch.setattr(live_module, "SNAPSHOT_BYTES", 1)
-    found._bytes_since_snapshot = 0
+    monkeypatch.setattr(keeping, "SNAPSHOT_BYTES", 1)
+    found.keeping._bytes_since = 0
     before = snapshots(served)
     while snapshots(served) == before:
         if what == "decisions":

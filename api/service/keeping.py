@@ -1,0 +1,148 @@
+"""Snapshots of one experiment's state are kept, and that of an archived one is given up until somebody needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from ...engine import snapshot
+from ...engine.errors import OnearmError
+from ...engine.storage.tables import Event, Experiment
+from ..experiment.spec import Spec
+from ..experiment.sums import Tally
+from ..kinds.kind import Kind
+from .folded import Recovered
+from .pools import Pools
+from .reading import Reading
+from .room import Room
+from .writer import PendingSnapshot, Writer
+
+EVENT_BYTES = 200  # what one event costs in the log besides its context, its point and its detail
+SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
+
+
+class Held(Protocol):
+    """What is asked of an experiment whose state is kept; `Live` is one."""
+
+    row: Experiment
+    spec: Spec
+    kind: Kind
+    state: Any
+    own: Any
+    tally: Tally
+    seq: int
+    number: int
+    kept_at: int
+    archived: bool
+    unusable: OnearmError | None
+    reading: Reading
+    versions: str
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the state takes long to copy."""
+
+    @property
+    def state_bytes(self) -> int:
+        """How much memory the state takes."""
+
+    def recover(self) -> Recovered:
+        """Fold the log. Runs in a worker thread."""
+
+
+class Keeping:
+    """When the state of one experiment is kept or given up. Its methods belong to the event loop's thread."""
+
+    def __init__(self, live: Held, writer: Writer[Any], pools: Pools, room: Room) -> None:
+        self._live = live
+        self._writer = writer
+        self._pools = pools
+        self._room = room
+        self._bytes_since = 0  # of log, since the last snapshot
+        self._awake = 0  # how many need the state though it is archived
+        self._waking = asyncio.Lock()
+
+    def open(self) -> None:
+        """Begin with a state that was recovered; that of an archived experiment rests."""
+        live = self._live
+        self._bytes_since = 0
+        if live.archived:
+            self._bytes_since = (live.seq - live.kept_at) * EVENT_BYTES
+            self.rest()
+
+    def count(self, events: Iterable[Event]) -> None:
+        """Count what the log grew by."""
+        for event in events:
+            size = len(event.context or b"") + len(event.vector or b"") + len(event.detail or "")
+            self._bytes_since += EVENT_BYTES + size
+
+    def snapshot(self) -> None:
+        """Have the writer pack and store the state: a copy of it, or a large one itself while rewards wait."""
+        live = self._live
+        if live.state is None or live.unusable is not None or live.reading.locked or not self._bytes_since:
+            return
+        self._room.take(live.row.id, live.state_bytes)  # it may have grown
+        if live.is_large:
+            live.reading.begin()
+            self._keep(self._kept(), live.reading.end)
+        else:
+            self._keep(snapshot.copied(self._kept()), lambda: None)
+
+    def snapshot_if_due(self) -> None:
+        """Keep a snapshot where the log has become long enough since the last one."""
+        if self._bytes_since > SNAPSHOT_BYTES and self._bytes_since > 4 * self._live.state_bytes:
+            self.snapshot()
+
+    @asynccontextmanager
+    async def awake(self) -> AsyncIterator[None]:
+        """Have the state in memory meanwhile: that of an archived experiment is read again, and given up at the end."""
+        live = self._live
+        self._awake += 1
+        try:
+            async with self._waking:
+                if live.state is None and live.unusable is None:
+                    self._room.check(live.row.id, live.spec.state_bytes)
+                    self._room.take(live.row.id, live.spec.state_bytes)
+                    live.state = (await self._pools.creations.run(live.recover)).state
+            yield
+        finally:
+            self._awake -= 1
+            self.rest()
+
+    def rest(self) -> None:
+        """Give up the state of an archived experiment, once a snapshot holds it where its log is long.
+
+        Until that is stored the state is locked: whoever restores the experiment meanwhile learns when it is.
+        """
+        live = self._live
+        if not live.archived or self._awake or live.unusable is not None:
+            return
+        if live.state is None or self._bytes_since <= min(live.state_bytes, SNAPSHOT_BYTES):
+            self._let_go()  # its log is shorter than a snapshot would be
+            return
+        live.reading.begin()
+        self._keep(self._kept(), self._stored)
+
+    def _kept(self) -> Any:
+        """Return what a snapshot holds."""
+        own = self._live.kind.own
+        return own.join(self._live.state, own.part(self._live.own))
+
+    def _keep(self, kept: Any, stored: Callable[[], None]) -> None:
+        """Have the writer store a snapshot of now; `stored` is called once it may change."""
+        live = self._live
+        self._bytes_since = 0
+        about = (live.row.key, live.seq, live.number, live.versions)
+        self._writer.keep(PendingSnapshot(*about, kept, live.tally.copied().sums, stored))
+
+    def _stored(self) -> None:
+        self._live.reading.end()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        live = self._live
+        if live.archived and not self._awake and live.unusable is None:
+            live.state = None
+            self._room.take(live.row.id, 0)
