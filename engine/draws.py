@@ -24,6 +24,7 @@ from .vocabulary import Array, Key
 # Roles of a run, whose draws are independent under one seed: what decides, the world, a policy that is judged on a log
 # which another run wrote, and logs drawn from a log.
 POLICY, NATURE, EVALUATION, RESAMPLING = 0, 1, 2, 3
+_RUNS = (1 << 29) + 1  # index of the draw that makes the keys of an experiment's further policies
 RECOMMENDATION = 1 << 29  # index of the draw that breaks the ties of a recommendation: no select draws up there
 _BLOCK_BITS = 6
 _BLOCK = 1 << _BLOCK_BITS
@@ -401,3 +402,15 @@ def run_key(seed: int, replication: int, role: int) -> np.uint64:
     word = [np.uint64(x) for x in (low, high, replication, role, 0x6F6E6561, 0x726D)]
     a, b, _, _ = philox(*word)
     return np.uint64(int(a) | int(b) << 32)
+
+
+@kernel
+def run_of(run: np.uint64, number: int) -> np.uint64:
+    """Return the key of the run of an experiment's policy by its number; that of number 0 is the experiment's.
+
+    >>> int(run_of(np.uint64(7), 0)), int(run_of(np.uint64(7), 1)) == int(run_of(np.uint64(7), 2))
+    (7, False)
+    """
+    if number == 0:
+        return run
+    return words(Key(run, number), _RUNS, 0)[0]

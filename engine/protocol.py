@@ -183,8 +183,7 @@ def register_env(
 
 def has_law(params: Any) -> bool:
     """Tell whether a policy knows the probabilities that it decides with; a wrapper does if its inner policy does."""
-    inner = _asked_inside(params)
-    return KERNELS[type(params)]["probability"] is not _unknown_probability and (inner is None or has_law(inner))
+    return KERNELS[type(params)]["probability"] is not _unknown_probability and all(map(has_law, _asked(params)))
 
 
 def marks(params: Any) -> bool:
@@ -192,18 +191,23 @@ def marks(params: Any) -> bool:
 
     One of the package whose params have a `wait` does not where that is 0. The state is then a fold of both.
     """
-    inner = _asked_inside(params)
+    asked = _asked(params)
     waits_not = getattr(params, "wait", None) == 0 and not is_outside(type(params))
     idle = KERNELS[type(params)]["mark"] is _mark_nothing or waits_not
-    return not idle and (inner is None or marks(inner))
+    return not idle and (not asked or any(map(marks, asked)))
 
 
-def _asked_inside(params: Any) -> Any:
-    """Return the params of the policy that a wrapper asks for its decisions; None where it decides itself.
+def _asked(params: Any) -> tuple[Any, ...]:
+    """Return the params of the policies that a wrapper asks for its decisions.
 
-    That is what params say by a property `decides_itself`: of what they wrap predictions alone are asked.
+    That is the one inside, or those that its params name by a property `asked`; none where they say by a property
+    `decides_itself` that of what they wrap predictions alone are asked.
     """
-    return None if getattr(params, "decides_itself", False) else getattr(params, "inner", None)
+    if getattr(params, "decides_itself", False):
+        return ()
+    inner = getattr(params, "inner", None)
+    asked: tuple[Any, ...] = getattr(params, "asked", () if inner is None else (inner,))
+    return asked
 
 
 def explains(params: Any) -> bool:

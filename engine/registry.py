@@ -231,11 +231,15 @@ class Registry(Generic[Made]):
 
     def _nested(self, factory: Callable[..., Made]) -> list[str]:
         """Return the params of a function that are built from a spec themselves."""
-        return [key for key, hint in _hints(factory).items() if hint is self.made and key != "return"]
+        return [key for key, hint in _hints(factory).items() if self._is_made(hint) and key != "return"]
+
+    def _is_made(self, hint: Any) -> bool:
+        """Tell whether a param is one of those that this builds, or may be left out."""
+        return hint is self.made or hint == self.made | None
 
     def _inner(self, value: Any, hint: Any) -> Any:
         """Turn a nested spec into what it names, where the factory asks for one."""
-        if hint is not self.made or isinstance(value, self.made):
+        if not self._is_made(hint) or value is None or isinstance(value, self.made):
             return value
         return self.parse(value) if isinstance(value, str) else self.from_spec(value)
 

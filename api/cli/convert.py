@@ -36,6 +36,7 @@ WORDS = {  # what a field of an event is to people
     "sent": "what was sent",
     "time": "times",
     "unit_id": "ids of those whom decisions are for",
+    "policy": "which of several policies decided",
     "vector": "vectors",
     "change": "changes of an experiment",
     "outcome": "rewards that were not learned by themselves",

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from ...engine.columns import take
-from ...engine.draws import POLICY, run_key
 from ...engine.errors import InvalidInput
+from ...engine.problem import fitted
 from ...engine.storage.connections import parse_url
 from ...engine.storage.log import Log
 from ...engine.storage.store import Store
@@ -20,13 +20,16 @@ from ...engine.storage.tables import Event, Experiment
 from ...engine.vocabulary import CHANGE, Problem
 from ...policies import catalog
 from ..console import print_json, print_table, progress
+from ..experiment.definition import Definition
+from ..experiment.intake import Intake
 from ..experiment.spec import Spec
 from ..kinds.table import KINDS, kind_of
 from ..log_files import read_log
 from ..service.archives import Archives
 from ..service.artefacts import keep_all
 from ..service.chain import Link, verified_chain
-from ..service.history import Part, change_of, changes_decoder, turn_of
+from ..service.company import Company
+from ..service.history import History, Part
 from ..service.verification import Verification, verify_log
 from ..service.verification import verify as verify_pages
 from .json_option import as_json
@@ -137,9 +140,13 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
             f"the experiment of {path} began with {len(arms)} arms and ends with {log.problem.n_arms}, and an export "
             "cannot say from which event on: run onearm verify --database URL on the database that it is from",
         )
-    policy = catalog.from_stored(log.spec["policy"])
+    policy = fitted(catalog.from_stored(log.spec["policy"]), log.problem)
+    spec = Definition(path.name, policy, log.problem, (), int(log.spec["seed"]), Intake())
+    changes = [Event(0, line + 1, CHANGE, detail=detail) for _, line, detail in log.changes]
+    history = History(spec, changes, kind_of(log.problem).change_types)
+    company = Company(spec, history, policy.init(policy.params, log.problem))
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
-        found = verify_pages(policy, log.problem, run_key(int(log.spec["seed"]), 0, POLICY), _parts(log), advance)
+        found = verify_pages(company, _parts(log, history), advance)
     report = _report(str(log.spec.get("experiment_id", path.name)), log.problem, found, None)
     if bad := log.bad_lines.count:
         report["bad_lines"] = dict(bad)
@@ -152,16 +159,16 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
     return report
 
 
-def _parts(log: Log) -> Iterator[Part]:
-    """Yield the events of an export, and between them what a person said of the world."""
+def _parts(log: Log, history: History) -> Iterator[Part]:
+    """Yield the events of an export, and between them what a person said of the world, and changes of policies."""
     assert log.events is not None
-    decoder, before = changes_decoder(kind_of(log.problem).change_types), 0
-    for rows, detail in log.changes:
-        turn = turn_of(change_of(Event(0, rows, CHANGE, detail=detail), decoder))
-        if turn is not None:
-            yield take(log.events, slice(before, rows))
-            yield turn
-            before = rows
+    rows = {line + 1: rows for rows, line, _ in log.changes}
+    before = 0
+    for spell in history.spells(-1, max(rows, default=0)):
+        if spell.begins is not None:
+            yield take(log.events, slice(before, rows[spell.after]))
+            yield spell.begins
+            before = rows[spell.after]
     yield take(log.events, slice(before, None))
 
 

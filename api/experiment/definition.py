@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import platform
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
-from ...engine.draws import POLICY, run_key
+from ...engine.draws import POLICY, run_key, run_of
 from ...engine.errors import InvalidInput
 from ...engine.problem import check_range
 from ...engine.vocabulary import Policy, Problem
@@ -19,6 +23,8 @@ from .window import FIELDS, Window
 
 DEPTH_MAX = 40  # of brackets in a spec: far from where JSON readers and the compiler give up
 SAFE_INTEGER_MAX = 2**53  # larger whole numbers lose digits in many JSON readers: they travel as strings
+
+NOBODY = -1  # in place of the number of a policy
 
 Arms = tuple[dict[str, Any], ...]  # each with its "id"; arm number = position
 
@@ -46,11 +52,37 @@ class Definition:
     window: Window | None = None  # in which the rewards of a decision are waited for
     state_bytes: int = field(default=0, compare=False, repr=False)  # of that state with room
     example: Any = field(default=None, compare=False, repr=False)  # a state without room, of the types of the policy's
+    numbers: tuple[int, ...] = (0,)  # of the policies that decide: the live one; or it, the canary and the control
 
     @cached_property
     def run(self) -> np.uint64:
-        """The run key of the policy's draws."""
-        return run_key(self.seed, 0, POLICY)
+        """The run key of the draws of the policy; where several decide theirs are made of it."""
+        return run_of_policy(self, self.numbers[0] if len(self.numbers) == 1 else 0)
+
+    def versions_json(self) -> str:
+        """Return the versions as experiments and snapshots keep them."""
+        return json.dumps(self.versions(), sort_keys=True)
+
+    def versions(self) -> dict[str, Any]:
+        """Return the versions that the bits of a decision depend on."""
+        return {
+            "onearm": _version(),
+            "policy": self.policy.version,
+            "numba": numba.__version__,
+            "numpy": np.__version__,
+            "platform": f"{platform.system()}-{platform.machine()}",
+        }
+
+
+def run_of_policy(spec: Definition, number: int) -> np.uint64:
+    """Return the run key of the draws of an experiment's policy by its number."""
+    return run_of(run_key(spec.seed, 0, POLICY), number)
+
+
+@functools.cache
+def _version() -> str:
+    """Return the version of this package; looking it up takes 1 ms."""
+    return version("onearm")
 
 
 def check_reward_fields(body: Any) -> tuple[float, float] | None:

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-import platform
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
-
-import numba
-import numpy as np
 
 from ...engine import snapshot
 from ...engine.arrays import roomless
@@ -112,26 +106,6 @@ class Spec(Definition):
             snapshot.size(state),
             roomless(state),
         )
-
-    def versions_json(self) -> str:
-        """Return the versions as experiments and snapshots keep them."""
-        return json.dumps(self.versions(), sort_keys=True)
-
-    def versions(self) -> dict[str, Any]:
-        """Return the versions that the bits of a decision depend on."""
-        return {
-            "onearm": _version(),
-            "policy": self.policy.version,
-            "numba": numba.__version__,
-            "numpy": np.__version__,
-            "platform": f"{platform.system()}-{platform.machine()}",
-        }
-
-
-@functools.cache
-def _version() -> str:
-    """Return the version of this package; looking it up takes 1 ms."""
-    return version("onearm")
 
 
 def _kind(problem: Any) -> Kind:

@@ -109,7 +109,7 @@ async def _since(service: Service, live: Live, place: int, seq: int) -> Since:
 def _by_segment(store: Store, live: Live, now: Moment, segments: int) -> float | None:
     """Read the log up to a moment."""
     key = live.row.key
-    history = History(live.spec, store.changes(key), live.kind.change_types)
+    history = History(live.created, store.changes(key), live.kind.change_types)
     pages = history.pages(store, key, 0, now.seq, bare=True)  # points and losses, which slim events have as well
     assert live.kind.regret_by_segment is not None
     return live.kind.regret_by_segment(live.spec, pages, now.rewards, segments)

@@ -6,15 +6,16 @@ does not fit the policy of today, the experiment is refused, and never folded fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...engine import snapshot
 from ...engine.errors import Damaged
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Base
+from ...engine.storage.tables import SUMS, Base, SnapshotPart
 from ...engine.vocabulary import Problem
-from ..experiment.spec import Spec
+from ..experiment.definition import Definition
+from ..experiment.lineup import states_of
 from ..experiment.sums import Tally, unpack
 from ..kinds.kind import Kind
 from .history import History
@@ -40,14 +41,16 @@ def archived(bases: Sequence[Base]) -> Iterator[tuple[int, Base]]:
         former = base.seq
 
 
-def fresh(spec: Spec, kind: Kind, problem: Problem) -> Any:
-    """Return what snapshots and bases hold, as it is before any event."""
+def fresh(spec: Definition, kind: Kind, problem: Problem) -> Any:
+    """Return what snapshots and bases hold, as it is before any event of this problem."""
     policy = spec.policy
     return kind.own.join(policy.init(policy.params, problem), kind.own.fresh(problem))
 
 
-def beginning(store: Store, bases: Sequence[Base], spec: Spec, kind: Kind, history: History, until: int) -> Beginning:
-    """Return the newest of some bases up to a seq, or what there is before any event.
+def beginning(
+    store: Store, bases: Sequence[Base], spec: Definition, kind: Kind, history: History, until: int
+) -> Beginning:
+    """Return the newest of some bases up to a seq, or what there is before any event of an experiment, `spec`.
 
     Raises `Damaged` ("bad_base") where the base has a wrong digest, or is not of this policy and problem.
     """
@@ -55,13 +58,36 @@ def beginning(store: Store, bases: Sequence[Base], spec: Spec, kind: Kind, histo
     if base is None:
         return Beginning(fresh(spec, kind, spec.problem), kind.tally(spec, spec.problem))
     problem = history.problem(base.seq)
-    kept, tally = fresh(spec, kind, problem), kind.tally(spec, problem)
+    kept, tally = fresh(history.spec(base.seq), kind, problem), kind.tally(spec, problem)
     try:
         kept = snapshot.unpack(snapshot.checked(store.base_parts(base.experiment, base.seq), base.digest), like=kept)
         unpack(store.base_sums(base.experiment, base.seq) or b"", tally.sums)
     except Damaged as error:
         raise _unreadable(base, error) from error
     return Beginning(kept, tally, base.seq, base.decisions)
+
+
+def parts_of(kept: Any, sums: bytes, experiment: int, seq: int, digest: Any) -> Iterator[SnapshotPart]:
+    """Yield what is stored of a base, of a state and its sums; `digest`, a hash, is told the bytes of the state."""
+    for number, content in enumerate(snapshot.parts(kept)):
+        digest.update(content)
+        yield SnapshotPart(experiment, seq, number, content)
+    yield SnapshotPart(experiment, seq, SUMS, sums)
+
+
+def given(
+    store: Store, bases: Sequence[Base], spec: Definition, kind: Kind, history: History
+) -> Callable[[int, int], Any]:
+    """Return what looks up the state of a policy, by its number, at a change of policies, by its seq."""
+
+    def found(seq: int, number: int) -> Any:
+        begun = beginning(store, bases, spec, kind, history, seq)
+        if begun.seq != seq:
+            raise Damaged("no_base", f"the change of policies at seq {seq} has no base: restore a backup")
+        state, _ = kind.own.split(begun.kept)
+        return states_of(history.spec(seq), state)[number]
+
+    return found
 
 
 def _unreadable(base: Base, error: Damaged) -> Damaged:

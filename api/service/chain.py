@@ -16,8 +16,9 @@ from ..experiment.spec import Spec
 from ..kinds.kind import Kind
 from ..log_files import module_of, source_of
 from .archives import Archives, sha256_of
-from .bases import beginning
+from .bases import beginning, given
 from .checkpoints import Before, with_checkpoints
+from .company import Company
 from .history import History
 from .importing import as_stored
 from .verification import verify
@@ -105,7 +106,7 @@ def _fault(
         closing(Store.open(f"sqlite:///{folder}/archive.db")) as beside,
     ):
         key = beside.add_experiment(row.id, row.spec, b"", row.versions, 0).key
-        _copy_bases(store, row.key, beside, key, former, base, spec.versions_json())
+        _copy_bases(store, row.key, beside, key, former, base, whole.spec(base.seq).versions_json())
         beside.append([change._replace(experiment=key) for change in earlier])
         _copy_events(file, beside, key, kind, whole)
         if beside.last(key)[0] != base.seq:
@@ -113,7 +114,8 @@ def _fault(
         pages = with_checkpoints(beside, key, spec, kind, base.seq, begun)
         state, _ = kind.own.split(begun.kept)
         before = Before(store, row.key, spec, kind, history, begun)
-        found = verify(spec.policy, spec.problem, spec.run, pages, progress, state, before)
+        company = Company(spec, whole, state, former, base.seq, given(store, bases, spec, kind, whole))
+        found = verify(company, pages, progress, before)
     if found.first_difference is not None:
         return found.note or f"decision {found.first_difference} comes out differently"
     return None if found.bad_snapshot is None else f"it does not fold to the base at seq {base.seq}"

@@ -26,7 +26,7 @@ class Checkpoint:
     """A snapshot in its place in the log: what it holds beside the policy's state is folded up to there."""
 
     def __init__(
-        self, store: Store, bases: Sequence[Base], stored: Snapshot, spec: Spec, kind: Kind, history: History
+        self, store: Store, bases: Sequence[Base], stored: Snapshot | Base, spec: Spec, kind: Kind, history: History
     ) -> None:
         self.stored = stored
         self._store, self._kind, self._history = store, kind, history
@@ -47,10 +47,13 @@ class Checkpoint:
     def fault(self, state: Any) -> str | None:
         """Return what is wrong with the snapshot beside the state that the log folds to, where something is."""
         stored, own = self.stored, self._kind.own
+        name, remedy, sums_of = "snapshot", "delete it", self._store.snapshot_sums
+        if isinstance(stored, Base):
+            name, remedy, sums_of = "base of the change", "restore a backup", self._store.base_sums
         if stored.digest != snapshot.digest(own.join(state, own.part(self._own))):
-            return f"the snapshot at seq {stored.seq} is of another state than its log folds to: delete it"
-        if self._store.snapshot_sums(stored.experiment, stored.seq) not in (None, packed(self._sums)):
-            return f"the snapshot at seq {stored.seq} has other sums than its log adds up to: delete it"
+            return f"the {name} at seq {stored.seq} is of another state than its log folds to: {remedy}"
+        if sums_of(stored.experiment, stored.seq) not in (None, packed(self._sums)):
+            return f"the {name} at seq {stored.seq} has other sums than its log adds up to: {remedy}"
         return None
 
 
@@ -89,17 +92,18 @@ def with_checkpoints(
 ) -> Iterator[Part | Checkpoint]:
     """Yield a log from its beginning up to a seq in pages, and between them the snapshots in their places.
 
-    Snapshots of other versions, which nobody reads, are left out, and so are those whose bytes are not whole. Those of
-    earlier versions have no sums.
+    So are the bases of changes. Snapshots of other versions, which nobody reads, are left out, and so are those whose
+    bytes are not whole. Those of earlier versions have no sums.
     """
-    changes, bases, versions = store.changes(key), store.bases(key), spec.versions_json()
-    checkpoints = []
-    for stored in sorted(store.newest_snapshots(key), key=lambda stored: stored.seq):
-        if stored.versions == versions and begun.seq <= stored.seq <= last and _is_whole(store, stored):
-            before = [change for change in changes if change.seq <= stored.seq]
-            history = History(spec, before, kind.change_types)
-            checkpoints.append(Checkpoint(store, bases, stored, spec, kind, history))
+    changes, bases = store.changes(key), store.bases(key)
     history = History(spec, changes, kind.change_types)
+    kept: list[Snapshot | Base] = [one for one in store.newest_snapshots(key) if begun.seq <= one.seq <= last]
+    kept = [one for one in kept if one.versions == history.spec(one.seq).versions_json() and _is_whole(store, one)]
+    kept += [base for base in bases if base.of_change and begun.seq < base.seq <= last]
+    checkpoints = []
+    for stored in sorted(kept, key=lambda stored: stored.seq):
+        before = [change for change in changes if change.seq <= stored.seq]
+        checkpoints.append(Checkpoint(store, bases, stored, spec, kind, History(spec, before, kind.change_types)))
     tally, after = begun.tally.copied(), begun.seq
     for i, until in enumerate([*(one.stored.seq for one in checkpoints), last]):
         for page in history.pages(store, key, after, until):
@@ -115,7 +119,7 @@ def with_checkpoints(
             yield checkpoint
 
 
-def _is_whole(store: Store, stored: Snapshot) -> bool:
+def _is_whole(store: Store, stored: Snapshot | Base) -> bool:
     """Tell whether the bytes of a snapshot have their digests; recovery skips it where they do not."""
     parts = store.snapshot_parts(stored.experiment, stored.seq)
     try:

@@ -18,12 +18,12 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from ...engine import snapshot
 from ...engine.errors import Conflict, InvalidInput, OnearmError
 from ...engine.storage.store import Store
-from ...engine.storage.tables import SUMS, Base, SnapshotPart
+from ...engine.storage.tables import Base
 from ..experiment.sums import packed
 from .archives import Archives
+from .bases import parts_of
 from .chores import Chores, Rank, Ranked
 from .folded import finished, fold_log
 from .live import Live
@@ -49,6 +49,7 @@ class _Folded(NamedTuple):
     kept: Any  # the policy's state, and what the kind keeps beside it
     sums: bytes
     decisions: int
+    versions: str
 
 
 class Compactions:
@@ -158,7 +159,7 @@ class Compactions:
             kept = await self._call(self._archives.write, name, self._store, row, former, seq)
         folded = await self._call(self._fold, live, seq)
         digest = await self._write(folded, row.key, seq)
-        versions, now = live.spec.versions_json(), self._clock()
+        versions, now = folded.versions, self._clock()
         base = Base(row.key, seq, folded.decisions, digest, versions, now, slim, *kept)._replace(whole=whole)
         live.check_usable()
         if not await self._writer.run(self._store.put_base, base):
@@ -190,16 +191,16 @@ class Compactions:
     async def _write(self, folded: _Folded, experiment: int, seq: int) -> str:
         """Write the parts of a base; return the digest of its state."""
         digest = hashlib.sha256()
-        left = _parts_of(folded, experiment, seq, digest)
+        left = parts_of(folded.kept, folded.sums, experiment, seq, digest)
         while parts := await self._call(lambda: list(islice(left, PARTS_MAX))):
             await self._writer.run(self._store.put_base_parts, parts)
         return digest.hexdigest()
 
     def _fold(self, live: Live, seq: int) -> _Folded:
         """Fold the log up to a seq. Runs in a worker thread."""
-        found = finished(fold_log(live.row, live.spec, live.kind, self._store, live.spec.versions_json(), seq))
+        found = finished(fold_log(live.row, live.created, live.kind, self._store, seq))
         kept = live.kind.own.join(found.state, live.kind.own.part(found.own))
-        return _Folded(kept, packed(found.tally.sums), found.number)
+        return _Folded(kept, packed(found.tally.sums), found.number, found.spec.versions_json())
 
 
 def check_place(live: Live, seq: int, last: int, bases: list[Base]) -> None:
@@ -214,10 +215,3 @@ def check_place(live: Live, seq: int, last: int, bases: list[Base]) -> None:
             f"the log of {live.spec.id!r} is folded from seq {bases[-1].seq} on, and cannot be from seq {seq} on: "
             "what lies before is slim, or in archives; name a later seq",
         )
-
-
-def _parts_of(folded: _Folded, experiment: int, seq: int, digest: Any) -> Iterator[SnapshotPart]:
-    for number, content in enumerate(snapshot.parts(folded.kept)):
-        digest.update(content)
-        yield SnapshotPart(experiment, seq, number, content)
-    yield SnapshotPart(experiment, seq, SUMS, folded.sums)

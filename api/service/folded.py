@@ -22,7 +22,7 @@ from ..experiment.spec import Spec
 from ..experiment.sums import Tally, unpack
 from ..kinds.kind import Kind
 from .bases import beginning, fresh
-from .history import History, Part, changed
+from .history import History, Part, Recast, changed
 
 log = logging.getLogger("onearm")
 
@@ -30,6 +30,7 @@ log = logging.getLogger("onearm")
 class Recovered(NamedTuple):
     """What the log folds to."""
 
+    spec: Spec  # with the policy that decides in the end
     state: Any
     own: Any  # what the kind keeps beside it
     seq: int
@@ -45,17 +46,18 @@ class Recovered(NamedTuple):
 
 
 def fold_log(
-    row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str, until: int | None = None
+    row: Experiment, spec: Spec, kind: Kind, store: Store, until: int | None = None
 ) -> Generator[None, None, Recovered]:
     """Fold the log, up to a seq or to its end, a page a step, and in the last step take the kernels.
 
-    Snapshots of other `versions` are not good. Steps run in worker threads, one after another. Where a base is made
-    meanwhile, what was read may have been slim: then it begins anew. Raises `Damaged` where a base cannot be read.
+    `spec` is that of the experiment as it was created; a change of policies comes with a base, so that no fold goes
+    over it. Snapshots of other versions are not good. Steps run in worker threads, one after another. Where a base is
+    made meanwhile, what was read may have been slim: then it begins anew. Raises `Damaged` where a base cannot be read.
     """
     while True:
         bases = store.bases(row.key)
         try:
-            recovered = yield from _folded(row, spec, kind, store, versions, until, bases)
+            recovered = yield from _folded(row, spec, kind, store, until, bases)
         except Damaged:
             if store.base_seq(row.key) == _newest(bases):
                 raise
@@ -80,14 +82,17 @@ def _newest(bases: Iterable[Base]) -> int:
 
 
 def _folded(
-    row: Experiment, spec: Spec, kind: Kind, store: Store, versions: str, until: int | None, bases: Sequence[Base]
+    row: Experiment, created: Spec, kind: Kind, store: Store, until: int | None, bases: Sequence[Base]
 ) -> Generator[None, None, Recovered]:
-    policy = spec.policy
     changes = [change for change in store.changes(row.key) if until is None or change.seq <= until]
-    history = History(spec, changes, kind.change_types)
+    history = History(created, changes, kind.change_types)
     counts = store.counts(row.key) if until is None else store.counts_at(row.key, until)
     snapshots = [stored for stored in store.newest_snapshots(row.key) if until is None or stored.seq <= until]
-    kept, tally, after = _newest_state(row, spec, kind, store, versions, history, snapshots, counts.seq, bases)
+    spec = history.spec(counts.seq)
+    assert isinstance(spec, Spec)
+    kept, tally, after = _newest_state(row, spec, kind, store, history, snapshots, counts.seq, bases)
+    assert not history.recasts(after, counts.seq), "a change of policies comes with a base"
+    policy = spec.policy
     counted_to = after
     if tally is None:
         first = beginning(store, bases, spec, kind, history, counts.seq)
@@ -102,6 +107,7 @@ def _folded(
             fold(policy.params, state, spec.run, page)
             kind.own.fold(own, page)
         else:
+            assert not isinstance(page, Recast)
             state = changed(policy, state, page)
         tally = counted(tally, page)
         yield
@@ -112,7 +118,7 @@ def _folded(
     closed = -1 if spec.window is None else store.last_closed(row.key)
     time = 0 if spec.window is None else store.time_of(row.key, counts.seq)
     learned = counts.decisions, counts.rewards
-    return Recovered(state, own, counts.seq, *learned, history, kernels, tally, after, base, closed, time)
+    return Recovered(spec, state, own, counts.seq, *learned, history, kernels, tally, after, base, closed, time)
 
 
 def event_of(store: Store, experiment: int, number: int) -> Event | None:
@@ -134,7 +140,6 @@ def _newest_state(
     spec: Spec,
     kind: Kind,
     store: Store,
-    versions: str,
     history: History,
     snapshots: list[Snapshot],
     last: int,
@@ -146,7 +151,7 @@ def _newest_state(
         if stored.seq < first:
             break
         try:
-            if stored.versions != versions:
+            if stored.versions != spec.versions_json():
                 raise Damaged("other_version", f"it is of other versions: {stored.versions}")
             if stored.seq > last:
                 raise Damaged("ahead_of_log", f"the log ends at seq {last}")

@@ -6,6 +6,7 @@
     {"change": "restored"}                                and here they go on
     {"change": "world_changed", "number": 300}                    as a person said before decision 300; "model": 1 leads
     {"change": "change_taken_back", "number": 340}                the last change was none
+    {"change": "policies_changed", "members": [...], ...}         who decides and learns from here on
 
 Arms keep their numbers for good: a new one gets the next, a retired one is masked. An added arm enlarges the policy's
 state, so whoever folds a log does it in *spells*, parts in which the problem stays as it is. So it does where a person
@@ -30,12 +31,12 @@ from ...engine.errors import Damaged
 from ...engine.growth import grown
 from ...engine.vocabulary import DECIDE, EXTERNAL, Array, Columns, Policy, Problem, Turn
 from ..experiment.definition import Definition
+from ..experiment.lineup import Member, PoliciesChanged, first_member, with_members
 
 if TYPE_CHECKING:
     from ...engine.storage.store import Store
     from ...engine.storage.tables import Event
 
-Part = Columns | Problem | Turn  # of a log that is folded
 ARCHIVED = '{"change": "archived"}'  # as it has always been written
 RESTORED = '{"change": "restored"}'
 ENDINGS = (ARCHIVED, RESTORED)  # of which the row of the experiment tells the last
@@ -76,7 +77,7 @@ class ChangeTakenBack(msgspec.Struct, frozen=True, tag_field="change", tag="chan
 
 
 Change = Any  # one of these, or of those that a kind knows
-CHANGES = (ArmAdded, ArmRetired, Archived, Restored, WorldChanged, ChangeTakenBack)
+CHANGES = (ArmAdded, ArmRetired, Archived, Restored, WorldChanged, ChangeTakenBack, PoliciesChanged)
 
 
 @functools.cache
@@ -153,13 +154,24 @@ class Roster:
         return first + np.searchsorted(np.array(self.joined, np.int64), numbers, side="right")
 
 
+class Recast(NamedTuple):
+    """Other policies play the parts from an event on, or the same ones others."""
+
+    seq: int
+    spec: Definition  # of the experiment from there on
+    members: tuple[Member, ...]
+
+
+Part = Columns | Problem | Turn | Recast  # of a log that is folded
+
+
 class Spell(NamedTuple):
     """Part of a log in which the problem stays as it is, and nobody says anything: after < seq <= until."""
 
     problem: Problem
     after: int
     until: int
-    turn: Turn | None  # with which it begins
+    begins: Turn | Recast | None  # what it begins with, where that is not an arm that joins
 
 
 def changed(policy: Policy, state: Any, part: Problem | Turn) -> Any:
@@ -182,6 +194,8 @@ class History:
         self._spec = spec
         self._growths: list[tuple[int, int]] = []  # (seq, arms from there on)
         self._turns: dict[int, Turn] = {}  # by seq
+        self._casts: dict[int, tuple[Member, ...]] = {}  # by seq
+        self._recasts: dict[int, Recast] = {}  # of these, those that were asked for
         decoder = changes_decoder(kinds_own)
         for event in events:
             change = change_of(event, decoder)
@@ -193,6 +207,8 @@ class History:
                 self._growths.append((event.seq, len(self.roster.arms)))
             if (turn := turn_of(change)) is not None:
                 self._turns[event.seq] = turn
+            if isinstance(change, PoliciesChanged):
+                self._casts[event.seq] = change.members
 
     def problem(self, seq: int) -> Problem:
         """Return the problem after the event of this seq."""
@@ -202,12 +218,34 @@ class History:
                 n_arms = n_more
         return grown_problem(self._spec, n_arms)
 
+    def members(self, seq: int) -> tuple[Member, ...]:
+        """Return the policies that play a part after the event of this seq."""
+        return next(
+            (self._casts[at] for at in sorted(self._casts, reverse=True) if at <= seq), (first_member(self._spec),)
+        )
+
+    def spec(self, seq: int) -> Definition:
+        """Return the definition of the experiment after the event of this seq: who decides then is its policy."""
+        at = max((at for at in self._casts if at <= seq), default=0)
+        return self._spec if at == 0 else self._recast(at).spec
+
+    def recasts(self, after: int, last: int) -> list[Recast]:
+        """Return the changes of policies after one seq, up to the last."""
+        return [self._recast(at) for at in sorted(self._casts) if after < at <= last]
+
+    def _recast(self, at: int) -> Recast:
+        if at not in self._recasts:
+            members = self._casts[at]
+            self._recasts[at] = Recast(at, with_members(self._spec, members), members)
+        return self._recasts[at]
+
     def spells(self, after: int, last: int) -> Iterator[Spell]:
         """Yield the parts of a log after one seq, up to the last."""
-        begun = sorted([*(seq for seq, _ in self._growths), *self._turns])
+        begun = sorted([*(seq for seq, _ in self._growths), *self._turns, *self._casts])
         ends = [seq for seq in begun if after < seq <= last]
         for start, end in zip([after, *ends], [*ends, last], strict=True):
-            yield Spell(self.problem(start), start, end, self._turns.get(start))
+            begins = self._recast(start) if start in self._casts else self._turns.get(start)
+            yield Spell(self.problem(start), start, end, begins)
 
     def masked(self, events: list[Event]) -> list[Event]:
         """Return events with masks over all arms that there are in the end: later ones are not available."""
@@ -230,12 +268,12 @@ class History:
     ) -> Iterator[Part]:
         """Yield a log after one seq as arrays, and between them what else changes the state.
 
-        Where an arm joins that is the problem from there on, and where a person said something of the world that. A
-        `bare` log has no contexts and masks, and may be slim.
+        Where an arm joins that is the problem from there on, where a person said something of the world that, and where
+        policies changed who plays which part. A `bare` log has no contexts and masks, and may be slim.
         """
         for spell in self.spells(after, last):
             if spell.after > after:
-                yield spell.turn or spell.problem
+                yield spell.begins or spell.problem
             for columns, _, _ in store.columns(
                 key,
                 spell.problem,

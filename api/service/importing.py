@@ -186,7 +186,7 @@ def _check_fold(file: Path, spec: Spec, rows: list[Event]) -> None:
     try:
         row = store.add_experiment("checked", json.dumps(spec.to_json()), b"", spec.versions_json(), 0)
         store.append([event._replace(experiment=row.key) for event in rows])
-        finished(fold_log(row, spec, kind_of(spec.problem), store, spec.versions_json()))
+        finished(fold_log(row, spec, kind_of(spec.problem), store))
     finally:
         store.close()
 

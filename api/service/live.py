@@ -19,7 +19,7 @@ from ...engine.errors import InvalidInput, OnearmError
 from ...engine.kernel import Entry
 from ...engine.protocol import explains, marks
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event, Experiment
+from ...engine.storage.tables import Base, Event, Experiment
 from ...engine.vocabulary import (
     CHANGE,
     DECIDE,
@@ -30,8 +30,9 @@ from ...engine.vocabulary import (
     Instance,
     Problem,
 )
-from ..experiment.compiling import compile_explain
+from ..experiment.compiling import Kernels, compile_explain
 from ..experiment.explanation import EXPLAINING
+from ..experiment.lineup import Member, first_member
 from ..experiment.report import ENOUGH, warnings_of
 from ..experiment.spec import Spec
 from ..experiment.windowed import WindowTally
@@ -75,9 +76,11 @@ class Live(Work):
         clocks: Clocks,
     ) -> None:
         self.row = row
+        self.created = spec  # as it began: `spec` has the policy that decides now
         self.spec = spec
         self.kind = kind
         self.problem = spec.problem
+        self.members: tuple[Member, ...] = (first_member(spec),)
         self.decide_waits = kind.decide_waits or marks(spec.policy.params)
         self.roster = Roster(spec.arms)
         self.archived = row.archived_at is not None
@@ -112,7 +115,7 @@ class Live(Work):
 
     def recovery(self) -> Generator[None, None, Recovered]:
         """Fold the log, a page a step. Steps run in worker threads, one after another."""
-        return fold_log(self.row, self.spec, self.kind, self._store, self.versions)
+        return fold_log(self.row, self.created, self.kind, self._store)
 
     def open(self, recovered: Recovered) -> None:
         """Take up work with what was recovered."""
@@ -121,11 +124,8 @@ class Live(Work):
         self.kept_at, self.base = recovered.kept_at, recovered.base
         if self.windows is not None:
             self.windows.open(recovered.closed + 1, self.number, recovered.time)
-        self.since = None
-        history, kernels = recovered.history, recovered.kernels
-        self.take_up(self.spec, kernels)
-        if self.kind.moves is None:  # a move takes microseconds as Python too, and needs no turn
-            self.turns.take_up(kernels.select, kernels.update)
+        history = recovered.history
+        self.decide_with(recovered.spec, recovered.kernels, history.members(self.seq))
         self.roster, self.archived = history.roster, history.archived
         self.problem = history.problem(self.seq)
         self._changing = self._last = None
@@ -133,6 +133,18 @@ class Live(Work):
         self._room.take(self.row.id, self.state_bytes)
         self.unusable = None
         self.keeping.open()
+
+    def decide_with(self, spec: Spec, kernels: Kernels, members: tuple[Member, ...]) -> None:
+        """Let the policy of a spec decide, whose state is there, as these members are said to."""
+        self.spec, self.members = spec, members
+        self.versions = spec.versions_json()
+        self.decide_waits = self.kind.decide_waits or marks(spec.policy.params)
+        self.since = self.explainer = None
+        self.take_up(spec, kernels)
+        if self.kind.moves is None:  # a move takes microseconds as Python too, and needs no turn
+            self.turns.take_up(kernels.select, kernels.update)
+        if self.windows is not None:
+            self.windows.fold = None
 
     def stop(self, why: OnearmError) -> None:
         """Refuse everything from now on with this error, and give up the state: there is no room for two large ones."""
@@ -394,9 +406,9 @@ class Live(Work):
         """How much memory the state takes, working space included."""
         return 0 if self.state is None else snapshot.size(self.state)
 
-    def queue(self, *events: Event) -> asyncio.Future[None]:
-        """Queue events that are written together or not at all."""
-        future = self._last = self._writer.append(self, *events)
+    def queue(self, *events: Event, base: Base | None = None) -> asyncio.Future[None]:
+        """Queue events, and a base that comes with them, that are written together or not at all."""
+        future = self._last = self._writer.append(self, *events, base=base)
         self.keeping.count(events)
         return future
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ...engine import loop, snapshot
-from ...engine.problem import fitted
+from ...engine import snapshot
 from ...engine.storage.store import Store
-from ...engine.vocabulary import DECIDE, LEARN, Array, Columns, Policy, Problem
+from ...engine.vocabulary import DECIDE, LEARN, Array, Columns
 from ..experiment.spec import Spec
 from ..kinds.kind import Kind
-from .bases import beginning
+from .bases import beginning, given
 from .checkpoints import Before, Checkpoint, with_checkpoints
-from .history import History, Part, changed
+from .company import Company
+from .history import History, Part
 
 
 class Verification(NamedTuple):
@@ -43,64 +43,59 @@ def verify_log(
     Raises `Damaged` where that base cannot be read, or rows of the log.
     """
     history = History(spec, store.changes(key), kind.change_types)
-    begun = beginning(store, store.bases(key), spec, kind, history, last)
+    bases = store.bases(key)
+    begun = beginning(store, [base for base in bases if not base.of_change], spec, kind, history, last)
     state, _ = kind.own.split(begun.kept)
+    company = Company(spec, history, state, begun.seq, last, given(store, bases, spec, kind, history))
     pages = with_checkpoints(store, key, spec, kind, last, begun)
-    before = Before(store, key, spec, kind, history, begun)
-    found = verify(spec.policy, spec.problem, spec.run, pages, progress, state, before)
+    found = verify(company, pages, progress, Before(store, key, spec, kind, history, begun))
     return found._replace(base=begun.seq or None)
 
 
 def verify(
-    policy: Policy,
-    problem: Problem,
-    run: np.uint64,
+    company: Company,
     pages: Iterable[Part | Checkpoint],
     progress: Callable[[int], None] = lambda events: None,
-    state: Any = None,
     before: Before | None = None,
 ) -> Verification:
-    """Replay the pages of a log through its policy; stop at the first decision that differs or is not on record.
+    """Replay the pages of a log through its policies; stop at the first decision that differs or is not on record.
 
-    Where the log is folded from a base, that is the `state` to begin with, and what lies `before` is not made again.
+    Where the log is folded from a base, the `company` begins with its state, and what lies `before` is not made again.
 
     Where an arm joined, the problem from there on stands between two pages, and so does what a person said of the
-    world. Decisions that someone else made are learned from, and not made again. Snapshots that stand between pages
-    (`with_checkpoints`) are compared with what the log folds to.
+    world, and who decides where policies changed. Decisions that someone else made are learned from, and not made
+    again. Snapshots that stand between pages (`with_checkpoints`) are compared with what the log folds to.
     """
-    policy = fitted(policy, problem)
-    if state is None:
-        state = policy.init(policy.params, problem)
     ledger = _Ledger()
     events = decisions = 0
     bad: str | None = None
     if before is not None:
         for columns in before.pages():
             if (fault := ledger.fault(columns)) is not None:
-                return Verification(0, 0, fault.number, snapshot.digest(state), fault.note)
+                return Verification(0, 0, fault.number, snapshot.digest(company.state), fault.note)
         bad = before.fault()
     for part in pages:
         if isinstance(part, Checkpoint):
-            bad = bad or part.fault(state)
+            bad = bad or part.fault(company.state)
             continue
         if not isinstance(part, Columns):
-            state = changed(policy, state, part)
+            company.change(part)
             continue
         columns = part
         if (fault := ledger.fault(columns)) is not None:
-            return Verification(events, decisions, fault.number, snapshot.digest(state), fault.note)
-        row = loop.replay(policy.params, state, run, columns)
+            return Verification(events, decisions, fault.number, snapshot.digest(company.state), fault.note)
+        row = company.replay(columns)
         if row >= 0:
             return Verification(
                 events + row,
                 decisions + int((columns.kind[:row] == DECIDE).sum()),
                 int(columns.number[row]),
-                snapshot.digest(state),
+                snapshot.digest(company.state),
             )
         events += len(columns.kind)
         decisions += int((columns.kind == DECIDE).sum())
         progress(len(columns.kind))
-    return Verification(events, decisions, None, snapshot.digest(state), bad_snapshot=bad)
+    return Verification(events, decisions, None, snapshot.digest(company.state), bad_snapshot=bad)
 
 
 class _Fault(NamedTuple):

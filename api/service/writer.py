@@ -25,7 +25,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 from ...engine import snapshot
 from ...engine.errors import OnearmError, Unavailable
 from ...engine.storage.store import Store
-from ...engine.storage.tables import SUMS, Event, Snapshot, SnapshotPart
+from ...engine.storage.tables import SUMS, Base, Event, Snapshot, SnapshotPart
 from ..experiment.sums import packed
 from .draws import Draws
 from .history import ENDINGS, archived_at
@@ -51,6 +51,7 @@ class Entry(NamedTuple):
     live: Any
     events: tuple[Event, ...]
     committed: asyncio.Future[None]
+    base: Base | None = None  # that comes with them, whose parts are written
 
 
 class Commit(NamedTuple):
@@ -142,10 +143,10 @@ class Writer(Generic[Owner]):
                 "the next one, so nothing new is taken: see what holds it up, and try again",
             )
 
-    def append(self, live: Owner, *events: Event) -> asyncio.Future[None]:
+    def append(self, live: Owner, *events: Event, base: Base | None = None) -> asyncio.Future[None]:
         """Queue events of one transaction; the future is done when they are committed, or raises `Unavailable`."""
         future = self._loop.create_future()
-        self._queues.setdefault(live, deque()).append(Entry(live, events, future))
+        self._queues.setdefault(live, deque()).append(Entry(live, events, future, base))
         self.waiting += 1
         self._flush_soon()
         return future
@@ -229,7 +230,9 @@ class Writer(Generic[Owner]):
             events = [event for entry in batch for event in entry.events]
             archived = [(event.experiment, archived_at(event)) for event in events if event.detail in ENDINGS]
             parts = [part for pending in ready for part in pending.take()]
-            self._store.append(events, archived, parts, [pending.whole for pending in ready if pending.whole])
+            snapshots = [pending.whole for pending in ready if pending.whole]
+            bases = [entry.base for entry in batch if entry.base is not None]
+            self._store.append(events, archived, parts, snapshots, bases)
         except OnearmError as caught:
             error = caught
         except Exception as caught:  # whatever it is, those who wait must hear of it

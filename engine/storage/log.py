@@ -57,7 +57,7 @@ class Log:
     spec: dict[str, Any] | None = None  # of the experiment, as the export's header holds it
     bad_lines: BadLines = field(default_factory=BadLines)
     rows: Columns | None = None  # where it is a table with one row a decision
-    changes: list[tuple[int, str]] = field(default_factory=list)  # how many events are before each, and its JSON
+    changes: list[tuple[int, int, str]] = field(default_factory=list)  # how many events are before each, its line, JSON
 
     @cached_property
     def table(self) -> Columns:
@@ -170,7 +170,7 @@ def log_of_events(
     lost = learns & ((source < 0) | ~kept[source])
     bad_lines.drop("unknown_decision", lost, lines, kept)
     before = np.searchsorted(lines[kept], [line for line, _ in changes]).tolist()
-    placed = [(rows, detail) for rows, (_, detail) in zip(before, changes, strict=True)]
+    placed = [(rows, *change) for rows, change in zip(before, changes, strict=True)]
     return Log(problem, joined(events if kept.all() else take(events, kept)), spec, bad_lines, changes=placed)
 
 

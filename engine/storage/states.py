@@ -53,7 +53,8 @@ class States(Connections):
         """Return the bases of an experiment, oldest first: the log is folded from the last one."""
         if self.revision < schema.BASES:
             return []
-        fields = ", ".join(Base._fields)
+        known = self.revision >= schema.POLICIES
+        fields = ", ".join(Base._fields if known else Base._fields[:-1])
         sql = f"SELECT {fields} FROM base WHERE experiment = ? ORDER BY seq"
         return list(map(Base._make, self._read(sql, (experiment,))))
 

@@ -44,6 +44,7 @@ from .tables import (
     ERASED,
     EVENT,
     EXPERIMENT,
+    Base,
     Counts,
     Event,
     Experiment,
@@ -73,7 +74,8 @@ class Store(States, Erasures, Buckets, Windows):
     @functools.cached_property
     def _all(self) -> str:
         """The columns of an event; what an older database has no column for is NULL."""
-        have = [field if field != "unit_id" or self.revision >= schema.UNITS else "NULL" for field in Event._fields]
+        since = {"unit_id": schema.UNITS, "policy": schema.POLICIES}
+        have = [field if self.revision >= since.get(field, schema.LOG) else "NULL" for field in Event._fields]
         return ", ".join(have)
 
     @property
@@ -89,11 +91,13 @@ class Store(States, Erasures, Buckets, Windows):
         archived: Sequence[tuple[int, int | None]] = (),
         parts: Sequence[SnapshotPart] = (),
         snapshots: Sequence[Snapshot] = (),
+        bases: Sequence[Base] = (),
     ) -> None:
         """Write everything in one transaction, or nothing.
 
         `archived` holds pairs of (experiment, time in microseconds), `parts` some parts of snapshots, `snapshots` those
-        that become whole with this. Of an experiment's snapshots the newest two stay. Raises `Unavailable`
+        that become whole with this, `bases` those of changes among the events, whose parts are written. Of an
+        experiment's snapshots the newest two stay. Raises `Unavailable`
         ("commit_failed") on any error; what the log holds must then be read from it, as a lost connection may hide a
         commit that succeeded.
         """
@@ -105,6 +109,8 @@ class Store(States, Erasures, Buckets, Windows):
                 put_snapshot_part(connection, part)
             for snapshot in snapshots:
                 put_snapshot(connection, snapshot)
+            for base in bases:
+                connection.execute(sa.insert(BASE).values(base._asdict()))
 
     def add_experiment(
         self,

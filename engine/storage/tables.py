@@ -42,6 +42,7 @@ EVENT = sa.Table(
     sa.Column("actions", sa.Text),
     sa.Column("vector", sa.LargeBinary),
     sa.Column("unit_id", sa.Text),
+    sa.Column("policy", sa.SmallInteger),
     sa.UniqueConstraint("experiment", "decision_id", name="event_decision_id"),
     sa.UniqueConstraint("experiment", "number", "reward_id", name="event_number_reward_id"),
 )
@@ -87,6 +88,7 @@ BASE = sa.Table(
     sa.Column("archive_sha256", sa.Text),
     sa.Column("archive_bytes", sa.BigInteger),
     sa.Column("whole", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("of_change", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 BASE_PART = sa.Table(
     "base_part",
@@ -191,6 +193,7 @@ class Event(NamedTuple):
     actions: str | None = None  # JSON, the ids of the actions by position; DECIDE only, None where arms are fixed
     vector: bytes | None = None  # an action that is no arm, as `engine/actions.py` packs it; DECIDE only
     unit_id: str | None = None  # whom the decision is for, as the client calls them; DECIDE only
+    policy: int | None = None  # the number of the one that decided; DECIDE only, None where it was number 0
 
 
 class Snapshot(NamedTuple):
@@ -232,7 +235,8 @@ class Base(NamedTuple):
     archive: str | None = None  # the name of the file of what lies between the base before and this one
     archive_sha256: str | None = None  # of that file, in hex
     archive_bytes: int | None = None  # of that file
-    whole: bool = False  # what lies before stays as it is: an erasure made it, as no fold can go over blank events
+    whole: bool = False  # what lies before stays as it is: an erasure made it, as no fold can go over blank events, or
+    of_change: bool = False  # a change of policies did, at its own seq: so no fold but `verify` has to go over it
 
 
 class StoredArtefact(NamedTuple):

@@ -13,17 +13,21 @@ import numpy as np
 import pytest
 
 from onearm.api.cli.main import run
+from onearm.api.experiment.definition import Definition
+from onearm.api.experiment.intake import Intake
 from onearm.api.experiment.spec import Spec
+from onearm.api.service.company import Company
+from onearm.api.service.history import History
 from onearm.api.service.verification import Verification, verify
 from onearm.engine import snapshot
 from onearm.engine.columns import empty, take
 from onearm.engine.domain import ball
-from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import Damaged, InvalidInput
+from onearm.engine.problem import fitted
 from onearm.engine.simulation import Simulation
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Event
-from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Problem
+from onearm.engine.vocabulary import DECIDE, LEARN, Columns, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
@@ -35,9 +39,15 @@ def simulated() -> tuple[Simulation, Columns]:
     return simulation, simulation.advance_logged(STEPS)
 
 
+def company_of(policy: Policy, problem: Problem, seed: int) -> Company:
+    """The one policy of an experiment, before any event."""
+    spec = Definition("e", fitted(policy, problem), problem, (), seed, Intake())
+    return Company(spec, History(spec, ()), spec.policy.init(spec.policy.params, problem))
+
+
 def verified(*pages: Columns) -> Verification:
     simulation, _ = simulated()
-    return verify(policies.make("epsilon_greedy"), simulation.problem, simulation.run, pages)
+    return verify(company_of(policies.make("epsilon_greedy"), simulation.problem, 3), pages)
 
 
 def test_a_whole_log_verifies_in_pages_of_any_size() -> None:
@@ -82,13 +92,13 @@ def test_a_reward_that_repeats_another_vector_is_named_and_pages_of_any_size_are
     columns = run.advance_logged(STEPS)
     for size in (1, 7, 1000):
         pages = [take(columns, slice(start, start + size)) for start in range(0, len(columns.kind), size)]
-        found = verify(policy, run.problem, run.run, pages)
+        found = verify(company_of(policy, run.problem, 3), pages)
         assert (found.events, found.decisions, found.first_difference) == (len(columns.kind), STEPS, None)
         assert found.digest == snapshot.digest(run.state)
     row = int(np.flatnonzero(columns.kind == LEARN)[9])
     changed = columns.action.copy()
     changed[row, 1] = np.nextafter(changed[row, 1], 1.0)
-    found = verify(policy, run.problem, run.run, [columns._replace(action=changed)])
+    found = verify(company_of(policy, run.problem, 3), [columns._replace(action=changed)])
     assert found.first_difference == columns.number[row]
     assert found.note == f"the reward of decision {columns.number[row]} repeats another action or propensity"
 
@@ -96,7 +106,6 @@ def test_a_reward_that_repeats_another_vector_is_named_and_pages_of_any_size_are
 def test_the_memory_of_verify_does_not_grow_with_the_length_of_vectors() -> None:
     problem = Problem(0, domain=ball(1000), feedback="losses")
     policy = policies.make("ftrl")
-    run = run_key(1, 0, POLICY)
 
     def pages(n: int) -> Iterator[Columns]:
         for start in range(0, n, 4):
@@ -104,9 +113,9 @@ def test_the_memory_of_verify_does_not_grow_with_the_length_of_vectors() -> None
             page.number[:], page.propensity[:] = np.arange(start, start + 4), 1.0
             yield page
 
-    verify(policy, problem, run, pages(8))
+    verify(company_of(policy, problem, 1), pages(8))
     tracemalloc.start()
-    found = verify(policy, problem, run, pages(200))
+    found = verify(company_of(policy, problem, 1), pages(200))
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (found.decisions, found.first_difference) == (200, None)

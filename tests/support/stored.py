@@ -30,6 +30,7 @@ def without_units(url: str) -> None:
     run_sql(url, "DROP TABLE bucket", "DROP TABLE counted")
     run_sql(url, "DROP INDEX event_unit_id", "ALTER TABLE event DROP COLUMN unit_id", "DROP TABLE erased")
     run_sql(url, "ALTER TABLE base DROP COLUMN whole")
+    run_sql(url, "ALTER TABLE base DROP COLUMN of_change", "ALTER TABLE event DROP COLUMN policy")
 
 
 def run_sql(url: str, *statements: str) -> None:

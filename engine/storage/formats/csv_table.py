@@ -114,7 +114,7 @@ class Writer(LineWriter):
     """A table under way; used in a `with` statement. Its columns are those of `spec` where that is of a CSV log."""
 
     form: ClassVar[str] = "csv"
-    LACKS: ClassVar[frozenset[str]] = frozenset({"available", "detail", "reward_id", "actions", "vector"})
+    LACKS: ClassVar[frozenset[str]] = frozenset({"available", "detail", "reward_id", "actions", "vector", "policy"})
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:
         super().__init__(path, problem, spec)

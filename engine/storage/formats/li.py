@@ -108,7 +108,7 @@ class Writer(LineWriter):
     form: ClassVar[str] = "li"
     LACKS: ClassVar[frozenset[str]] = frozenset(
         {"propensity", "available", "detail", "decision_id", "reward_id", "time", "actions", "vector", "unit_id"}
-    )
+    ) | {"policy"}
 
     def line(self, event: Event, reward: float | None, row: int) -> str | None:
         """Return the line of a decision; there is no place for one without a reward."""

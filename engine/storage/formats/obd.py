@@ -129,7 +129,7 @@ class Writer(LineWriter):
 
     form: ClassVar[str] = "obd"
     LACKS: ClassVar[frozenset[str]] = frozenset(
-        {"context", "available", "detail", "decision_id", "reward_id", "actions", "vector", "unit_id"}
+        {"context", "available", "detail", "decision_id", "reward_id", "actions", "vector", "unit_id", "policy"}
     )
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:

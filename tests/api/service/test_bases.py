@@ -33,7 +33,7 @@ def rows(served: Served, run: Run) -> list[Event]:
 def folded_afresh(served: Served, run: Run) -> Any:
     """Fold the log of an experiment, without the one at work."""
     live = served.service.live(run.name)
-    steps = fold_log(live.row, live.spec, live.kind, served.store, live.spec.versions_json())
+    steps = fold_log(live.row, live.spec, live.kind, served.store)
     while True:
         try:
             next(steps)
@@ -140,7 +140,7 @@ def test_a_fold_that_began_before_a_base_begins_anew(tmp_path: Path) -> None:
         run = Run(served, "dense", "e")
         run.play(30)
         live = served.service.live("e")
-        steps = fold_log(live.row, live.spec, live.kind, served.store, live.spec.versions_json())
+        steps = fold_log(live.row, live.spec, live.kind, served.store)
         next(steps)
         run.compact()
         with pytest.raises(StopIteration) as done:

@@ -28,7 +28,8 @@ class Writer:
     Rewards may come late: lines are written in the end, in the order of the decisions.
     """
 
-    LACKS = frozenset({"available", "detail", "reward_id", "body_hash", "vector", "unit_id"})  # fields of `Event`
+    # Fields of `Event`:
+    LACKS = frozenset({"available", "detail", "reward_id", "body_hash", "vector", "unit_id", "policy"})
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:
         check_problem(problem, "dsjson")

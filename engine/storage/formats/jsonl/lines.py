@@ -43,6 +43,7 @@ class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     detail: str | None = None  # why, where that was asked for
     decision_id: str | None = None
     unit_id: str | None = None  # whom it is for
+    policy: Natural | None = None  # the number of the one that decided, where that is not 0
     sent: str | None = None
     time: int | None = None  # microseconds since 1970 UTC
 

@@ -118,6 +118,7 @@ def _event(line: Decide | Learn | Outcome | Change, problem: Problem) -> Event:
         detail=line.detail,
         decision_id=line.decision_id,
         unit_id=line.unit_id,
+        policy=line.policy,
         actions=None if line.actions is None else msgspec.json.encode(line.actions).decode(),
     )
 

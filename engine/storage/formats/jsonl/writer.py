@@ -129,6 +129,7 @@ class Writer:
             detail=event.detail,
             decision_id=event.decision_id,
             unit_id=event.unit_id,
+            policy=event.policy,
             sent=event.sent,
             time=event.time or None,
         )

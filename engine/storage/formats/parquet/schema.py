@@ -14,8 +14,8 @@ from ....vocabulary import Problem
 from ...log import header_of
 
 FEATURES = pa.struct({"start": pa.list_(pa.int32()), "index": pa.list_(pa.uint32()), "value": pa.list_(pa.float64())})
-# Columns as they are in the database:
-OURS = ("detail", "sent", "decision_id", "reward_id", "actions", "unit_id", "time")
+TEXTS = ("detail", "sent", "decision_id", "reward_id", "actions", "unit_id")
+OURS = (*TEXTS, "time", "policy")  # columns as they are in the database
 
 
 def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
@@ -27,8 +27,9 @@ def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
             continue  # below, as text
         if name != "context" or problem.context_shape != (0,):  # there is no list of size 0
             fields.append(_field(name, lists.get(name) or pa.from_numpy_dtype(np.dtype(dtype)), unit, meaning))
-    fields += [_field(name, pa.string(), "text", "as in the database") for name in OURS[:-1]]
+    fields += [_field(name, pa.string(), "text", "as in the database") for name in TEXTS]
     fields.append(_field("time", pa.int64(), "microseconds since 1970 UTC", "when the event was accepted"))
+    fields.append(_field("policy", pa.int64(), "number", "which policy decided; null for the first"))
     return pa.schema(fields, {"onearm": json.dumps(header_of(problem, experiment))})
 
 

@@ -27,7 +27,7 @@ class Writer:
     written in the end, in the order of the decisions, and those without a reward are left out.
     """
 
-    LACKS = frozenset({"time", "detail", "reward_id", "body_hash", "vector", "unit_id"})  # fields of `Event`
+    LACKS = frozenset({"time", "detail", "reward_id", "body_hash", "vector", "unit_id", "policy"})  # fields of `Event`
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:
         check_problem(problem, "vw")

@@ -1,0 +1,61 @@
+"""The state of an experiment is set, by a change of its log: other policies decide, or the same ones know other things.
+
+Such a change comes with a base, the state from there on: whoever folds the log begins behind it, and `verify`, which
+folds what was before as well, compares the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Base, Event
+from ...engine.vocabulary import CHANGE
+from ..experiment.compiling import Kernels
+from ..experiment.lineup import Member
+from ..experiment.spec import Spec
+from ..experiment.sums import packed
+from .bases import parts_of
+from .history import Change, detail_of
+from .live import Live
+from .pools import Pools
+from .writer import PARTS_MAX, Writer
+
+
+class Next(NamedTuple):
+    """What decides from a change on."""
+
+    spec: Spec
+    kernels: Kernels
+    members: tuple[Member, ...]
+    state: Any
+
+
+async def set_state(
+    live: Live, change: Change, following: Next, now: int, store: Store, writer: Writer[Live], pools: Pools
+) -> asyncio.Future[None]:
+    """Make a change that sets the state, and return what is done when it is committed.
+
+    The caller has the turn alone, so that nothing is decided or learned meanwhile: the state is that of this moment.
+    Where the experiment had to be folded again meanwhile this raises, and nothing was changed.
+    """
+    await live.reading.unlocked()
+    live.check_open()
+    seq, before = live.seq + 1, live.state
+    kept = live.kind.own.join(following.state, live.kind.own.part(live.own))
+    digest = hashlib.sha256()
+    left = parts_of(kept, packed(live.tally.sums), live.row.key, seq, digest)
+    while parts := await pools.steps.run(lambda: list(islice(left, PARTS_MAX))):
+        await writer.run(store.put_base_parts, parts)
+    live.check_open()
+    assert live.state is before and live.seq + 1 == seq, "whoever changes the state has the turn"
+    event = Event(live.row.key, seq, CHANGE, detail=detail_of(change), time=now)
+    versions = following.spec.versions_json()
+    base = Base(live.row.key, seq, live.number, digest.hexdigest(), versions, now, seq, whole=True, of_change=True)
+    live.seq = seq
+    live.state = following.state
+    live.decide_with(following.spec, following.kernels, following.members)
+    return live.queue(event, base=base)
