@@ -18,8 +18,8 @@ import numpy as np
 
 from .actions import empty_actions, put_action
 from .arrays import copy_numbers
-from .contexts import concat_contexts, empty_contexts, put_context, take_contexts
-from .kernel import routine
+from .contexts import concat_contexts, empty_contexts, instance_at, put_context, take_contexts
+from .kernel import kernel, routine
 from .vocabulary import DECIDE, LEARN, Array, Columns, Decision, Feedback, Instance, Problem
 
 SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this in their metadata
@@ -36,7 +36,8 @@ SCHEMA = {  # column: (dtype of its elements, unit, meaning); files carry this i
     "context": ("float64", "1", "features of the instance"),
     "available": ("bool", "1", "whether each arm could be chosen; null if all could"),
 }
-assert tuple(SCHEMA) == Columns._fields
+assert (*SCHEMA, "unit", "time") == Columns._fields  # which files say as `unit_id` and `time` of an event
+_PLAIN = 6  # columns that are arrays of n rows always: those before the context
 
 
 def empty(n: int, problem: Problem, *, masked: bool = False) -> Columns:
@@ -60,24 +61,36 @@ def concat(parts: Sequence[Columns]) -> Columns:
     """Return one or more parts of a log as one, in their order."""
     if len(parts) == 1:
         return parts[0]
-    fields = [np.concatenate(arrays) for arrays in zip(*(part[:-2] for part in parts), strict=True)]
+    fields = [np.concatenate(arrays) for arrays in zip(*(part[:_PLAIN] for part in parts), strict=True)]
     fields.append(concat_contexts([part.context for part in parts]))
-    masks = [part.available for part in parts]
-    if all(len(mask) == 1 and np.array_equal(mask, masks[0]) for mask in masks):
-        return Columns._make([*fields, masks[0]])
-    k = max(mask.shape[1] for mask in masks)
-    padded = [np.pad(every_mask(part), ((0, 0), (0, k - part.available.shape[1]))) for part in parts]
-    return Columns._make([*fields, np.concatenate(padded)])
+    k = max(part.available.shape[1] for part in parts)
+    one = all(part.available.shape == (1, k) for part in parts)  # of other widths they are other masks
+    masks = [part.available if one else np.pad(every_mask(part), _to_width(part.available, k)) for part in parts]
+    lengths = [len(part.kind) for part in parts]
+    shared = masks, [part.unit for part in parts], [part.time for part in parts]
+    return Columns._make([*fields, *(_concat_shared(column, lengths) for column in shared)])
+
+
+def _concat_shared(parts: Sequence[Array], lengths: Sequence[int]) -> Array:
+    """Return columns of parts of some lengths as one, of which each may hold one row for all; so may what comes out."""
+    if all(len(part) == 1 and np.array_equal(part, parts[0]) for part in parts):
+        return parts[0]
+    pairs = zip(parts, lengths, strict=True)
+    return np.concatenate([np.broadcast_to(part, (n, *part.shape[1:])) for part, n in pairs])
+
+
+def _to_width(mask: Array, k: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (0, 0), (0, k - mask.shape[1])
 
 
 def take(columns: Columns, rows: Array | slice) -> Columns:
     """Return some rows: a slice of them as views, an index or a mask as copies."""
-    mask = columns.available
+    shared = columns.available, columns.unit, columns.time
     return Columns._make(
         [
-            *(column[rows] for column in columns[:-2]),
+            *(column[rows] for column in columns[:_PLAIN]),
             take_contexts(columns.context, rows),
-            mask if len(mask) == 1 else mask[rows],
+            *(column if len(column) == 1 else column[rows] for column in shared),
         ]
     )
 
@@ -128,9 +141,17 @@ def rewarded(columns: Columns) -> Columns:
     return take(columns, rows)._replace(reward=total[rows])
 
 
+@kernel
+def row_instance(t: int, columns: Columns, row: int) -> Instance:
+    """Return what arrived in row `row` of a log, at the policy's time t."""
+    available = columns.available[min(row, len(columns.available) - 1)]
+    unit = columns.unit[min(row, len(columns.unit) - 1)]
+    return instance_at(t, columns.context, row, available, unit, columns.time[min(row, len(columns.time) - 1)])
+
+
 @routine
 def put_decision(columns: Columns, row: int, number: int, instance: Instance, decision: Decision) -> None:
-    """Write a decision into row `row` of a log."""
+    """Write a decision into row `row` of a log of nobody's decisions, as those of simulations are."""
     columns.kind[row] = DECIDE
     columns.number[row] = number
     columns.propensity[row] = decision.propensity

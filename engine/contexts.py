@@ -108,9 +108,9 @@ def as_contexts(context: Any) -> Contexts:
     return context[np.newaxis]
 
 
-def instance_at(t: int, contexts: Contexts, row: int, available: Array) -> Instance:
+def instance_at(t: int, contexts: Contexts, row: int, available: Array, unit: np.uint64, time: int) -> Instance:
     """Return the instance of one of n contexts. (Without reference counting a kernel can return no bare view.)"""
-    return Instance(t, context_at(contexts, row), available)
+    return Instance(t, context_at(contexts, row), available, unit, time)
 
 
 def put_context(contexts: Contexts, row: int, context: Any) -> None:
@@ -242,12 +242,12 @@ def _are_finite(context):
 
 
 @overload(instance_at, jit_options=INLINED)
-def _instance_at(t, contexts, row, available):
+def _instance_at(t, contexts, row, available, unit, time):
     if isinstance(contexts, types.BaseNamedTuple):
-        return lambda t, contexts, row, available: Instance(
-            t, Features(contexts.start[row], contexts.index, contexts.value), available
+        return lambda t, contexts, row, available, unit, time: Instance(
+            t, Features(contexts.start[row], contexts.index, contexts.value), available, unit, time
         )
-    return lambda t, contexts, row, available: Instance(t, contexts[row], available)
+    return lambda t, contexts, row, available, unit, time: Instance(t, contexts[row], available, unit, time)
 
 
 @overload(put_context, jit_options=INLINED)

@@ -17,7 +17,7 @@ A context and each action are JSON objects of namespaces, as in Vowpal Wabbit's 
 Features of one name add up. A feature is known by the first 8 bytes, little-endian, of
 BLAKE2b(digest_size=8) of its namespace, the byte 0x1f and its name, in UTF-8. Its slot is that number mod 2^bits; two
 features that meet in a slot share it. The product of two features is known by `mixed` of their two numbers. These
-numbers are the same on every machine and in every version.
+numbers are the same on every machine and in every version. So is that of a unit, whom a decision is for.
 
 Source: Weinberger, Dasgupta, Langford, Smola, Attenberg 2009 (hashing; without their signs: an intercept takes up the
 bias). Cost: 0.3 ms for 10 actions of 5 features and 20 shared ones, a third of it in the 1,000 products.
@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import InvalidInput
-from .vocabulary import Array, Features
+from .vocabulary import NOBODY, Array, Features
 
 BITS_MAX = 26
 DIMENSION_MAX = 1024
@@ -199,6 +199,29 @@ def mixed(left: Array, right: Array) -> Array:
     z = (z ^ (z >> np.uint64(30))) * _MIX_1
     z = (z ^ (z >> np.uint64(27))) * _MIX_2
     return np.asarray(z ^ (z >> np.uint64(31)))
+
+
+def unit_of(unit_id: str | None) -> np.uint64:
+    """Return what a unit, whom a decision is for, is known by; never 0, which is `NOBODY`, for an id. Takes 1 us.
+
+    It is the first 8 bytes of a digest, as a feature's: of n units any two have one number with a chance of
+    n^2 / 2^65, which is 3 in a million for ten million.
+
+    >>> unit_of("user-7"), unit_of(None)
+    (np.uint64(11056362442684682814), np.uint64(0))
+    """
+    if unit_id is None:
+        return NOBODY
+    digest = blake2b(unit_id.encode(), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, "little") or 1)
+
+
+def units_of(unit_ids: Sequence[str | None]) -> Array:
+    """Return what n units are known by, uint64[n]; uint64[1], `NOBODY`, where none has an id."""
+    known = {unit_id: unit_of(unit_id) for unit_id in set(unit_ids)}
+    if known.keys() <= {None}:
+        return np.zeros(1, np.uint64)
+    return np.array([known[unit_id] for unit_id in unit_ids], np.uint64)
 
 
 def _blocks(spaces: list[str], row: Array, pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[Array, Array, bool]]:

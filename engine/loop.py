@@ -15,7 +15,7 @@ import numpy as np
 
 from .actions import allowed, decision_at, put_action, same_action, trials
 from .answers import draw_answer
-from .columns import put_decision, put_feedback
+from .columns import put_decision, put_feedback, row_instance
 from .compiled.binding import Bound, opened
 from .contexts import instance_at, is_finite
 from .kernel import kernel, loop, routine
@@ -40,6 +40,7 @@ from .rewards import count_outside
 from .vocabulary import (
     DECIDE,
     LEARN,
+    NOBODY,
     Action,
     Array,
     Certificate,
@@ -73,7 +74,9 @@ def learn(params: Any, state: Any, instance: Instance, decision: Decision, feedb
 
 
 @loop
-def decide_bound(player: Bound[Player], number: int, context: Any, available: Array) -> tuple[int, float]:
+def decide_bound(
+    player: Bound[Player], number: int, context: Any, available: Array, unit: np.uint64, time: int
+) -> tuple[int, float]:
     """`decide` for actions that are numbers: return one and its propensity.
 
     The action is UNAVAILABLE where the policy's cannot be taken, and NOT_FINITE where the context has such a number. A
@@ -82,7 +85,7 @@ def decide_bound(player: Bound[Player], number: int, context: Any, available: Ar
     if not is_finite(context):
         return NOT_FINITE, math.nan
     params, state, run, _ = opened(player)
-    instance, key = Instance(number, context, available), Key(run, number)
+    instance, key = Instance(number, context, available, unit, time), Key(run, number)
     decision = select(params, state, instance, key)
     action = int(decision.action)
     if not (0 <= action < len(available) and available[action]):
@@ -97,6 +100,8 @@ def learn_bound(
     number: int,
     context: Any,
     available: Array,
+    unit: np.uint64,
+    time: int,
     action: int,
     propensity: float,
     reward: float,
@@ -104,7 +109,8 @@ def learn_bound(
     """`learn` for actions that are numbers; the detail of the feedback is what the player's holds."""
     params, state, run, detail = opened(player)
     decision, feedback = Decision(action, propensity), Feedback(reward, detail)
-    update(params, state, Instance(number, context, available), decision, feedback, Key(run, number))
+    instance = Instance(number, context, available, unit, time)
+    update(params, state, instance, decision, feedback, Key(run, number))
 
 
 @loop
@@ -169,9 +175,9 @@ def turn(
     move[0] = what
     move[1] = slot
     move[2] = pulls
-    instance = Instance(number, context, seen)
+    instance = Instance(number, context, seen, NOBODY, 0)
     update(params, state, instance, Decision(move, propensity), Feedback(reward, detail), Key(run, number))
-    instance, key = Instance(following, context, available), Key(run, following)
+    instance, key = Instance(following, context, available, NOBODY, 0), Key(run, following)
     decision = select(params, state, instance, key)
     mark(params, state, instance, decision, key)
     action = decision.action
@@ -209,7 +215,7 @@ def simulate(
         key = Key(run, t)
         nature = Key(world.run, t)
         observe(world.params, world.state, t, world.context, world.available, nature)
-        instance = Instance(t, world.context, world.available)
+        instance = Instance(t, world.context, world.available, NOBODY, 0)
         decision = select(params, state, instance, key)
         if not allowed(world.rules, decision.action, world.available):
             row = -1
@@ -256,10 +262,9 @@ def _answer(params: Any, state: Any, instance: Instance, action: Action, detail:
 @loop
 def replay(params: Any, state: Any, run: np.uint64, columns: Columns) -> int:
     """Make every decision of `columns` again, learn every feedback; return the row of the first difference, or -1."""
-    masks = len(columns.available)
     for row in range(len(columns.kind)):
         number = columns.number[row]
-        instance = instance_at(number, columns.context, row, columns.available[min(row, masks - 1)])
+        instance = row_instance(number, columns, row)
         key = Key(run, number)
         if columns.kind[row] == DECIDE:
             decision = select(params, state, instance, key)
@@ -280,10 +285,9 @@ def decide_all(params: Any, state: Any, run: np.uint64, columns: Columns) -> Non
 
     Writes the actions and the propensities.
     """
-    masks = len(columns.available)
     for row in range(len(columns.kind)):
         number = columns.number[row]
-        instance = instance_at(number, columns.context, row, columns.available[min(row, masks - 1)])
+        instance = row_instance(number, columns, row)
         decision = select(params, state, instance, Key(run, number))
         mark(params, state, instance, decision, Key(run, number))
         put_action(columns.action, row, decision.action)
@@ -293,10 +297,9 @@ def decide_all(params: Any, state: Any, run: np.uint64, columns: Columns) -> Non
 @loop
 def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
     """Learn every feedback of `columns`, in order, and take note of every decision: what recovery does."""
-    masks = len(columns.available)
     for row in range(len(columns.kind)):
         number = columns.number[row]
-        instance = instance_at(number, columns.context, row, columns.available[min(row, masks - 1)])
+        instance = row_instance(number, columns, row)
         decision = decision_at(columns.action, row, columns.propensity[row])
         if columns.kind[row] == DECIDE:
             mark(params, state, instance, decision, Key(run, number))
@@ -315,9 +318,8 @@ def match(
     what is `found`, by the rewards that are `predicted`, float64[n, k] (with no columns: there is nothing expected).
     The policy's clock counts the matches; its draws are keyed by the row, so a rejected draw is not drawn again.
     """
-    masks = len(columns.available)
     for row in range(len(columns.kind)):
-        instance = instance_at(matched, columns.context, row, columns.available[min(row, masks - 1)])
+        instance = row_instance(matched, columns, row)
         key = Key(run, start + row)
         action = columns.action[row]
         decision = _judge(params, state, instance, action, row, predicted, found, key)
@@ -336,9 +338,8 @@ def follow(
 
     It learns what someone else decided, with that one's propensity; its clock counts the rows.
     """
-    masks = len(columns.available)
     for row in range(len(columns.kind)):
-        instance = instance_at(start + row, columns.context, row, columns.available[min(row, masks - 1)])
+        instance = row_instance(start + row, columns, row)
         key = Key(run, start + row)
         action = columns.action[row]
         _judge(params, state, instance, action, row, predicted, found, key)
@@ -355,9 +356,8 @@ def watch(
 
     Writes what `match` writes.
     """
-    masks = len(columns.available)
     for row in range(len(columns.kind)):
-        instance = instance_at(clock, columns.context, row, columns.available[min(row, masks - 1)])
+        instance = row_instance(clock, columns, row)
         key = Key(run, start + row)
         _judge(params, state, instance, columns.action[row], row, predicted, found, key)
 
@@ -418,7 +418,7 @@ def play_out(
             number = (first + i * queries.shape[1] + j) * (budget + 1)
             for t in range(budget):
                 key = Key(run, number + t)
-                instance = Instance(t, context, available)
+                instance = Instance(t, context, available, NOBODY, 0)
                 decision = select(params, state, instance, key)
                 mark(params, state, instance, decision, key)
                 detail[0] = draw_answer(kind, means[i, decision.action], Key(nature, number + t))
@@ -458,7 +458,7 @@ def answer_all(
         made[i] = 0
         if acting[i]:
             state = row_of(states, i)
-            instance = instance_at(times[i], contexts, i, available[i])
+            instance = instance_at(times[i], contexts, i, available[i], NOBODY, 0)
             reward, delay = _answer(params, state, instance, actions[i], details[i], Key(runs[i], times[i]))
             rewards[i] = reward
             delays[i] = delay
@@ -471,7 +471,7 @@ def observe_all(params: Any, states: Any, runs: Array, times: Array, contexts: A
     """Let n copies of an environment show what arrives, at times int64[n]: writes contexts and `available` [n, ...]."""
     for i in range(len(runs)):
         t = times[i]
-        instance = instance_at(t, contexts, i, available[i])
+        instance = instance_at(t, contexts, i, available[i], NOBODY, 0)
         observe(params, row_of(states, i), t, instance.context, instance.available, Key(runs[i], t))
 
 
@@ -484,7 +484,7 @@ def _deliver(
     place = pending.first[date]
     while place >= 0:
         number = pending.number[place]
-        instance = instance_at(number, pending.context, place, pending.available[place])
+        instance = instance_at(number, pending.context, place, pending.available[place], NOBODY, 0)
         decision = decision_at(pending.action, place, pending.propensity[place])
         feedback = Feedback(pending.reward[place], pending.detail[place])
         update(params, state, instance, decision, feedback, Key(run, number))

@@ -35,14 +35,19 @@ class Features(NamedTuple):
     value: Array  # float64[m]
 
 
+NOBODY = np.uint64(0)  # in place of a unit
+
+
 class Instance(NamedTuple):
-    """What arrives at t."""
+    """What arrives at t. Kernels that make one give all five: compiled code knows no defaults."""
 
     t: int  # int64, the policy's clock: decisions made before this one
     context: Any  # float64[d]; with action features float64[k, p] or Features
     available: Array  # bool[k], at least one True; what is not available may be padding, and is never looked at.
     # Where arms stream: whether there is an arm in each slot, and whether another can be read, bool[slots + 2]; where
     # decisions are vectors bool[1], True
+    unit: np.uint64 = NOBODY  # whom the decision is for: `features.unit_of` of a client's id, or NOBODY
+    time: int = 0  # int64, when, in microseconds since 1970 UTC as it is on record; 0 where nobody says
 
 
 class Decision(NamedTuple):
@@ -118,6 +123,8 @@ class Columns(NamedTuple):
     detail: Array  # float64[n, m], what else was revealed; NaN on DECIDE rows
     context: Any  # float64[n, *context shape], or Features of n rows: `engine/contexts.py`
     available: Array  # bool[n, k], or bool[1, k] where it never changes
+    unit: Array = np.zeros(1, np.uint64)  # uint64[n], whom each decision is for; or uint64[1], the same for all
+    time: Array = np.zeros(1, np.int64)  # int64[n], when each was made, in microseconds since 1970 UTC; or int64[1]
 
 
 class Player(NamedTuple):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import numpy as np
 
-from ...engine.columns import empty, every_mask
-from ...engine.contexts import as_contexts, context_at
-from ...engine.vocabulary import Action, Array, Columns, Instance, Problem
+from ...engine.columns import empty, row_instance
+from ...engine.contexts import as_contexts
+from ...engine.vocabulary import NOBODY, Action, Array, Columns, Instance, Problem
 
 LEARNED = "learned"  # in place of the engine of a decision that has its feedback
 Made = TypeVar("Made", bound="Decided")
@@ -29,6 +29,8 @@ class Decided(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
 
     _context: Any = None  # as the policy saw it
     _available: Any = None  # bool[k]
+    _unit: np.uint64 = NOBODY  # whom it is for
+    _time: int = 0  # when it was made
     _engine: object = None  # that of `Pending` while its feedback may come, then LEARNED
 
     if TYPE_CHECKING:  # every kind has them, as its first and its last field
@@ -51,11 +53,12 @@ class Decided(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
     @property
     def instance(self) -> Instance:
         """What the policy saw."""
-        return Instance(self.number, self._context, self._available)
+        return Instance(self.number, self._context, self._available, self._unit, self._time)
 
     def row(self, problem: Problem) -> Columns:
         """Return it as one of n rows of a log."""
-        row = empty(1, problem)._replace(context=as_contexts(self._context), available=self._available[np.newaxis])
+        seen = as_contexts(self._context), self._available[np.newaxis], np.array([self._unit]), np.array([self._time])
+        row = Columns(*empty(1, problem)[:6], *seen)
         row.number[0], row.action[0], row.propensity[0] = self.number, self.chosen, self.propensity
         return row
 
@@ -133,9 +136,14 @@ class DecidedMany(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True)
 
     def carried(self, row: int) -> dict[str, Any]:
         """Return what that decision carries."""
-        columns = self._columns
-        seen = {"_context": context_at(columns.context, row), "_available": every_mask(columns)[row]}
-        return seen | {"_engine": self._engine}
+        _, context, available, unit, time = row_instance(row, self._columns, row)
+        return {
+            "_context": context,
+            "_available": available,
+            "_unit": np.uint64(unit),
+            "_time": int(time),
+            "_engine": self._engine,
+        }
 
 
 def locked(array: Array) -> Array:

@@ -19,6 +19,7 @@ from .decided import Decided, DecidedMany, locked
 from .kind import Kind, Request, Work
 from .pending import REMEMBERED, Found, Pending
 
+NO_UNITS = np.zeros(1, np.uint64)  # of decisions that are for nobody
 Made = TypeVar("Made", bound=Decided)
 Many = TypeVar("Many", bound=DecidedMany)
 
@@ -66,8 +67,8 @@ class PolicyEngine(Work, Generic[Made]):
 
     def _decide(self, request: Request) -> tuple[Instance, Decision]:
         """Make the next decision; one that cannot be is not made."""
-        instance = Instance(self.number, request.context, request.available)
-        decision = self.choose(request.context, request.available)
+        instance = self.asked(request)
+        decision = self.choose(request)
         self._check(self, decision, request.available)
         self.number += 1
         return instance, decision
@@ -78,8 +79,10 @@ class PolicyEngine(Work, Generic[Made]):
         self._pending.drop(decision)
         self.rewards += 1
 
-    def _decide_many(self, contexts: Any, available: Array, n: int) -> Columns:
+    def _decide_many(self, contexts: Any, available: Array, n: int, unit: Array = NO_UNITS, time: int = 0) -> Columns:
         """Make n decisions on the state as it is, from contexts of n rows and masks bool[n, k], or bool[1, k] for all.
+
+        `unit` are those whom they are for, uint64[n], or uint64[1] for all; they are made at one `time`.
 
         They are made for good once `_hold_many` is called.
         """
@@ -92,6 +95,8 @@ class PolicyEngine(Work, Generic[Made]):
             detail=np.full((n, self.problem.detail_length), np.nan),
             context=contexts,
             available=available,
+            unit=unit,
+            time=np.array([time]),
         )
         self._run_many(loop.decide_all, rows)
         return rows

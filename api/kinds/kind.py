@@ -20,10 +20,12 @@ from ...engine import snapshot
 from ...engine.actions import pack_detail
 from ...engine.contexts import context_at, n_actions, unpack_contexts
 from ...engine.errors import Conflict, OnearmError
+from ...engine.features import unit_of
 from ...engine.problem import ANY_REWARD
 from ...engine.protocol import reset
 from ...engine.storage.tables import Event
 from ...engine.vocabulary import (
+    NOBODY,
     Action,
     ActionKind,
     Array,
@@ -58,6 +60,8 @@ class Request(NamedTuple):
     labels: Sequence[str] | None = None  # ids of the actions, where they came with the call
     names: list[list[str]] | None = None  # of the features of each action, where an explanation is asked for
     reasons: str | None = None  # that explanation, JSON
+    unit: np.uint64 = NOBODY  # whom the decision is for
+    time: int = 0  # when it is made, in microseconds since 1970 UTC as it is on record
 
 
 class Encoded(NamedTuple):
@@ -147,10 +151,13 @@ class Work:
         """Whether what decides and learns is compiled; until then it runs as Python, with the same bits."""
         return self._select.compiled and self._update.compiled
 
-    def choose(self, context: Any, available: Array) -> Decision:
+    def asked(self, request: Request) -> Instance:
+        """Return what a request asks, as the next decision."""
+        return Instance(self.number, request.context, request.available, request.unit, request.time)
+
+    def choose(self, request: Request) -> Decision:
         """Let the policy decide; a vector or a move is in its working space, and to be copied."""
-        instance = Instance(self.number, context, available)
-        return self._select.call(self._params, self.state, instance, Key(self._run, self.number))
+        return self._select.call(self._params, self.state, self.asked(request), Key(self._run, self.number))
 
     def learn_from(self, instance: Instance, decision: Decision, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""
@@ -211,6 +218,12 @@ class Work:
         if event.available is not None:
             mask[:there] = np.unpackbits(np.frombuffer(event.available, np.uint8), count=there)
         return mask
+
+    def saw(self, event: Event) -> Instance:
+        """Return what the policy saw of a DECIDE event."""
+        assert event.number is not None
+        seen = self.context(event), self.mask(event)
+        return Instance(event.number, *seen, unit_of(event.unit_id), event.time)
 
     def labels(self, event: Event) -> Sequence[str]:
         """Return the ids of the actions of a DECIDE event, by position."""
@@ -284,7 +297,8 @@ class Kind:
     decide_waits: bool = False  # until no other thread reads the state: deciding changes it
     explain: Callable[[Work, Request], Request] = lambda work, request: request  # adds reasons
     gate: Callable[[Work], None] | None = None  # refuses more decisions than there may be
-    moves: Callable[[Work], Iterator[Move]] | None = None  # where a client's decision may take several
+    moves: Callable[[Work, np.uint64, int], Iterator[Move]] | None = None  # where a client's decision, for a unit and
+    # at a time, may take several
     learned: Callable[[Work, Event, Action, Feedback], None] | None = None  # enters what is about to be learned into
     # what the kind keeps; refuses what cannot be learned any more
     external: Callable[[Work, Example], tuple[Request, Action]] | None = None  # a decision that someone else made

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from ...engine import snapshot
 from ...engine.errors import InvalidInput, OnearmError
+from ...engine.features import unit_of
 from ...engine.kernel import Entry
 from ...engine.protocol import explains, marks
 from ...engine.storage.store import Store
@@ -27,7 +28,6 @@ from ...engine.vocabulary import (
     Action,
     Decision,
     Feedback,
-    Instance,
     Problem,
 )
 from ..experiment.compiling import Kernels, compile_explain
@@ -201,11 +201,13 @@ class Live(Work):
         assert not (self.decide_waits and self.reading.locked), "the state changes while another thread reads it"
         if kind.gate is not None:
             kind.gate(self)
+        unit = unit_of(sent.unit_id)
         if kind.moves is not None:
-            record = self._move(kind.moves(self), sent, now)
+            record = self._move(kind.moves(self, unit, now), sent, now)
         else:
+            request = request._replace(unit=unit, time=now)
             request = kind.explain(self, request)  # before deciding, which may change the state
-            decision = await self.step(self._select, self.choose, request.context, request.available)
+            decision = await self.step(self._select, self.choose, request)
             kind.check(self, decision, request.available)
             record = self._enter(DECIDE, request, decision, sent, now)
         self.keeping.snapshot_if_due()
@@ -303,10 +305,8 @@ class Live(Work):
     def _apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""
         assert not self.reading.locked, "the state changes while another thread reads it"
-        assert decided.number is not None
         propensity = math.nan if decided.propensity is None else decided.propensity
-        instance = Instance(decided.number, self.context(decided), self.mask(decided))
-        self.learn_from(instance, Decision(action, propensity), feedback)
+        self.learn_from(self.saw(decided), Decision(action, propensity), feedback)
 
     def entered(self, decided: Event, action: Action, feedback: Feedback, reward_id: str | None, now: int) -> Event:
         """Return the event of a reward, the next of the log."""

@@ -157,7 +157,7 @@ def _error(
     """Return how far a model's prediction of one arm is off."""
     only = watch.scratch_only[: len(instance.available)]
     only[arm] = True
-    alone = Instance(instance.t, instance.context, only)
+    alone = Instance(instance.t, instance.context, only, instance.unit, instance.time)
     protocol.foretell(params, row_of(models, model), alone, watch.scratch_score, watch.scratch_width)
     only[arm] = False
     score = watch.scratch_score[arm]

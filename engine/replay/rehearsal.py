@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import loop
-from ..contexts import instance_at
+from ..columns import row_instance
 from ..draws import EVALUATION, run_key
 from ..errors import InvalidInput
 from ..limits import limits_of
@@ -29,6 +29,7 @@ from ..vocabulary import (
     Decision,
     Feedback,
     FeedbackKind,
+    Instance,
     Key,
     Policy,
     Problem,
@@ -75,7 +76,7 @@ def rehearse(
     run = run_key(check_seed(seed), 0, EVALUATION)
     decide, learn, certify = _entries(policy, problem, state, run, events)
     for row, (kind, number) in enumerate(zip(events.kind.tolist(), events.number.tolist(), strict=True)):
-        instance, key = instance_at(number, events.context, row, events.available[0]), Key(run, number)
+        instance, key = row_instance(number, events, row), Key(run, number)
         if kind == DECIDE:
             action, propensity = decide(policy.params, state, instance, key)
             limits.check_decided(policy.name, action, number)
@@ -105,8 +106,7 @@ def check_losses(problem: Problem) -> None:
 
 def _entries(policy: Policy, problem: Problem, state: Any, run: np.uint64, events: Columns) -> tuple[Any, Any, Any]:
     """Return `decide`, `learn` and `certificate`, compiled for a policy."""
-    context = np.zeros(problem.context_shape)
-    instance, key = instance_at(0, context[np.newaxis], 0, np.ones(1, np.bool_)), Key(run, 0)
+    instance, key = Instance(0, np.zeros(problem.context_shape), np.ones(1, np.bool_)), Key(run, 0)
     decision, feedback = Decision(np.zeros(problem.dimension), 1.0), Feedback(0.0, np.zeros(problem.dimension))
     return (
         loop.decide.compiled(policy.params, state, instance, key),

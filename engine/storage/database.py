@@ -13,7 +13,7 @@ import numpy as np
 
 from ..columns import take
 from ..vocabulary import LEARN, Array, Problem
-from .event_columns import columns_of
+from .event_columns import Seen, columns_of, row_of
 from .events import Events
 from .log import BadLines
 from .reward_join import EventPage, Rewards, rows_of_events
@@ -98,11 +98,7 @@ def _carried(
     store: Store, key: int, problem: Problem, after: int, last: int, sizes: Callable[[Array], Array] | None
 ) -> Iterator[EventPage]:
     for page in carried_pages(store, key, after, last):
-        rows = [
-            (e.seq, e.kind, e.number, e.action, e.propensity, e.reward, e.context, e.available, e.detail, e.vector)
-            for e in page
-        ]
-        decided = columns_of(rows, lambda numbers: ((), (), ()), problem, False, sizes)
+        decided = columns_of(list(map(row_of, page)), lambda numbers: Seen(), problem, False, sizes)
         none = Rewards(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, problem.detail_length)), np.zeros(0, np.int64))
         yield EventPage(decided, np.array([event.seq for event in page], np.int64), none)
 

@@ -3,51 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..actions import unpack_actions, unpack_details
 from ..contexts import n_actions, take_contexts, unpack_contexts
 from ..errors import Damaged
+from ..features import units_of
 from ..vocabulary import LEARN, Array, Columns, Problem
 from .tables import Event
 
 
+class Seen(NamedTuple):
+    """What decisions saw, as the database keeps it: a field of each, in the order of their numbers."""
+
+    contexts: Sequence[bytes | None] = ()
+    masks: Sequence[bytes | None] = ()
+    vectors: Sequence[bytes | None] = ()
+    units: Sequence[str | None] = ()
+    times: Sequence[int] = ()
+
+
 def columns_of(
     rows: list[Any],
-    older: Callable[[Array], tuple[Sequence[Any], Sequence[Any], Sequence[Any]]],
+    older: Callable[[Array], Seen],
     problem: Problem,
     learned_only: bool,
     sizes: Callable[[Array], Array] | None,
 ) -> Columns:
-    """Turn rows of an event's numbers, (seq, kind ... available, detail, vector), into Columns.
+    """Turn rows of an event's numbers, (seq, kind ... available, detail, vector, unit_id, time), into Columns.
 
-    `older` reads the contexts, masks and vectors of decisions that are not among the rows, by their ascending numbers.
+    `older` reads what decisions saw that are not among the rows, by their ascending numbers.
     """
-    _, kinds, numbers, actions, propensities, rewards, contexts, masks, details, vectors = zip(*rows, strict=True)
+    columns = zip(*rows, strict=True)
+    _, kinds, numbers, actions, propensities, rewards, contexts, masks, details, vectors, units, times = columns
     kind = np.array(kinds, np.int8)
     number = np.array(numbers, np.int64)
     decided, learned = np.flatnonzero(kind != LEARN), np.flatnonzero(kind == LEARN)
     # A LEARN row finds its decision among this page's, whose numbers ascend, or behind them, in `missing`.
-    known, sought = number[decided], number[learned]
+    made, known, sought = decided.tolist(), number[decided], number[learned]
     place = np.searchsorted(known, sought)
     missed = known[np.minimum(place, len(known) - 1)] != sought if len(known) else np.ones(len(sought), bool)
     missing = np.unique(sought[missed])
     place[missed] = len(known) + np.searchsorted(missing, sought[missed])
-    old_contexts, old_masks, old_vectors = older(missing) if len(missing) else ((), (), ())
-    packed = [*(contexts[i] for i in decided), *old_contexts]
+    before = older(missing) if len(missing) else Seen()
+    packed = [*(contexts[i] for i in made), *before.contexts]
     context = unpack_contexts(packed, problem)
     numbers_decided = np.concatenate([known, missing])
     there = sizes(numbers_decided) if sizes and problem.context_kind == "dense" else n_actions(packed, problem)
-    mask = _masks([*(masks[i] for i in decided), *old_masks], there, problem)
+    mask = _masks([*(masks[i] for i in made), *before.masks], there, problem)
     source = np.empty(len(rows), np.int64)
     source[decided] = np.arange(len(decided))
     source[learned] = place
     if problem.is_numbered:
         action = unpack_actions(vectors, actions, problem)
     else:
-        action = unpack_actions([*(vectors[i] for i in decided), *old_vectors], (), problem)[source]
+        action = unpack_actions([*(vectors[i] for i in made), *before.vectors], (), problem)[source]
+    unit = units_of([*(units[i] for i in made), *before.units])
+    time = np.concatenate([np.array(times, np.int64)[decided], np.array(before.times, np.int64)])
     keep = learned if learned_only else slice(None)
     return Columns(
         kind[keep],
@@ -58,6 +72,8 @@ def columns_of(
         _details(details, learned, problem)[keep],
         take_contexts(context, source[keep]),
         mask if len(mask) == 1 else mask[source[keep]],
+        unit if len(unit) == 1 else unit[source[keep]],
+        time[source[keep]],
     )
 
 
@@ -65,14 +81,18 @@ def learned_columns(
     decided: Sequence[Event], rewards: Sequence[float], problem: Problem, sizes: Callable[[Array], Array] | None
 ) -> Columns:
     """Return LEARN rows of decisions in the order of their numbers, each with its reward and no detail."""
-    rows: list[Any] = [
-        (e.seq, e.kind, e.number, e.action, e.propensity, None, e.context, e.available, None, e.vector) for e in decided
-    ]
+    rows = [row_of(event._replace(reward=None, detail=None)) for event in decided]
     rows += [
-        (0, LEARN, e.number, e.action, e.propensity, reward, None, None, None, None)
+        (0, LEARN, e.number, e.action, e.propensity, reward, None, None, None, None, None, 0)
         for e, reward in zip(decided, rewards, strict=True)
     ]
-    return columns_of(rows, lambda missing: ((), (), ()), problem, True, sizes)
+    return columns_of(rows, lambda missing: Seen(), problem, True, sizes)
+
+
+def row_of(e: Event) -> tuple[Any, ...]:
+    """Return an event's numbers, as `columns_of` reads them."""
+    seen = e.context, e.available, e.detail, e.vector, e.unit_id, e.time
+    return e.seq, e.kind, e.number, e.action, e.propensity, e.reward, *seen
 
 
 def _details(texts: Sequence[str | None], learned: Array, problem: Problem) -> Array:

@@ -139,17 +139,17 @@ class _Kept(NamedTuple):
 
 
 def _arrays(page: Page) -> list[Array]:
-    *fields, context, available = page.columns
+    *fields, context, available, unit, time = page.columns
     contexts = list(context) if isinstance(context, Features) else [context]
-    return [*fields, available, page.line, page.segment, *contexts]
+    return [*fields, available, unit, time, page.line, page.segment, *contexts]
 
 
 def _page(file: IO[bytes] | None, kept: list[_Kept]) -> Page:
     assert file is not None
     arrays = [_read(file, each) for each in kept]
-    fields, (available, line, segment), contexts = arrays[:6], arrays[6:9], arrays[9:]
+    fields, shared, (line, segment), contexts = arrays[:6], arrays[6:9], arrays[9:11], arrays[11:]
     context = contexts[0] if len(contexts) == 1 else Features._make(contexts)
-    return Page(Columns._make([*fields, context, available]), line, segment)
+    return Page(Columns._make([*fields, context, *shared]), line, segment)
 
 
 def _keep(file: IO[bytes], array: Array) -> _Kept:

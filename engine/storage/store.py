@@ -34,7 +34,7 @@ from ..vocabulary import BESIDE, CHANGE, DECIDE, DECISIONS, EXTERNAL, LEARN, OUT
 from . import schema
 from .buckets import Buckets
 from .erasures import IS_BLANK, IS_ERASED, Erasures
-from .event_columns import columns_of
+from .event_columns import Seen, columns_of
 from .states import PARTS, States, put_snapshot, put_snapshot_part
 from .tables import (
     ARTEFACT,
@@ -77,6 +77,11 @@ class Store(States, Erasures, Buckets, Windows):
         since = {"unit_id": schema.UNITS, "policy": schema.POLICIES}
         have = [field if self.revision >= since.get(field, schema.LOG) else "NULL" for field in Event._fields]
         return ", ".join(have)
+
+    @property
+    def _whose(self) -> str:
+        """The columns that say whom a decision is for, and when it was made."""
+        return "unit_id, time" if self.revision >= schema.UNITS else "NULL, time"
 
     @property
     def _told(self) -> str:
@@ -392,13 +397,14 @@ class Store(States, Erasures, Buckets, Windows):
         if bare:
             problem, sizes = dataclasses.replace(problem, context_shape=(0,), nonzeros=None), None
         seen = "NULL, NULL" if bare else "context, available"
+        whose = "NULL, 0" if bare else self._whose
         told = ("COALESCE(detail, ?)", _any_detail(problem)) if bare else ("detail",)
         kind = "kind"
         if not bare and self.erased(experiment):
             kind = f"CASE WHEN EXISTS ({IS_BLANK}) THEN {CHANGE} ELSE kind END"
         sql = (
-            f"SELECT seq, {kind}, number, action, propensity, reward, {seen}, {told[0]}, vector FROM event "
-            "WHERE experiment = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+            f"SELECT seq, {kind}, number, action, propensity, reward, {seen}, {told[0]}, vector, {whose} "
+            "FROM event WHERE experiment = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         )
         limit = min(page, PAGE_FIRST) if problem.context_kind != "dense" else min(page, _fitting(problem))
         while rows := self._read(sql, (*told[1:], experiment, after, until, limit)):
@@ -410,23 +416,23 @@ class Store(States, Erasures, Buckets, Windows):
                 )
             first, after = rows[0][0], rows[-1][0]
             if events := [row for row in rows if row[1] not in BESIDE]:
-                older = functools.partial(self._older, experiment, seen)
+                older = functools.partial(self._older, experiment, f"{seen}, vector, {whose}")
                 yield columns_of(events, older, problem, learned_only, sizes), first, after
             if len(rows) < limit:
                 return
             largest = max(sum(len(part or b"") for part in (row[6], row[8], row[9])) for row in rows)
             limit = min(page, max(1, PAGE_BYTES // (largest + 1)), 2 * limit)
 
-    def _older(self, experiment: int, seen: str, numbers: Array) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-        """Return the contexts, masks and vectors of decisions, as bytes; `numbers` ascend."""
+    def _older(self, experiment: int, seen: str, numbers: Array) -> Seen:
+        """Return what decisions saw; `numbers` ascend."""
         rows: list[Any] = []
         for some in _parts(numbers.tolist()):
             sql = (
-                f"SELECT number, {seen}, vector FROM event WHERE experiment = ? AND kind IN ({DECIDE}, {EXTERNAL}) "
+                f"SELECT number, {seen} FROM event WHERE experiment = ? AND kind IN ({DECIDE}, {EXTERNAL}) "
                 f"AND number IN ({_marks(len(some))}) ORDER BY number"
             )
             rows += self._read(sql, (experiment, *some))
-        found, contexts, masks, vectors = zip(*rows, strict=True) if rows else ((), (), (), ())
+        found, *fields = zip(*rows, strict=True) if rows else ((),)
         if len(rows) < len(numbers):
             lost = min(set(numbers.tolist()) - set(found))
             raise Damaged(
@@ -434,7 +440,7 @@ class Store(States, Erasures, Buckets, Windows):
                 f"the log of experiment {experiment} in {self.name} has a reward of decision {lost}, but not "
                 "the decision: restore the database from a backup",
             )
-        return contexts, masks, vectors
+        return Seen(*fields)
 
 
 def _blanks(closed: sa.ColumnElement[bool]) -> dict[str, sa.ColumnElement[Any]]:

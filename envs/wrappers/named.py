@@ -96,14 +96,16 @@ def respond(
     params: NamedParams, state: NamedState, instance: Instance, action: int, detail: Array, key: Key
 ) -> tuple[float, int]:
     """Pay what the environment inside pays."""
-    inside = Instance(instance.t, state.shown[: len(state.shown) - 1], instance.available)
+    shown = state.shown[: len(state.shown) - 1]
+    inside = Instance(instance.t, shown, instance.available, instance.unit, instance.time)
     return inner_respond(params.inner, state.inner, inside, action, detail, key)
 
 
 @kernel
 def regret(params: NamedParams, state: NamedState, instance: Instance, action: int) -> float:
     """Return the regret that the environment inside knows."""
-    inside = Instance(instance.t, state.shown[: len(state.shown) - 1], instance.available)
+    shown = state.shown[: len(state.shown) - 1]
+    inside = Instance(instance.t, shown, instance.available, instance.unit, instance.time)
     return inner_regret(params.inner, state.inner, inside, action)
 
 

@@ -164,7 +164,7 @@ def respond(
 ) -> tuple[float, int]:
     """Pay what the arm is worth in the world that the decision is of, whenever it is paid."""
     arm = params.order[_world(params, state, instance.t), action]
-    inside = Instance(instance.t, instance.context, state.available)
+    inside = Instance(instance.t, instance.context, state.available, instance.unit, instance.time)
     return inner_respond(params.inner, state.inner, inside, arm, detail, key)
 
 
@@ -172,7 +172,8 @@ def respond(
 def regret(params: SwitchingParams, state: SwitchingState, instance: Instance, action: int) -> float:
     """Return the regret of the arm in the world that the decision is of."""
     arm = params.order[_world(params, state, instance.t), action]
-    return inner_regret(params.inner, state.inner, Instance(instance.t, instance.context, state.available), arm)
+    inside = Instance(instance.t, instance.context, state.available, instance.unit, instance.time)
+    return inner_regret(params.inner, state.inner, inside, arm)
 
 
 @kernel

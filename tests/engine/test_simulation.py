@@ -32,7 +32,7 @@ def same(a: Columns, b: Columns) -> bool:
 
 def joined(parts: list[Columns]) -> Columns:
     """Join pages of a log whose masks are one a row."""
-    return Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return Columns(*(np.concatenate(column) for column in zip(*(part[:8] for part in parts), strict=True)))
 
 
 @pytest.mark.parametrize("cuts", [[50], [1] * 50, [7, 0, 13, 30]])

@@ -16,6 +16,7 @@ from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
 from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
 from ....engine.errors import InvalidInput
+from ....engine.features import unit_of, units_of
 from ....engine.problem import (
     WAY_OUT,
     check_contexts,
@@ -29,13 +30,14 @@ from ....engine.problem import (
 from ....engine.protocol import explains
 from ....engine.replay.folding import fold
 from ....engine.rewards import said_outside
-from ....engine.vocabulary import LEARN, Array, Columns, Features, Instance, Player, Problem, Turn
+from ....engine.vocabulary import LEARN, NOBODY, Array, Columns, Features, Player, Problem, Turn
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import EXPLAINING, explain, notes_on
+from ...experiment.ids import check_id
 from ...experiment.intake import check_labels, check_propensity, mask_of
 from ...experiment.spec import Spec
 from ...log_files import read_log
-from ..engine import PolicyEngine
+from ..engine import NO_UNITS, PolicyEngine
 from ..kind import Kind, Request
 from ..pending import REMEMBERED, Many
 from .decided import ArmDecision, ArmDecisions
@@ -62,12 +64,15 @@ class Engine(PolicyEngine[ArmDecision]):
         eligible: Iterable[str] | None = None,
         *,
         actions: Sequence[dict[str, Any]] | None = None,
+        unit_id: str | None = None,
+        time: int = 0,
     ) -> ArmDecision:
         """Choose an action.
 
         `context` float64[d] or a dict of named features, where the problem has one; `actions` what can be chosen, where
         it comes with the call: dicts with their "id" and "features", a list of numbers, or named features. `eligible`
-        are the ids to choose from, of all.
+        are the ids to choose from, of all. `unit_id` says whom the decision is for, and `time` when it is made, in
+        microseconds since 1970 UTC, where the policy asks for that (`sticky`).
         """
         if self._is_plain and eligible is None and actions is None and type(context) is not dict:
             labels: Sequence[str] = self.roster.labels
@@ -76,7 +81,8 @@ class Engine(PolicyEngine[ArmDecision]):
         else:
             labels, (seen, available, *_) = self._request(context, eligible, actions)
         number = self.number
-        action, propensity = self._select.call(self._player, number, seen, available)
+        unit = NOBODY if unit_id is None else unit_of(_checked_unit(unit_id))
+        action, propensity = self._select.call(self._player, number, seen, available, unit, time)
         if action < 0:
             assert action == loop.NOT_FINITE, "a policy chose an arm that is not available"
             raise not_finite()
@@ -88,6 +94,8 @@ class Engine(PolicyEngine[ArmDecision]):
             propensity,
             _context=seen,
             _available=available,
+            _unit=unit,
+            _time=time,
             _engine=self._pending.engine,
         )
         self._pending.hold(choice)
@@ -99,21 +107,30 @@ class Engine(PolicyEngine[ArmDecision]):
         eligible: Iterable[str] | None = None,
         *,
         actions: Sequence[Sequence[dict[str, Any]]] | None = None,
+        unit_ids: Sequence[str | None] | None = None,
+        time: int = 0,
     ) -> ArmDecisions:
         """Choose n actions on the state as it is: what n calls of `decide` would, with nothing learned between them.
 
         `contexts` are what `decide` takes, n of them, float64[n, d] for one, or how many decisions there are where the
-        problem has no context; `actions` n lists, where they come with the call. `eligible` holds for all.
+        problem has no context; `actions` n lists, where they come with the call; `unit_ids` those n whom they are for.
+        `eligible` and `time` hold for all.
         """
+        units = NO_UNITS if unit_ids is None else units_of([_checked_unit(unit_id) for unit_id in unit_ids])
         if self._is_plain and actions is None:
             seen = check_contexts(self.problem, contexts)
             available = _mask(self.roster.numbers, self.roster.active, eligible)[np.newaxis]
             labels: Sequence[Sequence[str]] = [self.roster.labels]
-            rows = self._decide_many(seen, available, len(seen))
+            calls = seen, available, len(seen)
         else:
             requests = [self._request(*call) for call in _calls(contexts, eligible, actions)]
             labels = [offered for offered, _ in requests]
-            rows = self._decide_many(*_joined([request for _, request in requests], self.problem), len(requests))
+            calls = *_joined([request for _, request in requests], self.problem), len(requests)
+        if unit_ids is not None and len(unit_ids) != calls[2]:
+            raise InvalidInput(
+                "bad_units", f"there are {len(unit_ids)} unit_ids for {calls[2]} decisions: give each one, or None"
+            )
+        rows = self._decide_many(*calls, units, time)
         there = every_mask(rows)[np.arange(len(rows.kind)), rows.action]
         assert there.all(), "a policy chose an arm that is not available"
         return self._hold_many(ArmDecisions, rows, rows.action, _labels=labels)
@@ -124,6 +141,8 @@ class Engine(PolicyEngine[ArmDecision]):
         eligible: Iterable[str] | None = None,
         *,
         actions: Sequence[dict[str, Any]] | None = None,
+        unit_id: str | None = None,
+        time: int = 0,
     ) -> dict[str, Any]:
         """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and reasons."""
         if not explains(self.spec.policy.params):
@@ -132,7 +151,7 @@ class Engine(PolicyEngine[ArmDecision]):
                 f"the policy cannot say why it decides: take {EXPLAINING}",
             )
         labels, request = self._request(context, eligible, actions)
-        instance = Instance(self.number, request.context, request.available)
+        instance = self.asked(request._replace(unit=unit_of(_checked_unit(unit_id)), time=time))
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)
         found.model = leader_of(self.spec.policy, self.state)
@@ -156,6 +175,8 @@ class Engine(PolicyEngine[ArmDecision]):
             choice.number,
             choice._context,
             choice._available,
+            choice._unit,
+            choice._time,
             choice.action,
             choice.propensity,
             value,
@@ -230,6 +251,10 @@ class Engine(PolicyEngine[ArmDecision]):
             numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
         checked = intake.read(context, roster.arms if actions is None else actions)
         return labels, Request(checked, _mask(numbers, active, eligible))
+
+
+def _checked_unit(unit_id: str | None) -> str | None:
+    return unit_id if unit_id is None else check_id("unit_id", unit_id)
 
 
 def _mask(numbers: dict[str, int], active: Array, eligible: Iterable[str] | None) -> Array:

@@ -13,7 +13,7 @@ from ....engine.changes.worlds import leader_of
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_cost, check_reward
 from ....engine.storage.tables import Event
-from ....engine.vocabulary import Action, Array, Decision, Feedback, Instance
+from ....engine.vocabulary import Action, Array, Decision, Feedback
 from ...experiment.explanation import Explanation, explain, notes_on
 from ...experiment.intake import check_labels, mask_of
 from ...http.bodies import read
@@ -57,7 +57,7 @@ def explained(work: Work, request: Request) -> Request:
     if request.names is None:
         return request
     assert work.explainer is not None, "explanations are compiled before"
-    instance = Instance(work.number, request.context, request.available)
+    instance = work.asked(request)
     labels = request.labels or work.roster.labels
     reasons = explain(work.explainer, work.spec.policy.params, work.state, instance, labels, request.names)
     reasons.model = leader_of(work.spec.policy, work.state)

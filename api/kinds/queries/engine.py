@@ -102,7 +102,7 @@ class QueryEngine(PolicyEngine[Query]):
                 "budget_spent", f"{self.budget} queries are asked of {self.budget}: tell what is missing, and recommend"
             )
         instance, (action, propensity) = self._decide(Request(_NO_CONTEXT, available))
-        seen = {"_context": _NO_CONTEXT, "_available": available, "_engine": self._pending.engine}
+        seen: dict[str, Any] = {"_context": _NO_CONTEXT, "_available": available, "_engine": self._pending.engine}
         query = Query(instance.t, self.roster.labels[action], int(action), float(propensity), **seen)
         self._pending.hold(query)
         return query

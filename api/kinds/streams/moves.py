@@ -27,12 +27,12 @@ _moved = msgspec.json.Decoder(Moved)
 _detail = msgspec.json.Decoder(tuple[int, int])
 
 
-def moves(work: Work) -> Iterator[Move]:
+def moves(work: Work, unit: np.uint64, now: int) -> Iterator[Move]:
     """Yield what the policy does until it pulls: reads, each with what it brought, and the pull."""
     left = _trials_left(work)
     while True:
-        request = _request(work)
-        action, propensity = work.choose(request.context, request.available)
+        request = _request(work)._replace(unit=unit, time=now)
+        action, propensity = work.choose(request)
         decision = Decision(action.copy(), propensity)  # a copy: it is the policy's working space
         check(work, decision, request.available)
         if decision.action[0] != READ:

@@ -77,7 +77,7 @@ class VectorEngine(PolicyEngine[VectorDecision]):
         instance, (action, propensity) = self._decide(Request(seen, AVAILABLE))
         point = action.copy() if problem.feedback != "two_rewards" else action.reshape(2, -1).copy()
         point.flags.writeable = False
-        seen_with = {"_context": seen, "_available": AVAILABLE, "_engine": self._pending.engine}
+        seen_with: dict[str, Any] = {"_context": seen, "_available": AVAILABLE, "_engine": self._pending.engine}
         decision = VectorDecision(instance.t, point, float(propensity), **seen_with)
         self._pending.hold(decision)
         return decision

@@ -66,7 +66,7 @@ def test_rows_are_those_of_the_export(
             assert found.problem == exported.problem
             assert found.decisions == exported.decisions == 4
             assert found.columns().reward.tolist() == [2.5, 1.0]
-            for one, other in zip(found.columns()[:-1], exported.columns()[:-1], strict=True):
+            for one, other in zip(found.columns()[:7], exported.columns()[:7], strict=True):
                 np.testing.assert_array_equal(one, other)
             assert every_mask(found.columns()).tolist() == every_mask(exported.columns()).tolist()
             assert next(found.pages()).line[0] == 1  # the seq of the decision

@@ -21,6 +21,8 @@ class Choice(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     action: int | list[float]
     propensity: float | None
     available: list[Natural] | None = None
+    unit_id: str | None = None  # whom it is for
+    time: int | None = None  # microseconds since 1970 UTC
 
 
 class ExternalChoice(Choice, tag="given"):

@@ -15,6 +15,7 @@ import numpy as np
 
 from ....actions import pack_action
 from ....contexts import actions_in, context_at, pack_context
+from ....features import units_of
 from ....vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from ...events import Events
 from ...log import BadLines, Log, gathered, log_of_events, read_header, reading
@@ -159,6 +160,8 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
         np.full((n, problem.detail_length), np.nan),
         context,
         available,
+        units_of([line.unit_id for line in decided]),
+        np.fromiter((line.time or 0 for line in decided), np.int64, n),
     )
     return EventPage(columns, numbers, rewards)
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pyarrow as pa
 
+from ....features import unit_of
 from ....vocabulary import Array
 
 
@@ -53,6 +54,13 @@ def valid(column: pa.Array) -> Array:
 def _bits(data: pa.Buffer, column: pa.Array) -> Array:
     bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
     return bits[column.offset : column.offset + len(column)].view(np.bool_)
+
+
+def units(column: pa.Array) -> Array:
+    """Return the numbers of units by their ids, uint64[n]; null is nobody."""
+    found = column.dictionary_encode()
+    known = np.append(np.zeros(1, np.uint64), list(map(unit_of, found.dictionary.to_pylist()))).astype(np.uint64)
+    return np.asarray(known[integers(found.indices, fill=-1) + 1])
 
 
 def values_of(lists: pa.FixedSizeListArray) -> pa.Array:

@@ -26,7 +26,7 @@ from ...source import STDIN, Source
 from ...tables import Event
 from ...windows import CLOSINGS
 from ..table_rows import events_of_table
-from .arrays import booleans, floats, integers, numbers, valid, values_of
+from .arrays import booleans, floats, integers, numbers, units, valid, values_of
 from .file import batches, header_in, holds, opened
 from .schema import FEATURES, OURS
 from .table import read_table, table_lines
@@ -143,7 +143,7 @@ def _wanted(file: pq.ParquetFile, problem: Problem) -> list[str]:
     names = [name for name in SCHEMA if name not in ("detail", "context", "available")]
     names += ["detail"] if problem.detail_length else []
     names += ["context"] if problem.context_shape != (0,) else []
-    return names + (["available"] if holds(file, "available") else [])
+    return names + [name for name in ("available", "unit_id", "time") if holds(file, name)]
 
 
 def _pages(source: Source, file: pq.ParquetFile, problem: Problem, bad_lines: BadLines) -> Iterator[EventPage]:
@@ -182,8 +182,19 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
         np.full((n, problem.detail_length), np.nan),
         context,
         mask,
+        *_whose(batch, rows),
     )
     return EventPage(columns, lines[rows], rewards)
+
+
+def _whose(batch: pa.RecordBatch, rows: Array) -> tuple[Array, Array]:
+    """Return whom the decisions of some rows are for, and when they were made, as `Columns` has it."""
+    unit, time = np.zeros(1, np.uint64), np.zeros(1, np.int64)
+    if "unit_id" in batch.schema.names:
+        unit = units(batch.column("unit_id"))[rows]
+    if "time" in batch.schema.names:
+        time = integers(batch.column("time"), fill=0)[rows]
+    return unit, time
 
 
 def _dense(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Array, Array, Array]:
