@@ -182,6 +182,12 @@ def check_wrapped(policy: Any, example: str = "ucb1") -> None:
         raise InvalidInput(
             "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "{example}", "params": {{}}}}'
         )
+    if policy.repeats is not None:
+        raise InvalidInput(
+            "sticky_inside",
+            f"policy {policy.name!r} gives a unit what it was given before, and a wrapper around it would draw "
+            f"anew: put {policy.name!r} outside",
+        )
 
 
 class Span(NamedTuple):

@@ -189,8 +189,11 @@ def has_law(params: Any) -> bool:
 def marks(params: Any) -> bool:
     """Tell whether a policy takes note of decisions before their feedback; a wrapper does where its inner policy does.
 
-    One of the package whose params have a `wait` does not where that is 0. The state is then a fold of both.
+    One of the package whose params have a `wait` does not where that is 0; one whose params have `marks_itself` does
+    whatever is inside. The state is then a fold of both.
     """
+    if getattr(params, "marks_itself", False):
+        return True
     asked = _asked(params)
     waits_not = getattr(params, "wait", None) == 0 and not is_outside(type(params))
     idle = KERNELS[type(params)]["mark"] is _mark_nothing or waits_not

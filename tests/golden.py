@@ -54,6 +54,7 @@ SPECIMENS: dict[str, dict[str, Any]] = {
     "optimistic_ensemble": {"gradient_max": 8.0, "smoothness": 1.0},
     "paced_budget": {"policy": {"name": "squarecb", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 2, 3, 2], "limit": 2},
     "point_gradient": {"policy": {"name": "gradient_descent", "params": {}}},
+    "sticky": {"policy": {"name": "thompson_beta", "params": {}}, "seconds": 40, "units_max": 12},
     "tsallis_inf_binned": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
 }
 
@@ -195,8 +196,8 @@ def _feedback_on(problem: Problem, point: Array, t: int) -> Feedback:
 def _course_of_arms(policy: Policy) -> tuple[str, Any]:
     """Return the digest of a policy's decisions, and its last state.
 
-    The course has masks, late rewards and decisions without one, and contexts for policies that live by them; rewards
-    are 0, 1 or an eighth part, so they are exact.
+    The course has units, masks, late rewards and decisions without one, and contexts for policies that live by them;
+    rewards are 0, 1 or an eighth part, so they are exact.
     """
     length = policy.context_length_max or 0
     problem = Problem(N_ARMS, (length,), horizon=STEPS)
@@ -205,7 +206,8 @@ def _course_of_arms(policy: Policy) -> tuple[str, Any]:
     made = hashlib.sha256()
     due: list[tuple[int, Instance, Decision]] = []
     for t in range(STEPS):
-        instance = Instance(t, np.full(length, t % 16 / 8.0 - 1.0), _mask(t))
+        unit = np.uint64((t * 7 % 16) * 0x0F1F2F3F4F5F6F7F)  # of 15 units and nobody, once a second
+        instance = Instance(t, np.full(length, t % 16 / 8.0 - 1.0), _mask(t), unit, t * 1_000_000)
         decision = Decision(*loop.decide(policy.params, state, instance, Key(run, t)))
         assert instance.available[decision.action]
         made.update(struct.pack("<qd", decision.action, _one_nan(decision.propensity)))

@@ -95,7 +95,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> dict[str
     return found
 
 
-NEWER = {"adaptive", "fourier_softmax", "paced_budget", "thompson_any"}  # policies that 0.1 did not have
+NEWER = {"adaptive", "fourier_softmax", "paced_budget", "sticky", "thompson_any"}  # policies that 0.1 did not have
 
 
 def test_every_policy_with_a_golden_digest_has_a_log() -> None:

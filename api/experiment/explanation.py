@@ -47,11 +47,12 @@ class Reasons(msgspec.Struct):
 
 
 class Explanation(msgspec.Struct, omit_defaults=True):
-    """What `explain` asks for. The log keeps it as the detail of the decision."""
+    """What is said of a decision beside it: what `explain` asks for. The log keeps it as the detail of the decision."""
 
-    ranking: list[Ranked]
-    explanation: list[Reasons]
+    ranking: list[Ranked] = []  # empty where nobody asked
+    explanation: list[Reasons] = []
     model: int | None = None  # the one that leads, where the policy looks for changes of the world
+    sticky: bool = False  # the unit got what it was given before
 
 
 def wrapped(spec: dict[str, Any]) -> str:

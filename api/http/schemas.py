@@ -421,6 +421,7 @@ class DecisionRecord(msgspec.Struct):
     reward: RewardRecord | None
     outcomes: list[OutcomeRecord] | UnsetType = UNSET  # what came, where decisions have windows
     unit_id: str | UnsetType = UNSET  # whom it is for
+    sticky: bool | UnsetType = UNSET  # its unit got what it was given before
     compacted: bool | UnsetType = UNSET  # it lies before the base: context, eligible_actions and sent are gone
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET

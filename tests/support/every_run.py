@@ -43,6 +43,7 @@ REPRESENTATIVES = (
     "floor",
     "paced_budget",
     "point_gradient",
+    "sticky",
 )
 
 OF_EVERY_POLICY = (  # what every run tries of every policy, as Python

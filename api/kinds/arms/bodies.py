@@ -17,6 +17,7 @@ class ArmDecision(msgspec.Struct):
     propensity: float | None
     policy: str
     model_version: int
+    sticky: bool | UnsetType = UNSET  # its unit got what it was given before, with the propensity of that draw
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
     model: int | UnsetType = UNSET  # beside an explanation: which one leads, where the policy looks for changes

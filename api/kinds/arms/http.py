@@ -53,15 +53,21 @@ def request(work: Work, body: Decide | Example) -> Request:
 
 
 def explained(work: Work, request: Request) -> Request:
-    """Return the request with what the state says of each action now, where that is asked for."""
-    if request.names is None:
+    """Return the request with what is said of the decision: why, where that is asked for, and that it is a repeat."""
+    policy, state = work.spec.policy, work.state
+    if request.names is None and policy.repeats is None:
         return request
-    assert work.explainer is not None, "explanations are compiled before"
     instance = work.asked(request)
-    labels = request.labels or work.roster.labels
-    reasons = explain(work.explainer, work.spec.policy.params, work.state, instance, labels, request.names)
-    reasons.model = leader_of(work.spec.policy, work.state)
-    return request._replace(reasons=msgspec.json.encode(reasons).decode())
+    said = Explanation()
+    if request.names is not None:
+        assert work.explainer is not None, "explanations are compiled before"
+        labels = request.labels or work.roster.labels
+        said = explain(work.explainer, policy.params, state, instance, labels, request.names)
+        said.model = leader_of(policy, state)
+    said.sticky = policy.repeats is not None and policy.repeats(policy.params, state, instance)
+    if not (said.ranking or said.sticky):
+        return request
+    return request._replace(reasons=msgspec.json.encode(said).decode())
 
 
 def check(work: Work, decision: Decision, available: Array) -> None:
@@ -90,10 +96,12 @@ def answer(work: Work, event: Event) -> ArmDecision:
         model_version=event.seq - 1,
     )
     if event.detail is not None:
-        reasons = EXPLANATION.decode(event.detail)
-        decided.ranking, decided.explanation = reasons.ranking, reasons.explanation
-        decided.model = UNSET if reasons.model is None else reasons.model
-        decided.notes = notes_on(work.spec) or UNSET
+        said = EXPLANATION.decode(event.detail)
+        decided.sticky = said.sticky or UNSET
+        if said.ranking:
+            decided.ranking, decided.explanation = said.ranking, said.explanation
+            decided.model = UNSET if said.model is None else said.model
+            decided.notes = notes_on(work.spec) or UNSET
     return decided
 
 
@@ -102,6 +110,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
     decided = answer(work, event)
     return {
         "action_id": decided.action_id,
+        "sticky": decided.sticky,
         "eligible_actions": work.eligible(event),
         "ranking": decided.ranking,
         "explanation": decided.explanation,
