@@ -39,6 +39,8 @@ def as_data(found: Evaluation) -> dict[str, Any]:
     }
     if found.options.baseline is not None:
         data["differences"] = [each._asdict() for each in found.differences]
+    if found.clusters is not None:
+        data["units"] = found.clusters._asdict()
     if found.segments:
         data["segments"] = [each._asdict() for each in found.segments]
     if looking := _looking(found):

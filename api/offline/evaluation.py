@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...engine.changes.worlds import standing
 from ...engine.errors import InvalidInput
-from ...engine.estimate import Diagnostics, Terms, diagnose, normal, rank
+from ...engine.estimate import Diagnostics, Terms, by_unit, diagnose, groups_among, groups_of, normal, rank
 from ...engine.storage.rows import Rows
-from ...engine.vocabulary import Change
+from ...engine.vocabulary import NOBODY, Array, Change
 from .candidates import Candidate
 from .intervals import difference, in_range, interval_of, range_of
 from .judging import Advance, Facts, Readings, Scores, judge
@@ -77,6 +77,14 @@ class Standing(NamedTuple):
     can_be_best: bool
 
 
+class Clusters(NamedTuple):
+    """What intervals count where units have several decisions: units, and each decision without a unit."""
+
+    units: int
+    decisions: int  # of these units
+    alone: int  # decisions without a unit
+
+
 @dataclass
 class Evaluation:
     """What was found."""
@@ -107,6 +115,16 @@ class Evaluation:
     def events(self) -> int:
         """Return the number of decisions on which candidates were judged."""
         return len(self.log.reward)
+
+    @property
+    def groups(self) -> Array | None:
+        """Return which rows are of one unit, int64[n]; None where each unit has one."""
+        return self.cases[0].groups
+
+    @property
+    def clusters(self) -> Clusters | None:
+        """Return what intervals count, where it is units."""
+        return _clusters(self.log.unit, self.groups)
 
     @property
     def scores(self) -> list[Scores]:
@@ -150,9 +168,9 @@ def evaluate(
         terms,
         estimates,
         _diagnostics(log.main, cases),
-        _ranking(candidates, terms, options),
+        _ranking(candidates, terms, options, cases[0].groups),
         _differences(candidates, cases, terms, options),
-        _segments(log.main, facts, terms, options),
+        _segments(log.main, facts, terms, options, cases[0].groups),
         changes,
     )
 
@@ -192,11 +210,31 @@ def _cases(
     if modelled and "confidence-sequence" in options.intervals and in_range(facts.reward, options.reward_range):
         past = of_the_past(candidates, log, range_of(facts.reward, options.reward_range), options, advance)
     judged = slice(math.floor(options.learn * len(rows)) if isinstance(options.learn, float) else 0, None)
+    groups = groups_of(facts.unit[judged])
+    _tell(_clusters(facts.unit[judged], groups), rows)
     cases = [
-        Case(facts, rows, each, fit, own, before, options).rows_of(judged)
+        replace(Case(facts, rows, each, fit, own, before, options).rows_of(judged), groups=groups)
         for each, fit, own, before in zip(plain, fitted, robust, past, strict=True)
     ]
     return cases, [target.changes for target in targets]
+
+
+def _clusters(unit: Array, groups: Array | None) -> Clusters | None:
+    if groups is None:
+        return None
+    alone = int(np.count_nonzero(unit == NOBODY))
+    return Clusters(int(groups.max()) + 1 - alone, len(unit) - alone, alone)
+
+
+def _tell(clusters: Clusters | None, rows: Rows) -> None:
+    """Note in words what intervals count."""
+    if clusters is None:
+        return
+    note = f"intervals count {clusters.units:,} units, not their {clusters.decisions:,} decisions"
+    if clusters.alone:
+        note += f"; decisions without a unit count as one each: {clusters.alone:,}"
+    if note not in rows.notes:
+        rows.notes.append(note)
 
 
 def _estimate(candidate: Candidate, case: Case, method: str, terms: Terms, interval: str) -> Estimate:
@@ -248,12 +286,14 @@ def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
     return [diagnose(facts.propensity, case.plain.target, *told, drawn=drawn) for case in cases]
 
 
-def _ranking(candidates: Sequence[Candidate], terms: dict[tuple[str, str], Terms], options: Options) -> list[Standing]:
+def _ranking(
+    candidates: Sequence[Candidate], terms: dict[tuple[str, str], Terms], options: Options, groups: Array | None
+) -> list[Standing]:
     """Rank the candidates by the method of those asked that says most."""
     for method in RANKED:
         labels = [each.label for each in candidates if (each.label, method) in terms]
         if len(labels) == len(candidates) > 1:
-            found = rank([terms[label, method] for label in labels], options.level, options.seed)
+            found = rank([by_unit(terms[label, method], groups) for label in labels], options.level, options.seed)
             columns = (found.value, found.low, found.high, found.rank_first, found.rank_last, found.can_be_best)
             return [Standing(labels[i], method, *(column[i].item() for column in columns)) for i in found.order]
     return []
@@ -284,7 +324,9 @@ def _differences(
     return found
 
 
-def _segments(rows: Rows, facts: Facts, terms: dict[tuple[str, str], Terms], options: Options) -> list[SegmentEstimate]:
+def _segments(
+    rows: Rows, facts: Facts, terms: dict[tuple[str, str], Terms], options: Options, groups: Array | None
+) -> list[SegmentEstimate]:
     """Return every estimate anew for each segment, with its normal interval."""
     estimates = []
     for place, name in enumerate(rows.segments):
@@ -292,6 +334,6 @@ def _segments(rows: Rows, facts: Facts, terms: dict[tuple[str, str], Terms], opt
         count = int(np.count_nonzero(some))
         for (label, method), whole in terms.items():
             part = of_rows(whole, some)
-            interval = normal(part, options.level)
+            interval = normal(by_unit(part, groups_among(groups, some)), options.level)
             estimates.append(SegmentEstimate(name, label, method, count, part.value, interval.low, interval.high))
     return estimates

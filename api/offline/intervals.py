@@ -13,11 +13,16 @@ from .methods import Case
 from .options import MODELLED
 
 WEIGHTED = ("ips", "snips", "dr", "sndr", "mrdr")  # methods whose weights are target / propensity, as they are
+BY_UNIT = ("normal", "bootstrap", "empirical-likelihood")  # intervals that can count units in place of decisions
 
 
 def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
     """Return the interval of an estimate by a method; its ends are NaN, and a note says why, where there is none."""
     level = case.options.level
+    if name in BY_UNIT:
+        terms = estimate.by_unit(terms, case.groups)
+    elif case.groups is not None:
+        return _counts_decisions(name)
     if name == "normal":
         return estimate.normal(terms, level)
     if name == "bootstrap":
@@ -40,6 +45,11 @@ def interval_of(name: str, case: Case, method: str, terms: Terms) -> Interval:
     return found if found.note or method in ("match", "dm") else found._replace(note=note)
 
 
+def _counts_decisions(name: str) -> Interval:
+    why = f"{name} takes decisions to be independent, and those of one unit are not: {', '.join(BY_UNIT)} count units"
+    return Interval(name, np.nan, np.nan, why)
+
+
 def _weighted(method: str, terms: Terms, level: float) -> Interval:
     """Return the interval that knows that weights average 1, for methods whose weights do."""
     if method not in WEIGHTED:
@@ -58,10 +68,13 @@ def difference(
 ) -> tuple[float, Interval]:
     """Return by how much a candidate is worth more than the baseline by a method, with an interval."""
     value = terms.value - other.value
+    if name not in BY_UNIT and case.groups is not None:
+        return value, _counts_decisions(name)
     if name == "confidence-sequence":
         return value, _difference_sequence(method, case, baseline)
     n = len(terms.weight)
     both = Terms(method, value + terms.influence - other.influence, None, None, np.maximum(terms.weight, other.weight))
+    both = estimate.by_unit(both, case.groups)
     if name == "bootstrap":
         return value, estimate.bootstrap(both, case.options.level, case.options.seed, case.options.resamples)
     if name == "empirical-likelihood":
@@ -151,6 +164,8 @@ def sequence_of(case: Case, method: str, at: Array | None = None) -> tuple[Seque
     knows only the past. Raises `InvalidInput` where there is none.
     """
     log, options = case.log, case.options
+    if case.groups is not None:
+        raise InvalidInput("no_sequence", _counts_decisions("confidence-sequence").note or "")
     rewards = range_of(log.reward, options.reward_range)
     if method == "match":
         agrees = case.plain.chosen == log.action

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -43,6 +43,7 @@ class Facts:
     action: Array  # int64[n]
     choices: Array  # int64[n], how many actions were available
     segment: Array  # int64[n], place in `Rows.segments`
+    unit: Array  # uint64[n], whom each decision was for; of no length where all were for nobody
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Scores:
 def logged(rows: Rows) -> Facts:
     """Return the columns of a log that do not depend on a candidate."""
     n = len(rows)
-    found = Facts(room(n), room(n), room(n, np.int64), room(n, np.int64), room(n, np.int64))
+    found = Facts(room(n), room(n), room(n, np.int64), room(n, np.int64), room(n, np.int64), np.zeros(0, np.uint64))
     start = 0
     for page in rows.pages():
         columns, part = page.columns, slice(start, start + len(page.line))
@@ -69,6 +70,10 @@ def logged(rows: Rows) -> Facts:
         )
         found.choices[part] = columns.available.sum(axis=1)
         found.segment[part] = page.segment
+        if columns.unit.any() and not len(found.unit):
+            found = replace(found, unit=room(n, np.uint64))  # zeros: NOBODY
+        if len(found.unit):
+            found.unit[part] = columns.unit
         start = part.stop
     return found
 

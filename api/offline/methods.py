@@ -38,6 +38,7 @@ class Case:
     robust: Scores | None  # with a model of its own
     past: Scores | None  # with a model that knows only the past
     options: Options
+    groups: Array | None = None  # int64[n], the rows of one unit; None where each has one
 
     def rows_of(self, some: slice) -> Case:
         """Return the case of some rows."""

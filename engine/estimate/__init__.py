@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from .binomial import clopper_pearson
 from .bootstrap import bootstrap
+from .clusters import by_unit, groups_among, groups_of
 from .diagnostics import Diagnostics, diagnose
 from .difference import difference_sequence
 from .doubly_robust import (
@@ -56,6 +57,7 @@ __all__ = [
     "action_e_process",
     "at_action",
     "bootstrap",
+    "by_unit",
     "cascade",
     "cascade_dr",
     "clipped",
@@ -68,6 +70,8 @@ __all__ = [
     "dros",
     "empirical_bernstein",
     "empirical_likelihood",
+    "groups_among",
+    "groups_of",
     "independent",
     "ips",
     "marginal_weights",

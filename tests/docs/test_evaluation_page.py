@@ -45,10 +45,10 @@ def test_its_python_runs() -> None:
         for block in BLOCKS:
             if block.language == "python":
                 exec(compile("\n" * block.line + block.text, str(PAGE), "exec"), {"__name__": "page"})
-    value, interval, over_time, warnings = printed.getvalue().splitlines()
+    wider, value, interval, over_time, warnings = printed.getvalue().splitlines()
     low, high = map(float, interval.split())
     assert low < float(value.split()[0]) < high and warnings == "[]"
-    assert over_time.startswith("[")
+    assert over_time.startswith("[") and wider == "True"
 
 
 def test_links_of_the_page_lead_somewhere() -> None:

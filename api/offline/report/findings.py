@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....engine.errors import InvalidInput
+from ....engine.estimate.clusters import by_unit, groups_among
 from ....engine.estimate.diagnostics import Diagnostics
 from ....engine.estimate.interval import normal
 from ....engine.estimate.ranking import rank
@@ -111,7 +112,7 @@ def find(found: Evaluation) -> Findings:
     kept = [place[each.target] for each in standings]
     terms = [found.terms[each.target, method] for each in standings]
     own = Terms("ips", log.reward, None, None, np.ones(found.events))
-    interval = normal(own, level)
+    interval = normal(by_unit(own, found.groups), level)
     at = moments(found.events)
     sequences, sequence_note = _sequences(found, method, kept, at)
     spreads = _spreads(found, kept)
@@ -163,14 +164,15 @@ def _main_method(found: Evaluation) -> str:
 def _standings(found: Evaluation, method: str) -> list[Standing]:
     """Rank those candidates that have the method."""
     labels = [each.label for each in found.candidates if (each.label, method) in found.terms]
-    by = rank([found.terms[label, method] for label in labels], found.options.level, found.options.seed)
+    terms = [by_unit(found.terms[label, method], found.groups) for label in labels]
+    by = rank(terms, found.options.level, found.options.seed)
     columns = (by.value, by.low, by.high, by.rank_first, by.rank_last, by.can_be_best)
     return [Standing(labels[i], method, *(column[i].item() for column in columns)) for i in by.order]
 
 
 def _against_log(terms: list[Terms], own: Terms, found: Evaluation) -> int:
     """Return 1 where the best candidate is better than the log beyond doubt, -1 where it is worse, otherwise 0."""
-    by = rank([*terms, own], found.options.level, found.options.seed)
+    by = rank([by_unit(each, found.groups) for each in (*terms, own)], found.options.level, found.options.seed)
     first, log = int(by.order[0]), len(terms)
     behind = by.behind_low[0] if first == log else by.behind_low[log]
     return (-1 if first == log else 1) if behind > 0.0 else 0
@@ -246,7 +248,10 @@ def _segments(found: Evaluation, method: str, labels: list[str]) -> list[Segment
             (f"decisions {first + 1:,} to {last:,}", (numbers >= first) & (numbers < last)) for first, last in spans
         ]
         terms = [found.terms[label, method] for label in labels]
-        estimates = [[_estimate(of_rows(each, some), found.options.level) for each in terms] for _, some in parts]
+        estimates = [
+            [_estimate(of_rows(each, some), groups_among(found.groups, some), found.options.level) for each in terms]
+            for _, some in parts
+        ]
     own = [float(np.mean(found.log.reward[some])) for _, some in parts]
     off = np.array([[value - log for value, _, _ in cells] for cells, log in zip(estimates, own, strict=True)])
     most = float(np.nanmax(np.abs(off), initial=0.0)) or 1.0
@@ -256,6 +261,6 @@ def _segments(found: Evaluation, method: str, labels: list[str]) -> list[Segment
     ]
 
 
-def _estimate(terms: Terms, level: float) -> tuple[float, float, float]:
-    interval = normal(terms, level)
+def _estimate(terms: Terms, groups: Array | None, level: float) -> tuple[float, float, float]:
+    interval = normal(by_unit(terms, groups), level)
     return terms.value, interval.low, interval.high

@@ -1,0 +1,63 @@
+"""Units as clusters: decisions of one unit are not independent, so what counts is a unit.
+
+Source: Liang, Zeger, "Longitudinal data analysis using generalized linear models", 1986: influences are summed by
+cluster. The bootstrap and empirical likelihood draw and weigh units in place of decisions.
+Assumes: many independent units, of which none dominates, however alike the decisions of each are.
+
+>>> rewards = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+>>> terms = Terms("ips", rewards, None, None, np.ones(6))
+>>> groups = groups_of(np.array([7, 7, 7, 9, 9, 0], np.uint64))
+>>> groups.tolist(), by_unit(terms, groups).part.tolist(), by_unit(terms, groups).share.tolist()
+([0, 0, 0, 1, 1, 2], [3.0, 0.0, 0.0], [3.0, 2.0, 1.0])
+>>> by_unit(terms, groups).value == terms.value
+True
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..vocabulary import NOBODY, Array
+from .terms import Terms
+
+
+def groups_of(unit: Array) -> Array | None:
+    """Return which group each of n decisions is in, int64[n] from 0, by their units, uint64[n]; nobody is one each.
+
+    None where no unit has two decisions. Cost: O(n log n).
+    """
+    known = unit != NOBODY
+    first, place = np.unique(unit[known], return_inverse=True)
+    if len(first) == len(place):
+        return None
+    groups = np.empty(len(unit), np.int64)
+    groups[known] = place
+    groups[~known] = len(first) + np.arange(len(unit) - len(place))
+    return groups
+
+
+def groups_among(groups: Array | None, some: Array) -> Array | None:
+    """Return the groups of some decisions, bool[n], numbered anew; None where there are none."""
+    return None if groups is None else np.unique(groups[some], return_inverse=True)[1]
+
+
+def by_unit(terms: Terms, groups: Array | None) -> Terms:
+    """Return terms of the same value, one for each group: sums over its decisions; as they are where there are none.
+
+    A mean of n decisions becomes a ratio, as how many decisions a unit has is chance too. Beside a ratio the base is
+    summed as it moves the value, to first order.
+    """
+    if groups is None:
+        return terms
+    size = np.bincount(groups).astype(np.float64)
+    weight = np.bincount(groups, terms.weight)
+    if terms.part is None or terms.share is None:
+        if terms.base is None:
+            return terms._replace(weight=weight)
+        return terms._replace(base=None, part=np.bincount(groups, terms.base), share=size, weight=weight)
+    part, share = np.bincount(groups, terms.part), np.bincount(groups, terms.share)
+    if terms.base is None:
+        return terms._replace(part=part, share=share, weight=weight)
+    mean = float(np.mean(terms.base))
+    base = mean + len(size) / len(groups) * np.bincount(groups, terms.base - mean)
+    return terms._replace(base=base, part=part, share=share, weight=weight)
