@@ -6,27 +6,21 @@ The policy of these tests writes down the unit and the time of all that it is as
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from support.noting import new_state, noting
 
 from onearm.engine import features, loop
 from onearm.engine.columns import concat, empty, row_instance, take
 from onearm.engine.features import unit_of, units_of
-from onearm.engine.kernel import kernel
-from onearm.engine.protocol import register_policy
 from onearm.engine.vocabulary import (
     DECIDE,
     LEARN,
     NOBODY,
     Columns,
-    Decision,
-    Feedback,
     Instance,
     Judged,
-    Key,
-    Policy,
     Problem,
 )
 
@@ -34,50 +28,8 @@ RUN = np.uint64(7)
 PROBLEM = Problem(2)
 
 
-class NotingParams(NamedTuple):
-    """None."""
-
-    none: float
-
-
-class NotingState(NamedTuple):
-    """Sums of the units (modulo 2^64) and of the times of decisions, marks and feedbacks."""
-
-    marked: np.ndarray[Any, Any]  # uint64[2]
-    learned: np.ndarray[Any, Any]  # uint64[2]
-
-
-@kernel
-def select(params: NotingParams, state: NotingState, instance: Instance, key: Key) -> Decision:
-    """Choose by the unit and the time."""
-    return Decision(int((instance.unit + np.uint64(instance.time)) % np.uint64(2)), 1.0)
-
-
-@kernel
-def mark(params: NotingParams, state: NotingState, instance: Instance, decision: Decision, key: Key) -> None:
-    """Add up."""
-    state.marked[0] += instance.unit
-    state.marked[1] += np.uint64(instance.time)
-
-
-@kernel
-def update(
-    params: NotingParams, state: NotingState, instance: Instance, decision: Decision, feedback: Feedback, key: Key
-) -> None:
-    """Add up."""
-    state.learned[0] += instance.unit
-    state.learned[1] += np.uint64(instance.time)
-
-
-register_policy(NotingParams, select=select, update=update, mark=mark)
-NOTING = Policy(
-    "noting", NotingParams(0.0), lambda params, problem: NotingState(np.zeros(2, np.uint64), np.zeros(2, np.uint64))
-)
-
-
-def state() -> NotingState:
-    made: NotingState = NOTING.init(NOTING.params, PROBLEM)
-    return made
+NOTING = noting()
+state = new_state
 
 
 def log() -> Columns:
@@ -92,7 +44,7 @@ def log() -> Columns:
     return rows
 
 
-WHOLE = [2**63 + 11, 106]  # of `log`
+WHOLE = [11, 2**31, 106]  # of `log`
 
 
 def test_the_number_of_a_unit_is_eight_bytes_of_a_digest_of_its_id() -> None:
@@ -140,7 +92,7 @@ def test_policies_that_are_judged_are_told_of_the_unit_and_the_time_of_each_row(
         found, noted = Judged(np.zeros(4, np.int64), np.zeros(4), np.zeros(0)), state()
         judge(params, noted, RUN, rows, *more, none, found)
         assert found.chosen.tolist() == rows.action.tolist()
-        assert noted.learned.tolist() == ([0, 0] if judge is loop.watch else WHOLE)
+        assert noted.learned.tolist() == ([0, 0, 0] if judge is loop.watch else WHOLE)
 
 
 def test_rows_of_one_unit_and_one_time_are_as_good_as_each_with_its_own() -> None:
