@@ -10,6 +10,7 @@ from ....vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, OUTCOME
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last where brackets are too many
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Time = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # microseconds since 1970 UTC
 
 
 class Choice(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True, kw_only=True, gc=False):
@@ -22,7 +23,7 @@ class Choice(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     propensity: float | None
     available: list[Natural] | None = None
     unit_id: str | None = None  # whom it is for
-    time: int | None = None  # microseconds since 1970 UTC
+    time: Time | None = None
 
 
 class ExternalChoice(Choice, tag="given"):
@@ -47,7 +48,7 @@ class Decide(msgspec.Struct, tag_field="kind", tag="decide", omit_defaults=True,
     unit_id: str | None = None  # whom it is for
     policy: Natural | None = None  # the number of the one that decided, where that is not 0
     sent: str | None = None
-    time: int | None = None  # microseconds since 1970 UTC
+    time: Time | None = None
 
 
 class External(Decide, tag="given"):
