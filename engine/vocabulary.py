@@ -179,10 +179,11 @@ class Judged(NamedTuple):
 
 
 # Kinds of events. EXTERNAL: a decision that someone else made, learned from and not made again. OUTCOME: a reward that
-# came and is on record, and is learned with others when the window of its decision closes, or never.
-DECIDE, LEARN, CHANGE, EXTERNAL, OUTCOME = 0, 1, 2, 3, 4
+# came and is on record, and is learned with others when the window of its decision closes, or never. EARLY: one that
+# came before its decision, which has an OUTCOME of it where it was made in time.
+DECIDE, LEARN, CHANGE, EXTERNAL, OUTCOME, EARLY = 0, 1, 2, 3, 4, 5
 DECISIONS = (DECIDE, EXTERNAL)
-BESIDE = (CHANGE, OUTCOME)  # these count for the seq, and are not among Columns: no policy learns from them
+BESIDE = (CHANGE, OUTCOME, EARLY)  # these count for the seq, and are not among Columns: no policy learns from them
 
 
 @dataclass(frozen=True)

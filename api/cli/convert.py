@@ -17,7 +17,7 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
 from ...engine.storage.log import BadLines, no_good_line
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import CHANGE, LEARN, OUTCOME
+from ...engine.vocabulary import CHANGE, EARLY, LEARN, OUTCOME
 from ..console import print_json, progress
 from ..log_files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
 from ..service.experiment_log import opened
@@ -42,7 +42,8 @@ WORDS = {  # what a field of an event is to people
     "outcome": "rewards that were not learned by themselves",
     "reward": "decisions without a reward",
 }
-_BESIDE = {CHANGE: "change", OUTCOME: "outcome"}  # kinds of events that only our exports hold, by what they are
+# Kinds of events that only our exports hold, by what they are.
+_BESIDE = {CHANGE: "change", OUTCOME: "outcome", EARLY: "outcome"}
 
 
 @click.command()

@@ -1,11 +1,10 @@
-"""What decisions with windows came to: sums as of all decisions, and how many windows closed with the default.
+"""What decisions with windows came to: sums as of all decisions, and counts of what windows came to.
 
 >>> tally = WindowTally(fresh_windows(2))
->>> tally.close("default")
->>> tally.close("reward")
->>> tally.come_late(True)
->>> tally.defaults, tally.late
-(1, 1)
+>>> for what in ("defaults", "late", "late"):
+...     tally.note(what)
+>>> tally.windowed
+Windowed(defaults=1, late=2, early=0, taken=0)
 """
 
 from __future__ import annotations
@@ -14,24 +13,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ...engine.storage.windows import Windowed
 from ...engine.vocabulary import Array
 from .sums import Sums, Tally, fresh
 
 if TYPE_CHECKING:
     from ...engine.storage.store import Store
 
+_PLACES = {name: place for place, name in enumerate(Windowed._fields)}
+
 
 class WindowSums(NamedTuple):
     """What is counted of decisions with windows."""
 
     all: Sums
-    defaults: Array  # int64[1] windows that closed with the default
-    late: Array  # int64[1] rewards that came too late, and are on record
+    windowed: Array  # int64[n], the fields of `Windowed` in their order
 
 
 def fresh_windows(choices: int) -> WindowSums:
     """Return the sums before any event, as `sums.fresh`."""
-    return WindowSums(fresh(choices), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    return WindowSums(fresh(choices), np.zeros(len(_PLACES), np.int64))
 
 
 class WindowTally(Tally):
@@ -44,26 +45,15 @@ class WindowTally(Tally):
         self.sums = sums
 
     @property
-    def defaults(self) -> int:
-        """How many windows closed with the default."""
-        return int(self.sums.defaults[0])
+    def windowed(self) -> Windowed:
+        """What windows came to so far."""
+        return Windowed(*self.sums.windowed.tolist())
 
-    @property
-    def late(self) -> int:
-        """How many rewards came too late, and are on record."""
-        return int(self.sums.late[0])
-
-    def close(self, why: str) -> None:
-        """Enter that a window closed with a "reward", or with the "default"."""
-        self.sums.defaults[0] += why == "default"
-
-    def come_late(self, late: bool) -> None:
-        """Enter a reward that is on record, and whether it came too late."""
-        self.sums.late[0] += late
+    def note(self, what: str) -> None:
+        """Enter one more of what a field of `Windowed` counts."""
+        self.sums.windowed[_PLACES[what]] += 1
 
     def count_log(self, store: Store, experiment: int, after: int, until: int) -> None:
         """Enter what windows came to as well."""
         super().count_log(store, experiment, after, until)
-        found = store.windowed(experiment, after, until)
-        self.sums.defaults[0] += found.defaults
-        self.sums.late[0] += found.late
+        self.sums.windowed[:] += np.array(store.windowed(experiment, after, until), np.int64)

@@ -28,7 +28,7 @@ from .bodies import LARGE, numbers_of_context, read, read_list
 from .endpoint import Answer, Call
 from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
-from .windowed import Came, came, outcomes_of
+from .windowed import Came, CameEarly, came, outcomes_of
 
 BATCH_MAX = 10_000
 REPLAYED = ((b"idempotency-replayed", b"true"),)
@@ -81,7 +81,8 @@ async def reward(service: Service, call: Call) -> Answer:
             taken = await _reward_one(live, decision_id, read(reader.one, call.body, reader.what))
     else:
         taken = await _reward_one(live, decision_id, read(reader.one, call.body, reader.what))
-    return Answer(200, await taken.answer(live))
+    answer = await taken.answer(live)
+    return Answer(202 if answer.status == "early" else 200, answer)
 
 
 async def reward_batch(service: Service, call: Call) -> Answer:
@@ -90,7 +91,7 @@ async def reward_batch(service: Service, call: Call) -> Answer:
     reader = live.kind.reader
     bodies = await _items(service, _rewards, "rewards", call)
 
-    async def begin(raw: bytes) -> Taken | Came:
+    async def begin(raw: bytes) -> Taken | Came | CameEarly:
         body = read(reader.batch, bytes(raw), reader.what)
         return await _reward_one(live, body.decision_id, body)
 
@@ -190,7 +191,7 @@ class Taken(NamedTuple):
         raise Conflict("reward_exists", kind.reward_exists(self.decision_id, before))
 
 
-async def _reward_one(live: Live, decision_id: str, body: Any) -> Taken | Came:
+async def _reward_one(live: Live, decision_id: str, body: Any) -> Taken | Came | CameEarly:
     """Return a reward, queued for the log."""
     kind, reward_id = live.kind, body.reward_id or ""
     if body.reward_id is not None:

@@ -36,6 +36,7 @@ class Moment(NamedTuple):
     changes: list[Change] | None  # of the world, where the policy looks for them
     proof: Certificate | None
     open: int | None  # decisions whose windows are; None where they have none
+    held: int  # rewards whose decisions were not made yet
 
 
 async def report(service: Service, call: Call) -> Answer:
@@ -86,6 +87,7 @@ async def _moment(live: Live) -> Moment:
         None if live.spec.policy.found is None else changes_of(live.spec.policy, live.state),
         None if live.kind.certificate is None else live.kind.certificate(live),
         None if live.windows is None else live.number - live.windows.first,
+        0 if live.windows is None else live.windows.held(),
     )
 
 
@@ -94,7 +96,9 @@ def _told(live: Live, now: Moment) -> Report:
     if live.kind.has_rewards:
         made.warnings = warnings_of(now.tally.all, live.windows is not None) or UNSET
     if now.open is not None and isinstance(now.tally, WindowTally):
-        made.closed_by_default, made.open, made.late = now.tally.defaults, now.open, now.tally.late
+        found = now.tally.windowed
+        made.closed_by_default, made.open, made.late = found.defaults, now.open, found.late
+        made.early, made.lapsed = now.held, found.early - found.taken - now.held
     return made
 
 

@@ -84,7 +84,7 @@ TABLE = [
         f"{ONE}/decisions/{{decision_id}}/reward",
         decisions.reward,
         WRITE,
-        {200: schemas.Rewarded},
+        {200: schemas.Rewarded, 202: schemas.Rewarded},
         (404, 409, 413, 422, 503),
         REWARDS,
     ),

@@ -88,10 +88,12 @@ class Reward(msgspec.Struct, forbid_unknown_fields=True):
 class Rewarded(msgspec.Struct):
     """accepted, or duplicate where the same reward was on record already; late where it came after its window.
 
+    early where it came before its decision: it is held for it.
+
     A late reward is on record, and is not learned.
     """
 
-    status: Literal["accepted", "duplicate", "late"]
+    status: Literal["accepted", "duplicate", "late", "early"]
 
 
 class BatchReward(msgspec.Struct, forbid_unknown_fields=True):

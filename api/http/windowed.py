@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from ...engine.errors import Conflict, InvalidInput
@@ -11,7 +13,8 @@ from ...engine.storage.windows import LATE
 from ...engine.vocabulary import EXTERNAL
 from ..service.live import Live
 from ..service.records import Record
-from .requests import find, iso, settled
+from ..service.refusals import missing
+from .requests import iso, name_of, settled
 from .schemas import OutcomeRecord, Rewarded
 
 Status = Literal["accepted", "duplicate", "late"]
@@ -29,20 +32,39 @@ class Came(NamedTuple):
         return Rewarded(self.status)
 
 
-async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> Came:
-    """Take a reward, queued for the log; the caller has the turn.
+class CameEarly(NamedTuple):
+    """A reward that came before its decision, and is held for it."""
+
+    committed: asyncio.Future[None] | None  # None where it was on record before
+
+    async def answer(self, live: Live) -> Rewarded:
+        """Return the answer to it, once it is committed."""
+        if self.committed is None:
+            await live.committed()
+            return Rewarded("duplicate")
+        await asyncio.shield(self.committed)
+        return Rewarded("early")
+
+
+async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> Came | CameEarly:
+    """Take a reward, queued for the log; the caller has the turn. One before its decision is held for it.
 
     Raises `Conflict` ("late") where the window of its decision is closed and late rewards are refused, and
     ("reward_exists") where there is another reward of this id; `InvalidInput` ("bad_reward") where what came of the
-    decision would lie outside of the range.
+    decision would lie outside of the range; `NotFound` where the decision is none that a client could make;
+    `Unavailable` ("too_many_early") where too many are held.
     """
-    found, windows = await find(live, decision_id), live.windows
+    name, windows = name_of(decision_id), live.windows
     assert windows is not None
+    found = None if name is None else await live.find(name)
+    if found is None and isinstance(name, str):
+        return _early(live, name, reward, reward_id)
+    if found is None:
+        raise missing(live.spec.id, decision_id)
     if found.event.kind == EXTERNAL and found.reward is not None:
         raise Conflict("reward_exists", live.kind.reward_exists(decision_id, found.reward))
-    for before in found.outcomes:
-        if before.reward_id == reward_id:
-            return _again(decision_id, found, before, reward)
+    if _is_again(decision_id, found.outcomes, reward, reward_id):
+        return Came(found, "duplicate")
     live.check_open()
     now, window = live.now(), windows.window
     if windows.is_closed(found.event, now):
@@ -55,13 +77,7 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> C
             )
         live.take(found, reward, reward_id, now, late=True)
         return Came(found, "late")
-    together = window.together([*windows.rewards(found), reward])
-    try:
-        check_reward(together, live.limits)
-    except InvalidInput as error:
-        raise InvalidInput(
-            error.code, f"the {window.aggregation} of the rewards of decision {decision_id!r}: {error}"
-        ) from None
+    _check_together(live, decision_id, [*windows.rewards(found), reward])
     live.take(found, reward, reward_id, now, late=False)
     return Came(found, "accepted")
 
@@ -74,10 +90,36 @@ def outcomes_of(found: Record) -> list[OutcomeRecord]:
     ]
 
 
-def _again(decision_id: str, found: Record, before: Event, reward: float) -> Came:
-    """Return that a reward came before; refuse another one of the same id."""
-    if before.reward == reward:
-        return Came(found, "duplicate")
+def _early(live: Live, decision_id: str, reward: float, reward_id: str) -> CameEarly:
+    """Hold a reward for a decision that was not made yet."""
+    windows, now = live.windows, live.now()
+    assert windows is not None
+    held = windows.early.of(decision_id, now)
+    if _is_again(decision_id, held, reward, reward_id):
+        return CameEarly(None)
+    live.check_open()
+    windows.early.check_room()
+    _check_together(live, decision_id, [*(event.reward or 0.0 for event in held), reward])
+    return CameEarly(live.take_early(decision_id, reward, reward_id, now))
+
+
+def _check_together(live: Live, decision_id: str, rewards: Sequence[float]) -> None:
+    """Refuse rewards that would come to one outside of the range."""
+    assert live.windows is not None
+    window = live.windows.window
+    try:
+        check_reward(window.together(rewards), live.limits)
+    except InvalidInput as error:
+        raise InvalidInput(
+            error.code, f"the {window.aggregation} of the rewards of decision {decision_id!r}: {error}"
+        ) from None
+
+
+def _is_again(decision_id: str, outcomes: Sequence[Event], reward: float, reward_id: str) -> bool:
+    """Tell whether a reward came before; refuse another one of the same id."""
+    before = next((event for event in outcomes if event.reward_id == reward_id), None)
+    if before is None or before.reward == reward:
+        return before is not None
     named = f"the id {before.reward_id!r}" if before.reward_id else "no id"
     raise Conflict(
         "reward_exists",

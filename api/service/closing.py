@@ -171,6 +171,7 @@ def _entered(live: Live, one: Due, now: int) -> Event:
     assert decided.number is not None
     event = live.entered(decided, one.action, Feedback(one.reward, NO_DETAIL), None, now)
     one.record.reward = event = event._replace(detail=CLOSINGS[one.why])
-    live.tally.close(one.why)
+    if one.why == "default":
+        live.tally.note("defaults")
     live.windows.first = decided.number + 1
     return event

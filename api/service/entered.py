@@ -8,8 +8,8 @@ import msgspec
 
 from ...engine.contexts import pack_context
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import LATE
-from ...engine.vocabulary import LEARN, OUTCOME, Feedback, Problem
+from ...engine.storage.windows import LATE, early_detail, taken_detail
+from ...engine.vocabulary import EARLY, LEARN, OUTCOME, Feedback, Problem
 from ..kinds.kind import Encoded, Request
 
 
@@ -90,3 +90,24 @@ def outcome_event(decided: Event, place: Place, reward: float, reward_id: str, l
         reward_id=reward_id,
         time=place.time,
     )
+
+
+def early_event(decision_id: str, place: Place, reward: float, reward_id: str) -> Event:
+    """Return the event of a reward whose decision was not made yet."""
+    return Event(
+        experiment=place.experiment,
+        seq=place.seq,
+        kind=EARLY,
+        number=-place.seq,
+        reward=reward,
+        detail=early_detail(decision_id),
+        reward_id=reward_id,
+        time=place.time,
+    )
+
+
+def outcome_of_early(decided: Event, place: Place, early: Event) -> Event:
+    """Return the event of a reward that came before its decision, and is one of it from now on."""
+    assert early.reward is not None and early.reward_id is not None
+    outcome = outcome_event(decided, place, early.reward, early.reward_id, late=False)
+    return outcome._replace(detail=taken_detail(early.seq))

@@ -43,6 +43,7 @@ class Recovered(NamedTuple):
     base: int  # the seq of the newest base before which events are slim, 0 without one
     closed: int  # the number of the last decision whose window closed, -1 without one
     time: int  # of the last event, in microseconds; 0 where that is not asked for
+    early: Sequence[Event]  # rewards whose decisions were not made when the log ended, and may be yet
 
 
 def fold_log(
@@ -115,10 +116,12 @@ def _folded(
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
     kernels = kind.kernels(spec)
     base = _newest(base for base in bases if not base.whole)
-    closed = -1 if spec.window is None else store.last_closed(row.key)
-    time = 0 if spec.window is None else store.time_of(row.key, counts.seq)
+    closed, time, early = -1, 0, list[Event]()
+    if spec.window is not None:
+        closed, time = store.last_closed(row.key), store.time_of(row.key, counts.seq)
+        early = store.held(row.key, store.seq_before(row.key, time - spec.window.wait + 1, counts.seq))
     learned = counts.decisions, counts.rewards
-    return Recovered(spec, state, own, counts.seq, *learned, history, kernels, tally, after, base, closed, time)
+    return Recovered(spec, state, own, counts.seq, *learned, history, kernels, tally, after, base, closed, time, early)
 
 
 def event_of(store: Store, experiment: int, number: int) -> Event | None:

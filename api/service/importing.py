@@ -22,8 +22,8 @@ from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
 from ...engine.storage.events import Events
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSINGS
-from ...engine.vocabulary import BESIDE, CHANGE, DECISIONS, LEARN, OUTCOME, Feedback
+from ...engine.storage.windows import CLOSINGS, decision_of, early_seq
+from ...engine.vocabulary import BESIDE, CHANGE, DECISIONS, EARLY, LEARN, OUTCOME, Feedback
 from ..experiment.ids import check_id
 from ..experiment.sizes import made_within
 from ..experiment.spec import Spec
@@ -99,6 +99,7 @@ def _whole(events: Events, kind: Kind) -> Iterator[Event]:
     """Yield the events, as long as each is the next one, and what clients said could have been said to the service."""
     seq = number = 0
     ids: set[str] = set()
+    early: dict[int, Event] = {}  # by their seqs, those that no reward came as yet
     for event in events.rows:
         if events.bad_lines.count:  # it is said of that line
             continue
@@ -120,6 +121,13 @@ def _whole(events: Events, kind: Kind) -> Iterator[Event]:
         if event.kind == OUTCOME and (event.number or 0) >= number:
             says = f"line {seq + 1} is a reward of decision {event.number}, which is not before it"
             raise InvalidInput("missing_decision", says)
+        if event.kind == EARLY:
+            early[event.seq] = event
+        if event.kind == OUTCOME and (came_as := early_seq(event)) is not None:
+            before = early.pop(came_as, None)
+            if before is None or (before.reward, before.reward_id) != (event.reward, event.reward_id):
+                says = f"line {seq + 1} came as the early reward of seq {came_as}, which is another or none before it"
+                raise InvalidInput("missing_early", says)
         yield event
 
 
@@ -131,6 +139,8 @@ def _check_said(event: Event, kind: Kind, ids: set[str]) -> None:
         ANY_JSON.decode(event.sent)
     if event.reward_id:
         check_id("reward_id", event.reward_id)
+    if event.kind == EARLY:
+        check_id("decision_id", decision_of(event))
     if event.kind not in DECISIONS:
         return
     if event.detail is not None:

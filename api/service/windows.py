@@ -6,11 +6,14 @@ decisions, and of those that are open only the first needs to be known.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...engine.kernel import Entry
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import LATE
 from ..experiment.window import Window
 from .clocks import Clocks
+from .early import Early
 from .records import Record
 
 NEVER = 2**62
@@ -29,19 +32,24 @@ class Windows:
         self._from, self._since = 0, 0.0  # a time, and when the monotonic clock said so
         self._held, self._held_until = 0, 0  # windows of decisions before a number do not close before a time
         self._wait = window.wait
+        self.early = Early(window.wait)
 
-    def open(self, first: int, number: int, last: int) -> None:
+    def open(self, first: int, number: int, last: int, early: Iterable[Event] = ()) -> None:
         """Take up the windows from the decision `first` on; `number` is the next one, `last` the time of the log.
+
+        The EARLY events are those that may be held then.
 
         Time in which nothing could be committed does not count: those that are open now close after the grace.
         """
         self._from, self._since = max(self._clocks.wall(), last), self._clocks.monotonic()
         self.first = first
+        self.early.open(early)
         self.hold(number)
 
     def hold(self, number: int) -> None:
-        """Close no window of decisions before this number until the grace is over."""
+        """Close no window of decisions before this number until the grace is over, and forget no early reward."""
         self._held, self._held_until = number, self.now() + round(self._clocks.grace * 1e6)
+        self.early.hold(self._held_until)
         self.next_due = self.now() if self.first < number else NEVER
 
     def now(self) -> int:
@@ -63,6 +71,11 @@ class Windows:
         """Take up the window of a new decision."""
         if self.next_due == NEVER:
             self.next_due = self.due(decided)
+
+    def held(self) -> int:
+        """Return how many rewards are held now for decisions that were not made yet."""
+        self.early.lapse(self.now())
+        return self.early.count
 
     def rewards(self, record: Record) -> list[float]:
         """Return the rewards of a decision that came in its window, in their order."""

@@ -107,7 +107,7 @@ def _pages(
     store: Store, key: int, problem: Problem, after: int, last: int, sizes: Callable[[Array], Array] | None
 ) -> Iterator[EventPage]:
     left_out = np.array([*(event.seq for event in store.changes(key)), *store.blank_seqs(key)], np.int64)
-    left_out = np.union1d(left_out, store.outcome_seqs(key))
+    left_out = np.union1d(left_out, store.beside_seqs(key))
     for events, first, final in store.columns(key, problem, after, PAGE, until=last, sizes=sizes):
         seq = np.setdiff1d(np.arange(first, final + 1), left_out, assume_unique=True)
         learns = events.kind == LEARN

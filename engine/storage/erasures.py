@@ -6,13 +6,14 @@ found again. Their names stay, by number, as a blank row looks like one of which
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from ..vocabulary import LEARN, OUTCOME
+from ..vocabulary import DECISIONS, LEARN
 from . import schema
 from .connections import Connections
 from .tables import BASE, ERASED, EVENT, EXPERIMENT, SNAPSHOT, SNAPSHOT_PART
@@ -31,7 +32,7 @@ class Counted(NamedTuple):
     """What is erased, in numbers."""
 
     decisions: int
-    events: int  # the decisions, and their rewards
+    events: int  # the decisions, and their rewards, early ones twice
     open: int  # decisions without a reward, which get none any more
 
 
@@ -41,7 +42,8 @@ class Erasures(Connections):
     def erase(self, experiment: int, numbers: Sequence[int]) -> None:
         """Name decisions that are to be blanked, by their numbers, none twice, in one transaction.
 
-        Nothing may be learned of them any more. The same again changes nothing. 3 us a decision.
+        Nothing may be learned of them any more. Numbers of EARLY events that their rewards came as are named with them.
+        The same again changes nothing. 3 us a decision.
         """
         with self._transaction() as connection:
             cursor = connection.connection.cursor()  # the driver's own: SQLAlchemy's way takes ten times as long
@@ -52,15 +54,14 @@ class Erasures(Connections):
             cursor.close()
 
     def counted(self, experiment: int, numbers: Sequence[int]) -> Counted:
-        """Count decisions of which nothing is learned any more, by their numbers, none twice, and their rewards."""
-        rewards = outcomes = 0
+        """Count decisions of which nothing is learned any more, and their rewards, by their numbers, none twice."""
+        found: Counter[int] = Counter()
         for some in _pieces(numbers):
             places = ",".join("?" * len(some))
             sql = f"SELECT kind, count(*) FROM event WHERE experiment = ? AND number IN ({places}) GROUP BY kind"
-            found = dict(map(tuple, self._read(sql, (experiment, *some))))
-            rewards += found.get(LEARN, 0)
-            outcomes += found.get(OUTCOME, 0)
-        return Counted(len(numbers), len(numbers) + rewards + outcomes, len(numbers) - rewards)
+            found.update(dict(map(tuple, self._read(sql, (experiment, *some)))))
+        decisions = sum(found[kind] for kind in DECISIONS)
+        return Counted(decisions, found.total(), decisions - found[LEARN])
 
     def blank(self, experiment: int, events: int) -> bool:
         """Blank about so many events of decisions that are erased; return whether more are left.
@@ -89,7 +90,7 @@ class Erasures(Connections):
         """Return how many decisions of an experiment are erased."""
         if self.revision < schema.UNITS:
             return 0
-        rows = self._read("SELECT count(*) FROM erased WHERE experiment = ?", (experiment,))
+        rows = self._read("SELECT count(*) FROM erased WHERE experiment = ? AND number >= 0", (experiment,))
         found: int = rows[0][0]
         return found
 

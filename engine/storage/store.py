@@ -357,7 +357,7 @@ class Store(States, Erasures, Buckets, Windows):
         # CHANGE rows alone have no number. They are counted first: one more meanwhile must not be taken off.
         changes = self._read("SELECT count(*) FROM event WHERE experiment = ? AND number IS NULL", (experiment,))
         seq, decisions = self.last(experiment)
-        beside = changes[0][0] + self.n_outcomes(experiment, seq)
+        beside = changes[0][0] + self.n_beside(experiment, seq)
         return Counts(seq, decisions, seq - decisions - beside)
 
     def counts_at(self, experiment: int, seq: int) -> Counts:
@@ -370,7 +370,7 @@ class Store(States, Erasures, Buckets, Windows):
         )
         numbers = self._read(last, (experiment, seq))
         decisions = numbers[0][0] + 1 if numbers else 0
-        beside = sum(at <= seq for (at,) in changes) + self.n_outcomes(experiment, seq)
+        beside = sum(at <= seq for (at,) in changes) + self.n_beside(experiment, seq)
         return Counts(seq, decisions, seq - decisions - beside)
 
     def columns(
@@ -387,8 +387,8 @@ class Store(States, Erasures, Buckets, Windows):
         """Yield the events after seq `after`, up to `until`, as Columns: pages, each with its first and last seq.
 
         LEARN rows repeat the action, propensity, context and mask of their decision; decisions older than a
-        page are fetched in one query a page. CHANGE, OUTCOME and blank rows count for the seq and are in no columns,
-        nor are DECIDE and EXTERNAL rows with `learned_only`. Action sets of fewer actions than the page's largest are
+        page are fetched in one query a page. Blank rows and those of kinds that are BESIDE count for the seq and are in
+        no columns, nor are decisions with `learned_only`. Action sets of fewer actions than the page's largest are
         padded. `sizes` gives the number of arms at decisions of some numbers, where arms were added. Pages are shorter
         than `page` where contexts are large. A `bare` log has no contexts and no masks, as those of slim events are
         gone: every action is available; its blank rows are in the columns, with an action and a detail that are others.

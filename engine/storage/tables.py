@@ -55,8 +55,8 @@ sa.Index(
     sqlite_where=_FOR_SOMEBODY,
     postgresql_where=_FOR_SOMEBODY,
 )
-_IS_OUTCOME = sa.text(f"kind = {OUTCOME}")  # other rows are not in its index
-sa.Index("event_outcome", EVENT.c.experiment, EVENT.c.seq, sqlite_where=_IS_OUTCOME, postgresql_where=_IS_OUTCOME)
+_IS_BESIDE = sa.text(f"kind >= {OUTCOME}")  # OUTCOME and what came after it; other rows are not in its index
+sa.Index("event_outcome", EVENT.c.experiment, EVENT.c.seq, sqlite_where=_IS_BESIDE, postgresql_where=_IS_BESIDE)
 SNAPSHOT = sa.Table(
     "snapshot",
     METADATA,
@@ -176,18 +176,18 @@ class Event(NamedTuple):
 
     experiment: int
     seq: int  # from 1 per experiment, without gaps
-    kind: int  # DECIDE, LEARN, CHANGE, EXTERNAL or OUTCOME; what is said of DECIDE holds for EXTERNAL
-    number: int | None = None  # of the decision, from 0 without gaps; None on CHANGE
+    kind: int  # DECIDE, LEARN, CHANGE, EXTERNAL, OUTCOME or EARLY; what is said of DECIDE holds for EXTERNAL
+    number: int | None = None  # of the decision, from 0 without gaps; None on CHANGE, -seq on EARLY
     action: int | None = None  # an arm; on LEARN repeated from the decision
     propensity: float | None = None  # on LEARN repeated from the decision; NaN is stored as NULL
-    reward: float | None = None  # LEARN and OUTCOME only
+    reward: float | None = None  # LEARN, OUTCOME and EARLY only
     context: bytes | None = None  # as `engine/contexts.py` packs it; DECIDE only, None where the problem has none
     available: bytes | None = None  # numpy.packbits of the mask; DECIDE only, None where all arms are
     detail: str | None = None  # JSON; on CHANGE what changed, on DECIDE the explanation asked for, on LEARN a
-    # list, or why a window closed; on OUTCOME whether it came late
+    # list, or why a window closed; on OUTCOME whether it came late or early; on EARLY the decision's id
     sent: str | None = None  # the client's JSON, for people
     decision_id: str | None = None  # the client's; DECIDE only, None where the server made it
-    reward_id: str | None = None  # LEARN and OUTCOME only: the client's, or ''; None where a window closed
+    reward_id: str | None = None  # LEARN, OUTCOME, EARLY only: the client's, or ''; None where a window closed
     body_hash: bytes | None = None  # sha256 of the request's body
     time: int = 0  # microseconds since 1970 UTC
     actions: str | None = None  # JSON, the ids of the actions by position; DECIDE only, None where arms are fixed

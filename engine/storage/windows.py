@@ -1,24 +1,31 @@
-"""Windows in SQL: rewards that came and are on record (OUTCOME events), and decisions whose windows closed.
+"""Windows in SQL: rewards that came and are on record (OUTCOME and EARLY events), and decisions whose windows closed.
 
-A closing is a LEARN event without a `reward_id`, whose `detail` says why. That of an OUTCOME says whether it came late.
+A closing is a LEARN event without a `reward_id`, whose `detail` says why. That of an OUTCOME says whether it came late,
+or of which EARLY event it is; that of an EARLY one says for which decision it came.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 
-from ..vocabulary import LEARN, OUTCOME, Array
+from ..vocabulary import EARLY, LEARN, OUTCOME, Array
 from . import schema
 from .connections import Connections
+from .tables import Event
 
 CLOSED_BY_REWARD = '{"closed": "reward"}'
 CLOSED_BY_DEFAULT = '{"closed": "default"}'
 CLOSINGS = {"reward": CLOSED_BY_REWARD, "default": CLOSED_BY_DEFAULT}
 LATE = '{"late": true}'
 SAID = (*CLOSINGS.values(), LATE)
+TAKEN = '{"early": '  # so begins the detail of an OUTCOME that came before its decision
+ASKED_MAX = 500  # numbers or ids of one statement
 
 
 class Windowed(NamedTuple):
@@ -26,6 +33,8 @@ class Windowed(NamedTuple):
 
     defaults: int  # decisions whose windows closed with the default
     late: int  # rewards that came too late, and are on record
+    early: int  # rewards that came before their decisions
+    taken: int  # of those so many found their decisions in time
 
 
 class Windows(Connections):
@@ -34,11 +43,13 @@ class Windows(Connections):
     def windowed(self, experiment: int, after: int, until: int) -> Windowed:
         """Count what windows came to after one seq, up to another. Reads all events between."""
         sql = (
-            "SELECT count(CASE WHEN kind = ? THEN 1 END), count(CASE WHEN kind = ? THEN 1 END) FROM event "
-            f"WHERE experiment = ? AND seq > ? AND seq <= ? AND kind IN ({LEARN}, {OUTCOME}) AND detail IN (?, ?)"
+            "SELECT count(CASE WHEN kind = ? AND detail = ? THEN 1 END), "
+            "count(CASE WHEN kind = ? AND detail = ? THEN 1 END), count(CASE WHEN kind = ? THEN 1 END), "
+            "count(CASE WHEN kind = ? AND detail LIKE ? THEN 1 END) FROM event "
+            f"WHERE experiment = ? AND seq > ? AND seq <= ? AND kind IN ({LEARN}, {OUTCOME}, {EARLY})"
         )
-        rows = self._read(sql, (LEARN, OUTCOME, experiment, after, until, CLOSED_BY_DEFAULT, LATE))
-        return Windowed(*rows[0])
+        said = (LEARN, CLOSED_BY_DEFAULT, OUTCOME, LATE, EARLY, OUTCOME, f"{TAKEN}%")
+        return Windowed(*self._read(sql, (*said, experiment, after, until))[0])
 
     def last_closed(self, experiment: int) -> int:
         """Return the number of the last decision whose window closed with a reward or a default; -1 without one.
@@ -53,23 +64,84 @@ class Windows(Connections):
         number: int = rows[0][0] if rows else -1
         return number
 
-    def outcome_seqs(self, experiment: int) -> Array:
-        """Return the seqs of the OUTCOME events, int64[n], in order."""
+    def held(self, experiment: int, after: int) -> list[Event]:
+        """Return the EARLY events after a seq whose decisions were never made, in order."""
+        sql = (
+            "SELECT seq, number, reward, reward_id, detail, time FROM event "
+            f"WHERE experiment = ? AND seq > ? AND kind >= {OUTCOME} AND kind = {EARLY} AND detail IS NOT NULL "
+            "ORDER BY seq"
+        )
+        found = [
+            Event(experiment, seq, EARLY, number, reward=reward, detail=detail, reward_id=reward_id, time=time)
+            for seq, number, reward, reward_id, detail, time in self._read(sql, (experiment, after))
+        ]
+        made: set[str] = set()
+        for ids in _some(sorted({decision_of(event) for event in found})):
+            sql = f"SELECT decision_id FROM event WHERE experiment = ? AND decision_id IN ({_marks(ids)})"
+            made.update(id for (id,) in self._read(sql, (experiment, *ids)))
+        return [event for event in found if decision_of(event) not in made]
+
+    def early_of(self, experiment: int, numbers: Sequence[int]) -> list[int]:
+        """Return the numbers of the EARLY events that rewards of some decisions came as."""
+        found: list[int] = []
+        for some in _some(numbers):
+            sql = (
+                f"SELECT detail FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
+                f"AND kind = {OUTCOME} AND detail LIKE ?"
+            )
+            found += [-json.loads(detail)["early"] for (detail,) in self._read(sql, (experiment, *some, f"{TAKEN}%"))]
+        return found
+
+    def beside_seqs(self, experiment: int) -> Array:
+        """Return the seqs of the OUTCOME and EARLY events, int64[n], in order."""
         if self.revision < schema.OUTCOMES:
             return np.zeros(0, np.int64)
-        sql = f"SELECT seq FROM event WHERE experiment = ? AND kind = {OUTCOME} ORDER BY seq"
+        sql = f"SELECT seq FROM event WHERE experiment = ? AND kind >= {OUTCOME} ORDER BY seq"
         return np.array([seq for (seq,) in self._read(sql, (experiment,))], np.int64)
 
-    def n_outcomes(self, experiment: int, until: int = 2**63 - 1) -> int:
-        """Return how many OUTCOME events there are up to a seq, from their index."""
+    def n_beside(self, experiment: int, until: int = 2**63 - 1) -> int:
+        """Return how many OUTCOME and EARLY events there are up to a seq, from their index."""
         if self.revision < schema.OUTCOMES:
             return 0
-        sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind = {OUTCOME} AND seq <= ?"
+        sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind >= {OUTCOME} AND seq <= ?"
         found: int = self._read(sql, (experiment, until))[0][0]
         return found
 
 
+def early_detail(decision_id: str) -> str:
+    """Return the detail of an EARLY event for a decision that a client will call so."""
+    return json.dumps({"decision_id": decision_id})
+
+
+def decision_of(early: Event) -> str:
+    """Return how a client calls the decision that an EARLY event came for."""
+    found: str = json.loads(early.detail or "{}")["decision_id"]
+    return found
+
+
+def taken_detail(early: int) -> str:
+    """Return the detail of an OUTCOME that came as the EARLY event of a seq."""
+    return f"{TAKEN}{early}}}"
+
+
+def early_seq(outcome: Event) -> int | None:
+    """Return the seq of the EARLY event that an OUTCOME came as; None where it came when its decision was there."""
+    detail = outcome.detail or ""
+    return json.loads(detail)["early"] if detail.startswith(TAKEN) else None
+
+
 def says_of_windows(event: Any) -> sa.ColumnElement[bool]:
     """Say that the detail of an event, given by its columns, is what windows say of a reward."""
-    rewarded: sa.ColumnElement[bool] = event.kind.in_((LEARN, OUTCOME)) & event.detail.in_(SAID)
+    said = event.detail.in_(SAID) | event.detail.startswith(TAKEN)
+    rewarded: sa.ColumnElement[bool] = event.kind.in_((LEARN, OUTCOME)) & said
     return rewarded
+
+
+def _some(keys: Sequence[Any]) -> Iterator[list[Any]]:
+    left = iter(keys)
+    while some := list(islice(left, ASKED_MAX)):
+        yield some
+
+
+def _marks(keys: Sequence[Any]) -> str:
+    return ",".join("?" * len(keys))

@@ -17,8 +17,15 @@ from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.schema import VERSION_TABLE
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Base, Counts, Event
-from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, LATE, Windowed
-from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, OUTCOME
+from onearm.engine.storage.windows import (
+    CLOSED_BY_DEFAULT,
+    CLOSED_BY_REWARD,
+    LATE,
+    Windowed,
+    early_detail,
+    taken_detail,
+)
+from onearm.engine.vocabulary import CHANGE, DECIDE, EARLY, LEARN, OUTCOME
 
 
 def outcome(key: int, seq: int, number: int, reward: float = 1.0, reward_id: str = "", **fields: object) -> Event:
@@ -51,9 +58,9 @@ def test_they_are_counted_as_what_they_are(store: Store, key: int) -> None:
     assert store.counts(key) == Counts(9, 3, 2)
     assert store.counts_at(key, 4) == Counts(4, 2, 0)
     assert store.counts_at(key, 7) == Counts(7, 2, 1)
-    assert store.outcome_seqs(key).tolist() == [2, 4, 7]
-    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1)
-    assert store.windowed(key, 7, 9) == Windowed(defaults=1, late=0)
+    assert store.beside_seqs(key).tolist() == [2, 4, 7]
+    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0)
+    assert store.windowed(key, 7, 9) == Windowed(defaults=1, late=0, early=0, taken=0)
     assert store.last_closed(key) == 1
 
 
@@ -124,7 +131,47 @@ def test_an_erasure_blanks_rewards_too_and_leaves_what_counts(store: Store, key:
     assert [event.reward_id for event in of_it] == [None] * 5
     assert [event.detail for event in of_it] == [None, None, None, CLOSED_BY_REWARD, LATE]
     assert store.counts(key) == Counts(9, 3, 2)
-    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1)
+    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0)
+
+
+def came_early(key: int, seq: int, decision_id: str, reward: float = 1.0) -> Event:
+    detail = early_detail(decision_id)
+    return Event(key, seq, EARLY, -seq, reward=reward, reward_id="", detail=detail, time=seq)
+
+
+@pytest.fixture
+def early(store: Store) -> int:
+    """Four early rewards, of decisions "a" twice, which was made, and of "b" and "c", which were not."""
+    key = add(store)
+    first = [came_early(key, 1, "a", 0.5), came_early(key, 2, "b"), came_early(key, 3, "a")]
+    store.append([*first, decide(key, 4, 0, decision_id="a", unit_id="ann")])
+    store.append([outcome(key, 5, 0, 0.5, "x", detail=taken_detail(1)), outcome(key, 6, 0, detail=taken_detail(3))])
+    store.append([came_early(key, 7, "c")])
+    return key
+
+
+def test_early_rewards_are_counted_and_found_by_what_they_wait_for(store: Store, early: int) -> None:
+    assert store.counts(early) == store.counts_at(early, 7) == Counts(7, 1, 0)
+    assert store.changes(early) == []
+    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2)
+    assert store.held(early, 0) == [came_early(early, 2, "b"), came_early(early, 7, "c")]
+    assert store.held(early, 2) == [came_early(early, 7, "c")]
+    assert sorted(store.early_of(early, [0, 1])) == [-3, -1]
+    [(columns, first, last)] = store.columns(early, NO_CONTEXT)
+    assert (columns.kind.tolist(), first, last) == ([DECIDE], 1, 7)
+
+
+def test_an_erasure_blanks_what_came_before_a_decision(store: Store, early: int) -> None:
+    numbers = [0, *store.early_of(early, [0])]
+    assert store.counted(early, numbers) == Counted(decisions=1, events=5, open=1)
+    store.erase(early, numbers)
+    while store.blank(early, 1):
+        pass
+    blank = [event.detail for event in store.read_events(early, 0)]
+    assert blank == [None, early_detail("b"), None, None, taken_detail(1), taken_detail(3), early_detail("c")]
+    assert store.erased(early) == 1
+    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2)
+    assert [event.seq for event in store.held(early, 0)] == [2, 7]
 
 
 def test_a_database_from_before_has_none(url: str) -> None:
@@ -135,7 +182,7 @@ def test_a_database_from_before_has_none(url: str) -> None:
     run_sql(url, "ALTER TABLE event DROP COLUMN policy", f"UPDATE {VERSION_TABLE} SET version_num = '0010'")
     with closing(Store.open(url, write=False)) as store:
         assert store.counts(key) == Counts(2, 1, 1)
-        assert store.outcome_seqs(key).tolist() == []
+        assert store.beside_seqs(key).tolist() == []
     with closing(Store.open(url)) as store:
         assert store.counts(key) == Counts(2, 1, 1)
         store.append([outcome(key, 3, 0, reward_id="x")])
@@ -144,5 +191,5 @@ def test_a_database_from_before_has_none(url: str) -> None:
 
 def test_outcomes_are_counted_by_their_index(tmp_path: object) -> None:
     with closing(Store.open(f"sqlite:///{tmp_path}/run.db")) as store:
-        sql = f"EXPLAIN QUERY PLAN SELECT count(*) FROM event WHERE experiment = ? AND kind = {OUTCOME} AND seq <= ?"
+        sql = f"EXPLAIN QUERY PLAN SELECT count(*) FROM event WHERE experiment = ? AND kind >= {OUTCOME} AND seq <= ?"
         assert "event_outcome" in str(store._read(sql, (1, 5)))

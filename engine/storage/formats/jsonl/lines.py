@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from ....vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN, OUTCOME
+from ....vocabulary import CHANGE, DECIDE, EARLY, EXTERNAL, LEARN, OUTCOME
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last where brackets are too many
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -80,6 +80,19 @@ class Outcome(msgspec.Struct, tag_field="kind", tag="outcome", omit_defaults=Tru
     reward: float
     reward_id: str | None = None
     late: bool = False
+    early: Natural | None = None  # the seq of the line as which it came before its decision
+    sent: str | None = None
+    time: int | None = None
+
+
+class Early(msgspec.Struct, tag_field="kind", tag="early", omit_defaults=True, kw_only=True, gc=False):
+    """A reward that came before its decision."""
+
+    code: ClassVar[int] = EARLY
+    seq: Natural
+    decision_id: str
+    reward: float
+    reward_id: str | None = None
     sent: str | None = None
     time: int | None = None
 

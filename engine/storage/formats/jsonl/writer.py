@@ -13,12 +13,12 @@ import numpy as np
 
 from ....actions import unpack_actions
 from ....contexts import context_at, n_actions, unpack_contexts
-from ....vocabulary import CHANGE, EXTERNAL, LEARN, OUTCOME, Columns, Problem
+from ....vocabulary import CHANGE, EARLY, EXTERNAL, LEARN, OUTCOME, Columns, Problem
 from ...log import header_of
 from ...tables import Event
-from ...windows import LATE
+from ...windows import LATE, decision_of, early_seq
 from ..packed import open_packed
-from .lines import Change, Decide, External, Learn, Outcome
+from .lines import Change, Decide, Early, External, Learn, Outcome
 from .values import as_list
 
 
@@ -82,7 +82,7 @@ class Writer:
         """Write rows of the database."""
         self._file.write(self._encoder.encode_lines([self._line(event) for event in events]))
 
-    def _line(self, event: Event) -> Decide | Learn | Outcome | Change:
+    def _line(self, event: Event) -> Decide | Learn | Outcome | Early | Change:
         if event.kind == CHANGE:
             return Change(seq=event.seq, detail=event.detail, sent=event.sent, time=event.time or None)
         assert event.number is not None
@@ -108,6 +108,17 @@ class Writer:
                 reward=event.reward,
                 reward_id=event.reward_id or None,
                 late=event.detail == LATE,
+                early=early_seq(event),
+                sent=event.sent,
+                time=event.time or None,
+            )
+        if event.kind == EARLY:
+            assert event.reward is not None
+            return Early(
+                seq=event.seq,
+                decision_id=decision_of(event),
+                reward=event.reward,
+                reward_id=event.reward_id or None,
                 sent=event.sent,
                 time=event.time or None,
             )

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...windows import SAID
+from ...windows import SAID, TAKEN
 
 KEPT = ("seq", "kind", "number", "action", "propensity", "reward", "time")  # of a blank row; a point goes, an arm stays
 
@@ -47,7 +47,10 @@ def tells(source: Path, numbers: Collection[int]) -> bool:
 
 def _blank(table: pa.Table, blank: pa.ChunkedArray) -> pa.Table:
     """Return a table with nothing but what counts in rows that are to be blank."""
-    said = pc.is_in(table["detail"], pa.array(SAID)) if "detail" in table.schema.names else None
+    said = None
+    if "detail" in table.schema.names:
+        told = table["detail"]
+        said = pc.or_(pc.is_in(told, pa.array(SAID)), pc.fill_null(pc.starts_with(told, TAKEN), False))
     for place, field in enumerate(table.schema):
         if field.name in KEPT and pa.types.is_primitive(field.type):
             continue

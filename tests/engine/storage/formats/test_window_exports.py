@@ -12,8 +12,8 @@ from onearm.api.log_files import module_of, source_of
 from onearm.engine.storage.formats.parquet.blanking import blanked
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.tables import Event
-from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, LATE
-from onearm.engine.vocabulary import LEARN, OUTCOME
+from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, LATE, early_detail, taken_detail
+from onearm.engine.vocabulary import BESIDE, EARLY, LEARN, OUTCOME
 
 FORMS = {"jsonl": "log.jsonl", "parquet": "log.parquet"}
 EVENTS = [
@@ -24,6 +24,9 @@ EVENTS = [
     learn(0, 5, 0, 0.75, reward_id=None, detail=CLOSED_BY_REWARD),
     Event(0, 6, OUTCOME, 0, reward=0.125, reward_id="z", detail=LATE, time=6),
     learn(0, 7, 1, 0.0, action=0, reward_id=None, detail=CLOSED_BY_DEFAULT),
+    Event(0, 8, EARLY, -8, reward=0.5, reward_id="e", detail=early_detail("d"), time=8),
+    decide(0, 9, 2, decision_id="d"),
+    Event(0, 10, OUTCOME, 2, reward=0.5, reward_id="e", detail=taken_detail(8), time=10),
 ]
 
 
@@ -59,7 +62,7 @@ def test_whoever_evaluates_reads_what_was_learned(form: str, file: Path) -> None
     log = module_of(form).read(file)
     assert not log.bad_lines.count
     assert log.events.reward[log.events.kind == LEARN].tolist() == [0.75, 0.0]
-    assert not np.isin(log.events.kind, [OUTCOME]).any()
+    assert not np.isin(log.events.kind, BESIDE).any()
 
 
 def test_a_blank_archive_keeps_what_counts(tmp_path: Path) -> None:
@@ -67,9 +70,9 @@ def test_a_blank_archive_keeps_what_counts(tmp_path: Path) -> None:
     with module_of("parquet").Writer(source, NO_CONTEXT, {}) as writer:
         writer.write_events([EVENTS[0]._replace(detail='{"why": 1}'), *EVENTS[1:]])
     with target.open("wb") as out:
-        assert blanked(source, out, {0})
+        assert blanked(source, out, {0, 2, -8})
     import pyarrow.parquet as pq
 
     rows = pq.read_table(target).to_pylist()
-    assert [row["detail"] for row in rows] == [event.detail for event in EVENTS]
-    assert [row["reward_id"] for row in rows] == [None] * 7
+    assert [row["detail"] for row in rows] == [*(event.detail for event in EVENTS[:7]), None, None, taken_detail(8)]
+    assert [row["reward_id"] for row in rows] == [None] * 10

@@ -1,0 +1,231 @@
+"""Rewards before their decisions: on record at once, held as long as a window is open, and taken with the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.served import assert_problem, assert_refused, log_of
+from support.windowed import GRACE, Windowed
+
+from onearm.api.cli.verify import has_fault, verified
+from onearm.api.service import early
+from onearm.engine.errors import Unavailable
+from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD
+from onearm.engine.vocabulary import DECIDE, EARLY, LEARN, OUTCOME
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Windowed]:
+    with Windowed(tmp_path) as served:
+        served.create(reward={"wait_time": "10s", "default": 0, "aggregation": "sum", "range": [0, 1]})
+        yield served
+
+
+def send(served: Windowed, name: str, value: float, reward_id: str | None = None, status: int = 202) -> str:
+    body: dict[str, Any] = {"value": value} if reward_id is None else {"value": value, "reward_id": reward_id}
+    answer = served.reward(name, body)
+    assert answer.status_code == status, answer.text
+    found: str = answer.json()["status"]
+    return found
+
+
+def decide(served: Windowed, name: str) -> None:
+    assert served.decide({"decision_id": name}).status_code == 201
+
+
+def learned(served: Windowed) -> dict[int | None, tuple[float | None, str | None]]:
+    events = log_of(served.store, "e")[1]
+    return {event.number: (event.reward, event.detail) for event in events if event.kind == LEARN}
+
+
+def told(served: Windowed) -> tuple[int, int]:
+    report = served.report()
+    return report["early"], report["lapsed"]
+
+
+def assert_clean(served: Windowed) -> None:
+    served.assert_consistent()
+    assert not any(map(has_fault, verified(served.url)))
+
+
+def test_an_early_reward_is_its_decisions_as_soon_as_that_is_made(served: Windowed) -> None:
+    assert send(served, "d", 0.5, "x") == "early"
+    assert send(served, "d", 0.25, "y") == "early"
+    assert told(served) == (2, 0)
+    served.pass_time(9)
+    decide(served, "d")
+    assert told(served) == (0, 0)
+    assert [event.kind for event in log_of(served.store, "e")[1]] == [EARLY, EARLY, DECIDE, OUTCOME, OUTCOME]
+    assert send(served, "d", 0.25, status=200) == "accepted"
+    outcomes = served.record("d").json()["outcomes"]
+    assert [(one["reward_id"], one["value"]) for one in outcomes] == [("x", 0.5), ("y", 0.25), (None, 0.25)]
+    served.pass_time(10)
+    assert learned(served) == {0: (1.0, CLOSED_BY_REWARD)}
+    assert_clean(served)
+
+
+def test_the_decision_and_its_early_rewards_are_written_together(
+    served: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(served, "d", 0.5)
+    batches: list[list[int]] = []
+    append = served.store.append
+
+    def seen(events: Any, *rest: Any) -> None:
+        batches.append([event.kind for event in events])
+        append(events, *rest)
+
+    monkeypatch.setattr(served.store, "append", seen)
+    decide(served, "d")
+    assert batches == [[DECIDE, OUTCOME]]
+
+
+def test_it_is_known_by_its_id_before_and_after_the_decision(served: Windowed) -> None:
+    assert [send(served, "d", 0.5, "x"), send(served, "d", 0.5, "x", 200)] == ["early", "duplicate"]
+    assert_refused(served.reward("d", {"value": 1.0, "reward_id": "x"}), 409, "reward_exists")
+    decide(served, "d")
+    assert send(served, "d", 0.5, "x", 200) == "duplicate"
+    assert_refused(served.reward("d", {"value": 1.0, "reward_id": "x"}), 409, "reward_exists")
+
+
+def test_what_is_held_together_must_lie_in_the_range(served: Windowed) -> None:
+    send(served, "d", 0.75, "x")
+    says = assert_refused(served.reward("d", {"value": 0.5, "reward_id": "y"}), 422, "bad_reward")
+    assert "1.25" in says["detail"]
+
+
+def test_only_ids_that_clients_make_may_come_before_their_decisions(served: Windowed) -> None:
+    assert_refused(served.reward("~0", 1.0), 404, "unknown_decision")
+    served.create("plain")
+    assert_refused(served.post("/v1/experiments/plain/decisions/d/reward", {"value": 1}), 404, "unknown_decision")
+
+
+def test_without_its_decision_it_lapses_and_is_told(served: Windowed) -> None:
+    send(served, "d", 1.0)
+    served.pass_time(5)
+    send(served, "later", 1.0)
+    served.pass_time(5)
+    assert told(served) == (1, 1)
+    decide(served, "d")
+    assert served.record("d").json()["outcomes"] == []
+    served.pass_time(10)
+    assert learned(served) == {0: (0.0, CLOSED_BY_DEFAULT)}
+    assert told(served) == (0, 2)
+    served.restart()
+    assert told(served) == (0, 2)
+    assert_clean(served)
+
+
+def test_after_a_start_what_was_held_is_held(served: Windowed) -> None:
+    send(served, "made", 1.0)
+    decide(served, "made")
+    send(served, "d", 0.5, "x")
+    served.stop()
+    served.clock.seconds += 60
+    served.start()
+    assert told(served) == (1, 0), "time in which no decision could come does not count"
+    assert send(served, "d", 0.5, "x", 200) == "duplicate"
+    decide(served, "d")
+    served.pass_time(GRACE + 10)
+    assert learned(served) == {0: (1.0, CLOSED_BY_REWARD), 1: (0.5, CLOSED_BY_REWARD)}
+    served.restart()
+    assert told(served) == (0, 0)
+    assert_clean(served)
+
+
+def test_what_could_not_be_committed_is_not_held(served: Windowed, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(served, "d", 0.25, "x")
+
+    def failing(*batch: Any) -> None:
+        raise Unavailable("commit_failed", "the disk is full: try again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(served.store, "append", failing)
+        assert_refused(served.reward("d", {"value": 0.5, "reward_id": "y"}), 503, "commit_failed")
+    live = served.service.live("e")
+    while live.unusable is not None:
+        pass
+    assert told(served) == (1, 0)
+    decide(served, "d")
+    served.pass_time(GRACE + 10)
+    assert learned(served) == {0: (0.25, CLOSED_BY_REWARD)}
+
+
+def test_no_more_are_held_than_there_is_room_for(served: Windowed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(early, "HELD_MAX", 2)
+    send(served, "c", 1.0)
+    send(served, "d", 1.0)
+    says = assert_refused(served.reward("e", 1.0), 503, "too_many_early")
+    assert "2 rewards" in says["detail"]
+    decide(served, "c")
+    assert send(served, "e", 1.0) == "early"
+
+
+def test_in_a_batch_each_is_told_what_became_of_it(served: Windowed) -> None:
+    decide(served, "d")
+    body = [{"decision_id": name, "value": 1.0} for name in ("d", "e", "e", "~9")]
+    answers = served.post("/v1/experiments/e/rewards:batch", {"rewards": body}).json()["rewards"]
+    assert [one["status"] for one in answers[:3]] == ["accepted", "early", "duplicate"]
+    assert_problem(answers[3], 404, "unknown_decision")
+
+
+def test_an_example_of_its_name_leaves_it_to_lapse(served: Windowed) -> None:
+    send(served, "d", 1.0)
+    example = {"action_id": "a", "value": 0.5, "propensity": 0.5, "decision_id": "d"}
+    answer = served.post("/v1/experiments/e/examples:batch", {"examples": [example]})
+    assert answer.json()["examples"][0]["status"] == "accepted"
+    served.pass_time(10)
+    assert told(served) == (0, 1)
+    assert learned(served) == {0: (0.5, None)}
+    assert_clean(served)
+
+
+def test_an_erasure_takes_what_came_before_the_decision(served: Windowed) -> None:
+    send(served, "d", 1.0, "secret")
+    send(served, "other", 1.0, "kept")
+    decide(served, "d")
+    served.pass_time(10)
+    answer = served.post("/v1/experiments/e:erase", {"decision_ids": ["d"]}).json()
+    assert (answer["decisions"], answer["events"], answer["open"]) == (1, 4, 0)
+    events = log_of(served.store, "e")[1]
+    assert [event.reward_id for event in events] == [None, "kept", None, None, None]
+    assert "d" not in [event.decision_id for event in events]
+    assert [event.detail for event in events if event.number == -1] == [None]
+    assert told(served) == (0, 1)
+    served.restart()
+    assert told(served) == (0, 1)
+    found = verified(served.url)
+    assert not any(map(has_fault, found))
+    assert [one["blank"] for one in found if "blank" in one] == [1]
+
+
+def test_an_export_is_the_same_experiment_elsewhere(served: Windowed) -> None:
+    send(served, "d", 0.25, "x")
+    decide(served, "d")
+    served.pass_time(5)
+    send(served, "later", 0.5)
+    export = served.get("/v1/experiments/e/log").content
+    answer = served.post("/v1/experiments:import?experiment_id=copy", export)
+    assert answer.status_code == 201, answer.text
+    assert {**served.report("copy"), "experiment_id": "e"} == served.report()
+    served.post("/v1/experiments/copy/decisions", {"decision_id": "later"})
+    assert served.report("copy")["early"] == 0
+    served.pass_time(GRACE + 10)
+    assert served.report("copy")["reward_mean"] == 0.375
+    assert_clean(served)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b'"early":1', b'"early":2'), (b'"reward":0.25,"reward_id":"x","early"', b'"reward":0.5,"reward_id":"x","early"')],
+)
+def test_an_import_refuses_early_rewards_that_never_came(served: Windowed, old: bytes, new: bytes) -> None:
+    send(served, "d", 0.25, "x")
+    decide(served, "d")
+    export = served.get("/v1/experiments/e/log").content
+    assert old in export
+    answer = served.post("/v1/experiments:import?experiment_id=copy", export.replace(old, new))
+    assert "line 4" in assert_refused(answer, 422, "missing_early")["detail"]
