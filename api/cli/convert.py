@@ -17,7 +17,7 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
 from ...engine.storage.log import BadLines, no_good_line
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import CHANGE, EARLY, LEARN, OUTCOME
+from ...engine.vocabulary import ACTIVATION, CHANGE, EARLY, LEARN, OUTCOME
 from ..console import print_json, progress
 from ..log_files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
 from ..service.experiment_log import opened
@@ -40,10 +40,11 @@ WORDS = {  # what a field of an event is to people
     "vector": "vectors",
     "change": "changes of an experiment",
     "outcome": "rewards that were not learned by themselves",
+    "activation": "whether decisions were shown",
     "reward": "decisions without a reward",
 }
 # Kinds of events that only our exports hold, by what they are.
-_BESIDE = {CHANGE: "change", OUTCOME: "outcome", EARLY: "outcome"}
+_BESIDE = {CHANGE: "change", OUTCOME: "outcome", EARLY: "outcome", ACTIVATION: "activation"}
 
 
 @click.command()
@@ -108,7 +109,7 @@ class _Copy:
     """Events on their way into a format: how many they are, and what of them is left out."""
 
     def __init__(self, form: str, lossy: bool) -> None:
-        self.count: Counter[str] = Counter()  # "decisions", "rewards", "changes" and "outcomes"
+        self.count: Counter[str] = Counter()  # "decisions", "rewards", "changes", "outcomes" and "activations"
         self.left_out: Counter[str] = Counter()  # by what it is in `WORDS`
         self._form, self._lossy = form, lossy
         lacks: frozenset[str] = getattr(module_of(form).Writer, "LACKS", frozenset())
@@ -204,8 +205,7 @@ def _tell(
     source: str, origin: str, target: Path, form: str, copy: _Copy, bad: BadLines, *, refused: bool, as_json: bool
 ) -> None:
     counts = {name: copy.count[name] for name in ("decisions", "rewards", "changes")}
-    if copy.count["outcomes"]:
-        counts["outcomes"] = copy.count["outcomes"]
+    counts |= {name: copy.count[name] for name in ("outcomes", "activations") if copy.count[name]}
     if as_json:
         found: dict[str, Any] = {"from": origin, "to": form, "file": None if refused else str(target), **counts}
         left_out = {"left_out": dict(copy.left_out)}

@@ -28,7 +28,7 @@ from .bodies import LARGE, numbers_of_context, read, read_list
 from .endpoint import Answer, Call
 from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
-from .windowed import Came, CameEarly, came, outcomes_of
+from .windowed import Came, CameEarly, activation_of, came, outcomes_of
 
 BATCH_MAX = 10_000
 REPLAYED = ((b"idempotency-replayed", b"true"),)
@@ -143,6 +143,12 @@ async def _decide_one(live: Live, raw: bytes, header_id: str | None) -> tuple[Re
             raise InvalidInput("unexpected_field", kind.unread.format(name=name, id=live.spec.id))
     if body.unit_id is not None:
         check_id("unit_id", body.unit_id)
+    if body.defer_activation and live.windows is None:
+        raise InvalidInput(
+            "unexpected_field",
+            f"the decision has defer_activation, but {live.spec.id!r} waits for no rewards: leave it out, or create "
+            "the experiment with a reward.wait_time",
+        )
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = one_id(body.decision_id, header_id)
@@ -164,7 +170,7 @@ async def _decide_now(live: Live, body: Decide, decision_id: str | None, raw: by
         found = await known_as(live, decision_id, raw)
     if found is not None:
         return found, True
-    sent = _sent(decision_id, body.unit_id, raw)
+    sent = _sent(decision_id, body.unit_id, raw)._replace(deferred=body.defer_activation)
     return await live.decide(live.kind.request(live, body), sent, live.now()), False
 
 
@@ -268,6 +274,7 @@ def record_of(live: Live, found: Record) -> DecisionRecord:
         "time": iso(event.time),
         "reward": None if found.reward is None else _reward_record(live, found.reward),
         "outcomes": UNSET if live.windows is None else outcomes_of(found),
+        "activation": activation_of(found) or UNSET,
     }
     return DecisionRecord(**fields | live.kind.record(live, event))
 

@@ -86,7 +86,7 @@ async def _moment(live: Live) -> Moment:
         live.roster.labels,
         None if live.spec.policy.found is None else changes_of(live.spec.policy, live.state),
         None if live.kind.certificate is None else live.kind.certificate(live),
-        None if live.windows is None else live.number - live.windows.first,
+        None if live.windows is None else live.windows.n_open(live.number),
         0 if live.windows is None else live.windows.held(),
     )
 
@@ -99,6 +99,7 @@ def _told(live: Live, now: Moment) -> Report:
         found = now.tally.windowed
         made.closed_by_default, made.open, made.late = found.defaults, now.open, found.late
         made.early, made.lapsed = now.held, found.early - found.taken - now.held
+        made.never_shown = found.lapsed
     return made
 
 

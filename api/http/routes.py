@@ -35,6 +35,8 @@ from . import (
     reports,
     schemas,
     units,
+    window_schemas,
+    windowed,
 )
 from .endpoint import TITLES, Endpoint, Handler
 from .parameters import AFTER, AFTER_NUMBER, AS, BEFORE, BEFORE_TIME, CONFIRM, KEY, LOG, SEGMENTS, SPAN, at_most
@@ -87,6 +89,14 @@ TABLE = [
         {200: schemas.Rewarded, 202: schemas.Rewarded},
         (404, 409, 413, 422, 503),
         REWARDS,
+    ),
+    Entry(
+        "POST",
+        f"{ONE}/decisions/{{decision_id}}:activate",
+        windowed.activate,
+        WRITE,
+        {200: window_schemas.Activated},
+        (404, 409, 503),
     ),
     Entry(
         "POST",

@@ -15,6 +15,7 @@ from ..experiment.ids import ID_LENGTH_MAX
 from ..experiment.worlds import FoundChange
 from ..kinds.streams.arm_queue import Evicted, Limits
 from ..kinds.streams.bodies import Stream
+from .window_schemas import ActivationRecord, OutcomeRecord
 
 ERASED_MAX = 10_000  # decisions by their ids in one call
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
@@ -40,6 +41,7 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
     explain: bool = False
     hint: list[float] | None = None  # a forecast of the loss's gradient, where a vector is decided
     unit_id: str | None = None  # whom it is for
+    defer_activation: bool = False  # it is not shown yet: rewards are waited for once it is activated
 
 
 class Example(msgspec.Struct, forbid_unknown_fields=True):
@@ -394,16 +396,6 @@ class RewardRecord(msgspec.Struct):
     closed: Literal["reward", "default"] | UnsetType = UNSET  # it was learned when its window closed, and why
 
 
-class OutcomeRecord(msgspec.Struct):
-    """A reward that came, in the record of a decision that has a window."""
-
-    value: float
-    reward_id: str | None
-    seq: int
-    time: str
-    late: bool
-
-
 class DecisionRecord(msgspec.Struct):
     """Everything on record about one decision."""
 
@@ -422,6 +414,7 @@ class DecisionRecord(msgspec.Struct):
     time: str
     reward: RewardRecord | None
     outcomes: list[OutcomeRecord] | UnsetType = UNSET  # what came, where decisions have windows
+    activation: ActivationRecord | UnsetType = UNSET  # of one that was deferred
     unit_id: str | UnsetType = UNSET  # whom it is for
     sticky: bool | UnsetType = UNSET  # its unit got what it was given before
     compacted: bool | UnsetType = UNSET  # it lies before the base: context, eligible_actions and sent are gone

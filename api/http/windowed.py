@@ -11,11 +11,16 @@ from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import LATE
 from ...engine.vocabulary import EXTERNAL
+from ..service import arriving
 from ..service.live import Live
 from ..service.records import Record
 from ..service.refusals import missing
-from .requests import iso, name_of, settled
-from .schemas import OutcomeRecord, Rewarded
+from ..service.service import Service
+from ..service.windows import is_activated, waits
+from .endpoint import Answer, Call
+from .requests import find, iso, name_of, settled
+from .schemas import Rewarded
+from .window_schemas import Activated, ActivationRecord, OutcomeRecord
 
 Status = Literal["accepted", "duplicate", "late"]
 
@@ -67,19 +72,65 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> C
         return Came(found, "duplicate")
     live.check_open()
     now, window = live.now(), windows.window
-    if windows.is_closed(found.event, now):
+    if windows.is_closed(found, now):
         if window.late == "refuse":
             raise Conflict(
                 "late",
                 f"the reward of decision {decision_id!r} came at {iso(now)}, and its window closed at "
-                f"{iso(windows.due(found.event))}, {window.wait_time} after it was made: send rewards before, or "
+                f"{iso(windows.due(found))}, {window.wait_time} after it was {_begun(found)}: send rewards before, or "
                 'create the experiment with "late": "record", which keeps them',
             )
-        live.take(found, reward, reward_id, now, late=True)
+        arriving.take(live, found, reward, reward_id, now, late=True)
         return Came(found, "late")
     _check_together(live, decision_id, [*windows.rewards(found), reward])
-    live.take(found, reward, reward_id, now, late=False)
+    arriving.take(live, found, reward, reward_id, now, late=False)
     return Came(found, "accepted")
+
+
+async def activate(service: Service, call: Call) -> Answer:
+    """Say that a decision that was deferred is shown now: rewards are waited for from here on."""
+    live = service.live(call.path["experiment_id"])
+    found, is_new = await live.turns.take(_activate, live, call.path["decision_id"])
+    await settled(found)
+    return Answer(200, Activated("activated" if is_new else "duplicate"))
+
+
+async def _activate(live: Live, decision_id: str) -> tuple[Record, bool]:
+    """Return a decision with its activation, queued for the log, and whether that is new. The caller has the turn."""
+    found, windows = await find(live, decision_id), live.windows
+    if windows is None or found.activation is None:
+        raise Conflict(
+            "not_deferred",
+            f'the decision {decision_id!r} was shown when it was made: only one with "defer_activation": true is '
+            "activated",
+        )
+    if is_activated(found):
+        return found, False
+    now = live.now()
+    if windows.is_closed(found, now):
+        raise Conflict(
+            "late",
+            f"the activation of decision {decision_id!r} came at {iso(now)}, and it could be activated until "
+            f"{iso(windows.due(found))}, {windows.window.wait_time} after it was made: nothing is learned of it",
+        )
+    arriving.activate(live, found, now)
+    return found, True
+
+
+def activation_of(found: Record) -> ActivationRecord | None:
+    """Return what is on record of the activation of a decision; None where it was not deferred."""
+    event = found.activation
+    if event is None:
+        return None
+    return ActivationRecord(
+        "deferred" if waits(found) else "activated" if is_activated(found) else "never_shown",
+        event.seq,
+        iso(event.time),
+    )
+
+
+def _begun(found: Record) -> str:
+    return "activated" if is_activated(found) else "made"
 
 
 def outcomes_of(found: Record) -> list[OutcomeRecord]:
@@ -100,7 +151,7 @@ def _early(live: Live, decision_id: str, reward: float, reward_id: str) -> CameE
     live.check_open()
     windows.early.check_room()
     _check_together(live, decision_id, [*(event.reward or 0.0 for event in held), reward])
-    return CameEarly(live.take_early(decision_id, reward, reward_id, now))
+    return CameEarly(arriving.take_early(live, decision_id, reward, reward_id, now))
 
 
 def _check_together(live: Live, decision_id: str, rewards: Sequence[float]) -> None:

@@ -1,7 +1,8 @@
 """Windows close: what came of a decision by then, or the default, is learned as one event of the log.
 
 They close a few at a time, between what clients ask, of each experiment in turn, and in the order of their due times.
-Open decisions are not kept for that: those that are due next are in memory, or read from the log.
+Nothing is kept of open windows for that: those that are due next are read from the log, and their decisions from memory
+or from there.
 """
 
 from __future__ import annotations
@@ -9,26 +10,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import NamedTuple
 
 from ...engine import loop
 from ...engine.errors import OnearmError
 from ...engine.storage.event_columns import learned_columns
+from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSINGS
+from ...engine.storage.windows import CLOSINGS, Begun
 from ...engine.vocabulary import Action, Feedback
 from ..experiment.windowed import WindowTally
 from ..kinds.kind import NO_DETAIL
+from . import arriving
 from .live import Live
+from .pools import Pool
 from .records import Record
-from .windows import NEVER
+from .windows import NEVER, begin_of, waits
 
 EVERY = 0.25  # seconds between two looks at what is due
 SECONDS = 0.002  # for which windows close in one piece
 AT_ONCE_MAX = 500  # decisions of one piece
 ERASING = 100_000  # microseconds until a decision that is being erased is looked at again
+UNWRITTEN = 100_000  # microseconds until what is not committed yet is looked for again
 LATER = 1_000_000  # microseconds until windows that could not be closed are
 
 log = logging.getLogger("onearm")
@@ -39,15 +44,23 @@ class Due(NamedTuple):
 
     record: Record
     action: Action
-    reward: float
-    why: str  # "reward" or "default"
+    reward: float | None  # None where it was never shown
+    why: str  # "reward", "default" or "lapsed"
+
+
+class Passed(NamedTuple):
+    """A window that is gone past: it closes, was closed, or began again when its decision was activated."""
+
+    begun: Begun
+    was_activated: bool
+    due: Due | None = None
 
 
 class Closing:
     """Closes what is due. Its methods belong to the event loop's thread."""
 
-    def __init__(self, lives: Callable[[], Iterable[Live]]) -> None:
-        self._lives = lives
+    def __init__(self, store: Store, pool: Pool, lives: Callable[[], Iterable[Live]]) -> None:
+        self._store, self._pool, self._lives = store, pool, lives
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -66,7 +79,7 @@ class Closing:
         while due := [live for live in self._lives() if is_due(live)]:
             for live in due:
                 try:
-                    await close_some(live)
+                    await close_some(self._store, self._pool, live)
                 except Exception as error:  # of the database, or of a policy file; windows of others still close
                     later(live, error)
                 await asyncio.sleep(0)
@@ -91,87 +104,114 @@ def later(live: Live, error: Exception) -> None:
     log.error("windows of experiment %r do not close yet: %s", live.row.id, error, exc_info=not known)
 
 
-async def close_some(live: Live) -> None:
+async def close_some(store: Store, pool: Pool, live: Live) -> None:
     """Close the next windows that are due, as many as take a moment."""
     windows = live.windows
     assert windows is not None
-    numbers = range(windows.first, min(windows.first + windows.at_once, live.number))
-    async with live.records.held(numbers, live.erasing) as records:
+    begun = await pool.run(store.begun, live.row.key, windows.closed, windows.at_once)
+    async with live.records.held({one.number for one in begun}, live.erasing) as records:
+        gone = [one.number for one in begun if one.number not in records]
+        activated = await pool.run(store.activated, live.row.key, gone) if gone else set()
         await live.reading.unlocked()
-        begun = time.perf_counter()
-        await live.turns.take(_close, live, numbers, records)
-        took = time.perf_counter() - begun
+        start = time.perf_counter()
+        await live.turns.take(_close, live, begun, records, activated)
+        took = time.perf_counter() - start
     windows.at_once = max(1, windows.at_once // 2) if took > SECONDS else min(AT_ONCE_MAX, windows.at_once + 10)
 
 
-async def _close(live: Live, numbers: Sequence[int], records: Mapping[int, Record]) -> None:
-    """Close the first windows, of decisions of these numbers, as far as they are due.
+async def _close(live: Live, begun: Sequence[Begun], records: Mapping[int, Record], gone: Set[int]) -> None:
+    """Close the first windows, of what has begun in this order, as far as they are due.
 
-    What is learned of them is written together. The caller has the turn, and holds those that are on `records`.
+    What is learned of them is written together. The caller has the turn, and holds those that are on `records`; of the
+    others those that are `gone` were activated.
     """
     live.check_open()
     windows, state, now = live.windows, live.state, live.now()
     assert windows is not None
     if live.reading.locked:  # since the turn was asked for
         return
-    due: list[Due] = []
-    until = first = windows.first  # another one may have closed some meanwhile
+    passed: list[Passed] = []
     following = now
-    for number in numbers[first - numbers[0] :] if numbers else ():
-        record = records.get(number)
-        if number in live.erasing:
+    for one in begun:
+        if one.seq <= windows.closed:  # another one may have closed some meanwhile
+            continue
+        if one.number in live.erasing:
             following = now + ERASING
             break
-        if record is not None and windows.due(record.event) > now:
-            following = windows.due(record.event)
+        record = records.get(one.number)
+        if record is not None and begin_of(record).seq == one.seq and windows.due(record) > now:
+            following = windows.due(record)
             break
-        if record is not None and record.reward is None:
-            rewards = windows.rewards(record)
-            if (reward := windows.window.together(rewards)) is not None:
-                due.append(
-                    Due(record, live.kind.action(live, record.event), reward, "reward" if rewards else "default")
-                )
-        until = number + 1
+        if record is None:
+            passed.append(Passed(one, one.number in gone))
+        elif begin_of(record).seq != one.seq:
+            passed.append(Passed(one, True))
+        else:
+            passed.append(Passed(one, False, _due(live, record)))
     made: list[Event] = []
     try:
-        await _learn(live, due, made, now)
-        windows.first = until
-        windows.next_due = following if until < live.number else NEVER
+        await _learn(live, passed, made, now)
+        if following == now and not windows.is_behind:
+            following = NEVER
+        elif following == now and len(begun) < windows.at_once:
+            following = now + UNWRITTEN
+        windows.next_due = following
     finally:
         if made and live.state is state:  # else the log is folded again, without them
             committed = live.queue(*made)
-            for one in due[: len(made)]:
-                one.record.rewarded = committed
+            due = [one.due for one in passed if one.due is not None]
+            for closed in due[: len(made)]:
+                closed.record.rewarded = committed
             live.keeping.snapshot_if_due()
 
 
-async def _learn(live: Live, due: list[Due], made: list[Event], now: int) -> None:
-    """Learn what came of decisions, in one step where that is compiled; adds what was learned to `made`."""
+def _due(live: Live, record: Record) -> Due | None:
+    """Return what is to be learned of a decision whose window closes; None where nothing is, nor said."""
+    windows = live.windows
+    assert windows is not None
+    if record.reward is not None:
+        return None
+    action = live.kind.action(live, record.event)
+    if waits(record):
+        return Due(record, action, None, "lapsed")
+    rewards = windows.rewards(record)
+    reward = windows.window.together(rewards)
+    return None if reward is None else Due(record, action, reward, "reward" if rewards else "default")
+
+
+async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) -> None:
+    """Go past windows, and learn what came of their decisions, in one step where that is compiled.
+
+    Adds the events to `made`, the next ones of the log.
+    """
     windows, policy = live.windows, live.spec.policy
     assert windows is not None
-    if due and (windows.fold is None or windows.fold.compiled):
+    known = [one.due for one in passed if one.due is not None and one.due.reward is not None]
+    at_once = False
+    if known and (windows.fold is None or windows.fold.compiled):
         sizes = live.roster.sizes if live.roster.joined else None
-        decided, rewards = [one.record.event for one in due], [one.reward for one in due]
+        decided, rewards = [one.record.event for one in known], [one.reward for one in known if one.reward is not None]
         columns = learned_columns(decided, rewards, live.problem, sizes)
         arguments = policy.params, live.state, live.spec.run, columns
         windows.fold = loop.fold.entry(*arguments)
-        if windows.fold.compiled:
+        if at_once := windows.fold.compiled:
             await live.step(windows.fold, windows.fold, *arguments)
-            made += [_entered(live, one, now) for one in due]
-            return
-    for one in due:
-        await live.teach(one.record.event, one.action, Feedback(one.reward, NO_DETAIL))
-        made.append(_entered(live, one, now))
+    for one in passed:
+        due = one.due
+        if due is not None and due.reward is not None and not at_once:
+            await live.teach(due.record.event, due.action, Feedback(due.reward, NO_DETAIL))
+        if due is not None:
+            made.append(_entered(live, due, now))
+        windows.passes(one.begun, one.was_activated)
 
 
-def _entered(live: Live, one: Due, now: int) -> Event:
-    """Return the event of what was learned of a decision, the next of the log."""
-    assert live.windows is not None and isinstance(live.tally, WindowTally)
-    decided = one.record.event
-    assert decided.number is not None
-    event = live.entered(decided, one.action, Feedback(one.reward, NO_DETAIL), None, now)
-    one.record.reward = event = event._replace(detail=CLOSINGS[one.why])
-    if one.why == "default":
+def _entered(live: Live, due: Due, now: int) -> Event:
+    """Return the event of a window that closes, the next of the log."""
+    assert isinstance(live.tally, WindowTally)
+    if due.reward is None:
+        return arriving.lapsed(live, due.record, now)
+    event = live.entered(due.record.event, due.action, Feedback(due.reward, NO_DETAIL), None, now)
+    due.record.reward = event = event._replace(detail=CLOSINGS[due.why])
+    if due.why == "default":
         live.tally.note("defaults")
-    live.windows.first = decided.number + 1
     return event

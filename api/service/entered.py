@@ -8,8 +8,8 @@ import msgspec
 
 from ...engine.contexts import pack_context
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import LATE, early_detail, taken_detail
-from ...engine.vocabulary import EARLY, LEARN, OUTCOME, Feedback, Problem
+from ...engine.storage.windows import ACTIVATIONS, LATE, early_detail, taken_detail
+from ...engine.vocabulary import ACTIVATION, EARLY, LEARN, OUTCOME, Feedback, Problem
 from ..kinds.kind import Encoded, Request
 
 
@@ -20,6 +20,7 @@ class Sent(NamedTuple):
     text: str | None = None
     body_hash: bytes | None = None
     unit_id: str | None = None
+    deferred: bool = False  # whether it waits to be shown
 
 
 class Place(NamedTuple):
@@ -111,3 +112,15 @@ def outcome_of_early(decided: Event, place: Place, early: Event) -> Event:
     assert early.reward is not None and early.reward_id is not None
     outcome = outcome_event(decided, place, early.reward, early.reward_id, late=False)
     return outcome._replace(detail=taken_detail(early.seq))
+
+
+def activation_event(decided: Event, place: Place, became: str) -> Event:
+    """Return the event that says what became of a decision that waits to be shown: "deferred", "done" or "lapsed"."""
+    return Event(
+        experiment=place.experiment,
+        seq=place.seq,
+        kind=ACTIVATION,
+        number=decided.number,
+        detail=ACTIVATIONS[became],
+        time=place.time,
+    )

@@ -16,6 +16,7 @@ from ...engine.protocol import marks
 from ...engine.replay.folding import fold
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Base, Event, Experiment, Snapshot
+from ...engine.storage.windows import OpenWindows
 from ...engine.vocabulary import Columns, Problem
 from ..experiment.compiling import Kernels
 from ..experiment.spec import Spec
@@ -41,7 +42,8 @@ class Recovered(NamedTuple):
     tally: Tally
     kept_at: int  # the seq of the snapshot or the base that it began with, 0 without one
     base: int  # the seq of the newest base before which events are slim, 0 without one
-    closed: int  # the number of the last decision whose window closed, -1 without one
+    left: OpenWindows  # of windows, where decisions have them
+    passed: int  # decisions before these
     time: int  # of the last event, in microseconds; 0 where that is not asked for
     early: Sequence[Event]  # rewards whose decisions were not made when the log ended, and may be yet
 
@@ -116,12 +118,13 @@ def _folded(
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
     kernels = kind.kernels(spec)
     base = _newest(base for base in bases if not base.whole)
-    closed, time, early = -1, 0, list[Event]()
+    left, passed, time, early = OpenWindows(0, 0), 0, 0, list[Event]()
     if spec.window is not None:
-        closed, time = store.last_closed(row.key), store.time_of(row.key, counts.seq)
+        left, time = store.open_windows(row.key), store.time_of(row.key, counts.seq)
+        passed = store.counts_at(row.key, left.closed).decisions
         early = store.held(row.key, store.seq_before(row.key, time - spec.window.wait + 1, counts.seq))
-    learned = counts.decisions, counts.rewards
-    return Recovered(spec, state, own, counts.seq, *learned, history, kernels, tally, after, base, closed, time, early)
+    learned = counts.seq, counts.decisions, counts.rewards
+    return Recovered(spec, state, own, *learned, history, kernels, tally, after, base, left, passed, time, early)
 
 
 def event_of(store: Store, experiment: int, number: int) -> Event | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from ...engine import snapshot
@@ -35,10 +35,10 @@ from ..experiment.explanation import EXPLAINING
 from ..experiment.lineup import Member, first_member
 from ..experiment.report import ENOUGH, warnings_of
 from ..experiment.spec import Spec
-from ..experiment.windowed import WindowTally
 from ..kinds.kind import ChangeHandler, Encoded, Kind, Move, Request, Work, known
+from . import arriving
 from .clocks import Clocks
-from .entered import Place, Sent, decision_event, early_event, outcome_event, outcome_of_early, reward_event
+from .entered import Place, Sent, decision_event, reward_event
 from .folded import Recovered, finished, fold_log
 from .history import Archived, Change, Restored, Roster, detail_of, packed_mask
 from .keeping import Keeping
@@ -123,7 +123,7 @@ class Live(Work):
         self.seq, self.number, self.rewards = recovered.seq, recovered.number, recovered.rewards
         self.kept_at, self.base = recovered.kept_at, recovered.base
         if self.windows is not None:
-            self.windows.open(recovered.closed + 1, self.number, recovered.time, recovered.early)
+            self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
         history = recovered.history
         self.decide_with(recovered.spec, recovered.kernels, history.members(self.seq))
         self.roster, self.archived = history.roster, history.archived
@@ -222,25 +222,12 @@ class Live(Work):
         """Queue a decision, and remember it."""
         encoded = self.kind.encode(self, request, decision)
         event = self._event(what, request, decision, encoded, sent, now)
-        came: tuple[Event, ...] = ()
-        if self.windows is not None:
-            self.windows.decide(event)
-            if what == DECIDE and sent.decision_id is not None:
-                came = self._came_before(event, self.windows.early.take(sent.decision_id, now), now)
-        record = Record(event, self.queue(event, *came))
-        record.outcomes = came
+        more = [] if self.windows is None else arriving.beside(self, event, sent, now)
+        record = Record(event, self.queue(event, *more))
+        for one in more:
+            record.add(one)
         self.records.remember(record)
         return record
-
-    def _came_before(self, decided: Event, early: Iterable[Event], now: int) -> tuple[Event, ...]:
-        """Return the events of rewards that came before their decision, the next of the log."""
-        assert isinstance(self.tally, WindowTally)
-        came: list[Event] = []
-        for event in early:
-            self.seq += 1
-            self.tally.note("taken")
-            came.append(outcome_of_early(decided, Place(self.row.key, self.seq, now), event))
-        return tuple(came)
 
     def _event(self, what: int, request: Request, decision: Decision, encoded: Encoded, sent: Sent, now: int) -> Event:
         """Return the event of a decision, the next of the log."""
@@ -306,27 +293,6 @@ class Live(Work):
         """Change the state by what came of a decision; that must be `entered` and queued before anything else."""
         await self.step(self._update, self._apply, decided, action, feedback)
 
-    def take(self, record: Record, reward: float, reward_id: str, now: int, *, late: bool) -> None:
-        """Put a reward on record that is learned when the window of its decision closes, or that came too late."""
-        self.check_open()
-        assert isinstance(self.tally, WindowTally)
-        self.seq += 1
-        if late:
-            self.tally.note("late")
-        event = outcome_event(record.event, Place(self.row.key, self.seq, now), reward, reward_id, late)
-        record.outcomes += (event,)
-        record.rewarded = self.queue(event)
-
-    def take_early(self, decision_id: str, reward: float, reward_id: str, now: int) -> asyncio.Future[None]:
-        """Put a reward on record whose decision was not made yet, and hold it for that; return its commit."""
-        self.check_open()
-        assert isinstance(self.tally, WindowTally) and self.windows is not None
-        self.seq += 1
-        self.tally.note("early")
-        event = early_event(decision_id, Place(self.row.key, self.seq, now), reward, reward_id)
-        self.windows.early.add(decision_id, event)
-        return self.queue(event)
-
     def _apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""
         assert not self.reading.locked, "the state changes while another thread reads it"
@@ -366,7 +332,7 @@ class Live(Work):
                 self._change(Restored(), now)
                 self.archived = False
                 if self.windows is not None:
-                    self.windows.hold(self.number)
+                    self.windows.hold(self.seq)
             await self._changed()
 
     async def change(self, name: str, said: Any, now: int) -> tuple[Any, bool]:

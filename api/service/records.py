@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import DECISIONS, LEARN
+from ...engine.vocabulary import ACTIVATION, DECISIONS, LEARN
 from .pools import Pool
 
 RECORD_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
@@ -20,7 +20,7 @@ KEPT_MAX = 16  # records that must stay, passed over in one go
 class Record:
     """One decision and its reward, with the futures of what is not committed yet."""
 
-    __slots__ = ("decided", "event", "held", "learning", "outcomes", "reward", "rewarded")
+    __slots__ = ("activation", "decided", "event", "held", "learning", "outcomes", "reward", "rewarded")
 
     def __init__(self, event: Event, decided: asyncio.Future[None] | None = None) -> None:
         self.event = event
@@ -28,8 +28,18 @@ class Record:
         self.held = False  # whoever closes windows is at work on it
         self.learning = False  # its reward, which may take a while
         self.reward: Event | None = None  # as it was learned
+        self.activation: Event | None = None  # the last that became of one that waits to be shown
         self.outcomes: tuple[Event, ...] = ()  # rewards that came and are not learned by themselves, in their order
         self.rewarded: asyncio.Future[None] | None = None
+
+    def add(self, event: Event) -> None:
+        """Enter what became of it, as the log has it."""
+        if event.kind == LEARN:
+            self.reward = event
+        elif event.kind == ACTIVATION:
+            self.activation = event
+        else:
+            self.outcomes += (event,)
 
     @property
     def in_flight(self) -> bool:
@@ -216,8 +226,6 @@ def together(events: list[Event]) -> dict[int | str, Record]:
             record = records[event.number] = Record(event)
             if event.decision_id is not None:
                 records[event.decision_id] = record
-        elif event.kind == LEARN:
-            records[event.number].reward = event
         else:
-            records[event.number].outcomes += (event,)
+            records[event.number].add(event)
     return records

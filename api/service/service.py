@@ -85,7 +85,7 @@ class Service:
         self.pools = Pools()
         self.curves = Curves(store, self.writer, self.pools)
         self.clocks = clocks._replace(wall=lambda: self.clock())
-        self.closing = Closing(lambda: self._lives.values())
+        self.closing = Closing(store, self.pools.lookups, lambda: self._lives.values())
         self.lanes = Lanes()
         self.exports = Exports()
         self.room = Room(state_limits)

@@ -1,7 +1,8 @@
-"""The windows of an experiment's decisions: which is the first that is open, when it closes, and what was late.
+"""The windows of an experiment's decisions: how far they are closed, when the next one closes, and what was late.
 
-All windows are open for the same time, and an experiment's time never goes back: so they close in the order of the
-decisions, and of those that are open only the first needs to be known.
+A window begins with its decision, or with the activation of one that was deferred. All are open for the same time, and
+an experiment's time never goes back: so they close in the order in which they began, and of those that are open only
+the first needs to be known.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 
 from ...engine.kernel import Entry
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import LATE
+from ...engine.storage.windows import DONE, LAPSED, LATE, Begun, OpenWindows
 from ..experiment.window import Window
 from .clocks import Clocks
 from .early import Early
@@ -24,53 +25,73 @@ class Windows:
 
     def __init__(self, window: Window, clocks: Clocks) -> None:
         self.window = window
-        self.first = 0  # the number of the first decision whose window is open
-        self.next_due = 0  # when that one closes, or is looked at; NEVER where all are closed
+        self.closed = 0  # the seq up to which all windows that began are closed
+        self.next_due = 0  # when the next one closes, or is looked at; NEVER where all are closed
         self.at_once = 20  # how many close in one piece: soon as many as take a moment
         self.fold: Entry | None = None  # what learns many at once, once it was asked for
+        self.early = Early(window.wait)
+        self._passed = 0  # decisions up to `closed`
+        self._activated = 0  # of these so many were activated, and their windows are open
+        self._last = 0  # the seq of the last that began since the start
         self._clocks = clocks
         self._from, self._since = 0, 0.0  # a time, and when the monotonic clock said so
-        self._held, self._held_until = 0, 0  # windows of decisions before a number do not close before a time
+        self._held, self._held_until = 0, 0  # windows that began up to a seq do not close before a time
         self._wait = window.wait
-        self.early = Early(window.wait)
 
-    def open(self, first: int, number: int, last: int, early: Iterable[Event] = ()) -> None:
-        """Take up the windows from the decision `first` on; `number` is the next one, `last` the time of the log.
+    def open(self, left: OpenWindows, passed: int, seq: int, last: int, early: Iterable[Event]) -> None:
+        """Take up the windows that are `left` open; `passed` decisions lie before these.
 
-        The EARLY events are those that may be held then.
-
-        Time in which nothing could be committed does not count: those that are open now close after the grace.
+        The log ends at `seq` and the time `last`. The EARLY events are those that may be held then. Time in which
+        nothing could be committed does not count: windows that are open now close after the grace.
         """
         self._from, self._since = max(self._clocks.wall(), last), self._clocks.monotonic()
-        self.first = first
+        self.closed, self._passed, self._activated, self._last = left.closed, passed, left.activated, 0
         self.early.open(early)
-        self.hold(number)
+        self.hold(seq)
 
-    def hold(self, number: int) -> None:
-        """Close no window of decisions before this number until the grace is over, and forget no early reward."""
-        self._held, self._held_until = number, self.now() + round(self._clocks.grace * 1e6)
+    def hold(self, seq: int) -> None:
+        """Close no window that began up to a seq until the grace is over, and forget no early reward."""
+        self._held, self._held_until = seq, self.now() + round(self._clocks.grace * 1e6)
         self.early.hold(self._held_until)
-        self.next_due = self.now() if self.first < number else NEVER
+        self.next_due = self.now() if self.closed < seq else NEVER
 
     def now(self) -> int:
         """Return the time of the experiment in microseconds: whoever sets the clock meanwhile does not change it."""
         return self._from + int((self._clocks.monotonic() - self._since) * 1e6)
 
-    def due(self, decided: Event) -> int:
+    def due(self, record: Record) -> int:
         """Return when the window of a decision closes: what comes then is late."""
-        assert decided.number is not None
-        due = decided.time + self._wait
-        return max(due, self._held_until) if decided.number < self._held else due
+        begun = begin_of(record)
+        due = begun.time + self._wait
+        return max(due, self._held_until) if begun.seq <= self._held else due
 
-    def is_closed(self, decided: Event, now: int) -> bool:
-        """Whether a reward of a decision comes too late, whether or not its window was closed already."""
-        assert decided.number is not None
-        return decided.number < self.first or now >= self.due(decided)
+    def is_closed(self, record: Record, now: int) -> bool:
+        """Whether a reward or an activation of a decision comes too late, whether or not its window was closed yet."""
+        return begin_of(record).seq <= self.closed or now >= self.due(record)
 
-    def decide(self, decided: Event) -> None:
-        """Take up the window of a new decision."""
+    def begin(self, event: Event) -> None:
+        """Take up the window that begins with an event."""
+        self._last = event.seq
         if self.next_due == NEVER:
-            self.next_due = self.due(decided)
+            self.next_due = event.time + self._wait
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether windows that began since the start are open."""
+        return self.closed < self._last
+
+    def passes(self, begun: Begun, was_activated: bool) -> None:
+        """Go on to the next window: this one is closed, or begins with the activation of its decision."""
+        self.closed = begun.seq
+        if begun.is_activation:
+            self._activated -= 1
+        else:
+            self._passed += 1
+            self._activated += was_activated
+
+    def n_open(self, decisions: int) -> int:
+        """Return how many windows are open, of so many decisions; of a deferred one too."""
+        return decisions - self._passed + self._activated
 
     def held(self) -> int:
         """Return how many rewards are held now for decisions that were not made yet."""
@@ -80,3 +101,18 @@ class Windows:
     def rewards(self, record: Record) -> list[float]:
         """Return the rewards of a decision that came in its window, in their order."""
         return [event.reward for event in record.outcomes if event.detail != LATE and event.reward is not None]
+
+
+def is_activated(record: Record) -> bool:
+    """Tell whether a decision was deferred and activated."""
+    return record.activation is not None and record.activation.detail == DONE
+
+
+def waits(record: Record) -> bool:
+    """Tell whether a decision is deferred, and neither activated nor closed without that."""
+    return record.activation is not None and record.activation.detail not in (DONE, LAPSED)
+
+
+def begin_of(record: Record) -> Event:
+    """Return the event with which the window of a decision begins, as far as that is known now."""
+    return record.activation if record.activation is not None and is_activated(record) else record.event

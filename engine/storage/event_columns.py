@@ -80,8 +80,9 @@ def columns_of(
 def learned_columns(
     decided: Sequence[Event], rewards: Sequence[float], problem: Problem, sizes: Callable[[Array], Array] | None
 ) -> Columns:
-    """Return LEARN rows of decisions in the order of their numbers, each with its reward and no detail."""
-    rows = [row_of(event._replace(reward=None, detail=None)) for event in decided]
+    """Return LEARN rows of decisions, in the order given, each with its reward and no detail."""
+    in_order = sorted(decided, key=lambda event: event.seq)
+    rows = [row_of(event._replace(reward=None, detail=None)) for event in in_order]
     rows += [
         (0, LEARN, e.number, e.action, e.propensity, reward, None, None, None, None, None, 0)
         for e, reward in zip(decided, rewards, strict=True)

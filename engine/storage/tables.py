@@ -176,7 +176,7 @@ class Event(NamedTuple):
 
     experiment: int
     seq: int  # from 1 per experiment, without gaps
-    kind: int  # DECIDE, LEARN, CHANGE, EXTERNAL, OUTCOME or EARLY; what is said of DECIDE holds for EXTERNAL
+    kind: int  # as `vocabulary.py` lists them; what is said of DECIDE holds for EXTERNAL
     number: int | None = None  # of the decision, from 0 without gaps; None on CHANGE, -seq on EARLY
     action: int | None = None  # an arm; on LEARN repeated from the decision
     propensity: float | None = None  # on LEARN repeated from the decision; NaN is stored as NULL
@@ -184,7 +184,8 @@ class Event(NamedTuple):
     context: bytes | None = None  # as `engine/contexts.py` packs it; DECIDE only, None where the problem has none
     available: bytes | None = None  # numpy.packbits of the mask; DECIDE only, None where all arms are
     detail: str | None = None  # JSON; on CHANGE what changed, on DECIDE the explanation asked for, on LEARN a
-    # list, or why a window closed; on OUTCOME whether it came late or early; on EARLY the decision's id
+    # list, or why a window closed; on OUTCOME whether it came late or early; on EARLY the decision's id,
+    # on ACTIVATION what became of it
     sent: str | None = None  # the client's JSON, for people
     decision_id: str | None = None  # the client's; DECIDE only, None where the server made it
     reward_id: str | None = None  # LEARN, OUTCOME, EARLY only: the client's, or ''; None where a window closed

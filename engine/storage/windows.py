@@ -1,7 +1,8 @@
-"""Windows in SQL: rewards that came and are on record (OUTCOME and EARLY events), and decisions whose windows closed.
+"""Windows in SQL: rewards that came and are on record, decisions that wait to be shown, and windows that closed.
 
 A closing is a LEARN event without a `reward_id`, whose `detail` says why. That of an OUTCOME says whether it came late,
-or of which EARLY event it is; that of an EARLY one says for which decision it came.
+or of which EARLY event it is; that of an EARLY one for which decision it came, that of an ACTIVATION whether a decision
+is deferred, was shown, or never was, which closes it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from ..vocabulary import EARLY, LEARN, OUTCOME, Array
+from ..vocabulary import ACTIVATION, DECISIONS, EARLY, LEARN, OUTCOME, Array
 from . import schema
 from .connections import Connections
 from .tables import Event
@@ -23,7 +24,11 @@ CLOSED_BY_REWARD = '{"closed": "reward"}'
 CLOSED_BY_DEFAULT = '{"closed": "default"}'
 CLOSINGS = {"reward": CLOSED_BY_REWARD, "default": CLOSED_BY_DEFAULT}
 LATE = '{"late": true}'
-SAID = (*CLOSINGS.values(), LATE)
+DEFERRED = '{"activation": "deferred"}'
+DONE = '{"activation": "done"}'
+LAPSED = '{"activation": "lapsed"}'
+ACTIVATIONS = {"deferred": DEFERRED, "done": DONE, "lapsed": LAPSED}
+SAID = (*CLOSINGS.values(), LATE, *ACTIVATIONS.values())
 TAKEN = '{"early": '  # so begins the detail of an OUTCOME that came before its decision
 ASKED_MAX = 500  # numbers or ids of one statement
 
@@ -35,6 +40,22 @@ class Windowed(NamedTuple):
     late: int  # rewards that came too late, and are on record
     early: int  # rewards that came before their decisions
     taken: int  # of those so many found their decisions in time
+    lapsed: int  # decisions that were deferred, and not activated in time
+
+
+class Begun(NamedTuple):
+    """An event with which a window may begin: a decision, or its activation."""
+
+    seq: int
+    number: int  # of the decision
+    is_activation: bool
+
+
+class OpenWindows(NamedTuple):
+    """Which windows a log leaves open."""
+
+    closed: int  # the seq up to which those that began are closed, or were
+    activated: int  # how many of the others began with an activation, their decisions lying before that
 
 
 class Windows(Connections):
@@ -44,25 +65,61 @@ class Windows(Connections):
         """Count what windows came to after one seq, up to another. Reads all events between."""
         sql = (
             "SELECT count(CASE WHEN kind = ? AND detail = ? THEN 1 END), "
-            "count(CASE WHEN kind = ? AND detail = ? THEN 1 END), count(CASE WHEN kind = ? THEN 1 END), "
-            "count(CASE WHEN kind = ? AND detail LIKE ? THEN 1 END) FROM event "
-            f"WHERE experiment = ? AND seq > ? AND seq <= ? AND kind IN ({LEARN}, {OUTCOME}, {EARLY})"
+            "count(CASE WHEN kind = ? AND detail = ? THEN 1 END), "
+            "count(CASE WHEN kind = ? THEN 1 END), "
+            "count(CASE WHEN kind = ? AND detail LIKE ? THEN 1 END), "
+            "count(CASE WHEN kind = ? AND detail = ? THEN 1 END) FROM event "
+            f"WHERE experiment = ? AND seq > ? AND seq <= ? AND kind IN ({LEARN}, {OUTCOME}, {EARLY}, {ACTIVATION})"
         )
-        said = (LEARN, CLOSED_BY_DEFAULT, OUTCOME, LATE, EARLY, OUTCOME, f"{TAKEN}%")
+        said = (LEARN, CLOSED_BY_DEFAULT, OUTCOME, LATE, EARLY, OUTCOME, f"{TAKEN}%", ACTIVATION, LAPSED)
         return Windowed(*self._read(sql, (*said, experiment, after, until))[0])
 
-    def last_closed(self, experiment: int) -> int:
-        """Return the number of the last decision whose window closed with a reward or a default; -1 without one.
+    def open_windows(self, experiment: int) -> OpenWindows:
+        """Return which windows a log leaves open: they close in the order in which they began.
 
-        Reads back from the end of the log to the last of them.
+        Reads back from the end of the log to the last closing, and what came since that one began.
         """
         sql = (
-            f"SELECT number FROM event WHERE experiment = ? AND kind = {LEARN} AND detail IN (?, ?) "
+            f"SELECT number FROM event WHERE experiment = ? AND ((kind = {LEARN} AND detail IN (?, ?)) "
+            f"OR (kind = {ACTIVATION} AND detail = ?)) ORDER BY seq DESC LIMIT 1"
+        )
+        rows = self._read(sql, (experiment, *CLOSINGS.values(), LAPSED))
+        if not rows:
+            return OpenWindows(0, 0)
+        sql = (
+            "SELECT max(seq) FROM event WHERE experiment = ? AND number = ? "
+            f"AND (kind IN {DECISIONS} OR (kind = {ACTIVATION} AND detail = ?))"
+        )
+        closed: int = self._read(sql, (experiment, rows[0][0], DONE))[0][0] or 0
+        before = (
+            f"SELECT number FROM event WHERE experiment = ? AND seq <= ? AND kind IN {DECISIONS} "
             "ORDER BY seq DESC LIMIT 1"
         )
-        rows = self._read(sql, (experiment, *CLOSINGS.values()))
-        number: int = rows[0][0] if rows else -1
-        return number
+        sql = (
+            f"SELECT count(*) FROM event WHERE experiment = ? AND seq > ? AND kind >= {OUTCOME} "
+            f"AND kind = {ACTIVATION} AND detail = ? AND number <= ({before})"
+        )
+        return OpenWindows(closed, self._read(sql, (experiment, closed, DONE, experiment, closed))[0][0])
+
+    def begun(self, experiment: int, after: int, limit: int) -> list[Begun]:
+        """Return the first `limit` events after a seq with which windows may begin, in order."""
+        sql = (
+            "SELECT seq, number, kind FROM event WHERE experiment = ? AND seq > ? "
+            f"AND (kind IN {DECISIONS} OR (kind = {ACTIVATION} AND detail = ?)) ORDER BY seq LIMIT ?"
+        )
+        rows = self._read(sql, (experiment, after, DONE, limit))
+        return [Begun(seq, number, kind == ACTIVATION) for seq, number, kind in rows]
+
+    def activated(self, experiment: int, numbers: Sequence[int]) -> set[int]:
+        """Return which decisions were activated, of some numbers, also where they are erased."""
+        found: set[int] = set()
+        for some in _some(numbers):
+            sql = (
+                f"SELECT number FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
+                f"AND kind = {ACTIVATION} AND detail = ?"
+            )
+            found.update(number for (number,) in self._read(sql, (experiment, *some, DONE)))
+        return found
 
     def held(self, experiment: int, after: int) -> list[Event]:
         """Return the EARLY events after a seq whose decisions were never made, in order."""
@@ -93,14 +150,14 @@ class Windows(Connections):
         return found
 
     def beside_seqs(self, experiment: int) -> Array:
-        """Return the seqs of the OUTCOME and EARLY events, int64[n], in order."""
+        """Return the seqs of the events from OUTCOME on that no policy learns from, int64[n], in order."""
         if self.revision < schema.OUTCOMES:
             return np.zeros(0, np.int64)
         sql = f"SELECT seq FROM event WHERE experiment = ? AND kind >= {OUTCOME} ORDER BY seq"
         return np.array([seq for (seq,) in self._read(sql, (experiment,))], np.int64)
 
     def n_beside(self, experiment: int, until: int = 2**63 - 1) -> int:
-        """Return how many OUTCOME and EARLY events there are up to a seq, from their index."""
+        """Return how many of these there are up to a seq, from their index."""
         if self.revision < schema.OUTCOMES:
             return 0
         sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind >= {OUTCOME} AND seq <= ?"
@@ -133,7 +190,7 @@ def early_seq(outcome: Event) -> int | None:
 def says_of_windows(event: Any) -> sa.ColumnElement[bool]:
     """Say that the detail of an event, given by its columns, is what windows say of a reward."""
     said = event.detail.in_(SAID) | event.detail.startswith(TAKEN)
-    rewarded: sa.ColumnElement[bool] = event.kind.in_((LEARN, OUTCOME)) & said
+    rewarded: sa.ColumnElement[bool] = event.kind.in_((LEARN, OUTCOME, ACTIVATION)) & said
     return rewarded
 
 

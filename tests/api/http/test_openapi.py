@@ -80,6 +80,7 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "decisions_story",
     "units_decisions_of",
     "units_erase",
+    "windowed_activate",
     "experiments_add_arm",
     "experiments_archive",
     "experiments_close",
@@ -139,6 +140,11 @@ def document(keys: tuple[Path, dict[str, str], str]) -> Iterator[Any]:
                 for name in ("d0", "d1"):
                     client.post(f"http://test/v1/experiments/{experiment}/decisions", json={"decision_id": name})
             client.post("http://test/v1/experiments/s/decisions/d0/reward", json={"value": 0.0, "pulls": 2})
+            waits = {"experiment_id": "v", "arms": ARMS, "policy": RANDOM, "reward": {"wait_time": "1h"}}
+            assert client.post("http://test/v1/experiments", json=waits).status_code == 201
+            for name in ("d0", "d1"):
+                deferred = {"decision_id": name, "defer_activation": True}
+                client.post("http://test/v1/experiments/v/decisions", json=deferred)
             for what in ("/arms:close", ":commit"):  # these are answered for good as well
                 assert client.post(f"http://test/v1/experiments/s{what}").status_code == 200
         yield schemathesis.openapi.from_asgi("/openapi.json", app, headers=headers)
@@ -191,6 +197,8 @@ def _experiments(method: str, path: str) -> Sequence[str]:
     """Return the experiments that a path is tried with."""
     if method == "DELETE":
         return ["gone", "e"]
+    if path.endswith(":activate"):
+        return "v"
     return "w" if path.endswith("/world") else "s" if path.endswith(OF_STREAMS) else "eecs"
 
 

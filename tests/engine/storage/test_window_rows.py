@@ -20,12 +20,17 @@ from onearm.engine.storage.tables import Base, Counts, Event
 from onearm.engine.storage.windows import (
     CLOSED_BY_DEFAULT,
     CLOSED_BY_REWARD,
+    DEFERRED,
+    DONE,
+    LAPSED,
     LATE,
+    Begun,
+    OpenWindows,
     Windowed,
     early_detail,
     taken_detail,
 )
-from onearm.engine.vocabulary import CHANGE, DECIDE, EARLY, LEARN, OUTCOME
+from onearm.engine.vocabulary import ACTIVATION, CHANGE, DECIDE, EARLY, LEARN, OUTCOME
 
 
 def outcome(key: int, seq: int, number: int, reward: float = 1.0, reward_id: str = "", **fields: object) -> Event:
@@ -59,9 +64,9 @@ def test_they_are_counted_as_what_they_are(store: Store, key: int) -> None:
     assert store.counts_at(key, 4) == Counts(4, 2, 0)
     assert store.counts_at(key, 7) == Counts(7, 2, 1)
     assert store.beside_seqs(key).tolist() == [2, 4, 7]
-    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0)
-    assert store.windowed(key, 7, 9) == Windowed(defaults=1, late=0, early=0, taken=0)
-    assert store.last_closed(key) == 1
+    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0, lapsed=0)
+    assert store.windowed(key, 7, 9) == Windowed(defaults=1, late=0, early=0, taken=0, lapsed=0)
+    assert store.open_windows(key) == OpenWindows(closed=3, activated=0)
 
 
 def test_they_are_beside_the_columns_that_policies_learn_from(store: Store, key: int) -> None:
@@ -131,7 +136,7 @@ def test_an_erasure_blanks_rewards_too_and_leaves_what_counts(store: Store, key:
     assert [event.reward_id for event in of_it] == [None] * 5
     assert [event.detail for event in of_it] == [None, None, None, CLOSED_BY_REWARD, LATE]
     assert store.counts(key) == Counts(9, 3, 2)
-    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0)
+    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0, lapsed=0)
 
 
 def came_early(key: int, seq: int, decision_id: str, reward: float = 1.0) -> Event:
@@ -153,7 +158,7 @@ def early(store: Store) -> int:
 def test_early_rewards_are_counted_and_found_by_what_they_wait_for(store: Store, early: int) -> None:
     assert store.counts(early) == store.counts_at(early, 7) == Counts(7, 1, 0)
     assert store.changes(early) == []
-    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2)
+    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2, lapsed=0)
     assert store.held(early, 0) == [came_early(early, 2, "b"), came_early(early, 7, "c")]
     assert store.held(early, 2) == [came_early(early, 7, "c")]
     assert sorted(store.early_of(early, [0, 1])) == [-3, -1]
@@ -170,8 +175,43 @@ def test_an_erasure_blanks_what_came_before_a_decision(store: Store, early: int)
     blank = [event.detail for event in store.read_events(early, 0)]
     assert blank == [None, early_detail("b"), None, None, taken_detail(1), taken_detail(3), early_detail("c")]
     assert store.erased(early) == 1
-    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2)
+    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2, lapsed=0)
     assert [event.seq for event in store.held(early, 0)] == [2, 7]
+
+
+def activation(key: int, seq: int, number: int, detail: str) -> Event:
+    return Event(key, seq, ACTIVATION, number, detail=detail, time=seq)
+
+
+@pytest.fixture
+def deferred(store: Store) -> int:
+    """Four decisions: the first is never shown, the second and third are activated, of which the third is closed."""
+    key = add(store)
+    made = [one for n in range(3) for one in (decide(key, 2 * n + 1, n), activation(key, 2 * n + 2, n, DEFERRED))]
+    store.append([*made, decide(key, 7, 3), activation(key, 8, 2, DONE), activation(key, 9, 1, DONE)])
+    store.append([activation(key, 10, 0, LAPSED), learn(key, 11, 3, 0.0, reward_id=None, detail=CLOSED_BY_DEFAULT)])
+    return key
+
+
+def test_windows_begin_with_decisions_and_activations(store: Store, deferred: int) -> None:
+    assert store.counts(deferred) == Counts(11, 4, 1)
+    begun = [*(Begun(2 * n + 1, n, False) for n in range(4)), Begun(8, 2, True), Begun(9, 1, True)]
+    assert store.begun(deferred, 0, 9) == begun
+    assert store.begun(deferred, 3, 2) == begun[2:4]
+    assert store.activated(deferred, [0, 1, 3, 9]) == {1}
+    assert store.windowed(deferred, 0, 11) == Windowed(defaults=1, late=0, early=0, taken=0, lapsed=1)
+
+
+def test_what_is_open_lies_behind_where_the_last_that_closed_began(store: Store, deferred: int) -> None:
+    assert store.open_windows(deferred) == OpenWindows(closed=7, activated=2)
+    store.append([learn(deferred, 12, 2, 0.0, reward_id=None, detail=CLOSED_BY_REWARD)])
+    assert store.open_windows(deferred) == OpenWindows(closed=8, activated=1)
+
+
+def test_a_decision_that_was_never_shown_counts_as_closed(store: Store) -> None:
+    key = add(store)
+    store.append([decide(key, 1, 0), activation(key, 2, 0, DEFERRED), activation(key, 3, 0, LAPSED), decide(key, 4, 1)])
+    assert store.open_windows(key) == OpenWindows(closed=1, activated=0)
 
 
 def test_a_database_from_before_has_none(url: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from ....vocabulary import CHANGE, DECIDE, EARLY, EXTERNAL, LEARN, OUTCOME
+from ....vocabulary import ACTIVATION, CHANGE, DECIDE, EARLY, EXTERNAL, LEARN, OUTCOME
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last where brackets are too many
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -97,6 +97,17 @@ class Early(msgspec.Struct, tag_field="kind", tag="early", omit_defaults=True, k
     time: int | None = None
 
 
+class Activation(msgspec.Struct, tag_field="kind", tag="activation", omit_defaults=True, kw_only=True, gc=False):
+    """Whether a decision that waits to be shown was."""
+
+    code: ClassVar[int] = ACTIVATION
+    seq: Natural
+    number: Natural
+    activation: Literal["deferred", "done", "lapsed"]
+    sent: str | None = None
+    time: int | None = None
+
+
 class Change(msgspec.Struct, tag_field="kind", tag="change", omit_defaults=True, kw_only=True, gc=False):
     """Something that is neither."""
 
@@ -105,6 +116,9 @@ class Change(msgspec.Struct, tag_field="kind", tag="change", omit_defaults=True,
     detail: str | None = None
     sent: str | None = None
     time: int | None = None
+
+
+BESIDE = Change | Outcome | Early | Activation  # the lines of events that no policy learns from
 
 
 class BareRow(msgspec.Struct, kw_only=True, gc=False):

@@ -23,10 +23,11 @@ from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_eve
 from ...rows import Rows, Wanted
 from ...source import Source
 from ...tables import Event
-from ...windows import CLOSINGS, LATE, early_detail, taken_detail
+from ...windows import CLOSINGS
 from ..table_rows import events_of_table
+from .beside import event_of
 from .decoding import FORM, decoded, opened
-from .lines import Change, Choice, Decide, Early, External, ExternalChoice, Learn, Outcome
+from .lines import BESIDE, Activation, Change, Choice, Decide, Early, External, ExternalChoice, Learn, Outcome
 from .table import read_table, table_lines
 from .values import actions_of, array_of, context_of, detail_of
 
@@ -89,21 +90,15 @@ def _good_events(source: Source, blocks: Iterator[bytes], problem: Problem, bad_
             decided, _, learned = join.add(page)
             good = {*page.line[decided].tolist(), *page.rewards.line[learned].tolist()}
             for line, number in zip(lines, numbers.tolist(), strict=True):
-                if number in good or isinstance(line, Change | Outcome | Early):
+                if number in good or isinstance(line, BESIDE):
                     yield _event(line, problem)
 
 
-def _event(line: Decide | Learn | Outcome | Early | Change, problem: Problem) -> Event:
+def _event(line: Decide | Learn | Outcome | Early | Activation | Change, problem: Problem) -> Event:
     """Return what a line says as a row of the database."""
+    if isinstance(line, BESIDE):
+        return event_of(line)
     event = Event(0, line.seq, line.code, sent=line.sent, time=line.time or 0)
-    if isinstance(line, Change):
-        return event._replace(detail=line.detail)
-    if isinstance(line, Outcome):
-        when = LATE if line.late else None if line.early is None else taken_detail(line.early)
-        return event._replace(number=line.number, reward=line.reward, detail=when, reward_id=line.reward_id or "")
-    if isinstance(line, Early):
-        said = early_detail(line.decision_id)
-        return event._replace(number=-line.seq, reward=line.reward, detail=said, reward_id=line.reward_id or "")
     if isinstance(line, Learn):
         if line.closed is not None:
             return event._replace(number=line.number, reward=line.reward, detail=CLOSINGS[line.closed])
@@ -131,7 +126,7 @@ def _pages(
     source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines, kinds: Any = Decide | External
 ) -> Iterator[tuple[EventPage, list[Any], Array]]:
     """Yield the events of an export page by page, and the lines that they are from with their numbers."""
-    decoder = msgspec.json.Decoder(kinds | Learn | Outcome | Early | Change)
+    decoder = msgspec.json.Decoder(kinds | Learn | BESIDE)
     for lines, numbers in decoded(source, blocks, decoder, bad_lines, start=2):
         yield _page(lines, numbers, problem, bad_lines), lines, numbers
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from ....actions import unpack_actions
 from ....contexts import context_at, n_actions, unpack_contexts
-from ....vocabulary import CHANGE, EARLY, EXTERNAL, LEARN, OUTCOME, Columns, Problem
+from ....vocabulary import BESIDE, EXTERNAL, LEARN, Columns, Problem
 from ...log import header_of
 from ...tables import Event
-from ...windows import LATE, decision_of, early_seq
 from ..packed import open_packed
-from .lines import Change, Decide, Early, External, Learn, Outcome
+from .beside import line_of
+from .lines import Activation, Change, Decide, Early, External, Learn, Outcome
 from .values import as_list
 
 
@@ -82,9 +82,9 @@ class Writer:
         """Write rows of the database."""
         self._file.write(self._encoder.encode_lines([self._line(event) for event in events]))
 
-    def _line(self, event: Event) -> Decide | Learn | Outcome | Early | Change:
-        if event.kind == CHANGE:
-            return Change(seq=event.seq, detail=event.detail, sent=event.sent, time=event.time or None)
+    def _line(self, event: Event) -> Decide | Learn | Outcome | Early | Activation | Change:
+        if event.kind in BESIDE:
+            return line_of(event)
         assert event.number is not None
         if event.kind == LEARN:
             assert event.reward is not None
@@ -96,28 +96,6 @@ class Writer:
                 reward=event.reward,
                 detail=None if closed else detail,
                 closed=closed,
-                reward_id=event.reward_id or None,
-                sent=event.sent,
-                time=event.time or None,
-            )
-        if event.kind == OUTCOME:
-            assert event.reward is not None
-            return Outcome(
-                seq=event.seq,
-                number=event.number,
-                reward=event.reward,
-                reward_id=event.reward_id or None,
-                late=event.detail == LATE,
-                early=early_seq(event),
-                sent=event.sent,
-                time=event.time or None,
-            )
-        if event.kind == EARLY:
-            assert event.reward is not None
-            return Early(
-                seq=event.seq,
-                decision_id=decision_of(event),
-                reward=event.reward,
                 reward_id=event.reward_id or None,
                 sent=event.sent,
                 time=event.time or None,

@@ -17,7 +17,7 @@ from ....actions import empty_actions, pack_action, unpack_details
 from ....columns import SCHEMA
 from ....contexts import Contexts, actions_in, checked_features, pack_context, unpack_contexts
 from ....errors import Damaged, InvalidInput
-from ....vocabulary import BESIDE, CHANGE, DECIDE, DECISIONS, EARLY, LEARN, Array, Columns, Features, Problem
+from ....vocabulary import ACTIVATION, BESIDE, CHANGE, DECIDE, DECISIONS, LEARN, Array, Columns, Features, Problem
 from ...events import Events
 from ...log import BadLines, Log, gathered, log_of_events, read_header
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
@@ -120,7 +120,8 @@ def _event(row: dict[str, Any], line: int, problem: Problem) -> Event:
         reward_id = None if event.detail in CLOSINGS.values() else event.reward_id or ""
         return event._replace(reward=row["reward"], reward_id=reward_id)
     if event.kind in BESIDE:
-        return event._replace(action=None, reward=row["reward"], reward_id=event.reward_id or "")
+        reward_id = event.reward_id if event.kind == ACTIVATION else event.reward_id or ""
+        return event._replace(action=None, reward=row["reward"], reward_id=reward_id)
     if not problem.is_numbered:
         packed = pack_action(np.array(action, empty_actions(0, problem).dtype))
         event = event._replace(action=None, vector=packed)
@@ -156,7 +157,7 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
     """Return the DECIDE, EXTERNAL and LEARN rows of a batch, with their numbers from 1."""
     kind = integers(batch.column("kind"), fill=-1)
     lines = np.arange(before + 1, before + len(kind) + 1)
-    known = (kind >= DECIDE) & (kind <= EARLY)
+    known = (kind >= DECIDE) & (kind <= ACTIVATION)
     if not known.all():
         bad_lines.add("unknown_kind", *lines[~known].tolist())
     learns = kind == LEARN

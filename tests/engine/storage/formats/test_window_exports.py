@@ -12,8 +12,17 @@ from onearm.api.log_files import module_of, source_of
 from onearm.engine.storage.formats.parquet.blanking import blanked
 from onearm.engine.storage.rows import Wanted
 from onearm.engine.storage.tables import Event
-from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, LATE, early_detail, taken_detail
-from onearm.engine.vocabulary import BESIDE, EARLY, LEARN, OUTCOME
+from onearm.engine.storage.windows import (
+    CLOSED_BY_DEFAULT,
+    CLOSED_BY_REWARD,
+    DEFERRED,
+    DONE,
+    LAPSED,
+    LATE,
+    early_detail,
+    taken_detail,
+)
+from onearm.engine.vocabulary import ACTIVATION, BESIDE, EARLY, LEARN, OUTCOME
 
 FORMS = {"jsonl": "log.jsonl", "parquet": "log.parquet"}
 EVENTS = [
@@ -27,6 +36,9 @@ EVENTS = [
     Event(0, 8, EARLY, -8, reward=0.5, reward_id="e", detail=early_detail("d"), time=8),
     decide(0, 9, 2, decision_id="d"),
     Event(0, 10, OUTCOME, 2, reward=0.5, reward_id="e", detail=taken_detail(8), time=10),
+    Event(0, 11, ACTIVATION, 2, detail=DEFERRED, time=11),
+    Event(0, 12, ACTIVATION, 2, detail=DONE, time=12),
+    Event(0, 13, ACTIVATION, 2, detail=LAPSED, time=13),
 ]
 
 
@@ -74,5 +86,13 @@ def test_a_blank_archive_keeps_what_counts(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     rows = pq.read_table(target).to_pylist()
-    assert [row["detail"] for row in rows] == [*(event.detail for event in EVENTS[:7]), None, None, taken_detail(8)]
-    assert [row["reward_id"] for row in rows] == [None] * 10
+    assert [row["detail"] for row in rows] == [
+        *(event.detail for event in EVENTS[:7]),
+        None,
+        None,
+        taken_detail(8),
+        DEFERRED,
+        DONE,
+        LAPSED,
+    ]
+    assert [row["reward_id"] for row in rows] == [None] * len(EVENTS)

@@ -1,0 +1,97 @@
+"""What arrives where decisions have windows comes on record: rewards, and activations of decisions that were deferred.
+
+Nothing of it is learned here: that is what closing a window does. The caller has the turn, and checked what came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from ...engine.storage.tables import Event, Experiment
+from ...engine.vocabulary import DECIDE
+from ..experiment.sums import Tally
+from ..experiment.windowed import WindowTally
+from .entered import Place, Sent, activation_event, early_event, outcome_event, outcome_of_early
+from .records import Record
+from .windows import Windows
+
+
+class Live(Protocol):
+    """What is asked of an experiment whose decisions have windows."""
+
+    row: Experiment
+    seq: int
+    tally: Tally
+    windows: Windows | None
+
+    def check_open(self) -> None:
+        """Refuse what arrives where the experiment takes nothing."""
+
+    def queue(self, *events: Event) -> asyncio.Future[None]:
+        """Queue events that are written together or not at all."""
+
+
+def take(live: Live, record: Record, reward: float, reward_id: str, now: int, *, late: bool) -> None:
+    """Put a reward on record that is learned when the window of its decision closes, or that came too late."""
+    live.check_open()
+    if late:
+        _note(live, "late")
+    event = outcome_event(record.event, _next(live, now), reward, reward_id, late)
+    record.add(event)
+    record.rewarded = live.queue(event)
+
+
+def take_early(live: Live, decision_id: str, reward: float, reward_id: str, now: int) -> asyncio.Future[None]:
+    """Put a reward on record whose decision was not made yet, and hold it for that; return its commit."""
+    live.check_open()
+    assert live.windows is not None
+    _note(live, "early")
+    event = early_event(decision_id, _next(live, now), reward, reward_id)
+    live.windows.early.add(decision_id, event)
+    return live.queue(event)
+
+
+def activate(live: Live, record: Record, now: int) -> None:
+    """Put on record that a decision was shown: its window begins now."""
+    live.check_open()
+    assert live.windows is not None
+    event = activation_event(record.event, _next(live, now), "done")
+    live.windows.begin(event)
+    record.add(event)
+    record.rewarded = live.queue(event)
+
+
+def lapsed(live: Live, record: Record, now: int) -> Event:
+    """Return the event that says that a decision was never shown, the next of the log."""
+    _note(live, "lapsed")
+    event = activation_event(record.event, _next(live, now), "lapsed")
+    record.add(event)
+    return event
+
+
+def beside(live: Live, decided: Event, sent: Sent, now: int) -> list[Event]:
+    """Return what is written with a decision, the next events of the log: that it waits to be shown, and its rewards.
+
+    These are the ones that came before it.
+    """
+    assert live.windows is not None
+    live.windows.begin(decided)
+    found: list[Event] = []
+    if sent.deferred:
+        found.append(activation_event(decided, _next(live, now), "deferred"))
+    if decided.kind == DECIDE and decided.decision_id is not None:
+        for early in live.windows.early.take(decided.decision_id, now):
+            _note(live, "taken")
+            found.append(outcome_of_early(decided, _next(live, now), early))
+    return found
+
+
+def _next(live: Live, now: int) -> Place:
+    live.seq += 1
+    return Place(live.row.key, live.seq, now)
+
+
+def _note(live: Live, what: str) -> None:
+    assert isinstance(live.tally, WindowTally)
+    live.tally.note(what)

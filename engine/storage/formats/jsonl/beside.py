@@ -1,0 +1,43 @@
+"""Events that no policy learns from as lines of an export, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ....vocabulary import ACTIVATION, CHANGE, EARLY
+from ...tables import Event
+from ...windows import ACTIVATIONS, LATE, decision_of, early_detail, early_seq, taken_detail
+from .lines import Activation, Change, Early, Outcome
+
+
+def line_of(event: Event) -> Change | Outcome | Early | Activation:
+    """Return the line of an event of these kinds."""
+    said, time = event.detail, event.time or None
+    if event.kind == CHANGE:
+        return Change(seq=event.seq, detail=said, sent=event.sent, time=time)
+    assert event.number is not None
+    if event.kind == ACTIVATION:
+        became = msgspec.json.decode(said or "")["activation"]
+        return Activation(seq=event.seq, number=event.number, activation=became, sent=event.sent, time=time)
+    assert event.reward is not None
+    told: dict[str, Any] = {"seq": event.seq, "reward": event.reward, "sent": event.sent, "time": time}
+    reward_id = event.reward_id or None
+    if event.kind == EARLY:
+        return Early(decision_id=decision_of(event), reward_id=reward_id, **told)
+    return Outcome(number=event.number, reward_id=reward_id, late=said == LATE, early=early_seq(event), **told)
+
+
+def event_of(line: Change | Outcome | Early | Activation) -> Event:
+    """Return what such a line says as a row of the database."""
+    event = Event(0, line.seq, line.code, sent=line.sent, time=line.time or 0)
+    if isinstance(line, Change):
+        return event._replace(detail=line.detail)
+    if isinstance(line, Activation):
+        return event._replace(number=line.number, detail=ACTIVATIONS[line.activation])
+    event = event._replace(reward=line.reward, reward_id=line.reward_id or "")
+    if isinstance(line, Early):
+        return event._replace(number=-line.seq, detail=early_detail(line.decision_id))
+    when = LATE if line.late else None if line.early is None else taken_detail(line.early)
+    return event._replace(number=line.number, detail=when)
