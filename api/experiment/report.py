@@ -65,6 +65,7 @@ class Report(Mean, omit_defaults=True):
     late: int | UnsetType = UNSET  # rewards that came too late, and are on record
     early: int | UnsetType = UNSET  # rewards that wait for their decisions
     lapsed: int | UnsetType = UNSET  # rewards whose decisions were not made in time
+    replaced: int | UnsetType = UNSET  # decisions in whose place others were shown, which count as well
     never_shown: int | UnsetType = UNSET  # decisions that were deferred, and not activated in time
     changes: list[FoundChange] | UnsetType = UNSET  # of the world, where the policy looks for them
     since_change: SinceChange | UnsetType = UNSET  # where there was one

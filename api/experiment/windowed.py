@@ -4,7 +4,7 @@
 >>> for what in ("defaults", "late", "late"):
 ...     tally.note(what)
 >>> tally.windowed
-Windowed(defaults=1, late=2, early=0, taken=0, lapsed=0)
+Windowed(defaults=1, late=2, early=0, taken=0, lapsed=0, replaced=0)
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _told(live: Live, now: Moment) -> Report:
         found = now.tally.windowed
         made.closed_by_default, made.open, made.late = found.defaults, now.open, found.late
         made.early, made.lapsed = now.held, found.early - found.taken - now.held
-        made.never_shown = found.lapsed
+        made.never_shown, made.replaced = found.lapsed, found.replaced
     return made
 
 

@@ -96,7 +96,9 @@ TABLE = [
         windowed.activate,
         WRITE,
         {200: window_schemas.Activated},
-        (404, 409, 503),
+        (404, 409, 413, 422, 503),
+        window_schemas.Activate,
+        body_required=False,
     ),
     Entry(
         "POST",

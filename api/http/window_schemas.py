@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class Activate(msgspec.Struct, forbid_unknown_fields=True):
+    """What was shown: what was decided, or another action, and the probability with which that was chosen, if known."""
+
+    action_id: str | None = None
+    propensity: float | None = None
 
 
 class Activated(msgspec.Struct):
@@ -26,6 +34,7 @@ class OutcomeRecord(msgspec.Struct):
 class ActivationRecord(msgspec.Struct):
     """What became of a decision that was deferred, in its record."""
 
-    status: Literal["deferred", "activated", "never_shown"]
+    status: Literal["deferred", "activated", "never_shown", "replaced"]
     seq: int
     time: str
+    shown: str | UnsetType = UNSET  # the id of the decision for what was shown in its place

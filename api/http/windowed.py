@@ -6,23 +6,30 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import LATE
+from ...engine.storage.windows import LATE, shown_number
 from ...engine.vocabulary import EXTERNAL
+from ..experiment.intake import check_propensity
 from ..service import arriving
+from ..service.arriving import Shown
 from ..service.live import Live
 from ..service.records import Record
 from ..service.refusals import missing
 from ..service.service import Service
 from ..service.windows import is_activated, waits
+from .bodies import read
 from .endpoint import Answer, Call
 from .requests import find, iso, name_of, settled
 from .schemas import Rewarded
-from .window_schemas import Activated, ActivationRecord, OutcomeRecord
+from .window_schemas import Activate, Activated, ActivationRecord, OutcomeRecord
 
 Status = Literal["accepted", "duplicate", "late"]
+
+_activate = msgspec.json.Decoder(Activate)
 
 
 class Came(NamedTuple):
@@ -62,7 +69,9 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> C
     name, windows = name_of(decision_id), live.windows
     assert windows is not None
     found = None if name is None else await live.find(name)
-    if found is None and isinstance(name, str):
+    if found is not None and (shown := shown_number(found.activation)) is not None:
+        found = await live.find(shown)
+    elif found is None and isinstance(name, str):
         return _early(live, name, reward, reward_id)
     if found is None:
         raise missing(live.spec.id, decision_id)
@@ -88,14 +97,21 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> C
 
 
 async def activate(service: Service, call: Call) -> Answer:
-    """Say that a decision that was deferred is shown now: rewards are waited for from here on."""
+    """Say that a decision that was deferred is shown now, or another action in its place; the wait begins here."""
     live = service.live(call.path["experiment_id"])
-    found, is_new = await live.turns.take(_activate, live, call.path["decision_id"])
+    body = read(_activate, call.body or b"{}", "the activation")
+    if body.propensity is not None:
+        check_propensity(body.propensity)
+        if body.action_id is None:
+            raise InvalidInput(
+                "unexpected_field", "the activation has a propensity, but no action_id: send both or none"
+            )
+    found, is_new = await live.turns.take(_activated, live, call.path["decision_id"], body)
     await settled(found)
     return Answer(200, Activated("activated" if is_new else "duplicate"))
 
 
-async def _activate(live: Live, decision_id: str) -> tuple[Record, bool]:
+async def _activated(live: Live, decision_id: str, body: Activate) -> tuple[Record, bool]:
     """Return a decision with its activation, queued for the log, and whether that is new. The caller has the turn."""
     found, windows = await find(live, decision_id), live.windows
     if windows is None or found.activation is None:
@@ -104,7 +120,12 @@ async def _activate(live: Live, decision_id: str) -> tuple[Record, bool]:
             f'the decision {decision_id!r} was shown when it was made: only one with "defer_activation": true is '
             "activated",
         )
-    if is_activated(found):
+    shown = None if body.action_id is None else _shown(live, found, body.action_id, body.propensity)
+    if is_activated(found) or shown_number(found.activation) is not None:
+        if await _shown_before(live, found) != shown:
+            raise Conflict(
+                "activated", f"the decision {decision_id!r} was activated with another action or propensity before"
+            )
         return found, False
     now = live.now()
     if windows.is_closed(found, now):
@@ -113,8 +134,45 @@ async def _activate(live: Live, decision_id: str) -> tuple[Record, bool]:
             f"the activation of decision {decision_id!r} came at {iso(now)}, and it could be activated until "
             f"{iso(windows.due(found))}, {windows.window.wait_time} after it was made: nothing is learned of it",
         )
-    arriving.activate(live, found, now)
+    if shown is None:
+        arriving.activate(live, found, now)
+    else:
+        arriving.replace(live, found, shown, now)
     return found, True
+
+
+def _shown(live: Live, found: Record, action_id: str, propensity: float | None) -> Shown | None:
+    """Return what was shown in the place of a decision; None where that is what was decided."""
+    labels, decided = live.labels(found.event), found.event
+    if action_id not in labels:
+        raise InvalidInput(
+            "unknown_action", f"there is no action {action_id[:80]!r}: the actions are {', '.join(labels[:20])}"
+        )
+    action = labels.index(action_id)
+    if action == decided.action and propensity in (None, decided.propensity):
+        return None
+    if not live.mask(decided)[action]:
+        raise InvalidInput(
+            "unavailable_action",
+            f"the action {action_id!r} was not eligible for this decision: nothing is learned of it",
+        )
+    if propensity is None and live.spec.policy.divides:
+        raise InvalidInput(
+            "missing_propensity",
+            f"the policy {live.spec.policy.name!r} divides by propensities: send the one with which {action_id!r} was "
+            "chosen, in (0, 1], or do not activate the decision",
+        )
+    return Shown(action, propensity)
+
+
+async def _shown_before(live: Live, found: Record) -> Shown | None:
+    """Return what was shown in the place of a decision that was activated; None where nothing was."""
+    number = shown_number(found.activation)
+    instead = None if number is None else await live.find(number)
+    if instead is None:
+        return None
+    assert instead.event.action is not None
+    return Shown(instead.event.action, instead.event.propensity)
 
 
 def activation_of(found: Record) -> ActivationRecord | None:
@@ -122,11 +180,10 @@ def activation_of(found: Record) -> ActivationRecord | None:
     event = found.activation
     if event is None:
         return None
-    return ActivationRecord(
-        "deferred" if waits(found) else "activated" if is_activated(found) else "never_shown",
-        event.seq,
-        iso(event.time),
-    )
+    if (number := shown_number(event)) is not None:
+        return ActivationRecord("replaced", event.seq, iso(event.time), f"~{number}")
+    status: Literal["deferred", "activated", "never_shown"] = "deferred" if waits(found) else "never_shown"
+    return ActivationRecord("activated" if is_activated(found) else status, event.seq, iso(event.time))
 
 
 def _begun(found: Record) -> str:

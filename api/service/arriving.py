@@ -6,15 +6,23 @@ Nothing of it is learned here: that is what closing a window does. The caller ha
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...engine.storage.tables import Event, Experiment
-from ...engine.vocabulary import DECIDE
+from ...engine.vocabulary import DECIDE, Array
 from ..experiment.sums import Tally
 from ..experiment.windowed import WindowTally
-from .entered import Place, Sent, activation_event, early_event, outcome_event, outcome_of_early
-from .records import Record
+from .entered import Place, Sent, activation_event, early_event, outcome_event, outcome_of_early, replacing_events
+from .history import packed_mask
+from .records import Record, Records
 from .windows import Windows
+
+
+class Shown(NamedTuple):
+    """What was shown in the place of a decision."""
+
+    action: int
+    propensity: float | None  # with which it was chosen, None where that is not known
 
 
 class Live(Protocol):
@@ -22,8 +30,13 @@ class Live(Protocol):
 
     row: Experiment
     seq: int
+    number: int
+    records: Records
     tally: Tally
     windows: Windows | None
+
+    def mask(self, event: Event) -> Array:
+        """Return what a decision could choose from, over the arms that there are now."""
 
     def check_open(self) -> None:
         """Refuse what arrives where the experiment takes nothing."""
@@ -60,6 +73,28 @@ def activate(live: Live, record: Record, now: int) -> None:
     live.windows.begin(event)
     record.add(event)
     record.rewarded = live.queue(event)
+
+
+def replace(live: Live, record: Record, shown: Shown, now: int) -> Record:
+    """Put on record that another action was shown in the place of a decision's, and return the decision for that.
+
+    It is a decision of somebody else, with a number of its own, whose window begins now; rewards that came are its own.
+    """
+    live.check_open()
+    assert live.windows is not None
+    _note(live, "replaced")
+    number, places = live.number, (_next(live, now), _next(live, now))
+    said, external = replacing_events(record.event, *places, number, shown.action, shown.propensity)
+    external = external._replace(available=packed_mask(live.mask(record.event)))  # arms may have joined meanwhile
+    live.number += 1
+    live.tally.decide(shown.action, shown.propensity)
+    live.windows.begin(external)
+    instead = Record(external)
+    for came in record.outcomes:
+        instead.add(came._replace(seq=_next(live, now).seq, number=number, detail=None, time=now))
+    record.add(said)
+    instead.decided = record.rewarded = live.queue(said, external, *instead.outcomes)
+    return live.records.remember(instead)
 
 
 def lapsed(live: Live, record: Record, now: int) -> Event:

@@ -27,7 +27,7 @@ from . import arriving
 from .live import Live
 from .pools import Pool
 from .records import Record
-from .windows import NEVER, begin_of, waits
+from .windows import NEVER, begin_of, is_over, waits
 
 EVERY = 0.25  # seconds between two looks at what is due
 SECONDS = 0.002  # for which windows close in one piece
@@ -169,7 +169,7 @@ def _due(live: Live, record: Record) -> Due | None:
     """Return what is to be learned of a decision whose window closes; None where nothing is, nor said."""
     windows = live.windows
     assert windows is not None
-    if record.reward is not None:
+    if record.reward is not None or is_over(record):
         return None
     action = live.kind.action(live, record.event)
     if waits(record):

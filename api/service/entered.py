@@ -8,8 +8,8 @@ import msgspec
 
 from ...engine.contexts import pack_context
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import ACTIVATIONS, LATE, early_detail, taken_detail
-from ...engine.vocabulary import ACTIVATION, EARLY, LEARN, OUTCOME, Feedback, Problem
+from ...engine.storage.windows import ACTIVATIONS, LATE, early_detail, shown_detail, taken_detail
+from ...engine.vocabulary import ACTIVATION, EARLY, EXTERNAL, LEARN, OUTCOME, Feedback, Problem
 from ..kinds.kind import Encoded, Request
 
 
@@ -124,3 +124,15 @@ def activation_event(decided: Event, place: Place, became: str) -> Event:
         detail=ACTIVATIONS[became],
         time=place.time,
     )
+
+
+def replacing_events(
+    decided: Event, replaced: Place, place: Place, number: int, action: int, propensity: float | None
+) -> tuple[Event, Event]:
+    """Return the events that say that another action was shown in the place of a decision's.
+
+    The first says so of the decision, the second is a decision of somebody else about the same.
+    """
+    said = activation_event(decided, replaced, "done")._replace(detail=shown_detail(number))
+    external = decided._replace(seq=place.seq, kind=EXTERNAL, number=number, action=action, propensity=propensity)
+    return said, external._replace(detail=None, sent=None, decision_id=None, body_hash=None, time=place.time)

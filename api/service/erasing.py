@@ -102,7 +102,8 @@ class Erasing:
             live.check_usable()
             await live.committed()
             numbers = await self._pools.lookups.run(named)
-            numbers += await self._pools.lookups.run(self._store.early_of, live.row.key, numbers)
+            related = await self._pools.lookups.run(self._store.related, live.row.key, numbers)
+            numbers = sorted({*numbers, *related})
             if not numbers:
                 return Done(NOTHING, await self._blank_archives(live.row.key))
             await live.turns.take(_hide, live, numbers)

@@ -22,8 +22,8 @@ from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
 from ...engine.storage.events import Events
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSINGS, decision_of, early_seq
-from ...engine.vocabulary import BESIDE, CHANGE, DECISIONS, EARLY, LEARN, OUTCOME, Feedback
+from ...engine.storage.windows import CLOSINGS, decision_of, early_seq, shown_number
+from ...engine.vocabulary import ACTIVATION, BESIDE, CHANGE, DECISIONS, EARLY, LEARN, OUTCOME, Feedback
 from ..experiment.ids import check_id
 from ..experiment.sizes import made_within
 from ..experiment.spec import Spec
@@ -118,8 +118,11 @@ def _whole(events: Events, kind: Kind) -> Iterator[Event]:
                 says = f"line {seq + 1} decides number {event.number}, and the next decision is {number}"
                 raise InvalidInput("missing_decision", says)
             number += 1
-        if event.kind == OUTCOME and (event.number or 0) >= number:
-            says = f"line {seq + 1} is a reward of decision {event.number}, which is not before it"
+        if event.kind in (OUTCOME, ACTIVATION) and (event.number or 0) >= number:
+            says = f"line {seq + 1} is of decision {event.number}, which is not before it"
+            raise InvalidInput("missing_decision", says)
+        if event.kind == ACTIVATION and shown_number(event) not in (None, number):
+            says = f"line {seq + 1} names decision {shown_number(event)} as shown, and the next one is {number}"
             raise InvalidInput("missing_decision", says)
         if event.kind == EARLY:
             early[event.seq] = event

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ...engine.kernel import Entry
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import DONE, LAPSED, LATE, Begun, OpenWindows
+from ...engine.storage.windows import DEFERRED, DONE, LATE, Begun, OpenWindows
 from ..experiment.window import Window
 from .clocks import Clocks
 from .early import Early
@@ -110,7 +110,12 @@ def is_activated(record: Record) -> bool:
 
 def waits(record: Record) -> bool:
     """Tell whether a decision is deferred, and neither activated nor closed without that."""
-    return record.activation is not None and record.activation.detail not in (DONE, LAPSED)
+    return record.activation is not None and record.activation.detail == DEFERRED
+
+
+def is_over(record: Record) -> bool:
+    """Tell whether nothing is learned of a decision any more, as it was never shown."""
+    return record.activation is not None and not waits(record) and not is_activated(record)
 
 
 def begin_of(record: Record) -> Event:

@@ -2,7 +2,7 @@
 
 A closing is a LEARN event without a `reward_id`, whose `detail` says why. That of an OUTCOME says whether it came late,
 or of which EARLY event it is; that of an EARLY one for which decision it came, that of an ACTIVATION whether a decision
-is deferred, was shown, or never was, which closes it.
+is deferred, was shown, or never was, which closes it, or which decision of somebody else was shown in its place.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ LAPSED = '{"activation": "lapsed"}'
 ACTIVATIONS = {"deferred": DEFERRED, "done": DONE, "lapsed": LAPSED}
 SAID = (*CLOSINGS.values(), LATE, *ACTIVATIONS.values())
 TAKEN = '{"early": '  # so begins the detail of an OUTCOME that came before its decision
+SHOWN = '{"shown": '  # so begins that of the ACTIVATION of a decision in whose place another one was shown
 ASKED_MAX = 500  # numbers or ids of one statement
 
 
@@ -41,6 +42,7 @@ class Windowed(NamedTuple):
     early: int  # rewards that came before their decisions
     taken: int  # of those so many found their decisions in time
     lapsed: int  # decisions that were deferred, and not activated in time
+    replaced: int  # decisions in whose place others were shown
 
 
 class Begun(NamedTuple):
@@ -68,11 +70,12 @@ class Windows(Connections):
             "count(CASE WHEN kind = ? AND detail = ? THEN 1 END), "
             "count(CASE WHEN kind = ? THEN 1 END), "
             "count(CASE WHEN kind = ? AND detail LIKE ? THEN 1 END), "
-            "count(CASE WHEN kind = ? AND detail = ? THEN 1 END) FROM event "
+            "count(CASE WHEN kind = ? AND detail = ? THEN 1 END), "
+            "count(CASE WHEN kind = ? AND detail LIKE ? THEN 1 END) FROM event "
             f"WHERE experiment = ? AND seq > ? AND seq <= ? AND kind IN ({LEARN}, {OUTCOME}, {EARLY}, {ACTIVATION})"
         )
-        said = (LEARN, CLOSED_BY_DEFAULT, OUTCOME, LATE, EARLY, OUTCOME, f"{TAKEN}%", ACTIVATION, LAPSED)
-        return Windowed(*self._read(sql, (*said, experiment, after, until))[0])
+        said = (LEARN, CLOSED_BY_DEFAULT, OUTCOME, LATE, EARLY, OUTCOME, f"{TAKEN}%", ACTIVATION, LAPSED, ACTIVATION)
+        return Windowed(*self._read(sql, (*said, f"{SHOWN}%", experiment, after, until))[0])
 
     def open_windows(self, experiment: int) -> OpenWindows:
         """Return which windows a log leaves open: they close in the order in which they began.
@@ -138,15 +141,17 @@ class Windows(Connections):
             made.update(id for (id,) in self._read(sql, (experiment, *ids)))
         return [event for event in found if decision_of(event) not in made]
 
-    def early_of(self, experiment: int, numbers: Sequence[int]) -> list[int]:
-        """Return the numbers of the EARLY events that rewards of some decisions came as."""
+    def related(self, experiment: int, numbers: Sequence[int]) -> list[int]:
+        """Return the numbers of what belongs to some decisions: EARLY events, and decisions shown in their place."""
         found: list[int] = []
         for some in _some(numbers):
             sql = (
                 f"SELECT detail FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
-                f"AND kind = {OUTCOME} AND detail LIKE ?"
+                f"AND ((kind = {OUTCOME} AND detail LIKE ?) OR (kind = {ACTIVATION} AND detail LIKE ?))"
             )
-            found += [-json.loads(detail)["early"] for (detail,) in self._read(sql, (experiment, *some, f"{TAKEN}%"))]
+            rows = self._read(sql, (experiment, *some, f"{TAKEN}%", f"{SHOWN}%"))
+            told = [json.loads(detail) for (detail,) in rows]
+            found += [-one["early"] if "early" in one else one["shown"] for one in told]
         return found
 
     def beside_seqs(self, experiment: int) -> Array:
@@ -187,9 +192,20 @@ def early_seq(outcome: Event) -> int | None:
     return json.loads(detail)["early"] if detail.startswith(TAKEN) else None
 
 
+def shown_detail(number: int) -> str:
+    """Return the detail of the ACTIVATION of a decision in whose place the one of this number was shown."""
+    return f"{SHOWN}{number}}}"
+
+
+def shown_number(activation: Event | None) -> int | None:
+    """Return the number of the decision that was shown in the place of an ACTIVATION's; None where none was."""
+    detail = "" if activation is None else activation.detail or ""
+    return json.loads(detail)["shown"] if detail.startswith(SHOWN) else None
+
+
 def says_of_windows(event: Any) -> sa.ColumnElement[bool]:
     """Say that the detail of an event, given by its columns, is what windows say of a reward."""
-    said = event.detail.in_(SAID) | event.detail.startswith(TAKEN)
+    said = event.detail.in_(SAID) | event.detail.startswith(TAKEN) | event.detail.startswith(SHOWN)
     rewarded: sa.ColumnElement[bool] = event.kind.in_((LEARN, OUTCOME, ACTIVATION)) & said
     return rewarded
 

@@ -40,7 +40,7 @@ class Exp3IxState(NamedTuple):
 
 def exp3_ix() -> Policy:
     """Draw an arm with probability proportional to exp(-eta loss)."""
-    return Policy("exp3_ix", Exp3IxParams(), init)
+    return Policy("exp3_ix", Exp3IxParams(), init, divides=True)
 
 
 def init(params: Exp3IxParams, problem: Problem) -> Exp3IxState:

@@ -83,7 +83,7 @@ def log_barrier_omd(
         check_param("correction", correction, low=0.0, high=1e6),
         range_up_to(reward_max),
     )
-    return Policy("log_barrier_omd", params, init, constants=constants)
+    return Policy("log_barrier_omd", params, init, constants=constants, divides=True)
 
 
 def init(params: LogBarrierOmdParams, problem: Problem) -> LogBarrierOmdState:

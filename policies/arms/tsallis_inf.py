@@ -116,8 +116,8 @@ def tsallis_inf(estimator: str = "importance_weighted", scale: str = "unit", rew
     params = _PARAMS[scale, estimator]
     if issubclass(params, ScaledParams):
         most = check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX)
-        return Policy("tsallis_inf", params(_ETA[estimator], most), init)
-    return Policy("tsallis_inf", params(_ETA[estimator], range_up_to(reward_max)), init)
+        return Policy("tsallis_inf", params(_ETA[estimator], most), init, divides=True)
+    return Policy("tsallis_inf", params(_ETA[estimator], range_up_to(reward_max)), init, divides=True)
 
 
 def init(params: UnitParams | ScaledParams, problem: Problem) -> TsallisInfState | TsallisInfScaledState:

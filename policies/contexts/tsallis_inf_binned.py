@@ -93,7 +93,14 @@ def tsallis_inf_binned(
     high = check_param("high", high, low=low, high=1e100, low_open=True)
     most = check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX)
     params, eta = known[estimator]
-    return Policy("tsallis_inf_binned", params(eta, most, low, high, bins), init, context_length_max=1, foretells=False)
+    return Policy(
+        "tsallis_inf_binned",
+        params(eta, most, low, high, bins),
+        init,
+        context_length_max=1,
+        foretells=False,
+        divides=True,
+    )
 
 
 def init(params: Params, problem: Problem) -> TsallisInfBinnedState:

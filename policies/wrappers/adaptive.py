@@ -148,6 +148,7 @@ def adaptive(policy: Policy, look: float = 0.001) -> Policy:
         turn=turn,
         constants=_constants(policy),
         deterministic=policy.deterministic and look == 0.0,
+        divides=policy.divides,
     )
 
 

@@ -94,6 +94,7 @@ def budget(policy: Policy, cost: list[float], limit: float) -> Policy:
         grow=_grow(policy),
         resolve=resolve if policy.resolve else None,
         constants=of_inner(policy),
+        divides=policy.divides,
         **within(policy),
     )
 

@@ -97,6 +97,7 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
         grow=grow if policy.grow else None,
         resolve=resolve if policy.resolve else None,
         constants=of_inner(policy),
+        divides=policy.divides,
         **within(policy),
     )
 

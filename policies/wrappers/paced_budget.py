@@ -137,6 +137,7 @@ def paced_budget(
         grow=_grow(policy, init),
         resolve=resolve if policy.resolve else None,
         constants=_constants(policy),
+        divides=policy.divides,
         **within(policy),
     )
 

@@ -127,6 +127,7 @@ def split(
         resolve=resolve,
         constants=of_inner(policy),
         foretells=policy.foretells,
+        divides=any(member.divides for member in members),
         **within(policy),
     )
 

@@ -117,6 +117,7 @@ def sticky(policy: Policy, seconds: int = 0, units_max: int = 100_000) -> Policy
         constants=constants,
         foretells=policy.foretells,
         deterministic=policy.deterministic,
+        divides=policy.divides,
         repeats=repeats,
         **within(policy),
     )

@@ -74,6 +74,22 @@ def test_a_policy_says_whether_it_ever_draws(name: str, context: str) -> None:
     assert course.policy.deterministic == (propensities == {1.0})
 
 
+@pytest.mark.parametrize(("name", "context"), CASES)
+@np.errstate(invalid="ignore")
+def test_a_policy_says_whether_it_divides_by_propensities(name: str, context: str) -> None:
+    known, unknown = begin(name, context), begin(name, context)
+    for instance in known.instances(24):
+        decision = known.decide(instance)
+        unknown.decide(instance)
+        for course, propensity in ((known, decision.propensity), (unknown, np.nan)):
+            course.learn(instance, Decision(decision.action, propensity), Feedback(0.5, np.zeros(0)))
+    same = all(
+        np.array_equal(one, other, equal_nan=True)
+        for one, other in zip(kept(known.state), kept(unknown.state), strict=True)
+    )
+    assert known.policy.divides == (not same)
+
+
 @pytest.mark.parametrize("name", RANGED)
 def test_in_a_declared_range_a_policy_decides_as_it_does_in_its_own(name: str) -> None:
     """To the bit: in parts of a range whose width is a power of two nothing is rounded."""

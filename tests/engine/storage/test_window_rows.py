@@ -28,6 +28,8 @@ from onearm.engine.storage.windows import (
     OpenWindows,
     Windowed,
     early_detail,
+    shown_detail,
+    shown_number,
     taken_detail,
 )
 from onearm.engine.vocabulary import ACTIVATION, CHANGE, DECIDE, EARLY, LEARN, OUTCOME
@@ -64,8 +66,8 @@ def test_they_are_counted_as_what_they_are(store: Store, key: int) -> None:
     assert store.counts_at(key, 4) == Counts(4, 2, 0)
     assert store.counts_at(key, 7) == Counts(7, 2, 1)
     assert store.beside_seqs(key).tolist() == [2, 4, 7]
-    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0, lapsed=0)
-    assert store.windowed(key, 7, 9) == Windowed(defaults=1, late=0, early=0, taken=0, lapsed=0)
+    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0, lapsed=0, replaced=0)
+    assert store.windowed(key, 7, 9) == Windowed(defaults=1, late=0, early=0, taken=0, lapsed=0, replaced=0)
     assert store.open_windows(key) == OpenWindows(closed=3, activated=0)
 
 
@@ -136,7 +138,7 @@ def test_an_erasure_blanks_rewards_too_and_leaves_what_counts(store: Store, key:
     assert [event.reward_id for event in of_it] == [None] * 5
     assert [event.detail for event in of_it] == [None, None, None, CLOSED_BY_REWARD, LATE]
     assert store.counts(key) == Counts(9, 3, 2)
-    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0, lapsed=0)
+    assert store.windowed(key, 0, 9) == Windowed(defaults=1, late=1, early=0, taken=0, lapsed=0, replaced=0)
 
 
 def came_early(key: int, seq: int, decision_id: str, reward: float = 1.0) -> Event:
@@ -158,16 +160,16 @@ def early(store: Store) -> int:
 def test_early_rewards_are_counted_and_found_by_what_they_wait_for(store: Store, early: int) -> None:
     assert store.counts(early) == store.counts_at(early, 7) == Counts(7, 1, 0)
     assert store.changes(early) == []
-    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2, lapsed=0)
+    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2, lapsed=0, replaced=0)
     assert store.held(early, 0) == [came_early(early, 2, "b"), came_early(early, 7, "c")]
     assert store.held(early, 2) == [came_early(early, 7, "c")]
-    assert sorted(store.early_of(early, [0, 1])) == [-3, -1]
+    assert sorted(store.related(early, [0, 1])) == [-3, -1]
     [(columns, first, last)] = store.columns(early, NO_CONTEXT)
     assert (columns.kind.tolist(), first, last) == ([DECIDE], 1, 7)
 
 
 def test_an_erasure_blanks_what_came_before_a_decision(store: Store, early: int) -> None:
-    numbers = [0, *store.early_of(early, [0])]
+    numbers = [0, *store.related(early, [0])]
     assert store.counted(early, numbers) == Counted(decisions=1, events=5, open=1)
     store.erase(early, numbers)
     while store.blank(early, 1):
@@ -175,7 +177,7 @@ def test_an_erasure_blanks_what_came_before_a_decision(store: Store, early: int)
     blank = [event.detail for event in store.read_events(early, 0)]
     assert blank == [None, early_detail("b"), None, None, taken_detail(1), taken_detail(3), early_detail("c")]
     assert store.erased(early) == 1
-    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2, lapsed=0)
+    assert store.windowed(early, 0, 7) == Windowed(defaults=0, late=0, early=4, taken=2, lapsed=0, replaced=0)
     assert [event.seq for event in store.held(early, 0)] == [2, 7]
 
 
@@ -199,13 +201,23 @@ def test_windows_begin_with_decisions_and_activations(store: Store, deferred: in
     assert store.begun(deferred, 0, 9) == begun
     assert store.begun(deferred, 3, 2) == begun[2:4]
     assert store.activated(deferred, [0, 1, 3, 9]) == {1}
-    assert store.windowed(deferred, 0, 11) == Windowed(defaults=1, late=0, early=0, taken=0, lapsed=1)
+    assert store.windowed(deferred, 0, 11) == Windowed(defaults=1, late=0, early=0, taken=0, lapsed=1, replaced=0)
 
 
 def test_what_is_open_lies_behind_where_the_last_that_closed_began(store: Store, deferred: int) -> None:
     assert store.open_windows(deferred) == OpenWindows(closed=7, activated=2)
     store.append([learn(deferred, 12, 2, 0.0, reward_id=None, detail=CLOSED_BY_REWARD)])
     assert store.open_windows(deferred) == OpenWindows(closed=8, activated=1)
+
+
+def test_what_was_shown_in_the_place_of_a_decision_belongs_to_it(store: Store) -> None:
+    key = add(store)
+    shown = activation(key, 3, 0, shown_detail(1))
+    store.append([decide(key, 1, 0), activation(key, 2, 0, DEFERRED), shown, decide(key, 4, 1), decide(key, 5, 2)])
+    assert store.related(key, [0, 2]) == [1]
+    assert store.windowed(key, 0, 5).replaced == 1
+    assert [one.number for one in store.begun(key, 0, 9)] == [0, 1, 2]
+    assert (shown_number(shown), shown_number(activation(key, 6, 0, DONE)), shown_number(None)) == (1, None, None)
 
 
 def test_a_decision_that_was_never_shown_counts_as_closed(store: Store) -> None:

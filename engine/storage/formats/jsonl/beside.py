@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
-
-import msgspec
 
 from ....vocabulary import ACTIVATION, CHANGE, EARLY
 from ...tables import Event
-from ...windows import ACTIVATIONS, LATE, decision_of, early_detail, early_seq, taken_detail
+from ...windows import ACTIVATIONS, LATE, decision_of, early_detail, early_seq, shown_detail, taken_detail
 from .lines import Activation, Change, Early, Outcome
 
 
@@ -19,8 +18,7 @@ def line_of(event: Event) -> Change | Outcome | Early | Activation:
         return Change(seq=event.seq, detail=said, sent=event.sent, time=time)
     assert event.number is not None
     if event.kind == ACTIVATION:
-        became = msgspec.json.decode(said or "")["activation"]
-        return Activation(seq=event.seq, number=event.number, activation=became, sent=event.sent, time=time)
+        return Activation(seq=event.seq, number=event.number, sent=event.sent, time=time, **json.loads(said or "{}"))
     assert event.reward is not None
     told: dict[str, Any] = {"seq": event.seq, "reward": event.reward, "sent": event.sent, "time": time}
     reward_id = event.reward_id or None
@@ -35,7 +33,8 @@ def event_of(line: Change | Outcome | Early | Activation) -> Event:
     if isinstance(line, Change):
         return event._replace(detail=line.detail)
     if isinstance(line, Activation):
-        return event._replace(number=line.number, detail=ACTIVATIONS[line.activation])
+        detail = None if line.activation is None else ACTIVATIONS[line.activation]
+        return event._replace(number=line.number, detail=detail if line.shown is None else shown_detail(line.shown))
     event = event._replace(reward=line.reward, reward_id=line.reward_id or "")
     if isinstance(line, Early):
         return event._replace(number=-line.seq, detail=early_detail(line.decision_id))

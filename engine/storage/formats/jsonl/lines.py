@@ -103,7 +103,8 @@ class Activation(msgspec.Struct, tag_field="kind", tag="activation", omit_defaul
     code: ClassVar[int] = ACTIVATION
     seq: Natural
     number: Natural
-    activation: Literal["deferred", "done", "lapsed"]
+    activation: Literal["deferred", "done", "lapsed"] | None = None
+    shown: Natural | None = None  # the number of the decision that was shown in its place
     sent: str | None = None
     time: int | None = None
 

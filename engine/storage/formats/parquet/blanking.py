@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...windows import SAID, TAKEN
+from ...windows import SAID, SHOWN, TAKEN
 
 KEPT = ("seq", "kind", "number", "action", "propensity", "reward", "time")  # of a blank row; a point goes, an arm stays
 
@@ -50,7 +50,9 @@ def _blank(table: pa.Table, blank: pa.ChunkedArray) -> pa.Table:
     said = None
     if "detail" in table.schema.names:
         told = table["detail"]
-        said = pc.or_(pc.is_in(told, pa.array(SAID)), pc.fill_null(pc.starts_with(told, TAKEN), False))
+        said = pc.is_in(told, pa.array(SAID))
+        for begin in (TAKEN, SHOWN):
+            said = pc.or_(said, pc.fill_null(pc.starts_with(told, begin), False))
     for place, field in enumerate(table.schema):
         if field.name in KEPT and pa.types.is_primitive(field.type):
             continue

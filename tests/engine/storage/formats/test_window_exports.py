@@ -20,6 +20,7 @@ from onearm.engine.storage.windows import (
     LAPSED,
     LATE,
     early_detail,
+    shown_detail,
     taken_detail,
 )
 from onearm.engine.vocabulary import ACTIVATION, BESIDE, EARLY, LEARN, OUTCOME
@@ -39,6 +40,7 @@ EVENTS = [
     Event(0, 11, ACTIVATION, 2, detail=DEFERRED, time=11),
     Event(0, 12, ACTIVATION, 2, detail=DONE, time=12),
     Event(0, 13, ACTIVATION, 2, detail=LAPSED, time=13),
+    Event(0, 14, ACTIVATION, 2, detail=shown_detail(3), time=14),
 ]
 
 
@@ -94,5 +96,6 @@ def test_a_blank_archive_keeps_what_counts(tmp_path: Path) -> None:
         DEFERRED,
         DONE,
         LAPSED,
+        shown_detail(3),
     ]
     assert [row["reward_id"] for row in rows] == [None] * len(EVENTS)
