@@ -14,6 +14,7 @@ from ..experiment.spec import Spec
 from ..kinds.kind import Kind
 from .bases import beginning, given
 from .checkpoints import Before, Checkpoint, with_checkpoints
+from .closings import fault_of
 from .company import Company
 from .history import History, Part
 
@@ -40,7 +41,8 @@ def verify_log(
 ) -> Verification:
     """Verify the log of an experiment in a database up to a seq, from its newest base on.
 
-    Raises `Damaged` where that base cannot be read, or rows of the log.
+    What windows closed with is compared with what came from the beginning on. Raises `Damaged` where that base cannot
+    be read, or rows of the log.
     """
     history = History(spec, store.changes(key), kind.change_types)
     bases = store.bases(key)
@@ -49,6 +51,10 @@ def verify_log(
     company = Company(spec, history, state, begun.seq, last, given(store, bases, spec, kind, history))
     pages = with_checkpoints(store, key, spec, kind, last, begun)
     found = verify(company, pages, progress, Before(store, key, spec, kind, history, begun))
+    if spec.window is not None and found.first_difference is None:
+        wrong = fault_of(spec.window, store.arrived(key, last))
+        if wrong is not None:
+            found = found._replace(first_difference=wrong.number, note=wrong.note)
     return found._replace(base=begun.seq or None)
 
 

@@ -31,6 +31,7 @@ ACTIVATIONS = {"deferred": DEFERRED, "done": DONE, "lapsed": LAPSED}
 SAID = (*CLOSINGS.values(), LATE, *ACTIVATIONS.values())
 TAKEN = '{"early": '  # so begins the detail of an OUTCOME that came before its decision
 SHOWN = '{"shown": '  # so begins that of the ACTIVATION of a decision in whose place another one was shown
+PAGE = 5_000  # events of one SELECT
 ASKED_MAX = 500  # numbers or ids of one statement
 
 
@@ -123,6 +124,18 @@ class Windows(Connections):
             )
             found.update(number for (number,) in self._read(sql, (experiment, *some, DONE)))
         return found
+
+    def arrived(self, experiment: int, until: int) -> Iterator[Event]:
+        """Yield the events beside decisions and changes up to a seq, in order, with what windows need of them."""
+        sql = (
+            "SELECT seq, kind, number, reward, detail FROM event WHERE experiment = ? AND seq > ? AND seq <= ? "
+            f"AND (kind = {LEARN} OR kind >= {OUTCOME}) ORDER BY seq LIMIT ?"
+        )
+        after = 0
+        while rows := self._read(sql, (experiment, after, until, PAGE)):
+            for seq, kind, number, reward, detail in rows:
+                yield Event(experiment, seq, kind, number, reward=reward, detail=detail)
+            after = rows[-1][0]
 
     def held(self, experiment: int, after: int) -> list[Event]:
         """Return the EARLY events after a seq whose decisions were never made, in order."""

@@ -1,0 +1,55 @@
+"""Whether the windows of a log closed with what came in them: the rewards together, or the default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ...engine.storage.tables import Event
+from ...engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, DEFERRED, DONE, LATE, early_seq
+from ...engine.vocabulary import ACTIVATION, EARLY, LEARN, OUTCOME
+from ..experiment.window import Window
+
+
+class Fault(NamedTuple):
+    """What is wrong with a decision."""
+
+    number: int
+    note: str
+
+
+def fault_of(window: Window, events: Iterable[Event]) -> Fault | None:
+    """Return the first thing that is wrong with what windows came to, of the events of a log beside its decisions.
+
+    Keeps the rewards of open windows, and the early ones whose decisions were not made.
+    """
+    came: dict[int, list[float]] = {}  # rewards in windows, by the decision's number
+    early: dict[int, float | None] = {}  # by their seqs
+    never_shown: set[int] = set()
+    for event in events:
+        number = event.number or 0
+        if event.kind == EARLY:
+            early[event.seq] = event.reward
+        elif event.kind == ACTIVATION and event.detail not in (DEFERRED, DONE):
+            came.pop(number, None)
+            never_shown.add(number)
+        elif event.kind == OUTCOME and event.detail != LATE:
+            seq = early_seq(event)
+            if seq is not None and early.pop(seq, None) != event.reward:
+                return Fault(number, f"the reward of decision {number} at seq {event.seq} came as another at seq {seq}")
+            if number not in never_shown and event.reward is not None:
+                came.setdefault(number, []).append(event.reward)
+        elif event.kind == LEARN and event.detail in (CLOSED_BY_REWARD, CLOSED_BY_DEFAULT):
+            rewards = came.pop(number, [])
+            if number in never_shown:
+                return Fault(number, f"decision {number} was learned at seq {event.seq}, and was never shown")
+            if (event.reward, event.detail) != (
+                together := window.together(rewards),
+                CLOSED_BY_REWARD if rewards else CLOSED_BY_DEFAULT,
+            ):
+                return Fault(
+                    number,
+                    f"the window of decision {number} closed with {event.reward} at seq {event.seq}, and "
+                    + (f"its {len(rewards)} rewards come to {together}" if rewards else f"the default is {together}"),
+                )
+    return None
