@@ -151,10 +151,8 @@ async def _close(live: Live, begun: Sequence[Begun], records: Mapping[int, Recor
     made: list[Event] = []
     try:
         await _learn(live, passed, made, now)
-        if following == now and not windows.is_behind:
-            following = NEVER
-        elif following == now and len(begun) < windows.at_once:
-            following = now + UNWRITTEN
+        if following == now and len(begun) < windows.at_once:  # the log says of no other
+            following = now + UNWRITTEN if windows.is_behind else NEVER
         windows.next_due = following
     finally:
         if made and live.state is state:  # else the log is folded again, without them

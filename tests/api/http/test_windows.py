@@ -248,6 +248,14 @@ def status_of(served: Windowed, name: str) -> str | None:
     return learned(served)[int(name[1:])][1]
 
 
+def test_after_a_start_windows_close_piece_by_piece(served: Windowed) -> None:
+    create(served)
+    served.post("/v1/experiments/e/decisions:batch", {"decisions": [{}] * 100})
+    served.restart()
+    served.pass_time(GRACE + 10)
+    assert (len(learned(served)), served.report()["open"]) == (100, 0)
+
+
 def test_windows_of_an_archived_experiment_close_once_it_is_restored(served: Windowed) -> None:
     create(served)
     [name] = decide(served)
