@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Set
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from contextlib import asynccontextmanager
 
 from ...engine.storage.store import Store
@@ -128,15 +128,24 @@ class Records:
 
     async def read(self, name: int | str) -> Record | None:
         """Return a decision from the log, None where there is none: all that are asked for meanwhile in one query."""
+        return (await self._read_all([name]))[0]
+
+    async def _read_all(self, names: Sequence[int | str]) -> list[Record | None]:
+        """Return decisions from the log, as `read`; without a task for each, of which closers would make thousands."""
         while True:
             clearings = self._clearings
-            if (wanted := self._wanted.get(name)) is None:
-                wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
-                if self._reading is None:
-                    self._reading = asyncio.get_running_loop().create_task(self._read())
-            found = await asyncio.shield(wanted)
-            if clearings == self._clearings:  # else it may be of before
+            wanted = [self._want(name) for name in names]
+            found = [one.result() if one.done() else await asyncio.shield(one) for one in wanted]
+            if clearings == self._clearings:  # else they may be of before
                 return found
+
+    def _want(self, name: int | str) -> asyncio.Future[Record | None]:
+        """Return what the next query will find."""
+        if (wanted := self._wanted.get(name)) is None:
+            wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
+            if self._reading is None:
+                self._reading = asyncio.get_running_loop().create_task(self._read())
+        return wanted
 
     @asynccontextmanager
     async def held(self, numbers: Iterable[int], hidden: Set[int]) -> AsyncIterator[dict[int, Record]]:
@@ -152,7 +161,7 @@ class Records:
                     record.held, found[number] = True, record
                 else:
                     sought.append(number)
-            for read in await asyncio.gather(*map(self.read, sought)):
+            for read in await self._read_all(sought) if sought else ():
                 if read is not None and read.event.number is not None:
                     number = read.event.number
                     record = self._records.get(number) or (read if number in hidden else self.remember(read))
