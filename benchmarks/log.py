@@ -53,7 +53,7 @@ def recovery(folder: Path, rounds: int) -> dict[str, Any]:
         state = policy.init(policy.params, problem)
         started = time.process_time()
         for columns, _, _ in store.columns(key, problem, learned_only=True):
-            loop.fold(policy.params, state, run_key(0, 0, 0), columns, np.zeros(0))
+            loop.fold(policy.params, state, run_key(0, 0, 0), columns, None, None)
         rates.append(2 * PAIRS / (time.process_time() - started))
     store.close()
     return {"events": 2 * PAIRS, "context": LENGTH, "events_per_second": statistics.median(rates[1:])}

@@ -2,8 +2,7 @@
 
 One event at a time: `decide`, `learn`. Closed, against an environment: `simulate`. Open, over a log: `replay` makes
 every decision again and compares, `fold` learns only (recovery); on the log of someone else another policy decides, and
-learns where it agrees (`match`), all that was logged (`follow`), or nothing (`watch`).
-All of them run the same `select` and `update`, so their bits agree.
+learns where it agrees (`match`), all that was logged (`follow`), or nothing (`watch`). Their bits agree.
 """
 
 from __future__ import annotations
@@ -295,8 +294,10 @@ def decide_all(params: Any, state: Any, run: np.uint64, columns: Columns) -> Non
 
 
 @loop
-def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
-    """Learn every feedback of `columns`, in order, and take note of every decision: what recovery does."""
+def fold(
+    params: Any, state: Any, run: np.uint64, columns: Columns, predicted: Array | None, found: Judged | None
+) -> None:
+    """Learn every feedback of `columns`, and take note of every decision; `found`, where given, is as in `follow`."""
     for row in range(len(columns.kind)):
         number = columns.number[row]
         instance = row_instance(number, columns, row)
@@ -304,6 +305,8 @@ def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
         if columns.kind[row] == DECIDE:
             mark(params, state, instance, decision, Key(run, number))
         elif columns.kind[row] == LEARN:
+            if predicted is not None and found is not None:
+                _judge(params, state, instance, columns.action[row], row, predicted, found, Key(run, number))
             feedback = Feedback(columns.reward[row], columns.detail[row])
             update(params, state, instance, decision, feedback, Key(run, number))
 

@@ -14,6 +14,7 @@ from ...engine.compiled.binding import Bound
 from ...engine.errors import InvalidInput
 from ...engine.kernel import Entry
 from ...engine.protocol import explains
+from ...engine.replay.folding import NOT_JUDGED
 from ...engine.task import best_arm, hypotheses, thresholds
 from ...engine.vocabulary import VECTOR_FEEDBACKS, Player
 from ..kinds.queries.tasks import numbered, task_fields
@@ -76,6 +77,6 @@ def entries_of(spec: Spec) -> Iterator[Entry]:
     if kind.action_kind == "arm":
         yield from filter(None, compile_bound(spec, Bound(Player(params, state, spec.run, np.zeros(0)))))
     rows = params, state, spec.run, empty(0, spec.problem)
-    yield from (loop.fold.entry(*rows), loop.replay.entry(*rows))
+    yield from (loop.fold.entry(*rows, *NOT_JUDGED), loop.replay.entry(*rows))
     if explains(params):
         yield compile_explain(spec)

@@ -10,7 +10,7 @@ from ...engine import loop, snapshot
 from ...engine.actions import empty_actions
 from ...engine.changes.worlds import changes_of
 from ...engine.kernel import Entry, Loop
-from ...engine.replay.folding import run_rows
+from ...engine.replay.folding import NOT_JUDGED, run_rows
 from ...engine.vectors.constants import constants_of
 from ...engine.vocabulary import DECIDE, LEARN, Array, Change, Columns, Constant, Decision, Feedback, Instance
 from ..experiment.spec import Spec
@@ -114,13 +114,13 @@ class PolicyEngine(Work, Generic[Made]):
     def _learn_many(self, found: Found[Made], rewards: Array, details: Array) -> None:
         """Learn rewards float64[n] and details float64[n, m] of n decisions, in their order."""
         kind = np.full(len(rewards), LEARN, np.int8)
-        self._run_many(loop.fold, found.columns._replace(kind=kind, reward=rewards, detail=details))
+        self._run_many(loop.fold, found.columns._replace(kind=kind, reward=rewards, detail=details), *NOT_JUDGED)
         self._pending.drop_many(found)
         self.rewards += len(rewards)
 
-    def _run_many(self, entry: Loop, rows: Columns) -> None:
+    def _run_many(self, entry: Loop, rows: Columns, *further: Any) -> None:
         """Run a loop over rows."""
-        arguments = self.spec.policy.params, self.state, self.spec.run, rows
+        arguments = self.spec.policy.params, self.state, self.spec.run, rows, *further
         if entry not in self._many:
             self._many[entry] = entry.entry(*arguments)
         run_rows(self._many[entry], *arguments)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ...engine import loop
 from ...engine.errors import OnearmError
+from ...engine.replay.folding import NOT_JUDGED
 from ...engine.storage.event_columns import learned_columns
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
@@ -190,7 +191,7 @@ async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) 
         sizes = live.roster.sizes if live.roster.joined else None
         decided, rewards = [one.record.event for one in known], [one.reward for one in known if one.reward is not None]
         columns = learned_columns(decided, rewards, live.problem, sizes)
-        arguments = policy.params, live.state, live.spec.run, columns
+        arguments = policy.params, live.state, live.spec.run, columns, *NOT_JUDGED
         windows.fold = loop.fold.entry(*arguments)
         if at_once := windows.fold.compiled:
             await live.step(windows.fold, windows.fold, *arguments)

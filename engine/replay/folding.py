@@ -14,15 +14,17 @@ from ..kernel import Entry
 from ..vocabulary import Columns
 
 INTERPRETED_S = 1.0  # then it is worth to wait
+NOT_JUDGED = (None, None)  # what `loop.fold` is given where nobody asks what the policy would have done
 ROWS = 16  # between two looks at the clock
 
 
 def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
     """Learn every feedback of `columns`, as `loop.fold`."""
-    run_rows(loop.fold.entry(params, state, run, columns), params, state, run, columns)
+    entry = loop.fold.entry(params, state, run, columns, *NOT_JUDGED)
+    run_rows(entry, params, state, run, columns, *NOT_JUDGED)
 
 
-def run_rows(entry: Entry, params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
+def run_rows(entry: Entry, params: Any, state: Any, run: np.uint64, columns: Columns, *further: Any) -> None:
     """Run an entry over rows that it may take in parts: as Python for a second at most, then compiled."""
     start, row = time.perf_counter(), 0
     while row < len(columns.kind):
@@ -30,5 +32,5 @@ def run_rows(entry: Entry, params: Any, state: Any, run: np.uint64, columns: Col
             WAITING.tell(entry.name)
             entry.wait()
         stop = len(columns.kind) if entry.compiled else row + ROWS
-        entry(params, state, run, take(columns, slice(row, stop)))
+        entry(params, state, run, take(columns, slice(row, stop)), *further)
         row = stop

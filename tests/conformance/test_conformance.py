@@ -156,7 +156,7 @@ def test_late_shuffled_and_missing_feedback_is_a_fold_of_the_log(played: Played)
     assert (log.kind != DECIDE).sum() < (log.kind == DECIDE).sum() or not course.patience
     again, folded = course.fresh(), course.fresh()
     assert loop.replay(params, again, RUN, log) == -1
-    loop.fold(params, folded, RUN, log)
+    loop.fold(params, folded, RUN, log, None, None)
     assert snapshot.digest(again) == snapshot.digest(folded) == course.digest()
 
 
@@ -189,7 +189,7 @@ def test_a_simulation_is_its_replay_its_fold_and_its_steps(begin: Callable[[], S
     log, params = run.advance_logged(run.horizon), run.params
     replayed, folded, stepped = (run.policy.init(params, run.problem) for _ in range(3))
     assert loop.replay(params, replayed, run.run, log) == -1
-    loop.fold(params, folded, run.run, log)
+    loop.fold(params, folded, run.run, log, None, None)
     step(params, stepped, run.run, log)
     assert {snapshot.digest(state) for state in (replayed, folded, stepped)} == {snapshot.digest(run.state)}
 

@@ -148,7 +148,7 @@ def test_a_simulation_makes_the_trials_within_the_slots_and_its_log_is_its_state
     assert numbers[numbers >= 0].tolist() == list(range(int(run.world.state.read[0])))
     replayed, folded = (policy.init(policy.params, run.problem) for _ in range(2))
     assert loop.replay(policy.params, replayed, run.run, log) == -1
-    loop.fold(policy.params, folded, run.run, log)
+    loop.fold(policy.params, folded, run.run, log, None, None)
     assert snapshot.digest(replayed) == snapshot.digest(folded) == snapshot.digest(run.state)
 
 

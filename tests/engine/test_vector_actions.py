@@ -75,7 +75,7 @@ def test_every_vector_is_decided_again_to_the_last_bit(delay_max: int) -> None:
     assert loop.replay(policy.params, state, run.run, columns) == -1
     assert snapshot.digest(state) == snapshot.digest(run.state)
     folded = policy.init(policy.params, run.problem)
-    loop.fold(policy.params, folded, run.run, columns)
+    loop.fold(policy.params, folded, run.run, columns, None, None)
     assert snapshot.digest(folded) == snapshot.digest(run.state)
 
 

@@ -45,7 +45,7 @@ def test_every_interface_finds_the_changes_of_the_simulation(name: str, env: str
     assert 90 <= change.place <= 120 and change.cause == "found"
     replayed, folded = run.fresh(), run.fresh()
     loop.replay(run.policy.params, replayed, run.key, run.log)
-    loop.fold(run.policy.params, folded, run.key, run.log)
+    loop.fold(run.policy.params, folded, run.key, run.log, None, None)
     again = snapshot.unpack([snapshot.pack(folded)], run.fresh())
     one, python, http = Loop(run), Python(run), Http(run, client)
     for interface in (one, python, http):

@@ -288,7 +288,7 @@ def bits(value: float) -> str:
 def assert_replay_and_fold_agree(run: Run) -> None:
     replayed, folded = run.fresh(), run.fresh()
     assert loop.replay(run.policy.params, replayed, run.key, run.log) == -1
-    loop.fold(run.policy.params, folded, run.key, run.log)
+    loop.fold(run.policy.params, folded, run.key, run.log, None, None)
     assert snapshot.digest(replayed) == snapshot.digest(folded) == run.digest
     for state in (replayed, folded) if certifies(run.policy.params) else ():
         assert tuple(loop.certificate(run.policy.params, state)) == tuple(run.certificate)
