@@ -411,6 +411,6 @@ def run_of(run: np.uint64, number: int) -> np.uint64:
     >>> int(run_of(np.uint64(7), 0)), int(run_of(np.uint64(7), 1)) == int(run_of(np.uint64(7), 2))
     (7, False)
     """
-    if number == 0:
+    if number <= 0:  # nobody has a number below
         return run
     return words(Key(run, number), _RUNS, 0)[0]

@@ -261,4 +261,6 @@ def _is_spec(value: Any) -> bool:
 def _as_json(value: Any) -> Any:
     if hasattr(value, "spec"):
         return value.spec
+    if isinstance(value, tuple):
+        return list(value)
     return value.tolist() if hasattr(value, "tolist") else value

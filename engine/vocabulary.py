@@ -326,6 +326,7 @@ class Policy:
     supposes: str | None = None  # of the losses, for its certificate to hold, beyond that they are convex
     guarantee: Guarantee | None = None  # what is known of its recommendations beforehand, where it was trained
     foretells: bool = True  # False where it decides by contexts, and its scores are not rewards, or it has none
+    probability_min: float = 0.0  # of each available arm at least, where it promises that
     deterministic: bool = False  # of arms, with contexts or without: whether it never draws, and each propensity is 1
     divides: bool = False  # of arms: whether it divides by the propensity of what it learns, or the policy inside does
     repeats: Callable[[Any, Any, Instance], bool] | None = None  # (params, state, instance) -> whether a unit gets what

@@ -54,6 +54,13 @@ SPECIMENS: dict[str, dict[str, Any]] = {
     "optimistic_ensemble": {"gradient_max": 8.0, "smoothness": 1.0},
     "paced_budget": {"policy": {"name": "squarecb", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 2, 3, 2], "limit": 2},
     "point_gradient": {"policy": {"name": "gradient_descent", "params": {}}},
+    "split": {
+        "policy": {"name": "tsallis_inf", "params": {}},
+        "canary": {"name": "exp3_ix", "params": {}},
+        "canary_share": 0.3,
+        "control": {"name": "uniform", "params": {}},
+        "control_share": 0.1,
+    },
     "sticky": {"policy": {"name": "thompson_beta", "params": {}}, "seconds": 40, "units_max": 12},
     "tsallis_inf_binned": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
 }

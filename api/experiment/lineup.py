@@ -25,6 +25,15 @@ DECIDING: tuple[Role, ...] = ("live", "canary", "control")  # in the order of `D
 Defined = TypeVar("Defined", bound=Definition)
 
 
+class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a policy that is tried is promoted, or retired, by itself: once its confidence sequence says so."""
+
+    against: Literal["live", "control"] = "live"
+    promote_above: float | None = 0.0  # the difference in value per decision; None: never
+    demote_below: float | None = 0.0
+    alpha: float = 0.05  # how often it may move at all where there is no difference
+
+
 class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     """A policy of an experiment, and its part."""
 
@@ -33,6 +42,8 @@ class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Role
     share: float = 0.0  # of the decisions, where it is a canary or the control
     begun: int = 0  # it has learned what came after this seq
+    since: int = 0  # the seq of the change with which it got its part, or its share
+    guard: Guard | None = None
 
 
 class PoliciesChanged(msgspec.Struct, frozen=True, tag_field="change", tag="policies_changed"):
@@ -40,7 +51,9 @@ class PoliciesChanged(msgspec.Struct, frozen=True, tag_field="change", tag="poli
 
     number: int  # of the next decision
     members: tuple[Member, ...]
-    why: str  # "added", "promoted", "retired", "shared"
+    why: str  # "added", "assigned", "retired"; "promoted", "demoted" by a guard
+    policy: int | None = None  # whom that was done to
+    told: dict[str, float] | None = None  # by a guard: the difference, low, high, and decisions
 
 
 def first_member(spec: Definition) -> Member:
@@ -51,6 +64,46 @@ def first_member(spec: Definition) -> Member:
 def in_part(members: Sequence[Member], role: Role) -> Member | None:
     """Return who plays a part that one alone plays; None where nobody does."""
     return next((member for member in members if member.role == role), None)
+
+
+def shares_of(members: Sequence[Member]) -> dict[int, float]:
+    """Return the shares of the decisions of those who decide, by number."""
+    shares = {member.policy: member.share for member in members if member.role in ("canary", "control")}
+    live = in_part(members, "live")
+    return shares if live is None else {live.policy: 1.0 - sum(shares.values()), **shares}
+
+
+def assigned(
+    members: Sequence[Member], member: Member, former: Role | None, share: float, seq: int
+) -> tuple[Member, ...]:
+    """Return the members after one, new or not, took a part at an event.
+
+    A part that one alone plays is taken from whoever had it: that one plays the `former` part, with this share of the
+    decisions where that has one, or is retired with None. Where shares change, those who decide are counted anew.
+    """
+    before = {one.policy: one for one in members}
+    after = dict(before)
+    if member.role != "shadow" and (holder := in_part(members, member.role)) and holder.policy != member.policy:
+        if former is None:
+            del after[holder.policy]
+        else:
+            after[holder.policy] = msgspec.structs.replace(holder, role=former, share=share, since=seq, guard=None)
+    after[member.policy] = member
+    return _recounted(before, after, seq)
+
+
+def retired(members: Sequence[Member], number: int, seq: int) -> tuple[Member, ...]:
+    """Return the members without one, who is not live, after an event."""
+    before = {one.policy: one for one in members}
+    return _recounted(before, {key: one for key, one in before.items() if key != number}, seq)
+
+
+def _recounted(before: dict[int, Member], after: dict[int, Member], seq: int) -> tuple[Member, ...]:
+    """Return members in the order of their numbers; where shares changed all who decide are counted from `seq` on."""
+    old, new = list(before.values()), list(after.values())
+    if shares_of(old) != shares_of(new) or in_part(old, "live") != in_part(new, "live"):
+        new = [one if one.role == "shadow" else msgspec.structs.replace(one, since=seq) for one in new]
+    return tuple(sorted(new, key=lambda one: one.policy))
 
 
 def policy_of(spec: Definition, member: Member) -> Policy:

@@ -404,7 +404,7 @@ class DecisionRecord(msgspec.Struct):
     seq: int
     action_id: str | None  # null where the end of a stream was read, a vector decided or a query asked
     propensity: float | None
-    policy: str
+    policy: str  # the one that decided
     model_version: int
     given: bool  # someone else made it
     context: list[Any] | None  # numbers, or a row of them for each action; null where it is named features
@@ -415,6 +415,7 @@ class DecisionRecord(msgspec.Struct):
     reward: RewardRecord | None
     outcomes: list[OutcomeRecord] | UnsetType = UNSET  # what came, where decisions have windows
     activation: ActivationRecord | UnsetType = UNSET  # of one that was deferred
+    policy_number: int | UnsetType = UNSET  # which of several policies that is, where it is not the first
     unit_id: str | UnsetType = UNSET  # whom it is for
     sticky: bool | UnsetType = UNSET  # its unit got what it was given before
     compacted: bool | UnsetType = UNSET  # it lies before the base: context, eligible_actions and sent are gone

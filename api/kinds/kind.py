@@ -188,6 +188,10 @@ class Work:
         assert self._certify is not None
         return Certificate(*map(float, self._certify(self._params, self.state)))
 
+    def policy_name(self, decided: Event) -> str:
+        """Return the name of the policy that made a decision."""
+        return self.spec.policy.name
+
     def check_usable(self) -> None:
         """Raise what everything is refused with, where something is."""
         if self.unusable is not None:

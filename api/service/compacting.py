@@ -95,10 +95,11 @@ class Compactions:
             await live.committed()
             live.check_usable()
             bases, seq = await self._call(self._place, live, before, last)
-            for former, base in zip([None, *bases], bases, strict=False):
-                if base.seq == seq:
+            plain = [base for base in bases if not base.of_change]
+            for former, base in zip([None, *plain], plain, strict=False):
+                if base.seq == seq and not base.of_change:
                     return Compacted(base, seq - (former.seq if former else 0))
-            check_place(live, seq, last, bases)
+            check_place(live, seq, last, plain)
             former_seq = max((base.seq for base in bases if not base.whole), default=0)
             name = await self._begin(live, seq, former_seq) if archive else None
             base = await self._made(live, seq, former_seq if live.kind.slims else seq, former_seq, name)
@@ -116,7 +117,8 @@ class Compactions:
             last = live.seq
             await live.committed()
             live.check_usable()
-            if await self._call(self._store.base_seq, live.row.key) < last:
+            bases = await self._call(self._store.bases, live.row.key)
+            if max((base.seq for base in bases if not base.of_change), default=0) < last:
                 await self._made(live, last, last, last, None, whole=True)
 
     async def _made(
@@ -131,7 +133,7 @@ class Compactions:
             return await self._written(live, seq, slim, former, name, whole)
         except BaseException:
             with suppress(OnearmError):  # where the disk and the database do not allow that, the next start does it
-                await asyncio.shield(self._clean(live.row.key, name))
+                await asyncio.shield(self._clean(live.row.key, seq, name))
             raise
         finally:
             self._room.take(beside, 0)
@@ -157,22 +159,26 @@ class Compactions:
         kept: tuple[str, str, int] | tuple[()] = ()
         if name is not None:
             kept = await self._call(self._archives.write, name, self._store, row, former, seq)
-        folded = await self._call(self._fold, live, seq)
-        digest = await self._write(folded, row.key, seq)
-        versions, now = folded.versions, self._clock()
-        base = Base(row.key, seq, folded.decisions, digest, versions, now, slim, *kept)._replace(whole=whole)
+        there = [base for base in await self._call(self._store.bases, row.key) if base.seq == seq]
+        if there:  # a change of policies made it: it stays, and is one of its own now
+            decisions, digest, versions = there[0].decisions, there[0].digest, there[0].versions
+        else:
+            folded = await self._call(self._fold, live, seq)
+            digest = await self._write(folded, row.key, seq)
+            decisions, versions = folded.decisions, folded.versions
+        base = Base(row.key, seq, decisions, digest, versions, self._clock(), slim, *kept)._replace(whole=whole)
         live.check_usable()
         if not await self._writer.run(self._store.put_base, base):
             assert live.unusable is not None, "it was deleted meanwhile"
             raise live.unusable
         return base
 
-    async def _clean(self, key: int, name: str | None) -> None:
+    async def _clean(self, key: int, seq: int, name: str | None) -> None:
         """Leave nothing of an attempt that failed; one whose commit succeeded unheard is whole, and stays."""
         bases = await self._call(self._store.bases, key)
         if name is not None and all(base.archive != name for base in bases):
             await self._call(self._archives.remove, [name])
-        await self._writer.run(self._store.sweep_bases)
+        await self._writer.run(self._store.sweep_base, key, seq)
 
     def _remove_archives(self, key: int, events: int) -> bool:
         """Take away the archives of a deleted experiment. Runs in the writer's thread."""

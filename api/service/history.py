@@ -224,6 +224,12 @@ class History:
             (self._casts[at] for at in sorted(self._casts, reverse=True) if at <= seq), (first_member(self._spec),)
         )
 
+    @property
+    def named(self) -> dict[int, str]:
+        """The names of all policies that ever played a part, by number."""
+        later = {member.policy: str(member.spec["name"]) for cast in self._casts.values() for member in cast}
+        return {**later, 0: self._spec.policy.name}
+
     def spec(self, seq: int) -> Definition:
         """Return the definition of the experiment after the event of this seq: who decides then is its policy."""
         at = max((at for at in self._casts if at <= seq), default=0)

@@ -21,19 +21,22 @@ import numpy as np
 from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
 from ...engine.storage.events import Events
 from ...engine.storage.store import Store
-from ...engine.storage.tables import Event
+from ...engine.storage.tables import Base, Event, SnapshotPart
 from ...engine.storage.windows import CLOSINGS, decision_of, early_seq, shown_number
-from ...engine.vocabulary import ACTIVATION, BESIDE, CHANGE, DECISIONS, EARLY, LEARN, OUTCOME, Feedback
+from ...engine.vocabulary import ACTIVATION, BESIDE, CHANGE, DECISIONS, EARLY, LEARN, OUTCOME, Columns, Feedback
 from ..experiment.ids import check_id
 from ..experiment.sizes import made_within
 from ..experiment.spec import Spec
+from ..experiment.sums import packed
 from ..kinds.kind import ANY_JSON, Kind
 from ..kinds.streams.moves import read_id
 from ..kinds.table import kind_of
 from ..log_files import module_of, source_of
-from .folded import finished, fold_log
-from .history import History, packed_mask
-from .writer import Writer
+from .bases import beginning, parts_of
+from .company import Company
+from .folded import counted, finished, fold_log
+from .history import History, Recast, packed_mask
+from .writer import PARTS_MAX, Writer
 
 TOGETHER = 500  # events of one transaction: about 10 ms
 TIME_MAX = 253_402_300_799_999_999  # microseconds since 1970 UTC: the end of the year 9999
@@ -45,7 +48,8 @@ class Imported(NamedTuple):
     """A new experiment, with what an export says of it."""
 
     spec: Spec
-    events: Sequence[Event] = ()  # of no experiment yet
+    events: Sequence[Event] = ()  # of no experiment yet, and so are bases
+    bases: Sequence[tuple[Base, list[SnapshotPart]]] = ()  # of changes of policies
     archived_at: int | None = None  # microseconds since 1970 UTC
 
 
@@ -70,20 +74,25 @@ def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imp
             if history.roster.joined:  # a state that grew has a limit too
                 made_within(spec.policy, history.problem(len(found)), state_bytes)
             rows = list(as_stored(found, history, kind))
-            _check_fold(Path(folder, "fold.db"), spec, rows)
+            bases = _folded(Path(folder, "fold.db"), spec, kind, rows, history)
         except (Damaged, NotFound) as error:
             raise _refused(error, file) from error
         except InvalidInput as error:
             raise _refused(error, file) from None
     archived_at = max(row.time for row in rows if row.kind == CHANGE) if history.archived else None
-    return Imported(spec, rows, archived_at)
+    return Imported(spec, rows, bases, archived_at)
 
 
-async def write_log(store: Store, writer: Writer[Any], key: int, events: Sequence[Event]) -> None:
+async def write_log(store: Store, writer: Writer[Any], key: int, new: Imported) -> None:
     """Write the log of an experiment that is in no list yet, a part of it between the commits of others."""
-    for start in range(0, len(events), TOGETHER):
-        part = [event._replace(experiment=key) for event in events[start : start + TOGETHER]]
+    for start in range(0, len(new.events), TOGETHER):
+        part = [event._replace(experiment=key) for event in new.events[start : start + TOGETHER]]
         await writer.run(store.append, part)
+    for base, parts in new.bases:
+        for start in range(0, len(parts), PARTS_MAX):
+            some = [part._replace(experiment=key) for part in parts[start : start + PARTS_MAX]]
+            await writer.run(store.put_base_parts, some)
+        await writer.run(store.append, (), (), (), (), [base._replace(experiment=key)])
 
 
 def _spec(events: Events, experiment_id: str | None, state_bytes: int) -> Spec:
@@ -194,14 +203,42 @@ def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator
         yield event
 
 
-def _check_fold(file: Path, spec: Spec, rows: list[Event]) -> None:
+def _folded(
+    file: Path, spec: Spec, kind: Kind, rows: list[Event], history: History
+) -> list[tuple[Base, list[SnapshotPart]]]:
+    """Fold a log in a database of its own; return the bases of its changes of policies."""
     store = Store.open(f"sqlite:///{file}")
     try:
         row = store.add_experiment("checked", json.dumps(spec.to_json()), b"", spec.versions_json(), 0)
         store.append([event._replace(experiment=row.key) for event in rows])
-        finished(fold_log(row, spec, kind_of(spec.problem), store))
+        if history.recasts(0, len(rows)):
+            return list(_bases(store, row.key, spec, kind, rows, history))
+        finished(fold_log(row, spec, kind, store))
+        return []
     finally:
         store.close()
+
+
+def _bases(
+    store: Store, key: int, spec: Spec, kind: Kind, rows: list[Event], history: History
+) -> Iterator[tuple[Base, list[SnapshotPart]]]:
+    """Fold a log over its changes of policies, and yield the base of each."""
+    begun = beginning(store, (), spec, kind, history, 0)
+    state, _ = kind.own.split(begun.kept)
+    company, tally, counted_to, number = Company(spec, history, state), begun.tally, 0, 0
+    for part in history.pages(store, key, 0, len(rows)):
+        tally = counted(tally, part)
+        if isinstance(part, Columns):
+            company.fold(part)
+            number += int((part.kind != LEARN).sum())
+            continue
+        company.change(part)
+        if isinstance(part, Recast):
+            tally.count_log(store, key, counted_to, part.seq)
+            counted_to, digest = part.seq, hashlib.sha256()
+            parts = list(parts_of(company.state, packed(tally.sums), 0, part.seq, digest))
+            about = (number, digest.hexdigest(), part.spec.versions_json(), rows[part.seq - 1].time, part.seq)
+            yield Base(0, part.seq, *about, whole=True, of_change=True), parts
 
 
 def _refused(error: OnearmError, file: Path) -> InvalidInput:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -19,7 +20,10 @@ from .reading import Reading
 from .room import Room
 from .writer import PendingSnapshot, Writer
 
+log = logging.getLogger("onearm")
 EVENT_BYTES = 200  # what one event costs in the log besides its context, its point and its detail
+SNAPSHOT_SECONDS = 10.0  # at the end of the service
+TOGETHER_BYTES = 4_000_000  # of states whose snapshots are written together then
 SNAPSHOT_BYTES = 4_000_000  # bytes of log after which a snapshot is due, at the least
 
 
@@ -50,6 +54,12 @@ class Held(Protocol):
 
     def recover(self) -> Recovered:
         """Fold the log. Runs in a worker thread."""
+
+
+class Kept(Held, Protocol):
+    """One whose state is kept in this way."""
+
+    keeping: Keeping
 
 
 class Keeping:
@@ -146,3 +156,31 @@ class Keeping:
         if live.archived and not self._awake and live.unusable is None:
             live.state = None
             self._room.take(live.row.id, 0)
+
+
+async def keep_all_states(lives: Iterable[Kept], writer: Writer[Any]) -> None:
+    """Keep snapshots, of the smallest states first; what there is no time for is folded at the next start."""
+    some = sorted((live for live in lives if live.unusable is None), key=lambda live: live.state_bytes)
+    kept = 0
+    try:
+        async with asyncio.timeout(SNAPSHOT_SECONDS):
+            for group in _together(some):
+                for live in group:
+                    live.keeping.snapshot()
+                await writer.drain()
+                kept += len(group)
+    except TimeoutError:
+        log.warning("%d of %d states are kept; the logs of the others are read at the next start", kept, len(some))
+
+
+def _together(lives: Iterable[Kept]) -> Iterator[list[Kept]]:
+    """Yield lives in groups whose snapshots are written together: one commit for many small ones."""
+    some: list[Kept] = []
+    size = 0
+    for live in lives:
+        some.append(live)
+        size += live.state_bytes
+        if size > TOGETHER_BYTES:
+            yield some
+            some, size = [], 0
+    yield some

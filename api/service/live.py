@@ -80,7 +80,8 @@ class Live(Work):
         self.spec = spec
         self.kind = kind
         self.problem = spec.problem
-        self.members: tuple[Member, ...] = (first_member(spec),)
+        self.members: tuple[Member, ...] = (first_member(spec),)  # who plays a part
+        self.named = {0: spec.policy.name}  # the names of all policies that ever did
         self.decide_waits = kind.decide_waits or marks(spec.policy.params)
         self.roster = Roster(spec.arms)
         self.archived = row.archived_at is not None
@@ -125,6 +126,7 @@ class Live(Work):
         if self.windows is not None:
             self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
         history = recovered.history
+        self.named = history.named
         self.decide_with(recovered.spec, recovered.kernels, history.members(self.seq))
         self.roster, self.archived = history.roster, history.archived
         self.problem = history.problem(self.seq)
@@ -137,6 +139,7 @@ class Live(Work):
     def decide_with(self, spec: Spec, kernels: Kernels, members: tuple[Member, ...]) -> None:
         """Let the policy of a spec decide, whose state is there, as these members are said to."""
         self.spec, self.members = spec, members
+        self.named = {member.policy: str(member.spec["name"]) for member in members} | self.named
         self.versions = spec.versions_json()
         self.decide_waits = self.kind.decide_waits or marks(spec.policy.params)
         self.since = self.explainer = None
@@ -151,6 +154,16 @@ class Live(Work):
         self.unusable = why
         self.state = None
         self._room.take(self.row.id, 0)
+
+    @property
+    def decider(self) -> int:
+        """The number of the policy that made the last decision."""
+        numbers = self.spec.numbers
+        return numbers[0] if len(numbers) == 1 else numbers[int(self.state.scratch_who[0])]
+
+    def policy_name(self, decided: Event) -> str:
+        """Return the name of the policy that made a decision."""
+        return self.named[decided.policy or 0]
 
     @property
     def is_at_work(self) -> bool:
@@ -238,7 +251,8 @@ class Live(Work):
         self.tally.decide(encoded.action, propensity)
         place = Place(self.row.key, self.seq, now)
         mask = roster.packed if request.available is roster.active else packed_mask(request.available)
-        return decision_event(what, place, number, propensity, request, mask, encoded, sent, self.problem)
+        event = decision_event(what, place, number, propensity, request, mask, encoded, sent, self.problem)
+        return event if what == EXTERNAL or not (by := self.decider) else event._replace(policy=by)
 
     def _move(self, moves: Iterator[Move], sent: Sent, now: int) -> Record:
         """Queue moves, and what they brought, to be written together; return the last one."""

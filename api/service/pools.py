@@ -81,6 +81,7 @@ class Pools:
         self.counts = Pool("counts of hours and days", 1, COUNTS_WAITING)
         self.exports = Pool("exports of logs", 1, EXPORTS_MAX)
         self.imports = Pool("imports of logs", 1, IMPORTS_WAITING)
+        self.watches = Pool("pages of logs for shadows", 1, READS_WAITING)
         self.compactions = Pool("compactions of logs", 1, COMPACTIONS_WAITING)
 
     def close(self) -> None:

@@ -41,10 +41,12 @@ from .erasing import Erasing
 from .exporting import Exports
 from .folded import Recovered
 from .importing import Imported, write_log
+from .keeping import keep_all_states
 from .lag import Lag
 from .lanes import Lanes
 from .live import Live
 from .measured import Requests
+from .policies import Policies
 from .pools import Pools
 from .records import CACHE_BYTES, Budget
 from .recovery import Queue
@@ -61,8 +63,6 @@ INCOMPLETE = (
 )
 EXPERIMENTS_MAX = 10_000  # of a tenant
 REFOLD_PAUSE = 0.5  # seconds before a refold that failed is tried again
-SNAPSHOT_SECONDS = 10.0  # at the end
-TOGETHER_BYTES = 4_000_000  # of states whose snapshots are written together at the end
 
 
 class Service:
@@ -89,6 +89,7 @@ class Service:
         self.lanes = Lanes()
         self.exports = Exports()
         self.room = Room(state_limits)
+        self.policies = Policies(lambda: self._lives.values(), store, self.writer, self.pools, self.room)
         kept = Archives.beside(store.url) if archives is None else archives
         self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clocks.wall)
         self.erasing = Erasing(store, self.writer, self.chores, self.pools, self.compactions, kept)
@@ -132,6 +133,7 @@ class Service:
         self._queue = Queue(rows)
         self.curves.start(self._curved)
         self.closing.start()
+        self.policies.start()
         self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
@@ -159,33 +161,17 @@ class Service:
         await self.chores.stop()
         await self.curves.stop()
         await self.closing.stop()
+        await self.policies.stop()
         for live in self._lives.values():
             await live.turns.idle()
         await self.writer.drain()
-        await self._keep_snapshots()
+        if self.store.lost is None:
+            await keep_all_states(self._lives.values(), self.writer)
         self.writer.close()
         self.pools.close()
         await self.deeds.stop()
         self.access.close()  # first: the last connection of SQLite moves the log into the file
         self.store.close()
-
-    async def _keep_snapshots(self) -> None:
-        """Keep snapshots, of the smallest states first; what there is no time for is folded at the next start."""
-        if self.store.lost is not None:
-            return
-        lives = sorted(
-            (live for live in self._lives.values() if live.unusable is None), key=lambda live: live.state_bytes
-        )
-        kept = 0
-        try:
-            async with asyncio.timeout(SNAPSHOT_SECONDS):
-                for some in _together(lives):
-                    for live in some:
-                        live.keeping.snapshot()
-                    await self.writer.drain()
-                    kept += len(some)
-        except TimeoutError:
-            log.warning("%d of %d states are kept; the logs of the others are read at the next start", kept, len(lives))
 
     @property
     def known(self) -> int:
@@ -384,7 +370,7 @@ class Service:
         try:
             if new.events:
                 key = await self.writer.run(self.store.reserve, self.clock())
-                await write_log(self.store, self.writer, key, new.events)
+                await write_log(self.store, self.writer, key, new)
             name, said, now = name_of(tenant, spec.id), spec.to_json(), self.clock()
             about = json.dumps(said), _hash_of(said), spec.versions_json(), now, stored(spec.policy), new.archived_at
             return await self.writer.run(self.store.add_experiment, name, *about, key)
@@ -479,19 +465,6 @@ class Service:
                 if self._lives.get(live.row.id) is live:  # else it was deleted meanwhile
                     live.open(recovered)
                 return
-
-
-def _together(lives: list[Live]) -> Iterator[list[Live]]:
-    """Yield lives in groups whose snapshots are written together: one commit for many small ones."""
-    some: list[Live] = []
-    size = 0
-    for live in lives:
-        some.append(live)
-        size += live.state_bytes
-        if size > TOGETHER_BYTES:
-            yield some
-            some, size = [], 0
-    yield some
 
 
 def _hash_of(said: dict[str, Any]) -> bytes:

@@ -27,6 +27,7 @@ from .sequence import (
     check_lengths,
     check_moments,
     grow,
+    log_capital,
     new_state,
     running_mean,
     scaled_rewards,
@@ -98,3 +99,31 @@ def add(state: SequenceState, reward: Array, weight: Array, other: Array) -> Non
         gap = robust
     state.total[0] += len(weight)
     state.total[3] += gap.sum()
+
+
+def is_above(state: SequenceState, least: float, level: float = 0.95) -> bool:
+    """Tell whether the difference is surely above a number: whether the low end of its interval is, found at once."""
+    return _beats(state, 0, least, level)
+
+
+def is_below(state: SequenceState, most: float, level: float = 0.95) -> bool:
+    """Tell whether the difference is surely below a number."""
+    return _beats(state, 1, -most, level)
+
+
+def _beats(state: SequenceState, side: int, mean: float, level: float) -> bool:
+    missing = (1.0 - check_level(level)) / 2.0
+    if not -1.0 <= mean <= 1.0:
+        return mean < -1.0
+    capital = log_capital(state, state.growth[None, side], state.total[None, 0], np.array([mean]))
+    return bool(state.total[0] > 0.0 and capital[0] >= -math.log(missing))
+
+
+def bounds(state: SequenceState, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the difference, low and high of the decisions so far, of rewards in [0, 1]; NaN, -1 and 1 before any."""
+    missing, count = (1.0 - check_level(level)) / 2.0, state.total[None, 0]
+    if not state.total[0]:
+        return math.nan, -1.0, 1.0
+    low = beaten(state, state.growth[None, 0], count, missing, -1.0, 1.0)
+    high = -beaten(state, state.growth[None, 1], count, missing, -1.0, 1.0)
+    return float(state.total[3] / state.total[0]), float(low[0]), float(high[0])

@@ -99,7 +99,7 @@ class States(Connections):
         return [bytes(row.state).decode() for row in self._read_core(query)]
 
     def put_base(self, base: Base) -> bool:
-        """Write a base whose parts are written: from now on the log is folded from it.
+        """Write a base whose parts are written: from now on the log is folded from it. It replaces that of a change.
 
         Returns whether it was: of an experiment that was deleted meanwhile nothing is.
         """
@@ -109,6 +109,8 @@ class States(Connections):
                 return False
             note = (BASE_PART.c.experiment == base.experiment) & (BASE_PART.c.part == NOTE)
             connection.execute(sa.delete(BASE_PART).where(note))
+            of_change = (BASE.c.experiment == base.experiment) & (BASE.c.seq == base.seq) & BASE.c.of_change
+            connection.execute(sa.delete(BASE).where(of_change))
             connection.execute(sa.insert(BASE).values(base._asdict()))
         return True
 
@@ -120,9 +122,15 @@ class States(Connections):
             connection.execute(sa.update(BASE).where(mine).values(values))
 
     def sweep_bases(self) -> None:
-        """Take away parts that belong to no base: somebody ended before it was whole."""
+        """Take away parts that belong to no base: somebody ended before it was whole. While none is being made."""
         with self._transaction() as connection:
             connection.execute(sa.delete(BASE_PART).where(_BASELESS))
+
+    def sweep_base(self, experiment: int, seq: int) -> None:
+        """Take away the parts of one that did not become whole."""
+        with self._transaction() as connection:
+            one = (BASE_PART.c.experiment == experiment) & (BASE_PART.c.seq == seq)
+            connection.execute(sa.delete(BASE_PART).where(one, _BASELESS))
 
     def unslimmed(self) -> list[Base]:
         """Return the bases before which not all that could be is slim, those of an experiment in their order."""

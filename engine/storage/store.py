@@ -352,6 +352,17 @@ class Store(States, Erasures, Buckets, Windows):
             if len(rows) < PAGE:
                 return
 
+    def learned(self, experiment: int, after: int, until: int) -> list[tuple[Any, ...]]:
+        """Return (number, reward, kind, seq, policy and unit of the decision) of what was learned between two seqs."""
+        policy = "d.policy" if self.revision >= schema.POLICIES else "NULL"
+        unit = "d.unit_id" if self.revision >= schema.UNITS else "NULL"
+        sql = (
+            f"SELECT l.number, l.reward, d.kind, d.seq, {policy}, {unit} FROM event l JOIN event d ON "
+            f"d.experiment = l.experiment AND d.number = l.number AND d.kind IN ({DECIDE}, {EXTERNAL}) "
+            f"WHERE l.experiment = ? AND l.kind = {LEARN} AND l.seq > ? AND l.seq <= ? ORDER BY l.seq"
+        )
+        return self._read(sql, (experiment, after, until))
+
     def counts(self, experiment: int) -> Counts:
         """Return how many events, decisions and rewards there are, from the ends of two indexes."""
         # CHANGE rows alone have no number. They are counted first: one more meanwhile must not be taken off.

@@ -98,6 +98,7 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
         resolve=resolve if policy.resolve else None,
         constants=of_inner(policy),
         divides=policy.divides,
+        probability_min=float(minimum),
         **within(policy),
     )
 

@@ -43,6 +43,7 @@ REPRESENTATIVES = (
     "floor",
     "paced_budget",
     "point_gradient",
+    "split",
     "sticky",
 )
 

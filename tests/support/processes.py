@@ -36,9 +36,10 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         "policy": {"name": "linear_greedy", "params": {"epsilon": 0.3}},
         "problem": {"actions": {"kind": "listed", "length": 2, "max": 5}},
     },
+    "p": {"arms": ARMS, "policy": {"name": "epsilon_greedy", "params": {}}},  # policies join, take parts and retire
     "v": {"problem": {"kind": "vector", "domain": {"kind": "simplex", "dimension": 3}}},  # is told gradients
 }
-VECTORS = "v"
+VECTORS, POLICIES = "v", "p"
 READY_SECONDS = 180.0  # a busy machine is no bug
 
 
@@ -125,6 +126,8 @@ class Client(threading.Thread):
         self.open: list[str] = []
         self.joined: list[str] = []
         self.said = 0
+        self.cast = 0  # changes of policies
+        self.canary: int | None = None
         self.retries = 0
         self.error: BaseException | None = None
 
@@ -186,6 +189,8 @@ class Client(threading.Thread):
         Asked again, it has happened already.
         """
         if self.random.random() < 0.3:
+            self.recast()
+        elif self.random.random() < 0.3:
             self.say()
         elif len(self.joined) < 6 and self.random.random() < 0.7:
             name = f"j{len(self.joined)}"
@@ -202,6 +207,20 @@ class Client(threading.Thread):
         assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text
         self.said += 1
         assert len(answer.json()["changes"]) == min(self.said, 63)
+
+    def recast(self) -> None:
+        """Let a canary join, be promoted or retire; asked again, it has happened already."""
+        if self.canary is None:
+            policy = {"name": "epsilon_greedy", "params": {"epsilon": 0.2 + 0.001 * self.cast}}
+            answer, tries = self.post("p", "policies", {"policy": policy, "role": "canary", "share": 0.3})
+            assert answer.status_code in ((201,) if tries == 1 else (200, 201)), answer.text
+            self.canary = answer.json()["policy"]
+        else:
+            deed, body = self.random.choice([("promote", {"former": "retired"}), ("retire", {})])
+            answer, _ = self.post("p", f"policies/{self.canary}:{deed}", body)
+            assert answer.status_code == 200, answer.text
+            self.canary = None
+        self.cast += 1
 
     def post(self, experiment: str, path: str, body: dict[str, Any]) -> tuple[httpx.Response, int]:
         """Try until there is an answer that is not 503; return it and how many times it took."""
@@ -241,8 +260,11 @@ def assert_told(experiment: str, events: list[Any], clients: list[Client]) -> No
         assert joined == clients[0].joined and joined, "each arm joined once"
     if experiment == "w":
         assert len(changes) == clients[0].said, "each world began once"
+    if experiment == POLICIES:
+        assert len(changes) == clients[0].cast, "each change of policies happened once"
     for name, one in told.items():
         event = decided[name]
+        assert experiment != POLICIES or one.answer.get("policy_number", 0) == (event.policy or 0)
         if experiment == VECTORS:
             assert one.answer["point"] == np.frombuffer(event.vector).tolist()
             continue

@@ -15,8 +15,9 @@ class ArmDecision(msgspec.Struct):
     decision_id: str
     action_id: str
     propensity: float | None
-    policy: str
+    policy: str  # the one that decided
     model_version: int
+    policy_number: int | UnsetType = UNSET  # which of several policies that is, where it is not the first
     sticky: bool | UnsetType = UNSET  # its unit got what it was given before, with the propensity of that draw
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET

@@ -92,8 +92,9 @@ def answer(work: Work, event: Event) -> ArmDecision:
         decision_id=id_of(event),
         action_id=work.labels(event)[event.action],  # type: ignore[index]
         propensity=event.propensity,
-        policy=work.spec.policy.name,
+        policy=work.policy_name(event),
         model_version=event.seq - 1,
+        policy_number=UNSET if event.policy is None else event.policy,
     )
     if event.detail is not None:
         said = EXPLANATION.decode(event.detail)

@@ -55,6 +55,9 @@ FITTING = {
     "world": {"change": "known"},
     "keys": {"name": "n", "roles": ["read"]},
     "{key_id}:rotate": {},
+    "policies": {"policy": "uniform"},
+    "{policy}:assign": {"role": "shadow"},
+    "{policy}:promote": {},
     "{experiment_id}:erase": {"unit_id": "u"},
     "experiments:import": EXPORT,
 }
@@ -72,6 +75,11 @@ OPERATION_IDS = {  # generated clients have a function for each, by this name
     "logs_import_log",
     "logs_log",
     "policies_list_policies",
+    "lineup_add_policy",
+    "lineup_list_lineup",
+    "lineup_assign_policy",
+    "lineup_promote_policy",
+    "lineup_retire_policy",
     "decisions_decide",
     "decisions_decide_batch",
     "decisions_learn_examples",
@@ -129,6 +137,9 @@ def document(keys: tuple[Path, dict[str, str], str]) -> Iterator[Any]:
                 assert client.post("http://test/v1/experiments", json=body | {"policy": RANDOM}).status_code == 201
             for path in ("arms", "arms/c:retire"):  # the second is answered for good, whatever is archived meanwhile
                 client.post(f"http://test/v1/experiments/e/{path}", json={"id": "c"})
+            for policy in ("ucb1", "uniform"):  # the second is retired for good
+                client.post("http://test/v1/experiments/e/policies", json={"policy": policy})
+            assert client.post("http://test/v1/experiments/e/policies/2:retire").status_code == 200
             adaptive = {"name": "adaptive", "params": {"policy": {"name": "ucb1"}}}
             worlds = {"experiment_id": "w", "arms": ARMS, "policy": adaptive}
             assert client.post("http://test/v1/experiments", json=worlds).status_code == 201
@@ -161,6 +172,7 @@ def test_answers_are_as_documented(document: Any, keys: Any, method: str, path: 
             "experiment_id": st.sampled_from(_experiments(method, path)),
             "decision_id": st.sampled_from(["d0", "d1"]),
             "key_id": st.just(keys[2]),
+            "policy": st.just("2") if path.endswith(":retire") else st.just("1"),
             "arm_id": st.sampled_from("cccab"),  # mostly the one whose retirement is answered for good
         }
     )
@@ -177,7 +189,7 @@ def test_answers_are_as_documented(document: Any, keys: Any, method: str, path: 
         if names is not None and (query := QUERIES.get((method, path.rsplit("/", 1)[1]))) is not None:
             case.query = dict(query)
         if names is not None and (body := FITTING.get(path.rsplit("/", 1)[1])) is not None:
-            case.body = copy.copy(body)
+            case.body, case.media_type = copy.copy(body), case.media_type or "application/json"
         answer = case.call(headers=keys[1])
         seen.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
@@ -216,7 +228,7 @@ def test_only_bodies_that_may_say_nothing_may_be_left_out() -> None:
         if "requestBody" in operation
     }
     left_out = {path for path, required in bodies.items() if not required}
-    paths = ("/decisions", "/decisions/{decision_id}:activate", ":compact")
+    paths = ("/decisions", "/decisions/{decision_id}:activate", ":compact", "/policies/{policy}:promote")
     assert left_out == {"/v1/keys/{key_id}:rotate", *(f"/v1/experiments/{{experiment_id}}{path}" for path in paths)}
 
 

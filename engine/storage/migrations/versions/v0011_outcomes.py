@@ -11,5 +11,5 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the index."""
-    outcome = sa.text("kind >= 4")
+    outcome = sa.text("kind = 4")
     op.create_index("event_outcome", "event", ["experiment", "seq"], sqlite_where=outcome, postgresql_where=outcome)

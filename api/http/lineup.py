@@ -1,0 +1,179 @@
+"""The policies of one experiment: who decides, who is tried, who only learns; and what each is worth."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ...engine.errors import NotFound
+from ..experiment.lineup import Guard, Member, Role, shares_of
+from ..service.evidence import Estimate
+from ..service.live import Live
+from ..service.policies import Wanted, check_several
+from ..service.service import Service
+from ..service.watching import Watch
+from .bodies import read
+from .endpoint import Answer, Call
+
+Former = Literal["shadow", "control", "retired"]
+
+
+class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
+    """A policy that joins, by its name or its spec, and the part that it plays."""
+
+    policy: Any
+    role: Role = "shadow"
+    share: float | None = None  # of the decisions, where it is a canary or the control
+    start: Literal["empty", "log"] = "empty"  # log: a shadow learns what was decided before it as well
+    guard: Guard | None = None
+
+
+class Part(msgspec.Struct, forbid_unknown_fields=True):
+    """Another part, or another share."""
+
+    role: Role
+    share: float | None = None
+    guard: Guard | None = None
+
+
+class Promotion(msgspec.Struct, forbid_unknown_fields=True):
+    """What whoever was live does from then on."""
+
+    former: Former = "shadow"
+    share: float | None = None  # of the former one, where it becomes the control
+
+
+class Difference(msgspec.Struct):
+    """How much more a policy is worth per decision than another one; the interval holds at every moment at once."""
+
+    against: Literal["live", "control"]
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class PolicyStatus(msgspec.Struct):
+    """A policy of an experiment, and what is known of its worth since it got its part, or since shares changed."""
+
+    experiment_id: str
+    policy: int  # its number
+    name: str
+    spec: dict[str, Any]
+    role: Role
+    share: float  # of the decisions
+    since: int  # the seq of the event with which it got its part
+    decisions: int  # that tell of its worth
+    value: Estimate
+    differences: list[Difference]
+    guard: Guard | UnsetType = UNSET
+
+
+class RetiredPolicy(msgspec.Struct):
+    """A policy that plays no part any more."""
+
+    experiment_id: str
+    policy: int
+    name: str
+
+
+class Lineup(msgspec.Struct):
+    """The policies that play a part; those that did are retired. Their worth is told by the log up to `read`."""
+
+    experiment_id: str
+    policies: list[PolicyStatus]
+    retired: list[int]
+    seq: int  # of the last event
+    read: int
+    lag: int  # events that are still to be read
+
+
+_new = msgspec.json.Decoder(NewPolicy)
+_part = msgspec.json.Decoder(Part)
+_promotion = msgspec.json.Decoder(Promotion)
+
+
+async def add_policy(service: Service, call: Call) -> Answer:
+    """Add a policy to an experiment: as a shadow that learns, a canary or a control that decide on a share, or live."""
+    live = service.live(call.path["experiment_id"])
+    body = read(_new, call.body, "the policy")
+    member, new = await service.policies.add(live, body.policy, Wanted(body.role, body.share, body.guard), body.start)
+    return Answer(201 if new else 200, _status(service, live, member, call))
+
+
+async def list_lineup(service: Service, call: Call) -> Answer:
+    """List the policies of an experiment, and what each is worth."""
+    live = service.live(call.path["experiment_id"])
+    check_several(live)
+    watch = service.policies.watch(live)
+    read_to = live.seq if watch is None else watch.seq
+    found = [_status(service, live, member, call) for member in live.members]
+    there = {member.policy for member in live.members}
+    gone = sorted(number for number in live.named if number not in there)
+    called = call.caller.called(live.row.id)
+    return Answer(200, Lineup(called, found, gone, live.seq, read_to, live.seq - read_to))
+
+
+async def assign_policy(service: Service, call: Call) -> Answer:
+    """Give a policy another part, or another share of the decisions."""
+    live = service.live(call.path["experiment_id"])
+    body = read(_part, call.body, "the part")
+    member = await service.policies.assign(live, _number(live, call), Wanted(body.role, body.share, body.guard))
+    return Answer(200, _status(service, live, member, call))
+
+
+async def promote_policy(service: Service, call: Call) -> Answer:
+    """Let a policy be live from now on; whoever was live goes on as a shadow, so that one call brings it back."""
+    live = service.live(call.path["experiment_id"])
+    body = read(_promotion, call.body or b"{}", "the promotion")
+    former: Role | None = None if body.former == "retired" else body.former
+    wanted = Wanted("live", former=former, former_share=body.share)
+    member = await service.policies.assign(live, _number(live, call), wanted)
+    return Answer(200, _status(service, live, member, call))
+
+
+async def retire_policy(service: Service, call: Call) -> Answer:
+    """Let a policy play no part any more; what it decided stays on record, and its number its own."""
+    live = service.live(call.path["experiment_id"])
+    number = _number(live, call)
+    await service.policies.retire(live, number)
+    return Answer(200, RetiredPolicy(call.caller.called(live.row.id), number, live.named[number]))
+
+
+def _number(live: Live, call: Call) -> int:
+    """Return the number of a policy in a path."""
+    said = call.path["policy"]
+    if not (said.isascii() and said.isdigit() and len(said) < 10):
+        raise NotFound("unknown_policy", f"there is no policy {said[:40]!r}: policies of an experiment have numbers")
+    return int(said)
+
+
+def _status(service: Service, live: Live, member: Member, call: Call) -> PolicyStatus:
+    watch = service.policies.watch(live)
+    evidence = None if watch is None else _evidence(watch, member)
+    share = shares_of(live.members).get(member.policy, 0.0)
+    status = PolicyStatus(
+        experiment_id=call.caller.called(live.row.id),
+        policy=member.policy,
+        name=live.named[member.policy],
+        spec=member.spec,
+        role=member.role,
+        share=share,
+        since=member.since,
+        decisions=0,
+        value=Estimate(None, None, None),
+        differences=[],
+        guard=UNSET if member.guard is None else member.guard,
+    )
+    if evidence is not None:
+        status.decisions, status.value = evidence.decisions, evidence.value
+        for whom in ("live", "control"):
+            if member.role != whom and (found := evidence.against(whom)) is not None:
+                status.differences.append(Difference(whom, found.value, found.low, found.high))
+    return status
+
+
+def _evidence(watch: Watch, member: Member) -> Any:
+    found = watch.evidence.get(member.policy)
+    return found if found is not None and found.since == member.since else None

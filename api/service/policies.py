@@ -1,0 +1,322 @@
+"""The policies of experiments: they are added, take parts, and retire, and are watched meanwhile.
+
+A change is made in the turn of the experiment, alone: it takes effect at an event, before which whoever begins to
+decide has learned everything. What a guard says is done as if a person had asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ...engine import snapshot
+from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError
+from ...engine.problem import check_param, fitted
+from ...engine.storage.store import Store
+from ...engine.vocabulary import Policy
+from ...policies import catalog
+from ..experiment.lineup import (
+    Guard,
+    Member,
+    PoliciesChanged,
+    Role,
+    assigned,
+    in_part,
+    joined,
+    policy_of,
+    retired,
+    shares_of,
+    states_of,
+    with_members,
+)
+from ..experiment.spec import Spec
+from .live import Live
+from .pools import Pools
+from .room import Room
+from .setting import Next, set_state
+from .watching import PAGE, Start, Watch, starts_of
+from .writer import Writer
+
+EVERY = 0.25  # seconds between two looks at what was logged
+NEAR = 100  # events that are left for a turn
+ROUNDS = 20  # of reading what was logged meanwhile
+PAUSE = 19.0  # times as long as a page took nothing is read: deciding has the rest
+MEMBERS_MAX = 20  # of one experiment
+
+log = logging.getLogger("onearm")
+
+
+class Wanted(NamedTuple):
+    """What is asked for a policy: its part, its share of the decisions, and what moves it by itself."""
+
+    role: Role
+    share: float | None = None
+    guard: Guard | None = None
+    former: Role | None = "shadow"  # what whoever had the part does from then on; None: it retires
+    former_share: float | None = None  # of that one, where it has one then
+
+
+class Policies:
+    """The policies of all experiments. Its methods belong to the event loop's thread."""
+
+    def __init__(
+        self, lives: Callable[[], Iterable[Live]], store: Store, writer: Writer[Live], pools: Pools, room: Room
+    ) -> None:
+        self._lives = lives
+        self._set = store, writer, pools
+        self._store, self._pools, self._room = store, pools, room
+        self._watches: dict[int, Watch] = {}  # by the key of the experiment
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._task = asyncio.get_running_loop().create_task(self._keep_on())
+
+    async def stop(self) -> None:
+        """Read no more."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def watch(self, live: Live) -> Watch | None:
+        """Return what is known of the policies of an experiment; None where there is one alone."""
+        return self._watches.get(live.row.key)
+
+    async def add(self, live: Live, said: Any, wanted: Wanted, start: str) -> tuple[Member, bool]:
+        """Add a policy, given by its name or spec; return it, and whether it is new. The same again changes nothing."""
+        check_several(live)
+        spec = catalog.in_full({"name": said, "params": {}} if isinstance(said, str) else said)
+        policy = await self._pools.creations.run(_fitting, live.created, spec)
+        for member in live.members:
+            if member.spec == policy.spec and member.role == wanted.role and wanted.role != "live":
+                return member, False
+        if len(live.members) >= MEMBERS_MAX:
+            raise Conflict("too_many_policies", f"{live.created.id!r} has {MEMBERS_MAX} policies: retire one")
+        if start == "log" and live.base:
+            raise Conflict(
+                "compacted",
+                f"the log of {live.created.id!r} begins at its base, event {live.base}, and what was before cannot be "
+                'learned any more: begin with {"start": "empty"}',
+            )
+        if start == "log" and wanted.role != "shadow":
+            raise InvalidInput(
+                "bad_start",
+                f'a {wanted.role} decides at once, and cannot read the log before: add it as "shadow", '
+                "and promote it once it has caught up",
+            )
+
+        async def change() -> Member:
+            seq, number = live.seq + 1, max(live.named) + 1
+            member = Member(
+                number, policy.spec, wanted.role, _share(wanted), 0 if start == "log" else seq, seq, wanted.guard
+            )
+            members = assigned(live.members, member, wanted.former, former_share(wanted), seq)
+            await self._change(live, members, "added", number)
+            return member
+
+        return await live.turns.alone(change), True
+
+    async def assign(self, live: Live, number: int, wanted: Wanted, why: str = "assigned", **told: Any) -> Member:
+        """Give a policy of an experiment another part, or another share."""
+        member = member_of(live, number)
+        if member.role == "live" and wanted.role != "live":
+            raise Conflict("is_live", f"policy {number} is live: promote another one, and it will be free")
+        if member.role == "shadow" and wanted.role != "shadow":
+            await self._caught_up(live)
+
+        async def change() -> Member:
+            member, seq = member_of(live, number), live.seq + 1
+            guard = None if wanted.role == "live" else wanted.guard or member.guard
+            now = msgspec.structs.replace(member, role=wanted.role, share=_share(wanted), since=seq, guard=guard)
+            if (now.role, now.share, now.guard) == (member.role, member.share, member.guard):
+                return member
+            members = assigned(live.members, now, wanted.former, former_share(wanted), seq)
+            await self._change(live, members, why, number, **told)
+            return now
+
+        return await live.turns.alone(change)
+
+    async def retire(self, live: Live, number: int, why: str = "retired", **told: Any) -> None:
+        """Let a policy play no part any more; its number is not used again. One that plays none stays as it is."""
+        check_several(live)
+
+        async def change() -> None:
+            if number in live.named and all(member.policy != number for member in live.members):
+                return
+            if member_of(live, number).role == "live":
+                says = f"policy {number} is live, and somebody has to decide: promote another one first"
+                raise Conflict("is_live", says)
+            await self._change(live, retired(live.members, number, live.seq + 1), why, number, **told)
+
+        await live.turns.alone(change)
+
+    async def _change(self, live: Live, members: tuple[Member, ...], why: str, number: int, **told: Any) -> None:
+        """Let these play their parts from the next event on. The caller has the turn alone."""
+        live.check_open()
+        _check_members(live, members)
+        spec = await self._pools.creations.run(with_members, live.created, members)
+        kernels = await self._pools.creations.run(live.kind.kernels, spec)
+        self._room.check(live.row.id, max(spec.state_bytes, 1) * live.problem.n_arms // live.created.problem.n_arms)
+        await live.committed()
+        states = states_of(live.spec, live.state)
+        for member in members:
+            if member.policy in spec.numbers and member.policy not in states:
+                states[member.policy] = await self._state(live, member)
+        state, change_seq = joined(spec, states, live.problem), live.seq + 1
+        change = PoliciesChanged(live.number, members, why, number, told or None)
+        committed = await set_state(live, change, Next(spec, kernels, members, state), live.now(), *self._set)
+        await asyncio.shield(committed)
+        if (watch := self._watches.get(live.row.key)) is not None:
+            async with watch.one:  # whoever decided until now goes on from what it knows
+                for member in members:
+                    if member.role == "shadow" and member.policy in states and watch.seq < change_seq:
+                        watch.starts[member.policy] = Start(member, change_seq, states[member.policy])
+
+    async def _state(self, live: Live, member: Member) -> Any:
+        """Return what a policy knows that begins to decide at the next event: all that is committed."""
+        if member.begun == live.seq + 1:
+            policy = policy_of(live.created, member)
+            return policy.init(policy.params, live.problem)
+        watch = await self._watched(live)
+        await self._read(live, watch, live.seq, near=0)
+        return snapshot.copied(watch.shadows[member.policy].state)
+
+    async def _caught_up(self, live: Live) -> None:
+        """Let shadows read on without pauses, until hardly anything is left for the turn in which one gets its part."""
+        watch = await self._watched(live)
+        for _ in range(ROUNDS):
+            last, _ = await self._pools.watches.run(self._store.last, live.row.key)
+            if last - watch.seq <= NEAR:
+                return
+            await self._read(live, watch, last, near=0)
+
+    async def _watched(self, live: Live) -> Watch:
+        """Return what watches an experiment; after a start, and where a shadow began before what was read, anew."""
+        known, members = self._watches.get(live.row.key), live.members
+        if known is None or known.lacks(members):
+            about = live.row.key, live.created, live.kind, members
+            starts = await self._pools.watches.run(starts_of, self._store, *about)
+            known = self._watches[live.row.key] = Watch(*about, starts, live.base)
+        return known
+
+    async def _read(self, live: Live, watch: Watch, last: int, near: int, pause: float = 0.0) -> None:
+        """Read pages of the committed log until no more than so many events up to `last` are left."""
+        while last - watch.seq > near and self._watches.get(live.row.key) is watch:
+            began = time.monotonic()
+            async with watch.one:
+                await self._pools.watches.run(watch.read, self._store, last)
+            self._room.take(f"{live.row.id}\n shadows", watch.state_bytes)  # no id has a line break
+            await asyncio.sleep(pause * (time.monotonic() - began))
+
+    async def _keep_on(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            there = {live.row.key: live for live in self._lives()}
+            for key in [key for key in self._watches if key not in there or len(there[key].members) == 1]:
+                del self._watches[key]
+            for live in there.values():
+                if len(live.members) > 1 and live.is_at_work:
+                    try:
+                        await self._look(live)
+                    except Exception as error:  # of the database, or of a policy file; others are still watched
+                        known = isinstance(error, OnearmError)
+                        log.error("policies of %r are not watched now: %s", live.row.id, error, exc_info=not known)
+
+    async def _look(self, live: Live) -> None:
+        """Read a page, and do what guards say."""
+        watch = await self._watched(live)
+        last, _ = await self._pools.watches.run(self._store.last, live.row.key)
+        await self._read(live, watch, min(last, watch.seq + PAGE), near=0, pause=PAUSE)
+        for member in live.members:
+            evidence = watch.evidence.get(member.policy)
+            if member.guard is None or evidence is None or evidence.since != member.since:
+                continue
+            if (move := evidence.moved(member.guard)) is not None:
+                found = evidence.against(member.guard.against, 1.0 - member.guard.alpha)
+                assert found is not None
+                told = {"value": found.value, "low": found.low, "high": found.high, "decisions": evidence.decisions}
+                log.warning("experiment %r: its guard has %s policy %d: %s", live.row.id, move, member.policy, told)
+                if move == "promoted":
+                    await self.assign(live, member.policy, Wanted("live"), move, **told)
+                else:
+                    await self.retire(live, member.policy, move, **told)
+
+
+def check_several(live: Live) -> None:
+    """Refuse several policies where no arms are chosen."""
+    if live.kind.action_kind != "arm":
+        raise InvalidInput(
+            "not_built", f"{live.created.id!r} decides {live.kind.plural}: several policies are for problems of arms"
+        )
+
+
+def member_of(live: Live, number: int) -> Member:
+    """Return a policy that plays a part; raises `NotFound`."""
+    found = next((member for member in live.members if member.policy == number), None)
+    if found is None:
+        there = ", ".join(str(member.policy) for member in live.members)
+        said = "is retired" if number in live.named else "is not there"
+        raise NotFound("unknown_policy", f"policy {number} of {live.created.id!r} {said}: there are {there}")
+    return found
+
+
+def _fitting(created: Spec, spec: Any) -> Policy:
+    """Return a policy for the problem of an experiment."""
+    return fitted(catalog.from_spec(spec), created.problem)
+
+
+def _share(wanted: Wanted) -> float:
+    """Return the share of a part; one that has none is refused where it is given one."""
+    has_share = wanted.role in ("canary", "control")
+    if not has_share:
+        if wanted.share is not None:
+            raise InvalidInput(
+                "unexpected_share", f"a {wanted.role} has no share of its own: only a canary and a control have"
+            )
+        return 0.0
+    if wanted.share is None:
+        raise InvalidInput(
+            "missing_share", f"how many of the decisions the {wanted.role} makes is missing: share, as .05"
+        )
+    share = check_param("share", wanted.share, low=0.0, high=1.0, low_open=True, high_open=True)
+    return float(share)
+
+
+def former_share(wanted: Wanted) -> float:
+    """Return the share of whoever had the part."""
+    return 0.0 if wanted.former is None else _share(Wanted(wanted.former, wanted.former_share))
+
+
+def _check_members(live: Live, members: tuple[Member, ...]) -> None:
+    """Refuse shares that leave nothing for the live policy, and guards that nothing could ever tell anything."""
+    if min(shares_of(members).values()) <= 1e-9:
+        raise InvalidInput(
+            "bad_share", "the shares of canary and control leave nothing for the live policy: lower them"
+        )
+    for member in members:
+        guard = member.guard
+        if guard is None:
+            continue
+        if member.role in ("live", "control"):
+            raise InvalidInput("bad_guard", f"a guard moves whoever is tried, and not a {member.role}: leave it out")
+        if live.created.problem.reward_range is None:
+            raise InvalidInput("bad_guard", "a guard needs to know between what rewards lie: declare reward.range")
+        if guard.against == "control" and in_part(members, "control") is None:
+            raise InvalidInput("bad_guard", "the guard is against the control, and there is none: add one first")
+        if not 0.0 < guard.alpha < 1.0:
+            raise InvalidInput("bad_guard", f"alpha is {guard.alpha}: it must lie between 0 and 1, as .05")
+        live_one = in_part(members, "live")
+        assert live_one is not None, "somebody is live"
+        if member.role == "shadow" and not policy_of(live.created, live_one).probability_min:
+            raise InvalidInput(
+                "bad_guard",
+                "what a shadow is worth is sure only where every action has a lowest probability: let a policy be live "
+                "that has a floor, or try it as a canary",
+            )

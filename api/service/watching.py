@@ -1,0 +1,204 @@
+"""What those are worth who decide, or could: shadows learn what was logged, and rewards are counted for each.
+
+The committed log is read a page at a time, in a thread of its own and with pauses: deciding hardly notices, and it is
+said how far that is. After a start the log is read again from where the policies began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine import loop, snapshot
+from ...engine.protocol import marks
+from ...engine.replay.folding import run_rows
+from ...engine.storage.store import Store
+from ...engine.vocabulary import DECIDE, Columns, Judged, Policy, Problem, Turn
+from ..experiment.definition import run_of_policy
+from ..experiment.lineup import Member, in_part, policy_of, shares_of, states_of
+from ..experiment.spec import Spec
+from ..kinds.kind import Kind
+from .bases import beginning
+from .evidence import Evidence
+from .history import History, Recast, changed
+
+PAGE = 2000  # events
+NOTHING_PREDICTED = np.zeros((0, 0))
+
+
+class Shadow:
+    """A policy that learns what was logged and decides nothing."""
+
+    def __init__(self, created: Spec, member: Member, problem: Problem, state: Any = None) -> None:
+        self.policy: Policy = policy_of(created, member)
+        self.run = run_of_policy(created, member.policy)
+        self.state = self.policy.init(self.policy.params, problem) if state is None else state
+
+    def learn(self, page: Columns) -> dict[int, float]:
+        """Learn a page; return how many times as likely it would have taken the action of each decision, by number.
+
+        Of a decision without a propensity that is not known.
+        """
+        n = len(page.kind)
+        found = Judged(np.zeros(n, np.int64), np.full(n, math.nan), np.zeros(0))
+        arguments = self.policy.params, self.state, self.run, page
+        run_rows(loop.fold.entry(*arguments, NOTHING_PREDICTED, found), *arguments, NOTHING_PREDICTED, found)
+        ratio = found.target / page.propensity
+        known = np.flatnonzero(np.isfinite(ratio))
+        return dict(zip(page.number[known].tolist(), ratio[known].tolist(), strict=True))
+
+    def change(self, part: Problem | Turn) -> None:
+        """Go on where an arm joined, or a person said something that it can take up."""
+        if isinstance(part, Problem) or self.policy.turn is not None:
+            self.state = changed(self.policy, self.state, part)
+
+
+class _Learned(NamedTuple):
+    """A decision that was learned."""
+
+    number: int
+    reward: float
+    kind: int
+    seq: int  # of the decision
+    policy: int | None
+    unit_id: str | None
+
+
+class Start(NamedTuple):
+    """Where a shadow begins to read."""
+
+    member: Member
+    seq: int
+    state: Any = None  # what it knows there; None: nothing
+
+
+class Watch:
+    """What is known of the policies of one experiment, after the event `seq`. One thread at a time uses it."""
+
+    def __init__(
+        self, key: int, created: Spec, kind: Kind, members: Sequence[Member], starts: dict[int, Start], base: int
+    ) -> None:
+        self._key, self._created, self._kind = key, created, kind
+        self.starts = starts  # of shadows, by number, until they are there
+        places = [start.seq for start in starts.values()]
+        places += [member.since for member in members if member.role != "shadow"]
+        self.seq = max(base, min(places))
+        self.shadows: dict[int, Shadow] = {}
+        self.evidence: dict[int, Evidence] = {}
+        self.one = asyncio.Lock()  # of two that read one would be in vain
+        self.members: tuple[Member, ...] = ()  # after that event
+        self._begun = False
+
+    @property
+    def state_bytes(self) -> int:
+        """How much memory the shadows take."""
+        return sum(snapshot.size(shadow.state) for shadow in self.shadows.values())
+
+    def lacks(self, members: Sequence[Member]) -> bool:
+        """Tell whether there is a shadow among these that began where this has read already."""
+        there = {*self.shadows, *self.starts}
+        return any(one.role == "shadow" and one.policy not in there and one.begun <= self.seq for one in members)
+
+    def read(self, store: Store, until: int) -> None:
+        """Read one page of the log, up to a seq at most."""
+        coming = [start.seq for start in self.starts.values() if start.seq > self.seq]
+        last = min([self.seq + PAGE, until, *coming])
+        changes = [change for change in store.changes(self._key) if change.seq <= last]
+        history = History(self._created, changes, self._kind.change_types)
+        if not self._begun:
+            self._begun = True
+            self._recast(history.members(self.seq), self.seq, history)
+        for number in [number for number, start in self.starts.items() if start.seq <= self.seq]:
+            start = self.starts.pop(number)
+            self.shadows[number] = Shadow(self._created, start.member, history.problem(self.seq), start.state)
+        ratios: dict[int, dict[int, float]] = {}
+        for part in self._parts(store, history, last):
+            if isinstance(part, Recast):
+                self._recast(part.members, part.seq, history)
+            elif isinstance(part, Columns):
+                for number, shadow in self.shadows.items():
+                    ratios.setdefault(number, {}).update(shadow.learn(part))
+            else:
+                for shadow in self.shadows.values():
+                    shadow.change(part)
+        self._count([_Learned._make(row) for row in store.learned(self._key, self.seq, last)], ratios)
+        self.seq = last
+
+    def _parts(self, store: Store, history: History, last: int) -> Iterable[Any]:
+        """Yield what shadows learn, and changes of policies; without shadows these alone."""
+        recasts = history.recasts(self.seq, last)
+        coming = any(member.role == "shadow" for recast in recasts for member in recast.members)
+        if not self.shadows and not coming:
+            return recasts
+        learned_only = not coming and not any(marks(shadow.policy.params) for shadow in self.shadows.values())
+        return history.pages(store, self._key, self.seq, last, learned_only=learned_only)
+
+    def _recast(self, members: Sequence[Member], seq: int, history: History) -> None:
+        """Go on with other parts; who has another part, or another share, is counted anew."""
+        shares = shares_of(members)
+        bound = max((1.0 / share for share in shares.values() if share), default=1.0)
+        limits = self._created.problem.reward_range
+        now = {member.policy: member for member in members}
+        retired = {member.policy for member in self.members}.difference(now)
+        decides = {number for number, member in now.items() if member.role != "shadow"}
+        for number in retired | decides:
+            self.shadows.pop(number, None)
+        evidence: dict[int, Evidence] = {}
+        for number, member in now.items():
+            is_shadow = member.role == "shadow"
+            if is_shadow and member.begun == seq and number not in self.shadows:
+                self.shadows[number] = Shadow(self._created, member, history.problem(seq))
+            known = self.evidence.get(number)
+            if known is None or known.since != member.since:
+                known = Evidence(member.since, limits, None if is_shadow else bound)
+            evidence[number] = known
+        self.evidence, self.members = evidence, tuple(members)
+
+    def _count(self, rows: list[_Learned], ratios: dict[int, dict[int, float]]) -> None:
+        """Count rewards for each policy."""
+        rows = [row for row in rows if row.kind == DECIDE]
+        reward = np.array([row.reward for row in rows])
+        seq, who = np.array([row.seq for row in rows], np.int64), np.array([row.policy or 0 for row in rows], np.int64)
+        shares = shares_of(self.members)
+        weights = {number: np.where(who == number, 1.0 / share, 0.0) for number, share in shares.items() if share}
+        live, control = in_part(self.members, "live"), in_part(self.members, "control")
+        assert live is not None
+        for number, evidence in self.evidence.items():
+            of_live = weights[live.policy] if number in weights else np.ones(len(rows))
+            own = weights.get(number)
+            if own is None:
+                ratio = ratios.get(number, {})
+                own = np.array([ratio.get(row.number, math.nan) for row in rows])
+            kept = np.flatnonzero((seq > evidence.since) & np.isfinite(own))
+            kept = kept[evidence.firsts([rows[row].unit_id for row in kept])] if len(kept) else kept
+            if len(kept):
+                others = {"live": of_live[kept]}
+                if control is not None:
+                    others["control"] = weights[control.policy][kept]
+                evidence.add(reward[kept], own[kept], others)
+
+
+def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequence[Member]) -> dict[int, Start]:
+    """Return where the shadows among the members of an experiment begin to read, by number. For a worker thread.
+
+    One that has decided begins with the newest base that has its state; others where they began. What lies before a
+    compaction cannot be learned any more: who would have to begins behind it, with nothing.
+    """
+    history, bases = History(created, store.changes(key), kind.change_types), store.bases(key)
+    slim = max((base.seq for base in bases if not base.whole), default=0)
+    found: dict[int, Start] = {}
+    for member in members:
+        if member.role != "shadow":
+            continue
+        start = Start(member, member.begun)
+        for base in reversed(bases):
+            if member.policy in (spec := history.spec(base.seq)).numbers:
+                state, _ = kind.own.split(beginning(store, bases, created, kind, history, base.seq).kept)
+                start = Start(member, base.seq, states_of(spec, state)[member.policy])
+                break
+        found[member.policy] = start if start.seq >= slim else Start(member, slim)
+    return found

@@ -1,0 +1,288 @@
+"""Policies of one experiment: they join, take parts, are promoted and retire, and every decision can be made again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.old_logs import command
+from support.served import Served, assert_refused
+
+from onearm.api.cli.verify import has_fault, verified
+
+MEANS = {"a": 0.2, "b": 0.5, "c": 0.8, "d": 0.9}
+ARMS = [{"id": name} for name in "abc"]
+
+
+def law(name: str, **params: Any) -> dict[str, Any]:
+    return {"name": name, "params": params}
+
+
+TSALLIS, THOMPSON, UNIFORM = law("tsallis_inf"), law("thompson_beta", propensities=True), law("uniform")
+
+
+class Life:
+    """An experiment whose clients decide and reward; the world is drawn."""
+
+    def __init__(self, served: Served, policy: Any = TSALLIS, **more: Any) -> None:
+        self.served, self.rng = served, np.random.default_rng(1)
+        assert served.create(arms=ARMS, seed=3, policy=policy, **more).status_code == 201
+
+    def play(self, n: int, **body: Any) -> list[dict[str, Any]]:
+        made = [self.served.decide(body).json() for _ in range(n)]
+        for one in made:
+            self.reward(one)
+        return made
+
+    def reward(self, decided: dict[str, Any]) -> None:
+        value = float(self.rng.random() < MEANS[decided["action_id"]])
+        assert self.served.reward(decided["decision_id"], value).status_code == 200
+
+    def join(self, policy: Any, **part: Any) -> dict[str, Any]:
+        answer = self.served.post("/v1/experiments/e/policies", {"policy": policy, **part})
+        assert answer.status_code == 201, answer.text
+        joined: dict[str, Any] = answer.json()
+        return joined
+
+    def do(self, number: int, deed: str, **body: Any) -> dict[str, Any]:
+        answer = self.served.post(f"/v1/experiments/e/policies/{number}:{deed}", body)
+        assert answer.status_code == 200, answer.text
+        done: dict[str, Any] = answer.json()
+        return done
+
+    def lineup(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.served.get("/v1/experiments/e/policies").json()
+        return found
+
+    def read_up(self) -> dict[str, Any]:
+        """Wait until what is logged was read, and return what the policies are worth."""
+        deadline = time.monotonic() + 60
+        while (found := self.lineup())["lag"]:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+        return found
+
+    def roles(self) -> dict[int, str]:
+        return {one["policy"]: one["role"] for one in self.lineup()["policies"]}
+
+    def assert_verifies(self) -> None:
+        """Make every decision again, as the log says and after a restart."""
+        digest = self.served.digest()
+        self.served.restart()
+        assert self.served.digest() == digest
+        found = {one["id"]: one for one in verified(self.served.url)}["e"]
+        assert not has_fault(found), found
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Any:
+    with Served(tmp_path) as one:
+        yield one
+
+
+def test_a_canary_decides_on_its_share_and_the_propensity_is_that_of_the_mixture(served: Served) -> None:
+    life = Life(served, law("fixed_arm", arm=0))
+    life.play(5)
+    joined = life.join(law("fixed_arm", arm=2), role="canary", share=0.25)
+    assert (joined["policy"], joined["role"], joined["share"]) == (1, "canary", 0.25)
+    made = life.play(400)
+    canary = [one for one in made if one.get("policy_number") == 1]
+    assert 70 < len(canary) < 130
+    assert {(one["action_id"], one["propensity"]) for one in canary} == {("c", 0.25)}
+    assert {(one["action_id"], one["propensity"]) for one in made if one not in canary} == {("a", 0.75)}
+    assert served.record(canary[0]["decision_id"]).json()["policy_number"] == 1
+    life.assert_verifies()
+
+
+def test_what_a_policy_knows_does_not_depend_on_its_part(served: Served) -> None:
+    """A shadow that learned the log, promoted, decides as one that was live from the beginning."""
+    life = Life(served, UNIFORM)
+    life.play(60)
+    life.join(TSALLIS, role="shadow", start="log")
+    life.play(40)
+    life.do(1, "promote")
+    assert life.roles() == {0: "shadow", 1: "live"}
+    life.play(20)
+    life.read_up()
+    life.do(0, "promote")
+    life.play(10)
+    life.read_up()
+    life.do(1, "promote")
+    life.play(60)
+    life.assert_verifies()
+    life.do(0, "promote")  # back: it learned meanwhile as well
+    life.play(20)
+    life.do(1, "retire")
+    assert life.lineup()["retired"] == [1]
+    life.play(5)
+    life.assert_verifies()
+
+
+def test_the_live_policy_decides_the_same_as_before_where_nobody_else_decides(served: Served, tmp_path: Path) -> None:
+    life = Life(served)
+    life.join(THOMPSON, role="shadow", start="log")
+    made = life.play(50)
+    (tmp_path / "alone").mkdir()
+    with Served(tmp_path / "alone") as other:
+        alone = Life(other)
+        assert [one["action_id"] for one in alone.play(50)] == [one["action_id"] for one in made]
+
+
+def test_all_parts_arms_that_join_and_late_rewards(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"), reward={"range": [0, 1]})
+    waiting = [served.decide({}).json() for _ in range(10)]
+    life.join(THOMPSON, role="canary", share=0.2)
+    life.join(UNIFORM, role="control", share=0.1)
+    life.join(law("ucb1"), role="shadow", start="log")
+    life.play(40)
+    for decided in waiting:
+        life.reward(decided)
+    assert served.post("/v1/experiments/e/arms", {"id": "d"}).status_code == 201
+    life.play(60)
+    life.do(1, "assign", role="canary", share=0.4)
+    life.play(40)
+    life.assert_verifies()
+    life.do(1, "promote", former="retired")
+    life.play(20)
+    life.assert_verifies()
+    assert life.roles() == {1: "live", 2: "control", 3: "shadow"}
+
+
+def test_what_each_is_worth_is_told_with_intervals(served: Served) -> None:
+    life = Life(served, UNIFORM, reward={"range": [0, 1]})
+    life.join(law("fixed_arm", arm=2), role="canary", share=0.5)
+    life.join(law("fixed_arm", arm=0), role="shadow")
+    life.play(600)
+    found = life.read_up()
+    by = {one["policy"]: one for one in found["policies"]}
+    assert abs(by[1]["value"]["value"] - 0.8) < 0.1
+    assert by[1]["value"]["low"] < 0.8 < by[1]["value"]["high"]
+    assert abs(by[2]["value"]["value"] - 0.2) < 0.15
+    assert by[2]["value"]["low"] < 0.2 < by[2]["value"]["high"]
+    (against,) = by[1]["differences"]
+    assert against["against"] == "live" and 0.0 < against["low"] < 0.3 < against["high"]
+    (against,) = by[2]["differences"]
+    assert against["high"] < 0.0
+
+
+def test_a_guard_promotes_and_demotes_by_itself_and_says_why(served: Served) -> None:
+    life = Life(served, UNIFORM, reward={"range": [0, 1]})
+    life.join(law("fixed_arm", arm=2), role="canary", share=0.5, guard={"against": "live"})
+    deadline = time.monotonic() + 120
+    while life.roles().get(1) != "live":
+        assert time.monotonic() < deadline
+        life.play(100)
+        life.read_up()
+    assert life.roles() == {0: "shadow", 1: "live"}
+    life.join(law("fixed_arm", arm=0), role="canary", share=0.5, guard={})
+    while 2 in life.roles():
+        assert time.monotonic() < deadline
+        life.play(100)
+        life.read_up()
+    life.assert_verifies()
+    changes = [event.detail for event in served.events() if event.detail and "policies_changed" in event.detail]
+    assert ['"why":"promoted"' in changes[1], '"why":"demoted"' in changes[3]] == [True, True]
+    assert all('"told":{"value":' in changes[place] for place in (1, 3))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"policy": "ucb1", "role": "canary", "share": 0.1, "start": "log"}, 422, "bad_start"),
+        ({"policy": "ucb1", "role": "canary"}, 422, "missing_share"),
+        ({"policy": "ucb1", "role": "shadow", "share": 0.1}, 422, "unexpected_share"),
+        ({"policy": "ucb1", "role": "canary", "share": 1.0}, 422, "bad_param"),
+        ({"policy": law("thompson_beta", propensities=False), "role": "canary", "share": 0.1}, 422, "no_law"),
+        ({"policy": "linear_regression"}, 422, "unknown_policy"),
+        ({"policy": "king"}, 422, "policy_does_not_fit"),
+        ({"policy": "ucb1", "role": "boss"}, 422, "bad_body"),
+        ({"policy": "ucb1", "role": "canary", "share": 0.1, "guard": {"alpha": 2}}, 422, "bad_guard"),
+        ({"policy": "ucb1", "role": "canary", "share": 0.1, "guard": {"against": "control"}}, 422, "bad_guard"),
+        ({"policy": "ucb1", "guard": {}}, 422, "bad_guard"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    served: Served, body: dict[str, Any], status: int, code: str
+) -> None:
+    life = Life(served, reward={"range": [0, 1]})
+    before = served.everything()
+    answer = served.post("/v1/experiments/e/policies", body)
+    assert_refused(answer, status, code)
+    assert served.everything() == before and life.roles() == {0: "live"}
+
+
+def test_parts_that_are_taken_and_numbers_that_are_not_there(served: Served) -> None:
+    life = Life(served)
+    life.join(THOMPSON, role="canary", share=0.5)
+    assert (
+        served.post("/v1/experiments/e/policies", {"policy": THOMPSON, "role": "canary", "share": 0.5}).status_code
+        == 200
+    )
+    control = {"policy": UNIFORM, "role": "control", "share": 0.5}
+    assert_refused(served.post("/v1/experiments/e/policies", control), 422, "bad_share")
+    for number, deed, status, code in [
+        (0, "retire", 409, "is_live"),
+        (7, "retire", 404, "unknown_policy"),
+        ("x", "promote", 404, "unknown_policy"),
+    ]:
+        answer = served.post(f"/v1/experiments/e/policies/{number}:{deed}")
+        assert_refused(answer, status, code)
+    assert_refused(served.post("/v1/experiments/e/policies/0:assign", {"role": "shadow"}), 409, "is_live")
+
+
+def lived(served: Served) -> Life:
+    """An experiment with some changes of policies."""
+    life = Life(served, law("epsilon_greedy"), reward={"range": [0, 1]})
+    life.play(20)
+    life.join(THOMPSON, role="shadow", start="log")
+    life.play(10)
+    life.join(UNIFORM, role="canary", share=0.3)
+    life.play(10)
+    life.do(1, "promote")
+    life.play(20)
+    life.do(2, "retire")
+    life.play(5)
+    return life
+
+
+def test_an_export_carries_the_life_and_an_import_goes_on_with_it(served: Served) -> None:
+    life = lived(served)
+    body = served.get("/v1/experiments/e/log?format=jsonl").content
+    answer = served.post("/v1/experiments:import?experiment_id=twin", body)
+    assert answer.status_code == 201, answer.text
+    assert served.digest("twin") == served.digest()
+    assert served.get("/v1/experiments/twin/policies").json()["policies"][0]["role"] == "shadow"
+    made = [served.decide({}, name).json() for name in ("e", "twin")]
+    assert made[0]["action_id"] == made[1]["action_id"] and made[0]["policy_number"] == made[1]["policy_number"] == 1
+    served.restart()
+    assert served.digest("twin") == served.digest()
+    assert not any(map(has_fault, verified(served.url)))
+    assert life.roles() == {0: "shadow", 1: "live"}
+
+
+def test_an_export_verifies_alone(served: Served, tmp_path: Path) -> None:
+    lived(served)
+    for form in ("jsonl", "parquet"):
+        file = tmp_path / f"log.{form}"
+        file.write_bytes(served.get(f"/v1/experiments/e/log?format={form}").content)
+        status, found = command("verify", str(file))
+        assert status == 0 and found["experiments"][0]["first_difference"] is None
+        assert found["experiments"][0]["digest"] == served.digest()
+
+
+def test_a_compacted_and_an_erased_life_go_on_and_verify(served: Served) -> None:
+    life = lived(served)
+    assert served.post("/v1/experiments/e:compact", {"before": 40}).status_code == 200
+    life.play(10, unit_id="x")
+    life.do(0, "promote")
+    assert served.post("/v1/experiments/e:erase", {"unit_id": "x"}).status_code == 200
+    life.play(10)
+    life.assert_verifies()
+    answer = served.post("/v1/experiments/e/policies", {"policy": UNIFORM, "start": "log"})
+    assert_refused(answer, 409, "compacted")
+    assert served.post("/v1/experiments/e:compact").status_code == 200
+    life.play(5)
+    life.assert_verifies()
