@@ -1,7 +1,8 @@
 """Which policies an experiment has, and the part that each plays. It begins with one, number 0, that is live.
 
-One is live. A canary decides on a share of the traffic, and so does a control, for comparison. Shadows decide nothing,
-and learn what the others learn. Who plays no part any more is retired, and its number is not used again.
+One is live, or an apprentice: then whoever asks decides, and it learns from that. A canary decides on a share of the
+traffic, and so does a control, for comparison. Shadows decide nothing, and learn what the others learn. Who plays no
+part any more is retired, and its number is not used again.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from ...policies import catalog
 from ...policies.wrappers.split import split
 from .definition import NOBODY, Definition
 
-Role = Literal["live", "canary", "control", "shadow"]
-DECIDING: tuple[Role, ...] = ("live", "canary", "control")  # in the order of `Definition.numbers`
+Role = Literal["live", "apprentice", "canary", "control", "shadow"]
+LEADING: tuple[Role, ...] = ("live", "apprentice")  # one of all members has one of these
+WATCHING: tuple[Role, ...] = ("shadow", "apprentice")  # who decides nothing
 Defined = TypeVar("Defined", bound=Definition)
 
 
@@ -69,8 +71,7 @@ def in_part(members: Sequence[Member], role: Role) -> Member | None:
 def shares_of(members: Sequence[Member]) -> dict[int, float]:
     """Return the shares of the decisions of those who decide, by number."""
     shares = {member.policy: member.share for member in members if member.role in ("canary", "control")}
-    live = in_part(members, "live")
-    return shares if live is None else {live.policy: 1.0 - sum(shares.values()), **shares}
+    return {leader(members).policy: 1.0 - sum(shares.values()), **shares}
 
 
 def assigned(
@@ -83,7 +84,8 @@ def assigned(
     """
     before = {one.policy: one for one in members}
     after = dict(before)
-    if member.role != "shadow" and (holder := in_part(members, member.role)) and holder.policy != member.policy:
+    holder = leader(members) if member.role in LEADING else in_part(members, member.role)
+    if member.role != "shadow" and holder is not None and holder.policy != member.policy:
         if former is None:
             del after[holder.policy]
         else:
@@ -101,9 +103,14 @@ def retired(members: Sequence[Member], number: int, seq: int) -> tuple[Member, .
 def _recounted(before: dict[int, Member], after: dict[int, Member], seq: int) -> tuple[Member, ...]:
     """Return members in the order of their numbers; where shares changed all who decide are counted from `seq` on."""
     old, new = list(before.values()), list(after.values())
-    if shares_of(old) != shares_of(new) or in_part(old, "live") != in_part(new, "live"):
+    if shares_of(old) != shares_of(new) or leader(old) != leader(new):
         new = [one if one.role == "shadow" else msgspec.structs.replace(one, since=seq) for one in new]
     return tuple(sorted(new, key=lambda one: one.policy))
+
+
+def leader(members: Sequence[Member]) -> Member:
+    """Return who is live, or the apprentice."""
+    return next(member for member in members if member.role in LEADING)
 
 
 def policy_of(spec: Definition, member: Member) -> Policy:
@@ -118,8 +125,7 @@ def with_members(created: Defined, members: Sequence[Member]) -> Defined:
 
     The policies must fit the problem, and know their laws where several decide.
     """
-    live, canary, control = (in_part(members, role) for role in DECIDING)
-    assert live is not None
+    live, canary, control = leader(members), in_part(members, "canary"), in_part(members, "control")
     policy = policy_of(created, live)
     numbers: tuple[int, ...] = (live.policy,)
     if canary or control:

@@ -5,6 +5,7 @@ What differs between kinds of decisions they ask the experiment's kind (`kinds/k
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import msgspec
@@ -149,10 +150,40 @@ async def _decide_one(live: Live, raw: bytes, header_id: str | None) -> tuple[Re
             f"the decision has defer_activation, but {live.spec.id!r} waits for no rewards: leave it out, or create "
             "the experiment with a reward.wait_time",
         )
+    _check_baseline(live, body)
     if body.explain:
         await live.prepare_explanations()  # first: nothing may be awaited between finding nothing and deciding
     decision_id = one_id(body.decision_id, header_id)
     return await live.turns.take(_decide_now, live, body, decision_id, raw)
+
+
+def _check_baseline(live: Live, body: Decide) -> None:
+    """Refuse what somebody's own rule says where no arms are chosen, and its absence where it is what is done."""
+    if body.baseline_action is None and body.baseline_propensity is None and not live.is_apprentice:
+        return
+    if live.kind.external is None:
+        raise InvalidInput("unexpected_field", live.kind.unread.format(name="baseline_action", id=live.spec.id))
+    propensity = body.baseline_propensity
+    if propensity is not None:
+        check_propensity(propensity)
+    if not live.is_apprentice:
+        return
+    if body.baseline_action is None:
+        raise InvalidInput(
+            "missing_baseline",
+            f"the policy of {live.spec.id!r} is an apprentice, and what your own rule says is done: send that as "
+            "baseline_action, or promote the policy",
+        )
+    if propensity is None and live.spec.policy.divides:
+        raise InvalidInput(
+            "missing_propensity",
+            f"the policy {live.spec.policy.name!r} divides by propensities: send the one with which "
+            f"{body.baseline_action!r} was chosen, as baseline_propensity",
+        )
+    if body.explain:
+        raise InvalidInput(
+            "no_explanation", "the decision is your own, and has no explanation of ours: leave explain out"
+        )
 
 
 def _check_length(live: Live, raw: bytes) -> None:
@@ -171,7 +202,18 @@ async def _decide_now(live: Live, body: Decide, decision_id: str | None, raw: by
     if found is not None:
         return found, True
     sent = _sent(decision_id, body.unit_id, raw)._replace(deferred=body.defer_activation)
+    if live.is_apprentice:
+        return _given(live, body, sent), False
     return await live.decide(live.kind.request(live, body), sent, live.now()), False
+
+
+def _given(live: Live, body: Decide, sent: Sent) -> Record:
+    """Return what an apprentice learns from: what somebody's own rule decided, queued for the log."""
+    assert live.kind.external is not None and body.baseline_action is not None
+    propensity = math.nan if body.baseline_propensity is None else body.baseline_propensity
+    seen = (body.context, body.actions, body.eligible_actions, body.excluded_actions)
+    request, action = live.kind.external(live, Example(body.baseline_action, 0.0, propensity, *seen))
+    return live.log_external(request, Decision(action, propensity), sent, live.now())
 
 
 class Taken(NamedTuple):

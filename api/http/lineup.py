@@ -11,7 +11,7 @@ from ...engine.errors import NotFound
 from ..experiment.lineup import Guard, Member, Role, shares_of
 from ..service.evidence import Estimate
 from ..service.live import Live
-from ..service.policies import Wanted, check_several
+from ..service.policies import Wanted, check_several, is_watched
 from ..service.service import Service
 from ..service.watching import Watch
 from .bodies import read
@@ -67,6 +67,8 @@ class PolicyStatus(msgspec.Struct):
     decisions: int  # that tell of its worth
     value: Estimate
     differences: list[Difference]
+    agreement: float | UnsetType | None = UNSET  # of an apprentice: how likely it would have done what was done
+    effective_decisions: float | UnsetType | None = UNSET  # of one: so many of its own would tell as much
     guard: Guard | UnsetType = UNSET
 
 
@@ -107,7 +109,8 @@ async def list_lineup(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     check_several(live)
     watch = service.policies.watch(live)
-    read_to = live.seq if watch is None else watch.seq
+    unread = 0 if is_watched(live) else live.seq  # there is nothing to be read of one alone
+    read_to = unread if watch is None else watch.seq
     found = [_status(service, live, member, call) for member in live.members]
     there = {member.policy for member in live.members}
     gone = sorted(number for number in live.named if number not in there)
@@ -168,6 +171,8 @@ def _status(service: Service, live: Live, member: Member, call: Call) -> PolicyS
     )
     if evidence is not None:
         status.decisions, status.value = evidence.decisions, evidence.value
+        if member.role == "apprentice":
+            status.agreement, status.effective_decisions = evidence.agreement, evidence.effective
         for whom in ("live", "control"):
             if member.role != whom and (found := evidence.against(whom)) is not None:
                 status.differences.append(Difference(whom, found.value, found.low, found.high))

@@ -42,6 +42,8 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
     hint: list[float] | None = None  # a forecast of the loss's gradient, where a vector is decided
     unit_id: str | None = None  # whom it is for
     defer_activation: bool = False  # it is not shown yet: rewards are waited for once it is activated
+    baseline_action: str | None = None  # what your own rule would do: an apprentice lets that be done
+    baseline_propensity: float | None = None  # with which it was chosen, where that is known
 
 
 class Example(msgspec.Struct, forbid_unknown_fields=True):

@@ -38,8 +38,9 @@ class Evidence:
     def __init__(self, since: int, limits: tuple[float, float] | None, weight_max: float | None) -> None:
         self.since = since  # a seq
         self.decisions = 0  # that were made by this policy, or that it might have made
+        self.seen = 0  # those that it did not make, too
         self._limits = limits
-        self._sums = np.zeros(2)  # of weights, and of weighted rewards
+        self._sums = np.zeros(3)  # of weights, of weighted rewards, and of squared weights
         self._own = sequence.start(weight_max)
         self._against = {whom: difference.start(weight_max) for whom in ("live", "control")}
         self._units: set[int] = set()
@@ -56,7 +57,8 @@ class Evidence:
     def add(self, reward: Array, weight: Array, others: dict[str, Array]) -> None:
         """Add n decisions in the order in which their rewards came: rewards, and weights for this policy and others."""
         self.decisions += int(np.count_nonzero(weight))
-        self._sums += weight.sum(), (weight * reward).sum()
+        self.seen += len(weight)
+        self._sums += weight.sum(), (weight * reward).sum(), (weight * weight).sum()
         if self._limits is None:
             return
         low, high = self._limits
@@ -68,13 +70,24 @@ class Evidence:
     @property
     def value(self) -> Estimate:
         """What the policy is worth: a mean weighted by itself; an interval where the range of rewards is known."""
-        weights, weighted = self._sums.tolist()
+        weights, weighted, _ = self._sums.tolist()
         mean = weighted / weights if weights else None
         if self._limits is None or not self.decisions:
             return Estimate(mean, None, None)
         low, high = self._limits
         _, least, most = sequence.bounds(self._own, LEVEL)
         return Estimate(mean, low + (high - low) * least, low + (high - low) * most)
+
+    @property
+    def agreement(self) -> float | None:
+        """Of an apprentice: how likely it would have done what was done, on average."""
+        return float(self._sums[0]) / self.seen if self.seen else None
+
+    @property
+    def effective(self) -> float | None:
+        """How many decisions of its own would tell as much of its worth (Kish 1965)."""
+        weights, _, squares = self._sums.tolist()
+        return weights * weights / squares if squares else None
 
     def moved(self, guard: Guard) -> str | None:
         """Return what a guard says, "promoted" or "demoted"; None as long as nothing is sure."""

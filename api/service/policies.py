@@ -22,6 +22,8 @@ from ...engine.storage.store import Store
 from ...engine.vocabulary import Policy
 from ...policies import catalog
 from ..experiment.lineup import (
+    LEADING,
+    WATCHING,
     Guard,
     Member,
     PoliciesChanged,
@@ -29,6 +31,7 @@ from ..experiment.lineup import (
     assigned,
     in_part,
     joined,
+    leader,
     policy_of,
     retired,
     shares_of,
@@ -126,14 +129,14 @@ class Policies:
     async def assign(self, live: Live, number: int, wanted: Wanted, why: str = "assigned", **told: Any) -> Member:
         """Give a policy of an experiment another part, or another share."""
         member = member_of(live, number)
-        if member.role == "live" and wanted.role != "live":
-            raise Conflict("is_live", f"policy {number} is live: promote another one, and it will be free")
+        if member.role in LEADING and wanted.role not in LEADING:
+            raise Conflict("is_live", f"policy {number} is {member.role}: promote another one, and it will be free")
         if member.role == "shadow" and wanted.role != "shadow":
             await self._caught_up(live)
 
         async def change() -> Member:
             member, seq = member_of(live, number), live.seq + 1
-            guard = None if wanted.role == "live" else wanted.guard or member.guard
+            guard = None if wanted.role in LEADING else wanted.guard or member.guard
             now = msgspec.structs.replace(member, role=wanted.role, share=_share(wanted), since=seq, guard=guard)
             if (now.role, now.share, now.guard) == (member.role, member.share, member.guard):
                 return member
@@ -150,8 +153,8 @@ class Policies:
         async def change() -> None:
             if number in live.named and all(member.policy != number for member in live.members):
                 return
-            if member_of(live, number).role == "live":
-                says = f"policy {number} is live, and somebody has to decide: promote another one first"
+            if (role := member_of(live, number).role) in LEADING:
+                says = f"policy {number} is {role}, and somebody has to decide: promote another one first"
                 raise Conflict("is_live", says)
             await self._change(live, retired(live.members, number, live.seq + 1), why, number, **told)
 
@@ -176,7 +179,7 @@ class Policies:
         if (watch := self._watches.get(live.row.key)) is not None:
             async with watch.one:  # whoever decided until now goes on from what it knows
                 for member in members:
-                    if member.role == "shadow" and member.policy in states and watch.seq < change_seq:
+                    if member.role in WATCHING and member.policy in states and watch.seq < change_seq:
                         watch.starts[member.policy] = Start(member, change_seq, states[member.policy])
 
     async def _state(self, live: Live, member: Member) -> Any:
@@ -219,10 +222,10 @@ class Policies:
         while True:
             await asyncio.sleep(EVERY)
             there = {live.row.key: live for live in self._lives()}
-            for key in [key for key in self._watches if key not in there or len(there[key].members) == 1]:
+            for key in [key for key in self._watches if key not in there or not is_watched(there[key])]:
                 del self._watches[key]
             for live in there.values():
-                if len(live.members) > 1 and live.is_at_work:
+                if is_watched(live) and live.is_at_work:
                     try:
                         await self._look(live)
                     except Exception as error:  # of the database, or of a policy file; others are still watched
@@ -247,6 +250,11 @@ class Policies:
                     await self.assign(live, member.policy, Wanted("live"), move, **told)
                 else:
                     await self.retire(live, member.policy, move, **told)
+
+
+def is_watched(live: Live) -> bool:
+    """Tell whether there is a policy whose worth is to be told beside that of the live one."""
+    return len(live.members) > 1 or live.is_apprentice
 
 
 def check_several(live: Live) -> None:
@@ -296,6 +304,8 @@ def former_share(wanted: Wanted) -> float:
 
 def _check_members(live: Live, members: tuple[Member, ...]) -> None:
     """Refuse shares that leave nothing for the live policy, and guards that nothing could ever tell anything."""
+    if leader(members).role == "apprentice" and len(shares_of(members)) > 1:
+        raise Conflict("is_apprentice", "the policy is an apprentice, and whoever asks decides: promote it first")
     if min(shares_of(members).values()) <= 1e-9:
         raise InvalidInput(
             "bad_share", "the shares of canary and control leave nothing for the live policy: lower them"
@@ -304,7 +314,7 @@ def _check_members(live: Live, members: tuple[Member, ...]) -> None:
         guard = member.guard
         if guard is None:
             continue
-        if member.role in ("live", "control"):
+        if member.role in (*LEADING, "control"):
             raise InvalidInput("bad_guard", f"a guard moves whoever is tried, and not a {member.role}: leave it out")
         if live.created.problem.reward_range is None:
             raise InvalidInput("bad_guard", "a guard needs to know between what rewards lie: declare reward.range")
@@ -312,9 +322,7 @@ def _check_members(live: Live, members: tuple[Member, ...]) -> None:
             raise InvalidInput("bad_guard", "the guard is against the control, and there is none: add one first")
         if not 0.0 < guard.alpha < 1.0:
             raise InvalidInput("bad_guard", f"alpha is {guard.alpha}: it must lie between 0 and 1, as .05")
-        live_one = in_part(members, "live")
-        assert live_one is not None, "somebody is live"
-        if member.role == "shadow" and not policy_of(live.created, live_one).probability_min:
+        if member.role == "shadow" and not policy_of(live.created, leader(members)).probability_min:
             raise InvalidInput(
                 "bad_guard",
                 "what a shadow is worth is sure only where every action has a lowest probability: let a policy be live "

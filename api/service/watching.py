@@ -17,9 +17,9 @@ from ...engine import loop, snapshot
 from ...engine.protocol import marks
 from ...engine.replay.folding import run_rows
 from ...engine.storage.store import Store
-from ...engine.vocabulary import DECIDE, Columns, Judged, Policy, Problem, Turn
+from ...engine.vocabulary import DECIDE, EXTERNAL, Array, Columns, Judged, Policy, Problem, Turn
 from ..experiment.definition import run_of_policy
-from ..experiment.lineup import Member, in_part, policy_of, shares_of, states_of
+from ..experiment.lineup import WATCHING, Member, in_part, leader, policy_of, shares_of, states_of
 from ..experiment.spec import Spec
 from ..kinds.kind import Kind
 from .bases import beginning
@@ -38,18 +38,15 @@ class Shadow:
         self.run = run_of_policy(created, member.policy)
         self.state = self.policy.init(self.policy.params, problem) if state is None else state
 
-    def learn(self, page: Columns) -> dict[int, float]:
-        """Learn a page; return how many times as likely it would have taken the action of each decision, by number.
-
-        Of a decision without a propensity that is not known.
-        """
+    def learn(self, page: Columns) -> dict[int, tuple[float, float]]:
+        """Learn a page; return how likely it would have taken the action of each decision, and how likely that was."""
         n = len(page.kind)
         found = Judged(np.zeros(n, np.int64), np.full(n, math.nan), np.zeros(0))
         arguments = self.policy.params, self.state, self.run, page
         run_rows(loop.fold.entry(*arguments, NOTHING_PREDICTED, found), *arguments, NOTHING_PREDICTED, found)
-        ratio = found.target / page.propensity
-        known = np.flatnonzero(np.isfinite(ratio))
-        return dict(zip(page.number[known].tolist(), ratio[known].tolist(), strict=True))
+        known = np.flatnonzero(np.isfinite(found.target))
+        likely = zip(found.target[known].tolist(), page.propensity[known].tolist(), strict=True)
+        return dict(zip(page.number[known].tolist(), likely, strict=True))
 
     def change(self, part: Problem | Turn) -> None:
         """Go on where an arm joined, or a person said something that it can take up."""
@@ -85,7 +82,7 @@ class Watch:
         self._key, self._created, self._kind = key, created, kind
         self.starts = starts  # of shadows, by number, until they are there
         places = [start.seq for start in starts.values()]
-        places += [member.since for member in members if member.role != "shadow"]
+        places += [member.since for member in members if member.role not in WATCHING]
         self.seq = max(base, min(places))
         self.shadows: dict[int, Shadow] = {}
         self.evidence: dict[int, Evidence] = {}
@@ -101,7 +98,7 @@ class Watch:
     def lacks(self, members: Sequence[Member]) -> bool:
         """Tell whether there is a shadow among these that began where this has read already."""
         there = {*self.shadows, *self.starts}
-        return any(one.role == "shadow" and one.policy not in there and one.begun <= self.seq for one in members)
+        return any(one.role in WATCHING and one.policy not in there and one.begun <= self.seq for one in members)
 
     def read(self, store: Store, until: int) -> None:
         """Read one page of the log, up to a seq at most."""
@@ -115,23 +112,23 @@ class Watch:
         for number in [number for number, start in self.starts.items() if start.seq <= self.seq]:
             start = self.starts.pop(number)
             self.shadows[number] = Shadow(self._created, start.member, history.problem(self.seq), start.state)
-        ratios: dict[int, dict[int, float]] = {}
+        likely: dict[int, dict[int, tuple[float, float]]] = {}
         for part in self._parts(store, history, last):
             if isinstance(part, Recast):
                 self._recast(part.members, part.seq, history)
             elif isinstance(part, Columns):
                 for number, shadow in self.shadows.items():
-                    ratios.setdefault(number, {}).update(shadow.learn(part))
+                    likely.setdefault(number, {}).update(shadow.learn(part))
             else:
                 for shadow in self.shadows.values():
                     shadow.change(part)
-        self._count([_Learned._make(row) for row in store.learned(self._key, self.seq, last)], ratios)
+        self._count([_Learned._make(row) for row in store.learned(self._key, self.seq, last)], likely)
         self.seq = last
 
     def _parts(self, store: Store, history: History, last: int) -> Iterable[Any]:
         """Yield what shadows learn, and changes of policies; without shadows these alone."""
         recasts = history.recasts(self.seq, last)
-        coming = any(member.role == "shadow" for recast in recasts for member in recast.members)
+        coming = any(member.role in WATCHING for recast in recasts for member in recast.members)
         if not self.shadows and not coming:
             return recasts
         learned_only = not coming and not any(marks(shadow.policy.params) for shadow in self.shadows.values())
@@ -144,42 +141,51 @@ class Watch:
         limits = self._created.problem.reward_range
         now = {member.policy: member for member in members}
         retired = {member.policy for member in self.members}.difference(now)
-        decides = {number for number, member in now.items() if member.role != "shadow"}
+        decides = {number for number, member in now.items() if member.role not in WATCHING}
         for number in retired | decides:
             self.shadows.pop(number, None)
         evidence: dict[int, Evidence] = {}
         for number, member in now.items():
-            is_shadow = member.role == "shadow"
+            is_shadow = member.role in WATCHING
             if is_shadow and member.begun == seq and number not in self.shadows:
                 self.shadows[number] = Shadow(self._created, member, history.problem(seq))
             known = self.evidence.get(number)
             if known is None or known.since != member.since:
-                known = Evidence(member.since, limits, None if is_shadow else bound)
+                of_apprentice = member.role == "apprentice"  # nobody knows how likely what others did was: no interval
+                known = Evidence(member.since, None if of_apprentice else limits, None if is_shadow else bound)
             evidence[number] = known
         self.evidence, self.members = evidence, tuple(members)
 
-    def _count(self, rows: list[_Learned], ratios: dict[int, dict[int, float]]) -> None:
-        """Count rewards for each policy."""
-        rows = [row for row in rows if row.kind == DECIDE]
-        reward = np.array([row.reward for row in rows])
-        seq, who = np.array([row.seq for row in rows], np.int64), np.array([row.policy or 0 for row in rows], np.int64)
-        shares = shares_of(self.members)
-        weights = {number: np.where(who == number, 1.0 / share, 0.0) for number, share in shares.items() if share}
-        live, control = in_part(self.members, "live"), in_part(self.members, "control")
-        assert live is not None
+    def _count(self, rows: list[_Learned], likely: dict[int, dict[int, tuple[float, float]]]) -> None:
+        """Count rewards for each policy: for an apprentice those of decisions that others made, else those of ours."""
+        apprentices = {member.policy for member in self.members if member.role == "apprentice"}
+        ours, given = ([row for row in rows if row.kind == kind] for kind in (DECIDE, EXTERNAL))
         for number, evidence in self.evidence.items():
-            of_live = weights[live.policy] if number in weights else np.ones(len(rows))
+            if number in apprentices:
+                known = likely.get(number, {})
+                agreed = [known.get(row.number, (math.nan, 0.0))[0] for row in given]
+                self._add(evidence, given, np.array(agreed), {})
+                continue
+            who = np.array([row.policy or 0 for row in ours], np.int64)
+            shares = {member: share for member, share in shares_of(self.members).items() if share}
+            weights = {member: np.where(who == member, 1.0 / share, 0.0) for member, share in shares.items()}
+            others = {"live": weights[leader(self.members).policy] if number in weights else np.ones(len(ours))}
+            if (control := in_part(self.members, "control")) is not None:
+                others["control"] = weights[control.policy]
             own = weights.get(number)
             if own is None:
-                ratio = ratios.get(number, {})
-                own = np.array([ratio.get(row.number, math.nan) for row in rows])
-            kept = np.flatnonzero((seq > evidence.since) & np.isfinite(own))
-            kept = kept[evidence.firsts([rows[row].unit_id for row in kept])] if len(kept) else kept
-            if len(kept):
-                others = {"live": of_live[kept]}
-                if control is not None:
-                    others["control"] = weights[control.policy][kept]
-                evidence.add(reward[kept], own[kept], others)
+                known = likely.get(number, {})
+                pairs = [known.get(row.number, (math.nan, 1.0)) for row in ours]
+                own = np.array([target / propensity for target, propensity in pairs])
+            self._add(evidence, ours, own, others)
+
+    def _add(self, evidence: Evidence, rows: list[_Learned], weight: Array, others: dict[str, Array]) -> None:
+        """Add those of n decisions that count for a policy."""
+        kept = np.flatnonzero((np.array([row.seq for row in rows], np.int64) > evidence.since) & np.isfinite(weight))
+        kept = kept[evidence.firsts([rows[row].unit_id for row in kept])] if len(kept) else kept
+        if len(kept):
+            reward = np.array([rows[row].reward for row in kept])
+            evidence.add(reward, weight[kept], {whom: other[kept] for whom, other in others.items()})
 
 
 def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequence[Member]) -> dict[int, Start]:
@@ -192,7 +198,7 @@ def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequen
     slim = max((base.seq for base in bases if not base.whole), default=0)
     found: dict[int, Start] = {}
     for member in members:
-        if member.role != "shadow":
+        if member.role not in WATCHING:
             continue
         start = Start(member, member.begun)
         for base in reversed(bases):

@@ -17,12 +17,20 @@ class ArmDecision(msgspec.Struct):
     propensity: float | None
     policy: str  # the one that decided
     model_version: int
+    given: bool | UnsetType = UNSET  # whoever asked decided, as the policy is an apprentice
+    agrees: bool | UnsetType = UNSET  # whether the policy did what `baseline_action` says
     policy_number: int | UnsetType = UNSET  # which of several policies that is, where it is not the first
     sticky: bool | UnsetType = UNSET  # its unit got what it was given before, with the propensity of that draw
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
     model: int | UnsetType = UNSET  # beside an explanation: which one leads, where the policy looks for changes
     notes: list[str] | UnsetType = UNSET  # beside an explanation: what the way that the policy decides costs
+
+
+class Baseline(msgspec.Struct):
+    """What somebody's own rule would have done, as it was sent with a decision."""
+
+    baseline_action: str | None = None
 
 
 class Action(msgspec.Struct):

@@ -13,17 +13,18 @@ from ....engine.changes.worlds import leader_of
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_cost, check_reward
 from ....engine.storage.tables import Event
-from ....engine.vocabulary import Action, Array, Decision, Feedback
+from ....engine.vocabulary import EXTERNAL, Action, Array, Decision, Feedback
 from ...experiment.explanation import Explanation, explain, notes_on
 from ...experiment.intake import check_labels, mask_of
 from ...http.bodies import read
 from ...http.schemas import BatchReward, Decide, Example, Reward
 from ..kind import NO_DETAIL, Encoded, Reader, Request, Work, id_of
-from .bodies import ArmDecision, RowAction
+from .bodies import ArmDecision, Baseline, RowAction
 
 READER = Reader(msgspec.json.Decoder(Reward), msgspec.json.Decoder(BatchReward), "the reward")
 _row_actions = msgspec.json.Decoder(list[RowAction])
 _named_actions = msgspec.json.Decoder(list[dict[str, Any]])
+_baseline = msgspec.json.Decoder(Baseline)
 _costs = msgspec.json.Decoder(list[float])
 EXPLANATION = msgspec.json.Decoder(Explanation)
 
@@ -96,6 +97,11 @@ def answer(work: Work, event: Event) -> ArmDecision:
         model_version=event.seq - 1,
         policy_number=UNSET if event.policy is None else event.policy,
     )
+    if event.kind == EXTERNAL:
+        decided.given = True
+    elif event.sent is not None and "baseline_action" in event.sent:
+        named = _baseline.decode(event.sent).baseline_action
+        decided.agrees = UNSET if named is None else named == decided.action_id
     if event.detail is not None:
         said = EXPLANATION.decode(event.detail)
         decided.sticky = said.sticky or UNSET

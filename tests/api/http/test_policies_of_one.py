@@ -286,3 +286,44 @@ def test_a_compacted_and_an_erased_life_go_on_and_verify(served: Served) -> None
     assert served.post("/v1/experiments/e:compact").status_code == 200
     life.play(5)
     life.assert_verifies()
+
+
+def test_an_apprentice_lets_be_done_what_it_is_told_learns_from_it_and_is_set_free_by_one_call(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy", epsilon=0.1))
+    life.do(0, "assign", role="apprentice")
+    assert_refused(served.decide({}), 422, "missing_baseline")
+    assert_refused(served.decide({"baseline_action": "x"}), 422, "unknown_action")
+    assert_refused(served.decide({"baseline_action": "a", "explain": True}), 422, "no_explanation")
+    made = []
+    for n in range(60):
+        made += life.play(1, baseline_action="abc"[n % 3], decision_id=f"d{n}")
+    assert [one["action_id"] for one in made] == ["a", "b", "c"] * 20
+    assert all(one["given"] and one["propensity"] is None for one in made)
+    assert served.decide({"baseline_action": "a", "decision_id": "d0"}).json() == made[0]
+    (found,) = life.read_up()["policies"]
+    assert found["role"] == "apprentice" and 0.2 < found["agreement"] < 0.5
+    assert 1.0 < found["effective_decisions"] < 60 and found["value"]["low"] is None
+    canary = {"policy": UNIFORM, "role": "canary", "share": 0.5}
+    assert_refused(served.post("/v1/experiments/e/policies", canary), 409, "is_apprentice")
+    life.do(0, "promote")
+    free = life.play(40, baseline_action="a")
+    assert {one["action_id"] for one in free} != {"a"} and all("given" not in one for one in free)
+    assert all(one["agrees"] == (one["action_id"] == "a") for one in free)
+    assert sum(one["action_id"] == "c" for one in free) > 25  # it has learned which is best
+    life.assert_verifies()
+
+
+def test_an_apprentice_that_divides_by_propensities_asks_for_them(served: Served) -> None:
+    life = Life(served, law("exp3_ix"))
+    life.do(0, "assign", role="apprentice")
+    assert_refused(served.decide({"baseline_action": "a"}), 422, "missing_propensity")
+    (made,) = life.play(1, baseline_action="a", baseline_propensity=0.5)
+    assert made["propensity"] == 0.5
+    life.assert_verifies()
+
+
+def test_a_baseline_is_refused_where_no_arms_are_chosen(served: Served) -> None:
+    body = {"experiment_id": "v", "problem": {"kind": "vector", "domain": {"kind": "simplex", "dimension": 3}}}
+    assert served.post("/v1/experiments", body).status_code == 201
+    assert_refused(served.decide({"baseline_action": "a"}, "v"), 422, "unexpected_field")
+    assert_refused(served.post("/v1/experiments/v/policies", {"policy": "ftrl"}), 422, "not_built")
