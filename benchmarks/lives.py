@@ -1,5 +1,4 @@
-"""Policies on trial: how often a guard moves one that is no better, how long it takes to see one that is, and what
-shadows cost those who are served.
+"""Policies on trial: how often a guard is wrong, how long it takes to be sure, and what shadows cost.
 
 Run: python benchmarks/lives.py [--lives 2000] [--json]. A life is an experiment in which a canary is tried beside a
 live policy: decisions are drawn by `split`, as the service draws them, and a guard looks at each hundred of them with

@@ -168,7 +168,7 @@ class Registry(Generic[Made]):
     def differing(self, spec: dict[str, Any]) -> list[str]:
         """Return "param=value" of each param that is not what it is if left out; a spec in there by its label."""
         usual = _signature(self.factory(spec["name"])).parameters
-        params = {key: value for key, value in spec["params"].items() if value != usual[key].default}
+        params = {key: value for key, value in spec["params"].items() if value != _as_json(usual[key].default)}
         return [f"{key}={self.label(value) if _is_spec(value) else value}" for key, value in params.items()]
 
     def add_file(self, path: Path) -> str:

@@ -133,7 +133,7 @@ def test_a_log_holds_every_event_of_the_simulation(
         "seed": "18446744073709551615",
     }
     for column, other in zip(found.events, expected, strict=True):
-        assert np.array_equal(column, other, equal_nan=column.dtype.kind == "f")
+        assert np.array_equal(*np.broadcast_arrays(column, other), equal_nan=column.dtype.kind == "f")
 
 
 @pytest.mark.parametrize("policy", ["thompson_beta", "thompson_normal"])

@@ -58,8 +58,8 @@ def test_a_batch_does_not_run_ahead_of_its_commits(served: Served, monkeypatch: 
     waiting: list[int] = []
     append = writer.append
 
-    def counted(*given: Any) -> asyncio.Future[None]:
-        future = append(*given)
+    def counted(*given: Any, **named: Any) -> asyncio.Future[None]:
+        future = append(*given, **named)
         waiting.append(writer.waiting)
         return future
 

@@ -73,7 +73,7 @@ def test_from_then_on_every_call_is_404_and_it_is_in_no_list(served: Served) -> 
     for again in range(2):
         for entry in TABLE:
             if "{experiment_id}" in entry.path:
-                path = entry.path.format(experiment_id="e", decision_id="d0", arm_id="a", unit_id="u")
+                path = entry.path.format(experiment_id="e", decision_id="d0", arm_id="a", unit_id="u", policy="0")
                 body = BODIES.get(entry.path.rsplit("/", 1)[1])
                 refused = served.client.request(entry.method, path, json=body, params={"confirm": "e"})
                 assert_refused(refused, 404, "unknown_experiment")
@@ -230,9 +230,9 @@ def test_a_snapshot_that_is_being_stored_does_not_come_back(served: Served, monk
     monkeypatch.setattr("onearm.api.service.writer.PARTS_MAX", 1)
     append, seen = served.store.append, list[SnapshotPart]()
 
-    def watched(events: Any, archived: Any, parts: list[SnapshotPart], snapshots: list[Snapshot]) -> None:
+    def watched(events: Any, archived: Any, parts: list[SnapshotPart], snapshots: list[Snapshot], bases: Any) -> None:
         seen.extend(parts)
-        append(events, archived, parts, snapshots)
+        append(events, archived, parts, snapshots, bases)
 
     monkeypatch.setattr(served.store, "append", watched)
     served.create("large", policy={"name": "linucb"}, problem={"context": {"kind": "dense", "length": 60}})

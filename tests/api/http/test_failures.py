@@ -354,8 +354,8 @@ def test_a_snapshot_is_never_ahead_of_the_log(served: Served, monkeypatch: pytes
     commits: list[tuple[int, list[int]]] = []
     append = served.store.append
 
-    def watched(events: Any, archived: Any, parts: Any, pictures: Any) -> None:
-        append(events, archived, parts, pictures)
+    def watched(events: Any, archived: Any, parts: Any, pictures: Any, bases: Any) -> None:
+        append(events, archived, parts, pictures, bases)
         seq = served.store.last(served.service.live("e").row.key)[0]
         commits.append((seq, [picture.seq for picture in pictures]))
 
@@ -381,8 +381,8 @@ def test_a_large_state_is_written_part_by_part_while_traffic_goes_on(
     between: list[int] = []
     append = served.store.append
 
-    def watched(events: Any, archived: Any, parts: Any, pictures: Any) -> None:
-        append(events, archived, parts, pictures)
+    def watched(events: Any, archived: Any, parts: Any, pictures: Any, bases: Any) -> None:
+        append(events, archived, parts, pictures, bases)
         digests.update((picture.seq, picture.digest) for picture in pictures)
         between.extend(len(events) for part in parts if part.part > 0)
 

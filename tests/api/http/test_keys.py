@@ -34,7 +34,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
 
 
 def filled(path: str) -> str:
-    return path.format(experiment_id="none", decision_id="~0", arm_id="a", unit_id="u", key_id="0" * 12)
+    return path.format(experiment_id="none", decision_id="~0", arm_id="a", unit_id="u", key_id="0" * 12, policy="0")
 
 
 def test_every_call_needs_a_key_but_those_that_are_open(keyed: Keyed) -> None:

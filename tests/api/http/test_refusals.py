@@ -61,7 +61,7 @@ DECISIONS = [
     (b'{"x": ' + DEEP, "bad_body"),
     (b'{"explain": true}', "no_explanation"),
     (b'{"actions": []}', "unexpected_actions"),
-    (b'{"defer_activation": true}', "not_built"),
+    (b'{"defer_activation": true}', "unexpected_field"),
     (b'{"decision_id": ""}', "bad_id"),
     (b'{"decision_id": "a/.."}', "bad_id"),
     (b'{"decision_id": "~0"}', "bad_id"),
