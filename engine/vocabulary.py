@@ -181,14 +181,15 @@ class Judged(NamedTuple):
 # Kinds of events. EXTERNAL: a decision that someone else made, learned from and not made again. OUTCOME: a reward that
 # came and is on record, and is learned with others when the window of its decision closes, or never. EARLY: one that
 # came before its decision, which has an OUTCOME of it where it was made in time. ACTIVATION: whether a decision that
-# waits to be shown was.
-DECIDE, LEARN, CHANGE, EXTERNAL, OUTCOME, EARLY, ACTIVATION = 0, 1, 2, 3, 4, 5, 6
+# waits to be shown was. CORRECTED: what was learned of a decision is said to be another reward, or to be none.
+DECIDE, LEARN, CHANGE, EXTERNAL, OUTCOME, EARLY, ACTIVATION, CORRECTED = range(8)
 DECISIONS = (DECIDE, EXTERNAL)
 BESIDE = (
     CHANGE,
     OUTCOME,
     EARLY,
     ACTIVATION,
+    CORRECTED,
 )  # these count for the seq, and are not among Columns: no policy learns from them
 
 

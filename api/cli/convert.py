@@ -17,7 +17,7 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.events import Events
 from ...engine.storage.log import BadLines, no_good_line
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import ACTIVATION, CHANGE, EARLY, LEARN, OUTCOME
+from ...engine.vocabulary import ACTIVATION, CHANGE, CORRECTED, EARLY, LEARN, OUTCOME
 from ..console import print_json, progress
 from ..log_files import EXPORTS, READERS, WRITERS, form_of, form_to_write, module_of, open_writer, source_of
 from ..service.experiment_log import opened
@@ -41,10 +41,17 @@ WORDS = {  # what a field of an event is to people
     "change": "changes of an experiment",
     "outcome": "rewards that were not learned by themselves",
     "activation": "whether decisions were shown",
+    "correction": "corrections of rewards",
     "reward": "decisions without a reward",
 }
 # Kinds of events that only our exports hold, by what they are.
-_BESIDE = {CHANGE: "change", OUTCOME: "outcome", EARLY: "outcome", ACTIVATION: "activation"}
+_BESIDE = {
+    CHANGE: "change",
+    OUTCOME: "outcome",
+    EARLY: "outcome",
+    ACTIVATION: "activation",
+    CORRECTED: "correction",
+}
 
 
 @click.command()
@@ -109,7 +116,7 @@ class _Copy:
     """Events on their way into a format: how many they are, and what of them is left out."""
 
     def __init__(self, form: str, lossy: bool) -> None:
-        self.count: Counter[str] = Counter()  # "decisions", "rewards", "changes", "outcomes" and "activations"
+        self.count: Counter[str] = Counter()  # "decisions", "rewards", "changes", "outcomes", "activations", ...
         self.left_out: Counter[str] = Counter()  # by what it is in `WORDS`
         self._form, self._lossy = form, lossy
         lacks: frozenset[str] = getattr(module_of(form).Writer, "LACKS", frozenset())

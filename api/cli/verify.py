@@ -144,6 +144,12 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
     spec = Definition(path.name, policy, log.problem, (), int(log.spec["seed"]), Intake())
     changes = [Event(0, line + 1, CHANGE, detail=detail) for _, line, detail in log.changes]
     history = History(spec, changes, kind_of(log.problem).change_types)
+    if history.paths.resets:
+        raise InvalidInput(
+            "states_are_set",
+            f"{path} has rewards that were corrected, or a rollback, for which parts of its log are folded again: run "
+            "onearm verify --database URL on the database that it is from",
+        )
     company = Company(spec, history, policy.init(policy.params, log.problem))
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
         found = verify_pages(company, _parts(log, history), advance)

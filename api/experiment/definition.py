@@ -54,6 +54,11 @@ class Definition:
     example: Any = field(default=None, compare=False, repr=False)  # a state without room, of the types of the policy's
     numbers: tuple[int, ...] = (0,)  # of the policies that decide: the live one; or it, the canary and the control
 
+    @property
+    def deciding(self) -> tuple[int, ...]:
+        """The numbers of the policies that decide."""
+        return tuple(number for number in self.numbers if number != NOBODY)
+
     @cached_property
     def run(self) -> np.uint64:
         """The run key of the draws of the policy; where several decide theirs are made of it."""

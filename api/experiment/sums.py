@@ -28,6 +28,7 @@ from ...engine.vocabulary import LEARN, Action, Array, Columns, Feedback
 from .report import Mean
 
 if TYPE_CHECKING:
+    from ...engine.storage.corrections import Correction
     from ...engine.storage.store import Store
 
 _DIGEST = 32  # bytes
@@ -51,12 +52,18 @@ def fresh(choices: int) -> Sums:
 
 
 class Tally:
-    """Sums at work: to enter an event takes a microsecond, whatever the number of choices."""
+    """Sums at work: to enter an event takes a microsecond, whatever the number of choices.
+
+    What is corrected is entered beside the sums, as rewards that are taken out and put in: the order of the log does
+    not matter for them, and they are read from their index, so snapshots hold nothing of them.
+    """
 
     fresh: Callable[[int], Any] = staticmethod(fresh)  # the sums before any event, of so many choices
 
     def __init__(self, sums: Sums) -> None:
         self.sums: Any = sums
+        self._taken: Tally | None = None  # rewards that are corrected or retracted
+        self._put: Tally | None = None  # and those that stand in their place
         # Numbers are read and written through views: NumPy takes twice as long for one.
         self._decisions, self._unknown, self._rewards, self._mean, self._square = map(_view, sums)
 
@@ -112,6 +119,21 @@ class Tally:
         learned = columns.kind == LEARN
         self._enter_all(columns.action[learned], columns.reward[learned])
 
+    def correct(self, action: int | None, was: float | None, reward: float | None) -> None:
+        """Enter that the reward of a decision is another one; None where there is none."""
+        if self._taken is None or self._put is None:
+            self._taken, self._put = Tally(fresh(self.choices)), Tally(fresh(self.choices))
+        told = action if self.choices else None
+        if was is not None:
+            self._taken.enter(told, was)
+        if reward is not None:
+            self._put.enter(told, reward)
+
+    def correct_all(self, corrections: Iterable[Correction]) -> None:
+        """Enter the corrections of a log."""
+        for one in corrections:
+            self.correct(one.action, one.was, one.reward)
+
     def _enter_all(self, actions: Array, rewards: Array) -> None:
         told = actions.tolist() if self.choices else repeat(None)
         for action, reward in zip(told, rewards.tolist(), strict=False):
@@ -134,14 +156,66 @@ class Tally:
         """Return the sums once there are so many choices, where they are told apart."""
         if not 0 < self.choices < choices:
             return self
-        return type(self)(padded(self.sums, self.fresh(choices)))
+        made = type(self)(padded(self.sums, self.fresh(choices)))
+        if self._taken is not None and self._put is not None:
+            made._taken, made._put = self._taken.grown(choices), self._put.grown(choices)
+        return made
 
     def copied(self) -> Self:
         """Return sums that do not change any more."""
-        return type(self)(snapshot.copied(self.sums))
+        made = type(self)(snapshot.copied(self.sums))
+        if self._taken is not None and self._put is not None:
+            made._taken, made._put = self._taken.copied(), self._put.copied()
+        return made
 
     def _mean_of(self, row: int) -> Mean:
-        return mean_of(int(self._rewards[row]), float(self._mean[row]), float(self._square[row]))
+        found = self._moments(row)
+        if self._taken is not None and self._put is not None:
+            found = without(together(found, self._put._moments(row)), self._taken._moments(row))  # some are taken again
+        return mean_of(*found)
+
+    def _moments(self, row: int) -> Moments:
+        return Moments(int(self._rewards[row]), float(self._mean[row]), float(self._square[row]))
+
+
+class Moments(NamedTuple):
+    """Of some rewards: how many, their mean, and the sum of their squared distances from it."""
+
+    rewards: int
+    mean: float
+    square: float
+
+
+def together(one: Moments, two: Moments) -> Moments:
+    """Return the moments of the rewards of both (Chan, Golub and LeVeque 1979).
+
+    >>> together(Moments(1, 1.0, 0.0), Moments(1, 2.0, 0.0))
+    Moments(rewards=2, mean=1.5, square=0.5)
+    """
+    rewards = one.rewards + two.rewards
+    if not rewards:
+        return one
+    apart, share = two.mean - one.mean, two.rewards / rewards
+    return Moments(rewards, one.mean + apart * share, one.square + two.square + apart * apart * one.rewards * share)
+
+
+def without(both: Moments, two: Moments) -> Moments:
+    """Return the moments of the rewards of `both` without those of `two`, which are among them.
+
+    What is far larger than all others leaves its rounding behind.
+
+    >>> without(Moments(2, 1.5, 0.5), Moments(1, 2.0, 0.0))
+    Moments(rewards=1, mean=1.0, square=0.0)
+    """
+    rewards = both.rewards - two.rewards
+    if rewards <= 0:
+        return Moments(rewards, 0.0, 0.0)
+    if not two.rewards:
+        return both
+    mean = both.mean + (both.mean - two.mean) * two.rewards / rewards
+    apart = two.mean - mean
+    square = both.square - two.square - apart * apart * rewards * two.rewards / both.rewards
+    return Moments(rewards, mean, max(square, 0.0))
 
 
 def mean_of(rewards: int, mean: float, square: float) -> Mean:

@@ -19,7 +19,7 @@ from ...engine.problem import check_reward
 UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}  # microseconds
 WAIT_MAX = 400 * UNITS["d"]
 FIELDS = ("wait_time", "default", "learn", "aggregation", "late")  # of the `reward` of a spec
-NOT_BUILT = {("learn", "at_once"), ("late", "learn")}
+NOT_BUILT = {("learn", "at_once")}
 _WAIT = re.compile("([1-9][0-9]{0,8})([smhd])")
 
 
@@ -44,7 +44,7 @@ class Window(NamedTuple):
     wait_time: str  # as "30m"
     default: float | None  # what is learned where nothing came; None: nothing is
     aggregation: str
-    late: str  # what becomes of a reward that comes too late: "refuse" or "record"
+    late: str  # what becomes of a reward that comes too late: "refuse", "record", or "learn" instead of the default
 
     @property
     def wait(self) -> int:
@@ -91,7 +91,12 @@ def window_of(reward: Mapping[str, Any], limits: tuple[float, float]) -> Window 
             raise InvalidInput("bad_window", f"reward.default: {error}") from None
     _one_of(reward, "learn", ("at_close",))
     aggregation = _one_of(reward, "aggregation", tuple(AGGREGATIONS))
-    return Window(wait_time, default, aggregation, _one_of(reward, "late", ("refuse", "record")))
+    late = _one_of(reward, "late", ("refuse", "record", "learn"))
+    if late == "learn" and default is None:
+        raise InvalidInput(
+            "bad_window", 'reward.late is "learn", which corrects the default, and there is none: add reward.default'
+        )
+    return Window(wait_time, default, aggregation, late)
 
 
 def _one_of(reward: Mapping[str, Any], field: str, known: tuple[str, ...]) -> str:

@@ -26,6 +26,7 @@ from ..service.records import Record
 from ..service.service import Service
 from .batches import in_pieces
 from .bodies import LARGE, numbers_of_context, read, read_list
+from .corrections import correction_of
 from .endpoint import Answer, Call
 from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
@@ -316,6 +317,7 @@ def record_of(live: Live, found: Record) -> DecisionRecord:
         "sent": None if event.sent is None else msgspec.Raw(event.sent.encode()),
         "time": iso(event.time),
         "reward": None if found.reward is None else _reward_record(live, found.reward),
+        "corrections": [correction_of(one) for one in found.corrections] or UNSET,
         "outcomes": UNSET if live.windows is None else outcomes_of(found),
         "activation": activation_of(found) or UNSET,
     }

@@ -254,6 +254,7 @@ def describe(live: Live, caller: Caller) -> schemas.Experiment:
         rewards=live.rewards,
         pending=live.number - live.rewards,
         seq=live.seq,
+        corrections_left=live.uncorrected or UNSET,
     )
 
 

@@ -60,7 +60,7 @@ class Guard:
         return CORSMiddleware(
             app,
             allow_origins=sorted(map(bytes.decode, self._origins)),
-            allow_methods=("GET", "POST", "DELETE"),
+            allow_methods=("GET", "POST", "PUT", "DELETE"),
             allow_headers=("authorization", "content-type", "idempotency-key", "x-request-id", "traceparent"),
             expose_headers=("retry-after", "x-request-id", "traceparent"),
             max_age=CORS_SECONDS,

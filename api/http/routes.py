@@ -23,6 +23,7 @@ from ..kinds.table import KINDS
 from ..service.measured import Route
 from . import (
     audit,
+    corrections,
     curves,
     decisions,
     experiments,
@@ -90,6 +91,23 @@ TABLE = [
         {200: schemas.Rewarded, 202: schemas.Rewarded},
         (404, 409, 413, 422, 503),
         REWARDS,
+    ),
+    Entry(
+        "PUT",
+        f"{ONE}/decisions/{{decision_id}}/reward",
+        corrections.correct,
+        WRITE,
+        {200: schemas.Rewarded},
+        (404, 409, 413, 422, 503),
+        corrections.Correction,
+    ),
+    Entry(
+        "DELETE",
+        f"{ONE}/decisions/{{decision_id}}/reward",
+        corrections.retract,
+        WRITE,
+        {200: schemas.Rewarded},
+        (404, 409, 422, 503),
     ),
     Entry(
         "POST",
@@ -240,6 +258,15 @@ TABLE = [
         ADMIN,
         {200: schemas.ArmStatus},
         (404, 409, 422, 503),
+    ),
+    Entry(
+        "POST",
+        f"{ONE}/policies:rollback",
+        audit.audited(corrections.rollback),
+        ADMIN,
+        {200: corrections.RolledBack},
+        (404, 409, 413, 422, 503, 507),
+        corrections.Rollback,
     ),
     Entry(
         "POST",

@@ -193,6 +193,7 @@ class Experiment(msgspec.Struct):
     digest: str | None = None
     stream: Stream | UnsetType = UNSET
     reward: dict[str, Any] | UnsetType = UNSET  # where a range of rewards is declared, or the policy needs one
+    corrections_left: int | UnsetType = UNSET  # that the policy does not know yet, where there are any
 
 
 class Deleted(msgspec.Struct):
@@ -386,7 +387,7 @@ class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RewardRecord(msgspec.Struct):
-    """The reward in the record of a decision; of a query the answer."""
+    """The reward in the record of a decision; of a query the answer. Where it was corrected, as it was learned."""
 
     value: float
     reward_id: str | None
@@ -396,6 +397,14 @@ class RewardRecord(msgspec.Struct):
     cost: float | UnsetType = UNSET  # what the decision has cost, where that was told
     detail: dict[str, Any] | UnsetType = UNSET  # of a vector, as it was sent
     closed: Literal["reward", "default"] | UnsetType = UNSET  # it was learned when its window closed, and why
+
+
+class CorrectionRecord(msgspec.Struct):
+    """A correction of a reward, in the record of its decision; of null where it was retracted."""
+
+    value: float | None
+    seq: int
+    time: str
 
 
 class DecisionRecord(msgspec.Struct):
@@ -415,6 +424,7 @@ class DecisionRecord(msgspec.Struct):
     sent: Any
     time: str
     reward: RewardRecord | None
+    corrections: list[CorrectionRecord] | UnsetType = UNSET  # of the reward, in their order: the last one holds
     outcomes: list[OutcomeRecord] | UnsetType = UNSET  # what came, where decisions have windows
     activation: ActivationRecord | UnsetType = UNSET  # of one that was deferred
     policy_number: int | UnsetType = UNSET  # which of several policies that is, where it is not the first

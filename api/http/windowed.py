@@ -11,7 +11,7 @@ import msgspec
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import LATE, shown_number
+from ...engine.storage.windows import CLOSED_BY_DEFAULT, LATE, shown_number
 from ...engine.vocabulary import EXTERNAL
 from ..experiment.intake import check_propensity
 from ..service import arriving
@@ -20,6 +20,7 @@ from ..service.live import Live
 from ..service.records import Record
 from ..service.refusals import missing
 from ..service.service import Service
+from ..service.windows import came as rewards_of
 from ..service.windows import is_activated, waits
 from .bodies import read
 from .endpoint import Answer, Call
@@ -87,13 +88,36 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> C
                 "late",
                 f"the reward of decision {decision_id!r} came at {iso(now)}, and its window closed at "
                 f"{iso(windows.due(found))}, {window.wait_time} after it was {_begun(found)}: send rewards before, or "
-                'create the experiment with "late": "record", which keeps them',
+                'create the experiment with "late": "record", which keeps them, or "learn", which takes them instead '
+                "of the default",
             )
-        arriving.take(live, found, reward, reward_id, now, late=True)
+        instead = None
+        if window.late == "learn":
+            together = _together(live, decision_id, [*rewards_of(found, late=True), reward])
+            instead = together if _is_default(live, found) and found.value != together else None
+        arriving.take(live, found, reward, reward_id, now, late=True, instead=instead)
         return Came(found, "late")
-    _check_together(live, decision_id, [*windows.rewards(found), reward])
+    _together(live, decision_id, [*windows.rewards(found), reward])
     arriving.take(live, found, reward, reward_id, now, late=False)
     return Came(found, "accepted")
+
+
+def _together(live: Live, decision_id: str, rewards: list[float]) -> float | None:
+    """Return what rewards of a decision come to, where that can be learned."""
+    assert live.windows is not None
+    window = live.windows.window
+    try:
+        return check_reward(window.together(rewards), live.limits)
+    except InvalidInput as error:
+        raise InvalidInput(
+            error.code, f"the {window.aggregation} of the rewards of decision {decision_id!r}: {error}"
+        ) from None
+
+
+def _is_default(live: Live, found: Record) -> bool:
+    """Tell whether a decision was learned with the default, and that can be folded again."""
+    learned = found.reward
+    return learned is not None and learned.detail == CLOSED_BY_DEFAULT and learned.seq > live.floor
 
 
 async def activate(service: Service, call: Call) -> Answer:
@@ -207,20 +231,8 @@ def _early(live: Live, decision_id: str, reward: float, reward_id: str) -> CameE
         return CameEarly(None)
     live.check_open()
     windows.early.check_room()
-    _check_together(live, decision_id, [*(event.reward or 0.0 for event in held), reward])
+    _together(live, decision_id, [*(event.reward or 0.0 for event in held), reward])
     return CameEarly(arriving.take_early(live, decision_id, reward, reward_id, now))
-
-
-def _check_together(live: Live, decision_id: str, rewards: Sequence[float]) -> None:
-    """Refuse rewards that would come to one outside of the range."""
-    assert live.windows is not None
-    window = live.windows.window
-    try:
-        check_reward(window.together(rewards), live.limits)
-    except InvalidInput as error:
-        raise InvalidInput(
-            error.code, f"the {window.aggregation} of the rewards of decision {decision_id!r}: {error}"
-        ) from None
 
 
 def _is_again(decision_id: str, outcomes: Sequence[Event], reward: float, reward_id: str) -> bool:

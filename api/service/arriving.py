@@ -41,18 +41,27 @@ class Live(Protocol):
     def check_open(self) -> None:
         """Refuse what arrives where the experiment takes nothing."""
 
+    def corrected(self, record: Record, reward: float | None, now: int) -> Event:
+        """Return the event of a correction, the next of the log."""
+
     def queue(self, *events: Event) -> asyncio.Future[None]:
         """Queue events that are written together or not at all."""
 
 
-def take(live: Live, record: Record, reward: float, reward_id: str, now: int, *, late: bool) -> None:
-    """Put a reward on record that is learned when the window of its decision closes, or that came too late."""
+def take(
+    live: Live, record: Record, reward: float, reward_id: str, now: int, *, late: bool, instead: float | None = None
+) -> None:
+    """Put a reward on record that is learned when the window of its decision closes, or that came too late.
+
+    With `instead` what was learned of the decision is corrected to that.
+    """
     live.check_open()
     if late:
         _note(live, "late")
     event = outcome_event(record.event, _next(live, now), reward, reward_id, late)
     record.add(event)
-    record.rewarded = live.queue(event)
+    corrections = () if instead is None else (live.corrected(record, instead, now),)
+    record.rewarded = live.queue(event, *corrections)
 
 
 def take_early(live: Live, decision_id: str, reward: float, reward_id: str, now: int) -> asyncio.Future[None]:

@@ -21,6 +21,8 @@ from .checkpoints import Before, with_checkpoints
 from .company import Company
 from .history import History
 from .importing import as_stored
+from .ladder import Ladder
+from .refold import Log
 from .verification import verify
 
 PAGE = 1000  # events of one transaction
@@ -114,7 +116,8 @@ def _fault(
         pages = with_checkpoints(beside, key, spec, kind, base.seq, begun)
         state, _ = kind.own.split(begun.kept)
         before = Before(store, row.key, spec, kind, history, begun)
-        company = Company(spec, whole, state, former, base.seq, given(store, bases, spec, kind, whole))
+        ladder = Ladder(Log(beside, key, spec), whole) if whole.paths.resets else None
+        company = Company(spec, whole, state, former, base.seq, given(store, bases, spec, kind, whole), ladder)
         found = verify(company, pages, progress, before)
     if found.first_difference is not None:
         return found.note or f"decision {found.first_difference} comes out differently"

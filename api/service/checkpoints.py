@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from ..kinds.kind import Kind
 from .bases import Beginning, beginning
 from .folded import counted, event_of
 from .history import History, Part
+
+EVERY = 1000  # events at the least between two places where states are kept
+PLACES = 100
 
 
 class Checkpoint:
@@ -57,6 +60,12 @@ class Checkpoint:
         return None
 
 
+class Place(NamedTuple):
+    """A place in a log where states are kept: some are set later."""
+
+    seq: int
+
+
 class Before:
     """What lies before the base that a log is folded from. It is slim: no decision of it can be made again.
 
@@ -89,11 +98,11 @@ class Before:
 
 def with_checkpoints(
     store: Store, key: int, spec: Spec, kind: Kind, last: int, begun: Beginning
-) -> Iterator[Part | Checkpoint]:
+) -> Iterator[Part | Checkpoint | Place]:
     """Yield a log from its beginning up to a seq in pages, and between them the snapshots in their places.
 
-    So are the bases of changes. Snapshots of other versions, which nobody reads, are left out, and so are those whose
-    bytes are not whole. Those of earlier versions have no sums.
+    So are the bases of changes, and places to keep states at. Snapshots of other versions, which nobody reads, are left
+    out, and so are those whose bytes are not whole. Those of earlier versions have no sums.
     """
     changes, bases = store.changes(key), store.bases(key)
     history = History(spec, changes, kind.change_types)
@@ -106,17 +115,26 @@ def with_checkpoints(
         checkpoints.append(Checkpoint(store, bases, stored, spec, kind, History(spec, before, kind.change_types)))
     tally, after = begun.tally.copied(), begun.seq
     for i, until in enumerate([*(one.stored.seq for one in checkpoints), last]):
-        for page in history.pages(store, key, after, until):
-            tally = counted(tally, page)
-            if isinstance(page, Columns):
-                for checkpoint in checkpoints[i:]:
-                    checkpoint.fold(page)
-            yield page
-        tally.count_log(store, key, after, until)
-        after = until
+        for place in [*(place for place in places(history, begun.seq, last) if after < place < until), until]:
+            for page in history.pages(store, key, after, place):
+                tally = counted(tally, page)
+                if isinstance(page, Columns):
+                    for checkpoint in checkpoints[i:]:
+                        checkpoint.fold(page)
+                yield page
+            tally.count_log(store, key, after, place)
+            after = place
+            if place < until:
+                yield Place(place)
         for checkpoint in checkpoints[i : i + 1]:
             checkpoint.end(tally)
             yield checkpoint
+
+
+def places(history: History, after: int, last: int) -> range:
+    """Return where states are kept, as some are set in the log: at about 100 places, but not at each event."""
+    step = max(EVERY, (last - after) // PLACES)
+    return range(after + step, last if history.paths.resets else 0, step)
 
 
 def _is_whole(store: Store, stored: Snapshot | Base) -> bool:

@@ -24,6 +24,7 @@ def fault_of(window: Window, events: Iterable[Event]) -> Fault | None:
     Keeps the rewards of open windows, and the early ones whose decisions were not made.
     """
     came: dict[int, list[float]] = {}  # rewards in windows, by the decision's number
+    late: dict[int, list[float]] = {}  # those after their end, where they are learned if none came before
     early: dict[int, float | None] = {}  # by their seqs
     never_shown: set[int] = set()
     for event in events:
@@ -33,14 +34,18 @@ def fault_of(window: Window, events: Iterable[Event]) -> Fault | None:
         elif event.kind == ACTIVATION and event.detail not in (DEFERRED, DONE):
             came.pop(number, None)
             never_shown.add(number)
-        elif event.kind == OUTCOME and event.detail != LATE:
+        elif event.kind == OUTCOME and event.detail == LATE:
+            if window.late == "learn" and event.reward is not None:
+                late.setdefault(number, []).append(event.reward)
+        elif event.kind == OUTCOME:
             seq = early_seq(event)
             if seq is not None and early.pop(seq, None) != event.reward:
                 return Fault(number, f"the reward of decision {number} at seq {event.seq} came as another at seq {seq}")
             if number not in never_shown and event.reward is not None:
                 came.setdefault(number, []).append(event.reward)
         elif event.kind == LEARN and event.detail in (CLOSED_BY_REWARD, CLOSED_BY_DEFAULT):
-            rewards = came.pop(number, [])
+            too_late = late.pop(number, [])
+            rewards = came.pop(number, too_late)
             if number in never_shown:
                 return Fault(number, f"decision {number} was learned at seq {event.seq}, and was never shown")
             if (event.reward, event.detail) != (

@@ -25,9 +25,12 @@ from ..experiment.sums import packed
 from .archives import Archives
 from .bases import parts_of
 from .chores import Chores, Rank, Ranked
+from .correcting import check_corrected
 from .folded import finished, fold_log
+from .history import History
 from .live import Live
 from .pools import Pools
+from .refold import not_from
 from .room import Room
 from .writer import PARTS_MAX, Writer
 
@@ -100,10 +103,17 @@ class Compactions:
                 if base.seq == seq and not base.of_change:
                     return Compacted(base, seq - (former.seq if former else 0))
             check_place(live, seq, last, plain)
+            check_corrected(live)
+            if at := await self._call(self._not_from, live, seq):
+                raise Conflict(
+                    "set_later",
+                    f"what {live.spec.id!r} has learned by seq {seq} was corrected or set back later, and what it "
+                    f"knows from seq {at} on is folded from before: name seq {at} or later",
+                )
             former_seq = max((base.seq for base in bases if not base.whole), default=0)
             name = await self._begin(live, seq, former_seq) if archive else None
             base = await self._made(live, seq, former_seq if live.kind.slims else seq, former_seq, name)
-            live.base = seq
+            live.base = live.floor = seq
             self._chores.add([(Rank.SLIMMING, partial(self._store.slim, live.row.key, seq))])
             return Compacted(base, seq - former_seq)
 
@@ -119,7 +129,9 @@ class Compactions:
             live.check_usable()
             bases = await self._call(self._store.bases, live.row.key)
             if max((base.seq for base in bases if not base.of_change), default=0) < last:
+                check_corrected(live)
                 await self._made(live, last, last, last, None, whole=True)
+                live.floor = last
 
     async def _made(
         self, live: Live, seq: int, slim: int, former: int, name: str | None, *, whole: bool = False
@@ -145,6 +157,12 @@ class Compactions:
         if isinstance(before, datetime):
             return bases, self._store.seq_before(key, round(before.timestamp() * 1e6), last)
         return bases, last if before is None else before
+
+    def _not_from(self, live: Live, seq: int) -> int:
+        """Return the seq of the last change whose states cannot be folded from a seq on, else 0. In a worker thread."""
+        key = live.row.key
+        history = History(live.created, self._store.changes(key), live.kind.change_types)
+        return not_from(history, self._store.corrections(key), seq)
 
     async def _begin(self, live: Live, seq: int, former: int) -> str:
         """Note the name of the archive that will be written; return it."""

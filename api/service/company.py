@@ -17,6 +17,8 @@ from ...engine.vocabulary import Columns, Policy, Problem, Turn
 from ..experiment.definition import Definition, run_of_policy
 from ..experiment.lineup import Member, joined, policy_of, states_of
 from .history import History, Recast, changed
+from .ladder import Ladder
+from .paths import Reset
 
 
 class _Follower(NamedTuple):
@@ -32,7 +34,7 @@ class Company:
 
     It begins after the event `seq`, of which those who decide know the `state`. Where that is not the beginning of the
     log, what one has learned that began before and decides later is `given`, by the seq of its change and its number:
-    no fold can tell it.
+    no fold can tell it. Where states are set in the log, they are folded again from those that the `ladder` keeps.
     """
 
     def __init__(
@@ -43,11 +45,12 @@ class Company:
         seq: int = 0,
         last: int = 2**62,
         given: Callable[[int, int], Any] | None = None,
+        ladder: Ladder | None = None,
     ) -> None:
         self.spec = history.spec(seq)
         self.state = state
         self.untold: list[tuple[int, int]] = []  # the seq of a change, and the policy that was `given`
-        self._created, self._given = created, given
+        self._created, self._given, self._ladder = created, given, ladder
         self._problem = history.problem(seq)
         self._followers: dict[int, _Follower] = {}
         self._seen = {member.policy for member in history.members(seq)}
@@ -58,6 +61,8 @@ class Company:
             for member in (member for recast in recasts for member in recast.members):
                 if member.policy in self._decides and not member.begun and member.policy not in self.spec.numbers:
                     self._follow(member)
+
+        self.keep(seq)
 
     @property
     def policy(self) -> Policy:
@@ -76,10 +81,22 @@ class Company:
         fold(self.policy.params, self.state, self.spec.run, page)
         self._fold_others(page)
 
-    def change(self, part: Problem | Turn | Recast) -> None:
-        """Go on where an arm joined, a person said something, or policies changed."""
+    def keep(self, seq: int) -> None:
+        """Keep the states after the event of a seq, where some are set later."""
+        if self._ladder is not None:
+            self._ladder.keep(seq, states_of(self.spec, self.state))
+
+    def change(self, part: Problem | Turn | Recast | Reset) -> None:
+        """Go on where an arm joined, a person said something, policies changed, or states are set."""
         if isinstance(part, Recast):
             self._recast(part)
+            self.keep(part.seq)
+            return
+        if isinstance(part, Reset):
+            assert self._ladder is not None, "states are set"
+            known = states_of(self.spec, self.state) | self._ladder.again(part)
+            self.state = joined(self.spec, known, self._problem)
+            self.keep(part.seq)
             return
         self.state = changed(self.policy, self.state, part)
         if isinstance(part, Problem):

@@ -9,7 +9,7 @@ import msgspec
 from ...engine.contexts import pack_context
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import ACTIVATIONS, LATE, early_detail, shown_detail, taken_detail
-from ...engine.vocabulary import ACTIVATION, EARLY, EXTERNAL, LEARN, OUTCOME, Feedback, Problem
+from ...engine.vocabulary import ACTIVATION, CORRECTED, EARLY, EXTERNAL, LEARN, OUTCOME, Feedback, Problem
 from ..kinds.kind import Encoded, Request
 
 
@@ -77,6 +77,11 @@ def reward_event(decided: Event, place: Place, feedback: Feedback, detail: str |
         reward_id=reward_id,
         time=place.time,
     )
+
+
+def corrected_event(decided: Event, place: Place, reward: float | None) -> Event:
+    """Return the event by which what was learned of a decision is another reward; None where it is none."""
+    return Event(place.experiment, place.seq, CORRECTED, number=decided.number, reward=reward, time=place.time)
 
 
 def outcome_event(decided: Event, place: Place, reward: float, reward_id: str, late: bool) -> Event:

@@ -24,6 +24,7 @@ from ..experiment.sums import Tally, unpack
 from ..kinds.kind import Kind
 from .bases import beginning, fresh
 from .history import History, Part, Recast, changed
+from .paths import Reset
 
 log = logging.getLogger("onearm")
 
@@ -42,6 +43,8 @@ class Recovered(NamedTuple):
     tally: Tally
     kept_at: int  # the seq of the snapshot or the base that it began with, 0 without one
     base: int  # the seq of the newest base before which events are slim, 0 without one
+    floor: int  # the seq of the newest base that no change came with, 0 without one
+    corrections: list[int]  # the seqs of all corrections, in order
     left: OpenWindows  # of windows, where decisions have them
     passed: int  # decisions before these
     time: int  # of the last event, in microseconds; 0 where that is not asked for
@@ -95,6 +98,7 @@ def _folded(
     assert isinstance(spec, Spec)
     kept, tally, after = _newest_state(row, spec, kind, store, history, snapshots, counts.seq, bases)
     assert not history.recasts(after, counts.seq), "a change of policies comes with a base"
+    assert all(seq <= after for seq in history.paths.resets), "so does one that sets states"
     policy = spec.policy
     counted_to = after
     if tally is None:
@@ -110,21 +114,26 @@ def _folded(
             fold(policy.params, state, spec.run, page)
             kind.own.fold(own, page)
         else:
-            assert not isinstance(page, Recast)
+            assert not isinstance(page, Recast | Reset)
             state = changed(policy, state, page)
         tally = counted(tally, page)
         yield
     tally.count_log(store, row.key, counted_to, counts.seq)
+    corrections = store.corrections(row.key, counts.seq)
+    tally.correct_all(corrections)
+    corrected = [one.seq for one in corrections]
     kind.own.end(own, history, functools.partial(event_of, store, row.key), counts.decisions)
     kernels = kind.kernels(spec)
     base = _newest(base for base in bases if not base.whole)
+    floor = _newest(base for base in bases if not base.of_change)
     left, passed, time, early = OpenWindows(0, 0), 0, 0, list[Event]()
     if spec.window is not None:
         left, time = store.open_windows(row.key), store.time_of(row.key, counts.seq)
         passed = store.counts_at(row.key, left.closed).decisions
         early = store.held(row.key, store.seq_before(row.key, time - spec.window.wait + 1, counts.seq))
     learned = counts.seq, counts.decisions, counts.rewards
-    return Recovered(spec, state, own, *learned, history, kernels, tally, after, base, left, passed, time, early)
+    begun = after, base, floor
+    return Recovered(spec, state, own, *learned, history, kernels, tally, *begun, corrected, left, passed, time, early)
 
 
 def event_of(store: Store, experiment: int, number: int) -> Event | None:
@@ -162,7 +171,7 @@ def _newest_state(
             if stored.seq > last:
                 raise Damaged("ahead_of_log", f"the log ends at seq {last}")
             problem = history.problem(stored.seq)
-            state = _state_of(stored, fresh(spec, kind, problem), store)
+            state = state_of(stored, fresh(spec, kind, problem), store)
             return state, _tally_of(stored, kind.tally(spec, problem), row, store), stored.seq
         except Damaged as error:
             log.warning(
@@ -175,7 +184,8 @@ def _newest_state(
     return begun.kept, begun.tally, begun.seq
 
 
-def _state_of(stored: Snapshot, like: Any, store: Store) -> Any:
+def state_of(stored: Snapshot, like: Any, store: Store) -> Any:
+    """Return what a snapshot holds, written over what is `like` it; raises `Damaged` where it is not whole."""
     parts = snapshot.checked(store.snapshot_parts(stored.experiment, stored.seq), stored.digest)
     return snapshot.unpack(parts, like=like)
 

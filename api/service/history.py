@@ -7,6 +7,7 @@
     {"change": "world_changed", "number": 300}                    as a person said before decision 300; "model": 1 leads
     {"change": "change_taken_back", "number": 340}                the last change was none
     {"change": "policies_changed", "members": [...], ...}         who decides and learns from here on
+    {"change": "state_set", "settings": [...], ...}       what those who decide know from here on: `paths.py`
 
 Arms keep their numbers for good: a new one gets the next, a retired one is masked. An added arm enlarges the policy's
 state, so whoever folds a log does it in *spells*, parts in which the problem stays as it is. So it does where a person
@@ -32,6 +33,7 @@ from ...engine.growth import grown
 from ...engine.vocabulary import DECIDE, EXTERNAL, Array, Columns, Policy, Problem, Turn
 from ..experiment.definition import Definition
 from ..experiment.lineup import Member, PoliciesChanged, first_member, with_members
+from .paths import Paths, Reset, StateSet
 
 if TYPE_CHECKING:
     from ...engine.storage.store import Store
@@ -77,7 +79,7 @@ class ChangeTakenBack(msgspec.Struct, frozen=True, tag_field="change", tag="chan
 
 
 Change = Any  # one of these, or of those that a kind knows
-CHANGES = (ArmAdded, ArmRetired, Archived, Restored, WorldChanged, ChangeTakenBack, PoliciesChanged)
+CHANGES = (ArmAdded, ArmRetired, Archived, Restored, WorldChanged, ChangeTakenBack, PoliciesChanged, StateSet)
 
 
 @functools.cache
@@ -162,7 +164,7 @@ class Recast(NamedTuple):
     members: tuple[Member, ...]
 
 
-Part = Columns | Problem | Turn | Recast  # of a log that is folded
+Part = Columns | Problem | Turn | Recast | Reset  # of a log that is folded
 
 
 class Spell(NamedTuple):
@@ -171,7 +173,7 @@ class Spell(NamedTuple):
     problem: Problem
     after: int
     until: int
-    begins: Turn | Recast | None  # what it begins with, where that is not an arm that joins
+    begins: Turn | Recast | Reset | None  # what it begins with, where that is not an arm that joins
 
 
 def changed(policy: Policy, state: Any, part: Problem | Turn) -> Any:
@@ -196,6 +198,7 @@ class History:
         self._turns: dict[int, Turn] = {}  # by seq
         self._casts: dict[int, tuple[Member, ...]] = {}  # by seq
         self._recasts: dict[int, Recast] = {}  # of these, those that were asked for
+        self.paths = Paths()
         decoder = changes_decoder(kinds_own)
         for event in events:
             change = change_of(event, decoder)
@@ -208,7 +211,12 @@ class History:
             if (turn := turn_of(change)) is not None:
                 self._turns[event.seq] = turn
             if isinstance(change, PoliciesChanged):
+                for member in change.members:
+                    if member.begun and member.policy not in self.named:
+                        self.paths.born[member.policy] = event.seq
                 self._casts[event.seq] = change.members
+            if isinstance(change, StateSet):
+                self.paths.add(event.seq, change)
 
     def problem(self, seq: int) -> Problem:
         """Return the problem after the event of this seq."""
@@ -230,6 +238,14 @@ class History:
         later = {member.policy: str(member.spec["name"]) for cast in self._casts.values() for member in cast}
         return {**later, 0: self._spec.policy.name}
 
+    def member(self, number: int) -> tuple[Member, int]:
+        """Return the policy of a number, and the seq behind which it began to learn: 0 for all of the log."""
+        for members in self._casts.values():
+            for member in members:
+                if member.policy == number:
+                    return member, self.paths.born.get(number, 0)
+        return first_member(self._spec), 0
+
     def spec(self, seq: int) -> Definition:
         """Return the definition of the experiment after the event of this seq: who decides then is its policy."""
         at = max((at for at in self._casts if at <= seq), default=0)
@@ -247,11 +263,11 @@ class History:
 
     def spells(self, after: int, last: int) -> Iterator[Spell]:
         """Yield the parts of a log after one seq, up to the last."""
-        begun = sorted([*(seq for seq, _ in self._growths), *self._turns, *self._casts])
+        begun = sorted([*(seq for seq, _ in self._growths), *self._turns, *self._casts, *self.paths.resets])
         ends = [seq for seq in begun if after < seq <= last]
         for start, end in zip([after, *ends], [*ends, last], strict=True):
             begins = self._recast(start) if start in self._casts else self._turns.get(start)
-            yield Spell(self.problem(start), start, end, begins)
+            yield Spell(self.problem(start), start, end, self.paths.resets.get(start, begins))
 
     def masked(self, events: list[Event]) -> list[Event]:
         """Return events with masks over all arms that there are in the end: later ones are not available."""
@@ -274,8 +290,9 @@ class History:
     ) -> Iterator[Part]:
         """Yield a log after one seq as arrays, and between them what else changes the state.
 
-        Where an arm joins that is the problem from there on, where a person said something of the world that, and where
-        policies changed who plays which part. A `bare` log has no contexts and masks, and may be slim.
+        Where an arm joins that is the problem from there on, where a person said something of the world that, where
+        policies changed who plays which part, and where states are set to what. A `bare` log has no contexts and masks,
+        and may be slim.
         """
         for spell in self.spells(after, last):
             if spell.after > after:

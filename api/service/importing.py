@@ -33,9 +33,13 @@ from ..kinds.streams.moves import read_id
 from ..kinds.table import kind_of
 from ..log_files import module_of, source_of
 from .bases import beginning, parts_of
+from .checkpoints import Place, places
 from .company import Company
 from .folded import counted, finished, fold_log
-from .history import History, Recast, packed_mask
+from .history import History, Part, Recast, packed_mask
+from .ladder import Ladder
+from .paths import Reset
+from .refold import Log
 from .writer import PARTS_MAX, Writer
 
 TOGETHER = 500  # events of one transaction: about 10 ms
@@ -49,7 +53,7 @@ class Imported(NamedTuple):
 
     spec: Spec
     events: Sequence[Event] = ()  # of no experiment yet, and so are bases
-    bases: Sequence[tuple[Base, list[SnapshotPart]]] = ()  # of changes of policies
+    bases: Sequence[tuple[Base, list[SnapshotPart]]] = ()  # of changes that come with one
     archived_at: int | None = None  # microseconds since 1970 UTC
 
 
@@ -206,12 +210,12 @@ def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator
 def _folded(
     file: Path, spec: Spec, kind: Kind, rows: list[Event], history: History
 ) -> list[tuple[Base, list[SnapshotPart]]]:
-    """Fold a log in a database of its own; return the bases of its changes of policies."""
+    """Fold a log in a database of its own; return the bases of its changes of policies, and of states that are set."""
     store = Store.open(f"sqlite:///{file}")
     try:
         row = store.add_experiment("checked", json.dumps(spec.to_json()), b"", spec.versions_json(), 0)
         store.append([event._replace(experiment=row.key) for event in rows])
-        if history.recasts(0, len(rows)):
+        if history.recasts(0, len(rows)) or history.paths.resets:
             return list(_bases(store, row.key, spec, kind, rows, history))
         finished(fold_log(row, spec, kind, store))
         return []
@@ -222,23 +226,37 @@ def _folded(
 def _bases(
     store: Store, key: int, spec: Spec, kind: Kind, rows: list[Event], history: History
 ) -> Iterator[tuple[Base, list[SnapshotPart]]]:
-    """Fold a log over its changes of policies, and yield the base of each."""
+    """Fold a log over its changes of policies and of what they know, and yield the base of each."""
     begun = beginning(store, (), spec, kind, history, 0)
     state, _ = kind.own.split(begun.kept)
-    company, tally, counted_to, number = Company(spec, history, state), begun.tally, 0, 0
-    for part in history.pages(store, key, 0, len(rows)):
+    company = Company(spec, history, state, ladder=Ladder(Log(store, key, spec), history))
+    tally, counted_to, number = begun.tally, 0, 0
+    for part in _parts(store, key, history, len(rows)):
+        if isinstance(part, Place):
+            company.keep(part.seq)
+            continue
         tally = counted(tally, part)
         if isinstance(part, Columns):
             company.fold(part)
             number += int((part.kind != LEARN).sum())
             continue
         company.change(part)
-        if isinstance(part, Recast):
+        if isinstance(part, Recast | Reset):
             tally.count_log(store, key, counted_to, part.seq)
             counted_to, digest = part.seq, hashlib.sha256()
             parts = list(parts_of(company.state, packed(tally.sums), 0, part.seq, digest))
-            about = (number, digest.hexdigest(), part.spec.versions_json(), rows[part.seq - 1].time, part.seq)
+            versions, time = history.spec(part.seq).versions_json(), rows[part.seq - 1].time
+            about = (number, digest.hexdigest(), versions, time, part.seq)
             yield Base(0, part.seq, *about, whole=True, of_change=True), parts
+
+
+def _parts(store: Store, key: int, history: History, last: int) -> Iterator[Part | Place]:
+    """Yield a log, and the places where states are kept, as some are set later."""
+    after = 0
+    for place in [*places(history, 0, last), last]:
+        yield from history.pages(store, key, after, place)
+        yield Place(place)
+        after = place
 
 
 def _refused(error: OnearmError, file: Path) -> InvalidInput:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, ParamSpec, TypeVar
 
@@ -38,7 +39,7 @@ from ..experiment.spec import Spec
 from ..kinds.kind import ChangeHandler, Encoded, Kind, Move, Request, Work, known
 from . import arriving
 from .clocks import Clocks
-from .entered import Place, Sent, decision_event, reward_event
+from .entered import Place, Sent, corrected_event, decision_event, reward_event
 from .folded import Recovered, finished, fold_log
 from .history import Archived, Change, Restored, Roster, detail_of, packed_mask
 from .keeping import Keeping
@@ -93,6 +94,10 @@ class Live(Work):
         self.state = None
         self.own = None
         self.tally = kind.tally(spec, spec.problem)
+        self.corrections: list[int] = []  # the seqs of all corrections, in order
+        self.corrected_to: dict[int, int] = {}  # up to which seq the policy of a number knows them
+        self.set_at = 0  # the seq of the last change since the start that set the state
+        self.floor = 0  # the seq of the newest base but of changes: what was learned by then is not folded again
         self.since: Since | None = None  # what came of the last change, as it was last asked for
         self.records = Records(store, row.key, pools.lookups, budget)
         self.erasing: set[int] = set()  # numbers of decisions that are being erased: nothing is told or learned of them
@@ -123,12 +128,14 @@ class Live(Work):
         """Take up work with what was recovered."""
         self.state, self.own, self.tally = recovered.state, recovered.own, recovered.tally
         self.seq, self.number, self.rewards = recovered.seq, recovered.number, recovered.rewards
-        self.kept_at, self.base = recovered.kept_at, recovered.base
+        self.kept_at, self.base, self.floor = recovered.kept_at, recovered.base, recovered.floor
+        self.corrections = recovered.corrections
         if self.windows is not None:
             self.windows.open(recovered.left, recovered.passed, self.seq, recovered.time, recovered.early)
         history = recovered.history
         self.named = history.named
         self.decide_with(recovered.spec, recovered.kernels, history.members(self.seq))
+        self.corrected_to = {number: history.paths.corrected_to(number, self.seq) for number in history.named}
         self.roster, self.archived = history.roster, history.archived
         self.problem = history.problem(self.seq)
         self._changing = self._last = None
@@ -166,6 +173,12 @@ class Live(Work):
     def policy_name(self, decided: Event) -> str:
         """Return the name of the policy that made a decision."""
         return self.named[decided.policy or 0]
+
+    @property
+    def uncorrected(self) -> int:
+        """How many corrections not all of the policies that decide know."""
+        known = min(self.corrected_to.get(number, 0) for number in self.spec.deciding)
+        return len(self.corrections) - bisect_right(self.corrections, known)
 
     @property
     def is_at_work(self) -> bool:
@@ -308,6 +321,21 @@ class Live(Work):
     async def teach(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by what came of a decision; that must be `entered` and queued before anything else."""
         await self.step(self._update, self._apply, decided, action, feedback)
+
+    def correct(self, record: Record, reward: float | None, now: int) -> None:
+        """Put on record that what was learned of a decision is another reward, or none; the state is set later."""
+        self.check_open()
+        record.rewarded = self.queue(self.corrected(record, reward, now))
+
+    def corrected(self, record: Record, reward: float | None, now: int) -> Event:
+        """Return the event of a correction, the next of the log."""
+        decided = record.event
+        self.seq += 1
+        self.tally.correct(decided.action, record.value, reward)
+        event = corrected_event(decided, Place(self.row.key, self.seq, now), reward)
+        record.corrections += (event,)
+        self.corrections.append(event.seq)
+        return event
 
     def _apply(self, decided: Event, action: Action, feedback: Feedback) -> None:
         """Change the state by the feedback on a decision."""

@@ -175,6 +175,7 @@ class Policies:
         state, change_seq = joined(spec, states, live.problem), live.seq + 1
         change = PoliciesChanged(live.number, members, why, number, told or None)
         committed = await set_state(live, change, Next(spec, kernels, members, state), live.now(), *self._set)
+        live.corrected_to |= {member.policy: live.seq for member in members if member.begun == live.seq}
         await asyncio.shield(committed)
         if (watch := self._watches.get(live.row.key)) is not None:
             async with watch.one:  # whoever decided until now goes on from what it knows

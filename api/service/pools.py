@@ -24,6 +24,7 @@ EXPORTS_MAX = 16  # that are under way; who reads slowly keeps one, and no threa
 EXPORTS_EACH = 4  # of one tenant, so that none takes all
 IMPORTS_WAITING = 4  # each is folded as a whole, which takes as long as its policy takes
 COMPACTIONS_WAITING = 4  # as imports
+ROLLBACKS_WAITING = 4  # as imports
 SCRAPES_WAITING = 4
 COUNTS_WAITING = 64
 LOOKUPS_WAITING = 100_000  # one for each experiment at most
@@ -82,6 +83,8 @@ class Pools:
         self.exports = Pool("exports of logs", 1, EXPORTS_MAX)
         self.imports = Pool("imports of logs", 1, IMPORTS_WAITING)
         self.watches = Pool("pages of logs for shadows", 1, READS_WAITING)
+        self.refolds = Pool("folds of corrected logs", 1, 0)
+        self.rollbacks = Pool("rollbacks of policies", 1, ROLLBACKS_WAITING)
         self.compactions = Pool("compactions of logs", 1, COMPACTIONS_WAITING)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.vocabulary import ACTIVATION, DECISIONS, LEARN
+from ...engine.vocabulary import ACTIVATION, CORRECTED, DECISIONS, LEARN
 from .pools import Pool
 
 RECORD_BYTES = 600  # what one decision costs in the cache besides its context and its client's JSON
@@ -20,7 +20,7 @@ KEPT_MAX = 16  # records that must stay, passed over in one go
 class Record:
     """One decision and its reward, with the futures of what is not committed yet."""
 
-    __slots__ = ("activation", "decided", "event", "held", "learning", "outcomes", "reward", "rewarded")
+    __slots__ = ("activation", "corrections", "decided", "event", "held", "learning", "outcomes", "reward", "rewarded")
 
     def __init__(self, event: Event, decided: asyncio.Future[None] | None = None) -> None:
         self.event = event
@@ -30,6 +30,7 @@ class Record:
         self.reward: Event | None = None  # as it was learned
         self.activation: Event | None = None  # the last that became of one that waits to be shown
         self.outcomes: tuple[Event, ...] = ()  # rewards that came and are not learned by themselves, in their order
+        self.corrections: tuple[Event, ...] = ()  # of what was learned, in their order
         self.rewarded: asyncio.Future[None] | None = None
 
     def add(self, event: Event) -> None:
@@ -38,8 +39,16 @@ class Record:
             self.reward = event
         elif event.kind == ACTIVATION:
             self.activation = event
+        elif event.kind == CORRECTED:
+            self.corrections += (event,)
         else:
             self.outcomes += (event,)
+
+    @property
+    def value(self) -> float | None:
+        """The reward as it is known now; None where nothing was learned, or that is retracted."""
+        last = self.corrections[-1] if self.corrections else self.reward
+        return None if last is None else last.reward
 
     @property
     def in_flight(self) -> bool:
@@ -55,7 +64,12 @@ class Record:
         """About how many bytes it takes in memory."""
         event = self.event  # added one by one: a sum over them takes three times as long
         sent = len(event.sent or "") + len(event.actions or "") + len(event.detail or "") + len(event.unit_id or "")
-        return RECORD_BYTES * (1 + len(self.outcomes)) + len(event.context or b"") + len(event.vector or b"") + sent
+        return (
+            RECORD_BYTES * (1 + len(self.outcomes) + len(self.corrections))
+            + len(event.context or b"")
+            + len(event.vector or b"")
+            + sent
+        )
 
 
 class Budget:

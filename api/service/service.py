@@ -35,6 +35,7 @@ from .chores import Chores, Rank
 from .clocks import CLOCKS, Clocks
 from .closing import Closing
 from .compacting import Compactions
+from .correcting import Correcting
 from .curves import Curves, told_apart
 from .directory import Directory
 from .erasing import Erasing
@@ -92,6 +93,7 @@ class Service:
         self.policies = Policies(lambda: self._lives.values(), store, self.writer, self.pools, self.room)
         kept = Archives.beside(store.url) if archives is None else archives
         self.compactions = Compactions(store, self.writer, self.chores, self.pools, self.room, kept, clocks.wall)
+        self.correcting = Correcting(store, self.writer, self.pools, self.room, lambda: self._lives.values())
         self.erasing = Erasing(store, self.writer, self.chores, self.pools, self.compactions, kept)
         self._directory = Directory()
         self._lives: dict[str, Live] = {}
@@ -134,6 +136,7 @@ class Service:
         self.curves.start(self._curved)
         self.closing.start()
         self.policies.start()
+        self.correcting.start()
         self._begin_recovery(advanced if known else lambda: None)
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
@@ -157,11 +160,8 @@ class Service:
         await self.recovered()  # up to the end of the page at work
         for task in self._refolding.values():
             task.cancel()
-        await self.erasing.stop()
-        await self.chores.stop()
-        await self.curves.stop()
-        await self.closing.stop()
-        await self.policies.stop()
+        for work in (self.erasing, self.chores, self.curves, self.closing, self.policies, self.correcting):
+            await work.stop()
         for live in self._lives.values():
             await live.turns.idle()
         await self.writer.drain()

@@ -55,7 +55,7 @@ async def set_state(
     event = Event(live.row.key, seq, CHANGE, detail=detail_of(change), time=now)
     versions = following.spec.versions_json()
     base = Base(live.row.key, seq, live.number, digest.hexdigest(), versions, now, seq, whole=True, of_change=True)
-    live.seq = seq
+    live.seq = live.set_at = seq
     live.state = following.state
     live.decide_with(following.spec, following.kernels, following.members)
     return live.queue(event, base=base)

@@ -33,6 +33,9 @@ class Since:
                 tally.enter(None, reward)
             else:
                 tally.decide(None, 1.0)
+        for one in store.corrections(key, until):
+            if one.seq > after and one.number >= self.place:
+                tally.correct(None, one.was, one.reward)
         return Since(self.place, max(after, until), tally)
 
     def told(self) -> SinceChange:

@@ -13,10 +13,12 @@ from ...engine.vocabulary import DECIDE, LEARN, Array, Columns
 from ..experiment.spec import Spec
 from ..kinds.kind import Kind
 from .bases import beginning, given
-from .checkpoints import Before, Checkpoint, with_checkpoints
+from .checkpoints import Before, Checkpoint, Place, with_checkpoints
 from .closings import fault_of
 from .company import Company
 from .history import History, Part
+from .ladder import Ladder
+from .refold import Log
 
 
 class Verification(NamedTuple):
@@ -48,7 +50,8 @@ def verify_log(
     bases = store.bases(key)
     begun = beginning(store, [base for base in bases if not base.of_change], spec, kind, history, last)
     state, _ = kind.own.split(begun.kept)
-    company = Company(spec, history, state, begun.seq, last, given(store, bases, spec, kind, history))
+    ladder = Ladder(Log(store, key, spec), history) if history.paths.resets else None
+    company = Company(spec, history, state, begun.seq, last, given(store, bases, spec, kind, history), ladder)
     pages = with_checkpoints(store, key, spec, kind, last, begun)
     found = verify(company, pages, progress, Before(store, key, spec, kind, history, begun))
     if spec.window is not None and found.first_difference is None:
@@ -60,7 +63,7 @@ def verify_log(
 
 def verify(
     company: Company,
-    pages: Iterable[Part | Checkpoint],
+    pages: Iterable[Part | Checkpoint | Place],
     progress: Callable[[int], None] = lambda events: None,
     before: Before | None = None,
 ) -> Verification:
@@ -70,7 +73,8 @@ def verify(
 
     Where an arm joined, the problem from there on stands between two pages, and so does what a person said of the
     world, and who decides where policies changed. Decisions that someone else made are learned from, and not made
-    again. Snapshots that stand between pages (`with_checkpoints`) are compared with what the log folds to.
+    again. Where states are set they are folded again, from those that are kept at some places. Snapshots that stand
+    between pages (`with_checkpoints`) are compared with what the log folds to.
     """
     ledger = _Ledger()
     events = decisions = 0
@@ -83,6 +87,9 @@ def verify(
     for part in pages:
         if isinstance(part, Checkpoint):
             bad = bad or part.fault(company.state)
+            continue
+        if isinstance(part, Place):
+            company.keep(part.seq)
             continue
         if not isinstance(part, Columns):
             company.change(part)

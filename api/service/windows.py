@@ -99,8 +99,12 @@ class Windows:
         return self.early.count
 
     def rewards(self, record: Record) -> list[float]:
-        """Return the rewards of a decision that came in its window, in their order."""
-        return [event.reward for event in record.outcomes if event.detail != LATE and event.reward is not None]
+        """Return the rewards of a decision that came in its window, in their order.
+
+        Where late ones are learned and none came in time, those that came before it was closed.
+        """
+        in_time, late = came(record, late=False), came(record, late=True)
+        return late if self.window.late == "learn" and not in_time else in_time
 
 
 def is_activated(record: Record) -> bool:
@@ -121,3 +125,8 @@ def is_over(record: Record) -> bool:
 def begin_of(record: Record) -> Event:
     """Return the event with which the window of a decision begins, as far as that is known now."""
     return record.activation if record.activation is not None and is_activated(record) else record.event
+
+
+def came(record: Record, *, late: bool) -> list[float]:
+    """Return the rewards of a decision that came in its window, or too late, in their order."""
+    return [one.reward for one in record.outcomes if (one.detail == LATE) == late and one.reward is not None]

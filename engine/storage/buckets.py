@@ -12,14 +12,15 @@ does, so the mean of an hour is that of its decisions, and goes on changing as l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 
-from ..vocabulary import BESIDE, DECIDE, EXTERNAL, LEARN, Array
-from .connections import Connections
+from ..vocabulary import BESIDE, CORRECTED, DECIDE, EXTERNAL, LEARN, Array
+from .corrections import Corrections
 from .tables import COUNTED, EXPERIMENT, Bucket
 
 HOUR, DAY = 3_600, 86_400  # seconds
@@ -49,7 +50,7 @@ class Part(NamedTuple):
     until: int  # and of the last one now
 
 
-class Buckets(Connections):
+class Buckets(Corrections):
     """The table of buckets in a database."""
 
     def counted_to(self, experiment: int) -> int:
@@ -74,23 +75,28 @@ class Buckets(Connections):
         after = self.counted_to(experiment)
         sql = (
             "SELECT one.seq, one.kind, one.action, one.reward, coalesce(its.time, one.time) FROM event AS one "
-            f"LEFT JOIN event AS its ON one.kind = {LEARN} AND its.experiment = one.experiment "
+            f"LEFT JOIN event AS its ON one.kind IN ({LEARN}, {CORRECTED}) AND its.experiment = one.experiment "
             f"AND its.number = one.number AND its.kind IN ({DECIDE}, {EXTERNAL}) "
             "WHERE one.experiment = ? AND one.seq > ? ORDER BY one.seq LIMIT ?"
         )
         rows = self._read(sql, (experiment, after, PAGE))
-        seen = [row for row in rows if row[1] not in BESIDE]
-        if not seen:
-            return Part([], after, rows[-1][0] if rows else after)
-        _, kind, action, reward, time = zip(*seen, strict=True)
-        outcomes = Outcomes(
-            np.array(kind, np.int64),
-            np.array([ALL if one is None else one for one in action], np.int64),
-            np.array([0.0 if one is None else one for one in reward]),
-            np.array(time, np.int64),
-        )
-        new = [bucket for span in SPANS for bucket in grouped(outcomes, experiment, span, arms)]
-        return Part([*self._merged(experiment, new)], after, rows[-1][0])
+        if not rows:
+            return Part([], after, after)
+        until = rows[-1][0]
+        seen = [row[1:] for row in rows if row[1] not in BESIDE]
+        taken: list[Any] = []
+        if any(row[1] == CORRECTED for row in rows):
+            times = {row[0]: row[4] for row in rows}
+            for one in self.corrections(experiment, until):
+                if one.seq > after:
+                    said = ((one.reward, seen), (one.was, taken))
+                    for reward, where in said:
+                        if reward is not None:
+                            where.append((LEARN, one.action, reward, times[one.seq]))
+        buckets = self._merged(experiment, _grouped(seen, experiment, arms), merged)
+        known = {bucket[:4]: bucket for bucket in buckets}
+        less = self._merged(experiment, _grouped(taken, experiment, arms), unmerged, known)
+        return Part([*(known | {bucket[:4]: bucket for bucket in less}).values()], after, until)
 
     def put_part(self, experiment: int, part: Part) -> None:
         """Write what `next_part` returned: not where it is written, nor where the experiment was deleted since."""
@@ -112,13 +118,22 @@ class Buckets(Connections):
             connection.execute(sa.delete(COUNTED).where(mine))
             connection.execute(sa.insert(COUNTED).values(experiment=experiment, seq=part.until))
 
-    def _merged(self, experiment: int, new: list[Bucket]) -> Iterable[Bucket]:
-        """Add to new buckets what is in the table."""
+    def _merged(
+        self,
+        experiment: int,
+        new: list[Bucket],
+        together: Callable[[Bucket, Bucket], Bucket],
+        known: Mapping[tuple[int, int, int, int], Bucket] = MappingProxyType({}),
+    ) -> list[Bucket]:
+        """Return what is `known`, or else in the table, of new buckets together with these."""
+        if not new:
+            return []
         begins = sorted({bucket.begins for bucket in new})
         places = ",".join("?" * len(begins))
         sql = f"SELECT {_FIELDS} FROM bucket WHERE experiment = ? AND begins IN ({places})"
-        known = {bucket[:4]: bucket for bucket in map(Bucket._make, self._read(sql, (experiment, *begins)))}
-        return (merged(known[one[:4]], one) if one[:4] in known else one for one in new)
+        there = {bucket[:4]: bucket for bucket in map(Bucket._make, self._read(sql, (experiment, *begins)))}
+        there |= known
+        return [together(there[one[:4]], one) if one[:4] in there else one for one in new]
 
 
 def grouped(outcomes: Outcomes, experiment: int, span: int, arms: int) -> list[Bucket]:
@@ -141,6 +156,31 @@ def merged(one: Bucket, two: Bucket) -> Bucket:
     return one._replace(
         decisions=one.decisions + two.decisions, rewards=rewards, mean=one.mean + apart * share, square=square
     )
+
+
+def unmerged(both: Bucket, two: Bucket) -> Bucket:
+    """Return the bucket of the events of `both` without those of the second, which are rewards alone."""
+    rewards = both.rewards - two.rewards
+    if rewards <= 0:
+        return both._replace(rewards=0, mean=0.0, square=0.0)
+    mean = both.mean + (both.mean - two.mean) * two.rewards / rewards
+    apart = two.mean - mean
+    square = both.square - two.square - apart * apart * rewards * two.rewards / both.rewards
+    return both._replace(rewards=rewards, mean=mean, square=max(square, 0.0))
+
+
+def _grouped(rows: Sequence[tuple[int, int | None, float | None, int]], experiment: int, arms: int) -> list[Bucket]:
+    """Return the buckets of rows of kind, action, reward and the time of the decision."""
+    if not rows:
+        return []
+    kind, action, reward, time = zip(*rows, strict=True)
+    outcomes = Outcomes(
+        np.array(kind, np.int64),
+        np.array([ALL if one is None else one for one in action], np.int64),
+        np.array([0.0 if one is None else one for one in reward]),
+        np.array(time, np.int64),
+    )
+    return [bucket for span in SPANS for bucket in grouped(outcomes, experiment, span, arms)]
 
 
 def _sums(outcomes: Outcomes, experiment: int, span: int, begins: Array, actions: Array) -> list[Bucket]:

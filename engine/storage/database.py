@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import take
+from ..columns import empty, take
 from ..vocabulary import LEARN, Array, Problem
+from .corrections import Corrected
 from .event_columns import Seen, columns_of, row_of
 from .events import Events
 from .log import BadLines
@@ -99,15 +100,17 @@ def _carried(
 ) -> Iterator[EventPage]:
     for page in carried_pages(store, key, after, last):
         decided = columns_of(list(map(row_of, page)), lambda numbers: Seen(), problem, False, sizes)
-        none = Rewards(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, problem.detail_length)), np.zeros(0, np.int64))
-        yield EventPage(decided, np.array([event.seq for event in page], np.int64), none)
+        yield EventPage(decided, np.array([event.seq for event in page], np.int64), _none(problem))
 
 
 def _pages(
     store: Store, key: int, problem: Problem, after: int, last: int, sizes: Callable[[Array], Array] | None
 ) -> Iterator[EventPage]:
-    left_out = np.array([*(event.seq for event in store.changes(key)), *store.blank_seqs(key)], np.int64)
+    blank = set(store.blank_seqs(key))
+    left_out = np.array(sorted(blank.union(event.seq for event in store.changes(key))), np.int64)
     left_out = np.union1d(left_out, store.beside_seqs(key))
+    told = [one for one in store.corrections(key, last) if one.learned > after]
+    corrected = Corrected.of(one for one in told if one.seq not in blank)
     for events, first, final in store.columns(key, problem, after, PAGE, until=last, sizes=sizes):
         seq = np.setdiff1d(np.arange(first, final + 1), left_out, assume_unique=True)
         learns = events.kind == LEARN
@@ -116,3 +119,9 @@ def _pages(
         decided = take(events, ~learns)
         unknown = np.full(len(decided.kind), np.nan)
         yield EventPage(decided._replace(reward=unknown), seq[~learns], rewards)
+    if len(corrected.number):
+        yield EventPage(empty(0, problem), np.zeros(0, np.int64), _none(problem), corrected)
+
+
+def _none(problem: Problem) -> Rewards:
+    return Rewards(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, problem.detail_length)), np.zeros(0, np.int64))

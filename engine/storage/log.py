@@ -21,6 +21,7 @@ from ..errors import InvalidInput, OnearmError
 from ..limits import Limits, limits_of
 from ..problem import check_problem, check_range
 from ..vocabulary import LEARN, Array, Columns, Problem
+from .corrections import NONE, Corrected, amended
 
 FORMAT = 1  # of our own exports
 LINES_KEPT = 20  # line numbers kept for each kind of bad line
@@ -58,6 +59,7 @@ class Log:
     bad_lines: BadLines = field(default_factory=BadLines)
     rows: Columns | None = None  # where it is a table with one row a decision
     changes: list[tuple[int, int, str]] = field(default_factory=list)  # how many events are before each, its line, JSON
+    corrected: Corrected = NONE
 
     @cached_property
     def table(self) -> Columns:
@@ -65,7 +67,7 @@ class Log:
         if self.rows is not None:
             return self.rows
         assert self.events is not None
-        return rewarded(self.events)
+        return rewarded(amended(self.events, self.corrected))
 
 
 @contextmanager
@@ -155,6 +157,7 @@ def log_of_events(
     spec: dict[str, Any],
     pages: list[tuple[Columns, Array]],
     changes: list[tuple[int, str]],
+    corrected: list[Corrected],
     bad_lines: BadLines,
 ) -> Log:
     """Return the log of pages of events with their line numbers, without the bad ones among them.
@@ -171,7 +174,12 @@ def log_of_events(
     bad_lines.drop("unknown_decision", lost, lines, kept)
     before = np.searchsorted(lines[kept], [line for line, _ in changes]).tolist()
     placed = [(rows, *change) for rows, change in zip(before, changes, strict=True)]
-    return Log(problem, joined(events if kept.all() else take(events, kept)), spec, bad_lines, changes=placed)
+    said = Corrected(*map(np.concatenate, zip(*corrected, strict=True))) if corrected else NONE
+    bad = ~np.isin(said.number, events.number[learns & kept])
+    bad_lines.add("unknown_decision", *said.line[bad].tolist())
+    said = Corrected(*(column[~bad] for column in said))
+    events = joined(events if kept.all() else take(events, kept))
+    return Log(problem, events, spec, bad_lines, changes=placed, corrected=said)
 
 
 def _one(pages: list[tuple[Columns, Array]], problem: Problem) -> tuple[Columns, Array]:

@@ -13,14 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..actions import possible_rewards
 from ..columns import empty, take
 from ..errors import InvalidInput
 from ..vocabulary import LEARN, Array, Columns, Features, Problem
+from .corrections import NONE, Corrected
 from .formats.segments import Segments, feature_of
 from .log import BadLines, good_decisions, good_rewards
 from .rows import Page, Rows, Wanted
 
-BAD, GOOD, REWARDED = 0, 1, 2
+BAD, GOOD, REWARDED, RETRACTED = 0, 1, 2, 3
 
 
 class Rewards(NamedTuple):
@@ -38,6 +40,21 @@ class EventPage(NamedTuple):
     decided: Columns  # DECIDE and EXTERNAL rows
     line: Array  # int64[n], of those
     rewards: Rewards
+    corrected: Corrected = NONE
+
+
+class Joined(NamedTuple):
+    """What of a page is good."""
+
+    kept: Array  # bool[n], which decisions
+    places: Array  # int64[n], of the decisions: what `RewardJoin.rewarded` takes
+    learned: Array  # bool[m], which rewards
+    corrected: Array  # bool[l], which corrections: something was learned before
+
+    def lines(self, page: EventPage) -> set[int]:
+        """Return the lines that are good."""
+        parts = (page.line[self.kept], page.rewards.line[self.learned], page.corrected.line[self.corrected])
+        return {line for part in parts for line in part.tolist()}
 
 
 class RewardJoin:
@@ -49,11 +66,8 @@ class RewardJoin:
         self._reward = np.zeros(1024)
         self._flag = np.zeros(1024, np.int8)
 
-    def add(self, page: EventPage) -> tuple[Array, Array, Array]:
-        """Join a page; return which decisions are good, bool[n], the place of each, int64[n], and which rewards are.
-
-        The bad ones are counted. A place is what `rewarded` takes.
-        """
+    def add(self, page: EventPage) -> Joined:
+        """Join a page; the bad ones are counted."""
         first = self._numbers.count
         n = len(page.line)
         self._make_room(first + n)
@@ -62,7 +76,7 @@ class RewardJoin:
         if repeated is not None:
             self._bad_lines.drop("repeated_decision", repeated, page.line, kept)
         self._flag[first : first + n] = kept
-        return kept, places, self._learn(page, first)
+        return Joined(kept, places, self._learn(page, first), self._correct(page.corrected))
 
     def rewarded(self, places: Array) -> tuple[Array, Array]:
         """Return whether decisions were rewarded so far, bool[n], and the sums of their rewards, float64[n]."""
@@ -83,6 +97,19 @@ class RewardJoin:
         self._flag[place] = REWARDED
         return kept
 
+    def _correct(self, corrected: Corrected) -> Array:
+        """Take the rewards that corrections say, the last of a decision; return which of them are good."""
+        number, reward, line = corrected
+        place = self._numbers.places(number)
+        kept = np.ones(len(line), np.bool_)
+        lost = (place < 0) | (self._flag[np.where(place < 0, 0, place)] < REWARDED)
+        self._bad_lines.drop("unknown_decision", lost, line, kept)
+        retracted = np.isnan(reward)
+        self._bad_lines.drop("bad_reward", ~retracted & ~possible_rewards(reward, self._problem), line, kept)
+        self._reward[place[kept]] = np.where(retracted, 0.0, reward)[kept]
+        self._flag[place[kept]] = np.where(retracted, RETRACTED, REWARDED)[kept]
+        return kept
+
     def _make_room(self, n: int) -> None:
         if n > len(self._flag):
             room = 2 * n
@@ -99,7 +126,7 @@ def rows_of_events(
     feature = None if wanted.segment is None else feature_of(wanted.segment, problem)
     dimension = wanted.dimension if problem.context_kind == "named" and wanted.contexts else None
     for page in pages:
-        kept, places, _ = join.add(page)
+        kept, places, _, _ = join.add(page)
         decided, lines = page.decided._replace(number=places), page.line
         if not kept.all():
             decided, lines = take(decided, kept), lines[kept]

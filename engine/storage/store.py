@@ -30,7 +30,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from ..errors import Conflict, Damaged
-from ..vocabulary import BESIDE, CHANGE, DECIDE, DECISIONS, EXTERNAL, LEARN, OUTCOME, Array, Columns, Problem
+from ..vocabulary import BESIDE, CHANGE, DECIDE, DECISIONS, EXTERNAL, LEARN, Array, Columns, Problem
 from . import schema
 from .buckets import Buckets
 from .erasures import IS_BLANK, IS_ERASED, Erasures
@@ -289,8 +289,8 @@ class Store(States, Erasures, Buckets, Windows):
         return list(map(Event._make, self._read(sql, (experiment, place, after, experiment, after, until, limit))))
 
     def find(self, experiment: int, numbers: Sequence[int], decision_ids: Sequence[str] = ()) -> list[Event]:
-        """Return the DECIDE and EXTERNAL rows asked for, by number or by the client's id, and all their LEARN and
-        OUTCOME rows.
+        """Return the DECIDE and EXTERNAL rows asked for, by number or by the client's id, and all their LEARN,
+        OUTCOME and CORRECTED rows.
 
         In the order of seq; what does not exist, or is blank, is not in the answer.
         """
@@ -344,7 +344,7 @@ class Store(States, Erasures, Buckets, Windows):
         """Yield kind and reward of the decisions from a number on and what was learned of them, between two seqs."""
         sql = (
             "SELECT seq, kind, reward FROM event WHERE experiment = ? AND number >= ? AND seq > ? AND seq <= ? "
-            f"AND kind <> {OUTCOME} ORDER BY seq LIMIT ?"
+            f"AND kind IN ({DECIDE}, {LEARN}, {EXTERNAL}) ORDER BY seq LIMIT ?"
         )
         while rows := self._read(sql, (experiment, number, after, until, PAGE)):
             yield from ((kind, reward) for _, kind, reward in rows)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from ..vocabulary import OUTCOME
+from ..vocabulary import CORRECTED, OUTCOME
 
 METADATA = sa.MetaData()
 EXPERIMENT = sa.Table(
@@ -57,6 +57,8 @@ sa.Index(
 )
 _IS_BESIDE = sa.text(f"kind >= {OUTCOME}")  # OUTCOME and what came after it; other rows are not in its index
 sa.Index("event_outcome", EVENT.c.experiment, EVENT.c.seq, sqlite_where=_IS_BESIDE, postgresql_where=_IS_BESIDE)
+_CORRECTS = sa.text(f"kind = {CORRECTED}")
+sa.Index("event_corrected", EVENT.c.experiment, EVENT.c.seq, sqlite_where=_CORRECTS, postgresql_where=_CORRECTS)
 SNAPSHOT = sa.Table(
     "snapshot",
     METADATA,
@@ -180,7 +182,7 @@ class Event(NamedTuple):
     number: int | None = None  # of the decision, from 0 without gaps; None on CHANGE, -seq on EARLY
     action: int | None = None  # an arm; on LEARN repeated from the decision
     propensity: float | None = None  # on LEARN repeated from the decision; NaN is stored as NULL
-    reward: float | None = None  # LEARN, OUTCOME and EARLY only
+    reward: float | None = None  # LEARN, OUTCOME, EARLY and CORRECTED only; there None where it is retracted
     context: bytes | None = None  # as `engine/contexts.py` packs it; DECIDE only, None where the problem has none
     available: bytes | None = None  # numpy.packbits of the mask; DECIDE only, None where all arms are
     detail: str | None = None  # JSON; on CHANGE what changed, on DECIDE the explanation asked for, on LEARN a

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from ..vocabulary import ACTIVATION, DECISIONS, EARLY, LEARN, OUTCOME, Array
 from . import schema
-from .connections import Connections
+from .corrections import Corrections
 from .tables import Event
 
 CLOSED_BY_REWARD = '{"closed": "reward"}'
@@ -61,7 +61,7 @@ class OpenWindows(NamedTuple):
     activated: int  # how many of the others began with an activation, their decisions lying before that
 
 
-class Windows(Connections):
+class Windows(Corrections):
     """What a database knows of windows."""
 
     def windowed(self, experiment: int, after: int, until: int) -> Windowed:

@@ -23,7 +23,7 @@ CALL = re.compile(rf"^curl (?:-d '(.*)' )?{HOST}(\S+)\n((?:# .*\n)*)", re.MULTIL
 def test_the_page_names_the_role_of_every_call() -> None:
     said = {}
     for calls, role in ROW.findall(PAGE.read_text().partition("\n| call |")[2].partition("\n\n")[0]):
-        for method, path in re.findall(r"`(GET|POST|DELETE) ([^`?]+)[^`]*`", calls):
+        for method, path in re.findall(r"`(GET|POST|PUT|DELETE) ([^`?]+)[^`]*`", calls):
             assert said.setdefault((method, path), role) == role
     assert said == {(entry.method, entry.path.replace("experiment_id", "id")): entry.role for entry in TABLE}
 

@@ -52,6 +52,7 @@ FITTING = {
     "arms": {"id": "c"},
     "decisions": {},
     "reward": {"value": 1.0},
+    "policies:rollback": {"to": "2100-01-01T00:00:00Z"},
     "world": {"change": "known"},
     "keys": {"name": "n", "roles": ["read"]},
     "{key_id}:rotate": {},
@@ -71,6 +72,9 @@ OPERATIONS = [(entry.method, entry.path) for entry in TABLE if None not in entry
 
 OPERATION_IDS = {  # generated clients have a function for each, by this name
     "audit_list_deeds",
+    "corrections_correct",
+    "corrections_retract",
+    "corrections_rollback",
     "curves_curve",
     "logs_import_log",
     "logs_log",

@@ -403,7 +403,7 @@ def test_the_block_is_told_in_full_and_a_spec_without_it_has_none(served: Window
         ({"wait_time": "2s", "aggregation": "product"}, "bad_window", "median"),
         ({"wait_time": "2s", "aggregation": ["sum"]}, "bad_window", "median"),
         ({"wait_time": "2s", "learn": "at_once"}, "not_built", "at_once"),
-        ({"wait_time": "2s", "late": "learn"}, "not_built", "learn"),
+        ({"wait_time": "2s", "late": "learn"}, "bad_window", "default"),
     ],
 )
 def test_what_a_window_cannot_be_is_refused(served: Windowed, reward: Any, code: str, says: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ....vocabulary import ACTIVATION, CHANGE, EARLY
+from ....vocabulary import ACTIVATION, CHANGE, CORRECTED, EARLY
 from ...tables import Event
 from ...windows import ACTIVATIONS, LATE, decision_of, early_detail, early_seq, shown_detail, taken_detail
-from .lines import Activation, Change, Early, Outcome
+from .lines import BESIDE, Activation, Change, Corrected, Early, Outcome
 
 
-def line_of(event: Event) -> Change | Outcome | Early | Activation:
+def line_of(event: Event) -> BESIDE:
     """Return the line of an event of these kinds."""
     said, time = event.detail, event.time or None
     if event.kind == CHANGE:
@@ -19,6 +19,8 @@ def line_of(event: Event) -> Change | Outcome | Early | Activation:
     assert event.number is not None
     if event.kind == ACTIVATION:
         return Activation(seq=event.seq, number=event.number, sent=event.sent, time=time, **json.loads(said or "{}"))
+    if event.kind == CORRECTED:
+        return Corrected(seq=event.seq, number=event.number, reward=event.reward, time=time)
     assert event.reward is not None
     told: dict[str, Any] = {"seq": event.seq, "reward": event.reward, "sent": event.sent, "time": time}
     reward_id = event.reward_id or None
@@ -27,9 +29,12 @@ def line_of(event: Event) -> Change | Outcome | Early | Activation:
     return Outcome(number=event.number, reward_id=reward_id, late=said == LATE, early=early_seq(event), **told)
 
 
-def event_of(line: Change | Outcome | Early | Activation) -> Event:
+def event_of(line: BESIDE) -> Event:
     """Return what such a line says as a row of the database."""
-    event = Event(0, line.seq, line.code, sent=line.sent, time=line.time or 0)
+    event = Event(0, line.seq, line.code, time=line.time or 0)
+    if isinstance(line, Corrected):
+        return event._replace(number=line.number, reward=line.reward)
+    event = event._replace(sent=line.sent)
     if isinstance(line, Change):
         return event._replace(detail=line.detail)
     if isinstance(line, Activation):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from ....vocabulary import ACTIVATION, CHANGE, DECIDE, EARLY, EXTERNAL, LEARN, OUTCOME
+from ....vocabulary import ACTIVATION, CHANGE, CORRECTED, DECIDE, EARLY, EXTERNAL, LEARN, OUTCOME
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last where brackets are too many
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -109,6 +109,16 @@ class Activation(msgspec.Struct, tag_field="kind", tag="activation", omit_defaul
     time: int | None = None
 
 
+class Corrected(msgspec.Struct, tag_field="kind", tag="corrected", kw_only=True, gc=False):
+    """What was learned of a decision is another reward, or none."""
+
+    code: ClassVar[int] = CORRECTED
+    seq: Natural
+    number: Natural
+    reward: float | None
+    time: int | None = None
+
+
 class Change(msgspec.Struct, tag_field="kind", tag="change", omit_defaults=True, kw_only=True, gc=False):
     """Something that is neither."""
 
@@ -119,7 +129,7 @@ class Change(msgspec.Struct, tag_field="kind", tag="change", omit_defaults=True,
     time: int | None = None
 
 
-BESIDE = Change | Outcome | Early | Activation  # the lines of events that no policy learns from
+BESIDE = Change | Outcome | Early | Activation | Corrected  # the lines of events that no policy learns from
 
 
 class BareRow(msgspec.Struct, kw_only=True, gc=False):

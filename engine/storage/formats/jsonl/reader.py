@@ -16,7 +16,8 @@ import numpy as np
 from ....actions import pack_action
 from ....contexts import actions_in, context_at, pack_context
 from ....features import units_of
-from ....vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
+from ....vocabulary import CORRECTED, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
+from ...corrections import Corrected as Correctives
 from ...events import Events
 from ...log import BadLines, Log, gathered, log_of_events, read_header, reading
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
@@ -27,7 +28,15 @@ from ...windows import CLOSINGS
 from ..table_rows import events_of_table
 from .beside import event_of
 from .decoding import FORM, decoded, opened
-from .lines import BESIDE, Activation, Change, Choice, Decide, Early, External, ExternalChoice, Learn, Outcome
+from .lines import (
+    BESIDE,
+    Change,
+    Choice,
+    Decide,
+    External,
+    ExternalChoice,
+    Learn,
+)
 from .table import read_table, table_lines
 from .values import actions_of, array_of, context_of, detail_of
 
@@ -41,15 +50,16 @@ def read(path: Path) -> Log:
             with read_table(source, blocks, Wanted(), bad_lines) as rows:
                 return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
         problem, spec = read_header(path, header)
-        pages, changes = [], []
+        pages, changes, corrected = [], [], []
         for page, lines, numbers in _pages(source, blocks, problem, bad_lines):
             pages.append(in_order(page, problem))
+            corrected.append(page.corrected)
             changes += [
                 (number, line.detail or "")
                 for number, line in zip(numbers.tolist(), lines, strict=True)
                 if isinstance(line, Change)
             ]
-        return log_of_events(problem, spec, pages, changes, bad_lines)
+        return log_of_events(problem, spec, pages, changes, corrected, bad_lines)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:
@@ -87,14 +97,13 @@ def _good_events(source: Source, blocks: Iterator[bytes], problem: Problem, bad_
     join = RewardJoin(problem, bad_lines)
     with reading(source.path, FORM):
         for page, lines, numbers in _pages(source, blocks, problem, bad_lines):
-            decided, _, learned = join.add(page)
-            good = {*page.line[decided].tolist(), *page.rewards.line[learned].tolist()}
+            good = join.add(page).lines(page)
             for line, number in zip(lines, numbers.tolist(), strict=True):
-                if number in good or isinstance(line, BESIDE):
+                if number in good or (isinstance(line, BESIDE) and line.code != CORRECTED):
                     yield _event(line, problem)
 
 
-def _event(line: Decide | Learn | Outcome | Early | Activation | Change, problem: Problem) -> Event:
+def _event(line: Decide | Learn | BESIDE, problem: Problem) -> Event:
     """Return what a line says as a row of the database."""
     if isinstance(line, BESIDE):
         return event_of(line)
@@ -132,7 +141,7 @@ def _pages(
 
 
 def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLines) -> EventPage:
-    """Return the DECIDE, EXTERNAL and LEARN lines of a page."""
+    """Return the DECIDE, EXTERNAL, LEARN and CORRECTED lines of a page."""
     code = np.fromiter(map(attrgetter("code"), lines), np.int8, len(lines))
     decides, learns = (code == DECIDE) | (code == EXTERNAL), code == LEARN
     learned = list(compress(lines, learns.tolist()))
@@ -143,6 +152,11 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
         if problem.detail_length
         else np.zeros((len(learned), 0)),
         numbers[learns],
+    )
+    others = code == CORRECTED
+    told = list(compress(lines, others.tolist()))
+    corrected = Correctives(
+        _numbers(told, "number"), np.array(list(map(attrgetter("reward"), told)), np.float64), numbers[others]
     )
     decided, code, numbers = list(compress(lines, decides.tolist())), code[decides], numbers[decides]
     context, available, good = _contexts(decided, numbers, problem, bad_lines)
@@ -161,7 +175,7 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
         units_of([line.unit_id for line in decided]),
         np.fromiter((line.time or 0 for line in decided), np.int64, n),
     )
-    return EventPage(columns, numbers, rewards)
+    return EventPage(columns, numbers, rewards, corrected)
 
 
 def _numbers(lines: list[Any], field: str) -> Array:

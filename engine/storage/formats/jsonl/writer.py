@@ -18,7 +18,8 @@ from ...log import header_of
 from ...tables import Event
 from ..packed import open_packed
 from .beside import line_of
-from .lines import Activation, Change, Decide, Early, External, Learn, Outcome
+from .lines import BESIDE as LINES
+from .lines import Decide, External, Learn
 from .values import as_list
 
 
@@ -82,7 +83,7 @@ class Writer:
         """Write rows of the database."""
         self._file.write(self._encoder.encode_lines([self._line(event) for event in events]))
 
-    def _line(self, event: Event) -> Decide | Learn | Outcome | Early | Activation | Change:
+    def _line(self, event: Event) -> Decide | Learn | LINES:
         if event.kind in BESIDE:
             return line_of(event)
         assert event.number is not None

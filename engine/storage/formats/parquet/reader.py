@@ -17,7 +17,19 @@ from ....actions import empty_actions, pack_action, unpack_details
 from ....columns import SCHEMA
 from ....contexts import Contexts, actions_in, checked_features, pack_context, unpack_contexts
 from ....errors import Damaged, InvalidInput
-from ....vocabulary import ACTIVATION, BESIDE, CHANGE, DECIDE, DECISIONS, LEARN, Array, Columns, Features, Problem
+from ....vocabulary import (
+    ACTIVATION,
+    BESIDE,
+    CHANGE,
+    CORRECTED,
+    DECISIONS,
+    LEARN,
+    Array,
+    Columns,
+    Features,
+    Problem,
+)
+from ...corrections import Corrected
 from ...events import Events
 from ...log import BadLines, Log, gathered, log_of_events, read_header
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
@@ -41,8 +53,9 @@ def read(path: Path) -> Log:
             with read_table(source, file, Wanted(), bad_lines) as rows:
                 return Log(rows.problem, rows=rows.columns(), bad_lines=bad_lines)
         problem, spec = read_header(path, header)
-        pages = [in_order(page, problem) for page in _pages(source, file, problem, bad_lines)]
-        return log_of_events(problem, spec, pages, _changes(source, file), bad_lines)
+        found = list(_pages(source, file, problem, bad_lines))
+        pages, corrected = [in_order(page, problem) for page in found], [page.corrected for page in found]
+        return log_of_events(problem, spec, pages, _changes(source, file), corrected, bad_lines)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:
@@ -97,10 +110,9 @@ def _good_events(
         wanted = [*_wanted(file, problem), "seq", *(name for name in OURS if name in names)]
         for batch, before in batches(source, file, list(dict.fromkeys(wanted))):
             page = _page(batch, before, problem, bad_lines)
-            decided, _, learned = join.add(page)
-            good = {*page.line[decided].tolist(), *page.rewards.line[learned].tolist()}
+            good = join.add(page).lines(page)
             for line, row in enumerate(batch.to_pylist(), before + 1):
-                if line in good or row["kind"] in BESIDE:
+                if line in good or (row["kind"] in BESIDE and row["kind"] != CORRECTED):
                     yield _event(row, line, problem)
 
 
@@ -119,6 +131,8 @@ def _event(row: dict[str, Any], line: int, problem: Problem) -> Event:
             event = event._replace(action=None)
         reward_id = None if event.detail in CLOSINGS.values() else event.reward_id or ""
         return event._replace(reward=row["reward"], reward_id=reward_id)
+    if event.kind == CORRECTED:
+        return event._replace(action=None, reward=row["reward"])
     if event.kind in BESIDE:
         reward_id = event.reward_id if event.kind == ACTIVATION else event.reward_id or ""
         return event._replace(action=None, reward=row["reward"], reward_id=reward_id)
@@ -154,10 +168,10 @@ def _pages(source: Source, file: pq.ParquetFile, problem: Problem, bad_lines: Ba
 
 
 def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLines) -> EventPage:
-    """Return the DECIDE, EXTERNAL and LEARN rows of a batch, with their numbers from 1."""
+    """Return the DECIDE, EXTERNAL, LEARN and CORRECTED rows of a batch, with their numbers from 1."""
     kind = integers(batch.column("kind"), fill=-1)
     lines = np.arange(before + 1, before + len(kind) + 1)
-    known = (kind >= DECIDE) & (kind <= ACTIVATION)
+    known = np.isin(kind, (*DECISIONS, LEARN, *BESIDE))
     if not known.all():
         bad_lines.add("unknown_kind", *lines[~known].tolist())
     learns = kind == LEARN
@@ -165,6 +179,8 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
     number, reward = integers(batch.column("number"), fill=-1), floats(batch.column("reward"))
     rows = np.flatnonzero(learns)  # as indices: masks that alternate take a third longer to read a page
     rewards = Rewards(number[rows], reward[rows], _details(batch, learns, problem), lines[rows])
+    told = kind == CORRECTED
+    corrected = Corrected(number[told], reward[told], lines[told])
     if problem.context_kind == "dense":
         good, context, mask = _dense(batch, decides, problem)
     else:
@@ -185,7 +201,7 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
         mask,
         *_whose(batch, rows),
     )
-    return EventPage(columns, lines[rows], rewards)
+    return EventPage(columns, lines[rows], rewards, corrected)
 
 
 def _whose(batch: pa.RecordBatch, rows: Array) -> tuple[Array, Array]:

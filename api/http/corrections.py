@@ -1,0 +1,124 @@
+"""A reward that was learned is corrected or retracted."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...engine.errors import Conflict, InvalidInput
+from ...engine.problem import check_reward
+from ...engine.storage.tables import Event
+from ..service.live import Live
+from ..service.records import Record
+from ..service.service import Service
+from .bodies import read
+from .endpoint import Answer, Call
+from .requests import find, iso, settled, time_of
+from .schemas import CorrectionRecord, Rewarded
+
+
+class Correction(msgspec.Struct, forbid_unknown_fields=True):
+    """The reward that a decision should have been learned with."""
+
+    value: float
+
+
+class Rollback(msgspec.Struct, forbid_unknown_fields=True):
+    """To what policies are set back: what they knew after the event of a seq, or before a time (RFC 3339)."""
+
+    to: int | str
+
+
+class RolledBack(msgspec.Struct):
+    """From the event `seq` on policies know what they knew after the event `to`."""
+
+    experiment_id: str
+    to: int
+    seq: int
+
+
+_rollback = msgspec.json.Decoder(Rollback)
+_correction = msgspec.json.Decoder(Correction)
+
+
+async def correct(service: Service, call: Call) -> Answer:
+    """Correct the reward of a decision that was learned.
+
+    The record tells it from now on, and so do reports, curves, exports and evaluation. The policy's state is folded
+    again beside the one at work, and takes its place once it has caught up: until then decisions are made as before.
+    The same again changes nothing.
+    """
+    live = service.live(call.path["experiment_id"])
+    value = check_reward(read(_correction, call.body, "the correction").value, live.limits)
+    return await _answered(live, call.path["decision_id"], value)
+
+
+async def retract(service: Service, call: Call) -> Answer:
+    """Retract the reward of a decision that was learned: it counts as one of which nothing was learned.
+
+    As for a correction, the state follows. The same again changes nothing, and a correction brings a reward back.
+    """
+    return await _answered(service.live(call.path["experiment_id"]), call.path["decision_id"], None)
+
+
+async def rollback(service: Service, call: Call) -> Answer:
+    """Set what the policies of an experiment have learned back to what it was earlier.
+
+    Rewards that are corrected stay so, and arms that joined since are there, of which nothing is known. The record,
+    and what reports tell, stays as it is. Whoever asks waits until the state is set.
+    """
+    live = service.live(call.path["experiment_id"])
+    _check_kind(live)
+    said = read(_rollback, call.body, "the rollback").to
+    if isinstance(said, str):
+        at = time_of(said)
+        if at is None:
+            raise InvalidInput("bad_to", f"to is {said[:40]!r}: it must be a seq, or a time with its zone (RFC 3339)")
+        before = round(at.timestamp() * 1e6)
+        to = await service.pools.lookups.run(service.store.seq_before, live.row.key, before, live.seq)
+    elif said < 0:
+        raise InvalidInput("bad_to", f"to is {said}: it must be a seq, 0 for before all events, or a time")
+    else:
+        to = said
+    seq = await service.correcting.roll_back(live, to)
+    return Answer(200, RolledBack(call.caller.called(live.row.id), to, seq))
+
+
+def _check_kind(live: Live) -> None:
+    if not live.kind.corrects:
+        raise InvalidInput(
+            "no_corrections",
+            f"{live.spec.id!r} decides {live.kind.plural}: only what arms earned is corrected or undone",
+        )
+
+
+async def _answered(live: Live, decision_id: str, value: float | None) -> Answer:
+    _check_kind(live)
+    found, is_new = await live.turns.take(_said, live, decision_id, value)
+    await settled(found)
+    return Answer(200, Rewarded("accepted" if is_new else "duplicate"))
+
+
+async def _said(live: Live, decision_id: str, value: float | None) -> tuple[Record, bool]:
+    """Return the decision, with its correction queued for the log, and whether that says something new."""
+    found = await find(live, decision_id)
+    if found.reward is None:
+        waits = ": its window is open, and closes with what came" if live.windows is not None else ""
+        raise Conflict(
+            "no_reward",
+            f"nothing was learned of decision {decision_id!r} yet{waits}; what was learned can be corrected",
+        )
+    if found.value == value:
+        return found, False
+    if found.reward.seq <= live.floor:
+        raise Conflict(
+            "compacted",
+            f"the reward of decision {decision_id!r} was learned at seq {found.reward.seq}, and the log is folded from "
+            f"seq {live.floor} on: what lies before cannot be learned again",
+        )
+    live.correct(found, value, live.now())
+    return found, True
+
+
+def correction_of(event: Event) -> CorrectionRecord:
+    """Return a correction as the record of its decision tells it."""
+    return CorrectionRecord(event.reward, event.seq, iso(event.time))

@@ -1,0 +1,173 @@
+"""States of policies that are folded again: with rewards as they are corrected to, or as they were at an earlier event.
+
+A fold begins as near as it may: with the newest state that is on its path and knows what it must, a snapshot or a base
+of the log, and without one with what there is before any event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ...engine.errors import Conflict, Damaged
+from ...engine.growth import grown
+from ...engine.protocol import marks
+from ...engine.replay.folding import fold
+from ...engine.storage.corrections import Corrected, Correction, amended
+from ...engine.storage.store import Store
+from ...engine.storage.tables import Base, Snapshot
+from ...engine.vocabulary import Columns, Policy, Problem, Turn
+from ..experiment.definition import Definition, run_of_policy
+from ..experiment.lineup import joined, policy_of, states_of
+from ..kinds.kind import Kind
+from .bases import beginning, fresh
+from .folded import state_of
+from .history import History, changed
+from .paths import Setting
+
+Steps = Generator[None, None, Any]
+
+
+class Log(NamedTuple):
+    """The log of an experiment in a database."""
+
+    store: Store
+    key: int
+    created: Definition  # as it began
+
+
+class Begun(NamedTuple):
+    """A state that a fold goes on with."""
+
+    seq: int  # the last event that it has learned
+    state: Any
+
+
+def gone_on(log: Log, history: History, setting: Setting, begun: Begun, corrections: Iterable[Correction]) -> Steps:
+    """Fold what is on the path of a setting behind a state, which is written; return the state, a page a step."""
+    policy, run = policy_in(log, history, setting.policy), run_of_policy(log.created, setting.policy)
+    corrected = Corrected.of(one for one in corrections if one.seq <= setting.corrected_to).last()
+    state, problem = begun.state, history.problem(begun.seq)
+    for after, until in history.paths.stretches(setting.policy, setting.to):
+        first = max(after, begun.seq)
+        if first >= until:
+            continue
+        state, problem = _sized(policy, state, problem, history.problem(first)), history.problem(first)
+        for part in history.pages(log.store, log.key, first, until, learned_only=not marks(policy.params)):
+            if isinstance(part, Columns):
+                fold(policy.params, state, run, amended(part, corrected))
+            elif isinstance(part, Problem):
+                state, problem = _sized(policy, state, problem, part), part
+            elif isinstance(part, Turn) and policy.turn is not None:
+                state = changed(policy, state, part)
+            yield
+    return _sized(policy, state, problem, history.problem(max(setting.to, begun.seq)))  # its last stretch may be empty
+
+
+def grown_to(log: Log, history: History, setting: Setting, state: Any, seq: int) -> Any:
+    """Return what a state is set to as it is where there are as many arms as after the event of a seq."""
+    policy = policy_in(log, history, setting.policy)
+    return _sized(
+        policy, state, history.problem(max(setting.to, history.member(setting.policy)[1])), history.problem(seq)
+    )
+
+
+def policy_in(log: Log, history: History, number: int) -> Policy:
+    """Return the policy of a number."""
+    return policy_of(log.created, history.member(number)[0])
+
+
+def at_first(log: Log, history: History, number: int) -> Begun:
+    """Return the state of a policy before it has learned anything."""
+    policy, (_, seq) = policy_in(log, history, number), history.member(number)
+    return Begun(seq, policy.init(policy.params, history.problem(seq)))
+
+
+class Refold:
+    """The states of all who decide, folded again, a page a step. Steps run in worker threads, one after another."""
+
+    def __init__(self, log: Log, kind: Kind, floor: int, to: int | None, corrected_to: int) -> None:
+        """Fold up to `to`, or as far as the log is; it can be folded again from the seq `floor` on."""
+        self.seq = 0  # states have learned what they are to up to this one
+        self.settings: tuple[Setting, ...] = ()
+        self._log, self._kind, self._floor = log, kind, floor
+        self._to, self._corrected_to = to, corrected_to
+        self._begun: dict[int, Begun] = {}
+        self._corrections: list[Correction] | None = None
+
+    def steps(self, last: int) -> Generator[None, None, None]:
+        """Go on until the states are those that the log up to its event `last` says."""
+        store, key, created = self._log
+        history = History(created, store.changes(key), self._kind.change_types)
+        if self._corrections is None:
+            self._corrections = store.corrections(key, self._corrected_to)
+        to = last if self._to is None else self._to
+        deciding = history.spec(last).deciding
+        self.settings = tuple(Setting(number, to, self._corrected_to) for number in deciding)
+        for setting in self.settings:
+            begun = self._begun.get(setting.policy) or self._nearest(history, setting)
+            state = yield from gone_on(self._log, history, setting, begun, self._corrections)
+            self._begun[setting.policy] = Begun(max(begun.seq, to), state)
+        self.seq = last
+
+    def state(self, last: int) -> Any:
+        """Return the state of all who decide once the log has come to its event `last`, to which `steps` went."""
+        store, key, created = self._log
+        history = History(created, store.changes(key), self._kind.change_types)
+        states = {
+            one.policy: grown_to(self._log, history, one, self._begun[one.policy].state, last) for one in self.settings
+        }
+        return joined(history.spec(last), states, history.problem(last))
+
+    def _nearest(self, history: History, setting: Setting) -> Begun:
+        """Return the newest state that leads on to a setting."""
+        store, key, created = self._log
+        assert self._corrections is not None
+        bases: list[Base | Snapshot] = list(store.bases(key))
+        stored = sorted([*bases, *store.newest_snapshots(key)], key=lambda one: one.seq, reverse=True)
+        for one in stored:
+            spec = history.spec(one.seq)
+            if not self._floor <= one.seq <= setting.to or setting.policy not in spec.numbers:
+                continue
+            if history.paths.leads_on(setting, one.seq, self._corrections):
+                try:
+                    return Begun(one.seq, states_of(spec, self._read(history, one))[setting.policy])
+                except Damaged:  # a base that cannot be read is told of where a log is folded from it
+                    continue
+        begun = at_first(self._log, history, setting.policy)
+        if self._floor and begun.seq < self._floor:
+            raise Conflict(
+                "compacted",
+                f"the log of {created.id!r} is folded from seq {self._floor} on, and what is asked for lies before",
+            )
+        return begun
+
+    def _read(self, history: History, stored: Base | Snapshot) -> Any:
+        store, _, created = self._log
+        spec = history.spec(stored.seq)
+        if isinstance(stored, Base):
+            kept = beginning(store, [stored], created, self._kind, history, stored.seq).kept
+        else:
+            if stored.versions != spec.versions_json():
+                raise Damaged("other_version", f"it is of other versions: {stored.versions}")
+            kept = state_of(stored, fresh(spec, self._kind, history.problem(stored.seq)), store)
+        return self._kind.own.split(kept)[0]
+
+
+def not_from(history: History, corrections: Sequence[Correction], seq: int) -> int:
+    """Return the seq of the last change whose states cannot be folded from the state after the event of a seq; else 0.
+
+    No base can be made there.
+    """
+    deciding = history.spec(seq).deciding
+    for at, reset in reversed(history.paths.resets.items()):
+        if at > seq and not all(
+            history.paths.leads_on(one, seq, corrections) for one in reset.settings if one.policy in deciding
+        ):
+            return at
+    return 0
+
+
+def _sized(policy: Policy, state: Any, before: Problem, now: Problem) -> Any:
+    """Return a state as it is where arms have joined."""
+    return grown(policy, state, now) if now.n_arms > before.n_arms else state

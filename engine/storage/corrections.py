@@ -1,0 +1,106 @@
+"""Corrections in SQL: what was learned of a decision is said to be another reward, or none (CORRECTED events).
+
+What was learned stays as it is: whoever needs the reward of a decision takes that of the last correction of it.
+
+>>> said = [Correction(7, 0, 3, 1, 0.5, 1.0), Correction(8, 0, 3, 1, 1.0, None)]
+>>> Corrected.of(said).last().reward
+array([nan])
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..columns import take
+from ..vocabulary import CORRECTED, LEARN, Array, Columns
+from . import schema
+from .connections import Connections
+
+
+class Correction(NamedTuple):
+    """A correction, and what it is of."""
+
+    seq: int
+    number: int  # of the decision
+    learned: int  # the seq of what was learned of it
+    action: int | None
+    was: float | None  # the reward before; None where it was retracted
+    reward: float | None  # and now
+
+
+class Corrected(NamedTuple):
+    """Some CORRECTED events, in their order."""
+
+    number: Array  # int64[n]
+    reward: Array  # float64[n], NaN where it is retracted
+    line: Array  # int64[n]
+
+    def last(self) -> Corrected:
+        """Return the last correction of each decision, by ascending numbers."""
+        numbers, places = np.unique(self.number[::-1], return_index=True)
+        places = len(self.number) - 1 - places
+        return Corrected(numbers, self.reward[places], self.line[places])
+
+    @classmethod
+    def of(cls, corrections: Iterable[Correction]) -> Corrected:
+        """Return corrections of a database; lines are seqs."""
+        rows = [(one.number, math.nan if one.reward is None else one.reward, one.seq) for one in corrections]
+        number, reward, line = zip(*rows, strict=True) if rows else ((), (), ())
+        return cls(np.array(number, np.int64), np.array(reward, np.float64), np.array(line, np.int64))
+
+
+NONE = Corrected.of(())
+
+
+class Corrections(Connections):
+    """What a database knows of corrections."""
+
+    def corrections(self, experiment: int, until: int = 2**63 - 1) -> list[Correction]:
+        """Return the corrections up to a seq, in order. Costs 5 us each, from their index."""
+        if self.revision < schema.CORRECTIONS:
+            return []
+        sql = (
+            "SELECT its.seq, its.number, first.seq, first.action, first.reward, its.reward FROM event AS its "
+            f"JOIN event AS first ON first.experiment = its.experiment AND first.number = its.number "
+            f"AND first.kind = {LEARN} WHERE its.experiment = ? AND its.kind = {CORRECTED} AND its.seq <= ? "
+            "ORDER BY its.seq"
+        )
+        found: list[Correction] = []
+        known: dict[int, float | None] = {}
+        for seq, number, learned, action, first, reward in self._read(sql, (experiment, until)):
+            found.append(Correction(seq, number, learned, action, known.get(number, first), reward))
+            known[number] = reward
+        return found
+
+    def correction_seqs(self, experiment: int) -> Array:
+        """Return the seqs of the CORRECTED events, int64[n], in order."""
+        if self.revision < schema.CORRECTIONS:
+            return np.zeros(0, np.int64)
+        sql = f"SELECT seq FROM event WHERE experiment = ? AND kind = {CORRECTED} ORDER BY seq"
+        return np.array([seq for (seq,) in self._read(sql, (experiment,))], np.int64)
+
+    def n_corrections(self, experiment: int, until: int = 2**63 - 1) -> int:
+        """Return how many CORRECTED events there are up to a seq, from their index."""
+        if self.revision < schema.CORRECTIONS:
+            return 0
+        sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind = {CORRECTED} AND seq <= ?"
+        found: int = self._read(sql, (experiment, until))[0][0]
+        return found
+
+
+def amended(columns: Columns, corrected: Corrected) -> Columns:
+    """Return events with the rewards that are known in the end, without those that are retracted."""
+    last = corrected.last()
+    if not len(last.number):
+        return columns
+    place = np.minimum(np.searchsorted(last.number, columns.number), len(last.number) - 1)
+    other = (columns.kind == LEARN) & (last.number[place] == columns.number)
+    if not other.any():
+        return columns
+    columns = columns._replace(reward=np.where(other, last.reward[place], columns.reward))
+    gone = other & np.isnan(columns.reward)
+    return take(columns, ~gone) if gone.any() else columns

@@ -1,0 +1,228 @@
+"""States follow what is corrected, and are set back: beside a log that is folded from nothing by another hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.corrected import Correcting
+from support.served import assert_refused
+
+from onearm.api.cli.verify import has_fault, verified
+from onearm.engine.storage.store import Store
+
+E = "/v1/experiments/e"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Correcting]:
+    with Correcting(tmp_path) as served:
+        assert served.create().status_code == 201
+        yield served
+
+
+def test_a_state_follows_corrections_after_a_while(served: Correcting) -> None:
+    names = served.rewarded([1.0, 0.0, 5.0, 0.25, 1.0])
+    before = served.digest()
+    served.correct(names[2], 0.5)
+    served.correct(names[3], None)
+    assert served.digest() == before
+    assert served.get(E).json()["corrections_left"] == 2
+    served.follow()
+    assert "corrections_left" not in served.get(E).json()
+    assert served.digest() != before
+    (change,) = served.sets()
+    assert change["why"] == "corrected"
+    served.assert_right()
+    served.rewarded([0.5])
+    served.follow()
+    assert len(served.sets()) == 1, "nothing is new"
+    served.assert_right()
+
+
+def test_corrections_that_a_service_did_not_come_to_are_found_by_the_next(served: Correcting) -> None:
+    names = served.rewarded([1.0, 0.0, 5.0])
+    served.correct(names[2], 0.5)
+    served.restart()
+    served.follow()
+    assert len(served.sets()) == 1
+    served.restart()
+    served.follow()
+    assert len(served.sets()) == 1
+    served.assert_right()
+
+
+def test_a_rollback_forgets_what_was_learned_and_nothing_else(served: Correcting) -> None:
+    served.rewarded([1.0, 0.0, 1.0])
+    known, report = served.digest(), served.get(f"{E}/report").json()
+    seq = report["seq"]
+    bad = served.rewarded([50.0, 50.0])
+    answer = served.rollback(seq)
+    assert (answer.status_code, answer.json()["to"]) == (200, seq)
+    assert served.digest() == known
+    assert served.get(f"{E}/report").json()["rewards"] == 5
+    served.assert_right()
+    served.correct(bad[0], 1.0)  # is on the path no more
+    served.follow()
+    assert served.digest() == known
+    served.assert_right()
+
+
+def test_a_rollback_brings_back_nothing_that_was_corrected(served: Correcting) -> None:
+    names = served.rewarded([1.0, 50.0, 1.0])
+    seq = served.get(E).json()["seq"]
+    served.correct(names[1], 0.0)
+    served.follow()
+    right = served.digest()
+    served.rewarded([3.0])
+    assert served.rollback(seq).status_code == 200
+    assert served.digest() == right
+    served.assert_right()
+
+
+def test_rollbacks_of_rollbacks_and_arms_that_joined_since(served: Correcting) -> None:
+    served.rewarded([1.0, 0.0])
+    assert served.rollback(2).status_code == 200
+    served.rewarded([0.5, 0.25])
+    assert served.post(f"{E}/arms", {"id": "d"}).status_code == 201
+    names = served.rewarded([1.0, 2.0, 3.0])
+    assert served.rollback(4).status_code == 200  # what the first one forgot is known again
+    served.assert_right()
+    served.correct(names[1], 0.0)
+    served.follow()
+    served.assert_right()
+    assert served.rollback(0).status_code == 200
+    served.rewarded([1.0])
+    served.assert_right()
+    served.restart()
+    served.assert_right()
+
+
+def test_arms_that_joined_in_what_a_rollback_forgot_are_there_after_a_further_one(served: Correcting) -> None:
+    served.rewarded([1.0])
+    assert served.post(f"{E}/arms", {"id": "d"}).status_code == 201
+    first = served.rollback(1).json()["seq"]
+    served.rewarded([0.5] * 3)
+    for _ in range(8):  # so that verify has given up what it kept of the first one
+        assert served.rollback(served.get(E).json()["seq"]).status_code == 200
+    assert served.rollback(first).status_code == 200
+    served.assert_right()
+
+
+def test_a_time_names_the_last_event_before_it(served: Correcting) -> None:
+    served.rewarded([1.0, 0.0])
+    time = served.record("~1").json()["time"]
+    served.rewarded([4.0])
+    answer = served.rollback(time)
+    assert (answer.status_code, answer.json()["to"]) == (200, 2)
+    served.assert_right()
+
+
+def test_what_a_rollback_refuses(served: Correcting) -> None:
+    served.rewarded([1.0, 0.0])
+    assert_refused(served.rollback(99), 422, "ahead_of_log")
+    assert_refused(served.rollback(-1), 422, "bad_to")
+    assert_refused(served.rollback("yesterday"), 422, "bad_to")
+    assert served.post(f"{E}:compact", {"archive": False}).status_code == 200
+    assert_refused(served.rollback(2), 409, "compacted")
+    assert served.rollback(4).status_code == 200
+    served.assert_right()
+    served.post(f"{E}:archive")
+    assert_refused(served.rollback(4), 409, "archived")
+
+
+def test_no_base_is_made_from_which_a_later_state_cannot_be_folded(served: Correcting) -> None:
+    names = served.rewarded([1.0, 0.0, 1.0])
+    served.correct(names[0], 0.0)
+    assert_refused(served.post(f"{E}:compact", {"archive": False}), 503, "correcting")
+    served.follow()
+    set_at = served.get(E).json()["seq"]
+    served.rewarded([1.0, 1.0])
+    assert_refused(served.post(f"{E}:compact", {"before": 4, "archive": False}), 409, "set_later")
+    assert served.post(f"{E}:compact", {"before": set_at, "archive": True}).status_code == 200
+    names = served.rewarded([1.0, 7.0])
+    served.correct(names[1], 0.5)
+    served.follow()
+    served.assert_right()
+    served.restart()
+    served.assert_right()
+
+
+def test_a_wrong_state_is_found(served: Correcting) -> None:
+    names = served.rewarded([1.0, 0.0, 1.0])
+    served.correct(names[0], 0.0)
+    served.follow()
+    served.stop()
+    store = Store.open(served.url)
+    with store._transaction() as connection:
+        connection.exec_driver_sql("UPDATE event SET reward = 0.75 WHERE kind = 7")
+    store.close()
+    (found,) = (one for one in verified(served.url) if one["id"] == "e")
+    assert has_fault(found)
+    served.start()
+
+
+def test_old_corrections_of_a_long_log(served: Correcting) -> None:
+    numbers = np.random.default_rng(4)
+    names = served.rewarded(numbers.random(60).tolist())
+    for name in names[:3] + names[30:33] + names[-2:]:
+        served.correct(name, float(numbers.random()))
+        served.follow()
+    assert len(served.sets()) == 8
+    served.assert_right()
+
+
+def test_each_policy_that_decides_gets_a_state_of_its_own(served: Correcting) -> None:
+    numbers = np.random.default_rng(6)
+    names = served.rewarded(numbers.random(20).tolist())
+    begun = served.get(E).json()["seq"]
+    served.correct(names[0], 0.5)
+    served.follow()
+    path = f"{E}/policies"
+    two = {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.2}}, "role": "canary", "share": 0.5}
+    assert served.post(path, two).status_code == 201
+    assert "corrections_left" not in served.get(E).json(), "it has learned nothing that was corrected"
+    assert served.post(path, {"policy": "uniform", "role": "control", "share": 0.2}).status_code == 201
+    names += served.rewarded(numbers.random(20).tolist())
+    for name in (names[3], names[-3]):
+        served.correct(name, 0.125)
+    served.follow()
+    assert [one["policy"] for one in served.sets()[-1]["settings"]] == [0, 1, 2]
+    served.assert_verified()
+    assert served.post(f"{path}/1:promote").status_code == 200
+    names += served.rewarded(numbers.random(20).tolist())
+    served.correct(names[-2], None)
+    served.follow()
+    served.assert_verified()
+    assert served.rollback(begun).status_code == 200, "the one that is live now knew nothing then"
+    names += served.rewarded(numbers.random(10).tolist())
+    served.correct(names[5], 1.0)
+    served.follow()
+    served.assert_verified()
+    digest = served.digest()
+    served.restart()
+    assert served.digest() == digest
+    body = served.get(f"{E}/log").content
+    assert served.post("/v1/experiments:import?experiment_id=again", body).status_code == 201
+    assert served.digest("again") == digest
+
+
+def test_a_shadow_that_is_promoted_follows_what_was_corrected_before(served: Correcting) -> None:
+    numbers = np.random.default_rng(7)
+    names = served.rewarded(numbers.random(20).tolist())
+    shadow = {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.2}}, "role": "shadow", "start": "log"}
+    assert served.post(f"{E}/policies", shadow).status_code == 201
+    served.correct(names[0], 0.5)
+    served.follow()
+    names += served.rewarded(numbers.random(20).tolist())
+    assert served.post(f"{E}/policies/1:promote").status_code == 200
+    assert served.get(E).json()["corrections_left"] == 1
+    served.follow()
+    assert "corrections_left" not in served.get(E).json()
+    served.assert_verified()
+    served.restart()
+    served.follow()
+    assert len(served.sets()) == 2
+    served.assert_verified()
