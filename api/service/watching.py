@@ -24,7 +24,7 @@ from ..experiment.spec import Spec
 from ..kinds.kind import Kind
 from .bases import beginning
 from .evidence import Evidence
-from .history import History, Recast, changed
+from .history import History, Recast, Reset, changed
 
 PAGE = 2000  # events
 NOTHING_PREDICTED = np.zeros((0, 0))
@@ -119,7 +119,7 @@ class Watch:
             elif isinstance(part, Columns):
                 for number, shadow in self.shadows.items():
                     likely.setdefault(number, {}).update(shadow.learn(part))
-            else:
+            elif not isinstance(part, Reset):  # what those who decide know is no concern of a shadow
                 for shadow in self.shadows.values():
                     shadow.change(part)
         self._count([_Learned._make(row) for row in store.learned(self._key, self.seq, last)], likely)

@@ -327,3 +327,25 @@ def test_a_baseline_is_refused_where_no_arms_are_chosen(served: Served) -> None:
     assert served.post("/v1/experiments", body).status_code == 201
     assert_refused(served.decide({"baseline_action": "a"}, "v"), 422, "unexpected_field")
     assert_refused(served.post("/v1/experiments/v/policies", {"policy": "ftrl"}), 422, "not_built")
+
+
+def test_corrections_and_rollbacks_go_with_a_life(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"))
+    life.join(law("adaptive", policy={"name": "ucb1", "params": {}}), role="shadow", start="log")
+    made = life.play(30)
+    life.join(law("epsilon_greedy", epsilon=0.3), role="canary", share=0.3)
+    life.play(20)
+    path = f"/v1/experiments/e/decisions/{made[4]['decision_id']}/reward"
+    assert served.client.put(path, json={"value": 0.25}).status_code == 200
+    deadline = time.monotonic() + 60
+    while "corrections_left" in served.get("/v1/experiments/e").json():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    life.play(10)
+    assert life.read_up()["lag"] == 0
+    life.do(1, "promote")
+    life.play(10)
+    assert served.post("/v1/experiments/e/policies:rollback", {"to": 40}).status_code == 200
+    life.play(10)
+    life.read_up()
+    life.assert_verifies()
