@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from support.listening import DECIDE, PATIENCE, Listening
 from support.served import Served
 
-from onearm.api.service import service as service_module
+from onearm.api.service import keeping
 from onearm.engine.storage.tables import SNAPSHOT
 
 
@@ -120,8 +120,8 @@ def snapshots(served: Served) -> set[str]:
 def test_states_are_kept_at_the_end_as_time_allows_and_the_smallest_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(service_module, "SNAPSHOT_SECONDS", 0.5)
-    monkeypatch.setattr(service_module, "TOGETHER_BYTES", 1000)
+    monkeypatch.setattr(keeping, "SNAPSHOT_SECONDS", 0.5)
+    monkeypatch.setattr(keeping, "TOGETHER_BYTES", 1000)
     caplog.set_level(logging.WARNING, "onearm")
     with Served(tmp_path) as served:
         for name, n_arms in (("large", 3000), ("small", 2), ("middle", 900)):
