@@ -24,7 +24,8 @@ from ..experiment.spec import Spec
 from ..kinds.kind import Kind
 from .bases import beginning
 from .evidence import Evidence
-from .history import History, Recast, Reset, changed
+from .history import History, Recast, changed
+from .paths import Reset
 
 PAGE = 2000  # events
 NOTHING_PREDICTED = np.zeros((0, 0))

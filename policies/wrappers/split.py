@@ -211,7 +211,7 @@ protocol.register_policy(NobodyParams, select=nobody_decides, update=nobody_lear
 @kernel
 def who_decides(params: SplitParams, instance: Instance, key: Key) -> int:
     """Draw LIVE, CANARY or CONTROL, for a decision or for whom it is for."""
-    drawn_for: Any = np.int64(instance.unit) if instance.unit != 0 else np.int64(instance.t)
+    drawn_for: Any = np.int64(instance.unit) if instance.unit != 0 else np.int64(key.t)
     if uniform(Key(key.run, drawn_for), _DRAW) < params.control_share:
         return CONTROL
     left = 1.0 - params.control_share

@@ -74,7 +74,7 @@ def test_each_loop_hands_over_the_unit_and_the_time_of_each_row() -> None:
     params, rows = NOTING.params, log()
     replayed, folded, decided = state(), state(), state()
     assert loop.replay(params, replayed, RUN, rows) == -1
-    loop.fold(params, folded, RUN, rows)
+    loop.fold(params, folded, RUN, rows, None, None)
     made = take(rows, rows.kind == DECIDE)
     again = made._replace(action=np.full(4, -1))
     loop.decide_all(params, decided, RUN, again)

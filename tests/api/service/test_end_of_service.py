@@ -132,9 +132,9 @@ def test_states_are_kept_at_the_end_as_time_allows_and_the_smallest_first(
         digests = {name: served.digest(name) for name in ("large", "small", "middle")}
         append = served.store.append
 
-        def slow(events: Sequence[Any], archived: Any, parts: Sequence[Any], whole: Any) -> None:
+        def slow(events: Sequence[Any], archived: Any, parts: Sequence[Any], whole: Any, bases: Any) -> None:
             time.sleep(1.0 if sum(len(part.state) for part in parts) > 20_000 else 0.0)
-            append(events, archived, parts, whole)
+            append(events, archived, parts, whole, bases)
 
         monkeypatch.setattr(served.store, "append", slow)
         served.stop()

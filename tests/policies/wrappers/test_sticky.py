@@ -162,7 +162,7 @@ def test_a_replay_and_a_fold_come_to_the_same_map() -> None:
     policy, rows = around(), log()
     replayed, folded = (policy.init(policy.params, PROBLEM) for _ in range(2))
     assert loop.replay(policy.params, replayed, RUN, rows) == -1
-    loop.fold(policy.params, folded, RUN, rows)
+    loop.fold(policy.params, folded, RUN, rows, None, None)
     assert snapshot.digest(replayed) == snapshot.digest(folded)
     assert np.count_nonzero(folded.unit) == folded.count[0] == 7
     rows.unit[62] += np.uint64(1)  # whom decision 31 is for
