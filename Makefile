@@ -55,6 +55,8 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/defaults.py
 	@$(PY) benchmarks/changes.py
 	@$(PY) benchmarks/budgets.py
+	@$(PY) benchmarks/lives.py || echo "a guard moved too often, or shadows cost too much"
+	@$(PY) benchmarks/closing.py
 	@$(PY) benchmarks/contextual.py
 	@$(PY) benchmarks/papers/streaming.py
 	@$(PY) benchmarks/papers/sor.py

@@ -19,6 +19,7 @@ from budgets_tables import budgets
 from changes_tables import changes
 from defaults_tables import defaults
 from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more
+from lives_tables import lives
 from short_table import FILES, short
 from solver_tables import solver_speed, sor, sor_heat, sor_more
 from table_text import machine_line, markdown, plus_minus
@@ -300,6 +301,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "defaults": defaults,
     "changes": changes,
     "budgets": budgets,
+    "lives": lives,
     "contextual": contextual,
     "streaming": streaming,
     "streaming-more": streaming_more,
