@@ -23,7 +23,7 @@ def lives(result: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"`python benchmarks/lives.py`. Lives of {result['decisions']:,} decisions in which canary and live policy "
-            f"know the same, with a guard of alpha {result['alpha']:g} that looks every {result['looks_each']} decisions:",
+            f"know the same; a guard of alpha {result['alpha']:g} looks every {result['looks_each']} of them:",
             markdown(same),
             f"Lives in which the canary is better, the median of {result['with_difference'][0]['lives']} each:",
             markdown(times),
