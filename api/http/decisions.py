@@ -175,7 +175,7 @@ def _check_baseline(live: Live, body: Decide) -> None:
             f"the policy of {live.spec.id!r} is an apprentice, and what your own rule says is done: send that as "
             "baseline_action, or promote the policy",
         )
-    if propensity is None and live.spec.policy.divides:
+    if propensity is None and live.divides:
         raise InvalidInput(
             "missing_propensity",
             f"the policy {live.spec.policy.name!r} divides by propensities: send the one with which "

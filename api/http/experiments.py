@@ -136,7 +136,12 @@ async def add_arm(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     arm = read(_object, call.body, "the arm")
     turn = live.turns.alone if live.is_large else live.turns.take
-    answer, new = await turn(lambda: live.change("join", arm, live.now()))
+
+    async def join() -> tuple[Any, bool]:
+        service.policies.check_growth(live)
+        return await live.change("join", arm, live.now())
+
+    answer, new = await turn(join)
     return Answer(201 if new else 200, answer)
 
 

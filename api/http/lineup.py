@@ -35,7 +35,7 @@ class Part(msgspec.Struct, forbid_unknown_fields=True):
 
     role: Role
     share: float | None = None
-    guard: Guard | None = None
+    guard: Guard | UnsetType | None = UNSET  # null takes one off
 
 
 class Promotion(msgspec.Struct, forbid_unknown_fields=True):

@@ -94,7 +94,7 @@ class Rewarded(msgspec.Struct):
 
     early where it came before its decision: it is held for it.
 
-    A late reward is on record, and is not learned.
+    A late reward is on record, and is not learned, but where `late` is "learn".
     """
 
     status: Literal["accepted", "duplicate", "late", "early"]
@@ -486,7 +486,6 @@ class Version(msgspec.Struct):
 
 
 LATER = {
-    "decision": {"defer_activation"},
     "reward": {"observed_at", "detail"},
     "feedback": {"observed_at"},
 }

@@ -11,7 +11,7 @@ import msgspec
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSED_BY_DEFAULT, LATE, shown_number
+from ...engine.storage.windows import CLOSED_BY_DEFAULT, CLOSINGS, LATE, shown_number
 from ...engine.vocabulary import EXTERNAL
 from ..experiment.intake import check_propensity
 from ..service import arriving
@@ -76,7 +76,7 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> C
         return _early(live, name, reward, reward_id)
     if found is None:
         raise missing(live.spec.id, decision_id)
-    if found.event.kind == EXTERNAL and found.reward is not None:
+    if found.event.kind == EXTERNAL and found.reward is not None and found.reward.detail not in CLOSINGS.values():
         raise Conflict("reward_exists", live.kind.reward_exists(decision_id, found.reward))
     if _is_again(decision_id, found.outcomes, reward, reward_id):
         return Came(found, "duplicate")
@@ -180,7 +180,7 @@ def _shown(live: Live, found: Record, action_id: str, propensity: float | None) 
             "unavailable_action",
             f"the action {action_id!r} was not eligible for this decision: nothing is learned of it",
         )
-    if propensity is None and live.spec.policy.divides:
+    if propensity is None and live.divides:
         raise InvalidInput(
             "missing_propensity",
             f"the policy {live.spec.policy.name!r} divides by propensities: send the one with which {action_id!r} was "

@@ -34,6 +34,7 @@ class Live(Protocol):
     records: Records
     tally: Tally
     windows: Windows | None
+    is_apprentice: bool
 
     def mask(self, event: Event) -> Array:
         """Return what a decision could choose from, over the arms that there are now."""
@@ -124,7 +125,7 @@ def beside(live: Live, decided: Event, sent: Sent, now: int) -> list[Event]:
     found: list[Event] = []
     if sent.deferred:
         found.append(activation_event(decided, _next(live, now), "deferred"))
-    if decided.kind == DECIDE and decided.decision_id is not None:
+    if (decided.kind == DECIDE or live.is_apprentice) and decided.decision_id is not None:
         for early in live.windows.early.take(decided.decision_id, now):
             _note(live, "taken")
             found.append(outcome_of_early(decided, _next(live, now), early))

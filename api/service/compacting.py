@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -104,16 +104,17 @@ class Compactions:
                     return Compacted(base, seq - (former.seq if former else 0))
             check_place(live, seq, last, plain)
             check_corrected(live)
-            if at := await self._call(self._not_from, live, seq):
-                raise Conflict(
-                    "set_later",
-                    f"what {live.spec.id!r} has learned by seq {seq} was corrected or set back later, and what it "
-                    f"knows from seq {at} on is folded from before: name seq {at} or later",
-                )
-            former_seq = max((base.seq for base in bases if not base.whole), default=0)
-            name = await self._begin(live, seq, former_seq) if archive else None
-            base = await self._made(live, seq, former_seq if live.kind.slims else seq, former_seq, name)
-            live.base = live.floor = seq
+            with _floor_raised(live, seq):
+                if at := await self._call(self._not_from, live, seq):
+                    raise Conflict(
+                        "set_later",
+                        f"what {live.spec.id!r} has learned by seq {seq} was corrected or set back later, and what it "
+                        f"knows from seq {at} on is folded from before: name seq {at} or later",
+                    )
+                former_seq = max((base.seq for base in bases if not base.whole), default=0)
+                name = await self._begin(live, seq, former_seq) if archive else None
+                base = await self._made(live, seq, former_seq if live.kind.slims else seq, former_seq, name)
+            live.base = seq
             self._chores.add([(Rank.SLIMMING, partial(self._store.slim, live.row.key, seq))])
             return Compacted(base, seq - former_seq)
 
@@ -130,8 +131,8 @@ class Compactions:
             bases = await self._call(self._store.bases, live.row.key)
             if max((base.seq for base in bases if not base.of_change), default=0) < last:
                 check_corrected(live)
-                await self._made(live, last, last, last, None, whole=True)
-                live.floor = last
+                with _floor_raised(live, last):
+                    await self._made(live, last, last, last, None, whole=True)
 
     async def _made(
         self, live: Live, seq: int, slim: int, former: int, name: str | None, *, whole: bool = False
@@ -225,6 +226,17 @@ class Compactions:
         found = finished(fold_log(live.row, live.created, live.kind, self._store, seq))
         kept = live.kind.own.join(found.state, live.kind.own.part(found.own))
         return _Folded(kept, packed(found.tally.sums), found.number, found.spec.versions_json())
+
+
+@contextmanager
+def _floor_raised(live: Live, seq: int) -> Iterator[None]:
+    """Take no corrections of what was learned up to a seq while it becomes the base, or any more once it is."""
+    before, live.floor = live.floor, max(live.floor, seq)
+    try:
+        yield
+    except BaseException:
+        live.floor = before
+        raise
 
 
 def check_place(live: Live, seq: int, last: int, bases: list[Base]) -> None:

@@ -33,7 +33,7 @@ from ...engine.vocabulary import (
 )
 from ..experiment.compiling import Kernels, compile_explain
 from ..experiment.explanation import EXPLAINING
-from ..experiment.lineup import Member, first_member, leader
+from ..experiment.lineup import Member, first_member, leader, policy_of
 from ..experiment.report import ENOUGH, warnings_of
 from ..experiment.spec import Spec
 from ..kinds.kind import ChangeHandler, Encoded, Kind, Move, Request, Work, known
@@ -82,6 +82,7 @@ class Live(Work):
         self.kind = kind
         self.problem = spec.problem
         self.members: tuple[Member, ...] = (first_member(spec),)  # who plays a part
+        self.divides = False  # whether a policy divides by propensities
         self.is_apprentice = False  # whether whoever asks decides, and the policy learns from that
         self.named = {0: spec.policy.name}  # the names of all policies that ever did
         self.decide_waits = kind.decide_waits or marks(spec.policy.params)
@@ -148,6 +149,7 @@ class Live(Work):
         """Let the policy of a spec decide, whose state is there, as these members are said to."""
         self.spec, self.members = spec, members
         self.is_apprentice = leader(members).role == "apprentice"
+        self.divides = any(policy_of(self.created, member).divides for member in members)
         self.named = {member.policy: str(member.spec["name"]) for member in members} | self.named
         self.versions = spec.versions_json()
         self.decide_waits = self.kind.decide_waits or marks(spec.policy.params)

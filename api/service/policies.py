@@ -14,16 +14,17 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ...engine import snapshot
 from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError
 from ...engine.problem import check_param, fitted
+from ...engine.protocol import has_law
 from ...engine.storage.store import Store
 from ...engine.vocabulary import Policy
 from ...policies import catalog
 from ..experiment.lineup import (
     LEADING,
-    WATCHING,
     Guard,
     Member,
     PoliciesChanged,
@@ -50,6 +51,8 @@ EVERY = 0.25  # seconds between two looks at what was logged
 NEAR = 100  # events that are left for a turn
 ROUNDS = 20  # of reading what was logged meanwhile
 PAUSE = 19.0  # times as long as a page took nothing is read: deciding has the rest
+LATER = 10.0  # seconds until one that could not be watched is looked at again
+ALPHA_MIN = 1e-9
 MEMBERS_MAX = 20  # of one experiment
 
 log = logging.getLogger("onearm")
@@ -60,7 +63,7 @@ class Wanted(NamedTuple):
 
     role: Role
     share: float | None = None
-    guard: Guard | None = None
+    guard: Guard | UnsetType | None = UNSET  # None takes one off
     former: Role | None = "shadow"  # what whoever had the part does from then on; None: it retires
     former_share: float | None = None  # of that one, where it has one then
 
@@ -75,6 +78,9 @@ class Policies:
         self._set = store, writer, pools
         self._store, self._pools, self._room = store, pools, room
         self._watches: dict[int, Watch] = {}  # by the key of the experiment
+        self._rooms: dict[int, str] = {}  # under which names shadows take memory, by the same
+        self._later: dict[int, float] = {}  # when one that could not be watched is looked at again, by the same
+        self._making = asyncio.Lock()  # of watches: of two of one experiment one would be in vain
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -96,18 +102,7 @@ class Policies:
         """Add a policy, given by its name or spec; return it, and whether it is new. The same again changes nothing."""
         check_several(live)
         spec = catalog.in_full({"name": said, "params": {}} if isinstance(said, str) else said)
-        policy = await self._pools.creations.run(_fitting, live.created, spec)
-        for member in live.members:
-            if member.spec == policy.spec and member.role == wanted.role and wanted.role != "live":
-                return member, False
-        if len(live.members) >= MEMBERS_MAX:
-            raise Conflict("too_many_policies", f"{live.created.id!r} has {MEMBERS_MAX} policies: retire one")
-        if start == "log" and live.base:
-            raise Conflict(
-                "compacted",
-                f"the log of {live.created.id!r} begins at its base, event {live.base}, and what was before cannot be "
-                'learned any more: begin with {"start": "empty"}',
-            )
+        policy, size = await self._pools.creations.run(_fitting, live.created, spec)
         if start == "log" and wanted.role != "shadow":
             raise InvalidInput(
                 "bad_start",
@@ -115,19 +110,25 @@ class Policies:
                 "and promote it once it has caught up",
             )
 
-        async def change() -> Member:
+        async def change() -> tuple[Member, bool]:
+            if (known := _known(live, policy.spec, wanted)) is not None:
+                return known, False
+            _check_another(live, policy, start)
+            if wanted.role == "shadow":
+                watch = self._watches.get(live.row.key)
+                self._room.check(_room_of(live), size + (0 if watch is None else watch.state_bytes))
             seq, number = live.seq + 1, max(live.named) + 1
-            member = Member(
-                number, policy.spec, wanted.role, _share(wanted), 0 if start == "log" else seq, seq, wanted.guard
-            )
+            begun = 0 if start == "log" else seq
+            member = Member(number, policy.spec, wanted.role, _share(wanted), begun, seq, wanted.guard or None)
             members = assigned(live.members, member, wanted.former, former_share(wanted), seq)
             await self._change(live, members, "added", number)
-            return member
+            return member, True
 
-        return await live.turns.alone(change), True
+        return await live.turns.alone(change)
 
     async def assign(self, live: Live, number: int, wanted: Wanted, why: str = "assigned", **told: Any) -> Member:
         """Give a policy of an experiment another part, or another share."""
+        check_several(live)
         member = member_of(live, number)
         if member.role in LEADING and wanted.role not in LEADING:
             raise Conflict("is_live", f"policy {number} is {member.role}: promote another one, and it will be free")
@@ -136,7 +137,9 @@ class Policies:
 
         async def change() -> Member:
             member, seq = member_of(live, number), live.seq + 1
-            guard = None if wanted.role in LEADING else wanted.guard or member.guard
+            guard = member.guard if wanted.guard is UNSET else wanted.guard
+            if wanted.role in LEADING:
+                guard = None
             now = msgspec.structs.replace(member, role=wanted.role, share=_share(wanted), since=seq, guard=guard)
             if (now.role, now.share, now.guard) == (member.role, member.share, member.guard):
                 return member
@@ -180,7 +183,7 @@ class Policies:
         if (watch := self._watches.get(live.row.key)) is not None:
             async with watch.one:  # whoever decided until now goes on from what it knows
                 for member in members:
-                    if member.role in WATCHING and member.policy in states and watch.seq < change_seq:
+                    if member.policy in states and member.policy not in spec.numbers and watch.seq < change_seq:
                         watch.starts[member.policy] = Start(member, change_seq, states[member.policy])
 
     async def _state(self, live: Live, member: Member) -> Any:
@@ -194,8 +197,8 @@ class Policies:
 
     async def _caught_up(self, live: Live) -> None:
         """Let shadows read on without pauses, until hardly anything is left for the turn in which one gets its part."""
-        watch = await self._watched(live)
         for _ in range(ROUNDS):
+            watch = await self._watched(live)
             last, _ = await self._pools.watches.run(self._store.last, live.row.key)
             if last - watch.seq <= NEAR:
                 return
@@ -203,41 +206,71 @@ class Policies:
 
     async def _watched(self, live: Live) -> Watch:
         """Return what watches an experiment; after a start, and where a shadow began before what was read, anew."""
-        known, members = self._watches.get(live.row.key), live.members
-        if known is None or known.lacks(members):
-            about = live.row.key, live.created, live.kind, members
-            starts = await self._pools.watches.run(starts_of, self._store, *about)
-            known = self._watches[live.row.key] = Watch(*about, starts, live.base)
-        return known
+        async with self._making:
+            known, members = self._watches.get(live.row.key), live.members
+            if known is None or known.lacks(members):
+                about = live.row.key, live.created, live.kind, members
+                starts = await self._pools.watches.run(starts_of, self._store, *about)
+                known = self._watches[live.row.key] = Watch(*about, starts, live.base)
+            return known
 
     async def _read(self, live: Live, watch: Watch, last: int, near: int, pause: float = 0.0) -> None:
         """Read pages of the committed log until no more than so many events up to `last` are left."""
-        while last - watch.seq > near and self._watches.get(live.row.key) is watch:
+        while (last - watch.seq > near or watch.is_behind) and self._watches.get(live.row.key) is watch:
             began = time.monotonic()
-            async with watch.one:
-                await self._pools.watches.run(watch.read, self._store, last)
-            self._room.take(f"{live.row.id}\n shadows", watch.state_bytes)  # no id has a line break
+            await asyncio.shield(asyncio.ensure_future(self._page(live, watch, last)))  # whoever asked may leave
+            self._take_room(live, watch)
             await asyncio.sleep(pause * (time.monotonic() - began))
+
+    async def _page(self, live: Live, watch: Watch, last: int) -> None:
+        """Read a page; a watch that fails in the middle of one is given up, and made anew from the log."""
+        async with watch.one:
+            try:
+                await self._pools.watches.run(watch.read, self._store, last)
+            except BaseException:
+                if self._watches.get(live.row.key) is watch:
+                    del self._watches[live.row.key]
+                raise
+
+    def check_growth(self, live: Live) -> None:
+        """Refuse an arm that joins where a policy that decides nothing takes none, as where one that decides does."""
+        for member in live.members:
+            if member.policy not in live.spec.numbers and policy_of(live.created, member).grow is None:
+                raise InvalidInput(
+                    "arms_are_fixed",
+                    f"policy {member.policy}, {live.named[member.policy]!r}, takes no new arms while it is at work: "
+                    "retire it first",
+                )
 
     async def _keep_on(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
             there = {live.row.key: live for live in self._lives()}
-            for key in [key for key in self._watches if key not in there or not is_watched(there[key])]:
+            watched = {key: live for key, live in there.items() if is_watched(live) and live.is_at_work}
+            for key in [key for key in self._watches if key not in watched]:
                 del self._watches[key]
-            for live in there.values():
-                if is_watched(live) and live.is_at_work:
-                    try:
-                        await self._look(live)
-                    except Exception as error:  # of the database, or of a policy file; others are still watched
-                        known = isinstance(error, OnearmError)
-                        log.error("policies of %r are not watched now: %s", live.row.id, error, exc_info=not known)
+                self._room.take(self._rooms.pop(key, ""), 0)
+            for key, live in watched.items():
+                if self._later.get(key, 0.0) > time.monotonic():
+                    continue
+                try:
+                    await self._look(live)
+                except Exception as error:  # of the database, or of a policy file; others are still watched
+                    self._later[key] = time.monotonic() + LATER
+                    known = isinstance(error, OnearmError)
+                    log.error("policies of %r are not watched now: %s", live.row.id, error, exc_info=not known)
+
+    def _take_room(self, live: Live, watch: Watch) -> None:
+        """Note what shadows take now."""
+        name = self._rooms[live.row.key] = _room_of(live)
+        self._room.take(name, watch.state_bytes)
 
     async def _look(self, live: Live) -> None:
         """Read a page, and do what guards say."""
         watch = await self._watched(live)
         last, _ = await self._pools.watches.run(self._store.last, live.row.key)
         await self._read(live, watch, min(last, watch.seq + PAGE), near=0, pause=PAUSE)
+        self._take_room(live, watch)
         for member in live.members:
             evidence = watch.evidence.get(member.policy)
             if member.guard is None or evidence is None or evidence.since != member.since:
@@ -246,11 +279,11 @@ class Policies:
                 found = evidence.against(member.guard.against, 1.0 - member.guard.alpha)
                 assert found is not None
                 told = {"value": found.value, "low": found.low, "high": found.high, "decisions": evidence.decisions}
-                log.warning("experiment %r: its guard has %s policy %d: %s", live.row.id, move, member.policy, told)
                 if move == "promoted":
                     await self.assign(live, member.policy, Wanted("live"), move, **told)
                 else:
                     await self.retire(live, member.policy, move, **told)
+                log.warning("experiment %r: its guard has %s policy %d: %s", live.row.id, move, member.policy, told)
 
 
 def is_watched(live: Live) -> bool:
@@ -276,9 +309,47 @@ def member_of(live: Live, number: int) -> Member:
     return found
 
 
-def _fitting(created: Spec, spec: Any) -> Policy:
-    """Return a policy for the problem of an experiment."""
-    return fitted(catalog.from_spec(spec), created.problem)
+def _fitting(created: Spec, spec: Any) -> tuple[Policy, int]:
+    """Return a policy for the problem of an experiment, and how many bytes its state takes."""
+    policy = fitted(catalog.from_spec(spec), created.problem)
+    return policy, snapshot.size(policy.init(policy.params, created.problem))
+
+
+def _known(live: Live, spec: dict[str, Any], wanted: Wanted) -> Member | None:
+    """Return the policy that plays this part already, None without one; refuse it with another share or guard."""
+    same = [one for one in live.members if (one.spec, one.role) == (spec, wanted.role) and wanted.role != "live"]
+    if not same:
+        return None
+    if (same[0].share, same[0].guard) != (_share(wanted), wanted.guard or None):
+        raise Conflict(
+            "policy_exists",
+            f"policy {same[0].policy} is this {wanted.role} already, with another share or guard: change them by "
+            f"policies/{same[0].policy}:assign",
+        )
+    return same[0]
+
+
+def _check_another(live: Live, policy: Policy, start: str) -> None:
+    """Refuse one more policy where there are as many as may be, or it cannot learn what is on record."""
+    if policy.divides and (live.tally.unknown or not has_law(live.spec.policy.params)):
+        raise InvalidInput(
+            "missing_propensity",
+            f"policy {policy.name!r} divides by propensities, and some decisions of {live.created.id!r} have none that "
+            "is known: take another one",
+        )
+    if len(live.members) >= MEMBERS_MAX:
+        raise Conflict("too_many_policies", f"{live.created.id!r} has {MEMBERS_MAX} policies: retire one")
+    if start == "log" and live.base:
+        raise Conflict(
+            "compacted",
+            f"the log of {live.created.id!r} begins at its base, event {live.base}, and what was before cannot be "
+            'learned any more: begin with {"start": "empty"}',
+        )
+
+
+def _room_of(live: Live) -> str:
+    """Return the name under which shadows take memory."""
+    return f"{live.row.id}\n shadows"  # no id has a line break
 
 
 def _share(wanted: Wanted) -> float:
@@ -305,6 +376,12 @@ def former_share(wanted: Wanted) -> float:
 
 def _check_members(live: Live, members: tuple[Member, ...]) -> None:
     """Refuse shares that leave nothing for the live policy, and guards that nothing could ever tell anything."""
+    for role in ("canary", "control"):
+        if len(playing := [member.policy for member in members if member.role == role]) > 1:
+            raise Conflict(
+                "part_taken",
+                f"policies {playing[0]} and {playing[1]} would both be the {role}: retire one of them first",
+            )
     if leader(members).role == "apprentice" and len(shares_of(members)) > 1:
         raise Conflict("is_apprentice", "the policy is an apprentice, and whoever asks decides: promote it first")
     if min(shares_of(members).values()) <= 1e-9:
@@ -321,8 +398,14 @@ def _check_members(live: Live, members: tuple[Member, ...]) -> None:
             raise InvalidInput("bad_guard", "a guard needs to know between what rewards lie: declare reward.range")
         if guard.against == "control" and in_part(members, "control") is None:
             raise InvalidInput("bad_guard", "the guard is against the control, and there is none: add one first")
-        if not 0.0 < guard.alpha < 1.0:
-            raise InvalidInput("bad_guard", f"alpha is {guard.alpha}: it must lie between 0 and 1, as .05")
+        if not ALPHA_MIN <= guard.alpha <= 0.5:
+            raise InvalidInput("bad_guard", f"alpha is {guard.alpha}: it must lie between {ALPHA_MIN:g} and .5, as .05")
+        above, below = guard.promote_above, guard.demote_below
+        if above is not None and below is not None and above < below:
+            raise InvalidInput(
+                "bad_guard",
+                f"promote_above is {above:g} and demote_below {below:g}: the first must be as high at least",
+            )
         if member.role == "shadow" and not policy_of(live.created, leader(members)).probability_min:
             raise InvalidInput(
                 "bad_guard",

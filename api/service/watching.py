@@ -104,17 +104,17 @@ class Watch:
     def read(self, store: Store, until: int) -> None:
         """Read one page of the log, up to a seq at most."""
         coming = [start.seq for start in self.starts.values() if start.seq > self.seq]
-        last = min([self.seq + PAGE, until, *coming])
+        last = max(self.seq, min([self.seq + PAGE, until, *coming]))
         changes = [change for change in store.changes(self._key) if change.seq <= last]
         history = History(self._created, changes, self._kind.change_types)
         if not self._begun:
             self._begun = True
             self._recast(history.members(self.seq), self.seq, history)
-        for number in [number for number, start in self.starts.items() if start.seq <= self.seq]:
-            start = self.starts.pop(number)
-            self.shadows[number] = Shadow(self._created, start.member, history.problem(self.seq), start.state)
+        self._take_up(history)
+        rows = [_Learned._make(row) for row in store.learned(self._key, self.seq, last)]
+        parts = list(self._parts(store, history, last))  # before anything is learned: the database may fail
         likely: dict[int, dict[int, tuple[float, float]]] = {}
-        for part in self._parts(store, history, last):
+        for part in parts:
             if isinstance(part, Recast):
                 self._recast(part.members, part.seq, history)
             elif isinstance(part, Columns):
@@ -123,8 +123,20 @@ class Watch:
             elif not isinstance(part, Reset):  # what those who decide know is no concern of a shadow
                 for shadow in self.shadows.values():
                     shadow.change(part)
-        self._count([_Learned._make(row) for row in store.learned(self._key, self.seq, last)], likely)
+        self._count(rows, likely)
         self.seq = last
+        self._take_up(history)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is a shadow that begins here, and is not taken up yet."""
+        return any(start.seq <= self.seq for start in self.starts.values())
+
+    def _take_up(self, history: History) -> None:
+        """Take up the shadows that begin here."""
+        for number in [number for number, start in self.starts.items() if start.seq <= self.seq]:
+            start = self.starts.pop(number)
+            self.shadows[number] = Shadow(self._created, start.member, history.problem(self.seq), start.state)
 
     def _parts(self, store: Store, history: History, last: int) -> Iterable[Any]:
         """Yield what shadows learn, and changes of policies; without shadows these alone."""
@@ -170,7 +182,7 @@ class Watch:
             who = np.array([row.policy or 0 for row in ours], np.int64)
             shares = {member: share for member, share in shares_of(self.members).items() if share}
             weights = {member: np.where(who == member, 1.0 / share, 0.0) for member, share in shares.items()}
-            others = {"live": weights[leader(self.members).policy] if number in weights else np.ones(len(ours))}
+            others = {"live": weights[leader(self.members).policy]}
             if (control := in_part(self.members, "control")) is not None:
                 others["control"] = weights[control.policy]
             own = weights.get(number)

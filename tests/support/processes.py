@@ -126,7 +126,8 @@ class Client(threading.Thread):
         self.open: list[str] = []
         self.joined: list[str] = []
         self.said = 0
-        self.cast = 0  # changes of policies
+        self.recasts = True  # whether it changes policies
+        self.cast = 0  # how often it did
         self.canary: int | None = None
         self.retries = 0
         self.error: BaseException | None = None
@@ -188,7 +189,7 @@ class Client(threading.Thread):
 
         Asked again, it has happened already.
         """
-        if self.random.random() < 0.3:
+        if self.recasts and self.random.random() < 0.3:
             self.recast()
         elif self.random.random() < 0.3:
             self.say()

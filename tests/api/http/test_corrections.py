@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +205,27 @@ def test_a_correction_of_what_was_never_learned_is_a_bad_line(served: Served, tm
         assert dict(rows.bad_lines.count) == {"unknown_decision": 1}
     assert dict(read_log(file, "jsonl").bad_lines.count) == {"unknown_decision": 1}
     assert_refused(served.post("/v1/experiments:import?experiment_id=again", whole + bad), 422, "bad_line")
+
+
+def test_what_becomes_the_base_is_not_corrected_meanwhile(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could never be learned again, and would be waited for without end."""
+    names = [served.decide().json()["decision_id"] for _ in range(10)]
+    for name in names:
+        served.reward(name, 0.5)
+    compactions = served.service.compactions
+    inside, go, fold = threading.Event(), threading.Event(), compactions._fold
+
+    def slow(live: Any, seq: int) -> Any:
+        inside.set()
+        assert go.wait(60)
+        return fold(live, seq)
+
+    monkeypatch.setattr(compactions, "_fold", slow)
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(served.post, "/v1/experiments/e:compact", {})
+        assert inside.wait(60)
+        answer = served.client.put(f"/v1/experiments/e/decisions/{names[3]}/reward", json={"value": 0.25})
+        go.set()
+        assert done.result(60).status_code == 200
+    assert_refused(answer, 409, "compacted")
+    assert "corrections_left" not in served.get("/v1/experiments/e").json()

@@ -12,6 +12,8 @@ from support.old_logs import command
 from support.served import Served, assert_refused
 
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.service import policies as policies_module
+from onearm.api.service.watching import Watch
 
 MEANS = {"a": 0.2, "b": 0.5, "c": 0.8, "d": 0.9}
 ARMS = [{"id": name} for name in "abc"]
@@ -202,6 +204,8 @@ def test_a_guard_promotes_and_demotes_by_itself_and_says_why(served: Served) -> 
         ({"policy": "ucb1", "role": "canary", "share": 0.1, "guard": {"alpha": 2}}, 422, "bad_guard"),
         ({"policy": "ucb1", "role": "canary", "share": 0.1, "guard": {"against": "control"}}, 422, "bad_guard"),
         ({"policy": "ucb1", "guard": {}}, 422, "bad_guard"),
+        ({"policy": "ucb1", "role": "canary", "share": 0.1, "guard": {"alpha": 1e-300}}, 422, "bad_guard"),
+        ({"policy": "ucb1", "role": "canary", "share": 0.1, "guard": {"promote_above": -1}}, 422, "bad_guard"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
@@ -327,6 +331,7 @@ def test_a_baseline_is_refused_where_no_arms_are_chosen(served: Served) -> None:
     assert served.post("/v1/experiments", body).status_code == 201
     assert_refused(served.decide({"baseline_action": "a"}, "v"), 422, "unexpected_field")
     assert_refused(served.post("/v1/experiments/v/policies", {"policy": "ftrl"}), 422, "not_built")
+    assert_refused(served.post("/v1/experiments/v/policies/0:assign", {"role": "apprentice"}), 422, "not_built")
 
 
 def test_corrections_and_rollbacks_go_with_a_life(served: Served) -> None:
@@ -349,3 +354,120 @@ def test_corrections_and_rollbacks_go_with_a_life(served: Served) -> None:
     life.play(10)
     life.read_up()
     life.assert_verifies()
+
+
+def test_a_promotion_is_taken_back_at_once(served: Served) -> None:
+    """Nothing happened in between: what the former policy knows is where the log ends."""
+    life = Life(served, law("epsilon_greedy"))
+    life.join(law("ucb1"), role="shadow")
+    life.play(10)
+    life.do(1, "promote")
+    life.do(0, "promote")
+    life.play(5)
+    life.assert_verifies()
+
+
+def test_an_apprentice_beside_a_shadow_learns_each_reward_once(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"))
+    life.do(0, "assign", role="apprentice")
+    life.play(5, baseline_action="a")
+    life.read_up()
+    life.join(law("ucb1"), role="shadow")
+    for n in range(20):
+        life.play(1, baseline_action="abc"[n % 3])
+    life.read_up()
+    life.assert_verifies()
+
+
+def test_a_shadow_is_compared_with_the_live_policy_and_not_with_the_mixture(served: Served) -> None:
+    life = Life(served, UNIFORM, reward={"range": [0, 1]})
+    life.join(law("fixed_arm", arm=2), role="canary", share=0.5)
+    life.join(UNIFORM, role="shadow")
+    life.play(600)
+    (found,) = {one["policy"]: one for one in life.read_up()["policies"]}[2]["differences"]
+    assert found["low"] <= 0.0 <= found["high"] and abs(found["value"]) < 0.08
+
+
+def test_the_same_part_with_another_share_is_refused_and_a_guard_can_be_taken_off(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"), reward={"range": [0, 1]})
+    life.join(UNIFORM, role="canary", share=0.1, guard={})
+    other = {"policy": UNIFORM, "role": "canary", "share": 0.4}
+    assert_refused(served.post("/v1/experiments/e/policies", other), 409, "policy_exists")
+    assert "guard" in life.do(1, "assign", role="canary", share=0.2)
+    assert "guard" not in life.do(1, "assign", role="canary", share=0.2, guard=None)
+
+
+def test_two_policies_never_play_a_part_that_one_alone_plays(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"))
+    life.join(UNIFORM, role="control", share=0.2)
+    life.join(law("ucb1"), role="shadow")
+    former = {"former": "control", "share": 0.3}
+    assert_refused(served.post("/v1/experiments/e/policies/2:promote", former), 409, "part_taken")
+    assert life.roles() == {0: "live", 1: "control", 2: "shadow"}
+
+
+def test_what_a_shadow_took_is_given_back(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"))
+    life.join(law("ucb1"), role="shadow")
+    life.play(5)
+    life.read_up()
+    taken = served.service.room.taken
+    life.do(1, "retire")
+    deadline = time.monotonic() + 30
+    while served.service.room.taken >= taken:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_an_apprentice_is_told_has_a_window_as_any_decision(served: Served) -> None:
+    reward = {"wait_time": "1s", "default": 0, "late": "record", "range": [0, 1]}
+    assert served.create(reward=reward).status_code == 201
+    assert served.post("/v1/experiments/e/policies/0:assign", {"role": "apprentice"}).status_code == 200
+    assert served.reward("x1", 1).json() == {"status": "early"}
+    for name in ("x1", "x2"):
+        assert served.decide({"decision_id": name, "baseline_action": "a"}).status_code == 201
+    assert served.reward("x2", {"value": 1, "reward_id": "r"}).json() == {"status": "accepted"}
+    deadline = time.monotonic() + 60
+    while any(served.record(name).json()["reward"] is None for name in ("x1", "x2")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert served.record("x1").json()["reward"]["value"] == 1.0
+    assert served.reward("x2", {"value": 1, "reward_id": "r"}).json() == {"status": "duplicate"}
+    assert served.reward("x2", {"value": 1, "reward_id": "s"}).json() == {"status": "late"}
+
+
+def test_a_page_that_was_not_read_to_the_end_is_learned_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    life = Life(served, law("epsilon_greedy"))
+    life.join(law("ucb1"), role="shadow", start="log")
+    whole, failed = Watch._count, []
+
+    def failing(self: Watch, *given: Any) -> None:
+        if not failed:
+            failed.append(self)
+            raise OSError("as if a disk had failed")
+        whole(self, *given)
+
+    monkeypatch.setattr(policies_module, "LATER", 0.0)
+    monkeypatch.setattr(Watch, "_count", failing)
+    life.play(30)
+    life.read_up()
+    assert failed
+    life.do(1, "promote")
+    life.play(10)
+    life.assert_verifies()
+
+
+def test_an_arm_is_refused_where_a_shadow_takes_none(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"))
+    life.join(TSALLIS, role="shadow")
+    answer = served.post("/v1/experiments/e/arms", {"id": "d"})
+    assert_refused(answer, 422, "arms_are_fixed")
+    life.do(1, "retire")
+    assert served.post("/v1/experiments/e/arms", {"id": "d"}).status_code == 201
+
+
+def test_a_policy_that_divides_by_propensities_joins_where_all_are_known(served: Served) -> None:
+    life = Life(served, law("thompson_beta", propensities=False))
+    answer = served.post("/v1/experiments/e/policies", {"policy": TSALLIS})
+    assert_refused(answer, 422, "missing_propensity")
+    life.join(law("ucb1"), role="shadow")

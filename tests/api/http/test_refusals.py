@@ -185,7 +185,7 @@ def test_paths_and_methods_that_do_not_exist(asked: Served) -> None:
         ("PUT", "/v1/experiments/e", "DELETE, GET, HEAD"),
         ("PUT", "/v1/experiments", "GET, HEAD, POST"),
         ("GET", "/v1/experiments/e/decisions", "POST"),
-        ("GET", "/v1/experiments/e/decisions/open/reward", "POST"),
+        ("GET", "/v1/experiments/e/decisions/open/reward", "DELETE, POST, PUT"),
         ("POST", "/v1/experiments/e/decisions/open", "GET, HEAD"),
         ("POST", "/health/live", "GET, HEAD"),
         ("OPTIONS", "/v1/experiments/e", "DELETE, GET, HEAD"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from support.corrected import changes_of, folded
 from support.processes import Process
 from support.served import log_of
@@ -117,9 +118,11 @@ def storm(database: str, kills: int) -> None:
         service.end()
 
 
-def test_kills_at_random_moments_lose_no_correction(tmp_path: Path) -> None:
-    storm(f"sqlite:///{tmp_path}/run.db", 3)
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_lose_no_correction(tmp_path: Path, kills: int) -> None:
+    storm(f"sqlite:///{tmp_path}/run.db", kills)
 
 
-def test_nor_do_they_on_postgresql(postgres_url: str) -> None:
-    storm(postgres_url, 1)
+@pytest.mark.parametrize("kills", [pytest.param(10, marks=pytest.mark.slow)])
+def test_nor_do_they_on_postgresql(postgres_url: str, kills: int) -> None:
+    storm(postgres_url, kills)
