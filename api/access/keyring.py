@@ -19,6 +19,7 @@ from contextlib import suppress
 from ...engine.errors import OnearmError
 from ...engine.storage.access import Access
 from ...engine.storage.tables import StoredKey
+from ..tasks import ended
 from .caller import ANYONE, Caller
 from .keys import caller_of, digest_of, id_of
 
@@ -52,10 +53,7 @@ class Keyring:
 
     async def stop(self) -> None:
         """Read them no more."""
-        if self._polling is not None:
-            self._polling.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._polling
+        await ended(self._polling)
         self._thread.shutdown()
 
     async def read(self) -> None:

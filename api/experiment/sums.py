@@ -24,6 +24,7 @@ import numpy as np
 from ...engine import snapshot
 from ...engine.estimate.interval import Z95
 from ...engine.growth import padded
+from ...engine.storage.moments import Moments, together, without
 from ...engine.vocabulary import LEARN, Action, Array, Columns, Feedback
 from .report import Mean
 
@@ -176,46 +177,6 @@ class Tally:
 
     def _moments(self, row: int) -> Moments:
         return Moments(int(self._rewards[row]), float(self._mean[row]), float(self._square[row]))
-
-
-class Moments(NamedTuple):
-    """Of some rewards: how many, their mean, and the sum of their squared distances from it."""
-
-    rewards: int
-    mean: float
-    square: float
-
-
-def together(one: Moments, two: Moments) -> Moments:
-    """Return the moments of the rewards of both (Chan, Golub and LeVeque 1979).
-
-    >>> together(Moments(1, 1.0, 0.0), Moments(1, 2.0, 0.0))
-    Moments(rewards=2, mean=1.5, square=0.5)
-    """
-    rewards = one.rewards + two.rewards
-    if not rewards:
-        return one
-    apart, share = two.mean - one.mean, two.rewards / rewards
-    return Moments(rewards, one.mean + apart * share, one.square + two.square + apart * apart * one.rewards * share)
-
-
-def without(both: Moments, two: Moments) -> Moments:
-    """Return the moments of the rewards of `both` without those of `two`, which are among them.
-
-    What is far larger than all others leaves its rounding behind.
-
-    >>> without(Moments(2, 1.5, 0.5), Moments(1, 2.0, 0.0))
-    Moments(rewards=1, mean=1.0, square=0.0)
-    """
-    rewards = both.rewards - two.rewards
-    if rewards <= 0:
-        return Moments(rewards, 0.0, 0.0)
-    if not two.rewards:
-        return both
-    mean = both.mean + (both.mean - two.mean) * two.rewards / rewards
-    apart = two.mean - mean
-    square = both.square - two.square - apart * apart * rewards * two.rewards / both.rewards
-    return Moments(rewards, mean, max(square, 0.0))
 
 
 def mean_of(rewards: int, mean: float, square: float) -> Mean:

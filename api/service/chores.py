@@ -18,6 +18,7 @@ from typing import Any
 
 from ...engine.errors import Unavailable
 from ...engine.storage.store import Store
+from ..tasks import ended
 from .writer import Writer
 
 log = logging.getLogger("onearm")
@@ -87,10 +88,7 @@ class Chores:
 
     async def stop(self) -> None:
         """Leave the rest for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
         for done in self._awaited.values():
             done.cancel()
 

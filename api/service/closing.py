@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from contextlib import suppress
 from typing import NamedTuple
 
 from ...engine import loop
@@ -24,6 +23,7 @@ from ...engine.storage.windows import CLOSINGS, Begun
 from ...engine.vocabulary import Action, Feedback
 from ..experiment.windowed import WindowTally
 from ..kinds.kind import NO_DETAIL
+from ..tasks import ended
 from . import arriving
 from .live import Live
 from .pools import Pool
@@ -70,10 +70,7 @@ class Closing:
 
     async def stop(self) -> None:
         """Leave the rest for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     async def close_due(self) -> None:
         """Close all windows that are due now, a piece of each experiment in turn."""

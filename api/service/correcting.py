@@ -12,11 +12,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
 from typing import Any, Literal
 
 from ...engine.errors import Conflict, InvalidInput, OnearmError, Unavailable
 from ...engine.storage.store import Store
+from ..tasks import ended
 from .live import Live
 from .paths import StateSet
 from .pools import Pool, Pools
@@ -50,10 +50,7 @@ class Correcting:
 
     async def stop(self) -> None:
         """Leave the rest for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     async def correct_all(self, share: float = SHARE) -> None:
         """Let the states of all experiments follow what is corrected now, with such a share of a core."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...engine.errors import OnearmError
 from ...engine.storage.store import Store
+from ..tasks import ended
 from .live import Live
 from .pools import Pools
 from .writer import Writer
@@ -41,10 +42,7 @@ class Curves:
 
     async def stop(self) -> None:
         """Leave the rest for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     async def count(self, experiment: int, arms: int, seconds: float, pause: float = 0.0) -> int:
         """Bring the buckets of an experiment up to date, or as far as so many seconds allow; return up to which seq."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ...engine import snapshot
 from ...engine.errors import Damaged
@@ -27,6 +27,7 @@ from .history import History, Part, Recast, changed
 from .paths import Reset
 
 log = logging.getLogger("onearm")
+Made = TypeVar("Made")
 
 
 class Recovered(NamedTuple):
@@ -72,14 +73,14 @@ def fold_log(
                 return recovered
 
 
-def finished(steps: Generator[None, None, Recovered]) -> Recovered:
-    """Take all steps of a fold. For a worker thread."""
+def finished(steps: Generator[None, None, Made]) -> Made:
+    """Take all steps of a fold, and return what it makes. For a worker thread."""
     while True:
         try:
             next(steps)
         except StopIteration as done:
-            recovered: Recovered = done.value
-            return recovered
+            made: Made = done.value
+            return made
 
 
 def _newest(bases: Iterable[Base]) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...engine import snapshot
 from ...engine.errors import Damaged
+from .folded import finished
 from .history import History
 from .paths import Reset, Setting
 from .refold import Begun, Log, at_first, gone_on, grown_to
@@ -59,12 +60,7 @@ class Ladder:
         made = {}
         for setting in reset.settings:
             steps = gone_on(self._log, self._history, setting, self._nearest(setting, reset.seq), corrections)
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as done:
-                    made[setting.policy] = grown_to(self._log, self._history, setting, done.value, reset.seq)
-                    break
+            made[setting.policy] = grown_to(self._log, self._history, setting, finished(steps), reset.seq)
         return made
 
     def _nearest(self, setting: Setting, seq: int) -> Begun:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -40,6 +39,7 @@ from ..experiment.lineup import (
     with_members,
 )
 from ..experiment.spec import Spec
+from ..tasks import ended
 from .live import Live
 from .pools import Pools
 from .room import Room
@@ -89,10 +89,7 @@ class Policies:
 
     async def stop(self) -> None:
         """Read no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     def watch(self, live: Live) -> Watch | None:
         """Return what is known of the policies of an experiment; None where there is one alone."""

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from ..vocabulary import BESIDE, CORRECTED, DECIDE, EXTERNAL, LEARN, Array
 from .corrections import Corrections
+from .moments import Moments, together, without
 from .tables import COUNTED, EXPERIMENT, Bucket
 
 HOUR, DAY = 3_600, 86_400  # seconds
@@ -148,25 +149,18 @@ def grouped(outcomes: Outcomes, experiment: int, span: int, arms: int) -> list[B
 
 
 def merged(one: Bucket, two: Bucket) -> Bucket:
-    """Return the bucket of the events of both (Chan, Golub and LeVeque 1979)."""
-    rewards = one.rewards + two.rewards
-    apart = two.mean - one.mean
-    share = two.rewards / rewards if rewards else 0.0
-    square = one.square + two.square + apart * apart * one.rewards * share
-    return one._replace(
-        decisions=one.decisions + two.decisions, rewards=rewards, mean=one.mean + apart * share, square=square
-    )
+    """Return the bucket of the events of both."""
+    return one._replace(decisions=one.decisions + two.decisions, **together(_moments(one), _moments(two))._asdict())
 
 
 def unmerged(both: Bucket, two: Bucket) -> Bucket:
     """Return the bucket of the events of `both` without those of the second, which are rewards alone."""
-    rewards = both.rewards - two.rewards
-    if rewards <= 0:
-        return both._replace(rewards=0, mean=0.0, square=0.0)
-    mean = both.mean + (both.mean - two.mean) * two.rewards / rewards
-    apart = two.mean - mean
-    square = both.square - two.square - apart * apart * rewards * two.rewards / both.rewards
-    return both._replace(rewards=rewards, mean=mean, square=max(square, 0.0))
+    left = without(_moments(both), _moments(two))
+    return both._replace(**left._replace(rewards=max(left.rewards, 0))._asdict())
+
+
+def _moments(bucket: Bucket) -> Moments:
+    return Moments(bucket.rewards, bucket.mean, bucket.square)
 
 
 def _grouped(rows: Sequence[tuple[int, int | None, float | None, int]], experiment: int, arms: int) -> list[Bucket]:

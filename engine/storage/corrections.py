@@ -76,21 +76,6 @@ class Corrections(Connections):
             known[number] = reward
         return found
 
-    def correction_seqs(self, experiment: int) -> Array:
-        """Return the seqs of the CORRECTED events, int64[n], in order."""
-        if self.revision < schema.CORRECTIONS:
-            return np.zeros(0, np.int64)
-        sql = f"SELECT seq FROM event WHERE experiment = ? AND kind = {CORRECTED} ORDER BY seq"
-        return np.array([seq for (seq,) in self._read(sql, (experiment,))], np.int64)
-
-    def n_corrections(self, experiment: int, until: int = 2**63 - 1) -> int:
-        """Return how many CORRECTED events there are up to a seq, from their index."""
-        if self.revision < schema.CORRECTIONS:
-            return 0
-        sql = f"SELECT count(*) FROM event WHERE experiment = ? AND kind = {CORRECTED} AND seq <= ?"
-        found: int = self._read(sql, (experiment, until))[0][0]
-        return found
-
 
 def amended(columns: Columns, corrected: Corrected) -> Columns:
     """Return events with the rewards that are known in the end, without those that are retracted."""

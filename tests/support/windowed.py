@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from support.served import Served
+from support.served import Served, log_of
 
+from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service.clocks import Clocks
+from onearm.engine.vocabulary import LEARN
 
 BEGIN = 1_700_000_000_000_000  # microseconds
 GRACE = 5.0  # seconds
@@ -54,3 +56,15 @@ class Windowed(Served):
     def report(self, experiment_id: str = "e") -> dict[str, Any]:
         found: dict[str, Any] = self.get(f"/v1/experiments/{experiment_id}/report").json()
         return found
+
+
+def learned(served: Windowed) -> dict[int | None, tuple[float | None, str | None]]:
+    """Return the reward that was learned of each decision, by number, and why."""
+    events = log_of(served.store, "e")[1]
+    return {event.number: (event.reward, event.detail) for event in events if event.kind == LEARN}
+
+
+def assert_clean(served: Windowed) -> None:
+    """Check that state, counters and record are what the log says."""
+    served.assert_consistent()
+    assert not any(map(has_fault, verified(served.url)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.served import assert_problem, assert_refused, log_of
-from support.windowed import GRACE, Windowed
+from support.windowed import GRACE, Windowed, assert_clean, learned
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.engine.errors import Unavailable
@@ -44,19 +44,9 @@ def send(served: Windowed, name: str, value: float) -> str:
     return found
 
 
-def learned(served: Windowed) -> dict[int | None, tuple[float | None, str | None]]:
-    events = log_of(served.store, "e")[1]
-    return {event.number: (event.reward, event.detail) for event in events if event.kind == LEARN}
-
-
 def told(served: Windowed) -> tuple[int, int]:
     report = served.report()
     return report["open"], report["never_shown"]
-
-
-def assert_clean(served: Windowed) -> None:
-    served.assert_consistent()
-    assert not any(map(has_fault, verified(served.url)))
 
 
 def test_the_wait_begins_with_the_activation(served: Windowed) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from support.served import assert_problem, assert_refused, log_of
-from support.windowed import GRACE, Windowed
+from support.windowed import GRACE, Windowed, assert_clean, learned
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service import early
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD
-from onearm.engine.vocabulary import DECIDE, EARLY, LEARN, OUTCOME
+from onearm.engine.vocabulary import DECIDE, EARLY, OUTCOME
 
 
 @pytest.fixture
@@ -36,19 +36,9 @@ def decide(served: Windowed, name: str) -> None:
     assert served.decide({"decision_id": name}).status_code == 201
 
 
-def learned(served: Windowed) -> dict[int | None, tuple[float | None, str | None]]:
-    events = log_of(served.store, "e")[1]
-    return {event.number: (event.reward, event.detail) for event in events if event.kind == LEARN}
-
-
 def told(served: Windowed) -> tuple[int, int]:
     report = served.report()
     return report["early"], report["lapsed"]
-
-
-def assert_clean(served: Windowed) -> None:
-    served.assert_consistent()
-    assert not any(map(has_fault, verified(served.url)))
 
 
 def test_an_early_reward_is_its_decisions_as_soon_as_that_is_made(served: Windowed) -> None:

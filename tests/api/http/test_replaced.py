@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.served import assert_refused, log_of
-from support.windowed import GRACE, Windowed
+from support.windowed import GRACE, Windowed, assert_clean
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.engine.storage.database import read_rows
@@ -40,11 +40,6 @@ def activate(served: Windowed, name: str, action_id: str, propensity: float | No
 def learned(served: Windowed) -> list[tuple[int | None, int | None, float | None, float | None, str | None]]:
     events = log_of(served.store, "e")[1]
     return [(e.number, e.action, e.propensity, e.reward, e.detail) for e in events if e.kind == LEARN]
-
-
-def assert_clean(served: Windowed) -> None:
-    served.assert_consistent()
-    assert not any(map(has_fault, verified(served.url)))
 
 
 @pytest.mark.parametrize("propensity", [None, 0.25])

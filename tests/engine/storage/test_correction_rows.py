@@ -50,8 +50,8 @@ def test_each_says_what_was_before(store: Store) -> None:
         Correction(9, 1, 4, 0, None, 2.0),
     ]
     assert [one.seq for one in store.corrections(key, 6)] == [5, 6]
-    assert store.correction_seqs(key).tolist() == [5, 6, 8, 9]
-    assert (store.n_corrections(key), store.n_corrections(key, 7)) == (4, 2)
+    assert store.beside_seqs(key).tolist() == [5, 6, 8, 9]
+    assert (store.n_beside(key), store.n_beside(key, 7)) == (4, 2)
 
 
 def test_they_count_for_the_seq_and_not_as_rewards(store: Store) -> None:
@@ -109,7 +109,7 @@ def test_a_database_from_before_has_none(url: str) -> None:
     run_sql(url, "DROP INDEX event_corrected", f"UPDATE {VERSION_TABLE} SET version_num = '0013'")
     with closing(Store.open(url, write=False)) as store:
         assert store.counts(key) == Counts(2, 1, 1)
-        assert (store.corrections(key), store.correction_seqs(key).tolist()) == ([], [])
+        assert (store.corrections(key), store.beside_seqs(key).tolist()) == ([], [])
     with closing(Store.open(url)) as store:
         store.append([corrected(key, 3, 0, 9.0)])
         assert store.counts(key) == Counts(3, 1, 1)
@@ -127,7 +127,8 @@ def test_corrections_are_found_by_their_index(tmp_path: object) -> None:
 
         store._read = reading  # type: ignore[method-assign]
         store.corrections(key, 99)
-        store.n_corrections(key, 99)
-        store.correction_seqs(key)
-    assert sum("event_corrected" in plan for plan in asked) == 3, asked
+        store.n_beside(key, 99)
+        store.beside_seqs(key)
+    found = [sum(index in plan for plan in asked) for index in ("event_corrected", "event_outcome")]
+    assert found == [1, 2], asked
     assert any("event_number_reward_id" in plan or "autoindex" in plan for plan in asked), asked
