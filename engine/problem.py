@@ -177,7 +177,18 @@ def check_seed(seed: int) -> int:
 
 
 def check_wrapped(policy: Any, example: str = "ucb1") -> None:
-    """Refuse what a wrapper is put around if it is no policy; `example` is the name of one that would do."""
+    """Refuse what a wrapper is put around that draws by another law; `example` is the name of one that would do."""
+    check_inside(policy, example)
+    if policy.constrained is not None:
+        raise InvalidInput(
+            "constraints_inside",
+            f"policy {policy.name!r} keeps to floors and caps, and a wrapper around it would not: put constrained "
+            "outside",
+        )
+
+
+def check_inside(policy: Any, example: str = "ucb1") -> None:
+    """Refuse what a wrapper is put around if it is no policy, or gives again what was given."""
     if not isinstance(policy, Policy):
         raise InvalidInput(
             "bad_param", f'policy is {policy!r}: it must be a policy, as {{"name": "{example}", "params": {{}}}}'

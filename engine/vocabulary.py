@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -295,6 +295,13 @@ class Problem:
         return "actions" if len(self.context_shape) == 2 else "dense"
 
 
+class Constrained(NamedTuple):
+    """What constraints did to a decision, by names such as "floor", "cap:a" and "group_floor:new"."""
+
+    applied: list[str]  # those that moved the law
+    relaxed: list[str]  # those that gave way, as this decision could not meet them
+
+
 class Guarantee(NamedTuple):
     """What is known beforehand of a policy that was trained, and what it decides with."""
 
@@ -332,6 +339,9 @@ class Policy:
     divides: bool = False  # of arms: whether it divides by the propensity of what it learns, or the policy inside does
     repeats: Callable[[Any, Any, Instance], bool] | None = None  # (params, state, instance) -> whether a unit gets what
     # it was given before: `policies/wrappers/sticky.py`
+    constrained: Callable[[Any, Any, int, Sequence[str]], Constrained | None] | None = None  # (params, state, number of
+    # the decision that it made last, ids of arms) -> what constraints did to that: `policies/wrappers/constrained.py`
+    unconstrained: str | None = None  # why its law must not be moved by constraints, and what to do instead
 
     @property
     def reward_range(self) -> tuple[float, float] | None:

@@ -48,6 +48,12 @@ DOMAINS = (
 SPECIMENS: dict[str, dict[str, Any]] = {
     "adaptive": {"policy": {"name": "squarecb", "params": {}}, "look": 0.1},
     "budget": {"policy": {"name": "squarecb", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 2, 3, 2], "limit": 2.8},
+    "constrained": {
+        "policy": {"name": "squarecb", "params": {}},
+        "floors": [0.0, 0.03],
+        "caps": [1.0, 0.4, 0.3, 0.6, 0.35],
+        "groups": [{"name": "first", "arms": [0], "floor": 0.08}],
+    },
     "chebcb": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
     "floor": {"minimum": 0.03, "policy": {"name": "ucb1", "params": {}}},
     "maillard_chain": {"low": -0.5, "high": 0.5},

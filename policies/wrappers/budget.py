@@ -95,6 +95,8 @@ def budget(policy: Policy, cost: list[float], limit: float) -> Policy:
         resolve=resolve if policy.resolve else None,
         constants=of_inner(policy),
         divides=policy.divides,
+        unconstrained="each decision costs at most its limit, which floors and caps would break; take paced_budget, "
+        "which pays back what they cost",
         **within(policy),
     )
 

@@ -138,6 +138,7 @@ def paced_budget(
         resolve=resolve if policy.resolve else None,
         constants=_constants(policy),
         divides=policy.divides,
+        unconstrained=None if horizon is None else "its total pays for no floor once it is spent; leave horizon out",
         **within(policy),
     )
 

@@ -16,7 +16,7 @@ key of its own, made of the run's key and its number; that of number 0 is the ru
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,9 +27,9 @@ from ...engine.draws import run_of, uniform
 from ...engine.errors import InvalidInput
 from ...engine.growth import grown
 from ...engine.kernel import kernel
-from ...engine.problem import check_param, check_wrapped, fitted
+from ...engine.problem import check_inside, check_param, fitted
 from ...engine.vectors.constants import of_inner
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import Array, Constrained, Decision, Feedback, Instance, Key, Policy, Problem
 
 LIVE, CANARY, CONTROL = 0, 1, 2
 _VERSION = 1  # of the split's own bits; those of the policies inside are added
@@ -128,8 +128,23 @@ def split(
         constants=of_inner(policy),
         foretells=policy.foretells,
         divides=any(member.divides for member in members),
+        constrained=_constrained(members),
+        unconstrained="who decides is drawn before; constrain each of those who do",
         **within(policy),
     )
+
+
+def _constrained(members: Sequence[Policy]) -> Callable[[Any, Any, int, Sequence[str]], Constrained | None] | None:
+    """Return what tells what constraints did to a decision of whoever made it, where anybody has some."""
+    if all(member.constrained is None for member in members):
+        return None
+
+    def tell(params: SplitParams, state: SplitState, number: int, arms: Sequence[str]) -> Constrained | None:
+        who = int(state.scratch_who[0])
+        tell_one = members[who].constrained
+        return None if tell_one is None else tell_one(params[who], state[who], number, arms)
+
+    return tell
 
 
 def checked(numbers: Sequence[int]) -> tuple[int, int, int]:
@@ -156,7 +171,7 @@ def check_share(name: str, share: float, member: Policy | None) -> float:
 
 def _check_member(member: Policy) -> None:
     """Refuse a policy whose decisions cannot be mixed with those of others."""
-    check_wrapped(member)
+    check_inside(member)
     if "arm" not in member.actions:
         raise InvalidInput(
             "no_arms", f"policy {member.name!r} does not choose among numbered arms: only such share traffic"

@@ -19,6 +19,7 @@ Sticky goes outside, as sticky(floor(...)): a wrapper around it would draw again
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,9 +29,20 @@ from ...engine.changes.turning import within
 from ...engine.errors import InvalidInput
 from ...engine.growth import grown
 from ...engine.kernel import kernel
-from ...engine.problem import check_wrapped, fitted
+from ...engine.problem import check_inside, fitted
 from ...engine.vectors.constants import as_given
-from ...engine.vocabulary import NOBODY, Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import (
+    NOBODY,
+    Array,
+    Constant,
+    Constrained,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+)
 
 UNITS_MAX = 100_000_000
 SECONDS_MAX = 2**32 - 1
@@ -69,7 +81,7 @@ def sticky(policy: Policy, seconds: int = 0, units_max: int = 100_000) -> Policy
     """
     _check_whole("seconds", seconds, 0, SECONDS_MAX)
     _check_whole("units_max", units_max, 1, UNITS_MAX)
-    check_wrapped(policy)
+    check_inside(policy)
     if "arm" not in policy.actions or "dense" not in policy.contexts:
         raise InvalidInput(
             "no_arms",
@@ -102,6 +114,9 @@ def sticky(policy: Policy, seconds: int = 0, units_max: int = 100_000) -> Policy
         own = {"units_kept": Constant(kept, "estimate"), "units_max": as_given(params.units_max)}
         return told | own | {"decisions_not_kept": Constant(left_out, "estimate")}
 
+    def told(params: StickyParams, state: StickyState, number: int, arms: Sequence[str]) -> Constrained | None:
+        return None if policy.constrained is None else policy.constrained(params.inner, state.inner, number, arms)
+
     def repeats(params: StickyParams, state: StickyState, instance: Instance) -> bool:
         return bool(_kept(params, state, instance) >= 0)
 
@@ -119,6 +134,7 @@ def sticky(policy: Policy, seconds: int = 0, units_max: int = 100_000) -> Policy
         deterministic=policy.deterministic,
         divides=policy.divides,
         repeats=repeats,
+        constrained=None if policy.constrained is None else told,
         **within(policy),
     )
 

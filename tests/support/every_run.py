@@ -40,6 +40,7 @@ REPRESENTATIVES = (
     "young",  # the omega of a solver
     "adaptive",  # a policy around another
     "budget",
+    "constrained",
     "floor",
     "paced_budget",
     "point_gradient",

@@ -31,7 +31,7 @@ class Wider(ArmWorld):
         return super().feedback(instance, decision._replace(action=decision.action % 4))
 
 
-WRAPPERS = ("adaptive", "budget", "floor", "paced_budget", "split", "sticky")
+WRAPPERS = ("adaptive", "budget", "constrained", "floor", "paced_budget", "split", "sticky")
 BLIND = {"logistic_thompson", "tsallis_inf_binned"}  # refused with contexts
 CASES = [
     (name, context)
