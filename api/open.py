@@ -47,6 +47,7 @@ def open(
     seed: int = 0,
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
+    constraints: dict[str, Any] | None = None,
     remember: int = REMEMBERED,
 ) -> Engine: ...
 
@@ -87,6 +88,7 @@ def open(
     seed: int = 0,
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
+    constraints: dict[str, Any] | None = None,
     remember: int = REMEMBERED,
 ) -> Engine | VectorEngine | QueryEngine:
     """Return a policy at work in this process: `decide()`, then `learn(decision, reward)`.
@@ -99,6 +101,7 @@ def open(
     `arms` are their ids, or how many there are: 2 if left out. `context` is how many numbers each decision has as its
     context, or the JSON object that docs/http.md describes, such as {"kind": "features"}. With `actions` every call
     brings actions of its own in place of arms: give how many numbers each has, or the object of docs/http.md.
+    With `constraints` each decision keeps to floors and caps, {"floors": {"a": 0.1}} say: docs/constraints.md.
     Where each reward comes with what the decision has cost, `feedback` is "cost": `learn(decision, reward, cost)`.
     With a `domain`, a `Domain` or the object of docs/http.md, a decision is a vector in it, and `feedback` says what is
     revealed: "gradient" if left out. With a `task`, a `Task` or the object of docs/http.md, there are `horizon`
@@ -116,8 +119,8 @@ def open(
     if horizon is not None:
         problem["horizon"] = horizon
     body: dict[str, Any] = {"experiment_id": "python", "seed": str(seed), "problem": problem}
-    if reward_range is not None:
-        body["reward"] = {"range": reward_range}
+    body |= {} if reward_range is None else {"reward": {"range": reward_range}}
+    body |= {} if constraints is None else {"constraints": constraints}
     if task is not None:
         _check_alone(arms=arms, context=context or None, actions=actions, domain=domain, feedback=feedback)
         if not isinstance(task, (Task, dict)):

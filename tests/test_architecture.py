@@ -67,7 +67,7 @@ LAZY = {
     "api/kinds/*/*.py": "who serves decisions need not load Gymnasium",
 }
 KINDS = sorted(folder.parent.name for folder in (ROOT / "api/kinds").glob("*/kind.py"))
-WORDS = {"budget", "sticky"}  # names of policies that are words of ours as well
+WORDS = {"budget", "floor", "sticky"}  # names of policies that are words of ours as well
 GUARD = 'if __name__ != "onearm.{room}":'
 VAGUE = re.compile(r"(?:^|_)(utils?|helpers?|common|misc|tools)(?:$|_)")
 # An index, a registry's host or a file's address belongs to one network and not in a repository.

@@ -17,6 +17,7 @@ from ...engine.draws import POLICY, run_key, run_of
 from ...engine.errors import InvalidInput
 from ...engine.problem import check_range
 from ...engine.vocabulary import Policy, Problem
+from .constraints import Constraints
 from .ids import check_fields, check_id
 from .intake import Intake
 from .window import FIELDS, Window
@@ -52,6 +53,7 @@ class Definition:
     window: Window | None = None  # in which the rewards of a decision are waited for
     state_bytes: int = field(default=0, compare=False, repr=False)  # of that state with room
     example: Any = field(default=None, compare=False, repr=False)  # a state without room, of the types of the policy's
+    constraints: Constraints | None = None  # to which its policy keeps, and every other that joins
     numbers: tuple[int, ...] = (0,)  # of the policies that decide: the live one; or it, the canary and the control
 
     @property

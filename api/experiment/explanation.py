@@ -47,12 +47,14 @@ class Reasons(msgspec.Struct):
 
 
 class Explanation(msgspec.Struct, omit_defaults=True):
-    """What is said of a decision beside it: what `explain` asks for. The log keeps it as the detail of the decision."""
+    """What is said of a decision beside it, as where `explain` asks. The log keeps it as the detail of the decision."""
 
     ranking: list[Ranked] = []  # empty where nobody asked
     explanation: list[Reasons] = []
     model: int | None = None  # the one that leads, where the policy looks for changes of the world
     sticky: bool = False  # the unit got what it was given before
+    constraints_applied: list[str] = []  # those that moved the probabilities of this decision
+    relaxed: list[str] = []  # those that gave way, as this decision could not meet them
 
 
 def wrapped(spec: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 from ..kinds.kind import Kind
 from ..kinds.table import KINDS, kind_of
+from .constraints import Constraints, constraints_of
 from .definition import (
     DEPTH_MAX,
     SAFE_INTEGER_MAX,
@@ -27,6 +28,8 @@ from .definition import (
 from .ids import check_fields, check_id
 from .sizes import made_within
 from .window import FIELDS, Window, window_of
+
+KNOWN = {"experiment_id", "problem", "policy", "arms", "seed", "reward", "constraints"}
 
 
 class Spec(Definition):
@@ -50,6 +53,7 @@ class Spec(Definition):
             "arms": list(self.arms) if kind.has_arms else [],
             "seed": self.seed if self.seed <= SAFE_INTEGER_MAX else str(self.seed),
             **reward,
+            **({} if self.constraints is None else {"constraints": self.constraints.said}),
         }
 
     @classmethod
@@ -80,7 +84,7 @@ class Spec(Definition):
         """Check a body and return its spec; `made` builds the policy of a spec, whose state has a limit or none."""
         if not is_shallow(body):
             raise InvalidInput("too_deep", f"the experiment has brackets nested deeper than {DEPTH_MAX}: keep it flat")
-        check_fields("the experiment", body, {"experiment_id", "problem", "policy", "arms", "seed", "reward"})
+        check_fields("the experiment", body, KNOWN)
         arms = _arms(body.get("arms", []))
         kind = _kind(problem := body.get("problem", {}))
         named = body.get("policy")
@@ -93,6 +97,7 @@ class Spec(Definition):
         said = f"the policy {json.dumps(named, default=str)[:200]}"
         if "policy" not in body:
             named, said = kind.default_policy(declared.problem), "the default policy"
+        made = _kept(made, constraints := _constraints(kind, body, declared))
         policy, state = _policy(made, kind.complete(named, declared), declared.problem, said, state_bytes)
         return cls(
             experiment_id,
@@ -105,6 +110,7 @@ class Spec(Definition):
             _window(kind, body, declared.problem, declared.problem.reward_range or policy.reward_range),
             snapshot.size(state),
             roomless(state),
+            constraints,
         )
 
 
@@ -153,6 +159,28 @@ def _window(kind: Kind, body: dict[str, Any], problem: Problem, limits: tuple[fl
             "not_built", 'reward.wait_time with problem.feedback "cost" is not built yet: leave one of them out'
         )
     return window
+
+
+def _constraints(kind: Kind, body: dict[str, Any], declared: Declared) -> Constraints | None:
+    """Return the constraints that the body declares; only arms that are numbered once for all have some."""
+    if "constraints" not in body:
+        return None
+    if not kind.has_constraints:
+        raise InvalidInput(
+            "unexpected_field", f"the experiment has constraints, but it decides {kind.plural}: leave the field out"
+        )
+    if declared.intake.per_call:
+        raise InvalidInput(
+            "actions_are_listed",
+            "the experiment has constraints, which are for arms, but its actions come with each call: leave the field "
+            "out (the policy floor gives each action a least probability)",
+        )
+    return constraints_of(body["constraints"], [arm["id"] for arm in declared.arms])
+
+
+def _kept(made: Callable[[Any], Policy], constraints: Constraints | None) -> Callable[[Any], Policy]:
+    """Return what builds a policy of a spec that keeps to constraints."""
+    return made if constraints is None else lambda spec: constraints.around(made(spec))
 
 
 def _arms(arms: Any) -> tuple[dict[str, Any], ...]:

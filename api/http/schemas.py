@@ -15,6 +15,7 @@ from ..experiment.ids import ID_LENGTH_MAX
 from ..experiment.worlds import FoundChange
 from ..kinds.streams.arm_queue import Evicted, Limits
 from ..kinds.streams.bodies import Stream
+from .constraint_schemas import NewConstraints
 from .window_schemas import ActivationRecord, OutcomeRecord
 
 ERASED_MAX = 10_000  # decisions by their ids in one call
@@ -193,6 +194,7 @@ class Experiment(msgspec.Struct):
     digest: str | None = None
     stream: Stream | UnsetType = UNSET
     reward: dict[str, Any] | UnsetType = UNSET  # where a range of rewards is declared, or the policy needs one
+    constraints: dict[str, Any] | UnsetType = UNSET  # to which who decides keeps
     corrections_left: int | UnsetType = UNSET  # that the policy does not know yet, where there are any
 
 
@@ -383,6 +385,7 @@ class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
     problem: NewProblem = msgspec.field(default_factory=NewProblem)
     policy: NewPolicy | str | UnsetType = UNSET  # a name, or name:{json params}, stands for the object
     reward: NewReward | UnsetType = UNSET
+    constraints: NewConstraints | UnsetType = UNSET
     seed: Annotated[int, Meta(ge=0, le=SAFE_INTEGER_MAX)] | Annotated[str, Meta(pattern="^[0-9]{1,20}$")] = 0
 
 
@@ -430,6 +433,8 @@ class DecisionRecord(msgspec.Struct):
     policy_number: int | UnsetType = UNSET  # which of several policies that is, where it is not the first
     unit_id: str | UnsetType = UNSET  # whom it is for
     sticky: bool | UnsetType = UNSET  # its unit got what it was given before
+    constraints_applied: list[str] | UnsetType = UNSET  # those that moved its probabilities, where there are any
+    relaxed: list[str] | UnsetType = UNSET  # those that it could not meet, and that gave way
     compacted: bool | UnsetType = UNSET  # it lies before the base: context, eligible_actions and sent are gone
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET

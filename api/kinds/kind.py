@@ -297,6 +297,7 @@ class Kind:
     has_rewards: bool = False  # as clients know them, of which the spec may declare the range
     slims: bool = True  # what its events hold for the fold alone may go, once a base stands for it
     has_windows: bool = False  # in which the rewards of a decision may be waited for, and become one
+    has_constraints: bool = False  # on the probabilities of its arms
     corrects: bool = False  # whether what was learned of a decision may be corrected, and states set back
     has_curve: bool = False  # whether each decision has one reward, whose mean says something
     decide_waits: bool = False  # until no other thread reads the state: deciding changes it

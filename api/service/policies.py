@@ -308,7 +308,8 @@ def member_of(live: Live, number: int) -> Member:
 
 def _fitting(created: Spec, spec: Any) -> tuple[Policy, int]:
     """Return a policy for the problem of an experiment, and how many bytes its state takes."""
-    policy = fitted(catalog.from_spec(spec), created.problem)
+    named, constraints = catalog.from_spec(spec), created.constraints
+    policy = fitted(named if constraints is None else constraints.around(named), created.problem)
     return policy, snapshot.size(policy.init(policy.params, created.problem))
 
 

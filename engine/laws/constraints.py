@@ -52,7 +52,7 @@ class Which(NamedTuple):
     group_cap: Array  # bool[g]
 
 
-class Work(NamedTuple):
+class BoundsWork(NamedTuple):
     """Working space, for a field of a state whose name begins with `scratch_`; what is not available holds anything."""
 
     law: Array  # float64[k], the law to keep near to: the caller writes it
@@ -70,7 +70,7 @@ class Work(NamedTuple):
     relaxed: Which  # those that gave way
 
 
-def work_of(shares: Constraints, k: int) -> Work:
+def work_of(shares: Constraints, k: int) -> BoundsWork:
     """Return working space for k arms."""
     groups = len(shares.group_floor)
     law, out, low, high, least, most = (np.zeros(k) for _ in range(6))
@@ -78,7 +78,7 @@ def work_of(shares: Constraints, k: int) -> Work:
     arms, members = np.zeros(k, np.int64), np.zeros(k, np.int64)
     applied, relaxed = (Which(*(np.zeros(n, np.bool_) for n in (k, k, groups, groups))) for _ in range(2))
     is_open = np.zeros(k, np.bool_)
-    return Work(law, out, low, high, least, most, group_low, group_high, arms, members, is_open, applied, relaxed)
+    return BoundsWork(law, out, low, high, least, most, group_low, group_high, arms, members, is_open, applied, relaxed)
 
 
 def constraints_of(
@@ -193,7 +193,7 @@ def cap_of(shares: Constraints, a: int) -> float:
 
 
 @routine
-def read_bounds(shares: Constraints, work: Work, available: Array) -> int:
+def read_bounds(shares: Constraints, work: BoundsWork, available: Array) -> int:
     """Write the bounds of a decision, and which of them gave way; return how many arms are available, in `work.arms`.
 
     The floor of an arm that is not available gives way. So do all caps, where those of the available ones come to less
@@ -220,7 +220,7 @@ def read_bounds(shares: Constraints, work: Work, available: Array) -> int:
 
 
 @kernel
-def _read_groups(shares: Constraints, work: Work, most: float) -> None:
+def _read_groups(shares: Constraints, work: BoundsWork, most: float) -> None:
     """Write the bounds of groups, whose arms' are written; `most` is the sum of the caps."""
     for j in range(len(shares.group_cap)):
         most -= max(_sum(shares, j, work.high) - shares.group_cap[j], 0.0)
@@ -235,7 +235,7 @@ def _read_groups(shares: Constraints, work: Work, most: float) -> None:
 
 
 @routine
-def bounded_law(shares: Constraints, work: Work, n: int) -> bool:
+def bounded_law(shares: Constraints, work: BoundsWork, n: int) -> bool:
     """Write the nearest law to `work.law` into `work.out`, and which constraints moved it; return whether any did.
 
     `n` is what `read_bounds` returned. A law that misses a bound by rounding alone is left as it is.
@@ -263,7 +263,7 @@ def bounded_law(shares: Constraints, work: Work, n: int) -> bool:
 
 
 @kernel
-def _keeps(shares: Constraints, work: Work, arms: Array) -> bool:
+def _keeps(shares: Constraints, work: BoundsWork, arms: Array) -> bool:
     """Tell whether the law keeps to all bounds."""
     for i in range(len(arms)):
         a = arms[i]
@@ -280,7 +280,7 @@ def _keeps(shares: Constraints, work: Work, arms: Array) -> bool:
 
 
 @kernel
-def _narrow(shares: Constraints, work: Work, j: int) -> None:
+def _narrow(shares: Constraints, work: BoundsWork, j: int) -> None:
     """Make the bounds of a group bounds of its arms: what they have where the group has its least, and its most."""
     n = 0
     for i in range(shares.start[j], shares.start[j + 1]):
@@ -295,7 +295,7 @@ def _narrow(shares: Constraints, work: Work, j: int) -> None:
 
 
 @kernel
-def _binds(shares: Constraints, work: Work, j: int, bound: Array, own: Array) -> bool:
+def _binds(shares: Constraints, work: BoundsWork, j: int, bound: Array, own: Array) -> bool:
     """Tell whether all arms of a group lie on the bounds that it makes, which are others than their own."""
     is_other = False
     for i in range(shares.start[j], shares.start[j + 1]):

@@ -4,7 +4,7 @@ Each decision is made by the nearest law to the inner policy's that gives every 
 most, and every group of arms the same of their sum. Arms that nothing holds keep their ratios.
 Source: a projection by relative entropy, as in Csiszar, "I-divergence geometry of probability distributions and
 minimization problems", 1975; how it is computed is in `engine/laws/bounded.py`.
- Where the inner law keeps to all constraints, the decision is the inner policy's, bit for bit.
+Where the inner law keeps to all constraints, the decision is the inner policy's, bit for bit.
 What one decision cannot meet, as not all arms are available, gives way for that decision alone, in this order: the
 floor of an arm that is not available; the caps of arms, where those of the available ones come to less than 1; the caps
 of groups, where with them less than 1 is left to give; the floor of a group, down to what its available arms may have.
@@ -31,9 +31,9 @@ from ...engine.errors import InvalidInput
 from ...engine.growth import grown
 from ...engine.kernel import kernel
 from ...engine.laws.constraints import (
+    BoundsWork,
     Constraints,
     Which,
-    Work,
     bounded_law,
     check_met,
     constraints_of,
@@ -60,7 +60,7 @@ class ConstrainedState(NamedTuple):
     """The inner policy's state, and working space."""
 
     inner: Any
-    scratch_work: Work
+    scratch_work: BoundsWork
     scratch_number: Array  # int64[1], of the decision that it is of; -1 before any
 
 

@@ -21,6 +21,8 @@ class ArmDecision(msgspec.Struct):
     agrees: bool | UnsetType = UNSET  # whether the policy did what `baseline_action` says
     policy_number: int | UnsetType = UNSET  # which of several policies that is, where it is not the first
     sticky: bool | UnsetType = UNSET  # its unit got what it was given before, with the propensity of that draw
+    constraints_applied: list[str] | UnsetType = UNSET  # those that moved its probabilities, where there are any
+    relaxed: list[str] | UnsetType = UNSET  # those that it could not meet, and that gave way
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
     model: int | UnsetType = UNSET  # beside an explanation: which one leads, where the policy looks for changes

@@ -30,7 +30,7 @@ from ....engine.problem import (
 from ....engine.protocol import explains
 from ....engine.replay.folding import fold
 from ....engine.rewards import said_outside
-from ....engine.vocabulary import LEARN, NOBODY, Array, Columns, Features, Player, Problem, Turn
+from ....engine.vocabulary import LEARN, NOBODY, Array, Columns, Constrained, Features, Player, Problem, Turn
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import EXPLAINING, explain, notes_on
 from ...experiment.ids import check_id
@@ -196,6 +196,14 @@ class Engine(PolicyEngine[ArmDecision]):
         n = len(found.columns.kind)
         earned = check_rewards(rewards, n, limits=self._limits)
         self._learn_many(found, earned, check_costs(self.problem, costs, n))
+
+    @property
+    def constrained(self) -> Constrained:
+        """What constraints did to the last decision of `decide`: those that moved its law, and those that gave way."""
+        policy = self.spec.policy
+        tell = policy.constrained
+        told = None if tell is None else tell(policy.params, self.state, self.number - 1, self.roster.labels)
+        return told or Constrained([], [])
 
     def world_changed(self, model: int | None = None) -> None:
         """Tell the policy that the world is another one now: it begins anew, or as an earlier `model` of its own.

@@ -79,7 +79,20 @@ def check(work: Work, decision: Decision, available: Array) -> None:
 
 def encode(work: Work, request: Request, decision: Decision) -> Encoded:
     """Return the arm, and the reasons of the state that chose it where they are asked for."""
-    return Encoded(int(decision.action), None, request.reasons)  # with the JIT off it is one of NumPy's scalars
+    return Encoded(int(decision.action), None, _with_constraints(work, request.reasons))  # or one of NumPy's scalars
+
+
+def _with_constraints(work: Work, reasons: str | None) -> str | None:
+    """Return what is said of the decision that was made last, with what constraints did to it."""
+    policy = work.spec.policy
+    if policy.constrained is None:
+        return reasons
+    told = policy.constrained(policy.params, work.state, work.number, work.roster.labels)
+    if told is None or not (told.applied or told.relaxed):
+        return reasons
+    said = Explanation() if reasons is None else EXPLANATION.decode(reasons)
+    said.constraints_applied, said.relaxed = told.applied, told.relaxed
+    return msgspec.json.encode(said).decode()
 
 
 def action(work: Work, event: Event) -> Action:
@@ -102,9 +115,13 @@ def answer(work: Work, event: Event) -> ArmDecision:
     elif event.sent is not None and "baseline_action" in event.sent:
         named = _baseline.decode(event.sent).baseline_action
         decided.agrees = UNSET if named is None else named == decided.action_id
+    said = Explanation() if event.detail is None else EXPLANATION.decode(event.detail)
+    if work.spec.constraints is not None and event.kind != EXTERNAL and not said.sticky:
+        decided.constraints_applied = []
     if event.detail is not None:
-        said = EXPLANATION.decode(event.detail)
         decided.sticky = said.sticky or UNSET
+        decided.constraints_applied = said.constraints_applied or decided.constraints_applied
+        decided.relaxed = said.relaxed or UNSET
         if said.ranking:
             decided.ranking, decided.explanation = said.ranking, said.explanation
             decided.model = UNSET if said.model is None else said.model
@@ -118,6 +135,8 @@ def record(work: Work, event: Event) -> dict[str, Any]:
     return {
         "action_id": decided.action_id,
         "sticky": decided.sticky,
+        "constraints_applied": decided.constraints_applied,
+        "relaxed": decided.relaxed,
         "eligible_actions": work.eligible(event),
         "ranking": decided.ranking,
         "explanation": decided.explanation,

@@ -41,6 +41,7 @@ ARMS = Kind(
     report=report,
     has_rewards=True,
     has_windows=True,
+    has_constraints=True,
     corrects=True,
     has_curve=True,
     gym=GYM,

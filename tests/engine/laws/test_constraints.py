@@ -12,8 +12,8 @@ from scipy.optimize import linprog
 
 from onearm.engine.errors import InvalidInput
 from onearm.engine.laws.constraints import (
+    BoundsWork,
     Constraints,
-    Work,
     bounded_law,
     cap_of,
     check_met,
@@ -27,7 +27,7 @@ from onearm.engine.vocabulary import Array
 Groups = list[dict[str, Any]]
 
 
-def moved(shares: Constraints, law: list[float] | Array, available: Any = None) -> Work:
+def moved(shares: Constraints, law: list[float] | Array, available: Any = None) -> BoundsWork:
     """Return the working space after a law was moved."""
     work = work_of(shares, len(law))
     mask = np.ones(len(law), np.bool_) if available is None else np.array(available)

@@ -1,0 +1,248 @@
+"""Constraints over HTTP: what answers and records say, what is refused, and that all who decide keep to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.served import ARMS, assert_refused
+from support.windowed import Windowed, assert_clean
+
+import onearm
+from onearm.api.cli.verify import has_fault, verified
+
+E = "/v1/experiments/e"
+NEW = {"name": "new", "arms": ["b", "c"], "floor": 0.4}
+CONSTRAINTS: dict[str, Any] = {"floors": {"a": 0.1}, "caps": {"c": 0.5}, "groups": [NEW]}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Windowed]:
+    with Windowed(tmp_path) as served:
+        yield served
+
+
+def create(served: Windowed, **fields: Any) -> dict[str, Any]:
+    answer = served.create(**({"policy": "ucb1", "constraints": CONSTRAINTS} | fields))
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def decide(served: Windowed, **said: Any) -> dict[str, Any]:
+    answer = served.decide(said)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def play(served: Windowed, n: int, best: str = "a") -> list[dict[str, Any]]:
+    """Decide, and let one arm pay."""
+    made = []
+    for i in range(n):
+        made.append(decide(served, unit_id=f"u{i % 20}"))
+        served.reward(made[-1]["decision_id"], float(made[-1]["action_id"] == best))
+        served.pass_time(1)
+    return made
+
+
+def test_answers_and_records_say_which_constraints_moved_a_decision(served: Windowed) -> None:
+    create(served)
+    first = decide(served)
+    assert first["constraints_applied"] == ["group_floor:new"] and "relaxed" not in first
+    assert first["propensity"] == pytest.approx({"a": 0.6, "b": 0.2, "c": 0.2}[first["action_id"]])
+    lacking = decide(served, eligible_actions=["b", "c"])
+    assert lacking["constraints_applied"] == [] and lacking["relaxed"] == ["floor:a"]
+    assert lacking["propensity"] == 1.0
+    capped = decide(served, eligible_actions=["c"])
+    assert (capped["constraints_applied"], capped["relaxed"]) == ([], ["floor:a", "cap:c"])
+    for one in (first, lacking, capped):
+        for _ in range(2):
+            record = served.record(one["decision_id"]).json()
+            assert record["constraints_applied"] == one["constraints_applied"]
+            assert record.get("relaxed") == one.get("relaxed")
+            served.service.live("e").records.clear()  # then it is read from the log
+
+
+def test_an_explanation_tells_the_law_that_was_drawn_from(served: Windowed) -> None:
+    create(served)
+    told = decide(served, explain=True)
+    law = {each["action_id"]: each["probability"] for each in told["ranking"]}
+    assert law == pytest.approx({"a": 0.6, "b": 0.2, "c": 0.2})
+    assert told["constraints_applied"] == ["group_floor:new"]
+
+
+def test_an_experiment_tells_its_constraints_and_is_itself_when_it_is_created_again(served: Windowed) -> None:
+    told = create(served)
+    assert told["constraints"] == CONSTRAINTS
+    assert told["policy"]["name"] == "constrained" and told["policy"]["params"]["policy"]["name"] == "ucb1"
+    again = served.create(policy="ucb1", constraints=CONSTRAINTS)
+    assert again.status_code == 200
+    spec = {field: told[field] for field in ("policy", "constraints", "arms", "seed")}
+    assert served.create(**spec).status_code == 200  # as it was told
+    assert_refused(served.create(policy="ucb1", constraints=CONSTRAINTS | {"floors": 0.1}), 409, "experiment_exists")
+    assert_refused(served.create(policy="ucb1"), 409, "experiment_exists")
+
+
+def test_a_restart_an_import_and_a_base_go_on_and_verify(served: Windowed) -> None:
+    create(served, policy="thompson_beta")
+    play(served, 30)
+    log = served.get(f"{E}/log").content
+    assert served.post("/v1/experiments:import?experiment_id=f", log).status_code == 201
+    digest = served.digest()
+    served.restart()
+    assert (served.digest(), served.digest("f")) == (digest, digest)
+    assert not any(map(has_fault, verified(served.url)))
+    following = [served.decide({}, name).json() for name in ("e", "f")]
+    for field in ("action_id", "propensity", "constraints_applied"):
+        assert following[0][field] == following[1][field]
+    assert served.post(f"{E}:compact", {"archive": False}).status_code == 200
+    play(served, 10)
+    assert_clean(served)
+
+
+def test_python_decides_the_same(served: Windowed) -> None:
+    create(served)
+    engine = onearm.open("ucb1", arms=[arm["id"] for arm in ARMS], seed=5, constraints=CONSTRAINTS)
+    for _ in range(20):
+        here, there = engine.decide(), decide(served)
+        assert (here.action_id, here.propensity) == (there["action_id"], there["propensity"])
+        assert engine.constrained.applied == there["constraints_applied"]
+        engine.learn(here, float(here.action_id == "a"))
+        served.reward(there["decision_id"], float(here.action_id == "a"))
+    assert engine.digest() == served.digest()
+
+
+def test_whoever_joins_keeps_to_constraints_whatever_part_it_plays(served: Windowed) -> None:
+    """Each of those that share traffic does, so that the propensity, which is of their mixture, does too."""
+    create(served, reward={"range": [0, 1]})
+    play(served, 10)
+    control = {"policy": {"name": "fixed_arm", "params": {"arm": 2}}, "role": "control", "share": 0.3}
+    assert served.post(f"{E}/policies", control).status_code == 201
+    assert served.post(f"{E}/policies", {"policy": "exp3_ix", "role": "canary", "share": 0.3}).status_code == 201
+    made = play(served, 40)
+    assert {one.get("policy_number", 0) for one in made} == {0, 1, 2}
+    for one in made:
+        assert one["propensity"] <= {"a": 0.6, "b": 0.9, "c": 0.5}[one["action_id"]] + 1e-12
+        assert "constraints_applied" in one
+    by_control = next(one for one in made if one.get("policy_number") == 1)
+    assert by_control["constraints_applied"] == ["cap:c"]
+    assert served.post(f"{E}/policies/2:promote", {}).status_code == 200
+    assert decide(served)["constraints_applied"] is not None
+    play(served, 10)
+    served.restart()
+    assert not any(map(has_fault, verified(served.url)))
+
+
+def test_units_keep_their_arm_and_a_repeat_is_no_decision_of_its_own(served: Windowed) -> None:
+    create(served, constraints=CONSTRAINTS | {"sticky": {"seconds": 60}}, policy="exp3_ix")
+    first, again = decide(served, unit_id="ann"), decide(served, unit_id="ann")
+    assert first["constraints_applied"] == [] and again["sticky"] and "constraints_applied" not in again
+    assert (first["action_id"], first["propensity"]) == (again["action_id"], again["propensity"])
+    play(served, 20)
+    served.restart()
+    assert not any(map(has_fault, verified(served.url)))
+    join = {"policy": "uniform", "role": "canary", "share": 0.1}
+    assert_refused(served.post(f"{E}/policies", join), 422, "sticky_inside")
+
+
+def test_an_arm_that_joins_is_under_the_constraints_of_every_arm(served: Windowed) -> None:
+    create(served, constraints={"floors": 0.3})
+    assert_refused(served.post(f"{E}/arms", {"id": "d"}), 422, "never_met")
+    assert served.create("f", policy="ucb1", constraints={"floors": 0.2}).status_code == 201
+    assert served.post("/v1/experiments/f/arms", {"id": "d"}).status_code == 201
+    made = [served.decide({}, "f").json() for _ in range(30)]
+    assert {round(one["propensity"], 12) for one in made} == {0.2, 0.4}
+    assert all(one["constraints_applied"] == ["floor"] for one in made)
+    served.assert_consistent("f")
+
+
+def test_windows_corrections_and_ranges_go_on_beneath_constraints(served: Windowed) -> None:
+    reward = {"wait_time": "5s", "default": 0, "range": [0, 2]}
+    create(served, reward=reward, policy="thompson_beta")
+    made = play(served, 12)
+    served.pass_time(60)
+    assert served.report()["rewards"] == 12
+    served.client.put(f"{E}/decisions/{made[3]['decision_id']}/reward", content=b'{"value": 2}')
+    play(served, 5)
+    served.restart()
+    assert not any(map(has_fault, verified(served.url)))
+
+
+@pytest.mark.parametrize(
+    ("constraints", "code", "says"),
+    [
+        ({}, "bad_constraints", "constraints are empty"),
+        ({"minimum": 0.1}, "unknown_field", "constraints has the unknown field 'minimum'"),
+        ({"floors": {"d": 0.1}}, "unknown_arm", "constraints.floors names the arm 'd', and the arms are a, b, c"),
+        ({"floors": {"a": 1.1}}, "bad_param", "constraints.floors of 'a' is 1.1: it must be a number in [0, 1]"),
+        ({"floors": "some"}, "bad_param", "constraints.floors is 'some'"),
+        ({"floors": 0.4}, "never_met", "the floors of the arms are 1.2 together"),
+        ({"caps": 0.3}, "never_met", "the caps of the arms are 0.9 together"),
+        ({"floors": {"b": 0.5}, "caps": 0.4}, "never_met", "the floor of 'b' is 0.5, above its cap of 0.4"),
+        ({"groups": 7}, "bad_constraints", "constraints.groups is 7"),
+        ({"groups": [{"name": "g", "floor": 0.1}]}, "bad_constraints", "the group 'g' has no list of arms"),
+        ({"groups": [NEW | {"arms": ["b", "z"]}]}, "unknown_arm", "the group 'new' names the arm 'z'"),
+        ({"groups": [NEW, NEW | {"name": "h"}]}, "bad_constraints", "is twice in the groups"),
+        ({"groups": [NEW | {"floor": 0.95}], "floors": {"a": 0.1}}, "never_met", "are 1.05 together"),
+        ({"caps": {"b": 0.1, "c": 0.1}, "groups": [NEW]}, "never_met", "have caps of 0.2 together, below its floor"),
+        ({"sticky": {"hours": 1}}, "unknown_field", "constraints.sticky has the unknown field 'hours'"),
+        ({"sticky": {"seconds": -1}}, "bad_param", "seconds is -1"),
+    ],
+)
+def test_what_can_never_be_met_is_refused_at_creation(served: Windowed, constraints: Any, code: str, says: str) -> None:
+    answer = served.create(policy="ucb1", constraints=constraints)
+    assert_refused(answer, 422, code)
+    assert says in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        (
+            {"policy": {"name": "budget", "params": {"policy": "uniform", "cost": [1, 2, 3], "limit": 2}}},
+            "unconstrained",
+        ),
+        ({"policy": {"name": "sticky", "params": {"policy": "uniform"}}}, "two_constraints"),
+        ({"policy": {"name": "constrained", "params": {"policy": "uniform", "floors": 0.2}}}, "two_constraints"),
+        ({"policy": {"name": "thompson_beta", "params": {"propensities": False}}}, "no_law"),
+        ({"problem": {"kind": "vector", "domain": {"kind": "box", "low": [0], "high": [1]}}, "arms": []}, None),
+        ({"problem": {"kind": "arm_stream"}, "arms": []}, None),
+        (
+            {
+                "problem": {"context": {"kind": "dense", "length": 2}, "actions": {"kind": "listed", "length": 2}},
+                "arms": [],
+                "policy": "squarecb",
+            },
+            "actions_are_listed",
+        ),
+    ],
+)
+def test_what_cannot_be_combined_is_refused_by_name(served: Windowed, fields: dict[str, Any], code: str | None) -> None:
+    if code is None:
+        fields = {"policy": None} | fields
+    body = {"experiment_id": "e", "arms": ARMS, "policy": "ucb1", "constraints": {"floors": 0.1}} | fields
+    body = {name: value for name, value in body.items() if value is not None}
+    assert_refused(served.post("/v1/experiments", body), 422, code or "unexpected_field")
+
+
+def test_named_features_of_arms_go_on_beneath_constraints(served: Windowed) -> None:
+    problem = {"context": {"kind": "features", "bits": 8}}
+    create(served, policy="squarecb", problem=problem)
+    for n in range(12):
+        made = decide(served, context={"user": n % 3})
+        served.reward(made["decision_id"], float(made["action_id"] == "c"))
+        assert made["propensity"] <= 0.9
+    served.restart()
+    assert not any(map(has_fault, verified(served.url)))
+
+
+def test_costs_are_paid_back_beneath_constraints(served: Windowed) -> None:
+    policy = {"name": "paced_budget", "params": {"policy": "squarecb", "cost": [1, 2, 3], "limit": 2}}
+    create(served, policy=policy, problem={"feedback": "cost"})
+    for _ in range(20):
+        made = decide(served)
+        served.reward(made["decision_id"], {"value": 1.0, "cost": 2.0})
+    assert not any(map(has_fault, verified(served.url)))
