@@ -36,7 +36,20 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         "policy": {"name": "linear_greedy", "params": {"epsilon": 0.3}},
         "problem": {"actions": {"kind": "listed", "length": 2, "max": 5}},
     },
-    "p": {"arms": ARMS, "policy": {"name": "epsilon_greedy", "params": {}}},  # policies join, take parts and retire
+    "c": {  # arms and a group have their shares
+        "arms": ARMS,
+        "policy": {"name": "exp3_ix"},
+        "constraints": {
+            "floors": {"a": 0.2},
+            "caps": {"c": 0.4},
+            "groups": [{"name": "new", "arms": ["b", "c"], "floor": 0.7}],
+        },
+    },
+    "p": {  # policies join, take parts and retire; all of them keep to a floor
+        "arms": ARMS,
+        "policy": {"name": "epsilon_greedy", "params": {}},
+        "constraints": {"floors": 0.1},
+    },
     "v": {"problem": {"kind": "vector", "domain": {"kind": "simplex", "dimension": 3}}},  # is told gradients
 }
 VECTORS, POLICIES = "v", "p"

@@ -29,11 +29,12 @@ PLACES = st.integers(0, 200)
 class Interleaving(RuleBasedStateMachine):
     """The model: what was answered, by decision id (the service's or the client's)."""
 
-    @initialize(cache_bytes=st.sampled_from([0, 2500, 1_000_000]))
-    def start(self, cache_bytes: int) -> None:
+    @initialize(cache_bytes=st.sampled_from([0, 2500, 1_000_000]), constrained=st.booleans())
+    def start(self, cache_bytes: int, constrained: bool) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.served = Served(Path(self.folder.name), cache_bytes=cache_bytes)
-        self.served.create()
+        said = {"constraints": {"floors": {"a": 0.2}, "caps": {"c": 0.3}}} if constrained else {}
+        assert self.served.create(**said).status_code == 201
         self.decided: dict[str, dict[str, Any]] = {}  # id: the first answer
         self.bodies: dict[str, bytes] = {}  # client's id: the body that it was asked with
         self.rewards: dict[str, tuple[float, str | None]] = {}
