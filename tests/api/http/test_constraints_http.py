@@ -91,6 +91,9 @@ def test_a_restart_an_import_and_a_base_go_on_and_verify(served: Windowed) -> No
     play(served, 30)
     log = served.get(f"{E}/log").content
     assert served.post("/v1/experiments:import?experiment_id=f", log).status_code == 201
+    for number in (0, 29):
+        here, there = (served.record(f"~{number}", name).json() for name in ("e", "f"))
+        assert here["constraints_applied"] == there["constraints_applied"]
     digest = served.digest()
     served.restart()
     assert (served.digest(), served.digest("f")) == (digest, digest)
@@ -134,6 +137,29 @@ def test_whoever_joins_keeps_to_constraints_whatever_part_it_plays(served: Windo
     play(served, 10)
     served.restart()
     assert not any(map(has_fault, verified(served.url)))
+
+
+def test_a_floor_of_every_arm_lets_a_guard_judge_a_shadow(served: Windowed) -> None:
+    """What was never tried tells nothing, so a guard of a shadow asks for a floor: that of constraints is one."""
+    guarded = {"policy": "exp3_ix", "role": "shadow", "guard": {"against": "live"}}
+    create(served, reward={"range": [0, 1]}, constraints={"floors": 0.1})
+    assert served.post(f"{E}/policies", guarded).status_code == 201
+    assert served.create("f", policy="ucb1", reward={"range": [0, 1]}, constraints={"caps": 0.9}).status_code == 201
+    assert_refused(served.post("/v1/experiments/f/policies", guarded), 422, "bad_guard")
+
+
+def told(decided: dict[str, Any]) -> list[Any]:
+    return [decided.get(name) for name in ("action_id", "propensity", "constraints_applied", "relaxed")]
+
+
+def test_a_batch_of_decisions_is_as_many_single_ones(served: Windowed) -> None:
+    create(served)
+    body = {"decisions": [{}, {"eligible_actions": ["c"]}, {}]}
+    batch = served.post(f"{E}/decisions:batch", body).json()
+    create(served, experiment_id="f")
+    single = [served.decide(one, "f").json() for one in body["decisions"]]
+    assert list(map(told, batch["decisions"])) == list(map(told, single))
+    assert [one.get("relaxed") for one in single] == [None, ["floor:a", "cap:c"], None]
 
 
 def test_units_keep_their_arm_and_a_repeat_is_no_decision_of_its_own(served: Windowed) -> None:
