@@ -34,6 +34,7 @@ from .protocol import (
     row_of,
     select,
     update,
+    write_law,
 )
 from .rewards import count_outside
 from .vocabulary import (
@@ -122,9 +123,9 @@ def explain(
     sure it is, row a of `parts` what each feature adds to the score of action a.
     """
     appraise(params, state, instance, scores, widths)
+    write_law(params, state, instance, law)
     for a in range(len(instance.available)):
         if instance.available[a]:
-            law[a] = probability(params, state, instance, a)
             attribute(params, state, instance, a, parts[a])
 
 

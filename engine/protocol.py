@@ -45,6 +45,15 @@ def probability(params: Any, state: Any, instance: Instance, action: Action) -> 
 
 
 @generic
+def write_law(params: Any, state: Any, instance: Instance, law: Array) -> None:
+    """Write the `probability` of each available action into float64[k]: the same numbers, at once where that is less.
+
+    What is not available holds what it held before.
+    """
+    KERNELS[type(params)]["write_law"](params, state, instance, law)
+
+
+@generic
 def appraise(params: Any, state: Any, instance: Instance, scores: Array, widths: Array) -> None:
     """Write each available action's score and its width (how unsure that is), float64[k] each; NaN for no answer."""
     KERNELS[type(params)]["appraise"](params, state, instance, scores, widths)
@@ -135,6 +144,7 @@ def register_policy(
     update: Callable[..., None],
     mark: Callable[..., None] | None = None,
     probability: Callable[..., float] | None = None,
+    write_law: Callable[..., None] | None = None,
     appraise: Callable[..., None] | None = None,
     foretell: Callable[..., None] | None = None,
     attribute: Callable[..., None] | None = None,
@@ -148,6 +158,7 @@ def register_policy(
         update=update,
         mark=mark or _mark_nothing,
         probability=probability or _unknown_probability,
+        write_law=write_law or _one_by_one,
         appraise=appraise or _no_appraisal,
         foretell=foretell or appraise or _no_appraisal,
         attribute=attribute or _no_attribution,
@@ -232,6 +243,13 @@ def observes(params: Any) -> bool:
 @kernel
 def _unknown_probability(params: Any, state: Any, instance: Instance, action: Action) -> float:
     return math.nan
+
+
+@kernel
+def _one_by_one(params: Any, state: Any, instance: Instance, law: Array) -> None:
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = probability(params, state, instance, a)
 
 
 @kernel

@@ -80,6 +80,15 @@ def probability(params: Exp3IxParams, state: Exp3IxState, instance: Instance, ac
 
 
 @kernel
+def write_law(params: Exp3IxParams, state: Exp3IxState, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    _weigh(state, instance)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = state.scratch_law[a]
+
+
+@kernel
 def _eta(k: int, t: int) -> float:
     return math.sqrt(log(float(k)) / (k * (t + 1.0)))
 
@@ -105,4 +114,4 @@ def _weigh(state: Exp3IxState, instance: Instance) -> None:
         law[a] *= share
 
 
-register_policy(Exp3IxParams, select=select, update=update, probability=probability)
+register_policy(Exp3IxParams, select=select, update=update, probability=probability, write_law=write_law)

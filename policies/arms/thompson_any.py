@@ -259,6 +259,19 @@ def probability(params: ThompsonAnyParams, state: ThompsonAnyState, instance: In
 
 
 @kernel
+def write_law(params: ThompsonAnyParams, state: ThompsonAnyState, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    _weigh(state, instance)
+    sample = state.scratch_sample
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = 0.0
+    for i in range(len(sample.arm)):
+        if sample.there[i]:
+            law[sample.arm[i]] = state.scratch_maximum.law[i]
+
+
+@kernel
 def _weigh(state: ThompsonAnyState, instance: Instance) -> None:
     """Write the law of the sample."""
     sample = state.scratch_sample
@@ -321,5 +334,5 @@ def _believe(seen: Seen, sample: Sample, m: int) -> None:
             sample.sd[i] = math.sqrt(spread / ((_PRIOR_SHAPE - 1.0 + 0.5 * count) * worth)) / sd
 
 
-register_policy(ThompsonAnyParams, select=select, update=update, probability=probability)
+register_policy(ThompsonAnyParams, select=select, update=update, probability=probability, write_law=write_law)
 register_policy(ThompsonAnySampledParams, select=select_sampled, update=update)

@@ -182,6 +182,15 @@ def probability(params: ThompsonBetaParams, state: ThompsonBetaKeptState, instan
 
 
 @kernel
+def write_law(params: ThompsonBetaParams, state: ThompsonBetaKeptState, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    largest_beta_law(state.scratch_law, state.success, state.failure, instance.available)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = state.scratch_law.line.law[a]
+
+
+@kernel
 def probability_first(
     params: ThompsonBetaFirstParams, state: ThompsonBetaState, instance: Instance, action: int
 ) -> float:
@@ -190,6 +199,6 @@ def probability_first(
     return state.scratch_maximum.law[action]
 
 
-register_policy(ThompsonBetaParams, select=select, update=update, probability=probability)
+register_policy(ThompsonBetaParams, select=select, update=update, probability=probability, write_law=write_law)
 register_policy(ThompsonBetaFirstParams, select=select_first, update=update, probability=probability_first)
 register_policy(ThompsonBetaSampledParams, select=select_sampled, update=update)

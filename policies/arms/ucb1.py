@@ -94,6 +94,15 @@ def probability(params: Ucb1Params, state: Ucb1State, instance: Instance, action
 
 
 @kernel
+def write_law(params: Ucb1Params, state: Ucb1State, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    leader = _leader(params, state, instance)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = 1.0 if a == leader else 0.0
+
+
+@kernel
 def appraise(params: Ucb1Params, state: Ucb1State, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the means, and what is added to them; an arm never learned has neither."""
     scale = _scale(params, instance)
@@ -129,4 +138,6 @@ def _leader(params: Ucb1Params, state: Ucb1State, instance: Instance) -> int:
     return leader
 
 
-register_policy(Ucb1Params, select=select, mark=mark, update=update, probability=probability, appraise=appraise)
+register_policy(
+    Ucb1Params, select=select, mark=mark, update=update, probability=probability, write_law=write_law, appraise=appraise
+)

@@ -221,6 +221,15 @@ def probability(params: FourierSoftmaxParams, state: FourierSoftmaxState, instan
 
 
 @kernel
+def write_law(params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    _weigh(params, state, instance)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = state.scratch_work.law[a]
+
+
+@kernel
 def foretell(
     params: FourierSoftmaxParams, state: FourierSoftmaxState, instance: Instance, scores: Array, widths: Array
 ) -> None:
@@ -271,6 +280,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    write_law=write_law,
     appraise=appraise,
     foretell=foretell,
     attribute=attribute,

@@ -152,6 +152,15 @@ def probability(params: LinucbParams, state: LinucbState, instance: Instance, ac
 
 
 @kernel
+def write_law(params: LinucbParams, state: LinucbState, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    leader = select(params, state, instance, Key(np.uint64(0), 0)).action
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = 1.0 if a == leader else 0.0
+
+
+@kernel
 def foretell(params: LinucbParams, state: LinucbState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predicted rewards."""
     expect(state.model, instance.context, instance.available, scores)
@@ -179,6 +188,7 @@ register_policy(
     mark=mark,
     update=update,
     probability=probability,
+    write_law=write_law,
     appraise=appraise,
     foretell=foretell,
     attribute=attribute,

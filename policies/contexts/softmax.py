@@ -108,6 +108,15 @@ def probability(params: SoftmaxParams, state: SoftmaxState, instance: Instance, 
 
 
 @kernel
+def write_law(params: SoftmaxParams, state: SoftmaxState, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    _weigh(params, state, instance)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = state.scratch_work.law[a]
+
+
+@kernel
 def foretell(params: SoftmaxParams, state: SoftmaxState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predicted rewards."""
     expect(state.model, instance.context, instance.available, scores)
@@ -148,6 +157,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    write_law=write_law,
     appraise=appraise,
     foretell=foretell,
     attribute=attribute,

@@ -117,6 +117,15 @@ def probability(params: SquareCbParams, state: SquareCbState, instance: Instance
 
 
 @kernel
+def write_law(params: SquareCbParams, state: SquareCbState, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    _weigh(params, state, instance)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = state.scratch_work.law[a]
+
+
+@kernel
 def foretell(params: SquareCbParams, state: SquareCbState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write the predicted rewards."""
     expect(state.model, instance.context, instance.available, scores)
@@ -154,6 +163,7 @@ register_policy(
     select=select,
     update=update,
     probability=probability,
+    write_law=write_law,
     appraise=appraise,
     foretell=foretell,
     attribute=attribute,

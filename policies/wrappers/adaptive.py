@@ -341,6 +341,16 @@ def probability(params: AdaptiveParams, state: AdaptiveState, instance: Instance
 
 
 @kernel
+def write_law(params: AdaptiveParams, state: AdaptiveState, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    model = row_of(state.models.rows, state.leader[0])
+    protocol.write_law(params.inner, model, instance, law)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = _mix(params, instance, law[a])
+
+
+@kernel
 def appraise(params: AdaptiveParams, state: AdaptiveState, instance: Instance, scores: Array, widths: Array) -> None:
     """Let the leader say what it expects."""
     protocol.appraise(params.inner, row_of(state.models.rows, state.leader[0]), instance, scores, widths)
@@ -429,6 +439,7 @@ protocol.register_policy(
     update=update,
     mark=mark,
     probability=probability,
+    write_law=write_law,
     appraise=appraise,
     attribute=attribute,
 )

@@ -8,8 +8,8 @@ Where the inner law keeps to all constraints, the decision is the inner policy's
 What one decision cannot meet, as not all arms are available, gives way for that decision alone, in this order: the
 floor of an arm that is not available; the caps of arms, where those of the available ones come to less than 1; the caps
 of groups, where with them less than 1 is left to give; the floor of a group, down to what its available arms may have.
-State: the inner policy's. Cost: the inner policy's law for all K arms (K times the price of one probability), and
-O(K) a pass, of which 2 to 4 are usual; each pass settles an arm at least.
+State: the inner policy's. Cost: the inner policy's law (where it does not write that at once, K times the price of one
+probability), and O(K) a pass, of which 2 to 4 are usual; each pass settles an arm at least.
 The inner policy learns with the logged propensity, that of the law that was drawn from.
 Draws: the wrapper's own is number 2^32 - 4, where the law was moved; else the inner policy draws.
 A mixture of laws that keep to constraints does so too, so each of those that share traffic is wrapped (`split`), and
@@ -204,6 +204,15 @@ def probability(params: ConstrainedParams, state: ConstrainedState, instance: In
 
 
 @kernel
+def write_law(params: ConstrainedParams, state: ConstrainedState, instance: Instance, law: Array) -> None:
+    """Write the law."""
+    _weigh(params, state, instance)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = min(state.scratch_work.out[a], 1.0)
+
+
+@kernel
 def appraise(
     params: ConstrainedParams, state: ConstrainedState, instance: Instance, scores: Array, widths: Array
 ) -> None:
@@ -227,9 +236,7 @@ def _weigh(params: ConstrainedParams, state: ConstrainedState, instance: Instanc
     for a in range(len(instance.available)):
         work.law[a] = 0.0
         work.out[a] = 0.0
-    for i in range(n):
-        a = work.arms[i]
-        work.law[a] = protocol.probability(params.inner, state.inner, instance, a)
+    protocol.write_law(params.inner, state.inner, instance, work.law)
     return bounded_law(params.shares, work, n)
 
 
@@ -239,6 +246,7 @@ protocol.register_policy(
     update=update,
     mark=mark,
     probability=probability,
+    write_law=write_law,
     appraise=appraise,
     attribute=attribute,
 )

@@ -152,6 +152,16 @@ def probability(params: FloorParams, state: FloorState, instance: Instance, acti
 
 
 @kernel
+def write_law(params: FloorParams, state: FloorState, instance: Instance, law: Array) -> None:
+    """Write the law of `select`."""
+    protocol.write_law(params.inner, state.inner, instance, law)
+    k = count_available(instance.available)
+    for a in range(len(instance.available)):
+        if instance.available[a]:
+            law[a] = _mix(k, params.minimum, law[a])
+
+
+@kernel
 def appraise(params: FloorParams, state: FloorState, instance: Instance, scores: Array, widths: Array) -> None:
     """Let the inner policy say what it expects."""
     protocol.appraise(params.inner, state.inner, instance, scores, widths)
@@ -175,6 +185,7 @@ protocol.register_policy(
     update=update,
     mark=mark,
     probability=probability,
+    write_law=write_law,
     appraise=appraise,
     attribute=attribute,
 )

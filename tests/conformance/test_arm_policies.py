@@ -18,7 +18,7 @@ from support.quadratures import BY_QUADRATURE
 
 from onearm.engine.features import VALUE_MAX
 from onearm.engine.problem import REWARD_MAX, fitted
-from onearm.engine.protocol import appraise, explains
+from onearm.engine.protocol import appraise, explains, write_law
 from onearm.engine.vocabulary import Array, Decision, Features, Feedback, Instance, Problem
 
 pytestmark = pytest.mark.usefixtures("few_cosines", "coarse_quadrature")
@@ -61,6 +61,17 @@ def test_wild_rewards_and_features_leave_a_law(name: str, context: str, size: fl
         law = course.law(instance)
         assert np.isnan(law).all() or law.sum() == pytest.approx(1.0, abs=1e-9)
     assert not any(np.isnan(array).any() for array in kept(course.state))
+
+
+@pytest.mark.parametrize(("name", "context"), CASES)
+def test_a_law_at_once_is_that_of_one_action_after_another(name: str, context: str) -> None:
+    """And what is not available is left as it is."""
+    course = begin(name, context)
+    for instance in course.instances(16):
+        law = np.full(course.problem.n_arms, 7.0)
+        write_law(course.policy.params, course.state, instance, law)
+        np.testing.assert_array_equal(law, np.where(instance.available, course.law(instance), 7.0))
+        course.learn(instance, course.decide(instance))
 
 
 @pytest.mark.parametrize(("name", "context"), CASES)
