@@ -9,7 +9,7 @@ What one decision cannot meet, as not all arms are available, gives way for that
 floor of an arm that is not available; the caps of arms, where those of the available ones come to less than 1; the caps
 of groups, where with them less than 1 is left to give; the floor of a group, down to what its available arms may have.
 State: the inner policy's. Cost: the inner policy's law (where it does not write that at once, K times the price of one
-probability), and O(K) a pass, of which 2 to 4 are usual; each pass settles an arm at least.
+probability), and O(K) a pass: 2 to 4 of 10 arms, up to 7 of 1000 drawn at random. Each pass settles an arm at least.
 The inner policy learns with the logged propensity, that of the law that was drawn from.
 Draws: the wrapper's own is number 2^32 - 4, where the law was moved; else the inner policy draws.
 A mixture of laws that keep to constraints does so too, so each of those that share traffic is wrapped (`split`), and
