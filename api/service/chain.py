@@ -21,8 +21,6 @@ from .checkpoints import Before, with_checkpoints
 from .company import Company
 from .history import History
 from .importing import as_stored
-from .ladder import Ladder
-from .refold import Log
 from .verification import verify
 
 PAGE = 1000  # events of one transaction
@@ -113,11 +111,11 @@ def _fault(
         _copy_events(file, beside, key, kind, whole)
         if beside.last(key)[0] != base.seq:
             return f"it does not end with the event {base.seq}"
-        pages = with_checkpoints(beside, key, spec, kind, base.seq, begun)
         state, _ = kind.own.split(begun.kept)
         before = Before(store, row.key, spec, kind, history, begun)
-        ladder = Ladder(Log(beside, key, spec), whole) if whole.paths.resets else None
-        company = Company(spec, whole, state, former, base.seq, given(store, bases, spec, kind, whole), ladder)
+        found_by = given(store, bases, spec, kind, whole)
+        company = Company(spec, whole, state, former, base.seq, found_by, beside.corrections(key))
+        pages = with_checkpoints(beside, key, spec, kind, base.seq, begun, company.places)
         found = verify(company, pages, progress, before)
     if found.first_difference is not None:
         return found.note or f"decision {found.first_difference} comes out differently"

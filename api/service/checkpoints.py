@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -20,9 +21,6 @@ from ..kinds.kind import Kind
 from .bases import Beginning, beginning
 from .folded import counted, event_of
 from .history import History, Part
-
-EVERY = 1000  # events at the least between two places where states are kept
-PLACES = 100
 
 
 class Checkpoint:
@@ -61,7 +59,7 @@ class Checkpoint:
 
 
 class Place(NamedTuple):
-    """A place in a log where states are kept: some are set later."""
+    """A place in a log where whoever folds it pauses: what is known there may be set later."""
 
     seq: int
 
@@ -97,11 +95,11 @@ class Before:
 
 
 def with_checkpoints(
-    store: Store, key: int, spec: Spec, kind: Kind, last: int, begun: Beginning
+    store: Store, key: int, spec: Spec, kind: Kind, last: int, begun: Beginning, places: Sequence[int] = ()
 ) -> Iterator[Part | Checkpoint | Place]:
     """Yield a log from its beginning up to a seq in pages, and between them the snapshots in their places.
 
-    So are the bases of changes, and places to keep states at. Snapshots of other versions, which nobody reads, are left
+    So are the bases of changes, and some `places`. Snapshots of other versions, which nobody reads, are left
     out, and so are those whose bytes are not whole. Those of earlier versions have no sums.
     """
     changes, bases = store.changes(key), store.bases(key)
@@ -115,7 +113,8 @@ def with_checkpoints(
         checkpoints.append(Checkpoint(store, bases, stored, spec, kind, History(spec, before, kind.change_types)))
     tally, after = begun.tally.copied(), begun.seq
     for i, until in enumerate([*(one.stored.seq for one in checkpoints), last]):
-        for place in [*(place for place in places(history, begun.seq, last) if after < place < until), until]:
+        between = places[bisect_right(places, after) : bisect_left(places, until)]
+        for place in [*between, until]:
             for page in history.pages(store, key, after, place):
                 tally = counted(tally, page)
                 if isinstance(page, Columns):
@@ -124,17 +123,10 @@ def with_checkpoints(
                 yield page
             tally.count_log(store, key, after, place)
             after = place
-            if place < until:
-                yield Place(place)
+            yield Place(place)
         for checkpoint in checkpoints[i : i + 1]:
             checkpoint.end(tally)
             yield checkpoint
-
-
-def places(history: History, after: int, last: int) -> range:
-    """Return where states are kept, as some are set in the log: at about 100 places, but not at each event."""
-    step = max(EVERY, (last - after) // PLACES)
-    return range(after + step, last if history.paths.resets else 0, step)
 
 
 def _is_whole(store: Store, stored: Snapshot | Base) -> bool:

@@ -6,18 +6,19 @@ state that decides from a change on is folded beside those that decided before, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...engine import loop
 from ...engine.replay.folding import fold
+from ...engine.storage.corrections import Correction
 from ...engine.vocabulary import Columns, Policy, Problem, Turn
 from ..experiment.definition import Definition, run_of_policy
 from ..experiment.lineup import Member, joined, policy_of, states_of
+from .branches import Branches
 from .history import History, Recast, changed
-from .ladder import Ladder
 from .paths import Reset
 
 
@@ -34,7 +35,7 @@ class Company:
 
     It begins after the event `seq`, of which those who decide know the `state`. Where that is not the beginning of the
     log, what one has learned that began before and decides later is `given`, by the seq of its change and its number:
-    no fold can tell it. Where states are set in the log, they are folded again from those that the `ladder` keeps.
+    no fold can tell it. Where states are set in the log they are folded on branches, with its `corrections`.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class Company:
         seq: int = 0,
         last: int = 2**62,
         given: Callable[[int, int], Any] | None = None,
-        ladder: Ladder | None = None,
+        corrections: Sequence[Correction] = (),
     ) -> None:
         self.spec = history.spec(seq)
         self.state = state
         self.untold: list[tuple[int, int]] = []  # the seq of a change, and the policy that was `given`
-        self._created, self._given, self._ladder = created, given, ladder
+        self._created, self._given = created, given
+        self._branches = Branches(created, history, corrections, seq, last)
         self._problem = history.problem(seq)
         self._followers: dict[int, _Follower] = {}
         self._seen = {member.policy for member in history.members(seq)}
@@ -61,8 +63,7 @@ class Company:
             for member in (member for recast in recasts for member in recast.members):
                 if member.policy in self._decides and not member.begun and member.policy not in self.spec.numbers:
                     self._follow(member)
-
-        self.keep(seq)
+        self.pass_by(seq)
 
     @property
     def policy(self) -> Policy:
@@ -81,23 +82,28 @@ class Company:
         fold(self.policy.params, self.state, self.spec.run, page)
         self._fold_others(page)
 
-    def keep(self, seq: int) -> None:
-        """Keep the states after the event of a seq, where some are set later."""
-        if self._ladder is not None:
-            self._ladder.keep(seq, states_of(self.spec, self.state))
+    @property
+    def places(self) -> Sequence[int]:
+        """The seqs where a log that it folds is to pause, and it to `pass_by`."""
+        return self._branches.places
+
+    def pass_by(self, seq: int) -> None:
+        """Take note that the log has come to the event of a seq: the states there may be set later."""
+        followed = {number: one.state for number, one in self._followers.items()}
+        self._branches.keep(seq, followed | states_of(self.spec, self.state))
 
     def change(self, part: Problem | Turn | Recast | Reset) -> None:
         """Go on where an arm joined, a person said something, policies changed, or states are set."""
         if isinstance(part, Recast):
             self._recast(part)
-            self.keep(part.seq)
+            self.pass_by(part.seq)
             return
         if isinstance(part, Reset):
-            assert self._ladder is not None, "states are set"
-            known = states_of(self.spec, self.state) | self._ladder.again(part)
+            known = states_of(self.spec, self.state) | self._branches.ended(part)
             self.state = joined(self.spec, known, self._problem)
-            self.keep(part.seq)
+            self.pass_by(part.seq)
             return
+        self._branches.take(part)
         self.state = changed(self.policy, self.state, part)
         if isinstance(part, Problem):
             self._problem = part
@@ -108,6 +114,7 @@ class Company:
     def _fold_others(self, page: Columns) -> None:
         for one in self._followers.values():
             fold(one.policy.params, one.state, one.run, page)
+        self._branches.take(page)
 
     def _follow(self, member: Member) -> None:
         policy = policy_of(self._created, member)

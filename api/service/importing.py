@@ -33,13 +33,11 @@ from ..kinds.streams.moves import read_id
 from ..kinds.table import kind_of
 from ..log_files import module_of, source_of
 from .bases import beginning, parts_of
-from .checkpoints import Place, places
+from .checkpoints import Place
 from .company import Company
 from .folded import counted, finished, fold_log
 from .history import History, Part, Recast, packed_mask
-from .ladder import Ladder
 from .paths import Reset
-from .refold import Log
 from .writer import PARTS_MAX, Writer
 
 TOGETHER = 500  # events of one transaction: about 10 ms
@@ -229,11 +227,11 @@ def _bases(
     """Fold a log over its changes of policies and of what they know, and yield the base of each."""
     begun = beginning(store, (), spec, kind, history, 0)
     state, _ = kind.own.split(begun.kept)
-    company = Company(spec, history, state, ladder=Ladder(Log(store, key, spec), history))
+    company = Company(spec, history, state, corrections=store.corrections(key))
     tally, counted_to, number = begun.tally, 0, 0
-    for part in _parts(store, key, history, len(rows)):
+    for part in _parts(store, key, history, [*company.places, len(rows)]):
         if isinstance(part, Place):
-            company.keep(part.seq)
+            company.pass_by(part.seq)
             continue
         tally = counted(tally, part)
         if isinstance(part, Columns):
@@ -250,10 +248,10 @@ def _bases(
             yield Base(0, part.seq, *about, whole=True, of_change=True), parts
 
 
-def _parts(store: Store, key: int, history: History, last: int) -> Iterator[Part | Place]:
-    """Yield a log, and the places where states are kept, as some are set later."""
+def _parts(store: Store, key: int, history: History, places: Sequence[int]) -> Iterator[Part | Place]:
+    """Yield a log, and some places in it."""
     after = 0
-    for place in [*places(history, 0, last), last]:
+    for place in places:
         yield from history.pages(store, key, after, place)
         yield Place(place)
         after = place

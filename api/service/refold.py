@@ -22,7 +22,7 @@ from ..experiment.lineup import joined, policy_of, states_of
 from ..kinds.kind import Kind
 from .bases import beginning, fresh
 from .folded import state_of
-from .history import History, changed
+from .history import History, Part, changed
 from .paths import Setting
 
 Steps = Generator[None, None, Any]
@@ -43,43 +43,70 @@ class Begun(NamedTuple):
     state: Any
 
 
+class Again:
+    """The state of one policy, which is folded again along the path of a setting. It is written."""
+
+    def __init__(
+        self, created: Definition, history: History, setting: Setting, begun: Begun, corrections: Iterable[Correction]
+    ) -> None:
+        self.policy, self._run = policy_in(created, history, setting.policy), run_of_policy(created, setting.policy)
+        self._corrected = Corrected.of(one for one in corrections if one.seq <= setting.corrected_to).last()
+        self._history, self._setting, self._begun = history, setting, begun.seq
+        self.state, self._problem = begun.state, history.problem(begun.seq)
+
+    def behind(self, seq: int) -> None:
+        """Go on behind the event of a seq, with as many arms as there are then."""
+        self._sized(self._history.problem(seq))
+
+    def take(self, part: Part) -> None:
+        """Take what is on the path."""
+        if isinstance(part, Columns):
+            fold(self.policy.params, self.state, self._run, amended(part, self._corrected))
+        elif isinstance(part, Problem):
+            self._sized(part)
+        elif isinstance(part, Turn) and self.policy.turn is not None:
+            self.state = changed(self.policy, self.state, part)
+
+    def end(self) -> Any:
+        """Return the state with as many arms as there are where its path ends: the last stretch may be empty."""
+        self.behind(max(self._setting.to, self._begun))
+        return self.state
+
+    def _sized(self, now: Problem) -> None:
+        self.state, self._problem = _sized(self.policy, self.state, self._problem, now), now
+
+
 def gone_on(log: Log, history: History, setting: Setting, begun: Begun, corrections: Iterable[Correction]) -> Steps:
     """Fold what is on the path of a setting behind a state, which is written; return the state, a page a step."""
-    policy, run = policy_in(log, history, setting.policy), run_of_policy(log.created, setting.policy)
-    corrected = Corrected.of(one for one in corrections if one.seq <= setting.corrected_to).last()
-    state, problem = begun.state, history.problem(begun.seq)
+    again = Again(log.created, history, setting, begun, corrections)
     for after, until in history.paths.stretches(setting.policy, setting.to):
         first = max(after, begun.seq)
         if first >= until:
             continue
-        state, problem = _sized(policy, state, problem, history.problem(first)), history.problem(first)
-        for part in history.pages(log.store, log.key, first, until, learned_only=not marks(policy.params)):
-            if isinstance(part, Columns):
-                fold(policy.params, state, run, amended(part, corrected))
-            elif isinstance(part, Problem):
-                state, problem = _sized(policy, state, problem, part), part
-            elif isinstance(part, Turn) and policy.turn is not None:
-                state = changed(policy, state, part)
+        again.behind(first)
+        learned_only = not marks(again.policy.params)
+        for part in history.pages(log.store, log.key, first, until, learned_only=learned_only):
+            again.take(part)
             yield
-    return _sized(policy, state, problem, history.problem(max(setting.to, begun.seq)))  # its last stretch may be empty
+    return again.end()
 
 
-def grown_to(log: Log, history: History, setting: Setting, state: Any, seq: int) -> Any:
+def grown_to(created: Definition, history: History, setting: Setting, state: Any, seq: int) -> Any:
     """Return what a state is set to as it is where there are as many arms as after the event of a seq."""
-    policy = policy_in(log, history, setting.policy)
+    policy = policy_in(created, history, setting.policy)
     return _sized(
         policy, state, history.problem(max(setting.to, history.member(setting.policy)[1])), history.problem(seq)
     )
 
 
-def policy_in(log: Log, history: History, number: int) -> Policy:
+def policy_in(created: Definition, history: History, number: int) -> Policy:
     """Return the policy of a number."""
-    return policy_of(log.created, history.member(number)[0])
+    return policy_of(created, history.member(number)[0])
 
 
-def at_first(log: Log, history: History, number: int) -> Begun:
+def at_first(created: Definition, history: History, number: int) -> Begun:
     """Return the state of a policy before it has learned anything."""
-    policy, (_, seq) = policy_in(log, history, number), history.member(number)
+    policy, (_, seq) = policy_in(created, history, number), history.member(number)
     return Begun(seq, policy.init(policy.params, history.problem(seq)))
 
 
@@ -115,7 +142,7 @@ class Refold:
         store, key, created = self._log
         history = History(created, store.changes(key), self._kind.change_types)
         states = {
-            one.policy: grown_to(self._log, history, one, self._begun[one.policy].state, last) for one in self.settings
+            one.policy: grown_to(created, history, one, self._begun[one.policy].state, last) for one in self.settings
         }
         return joined(history.spec(last), states, history.problem(last))
 
@@ -134,7 +161,7 @@ class Refold:
                     return Begun(one.seq, states_of(spec, self._read(history, one))[setting.policy])
                 except Damaged:  # a base that cannot be read is told of where a log is folded from it
                     continue
-        begun = at_first(self._log, history, setting.policy)
+        begun = at_first(created, history, setting.policy)
         if self._floor and begun.seq < self._floor:
             raise Conflict(
                 "compacted",

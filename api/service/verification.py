@@ -17,8 +17,6 @@ from .checkpoints import Before, Checkpoint, Place, with_checkpoints
 from .closings import fault_of
 from .company import Company
 from .history import History, Part
-from .ladder import Ladder
-from .refold import Log
 
 
 class Verification(NamedTuple):
@@ -50,9 +48,9 @@ def verify_log(
     bases = store.bases(key)
     begun = beginning(store, [base for base in bases if not base.of_change], spec, kind, history, last)
     state, _ = kind.own.split(begun.kept)
-    ladder = Ladder(Log(store, key, spec), history) if history.paths.resets else None
-    company = Company(spec, history, state, begun.seq, last, given(store, bases, spec, kind, history), ladder)
-    pages = with_checkpoints(store, key, spec, kind, last, begun)
+    found_by = given(store, bases, spec, kind, history)
+    company = Company(spec, history, state, begun.seq, last, found_by, store.corrections(key, last))
+    pages = with_checkpoints(store, key, spec, kind, last, begun, company.places)
     found = verify(company, pages, progress, Before(store, key, spec, kind, history, begun))
     if spec.window is not None and found.first_difference is None:
         wrong = fault_of(spec.window, store.arrived(key, last))
@@ -73,8 +71,8 @@ def verify(
 
     Where an arm joined, the problem from there on stands between two pages, and so does what a person said of the
     world, and who decides where policies changed. Decisions that someone else made are learned from, and not made
-    again. Where states are set they are folded again, from those that are kept at some places. Snapshots that stand
-    between pages (`with_checkpoints`) are compared with what the log folds to.
+    again. Where states are set they are folded beside the log, which is read once. Snapshots that stand between pages
+    (`with_checkpoints`) are compared with what the log folds to.
     """
     ledger = _Ledger()
     events = decisions = 0
@@ -89,7 +87,7 @@ def verify(
             bad = bad or part.fault(company.state)
             continue
         if isinstance(part, Place):
-            company.keep(part.seq)
+            company.pass_by(part.seq)
             continue
         if not isinstance(part, Columns):
             company.change(part)
