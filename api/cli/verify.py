@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from ...engine.columns import take
 from ...engine.errors import InvalidInput
@@ -28,6 +29,7 @@ from ..log_files import read_log
 from ..service.archives import Archives
 from ..service.artefacts import keep_all
 from ..service.chain import Link, verified_chain
+from ..service.checkpoints import Place
 from ..service.company import Company
 from ..service.history import History, Part
 from ..service.verification import Verification, verify_log
@@ -142,17 +144,11 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
         )
     policy = fitted(catalog.from_stored(log.spec["policy"]), log.problem)
     spec = Definition(path.name, policy, log.problem, (), int(log.spec["seed"]), Intake())
-    changes = [Event(0, line + 1, CHANGE, detail=detail) for _, line, detail in log.changes]
+    changes = [Event(0, seq, CHANGE, detail=detail) for seq, detail in log.changes]
     history = History(spec, changes, kind_of(log.problem).change_types)
-    if history.paths.resets:
-        raise InvalidInput(
-            "states_are_set",
-            f"{path} has rewards that were corrected, or a rollback, for which parts of its log are folded again: run "
-            "onearm verify --database URL on the database that it is from",
-        )
-    company = Company(spec, history, policy.init(policy.params, log.problem))
+    company = Company(spec, history, policy.init(policy.params, log.problem), corrections=log.corrections)
     with progress(f"verifying {path.name}", len(log.events.kind), "events") as advance:
-        found = verify_pages(company, _parts(log, history), advance)
+        found = verify_pages(company, _parts(log, history, company.places), advance)
     report = _report(str(log.spec.get("experiment_id", path.name)), log.problem, found, None)
     if bad := log.bad_lines.count:
         report["bad_lines"] = dict(bad)
@@ -165,17 +161,19 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
     return report
 
 
-def _parts(log: Log, history: History) -> Iterator[Part]:
-    """Yield the events of an export, and between them what a person said of the world, and changes of policies."""
+def _parts(log: Log, history: History, places: Sequence[int]) -> Iterator[Part | Place]:
+    """Yield the events of an export, between them changes of the world, of policies and of states, and some places."""
     assert log.events is not None
-    rows = {line + 1: rows for rows, line, _ in log.changes}
-    before = 0
-    for spell in history.spells(-1, max(rows, default=0)):
-        if spell.begins is not None:
-            yield take(log.events, slice(before, rows[spell.after]))
-            yield spell.begins
-            before = rows[spell.after]
-    yield take(log.events, slice(before, None))
+    after, last = 0, 2**62
+    for place in [*places, last]:
+        for spell in history.spells(after, place):
+            if spell.after > after and spell.begins is not None:
+                yield spell.begins
+            rows = slice(*np.searchsorted(log.seqs, (spell.after, spell.until), side="right").tolist())
+            yield take(log.events, rows)
+        after = place
+        if place < last:
+            yield Place(place)
 
 
 def _report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from ..errors import InvalidInput, OnearmError
 from ..limits import Limits, limits_of
 from ..problem import check_problem, check_range
 from ..vocabulary import LEARN, Array, Columns, Problem
-from .corrections import NONE, Corrected, amended
+from .corrections import NONE, Corrected, Correction, amended
 
 FORMAT = 1  # of our own exports
 LINES_KEPT = 20  # line numbers kept for each kind of bad line
@@ -58,8 +59,9 @@ class Log:
     spec: dict[str, Any] | None = None  # of the experiment, as the export's header holds it
     bad_lines: BadLines = field(default_factory=BadLines)
     rows: Columns | None = None  # where it is a table with one row a decision
-    changes: list[tuple[int, int, str]] = field(default_factory=list)  # how many events are before each, its line, JSON
-    corrected: Corrected = NONE
+    seqs: Array = field(default_factory=lambda: np.zeros(0, np.int64))  # int64[n], of the events: where each stands
+    changes: list[tuple[int, str]] = field(default_factory=list)  # the seq of each, and JSON
+    corrected: Corrected = NONE  # lines are seqs
 
     @cached_property
     def table(self) -> Columns:
@@ -68,6 +70,22 @@ class Log:
             return self.rows
         assert self.events is not None
         return rewarded(amended(self.events, self.corrected))
+
+    @property
+    def corrections(self) -> list[Correction]:
+        """What is corrected, in order, each with what was learned before."""
+        assert self.events is not None
+        learned = self.events.kind == LEARN
+        number, reward = self.events.number[learned], self.events.reward[learned]
+        order = np.argsort(number, kind="stable")
+        found: list[Correction] = []
+        known: dict[int, float | None] = {}
+        for told, now, seq in zip(*(column.tolist() for column in self.corrected), strict=True):
+            row = int(order[np.searchsorted(number, told, sorter=order)])
+            was = known.get(told, float(reward[row]))
+            known[told] = None if math.isnan(now) else now
+            found.append(Correction(seq, told, int(self.seqs[learned][row]), None, was, known[told]))
+        return found
 
 
 @contextmanager
@@ -159,10 +177,12 @@ def log_of_events(
     changes: list[tuple[int, str]],
     corrected: list[Corrected],
     bad_lines: BadLines,
+    header_lines: int,
 ) -> Log:
     """Return the log of pages of events with their line numbers, without the bad ones among them.
 
-    `changes` are the lines that are neither decisions nor rewards, each with its number.
+    `changes` are the lines that are neither decisions nor rewards, each with its number. Before the line of the first
+    event are `header_lines`.
     """
     events, lines = _one(pages, problem)
     decides, learns = events.kind != LEARN, events.kind == LEARN
@@ -172,14 +192,15 @@ def log_of_events(
     bad_lines.drop("repeated_decision", decides & (source != np.arange(len(lines))), lines, kept)
     lost = learns & ((source < 0) | ~kept[source])
     bad_lines.drop("unknown_decision", lost, lines, kept)
-    before = np.searchsorted(lines[kept], [line for line, _ in changes]).tolist()
-    placed = [(rows, *change) for rows, change in zip(before, changes, strict=True)]
     said = Corrected(*map(np.concatenate, zip(*corrected, strict=True))) if corrected else NONE
     bad = ~np.isin(said.number, events.number[learns & kept])
     bad_lines.add("unknown_decision", *said.line[bad].tolist())
     said = Corrected(*(column[~bad] for column in said))
+    said = said._replace(line=said.line - header_lines)
+    seqs = lines[kept] - header_lines
+    placed = [(line - header_lines, detail) for line, detail in changes]
     events = joined(events if kept.all() else take(events, kept))
-    return Log(problem, events, spec, bad_lines, changes=placed, corrected=said)
+    return Log(problem, events, spec, bad_lines, seqs=seqs, changes=placed, corrected=said)
 
 
 def _one(pages: list[tuple[Columns, Array]], problem: Problem) -> tuple[Columns, Array]:

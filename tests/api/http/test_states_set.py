@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.corrected import Correcting
+from support.old_logs import command
 from support.served import assert_refused
 
 from onearm.api.cli.verify import has_fault, verified
@@ -174,7 +176,38 @@ def test_old_corrections_of_a_long_log(served: Correcting) -> None:
     served.assert_right()
 
 
-def test_each_policy_that_decides_gets_a_state_of_its_own(served: Correcting) -> None:
+def assert_exports_verify(served: Correcting, folder: Path) -> None:
+    """Check that a file is verified as the database is."""
+    for form in ("jsonl", "parquet"):
+        file = folder / f"log.{form}"
+        file.write_bytes(served.get(f"{E}/log?format={form}").content)
+        status, found = command("verify", str(file))
+        assert (status, found["experiments"][0]["digest"]) == (0, served.digest()), found
+
+
+def test_an_export_of_corrections_and_rollbacks_verifies_alone(served: Correcting, tmp_path: Path) -> None:
+    names = served.rewarded([1.0, 50.0, 1.0])
+    seq = served.get(E).json()["seq"]
+    served.correct(names[1], 0.0)
+    served.follow()
+    served.rewarded([3.0])
+    assert served.rollback(seq).status_code == 200
+    names += served.rewarded([0.5] * 5)
+    served.correct(names[-1], None)
+    served.correct(names[-2], 0.25)
+    served.correct(names[-2], 0.75)
+    served.follow()
+    served.rewarded([1.0] * 10)
+    assert_exports_verify(served, tmp_path)
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    wrong = next(n for n, line in enumerate(lines) if '"kind":"corrected"' in line)
+    lines[wrong] = json.dumps(json.loads(lines[wrong]) | {"reward": 0.875})
+    (tmp_path / "other.jsonl").write_text("\n".join(lines) + "\n")
+    status, found = command("verify", str(tmp_path / "other.jsonl"))
+    assert status == 1 or found["experiments"][0]["digest"] != served.digest()
+
+
+def test_each_policy_that_decides_gets_a_state_of_its_own(served: Correcting, tmp_path: Path) -> None:
     numbers = np.random.default_rng(6)
     names = served.rewarded(numbers.random(20).tolist())
     begun = served.get(E).json()["seq"]
@@ -207,6 +240,7 @@ def test_each_policy_that_decides_gets_a_state_of_its_own(served: Correcting) ->
     body = served.get(f"{E}/log").content
     assert served.post("/v1/experiments:import?experiment_id=again", body).status_code == 201
     assert served.digest("again") == digest
+    assert_exports_verify(served, tmp_path)
 
 
 def test_a_shadow_that_is_promoted_follows_what_was_corrected_before(served: Correcting) -> None:

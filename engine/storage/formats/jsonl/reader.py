@@ -59,7 +59,7 @@ def read(path: Path) -> Log:
                 for number, line in zip(numbers.tolist(), lines, strict=True)
                 if isinstance(line, Change)
             ]
-        return log_of_events(problem, spec, pages, changes, corrected, bad_lines)
+        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=1)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:

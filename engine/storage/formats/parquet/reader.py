@@ -55,7 +55,8 @@ def read(path: Path) -> Log:
         problem, spec = read_header(path, header)
         found = list(_pages(source, file, problem, bad_lines))
         pages, corrected = [in_order(page, problem) for page in found], [page.corrected for page in found]
-        return log_of_events(problem, spec, pages, _changes(source, file), corrected, bad_lines)
+        changes = _changes(source, file)
+        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=0)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:
