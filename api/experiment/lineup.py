@@ -18,12 +18,14 @@ from ...engine.arrays import roomless
 from ...engine.problem import fitted
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
+from ...policies.imitation import imitating
 from ...policies.wrappers.split import split
 from .definition import NOBODY, Definition
 
 Role = Literal["live", "apprentice", "canary", "control", "shadow"]
 LEADING: tuple[Role, ...] = ("live", "apprentice")  # one of all members has one of these
 WATCHING: tuple[Role, ...] = ("shadow", "apprentice")  # who decides nothing
+LearnFrom = Literal["reward", "agreement"]
 Defined = TypeVar("Defined", bound=Definition)
 
 
@@ -36,6 +38,14 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alpha: float = 0.05  # how often it may move at all where there is no difference
 
 
+class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a policy was that brings along what it knew there."""
+
+    experiment: str
+    seq: int | None = None  # after this event; None, as it is asked for: after the last one
+    policy: int | None = None  # its number there; None, as it is asked for: of the live one
+
+
 class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     """A policy of an experiment, and its part."""
 
@@ -46,6 +56,8 @@ class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     begun: int = 0  # it has learned what came after this seq
     since: int = 0  # the seq of the change with which it got its part, or its share
     guard: Guard | None = None
+    learn_from: LearnFrom = "reward"  # of an apprentice: agreement, whether it would have done what was done
+    origin: Origin | None = None
 
 
 class PoliciesChanged(msgspec.Struct, frozen=True, tag_field="change", tag="policies_changed"):
@@ -56,6 +68,7 @@ class PoliciesChanged(msgspec.Struct, frozen=True, tag_field="change", tag="poli
     why: str  # "added", "assigned", "retired"; "promoted", "demoted" by a guard
     policy: int | None = None  # whom that was done to
     told: dict[str, float] | None = None  # by a guard: the difference, low, high, and decisions
+    state: bytes | None = None  # what a policy knows that joins with an origin, with the arms of then
 
 
 def first_member(spec: Definition) -> Member:
@@ -89,7 +102,8 @@ def assigned(
         if former is None:
             del after[holder.policy]
         else:
-            after[holder.policy] = msgspec.structs.replace(holder, role=former, share=share, since=seq, guard=None)
+            part = {"role": former, "share": share, "since": seq, "guard": None, "learn_from": "reward"}
+            after[holder.policy] = msgspec.structs.replace(holder, **part)
     after[member.policy] = member
     return _recounted(before, after, seq)
 
@@ -114,10 +128,10 @@ def leader(members: Sequence[Member]) -> Member:
 
 
 def policy_of(spec: Definition, member: Member) -> Policy:
-    """Return the policy of a member, made for the problem of an experiment as it was created."""
-    if member.spec == spec.policy.spec:
-        return spec.policy
-    return fitted(catalog.from_stored(member.spec), spec.problem)
+    """Return the policy of a member, as it learns in its part, made for the problem of an experiment as created."""
+    same = member.spec == spec.policy.spec
+    policy = spec.policy if same else fitted(catalog.from_stored(member.spec), spec.problem)
+    return imitating(policy) if member.learn_from == "agreement" else policy
 
 
 def with_members(created: Defined, members: Sequence[Member]) -> Defined:

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ...engine.errors import NotFound
-from ..experiment.lineup import Guard, Member, Role, shares_of
+from ..experiment.lineup import Guard, LearnFrom, Member, Origin, Role, shares_of
 from ..service.evidence import Estimate
 from ..service.live import Live
-from ..service.policies import Wanted, check_several, is_watched
+from ..service.policies import Brought, Wanted, check_several, is_watched
 from ..service.service import Service
 from ..service.watching import Watch
 from .bodies import read
@@ -26,8 +26,9 @@ class NewPolicy(msgspec.Struct, forbid_unknown_fields=True):
     policy: Any
     role: Role = "shadow"
     share: float | None = None  # of the decisions, where it is a canary or the control
-    start: Literal["empty", "log"] = "empty"  # log: a shadow learns what was decided before it as well
+    start: Literal["empty", "log"] | Origin = "empty"  # log: a shadow learns what was decided before it as well
     guard: Guard | None = None
+    learn_from: LearnFrom = "reward"  # agreement: an apprentice learns whether it would have done what was done
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,6 +37,7 @@ class Part(msgspec.Struct, forbid_unknown_fields=True):
     role: Role
     share: float | None = None
     guard: Guard | UnsetType | None = UNSET  # null takes one off
+    learn_from: LearnFrom = "reward"  # as of a policy that joins
 
 
 class Promotion(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,6 +70,8 @@ class PolicyStatus(msgspec.Struct):
     value: Estimate
     differences: list[Difference]
     agreement: float | UnsetType | None = UNSET  # of an apprentice: how likely it would have done what was done
+    learn_from: LearnFrom | UnsetType = UNSET  # of an apprentice
+    origin: Origin | UnsetType = UNSET  # where it learned before it joined
     effective_decisions: float | UnsetType | None = UNSET  # of one: so many of its own would tell as much
     guard: Guard | UnsetType = UNSET
 
@@ -100,7 +104,10 @@ async def add_policy(service: Service, call: Call) -> Answer:
     """Add a policy to an experiment: as a shadow that learns, a canary or a control that decide on a share, or live."""
     live = service.live(call.path["experiment_id"])
     body = read(_new, call.body, "the policy")
-    member, new = await service.policies.add(live, body.policy, Wanted(body.role, body.share, body.guard), body.start)
+    wanted = Wanted(body.role, body.share, body.learn_from, body.guard)
+    there = body.start
+    start = Brought(there, service.live(call.caller.named(there.experiment))) if isinstance(there, Origin) else there
+    member, new = await service.policies.add(live, body.policy, wanted, start)
     return Answer(201 if new else 200, _status(service, live, member, call))
 
 
@@ -122,7 +129,8 @@ async def assign_policy(service: Service, call: Call) -> Answer:
     """Give a policy another part, or another share of the decisions."""
     live = service.live(call.path["experiment_id"])
     body = read(_part, call.body, "the part")
-    member = await service.policies.assign(live, _number(live, call), Wanted(body.role, body.share, body.guard))
+    wanted = Wanted(body.role, body.share, body.learn_from, body.guard)
+    member = await service.policies.assign(live, _number(live, call), wanted)
     return Answer(200, _status(service, live, member, call))
 
 
@@ -168,6 +176,8 @@ def _status(service: Service, live: Live, member: Member, call: Call) -> PolicyS
         value=Estimate(None, None, None),
         differences=[],
         guard=UNSET if member.guard is None else member.guard,
+        origin=UNSET if member.origin is None else member.origin,
+        learn_from=member.learn_from if member.role == "apprentice" else UNSET,
     )
     if evidence is not None:
         status.decisions, status.value = evidence.decisions, evidence.value

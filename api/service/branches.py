@@ -17,7 +17,7 @@ from ...engine.errors import Damaged
 from ...engine.storage.corrections import Correction
 from ...engine.vocabulary import Columns, Problem, Turn
 from ..experiment.definition import Definition
-from .history import History
+from .history import History, Recast
 from .paths import Reset, Setting
 from .refold import Again, Begun, at_first, grown_to
 
@@ -75,7 +75,7 @@ class Branches:
             if branch.is_on and not was_on:
                 branch.again.behind(seq)
 
-    def take(self, part: Columns | Problem | Turn) -> None:
+    def take(self, part: Columns | Problem | Turn | Recast) -> None:
         """Take what comes next in the log."""
         for branch in self._growing:
             if branch.is_on:

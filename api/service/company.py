@@ -51,7 +51,7 @@ class Company:
         self.spec = history.spec(seq)
         self.state = state
         self.untold: list[tuple[int, int]] = []  # the seq of a change, and the policy that was `given`
-        self._created, self._given = created, given
+        self._created, self._history, self._given = created, history, given
         self._branches = Branches(created, history, corrections, seq, last)
         self._problem = history.problem(seq)
         self._followers: dict[int, _Follower] = {}
@@ -96,6 +96,7 @@ class Company:
         """Go on where an arm joined, a person said something, policies changed, or states are set."""
         if isinstance(part, Recast):
             self._recast(part)
+            self._branches.take(part)
             self.pass_by(part.seq)
             return
         if isinstance(part, Reset):
@@ -118,7 +119,7 @@ class Company:
 
     def _follow(self, member: Member) -> None:
         policy = policy_of(self._created, member)
-        state = policy.init(policy.params, self._problem)
+        state = self._history.first_state(policy, member.policy, self._problem)
         self._followers[member.policy] = _Follower(policy, state, run_of_policy(self._created, member.policy))
 
     def _recast(self, part: Recast) -> None:
@@ -131,7 +132,7 @@ class Company:
             if number in part.spec.numbers and number not in known:
                 if self._begins(member):
                     policy = policy_of(self._created, member)
-                    known[number] = policy.init(policy.params, self._problem)
+                    known[number] = self._history.first_state(policy, number, self._problem)
                 else:
                     assert self._given is not None, "its log is folded from the beginning"
                     known[number] = self._given(part.seq, number)

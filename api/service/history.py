@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
+from ...engine import snapshot
 from ...engine.changes.turning import turned
 from ...engine.errors import Damaged
 from ...engine.growth import grown
@@ -199,6 +200,7 @@ class History:
         self._casts: dict[int, tuple[Member, ...]] = {}  # by seq
         self._recasts: dict[int, Recast] = {}  # of these, those that were asked for
         self.paths = Paths()
+        self._brought: dict[int, bytes] = {}  # the states that policies joined with, by number
         decoder = changes_decoder(kinds_own)
         for event in events:
             change = change_of(event, decoder)
@@ -215,6 +217,8 @@ class History:
                     if member.begun and member.policy not in self.named:
                         self.paths.born[member.policy] = event.seq
                 self._casts[event.seq] = change.members
+                if change.state is not None and change.policy is not None:
+                    self._brought[change.policy] = change.state
             if isinstance(change, StateSet):
                 self.paths.add(event.seq, change)
 
@@ -245,6 +249,12 @@ class History:
                 if member.policy == number:
                     return member, self.paths.born.get(number, 0)
         return first_member(self._spec), 0
+
+    def first_state(self, policy: Policy, number: int, problem: Problem) -> Any:
+        """Return the state that the policy of a number joined with; `problem` is that of then."""
+        fresh = policy.init(policy.params, problem)
+        state = self._brought.get(number)
+        return fresh if state is None else snapshot.unpack([state], like=fresh)
 
     def spec(self, seq: int) -> Definition:
         """Return the definition of the experiment after the event of this seq: who decides then is its policy."""

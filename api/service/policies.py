@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -25,7 +25,9 @@ from ...policies import catalog
 from ..experiment.lineup import (
     LEADING,
     Guard,
+    LearnFrom,
     Member,
+    Origin,
     PoliciesChanged,
     Role,
     assigned,
@@ -41,6 +43,7 @@ from ..experiment.lineup import (
 from ..experiment.spec import Spec
 from ..tasks import ended
 from .live import Live
+from .origins import Known, grown_to_here, state_of_origin
 from .pools import Pools
 from .room import Room
 from .setting import Next, set_state
@@ -63,9 +66,20 @@ class Wanted(NamedTuple):
 
     role: Role
     share: float | None = None
+    learn_from: LearnFrom = "reward"
     guard: Guard | UnsetType | None = UNSET  # None takes one off
     former: Role | None = "shadow"  # what whoever had the part does from then on; None: it retires
     former_share: float | None = None  # of that one, where it has one then
+
+
+class Brought(NamedTuple):
+    """What a policy knew in another experiment, with which it begins."""
+
+    origin: Origin
+    source: Live
+
+
+Beginning = Literal["empty", "log"] | Brought
 
 
 class Policies:
@@ -95,7 +109,7 @@ class Policies:
         """Return what is known of the policies of an experiment; None where there is one alone."""
         return self._watches.get(live.row.key)
 
-    async def add(self, live: Live, said: Any, wanted: Wanted, start: str) -> tuple[Member, bool]:
+    async def add(self, live: Live, said: Any, wanted: Wanted, start: Beginning) -> tuple[Member, bool]:
         """Add a policy, given by its name or spec; return it, and whether it is new. The same again changes nothing."""
         check_several(live)
         spec = catalog.in_full({"name": said, "params": {}} if isinstance(said, str) else said)
@@ -107,18 +121,26 @@ class Policies:
                 "and promote it once it has caught up",
             )
 
+        known: Known | None = None
+        if isinstance(start, Brought):
+            await start.source.committed()
+            about = self._store, start.origin, start.source, live, policy
+            known = await self._pools.creations.run(state_of_origin, *about)
+
         async def change() -> tuple[Member, bool]:
-            if (known := _known(live, policy.spec, wanted)) is not None:
-                return known, False
+            if (there := _known(live, policy.spec, wanted)) is not None:
+                return there, False
             _check_another(live, policy, start)
             if wanted.role == "shadow":
                 watch = self._watches.get(live.row.key)
                 self._room.check(_room_of(live), size + (0 if watch is None else watch.state_bytes))
             seq, number = live.seq + 1, max(live.named) + 1
             begun = 0 if start == "log" else seq
-            member = Member(number, policy.spec, wanted.role, _share(wanted), begun, seq, wanted.guard or None)
+            part = (wanted.role, _share(wanted), begun, seq, wanted.guard or None, _learn_from(wanted))
+            member = Member(number, policy.spec, *part, None if known is None else known.origin)
+            state = None if known is None else grown_to_here(known, policy, live)
             members = assigned(live.members, member, wanted.former, former_share(wanted), seq)
-            await self._change(live, members, "added", number)
+            await self._change(live, members, "added", number, state)
             return member, True
 
         return await live.turns.alone(change)
@@ -137,9 +159,10 @@ class Policies:
             guard = member.guard if wanted.guard is UNSET else wanted.guard
             if wanted.role in LEADING:
                 guard = None
-            now = msgspec.structs.replace(member, role=wanted.role, share=_share(wanted), since=seq, guard=guard)
-            if (now.role, now.share, now.guard) == (member.role, member.share, member.guard):
+            part = {"role": wanted.role, "share": _share(wanted), "guard": guard, "learn_from": _learn_from(wanted)}
+            if all(getattr(member, name) == value for name, value in part.items()):
                 return member
+            now = msgspec.structs.replace(member, since=seq, **part)
             members = assigned(live.members, now, wanted.former, former_share(wanted), seq)
             await self._change(live, members, why, number, **told)
             return now
@@ -160,8 +183,10 @@ class Policies:
 
         await live.turns.alone(change)
 
-    async def _change(self, live: Live, members: tuple[Member, ...], why: str, number: int, **told: Any) -> None:
-        """Let these play their parts from the next event on. The caller has the turn alone."""
+    async def _change(
+        self, live: Live, members: tuple[Member, ...], why: str, number: int, brought: Any = None, **told: Any
+    ) -> None:
+        """Let these play their parts from the next event on, one with what it `brought`, in a turn of the caller."""
         live.check_open()
         _check_members(live, members)
         spec = await self._pools.creations.run(with_members, live.created, members)
@@ -169,11 +194,14 @@ class Policies:
         self._room.check(live.row.id, max(spec.state_bytes, 1) * live.problem.n_arms // live.created.problem.n_arms)
         await live.committed()
         states = states_of(live.spec, live.state)
+        if brought is not None and number in spec.numbers:
+            states[number] = snapshot.copied(brought)
         for member in members:
             if member.policy in spec.numbers and member.policy not in states:
                 states[member.policy] = await self._state(live, member)
         state, change_seq = joined(spec, states, live.problem), live.seq + 1
-        change = PoliciesChanged(live.number, members, why, number, told or None)
+        packed = None if brought is None else snapshot.pack(brought)
+        change = PoliciesChanged(live.number, members, why, number, told or None, packed)
         committed = await set_state(live, change, Next(spec, kernels, members, state), live.now(), *self._set)
         live.corrected_to |= {member.policy: live.seq for member in members if member.begun == live.seq}
         await asyncio.shield(committed)
@@ -318,16 +346,16 @@ def _known(live: Live, spec: dict[str, Any], wanted: Wanted) -> Member | None:
     same = [one for one in live.members if (one.spec, one.role) == (spec, wanted.role) and wanted.role != "live"]
     if not same:
         return None
-    if (same[0].share, same[0].guard) != (_share(wanted), wanted.guard or None):
+    if (same[0].share, same[0].guard, same[0].learn_from) != (_share(wanted), wanted.guard or None, wanted.learn_from):
         raise Conflict(
             "policy_exists",
-            f"policy {same[0].policy} is this {wanted.role} already, with another share or guard: change them by "
-            f"policies/{same[0].policy}:assign",
+            f"policy {same[0].policy} is this {wanted.role} already, with another share, guard or learn_from: "
+            f"change them by policies/{same[0].policy}:assign",
         )
     return same[0]
 
 
-def _check_another(live: Live, policy: Policy, start: str) -> None:
+def _check_another(live: Live, policy: Policy, start: Beginning) -> None:
     """Refuse one more policy where there are as many as may be, or it cannot learn what is on record."""
     if policy.divides and (live.tally.unknown or not has_law(live.spec.policy.params)):
         raise InvalidInput(
@@ -365,6 +393,15 @@ def _share(wanted: Wanted) -> float:
         )
     share = check_param("share", wanted.share, low=0.0, high=1.0, low_open=True, high_open=True)
     return float(share)
+
+
+def _learn_from(wanted: Wanted) -> LearnFrom:
+    """Return what a policy learns from in its part."""
+    if wanted.learn_from != "reward" and wanted.role != "apprentice":
+        raise InvalidInput(
+            "unexpected_learn_from", f"a {wanted.role} learns from rewards: only an apprentice learns from agreement"
+        )
+    return wanted.learn_from
 
 
 def former_share(wanted: Wanted) -> float:

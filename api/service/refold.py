@@ -22,7 +22,7 @@ from ..experiment.lineup import joined, policy_of, states_of
 from ..kinds.kind import Kind
 from .bases import beginning, fresh
 from .folded import state_of
-from .history import History, Part, changed
+from .history import History, Part, Recast, changed
 from .paths import Setting
 
 Steps = Generator[None, None, Any]
@@ -49,13 +49,15 @@ class Again:
     def __init__(
         self, created: Definition, history: History, setting: Setting, begun: Begun, corrections: Iterable[Correction]
     ) -> None:
-        self.policy, self._run = policy_in(created, history, setting.policy), run_of_policy(created, setting.policy)
+        self._created, self._run = created, run_of_policy(created, setting.policy)
+        self.policy = policy_at(created, history, setting.policy, begun.seq)
         self._corrected = Corrected.of(one for one in corrections if one.seq <= setting.corrected_to).last()
         self._history, self._setting, self._begun = history, setting, begun.seq
         self.state, self._problem = begun.state, history.problem(begun.seq)
 
     def behind(self, seq: int) -> None:
-        """Go on behind the event of a seq, with as many arms as there are then."""
+        """Go on behind the event of a seq, with as many arms as there are then, and in the part that it has then."""
+        self.policy = policy_at(self._created, self._history, self._setting.policy, seq)
         self._sized(self._history.problem(seq))
 
     def take(self, part: Part) -> None:
@@ -64,6 +66,8 @@ class Again:
             fold(self.policy.params, self.state, self._run, amended(part, self._corrected))
         elif isinstance(part, Problem):
             self._sized(part)
+        elif isinstance(part, Recast):
+            self.policy = policy_at(self._created, self._history, self._setting.policy, part.seq)
         elif isinstance(part, Turn) and self.policy.turn is not None:
             self.state = changed(self.policy, self.state, part)
 
@@ -99,6 +103,12 @@ def grown_to(created: Definition, history: History, setting: Setting, state: Any
     )
 
 
+def policy_at(created: Definition, history: History, number: int, seq: int) -> Policy:
+    """Return the policy of a number as it learns after the event of a seq, in the part that it has then."""
+    there = (member for member in history.members(seq) if member.policy == number)
+    return policy_of(created, next(there, history.member(number)[0]))
+
+
 def policy_in(created: Definition, history: History, number: int) -> Policy:
     """Return the policy of a number."""
     return policy_of(created, history.member(number)[0])
@@ -107,7 +117,7 @@ def policy_in(created: Definition, history: History, number: int) -> Policy:
 def at_first(created: Definition, history: History, number: int) -> Begun:
     """Return the state of a policy before it has learned anything."""
     policy, (_, seq) = policy_in(created, history, number), history.member(number)
-    return Begun(seq, policy.init(policy.params, history.problem(seq)))
+    return Begun(seq, history.first_state(policy, number, history.problem(seq)))
 
 
 class Refold:

@@ -136,7 +136,9 @@ class Watch:
         """Take up the shadows that begin here."""
         for number in [number for number, start in self.starts.items() if start.seq <= self.seq]:
             start = self.starts.pop(number)
-            self.shadows[number] = Shadow(self._created, start.member, history.problem(self.seq), start.state)
+            there = (member for member in history.members(start.seq) if member.policy == number)
+            member = next(there, start.member)  # in the part that it had then
+            self.shadows[number] = Shadow(self._created, member, history.problem(self.seq), start.state)
 
     def _parts(self, store: Store, history: History, last: int) -> Iterable[Any]:
         """Yield what shadows learn, and changes of policies; without shadows these alone."""
@@ -161,7 +163,9 @@ class Watch:
         for number, member in now.items():
             is_shadow = member.role in WATCHING
             if is_shadow and member.begun == seq and number not in self.shadows:
-                self.shadows[number] = Shadow(self._created, member, history.problem(seq))
+                self.shadows[number] = _new(self._created, member, history, seq)
+            elif number in self.shadows:
+                self.shadows[number].policy = policy_of(self._created, member)  # in another part it learns otherwise
             known = self.evidence.get(number)
             if known is None or known.since != member.since:
                 of_apprentice = member.role == "apprentice"  # nobody knows how likely what others did was: no interval
@@ -201,6 +205,12 @@ class Watch:
             evidence.add(reward, weight[kept], {whom: other[kept] for whom, other in others.items()})
 
 
+def _new(created: Spec, member: Member, history: History, seq: int) -> Shadow:
+    """Return a shadow that joins with the change at a seq."""
+    problem = history.problem(seq)
+    return Shadow(created, member, problem, history.first_state(policy_of(created, member), member.policy, problem))
+
+
 def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequence[Member]) -> dict[int, Start]:
     """Return where the shadows among the members of an experiment begin to read, by number. For a worker thread.
 
@@ -214,6 +224,8 @@ def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequen
         if member.role not in WATCHING:
             continue
         start = Start(member, member.begun)
+        if member.origin is not None:
+            start = start._replace(state=_new(created, member, history, member.begun).state)
         for base in reversed(bases):
             if member.policy in (spec := history.spec(base.seq)).numbers:
                 state, _ = kind.own.split(beginning(store, bases, created, kind, history, base.seq).kept)

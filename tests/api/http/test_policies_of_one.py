@@ -6,77 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from support.lives import THOMPSON, TSALLIS, UNIFORM, Life, law
 from support.old_logs import command
 from support.served import Served, assert_refused
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service import policies as policies_module
 from onearm.api.service.watching import Watch
-
-MEANS = {"a": 0.2, "b": 0.5, "c": 0.8, "d": 0.9}
-ARMS = [{"id": name} for name in "abc"]
-
-
-def law(name: str, **params: Any) -> dict[str, Any]:
-    return {"name": name, "params": params}
-
-
-TSALLIS, THOMPSON, UNIFORM = law("tsallis_inf"), law("thompson_beta", propensities=True), law("uniform")
-
-
-class Life:
-    """An experiment whose clients decide and reward; the world is drawn."""
-
-    def __init__(self, served: Served, policy: Any = TSALLIS, **more: Any) -> None:
-        self.served, self.rng = served, np.random.default_rng(1)
-        assert served.create(arms=ARMS, seed=3, policy=policy, **more).status_code == 201
-
-    def play(self, n: int, **body: Any) -> list[dict[str, Any]]:
-        made = [self.served.decide(body).json() for _ in range(n)]
-        for one in made:
-            self.reward(one)
-        return made
-
-    def reward(self, decided: dict[str, Any]) -> None:
-        value = float(self.rng.random() < MEANS[decided["action_id"]])
-        assert self.served.reward(decided["decision_id"], value).status_code == 200
-
-    def join(self, policy: Any, **part: Any) -> dict[str, Any]:
-        answer = self.served.post("/v1/experiments/e/policies", {"policy": policy, **part})
-        assert answer.status_code == 201, answer.text
-        joined: dict[str, Any] = answer.json()
-        return joined
-
-    def do(self, number: int, deed: str, **body: Any) -> dict[str, Any]:
-        answer = self.served.post(f"/v1/experiments/e/policies/{number}:{deed}", body)
-        assert answer.status_code == 200, answer.text
-        done: dict[str, Any] = answer.json()
-        return done
-
-    def lineup(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.served.get("/v1/experiments/e/policies").json()
-        return found
-
-    def read_up(self) -> dict[str, Any]:
-        """Wait until what is logged was read, and return what the policies are worth."""
-        deadline = time.monotonic() + 60
-        while (found := self.lineup())["lag"]:
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
-        return found
-
-    def roles(self) -> dict[int, str]:
-        return {one["policy"]: one["role"] for one in self.lineup()["policies"]}
-
-    def assert_verifies(self) -> None:
-        """Make every decision again, as the log says and after a restart."""
-        digest = self.served.digest()
-        self.served.restart()
-        assert self.served.digest() == digest
-        found = {one["id"]: one for one in verified(self.served.url)}["e"]
-        assert not has_fault(found), found
 
 
 @pytest.fixture

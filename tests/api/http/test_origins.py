@@ -1,0 +1,124 @@
+"""Policies that join with what they learned in another experiment, and logs that are whole without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.lives import TSALLIS, UNIFORM, Life, law
+from support.old_logs import command
+from support.served import Served, assert_refused
+
+GREEDY = law("epsilon_greedy", epsilon=0.1, origin=None)
+PATH = "/v1/experiments/e/policies"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Any:
+    with Served(tmp_path) as one:
+        yield one
+
+
+def learned(served: Served, policy: Any = GREEDY, arms: str = "abc", **more: Any) -> int:
+    """Let an experiment "there" learn that its last arm is best; return its last seq."""
+    body = {"arms": [{"id": name} for name in arms], "policy": policy} | more
+    assert served.create("there", **body).status_code == 201
+    for n in range(30):
+        decided = served.decide({}, "there").json()
+        value = float(decided["action_id"] == arms[-1])
+        assert served.reward(decided["decision_id"], value, "there").status_code == 200, n
+    seq: int = served.get("/v1/experiments/there").json()["seq"]
+    return seq
+
+
+def test_what_it_knew_there_it_knows_here(served: Served) -> None:
+    seq = learned(served)
+    digest = served.digest("there")
+    life = Life(served, UNIFORM)
+    joined = life.join(GREEDY, role="live", start={"experiment": "there"})
+    assert joined["origin"] == {"experiment": "there", "seq": seq, "policy": 0}
+    assert served.digest() == digest
+    life.play(20)
+    life.assert_verifies()
+
+
+def test_a_shadow_goes_on_from_there_also_after_a_start(served: Served) -> None:
+    seq = learned(served)
+    life = Life(served, UNIFORM)
+    life.play(5)
+    life.join(GREEDY, role="shadow", start={"experiment": "there", "seq": seq - 10, "policy": 0})
+    life.play(10)
+    life.read_up()
+    served.restart()
+    life.play(10)
+    life.do(1, "promote")
+    life.play(10)
+    life.assert_verifies()
+
+
+def test_the_log_is_whole_without_where_it_came_from(served: Served, tmp_path: Path) -> None:
+    learned(served)
+    life = Life(served, UNIFORM)
+    life.join(GREEDY, role="canary", share=0.5, start={"experiment": "there"})
+    life.play(20)
+    life.join(GREEDY, role="shadow", start={"experiment": "there"})
+    life.play(10)
+    life.do(2, "promote")
+    life.play(10)
+    assert served.client.delete("/v1/experiments/there?confirm=there").status_code in (200, 204)
+    assert served.post(f"{PATH}:rollback", {"to": 10}).status_code == 200
+    life.play(10)
+    life.assert_verifies()
+    body = served.get("/v1/experiments/e/log").content
+    assert served.post("/v1/experiments:import?experiment_id=twin", body).status_code == 201
+    assert served.digest("twin") == served.digest()
+    for form in ("jsonl", "parquet"):
+        file = tmp_path / f"log.{form}"
+        file.write_bytes(served.get(f"/v1/experiments/e/log?format={form}").content)
+        status, found = command("verify", str(file))
+        assert (status, found["experiments"][0]["digest"]) == (0, served.digest())
+
+
+def test_it_takes_the_arms_that_there_are_here(served: Served) -> None:
+    learned(served, arms="ab")
+    life = Life(served, UNIFORM)
+    life.join(GREEDY, role="live", start={"experiment": "there"})
+    assert served.post("/v1/experiments/e/arms", {"id": "d"}).status_code == 201
+    made = life.play(30)
+    assert {one["action_id"] for one in made} != {"a", "b"}
+    life.assert_verifies()
+
+
+def test_a_policy_comes_back_as_it_was_earlier_in_the_same_experiment(served: Served) -> None:
+    life = Life(served, GREEDY)
+    life.play(10)
+    digest = served.digest()
+    life.play(10)
+    life.join(UNIFORM, role="live")
+    life.join(GREEDY, role="live", start={"experiment": "e", "seq": 20})
+    assert served.digest() == digest
+    life.play(5)
+    life.assert_verifies()
+
+
+def test_what_does_not_fit_is_refused(served: Served) -> None:
+    seq = learned(served)
+    life = Life(served, UNIFORM)
+
+    def refused(said: Any, status: int, code: str, **start: Any) -> None:
+        body = {"policy": said, "start": {"experiment": "there"} | start}
+        assert_refused(served.post(PATH, body), status, code)
+
+    refused(TSALLIS, 422, "other_policy")
+    refused(law("epsilon_greedy", epsilon=0.2), 422, "other_policy")
+    refused(GREEDY, 422, "ahead_of_log", seq=seq + 1)
+    refused(GREEDY, 422, "did_not_decide", policy=3)
+    refused(GREEDY, 404, "unknown_experiment", experiment="nowhere")
+    assert served.post("/v1/experiments/there:compact", {"archive": False}).status_code == 200
+    refused(GREEDY, 409, "compacted", seq=5)
+    for name, more in (("other", {"arms": [{"id": "b"}, {"id": "a"}]}), ("ranged", {"reward": {"range": [0, 2]}})):
+        assert served.create(name, policy=GREEDY, **more).status_code == 201
+    refused(GREEDY, 422, "other_arms", experiment="other")
+    refused(GREEDY, 422, "other_problem", experiment="ranged")
+    assert life.roles() == {0: "live"}
