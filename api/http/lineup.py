@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from ...engine.errors import NotFound
 from ..experiment.lineup import Guard, LearnFrom, Member, Origin, Role, shares_of
-from ..service.evidence import Estimate
+from ..service.estimates import Estimate
 from ..service.live import Live
 from ..service.policies import Brought, Wanted, check_several, is_watched
 from ..service.service import Service
@@ -54,6 +54,7 @@ class Difference(msgspec.Struct):
     value: float | None
     low: float | None
     high: float | None
+    doubly_robust: Estimate | UnsetType = UNSET  # of a shadow: the same, by a model of the rewards and what was seen
 
 
 class PolicyStatus(msgspec.Struct):
@@ -69,6 +70,7 @@ class PolicyStatus(msgspec.Struct):
     decisions: int  # that tell of its worth
     value: Estimate
     differences: list[Difference]
+    doubly_robust: Estimate | UnsetType = UNSET  # of a shadow: its value, by a model of the rewards and what was seen
     agreement: float | UnsetType | None = UNSET  # of an apprentice: how likely it would have done what was done
     learn_from: LearnFrom | UnsetType = UNSET  # of an apprentice
     origin: Origin | UnsetType = UNSET  # where it learned before it joined
@@ -183,9 +185,13 @@ def _status(service: Service, live: Live, member: Member, call: Call) -> PolicyS
         status.decisions, status.value = evidence.decisions, evidence.value
         if member.role == "apprentice":
             status.agreement, status.effective_decisions = evidence.agreement, evidence.effective
+        modelled = evidence.modelled
+        status.doubly_robust = UNSET if modelled is None else modelled.value
         for whom in ("live", "control"):
             if member.role != whom and (found := evidence.against(whom)) is not None:
-                status.differences.append(Difference(whom, found.value, found.low, found.high))
+                robust = None if modelled is None else modelled.against(whom)
+                told = UNSET if robust is None else robust
+                status.differences.append(Difference(whom, found.value, found.low, found.high, told))
     return status
 
 

@@ -10,23 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 
 from ...engine.estimate import difference, sequence
 from ...engine.estimate.sequence import SequenceState
 from ...engine.vocabulary import Array
 from ..experiment.lineup import Guard
-
-LEVEL = 0.95
-
-
-class Estimate(msgspec.Struct):
-    """A value per decision, and between what it lies, at all moments at once; null where that is not known."""
-
-    value: float | None
-    low: float | None
-    high: float | None
+from .estimates import LEVEL, Estimate
+from .modelled import Modelled
 
 
 class Evidence:
@@ -39,6 +30,7 @@ class Evidence:
         self.since = since  # a seq
         self.decisions = 0  # that were made by this policy, or that it might have made
         self.seen = 0  # those that it did not make, too
+        self.modelled: Modelled | None = None  # the same by a model, of a shadow
         self._limits = limits
         self._sums = np.zeros(3)  # of weights, of weighted rewards, and of squared weights
         self._own = sequence.start(weight_max)

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine import loop, snapshot
+from ...engine.columns import take
+from ...engine.estimate.reward_model import RewardModel, at_action
 from ...engine.protocol import marks
 from ...engine.replay.folding import run_rows
 from ...engine.storage.store import Store
-from ...engine.vocabulary import DECIDE, EXTERNAL, Array, Columns, Judged, Policy, Problem, Turn
+from ...engine.vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Judged, Policy, Problem, Turn
 from ..experiment.definition import run_of_policy
 from ..experiment.lineup import WATCHING, Member, in_part, leader, policy_of, shares_of, states_of
 from ..experiment.spec import Spec
@@ -25,10 +27,29 @@ from ..kinds.kind import Kind
 from .bases import beginning
 from .evidence import Evidence
 from .history import History, Recast, changed
+from .modelled import Modelled, model_of
 from .paths import Reset
 
 PAGE = 2000  # events
 NOTHING_PREDICTED = np.zeros((0, 0))
+
+
+class Likely(NamedTuple):
+    """What a shadow makes of a decision."""
+
+    target: float  # how likely it would have taken its action
+    propensity: float  # how likely that was
+    predicted: float = math.nan  # by the model: the reward of it
+    expected: float = math.nan  # and that of the shadow's
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the model says something."""
+        return not math.isnan(self.predicted + self.expected)
+
+
+MODEL = ("predicted", "expected")
+UNLIKELY = Likely(math.nan, 1.0)  # what is not known
 
 
 class Shadow:
@@ -39,14 +60,21 @@ class Shadow:
         self.run = run_of_policy(created, member.policy)
         self.state = self.policy.init(self.policy.params, problem) if state is None else state
 
-    def learn(self, page: Columns) -> dict[int, tuple[float, float]]:
-        """Learn a page; return how likely it would have taken the action of each decision, and how likely that was."""
-        n = len(page.kind)
-        found = Judged(np.zeros(n, np.int64), np.full(n, math.nan), np.zeros(0))
+    def learn(self, page: Columns, predicted: Array) -> dict[int, Likely]:
+        """Learn a page, whose rewards are `predicted` for each arm, float64[n, k]; with no columns they are not."""
+        n, modelled = len(page.kind), predicted.shape[1] > 0
+        found = Judged(np.zeros(n, np.int64), np.full(n, math.nan), np.full(n if modelled else 0, math.nan))
         arguments = self.policy.params, self.state, self.run, page
-        run_rows(loop.fold.entry(*arguments, NOTHING_PREDICTED, found), *arguments, NOTHING_PREDICTED, found)
+        run_rows(loop.fold.entry(*arguments, predicted, found), *arguments, predicted, found)
         known = np.flatnonzero(np.isfinite(found.target))
-        likely = zip(found.target[known].tolist(), page.propensity[known].tolist(), strict=True)
+        nothing = np.full(len(known), math.nan)
+        columns = (
+            found.target[known],
+            page.propensity[known],
+            at_action(predicted[known], page.action[known]) if modelled else nothing,
+            found.expected[known] if modelled else nothing,
+        )
+        likely = map(Likely, *(column.tolist() for column in columns))
         return dict(zip(page.number[known].tolist(), likely, strict=True))
 
     def change(self, part: Problem | Turn) -> None:
@@ -90,6 +118,7 @@ class Watch:
         self.one = asyncio.Lock()  # of two that read one would be in vain
         self.members: tuple[Member, ...] = ()  # after that event
         self._begun = False
+        self._model: RewardModel | None = None
 
     @property
     def state_bytes(self) -> int:
@@ -109,23 +138,41 @@ class Watch:
         history = History(self._created, changes, self._kind.change_types)
         if not self._begun:
             self._begun = True
+            self._model = model_of(history.problem(self.seq), self._created.intake.per_call)
             self._recast(history.members(self.seq), self.seq, history)
         self._take_up(history)
         rows = [_Learned._make(row) for row in store.learned(self._key, self.seq, last)]
         parts = list(self._parts(store, history, last))  # before anything is learned: the database may fail
-        likely: dict[int, dict[int, tuple[float, float]]] = {}
+        likely: dict[int, dict[int, Likely]] = {}
         for part in parts:
             if isinstance(part, Recast):
                 self._recast(part.members, part.seq, history)
             elif isinstance(part, Columns):
+                learned, predicted = self._predicted(part)
                 for number, shadow in self.shadows.items():
-                    likely.setdefault(number, {}).update(shadow.learn(part))
+                    likely.setdefault(number, {}).update(shadow.learn(part, predicted))
+                if self._model is not None:
+                    self._model.add(learned)
             elif not isinstance(part, Reset):  # what those who decide know is no concern of a shadow
+                if isinstance(part, Problem):
+                    self._model = model_of(part, self._created.intake.per_call)  # it knows no further arms
                 for shadow in self.shadows.values():
                     shadow.change(part)
         self._count(rows, likely)
         self.seq = last
         self._take_up(history)
+
+    def _predicted(self, page: Columns) -> tuple[Columns, Array]:
+        """Return what is learned in a page, and what the model expects of each arm in its rows, float64[n, k]."""
+        learned = np.flatnonzero(page.kind == LEARN)
+        rows = take(page, learned)
+        if self._model is None or not self.shadows:
+            return rows, NOTHING_PREDICTED
+        predicted = np.zeros((len(page.kind), page.available.shape[1]))
+        predicted[learned] = self._model.predict(rows)
+        if (limits := self._created.problem.reward_range) is not None:
+            predicted = np.clip(predicted, *limits)
+        return rows, predicted
 
     @property
     def is_behind(self) -> bool:
@@ -170,17 +217,29 @@ class Watch:
             if known is None or known.since != member.since:
                 of_apprentice = member.role == "apprentice"  # nobody knows how likely what others did was: no interval
                 known = Evidence(member.since, None if of_apprentice else limits, None if is_shadow else bound)
+            if member.role == "shadow" and self._model is not None:
+                limit = self._weight_max(members)
+                if known.modelled is None or known.modelled.bound != limit:
+                    known.modelled = Modelled(max(seq, member.since), limits, limit)
             evidence[number] = known
         self.evidence, self.members = evidence, tuple(members)
 
-    def _count(self, rows: list[_Learned], likely: dict[int, dict[int, tuple[float, float]]]) -> None:
+    def _weight_max(self, members: Sequence[Member]) -> float | None:
+        """Return the largest weight that a decision can have for a shadow or for whom it is compared with."""
+        least = policy_of(self._created, leader(members)).probability_min
+        shares = shares_of(members)
+        if not least or leader(members).role == "apprentice":
+            return None
+        return max(1.0 / (least * shares[leader(members).policy]), *(1.0 / share for share in shares.values() if share))
+
+    def _count(self, rows: list[_Learned], likely: dict[int, dict[int, Likely]]) -> None:
         """Count rewards for each policy: for an apprentice those of decisions that others made, else those of ours."""
         apprentices = {member.policy for member in self.members if member.role == "apprentice"}
         ours, given = ([row for row in rows if row.kind == kind] for kind in (DECIDE, EXTERNAL))
         for number, evidence in self.evidence.items():
             if number in apprentices:
                 known = likely.get(number, {})
-                agreed = [known.get(row.number, (math.nan, 0.0))[0] for row in given]
+                agreed = [known.get(row.number, UNLIKELY).target for row in given]
                 self._add(evidence, given, np.array(agreed), {})
                 continue
             who = np.array([row.policy or 0 for row in ours], np.int64)
@@ -192,17 +251,32 @@ class Watch:
             own = weights.get(number)
             if own is None:
                 known = likely.get(number, {})
-                pairs = [known.get(row.number, (math.nan, 1.0)) for row in ours]
-                own = np.array([target / propensity for target, propensity in pairs])
+                told = [known.get(row.number, UNLIKELY) for row in ours]
+                own = np.array([one.target / one.propensity for one in told])
+                self._add(evidence, ours, own, others, told)
+                continue
             self._add(evidence, ours, own, others)
 
-    def _add(self, evidence: Evidence, rows: list[_Learned], weight: Array, others: dict[str, Array]) -> None:
-        """Add those of n decisions that count for a policy."""
+    def _add(
+        self,
+        evidence: Evidence,
+        rows: list[_Learned],
+        weight: Array,
+        others: dict[str, Array],
+        told: Sequence[Likely] = (),
+    ) -> None:
+        """Add those of n decisions that count for a policy; of a shadow is `told` what it makes of each."""
         kept = np.flatnonzero((np.array([row.seq for row in rows], np.int64) > evidence.since) & np.isfinite(weight))
         kept = kept[evidence.firsts([rows[row].unit_id for row in kept])] if len(kept) else kept
         if len(kept):
             reward = np.array([rows[row].reward for row in kept])
             evidence.add(reward, weight[kept], {whom: other[kept] for whom, other in others.items()})
+        if told and len(kept) and (modelled := evidence.modelled) is not None:
+            some = [row for row in kept.tolist() if rows[row].seq > modelled.since and told[row].has_model]
+            reward = np.array([rows[row].reward for row in some])
+            predicted, expected = (np.array([getattr(told[row], name) for row in some]) for name in MODEL)
+            against = {whom: other[some] for whom, other in others.items()}
+            modelled.add(reward, weight[some], predicted, expected, against)
 
 
 def _new(created: Spec, member: Member, history: History, seq: int) -> Shadow:

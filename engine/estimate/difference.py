@@ -80,11 +80,18 @@ def start(weight_max: float | None = None) -> SequenceState:
         return new_state([(BETS, 1.0)], math.inf)
     if not 1.0 <= weight_max < math.inf:
         raise InvalidInput("weight_max", f"weight_max is {weight_max}: weights average 1, so it must be 1 or more")
+    # What is mirrored is at least -1 - weight_max with a model that expects 1, predicts 0 and sees 1.
     return new_state([(BETS, 1.0), (BOUNDED_BETS / weight_max, 0.0)], weight_max)
 
 
-def add(state: SequenceState, reward: Array, weight: Array, other: Array) -> None:
-    """Add decisions: rewards in [0, 1] and the weights of both policies, float64[n] each."""
+def add(
+    state: SequenceState, reward: Array, weight: Array, other: Array, model: tuple[Array, Array] | None = None
+) -> None:
+    """Add decisions: rewards in [0, 1] and the weights of both policies, float64[n] each.
+
+    With a `model`, which takes a known largest weight, half of the capital bets on doubly robust terms: `predicted` of
+    the logged action and `expected` by the law of the first policy, float64[n] each in [0, 1], known before the reward.
+    """
     gap, common = (weight - other) * reward, len(BETS)
     grow(state.size[:common], np.ascontiguousarray(other + gap), state.growth[0, :common])
     grow(state.size[:common], np.ascontiguousarray(weight - gap), state.growth[1, :common])
@@ -92,7 +99,11 @@ def add(state: SequenceState, reward: Array, weight: Array, other: Array) -> Non
         check_bound(weight, state.weight_max)
         check_bound(other, state.weight_max)
         both = weight + other
-        robust = gap - (weight - other) * running_mean(state.total, both, both * reward)
+        if model is None:
+            robust = gap - (weight - other) * running_mean(state.total, both, both * reward)
+        else:
+            predicted, expected = model
+            robust = expected - other * predicted + (weight - other) * (reward - predicted)
         grow(state.size[common:], np.ascontiguousarray(robust), state.growth[0, common:])
         grow(state.size[common:], np.ascontiguousarray(-robust), state.growth[1, common:])
         state.total[1:3] += both.sum(), (both * reward).sum()
