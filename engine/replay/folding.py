@@ -25,12 +25,23 @@ def fold(params: Any, state: Any, run: np.uint64, columns: Columns) -> None:
 
 
 def run_rows(entry: Entry, params: Any, state: Any, run: np.uint64, columns: Columns, *further: Any) -> None:
-    """Run an entry over rows that it may take in parts: as Python for a second at most, then compiled."""
+    """Run an entry over rows that it may take in parts: as Python for a second at most, then compiled.
+
+    What is `further` has a row for each of the columns, or none.
+    """
     start, row = time.perf_counter(), 0
     while row < len(columns.kind):
         if time.perf_counter() - start > INTERPRETED_S and not entry.compiled:
             WAITING.tell(entry.name)
             entry.wait()
         stop = len(columns.kind) if entry.compiled else row + ROWS
-        entry(params, state, run, take(columns, slice(row, stop)), *further)
+        rows = slice(row, stop)
+        entry(params, state, run, take(columns, rows), *(_rows_of(one, rows) for one in further))
         row = stop
+
+
+def _rows_of(further: Any, rows: slice) -> Any:
+    """Return some rows of an array or of a tuple of arrays, to be read or written; None stays."""
+    if isinstance(further, tuple):
+        return type(further)(*(column[rows] for column in further))
+    return None if further is None else further[rows]
