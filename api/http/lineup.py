@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ...engine.errors import NotFound
-from ..experiment.lineup import Guard, LearnFrom, Member, Origin, Role, shares_of
+from ..experiment.lineup import LEADING, Guard, LearnFrom, Member, Origin, Role, shares_of
 from ..service.estimates import Estimate
 from ..service.live import Live
 from ..service.policies import Brought, Wanted, check_several, is_watched
@@ -57,6 +58,13 @@ class Difference(msgspec.Struct):
     doubly_robust: Estimate | UnsetType = UNSET  # of a shadow: the same, by a model of the rewards and what was seen
 
 
+class Displaced(msgspec.Struct):
+    """Who had a part that one alone plays, before it was given away, and what it does since."""
+
+    policy: int
+    role: Role | Literal["retired"]
+
+
 class PolicyStatus(msgspec.Struct):
     """A policy of an experiment, and what is known of its worth since it got its part, or since shares changed."""
 
@@ -76,6 +84,8 @@ class PolicyStatus(msgspec.Struct):
     origin: Origin | UnsetType = UNSET  # where it learned before it joined
     effective_decisions: float | UnsetType | None = UNSET  # of one: so many of its own would tell as much
     guard: Guard | UnsetType = UNSET
+    displaced: Displaced | UnsetType = UNSET  # by what was asked for
+    learned_since: int | UnsetType = UNSET  # of a shadow that lost what was before a compaction
 
 
 class RetiredPolicy(msgspec.Struct):
@@ -109,8 +119,11 @@ async def add_policy(service: Service, call: Call) -> Answer:
     wanted = Wanted(body.role, body.share, body.learn_from, body.guard)
     there = body.start
     start = Brought(there, service.live(call.caller.named(there.experiment))) if isinstance(there, Origin) else there
+    before = live.members
     member, new = await service.policies.add(live, body.policy, wanted, start)
-    return Answer(201 if new else 200, _status(service, live, member, call))
+    status = _status(service, live, member, call)
+    status.displaced = _displaced(before, member, live)
+    return Answer(201 if new else 200, status)
 
 
 async def list_lineup(service: Service, call: Call) -> Answer:
@@ -132,8 +145,7 @@ async def assign_policy(service: Service, call: Call) -> Answer:
     live = service.live(call.path["experiment_id"])
     body = read(_part, call.body, "the part")
     wanted = Wanted(body.role, body.share, body.learn_from, body.guard)
-    member = await service.policies.assign(live, _number(live, call), wanted)
-    return Answer(200, _status(service, live, member, call))
+    return await _assigned(service, live, wanted, call)
 
 
 async def promote_policy(service: Service, call: Call) -> Answer:
@@ -142,8 +154,7 @@ async def promote_policy(service: Service, call: Call) -> Answer:
     body = read(_promotion, call.body or b"{}", "the promotion")
     former: Role | None = None if body.former == "retired" else body.former
     wanted = Wanted("live", former=former, former_share=body.share)
-    member = await service.policies.assign(live, _number(live, call), wanted)
-    return Answer(200, _status(service, live, member, call))
+    return await _assigned(service, live, wanted, call)
 
 
 async def retire_policy(service: Service, call: Call) -> Answer:
@@ -154,11 +165,29 @@ async def retire_policy(service: Service, call: Call) -> Answer:
     return Answer(200, RetiredPolicy(call.caller.called(live.row.id), number, live.named[number]))
 
 
+async def _assigned(service: Service, live: Live, wanted: Wanted, call: Call) -> Answer:
+    before = live.members
+    member = await service.policies.assign(live, _number(live, call), wanted)
+    status = _status(service, live, member, call)
+    status.displaced = _displaced(before, member, live)
+    return Answer(200, status)
+
+
+def _displaced(before: Sequence[Member], member: Member, live: Live) -> Displaced | UnsetType:
+    """Return who had the part of a member, where somebody else had it."""
+    parts = LEADING if member.role in LEADING else (member.role,)
+    had = (one.policy for one in before if one.role in parts and one.role != "shadow" and one.policy != member.policy)
+    if (number := next(had, None)) is None:
+        return UNSET
+    there = next((one for one in live.members if one.policy == number), None)
+    return Displaced(number, "retired" if there is None else there.role)
+
+
 def _number(live: Live, call: Call) -> int:
     """Return the number of a policy in a path."""
     said = call.path["policy"]
     if not (said.isascii() and said.isdigit() and len(said) < 10):
-        raise NotFound("unknown_policy", f"there is no policy {said[:40]!r}: policies of an experiment have numbers")
+        raise NotFound("unknown_member", f"there is no policy {said[:40]!r}: policies of an experiment have numbers")
     return int(said)
 
 
@@ -181,6 +210,8 @@ def _status(service: Service, live: Live, member: Member, call: Call) -> PolicyS
         origin=UNSET if member.origin is None else member.origin,
         learn_from=member.learn_from if member.role == "apprentice" else UNSET,
     )
+    if watch is not None and member.role == "shadow" and member.policy in watch.lost:
+        status.learned_since = watch.lost[member.policy]
     if evidence is not None:
         status.decisions, status.value = evidence.decisions, evidence.value
         if member.role == "apprentice":

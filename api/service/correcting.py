@@ -138,10 +138,9 @@ class Correcting:
         state: Any = await pool.call(refold.state, last)
         kernels = await self._pools.creations.run(live.kind.kernels, live.spec)
         change = StateSet(live.number, why, refold.settings)
-        following = Next(live.spec, kernels, live.members, state)
-        committed = await set_state(live, change, following, live.now(), self._store, self._writer, self._pools)
-        live.corrected_to |= {one.policy: one.corrected_to for one in refold.settings}
-        return committed
+        known = {one.policy: one.corrected_to for one in refold.settings}
+        following = Next(live.spec, kernels, live.members, state, known)
+        return await set_state(live, change, following, live.now(), self._store, self._writer, self._pools)
 
 
 def check_corrected(live: Live) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from ...engine import snapshot
@@ -144,6 +144,15 @@ class Live(Work):
         self._room.take(self.row.id, self.state_bytes)
         self.unusable = None
         self.keeping.open()
+
+    def go_on_with(self, seq: int, state: Any, corrected_to: Mapping[int, int]) -> None:
+        """Take another state from the next event on, a change with this seq; who decides with it is told next.
+
+        `corrected_to` says up to which seq policies know corrections in it, where that is another one than before.
+        """
+        self.seq = self.set_at = seq
+        self.state = state
+        self.corrected_to |= corrected_to
 
     def decide_with(self, spec: Spec, kernels: Kernels, members: tuple[Member, ...]) -> None:
         """Let the policy of a spec decide, whose state is there, as these members are said to."""

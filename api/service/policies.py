@@ -200,10 +200,10 @@ class Policies:
             if member.policy in spec.numbers and member.policy not in states:
                 states[member.policy] = await self._state(live, member)
         state, change_seq = joined(spec, states, live.problem), live.seq + 1
+        known = {member.policy: change_seq for member in members if member.begun == change_seq}
         packed = None if brought is None else snapshot.pack(brought)
         change = PoliciesChanged(live.number, members, why, number, told or None, packed)
-        committed = await set_state(live, change, Next(spec, kernels, members, state), live.now(), *self._set)
-        live.corrected_to |= {member.policy: live.seq for member in members if member.begun == live.seq}
+        committed = await set_state(live, change, Next(spec, kernels, members, state, known), live.now(), *self._set)
         await asyncio.shield(committed)
         if (watch := self._watches.get(live.row.key)) is not None:
             async with watch.one:  # whoever decided until now goes on from what it knows
@@ -330,7 +330,7 @@ def member_of(live: Live, number: int) -> Member:
     if found is None:
         there = ", ".join(str(member.policy) for member in live.members)
         said = "is retired" if number in live.named else "is not there"
-        raise NotFound("unknown_policy", f"policy {number} of {live.created.id!r} {said}: there are {there}")
+        raise NotFound("unknown_member", f"policy {number} of {live.created.id!r} {said}: there are {there}")
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ class Next(NamedTuple):
     kernels: Kernels
     members: tuple[Member, ...]
     state: Any
+    corrected_to: Mapping[int, int]  # up to which seq policies know corrections, where that is another one now
 
 
 async def set_state(
@@ -55,7 +57,6 @@ async def set_state(
     event = Event(live.row.key, seq, CHANGE, detail=detail_of(change), time=now)
     versions = following.spec.versions_json()
     base = Base(live.row.key, seq, live.number, digest.hexdigest(), versions, now, seq, whole=True, of_change=True)
-    live.seq = live.set_at = seq
-    live.state = following.state
+    live.go_on_with(seq, following.state, following.corrected_to)
     live.decide_with(following.spec, following.kernels, following.members)
     return live.queue(event, base=base)

@@ -100,6 +100,7 @@ class Start(NamedTuple):
     member: Member
     seq: int
     state: Any = None  # what it knows there; None: nothing
+    is_late: bool = False  # it joined earlier, and what it learned until there cannot be learned again
 
 
 class Watch:
@@ -118,6 +119,8 @@ class Watch:
         self.one = asyncio.Lock()  # of two that read one would be in vain
         self.members: tuple[Member, ...] = ()  # after that event
         self._begun = False
+        # Of shadows that begin behind a compaction, and know nothing of before: its seq.
+        self.lost = {number: start.seq for number, start in starts.items() if start.is_late}
         self._model: RewardModel | None = None
 
     @property
@@ -305,5 +308,5 @@ def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequen
                 state, _ = kind.own.split(beginning(store, bases, created, kind, history, base.seq).kept)
                 start = Start(member, base.seq, states_of(spec, state)[member.policy])
                 break
-        found[member.policy] = start if start.seq >= slim else Start(member, slim)
+        found[member.policy] = start if start.seq >= slim else Start(member, slim, is_late=True)
     return found

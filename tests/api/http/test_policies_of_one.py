@@ -166,8 +166,8 @@ def test_parts_that_are_taken_and_numbers_that_are_not_there(served: Served) -> 
     assert_refused(served.post("/v1/experiments/e/policies", control), 422, "bad_share")
     for number, deed, status, code in [
         (0, "retire", 409, "is_live"),
-        (7, "retire", 404, "unknown_policy"),
-        ("x", "promote", 404, "unknown_policy"),
+        (7, "retire", 404, "unknown_member"),
+        ("x", "promote", 404, "unknown_member"),
     ]:
         answer = served.post(f"/v1/experiments/e/policies/{number}:{deed}")
         assert_refused(answer, status, code)
@@ -341,6 +341,29 @@ def test_two_policies_never_play_a_part_that_one_alone_plays(served: Served) -> 
     former = {"former": "control", "share": 0.3}
     assert_refused(served.post("/v1/experiments/e/policies/2:promote", former), 409, "part_taken")
     assert life.roles() == {0: "live", 1: "control", 2: "shadow"}
+
+
+def test_who_loses_a_part_to_another_is_named(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"))
+    assert "displaced" not in life.join(UNIFORM, role="canary", share=0.1)
+    assert "displaced" not in life.join(law("ucb1"), role="shadow")
+    assert life.join(THOMPSON, role="canary", share=0.2)["displaced"] == {"policy": 1, "role": "shadow"}
+    assert life.do(1, "assign", role="canary", share=0.2)["displaced"] == {"policy": 3, "role": "shadow"}
+    assert "displaced" not in life.do(1, "assign", role="canary", share=0.3)
+    assert life.do(2, "promote", former="retired")["displaced"] == {"policy": 0, "role": "retired"}
+
+
+def test_a_shadow_says_what_it_lost_in_a_compaction(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"))
+    life.join(law("ucb1"), role="shadow")
+    life.play(10)
+    assert "learned_since" not in life.read_up()["policies"][1]
+    seq = served.get("/v1/experiments/e").json()["seq"]
+    assert served.post("/v1/experiments/e:compact", {"archive": False}).status_code == 200
+    assert "learned_since" not in life.read_up()["policies"][1]
+    served.restart()
+    life.play(5)
+    assert life.read_up()["policies"][1]["learned_since"] == seq
 
 
 def test_what_a_shadow_took_is_given_back(served: Served) -> None:
