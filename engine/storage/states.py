@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from . import schema
 from .connections import Connections
+from .ladder import thinned
 from .tables import (
     BASE,
     BASE_PART,
@@ -27,7 +28,6 @@ from .tables import (
     SnapshotPart,
 )
 
-SNAPSHOTS_KEPT = 2
 PARTS = {SNAPSHOT: SNAPSHOT_PART, BASE: BASE_PART}
 _BASELESS = ~sa.exists().where((BASE.c.experiment == BASE_PART.c.experiment) & (BASE.c.seq == BASE_PART.c.seq))
 
@@ -185,10 +185,15 @@ def put_snapshot_part(connection: Connection, part: SnapshotPart) -> None:
 
 
 def put_snapshot(connection: Connection, snapshot: Snapshot) -> None:
-    """Write a snapshot whose parts are written; delete older ones, and parts that belong to none."""
+    """Write a snapshot whose parts are written; thin older ones out, and delete parts that belong to none.
+
+    None stays from before the newest base that no change came with: no fold begins there.
+    """
     connection.execute(sa.insert(SNAPSHOT).values(snapshot._asdict()))
-    newest = sa.select(SNAPSHOT.c.seq).where(SNAPSHOT.c.experiment == snapshot.experiment)
-    kept = connection.scalars(newest.order_by(SNAPSHOT.c.seq.desc()).limit(SNAPSHOTS_KEPT)).all()
+    floor = sa.select(sa.func.max(BASE.c.seq)).where(BASE.c.experiment == snapshot.experiment, ~BASE.c.of_change)
+    since = connection.scalar(floor) or 0
+    mine = (SNAPSHOT.c.experiment == snapshot.experiment) & (SNAPSHOT.c.seq >= since)
+    kept = thinned(connection.scalars(sa.select(SNAPSHOT.c.seq).where(mine).order_by(SNAPSHOT.c.seq)).all())
     for table in (SNAPSHOT, SNAPSHOT_PART):
         old = (table.c.experiment == snapshot.experiment) & table.c.seq.not_in(kept)
         connection.execute(sa.delete(table).where(old))

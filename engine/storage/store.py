@@ -101,10 +101,9 @@ class Store(States, Erasures, Buckets, Windows):
         """Write everything in one transaction, or nothing.
 
         `archived` holds pairs of (experiment, time in microseconds), `parts` some parts of snapshots, `snapshots` those
-        that become whole with this, `bases` those of changes among the events, whose parts are written. Of an
-        experiment's snapshots the newest two stay. Raises `Unavailable`
-        ("commit_failed") on any error; what the log holds must then be read from it, as a lost connection may hide a
-        commit that succeeded.
+        that become whole with this, `bases` those of changes among the events, whose parts are written. An
+        experiment's snapshots are thinned out. Raises `Unavailable` ("commit_failed") on any error; what the log holds
+        must then be read from it, as a lost connection may hide a commit that succeeded.
         """
         with self._transaction() as connection:
             self._put_events(connection, events)

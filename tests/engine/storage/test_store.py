@@ -57,19 +57,19 @@ def test_archiving_and_its_event_are_one_transaction(store: Store) -> None:
     assert store.experiments()[0].archived_at == 123
 
 
-def test_the_newest_two_snapshots_stay(store: Store) -> None:
+def test_snapshots_are_thinned_out(store: Store) -> None:
     key, other = add(store, "a"), add(store, "b")
-    pictures = [Snapshot(key, seq, 10 * seq, f"digest{seq}", "{}") for seq in (1, 2, 3)]
+    pictures = [Snapshot(key, seq, 10 * seq, f"digest{seq}", "{}") for seq in (1, 2, 3, 4, 5, 6)]
     store.append([], (), [SnapshotPart(other, 1, 0, b"other")], [Snapshot(other, 1, 0, "", "{}")])
     for picture in pictures:
         store.append([], (), [SnapshotPart(key, picture.seq, 0, bytes([picture.seq]))], [picture])
-    assert store.newest_snapshots(key) == [pictures[2], pictures[1]]
-    assert [list(store.snapshot_parts(key, seq)) for seq in (1, 2, 3)] == [[], [b"\2"], [b"\3"]]
+    assert store.newest_snapshots(key) == [pictures[n] for n in (5, 4, 3, 2, 0)]
+    assert [list(store.snapshot_parts(key, seq)) for seq in (1, 2, 3, 4)] == [[b"\1"], [], [b"\3"], [b"\4"]]
     assert list(store.snapshot_parts(other, 1)) == [b"other"]
-    again = pictures[2]._replace(digest="again")
-    store.append([], (), [SnapshotPart(key, 3, 0, b"again")], [again])
-    assert store.newest_snapshots(key) == [again, pictures[1]]
-    assert list(store.snapshot_parts(key, 3)) == [b"again"]
+    again = pictures[5]._replace(digest="again")
+    store.append([], (), [SnapshotPart(key, 6, 0, b"again")], [again])
+    assert store.newest_snapshots(key)[:2] == [again, pictures[4]]
+    assert list(store.snapshot_parts(key, 6)) == [b"again"]
 
 
 def test_a_snapshot_is_there_once_all_its_parts_are(store: Store) -> None:
