@@ -61,7 +61,8 @@ class Report(Mean, omit_defaults=True):
     decisions: int
     warnings: list[str] | UnsetType = UNSET  # what is wrong with the rewards that come
     closed_by_default: int | UnsetType = UNSET  # decisions, where these have windows
-    open: int | UnsetType = UNSET  # decisions whose windows are
+    open: int | UnsetType = UNSET  # decisions whose windows are: they are among the decisions, and in no mean
+    until: int | UnsetType = UNSET  # the seq up to which windows that began are closed: so far go the means
     late: int | UnsetType = UNSET  # rewards that came too late, and are on record
     early: int | UnsetType = UNSET  # rewards that wait for their decisions
     lapsed: int | UnsetType = UNSET  # rewards whose decisions were not made in time

@@ -19,7 +19,11 @@ from ...engine.problem import check_reward
 UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}  # microseconds
 WAIT_MAX = 400 * UNITS["d"]
 FIELDS = ("wait_time", "default", "learn", "aggregation", "late")  # of the `reward` of a spec
-NOT_BUILT = {("learn", "at_once")}
+AT_ONCE_WARNING = (
+    "rewards are learned at once, and silence only {wait_time} after its decision: until then the policy knows the "
+    'decisions that were rewarded soon, and decides worse for it; leave reward.learn out, or say "at_close", unless a '
+    "reward is as soon where it is low"
+)
 _WAIT = re.compile("([1-9][0-9]{0,8})([smhd])")
 
 
@@ -45,11 +49,23 @@ class Window(NamedTuple):
     default: float | None  # what is learned where nothing came; None: nothing is
     aggregation: str
     late: str  # what becomes of a reward that comes too late: "refuse", "record", or "learn" instead of the default
+    learn: str = "at_close"  # when it is learned what came: "at_close" of the window, or "at_once" when it comes
 
     @property
     def wait(self) -> int:
         """How long a window is open, in microseconds."""
         return _microseconds(self.wait_time)
+
+    @property
+    def learns_at_once(self) -> bool:
+        """Whether the first reward of a decision is learned when it comes."""
+        return self.learn == "at_once"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What whoever declares it must know."""
+        silence_waits = self.learns_at_once and self.default is not None
+        return [AT_ONCE_WARNING.format(wait_time=self.wait_time)] if silence_waits else []
 
     def together(self, rewards: Sequence[float]) -> float | None:
         """Return what the rewards of a decision come to, in the order in which they came; the default where none did.
@@ -61,7 +77,7 @@ class Window(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """Return what `window_of` reads, with all that was left out."""
         default = {} if self.default is None else {"default": self.default}
-        said = {"learn": "at_close", "aggregation": self.aggregation, "late": self.late}
+        said = {"learn": self.learn, "aggregation": self.aggregation, "late": self.late}
         return {"wait_time": self.wait_time, **default, **said}
 
 
@@ -89,14 +105,20 @@ def window_of(reward: Mapping[str, Any], limits: tuple[float, float]) -> Window 
             default = check_reward(default, limits)
         except InvalidInput as error:
             raise InvalidInput("bad_window", f"reward.default: {error}") from None
-    _one_of(reward, "learn", ("at_close",))
+    learn = _one_of(reward, "learn", ("at_close", "at_once"))
     aggregation = _one_of(reward, "aggregation", tuple(AGGREGATIONS))
+    if learn == "at_once" and aggregation != "earliest":
+        raise InvalidInput(
+            "bad_window",
+            f'reward.learn is "at_once", which learns the first reward when it comes, and reward.aggregation is '
+            f'"{aggregation}", which is not known before the last has come: leave one of them out',
+        )
     late = _one_of(reward, "late", ("refuse", "record", "learn"))
     if late == "learn" and default is None:
         raise InvalidInput(
             "bad_window", 'reward.late is "learn", which corrects the default, and there is none: add reward.default'
         )
-    return Window(wait_time, default, aggregation, late)
+    return Window(wait_time, default, aggregation, late, learn)
 
 
 def _one_of(reward: Mapping[str, Any], field: str, known: tuple[str, ...]) -> str:
@@ -104,8 +126,6 @@ def _one_of(reward: Mapping[str, Any], field: str, known: tuple[str, ...]) -> st
     said = reward.get(field, known[0])
     if said in known:
         return str(said)
-    if isinstance(said, str) and (field, said) in NOT_BUILT:
-        raise InvalidInput("not_built", f"reward.{field} is {said!r}, which is not built yet: leave it out")
     raise InvalidInput("bad_window", f"reward.{field} is {repr(said)[:40]}: it must be {' or '.join(known)}")
 
 

@@ -7,9 +7,11 @@ import msgspec
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
+from ...engine.storage.windows import shown_number
 from ..service.live import Live
 from ..service.records import Record
 from ..service.service import Service
+from ..service.windows import is_over
 from .bodies import read
 from .endpoint import Answer, Call
 from .requests import find, iso, settled, time_of
@@ -102,11 +104,7 @@ async def _said(live: Live, decision_id: str, value: float | None) -> tuple[Reco
     """Return the decision, with its correction queued for the log, and whether that says something new."""
     found = await find(live, decision_id)
     if found.reward is None:
-        waits = ": its window is open, and closes with what came" if live.windows is not None else ""
-        raise Conflict(
-            "no_reward",
-            f"nothing was learned of decision {decision_id!r} yet{waits}; what was learned can be corrected",
-        )
+        raise Conflict("no_reward", f"nothing was learned of decision {decision_id!r}{_why_nothing(live, found)}")
     if found.value == value:
         return found, False
     if found.reward.seq <= live.floor:
@@ -117,6 +115,19 @@ async def _said(live: Live, decision_id: str, value: float | None) -> tuple[Reco
         )
     live.correct(found, value, live.now())
     return found, True
+
+
+def _why_nothing(live: Live, found: Record) -> str:
+    """Say why nothing was learned of a decision."""
+    if (number := shown_number(found.activation)) is not None:
+        return f": another action was shown in its place, as decision '~{number}'; correct what was learned of that"
+    if is_over(found):
+        return ": it was deferred and never shown, so there is nothing to correct"
+    if live.windows is None:
+        return " yet; what was learned can be corrected"
+    if live.windows.is_closed(found, live.now()):
+        return ": no reward came in its window, and there is no default; there is nothing to correct"
+    return " yet: its window is open, and closes with what came; what was learned can be corrected"
 
 
 def correction_of(event: Event) -> CorrectionRecord:

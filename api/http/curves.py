@@ -40,6 +40,9 @@ class Curve(msgspec.Struct):
     seq: int  # up to which events are counted
     of: int  # of so many: where a long log was never counted, ask again
     spans: list[Span]
+    open: int | UnsetType = (
+        UNSET  # decisions whose windows are: their rewards are in no span, of some of them nothing is
+    )
 
 
 async def curve(service: Service, call: Call) -> Answer:
@@ -55,12 +58,15 @@ async def curve(service: Service, call: Call) -> Answer:
     limit = PAGE if text is None else whole_number("limit", text, PAGE_MAX)
     before = _time_of(call.parameter("before"))
     await live.committed()
-    last, arms = live.seq, told_apart(live)
-    counted = await service.curves.count(live.row.key, arms, SECONDS)
+    windows, arms = live.windows, told_apart(live)
+    closed = None if windows is None else windows.counts_to(live.seq)
+    last = live.seq if closed is None else closed
+    n_open = UNSET if windows is None else windows.n_open(live.number)
+    counted = await service.curves.count(live, SECONDS)
     rows = await service.pools.counts.run(service.store.buckets, live.row.key, SPANS[by], before, limit)
     labels = live.roster.labels if arms else ()
     spans = [_span([*some], labels) for _, some in groupby(rows, lambda row: row.begins)]
-    return Answer(200, Curve(by, counted, max(last, counted), spans))
+    return Answer(200, Curve(by, counted, max(last, counted), spans, n_open))
 
 
 def _span(rows: list[Bucket], labels: tuple[str, ...]) -> Span:

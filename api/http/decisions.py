@@ -15,22 +15,24 @@ from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_cost, check_reward
 from ...engine.storage.states import slimmed
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSED_BY_DEFAULT
+from ...engine.storage.windows import CLOSINGS
 from ...engine.vocabulary import EXTERNAL, Decision, Feedback
 from ..experiment.ids import check_id
 from ..experiment.intake import check_propensity
 from ..kinds.kind import id_of
+from ..service.at_once import learn_at_once
 from ..service.entered import Sent
 from ..service.live import Live
 from ..service.records import Record
 from ..service.service import Service
+from .activations import activation_of, checked
 from .batches import in_pieces
 from .bodies import LARGE, numbers_of_context, read, read_list
 from .corrections import correction_of
 from .endpoint import Answer, Call
 from .requests import find, found_unlocked, hash_of, iso, known_as, one_id, sent_of, settled
 from .schemas import Decide, DecisionRecord, Decisions, Example, Examples, Learned, Rewarded, RewardRecord, Rewards
-from .windowed import Came, CameEarly, activation_of, came, outcomes_of
+from .windowed import Came, CameEarly, came, outcomes_of
 
 BATCH_MAX = 10_000
 REPLAYED = ((b"idempotency-replayed", b"true"),)
@@ -204,8 +206,11 @@ async def _decide_now(live: Live, body: Decide, decision_id: str | None, raw: by
         return found, True
     sent = _sent(decision_id, body.unit_id, raw)._replace(deferred=body.defer_activation)
     if live.is_apprentice:
-        return _given(live, body, sent), False
-    return await live.decide(live.kind.request(live, body), sent, live.now()), False
+        made = _given(live, body, sent)
+    else:
+        made = await live.decide(live.kind.request(live, body), sent, live.now())
+    await learn_at_once(live, made)  # what came before it
+    return made, False
 
 
 def _given(live: Live, body: Decide, sent: Sent) -> Record:
@@ -247,7 +252,8 @@ async def _reward_one(live: Live, decision_id: str, body: Any) -> Taken | Came |
         check_id("reward_id", body.reward_id)
     said = kind.read_feedback(live, body)
     if live.windows is not None:
-        return await live.turns.take(came, live, decision_id, said.reward, reward_id)
+        shown = checked("the reward", body.action_id, body.propensity)
+        return await live.turns.take(came, live, decision_id, said.reward, reward_id, shown)
     found, feedback = await live.turns.take(_reward_now, live, decision_id, said, reward_id)
     return Taken(decision_id, found, reward_id, feedback)
 
@@ -326,6 +332,6 @@ def record_of(live: Live, found: Record) -> DecisionRecord:
 
 def _reward_record(live: Live, reward: Event) -> RewardRecord:
     fields = live.kind.reward_record(live, reward)
-    if live.windows is not None and reward.detail is not None:
-        fields["closed"] = "default" if reward.detail == CLOSED_BY_DEFAULT else "reward"
+    if live.windows is not None and reward.detail in CLOSINGS.values():
+        fields["closed"] = next(why for why, said in CLOSINGS.items() if said == reward.detail)
     return RewardRecord(reward_id=reward.reward_id or None, seq=reward.seq, time=iso(reward.time), **fields)

@@ -105,6 +105,8 @@ class Lineup(msgspec.Struct):
     seq: int  # of the last event
     read: int
     lag: int  # events that are still to be read
+    until: int | UnsetType = UNSET  # the seq up to which windows that began are closed: decisions up to there tell
+    open: int | UnsetType = UNSET  # decisions whose windows are: nothing is told by them yet
 
 
 _new = msgspec.json.Decoder(NewPolicy)
@@ -137,7 +139,10 @@ async def list_lineup(service: Service, call: Call) -> Answer:
     there = {member.policy for member in live.members}
     gone = sorted(number for number in live.named if number not in there)
     called = call.caller.called(live.row.id)
-    return Answer(200, Lineup(called, found, gone, live.seq, read_to, live.seq - read_to))
+    made = Lineup(called, found, gone, live.seq, read_to, live.seq - read_to)
+    if live.windows is not None:
+        made.until, made.open = live.windows.closed_to(live.seq), live.windows.n_open(live.number)
+    return Answer(200, made)
 
 
 async def assign_policy(service: Service, call: Call) -> Answer:

@@ -37,6 +37,8 @@ class Moment(NamedTuple):
     proof: Certificate | None
     open: int | None  # decisions whose windows are; None where they have none
     held: int  # rewards whose decisions were not made yet
+    closed: int  # the seq up to which windows that began are closed, where decisions have windows
+    counts_to: int | None  # the same where what was learned of others is left out; None where it is not
 
 
 async def report(service: Service, call: Call) -> Answer:
@@ -71,7 +73,7 @@ async def report(service: Service, call: Call) -> Answer:
     if now.changes is not None:
         made.changes = as_found(now.changes)
         stand = standing(now.changes)
-        made.since_change = (await _since(service, live, stand[-1].place, now.seq)).told() if stand else UNSET
+        made.since_change = (await _since(service, live, stand[-1].place, now)).told() if stand else UNSET
     made.experiment_id = call.caller.called(live.row.id)
     return Answer(200, made)
 
@@ -88,25 +90,30 @@ async def _moment(live: Live) -> Moment:
         None if live.kind.certificate is None else live.kind.certificate(live),
         None if live.windows is None else live.windows.n_open(live.number),
         0 if live.windows is None else live.windows.held(),
+        0 if live.windows is None else live.windows.closed_to(live.seq),
+        None if live.windows is None else live.windows.counts_to(live.seq),
     )
 
 
 def _told(live: Live, now: Moment) -> Report:
     made = live.kind.report(live.spec, now.tally, now.labels, now.seq, now.decisions, now.proof)
+    window = live.spec.window
     if live.kind.has_rewards:
-        made.warnings = warnings_of(now.tally.all, live.windows is not None) or UNSET
+        declared = [] if window is None else window.warnings
+        made.warnings = declared + warnings_of(now.tally.all, window is not None) or UNSET
     if now.open is not None and isinstance(now.tally, WindowTally):
         found = now.tally.windowed
         made.closed_by_default, made.open, made.late = found.defaults, now.open, found.late
+        made.until = now.closed
         made.early, made.lapsed = now.held, found.early - found.taken - now.held
         made.never_shown, made.replaced = found.lapsed, found.replaced
     return made
 
 
-async def _since(service: Service, live: Live, place: int, seq: int) -> Since:
-    """Return what came of the decisions from a place on, up to a seq, and keep it for the next report."""
+async def _since(service: Service, live: Live, place: int, now: Moment) -> Since:
+    """Return what came of the decisions from a place on, up to a moment, and keep it for the next report."""
     since = live.since if live.since is not None and live.since.place == place else Since(place)
-    since = await service.pools.reads.run(since.read, service.store, live.row.key, seq)
+    since = await service.pools.reads.run(since.read, service.store, live.row.key, now.seq, now.counts_to)
     live.since = since
     return since
 

@@ -195,6 +195,7 @@ class Experiment(msgspec.Struct):
     stream: Stream | UnsetType = UNSET
     reward: dict[str, Any] | UnsetType = UNSET  # where a range of rewards is declared, or the policy needs one
     constraints: dict[str, Any] | UnsetType = UNSET  # to which who decides keeps
+    warnings: list[str] | UnsetType = UNSET  # what whoever declared its rewards so must know
     corrections_left: int | UnsetType = UNSET  # that the policy does not know yet, where there are any
 
 
@@ -365,9 +366,9 @@ class NewReward(msgspec.Struct, forbid_unknown_fields=True):
     range: Limits | UnsetType = UNSET
     wait_time: Annotated[str, Meta(pattern="^[1-9][0-9]{0,8}[smhd]$")] | UnsetType = UNSET  # 1s to 400d
     default: float | UnsetType | None = UNSET
-    learn: Literal["at_close"] | UnsetType = UNSET
+    learn: Literal["at_close", "at_once"] | UnsetType = UNSET  # at_once: the first reward, when it comes
     aggregation: Literal["earliest", "last", "sum", "mean", "median", "min", "max"] | UnsetType = UNSET
-    late: Literal["refuse", "record"] | UnsetType = UNSET
+    late: Literal["refuse", "record", "learn"] | UnsetType = UNSET
 
 
 class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
@@ -399,7 +400,7 @@ class RewardRecord(msgspec.Struct):
     pulls: int | UnsetType = UNSET
     cost: float | UnsetType = UNSET  # what the decision has cost, where that was told
     detail: dict[str, Any] | UnsetType = UNSET  # of a vector, as it was sent
-    closed: Literal["reward", "default"] | UnsetType = UNSET  # it was learned when its window closed, and why
+    closed: Literal["reward", "default", "at_once"] | UnsetType = UNSET  # where it has a window, why it was learned
 
 
 class CorrectionRecord(msgspec.Struct):

@@ -13,22 +13,23 @@ from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import CLOSED_BY_DEFAULT, CLOSINGS, LATE, shown_number
 from ...engine.vocabulary import EXTERNAL
-from ..experiment.intake import check_propensity
 from ..service import arriving
-from ..service.arriving import Shown
+from ..service.at_once import learn_at_once
 from ..service.live import Live
 from ..service.records import Record
 from ..service.refusals import missing
 from ..service.service import Service
 from ..service.windows import came as rewards_of
-from ..service.windows import is_activated, waits
+from ..service.windows import is_activated
+from .activations import News, Said, checked, news_of, put_on_record, shown_before, shown_of
 from .bodies import read
 from .endpoint import Answer, Call
 from .requests import find, iso, name_of, settled
 from .schemas import Rewarded
-from .window_schemas import Activate, Activated, ActivationRecord, OutcomeRecord
+from .window_schemas import Activate, Activated, OutcomeRecord
 
 Status = Literal["accepted", "duplicate", "late"]
+
 
 _activate = msgspec.json.Decoder(Activate)
 
@@ -59,30 +60,42 @@ class CameEarly(NamedTuple):
         return Rewarded("early")
 
 
-async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> Came | CameEarly:
+async def came(live: Live, decision_id: str, reward: float, reward_id: str, said: Said) -> Came | CameEarly:
     """Take a reward, queued for the log; the caller has the turn. One before its decision is held for it.
 
-    Raises `Conflict` ("late") where the window of its decision is closed and late rewards are refused, and
-    ("reward_exists") where there is another reward of this id; `InvalidInput` ("bad_reward") where what came of the
-    decision would lie outside of the range; `NotFound` where the decision is none that a client could make;
+    Where it says which action was shown, the decision is activated with that first. Raises `Conflict` ("late") where
+    the window of its decision is closed and late rewards are refused, or it says for the first time what was shown;
+    ("other_action") where another action is known to have been; ("not_made") where it says so of a decision that was
+    not made; ("reward_exists") where there is another reward of this id; `InvalidInput` ("bad_reward") where what came
+    of the decision would lie outside of the range; `NotFound` where the decision is none that a client could make;
     `Unavailable` ("too_many_early") where too many are held.
     """
     name, windows = name_of(decision_id), live.windows
     assert windows is not None
     found = None if name is None else await live.find(name)
+    if found is None and isinstance(name, str):
+        _check_made(decision_id, said)
+        return _early(live, name, reward, reward_id)
+    news = None if found is None or said.action_id is None else await news_of(live, decision_id, found, said)
     if found is not None and (shown := shown_number(found.activation)) is not None:
         found = await live.find(shown)
-    elif found is None and isinstance(name, str):
-        return _early(live, name, reward, reward_id)
     if found is None:
         raise missing(live.spec.id, decision_id)
     if found.event.kind == EXTERNAL and found.reward is not None and found.reward.detail not in CLOSINGS.values():
         raise Conflict("reward_exists", live.kind.reward_exists(decision_id, found.reward))
-    if _is_again(decision_id, found.outcomes, reward, reward_id):
+    is_again = _is_again(decision_id, found.outcomes, reward, reward_id)
+    if is_again and news is None:
+        await learn_at_once(live, found)  # where that failed before
         return Came(found, "duplicate")
     live.check_open()
     now, window = live.now(), windows.window
     if windows.is_closed(found, now):
+        if news is not None:
+            raise Conflict(
+                "late",
+                f"what was shown of decision {decision_id!r} was told at {iso(now)}, and its window closed at "
+                f"{iso(windows.due(found))}: that cannot be changed any more",
+            )
         if window.late == "refuse":
             raise Conflict(
                 "late",
@@ -97,9 +110,26 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str) -> C
             instead = together if _is_default(live, found) and found.value != together else None
         arriving.take(live, found, reward, reward_id, now, late=True, instead=instead)
         return Came(found, "late")
-    _together(live, decision_id, [*windows.rewards(found), reward])
+    if not is_again:
+        _together(live, decision_id, [*windows.rewards(found), reward])
+    if news is not None:
+        found = put_on_record(live, found, news, now)
+    if is_again:
+        await learn_at_once(live, found)
+        return Came(found, "duplicate")
     arriving.take(live, found, reward, reward_id, now, late=False)
+    await learn_at_once(live, found)
     return Came(found, "accepted")
+
+
+def _check_made(decision_id: str, said: Said) -> None:
+    """Refuse what is said to have been shown by a decision that was not made yet."""
+    if said.action_id is not None:
+        raise Conflict(
+            "not_made",
+            f"the reward says that {said.action_id[:80]!r} was shown, and decision {decision_id!r} was not made yet: "
+            "send it once that is made, or without action_id and propensity",
+        )
 
 
 def _together(live: Live, decision_id: str, rewards: list[float]) -> float | None:
@@ -124,18 +154,13 @@ async def activate(service: Service, call: Call) -> Answer:
     """Say that a decision that was deferred is shown now, or another action in its place; the wait begins here."""
     live = service.live(call.path["experiment_id"])
     body = read(_activate, call.body or b"{}", "the activation")
-    if body.propensity is not None:
-        check_propensity(body.propensity)
-        if body.action_id is None:
-            raise InvalidInput(
-                "unexpected_field", "the activation has a propensity, but no action_id: send both or none"
-            )
-    found, is_new = await live.turns.take(_activated, live, call.path["decision_id"], body)
+    said = checked("the activation", body.action_id, body.propensity)
+    found, is_new = await live.turns.take(_activated, live, call.path["decision_id"], said)
     await settled(found)
     return Answer(200, Activated("activated" if is_new else "duplicate"))
 
 
-async def _activated(live: Live, decision_id: str, body: Activate) -> tuple[Record, bool]:
+async def _activated(live: Live, decision_id: str, said: Said) -> tuple[Record, bool]:
     """Return a decision with its activation, queued for the log, and whether that is new. The caller has the turn."""
     found, windows = await find(live, decision_id), live.windows
     if windows is None or found.activation is None:
@@ -144,9 +169,9 @@ async def _activated(live: Live, decision_id: str, body: Activate) -> tuple[Reco
             f'the decision {decision_id!r} was shown when it was made: only one with "defer_activation": true is '
             "activated",
         )
-    shown = None if body.action_id is None else _shown(live, found, body.action_id, body.propensity)
+    shown = None if said.action_id is None else shown_of(live, found, said.action_id, said.propensity)
     if is_activated(found) or shown_number(found.activation) is not None:
-        if await _shown_before(live, found) != shown:
+        if await shown_before(live, found) != shown:
             raise Conflict(
                 "activated", f"the decision {decision_id!r} was activated with another action or propensity before"
             )
@@ -158,56 +183,8 @@ async def _activated(live: Live, decision_id: str, body: Activate) -> tuple[Reco
             f"the activation of decision {decision_id!r} came at {iso(now)}, and it could be activated until "
             f"{iso(windows.due(found))}, {windows.window.wait_time} after it was made: nothing is learned of it",
         )
-    if shown is None:
-        arriving.activate(live, found, now)
-    else:
-        arriving.replace(live, found, shown, now)
+    await learn_at_once(live, put_on_record(live, found, News(shown), now))
     return found, True
-
-
-def _shown(live: Live, found: Record, action_id: str, propensity: float | None) -> Shown | None:
-    """Return what was shown in the place of a decision; None where that is what was decided."""
-    labels, decided = live.labels(found.event), found.event
-    if action_id not in labels:
-        raise InvalidInput(
-            "unknown_action", f"there is no action {action_id[:80]!r}: the actions are {', '.join(labels[:20])}"
-        )
-    action = labels.index(action_id)
-    if action == decided.action and propensity in (None, decided.propensity):
-        return None
-    if not live.mask(decided)[action]:
-        raise InvalidInput(
-            "unavailable_action",
-            f"the action {action_id!r} was not eligible for this decision: nothing is learned of it",
-        )
-    if propensity is None and live.divides:
-        raise InvalidInput(
-            "missing_propensity",
-            f"the policy {live.spec.policy.name!r} divides by propensities: send the one with which {action_id!r} was "
-            "chosen, in (0, 1], or do not activate the decision",
-        )
-    return Shown(action, propensity)
-
-
-async def _shown_before(live: Live, found: Record) -> Shown | None:
-    """Return what was shown in the place of a decision that was activated; None where nothing was."""
-    number = shown_number(found.activation)
-    instead = None if number is None else await live.find(number)
-    if instead is None:
-        return None
-    assert instead.event.action is not None
-    return Shown(instead.event.action, instead.event.propensity)
-
-
-def activation_of(found: Record) -> ActivationRecord | None:
-    """Return what is on record of the activation of a decision; None where it was not deferred."""
-    event = found.activation
-    if event is None:
-        return None
-    if (number := shown_number(event)) is not None:
-        return ActivationRecord("replaced", event.seq, iso(event.time), f"~{number}")
-    status: Literal["deferred", "activated", "never_shown"] = "deferred" if waits(found) else "never_shown"
-    return ActivationRecord("activated" if is_activated(found) else status, event.seq, iso(event.time))
 
 
 def _begun(found: Record) -> str:

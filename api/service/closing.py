@@ -19,7 +19,7 @@ from ...engine.replay.folding import NOT_JUDGED
 from ...engine.storage.event_columns import learned_columns
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSINGS, Begun
+from ...engine.storage.windows import CLOSINGS, LEARNED_AT_ONCE, Begun, Valued
 from ...engine.vocabulary import Action, Feedback
 from ..experiment.windowed import WindowTally
 from ..kinds.kind import NO_DETAIL
@@ -32,7 +32,8 @@ from .windows import NEVER, begin_of, is_over, waits
 
 EVERY = 0.25  # seconds between two looks at what is due
 SECONDS = 0.002  # for which windows close in one piece
-AT_ONCE_MAX = 500  # decisions of one piece
+READ = 500  # windows that are read together
+PIECE_MAX = 500  # decisions of one piece
 ERASING = 100_000  # microseconds until a decision that is being erased is looked at again
 UNWRITTEN = 100_000  # microseconds until what is not committed yet is looked for again
 LATER = 1_000_000  # microseconds until windows that could not be closed are
@@ -55,6 +56,7 @@ class Passed(NamedTuple):
     begun: Begun
     was_activated: bool
     due: Due | None = None
+    at_once: Valued | None = None  # what was learned of it while it was open, and counts from now on
 
 
 class Closing:
@@ -102,26 +104,48 @@ def later(live: Live, error: Exception) -> None:
     log.error("windows of experiment %r do not close yet: %s", live.row.id, error, exc_info=not known)
 
 
+class Erased(NamedTuple):
+    """What counts of decisions that are erased."""
+
+    activated: Set[int]  # the numbers of those that were deferred and activated
+    at_once: Mapping[int, Valued]  # what was learned of them at once, by number
+
+
+def _erased(store: Store, experiment: int, numbers: Sequence[int]) -> Erased:
+    """Return what counts of decisions of some numbers. For a worker thread."""
+    return Erased(store.activated(experiment, numbers), store.values_at_once(experiment, numbers))
+
+
 async def close_some(store: Store, pool: Pool, live: Live) -> None:
-    """Close the next windows that are due, as many as take a moment."""
-    windows = live.windows
+    """Close the next windows that are due: they are read together, and closed in pieces that take a moment each."""
+    windows, state = live.windows, live.state
     assert windows is not None
-    begun = await pool.run(store.begun, live.row.key, windows.closed, windows.at_once)
+    begun = await pool.run(store.begun, live.row.key, windows.closed, READ)
     async with live.records.held({one.number for one in begun}, live.erasing) as records:
         gone = [one.number for one in begun if one.number not in records]
-        activated = await pool.run(store.activated, live.row.key, gone) if gone else set()
-        await live.reading.unlocked()
-        start = time.perf_counter()
-        await live.turns.take(_close, live, begun, records, activated)
-        took = time.perf_counter() - start
-    windows.at_once = max(1, windows.at_once // 2) if took > SECONDS else min(AT_ONCE_MAX, windows.at_once + 10)
+        erased = await pool.run(_erased, store, live.row.key, gone) if gone else Erased(set(), {})
+        left, is_end = begun, len(begun) < READ
+        while True:
+            piece, left = left[: windows.piece], left[windows.piece :]
+            await live.reading.unlocked()
+            if live.state is not state:  # the log was folded again, and may not be what was read
+                return
+            start = time.thread_time()  # how long it waits for other threads says nothing of pieces
+            await live.turns.take(_close, live, piece, records, erased, is_end=is_end and not left)
+            took = time.thread_time() - start
+            windows.piece = max(1, windows.piece // 2) if took > SECONDS else min(PIECE_MAX, windows.piece + 10)
+            if not left or windows.closed < piece[-1].seq or windows.next_due > windows.now():
+                return
+            await asyncio.sleep(0)
 
 
-async def _close(live: Live, begun: Sequence[Begun], records: Mapping[int, Record], gone: Set[int]) -> None:
-    """Close the first windows, of what has begun in this order, as far as they are due.
+async def _close(
+    live: Live, begun: Sequence[Begun], records: Mapping[int, Record], erased: Erased, *, is_end: bool
+) -> None:
+    """Close the first windows, of what has begun in this order, as far as they are due; `is_end` where no other has.
 
-    What is learned of them is written together. The caller has the turn, and holds those that are on `records`; of the
-    others those that are `gone` were activated.
+    What is learned of them is written together. The caller has the turn, and holds those that are on `records`; the
+    others are `erased`.
     """
     live.check_open()
     windows, state, now = live.windows, live.state, live.now()
@@ -129,27 +153,34 @@ async def _close(live: Live, begun: Sequence[Begun], records: Mapping[int, Recor
     if live.reading.locked:  # since the turn was asked for
         return
     passed: list[Passed] = []
-    following = now
+    following, first_open = now, None
     for one in begun:
         if one.seq <= windows.closed:  # another one may have closed some meanwhile
             continue
         if one.number in live.erasing:
-            following = now + ERASING
+            following, first_open = now + ERASING, one
             break
         record = records.get(one.number)
+        if record is not None and live.records.known(one.number) is not record:  # it was erased meanwhile
+            is_end = False
+            break
         if record is not None and begin_of(record).seq == one.seq and windows.due(record) > now:
-            following = windows.due(record)
+            following, first_open = windows.due(record), one
             break
         if record is None:
-            passed.append(Passed(one, one.number in gone))
+            was_activated = one.number in erased.activated
+            begins = one.is_activation or not was_activated
+            passed.append(Passed(one, was_activated, at_once=erased.at_once.get(one.number) if begins else None))
         elif begin_of(record).seq != one.seq:
             passed.append(Passed(one, True))
         else:
-            passed.append(Passed(one, False, _due(live, record)))
+            passed.append(Passed(one, False, _due(live, record), _at_once(record)))
     made: list[Event] = []
     try:
         await _learn(live, passed, made, now)
-        if following == now and len(begun) < windows.at_once:  # the log says of no other
+        if first_open is not None:
+            windows.closed = max(windows.closed, first_open.seq - 1)
+        if following == now and is_end:  # the log says of no other
             following = now + UNWRITTEN if windows.is_behind else NEVER
         windows.next_due = following
     finally:
@@ -173,6 +204,15 @@ def _due(live: Live, record: Record) -> Due | None:
     rewards = windows.rewards(record)
     reward = windows.window.together(rewards)
     return None if reward is None else Due(record, action, reward, "reward" if rewards else "default")
+
+
+def _at_once(record: Record) -> Valued | None:
+    """Return what was learned of a decision at once, as it is known now."""
+    learned = record.reward
+    if learned is None or learned.detail != LEARNED_AT_ONCE:
+        return None
+    assert learned.action is not None
+    return Valued(learned.action, record.value)
 
 
 async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) -> None:
@@ -199,6 +239,8 @@ async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) 
         if due is not None:
             made.append(_entered(live, due, now))
         windows.passes(one.begun, one.was_activated)
+        if one.at_once is not None:
+            live.tally.correct(one.at_once.action, None, one.at_once.reward)
 
 
 def _entered(live: Live, due: Due, now: int) -> Event:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, DEFERRED, DONE, LATE, early_seq
+from ...engine.storage.windows import (
+    CLOSED_BY_DEFAULT,
+    CLOSED_BY_REWARD,
+    CLOSINGS,
+    DEFERRED,
+    DONE,
+    LATE,
+    LEARNED_AT_ONCE,
+    early_seq,
+)
 from ...engine.vocabulary import ACTIVATION, EARLY, LEARN, OUTCOME
 from ..experiment.window import Window
 
@@ -21,7 +30,8 @@ class Fault(NamedTuple):
 def fault_of(window: Window, events: Iterable[Event]) -> Fault | None:
     """Return the first thing that is wrong with what windows came to, of the events of a log beside its decisions.
 
-    Keeps the rewards of open windows, and the early ones whose decisions were not made.
+    Keeps the rewards of open windows, the early ones whose decisions were not made, and those that came when another
+    one was learned at once.
     """
     came: dict[int, list[float]] = {}  # rewards in windows, by the decision's number
     late: dict[int, list[float]] = {}  # those after their end, where they are learned if none came before
@@ -43,18 +53,23 @@ def fault_of(window: Window, events: Iterable[Event]) -> Fault | None:
                 return Fault(number, f"the reward of decision {number} at seq {event.seq} came as another at seq {seq}")
             if number not in never_shown and event.reward is not None:
                 came.setdefault(number, []).append(event.reward)
-        elif event.kind == LEARN and event.detail in (CLOSED_BY_REWARD, CLOSED_BY_DEFAULT):
+        elif event.kind == LEARN and event.detail in CLOSINGS.values():
             too_late = late.pop(number, [])
             rewards = came.pop(number, too_late)
             if number in never_shown:
                 return Fault(number, f"decision {number} was learned at seq {event.seq}, and was never shown")
-            if (event.reward, event.detail) != (
-                together := window.together(rewards),
-                CLOSED_BY_REWARD if rewards else CLOSED_BY_DEFAULT,
-            ):
+            whys = _whys(window, rewards)
+            if event.reward != (together := window.together(rewards)) or event.detail not in whys:
                 return Fault(
                     number,
                     f"the window of decision {number} closed with {event.reward} at seq {event.seq}, and "
                     + (f"its {len(rewards)} rewards come to {together}" if rewards else f"the default is {together}"),
                 )
     return None
+
+
+def _whys(window: Window, rewards: Sequence[float]) -> tuple[str, ...]:
+    """Return why a decision may have been learned of which these rewards came before."""
+    if not rewards:
+        return (CLOSED_BY_DEFAULT,)
+    return (CLOSED_BY_REWARD, LEARNED_AT_ONCE) if window.learns_at_once else (CLOSED_BY_REWARD,)

@@ -36,21 +36,27 @@ class Curves:
         self._one = asyncio.Lock()  # of two parts of a log that are counted at once one is in vain
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, logs: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
-        """Begin to keep up with all that `logs` returns: keys of experiments, the last seq of each, and its arms."""
-        self._task = asyncio.get_running_loop().create_task(self._keep_up(logs))
+    def start(self, lives: Callable[[], Iterable[Live]]) -> None:
+        """Begin to keep up with all that `lives` returns."""
+        self._task = asyncio.get_running_loop().create_task(self._keep_up(lives))
 
     async def stop(self) -> None:
         """Leave the rest for the next start."""
         await ended(self._task)
 
-    async def count(self, experiment: int, arms: int, seconds: float, pause: float = 0.0) -> int:
-        """Bring the buckets of an experiment up to date, or as far as so many seconds allow; return up to which seq."""
-        begun = time.monotonic()
+    async def count(self, live: Live, seconds: float, pause: float = 0.0) -> int:
+        """Bring the buckets of an experiment up to date, or as far as so many seconds allow; return up to which seq.
+
+        Where rewards are learned at once that is up to the first decision whose window is open, as it is now.
+        """
+        experiment, arms, begun = live.row.key, told_apart(live), time.monotonic()
+        closed = None if live.windows is None else live.windows.counts_to(live.seq)
+        if closed is not None:
+            await live.committed()  # what those came to is learned
         while True:
             async with self._one:  # for a part, and not for the pause after it: others come in between
                 at = time.monotonic()
-                part = await self._pools.counts.run(self._store.next_part, experiment, arms)
+                part = await self._pools.counts.run(self._store.next_part, experiment, arms, closed)
                 if part.until == part.after:
                     return part.until
                 await self._writer.run(self._store.put_part, experiment, part)
@@ -59,11 +65,11 @@ class Curves:
                 return part.until
             await asyncio.sleep(pause * (now - at))
 
-    async def _keep_up(self, logs: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
+    async def _keep_up(self, lives: Callable[[], Iterable[Live]]) -> None:
         counted: dict[int, int] = {}
         while True:
             await asyncio.sleep(EVERY)
-            for experiment, seq, arms in [*logs()]:
-                if counted.get(experiment) != seq:
+            for live in [*lives()]:
+                if counted.get(live.row.key) != live.seq:
                     with suppress(OnearmError):  # those who are told of it hear it: here the next minute comes
-                        counted[experiment] = await self.count(experiment, arms, EVERY, PAUSE)
+                        counted[live.row.key] = await self.count(live, EVERY, PAUSE)

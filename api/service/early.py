@@ -6,7 +6,7 @@ what the log says: after a start it is read again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from ...engine.errors import Unavailable
@@ -63,6 +63,15 @@ class Early:
         until, before = self._held.get(decision_id, Held(event.time + self._wait, ()))
         self._held[decision_id] = Held(until, (*before, event))
         self.count += 1
+
+    def forget(self, numbers: Set[int]) -> None:
+        """Hold no event of these numbers any more."""
+        for name, held in list(self._held.items()):
+            if kept := tuple(event for event in held.events if event.number not in numbers):
+                self._held[name] = held._replace(events=kept)
+            else:
+                del self._held[name]
+            self.count -= len(held.events) - len(kept)
 
     def take(self, decision_id: str, now: int) -> tuple[Event, ...]:
         """Return the rewards of a decision that is made now, and hold them no more."""

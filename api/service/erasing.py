@@ -185,6 +185,8 @@ async def _hide(live: Live, numbers: list[int]) -> None:
     live.check_usable()
     live.erasing.update(numbers)
     live.records.forget(numbers)
+    if live.windows is not None:
+        live.windows.early.forget(live.erasing)
 
 
 def _of_unit(store: Store, key: int, unit_id: str) -> list[int]:
@@ -196,10 +198,11 @@ def _of_unit(store: Store, key: int, unit_id: str) -> list[int]:
 
 
 def _named(store: Store, key: int, names: Sequence[int | str]) -> list[int]:
-    """Return the numbers of decisions, in order. Runs in a worker thread."""
+    """Return the numbers of decisions, and of rewards that came before, in order. Runs in a worker thread."""
     numbers = [name for name in names if isinstance(name, int)]
     events = store.find(key, numbers, [name for name in names if isinstance(name, str)])
     for event in events:
         if (event.decision_id or "").startswith("~"):
             raise InvalidInput("not_a_pull", f"decision {event.number} read an arm, and is for nobody: erase pulls")
-    return sorted({event.number for event in events if event.kind in DECISIONS and event.number is not None})
+    early = store.early_of(key, [name for name in names if isinstance(name, str)])
+    return sorted({event.number for event in events if event.kind in DECISIONS and event.number is not None} | {*early})

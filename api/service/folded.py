@@ -21,6 +21,7 @@ from ...engine.vocabulary import Columns, Problem
 from ..experiment.compiling import Kernels
 from ..experiment.spec import Spec
 from ..experiment.sums import Tally, unpack
+from ..experiment.window import Window
 from ..kinds.kind import Kind
 from .bases import beginning, fresh
 from .history import History, Part, Recast, changed
@@ -129,12 +130,32 @@ def _folded(
     floor = _newest(base for base in bases if not base.of_change)
     left, passed, time, early = OpenWindows(0, 0), 0, 0, list[Event]()
     if spec.window is not None:
-        left, time = store.open_windows(row.key), store.time_of(row.key, counts.seq)
+        left, time = _left(store, row.key, spec.window, counts.seq)
+        _withhold(store, row.key, tally, left)
         passed = store.counts_at(row.key, left.closed).decisions
         early = store.held(row.key, store.seq_before(row.key, time - spec.window.wait + 1, counts.seq))
     learned = counts.seq, counts.decisions, counts.rewards
     begun = after, base, floor
     return Recovered(spec, state, own, *learned, history, kernels, tally, *begun, corrected, left, passed, time, early)
+
+
+def _left(store: Store, experiment: int, window: Window, last: int) -> tuple[OpenWindows, int]:
+    """Return which windows a log leaves open, and its time at its end."""
+    time = store.time_of(experiment, last)
+    if window.learns_at_once:
+        over = store.seq_before(experiment, time - window.wait + 1, last)
+        left = store.open_windows_at_once(experiment, over, window.default is not None)
+    else:
+        left = store.open_windows(experiment)
+    first = store.begun(experiment, left.closed, 1)
+    return left._replace(closed=first[0].seq - 1 if first else last), time
+
+
+def _withhold(store: Store, experiment: int, tally: Tally, left: OpenWindows) -> None:
+    """Take out of the sums what was learned at once of windows that are open."""
+    numbers = store.learned_at_once(experiment, left.closed)
+    for one in store.values_at_once(experiment, numbers).values():
+        tally.correct(one.action, one.reward, None)
 
 
 def event_of(store: Store, experiment: int, number: int) -> Event | None:

@@ -342,7 +342,8 @@ class Live(Work):
         """Return the event of a correction, the next of the log."""
         decided = record.event
         self.seq += 1
-        self.tally.correct(decided.action, record.value, reward)
+        if self.windows is None or not self.windows.withholds(record):
+            self.tally.correct(decided.action, record.value, reward)
         event = corrected_event(decided, Place(self.row.key, self.seq, now), reward)
         record.corrections += (event,)
         self.corrections.append(event.seq)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -243,15 +244,16 @@ class Policies:
         """Read pages of the committed log until no more than so many events up to `last` are left."""
         while (last - watch.seq > near or watch.is_behind) and self._watches.get(live.row.key) is watch:
             began = time.monotonic()
-            await asyncio.shield(asyncio.ensure_future(self._page(live, watch, last)))  # whoever asked may leave
+            page = partial(watch.read, self._store, last)
+            await asyncio.shield(asyncio.ensure_future(self._work(live, watch, page)))  # whoever asked may leave
             self._take_room(live, watch)
             await asyncio.sleep(pause * (time.monotonic() - began))
 
-    async def _page(self, live: Live, watch: Watch, last: int) -> None:
-        """Read a page; a watch that fails in the middle of one is given up, and made anew from the log."""
+    async def _work(self, live: Live, watch: Watch, work: Callable[[], None]) -> None:
+        """Read a page, or count; a watch that fails in the middle of it is given up, and made anew from the log."""
         async with watch.one:
             try:
-                await self._pools.watches.run(watch.read, self._store, last)
+                await self._pools.watches.run(work)
             except BaseException:
                 if self._watches.get(live.row.key) is watch:
                     del self._watches[live.row.key]
@@ -293,8 +295,13 @@ class Policies:
     async def _look(self, live: Live) -> None:
         """Read a page, and do what guards say."""
         watch = await self._watched(live)
+        closed, logged = None if live.windows is None else live.windows.counts_to(live.seq), live.seq
+        if closed is not None:
+            await live.committed()
         last, _ = await self._pools.watches.run(self._store.last, live.row.key)
         await self._read(live, watch, min(last, watch.seq + PAGE), near=0, pause=PAUSE)
+        if closed is not None and watch.seq >= logged:
+            await self._work(live, watch, partial(watch.count_closed, self._store, closed))
         self._take_room(live, watch)
         for member in live.members:
             evidence = watch.evidence.get(member.policy)

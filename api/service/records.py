@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from contextlib import asynccontextmanager
+from functools import partial
 
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
@@ -118,6 +119,7 @@ class Records:
         self._numbers: dict[str, int] = {}  # client id -> number, of cached records
         self._clearings = 0
         self._querying = False
+        self._leaving: set[int] = set()  # records that leave memory as soon as they may
         self._wanted: dict[int | str, asyncio.Future[Record | None]] = {}
         self._reading: asyncio.Task[None] | None = None
 
@@ -165,11 +167,12 @@ class Records:
     async def held(self, numbers: Iterable[int], hidden: Set[int]) -> AsyncIterator[dict[int, Record]]:
         """Have decisions in memory meanwhile, by their numbers, without those that are not on record.
 
-        Those that are `hidden` may be among them, but nobody else finds them.
+        Those that are `hidden` may be among them, but nobody else finds them. Those that were not in memory before
+        leave it once what became of them is committed: nobody asked for them.
         """
         found: dict[int, Record] = {}
+        sought: list[int] = []
         try:
-            sought = []
             for number in numbers:
                 if (record := self._records.get(number)) is not None:
                     record.held, found[number] = True, record
@@ -184,6 +187,31 @@ class Records:
         finally:
             for record in found.values():
                 record.held = False
+            self._leave_when_committed(found[number] for number in sought if number in found)
+
+    def _leave_when_committed(self, records: Iterable[Record]) -> None:
+        """Let records leave memory once nothing of them waits for a commit."""
+        numbers: dict[asyncio.Future[None] | None, list[int]] = {}  # of what is written together
+        for record in records:
+            assert record.event.number is not None
+            numbers.setdefault(record.rewarded, []).append(record.event.number)
+        for committed, some in numbers.items():
+            if committed is None:
+                self._leave(some)
+            else:
+                committed.add_done_callback(partial(self._leave_committed, some))
+
+    def _leave_committed(self, numbers: Iterable[int], _: asyncio.Future[None]) -> None:
+        self._leave(numbers)
+
+    def _leave(self, numbers: Iterable[int] = ()) -> None:
+        """Let records leave memory, these and those that could not before: nothing does while a query runs."""
+        self._leaving.update(numbers)
+        if not self._querying:
+            for number in self._leaving & self._records.keys():
+                if self.let_go(number):
+                    self._budget.remove(self, [number])
+            self._leaving.clear()
 
     async def _read(self) -> None:
         """Read what is wanted, until nothing is.
@@ -193,6 +221,7 @@ class Records:
         """
         while self._wanted:
             self._querying = False
+            self._leave()
             self._budget.make_room()
             self._querying = True
             wanted = dict(self._wanted)
@@ -214,6 +243,7 @@ class Records:
                 future.set_result(self.known(name) or records.get(name))
         self._reading = None
         self._querying = False
+        self._leave()
         self._budget.make_room()
 
     def remember(self, record: Record) -> Record:

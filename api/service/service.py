@@ -36,7 +36,7 @@ from .clocks import CLOCKS, Clocks
 from .closing import Closing
 from .compacting import Compactions
 from .correcting import Correcting
-from .curves import Curves, told_apart
+from .curves import Curves
 from .directory import Directory
 from .erasing import Erasing
 from .exporting import Exports
@@ -141,11 +141,11 @@ class Service:
         if not known:  # there is no log to read, and nobody who waits for it
             await self.recovered()
 
-    def _curved(self) -> Iterator[tuple[int, int, int]]:
-        """Yield what has curves: the key of each experiment, its last seq, and how many arms are told apart."""
+    def _curved(self) -> Iterator[Live]:
+        """Yield what has curves."""
         for live in self._lives.values():
             if live.kind.has_curve and live.unusable is None:
-                yield live.row.key, live.seq, told_apart(live)
+                yield live
 
     async def recovered(self) -> None:
         """Wait until all that there were at the start, or were asked for, are recovered, or cannot be."""
@@ -251,7 +251,10 @@ class Service:
                         f"the experiment {spec.id!r} exists with another spec: a spec never changes; take another id",
                     )
                 return self.live(name), False
-            return await self._placed(name, Imported(spec), tenant), True
+            made = await self._placed(name, Imported(spec), tenant)
+            for warning in () if spec.window is None else spec.window.warnings:
+                log.warning("experiment %r: %s", name, warning)
+            return made, True
 
     async def take_over(self, export: Imported, tenant: str) -> Live:
         """Make an experiment of a tenant from a log that was checked; its id must be free."""

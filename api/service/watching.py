@@ -19,6 +19,7 @@ from ...engine.estimate.reward_model import RewardModel, at_action
 from ...engine.protocol import marks
 from ...engine.replay.folding import run_rows
 from ...engine.storage.store import Store
+from ...engine.storage.windows import Learned
 from ...engine.vocabulary import DECIDE, EXTERNAL, LEARN, Array, Columns, Judged, Policy, Problem, Turn
 from ..experiment.definition import run_of_policy
 from ..experiment.lineup import WATCHING, Member, in_part, leader, policy_of, shares_of, states_of
@@ -83,17 +84,6 @@ class Shadow:
             self.state = changed(self.policy, self.state, part)
 
 
-class _Learned(NamedTuple):
-    """A decision that was learned."""
-
-    number: int
-    reward: float
-    kind: int
-    seq: int  # of the decision
-    policy: int | None
-    unit_id: str | None
-
-
 class Start(NamedTuple):
     """Where a shadow begins to read."""
 
@@ -118,6 +108,10 @@ class Watch:
         self.evidence: dict[int, Evidence] = {}
         self.one = asyncio.Lock()  # of two that read one would be in vain
         self.members: tuple[Member, ...] = ()  # after that event
+        # Where rewards are learned at once they are counted when windows are closed:
+        self._waits = created.window is not None and created.window.learns_at_once
+        self.counted = self.seq  # so far
+        self._likely: dict[int, dict[int, Likely]] = {}  # what shadows say of decisions that are not yet
         self._begun = False
         # Of shadows that begin behind a compaction, and know nothing of before: its seq.
         self.lost = {number: start.seq for number, start in starts.items() if start.is_late}
@@ -144,9 +138,9 @@ class Watch:
             self._model = model_of(history.problem(self.seq), self._created.intake.per_call)
             self._recast(history.members(self.seq), self.seq, history)
         self._take_up(history)
-        rows = [_Learned._make(row) for row in store.learned(self._key, self.seq, last)]
+        rows = [] if self._waits else store.learned(self._key, self.seq, last)
         parts = list(self._parts(store, history, last))  # before anything is learned: the database may fail
-        likely: dict[int, dict[int, Likely]] = {}
+        likely: dict[int, dict[int, Likely]] = self._likely if self._waits else {}
         for part in parts:
             if isinstance(part, Recast):
                 self._recast(part.members, part.seq, history)
@@ -176,6 +170,18 @@ class Watch:
         if (limits := self._created.problem.reward_range) is not None:
             predicted = np.clip(predicted, *limits)
         return rows, predicted
+
+    def count_closed(self, store: Store, closed: int) -> None:
+        """Count what was learned at once of decisions whose windows began up to a seq, in that order: they are closed.
+
+        All that was learned of them is read.
+        """
+        rows = store.settled(self._key, self.counted, closed) if closed > self.counted else []
+        self._count(rows, self._likely)
+        for known in self._likely.values():
+            for row in rows:
+                known.pop(row.number, None)
+        self.counted = max(self.counted, closed)
 
     @property
     def is_behind(self) -> bool:
@@ -209,6 +215,7 @@ class Watch:
         decides = {number for number, member in now.items() if member.role not in WATCHING}
         for number in retired | decides:
             self.shadows.pop(number, None)
+            self._likely.pop(number, None)
         evidence: dict[int, Evidence] = {}
         for number, member in now.items():
             is_shadow = member.role in WATCHING
@@ -235,7 +242,7 @@ class Watch:
             return None
         return max(1.0 / (least * shares[leader(members).policy]), *(1.0 / share for share in shares.values() if share))
 
-    def _count(self, rows: list[_Learned], likely: dict[int, dict[int, Likely]]) -> None:
+    def _count(self, rows: list[Learned], likely: dict[int, dict[int, Likely]]) -> None:
         """Count rewards for each policy: for an apprentice those of decisions that others made, else those of ours."""
         apprentices = {member.policy for member in self.members if member.role == "apprentice"}
         ours, given = ([row for row in rows if row.kind == kind] for kind in (DECIDE, EXTERNAL))
@@ -263,7 +270,7 @@ class Watch:
     def _add(
         self,
         evidence: Evidence,
-        rows: list[_Learned],
+        rows: list[Learned],
         weight: Array,
         others: dict[str, Array],
         told: Sequence[Likely] = (),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ...engine.kernel import Entry
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import DEFERRED, DONE, LATE, Begun, OpenWindows
+from ...engine.storage.windows import DEFERRED, DONE, LATE, LEARNED_AT_ONCE, Begun, OpenWindows
 from ..experiment.window import Window
 from .clocks import Clocks
 from .early import Early
@@ -27,7 +27,7 @@ class Windows:
         self.window = window
         self.closed = 0  # the seq up to which all windows that began are closed
         self.next_due = 0  # when the next one closes, or is looked at; NEVER where all are closed
-        self.at_once = 20  # how many close in one piece: soon as many as take a moment
+        self.piece = 20  # how many close in one piece: soon as many as take a moment
         self.fold: Entry | None = None  # what learns many at once, once it was asked for
         self.early = Early(window.wait)
         self._passed = 0  # decisions up to `closed`
@@ -73,7 +73,7 @@ class Windows:
         """Take up the window that begins with an event."""
         self._last = event.seq
         if self.next_due == NEVER:
-            self.next_due = event.time + self._wait
+            self.closed, self.next_due = event.seq - 1, event.time + self._wait
 
     @property
     def is_behind(self) -> bool:
@@ -92,6 +92,22 @@ class Windows:
     def n_open(self, decisions: int) -> int:
         """Return how many windows are open, of so many decisions; of a deferred one too."""
         return decisions - self._passed + self._activated
+
+    def closed_to(self, last: int) -> int:
+        """Return up to which seq all windows that began are closed, in a log that ends at `last`."""
+        return last if self.next_due == NEVER else self.closed
+
+    def counts_to(self, last: int) -> int | None:
+        """Return the same where what was learned of other decisions counts in no mean; None where it does.
+
+        What is learned when windows close does, as they close in this order.
+        """
+        return self.closed_to(last) if self.window.learns_at_once else None
+
+    def withholds(self, record: Record) -> bool:
+        """Whether the reward of a decision counts in no mean yet: it was learned at once, and its window is open."""
+        learned = record.reward
+        return learned is not None and learned.detail == LEARNED_AT_ONCE and begin_of(record).seq > self.closed
 
     def held(self) -> int:
         """Return how many rewards are held now for decisions that were not made yet."""

@@ -20,15 +20,16 @@ import numpy as np
 import sqlalchemy as sa
 
 from ..vocabulary import BESIDE, CORRECTED, DECIDE, EXTERNAL, LEARN, Array
-from .corrections import Corrections
 from .moments import Moments, together, without
 from .tables import COUNTED, EXPERIMENT, Bucket
+from .windows import Windows
 
 HOUR, DAY = 3_600, 86_400  # seconds
 SPANS = (HOUR, DAY)
 ALL = -1  # the action of a bucket that counts all
 PAGE = 5_000  # events that are counted at once
 ROWS_MAX = 200  # of one INSERT
+EVER = 2**63 - 1
 _FIELDS = ", ".join(Bucket._fields)
 _KEY = ", ".join(Bucket._fields[:4])
 _NEW = ", ".join(f"{field} = excluded.{field}" for field in Bucket._fields[4:])
@@ -51,7 +52,7 @@ class Part(NamedTuple):
     until: int  # and of the last one now
 
 
-class Buckets(Corrections):
+class Buckets(Windows):
     """The table of buckets in a database."""
 
     def counted_to(self, experiment: int) -> int:
@@ -71,20 +72,27 @@ class Buckets(Corrections):
         )
         return list(map(Bucket._make, self._read(sql, (experiment, span, experiment, span, ALL, before, limit))))
 
-    def next_part(self, experiment: int, arms: int) -> Part:
-        """Count the next part of a log, empty where all is counted; so many `arms` are told apart, 0 for none."""
+    def next_part(self, experiment: int, arms: int, closed: int | None = None) -> Part:
+        """Count the next part of a log, empty where all is counted; so many `arms` are told apart, 0 for none.
+
+        Where rewards are learned at once windows are `closed` that began up to a seq: so far the log is counted, with
+        what was learned of these, whenever that was.
+        """
         after = self.counted_to(experiment)
         sql = (
             "SELECT one.seq, one.kind, one.action, one.reward, coalesce(its.time, one.time) FROM event AS one "
             f"LEFT JOIN event AS its ON one.kind IN ({LEARN}, {CORRECTED}) AND its.experiment = one.experiment "
             f"AND its.number = one.number AND its.kind IN ({DECIDE}, {EXTERNAL}) "
-            "WHERE one.experiment = ? AND one.seq > ? ORDER BY one.seq LIMIT ?"
+            "WHERE one.experiment = ? AND one.seq > ? AND one.seq <= ? ORDER BY one.seq LIMIT ?"
         )
-        rows = self._read(sql, (experiment, after, PAGE))
+        rows = self._read(sql, (experiment, after, EVER if closed is None else closed, PAGE))
         if not rows:
             return Part([], after, after)
         until = rows[-1][0]
-        seen = [row[1:] for row in rows if row[1] not in BESIDE]
+        seen = [row[1:] for row in rows if row[1] not in BESIDE and (closed is None or row[1] != LEARN)]
+        if closed is not None:
+            settled = self.settled(experiment, after, until)
+            seen += [(LEARN, one.action, one.reward, one.time) for one in settled]
         taken: list[Any] = []
         if any(row[1] == CORRECTED for row in rows):
             times = {row[0]: row[4] for row in rows}

@@ -316,7 +316,7 @@ class Store(States, Erasures, Buckets, Windows):
         seq = "SELECT seq FROM event WHERE experiment = ? ORDER BY seq DESC LIMIT 1"
         number = "SELECT max(number) FROM event WHERE experiment = ?"
         last_seq, last_number = self._read(f"SELECT ({seq}), ({number})", (experiment, experiment))[0]
-        return last_seq or 0, 0 if last_number is None else last_number + 1
+        return last_seq or 0, max(-1 if last_number is None else last_number, -1) + 1  # EARLY ones are below 0
 
     def changes(self, experiment: int) -> list[Event]:
         """Return the CHANGE events, in order."""
@@ -350,17 +350,6 @@ class Store(States, Erasures, Buckets, Windows):
             after = rows[-1][0]
             if len(rows) < PAGE:
                 return
-
-    def learned(self, experiment: int, after: int, until: int) -> list[tuple[Any, ...]]:
-        """Return (number, reward, kind, seq, policy and unit of the decision) of what was learned between two seqs."""
-        policy = "d.policy" if self.revision >= schema.POLICIES else "NULL"
-        unit = "d.unit_id" if self.revision >= schema.UNITS else "NULL"
-        sql = (
-            f"SELECT l.number, l.reward, d.kind, d.seq, {policy}, {unit} FROM event l JOIN event d ON "
-            f"d.experiment = l.experiment AND d.number = l.number AND d.kind IN ({DECIDE}, {EXTERNAL}) "
-            f"WHERE l.experiment = ? AND l.kind = {LEARN} AND l.seq > ? AND l.seq <= ? ORDER BY l.seq"
-        )
-        return self._read(sql, (experiment, after, until))
 
     def counts(self, experiment: int) -> Counts:
         """Return how many events, decisions and rewards there are, from the ends of two indexes."""

@@ -1,6 +1,7 @@
 """Windows in SQL: rewards that came and are on record, decisions that wait to be shown, and windows that closed.
 
-A closing is a LEARN event without a `reward_id`, whose `detail` says why. That of an OUTCOME says whether it came late,
+A closing is a LEARN event without a `reward_id`, whose `detail` says why, and so is what is learned at once, while its
+window is open. The `detail` of an OUTCOME says whether it came late,
 or of which EARLY event it is; that of an EARLY one for which decision it came, that of an ACTIVATION whether a decision
 is deferred, was shown, or never was, which closes it, or which decision of somebody else was shown in its place.
 """
@@ -15,14 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from ..vocabulary import ACTIVATION, DECISIONS, EARLY, LEARN, OUTCOME, Array
+from ..vocabulary import ACTIVATION, CORRECTED, DECISIONS, EARLY, LEARN, OUTCOME, Array
 from . import schema
 from .corrections import Corrections
 from .tables import Event
 
 CLOSED_BY_REWARD = '{"closed": "reward"}'
 CLOSED_BY_DEFAULT = '{"closed": "default"}'
-CLOSINGS = {"reward": CLOSED_BY_REWARD, "default": CLOSED_BY_DEFAULT}
+LEARNED_AT_ONCE = '{"closed": "at_once"}'  # when its first reward came: the window stays open
+CLOSINGS = {"reward": CLOSED_BY_REWARD, "default": CLOSED_BY_DEFAULT, "at_once": LEARNED_AT_ONCE}
 LATE = '{"late": true}'
 DEFERRED = '{"activation": "deferred"}'
 DONE = '{"activation": "done"}'
@@ -61,6 +63,26 @@ class OpenWindows(NamedTuple):
     activated: int  # how many of the others began with an activation, their decisions lying before that
 
 
+class Valued(NamedTuple):
+    """What was learned of a decision, as it is known now."""
+
+    action: int
+    reward: float | None  # None where it is retracted
+
+
+class Learned(NamedTuple):
+    """What was learned of a decision."""
+
+    number: int
+    reward: float  # as it was learned
+    kind: int  # of the decision, as all below
+    seq: int
+    policy: int | None
+    unit_id: str | None
+    action: int
+    time: int
+
+
 class Windows(Corrections):
     """What a database knows of windows."""
 
@@ -87,14 +109,37 @@ class Windows(Corrections):
             f"SELECT number FROM event WHERE experiment = ? AND ((kind = {LEARN} AND detail IN (?, ?)) "
             f"OR (kind = {ACTIVATION} AND detail = ?)) ORDER BY seq DESC LIMIT 1"
         )
-        rows = self._read(sql, (experiment, *CLOSINGS.values(), LAPSED))
+        rows = self._read(sql, (experiment, CLOSED_BY_REWARD, CLOSED_BY_DEFAULT, LAPSED))
         if not rows:
             return OpenWindows(0, 0)
         sql = (
             "SELECT max(seq) FROM event WHERE experiment = ? AND number = ? "
             f"AND (kind IN {DECISIONS} OR (kind = {ACTIVATION} AND detail = ?))"
         )
-        closed: int = self._read(sql, (experiment, rows[0][0], DONE))[0][0] or 0
+        return self._open_after(experiment, self._read(sql, (experiment, rows[0][0], DONE))[0][0] or 0)
+
+    def open_windows_at_once(self, experiment: int, before: int, has_default: bool) -> OpenWindows:
+        """Return the same where rewards are learned at once, and are no closings.
+
+        Of the windows that began up to the seq `before` the time is over: where there is a default those are open still
+        that come after the first of which nothing was learned, else none is.
+        """
+        left = self.open_windows(experiment)
+        if before <= left.closed:
+            return left
+        if has_default:
+            sql = (
+                "SELECT b.seq FROM event b WHERE b.experiment = ? AND b.seq > ? AND b.seq <= ? "
+                f"AND b.kind IN {DECISIONS} AND NOT EXISTS (SELECT 1 FROM event l "
+                f"WHERE l.experiment = b.experiment AND l.number = b.number AND l.kind = {LEARN}) "
+                "ORDER BY b.seq LIMIT 1"
+            )
+            rows = self._read(sql, (experiment, left.closed, before))
+            before = rows[0][0] - 1 if rows else before
+        return self._open_after(experiment, before)
+
+    def _open_after(self, experiment: int, closed: int) -> OpenWindows:
+        """Return which windows are open after the one that began at a seq."""
         before = (
             f"SELECT number FROM event WHERE experiment = ? AND seq <= ? AND kind IN {DECISIONS} "
             "ORDER BY seq DESC LIMIT 1"
@@ -104,6 +149,63 @@ class Windows(Corrections):
             f"AND kind = {ACTIVATION} AND detail = ? AND number <= ({before})"
         )
         return OpenWindows(closed, self._read(sql, (experiment, closed, DONE, experiment, closed))[0][0])
+
+    def learned_at_once(self, experiment: int, closed: int) -> list[int]:
+        """Return the numbers of the decisions that were learned at once, and whose windows began after a seq."""
+        sql = (
+            f"SELECT l.number FROM event l WHERE l.experiment = ? AND l.seq > ? AND l.kind = {LEARN} AND l.detail = ? "
+            "AND EXISTS (SELECT 1 FROM event b WHERE b.experiment = l.experiment AND b.number = l.number "
+            f"AND b.seq > ? AND (b.kind IN {DECISIONS} OR (b.kind = {ACTIVATION} AND b.detail = ?)))"
+        )
+        rows = self._read(sql, (experiment, closed, LEARNED_AT_ONCE, closed, DONE))
+        return [number for (number,) in rows]
+
+    def values_at_once(self, experiment: int, numbers: Sequence[int]) -> dict[int, Valued]:
+        """Return what was learned at once of decisions of some numbers, as it is corrected, also where it is erased."""
+        found: dict[int, Valued] = {}
+        for some in _some(numbers):
+            sql = (
+                f"SELECT number, kind, action, reward FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
+                f"AND ((kind = {LEARN} AND detail = ?) OR kind = {CORRECTED}) ORDER BY seq"
+            )
+            for number, kind, action, reward in self._read(sql, (experiment, *some, LEARNED_AT_ONCE)):
+                if kind == LEARN:
+                    found[number] = Valued(action, reward)
+                elif number in found:
+                    found[number] = found[number]._replace(reward=reward)
+        return found
+
+    def learned(self, experiment: int, after: int, until: int) -> list[Learned]:
+        """Return what was learned between two seqs, in that order."""
+        sql = (
+            f"SELECT {self._of_learned} FROM event l JOIN event d ON d.experiment = l.experiment "
+            f"AND d.number = l.number AND d.kind IN {DECISIONS} "
+            f"WHERE l.experiment = ? AND l.kind = {LEARN} AND l.seq > ? AND l.seq <= ? ORDER BY l.seq"
+        )
+        return list(map(Learned._make, self._read(sql, (experiment, after, until))))
+
+    def settled(self, experiment: int, after: int, until: int) -> list[Learned]:
+        """Return what was learned of the decisions whose windows began after one seq, up to another, in that order.
+
+        These windows are closed.
+        """
+        sql = (
+            f"SELECT {self._of_learned} FROM event b JOIN event d ON d.experiment = b.experiment "
+            f"AND d.number = b.number AND d.kind IN {DECISIONS} "
+            f"JOIN event l ON l.experiment = b.experiment AND l.number = b.number AND l.kind = {LEARN} "
+            "WHERE b.experiment = ? AND b.seq > ? AND b.seq <= ? "
+            f"AND ((b.kind = {ACTIVATION} AND b.detail = ?) OR (b.kind IN {DECISIONS} AND NOT EXISTS ("
+            "SELECT 1 FROM event a WHERE a.experiment = b.experiment AND a.number = b.number "
+            f"AND a.kind = {ACTIVATION} AND a.detail = ?))) ORDER BY b.seq"
+        )
+        return list(map(Learned._make, self._read(sql, (experiment, after, until, DONE, DONE))))
+
+    @property
+    def _of_learned(self) -> str:
+        """The columns of `Learned`, of a decision d and what was learned of it, l."""
+        policy = "d.policy" if self.revision >= schema.POLICIES else "NULL"
+        unit = "d.unit_id" if self.revision >= schema.UNITS else "NULL"
+        return f"l.number, l.reward, d.kind, d.seq, {policy}, {unit}, l.action, d.time"
 
     def begun(self, experiment: int, after: int, limit: int) -> list[Begun]:
         """Return the first `limit` events after a seq with which windows may begin, in order."""
@@ -165,6 +267,25 @@ class Windows(Corrections):
             rows = self._read(sql, (experiment, *some, f"{TAKEN}%", f"{SHOWN}%"))
             told = [json.loads(detail) for (detail,) in rows]
             found += [-one["early"] if "early" in one else one["shown"] for one in told]
+            sql = (
+                f"SELECT decision_id FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
+                "AND decision_id IS NOT NULL"
+            )
+            found += self.early_of(experiment, [name for (name,) in self._read(sql, (experiment, *some))])
+        return found
+
+    def early_of(self, experiment: int, decision_ids: Sequence[str]) -> list[int]:
+        """Return the numbers of the EARLY events for decisions that clients call so, whether or not these were made.
+
+        Reads all events from OUTCOME on.
+        """
+        found: list[int] = []
+        for some in _some([early_detail(name) for name in decision_ids]):
+            sql = (
+                f"SELECT number FROM event WHERE experiment = ? AND kind >= {OUTCOME} AND kind = {EARLY} "
+                f"AND detail IN ({_marks(some)})"
+            )
+            found += [number for (number,) in self._read(sql, (experiment, *some))]
         return found
 
     def beside_seqs(self, experiment: int) -> Array:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ...experiment.explanation import Ranked, Reasons
-from ...http.schemas import Id
+from ...http.schemas import BatchReward, Id, Reward
 
 
 class ArmDecision(msgspec.Struct):
@@ -27,6 +27,20 @@ class ArmDecision(msgspec.Struct):
     explanation: list[Reasons] | UnsetType = UNSET
     model: int | UnsetType = UNSET  # beside an explanation: which one leads, where the policy looks for changes
     notes: list[str] | UnsetType = UNSET  # beside an explanation: what the way that the policy decides costs
+
+
+class ArmReward(Reward, forbid_unknown_fields=True):
+    """What came of a decision; and which action was really shown, where that is another one than was decided."""
+
+    action_id: str | None = None
+    propensity: float | None = None  # with which it was chosen, if that is known
+
+
+class BatchArmReward(BatchReward, forbid_unknown_fields=True):
+    """The same in a batch, where it names its decision."""
+
+    action_id: str | None = None
+    propensity: float | None = None
 
 
 class Baseline(msgspec.Struct):

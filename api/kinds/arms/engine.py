@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -159,16 +160,28 @@ class Engine(PolicyEngine[ArmDecision]):
         notes = notes_on(self.spec)
         return reasons | ({"notes": notes} if notes else {})
 
-    def learn(self, decision: ArmDecision | int, reward: float, cost: float | None = None) -> None:
+    def learn(
+        self,
+        decision: ArmDecision | int,
+        reward: float,
+        cost: float | None = None,
+        *,
+        action_id: str | None = None,
+        propensity: float | None = None,
+    ) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one.
 
-        With it may come what the decision has cost, where the engine was opened with `feedback="cost"`.
+        With it may come what the decision has cost, where the engine was opened with `feedback="cost"`. Where another
+        arm was shown than was decided, `action_id` names it, and `propensity` is the probability with which it was
+        chosen, if that is known: then a decision of somebody else is learned, which takes the next number.
         """
         given = reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward
         value = check_reward(given, self._limits)
         if cost is not None or len(self._detail):
             self._detail[:] = check_cost(self.problem, cost)
-        choice = self._pending.find(decision, self.number)
+        decided = choice = self._pending.find(decision, self.number)
+        if action_id is not None or propensity is not None:
+            choice = self._shown(decided, action_id, propensity)
         learn = self._update.call if self._update.compiled else self._interpreted
         learn(
             self._player,
@@ -181,8 +194,11 @@ class Engine(PolicyEngine[ArmDecision]):
             choice.propensity,
             value,
         )
-        self._pending.drop(choice)
+        self._pending.drop(decided)
         self.rewards += 1
+        if choice is not decided:
+            self.number += 1
+            self._pending.forget(self.number)
 
     def learn_many(self, decisions: Many, rewards: Any, costs: Any = None) -> None:
         """Learn the rewards of n decisions, float64[n], in their order: what n calls of `learn` would.
@@ -239,6 +255,38 @@ class Engine(PolicyEngine[ArmDecision]):
         self.number += len(rows.kind)
         self._pending.forget(self.number)
         return len(rows.kind)
+
+    def _shown(self, decided: ArmDecision, action_id: str | None, propensity: float | None) -> ArmDecision:
+        """Return the decision of somebody else for what was shown in the place of one; that one, where it was."""
+        if propensity is not None:
+            check_propensity(propensity)
+            if action_id is None:
+                raise InvalidInput("unexpected_field", "there is a propensity, but no action_id: give both or none")
+        if self.spec.intake.per_call:
+            raise InvalidInput(
+                "not_built", "action_id is for an engine with arms: leave it out where actions are listed"
+            )
+        action = self.roster.numbers.get(str(action_id), -1)
+        if action < 0:
+            raise InvalidInput(
+                "unknown_action",
+                f"there is no action {action_id!r}: the actions are {', '.join(self.roster.labels[:20])}",
+            )
+        if action == decided.action and propensity in (None, decided.propensity):
+            return decided
+        if not decided._available[action]:
+            raise InvalidInput(
+                "unavailable_action", f"the action {action_id!r} was not eligible for decision {decided.number}"
+            )
+        if propensity is None and self.spec.policy.divides:
+            raise InvalidInput(
+                "missing_propensity",
+                f"the policy {self.spec.policy.name!r} divides by propensities: give the one with which {action_id!r} "
+                "was chosen, in (0, 1]",
+            )
+        chance = math.nan if propensity is None else propensity
+        carried = {name: getattr(decided, name) for name in ("_context", "_available", "_unit", "_time")}
+        return ArmDecision(self.number, self.roster.labels[action], action, chance, **carried, _engine=None)
 
     def _interpreted(self, *arguments: Any) -> None:
         """Call the first tier of `learn_bound`."""

@@ -17,11 +17,11 @@ from ....engine.vocabulary import EXTERNAL, Action, Array, Decision, Feedback
 from ...experiment.explanation import Explanation, explain, notes_on
 from ...experiment.intake import check_labels, mask_of
 from ...http.bodies import read
-from ...http.schemas import BatchReward, Decide, Example, Reward
+from ...http.schemas import Decide, Example
 from ..kind import NO_DETAIL, Encoded, Reader, Request, Work, id_of
-from .bodies import ArmDecision, Baseline, RowAction
+from .bodies import ArmDecision, ArmReward, Baseline, BatchArmReward, RowAction
 
-READER = Reader(msgspec.json.Decoder(Reward), msgspec.json.Decoder(BatchReward), "the reward")
+READER = Reader(msgspec.json.Decoder(ArmReward), msgspec.json.Decoder(BatchArmReward), "the reward")
 _row_actions = msgspec.json.Decoder(list[RowAction])
 _named_actions = msgspec.json.Decoder(list[dict[str, Any]])
 _baseline = msgspec.json.Decoder(Baseline)
@@ -145,13 +145,19 @@ def record(work: Work, event: Event) -> dict[str, Any]:
     }
 
 
-def read_feedback(work: Work, body: Reward) -> Feedback:
+def read_feedback(work: Work, body: ArmReward | BatchArmReward) -> Feedback:
     """Return the reward of a body."""
     value = check_reward(body.value, work.limits)
     if body.pulls is not None:
         raise InvalidInput(
             "unexpected_pulls",
             f"the reward has pulls, but the decisions of {work.spec.id!r} are single ones: leave them out",
+        )
+    if work.spec.window is None and (body.action_id is not None or body.propensity is not None):
+        raise InvalidInput(
+            "unexpected_field",
+            f"the reward says what was shown, but {work.spec.id!r} waits for no rewards: leave action_id and "
+            "propensity out, or create the experiment with a reward.wait_time",
         )
     tells_costs = body.cost is not None or work.problem.detail_length
     return Feedback(value, check_cost(work.problem, body.cost) if tells_costs else NO_DETAIL)

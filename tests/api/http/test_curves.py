@@ -166,12 +166,12 @@ def test_nobody_waits_for_the_count_of_another_log(
     service = served.service
 
     async def read() -> int:
-        long, other = (service.live(name).row.key for name in ("e", "other"))
-        behind = asyncio.create_task(service.curves.count(long, 3, math.inf, pause=1e9))
+        long, other = (service.live(name) for name in ("e", "other"))
+        behind = asyncio.create_task(service.curves.count(long, math.inf, pause=1e9))
         try:
-            while not served.store.counted_to(long):  # from then on it has a pause
+            while not served.store.counted_to(long.row.key):  # from then on it has a pause
                 await asyncio.sleep(0.001)
-            return await asyncio.wait_for(service.curves.count(other, 3, 5.0), 20)
+            return await asyncio.wait_for(service.curves.count(other, 5.0), 20)
         finally:
             behind.cancel()
 

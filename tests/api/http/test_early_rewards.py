@@ -57,6 +57,19 @@ def test_an_early_reward_is_its_decisions_as_soon_as_that_is_made(served: Window
     assert_clean(served)
 
 
+def test_decisions_are_numbered_from_nothing_though_rewards_came_before_all(served: Windowed) -> None:
+    served.post("/v1/experiments/e/arms", {"id": "new"})
+    send(served, "d", 0.5, "x")
+    send(served, "e", 0.25, "y")
+    served.restart()
+    assert (served.report()["decisions"], served.report()["open"]) == (0, 0)
+    decide(served, "e")
+    assert served.record("e").json()["number"] == 0
+    served.pass_time(GRACE + 10)
+    assert learned(served) == {0: (0.25, CLOSED_BY_REWARD)}
+    assert_clean(served)
+
+
 def test_the_decision_and_its_early_rewards_are_written_together(
     served: Windowed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,3 +232,32 @@ def test_an_import_refuses_early_rewards_that_never_came(served: Windowed, old: 
     assert old in export
     answer = served.post("/v1/experiments:import?experiment_id=copy", export.replace(old, new))
     assert "line 4" in assert_refused(answer, 422, "missing_early")["detail"]
+
+
+@pytest.mark.parametrize("lapsed", [False, True])
+def test_an_erasure_takes_rewards_whose_decision_never_came(served: Windowed, lapsed: bool) -> None:
+    send(served, "ann-7", 0.5, "x")
+    send(served, "ann-7", 0.25, "y")
+    send(served, "bob-1", 0.25, "z")
+    if lapsed:
+        served.pass_time(11)
+        told(served)
+    answer = served.post("/v1/experiments/e:erase", {"decision_ids": ["ann-7"]}).json()
+    assert (answer["decisions"], answer["events"], answer["open"]) == (0, 2, 0)
+    events = log_of(served.store, "e")[1]
+    assert "ann-7" not in str(events)
+    assert [event.reward_id for event in events] == [None, None, "z"]
+    assert told(served) == ((0, 3) if lapsed else (1, 2))
+    decide(served, "ann-7")
+    assert served.record("ann-7").json()["outcomes"] == []
+    served.restart()
+    assert served.get("/v1/experiments/e/log").status_code == 200
+    assert not any(map(has_fault, verified(served.url)))
+
+
+def test_an_erasure_of_a_decision_takes_what_had_lapsed_before_it(served: Windowed) -> None:
+    send(served, "d", 0.5, "x")
+    served.pass_time(11)
+    assert served.decide({"decision_id": "d", "unit_id": "ann"}).status_code == 201
+    assert served.post("/v1/experiments/e:erase", {"unit_id": "ann"}).json()["events"] == 2
+    assert all(event.detail is None and event.reward_id is None for event in log_of(served.store, "e")[1])

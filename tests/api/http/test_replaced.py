@@ -160,3 +160,24 @@ def test_an_export_is_the_same_experiment_elsewhere(served: Windowed) -> None:
     events = log_of(served.store, "e")[1]
     assert [event.number for event in events if event.kind in (DECIDE, EXTERNAL)] == [0, 1, 2]
     assert_clean(served)
+
+
+def test_a_correction_says_what_was_shown_in_its_place(served: Windowed) -> None:
+    other = defer(served, "d")
+    activate(served, "d", other)
+    defer(served, "never")
+    served.decide({"decision_id": "open"})
+    path = "/v1/experiments/e/decisions/{}/reward"
+
+    def says(name: str) -> str:
+        told = assert_refused(served.client.put(path.format(name), content=b'{"value": 1}'), 409, "no_reward")
+        detail: str = told["detail"]
+        return detail
+
+    assert "its window is open" in says("open")
+    assert "shown in its place, as decision '~1'" in says("d")
+    served.pass_time(10)
+    assert "shown in its place, as decision '~1'" in says("d")
+    assert "never shown" in says("never")
+    answer = served.client.put(path.format("~1"), content=b'{"value": 0.5}')
+    assert answer.json() == {"status": "accepted"}

@@ -13,7 +13,7 @@ from support.served import ARMS, assert_problem, assert_refused, log_of
 from support.windowed import GRACE, Windowed
 
 from onearm.api.cli.verify import has_fault, verified
-from onearm.api.service.closing import AT_ONCE_MAX
+from onearm.api.service.closing import READ
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, LATE
 from onearm.engine.vocabulary import LEARN, OUTCOME
@@ -53,6 +53,17 @@ def learned(served: Windowed) -> dict[int | None, tuple[float | None, str | None
 def assert_clean(served: Windowed) -> None:
     served.assert_consistent()
     assert not any(map(has_fault, verified(served.url)))
+
+
+def test_what_is_read_to_close_a_window_does_not_stay_in_memory(served: Windowed) -> None:
+    create(served)
+    decide(served, 30)
+    served.restart()
+    assert served.record("~7").status_code == 200  # somebody asked for this one
+    served.pass_time(GRACE + 10)
+    assert len(learned(served)) == 30
+    assert set(served.service.live("e").records._records) == {7}
+    assert_clean(served)
 
 
 def test_silence_becomes_the_default_and_is_learned_once(served: Windowed) -> None:
@@ -295,14 +306,14 @@ def test_a_commit_that_fails_leaves_windows_open(served: Windowed) -> None:
 def test_open_windows_are_read_from_the_log_where_memory_has_no_room(tmp_path: Path) -> None:
     with Windowed(tmp_path, cache_bytes=0) as served:
         create(served, aggregation="sum")
-        body = {"decisions": [{} for _ in range(AT_ONCE_MAX + 7)]}
+        body = {"decisions": [{} for _ in range(READ + 7)]}
         served.post("/v1/experiments/e/decisions:batch", body)
-        for n in range(0, AT_ONCE_MAX, 3):
+        for n in range(0, READ, 3):
             assert status(served, f"~{n}", 0.5, "x") == status(served, f"~{n}", 0.25, "y") == "accepted"
         served.pass_time(10)
         found = learned(served)
-        assert [found[n][0] for n in range(AT_ONCE_MAX + 7)] == [
-            0.75 if n % 3 == 0 and n < AT_ONCE_MAX else 0.0 for n in range(AT_ONCE_MAX + 7)
+        assert [found[n][0] for n in range(READ + 7)] == [
+            0.75 if n % 3 == 0 and n < READ else 0.0 for n in range(READ + 7)
         ]
         assert_clean(served)
 
@@ -402,7 +413,7 @@ def test_the_block_is_told_in_full_and_a_spec_without_it_has_none(served: Window
         ({"wait_time": "2s", "default": "x"}, "bad_window", "default"),
         ({"wait_time": "2s", "aggregation": "product"}, "bad_window", "median"),
         ({"wait_time": "2s", "aggregation": ["sum"]}, "bad_window", "median"),
-        ({"wait_time": "2s", "learn": "at_once"}, "not_built", "at_once"),
+        ({"wait_time": "2s", "learn": "never"}, "bad_window", "at_close or at_once"),
         ({"wait_time": "2s", "late": "learn"}, "bad_window", "default"),
     ],
 )

@@ -66,7 +66,7 @@ class Learn(msgspec.Struct, tag_field="kind", tag="learn", omit_defaults=True, k
     reward: float
     detail: list[float] | None = None
     reward_id: str | None = None
-    closed: Literal["reward", "default"] | None = None  # why it was learned, where the window of its decision closed
+    closed: Literal["reward", "default", "at_once"] | None = None  # why it was learned, where decisions have windows
     sent: str | None = None
     time: int | None = None
 

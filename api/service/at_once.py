@@ -1,0 +1,43 @@
+"""Rewards that are learned at once: the first of a decision when it comes, though its window stays open.
+
+What came and was not learned, as a process ended in between, is learned when the window closes. Until then what is
+learned at once is withheld from means: decisions without a reward are not among them yet.
+"""
+
+from __future__ import annotations
+
+from ...engine.storage.windows import LEARNED_AT_ONCE
+from ...engine.vocabulary import Feedback
+from ..kinds.kind import NO_DETAIL
+from .live import Live
+from .records import Record
+from .refusals import refolding
+from .windows import came, is_over, waits
+
+
+async def learn_at_once(live: Live, record: Record) -> None:
+    """Learn the first reward of a decision, where the experiment learns at once, and queue that for the log.
+
+    Nothing is done where none came in time, one was learned, or the decision was not shown. The caller has the turn.
+    """
+    windows = live.windows
+    if windows is None or not windows.window.learns_at_once or not came(record, late=False):
+        return
+    record.learning = True  # it must stay in memory meanwhile
+    state = live.state
+    try:
+        await live.reading.unlocked()
+        if live.state is not state:  # the log was folded again, and this is not what is on record any more
+            raise live.unusable or refolding()
+        if record.reward is not None or waits(record) or is_over(record) or record.event.number in live.erasing:
+            return
+        live.check_open()
+        action, feedback = live.kind.action(live, record.event), Feedback(came(record, late=False)[0], NO_DETAIL)
+        await live.teach(record.event, action, feedback)
+        event = live.entered(record.event, action, feedback, None, live.now())
+        record.reward = event._replace(detail=LEARNED_AT_ONCE)
+        live.tally.correct(event.action, feedback.reward, None)
+    finally:
+        record.learning = False
+    record.rewarded = live.queue(record.reward)
+    live.keeping.snapshot_if_due()
