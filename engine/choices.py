@@ -23,9 +23,9 @@ from .errors import InvalidInput
 from .task import Task
 
 ActionKind = Literal["arm", "move", "vector", "query"]
-FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example", "answer", "cost"]
-VECTOR_FEEDBACKS = get_args(FeedbackKind)[:-2]  # of decisions that are vectors
-ARM_FEEDBACKS: tuple[FeedbackKind, ...] = ("reward", "cost")
+FeedbackKind = Literal["reward", "gradient", "losses", "two_rewards", "example", "answer", "cost", "transition"]
+VECTOR_FEEDBACKS = get_args(FeedbackKind)[:-3]  # of decisions that are vectors
+ARM_FEEDBACKS: tuple[FeedbackKind, ...] = ("reward", "cost")  # where no state moves
 Array = np.ndarray[Any, Any]
 _INT, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)
 
@@ -34,6 +34,7 @@ ARMS_MAX = 1_000_000
 SLOTS_MAX = 64
 STREAM_MAX = 2**53  # arms of a stream
 PULLS_MAX = 2**53  # of one move: whole numbers up to here are exact as floats
+CELLS_MAX = 4_000_000  # transitions that are counted: states x arms x states
 REWARD_MAX = 1e100  # sums and squares of such rewards stay finite; one infinity would spoil a state for good
 PULL, READ = 0, 1
 
@@ -54,7 +55,11 @@ class _Choice:
     dtype: ClassVar[np.dtype[Any]] = _INT  # of an action
     rules: ClassVar[Single | Moves] = Single()
     trials_power: ClassVar[int] = 53  # a horizon is at most 2 to this
-    why_no_matching: ClassVar[str | None]  # why no other policy can be judged on a log of it; None where it can
+
+    @property
+    def why_no_matching(self) -> str | None:
+        """Return why no other policy can be judged on a log of it; None where it can."""
+        return None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,6 +88,10 @@ class _Choice:
         """Return which of n actions, which are actions, the masks bool[n, k] leave, bool[n]."""
         return np.asarray(available[np.arange(len(actions)), actions])
 
+    def are_contexts(self, contexts: Any) -> Array:
+        """Return which of n contexts of finite numbers can be ones, bool[n]; bool[1], True, where all can."""
+        return np.ones(1, np.bool_)
+
     def are_details(self, details: Array) -> Array:
         """Return which of n details, float64[n, m], can be feedback, bool[n]: those of numbers up to 1e100 in size."""
         return np.asarray((np.abs(details) <= REWARD_MAX).all(axis=1))
@@ -100,13 +109,26 @@ class _Choice:
 
 @dataclass(frozen=True)
 class Arms(_Choice):
-    """What is decided is one of arms that are all there; it earns a reward, and may tell what it has cost."""
+    """What is decided is one of arms that are all there; it earns a reward, and may tell what it has cost.
+
+    Where there are `states`, it moves one of them, and tells which one came next.
+    """
 
     n_arms: int
     feedback: FeedbackKind = "reward"
+    states: int | None = None
     kind: ClassVar[ActionKind] = "arm"
     in_words: ClassVar[str] = "arms that are all there"
-    why_no_matching: ClassVar[str | None] = None
+
+    @property
+    def why_no_matching(self) -> str | None:
+        """Return why another policy cannot be judged by the rows that it agrees with: states move."""
+        if self.states is None:
+            return None
+        return (
+            "the log is of decisions that move a state: another policy would have met other states, so rows that it "
+            "agrees with say nothing of what it earns; fit the model with `onearm plan`"
+        )
 
     @property
     def n_choices(self) -> int:
@@ -115,32 +137,46 @@ class Arms(_Choice):
 
     @property
     def detail_length(self) -> int:
-        """Return 1, the cost, where that is told."""
-        return 1 if self.feedback == "cost" else 0
+        """Return 1, the cost or the next state, where that is told."""
+        return 0 if self.feedback == "reward" else 1
 
     @property
     def words(self) -> dict[str, Any]:
         """Return the fields of a problem of this choice."""
-        return {"n_arms": self.n_arms, "feedback": self.feedback}
+        return {"n_arms": self.n_arms, "feedback": self.feedback, "states": self.states}
 
     def are_details(self, details: Array) -> Array:
-        """Return which details are costs from 0 to 1e100, or NaN where one was not told."""
+        """Return which details are costs from 0 to 1e100, or NaN where one was not told; or next states."""
+        if self.states is not None:
+            return np.asarray(_are_states(details[:, 0], self.states + 1))
         return np.asarray((np.isnan(details) | ((details >= 0.0) & (details <= REWARD_MAX))).all(axis=1))
 
     @property
     def header(self) -> dict[str, Any]:
-        """Return what is revealed beside the reward, where that is something."""
-        return {} if self.feedback == "reward" else {"feedback": self.feedback}
+        """Return what is revealed beside the reward, where that is something, and how many states there are."""
+        revealed = {} if self.feedback == "reward" else {"feedback": self.feedback}
+        return revealed if self.states is None else {**revealed, "states": self.states}
 
     @classmethod
     def words_of(cls, header: dict[str, Any]) -> dict[str, Any]:
-        """Return what is revealed beside the reward."""
+        """Return what is revealed beside the reward, and the states."""
+        if header.get("states") is not None:
+            return {"feedback": "transition", "states": header["states"]}
         return {"feedback": "cost"} if header.get("feedback") == "cost" else {}
+
+    def are_contexts(self, contexts: Any) -> Array:
+        """Return which of n contexts, float64[n, 2], are a state and whether a unit begins in it, if there are any."""
+        if self.states is None:
+            return super().are_contexts(contexts)
+        begins = contexts[:, 1]
+        return np.asarray(_are_states(contexts[:, 0], self.states) & ((begins == 0.0) | (begins == 1.0)))
 
     def check(self, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
         """Refuse no arms or more than a million, and contexts that are neither of the instance nor of each arm."""
         if not 1 <= self.n_arms <= ARMS_MAX:
             raise InvalidInput("bad_arms", f"there are {self.n_arms} arms: a problem has 1 to {ARMS_MAX}")
+        if self.states is not None:
+            _check_states(self.states, self.n_arms, context_shape, nonzeros)
         shape = list(context_shape)
         if len(shape) not in (1, 2):
             raise InvalidInput(
@@ -348,6 +384,29 @@ class Queries(_Choice):
         return {"task": Task.from_json(header["task"]), "feedback": "answer"} if "task" in header else {}
 
 
+def _are_states(numbers: Array, count: int) -> Array:
+    """Return which numbers are whole ones from 0 to count - 1."""
+    return np.asarray((numbers >= 0) & (numbers < count) & (numbers == np.floor(numbers)))
+
+
+def _check_states(states: int, n_arms: int, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
+    """Refuse no states, more cells (states x arms x states) than are counted, and contexts beside the state."""
+    if isinstance(states, bool) or not isinstance(states, int) or not 1 <= states <= CELLS_MAX:
+        raise InvalidInput("bad_states", f"there are {states!r} states: it must be a whole number, 1 or more")
+    if (cells := states * states * n_arms) > CELLS_MAX:
+        raise InvalidInput(
+            "bad_states",
+            f"{states} states and {n_arms} arms have {cells} transitions to count, states x arms x states: there may "
+            f"be {CELLS_MAX}; make the states coarser",
+        )
+    if context_shape != (2,) or nonzeros is not None:
+        raise InvalidInput(
+            "bad_context",
+            f"the contexts have the shape {list(context_shape)}: where there are states it is [2], the state and "
+            "whether a unit begins in it; features beside the state are not built",
+        )
+
+
 def _check_no_context(who: str, context_shape: tuple[int, ...], nonzeros: int | None) -> None:
     if context_shape != (0,) or nonzeros is not None:
         raise InvalidInput(
@@ -366,6 +425,7 @@ def choice_of(
     domain: Domain | None = None,
     feedback: FeedbackKind = "reward",
     task: Task | None = None,
+    states: int | None = None,
 ) -> Choice:
     """Return the choice that the words of a problem make; raise `InvalidInput` where they contradict each other."""
     given = [name for name, word in (("slots", slots), ("a domain", domain), ("a task", task)) if word is not None]
@@ -375,6 +435,8 @@ def choice_of(
             f"the problem has {' and '.join(given)}: what is decided is a move in a stream of arms, a vector of a "
             "domain or a query of a task; leave out all but one of slots, domain and task",
         )
+    if states is not None or feedback == "transition":
+        return _arms_of_states(n_arms, feedback, states, given)
     if domain is not None:
         return _vectors_of(n_arms, domain, feedback)
     if task is not None:
@@ -388,6 +450,18 @@ def choice_of(
             f"{'task' if feedback == 'answer' else 'domain'}, or leave the feedback out",
         )
     return Arms(n_arms, feedback) if slots is None else ArmStream(n_arms, slots)
+
+
+def _arms_of_states(n_arms: int, feedback: FeedbackKind, states: int | None, given: list[str]) -> Arms:
+    if given:
+        raise InvalidInput("bad_problem", f"the problem has states and {' and '.join(given)}: leave either out")
+    if states is None or feedback != "transition":
+        raise InvalidInput(
+            "bad_feedback",
+            f"there are {'no' if states is None else states} states, and the feedback is {feedback!r}: where there are "
+            "states it is 'transition', and nowhere else",
+        )
+    return Arms(n_arms, feedback, states)
 
 
 def _vectors_of(n_arms: int, domain: Domain, feedback: FeedbackKind) -> Vectors:

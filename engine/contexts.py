@@ -172,7 +172,7 @@ def unpack_contexts(blobs: Sequence[bytes | None], problem: Problem) -> Contexts
     if problem.context_kind == "named":
         return concat_contexts([_unpacked_features(blob or b"", problem) for blob in blobs] or [_no_features(problem)])
     try:
-        if problem.context_kind == "dense":
+        if problem.layout == "dense":
             whole = np.frombuffer(b"".join(blob or b"" for blob in blobs), "<f8")
             return whole.astype(np.float64).reshape(len(blobs), *problem.context_shape)
         length = problem.context_shape[1]
@@ -198,7 +198,7 @@ def first_actions(context: Any, k: int) -> Any:
 
 def n_actions(blobs: Sequence[bytes | None], problem: Problem) -> Array:
     """Return how many actions each of n results of `pack_context` has, int64[n]."""
-    if problem.context_kind == "dense":
+    if problem.layout == "dense":
         return np.full(len(blobs), problem.n_choices)
     if problem.context_kind == "actions":
         return np.array([len(blob or b"") // (8 * problem.context_shape[1]) for blob in blobs], np.int64)

@@ -70,6 +70,8 @@ def smaller(problem: Problem, halves: int) -> Problem:
 
     shape = tuple(map(fewer, problem.context_shape))
     match problem.choice:
+        case Arms(n_arms, states=states) if states is not None:
+            return dataclasses.replace(problem, n_arms=fewer(n_arms), states=fewer(states))
         case Arms(n_arms):
             return dataclasses.replace(problem, n_arms=fewer(n_arms), context_shape=shape)
         case Vectors(domain):
@@ -78,6 +80,15 @@ def smaller(problem: Problem, halves: int) -> Problem:
             return dataclasses.replace(problem, domain=dataclasses.replace(domain, parts=cut), context_shape=shape)
         case _:
             return dataclasses.replace(problem, context_shape=shape)
+
+
+def state_problem(states: int, n_arms: int, reward_range: tuple[float, float] | None = (0.0, 1.0)) -> Problem:
+    """Return the problem of so many arms whose choice moves a state.
+
+    >>> state_problem(20, 2).context_kind
+    'states'
+    """
+    return Problem(n_arms, (2,), feedback="transition", reward_range=reward_range, states=states)
 
 
 def query_problem(task: Task, budget: int | None) -> Problem:
@@ -118,7 +129,7 @@ def check_fit(policy: Policy, problem: Problem) -> None:
             f"policy {policy.name!r} decides on {IN_WORDS[policy.actions[0]]}, but this problem has "
             f"{IN_WORDS[problem.action_kind]}: take another policy (see `onearm policies`)",
         )
-    if problem.feedback not in (*policy.feedbacks, "cost"):  # who learns no costs leaves them alone
+    if problem.feedback not in (*policy.feedbacks, "cost", "transition"):  # who learns neither leaves it alone
         raise InvalidInput(
             "policy_does_not_fit",
             f"policy {policy.name!r} learns from {_TELLS[policy.feedbacks[0]]}, but this problem reveals "
@@ -156,16 +167,19 @@ _TELLS = {
     "example": "an example, (a, b), of a known loss",
     "answer": "the answer to a query",
     "cost": "the reward of what was decided, and its cost",
+    "transition": "the reward of what was decided, and the state that came next",
 }
 _READS = {
     "dense": "arms that are numbered once for all",
     "actions": "a row of numbers for each action",
     "named": "named features of each action",
+    "states": "states that decisions move",
 }
 _INSTEAD = {
     "dense": "offer actions with features, or take another policy (see `onearm policies`)",
     "actions": "take a policy that reads the features of actions, like squarecb or linucb",
     "named": "take a policy that reads named features, like squarecb, or give them a dimension (up to 1024)",
+    "states": "take one that learns how states move, like half_visit, or one that reads no context, like ucb1",
 }
 
 

@@ -16,7 +16,9 @@ from .domain import Domain
 from .task import Task
 
 Array = np.ndarray[Any, Any]
-ContextKind = Literal["dense", "actions", "named"]
+Layout = Literal["dense", "actions", "named"]  # how contexts lie in memory
+ContextKind = Literal["dense", "actions", "named", "states"]
+NO_CONTEXT: tuple[ContextKind, ...] = ("dense", "states")  # what a policy may meet that reads no context
 Action = Any  # int64, an arm or a query; int64[3], a move; or float64[d], a vector: `engine/actions.py`
 
 
@@ -42,7 +44,7 @@ class Instance(NamedTuple):
     """What arrives at t. Kernels that make one give all five: compiled code knows no defaults."""
 
     t: int  # int64, the policy's clock: decisions made before this one
-    context: Any  # float64[d]; with action features float64[k, p] or Features
+    context: Any  # float64[d]; with action features float64[k, p] or Features; [state, whether its unit begins here]
     available: Array  # bool[k], at least one True; what is not available may be padding, and is never looked at.
     # Where arms stream: whether there is an arm in each slot, and whether another can be read, bool[slots + 2]; where
     # decisions are vectors bool[1], True
@@ -219,6 +221,10 @@ class Problem:
     Of arms that are all there `feedback` may be "cost": detail = what the decision has cost, float64[1], >= 0, or NaN
     where that was not told.
 
+    Where `states` is given, a decision moves a state: the context is [s, b], float64[2], with the state s, from 0 to
+    `states` - 1, and b = 1 where a unit begins in it, else 0; `feedback` is "transition", and detail = [s'],
+    float64[1], the state that came next, or `states` where the unit has ended.
+
     Where `task` is given, an action is a query, one of `n_arms`; the horizon is the budget, and after it a hypothesis
     is recommended. The feedback is "answer": detail = the answer, float64[1], and the reward is 0.
 
@@ -231,6 +237,8 @@ class Problem:
     True
     >>> Problem(1_000_000, horizon=10**9, slots=1).n_choices
     3
+    >>> Problem(2, (2,), states=20, feedback="transition").context_kind
+    'states'
     >>> [Problem(3, (8,)).context_kind, Problem(3, (3, 8)).context_kind, Problem(3, (3, 2**18), None, 100).context_kind]
     ['dense', 'actions', 'named']
     """
@@ -244,11 +252,12 @@ class Problem:
     feedback: FeedbackKind = "reward"
     task: Task | None = None
     reward_range: tuple[float, float] | None = None  # low < high
+    states: int | None = None
     choice: Choice = field(init=False, repr=False, compare=False)  # what all but the context and the horizon say
 
     def __post_init__(self) -> None:
         """Refuse words that contradict each other."""
-        choice = choice_of(self.n_arms, self.slots, self.domain, self.feedback, self.task)
+        choice = choice_of(self.n_arms, self.slots, self.domain, self.feedback, self.task, self.states)
         object.__setattr__(self, "choice", choice)
 
     @classmethod
@@ -288,11 +297,16 @@ class Problem:
         return self.choice.detail_length
 
     @property
-    def context_kind(self) -> ContextKind:
-        """Return what a context is: float64[d], float64[k, p], or `Features`."""
+    def layout(self) -> Layout:
+        """Return how a context lies in memory: float64[d], float64[k, p], or `Features`."""
         if self.nonzeros is not None:
             return "named"
         return "actions" if len(self.context_shape) == 2 else "dense"
+
+    @property
+    def context_kind(self) -> ContextKind:
+        """Return what a context is for those that read it: as it lies in memory, or a state."""
+        return self.layout if self.states is None else "states"
 
 
 class Constrained(NamedTuple):

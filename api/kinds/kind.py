@@ -216,7 +216,7 @@ class Work:
     def mask(self, event: Event) -> Array:
         """Return the availability mask of a DECIDE event; arms that joined later are not available."""
         k = there = int(n_actions([event.context], self.problem)[0])
-        if self.roster.joined and self.problem.context_kind == "dense":
+        if self.roster.joined and self.problem.layout == "dense":
             there = int(self.roster.sizes(np.array([event.number]))[0])
         mask = np.arange(k) < there
         if event.available is not None:

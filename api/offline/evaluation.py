@@ -276,7 +276,7 @@ def _diagnostics(rows: Rows, cases: Sequence[Case]) -> list[Diagnostics | None]:
     facts = cases[0].log
     if rows.ratios_only or np.isnan(facts.propensity).any():
         return [None] * len(cases)
-    numbered = rows.problem.context_kind == "dense" and bool((facts.choices == rows.problem.n_arms).all())
+    numbered = rows.problem.layout == "dense" and bool((facts.choices == rows.problem.n_arms).all())
     action, n_arms = (facts.action, rows.problem.n_arms) if numbered else (None, None)
     rewarded = len(rows) - rows.unobserved
     drawn = rows.drawn() if numbered else None

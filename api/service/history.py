@@ -282,7 +282,7 @@ class History:
     def masked(self, events: list[Event]) -> list[Event]:
         """Return events with masks over all arms that there are in the end: later ones are not available."""
         problem = grown_problem(self._spec, len(self.roster.arms))
-        if not self.roster.joined or problem.context_kind != "dense":
+        if not self.roster.joined or problem.layout != "dense":
             return events
         found = []
         for event in events:

@@ -182,7 +182,7 @@ def _bad_line(events: Events, body: bytes) -> InvalidInput:
 def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator[Event]:
     """Yield events as the service writes them: rewards repeat the decision, masks are as long as there were arms."""
     decided: dict[int | None, tuple[int | None, float | None]] = {}
-    cut = history.roster.joined and history.problem(0).context_kind == "dense"
+    cut = history.roster.joined and history.problem(0).layout == "dense"
     for event in events:
         if event.kind == LEARN:
             action, propensity = decided[event.number]

@@ -51,7 +51,7 @@ def columns_of(
     packed = [*(contexts[i] for i in made), *before.contexts]
     context = unpack_contexts(packed, problem)
     numbers_decided = np.concatenate([known, missing])
-    there = sizes(numbers_decided) if sizes and problem.context_kind == "dense" else n_actions(packed, problem)
+    there = sizes(numbers_decided) if sizes and problem.layout == "dense" else n_actions(packed, problem)
     mask = _masks([*(masks[i] for i in made), *before.masks], there, problem)
     source = np.empty(len(rows), np.int64)
     source[decided] = np.arange(len(decided))
@@ -107,7 +107,7 @@ def _details(texts: Sequence[str | None], learned: Array, problem: Problem) -> A
 
 def _masks(blobs: list[bytes | None], there: Array, problem: Problem) -> Array:
     """Return bool[n, k] of n packed masks over `there`, int64[n], actions; bool[1, k] where all are in all of them."""
-    k = problem.n_choices if problem.context_kind == "dense" else int(there.max(initial=1))
+    k = problem.n_choices if problem.layout == "dense" else int(there.max(initial=1))
     if not any(blobs) and (there == k).all():
         return np.ones((1, k), np.bool_)
     mask = np.arange(k) < there[:, np.newaxis]

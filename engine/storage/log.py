@@ -248,7 +248,9 @@ def _sifted(columns: Columns, lines: Array, rows: Array, choice: Choice, bad_lin
     action, propensity = columns.action, columns.propensity
     bad_lines.drop("bad_action", rows & ~choice.are_actions(action, columns.available.shape[1]), lines, kept)
     bad_lines.drop("bad_propensity", rows & ((propensity <= 0) | (propensity > 1)), lines, kept)
-    bad_lines.drop("bad_context", rows & ~finite_contexts(columns.context), lines, kept)
+    bad_lines.drop(
+        "bad_context", rows & ~(finite_contexts(columns.context) & choice.are_contexts(columns.context)), lines, kept
+    )
     if not columns.available.all():
         mask = np.minimum(np.arange(len(lines)), len(columns.available) - 1)  # one may hold for all
         looked_up = np.flatnonzero(rows & kept)

@@ -405,7 +405,7 @@ class Store(States, Erasures, Buckets, Windows):
             f"SELECT seq, {kind}, number, action, propensity, reward, {seen}, {told[0]}, vector, {whose} "
             "FROM event WHERE experiment = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         )
-        limit = min(page, PAGE_FIRST) if problem.context_kind != "dense" else min(page, _fitting(problem))
+        limit = min(page, PAGE_FIRST) if problem.layout != "dense" else min(page, _fitting(problem))
         while rows := self._read(sql, (*told[1:], experiment, after, until, limit)):
             if rows[-1][0] - after != len(rows):
                 raise Damaged(

@@ -24,7 +24,7 @@ from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import REWARD_MAX, check_param
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class EpsilonGreedyParams(NamedTuple):
@@ -75,7 +75,15 @@ def epsilon_greedy(epsilon: float = 0.1, origin: float | None = None) -> Policy:
     if origin is not None:
         params = EpsilonGreedyGivenParams(epsilon, check_param("origin", origin, low=-REWARD_MAX, high=REWARD_MAX))
     version = 1 if origin == 0.0 else 2  # with 0 it decides as it did without one
-    return Policy("epsilon_greedy", params, start, version, grow=_growing(start), deterministic=epsilon == 0.0)
+    return Policy(
+        "epsilon_greedy",
+        params,
+        start,
+        version,
+        contexts=NO_CONTEXT,
+        grow=_growing(start),
+        deterministic=epsilon == 0.0,
+    )
 
 
 def init(params: EpsilonGreedyParams, problem: Problem) -> EpsilonGreedyLearnedState:

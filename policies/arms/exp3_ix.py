@@ -21,7 +21,7 @@ from ...engine.elementary import exp, log
 from ...engine.kernel import kernel
 from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT, part_of
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
+from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class Exp3IxParams(NamedTuple):
@@ -40,7 +40,7 @@ class Exp3IxState(NamedTuple):
 
 def exp3_ix() -> Policy:
     """Draw an arm with probability proportional to exp(-eta loss)."""
-    return Policy("exp3_ix", Exp3IxParams(), init, divides=True)
+    return Policy("exp3_ix", Exp3IxParams(), init, contexts=NO_CONTEXT, divides=True)
 
 
 def init(params: Exp3IxParams, problem: Problem) -> Exp3IxState:

@@ -12,7 +12,7 @@ from ...engine.errors import InvalidInput
 from ...engine.growth import by_padding
 from ...engine.kernel import kernel
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import NO_CONTEXT, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class FixedArmParams(NamedTuple):
@@ -29,7 +29,9 @@ def fixed_arm(arm: int = 0) -> Policy:
     """Play the arm of this number, from 0; where it is not available the next one that is, after the last the first."""
     if isinstance(arm, bool) or not isinstance(arm, int) or arm < 0:
         raise InvalidInput("bad_param", f"arm is {arm!r}: it must be the number of an arm, from 0")
-    return Policy("fixed_arm", FixedArmParams(arm), init, grow=by_padding(init), deterministic=True)
+    return Policy(
+        "fixed_arm", FixedArmParams(arm), init, contexts=NO_CONTEXT, grow=by_padding(init), deterministic=True
+    )
 
 
 def init(params: FixedArmParams, problem: Problem) -> FixedArmState:

@@ -23,7 +23,7 @@ from ...engine.laws.awaited import awaited, check_wait, count_of, note, settle
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT, part_of, reward_at, width_at
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
+from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 _PASSES_MAX = 100
 
@@ -50,7 +50,7 @@ def kl_ucb(c: float = 0.0, wait: int = 0) -> Policy:
     Where feedback is late, a decision adds to the count for `wait` further ones, until it is learned.
     """
     params = KlUcbParams(check_param("c", c, low=0.0), check_wait(wait))
-    return Policy("kl_ucb", params, init, grow=by_padding(init), deterministic=True)
+    return Policy("kl_ucb", params, init, contexts=NO_CONTEXT, grow=by_padding(init), deterministic=True)
 
 
 def init(params: KlUcbParams, problem: Problem) -> KlUcbState:

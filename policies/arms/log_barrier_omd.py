@@ -33,7 +33,18 @@ from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.rewards import lack_of, range_up_to
 from ...engine.vectors.constants import as_given, given_or
-from ...engine.vocabulary import Array, Constant, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
+from ...engine.vocabulary import (
+    NO_CONTEXT,
+    Array,
+    Constant,
+    Decision,
+    Feedback,
+    Instance,
+    Key,
+    Policy,
+    Problem,
+    RewardRange,
+)
 
 ARM, COMMON, ZERO, CONTEXT = 0, 1, 2, 3
 HINTS = ("arm", "common", "zero", "context")
@@ -83,7 +94,7 @@ def log_barrier_omd(
         check_param("correction", correction, low=0.0, high=1e6),
         range_up_to(reward_max),
     )
-    return Policy("log_barrier_omd", params, init, constants=constants, divides=True)
+    return Policy("log_barrier_omd", params, init, contexts=NO_CONTEXT, constants=constants, divides=True)
 
 
 def init(params: LogBarrierOmdParams, problem: Problem) -> LogBarrierOmdState:

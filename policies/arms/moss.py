@@ -22,7 +22,7 @@ from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT, part_of, reward_at, width_at
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
+from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class MossParams(NamedTuple):
@@ -44,7 +44,7 @@ class MossState(NamedTuple):
 def moss(alpha: float = 1.35) -> Policy:
     """Play the arm with the highest mean + sqrt(max(ln(T / (K count)), 0) / count); anytime without a horizon."""
     params = MossParams(check_param("alpha", alpha, low=0.0, low_open=True))
-    return Policy("moss", params, init, grow=grow, deterministic=True)
+    return Policy("moss", params, init, contexts=NO_CONTEXT, grow=grow, deterministic=True)
 
 
 def init(params: MossParams, problem: Problem) -> MossState:

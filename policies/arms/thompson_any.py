@@ -47,7 +47,7 @@ from ...engine.kernel import kernel
 from ...engine.laws.largest import ARMS_MAX, MaximumWorkspace, normal_law, workspace
 from ...engine.problem import check_vector
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 _PRIOR_MEAN = 2.0  # rewards that the prior's mean is worth
 _PRIOR_SHAPE = 3.0  # half the number of deviations that its variance is worth
@@ -112,9 +112,11 @@ def thompson_any(propensities: bool = True, expected: list[float] | None = None)
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     policy = (
-        Policy("thompson_any", ThompsonAnyParams(), init, grow=_growing(init))
+        Policy("thompson_any", ThompsonAnyParams(), init, contexts=NO_CONTEXT, grow=_growing(init))
         if propensities
-        else Policy("thompson_any", ThompsonAnySampledParams(), init_sampled, grow=_growing(init_sampled))
+        else Policy(
+            "thompson_any", ThompsonAnySampledParams(), init_sampled, contexts=NO_CONTEXT, grow=_growing(init_sampled)
+        )
     )
     if expected is None:
         return policy

@@ -28,7 +28,7 @@ from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
 from ...engine.rewards import UNIT, part_of
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
+from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class ThompsonBetaParams(NamedTuple):
@@ -98,11 +98,18 @@ def thompson_beta(
             raise InvalidInput("bad_param", f"{name} is {value!r}: it must be true or false")
     if not propensities:
         sampled = ThompsonBetaSampledParams(success, failure)
-        return Policy("thompson_beta", sampled, init_sampled, grow=by_padding(init_sampled))
+        return Policy("thompson_beta", sampled, init_sampled, contexts=NO_CONTEXT, grow=by_padding(init_sampled))
     if not grid:
         first = ThompsonBetaFirstParams(success, failure)
-        return Policy("thompson_beta", first, init_first, grow=by_padding(init_first))
-    return Policy("thompson_beta", ThompsonBetaParams(success, failure), init, version=2, grow=by_padding(init))
+        return Policy("thompson_beta", first, init_first, contexts=NO_CONTEXT, grow=by_padding(init_first))
+    return Policy(
+        "thompson_beta",
+        ThompsonBetaParams(success, failure),
+        init,
+        contexts=NO_CONTEXT,
+        version=2,
+        grow=by_padding(init),
+    )
 
 
 def init(params: ThompsonBetaParams, problem: Problem) -> ThompsonBetaKeptState:

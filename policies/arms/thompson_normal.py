@@ -25,7 +25,7 @@ from ...engine.kernel import kernel
 from ...engine.laws.largest import MaximumWorkspace, check_arms, normal_law, workspace
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem
 
 
 class ThompsonNormalParams(NamedTuple):
@@ -73,9 +73,11 @@ def thompson_normal(
     if not isinstance(propensities, bool):
         raise InvalidInput("bad_param", f"propensities is {propensities!r}: it must be true or false")
     if propensities:
-        return Policy("thompson_normal", ThompsonNormalParams(*numbers), init, grow=by_padding(init))
+        return Policy(
+            "thompson_normal", ThompsonNormalParams(*numbers), init, contexts=NO_CONTEXT, grow=by_padding(init)
+        )
     sampled = ThompsonNormalSampledParams(*numbers)
-    return Policy("thompson_normal", sampled, init_sampled, grow=by_padding(init_sampled))
+    return Policy("thompson_normal", sampled, init_sampled, contexts=NO_CONTEXT, grow=by_padding(init_sampled))
 
 
 def init(params: ThompsonNormalParams, problem: Problem) -> ThompsonNormalState:

@@ -42,7 +42,7 @@ from ...engine.laws.tsallis import (
 from ...engine.problem import REWARD_MAX, check_param
 from ...engine.protocol import register_policy
 from ...engine.rewards import lack_of, range_up_to
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
+from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class TsallisInfParams(NamedTuple):
@@ -116,8 +116,10 @@ def tsallis_inf(estimator: str = "importance_weighted", scale: str = "unit", rew
     params = _PARAMS[scale, estimator]
     if issubclass(params, ScaledParams):
         most = check_param("reward_max", reward_max, low=-REWARD_MAX, high=REWARD_MAX)
-        return Policy("tsallis_inf", params(_ETA[estimator], most), init, divides=True)
-    return Policy("tsallis_inf", params(_ETA[estimator], range_up_to(reward_max)), init, divides=True)
+        return Policy("tsallis_inf", params(_ETA[estimator], most), init, contexts=NO_CONTEXT, divides=True)
+    return Policy(
+        "tsallis_inf", params(_ETA[estimator], range_up_to(reward_max)), init, contexts=NO_CONTEXT, divides=True
+    )
 
 
 def init(params: UnitParams | ScaledParams, problem: Problem) -> TsallisInfState | TsallisInfScaledState:

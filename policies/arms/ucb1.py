@@ -22,7 +22,7 @@ from ...engine.laws.awaited import awaited, check_wait, count_of, note, settle
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT, part_of, reward_at, width_at
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
+from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
 class Ucb1Params(NamedTuple):
@@ -48,7 +48,14 @@ def ucb1(alpha: float = 1.0, wait: int = 0) -> Policy:
     Where feedback is late, a decision adds to the count for `wait` further ones, until it is learned.
     """
     check_param("alpha", alpha, low=0.0, low_open=True)
-    return Policy("ucb1", Ucb1Params(float(alpha), check_wait(wait)), init, grow=by_padding(init), deterministic=True)
+    return Policy(
+        "ucb1",
+        Ucb1Params(float(alpha), check_wait(wait)),
+        init,
+        contexts=NO_CONTEXT,
+        grow=by_padding(init),
+        deterministic=True,
+    )
 
 
 def init(params: Ucb1Params, problem: Problem) -> Ucb1State:

@@ -26,7 +26,9 @@ class UniformState(NamedTuple):
 
 def uniform() -> Policy:
     """Play each available arm with the same probability."""
-    return Policy("uniform", UniformParams(), init, contexts=("dense", "actions", "named"), grow=by_padding(init))
+    return Policy(
+        "uniform", UniformParams(), init, contexts=("dense", "actions", "named", "states"), grow=by_padding(init)
+    )
 
 
 def init(params: UniformParams, problem: Problem) -> UniformState:

@@ -80,7 +80,7 @@ def init(params: BagParams, problem: Problem) -> BagState:
     """Return the state before any feedback."""
     model = oracle(problem, regularisation=params.regularisation, half_life=params.half_life, origin=params.origin)
     m = problem.nonzeros or problem.context_shape[-1]
-    learned = np.zeros((params.models, problem.n_arms if problem.context_kind == "dense" else 0), np.bool_)
+    learned = np.zeros((params.models, problem.n_arms if problem.layout == "dense" else 0), np.bool_)
     work = work_of(problem.n_arms)
     return BagState(stacked(model, params.models), learned, work, np.zeros(m + 1), uniform_block())
 

@@ -58,7 +58,7 @@ class LineWriter:
     LACKS: ClassVar[frozenset[str]]  # fields of `Event` that the format has no place for
 
     def __init__(self, path: Path, problem: Problem, spec: dict[str, Any]) -> None:
-        if problem.action_kind != "arm" or problem.context_kind != "dense":
+        if problem.action_kind != "arm" or problem.layout != "dense":
             raise InvalidInput(
                 "cannot_hold",
                 f"{self.form} holds arms that are numbered once for all, and rows of numbers as contexts: this log "

@@ -63,7 +63,7 @@ def reads_contexts(wanted: Wanted) -> bool:
 def feature_of(segment: str, problem: Problem) -> int:
     """Return which feature of a dense context names the segments: 3 of "context[3]"."""
     found = _FEATURE.fullmatch(segment)
-    if found is None or problem.context_kind != "dense":
+    if found is None or problem.layout != "dense":
         raise InvalidInput(
             "bad_segment",
             f"the segment is {segment!r}: of this log it can be a feature of a dense context, such as context[0]",

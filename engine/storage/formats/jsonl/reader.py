@@ -74,7 +74,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
             return read_table(source, blocks, wanted, bad_lines)
         problem, _ = read_header(source.path, header)
         kinds: Any = Decide | External
-        if problem.context_kind == "dense" and not wanted.contexts and wanted.segment is None:
+        if problem.layout == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))
         if problem.context_shape == (0,):
             kinds = Choice | ExternalChoice
@@ -186,7 +186,7 @@ def _contexts(lines: list[Any], numbers: Array, problem: Problem, bad_lines: Bad
     """Return the contexts and masks of the decisions that have good ones, and which those are, bool[n]."""
     listed = list(map(attrgetter("available"), lines))
     good = np.ones(len(lines), np.bool_)
-    if problem.context_kind == "dense" and listed.count(None) == len(lines):
+    if problem.layout == "dense" and listed.count(None) == len(lines):
         shape = (len(lines), *problem.context_shape)
         context = np.zeros(shape) if shape[1:] == (0,) else array_of([line.context for line in lines])
         if context is not None and context.shape == shape:

@@ -70,7 +70,7 @@ def read_rows(source: Source, wanted: Wanted) -> Rows:
         if header is None:
             return read_table(source, file, wanted, bad_lines)
         problem, _ = read_header(source.path, header)
-        if problem.context_kind == "dense" and not wanted.contexts and wanted.segment is None:
+        if problem.layout == "dense" and not wanted.contexts and wanted.segment is None:
             problem = replace(problem, context_shape=(0,))
         return rows_of_events(source.path, problem, _pages(source, file, problem, bad_lines), bad_lines, wanted)
 
@@ -182,7 +182,7 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
     rewards = Rewards(number[rows], reward[rows], _details(batch, learns, problem), lines[rows])
     told = kind == CORRECTED
     corrected = Corrected(number[told], reward[told], lines[told])
-    if problem.context_kind == "dense":
+    if problem.layout == "dense":
         good, context, mask = _dense(batch, decides, problem)
     else:
         good, context, mask = _sets(batch, decides, problem)

@@ -127,7 +127,7 @@ class Writer:
 
         The context of row i is the one at source[i]; of an action set its first sizes[i] rows, all without `sizes`.
         """
-        if self._problem.context_kind == "dense":
+        if self._problem.layout == "dense":
             lists = {"available": fixed(mask, unmasked)}
             if self._problem.context_shape != (0,):
                 lists["context"] = fixed(contexts[source], undecided)

@@ -44,7 +44,7 @@ class Writer:
     ) -> None:
         with self._file:
             if kind is None:
-                end = "\n" if self._problem.context_kind == "dense" else "\n\n"
+                end = "\n" if self._problem.layout == "dense" else "\n\n"
                 for event, reward in self._joined:
                     if reward is None:
                         self.unrewarded += 1
@@ -60,7 +60,7 @@ class Writer:
 
 def _written(event: Event, reward: float, problem: Problem) -> str:
     """Return a decision and its reward as text: that which it was read from, where nothing else is known now."""
-    numbered = problem.context_kind == "dense"
+    numbered = problem.layout == "dense"
     sent = original(event, "vw")
     if sent is not None:
         text: str = msgspec.json.decode(sent, type=str)
