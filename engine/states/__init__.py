@@ -1,0 +1,1 @@
+"""What policies and worlds share where decisions move a state."""

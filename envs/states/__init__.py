@@ -1,0 +1,1 @@
+"""Worlds in which a decision moves a state."""
