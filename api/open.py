@@ -44,6 +44,7 @@ def open(
     context: int | dict[str, Any] = 0,
     actions: int | dict[str, Any] | None = None,
     feedback: FeedbackKind = "reward",
+    states: int | Sequence[str] | dict[str, int] | None = None,
     seed: int = 0,
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
@@ -85,6 +86,7 @@ def open(
     domain: Domain | dict[str, Any] | None = None,
     feedback: FeedbackKind | None = None,
     task: Task | dict[str, Any] | None = None,
+    states: int | Sequence[str] | dict[str, int] | None = None,
     seed: int = 0,
     horizon: int | None = None,
     reward_range: tuple[float, float] | None = None,
@@ -103,6 +105,8 @@ def open(
     brings actions of its own in place of arms: give how many numbers each has, or the object of docs/http.md.
     With `constraints` each decision keeps to floors and caps, {"floors": {"a": 0.1}} say: docs/constraints.md.
     Where each reward comes with what the decision has cost, `feedback` is "cost": `learn(decision, reward, cost)`.
+    Where a decision moves a state, `states` are how many there are, their ids, or factors with how many values each
+    has: `decide(state=...)`, then `learn(decision, reward, next_state=...)`, and the default policy is half_visit.
     With a `domain`, a `Domain` or the object of docs/http.md, a decision is a vector in it, and `feedback` says what is
     revealed: "gradient" if left out. With a `task`, a `Task` or the object of docs/http.md, there are `horizon`
     queries: `ask()` and `tell()`.
@@ -122,18 +126,23 @@ def open(
     body |= {} if reward_range is None else {"reward": {"range": reward_range}}
     body |= {} if constraints is None else {"constraints": constraints}
     if task is not None:
-        _check_alone(arms=arms, context=context or None, actions=actions, domain=domain, feedback=feedback)
+        _check_alone(
+            arms=arms, context=context or None, actions=actions, domain=domain, feedback=feedback, states=states
+        )
         if not isinstance(task, (Task, dict)):
             raise InvalidInput(
                 "bad_task", f"task is {task!r}: take onearm.best_arm, thresholds or hypotheses, or a dict"
             )
         problem |= {"kind": "queries", **(task_fields(numbered(task)) if isinstance(task, Task) else task)}
     elif domain is None:
+        problem |= {} if states is None else {"states": _states(states)}
         problem |= {} if feedback is None else {"feedback": feedback}
         body["arms"] = [{"id": label} for label in _labels(2 if arms is None else arms)] if actions is None else []
     else:
-        if arms is not None:
-            raise InvalidInput("bad_arms", "arms are given, and a domain: a decision is either; leave one of them out")
+        if arms is not None or states is not None:
+            raise InvalidInput(
+                "bad_arms", "arms or states are given, and a domain: a decision is either; leave one of them out"
+            )
         problem |= {"kind": "vector", "domain": domain.to_json() if isinstance(domain, Domain) else domain}
         problem |= {} if feedback is None else {"feedback": feedback}
     spec = Spec.from_json(body | _named(policy))
@@ -160,6 +169,17 @@ def _check_alone(**others: Any) -> None:
     for name, value in others.items():
         if value is not None:
             raise InvalidInput("bad_spec", f"a task is given, and {name}: queries are asked; leave {name} out")
+
+
+def _states(states: Any) -> dict[str, Any]:
+    """Return the states as `problem.states` of a creation body."""
+    if isinstance(states, dict):
+        return {"factors": states}
+    if isinstance(states, (int, np.integer)) and not isinstance(states, bool):
+        return {"count": int(states)}
+    if isinstance(states, (str, bytes)) or not isinstance(states, Iterable):
+        raise InvalidInput("bad_states", f"states is {states!r}: it must be how many there are, ids, or factors")
+    return {"ids": list(states)}
 
 
 def _labels(arms: Any) -> list[str]:

@@ -2,11 +2,12 @@
 
 The arms of an experiment are fixed (`arms` at its creation), or it has *per-call actions* ("listed" on the wire): each
 call brings a set of its own, with ids and features. Contexts and features are lists of numbers, or JSON objects
-(`engine/features.py`).
+(`engine/features.py`). Where decisions move a state, its name is all that is read (`states.py`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ import numpy as np
 
 from ...engine.errors import InvalidInput
 from ...engine.features import Encoder
-from ...engine.problem import check_context
+from ...engine.problem import check_context, check_cost, check_costs, refuse_cost, state_problem
 from ...engine.vocabulary import Array, Features, Policy, Problem
 from .ids import ID_LENGTH_MAX, check_fields, is_id
+from .states import States
 
 LENGTH_MAX = 100_000  # numbers of a context, or of an action
 ACTIONS = 1_000  # that a call may list, where the problem does not say
@@ -40,13 +42,22 @@ class Intake:
     per_call: bool = False
     action_length: int = 0  # numbers of each per-call action; 0 where they are objects
     actions_max: int = ACTIONS
+    states: States | None = None  # that decisions move
 
     @classmethod
-    def from_json(cls, context: Any, actions: Any) -> Intake:
-        """Check `problem.context` and `problem.actions`."""
+    def from_json(cls, context: Any, actions: Any, states: Any = None) -> Intake:
+        """Check `problem.context`, `problem.actions` and `problem.states`."""
         kind, length, encoder = _context(context)
         check_fields("problem.actions", actions, {"kind", "length", "max"})
         action_kind = actions.get("kind", "fixed")
+        if states is not None:
+            if (kind, action_kind) != ("none", "fixed"):
+                raise InvalidInput(
+                    "bad_states",
+                    "problem.states comes with a context or with actions of each call: where decisions move a state, "
+                    "that is all that is read, and the arms are fixed; leave the others out",
+                )
+            return cls(states=States.from_json(states))
         if action_kind == "fixed":
             check_fields("problem.actions", actions, {"kind"})
             return cls(kind, length, encoder)
@@ -77,7 +88,9 @@ class Intake:
         return cls(kind, length, encoder, True, 0 if encoder else action_length, most)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields `context` and, where actions come per call, `actions` of a problem."""
+        """Return the fields `context` and, where actions come per call, `actions` of a problem; or its `states`."""
+        if self.states is not None:
+            return {"states": self.states.to_json()}
         context: dict[str, Any] = {"kind": self.kind}
         if self.kind == "dense":
             context["length"] = self.length
@@ -93,6 +106,8 @@ class Intake:
 
     def problem(self, n_arms: int, horizon: int | None) -> Problem:
         """Return the shape of the task; per-call actions are arms by their position in the call."""
+        if self.states is not None:
+            return dataclasses.replace(state_problem(self.states.count, n_arms, None), horizon=horizon)
         k = self.actions_max if self.per_call else n_arms
         if self.encoder is None:
             return Problem(k, (k, self.length + self.action_length) if self.per_call else (self.length,), horizon)
@@ -100,8 +115,60 @@ class Intake:
             return Problem(k, (k, self.encoder.dimension), horizon)
         return Problem(k, (k, 2**self.encoder.bits), horizon, self.encoder.nonzeros)
 
+    def shown(self, context: Any, state: Any, begins: bool) -> Any:
+        """Return what a client shows of a decision, for `read`: its context, or the state and whether a unit begins."""
+        if self.states is None:
+            if state is not None or begins:
+                raise InvalidInput(
+                    "unexpected_state",
+                    "the decision has a state, and this experiment has none: leave `state` and `begins` out, or create "
+                    'it with problem.states, such as {"count": 20}',
+                )
+            return context
+        if context is not None:
+            raise InvalidInput(
+                "unexpected_context", "the decision has a context: where there are states, send `state` in its place"
+            )
+        return self.states.context(state, begins)
+
+    def beside(self, problem: Problem, cost: Any, next_state: Any, ended: bool) -> Array:
+        """Return what a client tells beside a reward, float64[m]: what the decision has cost, or what came next."""
+        if self.states is None:
+            if next_state is not None or ended:
+                raise InvalidInput(
+                    "unexpected_next_state",
+                    "the reward has a next state, and this experiment has none: leave `next_state` and `ended` out",
+                )
+            return check_cost(problem, cost)
+        refuse_cost(problem, cost)
+        return np.array([self.states.following(next_state, ended)])
+
+    def beside_many(self, problem: Problem, n: int, costs: Any, next_states: Any, ended: Any) -> Array:
+        """Return what `beside` does of n rewards, float64[n, m]."""
+        if self.states is None and next_states is None and ended is None:
+            return check_costs(problem, costs, n)
+        refuse_cost(problem, costs)
+        following = [None] * n if next_states is None else list(next_states)
+        ends = [False] * n if ended is None else list(ended)
+        for name, given in (("next_states", following), ("ended", ends)):
+            if len(given) != n:
+                raise InvalidInput("bad_next_state", f"there are {len(given)} {name} for {n} rewards: give each one")
+        rows = [self.beside(problem, None, *told) for told in zip(following, ends, strict=True)]
+        return np.array(rows).reshape(n, problem.detail_length)
+
+    def told_beside(self, problem: Problem, detail: Sequence[float]) -> dict[str, Any]:
+        """Return what was told beside a reward as clients say it; nothing where nothing was."""
+        if not problem.detail_length:
+            return {}
+        return {"cost": detail[0]} if self.states is None else self.states.followed(detail[0])
+
     def read(self, context: Any, actions: Sequence[Named]) -> Any:
-        """Return the context of one decision, over the actions of the call or all arms: objects with their `id`."""
+        """Return the context of one decision, over the actions of the call or all arms: objects with their `id`.
+
+        `context` is as `shown` returns it.
+        """
+        if self.states is not None:
+            return context
         if self.encoder is not None:
             if context is not None and not isinstance(context, dict):
                 raise InvalidInput(
@@ -128,6 +195,8 @@ class Intake:
 
     def names(self, context: Any, actions: Sequence[Named]) -> list[list[str]]:
         """Return for each action the names of its features, in the order in which `attribute` writes its parts."""
+        if self.states is not None:
+            return [[]] * len(actions)
         if self.encoder is None:
             own = [f"context[{j}]" for j in range(self.length)]
             return [own + [f"features[{j}]" for j in range(self.action_length)]] * len(actions)

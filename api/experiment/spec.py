@@ -156,7 +156,8 @@ def _window(kind: Kind, body: dict[str, Any], problem: Problem, limits: tuple[fl
     window = window_of(reward, ANY_REWARD if limits is None else limits)
     if window is not None and problem.detail_length:
         raise InvalidInput(
-            "not_built", 'reward.wait_time with problem.feedback "cost" is not built yet: leave one of them out'
+            "not_built",
+            f"reward.wait_time with problem.feedback {problem.feedback!r} is not built yet: leave one of them out",
         )
     return window
 

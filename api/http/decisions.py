@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from ...engine.errors import Conflict, InvalidInput
-from ...engine.problem import check_cost, check_reward
+from ...engine.problem import check_reward
 from ...engine.storage.states import slimmed
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import CLOSINGS
@@ -217,7 +217,7 @@ def _given(live: Live, body: Decide, sent: Sent) -> Record:
     """Return what an apprentice learns from: what somebody's own rule decided, queued for the log."""
     assert live.kind.external is not None and body.baseline_action is not None
     propensity = math.nan if body.baseline_propensity is None else body.baseline_propensity
-    seen = (body.context, body.actions, body.eligible_actions, body.excluded_actions)
+    seen = (body.context, body.state, body.begins, body.actions, body.eligible_actions, body.excluded_actions)
     request, action = live.kind.external(live, Example(body.baseline_action, 0.0, propensity, *seen))
     return live.log_external(request, Decision(action, propensity), sent, live.now())
 
@@ -277,7 +277,8 @@ async def _learn_example(live: Live, raw: bytes) -> tuple[Record, Any]:
     if body.unit_id is not None:
         check_id("unit_id", body.unit_id)
     propensity = check_propensity(body.propensity)
-    reward = Feedback(check_reward(body.value, live.limits), check_cost(live.problem, body.cost))
+    beside = live.spec.intake.beside(live.problem, body.cost, body.next_state, body.ended)
+    reward = Feedback(check_reward(body.value, live.limits), beside)
     return await live.turns.take(_learn_now, live, body, raw, reward, propensity)
 
 

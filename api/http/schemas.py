@@ -35,6 +35,8 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
     """What a client sends for a decision; `{}` is enough."""
 
     context: list[float] | dict[str, Any] | None = None
+    state: int | str | dict[str, int] | None = None  # in which it is made, where problem.states says what there are
+    begins: bool = False  # a unit begins in that state: no decision led there
     actions: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)  # [Action]
     eligible_actions: list[str] | None = None
     excluded_actions: list[str] | None = None
@@ -54,12 +56,16 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
     value: float
     propensity: float
     context: list[float] | dict[str, Any] | None = None
+    state: int | str | dict[str, int] | None = None  # in which it is made, where problem.states says what there are
+    begins: bool = False  # a unit begins in that state: no decision led there
     actions: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)  # [Action]
     eligible_actions: list[str] | None = None
     excluded_actions: list[str] | None = None
     decision_id: str | None = None
     unit_id: str | None = None  # whom it was for
     cost: float | None = None  # what it has cost, where problem.feedback is "cost"
+    next_state: int | str | dict[str, int] | None = None  # where it led, where there are states
+    ended: bool = False  # its unit has ended: no state came next
 
 
 class Examples(msgspec.Struct, forbid_unknown_fields=True):
@@ -334,6 +340,14 @@ class NewHypothesis(msgspec.Struct, forbid_unknown_fields=True):
     answers: list[float]
 
 
+class NewStates(msgspec.Struct, forbid_unknown_fields=True):
+    """The states that decisions move, by one of these: how many, their ids, or factors with as many values each."""
+
+    count: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    ids: list[Id] | UnsetType = UNSET
+    factors: dict[Id, Annotated[int, Meta(ge=1)]] | UnsetType = UNSET
+
+
 class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
     """What is decided; the arms say the rest. `slots`, `arms` and `reward_range` are for arms that come once only.
 
@@ -342,6 +356,7 @@ class NewProblem(msgspec.Struct, forbid_unknown_fields=True):
 
     kind: Literal["arms", "arm_stream", "vector", "queries"] = "arms"
     context: Context = msgspec.field(default_factory=lambda: Context("none"))
+    states: NewStates | UnsetType = UNSET  # that decisions move: then there is no context
     actions: NewActions = msgspec.field(default_factory=lambda: NewActions("fixed"))
     horizon: Annotated[int, Meta(ge=1, le=HORIZON_MAX)] | None = None
     slots: Annotated[int, Meta(ge=1, le=SLOTS_MAX)] | UnsetType = UNSET
@@ -399,6 +414,8 @@ class RewardRecord(msgspec.Struct):
     time: str
     pulls: int | UnsetType = UNSET
     cost: float | UnsetType = UNSET  # what the decision has cost, where that was told
+    next_state: int | str | dict[str, int] | UnsetType = UNSET  # where it led
+    ended: bool | UnsetType = UNSET  # its unit has ended
     detail: dict[str, Any] | UnsetType = UNSET  # of a vector, as it was sent
     closed: Literal["reward", "default", "at_once"] | UnsetType = UNSET  # where it has a window, why it was learned
 
@@ -422,7 +439,7 @@ class DecisionRecord(msgspec.Struct):
     policy: str  # the one that decided
     model_version: int
     given: bool  # someone else made it
-    context: list[Any] | None  # numbers, or a row of them for each action; null where it is named features
+    context: list[Any] | None  # numbers, or a row of them for each action; null where it is named features, or a state
     actions: list[str] | None  # the ids of the actions of the call
     eligible_actions: list[str] | None
     sent: Any
@@ -436,6 +453,8 @@ class DecisionRecord(msgspec.Struct):
     sticky: bool | UnsetType = UNSET  # its unit got what it was given before
     constraints_applied: list[str] | UnsetType = UNSET  # those that moved its probabilities, where there are any
     relaxed: list[str] | UnsetType = UNSET  # those that it could not meet, and that gave way
+    state: int | str | dict[str, int] | UnsetType = UNSET  # in which it was made
+    begins: bool | UnsetType = UNSET  # a unit began in it
     compacted: bool | UnsetType = UNSET  # it lies before the base: context, eligible_actions and sent are gone
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET

@@ -47,7 +47,8 @@ from ..service.records import Record
 from .gym import GymKind
 
 NO_DETAIL = np.zeros(0)
-DECIDED_BY = ("context", "actions", "eligible_actions", "excluded_actions", "explain", "hint")  # fields of `Decide`
+# Fields of `Decide`, of which each kind reads some.
+DECIDED_BY = ("context", "state", "begins", "actions", "eligible_actions", "excluded_actions", "explain", "hint")
 
 Body = TypeVar("Body")
 

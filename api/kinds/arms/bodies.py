@@ -30,10 +30,12 @@ class ArmDecision(msgspec.Struct):
 
 
 class ArmReward(Reward, forbid_unknown_fields=True):
-    """What came of a decision; and which action was really shown, where that is another one than was decided."""
+    """What came of a decision, and where it led; and which action was really shown, where that is another one."""
 
     action_id: str | None = None
     propensity: float | None = None  # with which it was chosen, if that is known
+    next_state: int | str | dict[str, int] | None = None  # where it led, where there are states
+    ended: bool = False  # its unit has ended: no state came next
 
 
 class BatchArmReward(BatchReward, forbid_unknown_fields=True):
@@ -41,6 +43,8 @@ class BatchArmReward(BatchReward, forbid_unknown_fields=True):
 
     action_id: str | None = None
     propensity: float | None = None
+    next_state: int | str | dict[str, int] | None = None
+    ended: bool = False
 
 
 class Baseline(msgspec.Struct):

@@ -21,8 +21,6 @@ from ....engine.features import unit_of, units_of
 from ....engine.problem import (
     WAY_OUT,
     check_contexts,
-    check_cost,
-    check_costs,
     check_reward,
     check_rewards,
     not_finite,
@@ -35,7 +33,7 @@ from ....engine.vocabulary import LEARN, NOBODY, Array, Columns, Constrained, Fe
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import EXPLAINING, explain, notes_on
 from ...experiment.ids import check_id
-from ...experiment.intake import check_labels, check_propensity, mask_of
+from ...experiment.intake import Intake, check_labels, check_propensity, mask_of
 from ...experiment.spec import Spec
 from ...log_files import read_log
 from ..engine import NO_UNITS, PolicyEngine
@@ -50,7 +48,7 @@ class Engine(PolicyEngine[ArmDecision]):
 
     def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
         super().__init__(spec, ARMS, ArmDecision, remember)
-        self._is_plain = spec.intake.encoder is None and not spec.intake.per_call
+        self._is_plain = spec.intake.encoder is None and not spec.intake.per_call and spec.intake.states is None
         self._limits = self.limits
 
     def _compile(self, kind: Kind) -> None:
@@ -67,20 +65,31 @@ class Engine(PolicyEngine[ArmDecision]):
         actions: Sequence[dict[str, Any]] | None = None,
         unit_id: str | None = None,
         time: int = 0,
+        state: Any = None,
+        begins: bool = False,
     ) -> ArmDecision:
         """Choose an action.
 
         `context` float64[d] or a dict of named features, where the problem has one; `actions` what can be chosen, where
         it comes with the call: dicts with their "id" and "features", a list of numbers, or named features. `eligible`
         are the ids to choose from, of all. `unit_id` says whom the decision is for, and `time` when it is made, in
-        microseconds since 1970 UTC, where the policy asks for that (`sticky`).
+        microseconds since 1970 UTC, where the policy asks for that (`sticky`). Where the engine was opened with states,
+        `state` is the one in which the decision is made, and `begins` whether a unit begins in it.
         """
-        if self._is_plain and eligible is None and actions is None and type(context) is not dict:
+        if (
+            self._is_plain
+            and state is None
+            and not begins
+            and eligible is None
+            and actions is None
+            and type(context) is not dict
+        ):
             labels: Sequence[str] = self.roster.labels
             available = self.roster.active
             seen = shaped_context(self.problem, context)
         else:
-            labels, (seen, available, *_) = self._request(context, eligible, actions)
+            shown = self.spec.intake.shown(context, state, begins)
+            labels, (seen, available, *_) = self._request(shown, eligible, actions)
         number = self.number
         unit = NOBODY if unit_id is None else unit_of(_checked_unit(unit_id))
         action, propensity = self._select.call(self._player, number, seen, available, unit, time)
@@ -104,19 +113,24 @@ class Engine(PolicyEngine[ArmDecision]):
 
     def decide_many(
         self,
-        contexts: Any,
+        contexts: Any = None,
         eligible: Iterable[str] | None = None,
         *,
         actions: Sequence[Sequence[dict[str, Any]]] | None = None,
         unit_ids: Sequence[str | None] | None = None,
         time: int = 0,
+        states: Sequence[Any] | None = None,
+        begins: Sequence[bool] | None = None,
     ) -> ArmDecisions:
         """Choose n actions on the state as it is: what n calls of `decide` would, with nothing learned between them.
 
         `contexts` are what `decide` takes, n of them, float64[n, d] for one, or how many decisions there are where the
         problem has no context; `actions` n lists, where they come with the call; `unit_ids` those n whom they are for.
-        `eligible` and `time` hold for all.
+        `eligible` and `time` hold for all. Where the engine was opened with states, `states` are those in which the
+        decisions are made, and `begins` whether a unit begins in each; there are no contexts then.
         """
+        if states is not None or begins is not None or self.spec.intake.states is not None:
+            contexts = _shown(self.spec.intake, contexts, states, begins)
         units = NO_UNITS if unit_ids is None else units_of([_checked_unit(unit_id) for unit_id in unit_ids])
         if self._is_plain and actions is None:
             seen = check_contexts(self.problem, contexts)
@@ -144,6 +158,8 @@ class Engine(PolicyEngine[ArmDecision]):
         actions: Sequence[dict[str, Any]] | None = None,
         unit_id: str | None = None,
         time: int = 0,
+        state: Any = None,
+        begins: bool = False,
     ) -> dict[str, Any]:
         """Say why `decide` would decide as it would, and change nothing: a ranking of the actions, and reasons."""
         if not explains(self.spec.policy.params):
@@ -151,7 +167,8 @@ class Engine(PolicyEngine[ArmDecision]):
                 "no_explanation",
                 f"the policy cannot say why it decides: take {EXPLAINING}",
             )
-        labels, request = self._request(context, eligible, actions)
+        shown = self.spec.intake.shown(context, state, begins)
+        labels, request = self._request(shown, eligible, actions)
         instance = self.asked(request._replace(unit=unit_of(_checked_unit(unit_id)), time=time))
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)
@@ -166,19 +183,22 @@ class Engine(PolicyEngine[ArmDecision]):
         reward: float,
         cost: float | None = None,
         *,
+        next_state: Any = None,
+        ended: bool = False,
         action_id: str | None = None,
         propensity: float | None = None,
     ) -> None:
         """Learn the reward of a decision (or of its number); up is better. Each decision takes one.
 
-        With it may come what the decision has cost, where the engine was opened with `feedback="cost"`. Where another
-        arm was shown than was decided, `action_id` names it, and `propensity` is the probability with which it was
-        chosen, if that is known: then a decision of somebody else is learned, which takes the next number.
+        With it may come what the decision has cost, where the engine was opened with `feedback="cost"`. Where it was
+        opened with states, `next_state` is the one that came next, or the unit has `ended`. Where another arm was shown
+        than was decided, `action_id` names it, and `propensity` is the probability with which it was chosen, if that is
+        known: then a decision of somebody else is learned, which takes the next number.
         """
         given = reward.item() if type(reward) is not float and isinstance(reward, np.generic) else reward
         value = check_reward(given, self._limits)
-        if cost is not None or len(self._detail):
-            self._detail[:] = check_cost(self.problem, cost)
+        if len(self._detail) or cost is not None or next_state is not None or ended:
+            self._detail[:] = self.spec.intake.beside(self.problem, cost, next_state, ended)
         decided = choice = self._pending.find(decision, self.number)
         if action_id is not None or propensity is not None:
             choice = self._shown(decided, action_id, propensity)
@@ -200,18 +220,27 @@ class Engine(PolicyEngine[ArmDecision]):
             self.number += 1
             self._pending.forget(self.number)
 
-    def learn_many(self, decisions: Many, rewards: Any, costs: Any = None) -> None:
+    def learn_many(
+        self,
+        decisions: Many,
+        rewards: Any,
+        costs: Any = None,
+        *,
+        next_states: Sequence[Any] | None = None,
+        ended: Sequence[bool] | None = None,
+    ) -> None:
         """Learn the rewards of n decisions, float64[n], in their order: what n calls of `learn` would.
 
         `costs` are what they have cost, float64[n], NaN where that is not known, as `learn` takes them. `decisions` are
-        what `decide_many` returned or some of it, `batch[rows]`, or a list of numbers or of decisions.
+        what `decide_many` returned or some of it, `batch[rows]`, or a list of numbers or of decisions. `next_states`
+        are those that came next, None where the unit has `ended`, where the engine was opened with states.
         Nothing is learned where one of them is not known, is given twice or has its reward already, or where a reward
         is not a finite number, or outside of the declared range.
         """
         found = self._pending.find_many(decisions, self.number)
         n = len(found.columns.kind)
         earned = check_rewards(rewards, n, limits=self._limits)
-        self._learn_many(found, earned, check_costs(self.problem, costs, n))
+        self._learn_many(found, earned, self.spec.intake.beside_many(self.problem, n, costs, next_states, ended))
 
     @property
     def constrained(self) -> Constrained:
@@ -309,6 +338,18 @@ class Engine(PolicyEngine[ArmDecision]):
         return labels, Request(checked, _mask(numbers, active, eligible))
 
 
+def _shown(intake: Intake, contexts: Any, states: Any, begins: Any) -> list[Any]:
+    """Return what is shown of n decisions, float64[2] each, of their states."""
+    if contexts is not None or states is None:
+        raise InvalidInput(
+            "bad_state", "give `states`, a list of those in which the decisions are made, and no contexts, or neither"
+        )
+    begun = [False] * len(states) if begins is None else list(begins)
+    if len(begun) != len(states):
+        raise InvalidInput("bad_state", f"there are {len(begun)} begins for {len(states)} states: give each one")
+    return [intake.shown(None, state, begin) for state, begin in zip(states, begun, strict=True)]
+
+
 def _checked_unit(unit_id: str | None) -> str | None:
     return unit_id if unit_id is None else check_id("unit_id", unit_id)
 
@@ -349,8 +390,8 @@ def _check_fit(problem: Problem, rows: Columns) -> None:
     """Refuse a log of other arms, or of contexts of another kind or shape."""
     named, k = isinstance(rows.context, Features), rows.available.shape[1]
     kind = "named" if named else "actions" if rows.context.ndim == 3 else "dense"
-    if kind != problem.context_kind:
-        raise InvalidInput("bad_log", f"the log's contexts are {kind}: this engine reads {problem.context_kind} ones")
+    if kind != problem.layout:
+        raise InvalidInput("bad_log", f"the log's contexts are {kind}: this engine reads {problem.layout} ones")
     if k > problem.n_arms or (kind == "dense" and k < problem.n_arms):
         raise InvalidInput("bad_log", f"the log has {k} arms: this engine has {problem.n_arms}")
     size = int(rows.context.index.max(initial=0)) + 1 if named else rows.context.shape[-1]

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from ....engine.changes.worlds import leader_of
 from ....engine.errors import InvalidInput
-from ....engine.problem import check_cost, check_reward
+from ....engine.problem import check_reward
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import EXTERNAL, Action, Array, Decision, Feedback
 from ...experiment.explanation import Explanation, explain, notes_on
@@ -25,7 +25,7 @@ READER = Reader(msgspec.json.Decoder(ArmReward), msgspec.json.Decoder(BatchArmRe
 _row_actions = msgspec.json.Decoder(list[RowAction])
 _named_actions = msgspec.json.Decoder(list[dict[str, Any]])
 _baseline = msgspec.json.Decoder(Baseline)
-_costs = msgspec.json.Decoder(list[float])
+_beside = msgspec.json.Decoder(list[float | None])
 EXPLANATION = msgspec.json.Decoder(Explanation)
 
 
@@ -48,7 +48,7 @@ def request(work: Work, body: Decide | Example) -> Request:
     available = active
     if body.eligible_actions is not None or body.excluded_actions is not None:
         available = mask_of(numbers, active, body.eligible_actions, body.excluded_actions)
-    context = intake.read(body.context, actions)  # first: it says why what does not fit does not
+    context = intake.read(intake.shown(body.context, body.state, body.begins), actions)  # it says why what does not fit
     names = intake.names(body.context, actions) if isinstance(body, Decide) and body.explain else None
     return Request(context, available, labels, names)
 
@@ -134,6 +134,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
     decided = answer(work, event)
     return {
         "action_id": decided.action_id,
+        **_state_of(work, event),
         "sticky": decided.sticky,
         "constraints_applied": decided.constraints_applied,
         "relaxed": decided.relaxed,
@@ -143,6 +144,15 @@ def record(work: Work, event: Event) -> dict[str, Any]:
         "model": decided.model,
         "notes": decided.notes,
     }
+
+
+def _state_of(work: Work, event: Event) -> dict[str, Any]:
+    """Return the state in which a decision was made, where there are any."""
+    states = work.spec.intake.states
+    if states is None or event.context is None:
+        return {}
+    number, begins = work.context(event)
+    return {"context": None, "state": states.label(int(number)), "begins": True if begins else UNSET}
 
 
 def read_feedback(work: Work, body: ArmReward | BatchArmReward) -> Feedback:
@@ -159,8 +169,9 @@ def read_feedback(work: Work, body: ArmReward | BatchArmReward) -> Feedback:
             f"the reward says what was shown, but {work.spec.id!r} waits for no rewards: leave action_id and "
             "propensity out, or create the experiment with a reward.wait_time",
         )
-    tells_costs = body.cost is not None or work.problem.detail_length
-    return Feedback(value, check_cost(work.problem, body.cost) if tells_costs else NO_DETAIL)
+    if not work.problem.detail_length and body.cost is None and body.next_state is None and not body.ended:
+        return Feedback(value, NO_DETAIL)  # nearly all
+    return Feedback(value, work.spec.intake.beside(work.problem, body.cost, body.next_state, body.ended))
 
 
 def feedback_on(work: Work, decided: Event, action: Action, body: Feedback) -> Feedback:
@@ -170,8 +181,10 @@ def feedback_on(work: Work, decided: Event, action: Action, body: Feedback) -> F
 
 def reward_record(work: Work, reward: Event) -> dict[str, Any]:
     """Return what is on record of a reward."""
-    cost = UNSET if reward.detail is None or not work.problem.detail_length else _costs.decode(reward.detail)[0]
-    return {"value": reward.reward, "cost": cost}
+    if reward.detail is None or not work.problem.detail_length:
+        return {"value": reward.reward}
+    beside = work.spec.intake.told_beside(work.problem, _beside.decode(reward.detail))
+    return {"value": reward.reward, **beside}
 
 
 def reward_exists(decision_id: str, before: Event) -> str:

@@ -26,40 +26,53 @@ def _adaptive(inner: str) -> dict[str, Any]:
 DEFAULT_POLICY = _adaptive("thompson_any")
 SHARES_POLICY = _adaptive("thompson_beta")
 CONTEXT_POLICY = _adaptive("fourier_softmax")
+STATES_POLICY: dict[str, Any] = {"name": "half_visit", "params": {}}
 DEFAULTS = {
     "adaptive": "around thompson_any, thompson_beta or fourier_softmax, as they say",
     "thompson_any": "inside adaptive, without contexts",
     "thompson_beta": "inside adaptive, without contexts, where rewards are declared to lie in [0, 1]",
     "fourier_softmax": "inside adaptive, with contexts",
+    "half_visit": "where decisions move a state",
 }
 
 
 def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
     """Return the problem, and how contexts and actions arrive."""
-    check_fields("problem", body, {"kind", "context", "actions", "horizon", "feedback"}, {"domain", "memory"})
+    known = {"kind", "context", "states", "actions", "horizon", "feedback"}
+    check_fields("problem", body, known, {"domain", "memory"})
     horizon = whole("bad_horizon", "the horizon", body.get("horizon"))
-    intake = Intake.from_json(body.get("context", {"kind": "none"}), body.get("actions", {"kind": "fixed"}))
+    intake = Intake.from_json(
+        body.get("context", {"kind": "none"}), body.get("actions", {"kind": "fixed"}), body.get("states")
+    )
     if intake.per_call and arms:
         raise InvalidInput("bad_arms", "arms are given, but the actions come with each call: leave the arms out")
     if not intake.per_call and not arms:
         raise InvalidInput("bad_arms", 'arms must be a list of one or more objects like {"id": "a"}')
     if intake.encoder is not None and arms:
         intake.read(None, arms)  # raises where an arm has a field that is no feature
-    problem = dataclasses.replace(intake.problem(len(arms), horizon), feedback=_feedback(body))
+    problem = intake.problem(len(arms), horizon)
+    if "feedback" in body:
+        problem = dataclasses.replace(problem, feedback=_feedback(body, problem))
     check_problem(problem)
     return Declared(problem, arms, intake)
 
 
 def problem_json(spec: Definition) -> dict[str, Any]:
     """Return what `read_problem` reads."""
-    told = {} if spec.problem.feedback == "reward" else {"feedback": spec.problem.feedback}
+    told = {} if spec.problem.feedback in ("reward", "transition") else {"feedback": spec.problem.feedback}
     return told | spec.intake.to_json()
 
 
-def _feedback(body: dict[str, Any]) -> FeedbackKind:
+def _feedback(body: dict[str, Any], problem: Problem) -> FeedbackKind:
     """Return what is told of a decision."""
-    feedback: Any = body.get("feedback", "reward")
-    if feedback not in ARM_FEEDBACKS:
+    feedback: Any = body["feedback"]
+    if problem.states is not None and feedback != "transition":
+        raise InvalidInput(
+            "bad_feedback",
+            f"problem.feedback is {json.dumps(feedback)[:80]}, and there are states: each reward tells the next one "
+            '("transition"); leave the feedback out',
+        )
+    if problem.states is None and feedback not in ARM_FEEDBACKS:
         raise InvalidInput(
             "bad_feedback",
             f"problem.feedback is {json.dumps(feedback)[:80]}: of arms, with no domain, it must be one of "
@@ -71,6 +84,8 @@ def _feedback(body: dict[str, Any]) -> FeedbackKind:
 
 def default_policy(problem: Problem) -> dict[str, Any]:
     """Return the policy where none is named."""
+    if problem.states is not None:
+        return STATES_POLICY
     if problem.context_shape != (0,):
         return CONTEXT_POLICY
     if problem.reward_range == (0.0, 1.0) and problem.n_arms <= LAW_ARMS_MAX:
