@@ -114,12 +114,7 @@ def open(
     last `remember` decisions.
     For a log on disk run the service (`onearm serve`): at the same seed its decisions are the same, bit for bit.
     """
-    problem: dict[str, Any] = {}
-    if context != 0:
-        problem["context"] = context if isinstance(context, dict) else {"kind": "dense", "length": context}
-    if actions is not None:
-        per_call = actions if isinstance(actions, dict) else {"length": actions}
-        problem["actions"] = {"kind": "listed"} | per_call
+    problem = _shown(context, actions, states)
     if horizon is not None:
         problem["horizon"] = horizon
     body: dict[str, Any] = {"experiment_id": "python", "seed": str(seed), "problem": problem}
@@ -135,7 +130,6 @@ def open(
             )
         problem |= {"kind": "queries", **(task_fields(numbered(task)) if isinstance(task, Task) else task)}
     elif domain is None:
-        problem |= {} if states is None else {"states": _states(states)}
         problem |= {} if feedback is None else {"feedback": feedback}
         body["arms"] = [{"id": label} for label in _labels(2 if arms is None else arms)] if actions is None else []
     else:
@@ -169,6 +163,16 @@ def _check_alone(**others: Any) -> None:
     for name, value in others.items():
         if value is not None:
             raise InvalidInput("bad_spec", f"a task is given, and {name}: queries are asked; leave {name} out")
+
+
+def _shown(context: Any, actions: Any, states: Any) -> dict[str, Any]:
+    """Return what each decision shows, as a problem of a creation body says it."""
+    shown: dict[str, Any] = {}
+    if context != 0:
+        shown["context"] = context if isinstance(context, dict) else {"kind": "dense", "length": context}
+    if actions is not None:
+        shown["actions"] = {"kind": "listed"} | (actions if isinstance(actions, dict) else {"length": actions})
+    return shown if states is None else shown | {"states": _states(states)}
 
 
 def _states(states: Any) -> dict[str, Any]:

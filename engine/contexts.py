@@ -169,7 +169,7 @@ def unpack_contexts(blobs: Sequence[bytes | None], problem: Problem) -> Contexts
     Action sets of fewer actions than the largest are padded, with rows that no one may choose: see `n_actions`. Raises
     `Damaged` where bytes are not those of a context of this problem.
     """
-    if problem.context_kind == "named":
+    if problem.layout == "named":
         return concat_contexts([_unpacked_features(blob or b"", problem) for blob in blobs] or [_no_features(problem)])
     try:
         if problem.layout == "dense":
@@ -188,7 +188,7 @@ def actions_in(contexts: Contexts, problem: Problem) -> int:
     """Return how many actions the rows have, those that pad included."""
     if isinstance(contexts, Features):
         return int(contexts.start.shape[1]) - 2
-    return int(contexts.shape[1]) if problem.context_kind == "actions" else problem.n_choices
+    return int(contexts.shape[1]) if problem.layout == "actions" else problem.n_choices
 
 
 def first_actions(context: Any, k: int) -> Any:
@@ -200,7 +200,7 @@ def n_actions(blobs: Sequence[bytes | None], problem: Problem) -> Array:
     """Return how many actions each of n results of `pack_context` has, int64[n]."""
     if problem.layout == "dense":
         return np.full(len(blobs), problem.n_choices)
-    if problem.context_kind == "actions":
+    if problem.layout == "actions":
         return np.array([len(blob or b"") // (8 * problem.context_shape[1]) for blob in blobs], np.int64)
     return np.array([int.from_bytes((blob or b"")[:8], "little") for blob in blobs], np.int64)
 
@@ -231,7 +231,7 @@ def _no_features(problem: Problem) -> Features:
 
 def _not_of(problem: Problem) -> Damaged:
     shape = list(problem.context_shape)
-    return Damaged("bad_context", f"a context is not {problem.context_kind} of the shape {shape}")
+    return Damaged("bad_context", f"a context is not {problem.layout} of the shape {shape}")
 
 
 @overload(is_finite)

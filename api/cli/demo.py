@@ -171,7 +171,7 @@ def _create(client: httpx.Client, copies: Copies, policy: dict[str, Any], experi
         "policy": policy,
         "seed": seed,
     }
-    if problem.context_kind == "actions":
+    if problem.layout == "actions":
         body["problem"] = {"actions": {"kind": "listed", "length": problem.context_shape[1], "max": problem.n_arms}}
     else:
         body["arms"] = [{"id": str(arm)} for arm in range(problem.n_arms)]
@@ -195,7 +195,7 @@ def _question(copies: Copies) -> dict[str, Any]:
     """Return the body that asks for the decision on what the world shows now."""
     context, available = copies.contexts[0], copies.available[0]
     there = np.flatnonzero(available)
-    if copies.problem.context_kind == "actions":
+    if copies.problem.layout == "actions":
         return {"actions": [{"id": str(a), "features": context[a].tolist()} for a in there]}
     body: dict[str, Any] = {"context": context.tolist()} if context.size else {}
     if not available.all():

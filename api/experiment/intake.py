@@ -156,7 +156,7 @@ class Intake:
         rows = [self.beside(problem, None, *told) for told in zip(following, ends, strict=True)]
         return np.array(rows).reshape(n, problem.detail_length)
 
-    def told_beside(self, problem: Problem, detail: Sequence[float]) -> dict[str, Any]:
+    def told_beside(self, problem: Problem, detail: Sequence[Any]) -> dict[str, Any]:
         """Return what was told beside a reward as clients say it; nothing where nothing was."""
         if not problem.detail_length:
             return {}

@@ -1,8 +1,9 @@
 """Our environments behind Gymnasium's interface, one at a time and vectorised.
 
-An observation is the context, or 0 where there is none; an action is an arm. An episode is `horizon` decisions long and
-ends by truncation. `info` holds `action_mask` int8[k] (which arms are available), and after a step `delay` (the reward
-itself is handed out at once) and, where the environment knows its optimum, `regret`.
+An observation is the context, 0 where there is none, or the state where decisions move one; an action is an arm. An
+episode is `horizon` decisions long and ends by truncation. `info` holds `action_mask` int8[k] (which arms are
+available), and after a step `delay` (the reward itself is handed out at once) and, where the environment knows its
+optimum, `regret`.
 
 Where arms stream, an action is a move, int64[3] (`kinds/streams/gym.py`), the episode is `horizon` pulls long,
 `action_mask` is int8[slots + 2] (which places hold an arm, and whether another can be read), and `info` has after a
@@ -19,8 +20,8 @@ Where queries are asked within a budget, the environment is another: `queries.py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -36,12 +37,27 @@ from ...engine.draws import NATURE, run_key
 from ...engine.errors import InvalidInput
 from ...engine.protocol import recommendation_loss, row_of
 from ...engine.simulation import problem_of
-from ...engine.vocabulary import Array, Environment
+from ...engine.vocabulary import Array, Environment, Problem
 from ...envs import catalog
 from ..kinds.table import kind_of
 
 HORIZON = 1000  # of an episode where neither the caller nor the environment names one
 BOUND = 1e12  # of an observation's entries: Gymnasium warns of infinite ones
+
+
+class Seen(NamedTuple):
+    """How a context is observed: in which space, and what n contexts are there."""
+
+    space: spaces.Space[Any]
+    of: Callable[[Array], Array]
+
+
+def _seen_of(problem: Problem) -> Seen:
+    if problem.states is not None:
+        return Seen(spaces.Discrete(problem.states), lambda contexts: contexts[:, 0].astype(np.int64))
+    if problem.context_shape == (0,):
+        return Seen(spaces.Discrete(1), lambda contexts: np.zeros(len(contexts), np.int64))
+    return Seen(spaces.Box(-BOUND, BOUND, problem.context_shape, np.float64), np.copy)
 
 
 class Copies:
@@ -51,7 +67,7 @@ class Copies:
         self.env = env
         self.n = n
         self.problem = problem_of(env, horizon or env.problem.horizon or HORIZON)
-        if self.problem.context_kind == "named":
+        if self.problem.layout == "named":
             raise InvalidInput(
                 "named_context",
                 f"the environment {env.name!r} shows named features, which no space of Gymnasium holds: "
@@ -59,6 +75,7 @@ class Copies:
             )
         self.kind = kind_of(self.problem).gym
         self._check = self.kind.checks(self.problem)
+        self._seen = _seen_of(self.problem)
         self.contexts = empty_contexts(n, self.problem)
         self.available = np.ones((n, self.problem.n_choices), np.bool_)
         self.details = np.zeros((n, self.problem.detail_length))
@@ -130,15 +147,11 @@ class Copies:
 
     def observation_space(self) -> spaces.Space[Any]:
         """Return the space of one copy's observation."""
-        if self.problem.context_shape == (0,):
-            return spaces.Discrete(1)
-        return spaces.Box(-BOUND, BOUND, self.problem.context_shape, np.float64)
+        return self._seen.space
 
     def observation(self) -> Array:
         """Return the observations of all copies."""
-        if self.problem.context_shape == (0,):
-            return np.zeros(self.n, np.int64)
-        return self.contexts.copy()
+        return self._seen.of(self.contexts)
 
     def shown(self) -> dict[str, Any]:
         """Return what `info` says of all copies before a step."""

@@ -1,11 +1,13 @@
 """What an environment of Gymnasium asks and reveals, as a problem: what policies are built for.
 
 A Discrete action space asks for an arm, a Box for a vector in it. What a vector reveals beside its reward is in
-`info["detail"]`, and `env.metadata["feedback"]` says what that is.
+`info["detail"]`, and `env.metadata["feedback"]` says what that is. For a policy that learns how states move, the values
+of a Discrete observation space are states.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -15,8 +17,8 @@ from gymnasium import spaces
 from ...engine.domain import Domain, box
 from ...engine.errors import InvalidInput
 from ...engine.limits import check_detail
-from ...engine.problem import check_range, check_reward
-from ...engine.vocabulary import VECTOR_FEEDBACKS, Action, Array, Feedback, FeedbackKind, Problem
+from ...engine.problem import check_range, check_reward, state_problem
+from ...engine.vocabulary import VECTOR_FEEDBACKS, Action, Array, ContextKind, Feedback, FeedbackKind, Problem
 from ..kinds.table import kind_of
 from ..kinds.vectors.points import Points, limits
 
@@ -27,8 +29,12 @@ def problem_of_spaces(
     domain: Domain | dict[str, Any] | None,
     feedback: FeedbackKind | None,
     reward_range: tuple[float, float] | None = None,
+    contexts: tuple[ContextKind, ...] = ("dense",),
 ) -> Problem:
-    """Return the problem of acting for `steps` steps, with what the environment does not say."""
+    """Return the problem of acting for `steps` steps, with what the environment does not say.
+
+    `contexts` are the kinds that the policy reads.
+    """
     space, context_shape = env.action_space, _context_shape(env.observation_space)
     limits = env.metadata.get("reward_range") if reward_range is None else reward_range
     ranged = None if limits is None else check_range("reward_range", limits)
@@ -50,6 +56,8 @@ def problem_of_spaces(
             "bad_env",
             f"the action space is {space}: it has arms, and domain and feedback are for vectors; leave them out",
         )
+    if contexts == ("states",):
+        return replace(state_problem(_states(env.observation_space), int(space.n), ranged), horizon=steps)
     return Problem(int(space.n), context_shape, steps, reward_range=ranged)
 
 
@@ -63,8 +71,10 @@ def action_for(space: spaces.Space[Any], action: Action) -> Any:
     return point
 
 
-def context_of(space: spaces.Space[Any], observation: Any, problem: Problem) -> Array:
-    """Return the flattened observation; nothing where there is one value only."""
+def context_of(space: spaces.Space[Any], observation: Any, problem: Problem, begins: bool) -> Array:
+    """Return the flattened observation; nothing where there is one value only, and of states whether one begins."""
+    if problem.states is not None:
+        return np.array([_state(space, observation), begins], np.float64)
     if problem.context_shape == (0,):
         return np.zeros(0)
     return np.asarray(spaces.flatten(space, observation), np.float64).reshape(problem.context_shape)
@@ -76,10 +86,16 @@ def mask_of(info: dict[str, Any], problem: Problem) -> Array:
     return np.ones(problem.n_choices, np.bool_) if mask is None else np.asarray(mask).astype(np.bool_)
 
 
-def feedback_of(reward: Any, info: dict[str, Any], problem: Problem, limits: tuple[float, float]) -> Feedback:
+def feedback_of(
+    env: gymnasium.Env[Any, Any], step: tuple[Any, ...], problem: Problem, limits: tuple[float, float]
+) -> Feedback:
     """Return what a step revealed; refuse what a policy cannot learn, as a reward outside of the limits."""
+    observation, reward, terminated, _, info = step
     earned, length = float(reward), problem.detail_length
     check_reward(earned, limits)
+    if problem.states is not None:
+        following = problem.states if terminated else _state(env.observation_space, observation)
+        return Feedback(earned, np.array([following], np.float64))
     if not length:
         return Feedback(earned, np.zeros(0))
     if info.get("detail") is None:
@@ -88,6 +104,22 @@ def feedback_of(reward: Any, info: dict[str, Any], problem: Problem, limits: tup
             f"info has no detail: where the feedback is {problem.feedback!r} it must have one, float64[{length}]",
         )
     return Feedback(earned, check_detail('info["detail"]', info["detail"], length))
+
+
+def _states(space: spaces.Space[Any]) -> int:
+    if not isinstance(space, spaces.Discrete):
+        raise InvalidInput(
+            "bad_env",
+            f"the observation space is {space}: policies that learn how states move need a Discrete one, whose values "
+            "are the states",
+        )
+    return int(space.n)
+
+
+def _state(space: spaces.Space[Any], observation: Any) -> int:
+    """Return the number of a state, from 0."""
+    assert isinstance(space, spaces.Discrete), "asked before"
+    return int(observation) - int(space.start)
 
 
 def _context_shape(space: spaces.Space[Any]) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from ...engine.domain import Domain
 from ...engine.draws import POLICY, run_key
 from ...engine.problem import ANY_REWARD, check_seed, fitted
 from ...engine.protocol import certifies
-from ...engine.vocabulary import Array, Certificate, Change, FeedbackKind, Instance, Key, Policy
+from ...engine.vocabulary import Array, Certificate, Change, FeedbackKind, Instance, Key, Policy, Problem
 from ...policies import catalog
 from ..kinds.table import kind_of
 from .budgets import play, task_problem
@@ -70,6 +70,9 @@ def run(
     >>> course.action.shape, bool(course.certificate.bound < 50)
     ((50, 10), True)
 
+    For a policy that learns how states move, like half_visit, the values of a Discrete observation space are states; an
+    episode that terminates is the end of its unit, one that is truncated goes on elsewhere.
+
     A policy that asks begins anew in each episode, and ends it with its recommendation: of n queries the action n + z
     recommends hypothesis z.
 
@@ -80,28 +83,47 @@ def run(
     chosen = catalog.parse(policy) if isinstance(policy, str) else policy
     if (asking := task_problem(env, domain, feedback, reward_range)) is not None:
         return Course(*play(chosen, env, asking, steps, seed, progress), Certificate(math.nan, math.nan))
-    problem = problem_of_spaces(env, steps, domain, feedback, reward_range)
+    problem = problem_of_spaces(env, steps, domain, feedback, reward_range, chosen.contexts)
     chosen = fitted(chosen, problem)
     limits, key_run = problem.reward_range or chosen.reward_range or ANY_REWARD, run_key(check_seed(seed), 0, POLICY)
     state = chosen.init(chosen.params, problem)
+    acted = _act(chosen, state, env, problem, limits, key_run, seed, progress)
+    proven = loop.certificate.now(chosen.params, state) if certifies(chosen.params) else (math.nan, math.nan)
+    return Course(*acted, state, Certificate(*map(float, proven)), changes_of(chosen, state))
+
+
+def _act(
+    chosen: Policy,
+    state: Any,
+    env: gymnasium.Env[Any, Any],
+    problem: Problem,
+    limits: tuple[float, float],
+    key_run: np.uint64,
+    seed: int,
+    progress: Callable[[int], None],
+) -> tuple[Array, Array, Array, int]:
+    """Make as many steps as the horizon says; return actions, propensities, rewards, and how many episodes ended."""
+    steps = problem.horizon or 0
     action, propensity, reward = empty_actions(steps, problem), np.zeros(steps), np.zeros(steps)
     check, episodes = kind_of(problem).gym.decided(problem), 0
     observation, info = env.reset(seed=seed)
+    begins = True
     for t in range(steps):
-        instance = Instance(t, context_of(env.observation_space, observation, problem), mask_of(info, problem))
+        context = context_of(env.observation_space, observation, problem, begins)
+        instance = Instance(t, context, mask_of(info, problem))
         key = Key(key_run, t)
         made, propensity[t] = loop.decide.now(chosen.params, state, instance, key)
         if check is not None:
             check(chosen.name, made, t)
         put_action(action, t, made)  # before anything is learned: a policy writes its points into one array
-        observation, earned, terminated, truncated, info = env.step(action_for(env.action_space, action[t]))
-        learned = feedback_of(earned, info, problem, limits)
+        step = env.step(action_for(env.action_space, action[t]))
+        observation, _, terminated, truncated, info = step
+        learned = feedback_of(env, step, problem, limits)
         loop.learn.now(chosen.params, state, instance, decision_at(action, t, float(propensity[t])), learned, key)
         reward[t] = learned.reward
-        if terminated or truncated:
+        begins = terminated or truncated
+        if begins:
             episodes += 1
             observation, info = env.reset()
         progress(1)
-    proven = loop.certificate.now(chosen.params, state) if certifies(chosen.params) else (math.nan, math.nan)
-    bound = Certificate(*map(float, proven))
-    return Course(action, propensity, reward, episodes, state, bound, changes_of(chosen, state))
+    return action, propensity, reward, episodes

@@ -303,7 +303,7 @@ def _sent(decision_id: str | None, unit_id: str | None, raw: bytes) -> Sent:
 
 def record_of(live: Live, found: Record) -> DecisionRecord:
     """Return all that is on record of a decision and its reward."""
-    slim, named = live.is_slim(found), live.problem.context_kind == "named"
+    slim, named = live.is_slim(found), live.problem.layout == "named"
     event = slimmed(found.event) if slim else found.event
     assert event.number is not None, "this is a decision"
     fields: dict[str, Any] = {

@@ -24,6 +24,7 @@ from ..service.measured import Route
 from . import (
     audit,
     corrections,
+    creation_schemas,
     curves,
     decisions,
     experiments,
@@ -171,7 +172,7 @@ TABLE = [
         ADMIN,
         {201: schemas.Experiment, 200: schemas.Experiment},
         (409, 413, 422, 503, 507),
-        schemas.NewExperiment,
+        creation_schemas.NewExperiment,
     ),
     Entry(
         "GET",

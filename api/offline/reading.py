@@ -44,11 +44,11 @@ class Place:
         """Whether its features have names."""
         if self.form == DATABASE:
             with opened(self.name, self.experiment) as log:
-                return log.problem.context_kind == "named"
+                return log.problem.layout == "named"
         if self.form not in EXPORTS:
             return self.form in NAMED
         problem = problem_in(source_of(Path(self.name)), self.form)
-        return problem is not None and problem.context_kind == "named"
+        return problem is not None and problem.layout == "named"
 
     def rows(self, wanted: Wanted, progress: Advance = lambda count: None) -> Rows:
         """Read it."""

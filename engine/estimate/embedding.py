@@ -89,7 +89,7 @@ def regressed_weights(columns: Columns, weight: Array, embedding: Array, problem
     >>> regressed_weights(rows, weight, np.array([0, 0]), Problem(n_arms=2))[:2].round(2)
     array([0.99, 1.01])
     """
-    if problem.context_kind != "dense":
+    if problem.layout != "dense":
         raise InvalidInput(
             "no_categories", "the actions have features of their own: categories are for arms that are numbered for all"
         )

@@ -63,7 +63,7 @@ class RidgeModel:
 
     def __init__(self, problem: Problem, folds: int = 2, regularisation: float = 1.0) -> None:
         _check(problem, folds)
-        if problem.context_kind == "named":
+        if problem.layout == "named":
             raise InvalidInput(
                 "named_features",
                 "the log has named features: this model reads rows of numbers; read the log with --dimension, or take "
@@ -71,7 +71,7 @@ class RidgeModel:
             )
         self.n_arms, self.folds = problem.n_arms, folds
         self.regularisation = check_param("regularisation", regularisation, low=1e-12, high=1e12)
-        self.by_action = problem.context_kind == "actions"
+        self.by_action = problem.layout == "actions"
         systems, p = 1 if self.by_action else problem.n_arms, problem.context_shape[-1] + 1
         self.gram = aligned_zeros(folds, systems, p, p)  # weighted sums of z z', lower triangle; z = (x - shift, 1)
         self.moment = aligned_zeros(folds, systems, p)  # weighted sums of reward z

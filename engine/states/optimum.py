@@ -124,8 +124,9 @@ def closed_classes(transitions: Array, is_open: Array) -> list[Array]:
 
     A world is weakly communicating where there is one: then the best gain does not depend on where one begins.
     """
-    leads: Array = np.asarray((transitions > 0.0) & is_open[:, :, np.newaxis]).any(axis=1)
-    reach: Array = leads | np.eye(len(leads), dtype=np.bool_)
+    possible: Array = np.asarray((transitions > 0.0) & is_open[:, :, np.newaxis])
+    leads: Array = np.any(possible, axis=1)
+    reach: Array = np.logical_or(leads, np.eye(len(leads), dtype=np.bool_))
     for _ in range(len(leads).bit_length()):
         steps = reach.astype(np.float32)
         reach = np.asarray(steps @ steps > 0.0)

@@ -124,7 +124,7 @@ def rows_of_events(
     rows, join = Rows(bad_lines), RewardJoin(problem, bad_lines)
     segments = Segments(rows.segments)
     feature = None if wanted.segment is None else feature_of(wanted.segment, problem)
-    dimension = wanted.dimension if problem.context_kind == "named" and wanted.contexts else None
+    dimension = wanted.dimension if problem.layout == "named" and wanted.contexts else None
     for page in pages:
         kept, places, _, _ = join.add(page)
         decided, lines = page.decided._replace(number=places), page.line
@@ -161,7 +161,7 @@ def problem_read(problem: Problem, wanted: Wanted) -> Problem:
     """Return the problem of rows whose contexts are read as they are `wanted`."""
     if not wanted.contexts:
         return replace(problem, context_shape=(0,), nonzeros=None)
-    if wanted.dimension is not None and problem.context_kind == "named":
+    if wanted.dimension is not None and problem.layout == "named":
         return replace(problem, context_shape=(problem.n_arms, wanted.dimension), nonzeros=None)
     return problem
 

@@ -19,7 +19,7 @@ from test_readme import ROOT, blocks, commands, wrong
 
 import onearm
 from onearm.api.cli.main import run
-from onearm.api.http.schemas import NewProblem
+from onearm.api.http.creation_schemas import NewProblem
 from onearm.api.kinds.queries.recommendation import RecommendedHypothesis
 from onearm.policies import catalog
 

@@ -25,7 +25,7 @@ READER = Reader(msgspec.json.Decoder(ArmReward), msgspec.json.Decoder(BatchArmRe
 _row_actions = msgspec.json.Decoder(list[RowAction])
 _named_actions = msgspec.json.Decoder(list[dict[str, Any]])
 _baseline = msgspec.json.Decoder(Baseline)
-_beside = msgspec.json.Decoder(list[float | None])
+_beside = msgspec.json.Decoder(list[float])
 EXPLANATION = msgspec.json.Decoder(Explanation)
 
 

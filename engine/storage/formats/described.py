@@ -80,7 +80,7 @@ def _of_text(text: str, problem: Problem) -> tuple[dict[str, Any], list[dict[str
     """Return the features of an event in Vowpal Wabbit's text."""
     lines = [vw_text.parse(line) for line in text.split("\n")]
     features = [vw_text.as_json(line.features) for line in lines]
-    if problem.context_kind != "named":
+    if problem.layout != "named":
         return features[0], _arms(problem)
     return (features[0], features[1:]) if lines[0].words[:1] == ["shared"] else ({}, features)
 

@@ -62,7 +62,7 @@ class LineWriter:
             raise InvalidInput(
                 "cannot_hold",
                 f"{self.form} holds arms that are numbered once for all, and rows of numbers as contexts: this log "
-                f"is of {problem.action_kind}s with {problem.context_kind} contexts; write jsonl or parquet",
+                f"is of {problem.action_kind}s with {problem.layout} contexts; write jsonl or parquet",
             )
         self.unrewarded = 0  # decisions that were left out
         self._problem, self._spec = problem, spec if spec.get("from") == self.form else {}

@@ -49,7 +49,7 @@ def detail_of(line: Learn, problem: Problem) -> list[float]:
 
 def context_of(values: list[Any] | None, problem: Problem) -> Any:
     """Return a context of this problem as one row of contexts, or None where it is none."""
-    if problem.context_kind == "named":
+    if problem.layout == "named":
         try:
             rows = [np.array(row, np.float64) for row in values or []]
             start = np.cumsum([0, *(len(row) // 2 for row in rows)])
@@ -61,7 +61,7 @@ def context_of(values: list[Any] | None, problem: Problem) -> Any:
         except (TypeError, ValueError, OverflowError, Damaged):
             return None
     shape = problem.context_shape
-    if problem.context_kind == "actions":
+    if problem.layout == "actions":
         if not values or len(values) > problem.n_arms:
             return None
         shape = (len(values), shape[1])

@@ -148,7 +148,7 @@ def _event(row: dict[str, Any], line: int, problem: Problem) -> Event:
 
 def _packed(context: Any, problem: Problem) -> bytes:
     """Return a context as it stands in a row as bytes."""
-    if problem.context_kind != "named":
+    if problem.layout != "named":
         return pack_context(np.array(context, np.float64), problem)
     start = np.array(context["start"], np.int64)
     return pack_context(Features(start, np.array(context["index"], np.uint32), np.array(context["value"])), problem)
@@ -271,7 +271,7 @@ def _set(context: pa.Scalar, problem: Problem) -> Contexts:
     """Return the context of one action set as one row of contexts."""
     if not context.is_valid:
         raise ValueError("there is none")
-    if problem.context_kind == "actions":
+    if problem.layout == "actions":
         rows = np.array(context.as_py(), np.float64)
         return unpack_contexts([pack_context(rows, problem)], problem)
     start, index, value = (context[name].values for name in FEATURES.names)

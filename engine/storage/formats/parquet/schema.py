@@ -34,7 +34,7 @@ def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
 
 
 def _list_types(problem: Problem) -> dict[str, pa.DataType]:
-    kind, shape = problem.context_kind, problem.context_shape
+    kind, shape = problem.layout, problem.context_shape
     if kind == "dense":
         types = {"context": pa.list_(pa.float64(), shape[0]), "available": pa.list_(pa.bool_(), problem.n_choices)}
         if not problem.is_numbered:

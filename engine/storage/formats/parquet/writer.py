@@ -140,7 +140,7 @@ class Writer:
             first_actions(context_at(contexts, place), size)
             for place, size in zip(source.tolist(), sizes.tolist(), strict=True)
         ]
-        if self._problem.context_kind == "actions":
+        if self._problem.layout == "actions":
             flat = pa.array(np.concatenate([np.zeros(0), *(row.reshape(-1) for row in rows)]))
             sets = pa.FixedSizeListArray.from_arrays(flat, self._problem.context_shape[1])
             lists["context"] = varying(sets, np.array([len(row) for row in rows], np.int64), undecided)

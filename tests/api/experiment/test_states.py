@@ -1,0 +1,74 @@
+"""States as clients name them: numbers, ids and factors, read and told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from onearm.api.experiment.states import States
+from onearm.engine.errors import InvalidInput
+
+THREE = States.from_json({"factors": {"a": 2, "b": 3, "c": 4}})
+
+
+def test_the_last_factor_counts_fastest() -> None:
+    seen = [THREE.number("state", {"c": c, "a": a, "b": b}) for a in range(2) for b in range(3) for c in range(4)]
+    assert seen == list(range(24))
+    assert [THREE.number("state", THREE.label(s)) for s in range(24)] == seen
+    assert THREE.label(23) == {"a": 1, "b": 2, "c": 3}
+
+
+@pytest.mark.parametrize("body", [{"count": 7}, {"ids": ["x", "y"]}, {"factors": {"b": 2, "a": 3}}])
+def test_what_is_written_is_what_was_read(body: dict[str, Any]) -> None:
+    states = States.from_json(body)
+    assert states.to_json() == body
+    assert States.from_json(states.to_json()) == states
+
+
+def test_numbers_are_always_understood() -> None:
+    named = States.from_json({"ids": ["x", "y"]})
+    assert (named.number("state", 1), named.number("state", "y"), named.label(1)) == (1, 1, "y")
+
+
+def test_what_followed_is_a_state_or_the_end() -> None:
+    assert THREE.following({"a": 0, "b": 0, "c": 3}, False) == 3.0
+    assert THREE.following(None, True) == 24.0
+    assert THREE.followed(3.0) == {"next_state": {"a": 0, "b": 0, "c": 3}}
+    assert THREE.followed(24.0) == {"ended": True}
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words"),
+    [
+        (24, "unknown_state", "the states of this experiment are 0 to 23"),
+        (-1, "unknown_state", "0 to 23"),
+        (True, "bad_state", "it must be an object of a"),
+        ("a", "bad_state", r"an object of a \(0 to 1\), b \(0 to 2\), c \(0 to 3\), or a number from 0 to 23"),
+        ({"a": 0, "b": 0}, "bad_state", "state.c is None: it must be from 0 to 3"),
+        ({"a": 2, "b": 0, "c": 0}, "bad_state", "state.a is 2"),
+        ({"a": 0, "b": 0, "c": 0, "d": 0}, "bad_state", "has the field 'd'"),
+        ({"a": 0, "b": False, "c": 0}, "bad_state", "state.b is False"),
+    ],
+)
+def test_what_is_no_state_is_refused(said: Any, code: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words) as refusal:
+        THREE.number("state", said)
+    assert refusal.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"factors": {f"f{i}": 1 for i in range(17)}}, "an object of 1 to 16 names"),
+        ({"factors": {}}, "an object of 1 to 16 names"),
+        ({"factors": ["a"]}, "an object of 1 to 16 names"),
+        ({"ids": []}, "a list of one or more ids"),
+        ({"ids": "ab"}, "a list of one or more ids"),
+        ({"count": 2.0}, "count is 2.0: it must be a whole number"),
+        ({"count": 1, "factors": {"a": 1}}, "problem.states has count and factors"),
+    ],
+)
+def test_bad_states_are_refused(body: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        States.from_json(body)

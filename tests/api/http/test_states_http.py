@@ -1,0 +1,173 @@
+"""Decisions that move a state, over HTTP: said, on record, learned, refused, the same after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.old_logs import verified as verified_file
+from support.served import Served, assert_refused
+
+from onearm.api.cli.verify import has_fault, verified
+
+E = "/v1/experiments/e"
+HOUSE = {"states": {"factors": {"length": 10, "class": 2}}}
+DOOR = {"states": {"ids": ["open", "shut"]}}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with Served(tmp_path) as served:
+        yield served
+
+
+def create(served: Served, problem: dict[str, Any], policy: str = "ucb1", **more: Any) -> Any:
+    asked = {"experiment_id": "e", "seed": 5, "arms": [{"id": "refuse"}, {"id": "accept"}], "policy": policy}
+    return served.post("/v1/experiments", asked | {"problem": problem} | more)
+
+
+def decide(served: Served, **body: Any) -> str:
+    answer = served.post(f"{E}/decisions", body)
+    assert answer.status_code == 201, answer.text
+    name: str = answer.json()["decision_id"]
+    return name
+
+
+def test_a_state_and_the_next_one_are_on_record_in_the_clients_words(served: Served) -> None:
+    made = create(served, HOUSE)
+    assert made.status_code == 201, made.text
+    assert made.json()["problem"] == {"kind": "arms", **HOUSE}
+    name = decide(served, state={"class": 1, "length": 3}, begins=True)
+    assert served.reward(name, {"value": 0.25, "next_state": 4}).json() == {"status": "accepted"}
+    record = served.record(name).json()
+    assert (record["state"], record["begins"], record["context"]) == ({"length": 3, "class": 1}, True, None)
+    assert record["reward"]["next_state"] == {"length": 2, "class": 0}
+    last = decide(served, state=19)
+    assert served.reward(last, {"value": 1.0, "ended": True}).json() == {"status": "accepted"}
+    record = served.record(last).json()
+    assert record["state"] == {"length": 9, "class": 1}
+    assert "begins" not in record and "next_state" not in record["reward"]
+    assert record["reward"]["ended"] is True
+
+
+def test_the_same_again_is_a_duplicate_and_another_next_state_is_not(served: Served) -> None:
+    create(served, DOOR)
+    one, two = decide(served, state="open"), decide(served, state="shut")
+    for status in ("accepted", "duplicate"):
+        assert served.reward(one, {"value": 1.0, "next_state": "shut"}).json() == {"status": status}
+        assert served.reward(two, {"value": 1.0, "ended": True}).json() == {"status": status}
+    assert served.reward(one, {"value": 1.0, "next_state": 1}).json() == {"status": "duplicate"}
+    for name, body in (
+        (one, {"value": 1.0, "next_state": "open"}),
+        (one, {"value": 1.0, "ended": True}),
+        (two, {"value": 1.0, "next_state": "open"}),
+    ):
+        assert_refused(served.reward(name, body), 409, "reward_exists")
+
+
+@pytest.mark.parametrize("policy", ["ucb1", "uniform"])
+def test_a_log_with_states_is_folded_exported_imported_and_verified(
+    served: Served, tmp_path: Path, policy: str
+) -> None:
+    create(served, HOUSE, policy)
+    state = 0
+    for n in range(60):
+        name = decide(served, state=state, begins=n == 0)
+        state = (7 * state + 3 * n) % 20
+        if n % 3:
+            served.reward(name, {"value": n % 4 / 4, **({"ended": True} if n % 10 == 7 else {"next_state": state})})
+    example = {"action_id": "accept", "value": 1.0, "propensity": 0.5, "state": 3, "next_state": 5}
+    told = served.post(f"{E}/examples:batch", {"examples": [example, {**example, "next_state": 20}]}).json()["examples"]
+    assert told[0]["status"] == "accepted" and told[1]["code"] == "unknown_state"
+    digest, log = served.digest(), served.get(f"{E}/log").content
+    assert served.post("/v1/experiments:import?experiment_id=f", log).status_code == 201
+    for name, content in (("e.jsonl", log), ("e.parquet", served.get(f"{E}/log?format=parquet").content)):
+        (tmp_path / name).write_bytes(content)
+        assert not any(map(has_fault, verified_file(str(tmp_path / name)).values()))
+    served.restart()
+    assert (served.digest(), served.digest("f")) == (digest, digest)
+    assert not any(map(has_fault, verified(served.url)))
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "missing_state"),
+        ({"state": 2}, "unknown_state"),
+        ({"state": -1}, "unknown_state"),
+        ({"state": "ajar"}, "unknown_state"),
+        ({"state": {"length": 1}}, "bad_state"),
+        ({"state": True}, "bad_body"),
+        ({"state": 1.5}, "bad_body"),
+        ({"state": "open", "context": [1.0]}, "unexpected_context"),
+    ],
+)
+def test_a_decision_that_is_in_no_state_is_refused(served: Served, body: dict[str, Any], code: str) -> None:
+    create(served, DOOR)
+    before = served.get(E).json()["seq"]
+    assert_refused(served.post(f"{E}/decisions", body), 422, code)
+    told = served.post(f"{E}/decisions:batch", {"decisions": [body, {"state": "open"}]}).json()["decisions"]
+    assert told[0]["code"] == code and told[1]["action_id"] in ("refuse", "accept")
+    assert served.get(E).json()["seq"] == before + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"value": 1.0}, "missing_next_state"),
+        ({"value": 1.0, "next_state": 2}, "unknown_state"),
+        ({"value": 1.0, "next_state": "ajar"}, "unknown_state"),
+        ({"value": 1.0, "next_state": "open", "ended": True}, "bad_next_state"),
+        ({"value": 1.0, "next_state": "open", "cost": 1.0}, "unexpected_cost"),
+        ({"value": 1.5, "next_state": "open"}, "bad_reward"),
+    ],
+)
+def test_a_reward_that_leads_nowhere_is_refused(served: Served, body: dict[str, Any], code: str) -> None:
+    create(served, DOOR, reward={"range": [0, 1]})
+    name = decide(served, state="open")
+    assert_refused(served.reward(name, body), 422, code)
+    assert served.record(name).json()["reward"] is None
+    rewards = [{"decision_id": name, **body}, {"decision_id": name, "value": 1.0, "next_state": "shut"}]
+    told = served.post(f"{E}/rewards:batch", {"rewards": rewards}).json()["rewards"]
+    assert (told[0]["code"], told[1]) == (code, {"status": "accepted"})
+
+
+def test_states_where_there_are_none_are_refused(served: Served) -> None:
+    create(served, {})
+    assert_refused(served.post(f"{E}/decisions", {"state": 0}), 422, "unexpected_state")
+    assert_refused(served.post(f"{E}/decisions", {"begins": True}), 422, "unexpected_state")
+    name = decide(served)
+    assert_refused(served.reward(name, {"value": 1.0, "next_state": 0}), 422, "unexpected_next_state")
+    assert_refused(served.reward(name, {"value": 1.0, "ended": True}), 422, "unexpected_next_state")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"problem": {"states": {"count": 0}}}, "bad_states"),
+        ({"problem": {"states": {"count": 2, "ids": ["a", "b"]}}}, "bad_states"),
+        ({"problem": {"states": {}}}, "bad_states"),
+        ({"problem": {"states": {"ids": ["a", "a"]}}}, "bad_states"),
+        ({"problem": {"states": {"ids": ["~a"]}}}, "bad_id"),
+        ({"problem": {"states": {"factors": {"a": 0}}}}, "bad_states"),
+        ({"problem": {"states": {"count": 1500}}}, "bad_states"),
+        ({"problem": {"states": {"number": 3}}}, "unknown_field"),
+        ({"problem": {"states": {"count": 3}, "context": {"kind": "dense", "length": 2}}}, "bad_states"),
+        ({"problem": {"states": {"count": 3}, "feedback": "cost"}}, "bad_feedback"),
+        ({"problem": {"states": {"count": 3}}, "policy": "linucb"}, "policy_does_not_fit"),
+        ({"problem": {"states": {"count": 3}}, "reward": {"wait_time": "1m"}}, "not_built"),
+        ({"problem": {"kind": "vector", "states": {"count": 3}}}, "unknown_field"),
+    ],
+)
+def test_bad_states_are_refused_at_creation(served: Served, fields: dict[str, Any], code: str) -> None:
+    asked = {"experiment_id": "e", "arms": [{"id": "a"}, {"id": "b"}], "policy": "ucb1"} | fields
+    told = assert_refused(served.post("/v1/experiments", asked), 422, code)
+    assert told["detail"]
+
+
+def test_retired_arms_are_closed_in_every_state(served: Served) -> None:
+    create(served, DOOR, "uniform")
+    assert served.post(f"{E}/arms/refuse:retire", {}).status_code == 200
+    assert {served.record(decide(served, state=n % 2)).json()["action_id"] for n in range(12)} == {"accept"}
