@@ -131,14 +131,16 @@ def joined(columns: Columns) -> Columns:
 def rewarded(columns: Columns) -> Columns:
     """Return one row per rewarded decision, in their order: the row of the decision with its reward filled in.
 
-    Several rewards of one decision are added up.
+    Several rewards of one decision are added up; beside them stands what the last one revealed.
     """
     learned = columns.kind == LEARN
     source = decided_at(columns)[learned]
     known = source >= 0
+    detail = columns.detail.copy()
+    detail[source[known]] = columns.detail[learned][known]
     total = np.bincount(source[known], weights=columns.reward[learned][known], minlength=len(columns.kind))
     rows = np.flatnonzero(np.bincount(source[known], minlength=len(columns.kind)))
-    return take(columns, rows)._replace(reward=total[rows])
+    return take(columns, rows)._replace(reward=total[rows], detail=detail[rows])
 
 
 @kernel

@@ -19,6 +19,7 @@ COMMANDS = {
     "simulate": "Run policies against an environment and compare their regret.",
     "replay": "Let policies decide on a logged table and estimate what they are worth.",
     "evaluate": "Estimate what policies would have earned on a log, and how sure that is.",
+    "plan": "Find what is best in the long run where decisions move a state, by a log of such.",
     "train": "Train a policy that asks, against an adversary.",
     "evaluate-active": "Find what policies that ask lose at worst, by difficulty.",
     "warm": "Compile what will be needed, before it is.",
