@@ -1,0 +1,153 @@
+"""What was learned of decisions that move a state: counts of what followed, shared by all policies that plan.
+
+Kept are, for each pair of a state and an action, how often it was learned, the sums of its rewards and of their
+squares, and how often each state came next (S: the unit has ended); where units began; and what was open in a state
+when it was met last. Before a state is met everything counts as open there. Counts commute: late feedback in any order
+comes to the same, but for what is open.
+A decision whose next state is not known, as one that closed by default, teaches nothing.
+Cost: O(1) a feedback, and as much as the pair has successors where one is new.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernel import kernel
+from ..rewards import part_of
+from ..vocabulary import Array, Decision, Feedback, Instance, Problem, RewardRange
+from .transitions import Transitions, append, clear
+
+
+class Experience(NamedTuple):
+    """What was learned of S states and A actions."""
+
+    learned: Array  # int64[1] transitions in all
+    visits: Array  # int64[S, A] how often each pair was learned
+    total: Array  # float64[S, A] sum of rewards, as parts of their range
+    square: Array  # float64[S, A] sum of the squares of these
+    following: Array  # int64[S, A, S + 1] how often each state came next; in the last place, how often the unit ended
+    successors: Array  # int64[S, A] how many states came next at least once
+    successor: Array  # int32[S, A, S + 1] which, in ascending order in the first places
+    begun: Array  # int64[S] how many units began in each state
+    ended: Array  # bool[1] whether a unit has ended
+    open: Array  # bool[S, A] what was open when the state was met last; all before
+    met: Array  # bool[S] states in which something was decided
+
+
+def experience(problem: Problem) -> Experience:
+    """Return the experience of somebody who has none, for a problem with states."""
+    assert problem.states is not None, "only policies that read states are given such"
+    states, n_arms = problem.states, problem.n_arms
+    pairs, cells = (states, n_arms), (states, n_arms, states + 1)
+    return Experience(
+        learned=np.zeros(1, np.int64),
+        visits=np.zeros(pairs, np.int64),
+        total=np.zeros(pairs),
+        square=np.zeros(pairs),
+        following=np.zeros(cells, np.int64),
+        successors=np.zeros(pairs, np.int64),
+        successor=np.zeros(cells, np.int32),
+        begun=np.zeros(states, np.int64),
+        ended=np.zeros(1, np.bool_),
+        open=np.ones(pairs, np.bool_),
+        met=np.zeros(states, np.bool_),
+    )
+
+
+@kernel
+def learn(
+    seen: Experience, instance: Instance, decision: Decision, feedback: Feedback, rewards: RewardRange
+) -> tuple[int, int]:
+    """Learn a transition. Return its state and action, or -1 for both where the next state is not known.
+
+    A reward outside of the range counts as its nearest end.
+    """
+    if not feedback.detail[0] >= 0.0:  # NaN, where nobody knows
+        return -1, -1
+    s, a, after = int(instance.context[0]), decision.action, int(feedback.detail[0])
+    reward = min(max(part_of(rewards, feedback.reward), 0.0), 1.0)
+    seen.learned[0] += 1
+    seen.visits[s, a] += 1
+    seen.total[s, a] += reward
+    seen.square[s, a] += reward * reward
+    if seen.following[s, a, after] == 0:
+        _list(seen, s, a, after)
+    seen.following[s, a, after] += 1
+    if instance.context[1] > 0.0:
+        seen.begun[s] += 1
+    if after == len(seen.met):
+        seen.ended[0] = True
+    seen.met[s] = True
+    for b in range(len(instance.available)):
+        seen.open[s, b] = instance.available[b]
+    return s, a
+
+
+@kernel
+def _list(seen: Experience, s: int, a: int, after: int) -> None:
+    """Put a new successor into its place among the others of a pair."""
+    slot = seen.successors[s, a]
+    while slot > 0 and seen.successor[s, a, slot - 1] > after:
+        seen.successor[s, a, slot] = seen.successor[s, a, slot - 1]
+        slot -= 1
+    seen.successor[s, a, slot] = after
+    seen.successors[s, a] += 1
+
+
+@kernel
+def write_shares(laws: Transitions, seen: Experience, s: int, a: int) -> int:
+    """Write how often each state came next, as a share; of a pair that was never learned, nothing. Return the work."""
+    clear(laws, s, a)
+    for i in range(seen.successors[s, a]):
+        after = seen.successor[s, a, i]
+        append(laws, s, a, after, seen.following[s, a, after] / seen.visits[s, a])
+    return 2 * seen.successors[s, a]
+
+
+@kernel
+def mean_reward_of(seen: Experience, s: int, a: int) -> float:
+    """Return the mean reward of a pair that was learned."""
+    return seen.total[s, a] / seen.visits[s, a]
+
+
+@kernel
+def reward_variance(seen: Experience, s: int, a: int) -> float:
+    """Return the variance of the rewards of a pair that was learned: that of the sample, divided by its count."""
+    mean = seen.total[s, a] / seen.visits[s, a]
+    return max(seen.square[s, a] / seen.visits[s, a] - mean * mean, 0.0)
+
+
+@kernel
+def mean_following(seen: Experience, s: int, a: int, value: Array) -> float:
+    """Return the mean of `value`, float64[S + 1], over what came next after a pair that was learned."""
+    mean = 0.0
+    for i in range(seen.successors[s, a]):
+        after = seen.successor[s, a, i]
+        mean += seen.following[s, a, after] * value[after]
+    return mean / seen.visits[s, a]
+
+
+@kernel
+def variance_following(seen: Experience, s: int, a: int, value: Array) -> float:
+    """Return the variance of `value`, float64[S + 1], over what came next after a pair that was learned."""
+    mean = mean_following(seen, s, a, value)
+    second = 0.0
+    for i in range(seen.successors[s, a]):
+        after = seen.successor[s, a, i]
+        off = value[after] - mean
+        second += seen.following[s, a, after] * off * off
+    return second / seen.visits[s, a]
+
+
+@kernel
+def state_of_largest(value: Array, states: int) -> int:
+    """Return the state of the largest value among the first `states`; of equal ones the lowest."""
+    best, state = -math.inf, 0
+    for s in range(states):
+        if value[s] > best:
+            best = value[s]
+            state = s
+    return state
