@@ -6,6 +6,7 @@ so that the bits of a policy change only with its version.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -23,13 +24,14 @@ from onearm.engine.actions import pack_action
 from onearm.engine.domain import Domain, ball, box, product, simplex
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.errors import InvalidInput
-from onearm.engine.problem import fitted, query_problem
+from onearm.engine.problem import fitted, query_problem, state_problem
 from onearm.engine.task import best_arm, hypotheses, thresholds
 from onearm.engine.vocabulary import ActionKind, Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
 
 FILE = Path(__file__).with_name("golden.json")
 N_ARMS, STEPS, SEED = 5, 300, 20
+STATES = 4
 LATE = 3  # decisions that the longest delay takes
 TASKS = (  # of which a policy that asks fits one
     query_problem(best_arm(5), 15),
@@ -91,7 +93,7 @@ def _actions() -> dict[str, tuple[ActionKind, ...]]:
 def entry(policy: Policy) -> dict[str, Any]:
     """Return the policy's version, the digest of its decisions and that of its last state."""
     courses = {
-        "arm": _course_of_arms,
+        "arm": _course_of_states if policy.contexts == ("states",) else _course_of_arms,
         "move": _course_of_moves,
         "vector": _course_of_vectors,
         "query": _course_of_queries,
@@ -231,6 +233,38 @@ def _course_of_arms(policy: Policy) -> tuple[str, Any]:
             loop.learn(policy.params, state, then, before, feedback, Key(run, then.t))
         due = [one for one in due if one[0] > t]
     return made.hexdigest(), state
+
+
+def _course_of_states(policy: Policy) -> tuple[str, Any]:
+    """Return the digest of a policy's decisions in states, and its last state.
+
+    Three units by turns, some of which end and begin anew; masks, late transitions and decisions without one.
+    """
+    problem = dataclasses.replace(state_problem(STATES, N_ARMS), horizon=STEPS)
+    state, run, made = policy.init(policy.params, problem), run_key(SEED, 0, POLICY), hashlib.sha256()
+    due: list[tuple[int, Instance, Decision, Feedback]] = []
+    places, begins = [0, 2, 3], [1.0, 1.0, 1.0]
+    for t in range(STEPS):
+        unit = t % len(places)
+        instance = Instance(t, np.array([float(places[unit]), begins[unit]]), _mask(t))
+        decision = Decision(*loop.decide(policy.params, state, instance, Key(run, t)))
+        assert instance.available[decision.action]
+        made.update(struct.pack("<qd", decision.action, _one_nan(decision.propensity)))
+        after = _next_state(t, places[unit], decision.action)
+        if t % 11 != 10:
+            feedback = Feedback(_reward(t, decision.action), np.array([float(after)]))
+            due.append((t + t % (LATE + 1), instance, decision, feedback))
+        for _, then, before, feedback in [one for one in due if one[0] == t]:
+            loop.learn(policy.params, state, then, before, feedback, Key(run, then.t))
+        due = [one for one in due if one[0] > t]
+        places[unit], begins[unit] = (after, 0.0) if after < STATES else (t % STATES, 1.0)
+    return made.hexdigest(), state
+
+
+def _next_state(t: int, s: int, action: int) -> int:
+    """Return one of four states, or now and then the end: higher ones rather by higher actions."""
+    mixed = (t * 2654435761 + s * 40503 + action * 69069) % 4294967296 >> 13
+    return STATES if mixed % 17 == 0 else (s + (mixed % N_ARMS < action) - (mixed % 3 == 0)) % STATES
 
 
 def difference(name: str, golden: dict[str, Any] | None, now: dict[str, Any]) -> str | None:

@@ -17,7 +17,7 @@ from support.kinds.drawn import DRAWS, frequencies
 from support.quadratures import BY_QUADRATURE
 
 from onearm.engine.features import VALUE_MAX
-from onearm.engine.problem import REWARD_MAX, fitted
+from onearm.engine.problem import REWARD_MAX, fitted, state_problem
 from onearm.engine.protocol import appraise, explains, write_law
 from onearm.engine.vocabulary import Array, Decision, Features, Feedback, Instance, Problem
 
@@ -30,6 +30,8 @@ RANGED = [name for name in NAMES if golden.specimen(name).reward_range is not No
 HOME = [0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8]
 HOMES: dict[str, list[float]] = {
     "fixed_omega": [0.8, 0.7, 0.6, 0.2, 0.1],  # at home where the first arm is best
+    "ucrl2": [0.0, 1.0],  # its sets are wide for long
+    "ucrl2b": [0.0, 1.0],
     "young": [0.1, 0.2, 0.3, 0.4, 0.7, 0.8, 0.7, 0.4, 0.3, 0.2],  # without a context it takes arm 5 of 10
 }
 AT_HOME = 2000  # decisions
@@ -53,11 +55,12 @@ def test_wild_rewards_and_features_leave_a_law(name: str, context: str, size: fl
     course = begin(name, context)
     for instance in course.instances(12):
         wild = instance.t % 3 == 1
-        if wild:
+        if wild and course.problem.states is None:
             scale(instance.context, size)
         decision = course.decide(instance)
         assert instance.available[decision.action]
-        course.learn(instance, decision, Feedback(reward, np.zeros(0)) if wild else None)
+        feedback = course.world.feedback(instance, decision)
+        course.learn(instance, decision, feedback._replace(reward=reward) if wild else None)
         law = course.law(instance)
         assert np.isnan(law).all() or law.sum() == pytest.approx(1.0, abs=1e-9)
     assert not any(np.isnan(array).any() for array in kept(course.state))
@@ -93,7 +96,8 @@ def test_a_policy_says_whether_it_divides_by_propensities(name: str, context: st
         decision = known.decide(instance)
         unknown.decide(instance)
         for course, propensity in ((known, decision.propensity), (unknown, np.nan)):
-            course.learn(instance, Decision(decision.action, propensity), Feedback(0.5, np.zeros(0)))
+            feedback = course.world.feedback(instance, decision)._replace(reward=0.5)
+            course.learn(instance, Decision(decision.action, propensity), feedback)
     same = all(
         np.array_equal(one, other, equal_nan=True)
         for one, other in zip(kept(known.state), kept(unknown.state), strict=True)
@@ -124,7 +128,7 @@ def test_in_a_declared_range_a_policy_decides_as_it_does_in_its_own(name: str) -
 def appraisal(course: Any) -> tuple[Array, Array]:
     k = course.problem.n_arms
     scores, widths = np.full(k, np.nan), np.full(k, np.nan)
-    instance = next(iter(course.instances(1)))._replace(t=40)
+    instance = course.world.instance(40)
     appraise(course.policy.params, course.state, instance, scores, widths)
     return scores, widths
 
@@ -149,9 +153,10 @@ def scale(context: Any, size: float) -> None:
 
 
 class Home:
-    """Arms without contexts whose rewards, 0 and 1, are drawn before the first decision."""
+    """Arms without contexts whose rewards, 0 and 1, are drawn before the first decision; or in the only state."""
 
-    def __init__(self, means: list[float], seed: int) -> None:
+    def __init__(self, means: list[float], seed: int, in_states: bool) -> None:
+        self.context, self.detail = (np.zeros(2), np.zeros(1)) if in_states else (np.zeros(0), np.zeros(0))
         self.rewards = np.random.default_rng(seed).random((AT_HOME, len(means))) < means
         self.available = np.ones(len(means), np.bool_)
 
@@ -159,23 +164,25 @@ class Home:
         return t == AT_HOME
 
     def instance(self, t: int) -> Instance:
-        return Instance(t, np.zeros(0), self.available)
+        return Instance(t, self.context, self.available)
 
     def feedback(self, instance: Instance, decision: Decision) -> Feedback:
-        return Feedback(float(self.rewards[instance.t, decision.action]), np.zeros(0))
+        return Feedback(float(self.rewards[instance.t, decision.action]), self.detail)
 
 
 @pytest.mark.jit
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "uniform"])
 def test_a_policy_earns_more_than_uniform_at_home(name: str) -> None:
     """One decision at a time: what that takes is compiled for other tests as well."""
-    homes = [Home(HOMES.get(name, HOME), seed) for seed in range(4)]
+    homes = [Home(HOMES.get(name, HOME), seed, contexts_of(name) == ["states"]) for seed in range(4)]
     assert sum(earned(name, home) for home in homes) > 1.2 * sum(home.rewards.mean(axis=1).sum() for home in homes)
 
 
 def earned(name: str, home: Home) -> float:
     """Return the sum of a policy's rewards."""
-    problem = Problem(len(home.available), horizon=AT_HOME)
+    n_arms = len(home.available)
+    problem = state_problem(1, n_arms) if len(home.context) else Problem(n_arms)
+    problem = dataclasses.replace(problem, horizon=AT_HOME)
     course = Course(golden.specimen(name), problem, home, steps=AT_HOME)
     return sum(course.learn(instance, course.decide(instance)).reward for instance in course.instances(AT_HOME))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,12 +13,14 @@ from support.kinds.course import Course, Kind
 from support.quadratures import fewer
 
 from onearm.engine.features import Encoder
+from onearm.engine.problem import state_problem
 from onearm.engine.simulation import Simulation
 from onearm.engine.vocabulary import Array, Decision, Environment, Feedback, Instance, Policy, Problem
 from onearm.envs import catalog as envs
 
 MEANS = [0.3, 0.7, 0.1, 0.5]
-STEPS = {"none": 60, "dense": 30, "actions": 30, "named": 30}
+STEPS = {"none": 60, "dense": 30, "actions": 30, "named": 30, "states": 40}
+STATES = 5
 NAMES = golden.names("arm")
 
 
@@ -28,6 +31,8 @@ def contexts_of(name: str) -> list[str]:
 
 
 def problem_of(policy: Policy, context: str, n_arms: int) -> Problem:
+    if context == "states":
+        return replace(state_problem(STATES, n_arms), horizon=1000)
     length = 3 if policy.context_length_max is None else min(3, policy.context_length_max)
     shapes = {"none": (0,), "dense": (length,), "actions": (n_arms, 3), "named": (n_arms, 256)}
     return Problem(n_arms, shapes[context], horizon=1000, nonzeros=100 if context == "named" else None)
@@ -47,6 +52,8 @@ class ArmWorld:
 
     def context(self, t: int) -> Any:
         rng, problem = np.random.default_rng([7, t]), self.problem
+        if problem.states is not None:
+            return np.array([rng.integers(problem.states), rng.random() < 0.2], np.float64)
         if problem.context_kind != "named":
             return rng.normal(size=problem.context_shape)
         shared = {"x": rng.normal(size=2).tolist(), "city": str(rng.integers(3))}
@@ -57,7 +64,9 @@ class ArmWorld:
         reward = float(np.random.default_rng([6, instance.t]).random())
         if instance.t % 5 != 4:
             reward = float(reward < MEANS[decision.action])
-        return Feedback(reward, np.zeros(0))
+        if self.problem.states is None:
+            return Feedback(reward, np.zeros(0))
+        return Feedback(reward, np.array([float(np.random.default_rng([8, instance.t]).integers(STATES + 1))]))
 
 
 def mask(n: int, t: int) -> Array:

@@ -1,0 +1,1 @@
+"""Policies that choose an arm by the state that it moves."""
