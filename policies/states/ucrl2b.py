@@ -1,0 +1,119 @@
+"""UCRL2B: follow the best policy of the best world that is plausible, in boxes as wide as the variances say.
+
+Source: Fruit, Pirotta, Lazaric, "Improved analysis of UCRL2 with empirical Bernstein inequality", 2020: how likely each
+next state is within 2 sqrt(p (1 - p) L / n) + 6 L / n, L = ln(6 S A n / delta), rewards likewise by their variance; a
+new plan when some pair's count has doubled. Regret O(sqrt(D Gamma S A T ln(T / delta))) with a probability of
+1 - delta, D the diameter, Gamma the most states that can follow one. Rewards in [0, 1], or as parts of the range that
+is declared.
+Departs from the paper: sweeps begin at the values of the plan before, with the aperiodic transform; where units end,
+that is one more state.
+State: counts (`engine/states/counts.py`), the plan at hand and the next one (`engine/states/planning.py`), the sets
+(`engine/states/balls.py`).
+Propensities: 1, as nothing is drawn.
+Cost: O(A) per decision. A feedback O(1), or where a plan is due sweeps of up to O(S) for each pair, at most
+2e6 multiply-adds in one update: the rest follows with the next ones.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from ...engine.elementary import log
+from ...engine.growth import by_padding
+from ...engine.kernel import kernel
+from ...engine.problem import check_param
+from ...engine.protocol import register_policy
+from ...engine.rewards import UNIT
+from ...engine.states.balls import Boxes, boxes
+from ...engine.states.counts import learn, mean_reward_of, reward_variance, write_shares
+from ...engine.states.planning import DESCRIBING, WORK, sweep
+from ...engine.states.replanning import (
+    Planner,
+    appraise_planned,
+    begin_epoch,
+    described,
+    is_due,
+    planned_probability,
+    planner,
+    take_planned,
+)
+from ...engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
+
+FACTOR = 2.0  # by which a count grows until the next plan
+
+
+class Ucrl2bParams(NamedTuple):
+    """Numbers fixed at creation."""
+
+    delta: float  # probability with which the true world may lie outside of the set, in (0, 1)
+    rewards: RewardRange = UNIT  # what is learned are parts of it
+
+
+def ucrl2b(delta: float = 0.05) -> Policy:
+    """Follow the best policy of the best world in boxes as wide as the variances say."""
+    params = Ucrl2bParams(check_param("delta", delta, low=0.0, high=1.0, low_open=True))
+    return Policy(
+        "ucrl2b",
+        params,
+        init,
+        contexts=("states",),
+        feedbacks=("transition",),
+        grow=by_padding(init),
+        foretells=False,
+        deterministic=True,
+    )
+
+
+def init(params: Ucrl2bParams, problem: Problem) -> Planner:
+    """Return the state before any feedback."""
+    return planner(problem, boxes(problem.states or 0, problem.n_arms))
+
+
+@kernel
+def update(
+    params: Ucrl2bParams, state: Planner, instance: Instance, decision: Decision, feedback: Feedback, key: Key
+) -> None:
+    """Count the transition, and go on with a plan where one is due or not finished."""
+    seen, plan, model = state.seen, state.plan, state.model
+    s, a = learn(seen, instance, decision, feedback, params.rewards)
+    if s >= 0 and is_due(state.epoch, seen, plan, s, a, FACTOR):
+        begin_epoch(state.epoch, seen, plan, model, 1.0 / math.sqrt(seen.learned[0]), math.inf)
+    work = WORK
+    while plan.stage[0] == DESCRIBING and work > 0:
+        work -= _describe(params, state, plan.at[0])
+        described(seen, plan, model)
+    sweep(plan, model, work)
+
+
+@kernel
+def _describe(params: Ucrl2bParams, state: Planner, s: int) -> int:
+    """Write the largest rewards of a state's actions, and the boxes around their laws. Return the work."""
+    seen, model = state.seen, state.model
+    states, n_arms = seen.visits.shape
+    laws: Boxes = model.laws
+    laws.ends[0] = seen.ended[0]
+    work = 8 * n_arms
+    for a in range(n_arms):
+        model.reward[s, a] = 1.0
+        work += write_shares(laws.centre, seen, s, a)
+        n = seen.visits[s, a]
+        if n > 0:
+            rate = log(6.0 * states * n_arms * n / params.delta) / n
+            bonus = 2.0 * math.sqrt(reward_variance(seen, s, a) * rate) + 6.0 * rate
+            model.reward[s, a] = min(mean_reward_of(seen, s, a) + bonus, 1.0)
+            laws.width_else[s, a] = 6.0 * rate
+            for i in range(laws.centre.successors[s, a]):
+                p = laws.centre.chance[s, a, i]
+                laws.width[s, a, i] = 2.0 * math.sqrt(p * (1.0 - p) * rate) + 6.0 * rate
+            work += 4 * laws.centre.successors[s, a]
+    return work
+
+
+register_policy(
+    Ucrl2bParams,
+    select=take_planned,
+    update=update,
+    probability=planned_probability,
+    appraise=appraise_planned,
+)
