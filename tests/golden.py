@@ -84,6 +84,16 @@ def names(kind: ActionKind) -> list[str]:
     return [name for name, actions in _actions().items() if kind in actions]
 
 
+def in_states(policy: Policy) -> bool:
+    """Whether a policy decides in states alone."""
+    return policy.contexts == ("states",)
+
+
+def without_states() -> list[str]:
+    """Return the names of the policies that decide on arms also where these move no state."""
+    return [name for name in names("arm") if not in_states(specimen(name))]
+
+
 @functools.cache
 def _actions() -> dict[str, tuple[ActionKind, ...]]:
     """Return what each policy decides on: half of the test files ask for it while they are collected."""
@@ -93,7 +103,7 @@ def _actions() -> dict[str, tuple[ActionKind, ...]]:
 def entry(policy: Policy) -> dict[str, Any]:
     """Return the policy's version, the digest of its decisions and that of its last state."""
     courses = {
-        "arm": _course_of_states if policy.contexts == ("states",) else _course_of_arms,
+        "arm": _course_of_states if in_states(policy) else _course_of_arms,
         "move": _course_of_moves,
         "vector": _course_of_vectors,
         "query": _course_of_queries,

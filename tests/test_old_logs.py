@@ -96,7 +96,21 @@ def told(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> dict[str
 
 
 # Policies that 0.1 did not have:
-NEWER = {"adaptive", "constrained", "fixed_arm", "fourier_softmax", "paced_budget", "split", "sticky", "thompson_any"}
+NEWER = {
+    "adaptive",
+    "constrained",
+    "fixed_arm",
+    "fourier_softmax",
+    "half_visit",
+    "kl_ucrl",
+    "paced_budget",
+    "split",
+    "sticky",
+    "thompson_any",
+    "ucrl2",
+    "ucrl2b",
+    "ucrl3_box",
+}
 
 
 def test_every_policy_with_a_golden_digest_has_a_log() -> None:

@@ -96,6 +96,13 @@ def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_on_features_of_a
     walk(run, Loop(run))
 
 
+@pytest.mark.parametrize(("name", "world"), fitting("river"))
+def test_replay_fold_and_one_at_a_time_decide_as_the_simulation_in_states(name: str, world: str) -> None:
+    run = Run(name, WORLDS[world], fewer(name, 60))
+    assert_replay_and_fold_agree(run)
+    walk(run, Loop(run))
+
+
 @pytest.mark.parametrize("world", ["delayed", "squall"])
 @pytest.mark.parametrize("name", WAITING)
 def test_decisions_that_are_awaited_count_alike_at_every_interface(name: str, world: str, client: Direct) -> None:

@@ -25,6 +25,10 @@ REPRESENTATIVES = (
     "linucb",  # a ridge for each arm, or one for all
     "squarecb",  # features that are sparse
     "fourier_ucb",  # features that bend: the default where there are contexts
+    "half_visit",  # plans in states: with laws, and with sets of them
+    "ucrl2",
+    "ucrl2b",
+    "kl_ucrl",
     "chebcb",  # polynomials within bounds
     "maillard_chain",  # a model along the arms
     "early_drop",  # moves

@@ -39,6 +39,7 @@ WORLDS = {
     "gust": squall(numbers=1),  # the same for policies that read one number
     "actions": envs.make("delayed", env=MEADOW, delay=3, law="geometric"),  # of actions' features
     "named": envs.factory("named")(squall(), bits=8),
+    "river": envs.make("river_swim"),  # of states
     "stream": envs.make("arm_stream", arms=30),
 }
 TURNING = {"name": "switching", "params": {"env": {"name": "bernoulli", "params": {"mean": [0.05, 0.9]}}, "every": 250}}

@@ -235,7 +235,7 @@ def test_a_vector_refuses_actions_that_are_no_arms(actions: Any) -> None:
         many.step(np.array(actions))
 
 
-@pytest.mark.parametrize("name", golden.names("arm"))
+@pytest.mark.parametrize("name", golden.without_states())
 def test_run_on_our_own_environment_is_the_simulation(name: str) -> None:
     """With prompt rewards: same nature, same policy key, so the same course and the same last state."""
     steps = 40

@@ -58,7 +58,7 @@ def same_decisions(batch: ArmDecisions, singles: list[ArmDecision]) -> bool:
 
 
 @pytest.mark.usefixtures("few_cosines")
-@pytest.mark.parametrize("name", golden.names("arm"))
+@pytest.mark.parametrize("name", golden.without_states())
 def test_many_are_decided_and_learned_as_one_by_one(name: str) -> None:
     """Rewards come in parts, in any order, some never, and between them more decisions are made."""
     together, apart = opened(name), opened(name)

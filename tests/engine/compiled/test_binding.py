@@ -14,6 +14,7 @@ from numba.core.registry import cpu_target
 from onearm.engine.compiled.binding import Bound, opened
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.kernel import loop
+from onearm.engine.problem import state_problem
 from onearm.engine.vocabulary import Player, Problem
 
 
@@ -67,7 +68,9 @@ def test_compiled_code_reads_every_field_and_writes_the_arrays_themselves() -> N
 def test_params_and_states_of_policies_lie_as_numba_lays_them_out(name: str) -> None:
     policy = golden.specimen(name)
     problem = Problem(golden.N_ARMS, (policy.context_length_max or 0,), horizon=golden.STEPS)
-    if "dense" not in policy.contexts:
+    if golden.in_states(policy):
+        problem = state_problem(golden.STATES, golden.N_ARMS)
+    elif "dense" not in policy.contexts:
         problem = Problem(golden.N_ARMS, (golden.N_ARMS, 2), horizon=golden.STEPS)
     player = Player(policy.params, policy.init(policy.params, problem), run_key(0, 0, POLICY), np.zeros(0))
     context = cpu_target.target_context

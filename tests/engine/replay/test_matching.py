@@ -86,7 +86,7 @@ def test_a_policy_without_a_known_law_counts_where_it_agrees() -> None:
 
 
 @pytest.mark.usefixtures("coarse_quadrature")
-@pytest.mark.parametrize("name", golden.names("arm"))
+@pytest.mark.parametrize("name", golden.without_states())
 def test_the_policy_that_made_a_log_agrees_with_all_of_it(name: str) -> None:
     """With prompt rewards and the keys of a replay every decision comes out again, its propensity as the target."""
     env = envs.make("bernoulli", mean=MEAN)

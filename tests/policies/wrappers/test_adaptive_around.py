@@ -32,7 +32,7 @@ class Wider(ArmWorld):
 
 
 WRAPPERS = ("adaptive", "budget", "constrained", "floor", "paced_budget", "split", "sticky")
-BLIND = {"logistic_thompson", "tsallis_inf_binned"}  # refused with contexts
+BLIND = {"logistic_thompson", "tsallis_inf_binned", *(set(NAMES) - set(golden.without_states()))}  # with contexts
 CASES = [
     (name, context)
     for name in NAMES
@@ -108,7 +108,9 @@ def test_a_new_model_learns_as_a_policy_that_begins(name: str, context: str) -> 
     assert snapshot.digest(row_of(course.state.models.rows, 1)) == alone.digest()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in WRAPPERS and golden.specimen(name).grow])
+@pytest.mark.parametrize(
+    "name", [name for name in golden.without_states() if name not in WRAPPERS and golden.specimen(name).grow]
+)
 def test_every_model_of_a_policy_that_grows_does(name: str) -> None:
     course = course_of(around(name, look=0.1), name, "none")
     list(decisions(course, 8))

@@ -89,7 +89,7 @@ def world(name: str) -> Environment:
 
 
 def simulation(env: str) -> Simulation:
-    policy = "ucb1" if world(env).problem.context_kind == "dense" else "squarecb"
+    policy = {"dense": "ucb1", "states": "half_visit"}.get(world(env).problem.context_kind, "squarecb")
     return Simulation(golden.specimen(policy), world(env), horizon=80, seed=2)
 
 
