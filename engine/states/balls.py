@@ -25,7 +25,7 @@ from ..vocabulary import Array
 from .transitions import Transitions, transitions
 
 _KL_STEPS = 100  # of Newton's or of bisection; some 8 are taken
-_KL_EFFORT = 12  # multiply-adds a successor and evaluation, by what a logarithm takes, in units of a sweep's
+_KL_EFFORT = 56  # multiply-adds a successor and evaluation: what a logarithm and two divisions take
 
 
 class L1Balls(NamedTuple):
