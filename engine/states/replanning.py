@@ -83,25 +83,32 @@ def begin_epoch(epoch: Epoch, seen: Experience, plan: Plan, model: Model, eps: f
     """Begin a plan: note the counts, and write where units begin. Next the model is described, state by state.
 
     Sweeps will end at `eps`, and no bias has a larger span than `span`, inf for any.
-
-    Where units began is counted; units that ended, of none of which the beginning is known, may have begun in any state
-    that was met.
     """
     states, n_arms = seen.visits.shape
     for s in range(states):
         for a in range(n_arms):
             epoch.visits[s, a] = seen.visits[s, a]
     epoch.learned[0] = seen.learned[0]
-    begun, met = 0, 0
-    for s in range(states):
-        begun += seen.begun[s]
-        met += seen.met[s]
-    for s in range(states):
-        model.begin[s] = 0.0
-        if seen.ended[0]:
-            model.begin[s] = seen.begun[s] / begun if begun > 0 else (1.0 / met if seen.met[s] else 0.0)
+    write_begin(seen, model.begin)
     begin(plan, eps, span, SWEEPS_MAX)
     plan.stage[0] = DESCRIBING
+
+
+@kernel
+def write_begin(seen: Experience, begin: Array) -> None:
+    """Write how likely units begin in each state, float64[S]: all 0 where none has ended.
+
+    Where units began is counted; units that ended, of none of which the beginning is known, may have begun in any state
+    that was met.
+    """
+    begun, met = 0, 0
+    for s in range(len(begin)):
+        begun += seen.begun[s]
+        met += seen.met[s]
+    for s in range(len(begin)):
+        begin[s] = 0.0
+        if seen.ended[0]:
+            begin[s] = seen.begun[s] / begun if begun > 0 else (1.0 / met if seen.met[s] else 0.0)
 
 
 @kernel
