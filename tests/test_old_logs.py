@@ -103,6 +103,7 @@ NEWER = {
     "fourier_softmax",
     "half_visit",
     "kl_ucrl",
+    "loop",
     "paced_budget",
     "split",
     "sticky",

@@ -29,6 +29,7 @@ REPRESENTATIVES = (
     "ucrl2",
     "ucrl2b",
     "kl_ucrl",
+    "loop",
     "chebcb",  # polynomials within bounds
     "maillard_chain",  # a model along the arms
     "early_drop",  # moves
