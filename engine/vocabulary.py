@@ -114,6 +114,18 @@ class Turn(NamedTuple):
     model: int | None = None  # the model of an earlier world that leads again; None for a new one
 
 
+class Learned(NamedTuple):
+    """What a policy has learned of states that decisions move, in the unit of rewards: `engine/states/learned.py`."""
+
+    gain: float  # reward of a decision in the long run, as its plan has it
+    bias: Array  # float64[S], how much more is earned from a state on, beside the worst one that was met
+    q: Array  # float64[S, A], the same by what is decided there; its maximum over what is open is the bias
+    best: Array  # int64[S], what the plan decides; -1 in a state that was not met
+    visits: Array  # int64[S, A], how often each was learned
+    plans: int  # that were made
+    since: int  # transitions that were learned since the plan at hand was begun
+
+
 class Columns(NamedTuple):
     """A log, or a part of it, as arrays of n events. A LEARN row repeats its decision's columns."""
 
@@ -345,6 +357,9 @@ class Policy:
     constants: Callable[[Any, Any], dict[str, Constant]] | None = None  # (params, state) -> what its steps depend on
     found: Callable[[Any, Any], list[Change]] | None = None  # (params, state) -> changes of the world, the oldest first
     turn: Callable[[Any, Any, Turn], None] | None = None  # (params, state, what a person says), written into the state
+    learned: Callable[[Any, Any], Learned] | None = (
+        None  # (params, state) -> what it knows of states that decisions move
+    )
     supposes: str | None = None  # of the losses, for its certificate to hold, beyond that they are convex
     guarantee: Guarantee | None = None  # what is known of its recommendations beforehand, where it was trained
     foretells: bool = True  # False where it decides by contexts, and its scores are not rewards, or it has none

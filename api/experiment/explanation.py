@@ -13,6 +13,7 @@ from ...engine.vocabulary import Array, Instance, Policy
 from ...policies import catalog
 from .definition import Definition
 from .intake import values
+from .plan import HeldPlan
 from .unknown import or_null
 
 EXPLAINING = "one with a model of the rewards, like fourier_softmax, or an index, like ucb1"
@@ -55,6 +56,7 @@ class Explanation(msgspec.Struct, omit_defaults=True):
     sticky: bool = False  # the unit got what it was given before
     constraints_applied: list[str] = []  # those that moved the probabilities of this decision
     relaxed: list[str] = []  # those that gave way, as this decision could not meet them
+    plan: HeldPlan | None = None  # where decisions move a state, and the policy learns which
 
 
 def wrapped(spec: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from .plan import Plan
 from .worlds import FoundChange
 
 ENOUGH = 100  # rewards, of which not all should be equal
@@ -70,6 +71,7 @@ class Report(Mean, omit_defaults=True):
     never_shown: int | UnsetType = UNSET  # decisions that were deferred, and not activated in time
     changes: list[FoundChange] | UnsetType = UNSET  # of the world, where the policy looks for them
     since_change: SinceChange | UnsetType = UNSET  # where there was one
+    plan: Plan | UnsetType = UNSET  # where decisions move a state, and the policy learns which
     arms: list[ArmReport] | UnsetType = UNSET
     queries: list[QueryReport] | UnsetType = UNSET
     certificate: float | UnsetType | None = UNSET  # the regret is at most this; null where nothing is proven

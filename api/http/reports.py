@@ -8,9 +8,11 @@ from msgspec import UNSET
 
 from ...engine.changes.worlds import changes_of, standing
 from ...engine.errors import InvalidInput
+from ...engine.states.learned import learned_by
 from ...engine.storage.store import Store
 from ...engine.vectors.hindsight import NUMBERS_MAX
-from ...engine.vocabulary import Certificate, Change
+from ...engine.vocabulary import Certificate, Change, Learned
+from ..experiment.plan import plan_of
 from ..experiment.report import Report, warnings_of
 from ..experiment.sums import Tally
 from ..experiment.windowed import WindowTally
@@ -35,6 +37,7 @@ class Moment(NamedTuple):
     labels: tuple[str, ...]
     changes: list[Change] | None  # of the world, where the policy looks for them
     proof: Certificate | None
+    learned: Learned | None  # of states that decisions move
     open: int | None  # decisions whose windows are; None where they have none
     held: int  # rewards whose decisions were not made yet
     closed: int  # the seq up to which windows that began are closed, where decisions have windows
@@ -88,6 +91,7 @@ async def _moment(live: Live) -> Moment:
         live.roster.labels,
         None if live.spec.policy.found is None else changes_of(live.spec.policy, live.state),
         None if live.kind.certificate is None else live.kind.certificate(live),
+        learned_by(live.spec.policy, live.state),
         None if live.windows is None else live.windows.n_open(live.number),
         0 if live.windows is None else live.windows.held(),
         0 if live.windows is None else live.windows.closed_to(live.seq),
@@ -101,6 +105,8 @@ def _told(live: Live, now: Moment) -> Report:
     if live.kind.has_rewards:
         declared = [] if window is None else window.warnings
         made.warnings = declared + warnings_of(now.tally.all, window is not None) or UNSET
+    if now.learned is not None and live.spec.intake.states is not None:
+        made.plan = plan_of(live.spec.intake.states, now.labels, now.learned)
     if now.open is not None and isinstance(now.tally, WindowTally):
         found = now.tally.windowed
         made.closed_by_default, made.open, made.late = found.defaults, now.open, found.late

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ..experiment.explanation import Ranked, Reasons
 from ..experiment.ids import ID_LENGTH_MAX
+from ..experiment.plan import HeldPlan
 from ..experiment.worlds import FoundChange
 from ..kinds.streams.arm_queue import Evicted
 from ..kinds.streams.bodies import Stream
@@ -358,6 +359,7 @@ class DecisionRecord(msgspec.Struct):
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
     model: int | UnsetType = UNSET
+    plan: HeldPlan | UnsetType = UNSET
     notes: list[str] | UnsetType = UNSET
     query_id: str | UnsetType = UNSET
     point: list[float] | UnsetType = UNSET

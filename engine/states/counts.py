@@ -143,11 +143,11 @@ def variance_following(seen: Experience, s: int, a: int, value: Array) -> float:
 
 
 @kernel
-def state_of_largest(value: Array, states: int) -> int:
-    """Return the state of the largest value among the first `states`; of equal ones the lowest."""
+def state_of_largest(value: Array, met: Array) -> int:
+    """Return the state of the largest value among those that were met, bool[S]; of equal ones the lowest."""
     best, state = -math.inf, 0
-    for s in range(states):
-        if value[s] > best:
+    for s in range(len(met)):
+        if met[s] and value[s] > best:
             best = value[s]
             state = s
     return state

@@ -30,6 +30,7 @@ from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT
 from ...engine.states.balls import kl_balls
 from ...engine.states.counts import Experience, learn, mean_reward_of, write_shares
+from ...engine.states.learned import learned_by_plan
 from ...engine.states.planning import DESCRIBING, WORK, Model, Plan, sweep
 from ...engine.states.replanning import (
     Epoch,
@@ -75,6 +76,7 @@ def kl_ucrl(delta: float = 0.05) -> Policy:
         grow=by_padding(init),
         foretells=False,
         deterministic=True,
+        learned=learned_by_plan,
     )
 
 

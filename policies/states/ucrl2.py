@@ -26,6 +26,7 @@ from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT
 from ...engine.states.balls import l1_balls
 from ...engine.states.counts import learn, mean_reward_of, write_shares
+from ...engine.states.learned import learned_by_plan
 from ...engine.states.planning import DESCRIBING, WORK, sweep
 from ...engine.states.replanning import (
     Planner,
@@ -61,6 +62,7 @@ def ucrl2(delta: float = 0.05) -> Policy:
         grow=by_padding(init),
         foretells=False,
         deterministic=True,
+        learned=learned_by_plan,
     )
 
 

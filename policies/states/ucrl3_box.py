@@ -27,6 +27,7 @@ from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT
 from ...engine.states.balls import Boxes, boxes
 from ...engine.states.counts import learn, mean_reward_of, write_shares
+from ...engine.states.learned import learned_by_plan
 from ...engine.states.planning import DESCRIBING, WORK, sweep
 from ...engine.states.replanning import (
     Planner,
@@ -62,6 +63,7 @@ def ucrl3_box(delta: float = 0.05) -> Policy:
         grow=by_padding(init),
         foretells=False,
         deterministic=True,
+        learned=learned_by_plan,
     )
 
 

@@ -23,6 +23,7 @@ from ...engine.growth import grown
 from ...engine.kernel import kernel
 from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import check_param, check_wrapped, fitted
+from ...engine.states.learned import learned_inside
 from ...engine.vectors.constants import of_inner
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 
@@ -97,6 +98,7 @@ def floor(policy: Policy, minimum: float = 0.01) -> Policy:
         grow=grow if policy.grow else None,
         resolve=resolve if policy.resolve else None,
         constants=of_inner(policy),
+        learned=learned_inside(policy),
         divides=policy.divides,
         probability_min=float(minimum),
         **within(policy),

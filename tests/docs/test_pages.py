@@ -19,7 +19,7 @@ from onearm.api.cli.main import run
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 SHOWN = [
-    ROOT / "docs" / f"{name}.md" for name in ("start", "arms", "contexts", "changes", "constraints", "deploy")
+    ROOT / "docs" / f"{name}.md" for name in ("start", "arms", "contexts", "changes", "constraints", "states", "deploy")
 ]  # others have their own tests
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -101,7 +101,7 @@ def test_every_page_is_in_the_index() -> None:
 
 
 def test_policies_over_arms_are_in_the_tables() -> None:
-    text = "".join((ROOT / "docs" / f"{family}.md").read_text() for family in ("arms", "contexts", "solver"))
+    text = "".join((ROOT / "docs" / f"{family}.md").read_text() for family in ("arms", "contexts", "states", "solver"))
     assert [name for name in golden.names("arm") if f"`{name}`" not in text] == []
 
 

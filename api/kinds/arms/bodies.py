@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ...experiment.explanation import Ranked, Reasons
+from ...experiment.plan import HeldPlan
 from ...http.schemas import BatchReward, Id, Reward
 
 
@@ -26,6 +27,7 @@ class ArmDecision(msgspec.Struct):
     ranking: list[Ranked] | UnsetType = UNSET
     explanation: list[Reasons] | UnsetType = UNSET
     model: int | UnsetType = UNSET  # beside an explanation: which one leads, where the policy looks for changes
+    plan: HeldPlan | UnsetType = UNSET  # beside an explanation, where decisions move a state
     notes: list[str] | UnsetType = UNSET  # beside an explanation: what the way that the policy decides costs
 
 

@@ -29,11 +29,13 @@ from ....engine.problem import (
 from ....engine.protocol import explains
 from ....engine.replay.folding import fold
 from ....engine.rewards import said_outside
+from ....engine.states.learned import learned_by
 from ....engine.vocabulary import LEARN, NOBODY, Array, Columns, Constrained, Features, Player, Problem, Turn
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import EXPLAINING, explain, notes_on
 from ...experiment.ids import check_id
 from ...experiment.intake import Intake, check_labels, check_propensity, mask_of
+from ...experiment.plan import Plan, held_for, plan_of
 from ...experiment.spec import Spec
 from ...log_files import read_log
 from ..engine import NO_UNITS, PolicyEngine
@@ -173,6 +175,8 @@ class Engine(PolicyEngine[ArmDecision]):
         names = self.spec.intake.names(context, self.roster.arms if actions is None else actions)
         found = explain(compile_explain(self.spec), self.spec.policy.params, self.state, instance, labels, names)
         found.model = leader_of(self.spec.policy, self.state)
+        if (learned := learned_by(self.spec.policy, self.state)) is not None:
+            found.plan = held_for(learned, instance)
         reasons: dict[str, Any] = msgspec.to_builtins(found)
         notes = notes_on(self.spec)
         return reasons | ({"notes": notes} if notes else {})
@@ -249,6 +253,12 @@ class Engine(PolicyEngine[ArmDecision]):
         tell = policy.constrained
         told = None if tell is None else tell(policy.params, self.state, self.number - 1, self.roster.labels)
         return told or Constrained([], [])
+
+    @property
+    def plan(self) -> Plan | None:
+        """What the policy has learned of states: the gain, and what it does in each; None where it learns none."""
+        states, learned = self.spec.intake.states, learned_by(self.spec.policy, self.state)
+        return None if states is None or learned is None else plan_of(states, self.roster.labels, learned)
 
     def world_changed(self, model: int | None = None) -> None:
         """Tell the policy that the world is another one now: it begins anew, or as an earlier `model` of its own.

@@ -12,10 +12,12 @@ from msgspec import UNSET
 from ....engine.changes.worlds import leader_of
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_reward
+from ....engine.states.learned import learned_by
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import EXTERNAL, Action, Array, Decision, Feedback
 from ...experiment.explanation import Explanation, explain, notes_on
 from ...experiment.intake import check_labels, mask_of
+from ...experiment.plan import held_for
 from ...http.bodies import read
 from ...http.schemas import Decide, Example
 from ..kind import NO_DETAIL, Encoded, Reader, Request, Work, id_of
@@ -65,6 +67,8 @@ def explained(work: Work, request: Request) -> Request:
         labels = request.labels or work.roster.labels
         said = explain(work.explainer, policy.params, state, instance, labels, request.names)
         said.model = leader_of(policy, state)
+        if (learned := learned_by(policy, state)) is not None:
+            said.plan = held_for(learned, instance)
     said.sticky = policy.repeats is not None and policy.repeats(policy.params, state, instance)
     if not (said.ranking or said.sticky):
         return request
@@ -125,6 +129,7 @@ def answer(work: Work, event: Event) -> ArmDecision:
         if said.ranking:
             decided.ranking, decided.explanation = said.ranking, said.explanation
             decided.model = UNSET if said.model is None else said.model
+            decided.plan = UNSET if said.plan is None else said.plan
             decided.notes = notes_on(work.spec) or UNSET
     return decided
 
@@ -142,6 +147,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
         "ranking": decided.ranking,
         "explanation": decided.explanation,
         "model": decided.model,
+        "plan": decided.plan,
         "notes": decided.notes,
     }
 

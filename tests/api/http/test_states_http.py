@@ -171,3 +171,43 @@ def test_retired_arms_are_closed_in_every_state(served: Served) -> None:
     create(served, DOOR, "uniform")
     assert served.post(f"{E}/arms/refuse:retire", {}).status_code == 200
     assert {served.record(decide(served, state=n % 2)).json()["action_id"] for n in range(12)} == {"accept"}
+
+
+def test_an_explanation_and_a_report_tell_the_plan(served: Served) -> None:
+    """Two states: in the shut one nothing is earned, and accepting opens; in the open one refusing keeps it so."""
+    create(served, DOOR, "half_visit", reward={"range": [0, 2]})
+    where = "shut"
+    for n in range(60):
+        name = decide(served, state=where, begins=n == 0)
+        action = served.record(name).json()["action_id"]
+        value = 2.0 if where == "open" and action == "refuse" else 0.0
+        where = "open" if (where == "open") == (action == "refuse") else "shut"
+        served.reward(name, {"value": value, "next_state": where})
+    plan = served.get(f"{E}/report").json()["plan"]
+    assert [(one["state"], one["action_id"]) for one in plan["states"]] == [("open", "refuse"), ("shut", "accept")]
+    assert 1.5 < plan["gain"] <= 2.2
+    assert plan["states"][1]["worth"] == 0.0
+    assert plan["states"][0]["q"]["refuse"] == pytest.approx(plan["states"][0]["worth"], abs=0.02)
+    assert sum(sum(one["decisions"].values()) for one in plan["states"]) == 60
+    told = served.post(f"{E}/decisions", {"state": "shut", "explain": True}).json()
+    assert told["action_id"] == "accept"
+    assert told["plan"]["plans"] == plan["plans"] > 2
+    assert told["plan"]["worth"] == 0.0
+    assert [one["action_id"] for one in told["ranking"]] == ["accept", "refuse"]
+    assert told["explanation"][0]["features"] == []
+    assert served.record(told["decision_id"]).json()["plan"] == told["plan"]
+    served.restart()
+    assert served.get(f"{E}/report").json()["plan"] == plan
+
+
+def test_the_default_learns_states_and_goes_on_after_a_restart(served: Served) -> None:
+    made = served.post("/v1/experiments", {"experiment_id": "e", "arms": [{"id": "a"}], "problem": DOOR})
+    assert made.json()["policy"]["name"] == "half_visit"
+    for n in range(5):
+        served.reward(decide(served, state=n % 2), {"value": 0.5, "next_state": (n + 1) % 2})
+    digest = served.digest()
+    served.restart()
+    assert served.digest() == digest
+    assert served.post(f"{E}/arms", {"id": "b"}).status_code in (200, 201)
+    assert {served.record(decide(served, state=0)).json()["action_id"] for _ in range(2)} <= {"a", "b"}
+    assert not any(map(has_fault, verified(served.url)))

@@ -141,7 +141,8 @@ def test_shares_are_written_as_laws() -> None:
 
 
 def test_the_lowest_of_the_best_states_is_found_and_never_the_end() -> None:
-    assert state_of_largest(np.array([0.0, 2.0, 2.0, 5.0]), 3) == 1
+    met = np.array([True, True, True, False])
+    assert state_of_largest(np.array([0.0, 2.0, 2.0, 5.0]), met) == 1
 
 
 def test_more_cells_than_are_counted_are_refused_with_their_number() -> None:

@@ -1,0 +1,73 @@
+"""What an experiment has learned of its states: its plan, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, UnsetType
+
+from ...engine.vocabulary import Array, Instance, Learned
+from .states import States
+
+Said = int | str | dict[str, int]
+STATES_TOLD = 1000  # of a plan at most: those in which most was decided
+
+
+class StatePlan(msgspec.Struct):
+    """What is done in a state, by all that was learned so far."""
+
+    state: Said
+    action_id: str  # what the plan decides
+    worth: float  # how much more is earned from here on than from the worst state that was met
+    decisions: dict[str, int]  # how many were learned in this state, by action
+    q: dict[str, float]  # the worth of each action that was learned here; the best one's is that of the state
+
+
+class Plan(msgspec.Struct):
+    """What the policy has learned of states; a state in which nothing was decided is not told."""
+
+    gain: float  # reward of a decision in the long run, as the plan has it: it hopes for more where little is known
+    plans: int  # that were made
+    learned_since: int  # rewards that were learned since the plan at hand was begun
+    states: list[StatePlan]
+    states_left_out: int | UnsetType = UNSET  # in which less was decided, where there are many
+
+
+class HeldPlan(msgspec.Struct):
+    """The plan by which a decision was made."""
+
+    gain: float
+    worth: float  # of the state
+    plans: int
+    learned_since: int
+
+
+def plan_of(states: States, labels: Sequence[str], learned: Learned) -> Plan:
+    """Return a plan by the names of states and actions."""
+    met = np.flatnonzero(learned.best >= 0)
+    told = met[np.sort(np.argsort(-learned.visits[met].sum(axis=1), kind="stable")[:STATES_TOLD])]
+    return Plan(
+        learned.gain,
+        learned.plans,
+        learned.since,
+        [_state_plan(states, labels, learned, int(s)) for s in told],
+        UNSET if len(told) == len(met) else len(met) - len(told),
+    )
+
+
+def held_for(learned: Learned, instance: Instance) -> HeldPlan:
+    """Return the plan by which an instance is decided."""
+    return HeldPlan(learned.gain, float(learned.bias[int(instance.context[0])]), learned.plans, learned.since)
+
+
+def _state_plan(states: States, labels: Sequence[str], learned: Learned, s: int) -> StatePlan:
+    tried: Array = np.flatnonzero(learned.visits[s])
+    return StatePlan(
+        states.label(s),
+        labels[int(learned.best[s])],
+        float(learned.bias[s]),
+        {labels[a]: int(learned.visits[s, a]) for a in tried},
+        {labels[a]: float(learned.q[s, a]) for a in tried},
+    )
