@@ -133,10 +133,7 @@ def open(
         problem |= {} if feedback is None else {"feedback": feedback}
         body["arms"] = [{"id": label} for label in _labels(2 if arms is None else arms)] if actions is None else []
     else:
-        if arms is not None or states is not None:
-            raise InvalidInput(
-                "bad_arms", "arms or states are given, and a domain: a decision is either; leave one of them out"
-            )
+        _check_no_arms(arms=arms, states=states)
         problem |= {"kind": "vector", "domain": domain.to_json() if isinstance(domain, Domain) else domain}
         problem |= {} if feedback is None else {"feedback": feedback}
     spec = Spec.from_json(body | _named(policy))
@@ -163,6 +160,15 @@ def _check_alone(**others: Any) -> None:
     for name, value in others.items():
         if value is not None:
             raise InvalidInput("bad_spec", f"a task is given, and {name}: queries are asked; leave {name} out")
+
+
+def _check_no_arms(**others: Any) -> None:
+    """Refuse what says that arms are decided, where a domain says that vectors are."""
+    for name, value in others.items():
+        if value is not None:
+            raise InvalidInput(
+                "bad_arms", f"{name} are given, and a domain: a decision is either; leave one of them out"
+            )
 
 
 def _shown(context: Any, actions: Any, states: Any) -> dict[str, Any]:

@@ -244,7 +244,7 @@ class Problem:
     interfaces refuse others. Without it nothing is promised.
 
     >>> Problem(n_arms=3).choice
-    Arms(n_arms=3, feedback='reward')
+    Arms(n_arms=3, feedback='reward', states=None)
     >>> Problem.of(Problem(n_arms=3).choice) == Problem(n_arms=3)
     True
     >>> Problem(1_000_000, horizon=10**9, slots=1).n_choices

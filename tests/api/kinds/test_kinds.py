@@ -23,6 +23,8 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 SENT = {  # a value of each field of a decision's body
     "context": [1.0, 2.0],
+    "state": 1,
+    "begins": True,
     "actions": [{"id": "x"}],
     "eligible_actions": ["a"],
     "excluded_actions": ["a"],

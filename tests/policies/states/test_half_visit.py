@@ -53,12 +53,24 @@ def test_the_imagined_visit_leads_to_the_state_of_the_largest_bias() -> None:
     ):
         steps = Steps(catalog.make("half_visit"), 5, 1)
         steps.tell(2, 0, 0.0, 3)
+        steps.state.seen.met[best] = True
         steps.state.plan.bias[best] = 9.0
         steps.tell(2, 0, 0.0, 1)
         laws = steps.state.model.laws
         assert steps.state.best[0] == best
         assert laws.successor[2, 0, : laws.successors[2, 0]].tolist() == successors
         np.testing.assert_allclose(laws.chance[2, 0, : laws.successors[2, 0]], np.array(chances) / 2.5)
+
+
+def test_a_state_that_never_comes_is_no_hope() -> None:
+    """Of five states two come: both are learned, and the others change nothing, though nothing is known of them."""
+    wide, narrow = (Steps(catalog.make("half_visit"), states, 2) for states in (5, 2))
+    for steps in (wide, narrow):
+        for n in range(40):
+            s = n % 2
+            steps.tell(s, n // 2 % 2, float(s), 1 - s)
+    assert wide.state.plan.gain[0] == pytest.approx(narrow.state.plan.gain[0], abs=0.02)
+    assert wide.state.plan.gain[0] < 0.7
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -76,7 +88,8 @@ def test_a_plan_is_the_optimum_of_the_model_as_numpy_makes_it(seed: int) -> None
         steps.tell(*told[-1])
         if (now := int(steps.state.plan.made[0])) > made:
             made = now
-            model = _model(told, bias, states, n_arms)
+            met = np.isin(np.arange(states), [s for s, _, _, _ in told])
+            model = _model(told, bias, int(np.where(met, bias, -1.0).argmax()), n_arms)
             exact = planned(model, 1e-11)
             eps = max(1e-4, 0.1 / math.sqrt(len(told)))
             assert steps.state.plan.gain[0] == pytest.approx(exact.gain[0], abs=eps)
@@ -85,7 +98,8 @@ def test_a_plan_is_the_optimum_of_the_model_as_numpy_makes_it(seed: int) -> None
     assert made > 10
 
 
-def _model(told: list[tuple[int, int, float, int]], bias: np.ndarray, states: int, n_arms: int) -> Model:
+def _model(told: list[tuple[int, int, float, int]], bias: np.ndarray, best: int, n_arms: int) -> Model:
+    states = len(bias)
     reward, law = np.zeros((states, n_arms)), np.zeros((states, n_arms, states))
     for s, a in np.ndindex(states, n_arms):
         rewards = np.array([r for s_, a_, r, _ in told if (s_, a_) == (s, a)])
@@ -95,7 +109,7 @@ def _model(told: list[tuple[int, int, float, int]], bias: np.ndarray, states: in
         variance = (n * spread + 0.25) / (n + 1)
         bonus = math.sqrt(0.15 * math.log(len(told)) * variance / (n + 0.5))
         reward[s, a] = (rewards.sum() + 0.5) / (n + 0.5) + bonus
-        law[s, a] = (np.bincount(after, minlength=states) + 0.5 * np.eye(states)[bias.argmax()]) / (n + 0.5)
+        law[s, a] = (np.bincount(after, minlength=states) + 0.5 * np.eye(states)[best]) / (n + 0.5)
     return Model(reward, np.ones((states, n_arms), np.bool_), np.zeros(states), transitions_of(law))
 
 
