@@ -324,7 +324,13 @@ def is_watched(live: Live) -> bool:
 
 
 def check_several(live: Live) -> None:
-    """Refuse several policies where no arms are chosen."""
+    """Refuse several policies where no arms are chosen, and where decisions move a state."""
+    if live.created.problem.states is not None:
+        raise InvalidInput(
+            "states_move",
+            f"the decisions of {live.created.id!r} move a state: what another policy is worth cannot be told by "
+            "them, as it would have met other states; create another experiment for it",
+        )
     if live.kind.action_kind != "arm":
         raise InvalidInput(
             "not_built", f"{live.created.id!r} decides {live.kind.plural}: several policies are for problems of arms"
