@@ -89,7 +89,7 @@ class Ascent(NamedTuple):
     weight: Array  # float64[S, A] W by the values of the last round
     first_weight: Array  # float64[S, A] W by the values with which the plan begins
     action: Array  # int64[S] of the plan's policy
-    probe: Array  # float64[S, A] gain of a pair that has the whole budget; NaN before, -inf after its ascent
+    probe: Array  # float64[S, A] gain of a pair that has the whole budget; inf before, -inf after its ascent
     best_bonus: Array  # float64[S, A] of the best end so far
     best_gain: Array  # float64[1]
     last_gain: Array  # float64[1] of the round before
@@ -146,7 +146,7 @@ def begin_ascent(up: Ascent, eps: float, span: float) -> None:
         for a in range(n_arms):
             up.first_weight[s, a] = up.weight[s, a]
             up.best_bonus[s, a] = 0.0
-            up.probe[s, a] = math.nan if up.met[s] and up.model.open[s, a] and up.weight[s, a] > 0.0 else -math.inf
+            up.probe[s, a] = math.inf if up.met[s] and up.model.open[s, a] and up.weight[s, a] > 0.0 else -math.inf
             if up.weight[s, a] == 0.0:
                 clear(up.model.laws, s, a)
                 append(up.model.laws, s, a, s, 1.0)
@@ -314,7 +314,7 @@ def _widest(up: Ascent) -> int:
     found, least = -1, math.inf
     for s in range(up.weight.shape[0]):
         for a in range(up.weight.shape[1]):
-            if math.isnan(up.probe[s, a]) and up.first_weight[s, a] < least:
+            if up.probe[s, a] == math.inf and up.first_weight[s, a] < least:
                 found, least = s * up.weight.shape[1] + a, up.first_weight[s, a]
     return found
 
@@ -325,7 +325,7 @@ def _most_hopeful(up: Ascent) -> int:
     found, most = -1, -math.inf
     for s in range(up.weight.shape[0]):
         for a in range(up.weight.shape[1]):
-            if up.probe[s, a] > most:
+            if most < up.probe[s, a] < math.inf:
                 found, most = s * up.weight.shape[1] + a, up.probe[s, a]
     return found
 

@@ -119,7 +119,7 @@ def test_in_a_declared_range_a_policy_decides_as_it_does_in_its_own(name: str) -
         part = plain.learn(instance, decision)
         euros.learn(instance, decision, part._replace(reward=low + width * part.reward))
     assert euros.digest() == plain.digest()
-    if explains(policy.params) and policy.name != "logistic_thompson":  # whose scores are logits
+    if explains(policy.params) and policy.foretells:  # others' scores are no rewards
         (own, own_widths), (scores, widths) = appraisal(plain), appraisal(euros)
         assert scores == pytest.approx(low + width * own, nan_ok=True)
         assert widths == pytest.approx(width * own_widths, nan_ok=True)

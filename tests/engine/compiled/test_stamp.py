@@ -19,7 +19,7 @@ from onearm.engine import loop
 from onearm.engine.compiled import stamp
 from onearm.engine.compiled.entries import EntryCache
 from onearm.engine.kernel import KERNELS, Loop
-from onearm.engine.problem import fitted
+from onearm.engine.problem import fitted, state_problem
 from onearm.engine.vocabulary import Instance, Key, Policy, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
@@ -56,6 +56,8 @@ def state_of(policy: Policy) -> Any:
     elif kind == "query":
         problem = golden.task_of(policy)
         policy = fitted(policy, problem)
+    elif golden.in_states(policy):
+        problem = dataclasses.replace(state_problem(4, golden.N_ARMS), horizon=golden.STEPS)
     else:
         problem = Problem(golden.N_ARMS, (policy.context_length_max or 0,), horizon=golden.STEPS)
     return policy, policy.init(policy.params, problem)
