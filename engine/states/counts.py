@@ -10,7 +10,6 @@ Cost: O(1) a feedback, and as much as the pair has successors where one is new.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -143,11 +142,28 @@ def variance_following(seen: Experience, s: int, a: int, value: Array) -> float:
 
 
 @kernel
-def state_of_largest(value: Array, met: Array) -> int:
-    """Return the state of the largest value among those that were met, bool[S]; of equal ones the lowest."""
-    best, state = -math.inf, 0
-    for s in range(len(met)):
-        if met[s] and value[s] > best:
-            best = value[s]
-            state = s
-    return state
+def visits_of(seen: Experience, s: int) -> int:
+    """Return how many transitions from a state were learned."""
+    total = 0
+    for a in range(seen.visits.shape[1]):
+        total += seen.visits[s, a]
+    return total
+
+
+@kernel
+def n_open(seen: Experience, s: int) -> int:
+    """Return how many actions are open in a state."""
+    count = 0
+    for a in range(seen.open.shape[1]):
+        if seen.open[s, a]:
+            count += 1
+    return count
+
+
+@kernel
+def is_tried(seen: Experience, s: int) -> bool:
+    """Tell whether a state was met, and each action that is open in it was learned at least once."""
+    for a in range(seen.open.shape[1]):
+        if seen.open[s, a] and seen.visits[s, a] == 0:
+            return False
+    return seen.met[s]

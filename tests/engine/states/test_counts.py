@@ -12,12 +12,14 @@ from onearm.engine.rewards import UNIT
 from onearm.engine.states.counts import (
     Experience,
     experience,
+    is_tried,
     learn,
     mean_following,
     mean_reward_of,
+    n_open,
     reward_variance,
-    state_of_largest,
     variance_following,
+    visits_of,
     write_shares,
 )
 from onearm.engine.states.transitions import transitions
@@ -140,9 +142,14 @@ def test_shares_are_written_as_laws() -> None:
     assert laws.successors[0, 0] == 0
 
 
-def test_the_lowest_of_the_best_states_is_found_and_never_the_end() -> None:
-    met = np.array([True, True, True, False])
-    assert state_of_largest(np.array([0.0, 2.0, 2.0, 5.0]), met) == 1
+def test_a_state_is_tried_once_each_action_that_is_open_there_was_learned() -> None:
+    seen = experience(state_problem(STATES, ARMS))
+    tell(seen, 2, 0, 0.0, 1.0)
+    tell(seen, 2, 0, 0.0, 1.0)
+    assert (n_open(seen, 2), visits_of(seen, 2), is_tried(seen, 2)) == (3, 2, False)
+    tell(seen, 2, 2, 0.0, 1.0, available=np.array([True, False, True]))
+    assert (n_open(seen, 2), visits_of(seen, 2), is_tried(seen, 2)) == (2, 3, True)
+    assert (n_open(seen, 1), visits_of(seen, 1), is_tried(seen, 1)) == (3, 0, False)
 
 
 def test_more_cells_than_are_counted_are_refused_with_their_number() -> None:
