@@ -127,6 +127,24 @@ def _model(
     return Model(reward, np.ones((states, n_arms), np.bool_), np.zeros(states), transitions_of(law)), variances
 
 
+def test_where_units_end_it_learns_what_pays_a_decision_and_not_a_unit() -> None:
+    """Units begin in 0. Action 0 ends one at once for .4; action 1 leads on, and in state 2 it ends it for 1.
+
+    A whole unit earns 1 in three decisions, so .3333 each: to end at once is better, though a unit earns more.
+    Once the end is worth 1 only in state 1, it is two decisions, .5 each, and to go on is better.
+    """
+    for length, gain, actions in ((3, 0.4, [0]), (2, 0.5, [1, 1])):
+        steps, s, begins = Steps(catalog.make("half_visit"), 3, 2), 0, True
+        for _ in range(400):
+            a = steps.action(s)
+            last = a == 0 or s == length - 1
+            steps.tell(s, a, (0.4 if a == 0 else 1.0) if last else 0.0, 3 if last else s + 1, begins)
+            s, begins = (0, True) if last else (s + 1, False)
+        assert steps.state.model.begin.tolist() == [1.0, 0.0, 0.0]
+        assert steps.state.plan.gain[0] == pytest.approx(gain, abs=0.05)
+        assert [steps.action(s) for s in range(len(actions))] == actions
+
+
 @pytest.mark.jit
 @pytest.mark.parametrize(
     ("env", "most"),
