@@ -34,7 +34,7 @@ from ...engine.errors import InvalidInput
 from ...engine.kernel import kernel, routine
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT, width_at
+from ...engine.rewards import UNIT, reward_at, width_at
 from ...engine.states.ascent import ENDED, Ascent, ascend, begin_ascent, no_ascent
 from ...engine.states.counts import (
     Experience,
@@ -313,7 +313,7 @@ def probability(params: LoopParams, state: LoopState, instance: Instance, action
 def appraise(params: LoopParams, state: LoopState, instance: Instance, scores: Array, widths: Array) -> None:
     """Write what each action is worth by what was seen, and how much more is believed; NaN where it was never tried.
 
-    The first is r + P h - gain: h and the gain are those of the hypothesis.
+    The first is r + P h - h(s), with the h of the hypothesis: the gain, less what is lost by choosing the action once.
     """
     s = int(instance.context[0])
     seen, held = state.seen, state.held
@@ -321,9 +321,9 @@ def appraise(params: LoopParams, state: LoopState, instance: Instance, scores: A
         scores[a] = math.nan
         widths[a] = math.nan
         if instance.available[a] and seen.visits[s, a] > 0:
-            worth = mean_reward_of(seen, s, a) + held.following[s, a] - held.gain[0]
-            scores[a] = width_at(params.rewards, worth)
-            widths[a] = width_at(params.rewards, max(held.q[s, a] - worth, 0.0))
+            outcome = mean_reward_of(seen, s, a) + held.following[s, a]
+            scores[a] = reward_at(params.rewards, outcome - held.value[s])
+            widths[a] = width_at(params.rewards, max(held.foreseen[s, a] - outcome, 0.0))
 
 
 register_policy(LoopParams, select=select, update=update, probability=probability, appraise=appraise)
