@@ -58,6 +58,7 @@ SPECIMENS: dict[str, dict[str, Any]] = {
     },
     "chebcb": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
     "floor": {"minimum": 0.03, "policy": {"name": "ucb1", "params": {}}},
+    "loop_mixture": {"model": "river", "span": 10.0},
     "maillard_chain": {"low": -0.5, "high": 0.5},
     "optimistic_ensemble": {"gradient_max": 8.0, "smoothness": 1.0},
     "paced_budget": {"policy": {"name": "squarecb", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 2, 3, 2], "limit": 2},
@@ -71,6 +72,7 @@ SPECIMENS: dict[str, dict[str, Any]] = {
     },
     "sticky": {"policy": {"name": "thompson_beta", "params": {}}, "seconds": 40, "units_max": 12},
     "tsallis_inf_binned": {"low": -0.5, "high": 0.5, "reward_max": 1.0},
+    "ucrl2_vtr": {"model": "river", "span": 10.0},
 }
 
 

@@ -104,11 +104,13 @@ NEWER = {
     "half_visit",
     "kl_ucrl",
     "loop",
+    "loop_mixture",
     "paced_budget",
     "split",
     "sticky",
     "thompson_any",
     "ucrl2",
+    "ucrl2_vtr",
     "ucrl2b",
     "ucrl3_box",
 }

@@ -38,7 +38,7 @@ def project(region: Region, x: Array) -> None:
         elif kind == BALL:
             _to_ball(low, region.size[part], own)
         else:
-            _to_simplex(region.size[part], own)
+            to_simplex(region.size[part], own)
 
 
 @loop
@@ -98,7 +98,7 @@ def _to_ball_from_afar(centre: Array, radius: float, x: Array) -> None:
 
 
 @kernel
-def _to_simplex(size: float, x: Array) -> None:
+def to_simplex(size: float, x: Array) -> None:
     """Subtract the threshold at which the positive parts add up to `size`.
 
     The threshold of any set that holds the positive ones is too low; those that fall below it leave, until none does:

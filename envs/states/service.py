@@ -11,32 +11,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...engine.states.queues import queue_moves, queue_pay
 from ...engine.states.world import state_world, whole
-from ...engine.vocabulary import Array, Environment
+from ...engine.vocabulary import Environment
 
 ARRIVES = 0.4
-SERVES, COSTS, WIDTH = (0.2, 0.4, 0.6, 0.8), (0.0, 0.1, 0.3, 0.6), 1.6
 
 
 def service(places: int = 20) -> Environment:
     """Choose one of four speeds for a queue of up to `places` - 1 people: fast costs, and so does waiting."""
     n = whole("places", places, 2, 1000)
-    return state_world("service", moves(n, ARRIVES), pay(n))
-
-
-def moves(places: int, arrives: float) -> Array:
-    """Return P, float64[places, 4, places], where somebody arrives with that probability."""
-    top = places - 1
-    transitions = np.zeros((places, len(SERVES), places))
-    for length, a in np.ndindex(places, len(SERVES)):
-        for served, serves in ((0, 1.0 - SERVES[a]), (1, SERVES[a])):
-            for arrived, likely in ((0, 1.0 - arrives), (1, arrives)):
-                transitions[length, a, min(max(length - served, 0) + arrived, top)] += serves * likely
-    return transitions
-
-
-def pay(places: int) -> Array:
-    """Return R, float64[places, 4, places]."""
-    taken = np.arange(places) / (places - 1)
-    reward = 1.0 - (taken[:, np.newaxis] + np.array(COSTS)) / WIDTH
-    return np.repeat(reward[:, :, np.newaxis], places, axis=2)
+    return state_world("service", queue_moves(n, ARRIVES), np.repeat(queue_pay(n)[:, :, np.newaxis], n, axis=2))

@@ -27,9 +27,11 @@ REPRESENTATIVES = (
     "fourier_ucb",  # features that bend: the default where there are contexts
     "half_visit",  # plans in states: with laws, and with sets of them
     "ucrl2",
+    "ucrl2_vtr",
     "ucrl2b",
     "kl_ucrl",
     "loop",
+    "loop_mixture",
     "chebcb",  # polynomials within bounds
     "maillard_chain",  # a model along the arms
     "early_drop",  # moves
