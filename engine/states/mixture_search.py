@@ -31,7 +31,6 @@ from .planning import (
     begin_shares,
     follow,
     greedy,
-    mean_reward,
     no_plan,
     sweep,
     time_shares,
@@ -148,8 +147,6 @@ def _planned(found: Search) -> None:
 def _judge(found: Search, mixture: Mixture, known: Regression) -> int:
     """Keep the theta in hand if it is the best; step up its slope, or begin anew. Return the work."""
     d, gain = len(found.theta), found.plan.gain[0]
-    if found.plan.swept[0] >= SWEEPS_MAX:
-        gain = mean_reward(found.shares, found.action, found.model.reward)
     if gain > found.best_gain[0]:
         found.best_gain[0] = gain
         copy_numbers(found.theta, found.best)
