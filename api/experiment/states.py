@@ -85,12 +85,12 @@ class States:
 
     def number(self, name: str, said: Any) -> int:
         """Return the number of a state as a client says it, in the field `name`."""
-        if isinstance(said, int) and not isinstance(said, bool):
+        if _is_whole(said):
             if not 0 <= said < self.count:
                 raise InvalidInput(
                     "unknown_state", f"{name} is {said}: the states of this experiment are 0 to {self.count - 1}"
                 )
-            return said
+            return int(said)
         if isinstance(said, str) and self.ids:
             if said not in self.numbers:
                 known = ", ".join(self.ids[:20])
@@ -155,15 +155,20 @@ class States:
         number = 0
         for factor, n in self.factors:
             value = said.get(factor)
-            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < n:
+            if not _is_whole(value) or not 0 <= value < n:
                 raise InvalidInput("bad_state", f"{name}.{factor} is {repr(value)[:80]}: it must be from 0 to {n - 1}")
-            number = number * n + value
+            number = number * n + int(value)
         if more := sorted(set(said) - {factor for factor, _ in self.factors}):
             raise InvalidInput("bad_state", f"{name} has the field {more[0][:80]!r}: the state is {self._wanted}")
         return number
 
 
 def _whole(what: str, value: Any, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+    if not _is_whole(value) or not 1 <= value <= most:
         raise InvalidInput("bad_states", f"{what} is {repr(value)[:80]}: it must be a whole number from 1 to {most}")
-    return value
+    return int(value)
+
+
+def _is_whole(said: Any) -> bool:
+    """Tell whether something is a whole number, of Python's or of NumPy's."""
+    return isinstance(said, (int, np.integer)) and not isinstance(said, bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from onearm.api.experiment.states import States
@@ -29,6 +30,12 @@ def test_what_is_written_is_what_was_read(body: dict[str, Any]) -> None:
 def test_numbers_are_always_understood() -> None:
     named = States.from_json({"ids": ["x", "y"]})
     assert (named.number("state", 1), named.number("state", "y"), named.label(1)) == (1, 1, "y")
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert THREE.number("state", np.int64(5)) == THREE.number("state", 5)
+    assert type(THREE.number("state", np.int64(5))) is int
+    assert THREE.number("state", {"a": np.int32(1), "b": np.uint8(0), "c": np.int64(3)}) == 15
 
 
 def test_what_followed_is_a_state_or_the_end() -> None:

@@ -44,6 +44,13 @@ def test_many_states_are_learned_as_one_by_one() -> None:
     assert [decision.action for decision in held] == batch.action.tolist()
 
 
+def test_arrays_of_states_are_as_lists() -> None:
+    lists, arrays = engine(), engine()
+    lists.learn_many(lists.decide_many(states=[0, 3]), [0.25] * 2, next_states=[1, 2])
+    arrays.learn_many(arrays.decide_many(states=np.array([0, 3])), [0.25] * 2, next_states=np.array([1, 2]))
+    assert lists.digest() == arrays.digest()
+
+
 def test_who_reads_no_state_plays_as_without_any() -> None:
     plain, told = onearm.open("ucb1", ["left", "right"]), engine()
     for n in range(20):
