@@ -42,6 +42,7 @@ from ...engine.laws.constraints import (
 )
 from ...engine.laws.from_scores import draw, leader_of
 from ...engine.problem import check_wrapped, fitted
+from ...engine.states.learned import learned_inside
 from ...engine.vectors.constants import of_inner
 from ...engine.vocabulary import Array, Constrained, Decision, Feedback, Instance, Key, Policy, Problem
 
@@ -111,6 +112,7 @@ def constrained(
         foretells=policy.foretells,
         probability_min=shares.every_floor,
         divides=policy.divides,
+        learned=learned_inside(policy),
         constrained=_telling([group["name"] for group in given]),
         **within(policy),
     )

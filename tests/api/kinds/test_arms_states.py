@@ -15,7 +15,7 @@ from onearm.engine.storage.log import header_of, read_header
 from onearm.engine.vocabulary import Columns
 
 
-def engine(states: Any = 4, policy: str = "ucb1", **more: Any) -> Any:
+def engine(states: Any = 4, policy: Any = "ucb1", **more: Any) -> Any:
     return onearm.open(policy, ["left", "right"], states=states, **more)
 
 
@@ -104,3 +104,13 @@ def test_the_header_of_a_log_says_how_many_states_there_are() -> None:
     problem = engine().problem
     text = json.dumps(header_of(problem, {})).encode()
     assert read_header(Path("log.jsonl"), text)[0].choice == problem.choice
+
+
+@pytest.mark.parametrize("policy", ["half_visit", {"name": "floor", "params": {"policy": "half_visit", "minimum": 0.2}}])
+def test_the_plan_is_told_through_wrappers(policy: Any) -> None:
+    """Under constraints each policy is in a wrapper, in which it learns as outside."""
+    world = engine(["idle", "busy"], policy, constraints={"floors": {"left": 0.1}}, seed=1)
+    for t in range(40):
+        world.learn(world.decide(state=t % 2), float(t % 2), next_state=(t + 1) % 2)
+    assert [(one.state, sum(one.decisions.values())) for one in world.plan.states] == [("idle", 20), ("busy", 20)]
+    assert world.plan.states[0].worth < world.plan.states[1].worth
