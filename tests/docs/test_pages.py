@@ -23,6 +23,9 @@ SHOWN = [
 ]  # others have their own tests
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+SAID = re.compile(  # what a line prints; of other comments, in words, no test knows whether they are true
+    r"^print\(.*\)  # ((?:[-\d\[('{]|True|False|None).*?)(?:: .*)?$", re.MULTILINE
+)
 NAMED = re.compile(r"`((?:engine|policies|envs|api|tests|docs|benchmarks|build_backend)/[\w/]+(?:\.\w+)?)`")
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
@@ -112,12 +115,15 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
 
 @pytest.mark.jit
 @pytest.mark.parametrize("page", every_run(SHOWN, SHOWN[:1]), ids=lambda page: page.name)
-def test_the_python_of_a_page_runs(page: Path) -> None:
+def test_the_python_of_a_page_runs_and_prints_what_it_says(page: Path) -> None:
     namespace: dict[str, Any] = {"__name__": page.stem}
-    with contextlib.redirect_stdout(io.StringIO()):
+    said: list[str] = []
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
         for block in blocks(page.read_text()):
             if block.language == "python":
                 exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
+                said += SAID.findall(block.text)
+    assert [line for line in said if line not in printed.getvalue().splitlines()] == []
 
 
 @pytest.mark.slow
