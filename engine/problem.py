@@ -133,7 +133,8 @@ def check_fit(policy: Policy, problem: Problem) -> None:
         raise InvalidInput(
             "policy_does_not_fit",
             f"policy {policy.name!r} learns from {_TELLS[policy.feedbacks[0]]}, but this problem reveals "
-            f"{_TELLS[problem.feedback]}: take another policy (see `onearm policies`)",
+            f"{_TELLS[problem.feedback]}: {_TOLD_BY.get(policy.feedbacks[0], 'take another policy')} "
+            "(see `onearm policies`)",
         )
     if (kind := problem.context_kind) not in policy.contexts:
         raise InvalidInput(
@@ -169,6 +170,7 @@ _TELLS = {
     "cost": "the reward of what was decided, and its cost",
     "transition": "the reward of what was decided, and the state that came next",
 }
+_TOLD_BY = {"transition": "say what the states are (problem.states; in Python states), or take another policy"}
 _READS = {
     "dense": "arms that are numbered once for all",
     "actions": "a row of numbers for each action",

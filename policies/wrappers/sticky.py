@@ -81,13 +81,7 @@ def sticky(policy: Policy, seconds: int = 0, units_max: int = 100_000) -> Policy
     """
     _check_whole("seconds", seconds, 0, SECONDS_MAX)
     _check_whole("units_max", units_max, 1, UNITS_MAX)
-    check_inside(policy)
-    if "arm" not in policy.actions or "dense" not in policy.contexts:
-        raise InvalidInput(
-            "no_arms",
-            f"policy {policy.name!r} decides among no arms that are numbered once for all, so there is none that a "
-            "unit could be given again: wrap one that does",
-        )
+    _check_inner(policy)
 
     def init(params: StickyParams, problem: Problem) -> StickyState:
         places = params.units_max * 6 // 5 + 1
@@ -137,6 +131,23 @@ def sticky(policy: Policy, seconds: int = 0, units_max: int = 100_000) -> Policy
         constrained=None if policy.constrained is None else told,
         **within(policy),
     )
+
+
+def _check_inner(policy: Any) -> None:
+    """Refuse what decides on no arms, or in whose decisions a unit could not keep one."""
+    check_inside(policy)
+    if policy.contexts == ("states",):
+        raise InvalidInput(
+            "states_move",
+            f"policy {policy.name!r} decides by the state that it is in, and a unit that keeps its arm keeps it in "
+            "every state: leave sticky out",
+        )
+    if "arm" not in policy.actions or "dense" not in policy.contexts:
+        raise InvalidInput(
+            "no_arms",
+            f"policy {policy.name!r} decides among no arms that are numbered once for all, so there is none that a "
+            "unit could be given again: wrap one that does",
+        )
 
 
 def _check_whole(name: str, value: Any, low: int, high: int) -> None:

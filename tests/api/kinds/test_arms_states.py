@@ -84,6 +84,11 @@ def test_what_does_not_belong_is_refused_and_nothing_is_learned(ask: Any, code: 
     assert world.digest() == before
 
 
+def test_who_learns_states_is_told_how_to_say_them() -> None:
+    with pytest.raises(InvalidInput, match=r"say what the states are \(problem.states; in Python states\)"):
+        onearm.open("half_visit", ["left", "right"])
+
+
 def test_states_where_there_are_none_are_refused() -> None:
     world = onearm.open("ucb1")
     for code, ask in (
@@ -106,7 +111,9 @@ def test_the_header_of_a_log_says_how_many_states_there_are() -> None:
     assert read_header(Path("log.jsonl"), text)[0].choice == problem.choice
 
 
-@pytest.mark.parametrize("policy", ["half_visit", {"name": "floor", "params": {"policy": "half_visit", "minimum": 0.2}}])
+@pytest.mark.parametrize(
+    "policy", ["half_visit", {"name": "floor", "params": {"policy": "half_visit", "minimum": 0.2}}]
+)
 def test_the_plan_is_told_through_wrappers(policy: Any) -> None:
     """Under constraints each policy is in a wrapper, in which it learns as outside."""
     world = engine(["idle", "busy"], policy, constraints={"floors": {"left": 0.1}}, seed=1)

@@ -239,6 +239,7 @@ def test_it_goes_outside(name: str, params: dict[str, Any], code: str) -> None:
         ({"policy": "king"}, "no_arms"),
         ({"policy": "optimistic_hedge"}, "no_arms"),
         ({"policy": "uniform_budget"}, "no_arms"),
+        ({"policy": "half_visit"}, "states_move"),
     ],
 )
 def test_what_cannot_be_sticky_is_refused(params: dict[str, Any], code: str) -> None:
