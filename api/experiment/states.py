@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -169,6 +169,6 @@ def _whole(what: str, value: Any, most: int) -> int:
     return int(value)
 
 
-def _is_whole(said: Any) -> bool:
+def _is_whole(said: Any) -> TypeGuard[int | np.integer[Any]]:
     """Tell whether something is a whole number, of Python's or of NumPy's."""
     return isinstance(said, (int, np.integer)) and not isinstance(said, bool)
