@@ -9,9 +9,8 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from ...engine.vocabulary import Array, Instance, Learned
-from .states import States
+from .states import Said, States
 
-Said = int | str | dict[str, int]
 STATES_TOLD = 1000  # of a plan at most: those in which most was decided
 
 
