@@ -38,7 +38,7 @@ DRAWS_MAX = 10_000
     "targets",
     multiple=True,
     metavar="TARGET",
-    help="What else to judge: action:ID, uniform or logged. May be given several times.  [default: logged]",
+    help="What else to judge beside what was done: action:ID or uniform. May be given several times.",
 )
 @click.option(
     "--draws", type=click.IntRange(20, DRAWS_MAX), default=DRAWS, show_default=True, help="Worlds of the posterior."
@@ -67,7 +67,7 @@ def plan(
     """
     read = read_transitions(log, form, {name: column for name, column in columns.items() if column is not None})
     world = fit(read)
-    laws = {target: _law(target, world, read) for target in targets or ("logged",)}
+    laws = {target: _law(target, world, read) for target in dict.fromkeys(("logged", *targets))}
     with progress("planning in worlds of the posterior", draws, "worlds") as advance:
         best = planned(world, read, seed=check_seed(seed), draws=draws, progress=advance)
     judged = {target: worth(world, read, law, seed=seed, draws=draws) for target, law in laws.items()}
@@ -82,13 +82,14 @@ def _law(target: str, world: FittedWorld, log: Transitions) -> Array:
     if target == "uniform":
         return world.is_open / world.is_open.sum(axis=1, keepdims=True)
     if target == "logged":
-        return np.where(world.visits.any(axis=1, keepdims=True), world.visits, world.is_open)
+        done = np.where(world.visits.any(axis=1, keepdims=True), world.visits, world.is_open)
+        return done / done.sum(axis=1, keepdims=True)
     kind, _, name = target.partition(":")
     labels = [str(action) for action in log.actions]
     if kind != "action" or name not in labels:
         raise InvalidInput(
             "bad_target",
-            f"--target is {target!r}: it must be uniform, logged, or action:ID with one of {', '.join(labels[:20])}",
+            f"--target is {target!r}: it must be uniform, or action:ID with one of {', '.join(labels[:20])}",
         )
     return np.repeat(np.eye(len(labels))[[labels.index(name)]], len(log.states), axis=0)
 
@@ -110,8 +111,8 @@ def _data(log: Transitions, world: FittedWorld, best: Best, judged: dict[str, Wo
                 "state": log.states[s],
                 "action": log.actions[a] if world.visits[s].any() else None,
                 "agreement": best.agreement[s, a],
-                "bias": found.bias[s],
-                "visits": int(world.visits[s].sum()),
+                "worth": found.bias[s],
+                "decisions": int(world.visits[s].sum()),
                 "q": {str(log.actions[b]): value[s, b] for b in range(len(log.actions)) if world.visits[s, b] > 0.0},
             }
             for s, a in enumerate(found.policy)

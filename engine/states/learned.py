@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..vocabulary import Learned, Policy, RewardRange
+from ..vocabulary import Array, Learned, Policy, RewardRange
 from .optimum import TIE
 
 
@@ -21,20 +21,28 @@ def learned_by(policy: Policy, state: Any) -> Learned | None:
 
 def learned_by_plan(params: Any, state: Any) -> Learned:
     """Return what a policy has learned whose state has `seen`, `plan` and `epoch`, as `replanning.py` has them."""
-    seen, plan, rewards = state.seen, state.plan, params.rewards
-    q = np.where(seen.open, plan.q, -np.inf)
-    best = (q >= q.max(axis=1, keepdims=True) - TIE).argmax(axis=1)
-    width = _width(rewards)
-    bias = plan.bias[:-1]
+    plan = state.plan
+    planned = float(plan.gain[0]), plan.bias[:-1], plan.q, int(plan.made[0])
+    return told(params.rewards, state.seen, *planned, int(state.epoch.learned[0]))
+
+
+def told(rewards: RewardRange, seen: Any, gain: float, bias: Array, q: Array, plans: int, learned: int) -> Learned:
+    """Return a plan in the unit of rewards: its gain, bias float64[S] and q float64[S, A] in parts of their range.
+
+    `seen` is what was counted (`counts.py`), `learned` how many transitions when the plan was begun.
+    """
+    width = rewards.high - rewards.low
+    available = np.where(seen.open, q, -np.inf)
+    best = (available >= available.max(axis=1, keepdims=True) - TIE).argmax(axis=1)
     lowest = bias[seen.met].min() if seen.met.any() else 0.0
     return Learned(
-        gain=rewards.low + width * float(plan.gain[0]),
+        gain=rewards.low + width * gain,
         bias=width * (bias - lowest),
-        q=width * (plan.q - lowest),
+        q=width * (q - lowest),
         best=np.where(seen.met, best, -1),
         visits=seen.visits.copy(),
-        plans=int(plan.made[0]),
-        since=int(seen.learned[0] - state.epoch.learned[0]),
+        plans=plans,
+        since=int(seen.learned[0]) - learned,
     )
 
 
@@ -42,7 +50,3 @@ def learned_inside(policy: Policy) -> Callable[[Any, Any], Learned] | None:
     """Return what tells it of a policy inside a wrapper, whose params and state hold its own as `inner`."""
     tell = policy.learned
     return None if tell is None else lambda params, state: tell(params.inner, state.inner)
-
-
-def _width(rewards: RewardRange) -> float:
-    return rewards.high - rewards.low

@@ -46,10 +46,11 @@ from ...engine.states.counts import (
     variance_following,
     write_shares,
 )
+from ...engine.states.learned import told
 from ...engine.states.noise import known_noise, note_rewards, seen_noise, variance_of
 from ...engine.states.planning import WORK, greedy
 from ...engine.states.replanning import write_begin
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem, RewardRange
 
 HOLDING, DESCRIBING, ASCENDING, TAKING = range(4)  # what is done beside learning: nothing, or the stage of a plan
 SPAN_MIN = 1.0  # of an estimate
@@ -120,8 +121,22 @@ def loop(
         cap,
     )
     return Policy(
-        "loop", params, init, contexts=("states",), feedbacks=("transition",), foretells=False, deterministic=True
+        "loop",
+        params,
+        init,
+        contexts=("states",),
+        feedbacks=("transition",),
+        foretells=False,
+        deterministic=True,
+        learned=learned,
     )
+
+
+def learned(params: LoopParams, state: LoopState) -> Learned:
+    """Return the hypothesis that is held, for people; transitions are counted from when the last plan was begun."""
+    held = state.held
+    planned = float(held.gain[0]), held.value[:-1], held.q, int(held.plans[0])
+    return told(params.rewards, state.seen, *planned, int(state.ascent.believed.visits.sum()))
 
 
 def init(params: LoopParams, problem: Problem) -> LoopState:

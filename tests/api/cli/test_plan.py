@@ -38,7 +38,7 @@ def test_a_person_gets_tables(log: str, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--target", "action:7"], "--target is 'action:7': it must be uniform, logged, or action:ID with one of 0, 1"),
+        (["--target", "action:7"], "--target is 'action:7': it must be uniform, or action:ID with one of 0, 1"),
         (["--draws", "3"], "--draws"),
         (["--format", "csv"], "is not a table (csv)"),
     ],
