@@ -12,6 +12,7 @@ give a state's number; with ids also its id, with factors also an object of them
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -60,7 +61,7 @@ class States:
             raise InvalidInput("bad_states", "problem.states.ids must be a list of one or more ids")
         labels = tuple(check_id("the id of a state", label) for label in ids)
         if len(set(labels)) < len(labels):
-            twice = next(label for label in labels if labels.count(label) > 1)
+            twice = Counter(labels).most_common(1)[0][0]
             raise InvalidInput("bad_states", f"two states have the id {twice!r}: ids of states are unique")
         return cls(len(labels), ids=labels)
 

@@ -79,3 +79,22 @@ def test_what_is_no_state_is_refused(said: Any, code: str, words: str) -> None:
 def test_bad_states_are_refused(body: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         States.from_json(body)
+
+
+def test_an_id_that_is_there_twice_is_found_among_many_at_once() -> None:
+    ids = [CountedId(f"s{n}") for n in range(1000)]
+    CountedId.compared = 0
+    with pytest.raises(InvalidInput, match="two states have the id 's999'"):
+        States.from_json({"ids": [*ids, CountedId("s999")]})
+    assert CountedId.compared < 10 * len(ids)
+
+
+class CountedId(str):
+    """An id that counts how often it was compared."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        CountedId.compared += 1
+        return str.__eq__(self, other)
