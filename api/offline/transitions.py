@@ -19,6 +19,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
+from ...engine.choices import CELLS_MAX
 from ...engine.errors import InvalidInput
 from ...engine.storage.header import problem_in
 from ...engine.storage.log import reading
@@ -116,6 +117,7 @@ def _of_table(table: pa.Table, path: Path, columns: Mapping[str, str]) -> Transi
             f"{path} has no column for {' and '.join(missing)}: it has {', '.join(table.column_names)}; name it by "
             f"--{missing[0].replace('_', '-')}",
         )
+    _check_labels(table, taken)
     ended = _flags(table, taken.get("ended"))
     following = table[taken["next_state"]]
     ended |= following.is_null().to_numpy(zero_copy_only=False) if "ended" not in taken else False
@@ -127,6 +129,7 @@ def _of_table(table: pa.Table, path: Path, columns: Mapping[str, str]) -> Transi
         raise InvalidInput("wrong_format", f"{path} holds not one good line")
     state, labels = _numbered([table[taken["state"]].filter(pa.array(good)), following.filter(pa.array(good & ~ended))])
     (action,), arms = _numbered([table[taken["action"]].filter(pa.array(good))])
+    _check_size(len(labels), len(arms))
     after = np.full(int(good.sum()), len(labels))
     after[~ended[good]] = state[1]
     others = [name for name in table.column_names if name not in taken.values()]
@@ -138,6 +141,28 @@ def _of_table(table: pa.Table, path: Path, columns: Mapping[str, str]) -> Transi
     return Transitions(
         labels, arms, state[0], action, reward[good], after, _flags(table, taken.get("begins"))[good], notes
     )
+
+
+def _check_labels(table: pa.Table, taken: Mapping[str, str]) -> None:
+    """Refuse columns of states and actions that hold lists or objects."""
+    for what in ("state", "action", "next_state"):
+        kind = table[taken[what]].type
+        if pa.types.is_nested(kind):
+            raise InvalidInput(
+                "bad_column",
+                f"the column {taken[what]!r} ({what}) holds {kind}: states and actions are texts or numbers; "
+                "write each as one text",
+            )
+
+
+def _check_size(states: int, n_arms: int) -> None:
+    """Refuse more transitions than are counted, as those of an experiment are."""
+    if (cells := states * states * n_arms) > CELLS_MAX:
+        raise InvalidInput(
+            "bad_states",
+            f"the log has {states} states and {n_arms} actions, which makes {cells} transitions to count, states x "
+            f"states x actions: there may be {CELLS_MAX}; make the states coarser",
+        )
 
 
 def _flags(table: pa.Table, name: str | None) -> Array:

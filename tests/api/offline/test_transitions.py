@@ -110,3 +110,22 @@ def test_a_log_without_states_is_refused(tmp_path: Path) -> None:
         read_transitions(tmp_path / "a.jsonl")
     with pytest.raises(InvalidInput, match="transitions are read from jsonl, csv, parquet"):
         read_transitions(tmp_path / "a.vw")
+
+
+def test_states_that_are_lists_or_objects_are_refused(tmp_path: Path) -> None:
+    for name, value in (("state", {"row": 1}), ("action", [1]), ("next_state", {"row": 2})):
+        rows = [{**ROWS[0], name: value}]
+        with pytest.raises(InvalidInput, match=f"the column '{name}'") as refusal:
+            read_transitions(write(tmp_path, "jsonl", rows), columns={})
+        assert refusal.value.code == "bad_column"
+
+
+def test_more_states_than_can_be_counted_are_refused(tmp_path: Path) -> None:
+    def chain(states: int) -> Path:
+        steps = [{"state": s, "action": s % 4, "reward": 1.0, "next_state": 0} for s in range(states)]
+        return write(tmp_path, "csv", steps)
+
+    assert len(read_transitions(chain(1000), columns={}).states) == 1000
+    with pytest.raises(InvalidInput, match="1001 states and 4 actions") as refusal:
+        read_transitions(chain(1001), columns={})
+    assert refusal.value.code == "bad_states"
