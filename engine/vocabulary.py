@@ -117,7 +117,7 @@ class Turn(NamedTuple):
 class Learned(NamedTuple):
     """What a policy has learned of states that decisions move, in the unit of rewards: `engine/states/learned.py`."""
 
-    gain: float  # reward of a decision in the long run, as its plan has it
+    gain: float  # reward of a decision in the long run, as its plan has it, within their range; NaN before a plan
     bias: Array  # float64[S], how much more is earned from a state on, beside the worst one that was met
     q: Array  # float64[S, A], the same by what is decided there; its maximum over what is open is the bias
     best: Array  # int64[S], what the plan decides; -1 in a state that was not met

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from ...engine.vocabulary import Array, Instance, Learned
 from .states import Said, States
+from .unknown import or_null
 
 STATES_TOLD = 1000  # of a plan at most: those in which most was decided
 
@@ -27,7 +28,8 @@ class StatePlan(msgspec.Struct):
 class Plan(msgspec.Struct):
     """What the policy has learned of states; a state in which nothing was decided is not told."""
 
-    gain: float  # reward of a decision in the long run, as the plan has it: it hopes for more where little is known
+    gain: float | None  # reward of a decision in the long run, as the plan has it: it hopes for more where little is
+    # known, the largest reward at most; null before the first plan
     plans: int  # that were made
     learned_since: int  # rewards that were learned since the plan at hand was begun
     states: list[StatePlan]
@@ -37,7 +39,7 @@ class Plan(msgspec.Struct):
 class HeldPlan(msgspec.Struct):
     """The plan by which a decision was made."""
 
-    gain: float
+    gain: float | None
     worth: float  # of the state
     plans: int
     learned_since: int
@@ -48,7 +50,7 @@ def plan_of(states: States, labels: Sequence[str], learned: Learned) -> Plan:
     met = np.flatnonzero(learned.best >= 0)
     told = met[np.sort(np.argsort(-learned.visits[met].sum(axis=1), kind="stable")[:STATES_TOLD])]
     return Plan(
-        learned.gain,
+        or_null(learned.gain),
         learned.plans,
         learned.since,
         [_state_plan(states, labels, learned, int(s)) for s in told],
@@ -58,7 +60,7 @@ def plan_of(states: States, labels: Sequence[str], learned: Learned) -> Plan:
 
 def held_for(learned: Learned, instance: Instance) -> HeldPlan:
     """Return the plan by which an instance is decided."""
-    return HeldPlan(learned.gain, float(learned.bias[int(instance.context[0])]), learned.plans, learned.since)
+    return HeldPlan(or_null(learned.gain), float(learned.bias[int(instance.context[0])]), learned.plans, learned.since)
 
 
 def _state_plan(states: States, labels: Sequence[str], learned: Learned, s: int) -> StatePlan:

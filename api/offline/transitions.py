@@ -3,7 +3,7 @@
 Read are exports of experiments and environments with states, and plain tables in JSON lines, CSV or Parquet with a
 column for each of these; so are columns that say whether a unit ended or began there. States and actions are ids or
 whole numbers, as they come; a next state that is missing says that the unit ended. A line that lacks anything else, or
-whose reward is not finite, is left out, and said to be.
+whose reward is no number up to 1e100, is left out, and said to be.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
-from ...engine.choices import CELLS_MAX
+from ...engine.choices import CELLS_MAX, REWARD_MAX
 from ...engine.errors import InvalidInput
 from ...engine.storage.header import problem_in
 from ...engine.storage.log import reading
@@ -124,7 +124,7 @@ def _of_table(table: pa.Table, path: Path, columns: Mapping[str, str]) -> Transi
     reward = _rewards(table[taken["reward"]], path)
     lacks = [table[taken[what]].is_null().to_numpy(zero_copy_only=False) for what in ("state", "action")]
     lost = following.is_null().to_numpy(zero_copy_only=False) & ~ended
-    good = ~(lacks[0] | lacks[1] | lost | ~np.isfinite(reward))
+    good = ~(lacks[0] | lacks[1] | lost | ~(np.abs(reward) <= REWARD_MAX))
     if not good.any():
         raise InvalidInput("wrong_format", f"{path} holds not one good line")
     state, labels = _numbered([table[taken["state"]].filter(pa.array(good)), following.filter(pa.array(good & ~ended))])

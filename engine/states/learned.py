@@ -1,10 +1,12 @@
 """What policies have learned of states that decisions move, for people: read from their states, and never written.
 
-Gains, biases and Q are in the unit of rewards.
+Gains, biases and Q are in the unit of rewards. A plan hopes for more where little is known; a gain is told as the
+largest reward at most.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +38,7 @@ def told(rewards: RewardRange, seen: Any, gain: float, bias: Array, q: Array, pl
     best = (available >= available.max(axis=1, keepdims=True) - TIE).argmax(axis=1)
     lowest = bias[seen.met].min() if seen.met.any() else 0.0
     return Learned(
-        gain=rewards.low + width * gain,
+        gain=rewards.low + width * min(gain, 1.0) if plans else math.nan,
         bias=width * (bias - lowest),
         q=width * (q - lowest),
         best=np.where(seen.met, best, -1),

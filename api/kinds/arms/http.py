@@ -195,9 +195,10 @@ def reward_record(work: Work, reward: Event) -> dict[str, Any]:
 
 def reward_exists(decision_id: str, before: Event) -> str:
     """Say that there is a reward."""
+    beside = f", with {before.detail}" if (before.detail or "").startswith("[") else ""  # a cost, or the next state
     return (
-        f"the decision {decision_id!r} has the reward {before.reward} already (seq {before.seq}): "
-        "a decision takes one reward"
+        f"the decision {decision_id!r} has the reward {before.reward} already (seq {before.seq}{beside}): a decision "
+        "takes one reward"
     )
 
 
