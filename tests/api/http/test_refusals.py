@@ -256,7 +256,7 @@ EXPERIMENTS: list[tuple[Any, str]] = [
     ({"arms": ARMS, "experiment_id": "~e"}, "bad_id"),
     ({"arms": ARMS, "experiment_id": "x" * 257}, "bad_id"),
     ({"arms": ARMS, "horizn": 3}, "unknown_field"),
-    ({"arms": ARMS, "reward": {"wait_time": "3s", "learn": "at_once"}}, "not_built"),
+    ({"arms": ARMS, "reward": {"wait_time": "3s", "learn": "at_once", "aggregation": "sum"}}, "bad_window"),
     ({"arms": ARMS, "policy": None}, "bad_spec"),
     ({"arms": ARMS, "policy": ["ucb1"]}, "bad_spec"),
     ({"arms": ARMS, "policy": "ucb2"}, "unknown_policy"),
