@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from .definition import Definition
 from .plan import Plan
 from .worlds import FoundChange
 
@@ -83,23 +84,22 @@ class Report(Mean, omit_defaults=True):
     regret_by_segment: float | UnsetType | None = UNSET  # against the best fixed point of each segment
 
 
-def warnings_of(all: Mean, has_windows: bool) -> list[str]:
-    """Return what a person must know of rewards: that only one value ever comes, once there are enough of them.
-
-    >>> warnings_of(Mean(100, 1.0, None, None), False)[0][:36]
-    'all 100 rewards so far are 1, so the'
-    """
+def warnings_of(all: Mean, spec: Definition) -> list[str]:
+    """Return what a person must know of rewards: that only one value ever comes, once there are enough of them."""
     if all.rewards < ENOUGH or all.reward_stderr is not None:
         return []
-    way_out = (
-        "see that rewards are sent"
-        if has_windows
-        else "send zeros where nothing came of a decision, or create the experiment with a reward.wait_time and a "
-        "reward.default"
-    )
-    return [
-        f"all {all.rewards} rewards so far are {all.reward_mean:g}, so there is nothing to learn from them: {way_out}"
-    ]
+    said = f"all {all.rewards} rewards so far are {all.reward_mean:g}, so there is nothing to learn from them"
+    return [f"{said}: {_way_out(spec)}"]
+
+
+def _way_out(spec: Definition) -> str:
+    """Return what to do where all rewards are equal."""
+    if spec.window is not None:
+        return "see that rewards are sent"
+    zeros = "send zeros where nothing came of a decision"
+    if spec.problem.states is not None:  # which have no windows
+        return zeros
+    return f"{zeros}, or create the experiment with a reward.wait_time and a reward.default"
 
 
 def began(experiment_id: str, seq: int, decisions: int, mean: Mean) -> Report:

@@ -228,7 +228,7 @@ async def _diagnostics(live: Live, lag: Lag) -> schemas.Diagnostics:
 def _warnings(live: Live) -> list[str]:
     window = live.spec.window
     declared = [] if window is None else window.warnings
-    return declared + warnings_of(live.tally.all, window is not None) if live.kind.has_rewards else []
+    return declared + warnings_of(live.tally.all, live.spec) if live.kind.has_rewards else []
 
 
 def _repairs(live: Live) -> int | None:

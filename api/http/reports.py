@@ -104,7 +104,7 @@ def _told(live: Live, now: Moment) -> Report:
     window = live.spec.window
     if live.kind.has_rewards:
         declared = [] if window is None else window.warnings
-        made.warnings = declared + warnings_of(now.tally.all, window is not None) or UNSET
+        made.warnings = declared + warnings_of(now.tally.all, live.spec) or UNSET
     if now.learned is not None and live.spec.intake.states is not None:
         made.plan = plan_of(live.spec.intake.states, now.labels, now.learned)
     if now.open is not None and isinstance(now.tally, WindowTally):

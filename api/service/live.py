@@ -361,7 +361,7 @@ class Live(Work):
         self.rewards += 1
         self.tally.learn(action, feedback)
         if self.rewards == ENOUGH and self.kind.has_rewards:
-            for warning in warnings_of(self.tally.all, self.windows is not None):
+            for warning in warnings_of(self.tally.all, self.spec):
                 log.warning("experiment %r: %s", self.row.id, warning)
         place = Place(self.row.key, self.seq, now)
         return reward_event(decided, place, feedback, self.kind.detail_json(feedback), reward_id)

@@ -232,3 +232,11 @@ def test_a_correction_leaves_where_a_decision_led(served: Served) -> None:
     record = served.record(name).json()
     assert (record["reward"]["next_state"], record["corrections"][0]["value"]) == ("shut", 0.25)
     assert not any(map(has_fault, verified(served.url)))
+
+
+def test_the_warning_of_equal_rewards_advises_what_can_be_done(served: Served) -> None:
+    create(served, DOOR)
+    for n in range(100):
+        served.reward(decide(served, state=n % 2), {"value": 1.0, "next_state": 0})
+    (warning,) = served.get(f"{E}/report").json()["warnings"]
+    assert "send zeros where nothing came of a decision" in warning and "wait_time" not in warning
