@@ -16,9 +16,9 @@ import msgspec
 from ...engine import snapshot
 from ...engine.arrays import roomless
 from ...engine.problem import fitted
+from ...engine.replay.imitation import imitating
 from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
-from ...policies.imitation import imitating
 from ...policies.wrappers.split import split
 from .definition import NOBODY, Definition
 

@@ -31,6 +31,7 @@ PROBLEMS: list[dict[str, Any]] = [
     {"arms": ARMS},
     {"arms": ARMS, "problem": {"context": {"kind": "dense", "length": 2}}},
     {"arms": ARMS, "problem": {"context": NAMED}},
+    {"arms": ARMS, "problem": {"states": {"count": 2}}},
     {"problem": {"actions": {"kind": "listed", "length": 2}}},
     {"problem": {"context": NAMED, "actions": {"kind": "listed"}}},
     {"problem": {"kind": "arm_stream", "slots": 2}},

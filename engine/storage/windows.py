@@ -272,7 +272,7 @@ class Windows(Corrections):
                 "AND decision_id IS NOT NULL"
             )
             found += self.early_of(experiment, [name for (name,) in self._read(sql, (experiment, *some))])
-        return found
+        return list(dict.fromkeys(found))
 
     def early_of(self, experiment: int, decision_ids: Sequence[str]) -> list[int]:
         """Return the numbers of the EARLY events for decisions that clients call so, whether or not these were made.

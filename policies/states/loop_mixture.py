@@ -70,8 +70,8 @@ class LoopMixtureState(NamedTuple):
 
 
 def loop_mixture(
-    model: str | Sequence[Sequence[Sequence[Sequence[float]]]],
     span: float,
+    model: str | Sequence[Sequence[Sequence[Sequence[float]]]] = "arrivals",
     reward: Sequence[Sequence[float]] | None = None,
     delta: float = 0.05,
 ) -> Policy:

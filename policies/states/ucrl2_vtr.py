@@ -59,8 +59,8 @@ class Ucrl2VtrState(NamedTuple):
 
 
 def ucrl2_vtr(
-    model: str | Sequence[Sequence[Sequence[Sequence[float]]]],
     span: float,
+    model: str | Sequence[Sequence[Sequence[Sequence[float]]]] = "arrivals",
     reward: Sequence[Sequence[float]] | None = None,
     delta: float = 0.05,
 ) -> Policy:

@@ -28,8 +28,6 @@ REPRESENTATIVES = (
     "half_visit",  # plans in states: with laws, and with sets of them
     "ucrl2",
     "ucrl2_vtr",
-    "ucrl2b",
-    "kl_ucrl",
     "loop",
     "loop_mixture",
     "chebcb",  # polynomials within bounds

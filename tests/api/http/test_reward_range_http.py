@@ -93,7 +93,7 @@ def test_what_is_no_range_is_refused(served: Served, limits: Any) -> None:
     [
         ({"reward": 1}, "bad_body"),
         ({"reward": {"ranges": [0, 1]}}, "unknown_field"),
-        ({"reward": {"wait_time": "30m", "learn": "at_once"}}, "not_built"),
+        ({"reward": {"wait_time": "30m", "learn": "at_once", "aggregation": "sum"}}, "bad_window"),
         ({"reward": EUROS, "policy": {"name": "tsallis_inf", "params": {"reward_max": 2}}}, "bad_range"),
         ({"reward": EUROS, "arms": [], "problem": {"kind": "arm_stream", "reward_range": [0, 1]}}, "bad_range"),
         ({"reward": EUROS, "arms": [], "problem": {"kind": "vector", "domain": {"kind": "ball"}}}, None),

@@ -177,6 +177,7 @@ def test_the_truth_stays_within_the_proved_budget(name: str, policy: str) -> Non
 
 @pytest.mark.jit
 @pytest.mark.slow
+@pytest.mark.jit
 @pytest.mark.parametrize(("name", "low", "high"), [("river_swim", 0.02, 0.06), ("garnet", 0.2, 0.45)])
 def test_in_a_thousand_long_runs_the_truth_stays_far_within_the_proved_budget(
     name: str, low: float, high: float

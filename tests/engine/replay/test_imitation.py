@@ -7,9 +7,9 @@ import pytest
 
 from onearm.engine import loop
 from onearm.engine.problem import fitted
+from onearm.engine.replay.imitation import imitating
 from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Problem
 from onearm.policies import catalog
-from onearm.policies.imitation import imitating
 
 NOTHING = np.zeros(0)
 

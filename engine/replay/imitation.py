@@ -16,10 +16,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NamedTuple
 
-from ..engine import protocol
-from ..engine.growth import grown
-from ..engine.kernel import kernel
-from ..engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy
+from .. import protocol
+from ..growth import grown
+from ..kernel import kernel
+from ..vocabulary import Array, Decision, Feedback, Instance, Key, Policy
 
 
 class ImitationParams(NamedTuple):
