@@ -31,7 +31,7 @@ def drawn(seed: int, predicted: float) -> tuple[Any, ...]:
     return reward, 2.0 * (action == 1), right, np.full(2000, predicted), {"live": np.ones(2000)}
 
 
-@pytest.mark.parametrize("predicted", [0.8, 0.1, 1.0, 0.0])
+@pytest.mark.parametrize("predicted", [0.8, 0.0])
 def test_values_and_differences_are_right_however_wrong_the_model_is(predicted: float) -> None:
     values, differences, inside = [], [], 0
     for seed in range(20):
