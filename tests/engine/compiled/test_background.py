@@ -18,6 +18,7 @@ from onearm.engine.compiled import background
 from onearm.engine.compiled.apart import Ended, Failed
 from onearm.engine.compiled.background import Background
 from onearm.engine.compiled.tiers import Entry, Order
+from onearm.engine.compiled.worker import LOCK
 
 PATIENCE = 300.0  # seconds
 
@@ -291,7 +292,14 @@ def test_where_the_folder_cannot_be_written_a_thread_of_this_process_compiles(tm
 
 @pytest.mark.jit
 def test_a_process_that_ends_leaves_its_worker_to_finish_what_it_is_at_and_end(tmp_path: Path) -> None:
-    pid = run(tmp_path, "norm.entry(x); print(worker())")
+    """The process ends once the worker is at it: before, the order may not have been sent yet, and is never made."""
+    until_at_it = f"""
+norm.entry(x)
+while not os.path.exists({str(tmp_path / LOCK)!r}):
+    time.sleep(0.001)
+print(worker())
+"""
+    pid = run(tmp_path, until_at_it)
     wait_for(lambda: kept(tmp_path) == ["sor_norm"])
     wait_for(lambda: not is_running(pid))
 
