@@ -23,35 +23,19 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.elementary import log
-from ...engine.growth import by_padding
-from ...engine.kernel import kernel
-from ...engine.problem import check_param
-from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT
+from ...engine.kernel import kernel, register
 from ...engine.states.balls import kl_balls
-from ...engine.states.counts import Experience, learn, mean_reward_of, write_shares
-from ...engine.states.learned import learned_by_plan
-from ...engine.states.planning import DESCRIBING, WORK, Model, Plan, sweep
-from ...engine.states.replanning import (
-    Epoch,
-    appraise_planned,
-    begin_epoch,
-    described,
-    is_due,
-    planned_probability,
-    planner,
-    take_planned,
-)
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
-
-FACTOR = 2.0  # by which a count grows until the next plan
+from ...engine.states.counts import Experience, mean_reward_of, write_shares
+from ...engine.states.hopeful import HopefulParams, check_delta, hopeful
+from ...engine.states.planning import Model, Plan
+from ...engine.states.replanning import Epoch, planner
+from ...engine.vocabulary import Array, Policy, Problem
 
 
-class KlUcrlParams(NamedTuple):
-    """Numbers fixed at creation."""
+class KlUcrlWidths(NamedTuple):
+    """What the sets are made of."""
 
     delta: float  # probability with which the true world may lie outside of the set, in (0, 1)
-    rewards: RewardRange = UNIT  # what is learned are parts of it
 
 
 class KlUcrlState(NamedTuple):
@@ -66,49 +50,22 @@ class KlUcrlState(NamedTuple):
 
 def kl_ucrl(delta: float = 0.05) -> Policy:
     """Follow the best policy of the best world in KL balls around what was counted."""
-    params = KlUcrlParams(check_param("delta", delta, low=0.0, high=1.0, low_open=True))
-    return Policy(
-        "kl_ucrl",
-        params,
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=by_padding(init),
-        foretells=False,
-        deterministic=True,
-        learned=learned_by_plan,
-    )
+    return hopeful("kl_ucrl", KlUcrlWidths(check_delta(delta)), init)
 
 
-def init(params: KlUcrlParams, problem: Problem) -> KlUcrlState:
+def init(params: HopefulParams, problem: Problem) -> KlUcrlState:
     """Return the state before any feedback."""
     own = planner(problem, kl_balls(problem.states or 0, problem.n_arms))
     return KlUcrlState(*own, horizon=np.array([problem.horizon or 0], np.int64))
 
 
 @kernel
-def update(
-    params: KlUcrlParams, state: KlUcrlState, instance: Instance, decision: Decision, feedback: Feedback, key: Key
-) -> None:
-    """Count the transition, and go on with a plan where one is due or not finished."""
-    seen, plan, model = state.seen, state.plan, state.model
-    s, a = learn(seen, instance, decision, feedback, params.rewards)
-    if s >= 0 and is_due(state.epoch, seen, plan, s, a, FACTOR):
-        begin_epoch(state.epoch, seen, plan, model, 1.0 / math.sqrt(seen.learned[0]), math.inf)
-    work = WORK
-    while plan.stage[0] == DESCRIBING and work > 0:
-        work -= _describe(params, state, plan.at[0])
-        described(seen, plan, model)
-    sweep(plan, model, work)
-
-
-@kernel
-def _describe(params: KlUcrlParams, state: KlUcrlState, s: int) -> int:
+def _describe(widths: KlUcrlWidths, state: KlUcrlState, s: int) -> int:
     """Write the largest rewards of a state's actions, and the balls around their laws. Return the work."""
     seen, model = state.seen, state.model
     states, n_arms = seen.visits.shape
     log_time = log(max(float(state.horizon[0] if state.horizon[0] > 0 else state.epoch.learned[0]), 3.0))
-    pairs = states * n_arms / params.delta * log_time
+    pairs = states * n_arms / widths.delta * log_time
     outcomes = states + (1 if seen.ended[0] else 0)
     b = log(2.0 * math.e * outcomes * pairs)
     inner = b + 1.0 / log_time
@@ -125,10 +82,4 @@ def _describe(params: KlUcrlParams, state: KlUcrlState, s: int) -> int:
     return work
 
 
-register_policy(
-    KlUcrlParams,
-    select=take_planned,
-    update=update,
-    probability=planned_probability,
-    appraise=appraise_planned,
-)
+register(KlUcrlWidths, describe=_describe)

@@ -20,76 +20,32 @@ import math
 from typing import NamedTuple
 
 from ...engine.elementary import log
-from ...engine.growth import by_padding
-from ...engine.kernel import kernel
-from ...engine.problem import check_param
-from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT
+from ...engine.kernel import kernel, register
 from ...engine.states.balls import Boxes, boxes
-from ...engine.states.counts import learn, mean_reward_of, reward_variance, write_shares
-from ...engine.states.learned import learned_by_plan
-from ...engine.states.planning import DESCRIBING, WORK, sweep
-from ...engine.states.replanning import (
-    Planner,
-    appraise_planned,
-    begin_epoch,
-    described,
-    is_due,
-    planned_probability,
-    planner,
-    take_planned,
-)
-from ...engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
-
-FACTOR = 2.0  # by which a count grows until the next plan
+from ...engine.states.counts import mean_reward_of, reward_variance, write_shares
+from ...engine.states.hopeful import HopefulParams, check_delta, hopeful
+from ...engine.states.replanning import Planner, planner
+from ...engine.vocabulary import Policy, Problem
 
 
-class Ucrl2bParams(NamedTuple):
-    """Numbers fixed at creation."""
+class Ucrl2bWidths(NamedTuple):
+    """What the sets are made of."""
 
     delta: float  # probability with which the true world may lie outside of the set, in (0, 1)
-    rewards: RewardRange = UNIT  # what is learned are parts of it
 
 
 def ucrl2b(delta: float = 0.05) -> Policy:
     """Follow the best policy of the best world in boxes as wide as the variances say."""
-    params = Ucrl2bParams(check_param("delta", delta, low=0.0, high=1.0, low_open=True))
-    return Policy(
-        "ucrl2b",
-        params,
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=by_padding(init),
-        foretells=False,
-        deterministic=True,
-        learned=learned_by_plan,
-    )
+    return hopeful("ucrl2b", Ucrl2bWidths(check_delta(delta)), init)
 
 
-def init(params: Ucrl2bParams, problem: Problem) -> Planner:
+def init(params: HopefulParams, problem: Problem) -> Planner:
     """Return the state before any feedback."""
     return planner(problem, boxes(problem.states or 0, problem.n_arms))
 
 
 @kernel
-def update(
-    params: Ucrl2bParams, state: Planner, instance: Instance, decision: Decision, feedback: Feedback, key: Key
-) -> None:
-    """Count the transition, and go on with a plan where one is due or not finished."""
-    seen, plan, model = state.seen, state.plan, state.model
-    s, a = learn(seen, instance, decision, feedback, params.rewards)
-    if s >= 0 and is_due(state.epoch, seen, plan, s, a, FACTOR):
-        begin_epoch(state.epoch, seen, plan, model, 1.0 / math.sqrt(seen.learned[0]), math.inf)
-    work = WORK
-    while plan.stage[0] == DESCRIBING and work > 0:
-        work -= _describe(params, state, plan.at[0])
-        described(seen, plan, model)
-    sweep(plan, model, work)
-
-
-@kernel
-def _describe(params: Ucrl2bParams, state: Planner, s: int) -> int:
+def _describe(widths: Ucrl2bWidths, state: Planner, s: int) -> int:
     """Write the largest rewards of a state's actions, and the boxes around their laws. Return the work."""
     seen, model = state.seen, state.model
     states, n_arms = seen.visits.shape
@@ -101,7 +57,7 @@ def _describe(params: Ucrl2bParams, state: Planner, s: int) -> int:
         work += write_shares(laws.centre, seen, s, a)
         n = seen.visits[s, a]
         if n > 0:
-            rate = log(6.0 * states * n_arms * n / params.delta) / n
+            rate = log(6.0 * states * n_arms * n / widths.delta) / n
             bonus = 2.0 * math.sqrt(reward_variance(seen, s, a) * rate) + 6.0 * rate
             model.reward[s, a] = min(mean_reward_of(seen, s, a) + bonus, 1.0)
             laws.width_else[s, a] = 6.0 * rate
@@ -112,10 +68,4 @@ def _describe(params: Ucrl2bParams, state: Planner, s: int) -> int:
     return work
 
 
-register_policy(
-    Ucrl2bParams,
-    select=take_planned,
-    update=update,
-    probability=planned_probability,
-    appraise=appraise_planned,
-)
+register(Ucrl2bWidths, describe=_describe)

@@ -20,82 +20,38 @@ import math
 from typing import NamedTuple
 
 from ...engine.elementary import log
-from ...engine.growth import by_padding
-from ...engine.kernel import kernel
-from ...engine.problem import check_param
-from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT
+from ...engine.kernel import kernel, register
 from ...engine.states.balls import Boxes, boxes
-from ...engine.states.counts import learn, mean_reward_of, write_shares
-from ...engine.states.learned import learned_by_plan
-from ...engine.states.planning import DESCRIBING, WORK, sweep
-from ...engine.states.replanning import (
-    Planner,
-    appraise_planned,
-    begin_epoch,
-    described,
-    is_due,
-    planned_probability,
-    planner,
-    take_planned,
-)
-from ...engine.vocabulary import Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
-
-FACTOR = 2.0  # by which a count grows until the next plan
+from ...engine.states.counts import mean_reward_of, write_shares
+from ...engine.states.hopeful import HopefulParams, check_delta, hopeful
+from ...engine.states.replanning import Planner, planner
+from ...engine.vocabulary import Policy, Problem
 
 
-class Ucrl3BoxParams(NamedTuple):
-    """Numbers fixed at creation."""
+class Ucrl3BoxWidths(NamedTuple):
+    """What the sets are made of."""
 
     delta: float  # probability with which the true world may lie outside of the set, in (0, 1)
-    rewards: RewardRange = UNIT  # what is learned are parts of it
 
 
 def ucrl3_box(delta: float = 0.05) -> Policy:
     """Follow the best policy of the best world in boxes that hold at all times at once."""
-    params = Ucrl3BoxParams(check_param("delta", delta, low=0.0, high=1.0, low_open=True))
-    return Policy(
-        "ucrl3_box",
-        params,
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=by_padding(init),
-        foretells=False,
-        deterministic=True,
-        learned=learned_by_plan,
-    )
+    return hopeful("ucrl3_box", Ucrl3BoxWidths(check_delta(delta)), init)
 
 
-def init(params: Ucrl3BoxParams, problem: Problem) -> Planner:
+def init(params: HopefulParams, problem: Problem) -> Planner:
     """Return the state before any feedback."""
     return planner(problem, boxes(problem.states or 0, problem.n_arms))
 
 
 @kernel
-def update(
-    params: Ucrl3BoxParams, state: Planner, instance: Instance, decision: Decision, feedback: Feedback, key: Key
-) -> None:
-    """Count the transition, and go on with a plan where one is due or not finished."""
-    seen, plan, model = state.seen, state.plan, state.model
-    s, a = learn(seen, instance, decision, feedback, params.rewards)
-    if s >= 0 and is_due(state.epoch, seen, plan, s, a, FACTOR):
-        begin_epoch(state.epoch, seen, plan, model, 1.0 / math.sqrt(seen.learned[0]), math.inf)
-    work = WORK
-    while plan.stage[0] == DESCRIBING and work > 0:
-        work -= _describe(params, state, plan.at[0])
-        described(seen, plan, model)
-    sweep(plan, model, work)
-
-
-@kernel
-def _describe(params: Ucrl3BoxParams, state: Planner, s: int) -> int:
+def _describe(widths: Ucrl3BoxWidths, state: Planner, s: int) -> int:
     """Write the largest rewards of a state's actions, and the boxes around their laws. Return the work."""
     seen, model = state.seen, state.model
     states, n_arms = seen.visits.shape
     laws: Boxes = model.laws
     laws.ends[0] = seen.ended[0]
-    log_pairs = log(6.0 * states * n_arms / params.delta)
+    log_pairs = log(6.0 * states * n_arms / widths.delta)
     work = 8 * n_arms
     for a in range(n_arms):
         model.reward[s, a] = 1.0
@@ -112,10 +68,4 @@ def _describe(params: Ucrl3BoxParams, state: Planner, s: int) -> int:
     return work
 
 
-register_policy(
-    Ucrl3BoxParams,
-    select=take_planned,
-    update=update,
-    probability=planned_probability,
-    appraise=appraise_planned,
-)
+register(Ucrl3BoxWidths, describe=_describe)

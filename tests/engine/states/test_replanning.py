@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from onearm.engine import loop
+from onearm.engine.kernel import KERNELS
 from onearm.engine.problem import state_problem
 from onearm.engine.protocol import update
 from onearm.engine.states.counts import learn
@@ -75,8 +76,8 @@ def test_a_plan_is_described_state_by_state_and_then_swept() -> None:
 def test_a_large_plan_is_made_over_many_updates_and_the_last_one_is_followed_meanwhile(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules[catalog.factory(name).__module__], "WORK", 60)
     policy, rng = catalog.make(name), np.random.default_rng(2)
+    monkeypatch.setattr(sys.modules[KERNELS[type(policy.params)]["update"].__module__], "WORK", 60)
     state, stages = policy.init(policy.params, state_problem(12, 3)), set()
     for t in range(60):
         held, made = state.plan.q.copy(), state.plan.made[0]
