@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.states.optimum import BestPolicy, closed_classes, optimum
+from ...engine.states.optimum import BestPolicy, closed_classes, in_the_long_run, optimum
 from ...engine.vocabulary import Array
 from .transitions import Transitions
 
@@ -155,11 +155,7 @@ def gain_of(law: Array, reward: Array, policy: Array, begin: Array) -> float:
 
 def shares(law: Array, policy: Array, begin: Array) -> Array:
     """Return how much of the time a policy is in each state in the long run, float64[S]."""
-    move = (np.eye(len(law)) + np.einsum("sa,sak->sk", policy, law)) / 2.0
-    for _ in range(50):  # 2 to the 50th steps
-        move = move @ move
-        move /= move.sum(axis=1, keepdims=True)
-    return np.asarray(begin @ move)
+    return np.asarray(begin @ in_the_long_run(np.einsum("sa,sak->sk", policy, law)))
 
 
 def _worth(world: FittedWorld, log: Transitions, policy: Array, gains: Array) -> Worth:

@@ -82,11 +82,20 @@ def optimum(transitions: Array, rewards: Array, is_open: Array) -> BestPolicy:
 def gain_from(transitions: Array, rewards: Array, policy: Array, start: int) -> float:
     """Return the mean reward in the long run of a policy, int64[S], that begins in `start`."""
     states = np.arange(len(policy))
-    move = (np.eye(len(policy)) + transitions[states, policy]) / 2.0
+    return float(in_the_long_run(transitions[states, policy])[start] @ rewards[states, policy])
+
+
+def in_the_long_run(moves: Array) -> Array:
+    """Return how much of the time a chain, float64[S, S], is in each state, float64[S, S], by where it begins.
+
+    >>> in_the_long_run(np.array([[0.0, 1.0], [1.0, 0.0]])).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+    shares: Array = (np.eye(len(moves)) + moves) / 2.0
     for _ in range(60):  # 2 to the 60th steps
-        move = move @ move
-        move /= move.sum(axis=1, keepdims=True)
-    return float(move[start] @ rewards[states, policy])
+        shares = shares @ shares
+        shares /= shares.sum(axis=1, keepdims=True)
+    return shares
 
 
 def gain_stateless(transitions: Array, rewards: Array, is_open: Array, start: int) -> float:
