@@ -96,12 +96,17 @@ def pack_detail(detail: Sequence[float]) -> str | None:
 
 
 def unpack_details(texts: Sequence[str | None], problem: Problem) -> Array:
-    """Return float64[n, m] of n details as the log keeps them, JSON lists; NaN where one is no list of m numbers."""
+    """Return float64[n, m] of n details as the log keeps them; NaN where one has no list of m numbers.
+
+    They are JSON lists, or objects that say something of a window and hold the list as `beside`.
+    """
     found = np.full((len(texts), problem.detail_length), np.nan)
     if problem.detail_length:
         for row, text in enumerate(texts):
             with contextlib.suppress(TypeError, ValueError, OverflowError):
                 numbers = json.loads(text or "null")
+                if isinstance(numbers, dict):
+                    numbers = numbers.get("beside")
                 if isinstance(numbers, list) and len(numbers) == problem.detail_length:
                     found[row] = numbers
     return found

@@ -146,9 +146,9 @@ class Arms(_Choice):
         return {"n_arms": self.n_arms, "feedback": self.feedback, "states": self.states}
 
     def are_details(self, details: Array) -> Array:
-        """Return which details are costs from 0 to 1e100, or NaN where one was not told; or next states."""
+        """Return which details are costs from 0 to 1e100, or next states; or NaN where one was not told."""
         if self.states is not None:
-            return np.asarray(_are_states(details[:, 0], self.states + 1))
+            return np.asarray(np.isnan(details[:, 0]) | _are_states(details[:, 0], self.states + 1))
         return np.asarray((np.isnan(details) | ((details >= 0.0) & (details <= REWARD_MAX))).all(axis=1))
 
     @property

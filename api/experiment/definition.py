@@ -57,6 +57,11 @@ class Definition:
     numbers: tuple[int, ...] = (0,)  # of the policies that decide: the live one; or it, the canary and the control
 
     @property
+    def warnings(self) -> list[str]:
+        """What whoever created it must know."""
+        return [] if self.window is None else self.window.warnings(self.problem)
+
+    @property
     def deciding(self) -> tuple[int, ...]:
         """The numbers of the policies that decide."""
         return tuple(number for number in self.numbers if number != NOBODY)

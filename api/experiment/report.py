@@ -97,7 +97,7 @@ def _way_out(spec: Definition) -> str:
     if spec.window is not None:
         return "see that rewards are sent"
     zeros = "send zeros where nothing came of a decision"
-    if spec.problem.states is not None:  # which have no windows
+    if spec.problem.states is not None:  # of which a default teaches nothing
         return zeros
     return f"{zeros}, or create the experiment with a reward.wait_time and a reward.default"
 

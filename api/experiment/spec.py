@@ -155,11 +155,25 @@ def _window(kind: Kind, body: dict[str, Any], problem: Problem, limits: tuple[fl
         )
     window = window_of(reward, ANY_REWARD if limits is None else limits)
     if window is not None and problem.detail_length:
-        raise InvalidInput(
-            "not_built",
-            f"reward.wait_time with problem.feedback {problem.feedback!r} is not built yet: leave one of them out",
-        )
+        _check_beside(window, problem)
     return window
+
+
+def _check_beside(window: Window, problem: Problem) -> None:
+    """Refuse a window that makes one reward of several, or corrects one, where each comes with a number of its own."""
+    beside = "the next state" if problem.states is not None else "a cost"
+    if window.aggregation != "earliest":
+        raise InvalidInput(
+            "bad_window",
+            f'reward.aggregation is "{window.aggregation}", and each reward comes with {beside}, of which one counts: '
+            'it must be "earliest"',
+        )
+    if window.late == "learn":
+        raise InvalidInput(
+            "bad_window",
+            f'reward.late is "learn", which corrects the default by a late reward, and not by {beside} that comes with '
+            'it: say "record" or "refuse"',
+        )
 
 
 def _constraints(kind: Kind, body: dict[str, Any], declared: Declared) -> Constraints | None:

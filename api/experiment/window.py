@@ -15,10 +15,15 @@ from typing import Any, NamedTuple
 
 from ...engine.errors import InvalidInput
 from ...engine.problem import check_reward
+from ...engine.vocabulary import Problem
 
 UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}  # microseconds
 WAIT_MAX = 400 * UNITS["d"]
 FIELDS = ("wait_time", "default", "learn", "aggregation", "late")  # of the `reward` of a spec
+STATES_WARNING = (
+    "silence does not say which state came next: a decision that closes with reward.default counts in means, and "
+    "teaches the policy nothing"
+)
 AT_ONCE_WARNING = (
     "rewards are learned at once, and silence only {wait_time} after its decision: until then the policy knows the "
     'decisions that were rewarded soon, and decides worse for it; leave reward.learn out, or say "at_close", unless a '
@@ -61,11 +66,13 @@ class Window(NamedTuple):
         """Whether the first reward of a decision is learned when it comes."""
         return self.learn == "at_once"
 
-    @property
-    def warnings(self) -> list[str]:
-        """What whoever declares it must know."""
-        silence_waits = self.learns_at_once and self.default is not None
-        return [AT_ONCE_WARNING.format(wait_time=self.wait_time)] if silence_waits else []
+    def warnings(self, problem: Problem) -> list[str]:
+        """Return what whoever declares it for such a problem must know."""
+        if self.default is None:
+            return []
+        if problem.states is not None:
+            return [STATES_WARNING]
+        return [AT_ONCE_WARNING.format(wait_time=self.wait_time)] if self.learns_at_once else []
 
     def together(self, rewards: Sequence[float]) -> float | None:
         """Return what the rewards of a decision come to, in the order in which they came; the default where none did.

@@ -15,7 +15,7 @@ from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.states import slimmed
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSINGS
+from ...engine.storage.windows import CLOSINGS, why_closed
 from ...engine.vocabulary import EXTERNAL, Decision, Feedback
 from ..experiment.ids import check_id
 from ..experiment.intake import check_propensity
@@ -253,7 +253,7 @@ async def _reward_one(live: Live, decision_id: str, body: Any) -> Taken | Came |
     said = kind.read_feedback(live, body)
     if live.windows is not None:
         shown = checked("the reward", body.action_id, body.propensity)
-        return await live.turns.take(came, live, decision_id, said.reward, reward_id, shown)
+        return await live.turns.take(came, live, decision_id, said, reward_id, shown)
     found, feedback = await live.turns.take(_reward_now, live, decision_id, said, reward_id)
     return Taken(decision_id, found, reward_id, feedback)
 
@@ -325,7 +325,7 @@ def record_of(live: Live, found: Record) -> DecisionRecord:
         "time": iso(event.time),
         "reward": None if found.reward is None else _reward_record(live, found.reward),
         "corrections": [correction_of(one) for one in found.corrections] or UNSET,
-        "outcomes": UNSET if live.windows is None else outcomes_of(found),
+        "outcomes": UNSET if live.windows is None else outcomes_of(live, found),
         "activation": activation_of(found) or UNSET,
     }
     return DecisionRecord(**fields | live.kind.record(live, event))
@@ -333,6 +333,6 @@ def record_of(live: Live, found: Record) -> DecisionRecord:
 
 def _reward_record(live: Live, reward: Event) -> RewardRecord:
     fields = live.kind.reward_record(live, reward)
-    if live.windows is not None and reward.detail in CLOSINGS.values():
-        fields["closed"] = next(why for why, said in CLOSINGS.items() if said == reward.detail)
+    if live.windows is not None and (closed := why_closed(reward)) is not None:
+        fields["closed"] = next(why for why, said in CLOSINGS.items() if said == closed)
     return RewardRecord(reward_id=reward.reward_id or None, seq=reward.seq, time=iso(reward.time), **fields)

@@ -226,9 +226,7 @@ async def _diagnostics(live: Live, lag: Lag) -> schemas.Diagnostics:
 
 
 def _warnings(live: Live) -> list[str]:
-    window = live.spec.window
-    declared = [] if window is None else window.warnings
-    return declared + warnings_of(live.tally.all, live.spec) if live.kind.has_rewards else []
+    return live.spec.warnings + warnings_of(live.tally.all, live.spec) if live.kind.has_rewards else []
 
 
 def _repairs(live: Live) -> int | None:
@@ -261,7 +259,7 @@ def describe(live: Live, caller: Caller) -> schemas.Experiment:
         rewards=live.rewards,
         pending=live.number - live.rewards,
         seq=live.seq,
-        warnings=UNSET if live.spec.window is None else live.spec.window.warnings or UNSET,
+        warnings=live.spec.warnings or UNSET,
         corrections_left=live.uncorrected or UNSET,
     )
 

@@ -101,10 +101,8 @@ async def _moment(live: Live) -> Moment:
 
 def _told(live: Live, now: Moment) -> Report:
     made = live.kind.report(live.spec, now.tally, now.labels, now.seq, now.decisions, now.proof)
-    window = live.spec.window
     if live.kind.has_rewards:
-        declared = [] if window is None else window.warnings
-        made.warnings = declared + warnings_of(now.tally.all, live.spec) or UNSET
+        made.warnings = live.spec.warnings + warnings_of(now.tally.all, live.spec) or UNSET
     if now.learned is not None and live.spec.intake.states is not None:
         made.plan = plan_of(live.spec.intake.states, now.labels, now.learned)
     if now.open is not None and isinstance(now.tally, WindowTally):

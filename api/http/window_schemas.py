@@ -29,6 +29,9 @@ class OutcomeRecord(msgspec.Struct):
     seq: int
     time: str
     late: bool
+    cost: float | UnsetType = UNSET
+    next_state: int | str | dict[str, int] | UnsetType = UNSET
+    ended: bool | UnsetType = UNSET
 
 
 class ActivationRecord(msgspec.Struct):

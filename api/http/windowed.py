@@ -11,8 +11,8 @@ import msgspec
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSED_BY_DEFAULT, CLOSINGS, LATE, shown_number
-from ...engine.vocabulary import EXTERNAL
+from ...engine.storage.windows import CLOSED_BY_DEFAULT, beside_in, is_late, shown_number, why_closed, with_beside
+from ...engine.vocabulary import EXTERNAL, Feedback
 from ..service import arriving
 from ..service.at_once import learn_at_once
 from ..service.live import Live
@@ -60,7 +60,7 @@ class CameEarly(NamedTuple):
         return Rewarded("early")
 
 
-async def came(live: Live, decision_id: str, reward: float, reward_id: str, said: Said) -> Came | CameEarly:
+async def came(live: Live, decision_id: str, sent: Feedback, reward_id: str, said: Said) -> Came | CameEarly:
     """Take a reward, queued for the log; the caller has the turn. One before its decision is held for it.
 
     Where it says which action was shown, the decision is activated with that first. Raises `Conflict` ("late") where
@@ -75,15 +75,15 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str, said
     found = None if name is None else await live.find(name)
     if found is None and isinstance(name, str):
         _check_made(decision_id, said)
-        return _early(live, name, reward, reward_id)
+        return _early(live, name, sent, reward_id)
     news = None if found is None or said.action_id is None else await news_of(live, decision_id, found, said)
     if found is not None and (shown := shown_number(found.activation)) is not None:
         found = await live.find(shown)
     if found is None:
         raise missing(live.spec.id, decision_id)
-    if found.event.kind == EXTERNAL and found.reward is not None and found.reward.detail not in CLOSINGS.values():
+    if found.event.kind == EXTERNAL and found.reward is not None and why_closed(found.reward) is None:
         raise Conflict("reward_exists", live.kind.reward_exists(decision_id, found.reward))
-    is_again = _is_again(decision_id, found.outcomes, reward, reward_id)
+    reward, is_again = sent.reward, _is_again(decision_id, found.outcomes, sent, reward_id)
     if is_again and news is None:
         await learn_at_once(live, found)  # where that failed before
         return Came(found, "duplicate")
@@ -108,7 +108,7 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str, said
         if window.late == "learn":
             together = _together(live, decision_id, [*rewards_of(found, late=True), reward])
             instead = together if _is_default(live, found) and found.value != together else None
-        arriving.take(live, found, reward, reward_id, now, late=True, instead=instead)
+        arriving.take(live, found, sent, reward_id, now, late=True, instead=instead)
         return Came(found, "late")
     if not is_again:
         _together(live, decision_id, [*windows.rewards(found), reward])
@@ -117,7 +117,7 @@ async def came(live: Live, decision_id: str, reward: float, reward_id: str, said
     if is_again:
         await learn_at_once(live, found)
         return Came(found, "duplicate")
-    arriving.take(live, found, reward, reward_id, now, late=False)
+    arriving.take(live, found, sent, reward_id, now, late=False)
     await learn_at_once(live, found)
     return Came(found, "accepted")
 
@@ -147,7 +147,7 @@ def _together(live: Live, decision_id: str, rewards: list[float]) -> float | Non
 def _is_default(live: Live, found: Record) -> bool:
     """Tell whether a decision was learned with the default, and that can be folded again."""
     learned = found.reward
-    return learned is not None and learned.detail == CLOSED_BY_DEFAULT and learned.seq > live.floor
+    return learned is not None and why_closed(learned) == CLOSED_BY_DEFAULT and learned.seq > live.floor
 
 
 async def activate(service: Service, call: Call) -> Answer:
@@ -191,20 +191,32 @@ def _begun(found: Record) -> str:
     return "activated" if is_activated(found) else "made"
 
 
-def outcomes_of(found: Record) -> list[OutcomeRecord]:
+def outcomes_of(live: Live, found: Record) -> list[OutcomeRecord]:
     """Return what is on record of the rewards of a decision that came, in their order."""
     return [
-        OutcomeRecord(event.reward or 0.0, event.reward_id or None, event.seq, iso(event.time), event.detail == LATE)
+        OutcomeRecord(
+            reward_id=event.reward_id or None,
+            seq=event.seq,
+            time=iso(event.time),
+            late=is_late(event),
+            **live.kind.reward_record(live, event),
+        )
         for event in found.outcomes
     ]
 
 
-def _early(live: Live, decision_id: str, reward: float, reward_id: str) -> CameEarly:
+def _early(live: Live, decision_id: str, sent: Feedback, reward_id: str) -> CameEarly:
     """Hold a reward for a decision that was not made yet."""
-    windows, now = live.windows, live.now()
+    windows, now, reward = live.windows, live.now(), sent.reward
     assert windows is not None
+    if live.problem.detail_length:
+        raise Conflict(
+            "not_made",
+            f"decision {decision_id!r} was not made yet: where costs or next states come with rewards, these are not "
+            "held for decisions to come; send it once the decision is made",
+        )
     held = windows.early.of(decision_id, now)
-    if _is_again(decision_id, held, reward, reward_id):
+    if _is_again(decision_id, held, sent, reward_id):
         return CameEarly(None)
     live.check_open()
     windows.early.check_room()
@@ -212,14 +224,18 @@ def _early(live: Live, decision_id: str, reward: float, reward_id: str) -> CameE
     return CameEarly(arriving.take_early(live, decision_id, reward, reward_id, now))
 
 
-def _is_again(decision_id: str, outcomes: Sequence[Event], reward: float, reward_id: str) -> bool:
-    """Tell whether a reward came before; refuse another one of the same id."""
+def _is_again(decision_id: str, outcomes: Sequence[Event], sent: Feedback, reward_id: str) -> bool:
+    """Tell whether a reward came before; refuse another one of the same id, or with something else beside it."""
     before = next((event for event in outcomes if event.reward_id == reward_id), None)
-    if before is None or before.reward == reward:
-        return before is not None
+    if before is None:
+        return False
+    beside = beside_in(before.detail)
+    if before.reward == sent.reward and with_beside(None, beside or []) == with_beside(None, sent.detail.tolist()):
+        return True
     named = f"the id {before.reward_id!r}" if before.reward_id else "no id"
+    told = "" if beside is None else f", with {beside}"
     raise Conflict(
         "reward_exists",
-        f"the decision {decision_id!r} has a reward with {named}, which is {before.reward} (seq {before.seq}): a "
+        f"the decision {decision_id!r} has a reward with {named}, which is {before.reward} (seq {before.seq}{told}): a "
         "second reward needs a reward_id of its own",
     )

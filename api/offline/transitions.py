@@ -20,6 +20,7 @@ import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from ...engine.choices import CELLS_MAX, REWARD_MAX
+from ...engine.columns import take
 from ...engine.errors import InvalidInput
 from ...engine.storage.header import problem_in
 from ...engine.storage.log import reading
@@ -77,6 +78,12 @@ def _of_export(path: Path, form: str) -> Transitions:
     arms = [arm["id"] for arm in spec.get("arms", [])] or list(range(log.problem.n_arms))
     left = 0 if log.events is None else int((log.events.kind != LEARN).sum()) - len(rows.kind)
     notes = [f"{left} decisions without a reward are left out"] if left else []
+    known = ~np.isnan(rows.detail[:, 0])
+    if not known.all():
+        notes.append(
+            f"{np.count_nonzero(~known)} decisions that closed by default are left out: what came next is unknown"
+        )
+    rows = take(rows, np.flatnonzero(known))
     return Transitions(
         [states.label(s) for s in range(states.count)],
         arms,

@@ -9,7 +9,8 @@ import asyncio
 from typing import NamedTuple, Protocol
 
 from ...engine.storage.tables import Event, Experiment
-from ...engine.vocabulary import DECIDE, Array
+from ...engine.storage.windows import beside_in, with_beside
+from ...engine.vocabulary import DECIDE, Array, Feedback
 from ..experiment.sums import Tally
 from ..experiment.windowed import WindowTally
 from .entered import Place, Sent, activation_event, early_event, outcome_event, outcome_of_early, replacing_events
@@ -50,7 +51,7 @@ class Live(Protocol):
 
 
 def take(
-    live: Live, record: Record, reward: float, reward_id: str, now: int, *, late: bool, instead: float | None = None
+    live: Live, record: Record, said: Feedback, reward_id: str, now: int, *, late: bool, instead: float | None = None
 ) -> None:
     """Put a reward on record that is learned when the window of its decision closes, or that came too late.
 
@@ -59,7 +60,7 @@ def take(
     live.check_open()
     if late:
         _note(live, "late")
-    event = outcome_event(record.event, _next(live, now), reward, reward_id, late)
+    event = outcome_event(record.event, _next(live, now), said, reward_id, late)
     record.add(event)
     corrections = () if instead is None else (live.corrected(record, instead, now),)
     record.rewarded = live.queue(event, *corrections)
@@ -101,7 +102,8 @@ def replace(live: Live, record: Record, shown: Shown, now: int) -> Record:
     live.windows.begin(external)
     instead = Record(external)
     for came in record.outcomes:
-        instead.add(came._replace(seq=_next(live, now).seq, number=number, detail=None, time=now))
+        detail = with_beside(None, beside_in(came.detail) or [])
+        instead.add(came._replace(seq=_next(live, now).seq, number=number, detail=detail, time=now))
     record.add(said)
     instead.decided = record.rewarded = live.queue(said, external, *instead.outcomes)
     return live.records.remember(instead)

@@ -6,13 +6,12 @@ learned at once is withheld from means: decisions without a reward are not among
 
 from __future__ import annotations
 
-from ...engine.storage.windows import LEARNED_AT_ONCE
+from ...engine.storage.windows import LEARNED_AT_ONCE, with_beside
 from ...engine.vocabulary import Feedback
-from ..kinds.kind import NO_DETAIL
 from .live import Live
 from .records import Record
 from .refusals import refolding
-from .windows import came, is_over, waits
+from .windows import came, detail_of, is_over, waits
 
 
 async def learn_at_once(live: Live, record: Record) -> None:
@@ -32,10 +31,11 @@ async def learn_at_once(live: Live, record: Record) -> None:
         if record.reward is not None or waits(record) or is_over(record) or record.event.number in live.erasing:
             return
         live.check_open()
-        action, feedback = live.kind.action(live, record.event), Feedback(came(record, late=False)[0], NO_DETAIL)
+        detail = detail_of(live.problem, record)
+        action, feedback = live.kind.action(live, record.event), Feedback(came(record, late=False)[0], detail)
         await live.teach(record.event, action, feedback)
         event = live.entered(record.event, action, feedback, None, live.now())
-        record.reward = event._replace(detail=LEARNED_AT_ONCE)
+        record.reward = event._replace(detail=with_beside(LEARNED_AT_ONCE, detail.tolist()))
         live.tally.correct(event.action, feedback.reward, None)
     finally:
         record.learning = False

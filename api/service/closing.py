@@ -14,21 +14,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from ...engine import loop
+from ...engine.actions import pack_detail
 from ...engine.errors import OnearmError
 from ...engine.replay.folding import NOT_JUDGED
 from ...engine.storage.event_columns import learned_columns
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSINGS, LEARNED_AT_ONCE, Begun, Valued
+from ...engine.storage.windows import CLOSINGS, LEARNED_AT_ONCE, Begun, Valued, why_closed, with_beside
 from ...engine.vocabulary import Action, Feedback
 from ..experiment.windowed import WindowTally
-from ..kinds.kind import NO_DETAIL
 from ..tasks import ended
 from . import arriving
 from .live import Live
 from .pools import Pool
 from .records import Record
-from .windows import NEVER, begin_of, is_over, waits
+from .windows import NEVER, begin_of, detail_of, is_over, waits
 
 EVERY = 0.25  # seconds between two looks at what is due
 SECONDS = 0.002  # for which windows close in one piece
@@ -46,7 +46,7 @@ class Due(NamedTuple):
 
     record: Record
     action: Action
-    reward: float | None  # None where it was never shown
+    said: Feedback | None  # None where it was never shown
     why: str  # "reward", "default" or "lapsed"
 
 
@@ -203,13 +203,16 @@ def _due(live: Live, record: Record) -> Due | None:
         return Due(record, action, None, "lapsed")
     rewards = windows.rewards(record)
     reward = windows.window.together(rewards)
-    return None if reward is None else Due(record, action, reward, "reward" if rewards else "default")
+    if reward is None:
+        return None
+    beside = detail_of(live.problem, record)
+    return Due(record, action, Feedback(reward, beside), "reward" if rewards else "default")
 
 
 def _at_once(record: Record) -> Valued | None:
     """Return what was learned of a decision at once, as it is known now."""
     learned = record.reward
-    if learned is None or learned.detail != LEARNED_AT_ONCE:
+    if learned is None or why_closed(learned) != LEARNED_AT_ONCE:
         return None
     assert learned.action is not None
     return Valued(learned.action, record.value)
@@ -222,11 +225,12 @@ async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) 
     """
     windows, policy = live.windows, live.spec.policy
     assert windows is not None
-    known = [one.due for one in passed if one.due is not None and one.due.reward is not None]
+    known = [(one.due, one.due.said) for one in passed if one.due is not None and one.due.said is not None]
     at_once = False
     if known and (windows.fold is None or windows.fold.compiled):
         sizes = live.roster.sizes if live.roster.joined else None
-        decided, rewards = [one.record.event for one in known], [one.reward for one in known if one.reward is not None]
+        decided = [due.record.event for due, _ in known]
+        rewards = [(said.reward, pack_detail(said.detail.tolist())) for _, said in known]
         columns = learned_columns(decided, rewards, live.problem, sizes)
         arguments = policy.params, live.state, live.spec.run, columns, *NOT_JUDGED
         windows.fold = loop.fold.entry(*arguments)
@@ -234,8 +238,8 @@ async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) 
             await live.step(windows.fold, windows.fold, *arguments)
     for one in passed:
         due = one.due
-        if due is not None and due.reward is not None and not at_once:
-            await live.teach(due.record.event, due.action, Feedback(due.reward, NO_DETAIL))
+        if due is not None and due.said is not None and not at_once:
+            await live.teach(due.record.event, due.action, due.said)
         if due is not None:
             made.append(_entered(live, due, now))
         windows.passes(one.begun, one.was_activated)
@@ -246,10 +250,11 @@ async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) 
 def _entered(live: Live, due: Due, now: int) -> Event:
     """Return the event of a window that closes, the next of the log."""
     assert isinstance(live.tally, WindowTally)
-    if due.reward is None:
+    if due.said is None:
         return arriving.lapsed(live, due.record, now)
-    event = live.entered(due.record.event, due.action, Feedback(due.reward, NO_DETAIL), None, now)
-    due.record.reward = event = event._replace(detail=CLOSINGS[due.why])
+    event = live.entered(due.record.event, due.action, due.said, None, now)
+    detail = with_beside(CLOSINGS[due.why], due.said.detail.tolist())
+    due.record.reward = event = event._replace(detail=detail)
     if due.why == "default":
         live.tally.note("defaults")
     return event

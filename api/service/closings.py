@@ -9,12 +9,13 @@ from ...engine.storage.tables import Event
 from ...engine.storage.windows import (
     CLOSED_BY_DEFAULT,
     CLOSED_BY_REWARD,
-    CLOSINGS,
     DEFERRED,
     DONE,
-    LATE,
     LEARNED_AT_ONCE,
+    beside_in,
     early_seq,
+    is_late,
+    why_closed,
 )
 from ...engine.vocabulary import ACTIVATION, EARLY, LEARN, OUTCOME
 from ..experiment.window import Window
@@ -34,6 +35,7 @@ def fault_of(window: Window, events: Iterable[Event]) -> Fault | None:
     one was learned at once.
     """
     came: dict[int, list[float]] = {}  # rewards in windows, by the decision's number
+    beside: dict[int, list[float] | None] = {}  # what was told beside the first of them
     late: dict[int, list[float]] = {}  # those after their end, where they are learned if none came before
     early: dict[int, float | None] = {}  # by their seqs
     never_shown: set[int] = set()
@@ -43,8 +45,9 @@ def fault_of(window: Window, events: Iterable[Event]) -> Fault | None:
             early[event.seq] = event.reward
         elif event.kind == ACTIVATION and event.detail not in (DEFERRED, DONE):
             came.pop(number, None)
+            beside.pop(number, None)
             never_shown.add(number)
-        elif event.kind == OUTCOME and event.detail == LATE:
+        elif event.kind == OUTCOME and is_late(event):
             if window.late == "learn" and event.reward is not None:
                 late.setdefault(number, []).append(event.reward)
         elif event.kind == OUTCOME:
@@ -53,13 +56,18 @@ def fault_of(window: Window, events: Iterable[Event]) -> Fault | None:
                 return Fault(number, f"the reward of decision {number} at seq {event.seq} came as another at seq {seq}")
             if number not in never_shown and event.reward is not None:
                 came.setdefault(number, []).append(event.reward)
-        elif event.kind == LEARN and event.detail in CLOSINGS.values():
+                beside.setdefault(number, beside_in(event.detail))
+        elif event.kind == LEARN and (why := why_closed(event)) is not None:
             too_late = late.pop(number, [])
             rewards = came.pop(number, too_late)
+            told = beside.pop(number, None)
+            if beside_in(event.detail) != told:
+                says = f"decision {number} was learned with {beside_in(event.detail)} at seq {event.seq}"
+                return Fault(number, f"{says}, and what was told beside its first reward is {told}")
             if number in never_shown:
                 return Fault(number, f"decision {number} was learned at seq {event.seq}, and was never shown")
             whys = _whys(window, rewards)
-            if event.reward != (together := window.together(rewards)) or event.detail not in whys:
+            if event.reward != (together := window.together(rewards)) or why not in whys:
                 return Fault(
                     number,
                     f"the window of decision {number} closed with {event.reward} at seq {event.seq}, and "

@@ -8,9 +8,9 @@ import msgspec
 
 from ...engine.contexts import pack_context
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import ACTIVATIONS, LATE, early_detail, shown_detail, taken_detail
+from ...engine.storage.windows import ACTIVATIONS, LATE, early_detail, shown_detail, taken_detail, with_beside
 from ...engine.vocabulary import ACTIVATION, CORRECTED, EARLY, EXTERNAL, LEARN, OUTCOME, Feedback, Problem
-from ..kinds.kind import Encoded, Request
+from ..kinds.kind import NO_DETAIL, Encoded, Request
 
 
 class Sent(NamedTuple):
@@ -84,15 +84,15 @@ def corrected_event(decided: Event, place: Place, reward: float | None) -> Event
     return Event(place.experiment, place.seq, CORRECTED, number=decided.number, reward=reward, time=place.time)
 
 
-def outcome_event(decided: Event, place: Place, reward: float, reward_id: str, late: bool) -> Event:
+def outcome_event(decided: Event, place: Place, said: Feedback, reward_id: str, late: bool) -> Event:
     """Return the event of a reward that is on record and not learned by itself."""
     return Event(
         experiment=place.experiment,
         seq=place.seq,
         kind=OUTCOME,
         number=decided.number,
-        reward=reward,
-        detail=LATE if late else None,
+        reward=said.reward,
+        detail=with_beside(LATE if late else None, said.detail.tolist()),
         reward_id=reward_id,
         time=place.time,
     )
@@ -115,7 +115,7 @@ def early_event(decision_id: str, place: Place, reward: float, reward_id: str) -
 def outcome_of_early(decided: Event, place: Place, early: Event) -> Event:
     """Return the event of a reward that came before its decision, and is one of it from now on."""
     assert early.reward is not None and early.reward_id is not None
-    outcome = outcome_event(decided, place, early.reward, early.reward_id, late=False)
+    outcome = outcome_event(decided, place, Feedback(early.reward, NO_DETAIL), early.reward_id, late=False)
     return outcome._replace(detail=taken_detail(early.seq))
 
 

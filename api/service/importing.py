@@ -22,7 +22,7 @@ from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
 from ...engine.storage.events import Events
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Base, Event, SnapshotPart
-from ...engine.storage.windows import CLOSINGS, decision_of, early_seq, shown_number
+from ...engine.storage.windows import decision_of, early_seq, shown_number, why_closed
 from ...engine.vocabulary import ACTIVATION, BESIDE, CHANGE, DECISIONS, EARLY, LEARN, OUTCOME, Columns, Feedback
 from ..experiment.ids import check_id
 from ..experiment.sizes import made_within
@@ -187,7 +187,7 @@ def as_stored(events: Iterable[Event], history: History, kind: Kind) -> Iterator
         if event.kind == LEARN:
             action, propensity = decided[event.number]
             assert event.reward is not None
-            if event.detail not in CLOSINGS.values():
+            if why_closed(event) is None:
                 feedback = Feedback(event.reward, np.array(json.loads(event.detail or "[]"), np.float64))
                 event = event._replace(detail=kind.detail_json(feedback))
             yield event._replace(action=action, propensity=propensity)

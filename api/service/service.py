@@ -252,7 +252,7 @@ class Service:
                     )
                 return self.live(name), False
             made = await self._placed(name, Imported(spec), tenant)
-            for warning in () if spec.window is None else spec.window.warnings:
+            for warning in spec.warnings:
                 log.warning("experiment %r: %s", name, warning)
             return made, True
 

@@ -9,10 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from ...engine.kernel import Entry
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import DEFERRED, DONE, LATE, LEARNED_AT_ONCE, Begun, OpenWindows
+from ...engine.storage.windows import (
+    DEFERRED,
+    DONE,
+    LEARNED_AT_ONCE,
+    Begun,
+    OpenWindows,
+    beside_in,
+    is_late,
+    why_closed,
+)
+from ...engine.vocabulary import Array, Problem
 from ..experiment.window import Window
+from ..kinds.kind import NO_DETAIL
 from .clocks import Clocks
 from .early import Early
 from .records import Record
@@ -107,7 +120,7 @@ class Windows:
     def withholds(self, record: Record) -> bool:
         """Whether the reward of a decision counts in no mean yet: it was learned at once, and its window is open."""
         learned = record.reward
-        return learned is not None and learned.detail == LEARNED_AT_ONCE and begin_of(record).seq > self.closed
+        return learned is not None and why_closed(learned) == LEARNED_AT_ONCE and begin_of(record).seq > self.closed
 
     def held(self) -> int:
         """Return how many rewards are held now for decisions that were not made yet."""
@@ -145,4 +158,13 @@ def begin_of(record: Record) -> Event:
 
 def came(record: Record, *, late: bool) -> list[float]:
     """Return the rewards of a decision that came in its window, or too late, in their order."""
-    return [one.reward for one in record.outcomes if (one.detail == LATE) == late and one.reward is not None]
+    return [one.reward for one in record.outcomes if is_late(one) == late and one.reward is not None]
+
+
+def detail_of(problem: Problem, record: Record) -> Array:
+    """Return what was told beside the first reward of a decision that came in its window, float64[m], or NaN."""
+    if not problem.detail_length:
+        return NO_DETAIL
+    first = next((one for one in record.outcomes if not is_late(one)), None)
+    told = None if first is None else beside_in(first.detail)
+    return np.full(problem.detail_length, np.nan) if told is None else np.array(told, np.float64)

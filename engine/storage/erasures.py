@@ -17,13 +17,13 @@ from ..vocabulary import DECISIONS, LEARN
 from . import schema
 from .connections import Connections
 from .tables import BASE, ERASED, EVENT, EXPERIMENT, SNAPSHOT, SNAPSHOT_PART
-from .windows import says_of_windows
+from .windows import said_of_windows
 
 NAMED_MAX = 500  # numbers of one statement
 BLANKS = ("context", "available", "detail", "sent", "decision_id", "reward_id", "body_hash", "actions", "vector")
 NOTHING = dict.fromkeys((*BLANKS, "unit_id"))
 # What windows say of a reward, that it came late or why it was learned, tells nothing of anybody, and is counted.
-_KEPT_DETAIL = sa.case((says_of_windows(EVENT.c), EVENT.c.detail), else_=sa.null())
+_KEPT_DETAIL = said_of_windows(EVENT.c)
 IS_ERASED = "SELECT 1 FROM erased WHERE erased.experiment = event.experiment AND erased.number = event.number"
 IS_BLANK = f"{IS_ERASED} AND erased.blank"
 

@@ -78,14 +78,17 @@ def columns_of(
 
 
 def learned_columns(
-    decided: Sequence[Event], rewards: Sequence[float], problem: Problem, sizes: Callable[[Array], Array] | None
+    decided: Sequence[Event],
+    rewards: Sequence[tuple[float, str | None]],
+    problem: Problem,
+    sizes: Callable[[Array], Array] | None,
 ) -> Columns:
-    """Return LEARN rows of decisions, in the order given, each with its reward and no detail."""
+    """Return LEARN rows of decisions, in the order given, each with its reward and its detail as the log keeps it."""
     in_order = sorted(decided, key=lambda event: event.seq)
     rows = [row_of(event._replace(reward=None, detail=None)) for event in in_order]
     rows += [
-        (0, LEARN, e.number, e.action, e.propensity, reward, None, None, None, None, None, 0)
-        for e, reward in zip(decided, rewards, strict=True)
+        (0, LEARN, e.number, e.action, e.propensity, reward, None, None, detail, None, None, 0)
+        for e, (reward, detail) in zip(decided, rewards, strict=True)
     ]
     return columns_of(rows, lambda missing: Seen(), problem, True, sizes)
 

@@ -4,6 +4,7 @@ A closing is a LEARN event without a `reward_id`, whose `detail` says why, and s
 window is open. The `detail` of an OUTCOME says whether it came late,
 or of which EARLY event it is; that of an EARLY one for which decision it came, that of an ACTIVATION whether a decision
 is deferred, was shown, or never was, which closes it, or which decision of somebody else was shown in its place.
+What is told beside rewards, a cost or the next state, stands in the details of OUTCOME and LEARN events as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
+from ..actions import pack_detail
 from ..vocabulary import ACTIVATION, CORRECTED, DECISIONS, EARLY, LEARN, OUTCOME, Array
 from . import schema
 from .corrections import Corrections
@@ -31,6 +33,7 @@ DONE = '{"activation": "done"}'
 LAPSED = '{"activation": "lapsed"}'
 ACTIVATIONS = {"deferred": DEFERRED, "done": DONE, "lapsed": LAPSED}
 SAID = (*CLOSINGS.values(), LATE, *ACTIVATIONS.values())
+BESIDE = '"beside": '  # before what was told beside a reward, the last of a detail
 TAKEN = '{"early": '  # so begins the detail of an OUTCOME that came before its decision
 SHOWN = '{"shown": '  # so begins that of the ACTIVATION of a decision in whose place another one was shown
 PAGE = 5_000  # events of one SELECT
@@ -90,14 +93,15 @@ class Windows(Corrections):
         """Count what windows came to after one seq, up to another. Reads all events between."""
         sql = (
             "SELECT count(CASE WHEN kind = ? AND detail = ? THEN 1 END), "
-            "count(CASE WHEN kind = ? AND detail = ? THEN 1 END), "
+            "count(CASE WHEN kind = ? AND detail LIKE ? THEN 1 END), "
             "count(CASE WHEN kind = ? THEN 1 END), "
             "count(CASE WHEN kind = ? AND detail LIKE ? THEN 1 END), "
             "count(CASE WHEN kind = ? AND detail = ? THEN 1 END), "
             "count(CASE WHEN kind = ? AND detail LIKE ? THEN 1 END) FROM event "
             f"WHERE experiment = ? AND seq > ? AND seq <= ? AND kind IN ({LEARN}, {OUTCOME}, {EARLY}, {ACTIVATION})"
         )
-        said = (LEARN, CLOSED_BY_DEFAULT, OUTCOME, LATE, EARLY, OUTCOME, f"{TAKEN}%", ACTIVATION, LAPSED, ACTIVATION)
+        late, taken = _begins(LATE), f"{TAKEN}%"
+        said = (LEARN, CLOSED_BY_DEFAULT, OUTCOME, late, EARLY, OUTCOME, taken, ACTIVATION, LAPSED, ACTIVATION)
         return Windowed(*self._read(sql, (*said, f"{SHOWN}%", experiment, after, until))[0])
 
     def open_windows(self, experiment: int) -> OpenWindows:
@@ -106,10 +110,10 @@ class Windows(Corrections):
         Reads back from the end of the log to the last closing, and what came since that one began.
         """
         sql = (
-            f"SELECT number FROM event WHERE experiment = ? AND ((kind = {LEARN} AND detail IN (?, ?)) "
+            f"SELECT number FROM event WHERE experiment = ? AND ((kind = {LEARN} AND (detail LIKE ? OR detail = ?)) "
             f"OR (kind = {ACTIVATION} AND detail = ?)) ORDER BY seq DESC LIMIT 1"
         )
-        rows = self._read(sql, (experiment, CLOSED_BY_REWARD, CLOSED_BY_DEFAULT, LAPSED))
+        rows = self._read(sql, (experiment, _begins(CLOSED_BY_REWARD), CLOSED_BY_DEFAULT, LAPSED))
         if not rows:
             return OpenWindows(0, 0)
         sql = (
@@ -153,11 +157,12 @@ class Windows(Corrections):
     def learned_at_once(self, experiment: int, closed: int) -> list[int]:
         """Return the numbers of the decisions that were learned at once, and whose windows began after a seq."""
         sql = (
-            f"SELECT l.number FROM event l WHERE l.experiment = ? AND l.seq > ? AND l.kind = {LEARN} AND l.detail = ? "
-            "AND EXISTS (SELECT 1 FROM event b WHERE b.experiment = l.experiment AND b.number = l.number "
+            f"SELECT l.number FROM event l WHERE l.experiment = ? AND l.seq > ? AND l.kind = {LEARN} "
+            "AND l.detail LIKE ? AND EXISTS (SELECT 1 FROM event b "
+            "WHERE b.experiment = l.experiment AND b.number = l.number "
             f"AND b.seq > ? AND (b.kind IN {DECISIONS} OR (b.kind = {ACTIVATION} AND b.detail = ?)))"
         )
-        rows = self._read(sql, (experiment, closed, LEARNED_AT_ONCE, closed, DONE))
+        rows = self._read(sql, (experiment, closed, _begins(LEARNED_AT_ONCE), closed, DONE))
         return [number for (number,) in rows]
 
     def values_at_once(self, experiment: int, numbers: Sequence[int]) -> dict[int, Valued]:
@@ -166,9 +171,9 @@ class Windows(Corrections):
         for some in _some(numbers):
             sql = (
                 f"SELECT number, kind, action, reward FROM event WHERE experiment = ? AND number IN ({_marks(some)}) "
-                f"AND ((kind = {LEARN} AND detail = ?) OR kind = {CORRECTED}) ORDER BY seq"
+                f"AND ((kind = {LEARN} AND detail LIKE ?) OR kind = {CORRECTED}) ORDER BY seq"
             )
-            for number, kind, action, reward in self._read(sql, (experiment, *some, LEARNED_AT_ONCE)):
+            for number, kind, action, reward in self._read(sql, (experiment, *some, _begins(LEARNED_AT_ONCE))):
                 if kind == LEARN:
                     found[number] = Valued(action, reward)
                 elif number in found:
@@ -315,6 +320,50 @@ def decision_of(early: Event) -> str:
     return found
 
 
+def with_beside(said: str | None, beside: Sequence[float]) -> str | None:
+    """Return a detail that says something of a window, and what was told beside the reward; NaN where nothing was.
+
+    >>> with_beside(LATE, [5.0]), with_beside(None, [5.0]), with_beside(None, [])
+    ('{"late": true, "beside": [5.0]}', '{"beside": [5.0]}', None)
+    """
+    if (told := pack_detail(beside)) is None:
+        return said
+    return f"{'{' if said is None else f'{said[:-1]}, '}{BESIDE}{told}}}"
+
+
+def said_in(detail: str | None) -> str | None:
+    """Return what a detail says of a window, without what was told beside the reward.
+
+    >>> said_in('{"late": true, "beside": [5.0]}') == LATE, said_in('{"beside": [5.0]}')
+    (True, None)
+    """
+    if detail is None or BESIDE not in detail:
+        return detail
+    said = detail.partition(BESIDE)[0]
+    return None if said == "{" else f"{said.removesuffix(', ')}}}"
+
+
+def beside_in(detail: str | None) -> list[float] | None:
+    """Return what was told beside a reward, None where nothing was.
+
+    >>> beside_in('{"late": true, "beside": [5.0]}')
+    [5.0]
+    """
+    told: list[float] | None = json.loads(detail).get("beside") if detail is not None and BESIDE in detail else None
+    return told
+
+
+def why_closed(learned: Event) -> str | None:
+    """Return why a LEARN event was learned, as `CLOSINGS` says it; None where no window was why."""
+    said = said_in(learned.detail)
+    return said if said in CLOSINGS.values() else None
+
+
+def is_late(outcome: Event) -> bool:
+    """Tell whether a reward came too late."""
+    return said_in(outcome.detail) == LATE
+
+
 def taken_detail(early: int) -> str:
     """Return the detail of an OUTCOME that came as the EARLY event of a seq."""
     return f"{TAKEN}{early}}}"
@@ -337,11 +386,18 @@ def shown_number(activation: Event | None) -> int | None:
     return json.loads(detail)["shown"] if detail.startswith(SHOWN) else None
 
 
-def says_of_windows(event: Any) -> sa.ColumnElement[bool]:
-    """Say that the detail of an event, given by its columns, is what windows say of a reward."""
-    said = event.detail.in_(SAID) | event.detail.startswith(TAKEN) | event.detail.startswith(SHOWN)
-    rewarded: sa.ColumnElement[bool] = event.kind.in_((LEARN, OUTCOME, ACTIVATION)) & said
-    return rewarded
+def said_of_windows(event: Any) -> sa.ColumnElement[str | None]:
+    """Return what the detail of an event, given by its columns, says of a window; not what was told beside a reward."""
+    detail, told = event.detail, [(event.detail.startswith(said[:-1]), said) for said in (*CLOSINGS.values(), LATE)]
+    whole = detail.in_(SAID) | detail.startswith(TAKEN) | detail.startswith(SHOWN)
+    return sa.case(
+        (event.kind.not_in((LEARN, OUTCOME, ACTIVATION)), sa.null()), (whole, detail), *told, else_=sa.null()
+    )
+
+
+def _begins(said: str) -> str:
+    """Return a pattern for details that say so, whatever is told beside the reward."""
+    return f"{said[:-1]}%"
 
 
 def _some(keys: Sequence[Any]) -> Iterator[list[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from support.served import NO_DETAIL, Served, log_of, read_context, read_mask
+from support.served import Served, log_of, read_context, read_detail, read_mask
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.experiment.spec import Spec
@@ -116,6 +116,6 @@ def folded(row: Experiment, events: Sequence[Event], seq: int | None = None) -> 
                 instance, decision = decided[event.number]
                 mask = np.pad(instance.available, (0, k - len(instance.available)))
                 instance = instance._replace(available=mask)
-                call = (params, state, instance, decision, Feedback(reward, NO_DETAIL))
+                call = (params, state, instance, decision, Feedback(reward, read_detail(event, spec)))
                 loop.learn.python(*call, Key(spec.run, event.number))
     return snapshot.digest(state)

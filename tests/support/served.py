@@ -39,7 +39,6 @@ from onearm.engine.vocabulary import (
 
 ARMS = [{"id": "a"}, {"id": "b"}, {"id": "c"}]
 RANDOM = {"name": "epsilon_greedy", "params": {"epsilon": 0.5}}
-NO_DETAIL = np.zeros(0)
 
 
 class Served:
@@ -212,10 +211,10 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
         elif event.kind == LEARN:
             assert event.number is not None and event.reward is not None
             instance, decision = open_decisions.pop(event.number)
-            if spec.problem.context_kind == "dense":  # arms that joined later could not be chosen
+            if spec.problem.layout == "dense":  # arms that joined later could not be chosen
                 mask = np.pad(instance.available, (0, k - len(instance.available)))
                 instance = instance._replace(available=mask)
-            call = (params, state, instance, decision, Feedback(event.reward, NO_DETAIL))
+            call = (params, state, instance, decision, Feedback(event.reward, read_detail(event, spec)))
             loop.learn.python(*call, Key(spec.run, event.number))
     return snapshot.digest(state)
 
@@ -229,8 +228,15 @@ def read_context(event: Event, spec: Spec, k: int) -> Any:
         m, after = int(start[-1]), 8 + 4 * (k + 2)
         index = np.frombuffer(data, "<u4", m, after).copy()
         return Features(start, index, np.frombuffer(data, "<f8", m, after + 4 * m).copy())
-    shape = spec.problem.context_shape if spec.problem.context_kind == "dense" else (k, spec.problem.context_shape[1])
+    shape = spec.problem.context_shape if spec.problem.layout == "dense" else (k, spec.problem.context_shape[1])
     return np.frombuffer(data, "<f8").reshape(shape).copy()
+
+
+def read_detail(event: Event, spec: Spec) -> Array:
+    """Return what was told beside a reward, in a list or with why a window closed; NaN where nothing was."""
+    told = json.loads(event.detail or "null")
+    told = told.get("beside") if isinstance(told, dict) else told
+    return np.array(told if told else [math.nan] * spec.problem.detail_length)
 
 
 def read_mask(event: Event, k: int) -> Array:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
+from ....engine.actions import unpack_details
 from ....engine.changes.worlds import leader_of
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_reward
@@ -27,7 +28,6 @@ READER = Reader(msgspec.json.Decoder(ArmReward), msgspec.json.Decoder(BatchArmRe
 _row_actions = msgspec.json.Decoder(list[RowAction])
 _named_actions = msgspec.json.Decoder(list[dict[str, Any]])
 _baseline = msgspec.json.Decoder(Baseline)
-_beside = msgspec.json.Decoder(list[float])
 EXPLANATION = msgspec.json.Decoder(Explanation)
 
 
@@ -187,10 +187,10 @@ def feedback_on(work: Work, decided: Event, action: Action, body: Feedback) -> F
 
 def reward_record(work: Work, reward: Event) -> dict[str, Any]:
     """Return what is on record of a reward."""
-    if reward.detail is None or not work.problem.detail_length:
+    detail = unpack_details([reward.detail], work.problem)[0]
+    if np.isnan(detail).all():
         return {"value": reward.reward}
-    beside = work.spec.intake.told_beside(work.problem, _beside.decode(reward.detail))
-    return {"value": reward.reward, **beside}
+    return {"value": reward.reward, **work.spec.intake.told_beside(work.problem, detail.tolist())}
 
 
 def reward_exists(decision_id: str, before: Event) -> str:

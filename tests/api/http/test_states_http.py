@@ -157,7 +157,7 @@ def test_states_where_there_are_none_are_refused(served: Served) -> None:
         ({"problem": {"states": {"count": 3}, "context": {"kind": "dense", "length": 2}}}, "bad_states"),
         ({"problem": {"states": {"count": 3}, "feedback": "cost"}}, "bad_feedback"),
         ({"problem": {"states": {"count": 3}}, "policy": "linucb"}, "policy_does_not_fit"),
-        ({"problem": {"states": {"count": 3}}, "reward": {"wait_time": "1m"}}, "not_built"),
+        ({"problem": {"states": {"count": 3}}, "reward": {"wait_time": "1m", "aggregation": "sum"}}, "bad_window"),
         ({"problem": {"kind": "vector", "states": {"count": 3}}}, "unknown_field"),
     ],
 )

@@ -422,12 +422,6 @@ def test_what_a_window_cannot_be_is_refused(served: Windowed, reward: Any, code:
     assert says in told["detail"]
 
 
-def test_a_window_where_rewards_come_with_costs_is_refused(served: Windowed) -> None:
-    """A closing says why it closed in the place where a cost would be."""
-    told = assert_refused(served.create(reward={"wait_time": "2s"}, problem={"feedback": "cost"}), 422, "not_built")
-    assert "cost" in told["detail"]
-
-
 @pytest.mark.parametrize(
     "problem",
     [

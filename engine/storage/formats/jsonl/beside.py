@@ -7,7 +7,18 @@ from typing import Any
 
 from ....vocabulary import ACTIVATION, CHANGE, CORRECTED, EARLY
 from ...tables import Event
-from ...windows import ACTIVATIONS, LATE, decision_of, early_detail, early_seq, shown_detail, taken_detail
+from ...windows import (
+    ACTIVATIONS,
+    LATE,
+    beside_in,
+    decision_of,
+    early_detail,
+    early_seq,
+    is_late,
+    shown_detail,
+    taken_detail,
+    with_beside,
+)
 from .lines import BESIDE, Activation, Change, Corrected, Early, Outcome
 
 
@@ -26,7 +37,10 @@ def line_of(event: Event) -> BESIDE:
     reward_id = event.reward_id or None
     if event.kind == EARLY:
         return Early(decision_id=decision_of(event), reward_id=reward_id, **told)
-    return Outcome(number=event.number, reward_id=reward_id, late=said == LATE, early=early_seq(event), **told)
+    beside = beside_in(said)
+    return Outcome(
+        number=event.number, reward_id=reward_id, late=is_late(event), early=early_seq(event), detail=beside, **told
+    )
 
 
 def event_of(line: BESIDE) -> Event:
@@ -44,4 +58,4 @@ def event_of(line: BESIDE) -> Event:
     if isinstance(line, Early):
         return event._replace(number=-line.seq, detail=early_detail(line.decision_id))
     when = LATE if line.late else None if line.early is None else taken_detail(line.early)
-    return event._replace(number=line.number, detail=when)
+    return event._replace(number=line.number, detail=with_beside(when, line.detail or []))

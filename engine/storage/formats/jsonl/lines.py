@@ -81,6 +81,7 @@ class Outcome(msgspec.Struct, tag_field="kind", tag="outcome", omit_defaults=Tru
     reward_id: str | None = None
     late: bool = False
     early: Natural | None = None  # the seq of the line as which it came before its decision
+    detail: list[float] | None = None
     sent: str | None = None
     time: int | None = None
 

@@ -24,7 +24,7 @@ from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_eve
 from ...rows import Rows, Wanted
 from ...source import Source
 from ...tables import Event
-from ...windows import CLOSINGS
+from ...windows import CLOSINGS, with_beside
 from ..table_rows import events_of_table
 from .beside import event_of
 from .decoding import FORM, decoded, opened
@@ -110,7 +110,8 @@ def _event(line: Decide | Learn | BESIDE, problem: Problem) -> Event:
     event = Event(0, line.seq, line.code, sent=line.sent, time=line.time or 0)
     if isinstance(line, Learn):
         if line.closed is not None:
-            return event._replace(number=line.number, reward=line.reward, detail=CLOSINGS[line.closed])
+            said = with_beside(CLOSINGS[line.closed], line.detail or [])
+            return event._replace(number=line.number, reward=line.reward, detail=said)
         detail = None if line.detail is None else json.dumps(line.detail)
         return event._replace(number=line.number, reward=line.reward, detail=detail, reward_id=line.reward_id or "")
     context = context_of(line.context, problem)

@@ -90,12 +90,14 @@ class Writer:
         if event.kind == LEARN:
             assert event.reward is not None
             detail = None if event.detail is None else msgspec.json.decode(event.detail)
-            closed = detail["closed"] if isinstance(detail, dict) else None
+            closed = None
+            if isinstance(detail, dict):
+                closed, detail = detail["closed"], detail.get("beside")
             return Learn(
                 seq=event.seq,
                 number=event.number,
                 reward=event.reward,
-                detail=None if closed else detail,
+                detail=detail,
                 closed=closed,
                 reward_id=event.reward_id or None,
                 sent=event.sent,

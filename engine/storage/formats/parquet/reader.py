@@ -36,7 +36,7 @@ from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_eve
 from ...rows import Rows, Wanted
 from ...source import STDIN, Source
 from ...tables import Event
-from ...windows import CLOSINGS
+from ...windows import why_closed
 from ..table_rows import events_of_table
 from .arrays import booleans, floats, integers, numbers, units, valid, values_of
 from .file import batches, header_in, holds, opened
@@ -130,7 +130,7 @@ def _event(row: dict[str, Any], line: int, problem: Problem) -> Event:
     if event.kind == LEARN:
         if not problem.is_numbered:
             event = event._replace(action=None)
-        reward_id = None if event.detail in CLOSINGS.values() else event.reward_id or ""
+        reward_id = event.reward_id or "" if why_closed(event) is None else None
         return event._replace(reward=row["reward"], reward_id=reward_id)
     if event.kind == CORRECTED:
         return event._replace(action=None, reward=row["reward"])
