@@ -21,8 +21,8 @@ from ...engine.storage.tables import Event, Experiment
 from ...engine.vocabulary import CHANGE, Problem
 from ...policies import catalog
 from ..console import print_json, print_table, progress
+from ..experiment.context_intake import ContextIntake
 from ..experiment.definition import Definition
-from ..experiment.intake import Intake
 from ..experiment.spec import Spec
 from ..kinds.table import KINDS, kind_of
 from ..log_files import read_log
@@ -143,7 +143,7 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
             "cannot say from which event on: run onearm verify --database URL on the database that it is from",
         )
     policy = fitted(catalog.from_stored(log.spec["policy"]), log.problem)
-    spec = Definition(path.name, policy, log.problem, (), int(log.spec["seed"]), Intake())
+    spec = Definition(path.name, policy, log.problem, (), int(log.spec["seed"]), ContextIntake())
     changes = [Event(0, seq, CHANGE, detail=detail) for seq, detail in log.changes]
     history = History(spec, changes, kind_of(log.problem).change_types)
     company = Company(spec, history, policy.init(policy.params, log.problem), corrections=log.corrections)

@@ -18,6 +18,7 @@ from ...engine.errors import InvalidInput
 from ...engine.problem import check_range
 from ...engine.vocabulary import Policy, Problem
 from .constraints import Constraints
+from .context_intake import ContextIntake
 from .ids import check_fields, check_id
 from .intake import Intake
 from .window import FIELDS, Window
@@ -35,7 +36,7 @@ class Declared(NamedTuple):
 
     problem: Problem
     arms: Arms = ()  # none where actions come per call; where queries are asked, these
-    intake: Intake = Intake()
+    intake: Intake = ContextIntake()
     hypotheses: tuple[str, ...] = ()  # the ids of what can be recommended, where queries are asked
 
 

@@ -2,238 +2,88 @@
 
 The arms of an experiment are fixed (`arms` at its creation), or it has *per-call actions* ("listed" on the wire): each
 call brings a set of its own, with ids and features. Contexts and features are lists of numbers, or JSON objects
-(`engine/features.py`). Where decisions move a state, its name is all that is read (`states.py`).
+(`context_intake.py`). Where decisions move a state, its name is all that is read (`state_intake.py`).
 """
 
 from __future__ import annotations
 
-import dataclasses
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ...engine.errors import InvalidInput
 from ...engine.features import Encoder
-from ...engine.problem import check_context, check_cost, check_costs, refuse_cost, state_problem
-from ...engine.vocabulary import Array, Features, Policy, Problem
-from .ids import ID_LENGTH_MAX, check_fields, is_id
-from .states import States
+from ...engine.vocabulary import Array, Features, Learned, Policy, Problem
+from .ids import ID_LENGTH_MAX, is_id
+from .plan import Plan
 
-LENGTH_MAX = 100_000  # numbers of a context, or of an action
 ACTIONS = 1_000  # that a call may list, where the problem does not say
-ACTIONS_MAX = 10_000
-NUMBERS_MAX = 2**24  # of all actions of a call: 128 MB
 
 Named = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Intake:
-    """How contexts and actions arrive, as the `problem` of a spec declares it."""
+class Intake(ABC):
+    """How contexts and actions arrive, as the `problem` of a spec declares it. What stands here is true of most."""
 
-    kind: Literal["none", "dense", "features"] = "none"
     length: int = 0  # numbers of a dense context
-    encoder: Encoder | None = None  # of contexts of the kind "features"
+    encoder: Encoder | None = None  # of contexts that are objects
     per_call: bool = False
-    action_length: int = 0  # numbers of each per-call action; 0 where they are objects
     actions_max: int = ACTIONS
-    states: States | None = None  # that decisions move
 
-    @classmethod
-    def from_json(cls, context: Any, actions: Any, states: Any = None) -> Intake:
-        """Check `problem.context`, `problem.actions` and `problem.states`."""
-        kind, length, encoder = _context(context)
-        check_fields("problem.actions", actions, {"kind", "length", "max"})
-        action_kind = actions.get("kind", "fixed")
-        if states is not None:
-            if (kind, action_kind) != ("none", "fixed"):
-                raise InvalidInput(
-                    "bad_states",
-                    "problem.states comes with a context or with actions of each call: where decisions move a state, "
-                    "that is all that is read, and the arms are fixed; leave the others out",
-                )
-            return cls(states=States.from_json(states))
-        if action_kind == "fixed":
-            check_fields("problem.actions", actions, {"kind"})
-            return cls(kind, length, encoder)
-        if action_kind != "listed":
-            raise InvalidInput(
-                "bad_actions", f"the kind of actions is {action_kind!r}: it must be 'fixed' (by arms) or 'listed'"
-            )
-        most = _whole("bad_actions", "problem.actions.max", actions.get("max", ACTIONS), ACTIONS_MAX)
-        if encoder is not None and "length" in actions:
-            raise InvalidInput(
-                "bad_actions", "problem.actions has a length, but the context has named features: leave the length out"
-            )
-        if encoder is None and "length" not in actions:
-            raise InvalidInput(
-                "bad_actions",
-                "per-call actions need features: give problem.actions a length (numbers of each action), or the "
-                "context the kind 'features' (actions are then JSON objects)",
-            )
-        width = 0 if encoder is None else encoder.dimension or 0
-        if encoder is None:
-            action_length = _whole("bad_actions", "problem.actions.length", actions["length"], LENGTH_MAX)
-            width = length + action_length
-        if most * width > NUMBERS_MAX:
-            raise InvalidInput(
-                "bad_actions",
-                f"{most} actions of {width} numbers are more than {NUMBERS_MAX} numbers: lower problem.actions.max",
-            )
-        return cls(kind, length, encoder, True, 0 if encoder else action_length, most)
+    @property
+    def is_plain(self) -> bool:
+        """Whether there are arms, and what a client shows of a decision is a list of numbers, or nothing."""
+        return False
 
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Return the fields `context` and, where actions come per call, `actions` of a problem; or its `states`."""
-        if self.states is not None:
-            return {"states": self.states.to_json()}
-        context: dict[str, Any] = {"kind": self.kind}
-        if self.kind == "dense":
-            context["length"] = self.length
-        if self.encoder is not None:
-            size = "bits" if self.encoder.dimension is None else "dimension"
-            context[size] = getattr(self.encoder, size)
-            if self.encoder.interactions is not None:
-                context["interactions"] = [list(pair) for pair in self.encoder.interactions]
-        if not self.per_call:
-            return {"context": context}
-        length = {"length": self.action_length} if self.action_length else {}
-        return {"context": context, "actions": {"kind": "listed", **length, "max": self.actions_max}}
+        """Return the fields of a problem that say so."""
 
+    @abstractmethod
     def problem(self, n_arms: int, horizon: int | None) -> Problem:
         """Return the shape of the task; per-call actions are arms by their position in the call."""
-        if self.states is not None:
-            return dataclasses.replace(state_problem(self.states.count, n_arms, None), horizon=horizon)
-        k = self.actions_max if self.per_call else n_arms
-        if self.encoder is None:
-            return Problem(k, (k, self.length + self.action_length) if self.per_call else (self.length,), horizon)
-        if self.encoder.dimension is not None:
-            return Problem(k, (k, self.encoder.dimension), horizon)
-        return Problem(k, (k, 2**self.encoder.bits), horizon, self.encoder.nonzeros)
 
+    @abstractmethod
     def shown(self, context: Any, state: Any, begins: bool) -> Any:
         """Return what a client shows of a decision, for `read`: its context, or the state and whether a unit begins."""
-        if self.states is None:
-            if state is not None or begins:
-                raise InvalidInput(
-                    "unexpected_state",
-                    "the decision has a state, and this experiment has none: leave `state` and `begins` out, or create "
-                    'it with problem.states, such as {"count": 20}',
-                )
-            return context
-        if context is not None:
-            raise InvalidInput(
-                "unexpected_context", "the decision has a context: where there are states, send `state` in its place"
-            )
-        return self.states.context(state, begins)
 
-    def beside(self, problem: Problem, cost: Any, next_state: Any, ended: bool) -> Array:
-        """Return what a client tells beside a reward, float64[m]: what the decision has cost, or what came next."""
-        if self.states is None:
-            if next_state is not None or ended:
-                raise InvalidInput(
-                    "unexpected_next_state",
-                    "the reward has a next state, and this experiment has none: leave `next_state` and `ended` out",
-                )
-            return check_cost(problem, cost)
-        refuse_cost(problem, cost)
-        return np.array([self.states.following(next_state, ended)])
+    @abstractmethod
+    def shown_many(self, contexts: Any, states: Any, begins: Any) -> Any:
+        """Return what `shown` does of n decisions; contexts as they come."""
 
-    def beside_many(self, problem: Problem, n: int, costs: Any, next_states: Any, ended: Any) -> Array:
-        """Return what `beside` does of n rewards, float64[n, m]."""
-        if self.states is None and next_states is None and ended is None:
-            return check_costs(problem, costs, n)
-        refuse_cost(problem, costs)
-        following = [None] * n if next_states is None else list(next_states)
-        ends = [False] * n if ended is None else list(ended)
-        for name, given in (("next_states", following), ("ended", ends)):
-            if len(given) != n:
-                raise InvalidInput("bad_next_state", f"there are {len(given)} {name} for {n} rewards: give each one")
-        rows = [self.beside(problem, None, *told) for told in zip(following, ends, strict=True)]
-        return np.array(rows).reshape(n, problem.detail_length)
+    def told_shown(self, context: Any) -> dict[str, Any]:
+        """Return the fields of a record that say what was shown in place of a context, as clients say it."""
+        return {}
 
-    def told_beside(self, problem: Problem, detail: Sequence[Any]) -> dict[str, Any]:
-        """Return what was told beside a reward as clients say it; nothing where nothing was."""
-        if not problem.detail_length:
-            return {}
-        return {"cost": detail[0]} if self.states is None else self.states.followed(detail[0])
-
+    @abstractmethod
     def read(self, context: Any, actions: Sequence[Named]) -> Any:
         """Return the context of one decision, over the actions of the call or all arms: objects with their `id`.
 
         `context` is as `shown` returns it.
         """
-        if self.states is not None:
-            return context
-        if self.encoder is not None:
-            if context is not None and not isinstance(context, dict):
-                raise InvalidInput(
-                    "bad_context",
-                    f"the context is {repr(context)[:80]}: this experiment reads JSON objects, such as "
-                    '{"user": {"age": 31}}',
-                )
-            read = self.encoder.encode if self.encoder.dimension is None else self.encoder.dense
-            return read(context, actions)
-        if isinstance(context, dict):
-            reads = f"reads lists of {self.length} numbers" if self.length else "has none"
-            raise InvalidInput(
-                "bad_context",
-                f"the context is an object: this experiment {reads}; create it with the context "
-                '{"kind": "features"} to send objects',
-            )
-        shared = check_context(self._shared, context)
-        return self._rows(shared, actions) if self.per_call else shared
 
-    @cached_property
-    def _shared(self) -> Problem:
-        """The problem of a dense context alone, without what actions bring."""
-        return Problem(1, (self.length,))
-
+    @abstractmethod
     def names(self, context: Any, actions: Sequence[Named]) -> list[list[str]]:
         """Return for each action the names of its features, in the order in which `attribute` writes its parts."""
-        if self.states is not None:
-            return [[]] * len(actions)
-        if self.encoder is None:
-            own = [f"context[{j}]" for j in range(self.length)]
-            return [own + [f"features[{j}]" for j in range(self.action_length)]] * len(actions)
-        if self.encoder.dimension is not None:
-            return self.encoder.dense_names(context, actions)
-        shared, *rows = self.encoder.names(context, actions)
-        return [shared + row for row in rows]
 
-    def _rows(self, shared: Array, actions: Sequence[Named]) -> Array:
-        """Return float64[k, p]: the context's numbers, then the action's own."""
-        lists: list[Any] = [action.get("features") for action in actions]
-        numbers = self.action_length
-        try:  # at once: ten lists of 32 numbers take 13 us, and one by one 30
-            if {type(one) for one in lists} != {list} or {*map(len, lists)} != {numbers}:
-                raise ValueError
-            own = np.fromiter(chain.from_iterable(lists), np.float64, numbers * len(lists))
-        except (TypeError, ValueError, OverflowError):
-            own = self._own_rows(actions)
-        rows = own.reshape(len(lists), numbers)
-        if self.length:
-            rows = np.concatenate([np.broadcast_to(shared, (len(lists), self.length)), rows], axis=1)
-        if not np.isfinite(rows).all():
-            place = int(np.argmin(np.isfinite(rows).all(axis=1)))
-            raise _bad_action(actions[place], "has a feature that is not finite: all must be")
-        return rows
+    @abstractmethod
+    def beside(self, problem: Problem, cost: Any, next_state: Any, ended: bool) -> Array:
+        """Return what a client tells beside a reward, float64[m]: what the decision has cost, or what came next."""
 
-    def _own_rows(self, actions: Sequence[Named]) -> Array:
-        """Return the numbers of each action; raises `InvalidInput` for the first that has no such list."""
-        rows = np.empty((len(actions), self.action_length))
-        for row, action in zip(rows, actions, strict=True):
-            if action.get("features") is None or len(action["features"]) != self.action_length:
-                raise _bad_action(action, f"must have features, a list of {self.action_length} numbers")
-            try:
-                row[:] = action["features"]
-            except (TypeError, ValueError, OverflowError):
-                raise _bad_action(action, "has features that are not all numbers: they must be") from None
-        return rows
+    @abstractmethod
+    def beside_many(self, problem: Problem, n: int, costs: Any, next_states: Any, ended: Any) -> Array:
+        """Return what `beside` does of n rewards, float64[n, m]."""
+
+    @abstractmethod
+    def told_beside(self, detail: Sequence[Any]) -> dict[str, Any]:
+        """Return what was told beside a reward, m numbers, as clients say it."""
+
+    def plan(self, labels: Sequence[str], learned: Learned) -> Plan | None:
+        """Return what was learned of states by their names and the actions'; None where there are no states."""
+        return None
 
 
 def hints(policy: Any) -> bool:
@@ -304,41 +154,3 @@ def check_propensity(propensity: float) -> float:
             f"the propensity is {propensity}: it must be in (0, 1], the probability with which the action was chosen",
         )
     return float(propensity)
-
-
-def _context(context: Any) -> tuple[Literal["none", "dense", "features"], int, Encoder | None]:
-    known = {"kind", "length", "bits", "interactions", "dimension"}
-    check_fields("problem.context", context, known)
-    kind = context.get("kind")
-    if kind not in ("none", "dense", "features"):
-        raise InvalidInput("bad_context", f"the kind of context is {kind!r}: it must be none, dense or features")
-    fields = {"none": {"kind"}, "dense": {"kind", "length"}, "features": known - {"length"}}[kind]
-    if extra := sorted(set(context) - fields):
-        raise InvalidInput(
-            "bad_context", f"the context has the kind {kind!r} and the field {extra[0]!r}: leave the field out"
-        )
-    if kind == "none":
-        return "none", 0, None
-    if kind == "dense":
-        named = '; for named features the context is {"kind": "features"}'
-        length = _whole("bad_context", "the length of the context", context.get("length"), LENGTH_MAX, named)
-        return "dense", length, None
-    if "bits" in context and "dimension" in context:
-        raise InvalidInput(
-            "bad_context", "the context has bits and a dimension: give bits (2^bits slots) or a dimension, not both"
-        )
-    interactions = context.get("interactions")
-    if interactions is not None and not isinstance(interactions, list):
-        raise InvalidInput("bad_context", f"interactions is {interactions!r}: it must be a list of pairs of namespaces")
-    given = {name: context[name] for name in ("bits", "dimension", "interactions") if context.get(name) is not None}
-    return "features", 0, Encoder(**given)
-
-
-def _whole(code: str, what: str, value: Any, most: int, instead: str = "") -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidInput(code, f"{what} is {value!r}: it must be a whole number from 1 to {most}{instead}")
-    return value
-
-
-def _bad_action(action: Named, what: str) -> InvalidInput:
-    return InvalidInput("bad_action", f"the action {action.get('id')!r} {what}")

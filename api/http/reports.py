@@ -12,7 +12,6 @@ from ...engine.states.learned import learned_by
 from ...engine.storage.store import Store
 from ...engine.vectors.hindsight import NUMBERS_MAX
 from ...engine.vocabulary import Certificate, Change, Learned
-from ..experiment.plan import plan_of
 from ..experiment.report import Report, warnings_of
 from ..experiment.sums import Tally
 from ..experiment.windowed import WindowTally
@@ -103,8 +102,8 @@ def _told(live: Live, now: Moment) -> Report:
     made = live.kind.report(live.spec, now.tally, now.labels, now.seq, now.decisions, now.proof)
     if live.kind.has_rewards:
         made.warnings = live.spec.warnings + warnings_of(now.tally.all, live.spec) or UNSET
-    if now.learned is not None and live.spec.intake.states is not None:
-        made.plan = plan_of(live.spec.intake.states, now.labels, now.learned)
+    if now.learned is not None:
+        made.plan = live.spec.intake.plan(now.labels, now.learned) or UNSET
     if now.open is not None and isinstance(now.tally, WindowTally):
         found = now.tally.windowed
         made.closed_by_default, made.open, made.late = found.defaults, now.open, found.late

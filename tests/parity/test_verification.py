@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from onearm.api.cli.main import run
+from onearm.api.experiment.context_intake import ContextIntake
 from onearm.api.experiment.definition import Definition
-from onearm.api.experiment.intake import Intake
 from onearm.api.experiment.spec import Spec
 from onearm.api.service.company import Company
 from onearm.api.service.history import History
@@ -41,7 +41,7 @@ def simulated() -> tuple[Simulation, Columns]:
 
 def company_of(policy: Policy, problem: Problem, seed: int) -> Company:
     """The one policy of an experiment, before any event."""
-    spec = Definition("e", fitted(policy, problem), problem, (), seed, Intake())
+    spec = Definition("e", fitted(policy, problem), problem, (), seed, ContextIntake())
     return Company(spec, History(spec, ()), spec.policy.init(spec.policy.params, problem))
 
 

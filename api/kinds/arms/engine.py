@@ -34,8 +34,8 @@ from ....engine.vocabulary import LEARN, NOBODY, Array, Columns, Constrained, Fe
 from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import EXPLAINING, explain, notes_on
 from ...experiment.ids import check_id
-from ...experiment.intake import Intake, check_labels, check_propensity, mask_of
-from ...experiment.plan import Plan, held_for, plan_of
+from ...experiment.intake import check_labels, check_propensity, mask_of
+from ...experiment.plan import Plan, held_for
 from ...experiment.spec import Spec
 from ...log_files import read_log
 from ..engine import NO_UNITS, PolicyEngine
@@ -50,7 +50,7 @@ class Engine(PolicyEngine[ArmDecision]):
 
     def __init__(self, spec: Spec, remember: int = REMEMBERED) -> None:
         super().__init__(spec, ARMS, ArmDecision, remember)
-        self._is_plain = spec.intake.encoder is None and not spec.intake.per_call and spec.intake.states is None
+        self._is_plain = spec.intake.is_plain
         self._limits = self.limits
 
     def _compile(self, kind: Kind) -> None:
@@ -131,8 +131,7 @@ class Engine(PolicyEngine[ArmDecision]):
         `eligible` and `time` hold for all. Where the engine was opened with states, `states` are those in which the
         decisions are made, and `begins` whether a unit begins in each; there are no contexts then.
         """
-        if states is not None or begins is not None or self.spec.intake.states is not None:
-            contexts = _shown(self.spec.intake, contexts, states, begins)
+        contexts = self.spec.intake.shown_many(contexts, states, begins)
         units = NO_UNITS if unit_ids is None else units_of([_checked_unit(unit_id) for unit_id in unit_ids])
         if self._is_plain and actions is None:
             seen = check_contexts(self.problem, contexts)
@@ -257,8 +256,8 @@ class Engine(PolicyEngine[ArmDecision]):
     @property
     def plan(self) -> Plan | None:
         """What the policy has learned of states: the gain, and what it does in each; None where it learns none."""
-        states, learned = self.spec.intake.states, learned_by(self.spec.policy, self.state)
-        return None if states is None or learned is None else plan_of(states, self.roster.labels, learned)
+        learned = learned_by(self.spec.policy, self.state)
+        return None if learned is None else self.spec.intake.plan(self.roster.labels, learned)
 
     def world_changed(self, model: int | None = None) -> None:
         """Tell the policy that the world is another one now: it begins anew, or as an earlier `model` of its own.
@@ -346,18 +345,6 @@ class Engine(PolicyEngine[ArmDecision]):
             numbers, active = {label: a for a, label in enumerate(labels)}, np.ones(len(labels), np.bool_)
         checked = intake.read(context, roster.arms if actions is None else actions)
         return labels, Request(checked, _mask(numbers, active, eligible))
-
-
-def _shown(intake: Intake, contexts: Any, states: Any, begins: Any) -> list[Any]:
-    """Return what is shown of n decisions, float64[2] each, of their states."""
-    if contexts is not None or states is None:
-        raise InvalidInput(
-            "bad_state", "give `states`, a list of those in which the decisions are made, and no contexts, or neither"
-        )
-    begun = [False] * len(states) if begins is None else list(begins)
-    if len(begun) != len(states):
-        raise InvalidInput("bad_state", f"there are {len(begun)} begins for {len(states)} states: give each one")
-    return [intake.shown(None, state, begin) for state, begin in zip(states, begun, strict=True)]
 
 
 def _checked_unit(unit_id: str | None) -> str | None:

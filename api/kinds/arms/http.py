@@ -154,11 +154,7 @@ def record(work: Work, event: Event) -> dict[str, Any]:
 
 def _state_of(work: Work, event: Event) -> dict[str, Any]:
     """Return the state in which a decision was made, where there are any."""
-    states = work.spec.intake.states
-    if states is None or event.context is None:
-        return {}
-    number, begins = work.context(event)
-    return {"context": None, "state": states.label(int(number)), "begins": True if begins else UNSET}
+    return {} if event.context is None else work.spec.intake.told_shown(work.context(event))
 
 
 def read_feedback(work: Work, body: ArmReward | BatchArmReward) -> Feedback:
@@ -190,7 +186,7 @@ def reward_record(work: Work, reward: Event) -> dict[str, Any]:
     detail = unpack_details([reward.detail], work.problem)[0]
     if np.isnan(detail).all():
         return {"value": reward.reward}
-    return {"value": reward.reward, **work.spec.intake.told_beside(work.problem, detail.tolist())}
+    return {"value": reward.reward, **work.spec.intake.told_beside(detail.tolist())}
 
 
 def reward_exists(decision_id: str, before: Event) -> str:

@@ -14,9 +14,10 @@ from ....engine.laws.largest import ARMS_MAX as LAW_ARMS_MAX
 from ....engine.problem import check_problem
 from ....engine.vocabulary import Problem
 from ....policies import catalog
+from ...experiment.context_intake import ContextIntake
 from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
-from ...experiment.intake import Intake
+from ...experiment.state_intake import StateIntake
 
 
 def _adaptive(inner: str) -> dict[str, Any]:
@@ -41,9 +42,9 @@ def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
     known = {"kind", "context", "states", "actions", "horizon", "feedback"}
     check_fields("problem", body, known, {"domain", "memory"})
     horizon = whole("bad_horizon", "the horizon", body.get("horizon"))
-    intake = Intake.from_json(
-        body.get("context", {"kind": "none"}), body.get("actions", {"kind": "fixed"}), body.get("states")
-    )
+    read = body.get("context", {"kind": "none"}), body.get("actions", {"kind": "fixed"})
+    states = body.get("states")
+    intake = ContextIntake.from_json(*read) if states is None else StateIntake.from_json(*read, states)
     if intake.per_call and arms:
         raise InvalidInput("bad_arms", "arms are given, but the actions come with each call: leave the arms out")
     if not intake.per_call and not arms:

@@ -9,9 +9,10 @@ from ....engine.domain import Domain
 from ....engine.errors import InvalidInput
 from ....engine.problem import check_problem
 from ....engine.vocabulary import VECTOR_FEEDBACKS, Problem
+from ...experiment.context_intake import ContextIntake
 from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
-from ...experiment.intake import Intake, hints
+from ...experiment.intake import hints
 
 GRADIENT_POLICY = {"name": "optimistic_ftrl", "params": {}}
 WEIGHTS_POLICY = {"name": "optimistic_hedge", "params": {}}
@@ -40,7 +41,7 @@ def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
     context: dict[str, Any] = {"kind": "none"}
     if hints(policy):
         context = {"kind": "dense", "length": domain.dimension}
-    intake = Intake.from_json(body.get("context", context), {})
+    intake = ContextIntake.from_json(body.get("context", context), {})
     if intake.encoder is not None:
         raise InvalidInput("bad_context", "the context has named features, but a vector is decided: take kind dense")
     problem = Problem(0, (intake.length,), horizon, domain=domain, feedback=feedback)

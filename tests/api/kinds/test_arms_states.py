@@ -94,7 +94,7 @@ def test_states_where_there_are_none_are_refused() -> None:
     for code, ask in (
         ("unexpected_state", lambda: world.decide(state=1)),
         ("unexpected_state", lambda: world.decide(begins=True)),
-        ("bad_state", lambda: world.decide_many(states=None, begins=[True])),
+        ("unexpected_state", lambda: world.decide_many(states=None, begins=[True])),
         ("unexpected_next_state", lambda: world.learn(world.decide(), 1.0, next_state=1)),
         ("unexpected_next_state", lambda: world.learn_many(world.decide_many(1), [1.0], ended=[True])),
     ):
