@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
+from support.forked import Forked, command
 from support.served import ARMS, RANDOM, assert_sound
 
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
@@ -65,27 +64,17 @@ class Process:
         self.port = 0
         self.start()
 
-    def start(self, *program: str) -> None:
+    def start(self, program: Callable[[list[str]], int] = command) -> None:
         """Start it, or a program that takes the same arguments."""
-        command = [
-            sys.executable,
-            *(program or ("-m", "onearm")),
-            "serve",
-            "--port",
-            str(self.port),
-            "--database",
-            self.database,
-        ]
-        command += self.options
+        arguments = ["serve", "--port", str(self.port), "--database", self.database, *self.options]
         self.stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  `end` closes it; a pipe fills, where nobody reads it
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.stderr, text=True)
+        self.process = Forked(program, arguments, self.stderr)
         self.answers = False
 
     def wait(self) -> None:
         """Wait until it answers."""
         if self.answers:
             return
-        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "http://" in line, f"the service did not start: {line}{self.stop(signal.SIGKILL)}"
         self.port = int(line.split("http://", 1)[1].split()[0].rsplit(":", 1)[1])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import os
 import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from support.forked import command
 from support.processes import EXPERIMENTS, READY_SECONDS, Client, Process, assert_told, join
 from support.served import log_of
 
@@ -16,22 +21,6 @@ from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service.archives import Archives
 from onearm.engine.storage.store import Store
 
-DYING = """
-import importlib, os, signal, sys
-module, _, path = {where!r}.partition(":")
-owner = importlib.import_module(module)
-*outer, name = path.split(".")
-for part in outer:
-    owner = getattr(owner, part)
-whole = getattr(owner, name)
-def dying(*given, **named):
-    if {after}:
-        whole(*given, **named)
-    os.kill(os.getpid(), signal.SIGKILL)
-setattr(owner, name, dying)
-from onearm.api.cli.main import run
-sys.exit(run(sys.argv[1:]))
-"""
 STATES = "onearm.engine.storage.states:States"
 STORE = "onearm.engine.storage.store:Store"
 STAGES = {  # where it dies, and whether that was done
@@ -44,6 +33,24 @@ STAGES = {  # where it dies, and whether that was done
     "slim": (f"{STORE}.slim", True),
 }
 CALLERS = 4
+
+
+def dying(where: str, after: bool, arguments: list[str]) -> int:
+    """Run the command, and die where a function is called, or after that."""
+    module, _, path = where.partition(":")
+    owner = importlib.import_module(module)
+    *outer, name = path.split(".")
+    for part in outer:
+        owner = getattr(owner, part)
+    whole = getattr(owner, name)
+
+    def fatal(*given: Any, **named: Any) -> None:
+        if after:
+            whole(*given, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, fatal)
+    return command(arguments)
 
 
 def compact(url: str, name: str) -> int:
@@ -72,7 +79,7 @@ def storm(database: str, folder: Path, stages: list[str]) -> None:
         for n, (where, after) in enumerate(map(STAGES.__getitem__, stages)):
             wait_until_slim(service.url)  # else it would die of that, and not of what is to come
             service.stop(signal.SIGKILL)
-            service.start("-c", DYING.format(where=where, after=after))
+            service.start(functools.partial(dying, where, after))
             service.wait()
             wait_for_more(clients)
             assert compact(service.url, names[n % len(names)]) in (0, 200)
