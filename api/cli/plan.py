@@ -129,7 +129,7 @@ def _tell(log: Transitions, world: FittedWorld, best: Best, judged: dict[str, Wo
         "reward of a decision in the long run",
         ["policy", "reward", "low", "high", "effective\nsample size"],
         body,
-        f"{len(log.reward):,} decisions in {len(log.states)} states; {100 * LEVEL:g} % of the posterior lies between "
+        f"Decisions: {len(log.reward):,}, states: {len(log.states)}. {100 * LEVEL:g} % of the posterior lies between "
         "low and high. The best policy was chosen by the same log: new decisions may earn less",
     )
     for name, each in named.items():

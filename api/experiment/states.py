@@ -89,7 +89,8 @@ class States:
         if _is_whole(said):
             if not 0 <= said < self.count:
                 raise InvalidInput(
-                    "unknown_state", f"{name} is {said}: the states of this experiment are 0 to {self.count - 1}"
+                    "unknown_state",
+                    f"{name} is {_short(int(said))}: the states of this experiment are 0 to {self.count - 1}",
                 )
             return int(said)
         if isinstance(said, str) and self.ids:
@@ -168,6 +169,11 @@ def _whole(what: str, value: Any, most: int) -> int:
     if not _is_whole(value) or not 1 <= value <= most:
         raise InvalidInput("bad_states", f"{what} is {repr(value)[:80]}: it must be a whole number from 1 to {most}")
     return int(value)
+
+
+def _short(number: int) -> str:
+    """Return a number as text of 80 characters at most."""
+    return str(number) if abs(number) < 10**60 else f"a number of some {math.log10(abs(number)):.0f} digits"
 
 
 def _is_whole(said: Any) -> TypeGuard[int | np.integer[Any]]:

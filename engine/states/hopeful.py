@@ -58,7 +58,7 @@ def hopeful(name: str, widths: Any, init: Callable[[Any, Problem], Any]) -> Poli
 
 def check_delta(delta: float) -> float:
     """Return the probability with which the true world may lie outside of the set."""
-    return check_param("delta", delta, low=0.0, high=1.0, low_open=True)
+    return check_param("delta", delta, low=0.0, high=1.0, low_open=True, high_open=True)
 
 
 @kernel

@@ -50,6 +50,7 @@ def test_what_followed_is_a_state_or_the_end() -> None:
     [
         (24, "unknown_state", "the states of this experiment are 0 to 23"),
         (-1, "unknown_state", "0 to 23"),
+        (10**4_000, "unknown_state", "state is a number of some 4000 digits"),
         (True, "bad_state", "it must be an object of a"),
         ("a", "bad_state", r"an object of a \(0 to 1\), b \(0 to 2\), c \(0 to 3\), or a number from 0 to 23"),
         ({"a": 0, "b": 0}, "bad_state", "state.c is None: it must be from 0 to 3"),

@@ -9,6 +9,7 @@ import pytest
 from support.small_states import planned
 from support.state_steps import Steps, believed_gains
 
+from onearm.engine.errors import InvalidInput
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
@@ -23,6 +24,13 @@ def told() -> Steps:
     assert steps.state.epoch.visits.tolist() == [[4, 0], [0, 2]]
     assert steps.state.epoch.learned[0] == 6
     return steps
+
+
+@pytest.mark.parametrize("name", ["ucrl2", "ucrl2b", "ucrl3_box", "kl_ucrl"])
+@pytest.mark.parametrize("delta", [0.0, 1.0])
+def test_delta_is_a_probability_between_0_and_1(name: str, delta: float) -> None:
+    with pytest.raises(InvalidInput, match=r"it must be a number in \(0, 1\)"):
+        catalog.make(name, delta=delta)
 
 
 def test_rewards_and_balls_are_as_wide_as_the_paper_says() -> None:
