@@ -6,7 +6,7 @@ decision is the same decision. A sampler that needs more than one block of rando
 never touches the bits of another i. Every sampler uses + - * / sqrt and `engine/elementary.py` only, so its bits are
 the same on every machine.
 
-Draws: uniform, normal, gamma, beta, categorical, binomial.
+Draws: uniform, normal, gamma and its logarithm, beta, categorical, binomial.
 """
 
 from __future__ import annotations
@@ -212,13 +212,19 @@ def beta(key: Key, i: int, a: float, b: float) -> float:
     if a >= 1.0 and b >= 1.0:
         x = _gamma(key, i, 0, a)
         return x / (x + _gamma(key, i, 2 * _STREAM, b))
-    log_x = _log_gamma_draw(key, i, 0, a)
-    log_y = _log_gamma_draw(key, i, 2 * _STREAM, b)
+    log_x = _log_of_gamma(key, i, 0, a)
+    log_y = _log_of_gamma(key, i, 2 * _STREAM, b)
     return 1.0 / (1.0 + exp(log_y - log_x))
 
 
 @kernel
-def _log_gamma_draw(key: Key, i: int, attempt: int, shape: float) -> float:
+def log_of_gamma(key: Key, i: int, shape: float) -> float:
+    """Return the logarithm of the i-th draw from Gamma(shape, scale 1), shape > 0, also where that draw itself is 0."""
+    return _log_of_gamma(key, i, 0, shape)
+
+
+@kernel
+def _log_of_gamma(key: Key, i: int, attempt: int, shape: float) -> float:
     """Return the logarithm of a draw from Gamma(shape)."""
     if shape >= 1.0:
         return log(_gamma(key, i, attempt, shape))

@@ -106,6 +106,7 @@ NEWER = {
     "loop",
     "loop_mixture",
     "paced_budget",
+    "psrl",
     "split",
     "sticky",
     "thompson_any",

@@ -18,6 +18,7 @@ from onearm.engine.draws import (
     binomial,
     categorical,
     gamma,
+    log_of_gamma,
     normal,
     open_unit,
     philox,
@@ -323,6 +324,19 @@ def test_gamma_has_its_law(shape: float) -> None:
     sample = np.empty(1_000_000)
     fill_gamma(RUN, shape, sample)
     check_continuous(sample, stats.gamma(shape))
+
+
+@pytest.mark.parametrize("shape", [0.05, 1.0, 50.0])
+def test_a_logarithm_of_gamma_is_that_of_the_same_draw(shape: float) -> None:
+    for t in range(40):
+        key = Key(RUN, t)
+        assert log_of_gamma(key, 2, shape) == pytest.approx(math.log(gamma(key, 2, shape)), rel=1e-12, abs=1e-13)
+
+
+def test_a_logarithm_of_gamma_is_finite_where_the_draw_is_0() -> None:
+    drawn = [log_of_gamma(Key(RUN, t), 0, 1e-6) for t in range(40)]
+    assert max(gamma(Key(RUN, t), 0, 1e-6) for t in range(40)) == 0.0
+    assert -1e8 < min(drawn) < max(drawn) < -708.0
 
 
 @pytest.mark.jit

@@ -72,12 +72,15 @@ def test_a_plan_is_described_state_by_state_and_then_swept() -> None:
     assert state.model.open.tolist() == [[True, True], [False, True], [True, True]]
 
 
-@pytest.mark.parametrize("name", ["half_visit", "kl_ucrl", "ucrl2", "ucrl2b", "ucrl3_box"])
+@pytest.mark.parametrize(
+    ("name", "work"),
+    [("half_visit", 60), ("kl_ucrl", 60), ("psrl", 2000), ("ucrl2", 60), ("ucrl2b", 60), ("ucrl3_box", 60)],
+)
 def test_a_large_plan_is_made_over_many_updates_and_the_last_one_is_followed_meanwhile(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, work: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy, rng = catalog.make(name), np.random.default_rng(2)
-    monkeypatch.setattr(sys.modules[KERNELS[type(policy.params)]["update"].__module__], "WORK", 60)
+    monkeypatch.setattr(sys.modules[KERNELS[type(policy.params)]["update"].__module__], "WORK", work)
     state, stages = policy.init(policy.params, state_problem(12, 3)), set()
     for t in range(60):
         held, made = state.plan.q.copy(), state.plan.made[0]
