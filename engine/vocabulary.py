@@ -122,7 +122,7 @@ class Learned(NamedTuple):
     q: Array  # float64[S, A], the same by what is decided there; its maximum over what is open is the bias
     best: Array  # int64[S], what the plan decides; -1 in a state that was not met
     visits: Array  # int64[S, A], how often each was learned
-    plans: int  # that were made
+    plans: int  # that were made; of a policy that makes none, transitions that were learned
     since: int  # transitions that were learned since the plan at hand was begun
 
 

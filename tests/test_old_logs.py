@@ -99,6 +99,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> dict[str
 NEWER = {
     "adaptive",
     "constrained",
+    "differential_q",
     "fixed_arm",
     "fourier_softmax",
     "half_visit",

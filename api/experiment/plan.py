@@ -30,7 +30,7 @@ class Plan(msgspec.Struct):
 
     gain: float | None  # reward of a decision in the long run, as the plan has it: it hopes for more where little is
     # known, the largest reward at most; null before the first plan
-    plans: int  # that were made
+    plans: int  # that were made; of a policy that makes none, rewards that were learned
     learned_since: int  # rewards that were learned since the plan at hand was begun
     states: list[StatePlan]
     states_left_out: int | UnsetType = UNSET  # in which less was decided, where there are many

@@ -5,11 +5,13 @@ squares, and how often each state came next (S: the unit has ended); where units
 when it was met last. Before a state is met everything counts as open there. Counts commute: late feedback in any order
 comes to the same, but for what is open.
 A decision whose next state is not known, as one that closed by default, teaches nothing.
+Policies that make no plans need not know what followed: they keep `Visits` alone.
 Cost: O(1) a feedback, and as much as the pair has successors where one is new.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +58,45 @@ def experience(problem: Problem) -> Experience:
     )
 
 
+class Visits(NamedTuple):
+    """What was learned of S states and A actions, but for rewards and what followed: fields of `Experience`."""
+
+    learned: Array  # int64[1] transitions in all
+    visits: Array  # int64[S, A] how often each pair was learned
+    begun: Array  # int64[S] how many units began in each state
+    ended: Array  # bool[1] whether a unit has ended
+    open: Array  # bool[S, A] what was open when the state was met last; all before
+    met: Array  # bool[S] states in which something was decided
+
+
+def no_visits(problem: Problem) -> Visits:
+    """Return the visits of somebody who has learned nothing, for a problem with states."""
+    assert problem.states is not None, "only policies that read states are given such"
+    states, pairs = problem.states, (problem.states, problem.n_arms)
+    return Visits(
+        learned=np.zeros(1, np.int64),
+        visits=np.zeros(pairs, np.int64),
+        begun=np.zeros(states, np.int64),
+        ended=np.zeros(1, np.bool_),
+        open=np.ones(pairs, np.bool_),
+        met=np.zeros(states, np.bool_),
+    )
+
+
+@kernel
+def count(seen: Experience | Visits, instance: Instance, s: int, a: int, after: int) -> None:
+    """Count a transition, and note where a unit began or ended and what was open."""
+    seen.learned[0] += 1
+    seen.visits[s, a] += 1
+    if instance.context[1] > 0.0:
+        seen.begun[s] += 1
+    if after == len(seen.met):
+        seen.ended[0] = True
+    seen.met[s] = True
+    for b in range(len(instance.available)):
+        seen.open[s, b] = instance.available[b]
+
+
 @kernel
 def learn(
     seen: Experience, instance: Instance, decision: Decision, feedback: Feedback, rewards: RewardRange
@@ -68,20 +109,12 @@ def learn(
         return -1, -1
     s, a, after = int(instance.context[0]), decision.action, int(feedback.detail[0])
     reward = min(max(part_of(rewards, feedback.reward), 0.0), 1.0)
-    seen.learned[0] += 1
-    seen.visits[s, a] += 1
+    count(seen, instance, s, a, after)
     seen.total[s, a] += reward
     seen.square[s, a] += reward * reward
     if seen.following[s, a, after] == 0:
         _list(seen, s, a, after)
     seen.following[s, a, after] += 1
-    if instance.context[1] > 0.0:
-        seen.begun[s] += 1
-    if after == len(seen.met):
-        seen.ended[0] = True
-    seen.met[s] = True
-    for b in range(len(instance.available)):
-        seen.open[s, b] = instance.available[b]
     return s, a
 
 
@@ -167,3 +200,34 @@ def is_tried(seen: Experience, s: int) -> bool:
         if seen.open[s, a] and seen.visits[s, a] == 0:
             return False
     return seen.met[s]
+
+
+@kernel
+def best_of(seen: Experience | Visits, q: Array, s: int) -> float:
+    """Return the largest q, float64[S, A], of what is open in a state."""
+    best = -math.inf
+    for a in range(q.shape[1]):
+        if seen.open[s, a]:
+            best = max(best, q[s, a])
+    return best
+
+
+@kernel
+def best_after(seen: Experience | Visits, q: Array, after: int) -> float:
+    """Return the largest q, float64[S, A], of what is open in the next state; S: the unit has ended, and one begins.
+
+    Then it is the mean over the states in which units began, or over all that were met where that was never told.
+    """
+    states = len(seen.met)
+    if after < states:
+        return best_of(seen, q, after)
+    begun = 0
+    for s in range(states):
+        begun += seen.begun[s]
+    total, mean = 0, 0.0
+    for s in range(states):
+        weight = seen.begun[s] if begun > 0 else int(seen.met[s])
+        if weight > 0:
+            total += weight
+            mean += weight * best_of(seen, q, s)
+    return mean / total

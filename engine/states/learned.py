@@ -1,7 +1,7 @@
 """What policies have learned of states that decisions move, for people: read from their states, and never written.
 
 Gains, biases and Q are in the unit of rewards. A plan hopes for more where little is known; a gain is told as the
-largest reward at most.
+largest reward at most, and as the smallest at least.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ def learned_by_plan(params: Any, state: Any) -> Learned:
     return told(params.rewards, state.seen, *planned, int(state.epoch.learned[0]))
 
 
+def learned_by_values(rewards: RewardRange, seen: Any, gain: float, q: Array) -> Learned:
+    """Return what a policy has learned that makes no plans: a gain and q, float64[S, A], in parts of their range.
+
+    Each transition makes them anew, and counts as a plan.
+    """
+    bias = np.where(seen.open, q, -np.inf).max(axis=1)
+    return told(rewards, seen, gain, bias, q, int(seen.learned[0]), int(seen.learned[0]))
+
+
 def told(rewards: RewardRange, seen: Any, gain: float, bias: Array, q: Array, plans: int, learned: int) -> Learned:
     """Return a plan in the unit of rewards: its gain, bias float64[S] and q float64[S, A] in parts of their range.
 
@@ -38,7 +47,7 @@ def told(rewards: RewardRange, seen: Any, gain: float, bias: Array, q: Array, pl
     best = (available >= available.max(axis=1, keepdims=True) - TIE).argmax(axis=1)
     lowest = bias[seen.met].min() if seen.met.any() else 0.0
     return Learned(
-        gain=rewards.low + width * min(gain, 1.0) if plans else math.nan,
+        gain=rewards.low + width * min(max(gain, 0.0), 1.0) if plans else math.nan,
         bias=width * (bias - lowest),
         q=width * (q - lowest),
         best=np.where(seen.met, best, -1),

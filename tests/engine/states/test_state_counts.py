@@ -11,12 +11,14 @@ from onearm.engine.problem import check_problem, state_problem
 from onearm.engine.rewards import UNIT
 from onearm.engine.states.counts import (
     Experience,
+    count,
     experience,
     is_tried,
     learn,
     mean_following,
     mean_reward_of,
     n_open,
+    no_visits,
     reward_variance,
     variance_following,
     visits_of,
@@ -84,6 +86,15 @@ def test_counts_and_sums_are_those_of_numpy() -> None:
         assert reward_variance(seen, s, a) == pytest.approx(reward[pair].var(), abs=1e-13)
         assert mean_following(seen, s, a, value) == pytest.approx(value[after[pair]].mean(), abs=1e-13)
         assert variance_following(seen, s, a, value) == pytest.approx(value[after[pair]].var(), abs=1e-13)
+
+
+def test_visits_are_those_of_an_experience() -> None:
+    told, seen = rows(100), no_visits(state_problem(STATES, ARMS))
+    for s, a, _, after, begins in told:
+        count(seen, Instance(0, np.array([float(s), float(begins)]), OPEN), s, a, int(after))
+    whole = taught(told)
+    assert all(getattr(seen, name).tolist() == getattr(whole, name).tolist() for name in seen._fields)
+    assert seen.visits.any() and seen.begun.any() and seen.ended[0]
 
 
 def test_late_feedback_in_any_order_gives_the_same_bytes() -> None:
