@@ -61,6 +61,7 @@ SPECIMENS: dict[str, dict[str, Any]] = {
     "loop_mixture": {"model": "river", "span": 10.0},
     "maillard_chain": {"low": -0.5, "high": 0.5},
     "optimistic_ensemble": {"gradient_max": 8.0, "smoothness": 1.0},
+    "optimistic_q": {"horizon": 10_000, "span": 1.0, "scale": 0.01},
     "paced_budget": {"policy": {"name": "squarecb", "params": {}}, "cost": [1, 3, 5, 4, 2, 1, 3, 2, 3, 2], "limit": 2},
     "point_gradient": {"policy": {"name": "gradient_descent", "params": {}}},
     "split": {

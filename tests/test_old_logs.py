@@ -106,6 +106,7 @@ NEWER = {
     "kl_ucrl",
     "loop",
     "loop_mixture",
+    "optimistic_q",
     "paced_budget",
     "psrl",
     "split",
