@@ -115,7 +115,14 @@ def measure(
     for world in worlds:
         env, best = world_of(world)
         found[world] = {
-            name: run(policy_of(name, best), env, horizon, each[name], seed, lambda n: progress.advance(task, n))
+            name: run(
+                policy_of(name, best, horizon),
+                env,
+                horizon,
+                each[name],
+                seed,
+                lambda n: progress.advance(task, n),
+            )
             for name in names
         }
     return found

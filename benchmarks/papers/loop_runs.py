@@ -38,6 +38,7 @@ POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
     "half_visit": ("half_visit", {}),
     "psrl 1/S": ("psrl", {"prior": "1/S"}),
     "psrl 1": ("psrl", {"prior": 1.0}),
+    "psrl 1, tsde": ("psrl", {"prior": 1.0, "tsde": True}),
     "imed_rl": ("imed_rl", {}),
     "loop": ("loop", {"span": "true"}),
     "loop, no caps": ("loop", {"span": "true", "cap": False}),
@@ -48,10 +49,11 @@ POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
     "kl_ucrl": ("kl_ucrl", {}),
     "ucrl2b": ("ucrl2b", {}),
     "ucrl2": ("ucrl2", {}),
+    "optimistic_q, scale .01": ("optimistic_q", {"horizon": "run", "span": "true", "scale": 0.01}),
     "differential_q": ("differential_q", {}),
     "uniform": ("uniform", {}),
 }
-SEEDS_FEW = {"imed_rl": 5, "kl_ucrl": 4}  # of those that take long
+SEEDS_FEW = {"imed_rl": 5, "kl_ucrl": 4, "psrl 1, tsde": 4}  # of those that take long
 STEP = 100  # decisions between two looks at a policy
 CURVE = 60  # points
 
@@ -77,10 +79,11 @@ def world_of(name: str) -> tuple[Environment, BestPolicy]:
     return env, optimum(*tables_of(env))
 
 
-def policy_of(name: str, best: BestPolicy) -> Policy:
-    """Return a policy, told the true span of the world where it needs one."""
+def policy_of(name: str, best: BestPolicy, horizon: int) -> Policy:
+    """Return a policy, told the true span of the world and the horizon of the run where it needs them."""
     made, params = POLICIES[name]
-    return catalog.make(made, **{key: best.span if value == "true" else value for key, value in params.items()})
+    told = {"true": best.span, "run": horizon}
+    return catalog.make(made, **{key: told.get(value, value) for key, value in params.items()})
 
 
 def run(policy: Policy, env: Environment, horizon: int, seeds: int, seed: int, told: Callable[[int], None]) -> Run:
