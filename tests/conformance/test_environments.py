@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from support.courses import Course, comparators
-from support.environments import WORLDS
+from support.environments import WORLDS, kind_of, names
 from support.kinds import vectors
 
 from onearm.engine import protocol
@@ -34,10 +34,10 @@ def world(name: str) -> Environment:
     return envs.make(name, **WORLDS.get(name, vectors.SMALLER.get(name, {})))
 
 
-BY_KIND = {name: world(name).problem.action_kind for name in envs.names()}
+BY_KIND = {name: kind_of(name) for name in envs.names()}
 ENVS = [name for name, kind in BY_KIND.items() if kind != "move"]
 OF_ARMS = [name for name, kind in BY_KIND.items() if kind == "arm"]
-OF_GRADIENTS = [name for name in ENVS if world(name).problem.feedback in ("gradient", "losses")]
+OF_GRADIENTS = [name for name in names("vector") if world(name).problem.feedback in ("gradient", "losses")]
 NEVER_RANDOM = {"adversarial", "heat_equation", "linear_systems", "logged_table", "river"}  # no draw answers
 STILL = {"inventory"}  # by arm 0, which never orders: an empty stock stays empty
 IN_HINDSIGHT = {"adversarial"}  # regret of one decision may be negative: the comparator is one arm
@@ -170,6 +170,11 @@ def test_an_environment_file_says_its_source_state_and_cost(name: str) -> None:
 def test_params_that_an_environment_does_not_know_are_refused_by_name(name: str) -> None:
     with pytest.raises(InvalidInput, match="no param 'no_such_param'"):
         envs.make(name, no_such_param=1)
+
+
+@pytest.mark.parametrize("name", envs.names())
+def test_what_is_decided_in_an_environment_is_what_the_tests_take_it_for(name: str) -> None:
+    assert world(name).problem.action_kind == BY_KIND[name]
 
 
 @pytest.mark.parametrize("name", envs.names())

@@ -8,7 +8,7 @@ from typing import Any
 
 import golden
 import numpy as np
-from support.environments import WORLDS, params
+from support.environments import WORLDS, kind_of
 from support.kinds.course import Course, Kind
 from support.quadratures import fewer
 
@@ -93,7 +93,7 @@ def simulation(env: str) -> Simulation:
     return Simulation(golden.specimen(policy), world(env), horizon=80, seed=2)
 
 
-ENVS = [name for name in envs.names() if envs.make(name, **params(name)).problem.action_kind == "arm"]
+ENVS = [name for name in envs.names() if kind_of(name) == "arm"]
 KIND = Kind(
     courses={f"{name}-{context}": partial(begin, name, context) for name in NAMES for context in contexts_of(name)},
     simulations={env: partial(simulation, env) for env in ENVS},
