@@ -17,6 +17,7 @@ from changing_worlds import SEED, Spec
 from python_interface import pairs_per_second
 
 import onearm
+from onearm.api.cli.serve import quiet_garbage_collector
 from onearm.api.http.app import create_app
 from onearm.engine.simulation import Simulation
 from onearm.engine.storage.store import Store
@@ -102,6 +103,7 @@ async def _served(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
     """Return microseconds of CPU of a decision and its reward, answered after their commits by a service in here."""
     with tempfile.TemporaryDirectory() as folder:
         app = create_app(Store.open(f"sqlite:///{folder}/run.db"))
+        quiet_garbage_collector()
         async with app.router.lifespan_context(app) as state:
             ask = functools.partial(_post, app, state or {})
             return {name: await _http(ask, name, rounds, seconds) for name in SERVED}

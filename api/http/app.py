@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import re
 from collections import Counter
@@ -150,14 +149,8 @@ def create_app(
         assert isinstance(app, DecisionApp)
         app.caller = service.keyring.caller
 
-        def told() -> None:
-            if not service.waiting:
-                _quiet_garbage_collector()
-            advanced(service)
-
         try:
-            _quiet_garbage_collector()
-            await service.start(HELLO, told)
+            await service.start(HELLO, lambda: advanced(service))
             started(service)
             yield
         finally:
@@ -195,10 +188,3 @@ def _note_refusal(scope: Scope, status: int) -> None:
     """Write a line of a request that came to no route, where every request has one."""
     if service_log.access.isEnabledFor(logging.INFO):
         service_log.note(NO_ROUTE, scope, status, 0.0)
-
-
-def _quiet_garbage_collector() -> None:
-    """Keep the collector from walking numba's and FastAPI's heap: it cost half the throughput and most of the p99."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
