@@ -121,6 +121,7 @@ class Oracle:
         protocol.update(self.inner.params, self.state, at, decision, feedback, Key(x.RUN, at.t))
 
 
+@pytest.mark.usefixtures("few_cosines")
 @pytest.mark.parametrize(
     ("inner", "horizon", "d"),
     [("squarecb", None, 0), ("linucb", None, 2), ("ucb1", 90, 0), ("fourier_softmax", 200, 2), ("squarecb", 60, 0)],

@@ -81,10 +81,11 @@ def drawn(policy: Policy, units: range) -> np.ndarray[Any, Any]:
 
 
 def test_who_decides_is_drawn_with_the_shares() -> None:
-    n = 20_000
-    by_number = np.array([who_decides(made().params, instance(7), Key(RUN, t)) for t in range(n)])
+    n, policy, nobody = 20_000, made(), instance(7)
+    by_number = np.array([who_decides(policy.params, nobody, Key(RUN, t)) for t in range(n)])
+    by_unit = drawn(policy, range(n))
     for who, share in ((LIVE, 0.625), (CANARY, 0.25), (CONTROL, 0.125)):
-        for found in (by_number, drawn(made(), range(n))):
+        for found in (by_number, by_unit):
             assert abs((found == who).mean() - share) < 5 * np.sqrt(share * (1 - share) / n)
 
 
