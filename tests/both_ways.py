@@ -1,8 +1,8 @@
 """Run the suite both ways at once, logic with the JIT off and the tests marked `jit` with it on, and add the two up.
 
-Each way collects its tests once and has them run by two processes (support/copies.py). Half of what they do is to
-wait - for compilers, for services that start, for disks - and together they leave no core idle before both come to
-their end.
+Each way collects its tests once and has them run by processes that share them (support/copies.py). Half of what they
+do is to wait - for compilers, for services that start, for disks, for clocks - and together they leave no core idle
+before both come to their end. With the JIT off they wait more, and are three: two went on for long after the others.
 Arguments go to both pytest runs: `make test ARGS="-k ucb1 -x"`; each `-m` selects from what is left. At the end stand
 the ten slowest tests, and as the last line the sum, in pytest's words.
 """
@@ -31,9 +31,10 @@ class Way(NamedTuple):
     name: str
     marker: str  # a marker expression
     disable_jit: str  # NUMBA_DISABLE_JIT
+    processes: int
 
 
-WAYS = (Way("JIT on", "jit", "0"), Way("JIT off", "not jit", "1"))
+WAYS = (Way("JIT on", "jit", "0", processes=2), Way("JIT off", "not jit", "1", processes=3))
 
 
 def main(arguments: list[str]) -> int:
@@ -76,9 +77,9 @@ def run(markers: list[str], reports: list[Path], arguments: list[str]) -> list[i
 
 
 def started(way: Way, markers: list[str], report: Path, output: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
-    """Start pytest on two processes that share one cache of compiled kernels."""
+    """Start pytest on processes that share one cache of compiled kernels."""
     marker = " and ".join(f"({one})" for one in (way.marker, *markers))
-    command = [sys.executable, "-m", "pytest", "--processes", "2", "-m", marker, f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", "--processes", str(way.processes), "-m", marker, f"--junitxml={report}"]
     with output.open("wb") as said:
         return subprocess.Popen(
             [*command, *arguments], cwd=ROOT, env=environment(way), stdout=said, stderr=subprocess.STDOUT
