@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.direct import Direct
+from support.stored import new_database
 from support.witness import witness
 
 from onearm.api.http.app import create_app
@@ -22,6 +23,6 @@ def witness_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")  # compiled, the tests of a policy run one after another, whatever file they are in
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Direct]:
     """Yield a client of a service over a database of its own."""
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('parity')}/run.db")
+    store = Store.open(new_database(tmp_path_factory.mktemp("parity") / "run.db"))
     with Direct(create_app(store)) as client:
         yield client

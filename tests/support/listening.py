@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from support.served import ARMS, RANDOM, new_database
+from support.served import ARMS, RANDOM
+from support.stored import new_database
 
 from onearm.api.http.app import create_app
 from onearm.api.http.connection import Limits

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 from support.direct import Direct
+from support.stored import new_database
 
 from onearm.api.experiment.ids import in_url
 from onearm.api.experiment.spec import Spec
@@ -133,22 +132,6 @@ class Served:
         assert (found["seq"], found["decisions"], found["rewards"]) == (len(events), decided, kinds[LEARN])
         assert found["pending"] == decided - kinds[LEARN]
         assert found["digest"] == folded(row, events)
-
-
-def new_database(file: Path) -> str:
-    """Return the URL of a database in a file, with no experiments where there is no such file yet."""
-    if not file.exists():
-        file.write_bytes(_migrated())
-    return f"sqlite:///{file}"
-
-
-@functools.cache
-def _migrated() -> bytes:
-    """Make a database once: the steps of the schema take half as long as all else that starts a service."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "run.db")
-        Store.open(f"sqlite:///{file}").close()
-        return file.read_bytes()
 
 
 def log_of(store: Store, experiment_id: str) -> tuple[Experiment, list[Event]]:

@@ -1,6 +1,10 @@
-"""Events of an experiment as a database keeps them."""
+"""Databases, and events of an experiment as they keep them."""
 
 from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -9,6 +13,22 @@ from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import DECIDE, LEARN, Problem
 
 NO_CONTEXT = Problem(n_arms=3)
+
+
+def new_database(file: Path) -> str:
+    """Return the URL of a database in a file, with no experiments where there is no such file yet."""
+    if not file.exists():
+        file.write_bytes(_migrated())
+    return f"sqlite:///{file}"
+
+
+@functools.cache
+def _migrated() -> bytes:
+    """Make a database once: the steps of the schema take as long as all else that starts a service."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "run.db")
+        Store.open(f"sqlite:///{file}").close()
+        return file.read_bytes()
 
 
 def add(store: Store, id: str = "e") -> int:

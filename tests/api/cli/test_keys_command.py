@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from support.processes import Process
-from support.served import ARMS, new_database
+from support.served import ARMS
+from support.stored import new_database
 
 URL = "sqlite:///run.db"
 KEY = re.compile(r"oa_([0-9a-f]{12})_[A-Za-z0-9_-]{43}\n")

@@ -25,7 +25,8 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 from support.keyed import make_key
-from support.served import ARMS, RANDOM, new_database
+from support.served import ARMS, RANDOM
+from support.stored import new_database
 
 from onearm.api.http.app import create_app
 from onearm.api.http.routes import TABLE, openapi, routes

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.stored import new_database
 
 from onearm.engine.storage.store import Store
 
@@ -20,6 +21,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
+    if url.startswith("sqlite"):
+        new_database(Path(url.removeprefix("sqlite:///")))
     opened = Store.open(url)
     yield opened
     opened.close()
