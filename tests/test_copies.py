@@ -49,6 +49,7 @@ FILES = {
         """,
 }
 ENDS = "import os, signal\n\ndef test_ends():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take as long to import as all else
 WAITS = "import time\n\ndef test_waits():\n    time.sleep(0.05)\n"
 
 
@@ -62,7 +63,7 @@ def run(folder: Path, *arguments: str, **more: str) -> tuple[int, str, ElementTr
     ended = subprocess.run(
         [*command, f"--basetemp={folder / 'temporary'}", *arguments],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path)), "NUMBA_DISABLE_JIT": "1"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path)), "NUMBA_DISABLE_JIT": "1"} | ALONE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
