@@ -63,6 +63,7 @@ bench: $(VENV)/.dev  ## measure against C and other libraries, and under load; w
 	@$(PY) benchmarks/solver_speed.py
 	@$(PY) benchmarks/papers/oomd.py
 	@$(PY) benchmarks/papers/actively_learn.py
+	@$(PY) benchmarks/papers/loop.py
 	@$(PY) benchmarks/evaluate_speed.py
 	@$(PY) benchmarks/tables.py
 

@@ -20,6 +20,7 @@ from changes_tables import changes
 from defaults_tables import defaults
 from evaluate_tables import coverage, evaluate_speed, evaluate_speed_more
 from lives_tables import lives
+from loop_tables import loop
 from short_table import FILES, short
 from solver_tables import solver_speed, sor, sor_heat, sor_more
 from table_text import machine_line, markdown, plus_minus
@@ -302,6 +303,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "changes": changes,
     "budgets": budgets,
     "lives": lives,
+    "loop": loop,
     "contextual": contextual,
     "streaming": streaming,
     "streaming-more": streaming_more,

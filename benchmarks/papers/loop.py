@@ -31,8 +31,10 @@ from bars import progress_bar  # noqa: E402
 from loop_golden import golden  # noqa: E402
 from loop_runs import (  # noqa: E402
     CURVE,
+    HELD_OUT,
     MIXTURES,
     POLICIES,
+    RIVALS,
     SEEDS_FEW,
     STEP,
     WORLDS,
@@ -49,7 +51,7 @@ from machine import machine  # noqa: E402
 from onearm.policies import catalog  # noqa: E402
 
 RESULT = BENCHMARKS / "results" / "loop.json"
-HORIZON, SEEDS, SEEDS_OF_MIXTURES = 100_000, 20, 6
+HORIZON, SEEDS, SEEDS_OF_MIXTURES, SEEDS_HELD_OUT = 100_000, 20, 6, 10
 
 
 def main() -> None:
@@ -76,7 +78,10 @@ def main() -> None:
         names = known(chosen(parser, arguments.policies, list(POLICIES)))
         with progress_bar("decisions") as progress:
             found = measure(worlds, names, arguments.horizon, arguments.seeds, arguments.seed, progress)
-            result["mixture"] = [] if arguments.worlds or arguments.policies else mixtures(arguments.seed, progress)
+            some = bool(arguments.worlds or arguments.policies)
+            result["mixture"] = [] if some else mixtures(arguments.seed, progress)
+            if not some:
+                result["held_out"] = held_out(arguments.horizon, arguments.seed, progress)
         result["regret"] = [
             row(world, name, arguments.horizon, one) for world, runs in found.items() for name, one in runs.items()
         ]
@@ -142,6 +147,30 @@ def mixtures(seed: int, progress: Progress) -> list[dict[str, Any]]:
     return rows
 
 
+def held_out(horizon: int, seed: int, progress: Progress) -> dict[str, Any]:
+    """Run the default and both ways of posterior sampling in worlds on which nothing was chosen."""
+    task = progress.add_task("held out", total=len(HELD_OUT) * len(RIVALS) * SEEDS_HELD_OUT * horizon)
+    rows = []
+    for world in HELD_OUT:
+        env, best = world_of(world)
+        for name in RIVALS:
+            policy = policy_of(name, best, horizon)
+            found = run(policy, env, horizon, SEEDS_HELD_OUT, seed, lambda n: progress.advance(task, n))
+            rows.append(row(world, name, horizon, found))
+    means = {
+        name: float(np.exp(np.mean([np.log(one["regret_mean"]) for one in rows if one["policy"] == name])))
+        for name in RIVALS
+    }
+    ours, *others = means.values()
+    return {
+        "worlds": list(HELD_OUT),
+        "seeds": SEEDS_HELD_OUT,
+        "regret": rows,
+        "geometric_means": means,
+        "default_over_better": ours / min(others),
+    }
+
+
 def report(result: dict[str, Any]) -> None:
     """Show tables to a person."""
     console = Console()
@@ -160,6 +189,9 @@ def report(result: dict[str, Any]) -> None:
             shown = ["" if number is None else f"{number:.4g}" for number in numbers]
             table.add_row(each["environment"], each["policy"], *shown, f"{each['microseconds']:.2f}")
         console.print(table)
+    if "held_out" in result:
+        means = ", ".join(f"{name} {mean:.4g}" for name, mean in result["held_out"]["geometric_means"].items())
+        console.print(f"geometric means of regret in {len(result['held_out']['worlds'])} other worlds: {means}")
     table = Table("environment", "states", "arms", "gain", "span", "diameter", "best arm", "myopic", title="worlds")
     for each in result["worlds"]:
         numbers = (each[key] for key in ("gain", "span", "diameter", "gain_stateless", "gain_myopic"))

@@ -30,6 +30,13 @@ WORLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "inventory": ("inventory", {}),
     "backoff": ("backoff", {}),
 }
+HELD_OUT: dict[str, tuple[str, dict[str, Any]]] = {  # worlds that no policy was chosen on
+    **{f"garnet {seed}": ("garnet", {"seed": seed}) for seed in range(4, 21)},
+    "swim 8": ("river_swim", {"states": 8}),
+    "swim 20": ("river_swim", {"states": 20}),
+    "service 10": ("service", {"places": 10}),
+}
+RIVALS = ("half_visit", "psrl 1/S", "psrl 1")  # of which the first is the default
 MIXTURES = {
     "arrivals_mixture": ("arrivals_mixture", {}, "arrivals"),
     "swim 12 clipped": (*WORLDS["swim 12 clipped"], "river"),
@@ -74,7 +81,7 @@ def known(names: list[str]) -> list[str]:
 
 def world_of(name: str) -> tuple[Environment, BestPolicy]:
     """Return a world and what is best in it."""
-    made, params = WORLDS[name] if name in WORLDS else MIXTURES[name][:2]
+    made, params = (WORLDS | HELD_OUT)[name] if name not in MIXTURES else MIXTURES[name][:2]
     env = envs.make(made, **params)
     return env, optimum(*tables_of(env))
 
@@ -146,6 +153,7 @@ def row(environment: str, policy: str, horizon: int, found: Run, point: int = -1
         "environment": environment,
         "policy": policy,
         "horizon": horizon,
+        "seeds": n,
         "regret_mean": float(last.mean()),
         "regret_stderr": float(last.std(ddof=1) / math.sqrt(n)) if n > 1 else None,
         "regret_max": float(last.max()),
