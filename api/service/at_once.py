@@ -34,8 +34,8 @@ async def learn_at_once(live: Live, record: Record) -> None:
         detail = detail_of(live.problem, record)
         action, feedback = live.kind.action(live, record.event), Feedback(came(record, late=False)[0], detail)
         await live.teach(record.event, action, feedback)
-        event = live.entered(record.event, action, feedback, None, live.now())
-        record.reward = event._replace(detail=with_beside(LEARNED_AT_ONCE, detail.tolist()))
+        closing = with_beside(LEARNED_AT_ONCE, detail.tolist())
+        record.reward = event = live.entered(record.event, action, feedback, None, live.now(), closing)
         live.tally.correct(event.action, feedback.reward, None)
     finally:
         record.learning = False

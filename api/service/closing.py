@@ -252,9 +252,8 @@ def _entered(live: Live, due: Due, now: int) -> Event:
     assert isinstance(live.tally, WindowTally)
     if due.said is None:
         return arriving.lapsed(live, due.record, now)
-    event = live.entered(due.record.event, due.action, due.said, None, now)
-    detail = with_beside(CLOSINGS[due.why], due.said.detail.tolist())
-    due.record.reward = event = event._replace(detail=detail)
+    closing = with_beside(CLOSINGS[due.why], due.said.detail.tolist())
+    due.record.reward = event = live.entered(due.record.event, due.action, due.said, None, now, closing)
     if due.why == "default":
         live.tally.note("defaults")
     return event

@@ -355,8 +355,16 @@ class Live(Work):
         propensity = math.nan if decided.propensity is None else decided.propensity
         self.learn_from(self.saw(decided), Decision(action, propensity), feedback)
 
-    def entered(self, decided: Event, action: Action, feedback: Feedback, reward_id: str | None, now: int) -> Event:
-        """Return the event of a reward, the next of the log."""
+    def entered(
+        self,
+        decided: Event,
+        action: Action,
+        feedback: Feedback,
+        reward_id: str | None,
+        now: int,
+        closing: str | None = None,
+    ) -> Event:
+        """Return the event of a reward, the next of the log; `closing` is its detail where a window closes with it."""
         self.seq += 1
         self.rewards += 1
         self.tally.learn(action, feedback)
@@ -364,7 +372,8 @@ class Live(Work):
             for warning in warnings_of(self.tally.all, self.spec):
                 log.warning("experiment %r: %s", self.row.id, warning)
         place = Place(self.row.key, self.seq, now)
-        return reward_event(decided, place, feedback, self.kind.detail_json(feedback), reward_id)
+        detail = self.kind.detail_json(feedback) if closing is None else closing
+        return reward_event(decided, place, feedback, detail, reward_id)
 
     # -- changes -------------------------------------------------------------------------------------------------------
 

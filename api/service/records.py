@@ -54,10 +54,12 @@ class Record:
     @property
     def in_flight(self) -> bool:
         """Whether something of it is not committed yet, or about to be."""
+        decided, rewarded = self.decided, self.rewarded
         return (
             self.learning
             or self.held
-            or any(future is not None and not future.done() for future in (self.decided, self.rewarded))
+            or (decided is not None and not decided.done())
+            or (rewarded is not None and not rewarded.done())
         )
 
     @property
@@ -120,7 +122,8 @@ class Records:
         self._clearings = 0
         self._querying = False
         self._leaving: set[int] = set()  # records that leave memory as soon as they may
-        self._wanted: dict[int | str, asyncio.Future[Record | None]] = {}
+        self._wanted: set[int | str] = set()  # what the next query is for
+        self._answer: asyncio.Future[dict[int | str, Record | None]] | None = None  # of that query, for all who wait
         self._reading: asyncio.Task[None] | None = None
 
     def clear(self) -> None:
@@ -147,21 +150,22 @@ class Records:
         return (await self._read_all([name]))[0]
 
     async def _read_all(self, names: Sequence[int | str]) -> list[Record | None]:
-        """Return decisions from the log, as `read`; without a task for each, of which closers would make thousands."""
+        """Return decisions from the log, as `read`; without a future for each: closers would make thousands."""
         while True:
             clearings = self._clearings
-            wanted = [self._want(name) for name in names]
-            found = [one.result() if one.done() else await asyncio.shield(one) for one in wanted]
+            found = await asyncio.shield(self._want(names))
             if clearings == self._clearings:  # else they may be of before
-                return found
+                return [found[name] for name in names]
 
-    def _want(self, name: int | str) -> asyncio.Future[Record | None]:
-        """Return what the next query will find."""
-        if (wanted := self._wanted.get(name)) is None:
-            wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
-            if self._reading is None:
-                self._reading = asyncio.get_running_loop().create_task(self._read())
-        return wanted
+    def _want(self, names: Iterable[int | str]) -> asyncio.Future[dict[int | str, Record | None]]:
+        """Have the next query look for decisions; return what will hold them."""
+        self._wanted.update(names)
+        loop = asyncio.get_running_loop()
+        if self._answer is None:
+            self._answer = loop.create_future()
+        if self._reading is None:
+            self._reading = loop.create_task(self._read())
+        return self._answer
 
     @asynccontextmanager
     async def held(self, numbers: Iterable[int], hidden: Set[int]) -> AsyncIterator[dict[int, Record]]:
@@ -208,9 +212,8 @@ class Records:
         """Let records leave memory, these and those that could not before: nothing does while a query runs."""
         self._leaving.update(numbers)
         if not self._querying:
-            for number in self._leaving & self._records.keys():
-                if self.let_go(number):
-                    self._budget.remove(self, [number])
+            there = self._leaving & self._records.keys()
+            self._budget.remove(self, [number for number in there if self.let_go(number)])
             self._leaving.clear()
 
     async def _read(self) -> None:
@@ -219,28 +222,21 @@ class Records:
         Nothing leaves the cache while a query runs: what is committed meanwhile is not in its answer, so it must be
         found in memory. What left the cache before was committed before, and is in the answer.
         """
-        while self._wanted:
+        while (answer := self._answer) is not None:
             self._querying = False
             self._leave()
             self._budget.make_room()
             self._querying = True
-            wanted = dict(self._wanted)
-            clearings = self._clearings
+            wanted, self._wanted, self._answer = self._wanted, set(), None
             numbers = [name for name in wanted if isinstance(name, int)]
             ids = [name for name in wanted if isinstance(name, str)]
             try:
                 records = together(await self._lookups.run(self._store.find, self._key, numbers, ids))
             except Exception as error:
-                for name, future in wanted.items():
-                    del self._wanted[name]
-                    future.set_exception(error)
-                    future.exception()  # retrieved: a client that left must not leave a warning
-                continue
-            if clearings != self._clearings:  # the cache was emptied meanwhile
-                continue
-            for name, future in wanted.items():
-                del self._wanted[name]
-                future.set_result(self.known(name) or records.get(name))
+                answer.set_exception(error)
+                answer.exception()  # retrieved: a client that left must not leave a warning
+            else:
+                answer.set_result({name: self.known(name) or records.get(name) for name in wanted})
         self._reading = None
         self._querying = False
         self._leave()

@@ -84,13 +84,22 @@ def learned_columns(
     sizes: Callable[[Array], Array] | None,
 ) -> Columns:
     """Return LEARN rows of decisions, in the order given, each with its reward and its detail as the log keeps it."""
-    in_order = sorted(decided, key=lambda event: event.seq)
-    rows = [row_of(event._replace(reward=None, detail=None)) for event in in_order]
-    rows += [
-        (0, LEARN, e.number, e.action, e.propensity, reward, None, None, detail, None, None, 0)
-        for e, (reward, detail) in zip(decided, rewards, strict=True)
-    ]
-    return columns_of(rows, lambda missing: Seen(), problem, True, sizes)
+    number = np.array([event.number for event in decided], np.int64)
+    packed = [event.context for event in decided]
+    there = sizes(number) if sizes and problem.layout == "dense" else n_actions(packed, problem)
+    vectors, actions = [event.vector for event in decided], [event.action for event in decided]
+    return Columns(
+        np.full(len(decided), LEARN, np.int8),
+        number,
+        unpack_actions(vectors, actions, problem),
+        np.array([event.propensity for event in decided], np.float64),
+        np.array([reward for reward, _ in rewards], np.float64),
+        _details([detail for _, detail in rewards], np.arange(len(decided)), problem),
+        unpack_contexts(packed, problem),
+        _masks([event.available for event in decided], there, problem),
+        units_of([event.unit_id for event in decided]),
+        np.array([event.time for event in decided], np.int64),
+    )
 
 
 def row_of(e: Event) -> tuple[Any, ...]:

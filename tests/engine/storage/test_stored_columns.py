@@ -12,6 +12,7 @@ from support.stored import NO_CONTEXT, add, decide, learn
 
 from onearm.engine.columns import concat
 from onearm.engine.errors import Damaged
+from onearm.engine.storage.event_columns import learned_columns
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN, Columns, Problem
@@ -164,4 +165,24 @@ def test_any_log_comes_back_as_the_columns_it_was(
         assert found.tobytes() == wanted[keep].tobytes(), name
     np.testing.assert_array_equal(
         np.broadcast_to(columns.available, (keep.sum(), problem.n_arms)), expected.available[keep]
+    )
+
+
+@given(log=logs(), data=st.data())
+def test_what_a_window_closes_with_is_the_columns_that_the_log_will_hold(
+    log: tuple[Problem, list[dict[str, object]]], data: st.DataObject
+) -> None:
+    """Of decisions in any order, as windows close in that of their activations."""
+    problem, events = log
+    made = [event for event in events if event["kind"] == DECIDE]
+    decided = data.draw(st.permutations(as_rows(1, problem, made)))
+    if not decided:
+        return
+    learned = [{"kind": LEARN, "number": one.number, "reward": float(one.seq)} for one in decided]
+    wanted = truth(problem, [*made, *learned])
+    found = learned_columns(decided, [(float(one.seq), None) for one in decided], problem, None)
+    for name, column, whole in zip(Columns._fields[:7], found, wanted, strict=False):
+        assert column.tobytes() == whole[len(made) :].tobytes(), name
+    np.testing.assert_array_equal(
+        np.broadcast_to(found.available, (len(decided), problem.n_arms)), wanted.available[len(made) :]
     )
