@@ -79,7 +79,7 @@ def open(
 
 def open(
     policy: str | dict[str, Any] = DEFAULT,
-    arms: Sequence[str] | int | None = None,
+    arms: Sequence[str | dict[str, Any]] | int | None = None,
     *,
     context: int | dict[str, Any] = 0,
     actions: int | dict[str, Any] | None = None,
@@ -100,7 +100,8 @@ def open(
     fourier_softmax; and mapo for a task that one of its artefacts is for.
     With a `reward_range`, (low, high), a reward outside is refused, policies made for [0, 1] learn parts of it, and
     where it is (0, 1), without contexts, adaptive is around thompson_beta. Without it such a policy has its own.
-    `arms` are their ids, or how many there are: 2 if left out. `context` is how many numbers each decision has as its
+    `arms` are their ids, or how many there are, 2 if left out; one may be an object with its id and more, such as the
+    `tags` by which constraints name groups. `context` is how many numbers each decision has as its
     context, or the JSON object that docs/http.md describes, such as {"kind": "features"}. With `actions` every call
     brings actions of its own in place of arms: give how many numbers each has, or the object of docs/http.md.
     With `constraints` each decision keeps to floors and caps, {"floors": {"a": 0.1}} say: docs/constraints.md.
@@ -131,7 +132,7 @@ def open(
         problem |= {"kind": "queries", **(task_fields(numbered(task)) if isinstance(task, Task) else task)}
     elif domain is None:
         problem |= {} if feedback is None else {"feedback": feedback}
-        body["arms"] = [{"id": label} for label in _labels(2 if arms is None else arms)] if actions is None else []
+        body["arms"] = _arms(2 if arms is None else arms) if actions is None else []
     else:
         _check_no_arms(arms=arms, states=states)
         problem |= {"kind": "vector", "domain": domain.to_json() if isinstance(domain, Domain) else domain}
@@ -192,9 +193,9 @@ def _states(states: Any) -> dict[str, Any]:
     return {"ids": list(states)}
 
 
-def _labels(arms: Any) -> list[str]:
+def _arms(arms: Any) -> list[dict[str, Any]]:
     if isinstance(arms, (int, np.integer)) and not isinstance(arms, bool):
-        return [str(arm) for arm in range(arms)]
+        return [{"id": str(arm)} for arm in range(arms)]
     if isinstance(arms, (str, bytes)) or not isinstance(arms, Iterable):
         raise InvalidInput("bad_arms", f"arms is {arms!r}: it must be a list of ids, or how many there are")
-    return list(arms)
+    return [arm if isinstance(arm, dict) else {"id": arm} for arm in arms]

@@ -243,6 +243,8 @@ class Problem:
     Where `reward_range` is given, every reward lies in it, ends included (where arms stream, that of one pull): the
     interfaces refuse others. Without it nothing is promised.
 
+    Where `tags` are given, arms have some, and constraints may name groups of arms by them.
+
     >>> Problem(n_arms=3).choice
     Arms(n_arms=3, feedback='reward', states=None)
     >>> Problem.of(Problem(n_arms=3).choice) == Problem(n_arms=3)
@@ -265,6 +267,7 @@ class Problem:
     task: Task | None = None
     reward_range: tuple[float, float] | None = None  # low < high
     states: int | None = None
+    tags: tuple[tuple[str, ...], ...] = ()  # of each arm; () where none has any
     choice: Choice = field(init=False, repr=False, compare=False)  # what all but the context and the horizon say
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 Its policy, and each that joins, is wrapped alike: floors, caps and groups inside, and what keeps units to their arms
 outside. So a spec of a policy holds all that it decides by, and the constraints say it in the words of the client.
 
->>> said = constraints_of({"floors": {"b": 0.1}, "sticky": {"seconds": 60}}, ["a", "b"])
+>>> said = constraints_of({"floors": {"b": 0.1}, "sticky": {"seconds": 60}}, [{"id": "a"}, {"id": "b"}])
 >>> said.around(catalog.make("uniform")).spec["params"]["policy"]["params"]["floors"]
 [0.0, 0.1]
 """
@@ -20,6 +20,7 @@ from ...policies import catalog
 from ...policies.wrappers.constrained import constrained
 from ...policies.wrappers.sticky import sticky
 from .ids import check_fields, check_id
+from .tags import check_tags
 
 Shares = float | list[float]
 
@@ -49,6 +50,11 @@ class Constraints(NamedTuple):
             "inside, and say all in constraints (what was sticky as well)",
         )
 
+    def check_arm(self, arm: dict[str, Any]) -> None:
+        """Refuse an arm whose tags cannot be read, where a group is named by one."""
+        if any("tag" in group for group in self.groups):
+            check_tags(arm)
+
     @property
     def _has_bounds(self) -> bool:
         return bool(self.said.keys() - {"sticky"})
@@ -62,8 +68,9 @@ class Constraints(NamedTuple):
         return policy
 
 
-def constraints_of(said: Any, arms: Sequence[str]) -> Constraints:
+def constraints_of(said: Any, declared: Sequence[dict[str, Any]]) -> Constraints:
     """Return the constraints that a spec declares for arms by their ids; raises `InvalidInput` where it is none."""
+    arms = [arm["id"] for arm in declared]
     check_fields("constraints", said, {"floors", "caps", "groups", "sticky"})
     if not said:
         raise InvalidInput("bad_constraints", "constraints are empty: say floors, caps, groups or sticky, or leave out")
@@ -77,7 +84,10 @@ def constraints_of(said: Any, arms: Sequence[str]) -> Constraints:
         raise InvalidInput("bad_constraints", f"constraints.groups is {repr(groups)[:80]}: it must be a list of groups")
     if "sticky" in said:
         check_fields("constraints.sticky", said["sticky"], {"seconds", "units_max"})
-    return Constraints(said, floors, caps, [_group(group, arms) for group in groups])
+    made = Constraints(said, floors, caps, [_group(group, arms) for group in groups])
+    for arm in declared:
+        made.check_arm(arm)
+    return made
 
 
 def _shares(name: str, said: dict[str, Any], arms: Sequence[str], other: float) -> Shares:
@@ -91,11 +101,15 @@ def _shares(name: str, said: dict[str, Any], arms: Sequence[str], other: float) 
 
 
 def _group(said: Any, arms: Sequence[str]) -> dict[str, Any]:
-    """Return a group whose arms are numbers."""
-    check_fields("a group of constraints", said, {"name", "arms", "floor", "cap"})
+    """Return a group whose arms are numbers; one of a tag is as it was said."""
+    check_fields("a group of constraints", said, {"name", "arms", "tag", "floor", "cap"})
     name = check_id("the name of a group", said.get("name"))
+    if "tag" in said:
+        return said
     if not isinstance(members := said.get("arms"), list):
-        raise InvalidInput("bad_constraints", f"the group {name!r} has no list of arms: name them by their ids")
+        raise InvalidInput(
+            "bad_constraints", f"the group {name!r} has no list of arms: name them by ids, or a tag of theirs"
+        )
     return {**said, "arms": [_number(arm, arms, f"the group {name!r}") for arm in members]}
 
 

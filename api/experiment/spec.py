@@ -190,7 +190,7 @@ def _constraints(kind: Kind, body: dict[str, Any], declared: Declared) -> Constr
             "the experiment has constraints, which are for arms, but its actions come with each call: leave the field "
             "out (the policy floor gives each action a least probability)",
         )
-    return constraints_of(body["constraints"], [arm["id"] for arm in declared.arms])
+    return constraints_of(body["constraints"], declared.arms)
 
 
 def _kept(made: Callable[[Any], Policy], constraints: Constraints | None) -> Callable[[Any], Policy]:

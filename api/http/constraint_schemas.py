@@ -11,10 +11,11 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class NewGroup(msgspec.Struct, forbid_unknown_fields=True):
-    """Some arms, and what share of the decisions they have together at least, or at most."""
+    """Some arms, by their ids or by a tag, and what share of the decisions they have together at least, or at most."""
 
     name: str
-    arms: list[str]
+    arms: list[str] | UnsetType = UNSET
+    tag: str | UnsetType = UNSET  # of all arms that have it among their `tags`, those that join later too
     floor: Share | UnsetType = UNSET
     cap: Share | UnsetType = UNSET
 

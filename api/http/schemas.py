@@ -235,7 +235,7 @@ class Experiments(msgspec.Struct):
 
 
 class Arm(msgspec.Struct):
-    """An arm: its id, and whatever else describes it."""
+    """An arm: its id, and whatever else describes it; its `tags`, a list of strings, may name groups of constraints."""
 
     id: Id
 

@@ -34,6 +34,7 @@ from ...engine.growth import grown
 from ...engine.vocabulary import DECIDE, EXTERNAL, Array, Columns, Policy, Problem, Turn
 from ..experiment.definition import Definition
 from ..experiment.lineup import Member, PoliciesChanged, first_member, with_members
+from ..experiment.tags import tags_of
 from .paths import Paths, Reset, StateSet
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ class History:
         for grown_at, n_more in self._growths:
             if grown_at <= seq:
                 n_arms = n_more
-        return grown_problem(self._spec, n_arms)
+        return grown_problem(self._spec, self.roster.arms[:n_arms])
 
     def members(self, seq: int) -> tuple[Member, ...]:
         """Return the policies that play a part after the event of this seq."""
@@ -281,7 +282,7 @@ class History:
 
     def masked(self, events: list[Event]) -> list[Event]:
         """Return events with masks over all arms that there are in the end: later ones are not available."""
-        problem = grown_problem(self._spec, len(self.roster.arms))
+        problem = grown_problem(self._spec, self.roster.arms)
         if not self.roster.joined or problem.layout != "dense":
             return events
         found = []
@@ -319,12 +320,13 @@ class History:
                 yield columns
 
 
-def grown_problem(spec: Definition, n_arms: int) -> Problem:
-    """Return the problem of an experiment once it has so many arms; where none joined it is as it was."""
+def grown_problem(spec: Definition, arms: Sequence[dict[str, Any]]) -> Problem:
+    """Return the problem of an experiment once it has these arms; where none joined it is as it was."""
+    n_arms = len(arms)
     if n_arms == len(spec.arms):
         return spec.problem
     shape = spec.intake.problem(n_arms, None).context_shape  # features have a row for each arm
-    return dataclasses.replace(spec.problem, n_arms=n_arms, context_shape=shape)
+    return dataclasses.replace(spec.problem, n_arms=n_arms, context_shape=shape, tags=tags_of(arms))
 
 
 def labels_of(actions: str) -> Sequence[str]:

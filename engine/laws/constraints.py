@@ -1,12 +1,13 @@
 """Constraints on a law: floors and caps of arms, and of the sums of groups of arms; what one decision cannot meet.
 
 A floor is the least probability of an arm, a cap the greatest. Arms of a group have the same of their sum; an arm is in
-one group at most. `constraints_of` refuses what can never be met, `check_met` what cannot with so many arms. Where not
-all arms are available, `read_bounds` lets give way what this decision cannot meet, and `bounded_law` writes the nearest
-law that keeps to the rest.
+one group at most. A group names its arms, or a tag that they have. `constraints_of` refuses what is none, `members_of`
+groups that these arms do not make, `check_met` what they cannot meet. Where not all arms are available, `read_bounds`
+lets give way what this decision cannot meet, and `bounded_law` writes the nearest law that keeps to the rest.
 
->>> shares = constraints_of(0.1, [0.5, 1.0, 1.0], [{"name": "new", "arms": [1, 2], "floor": 0.6}])
->>> work = work_of(shares, 3)
+>>> groups = [{"name": "new", "arms": [1, 2], "floor": 0.6}]
+>>> shares, members = constraints_of(0.1, [0.5, 1.0, 1.0], groups), members_of(groups, 3)
+>>> work = work_of(shares, members, 3)
 >>> work.law[:] = [1.0, 0.0, 0.0]
 >>> read_bounds(shares, work, np.ones(3, np.bool_)), bounded_law(shares, work, 3)
 (3, True)
@@ -37,8 +38,6 @@ class Constraints(NamedTuple):
     cap: Array  # float64[m], of the first m
     every_floor: float  # of the other arms
     every_cap: float
-    member: Array  # int64[], the arms of all groups, one group after another
-    start: Array  # int64[g + 1]: the members of group j are start[j] <= i < start[j + 1]
     group_floor: Array  # float64[g]
     group_cap: Array  # float64[g]
 
@@ -63,22 +62,30 @@ class BoundsWork(NamedTuple):
     most: Array
     group_low: Array  # float64[g], of groups
     group_high: Array
-    arms: Array  # int64[k], those that are available, and then those of one group
-    members: Array  # int64[k]
+    arms: Array  # int64[k], those that are available
+    there: Array  # int64[k], those of one group that are
+    member: Array  # int64[], the arms of all groups, one group after another
+    start: Array  # int64[g + 1]: the members of group j are start[j] <= i < start[j + 1]
     is_open: Array  # bool[k]
     applied: Which  # those that moved the law
     relaxed: Which  # those that gave way
 
 
-def work_of(shares: Constraints, k: int) -> BoundsWork:
-    """Return working space for k arms."""
+def work_of(shares: Constraints, members: Sequence[Sequence[int]], k: int) -> BoundsWork:
+    """Return working space for k arms, of which each group has the `members` that `members_of` returned."""
     groups = len(shares.group_floor)
     law, out, low, high, least, most = (np.zeros(k) for _ in range(6))
     group_low, group_high = np.zeros(groups), np.zeros(groups)
-    arms, members = np.zeros(k, np.int64), np.zeros(k, np.int64)
+    arms, there = np.zeros(k, np.int64), np.zeros(k, np.int64)
     applied, relaxed = (Which(*(np.zeros(n, np.bool_) for n in (k, k, groups, groups))) for _ in range(2))
-    is_open = np.zeros(k, np.bool_)
-    return BoundsWork(law, out, low, high, least, most, group_low, group_high, arms, members, is_open, applied, relaxed)
+    return BoundsWork(
+        *(law, out, low, high, least, most, group_low, group_high, arms, there),
+        member=np.array([arm for group in members for arm in group], np.int64),
+        start=np.cumsum([0, *map(len, members)]),
+        is_open=np.zeros(k, np.bool_),
+        applied=applied,
+        relaxed=relaxed,
+    )
 
 
 def constraints_of(
@@ -86,26 +93,20 @@ def constraints_of(
 ) -> Constraints:
     """Return constraints; one number is for every arm, a list for arms by their numbers, further ones have none.
 
-    A group has a name, the numbers of its arms, and a floor or a cap or both. Raises `InvalidInput`.
+    A group has a name, the numbers of its arms or a tag of them, and a floor or a cap or both. Raises `InvalidInput`.
     """
     floor, every_floor = _shares("floors", floors, 0.0)
     cap, every_cap = _shares("caps", caps, 1.0)
-    members = [_checked_group(group) for group in groups]
+    for group in groups:
+        _check_group(group)
     names = [group["name"] for group in groups]
     if len(set(names)) < len(names):
         raise InvalidInput("bad_constraints", f"the groups are called {names}: each has a name of its own")
-    arms = [arm for group in members for arm in group]
-    if twice := sorted({arm for arm in arms if arms.count(arm) > 1}):
-        raise InvalidInput(
-            "bad_constraints", f"arm {twice[0]} is twice in the groups: an arm is in one group, and there once"
-        )
     return Constraints(
         floor,
         cap,
         every_floor,
         every_cap,
-        np.array(arms, np.int64),
-        np.cumsum([0, *map(len, members)]),
         np.array([float(group.get("floor", 0.0)) for group in groups]),
         np.array([float(group.get("cap", 1.0)) for group in groups]),
     )
@@ -118,19 +119,26 @@ def _shares(name: str, given: Any, other: float) -> tuple[Array, float]:
     return check_vector(name, given, low=0.0, high=1.0), other
 
 
-def _checked_group(group: Any) -> list[int]:
-    """Return the arms of a group."""
-    if not isinstance(group, dict) or not isinstance(group.get("name"), str) or "arms" not in group:
+def _check_group(group: Any) -> None:
+    """Refuse what is no group."""
+    if not isinstance(group, dict) or not isinstance(group.get("name"), str) or not group.keys() & {"arms", "tag"}:
         raise InvalidInput(
-            "bad_constraints", f'a group is {repr(group)[:80]}: it must be {{"name": ..., "arms": [...], "floor": ...}}'
+            "bad_constraints",
+            f'a group is {repr(group)[:80]}: it must be {{"name": ..., "arms": [...], "floor": ...}}, '
+            'with a "tag" in place of arms where arms have tags',
         )
-    name, arms = group["name"], group["arms"]
-    if unknown := sorted(set(group) - {"name", "arms", "floor", "cap"}):
+    name = group["name"]
+    if unknown := sorted(set(group) - {"name", "arms", "tag", "floor", "cap"}):
         raise InvalidInput("bad_constraints", f"the group {name!r} has a field {unknown[0]!r}: leave it out")
-    whole = isinstance(arms, list) and all(type(arm) is int and arm >= 0 for arm in arms)
-    if not whole or not arms:
+    if "arms" in group and "tag" in group:
         raise InvalidInput(
-            "bad_constraints", f"the group {name!r} has the arms {repr(arms)[:80]}: give one arm or more, by number"
+            "bad_constraints", f"the group {name!r} has arms and a tag: name its arms, or the tag that they have"
+        )
+    if "arms" in group:
+        _check_arms(name, group["arms"])
+    elif not isinstance(group["tag"], str):
+        raise InvalidInput(
+            "bad_constraints", f"the group {name!r} has the tag {repr(group['tag'])[:80]}: a tag is a string"
         )
     if "floor" not in group and "cap" not in group:
         raise InvalidInput("bad_constraints", f"the group {name!r} has no floor and no cap: give it one of them")
@@ -140,12 +148,52 @@ def _checked_group(group: Any) -> list[int]:
     )
     if floor > cap:
         raise _never(f"the group {name!r} has a floor of {floor:g} above its cap of {cap:g}")
-    found: list[int] = arms
-    return found
 
 
-def check_met(shares: Constraints, groups: Sequence[dict[str, Any]], k: int) -> None:
-    """Refuse constraints that no law of k arms, all of them available, keeps to."""
+def _check_arms(name: str, arms: Any) -> None:
+    whole = isinstance(arms, list) and all(type(arm) is int and arm >= 0 for arm in arms)
+    if not whole or not arms:
+        raise InvalidInput(
+            "bad_constraints", f"the group {name!r} has the arms {repr(arms)[:80]}: give one arm or more, by number"
+        )
+
+
+def members_of(groups: Sequence[dict[str, Any]], k: int, tags: Sequence[Sequence[str]] = ()) -> list[list[int]]:
+    """Return the numbers of the arms of each group, of k arms with their `tags`, which may be left out.
+
+    Raises `InvalidInput` where a group has no arm, or one that is not there, and where an arm is in two.
+
+    >>> members_of([{"name": "new", "tag": "new", "floor": 0.6}], 3, [["old"], [], ["new", "red"]])
+    [[2]]
+    """
+    members = [
+        group["arms"] if "arms" in group else [arm for arm, said in enumerate(tags[:k]) if group["tag"] in said]
+        for group in groups
+    ]
+    for group, arms in zip(groups, members, strict=True):
+        if not arms:
+            raise InvalidInput(
+                "unknown_tag",
+                f"the group {group['name']!r} is of the arms with the tag {group['tag']!r}, and no arm has it: give it "
+                'to one at least, as in {"id": "a", "tags": ["new"]}',
+            )
+        if max(arms) >= k:
+            raise InvalidInput(
+                "bad_constraints",
+                f"the group {group['name']!r} has arm {max(arms)}, and there are {k}: they count from 0",
+            )
+    every = [arm for arms in members for arm in arms]
+    if twice := sorted({arm for arm in every if every.count(arm) > 1}):
+        names = [group["name"] for group, arms in zip(groups, members, strict=True) if twice[0] in arms]
+        raise InvalidInput(
+            "bad_constraints",
+            f"arm {twice[0]} is twice in the groups ({', '.join(names)}): an arm is in one group, and there once",
+        )
+    return members
+
+
+def check_met(shares: Constraints, groups: Sequence[dict[str, Any]], members: Sequence[Sequence[int]], k: int) -> None:
+    """Refuse constraints that no law of k arms, all of them available, keeps to; groups have these `members`."""
     low = np.array([floor_of(shares, a) for a in range(k)])
     high = np.array([cap_of(shares, a) for a in range(k)])
     if len(over := np.flatnonzero(low > high)):
@@ -153,12 +201,8 @@ def check_met(shares: Constraints, groups: Sequence[dict[str, Any]], k: int) -> 
         raise _never(f"arm {arm} has a floor of {low[arm]:g} above its cap of {high[arm]:g}")
     _check_sums("floors of the arms", low.sum(), "caps of the arms", high.sum())
     least, most = low.sum(), high.sum()
-    for j, group in enumerate(groups):
-        arms, name = group["arms"], group["name"]
-        if max(arms) >= k:
-            raise InvalidInput(
-                "bad_constraints", f"the group {name!r} has arm {max(arms)}, and there are {k}: they count from 0"
-            )
+    for j, (group, of_group) in enumerate(zip(groups, members, strict=True)):
+        arms, name = list(of_group), group["name"]
         floor, cap = shares.group_floor[j], shares.group_cap[j]
         if (within := low[arms].sum()) > cap + _ROUNDING:
             raise _never(f"the arms of group {name!r} have floors of {within:g} together, above its cap of {cap:g}")
@@ -223,10 +267,10 @@ def read_bounds(shares: Constraints, work: BoundsWork, available: Array) -> int:
 def _read_groups(shares: Constraints, work: BoundsWork, most: float) -> None:
     """Write the bounds of groups, whose arms' are written; `most` is the sum of the caps."""
     for j in range(len(shares.group_cap)):
-        most -= max(_sum(shares, j, work.high) - shares.group_cap[j], 0.0)
+        most -= max(_sum(work, j, work.high) - shares.group_cap[j], 0.0)
     is_short = most < 1.0 - _ROUNDING
     for j in range(len(shares.group_cap)):
-        room = _sum(shares, j, work.high)
+        room = _sum(work, j, work.high)
         work.relaxed.group_cap[j] = is_short and room > shares.group_cap[j]
         is_capped = shares.group_cap[j] < 1.0 and not work.relaxed.group_cap[j]
         work.group_high[j] = min(shares.group_cap[j], room) if is_capped else room
@@ -247,7 +291,7 @@ def bounded_law(shares: Constraints, work: BoundsWork, n: int) -> bool:
     is_moved = not _keeps(shares, work, arms)
     if is_moved:
         for j in range(len(shares.group_cap)):
-            _narrow(shares, work, j)
+            _narrow(work, j)
         fill(work.law, work.least, work.most, arms, 1.0, work.is_open, work.out)
     for a in range(len(work.applied.floor)):
         work.applied.floor[a] = False
@@ -257,8 +301,8 @@ def bounded_law(shares: Constraints, work: BoundsWork, n: int) -> bool:
         work.applied.floor[a] = is_moved and work.out[a] == work.low[a] and work.low[a] > 0.0
         work.applied.cap[a] = is_moved and work.out[a] == work.high[a] and work.high[a] < 1.0
     for j in range(len(shares.group_cap)):
-        work.applied.group_floor[j] = is_moved and _binds(shares, work, j, work.least, work.low)
-        work.applied.group_cap[j] = is_moved and _binds(shares, work, j, work.most, work.high)
+        work.applied.group_floor[j] = is_moved and _binds(work, j, work.least, work.low)
+        work.applied.group_cap[j] = is_moved and _binds(work, j, work.most, work.high)
     return is_moved
 
 
@@ -271,35 +315,35 @@ def _keeps(shares: Constraints, work: BoundsWork, arms: Array) -> bool:
             return False
     for j in range(len(shares.group_cap)):
         total = 0.0
-        for i in range(shares.start[j], shares.start[j + 1]):
-            if work.high[shares.member[i]] > 0.0:
-                total += work.law[shares.member[i]]
+        for i in range(work.start[j], work.start[j + 1]):
+            if work.high[work.member[i]] > 0.0:
+                total += work.law[work.member[i]]
         if total < work.group_low[j] - _ROUNDING or total > work.group_high[j] + _ROUNDING:
             return False
     return True
 
 
 @kernel
-def _narrow(shares: Constraints, work: BoundsWork, j: int) -> None:
+def _narrow(work: BoundsWork, j: int) -> None:
     """Make the bounds of a group bounds of its arms: what they have where the group has its least, and its most."""
     n = 0
-    for i in range(shares.start[j], shares.start[j + 1]):
-        if work.high[shares.member[i]] > 0.0:
-            work.members[n] = shares.member[i]
+    for i in range(work.start[j], work.start[j + 1]):
+        if work.high[work.member[i]] > 0.0:
+            work.there[n] = work.member[i]
             n += 1
-    members = work.members[:n]
-    if work.group_low[j] > _sum(shares, j, work.low) + _ROUNDING:
+    members = work.there[:n]
+    if work.group_low[j] > _sum(work, j, work.low) + _ROUNDING:
         fill(work.law, work.low, work.high, members, work.group_low[j], work.is_open, work.least)
-    if work.group_high[j] < _sum(shares, j, work.high) - _ROUNDING:
+    if work.group_high[j] < _sum(work, j, work.high) - _ROUNDING:
         fill(work.law, work.low, work.high, members, work.group_high[j], work.is_open, work.most)
 
 
 @kernel
-def _binds(shares: Constraints, work: BoundsWork, j: int, bound: Array, own: Array) -> bool:
+def _binds(work: BoundsWork, j: int, bound: Array, own: Array) -> bool:
     """Tell whether all arms of a group lie on the bounds that it makes, which are others than their own."""
     is_other = False
-    for i in range(shares.start[j], shares.start[j + 1]):
-        a = shares.member[i]
+    for i in range(work.start[j], work.start[j + 1]):
+        a = work.member[i]
         if work.high[a] > 0.0:
             if work.out[a] != bound[a]:
                 return False
@@ -308,9 +352,9 @@ def _binds(shares: Constraints, work: BoundsWork, j: int, bound: Array, own: Arr
 
 
 @kernel
-def _sum(shares: Constraints, j: int, of: Array) -> float:
+def _sum(work: BoundsWork, j: int, of: Array) -> float:
     """Return the sum over the arms of a group of a bound, which is 0 where an arm is not available."""
     total = 0.0
-    for i in range(shares.start[j], shares.start[j + 1]):
-        total += of[shares.member[i]]
+    for i in range(work.start[j], work.start[j + 1]):
+        total += of[work.member[i]]
     return total

@@ -116,6 +116,8 @@ def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
     }
     if problem.nonzeros is not None:
         shape["nonzeros"] = problem.nonzeros
+    if any("tag" in group for group in spec.get("constraints", {}).get("groups", [])):
+        shape["tags"] = problem.tags
     shape |= problem.choice.header
     return {"onearm": FORMAT, "problem": shape, "experiment": spec}
 
@@ -136,6 +138,7 @@ def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:
             words |= choice.words_of(shape)
         spec = dict(header["experiment"])
         words["reward_range"] = _declared_range(spec)
+        words["tags"] = tuple(map(tuple, shape.get("tags", ())))
         problem = Problem(int(shape["n_arms"]), context_shape, shape.get("horizon"), **words)
         check_problem(problem)
         return problem, spec

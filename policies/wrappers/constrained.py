@@ -37,6 +37,7 @@ from ...engine.laws.constraints import (
     bounded_law,
     check_met,
     constraints_of,
+    members_of,
     read_bounds,
     work_of,
 )
@@ -74,21 +75,25 @@ def constrained(
     """Decide as nearly as `policy` does as floors and caps allow, in [0, 1].
 
     One number is for every arm, a list for arms by their numbers; further ones have none. A group is like
-    {"name": "new", "arms": [3, 4], "floor": 0.2, "cap": 0.5}.
+    {"name": "new", "arms": [3, 4], "floor": 0.2, "cap": 0.5}; with "tag" in place of arms it has those that the
+    problem gives this tag, and from then on those that join with it.
     """
     given = list(groups or ())
     shares = constraints_of(floors, caps, given)
     _check_inner(policy)
 
-    def init(params: ConstrainedParams, problem: Problem) -> ConstrainedState:
+    def work_for(params: ConstrainedParams, problem: Problem) -> BoundsWork:
         k = problem.n_arms
-        check_met(params.shares, given, k)
-        return ConstrainedState(policy.init(params.inner, problem), work_of(params.shares, k), np.full(1, -1))
+        members = members_of(given, k, problem.tags)
+        check_met(params.shares, given, members, k)
+        return work_of(params.shares, members, k)
+
+    def init(params: ConstrainedParams, problem: Problem) -> ConstrainedState:
+        work = work_for(params, problem)
+        return ConstrainedState(policy.init(params.inner, problem), work, np.full(1, -1))
 
     def grow(params: ConstrainedParams, state: ConstrainedState, problem: Problem) -> ConstrainedState:
-        k = problem.n_arms
-        check_met(params.shares, given, k)
-        work = work_of(params.shares, k)
+        work = work_for(params, problem)
         return ConstrainedState(grown(policy, state.inner, problem), work, state.scratch_number)
 
     def resolve(problem: Problem) -> Policy:

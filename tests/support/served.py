@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections import Counter
@@ -165,7 +166,7 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
     Contexts are read from the bytes here, and arms that join are added, by another hand than the service's.
     """
     spec = Spec.from_stored(json.loads(row.spec))
-    params, k = spec.policy.params, len(spec.arms)
+    params, k, arms = spec.policy.params, len(spec.arms), list(spec.arms)
     state = spec.policy.init(params, spec.problem)
     open_decisions: dict[int, tuple[Instance, Decision]] = {}
     for event in events:
@@ -173,8 +174,11 @@ def folded(row: Experiment, events: Iterable[Event]) -> str:
             change = json.loads(event.detail or "{}")
             if change["change"] == "arm_added":
                 k += 1
+                arms.append(change["arm"])
                 assert spec.policy.grow is not None
-                state = spec.policy.grow(params, state, spec.intake.problem(k, spec.problem.horizon))
+                tags = tuple(tuple(arm.get("tags", ())) for arm in arms) if spec.problem.tags else ()
+                larger = dataclasses.replace(spec.intake.problem(k, spec.problem.horizon), tags=tags)
+                state = spec.policy.grow(params, state, larger)
             elif change["change"] in ("world_changed", "change_taken_back"):
                 assert spec.policy.turn is not None
                 known = change["change"] == "world_changed"

@@ -30,7 +30,9 @@ def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdd
     work.check_open()
     if work.spec.intake.encoder is not None:
         work.spec.intake.read(None, [arm])  # raises where it has a field that is no feature
-    problem = grown_problem(work.spec, len(work.roster.arms) + 1)
+    if work.spec.constraints is not None:
+        work.spec.constraints.check_arm(arm)
+    problem = grown_problem(work.spec, [*work.roster.arms, arm])
     check_problem(problem)
     work.check_room(problem)
     work.state = grown(work.spec.policy, work.state, problem)

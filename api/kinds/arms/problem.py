@@ -18,6 +18,7 @@ from ...experiment.context_intake import ContextIntake
 from ...experiment.definition import Arms, Declared, Definition, whole
 from ...experiment.ids import check_fields
 from ...experiment.state_intake import StateIntake
+from ...experiment.tags import tags_of
 
 
 def _adaptive(inner: str) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
         raise InvalidInput("bad_arms", 'arms must be a list of one or more objects like {"id": "a"}')
     if intake.encoder is not None and arms:
         intake.read(None, arms)  # raises where an arm has a field that is no feature
-    problem = intake.problem(len(arms), horizon)
+    problem = dataclasses.replace(intake.problem(len(arms), horizon), tags=tags_of(arms))
     if "feedback" in body:
         problem = dataclasses.replace(problem, feedback=_feedback(body, problem))
     check_problem(problem)

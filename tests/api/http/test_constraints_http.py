@@ -12,6 +12,8 @@ from support.windowed import Windowed, assert_clean
 
 import onearm
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.log_files import read_log
+from onearm.policies import catalog
 
 E = "/v1/experiments/e"
 NEW = {"name": "new", "arms": ["b", "c"], "floor": 0.4}
@@ -185,6 +187,88 @@ def test_an_arm_that_joins_is_under_the_constraints_of_every_arm(served: Windowe
     served.assert_consistent("f")
 
 
+TAGGED: list[dict[str, Any]] = [{"id": "a"}, {"id": "b", "tags": ["new"]}, {"id": "c", "tags": ["old"]}]
+OF_TAG: dict[str, Any] = {"groups": [{"name": "fresh", "tag": "new", "floor": 0.4}]}
+
+
+def law_of(served: Windowed, name: str = "e") -> dict[str, float]:
+    """Return the probabilities of the arms that are taken at all."""
+    made = [served.decide({}, name).json() for _ in range(30)]
+    return {one["action_id"]: round(one["propensity"], 12) for one in sorted(made, key=lambda one: one["action_id"])}
+
+
+def test_an_arm_that_joins_with_a_tag_is_of_its_group_from_then_on(served: Windowed) -> None:
+    first = {"name": "fixed_arm", "params": {"arm": 0}}
+    told = create(served, policy=first, arms=TAGGED, constraints=OF_TAG)
+    assert (told["arms"], told["constraints"]) == (TAGGED, OF_TAG)
+    assert law_of(served) == {"a": 0.6, "b": 0.4}
+    play(served, 10)
+    for arm in ({"id": "d", "tags": ["new", "red"]}, {"id": "f"}):
+        assert served.post(f"{E}/arms", arm).status_code == 201
+    play(served, 10)
+    assert law_of(served) == {"a": 0.6, "b": 0.2, "d": 0.2}
+    assert served.decide({"excluded_actions": ["b", "d"]}).json()["relaxed"] == ["group_floor:fresh"]
+    assert served.post(f"{E}/arms/b:retire").status_code == 200
+    assert law_of(served) == {"a": 0.6, "d": 0.4}
+    assert served.post(f"{E}/policies", {"policy": "epsilon_greedy", "role": "shadow"}).status_code == 201
+    play(served, 5)
+    log = served.get(f"{E}/log").content
+    assert served.post("/v1/experiments:import?experiment_id=g", log).status_code == 201
+    digest = served.digest()
+    assert served.digest("g") == digest
+    served.restart()
+    assert (served.digest(), served.digest("g")) == (digest, digest)
+    assert law_of(served) == law_of(served, "g") == {"a": 0.6, "d": 0.4}
+    assert_clean(served)
+    assert served.post(f"{E}:compact", {"archive": False}).status_code == 200
+    assert served.post(f"{E}/arms", {"id": "h", "tags": ["new"]}).status_code == 201
+    play(served, 5)
+    assert law_of(served) == {"a": 0.6, "d": 0.2, "h": 0.2}
+    assert not any(map(has_fault, verified(served.url)))
+
+
+def test_an_export_with_tags_is_verified_and_learned_by_a_policy_of_the_tag(served: Windowed, tmp_path: Path) -> None:
+    create(served, arms=TAGGED, constraints=OF_TAG)
+    assert served.post(f"{E}/arms", {"id": "d", "tags": ["new"]}).status_code == 201
+    play(served, 10)
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(served.get(f"{E}/log").content)
+    log = read_log(file, "jsonl")
+    assert log.problem.tags == ((), ("new",), ("old",), ("new",))
+    group = OF_TAG["groups"][0]
+    policy = catalog.make("constrained", policy=catalog.make("ucb1"), groups=[group])
+    state = policy.init(policy.params, log.problem)
+    assert state.scratch_work.member.tolist() == [1, 3]
+
+
+def test_an_arm_that_joins_with_tags_that_fit_no_group_is_refused(served: Windowed) -> None:
+    constraints = {"groups": [{"name": tag, "tag": tag, "floor": 0.1} for tag in ("new", "old")]}
+    create(served, arms=TAGGED, constraints=constraints)
+    before = served.digest()
+    for tags, code in (
+        (["old", "new"], "bad_constraints"),
+        ("new", "bad_tags"),
+        ([7], "bad_tags"),
+        ([""], "bad_tags"),
+        (["red", "red"], "bad_tags"),
+    ):
+        assert_refused(served.post(f"{E}/arms", {"id": "d", "tags": tags}), 422, code)
+    assert served.digest() == before and served.get(f"{E}").json()["arms"] == TAGGED
+    assert_refused(served.create("f", arms=[{"id": "a", "tags": "new"}], constraints=OF_TAG), 422, "bad_tags")
+    assert served.create("f", arms=[{"id": "a", "tags": "new"}]).status_code == 201  # no group is of a tag
+
+
+def test_python_takes_arms_with_tags(served: Windowed) -> None:
+    create(served, arms=TAGGED, constraints=OF_TAG)
+    engine = onearm.open(
+        "ucb1", arms=[arm if "tags" in arm else arm["id"] for arm in TAGGED], seed=5, constraints=OF_TAG
+    )
+    for _ in range(5):
+        here, there = engine.decide(), decide(served)
+        assert (here.action_id, here.propensity) == (there["action_id"], there["propensity"])
+        assert engine.constrained.applied == there["constraints_applied"] == ["group_floor:fresh"]
+
+
 def test_windows_corrections_and_ranges_go_on_beneath_constraints(served: Windowed) -> None:
     reward = {"wait_time": "5s", "default": 0, "range": [0, 2]}
     create(served, reward=reward, policy="thompson_beta")
@@ -210,6 +294,8 @@ def test_windows_corrections_and_ranges_go_on_beneath_constraints(served: Window
         ({"floors": {"b": 0.5}, "caps": 0.4}, "never_met", "the floor of 'b' is 0.5, above its cap of 0.4"),
         ({"groups": 7}, "bad_constraints", "constraints.groups is 7"),
         ({"groups": [{"name": "g", "floor": 0.1}]}, "bad_constraints", "the group 'g' has no list of arms"),
+        ({"groups": [NEW | {"tag": "new"}]}, "bad_constraints", "the group 'new' has arms and a tag"),
+        ({"groups": [{"name": "g", "tag": "new", "floor": 0.1}]}, "unknown_tag", "and no arm has it: give it to one"),
         ({"groups": [NEW | {"arms": ["b", "z"]}]}, "unknown_arm", "the group 'new' names the arm 'z'"),
         ({"groups": [NEW, NEW | {"name": "h"}]}, "bad_constraints", "is twice in the groups"),
         ({"groups": [NEW | {"floor": 0.95}], "floors": {"a": 0.1}}, "never_met", "are 1.05 together"),

@@ -19,6 +19,7 @@ from onearm.engine.laws.constraints import (
     check_met,
     constraints_of,
     floor_of,
+    members_of,
     read_bounds,
     work_of,
 )
@@ -27,9 +28,9 @@ from onearm.engine.vocabulary import Array
 Groups = list[dict[str, Any]]
 
 
-def moved(shares: Constraints, law: list[float] | Array, available: Any = None) -> BoundsWork:
+def moved(shares: Constraints, groups: Groups, law: list[float] | Array, available: Any = None) -> BoundsWork:
     """Return the working space after a law was moved."""
-    work = work_of(shares, len(law))
+    work = work_of(shares, members_of(groups, len(law)), len(law))
     mask = np.ones(len(law), np.bool_) if available is None else np.array(available)
     work.law[:] = law
     bounded_law(shares, work, read_bounds(shares, work, mask))
@@ -79,8 +80,8 @@ def worlds(draw: st.DrawFn) -> tuple[Array, Array, Array, Groups]:
 def test_the_law_is_the_nearest_one(world: tuple[Array, Array, Array, Groups]) -> None:
     law, low, high, groups = world
     shares = constraints_of(low.tolist(), high.tolist(), groups)
-    check_met(shares, groups, len(law))
-    work = moved(shares, law)
+    check_met(shares, groups, members_of(groups, len(law)), len(law))
+    work = moved(shares, groups, law)
     assert work.out.sum() == pytest.approx(1.0, abs=1e-12)
     assert (work.out >= low - 1e-12).all() and (work.out <= high + 1e-12).all()
     for group in groups:
@@ -101,7 +102,7 @@ def test_with_arms_missing_what_gave_way_is_all_that_is_not_kept(
     mask[bits % k] = True
     law = np.where(mask, law, 0.0) / law[mask].sum()
     shares = constraints_of(low.tolist(), high.tolist(), groups)
-    work = moved(shares, law, mask)
+    work = moved(shares, groups, law, mask)
     assert work.out.sum() == pytest.approx(1.0, abs=1e-12) and (work.out >= 0.0).all()
     assert (work.relaxed.floor == (~mask & (low > 0))).all()
     assert (work.out[mask] >= low[mask] - 1e-12).all()  # floors of arms that are available never give way
@@ -116,7 +117,7 @@ def test_with_arms_missing_what_gave_way_is_all_that_is_not_kept(
 def test_a_law_that_keeps_to_all_is_left_as_it_is() -> None:
     groups = [{"name": "b", "arms": [1, 2], "floor": 0.5}]
     shares = constraints_of(0.1, 0.6, groups)
-    work = moved(shares, [0.5, 0.4, 0.1 - 1e-15])
+    work = moved(shares, groups, [0.5, 0.4, 0.1 - 1e-15])
     assert work.out.tolist() == work.law.tolist()
     assert not any(flags.any() for flags in (*work.applied, *work.relaxed))
 
@@ -125,7 +126,7 @@ def test_groups_are_scaled_as_a_whole_and_arms_hold_within_them() -> None:
     """The group is to have half. Its first arm is capped; its second takes the rest of the group's half."""
     groups = [{"name": "b", "arms": [1, 2], "floor": 0.5}]
     shares = constraints_of(0.0, [1.0, 0.2, 1.0, 1.0], groups)
-    work = moved(shares, [0.6, 0.1, 0.1, 0.2])
+    work = moved(shares, groups, [0.6, 0.1, 0.1, 0.2])
     assert work.out == pytest.approx([0.375, 0.2, 0.3, 0.125], rel=1e-14)
     assert work.applied.group_floor.tolist() == [True] and work.applied.cap.tolist() == [False, True, False, False]
 
@@ -150,7 +151,7 @@ def test_what_one_decision_cannot_meet_gives_way_in_the_order_that_is_said(
     available: str, out: list[float], relaxed: dict[str, list[int]]
 ) -> None:
     mask = np.array([arm in available for arm in "abcd"])
-    work = moved(SHARES, np.where(mask, 1 / len(available), 0.0), mask)
+    work = moved(SHARES, GROUPS, np.where(mask, 1 / len(available), 0.0), mask)
     assert work.out == pytest.approx(out, rel=1e-14)
     found = {name: np.flatnonzero(flags).tolist() for name, flags in work.relaxed._asdict().items() if flags.any()}
     assert found == relaxed
@@ -182,7 +183,7 @@ def group(**fields: Any) -> Groups:
 )
 def test_what_can_never_be_met_is_refused(floors: Any, caps: Any, groups: Groups, says: str) -> None:
     with pytest.raises(InvalidInput, match=says) as refused:
-        check_met(constraints_of(floors, caps, groups), groups, 3)
+        check_met(constraints_of(floors, caps, groups), groups, members_of(groups, 3), 3)
     assert refused.value.code == "never_met"
 
 
@@ -202,8 +203,23 @@ def test_what_can_never_be_met_is_refused(floors: Any, caps: Any, groups: Groups
         (0.0, [{"name": "g", "arms": [0, 3], "floor": 0.1}], "the group 'g' has arm 3, and there are 3"),
         (0.0, [*group(floor=0.1), {"name": "h", "arms": [1], "cap": 0.9}], "arm 1 is twice in the groups"),
         (0.0, [*group(floor=0.1), {"name": "g", "arms": [2], "cap": 0.9}], "the groups are called"),
+        (0.0, group(tag="new", floor=0.1), "the group 'g' has arms and a tag: name its arms, or the tag"),
+        (0.0, [{"name": "g", "tag": 7, "floor": 0.1}], "the group 'g' has the tag 7: a tag is a string"),
+        (0.0, [{"name": "g", "tag": "new", "floor": 0.1}], "of the arms with the tag 'new', and no arm has it"),
     ],
 )
 def test_what_is_no_constraint_is_refused(floors: Any, groups: Any, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
-        check_met(constraints_of(floors, 1.0, groups), groups, 3)
+        check_met(constraints_of(floors, 1.0, groups), groups, members_of(groups, 3), 3)
+
+
+def test_a_group_of_a_tag_has_the_arms_that_have_it_and_an_arm_is_in_one() -> None:
+    tags = [("new",), (), ("red", "new"), ("red",), ("new",)]
+    new, red = ({"name": name, "tag": name, "floor": 0.1} for name in ("new", "red"))
+    assert members_of([new], 4, tags) == [[0, 2]]
+    assert members_of([new, {"name": "b", "arms": [1], "cap": 0.5}], 5, tags) == [[0, 2, 4], [1]]
+    with pytest.raises(InvalidInput, match=r"arm 2 is twice in the groups \(new, red\)"):
+        members_of([new, red], 5, tags)
+    with pytest.raises(InvalidInput, match="no arm has it") as refused:
+        members_of([new | {"tag": "ne"}], 5, tags)
+    assert refused.value.code == "unknown_tag"
