@@ -22,6 +22,7 @@ from .paths import StateSet
 from .pools import Pool, Pools
 from .refold import Log, Refold
 from .room import Room
+from .rungs import Rungs
 from .setting import Next, set_state
 from .writer import Writer
 
@@ -42,6 +43,7 @@ class Correcting:
     ) -> None:
         self._store, self._writer, self._pools, self._room, self._lives = store, writer, pools, room, lives
         self._task: asyncio.Task[None] | None = None
+        self._rungs = Rungs()
         self._later: dict[Live, float] = {}  # those whose fold failed, and when it is tried again
 
     def start(self) -> None:
@@ -101,7 +103,8 @@ class Correcting:
                 while True:
                     await live.committed()
                     live.check_open()
-                    refold = Refold(Log(self._store, live.row.key, live.created), live.kind, live.floor, to, live.seq)
+                    of = Log(self._store, live.row.key, live.created)
+                    refold = Refold(of, live.kind, live.floor, to, live.seq, self._rungs.of(live))
                     set_at = live.set_at
                     for _ in range(ROUNDS):
                         last = live.seq
@@ -113,6 +116,7 @@ class Correcting:
                     if committed is not None:
                         seq = live.set_at
                         await committed
+                        self._rungs.keep(live, refold.rungs)
                         return seq
             finally:
                 self._room.take(beside, 0)

@@ -6,9 +6,11 @@ of the log, and without one with what there is before any event.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+from ...engine import snapshot
 from ...engine.errors import Conflict, Damaged
 from ...engine.growth import grown
 from ...engine.protocol import marks
@@ -24,6 +26,7 @@ from .bases import beginning, fresh
 from .folded import state_of
 from .history import History, Part, Recast, changed
 from .paths import Setting
+from .rungs import STATE_BYTES_MAX, Rung, ends, path_to, together
 
 Steps = Generator[None, None, Any]
 
@@ -80,18 +83,31 @@ class Again:
         self.state, self._problem = _sized(self.policy, self.state, self._problem, now), now
 
 
-def gone_on(log: Log, history: History, setting: Setting, begun: Begun, corrections: Iterable[Correction]) -> Steps:
-    """Fold what is on the path of a setting behind a state, which is written; return the state, a page a step."""
+def gone_on(
+    log: Log,
+    history: History,
+    setting: Setting,
+    begun: Begun,
+    corrections: Iterable[Correction],
+    passed: Callable[[int, Any], None],
+) -> Steps:
+    """Fold what is on the path of a setting behind a state, which is written; return the state, a page a step.
+
+    `passed` is told some of the events on the way, each with the state behind it.
+    """
     again = Again(log.created, history, setting, begun, corrections)
     for after, until in history.paths.stretches(setting.policy, setting.to):
         first = max(after, begun.seq)
         if first >= until:
             continue
         again.behind(first)
-        learned_only = not marks(again.policy.params)
-        for part in history.pages(log.store, log.key, first, until, learned_only=learned_only):
-            again.take(part)
-            yield
+        for end in ends(first, until):
+            learned_only = not marks(again.policy.params)
+            for part in history.pages(log.store, log.key, first, end, learned_only=learned_only):
+                again.take(part)
+                yield
+            passed(end, again.state)
+            first = end
     return again.end()
 
 
@@ -123,8 +139,14 @@ def at_first(created: Definition, history: History, number: int) -> Begun:
 class Refold:
     """The states of all who decide, folded again, a page a step. Steps run in worker threads, one after another."""
 
-    def __init__(self, log: Log, kind: Kind, floor: int, to: int | None, corrected_to: int) -> None:
-        """Fold up to `to`, or as far as the log is; it can be folded again from the seq `floor` on."""
+    def __init__(
+        self, log: Log, kind: Kind, floor: int, to: int | None, corrected_to: int, rungs: Mapping[int, Sequence[Rung]]
+    ) -> None:
+        """Fold up to `to`, or as far as the log is; it can be folded again from the seq `floor` on.
+
+        The `rungs` of folds before are those of each policy, by number.
+        """
+        self.rungs = {number: list(some) for number, some in rungs.items()}  # with those of this one
         self.seq = 0  # states have learned what they are to up to this one
         self.settings: tuple[Setting, ...] = ()
         self._log, self._kind, self._floor = log, kind, floor
@@ -142,10 +164,19 @@ class Refold:
         deciding = history.spec(last).deciding
         self.settings = tuple(Setting(number, to, self._corrected_to) for number in deciding)
         for setting in self.settings:
+            self.rungs[setting.policy] = self._left(history, setting)
             begun = self._begun.get(setting.policy) or self._nearest(history, setting)
-            state = yield from gone_on(self._log, history, setting, begun, self._corrections)
+            passed = partial(self._leave, history, setting)
+            state = yield from gone_on(self._log, history, setting, begun, self._corrections, passed)
             self._begun[setting.policy] = Begun(max(begun.seq, to), state)
         self.seq = last
+
+    def _leave(self, history: History, setting: Setting, seq: int, state: Any) -> None:
+        """Leave a rung."""
+        if snapshot.size(state) <= STATE_BYTES_MAX:
+            path = path_to(history.paths, setting, seq)
+            made = Rung(seq, snapshot.copied(state), path, setting.corrected_to)
+            self.rungs[setting.policy] = together(self.rungs[setting.policy], made)
 
     def state(self, last: int) -> Any:
         """Return the state of all who decide once the log has come to its event `last`, to which `steps` went."""
@@ -162,7 +193,10 @@ class Refold:
         assert self._corrections is not None
         bases: list[Base | Snapshot] = list(store.bases(key))
         stored = sorted([*bases, *store.newest_snapshots(key)], key=lambda one: one.seq, reverse=True)
+        rung = next(reversed(self.rungs[setting.policy]), None)
         for one in stored:
+            if rung is not None and one.seq <= rung.seq:
+                break
             spec = history.spec(one.seq)
             if not self._floor <= one.seq <= setting.to or setting.policy not in spec.numbers:
                 continue
@@ -171,6 +205,8 @@ class Refold:
                     return Begun(one.seq, states_of(spec, self._read(history, one))[setting.policy])
                 except Damaged:  # a base that cannot be read is told of where a log is folded from it
                     continue
+        if rung is not None:
+            return Begun(rung.seq, snapshot.copied(rung.state))
         begun = at_first(created, history, setting.policy)
         if self._floor and begun.seq < self._floor:
             raise Conflict(
@@ -178,6 +214,15 @@ class Refold:
                 f"the log of {created.id!r} is folded from seq {self._floor} on, and what is asked for lies before",
             )
         return begun
+
+    def _left(self, history: History, setting: Setting) -> list[Rung]:
+        """Return the rungs of before that lead on to a setting."""
+        assert self._corrections is not None
+        return [
+            rung
+            for rung in self.rungs.get(setting.policy, ())
+            if self._floor <= rung.seq <= setting.to and rung.leads_on(history.paths, setting, self._corrections)
+        ]
 
     def _read(self, history: History, stored: Base | Snapshot) -> Any:
         store, _, created = self._log
