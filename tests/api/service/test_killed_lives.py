@@ -137,7 +137,7 @@ def storm(database: str, kills: int) -> None:
     for name, value in keeper.corrected.items():
         assert known.get(numbers[name], learned.get(numbers[name])) == value, name
     sets = [change for _, change in changes_of(events) if change["change"] == "state_set"]
-    assert {one["why"] for one in sets} == {"corrected", "rolled_back"}
+    assert any(one["why"] == "rolled_back" for one in sets)
     last = max(event.seq for event in events if event.kind == CORRECTED)
     assert min(one["corrected_to"] for one in sets[-1]["settings"]) >= last
     assert any(change["change"] == "policies_changed" for _, change in changes_of(events))
