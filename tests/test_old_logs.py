@@ -103,6 +103,7 @@ NEWER = {
     "fixed_arm",
     "fourier_softmax",
     "half_visit",
+    "imed_rl",
     "kl_ucrl",
     "loop",
     "loop_mixture",

@@ -47,6 +47,7 @@ POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
     "psrl 1": ("psrl", {"prior": 1.0}),
     "psrl 1, tsde": ("psrl", {"prior": 1.0, "tsde": True}),
     "imed_rl": ("imed_rl", {}),
+    "imed_rl, no bound": ("imed_rl", {"with_bound": False}),
     "loop": ("loop", {"span": "true"}),
     "loop, no caps": ("loop", {"span": "true", "cap": False}),
     "loop, proved": ("loop", {"span": "true", "variance": False, "cap": False}),
@@ -60,7 +61,7 @@ POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
     "differential_q": ("differential_q", {}),
     "uniform": ("uniform", {}),
 }
-SEEDS_FEW = {"imed_rl": 5, "kl_ucrl": 4, "psrl 1, tsde": 4}  # of those that take long
+SEEDS_FEW = {"imed_rl": 5, "imed_rl, no bound": 5, "kl_ucrl": 4, "psrl 1, tsde": 4}  # of those that take long
 STEP = 100  # decisions between two looks at a policy
 CURVE = 60  # points
 

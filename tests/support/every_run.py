@@ -27,6 +27,7 @@ REPRESENTATIVES = (
     "fourier_ucb",  # features that bend: the default where there are contexts
     "half_visit",  # plans in states: with laws, and with sets of them
     "ucrl2",
+    "imed_rl",  # in states, anew at every step
     "ucrl2_vtr",
     "loop",
     "loop_mixture",
