@@ -25,7 +25,10 @@ Where v is what was seen, it depends on the values of the plan itself: each roun
 A pair that was never tried is heaven: it pays 1 and stays, without a bonus. Where the best policy without bonuses comes
 to heaven nothing is better, and no bonus is looked at.
 Nothing is allocated; `ascend` stops once it has done the multiply-adds that it may, and goes on in the next call.
-Cost: some 40 plans (`planning.py`) of 10 to 100 sweeps each, and 20 time shares.
+A policy is followed once: where the next round has the same one its time shares are known, and an ascent that comes to
+a policy at which another start's ended ends too. Sweeps take turns (`turns.py`), and time shares go on from those of
+the policy before.
+Cost: some 30 plans of 3 to 20 sweeps each and 6 times as many over one action a state, and 10 time shares.
 Source: He, Zhong, Yang, "Sample-efficient learning of infinite-horizon average-reward MDPs with general function
 approximation", ICLR 2024: the set. That it is a budget of bonuses, and the ascent, are our own.
 """
@@ -49,13 +52,14 @@ from .planning import (
     begin,
     begin_shares,
     follow,
+    go_on_with_shares,
     greedy,
     mean_reward,
     no_plan,
-    sweep,
     time_shares,
 )
 from .transitions import append, clear, mean_after, transitions
+from .turns import Turns, sweep_by_turns, turns
 
 ROUNDS_MAX = 10  # of one ascent
 SHARES_ROUNDS = 400
@@ -83,6 +87,7 @@ class Ascent(NamedTuple):
     believed: Believed
     model: Model  # its rewards are those that are believed, with the bonuses in hand; its laws and what is open as seen
     plan: Plan
+    turns: Turns  # of its sweeps
     shares: TimeShares
     met: Array  # bool[S] states in which something was learned
     place: Array  # int64[1] the state in which time begins
@@ -94,7 +99,8 @@ class Ascent(NamedTuple):
     best_gain: Array  # float64[1]
     last_gain: Array  # float64[1] of the round before
     start: Array  # int64[1] ZERO, FULL, EVEN, or PAIR + number of the pair
-    counts: Array  # int64[3] rounds of this ascent; probes, and ascents from pairs, of this plan
+    ends: Array  # int64[7, S] policies at which ascents of this plan ended
+    counts: Array  # int64[4] rounds of this ascent; probes, ascents from pairs, and ends, of this plan
     stage: Array  # int64[1]
     eps: Array  # float64[1]
     span: Array  # float64[1]
@@ -110,6 +116,7 @@ def no_ascent(states: int, n_arms: int, noise: Any) -> Ascent:
         ),
         model=model,
         plan=no_plan(states, n_arms),
+        turns=turns(states),
         shares=time_shares(states),
         met=np.zeros(states, np.bool_),
         place=one.copy(),
@@ -121,7 +128,8 @@ def no_ascent(states: int, n_arms: int, noise: Any) -> Ascent:
         best_gain=np.zeros(1),
         last_gain=np.zeros(1),
         start=one.copy(),
-        counts=np.zeros(3, np.int64),
+        ends=np.zeros((PAIR + CLIMBS_MAX, states), np.int64),
+        counts=np.zeros(4, np.int64),
         stage=np.full(1, ENDED),
         eps=np.zeros(1),
         span=np.full(1, np.inf),
@@ -141,6 +149,7 @@ def begin_ascent(up: Ascent, eps: float, span: float) -> None:
     up.best_gain[0] = -math.inf
     up.counts[1] = 0
     up.counts[2] = 0
+    up.counts[3] = 0
     _weigh(up, up.believed.value)
     for s in range(states):
         for a in range(n_arms):
@@ -175,9 +184,9 @@ def ascend(up: Ascent, work: int) -> int:
         if up.stage[0] == FOLLOWING:
             work = follow(up.shares, up.action, up.model.begin, up.model.laws, work)
             if up.shares.rounds[0] < 0:
-                work -= _judge(up)
+                work -= _judge(up, False)
         else:
-            work = sweep(up.plan, up.model, work)
+            work = sweep_by_turns(up.plan, up.model, up.turns, work)
             if up.plan.stage[0] == IDLE:
                 work -= _go_on(up)
     return max(work, 0)
@@ -195,18 +204,52 @@ def _go_on(up: Ascent) -> int:
         up.probe[number // n_arms, number % n_arms] = up.plan.gain[0]
         _next_start(up)
     else:
-        for s in range(states):
-            up.action[s] = greedy(up.plan.q[s], up.model.open[s])
-        begin_shares(up.shares, up.place[0], SHARES_ROUNDS)
-        up.stage[0] = FOLLOWING
+        return 4 * states * n_arms + _take_policy(up)
     return 4 * states * n_arms
 
 
 @kernel
-def _judge(up: Ascent) -> int:
+def _take_policy(up: Ascent) -> int:
+    """Follow the plan's policy, but where it is that of the round before, or the end of another start. Return the work.
+
+    Where time is spent by the policy before is where following the next one begins.
+    """
+    is_same = up.counts[0] > 0
+    for s in range(len(up.action)):
+        a = greedy(up.plan.q[s], up.model.open[s])
+        is_same = is_same and a == up.action[s]
+        up.action[s] = a
+    if is_same:
+        return _judge(up, True)
+    if _is_end(up):
+        _next_start(up)
+        return up.ends.size
+    if up.start[0] == ZERO and up.counts[0] == 0:
+        begin_shares(up.shares, up.place[0], SHARES_ROUNDS)
+    else:
+        go_on_with_shares(up.shares)
+    up.stage[0] = FOLLOWING
+    return up.ends.size
+
+
+@kernel
+def _is_end(up: Ascent) -> bool:
+    """Tell whether the ascent from another start ended at the policy in hand."""
+    for i in range(up.counts[3]):
+        is_same = True
+        for s in range(len(up.action)):
+            is_same = is_same and up.ends[i, s] == up.action[s]
+        if is_same:
+            return True
+    return False
+
+
+@kernel
+def _judge(up: Ascent, is_same: bool) -> int:
     """Keep the bonuses in hand if they are the best; move them to where time is spent, or start anew. Return the work.
 
     Weighed by the plan's own values they may take more than the budget, or less: so many times as much is believed.
+    Where the policy is that of the round before, `is_same`, values alone move on, which is worth it for the best only.
     """
     states, n_arms = up.weight.shape
     if up.start[0] == ZERO and up.counts[0] == 0 and _comes_to_heaven(up):
@@ -218,10 +261,14 @@ def _judge(up: Ascent) -> int:
     gain = bare + scale * (up.plan.gain[0] - bare)
     if up.start[0] == FULL and up.counts[0] == 0:
         gain = -math.inf  # no bonuses within the budget
-    if gain > up.best_gain[0]:
+    is_best = gain > up.best_gain[0]
+    if is_best:
         _keep(up, gain, scale)
-    settled = up.counts[0] > 0 and gain <= up.last_gain[0] + 0.5 * up.eps[0]
+    settled = up.counts[0] > 0 and (gain <= up.last_gain[0] + 0.5 * up.eps[0] or (is_same and not is_best))
     if settled or up.counts[0] >= ROUNDS_MAX:
+        for s in range(states):
+            up.ends[up.counts[3], s] = up.action[s]
+        up.counts[3] += 1
         _next_start(up)
     else:
         up.last_gain[0] = gain
@@ -378,6 +425,7 @@ def _begin_plan(up: Ascent, stage: int) -> None:
                 up.model.reward[s, a] = most
     up.stage[0] = stage
     coarse = COARSE if stage == PROBING else 1.0
+    up.turns.left[0] = 0
     begin(up.plan, coarse * up.eps[0], up.span[0], SWEEPS_MAX)
 
 

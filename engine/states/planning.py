@@ -117,17 +117,17 @@ def sweep(plan: Plan, model: Model, work: int) -> int:
     states = len(model.reward)
     while plan.stage[0] == SWEEPING and work > 0:
         if plan.at[0] == 0:
-            work -= _begin_sweep(plan, model)
-        work -= _sweep_state(plan, model, plan.at[0])
+            work -= begin_sweep(plan, model)
+        work -= sweep_state(plan, model, plan.at[0])
         plan.at[0] += 1
         if plan.at[0] == states:
-            _end_sweep(plan, model)
+            end_sweep(plan, model)
     return max(work, 0)
 
 
 @kernel
-def _begin_sweep(plan: Plan, model: Model) -> int:
-    """Find what the end of a unit is worth, and let the laws get ready."""
+def begin_sweep(plan: Plan, model: Model) -> int:
+    """Find what the end of a unit is worth, and let the laws get ready. Return the work."""
     states = len(model.begin)
     mean = 0.0
     for s in range(states):
@@ -137,7 +137,8 @@ def _begin_sweep(plan: Plan, model: Model) -> int:
 
 
 @kernel
-def _sweep_state(plan: Plan, model: Model, s: int) -> int:
+def sweep_state(plan: Plan, model: Model, s: int) -> int:
+    """Sweep over the actions of a state. Return the work."""
     work = 0
     best = -math.inf
     for a in range(model.open.shape[1]):
@@ -151,7 +152,7 @@ def _sweep_state(plan: Plan, model: Model, s: int) -> int:
 
 
 @kernel
-def _end_sweep(plan: Plan, model: Model) -> None:
+def end_sweep(plan: Plan, model: Model) -> None:
     """Cut what is above the span, see whether the sweeps are at their end, and shift the values to a minimum of 0."""
     states = len(model.reward)
     low = math.inf
@@ -208,6 +209,12 @@ def begin_shares(shares: TimeShares, start: int, rounds_max: int) -> None:
     shares.share[start] = 1.0
     shares.rounds[0] = 0
     shares.rounds_max[0] = rounds_max
+
+
+@kernel
+def go_on_with_shares(shares: TimeShares) -> None:
+    """Begin where the last policy spent its time: that of a policy like it is soon found from there."""
+    shares.rounds[0] = 0
 
 
 @routine

@@ -123,6 +123,15 @@ def test_a_plan_in_pieces_has_the_same_bits() -> None:
     assert whole.weight.tobytes() == pieces.weight.tobytes()
 
 
+@pytest.mark.parametrize("beta", [1.0, 16.0, 64.0])
+def test_no_two_ascents_end_at_the_same_policy(beta: float) -> None:
+    up = believed(*river_swim(6), VISITS, beta)
+    run(up, 1e-8, np.inf, ANY)
+    ends = [tuple(policy) for policy in up.ends[: up.counts[3]].tolist()]
+    assert len(set(ends)) == len(ends)
+    assert tuple(greedy(q, up.model.open[0]) for q in up.plan.q) in ends
+
+
 def test_bonuses_are_weighed_by_the_values_of_their_own_plan() -> None:
     up = believed(*river_swim(6), VISITS, 4.0, seen=True)
     up.believed.noise.rewards[:] = 0.1
