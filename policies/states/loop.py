@@ -31,6 +31,7 @@ import numpy as np
 from ...engine.arrays import copy_numbers
 from ...engine.elementary import log
 from ...engine.errors import InvalidInput
+from ...engine.growth import padded
 from ...engine.kernel import kernel, routine
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
@@ -126,6 +127,7 @@ def loop(
         init,
         contexts=("states",),
         feedbacks=("transition",),
+        grow=grow,
         foretells=False,
         deterministic=True,
         learned=learned,
@@ -158,6 +160,15 @@ def init(params: LoopParams, problem: Problem) -> LoopState:
     )
     ascent = no_ascent(states, n_arms, make(states, n_arms))
     return LoopState(seen, held, ascent, make(states, n_arms), np.zeros(1, np.int64), np.zeros(1, np.int64))
+
+
+def grow(params: LoopParams, state: LoopState, problem: Problem) -> LoopState:
+    """Return the state with further arms: pairs that were never tried, of which the next feedback makes a new plan."""
+    larger = padded(state, init(params, problem))
+    if state.seen.learned[0] > 0:
+        larger.stage[0] = DESCRIBING
+        larger.at[0] = 0
+    return larger
 
 
 @kernel

@@ -12,7 +12,9 @@ from support.state_steps import Steps
 
 from onearm.engine import loop
 from onearm.engine.errors import InvalidInput
+from onearm.engine.growth import grown
 from onearm.engine.kernel import loop as compiled
+from onearm.engine.problem import state_problem
 from onearm.engine.simulation import Simulation
 from onearm.engine.states.optimum import optimum
 from onearm.engine.states.world import tables_of
@@ -225,6 +227,30 @@ def test_it_learns_without_knowing_the_span() -> None:
 def test_bad_params_are_refused(params: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         catalog.make("loop", **params)
+
+
+def test_an_arm_that_joins_is_heaven_from_the_next_feedback_on() -> None:
+    """Also where a plan was being made: that one is begun anew."""
+    for stage in (module.HOLDING, module.ASCENDING):
+        steps = Steps(catalog.make("loop", span=1.0), 2, 2)
+        for n in range(12):
+            steps.tell(n % 2, n // 2 % 2, 0.5, 1 - n % 2)
+        plans = int(steps.state.held.plans[0])
+        steps.state.stage[0] = stage
+        steps.state = grown(steps.policy, steps.state, state_problem(2, 3))
+        steps.open = np.ones(3, np.bool_)
+        assert steps.action(0) < 2
+        steps.tell(0, 0, 0.5, 0)
+        assert steps.state.held.plans[0] == plans + 1
+        assert steps.state.held.gain[0] == pytest.approx(1.0, abs=0.05)
+        assert 2 in (steps.action(0), steps.action(1))
+        assert steps.state.held.off[0] == pytest.approx(off_from_scratch(steps.state), rel=1e-9)
+
+
+def test_an_arm_may_join_before_anything_is_learned() -> None:
+    steps = Steps(catalog.make("loop"), 2, 1)
+    steps.state = grown(steps.policy, steps.state, state_problem(2, 2))
+    assert steps.state.stage[0] == module.HOLDING
 
 
 def test_nothing_is_learned_where_the_next_state_is_unknown() -> None:
