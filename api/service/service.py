@@ -425,12 +425,13 @@ class Service:
             live = self._read(row)
             self._begun[row.id] = live, live.recovery()
         _, steps = self._begun[row.id]
-        while self._queue.next is row:
-            try:
-                next(steps)
-            except StopIteration as done:
-                recovered: Recovered = done.value
-                return recovered
+        with self.store.one_connection():
+            while self._queue.next is row:
+                try:
+                    next(steps)
+                except StopIteration as done:
+                    recovered: Recovered = done.value
+                    return recovered
         return None
 
     def _give_up(self, row: Experiment, error: Exception) -> None:

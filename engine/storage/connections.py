@@ -46,6 +46,7 @@ class Connections:
         self._write = write
         self.revision = schema.newest()  # of the tables
         self._reader = _engine(url, write=False)
+        self._held = threading.local()  # in a block of `one_connection`, its connection
         self._opener = _engine(url, write=True, poolclass=NullPool)  # so that closing really ends the session
         self._writer: Connection | None = None
         self._writing = threading.Lock()
@@ -110,7 +111,8 @@ class Connections:
         turn after some rows, or a service would not answer while a log is read.
         """
         with self._read_failed():
-            connection = self._reader.raw_connection()
+            held = getattr(self._held, "connection", None)
+            connection = self._reader.raw_connection() if held is None else held
             try:
                 cursor = connection.cursor()
                 cursor.execute(self._in_dialect(sql), parameters)
@@ -122,9 +124,26 @@ class Connections:
                 return rows
             except self._reader.dialect.loaded_dbapi.Error:
                 connection.invalidate()  # the server may be gone: the pool would try to roll back there, and log that
+                self._held.connection = None
                 raise
             finally:
-                connection.close()
+                if held is None:
+                    connection.close()
+
+    @contextmanager
+    def one_connection(self) -> Iterator[None]:
+        """Let this thread read by one connection in the block: to take one from the pool takes as long as a look-up.
+
+        What is committed meanwhile is read as it is elsewhere. A read that fails gives the connection up.
+        """
+        with self._read_failed():
+            connection = self._reader.raw_connection()
+        self._held.connection = connection
+        try:
+            yield
+        finally:
+            self._held.connection = None
+            connection.close()
 
     def _read_core(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Return the rows of a query that SQLAlchemy writes."""

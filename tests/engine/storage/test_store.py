@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from support.stored import NO_CONTEXT, add, decide, learn
+from support.stored import NO_CONTEXT, add, decide, learn, run_sql
 
 from onearm.engine.errors import Conflict, Unavailable
 from onearm.engine.storage.store import Store
@@ -35,6 +35,28 @@ def test_a_propensity_of_nan_is_null_in_the_database_and_nan_in_columns(store: S
     assert store.read_events(key, 0)[0].propensity is None
     [(columns, _, _)] = store.columns(key, NO_CONTEXT)
     assert math.isnan(columns.propensity[0])
+
+
+def test_reads_of_a_block_see_what_is_committed_meanwhile(store: Store) -> None:
+    key = add(store)
+    with store.one_connection():
+        for n in range(3):
+            assert store.counts(key).decisions == n
+            store.append([decide(key, n + 1, n)])
+    assert store.counts(key).decisions == 3
+
+
+def test_a_read_that_fails_spoils_no_later_one_of_its_block(store: Store, url: str) -> None:
+    key = add(store)
+    store.append([decide(key, 1, 0)])
+    with store.one_connection():
+        run_sql(url, "ALTER TABLE event RENAME TO elsewhere")
+        with pytest.raises(Unavailable) as failed:
+            store.read_events(key, 0)
+        assert failed.value.code == "read_failed"
+        run_sql(url, "ALTER TABLE elsewhere RENAME TO event")
+        assert len(store.read_events(key, 0)) == 1
+        assert len(store.read_events(key, 0)) == 1
 
 
 def test_experiments_have_keys_and_ids_of_their_own(store: Store) -> None:
