@@ -59,9 +59,12 @@ def state_of_origin(store: Store, origin: Origin, source: Live, live: Live, poli
 
 
 def grown_to_here(known: Known, policy: Policy, live: Live) -> Any:
-    """Return what a policy brings along as a state with the arms of now. The caller has the turn of `live`."""
+    """Return what a policy brings along as a state with the arms of now. The caller has the turn of `live`.
+
+    Its working space is made here: it may say which arms have a tag, and there other arms may have it.
+    """
     if live.problem.n_arms == known.n_arms:
-        return known.state
+        return snapshot.unpack([snapshot.pack(known.state)], like=policy.init(policy.params, live.problem))
     state = grown(policy, known.state, live.problem)
     _check_size(state)
     return state

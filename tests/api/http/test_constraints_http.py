@@ -258,6 +258,22 @@ def test_an_arm_that_joins_with_tags_that_fit_no_group_is_refused(served: Window
     assert served.create("f", arms=[{"id": "a", "tags": "new"}]).status_code == 201  # no group is of a tag
 
 
+@pytest.mark.parametrize("arms", [TAGGED, TAGGED[:2]])
+def test_a_policy_from_another_experiment_keeps_to_the_tags_of_this_one(
+    served: Windowed, arms: list[dict[str, Any]]
+) -> None:
+    policy, tagged_there = {"name": "fixed_arm", "params": {"arm": 0}}, [{"id": "a", "tags": ["new"]}, {"id": "b"}]
+    there = [*tagged_there, {"id": "c"}][: len(arms)]
+    assert served.create("there", policy=policy, arms=there, constraints=OF_TAG).status_code == 201
+    create(served, policy=policy, arms=TAGGED, constraints=OF_TAG)
+    body = {"policy": policy, "role": "live", "start": {"experiment": "there"}}
+    assert served.post(f"{E}/policies", body).status_code == 201
+    assert law_of(served) == {"a": 0.6, "b": 0.4}
+    served.restart()
+    assert law_of(served) == {"a": 0.6, "b": 0.4}
+    assert not any(map(has_fault, verified(served.url)))
+
+
 def test_python_takes_arms_with_tags(served: Windowed) -> None:
     create(served, arms=TAGGED, constraints=OF_TAG)
     engine = onearm.open(
