@@ -42,7 +42,7 @@ _spans: ContextVar[dict[str, Any] | None] = ContextVar("spans", default=None)  #
 
 
 def check_problem(problem: Problem) -> None:
-    """Refuse a problem without arms or with more than a million, or with a horizon of more than 2^53.
+    """Refuse a problem without arms or with more than a million, with a horizon of more than 2^53, or with other tags.
 
     A stream may have up to 2^53 arms, or an unknown number of them, and a horizon of up to 2^62 trials.
     """
@@ -53,6 +53,16 @@ def check_problem(problem: Problem) -> None:
             "bad_horizon",
             f"the horizon is {problem.horizon!r}: it must be a whole number from 1 to 2^{power}, or left out",
         )
+    if problem.tags and not (len(problem.tags) == problem.n_arms and all(map(_are_strings, problem.tags))):
+        raise InvalidInput(
+            "bad_tags",
+            f"the tags are {repr(problem.tags)[:80]}, and there are {problem.n_arms} arms: give a tuple of strings for "
+            "each arm, () where it has none, or leave them out",
+        )
+
+
+def _are_strings(tags: Any) -> bool:
+    return isinstance(tags, tuple) and all(isinstance(tag, str) for tag in tags)
 
 
 def smaller(problem: Problem, halves: int) -> Problem:

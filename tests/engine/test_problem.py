@@ -21,6 +21,7 @@ from onearm.engine.task import best_arm
 from onearm.engine.vocabulary import Problem
 
 PLAIN, DENSE = Problem(3), Problem(3, (2,))
+WORDS: Any = ("new", "old")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,9 @@ PLAIN, DENSE = Problem(3), Problem(3, (2,))
             "named features have a row for each",
         ),
         (lambda: rules.check_problem(Problem(3, (2, 8))), "bad_context", "2 rows for 3 arms"),
+        (lambda: rules.check_problem(Problem(2, tags=WORDS)), "bad_tags", "give a tuple of strings for each arm"),
+        (lambda: rules.check_problem(Problem(2, tags=((7,), WORDS))), "bad_tags", "give a tuple of strings for each"),
+        (lambda: rules.check_problem(Problem(2, tags=(WORDS,))), "bad_tags", "and there are 2 arms"),
         (lambda: rules.check_problem(Problem(3, (3, 8, 2))), "bad_context", "the contexts have the shape [3, 8, 2]"),
         (lambda: rules.check_problem(Problem(0, slots=0)), "bad_slots", "there are 0 slots"),
         (lambda: rules.check_problem(Problem(-1, slots=1)), "bad_arms", "the stream has -1 arms"),
