@@ -102,4 +102,4 @@ def test_rewards_between_places_keep_their_mean() -> None:
     assert mean == pytest.approx(np.mean(told), abs=1e-14)
     more = rewards[0, 0] @ (places - mean) ** 2 / len(told) - np.var(told)
     assert 0.0 < more <= 1 / 4096
-    assert (rewards[0, 0, 0], rewards[0, 0, -1]) >= (1.0, 1.0)
+    assert min(rewards[0, 0, 0], rewards[0, 0, -1]) >= 1.0
