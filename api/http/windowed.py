@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from ...engine.actions import pack_detail
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSED_BY_DEFAULT, beside_in, is_late, shown_number, why_closed, with_beside
+from ...engine.storage.windows import CLOSED_BY_DEFAULT, beside_in, is_late, shown_number, why_closed
 from ...engine.vocabulary import EXTERNAL, Feedback
 from ..service import arriving
 from ..service.at_once import learn_at_once
@@ -60,14 +61,15 @@ class CameEarly(NamedTuple):
         return Rewarded("early")
 
 
-async def came(live: Live, decision_id: str, sent: Feedback, reward_id: str, said: Said) -> Came | CameEarly:
+async def came(live: Live, decision_id: str, feedback: Feedback, reward_id: str, said: Said) -> Came | CameEarly:
     """Take a reward, queued for the log; the caller has the turn. One before its decision is held for it.
 
     Where it says which action was shown, the decision is activated with that first. Raises `Conflict` ("late") where
     the window of its decision is closed and late rewards are refused, or it says for the first time what was shown;
-    ("other_action") where another action is known to have been; ("not_made") where it says so of a decision that was
-    not made; ("reward_exists") where there is another reward of this id; `InvalidInput` ("bad_reward") where what came
-    of the decision would lie outside of the range; `NotFound` where the decision is none that a client could make;
+    ("other_action") where another action is known to have been; ("not_made") of a decision that was not made, where it
+    says what was shown, or something is told beside rewards; ("reward_exists") where there is another reward of this
+    id; `InvalidInput` ("bad_reward") where what came of the decision would lie outside of the range; `NotFound` where
+    the decision is none that a client could make;
     `Unavailable` ("too_many_early") where too many are held.
     """
     name, windows = name_of(decision_id), live.windows
@@ -75,7 +77,7 @@ async def came(live: Live, decision_id: str, sent: Feedback, reward_id: str, sai
     found = None if name is None else await live.find(name)
     if found is None and isinstance(name, str):
         _check_made(decision_id, said)
-        return _early(live, name, sent, reward_id)
+        return _early(live, name, feedback, reward_id)
     news = None if found is None or said.action_id is None else await news_of(live, decision_id, found, said)
     if found is not None and (shown := shown_number(found.activation)) is not None:
         found = await live.find(shown)
@@ -83,7 +85,7 @@ async def came(live: Live, decision_id: str, sent: Feedback, reward_id: str, sai
         raise missing(live.spec.id, decision_id)
     if found.event.kind == EXTERNAL and found.reward is not None and why_closed(found.reward) is None:
         raise Conflict("reward_exists", live.kind.reward_exists(decision_id, found.reward))
-    reward, is_again = sent.reward, _is_again(decision_id, found.outcomes, sent, reward_id)
+    reward, is_again = feedback.reward, _is_again(decision_id, found.outcomes, feedback, reward_id)
     if is_again and news is None:
         await learn_at_once(live, found)  # where that failed before
         return Came(found, "duplicate")
@@ -108,7 +110,7 @@ async def came(live: Live, decision_id: str, sent: Feedback, reward_id: str, sai
         if window.late == "learn":
             together = _together(live, decision_id, [*rewards_of(found, late=True), reward])
             instead = together if _is_default(live, found) and found.value != together else None
-        arriving.take(live, found, sent, reward_id, now, late=True, instead=instead)
+        arriving.take(live, found, feedback, reward_id, now, late=True, instead=instead)
         return Came(found, "late")
     if not is_again:
         _together(live, decision_id, [*windows.rewards(found), reward])
@@ -117,7 +119,7 @@ async def came(live: Live, decision_id: str, sent: Feedback, reward_id: str, sai
     if is_again:
         await learn_at_once(live, found)
         return Came(found, "duplicate")
-    arriving.take(live, found, sent, reward_id, now, late=False)
+    arriving.take(live, found, feedback, reward_id, now, late=False)
     await learn_at_once(live, found)
     return Came(found, "accepted")
 
@@ -205,9 +207,9 @@ def outcomes_of(live: Live, found: Record) -> list[OutcomeRecord]:
     ]
 
 
-def _early(live: Live, decision_id: str, sent: Feedback, reward_id: str) -> CameEarly:
+def _early(live: Live, decision_id: str, feedback: Feedback, reward_id: str) -> CameEarly:
     """Hold a reward for a decision that was not made yet."""
-    windows, now, reward = live.windows, live.now(), sent.reward
+    windows, now, reward = live.windows, live.now(), feedback.reward
     assert windows is not None
     if live.problem.detail_length:
         raise Conflict(
@@ -216,7 +218,7 @@ def _early(live: Live, decision_id: str, sent: Feedback, reward_id: str) -> Came
             "held for decisions to come; send it once the decision is made",
         )
     held = windows.early.of(decision_id, now)
-    if _is_again(decision_id, held, sent, reward_id):
+    if _is_again(decision_id, held, feedback, reward_id):
         return CameEarly(None)
     live.check_open()
     windows.early.check_room()
@@ -224,13 +226,14 @@ def _early(live: Live, decision_id: str, sent: Feedback, reward_id: str) -> Came
     return CameEarly(arriving.take_early(live, decision_id, reward, reward_id, now))
 
 
-def _is_again(decision_id: str, outcomes: Sequence[Event], sent: Feedback, reward_id: str) -> bool:
+def _is_again(decision_id: str, outcomes: Sequence[Event], feedback: Feedback, reward_id: str) -> bool:
     """Tell whether a reward came before; refuse another one of the same id, or with something else beside it."""
     before = next((event for event in outcomes if event.reward_id == reward_id), None)
     if before is None:
         return False
     beside = beside_in(before.detail)
-    if before.reward == sent.reward and with_beside(None, beside or []) == with_beside(None, sent.detail.tolist()):
+    is_told = pack_detail(feedback.detail.tolist()) == pack_detail(beside or [])
+    if is_told and before.reward == feedback.reward:
         return True
     named = f"the id {before.reward_id!r}" if before.reward_id else "no id"
     told = "" if beside is None else f", with {beside}"

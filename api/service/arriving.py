@@ -51,7 +51,14 @@ class Live(Protocol):
 
 
 def take(
-    live: Live, record: Record, said: Feedback, reward_id: str, now: int, *, late: bool, instead: float | None = None
+    live: Live,
+    record: Record,
+    feedback: Feedback,
+    reward_id: str,
+    now: int,
+    *,
+    late: bool,
+    instead: float | None = None,
 ) -> None:
     """Put a reward on record that is learned when the window of its decision closes, or that came too late.
 
@@ -60,7 +67,7 @@ def take(
     live.check_open()
     if late:
         _note(live, "late")
-    event = outcome_event(record.event, _next(live, now), said, reward_id, late)
+    event = outcome_event(record.event, _next(live, now), feedback, reward_id, late)
     record.add(event)
     corrections = () if instead is None else (live.corrected(record, instead, now),)
     record.rewarded = live.queue(event, *corrections)

@@ -46,7 +46,7 @@ class Due(NamedTuple):
 
     record: Record
     action: Action
-    said: Feedback | None  # None where it was never shown
+    feedback: Feedback | None  # None where it was never shown
     why: str  # "reward", "default" or "lapsed"
 
 
@@ -225,12 +225,12 @@ async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) 
     """
     windows, policy = live.windows, live.spec.policy
     assert windows is not None
-    known = [(one.due, one.due.said) for one in passed if one.due is not None and one.due.said is not None]
+    known = [(one.due, one.due.feedback) for one in passed if one.due is not None and one.due.feedback is not None]
     at_once = False
     if known and (windows.fold is None or windows.fold.compiled):
         sizes = live.roster.sizes if live.roster.joined else None
         decided = [due.record.event for due, _ in known]
-        rewards = [(said.reward, pack_detail(said.detail.tolist())) for _, said in known]
+        rewards = [(feedback.reward, pack_detail(feedback.detail.tolist())) for _, feedback in known]
         columns = learned_columns(decided, rewards, live.problem, sizes)
         arguments = policy.params, live.state, live.spec.run, columns, *NOT_JUDGED
         windows.fold = loop.fold.entry(*arguments)
@@ -238,8 +238,8 @@ async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) 
             await live.step(windows.fold, windows.fold, *arguments)
     for one in passed:
         due = one.due
-        if due is not None and due.said is not None and not at_once:
-            await live.teach(due.record.event, due.action, due.said)
+        if due is not None and due.feedback is not None and not at_once:
+            await live.teach(due.record.event, due.action, due.feedback)
         if due is not None:
             made.append(_entered(live, due, now))
         windows.passes(one.begun, one.was_activated)
@@ -250,10 +250,10 @@ async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) 
 def _entered(live: Live, due: Due, now: int) -> Event:
     """Return the event of a window that closes, the next of the log."""
     assert isinstance(live.tally, WindowTally)
-    if due.said is None:
+    if due.feedback is None:
         return arriving.lapsed(live, due.record, now)
-    closing = with_beside(CLOSINGS[due.why], due.said.detail.tolist())
-    due.record.reward = event = live.entered(due.record.event, due.action, due.said, None, now, closing)
+    closing = with_beside(CLOSINGS[due.why], due.feedback.detail.tolist())
+    due.record.reward = event = live.entered(due.record.event, due.action, due.feedback, None, now, closing)
     if due.why == "default":
         live.tally.note("defaults")
     return event

@@ -84,15 +84,15 @@ def corrected_event(decided: Event, place: Place, reward: float | None) -> Event
     return Event(place.experiment, place.seq, CORRECTED, number=decided.number, reward=reward, time=place.time)
 
 
-def outcome_event(decided: Event, place: Place, said: Feedback, reward_id: str, late: bool) -> Event:
+def outcome_event(decided: Event, place: Place, feedback: Feedback, reward_id: str, late: bool) -> Event:
     """Return the event of a reward that is on record and not learned by itself."""
     return Event(
         experiment=place.experiment,
         seq=place.seq,
         kind=OUTCOME,
         number=decided.number,
-        reward=said.reward,
-        detail=with_beside(LATE if late else None, said.detail.tolist()),
+        reward=feedback.reward,
+        detail=with_beside(LATE if late else None, feedback.detail.tolist()),
         reward_id=reward_id,
         time=place.time,
     )
