@@ -11,7 +11,6 @@ Cost: O(1) a feedback, and as much as the pair has successors where one is new.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -200,34 +199,3 @@ def is_tried(seen: Experience, s: int) -> bool:
         if seen.open[s, a] and seen.visits[s, a] == 0:
             return False
     return seen.met[s]
-
-
-@kernel
-def best_of(seen: Experience | Visits, q: Array, s: int) -> float:
-    """Return the largest q, float64[S, A], of what is open in a state."""
-    best = -math.inf
-    for a in range(q.shape[1]):
-        if seen.open[s, a]:
-            best = max(best, q[s, a])
-    return best
-
-
-@kernel
-def best_after(seen: Experience | Visits, q: Array, after: int) -> float:
-    """Return the largest q, float64[S, A], of what is open in the next state; S: the unit has ended, and one begins.
-
-    Then it is the mean over the states in which units began, or over all that were met where that was never told.
-    """
-    states = len(seen.met)
-    if after < states:
-        return best_of(seen, q, after)
-    begun = 0
-    for s in range(states):
-        begun += seen.begun[s]
-    total, mean = 0, 0.0
-    for s in range(states):
-        weight = seen.begun[s] if begun > 0 else int(seen.met[s])
-        if weight > 0:
-            total += weight
-            mean += weight * best_of(seen, q, s)
-    return mean / total

@@ -12,7 +12,6 @@ Cost: O(A) per decision and per feedback; O(S A) where a unit ended.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,10 +22,11 @@ from ...engine.kernel import kernel
 from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT, part_of, reward_at
-from ...engine.states.counts import Visits, best_after, best_of, count, no_visits
+from ...engine.rewards import UNIT, part_of
+from ...engine.states.counts import Visits, count, no_visits
 from ...engine.states.learned import learned_by_values
 from ...engine.states.planning import greedy
+from ...engine.states.values import appraise_values, best_after
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem, RewardRange
 
 
@@ -123,17 +123,8 @@ def probability(params: DifferentialQParams, state: DifferentialQState, instance
 def appraise(
     params: DifferentialQParams, state: DifferentialQState, instance: Instance, scores: Array, widths: Array
 ) -> None:
-    """Write the gain, less what is lost by choosing an action once; NaN where it was never learned in this state.
-
-    How unsure that is is not known.
-    """
-    s = int(instance.context[0])
-    best = best_of(state.seen, state.q, s)
-    for a in range(len(instance.available)):
-        widths[a] = math.nan
-        scores[a] = math.nan
-        if instance.available[a] and state.seen.visits[s, a] > 0:
-            scores[a] = reward_at(params.rewards, state.gain[0] + state.q[s, a] - best)
+    """Write the gain, less what is lost by choosing an action once: see `appraise_values`."""
+    appraise_values(params.rewards, state.seen, state.q, state.gain[0], instance, scores, widths)
 
 
 register_policy(DifferentialQParams, select=select, update=update, probability=probability, appraise=appraise)

@@ -28,10 +28,11 @@ from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT, part_of, reward_at
-from ...engine.states.counts import Visits, best_after, best_of, count, no_visits
+from ...engine.rewards import UNIT, part_of
+from ...engine.states.counts import Visits, count, no_visits
 from ...engine.states.learned import learned_by_values
 from ...engine.states.planning import greedy
+from ...engine.states.values import appraise_values, best_after, best_of
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem, RewardRange
 
 HORIZON_MAX = 2**53
@@ -78,7 +79,7 @@ def optimistic_q(horizon: int, span: float, delta: float = 0.05, scale: float = 
         init,
         contexts=("states",),
         feedbacks=("transition",),
-        grow=_grow,
+        grow=grow,
         foretells=False,
         deterministic=True,
         learned=learned,
@@ -96,7 +97,7 @@ def init(params: OptimisticQParams, problem: Problem) -> OptimisticQState:
     )
 
 
-def _grow(params: OptimisticQParams, state: OptimisticQState, problem: Problem) -> OptimisticQState:
+def grow(params: OptimisticQParams, state: OptimisticQState, problem: Problem) -> OptimisticQState:
     """Return the state with more arms; H stays, and they are worth that."""
     fresh = init(params, problem)
     fresh.value[:] = fresh.q[:] = state.length[0]
@@ -151,17 +152,9 @@ def probability(params: OptimisticQParams, state: OptimisticQState, instance: In
 def appraise(
     params: OptimisticQParams, state: OptimisticQState, instance: Instance, scores: Array, widths: Array
 ) -> None:
-    """Write V / H, less what is lost by choosing an action once; NaN where it was never learned in this state.
-
-    How unsure that is is not known: Q has the bonuses of all visits in it.
-    """
-    s = int(instance.context[0])
-    best = best_of(state.seen, state.q, s)
-    for a in range(len(instance.available)):
-        widths[a] = math.nan
-        scores[a] = math.nan
-        if instance.available[a] and state.seen.visits[s, a] > 0:
-            scores[a] = reward_at(params.rewards, best / state.length[0] + state.q[s, a] - best)
+    """Write V / H, less what is lost by choosing an action once: Q has the bonuses of all visits in it."""
+    gain = best_of(state.seen, state.q, int(instance.context[0])) / state.length[0]
+    appraise_values(params.rewards, state.seen, state.q, gain, instance, scores, widths)
 
 
 register_policy(OptimisticQParams, select=select, update=update, probability=probability, appraise=appraise)
