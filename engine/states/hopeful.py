@@ -4,7 +4,7 @@ The set of each pair lies around what was counted, and is written by a kernel `d
 file one (`kernel.register`), and to make the policy by `hopeful`, is all that such a policy is. Its state is that of a
 `Planner` (`replanning.py`), or begins with the same fields. A plan of the best world in all sets is followed until some
 pair was learned twice as often as when it was begun.
-Cost: of `describe`, and of sweeps over the sets (`balls.py`), at most 2e6 multiply-adds in one update.
+Cost: of `describe`, and of sweeps over the sets (`balls.py`), at most 1e6 multiply-adds in one update.
 """
 
 from __future__ import annotations

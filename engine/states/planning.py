@@ -31,7 +31,7 @@ from ..vocabulary import Array
 from .optimum import TAU, TIE
 from .transitions import arrange, effort, outlook
 
-WORK = 1_000_000  # multiply-adds of one update at most: some 2 ms, each waits for the one before it
+WORK = 1_000_000  # multiply-adds of one update at most, some 2 to 3 ms: each waits for the one before it
 SWEEPS_MAX = 100_000  # of one plan: what converges more slowly ends there
 IDLE, DESCRIBING, SWEEPING = range(3)  # the stages of a plan
 

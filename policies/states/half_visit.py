@@ -16,7 +16,7 @@ No span, no horizon and no confidence need be known. Rewards in [0, 1], or as pa
 State: counts (`engine/states/counts.py`), the plan at hand and the next one (`engine/states/planning.py`), the model.
 Propensities: 1, as nothing is drawn.
 Cost: O(A) per decision. A feedback O(1), or where a plan is due some 5 to 60 sweeps of a multiply-add for each
-transition that was seen, at most 2e6 of them in one update: the rest follows with the next ones.
+transition that was seen, at most 1e6 of them in one update: the rest follows with the next ones.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ the bias h, let q be what an action is worth, r + P h, m the largest q in a stat
 
     index of an action = n K + ln n,   K = 0 where q = m
 
-is how much speaks against it, with K of `engine/states/divergence.py`, and the action of the least index is taken; one
-that was never tried comes first. Regret is asymptotically the least that there can be where every policy comes to every
-state. Rewards in [0, 1], or as parts of the range that is declared.
+is how much speaks against it, with n how often it was learned there, and K of `engine/states/divergence.py`. The action
+of the least index is taken; one that was never tried comes first. Regret is asymptotically the least that there can be
+where every policy comes to every state. Rewards in [0, 1], or as parts of the range that is declared.
 `with_bound` adds ln B to each K that is not 0, as the released code does and the theory does not. With it less is
 tried: in worlds of small values that is better, and over 3000 decisions in most. But where B is large the other actions
 are given up after a few tries, for good, so that regret grows with time; without it all are tried for ever.
@@ -19,7 +19,7 @@ arm.
 State: counts (`engine/states/counts.py`), the plan at hand and the next one (`engine/states/planning.py`), the model,
 rewards. Propensities: 1, as nothing is drawn.
 Cost: a decision O(A S R), R the places of rewards that came. A feedback some 1 to 10 sweeps of a multiply-add for each
-transition that was seen, at most 2e6 of them in one update: the rest follows with the next ones, and what is learned
+transition that was seen, at most 1e6 of them in one update: the rest follows with the next ones, and what is learned
 meanwhile is planned with thereafter.
 """
 

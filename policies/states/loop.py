@@ -17,8 +17,8 @@ that makes a new plan: without it the budget of all pairs is spent on one after 
 pair; a pair that was never tried is heaven, it pays 1 and stays. Ties go to the lowest arm. Rewards in [0, 1], or as
 parts of the range that is declared.
 State: counts, the plan that is held, the one that is made. Propensities: 1, as nothing is drawn.
-Cost: O(A) per decision, O(1) per feedback, and some 40 plans of 10 to 100 sweeps where one is due, of which no update
-does more than 2e6 multiply-adds: the rest follows with the next ones.
+Cost: O(A) per decision, O(1) per feedback, and some 30 plans (`engine/states/ascent.py`) where one is due, of which no
+update does more than 1e6 multiply-adds: the rest follows with the next ones.
 """
 
 from __future__ import annotations

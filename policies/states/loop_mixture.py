@@ -9,7 +9,7 @@ as is proved, learns nothing for very long. The error is compared with the least
 beside which it would exceed 3 beta for ever once the estimate lies on the border. Targets are learned by the values of
 the plan that was held when they came. A unit that ends teaches nothing.
 State: sums of the regression, the plan that is held, the one that is made; phi itself, which never changes.
-Propensities: 1, as nothing is drawn. Cost: O(A) per decision, O(d (S + d)) per feedback; plans of at most 2e6
+Propensities: 1, as nothing is drawn. Cost: O(A) per decision, O(d (S + d)) per feedback; plans of at most 1e6
 multiply-adds in an update, the rest follows with the next ones.
 """
 

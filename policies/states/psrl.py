@@ -14,7 +14,7 @@ State: counts (`engine/states/counts.py`), the plan at hand and the next one (`e
 Propensities: 1, as nothing is drawn in a decision: a world is drawn when a reward is learned, by the key of the
 decision that it belongs to.
 Cost: O(A) per decision. A feedback O(1), or where a plan is due S + 2 draws for each pair, and some 5 to 60 sweeps of
-S^2 A multiply-adds: at most 2e6 in one update, a draw counted as 75. The rest follows with the next ones.
+S^2 A multiply-adds: at most 1e6 in one update, a draw counted as 75. The rest follows with the next ones.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from ...engine.states.transitions import append, clear
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 FACTOR = 2.0  # by which a count grows until the next world
-DRAW = 75  # multiply-adds that take as long as one draw
+WORK_OF_DRAW = 75  # multiply-adds that take as long as one draw
 _DRAW = 2**30  # index of the first draw of a world: far from those that `select` of any policy makes
 
 
@@ -117,7 +117,7 @@ def update(
         state.drawn[0] = 0
     work = WORK
     while plan.stage[0] == DESCRIBING and work > 0:
-        work -= _draw(params, state, plan.at[0], state.drawn[0], key)
+        work -= _draw_pair(params, state, plan.at[0], state.drawn[0], key)
         state.drawn[0] += 1
         if state.drawn[0] == seen.visits.shape[1]:
             state.drawn[0] = 0
@@ -132,7 +132,7 @@ def _is_over(state: PsrlState) -> bool:
 
 
 @routine
-def _draw(params: PsrlParams, state: PsrlState, s: int, a: int, key: Key) -> int:
+def _draw_pair(params: PsrlParams, state: PsrlState, s: int, a: int, key: Key) -> int:
     """Draw the mean reward of a pair, and the law of its next state. Return the work."""
     seen, laws = state.seen, state.model.laws
     states, n_arms = seen.visits.shape
@@ -155,7 +155,7 @@ def _draw(params: PsrlParams, state: PsrlState, s: int, a: int, key: Key) -> int
         chance = laws.chance[s, a, after] / whole
         if chance > 0.0:
             append(laws, s, a, after, chance)
-    return DRAW * (outcomes + 2)
+    return WORK_OF_DRAW * (outcomes + 2)
 
 
 register_policy(

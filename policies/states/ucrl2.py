@@ -9,7 +9,7 @@ that is one more state of the balls.
 State: counts (`engine/states/counts.py`), the plan at hand and the next one (`engine/states/planning.py`), the sets
 (`engine/states/balls.py`).
 Propensities: 1, as nothing is drawn.
-Cost: O(A) per decision. A feedback O(1), or where a plan is due sweeps of O(S) for each pair, at most 2e6
+Cost: O(A) per decision. A feedback O(1), or where a plan is due sweeps of O(S) for each pair, at most 1e6
 multiply-adds in one update: the rest follows with the next ones.
 """
 

@@ -6,7 +6,7 @@ ellipsoid (`engine/states/mixture_balls.py`), and is made anew when the determin
 Departs from the paper: shares lie in the simplex, and sigma^2 is the mean of the squared errors, and span^2 / 4 as one
 more (`engine/states/mixture.py`), so that it can be compared with `loop_mixture`. A unit that ends teaches nothing.
 State: sums of the regression, the plan, phi itself, which never changes. Propensities: 1, as nothing is drawn.
-Cost: O(A) per decision, O(d (S + d)) per feedback; plans of at most 2e6 multiply-adds in an update, the rest follows
+Cost: O(A) per decision, O(d (S + d)) per feedback; plans of at most 1e6 multiply-adds in an update, the rest follows
 with the next ones.
 """
 

@@ -11,7 +11,7 @@ State: counts (`engine/states/counts.py`), the plan at hand and the next one (`e
 (`engine/states/balls.py`).
 Propensities: 1, as nothing is drawn.
 Cost: O(A) per decision. A feedback O(1), or where a plan is due sweeps of up to O(S) for each pair, at most
-2e6 multiply-adds in one update: the rest follows with the next ones.
+1e6 multiply-adds in one update: the rest follows with the next ones.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
-from onearm.policies.states.psrl import _draw
+from onearm.policies.states.psrl import _draw_pair
 
 RUN = np.uint64(7)
 TOLD = [(0, 0, 1.0, 1), (0, 0, 0.25, 0), (0, 0, 0.5, 1), (1, 1, 0.0, 0), (1, 1, 1.0, 2), (0, 0, 0.75, 1)]  # 2: the end
@@ -34,7 +34,7 @@ def drawn(steps: Steps, s: int, a: int, n: int) -> tuple[Array, Array]:
     """Return the rewards, float64[n], and the laws, float64[n, S + 1], of a pair in n worlds."""
     rewards, laws, model = np.zeros(n), np.zeros((n, 3)), steps.state.model
     for t in range(n):
-        _draw(steps.policy.params, steps.state, s, a, Key(RUN, t))
+        _draw_pair(steps.policy.params, steps.state, s, a, Key(RUN, t))
         there = model.laws.successors[s, a]
         rewards[t] = model.reward[s, a]
         laws[t, model.laws.successor[s, a, :there]] = model.laws.chance[s, a, :there]
