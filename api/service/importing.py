@@ -22,8 +22,19 @@ from ...engine.errors import Damaged, InvalidInput, NotFound, OnearmError
 from ...engine.storage.events import Events
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Base, Event, SnapshotPart
-from ...engine.storage.windows import decision_of, early_seq, shown_number, why_closed
-from ...engine.vocabulary import ACTIVATION, BESIDE, CHANGE, DECISIONS, EARLY, LEARN, OUTCOME, Columns, Feedback
+from ...engine.storage.windows import beside_in, decision_of, early_seq, shown_number, why_closed
+from ...engine.vocabulary import (
+    ACTIVATION,
+    BESIDE,
+    CHANGE,
+    DECISIONS,
+    EARLY,
+    LEARN,
+    OUTCOME,
+    Columns,
+    Feedback,
+    Problem,
+)
 from ..experiment.ids import check_id
 from ..experiment.sizes import made_within
 from ..experiment.spec import Spec
@@ -69,7 +80,7 @@ def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imp
                 raise InvalidInput("no_export", "its first line names no experiment and policy")
             spec = _spec(events, experiment_id, state_bytes)
             kind = kind_of(spec.problem)
-            found = list(_whole(events, kind))
+            found = list(_whole(events, kind, spec.problem))
             if events.bad_lines.count:
                 raise _bad_line(events, body)
             history = History(spec, (one for one in found if one.kind == CHANGE), kind.change_types)
@@ -106,7 +117,7 @@ def _spec(events: Events, experiment_id: str | None, state_bytes: int) -> Spec:
     return spec if experiment_id is None else dataclasses.replace(spec, id=check_id("experiment_id", experiment_id))
 
 
-def _whole(events: Events, kind: Kind) -> Iterator[Event]:
+def _whole(events: Events, kind: Kind, problem: Problem) -> Iterator[Event]:
     """Yield the events, as long as each is the next one, and what clients said could have been said to the service."""
     seq = number = 0
     ids: set[str] = set()
@@ -120,6 +131,8 @@ def _whole(events: Events, kind: Kind) -> Iterator[Event]:
             raise InvalidInput("missing_events", f"line {seq + 1} has the seq {event.seq}, and must have {seq}{begins}")
         try:
             _check_said(event, kind, ids)
+            if event.kind == OUTCOME:
+                _check_beside(event, problem)
         except InvalidInput as error:
             raise InvalidInput(error.code, f"line {seq + 1}: {error}") from None
         except msgspec.DecodeError as error:
@@ -169,6 +182,19 @@ def _check_said(event: Event, kind: Kind, ids: set[str]) -> None:
     ids.add(name)
     if kind.moves is None or not name.startswith(READS):
         check_id("decision_id", name)
+
+
+def _check_beside(outcome: Event, problem: Problem) -> None:
+    """Refuse what was told beside a reward where it is nothing of the problem: it would be learned later."""
+    told = beside_in(outcome.detail)
+    if told is None:
+        return
+    if len(told) != problem.detail_length or not problem.choice.are_details(np.array([told])).all():
+        raise InvalidInput(
+            "bad_detail",
+            f"the outcome of decision {outcome.number} has the detail {repr(told)[:80]}, and beside its rewards the "
+            f"problem has {problem.detail_length} numbers, a cost or a next state that there is: export the log again",
+        )
 
 
 def _bad_line(events: Events, body: bytes) -> InvalidInput:

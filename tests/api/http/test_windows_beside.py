@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -161,6 +162,18 @@ def test_exports_and_a_start_keep_what_was_told(served: Windowed, tmp_path: Path
     told = [(event.kind, event.number, event.reward, event.detail) for event in events]
     assert told == [(event.kind, event.number, event.reward, event.detail) for event in again]
     assert_clean(served)
+
+
+@pytest.mark.parametrize("detail", [[99.0], [-1.0], [0.5], [1.0, 2.0]])
+def test_an_import_of_a_next_state_that_there_is_not_is_refused(served: Windowed, detail: list[float]) -> None:
+    """Its window is open, and would learn it."""
+    create_states(served)
+    status(served, decide(served, "empty"), value=1.0, next_state="full")
+    log = served.get(f"{E}/log").content
+    assert log.count(b'"detail":[2.0]') == 1
+    log = log.replace(b"[2.0]", json.dumps(detail).encode())
+    told = assert_refused(served.post("/v1/experiments:import?experiment_id=copy", log), 422, "bad_detail")
+    assert "line 3: the outcome of decision 0 has the detail" in told["detail"]
 
 
 def test_another_next_state_than_came_is_found(served: Windowed, tmp_path: Path) -> None:
