@@ -99,12 +99,12 @@ async def came(live: Live, decision_id: str, feedback: Feedback, reward_id: str,
                 f"{iso(windows.due(found))}: that cannot be changed any more",
             )
         if window.late == "refuse":
+            taken = "" if live.problem.detail_length else ', or "learn", which takes them instead of the default'
             raise Conflict(
                 "late",
                 f"the reward of decision {decision_id!r} came at {iso(now)}, and its window closed at "
                 f"{iso(windows.due(found))}, {window.wait_time} after it was {_begun(found)}: send rewards before, or "
-                'create the experiment with "late": "record", which keeps them, or "learn", which takes them instead '
-                "of the default",
+                f'create the experiment with "late": "record", which keeps them{taken}',
             )
         instead = None
         if window.late == "learn":

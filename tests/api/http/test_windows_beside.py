@@ -126,6 +126,14 @@ def test_late_and_early_rewards_teach_nothing(served: Windowed) -> None:
     assert_clean(served)
 
 
+def test_a_late_reward_is_refused_without_a_way_out_that_there_is_not(served: Windowed) -> None:
+    create_states(served)
+    name = decide(served, "empty")
+    served.pass_time(11)
+    told = assert_refused(served.reward(name, {"value": 1.0, "next_state": "full"}), 409, "late")
+    assert told["detail"].endswith('"late": "record", which keeps them')
+
+
 def test_what_was_shown_instead_takes_the_next_state_over(served: Windowed) -> None:
     create_states(served, policy="uniform")
     name = decide(served, "empty", defer_activation=True)
