@@ -5,7 +5,7 @@ Run: python benchmarks/papers/loop.py [--json] [--golden] [--worlds "swim 6,serv
 Source: He, Zhong, Yang, "Sample-efficient learning of infinite-horizon average-reward MDPs with general function
 approximation", ICLR 2024. The paper has no experiments: worlds and figures to compare with are those of an independent
 program. Regret is the sum of the gaps of decisions (`engine/states/optimum.py`). `switches` are counted at every
-hundredth decision. Policies that are not in the package are left out; those that take long have fewer seeds.
+hundredth decision. Policies that take long have fewer seeds.
 With --golden the printed numbers are compared with ours, and nothing is run. A run without options writes
 results/loop.json and the plot.
 """
@@ -40,7 +40,6 @@ from loop_runs import (  # noqa: E402
     WORLDS,
     Run,
     facts,
-    known,
     policy_of,
     row,
     run,
@@ -75,7 +74,7 @@ def main() -> None:
         result["golden"] = golden()
     else:
         worlds = chosen(parser, arguments.worlds, list(WORLDS))
-        names = known(chosen(parser, arguments.policies, list(POLICIES)))
+        names = chosen(parser, arguments.policies, list(POLICIES))
         with progress_bar("decisions") as progress:
             found = measure(worlds, names, arguments.horizon, arguments.seeds, arguments.seed, progress)
             some = bool(arguments.worlds or arguments.policies)

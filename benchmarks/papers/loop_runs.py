@@ -75,11 +75,6 @@ class Run(NamedTuple):
     microseconds: float  # of a step, the world's own time included
 
 
-def known(names: list[str]) -> list[str]:
-    """Return which of the policies are in the package."""
-    return [name for name in names if POLICIES[name][0] in catalog.names()]
-
-
 def world_of(name: str) -> tuple[Environment, BestPolicy]:
     """Return a world and what is best in it."""
     made, params = (WORLDS | HELD_OUT)[name] if name not in MIXTURES else MIXTURES[name][:2]
