@@ -12,6 +12,7 @@ import numpy as np
 from ...engine.errors import InvalidInput
 from ...engine.problem import refuse_cost, state_problem
 from ...engine.vocabulary import Array, Learned, Problem
+from .context_intake import ContextIntake
 from .intake import Intake, Named
 from .plan import Plan, plan_of
 from .states import States
@@ -26,7 +27,7 @@ class StateIntake(Intake):
     @classmethod
     def from_json(cls, context: Any, actions: Any, states: Any) -> StateIntake:
         """Check `problem.states`, with which comes no other context and no actions of each call."""
-        if (context, actions) != ({"kind": "none"}, {"kind": "fixed"}):
+        if ContextIntake.from_json(context, actions) != ContextIntake():
             raise InvalidInput(
                 "bad_states",
                 "problem.states comes with a context or with actions of each call: where decisions move a state, "

@@ -15,7 +15,7 @@ from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.states import slimmed
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSINGS, why_closed
+from ...engine.storage.windows import why_closed
 from ...engine.vocabulary import EXTERNAL, Decision, Feedback
 from ..experiment.ids import check_id
 from ..experiment.intake import check_propensity
@@ -334,5 +334,5 @@ def record_of(live: Live, found: Record) -> DecisionRecord:
 def _reward_record(live: Live, reward: Event) -> RewardRecord:
     fields = live.kind.reward_record(live, reward)
     if live.windows is not None and (closed := why_closed(reward)) is not None:
-        fields["closed"] = next(why for why, said in CLOSINGS.items() if said == closed)
+        fields["closed"] = closed
     return RewardRecord(reward_id=reward.reward_id or None, seq=reward.seq, time=iso(reward.time), **fields)

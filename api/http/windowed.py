@@ -12,7 +12,7 @@ from ...engine.actions import pack_detail
 from ...engine.errors import Conflict, InvalidInput
 from ...engine.problem import check_reward
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSED_BY_DEFAULT, beside_in, is_late, shown_number, why_closed
+from ...engine.storage.windows import beside_in, is_late, shown_number, why_closed
 from ...engine.vocabulary import EXTERNAL, Feedback
 from ..service import arriving
 from ..service.at_once import learn_at_once
@@ -149,7 +149,7 @@ def _together(live: Live, decision_id: str, rewards: list[float]) -> float | Non
 def _is_default(live: Live, found: Record) -> bool:
     """Tell whether a decision was learned with the default, and that can be folded again."""
     learned = found.reward
-    return learned is not None and why_closed(learned) == CLOSED_BY_DEFAULT and learned.seq > live.floor
+    return learned is not None and why_closed(learned) == "default" and learned.seq > live.floor
 
 
 async def activate(service: Service, call: Call) -> Answer:

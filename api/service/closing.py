@@ -20,7 +20,7 @@ from ...engine.replay.folding import NOT_JUDGED
 from ...engine.storage.event_columns import learned_columns
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSINGS, LEARNED_AT_ONCE, Begun, Valued, why_closed, with_beside
+from ...engine.storage.windows import CLOSINGS, Begun, Valued, why_closed, with_beside
 from ...engine.vocabulary import Action, Feedback
 from ..experiment.windowed import WindowTally
 from ..tasks import ended
@@ -212,7 +212,7 @@ def _due(live: Live, record: Record) -> Due | None:
 def _at_once(record: Record) -> Valued | None:
     """Return what was learned of a decision at once, as it is known now."""
     learned = record.reward
-    if learned is None or why_closed(learned) != LEARNED_AT_ONCE:
+    if learned is None or why_closed(learned) != "at_once":
         return None
     assert learned.action is not None
     return Valued(learned.action, record.value)

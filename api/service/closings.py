@@ -7,11 +7,8 @@ from typing import NamedTuple
 
 from ...engine.storage.tables import Event
 from ...engine.storage.windows import (
-    CLOSED_BY_DEFAULT,
-    CLOSED_BY_REWARD,
     DEFERRED,
     DONE,
-    LEARNED_AT_ONCE,
     beside_in,
     early_seq,
     is_late,
@@ -79,5 +76,5 @@ def fault_of(window: Window, events: Iterable[Event]) -> Fault | None:
 def _whys(window: Window, rewards: Sequence[float]) -> tuple[str, ...]:
     """Return why a decision may have been learned of which these rewards came before."""
     if not rewards:
-        return (CLOSED_BY_DEFAULT,)
-    return (CLOSED_BY_REWARD, LEARNED_AT_ONCE) if window.learns_at_once else (CLOSED_BY_REWARD,)
+        return ("default",)
+    return ("reward", "at_once") if window.learns_at_once else ("reward",)

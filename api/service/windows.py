@@ -16,7 +16,6 @@ from ...engine.storage.tables import Event
 from ...engine.storage.windows import (
     DEFERRED,
     DONE,
-    LEARNED_AT_ONCE,
     Begun,
     OpenWindows,
     beside_in,
@@ -120,7 +119,7 @@ class Windows:
     def withholds(self, record: Record) -> bool:
         """Whether the reward of a decision counts in no mean yet: it was learned at once, and its window is open."""
         learned = record.reward
-        return learned is not None and why_closed(learned) == LEARNED_AT_ONCE and begin_of(record).seq > self.closed
+        return learned is not None and why_closed(learned) == "at_once" and begin_of(record).seq > self.closed
 
     def held(self) -> int:
         """Return how many rewards are held now for decisions that were not made yet."""

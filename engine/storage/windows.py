@@ -27,6 +27,7 @@ CLOSED_BY_REWARD = '{"closed": "reward"}'
 CLOSED_BY_DEFAULT = '{"closed": "default"}'
 LEARNED_AT_ONCE = '{"closed": "at_once"}'  # when its first reward came: the window stays open
 CLOSINGS = {"reward": CLOSED_BY_REWARD, "default": CLOSED_BY_DEFAULT, "at_once": LEARNED_AT_ONCE}
+_CLOSED = {said: why for why, said in CLOSINGS.items()}
 LATE = '{"late": true}'
 DEFERRED = '{"activation": "deferred"}'
 DONE = '{"activation": "done"}'
@@ -354,9 +355,8 @@ def beside_in(detail: str | None) -> list[float] | None:
 
 
 def why_closed(learned: Event) -> str | None:
-    """Return why a LEARN event was learned, as `CLOSINGS` says it; None where no window was why."""
-    said = said_in(learned.detail)
-    return said if said in CLOSINGS.values() else None
+    """Return why a LEARN event was learned, a name of `CLOSINGS`; None where no window was why."""
+    return _CLOSED.get(said_in(learned.detail) or "")
 
 
 def is_late(outcome: Event) -> bool:
