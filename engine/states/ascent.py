@@ -26,8 +26,8 @@ A pair that was never tried is heaven: it pays 1 and stays, without a bonus. Whe
 to heaven nothing is better, and no bonus is looked at.
 Nothing is allocated; `ascend` stops once it has done the multiply-adds that it may, and goes on in the next call.
 A policy is followed once: where the next round has the same one its time shares are known, and an ascent that comes to
-a policy at which another start's ended ends too. Sweeps take turns (`turns.py`), and time shares go on from those of
-the policy before.
+a policy at which another start's ended ends too. Between sweeps over all actions are some over the policy alone
+(`policy_sweeps.py`), and time shares go on from those of the policy before.
 Cost: some 30 plans of 3 to 20 sweeps each and 6 times as many over one action a state, and 10 time shares.
 Source: He, Zhong, Yang, "Sample-efficient learning of infinite-horizon average-reward MDPs with general function
 approximation", ICLR 2024: the set. That it is a budget of bonuses, and the ascent, are our own.
@@ -58,8 +58,8 @@ from .planning import (
     no_plan,
     time_shares,
 )
+from .policy_sweeps import PolicySweeps, policy_sweeps, sweep_with_policy
 from .transitions import append, clear, mean_after, transitions
-from .turns import Turns, sweep_by_turns, turns
 
 ROUNDS_MAX = 10  # of one ascent
 SHARES_ROUNDS = 400
@@ -87,7 +87,7 @@ class Ascent(NamedTuple):
     believed: Believed
     model: Model  # its rewards are those that are believed, with the bonuses in hand; its laws and what is open as seen
     plan: Plan
-    turns: Turns  # of its sweeps
+    policy_sweeps: PolicySweeps  # of its sweeps
     shares: TimeShares
     met: Array  # bool[S] states in which something was learned
     place: Array  # int64[1] the state in which time begins
@@ -116,7 +116,7 @@ def no_ascent(states: int, n_arms: int, noise: Any) -> Ascent:
         ),
         model=model,
         plan=no_plan(states, n_arms),
-        turns=turns(states),
+        policy_sweeps=policy_sweeps(states),
         shares=time_shares(states),
         met=np.zeros(states, np.bool_),
         place=one.copy(),
@@ -186,7 +186,7 @@ def ascend(up: Ascent, work: int) -> int:
             if up.shares.rounds[0] < 0:
                 work -= _judge(up, False)
         else:
-            work = sweep_by_turns(up.plan, up.model, up.turns, work)
+            work = sweep_with_policy(up.plan, up.model, up.policy_sweeps, work)
             if up.plan.stage[0] == IDLE:
                 work -= _go_on(up)
     return max(work, 0)
@@ -425,7 +425,7 @@ def _begin_plan(up: Ascent, stage: int) -> None:
                 up.model.reward[s, a] = most
     up.stage[0] = stage
     coarse = COARSE if stage == PROBING else 1.0
-    up.turns.left[0] = 0
+    up.policy_sweeps.left[0] = 0
     begin(up.plan, coarse * up.eps[0], up.span[0], SWEEPS_MAX)
 
 

@@ -1,9 +1,9 @@
-"""Plans by turns: after each sweep over all actions several over the greedy policy's alone.
+"""Plans with policy sweeps: after each sweep over all actions several over the greedy policy's alone.
 
 Most sweeps of a plan (`planning.py`) change no decision where what is far takes long to be heard of. So once a sweep
 has changed none, the next 6 follow the actions that were best, which takes a part of the work (modified policy
 iteration: Puterman, "Markov decision processes", 1994, section 8.7). While decisions change all sweeps are over all
-actions: turns of a policy that is poor would only lead away. A plan is finished by a sweep over all actions, by the
+actions: sweeps over a policy that is poor would only lead away. A plan is finished by a sweep over all actions, by the
 rule of `sweep`.
 """
 
@@ -20,25 +20,25 @@ from .optimum import TAU
 from .planning import SWEEPING, Model, Plan, begin_sweep, end_sweep, greedy, sweep_state
 from .transitions import effort, outlook
 
-TURNS = 6  # sweeps over the policy for one over all actions
+POLICY_SWEEPS = 6  # for one sweep over all actions
 
 
-class Turns(NamedTuple):
-    """Whose turn it is."""
+class PolicySweeps(NamedTuple):
+    """Which sweep comes next."""
 
     action: Array  # int64[S] the best at the last sweep over all actions
     left: Array  # int64[1] how many sweeps over these are left
     changed: Array  # bool[1] whether this sweep over all actions found another action in a state
 
 
-def turns(states: int) -> Turns:
-    """Return the turns before any sweep, of a world of S states."""
-    return Turns(np.zeros(states, np.int64), np.zeros(1, np.int64), np.zeros(1, np.bool_))
+def policy_sweeps(states: int) -> PolicySweeps:
+    """Return what is known before any sweep, of a world of S states."""
+    return PolicySweeps(np.zeros(states, np.int64), np.zeros(1, np.int64), np.zeros(1, np.bool_))
 
 
 @routine
-def sweep_by_turns(plan: Plan, model: Model, by: Turns, work: int) -> int:
-    """Do what `sweep` does, by turns; where a plan begins, `left` must be 0."""
+def sweep_with_policy(plan: Plan, model: Model, by: PolicySweeps, work: int) -> int:
+    """Do what `sweep` does, with policy sweeps between; where a plan begins, `left` must be 0."""
     states = len(model.reward)
     while plan.stage[0] == SWEEPING and work > 0:
         s = plan.at[0]
@@ -59,16 +59,16 @@ def sweep_by_turns(plan: Plan, model: Model, by: Turns, work: int) -> int:
         if plan.at[0] == states:
             if by.left[0] == 0:
                 end_sweep(plan, model)
-                by.left[0] = 0 if by.changed[0] else TURNS
+                by.left[0] = 0 if by.changed[0] else POLICY_SWEEPS
                 by.changed[0] = False
             else:
-                _end_turn(plan, states)
+                _end_policy_sweep(plan, states)
                 by.left[0] -= 1
     return max(work, 0)
 
 
 @kernel
-def _end_turn(plan: Plan, states: int) -> None:
+def _end_policy_sweep(plan: Plan, states: int) -> None:
     """Cut what is above the span, and shift the values to a minimum of 0."""
     low = math.inf
     for s in range(states):
