@@ -191,8 +191,8 @@ def test_regret_is_as_small_as_that_of_the_released_code(env: str, most: float) 
     assert 10.0 < curves.regret[:, -1].mean() < most
 
 
-@pytest.mark.jit
 @pytest.mark.slow
+@pytest.mark.jit
 def test_without_the_bound_every_action_is_tried_for_ever() -> None:
     """With it a world of large values is given up after a while: half of the seeds lose for ever."""
     found = {}
