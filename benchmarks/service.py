@@ -30,8 +30,8 @@ HERE = Path(__file__).parent
 RESULT = HERE / "results" / "service.json"
 CONNECTIONS = 64
 ARMS = 10
-CONTEXT = 32  # numbers
-
+CONTEXT = 32  # numbers of a context
+STATES = 20
 LENGTH = 32  # numbers of each action
 ITEMS = 100  # of a batch
 
@@ -156,10 +156,11 @@ class Case(NamedTuple):
     problem: dict[str, Any]
     item: dict[str, Any]  # a decision's body
     arms: bool = True
+    is_bare: bool = True  # a bare endpoint reads the same
 
 
 def cases() -> list[Case]:
-    """Return decisions without a context, with one, and on actions with features."""
+    """Return decisions without a context, with one, on actions with features, and in a state."""
     numbers = random.Random(1)
     rows = [[round(numbers.gauss(0, 1), 3) for _ in range(LENGTH)] for _ in range(ARMS)]
     actions = [{"id": f"arm{i}", "features": row} for i, row in enumerate(rows)]
@@ -173,6 +174,7 @@ def cases() -> list[Case]:
             {"context": [0.01 * i for i in range(CONTEXT)]},
         ),
         Case("actions", "linucb", listed, {"actions": actions}, arms=False),
+        Case("state", "ucb1", {"states": {"count": STATES}}, {"state": 4}, is_bare=False),
     ]
 
 
@@ -207,7 +209,7 @@ def script(case: Case, key: str, items: int = 1) -> str:
 
 def measure(seconds: float, rounds: int, postgres: str | None) -> dict[str, Any]:
     """Load the service and the bare endpoints in turn, and return medians."""
-    plain, _, actions = known = cases()
+    plain, _, actions, _ = known = cases()
     found: dict[str, list[dict[str, float]]] = {}
 
     def load(label: str, server: Server, sent: str, connections: int = CONNECTIONS, share: float = 1.0) -> float:
@@ -225,7 +227,8 @@ def measure(seconds: float, rounds: int, postgres: str | None) -> dict[str, Any]
         rewarded = 0  # the first one was decided alone
         for _ in range(rounds):
             for case in known:
-                load(f"bare_{case.name}", bare, script(case, key))
+                if case.is_bare:
+                    load(f"bare_{case.name}", bare, script(case, key))
                 load(case.name, service, script(case, key))
             load("bare_reward", bare, REWARD % (key, 0))
             rewarded += int(load("reward", service, REWARD % (key, rewarded), share=0.25)) + CONNECTIONS + 1
@@ -254,6 +257,7 @@ def measure(seconds: float, rounds: int, postgres: str | None) -> dict[str, Any]
         "rounds": rounds,
         **medians,
         "ratios": ratios,
+        "state_cost": cpu["state"] / cpu["plain"],
         "batch_gain": ITEMS * cpu["actions"] / cpu["batch"],
         "fdatasync_ms": statistics.mean(syncs),
         "p50_beyond_fdatasync_ms": medians["one"]["p50_ms"] - statistics.mean(syncs),

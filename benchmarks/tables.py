@@ -106,6 +106,7 @@ def service(result: dict[str, Any]) -> str:
     for label, what, connections in (
         ("plain", "decide, no context", many),
         ("context", "decide, 32 numbers of context", many),
+        ("state", "decide, in one of 20 states", many),
         ("actions", "decide, ten actions of 32 numbers, `linucb`", many),
         ("batch", "a batch of 100 of these", "4"),
         ("reward", "reward", many),
@@ -115,7 +116,8 @@ def service(result: dict[str, Any]) -> str:
         ratio = f"{ratios[label]:.2f}" if label in ratios else "-"
         times = [f"{found['p50_ms']:.1f}", f"{found['p99_ms']:.1f}"]
         rows.append([what, connections, f"{found['cpu_us']:.0f}", ratio, f"{found['per_second']:,.0f}", *times])
-    words = f"In batches of 100 a CPU second decides {result['batch_gain']:.1f} times as many. "
+    words = f"A state takes {result['state_cost']:.2f} of the CPU of the same decision without one. "
+    words += f"In batches of 100 a CPU second decides {result['batch_gain']:.1f} times as many. "
     if "postgres" in ratios:
         words += f"With PostgreSQL on the same machine {ratios['postgres']:.2f} times as many are answered a second. "
     words += f"One fdatasync took {result['fdatasync_ms']:.2f} ms: with one connection the median answer takes "
