@@ -76,7 +76,13 @@ class States:
             (check_id("the name of a factor", name), _whole(f"the values of {name}", n, CELLS_MAX))
             for name, n in factors.items()
         )
-        return cls(math.prod(n for _, n in sizes), factors=sizes)
+        count = math.prod(n for _, n in sizes)
+        if count > CELLS_MAX:
+            raise InvalidInput(
+                "bad_states",
+                f"problem.states.factors make {_shown(count)} states: there may be {CELLS_MAX}; make them coarser",
+            )
+        return cls(count, factors=sizes)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -90,7 +96,7 @@ class States:
             if not 0 <= said < self.count:
                 raise InvalidInput(
                     "unknown_state",
-                    f"{name} is {_short(int(said))}: the states of this experiment are 0 to {self.count - 1}",
+                    f"{name} is {_shown(said)}: the states of this experiment are 0 to {self.count - 1}",
                 )
             return int(said)
         if isinstance(said, str) and self.ids:
@@ -119,11 +125,11 @@ class States:
             raise InvalidInput(
                 "missing_state", f"the decision has no state: say in which one it is made, {self._wanted}"
             )
-        return np.array([self.number("state", state), begins], np.float64)
+        return np.array([self.number("state", state), _truth("bad_state", "begins", begins)], np.float64)
 
     def following(self, next_state: Any, ended: bool) -> float:
         """Return what came next, as the detail of a feedback has it: a state, or `count` where the unit has ended."""
-        if ended:
+        if _truth("bad_next_state", "ended", ended):
             if next_state is not None:
                 raise InvalidInput(
                     "bad_next_state", "the reward has a next_state, and says that its unit has ended: give one of them"
@@ -158,7 +164,7 @@ class States:
         for factor, n in self.factors:
             value = said.get(factor)
             if not _is_whole(value) or not 0 <= value < n:
-                raise InvalidInput("bad_state", f"{name}.{factor} is {repr(value)[:80]}: it must be from 0 to {n - 1}")
+                raise InvalidInput("bad_state", f"{name}.{factor} is {_shown(value)}: it must be from 0 to {n - 1}")
             number = number * n + int(value)
         if more := sorted(set(said) - {factor for factor, _ in self.factors}):
             raise InvalidInput("bad_state", f"{name} has the field {more[0][:80]!r}: the state is {self._wanted}")
@@ -167,12 +173,21 @@ class States:
 
 def _whole(what: str, value: Any, most: int) -> int:
     if not _is_whole(value) or not 1 <= value <= most:
-        raise InvalidInput("bad_states", f"{what} is {repr(value)[:80]}: it must be a whole number from 1 to {most}")
+        raise InvalidInput("bad_states", f"{what} is {_shown(value)}: it must be a whole number from 1 to {most}")
     return int(value)
 
 
-def _short(number: int) -> str:
-    """Return a number as text of 80 characters at most."""
+def _truth(code: str, name: str, said: Any) -> bool:
+    if not isinstance(said, (bool, np.bool_)):
+        raise InvalidInput(code, f"{name} is {_shown(said)}: it must be true or false")
+    return bool(said)
+
+
+def _shown(said: Any) -> str:
+    """Return what somebody said as text of 80 characters at most."""
+    if not _is_whole(said):
+        return repr(said)[:80]
+    number = int(said)
     return str(number) if abs(number) < 10**60 else f"a number of some {math.log10(abs(number)):.0f} digits"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ def test_what_followed_is_a_state_or_the_end() -> None:
         ({"a": 2, "b": 0, "c": 0}, "bad_state", "state.a is 2"),
         ({"a": 0, "b": 0, "c": 0, "d": 0}, "bad_state", "has the field 'd'"),
         ({"a": 0, "b": False, "c": 0}, "bad_state", "state.b is False"),
+        ({"a": 0, "b": 10**5_000, "c": 0}, "bad_state", "state.b is a number of some 5000 digits"),
     ],
 )
 def test_what_is_no_state_is_refused(said: Any, code: str, words: str) -> None:
@@ -74,12 +76,26 @@ def test_what_is_no_state_is_refused(said: Any, code: str, words: str) -> None:
         ({"ids": []}, "a list of one or more ids"),
         ({"ids": "ab"}, "a list of one or more ids"),
         ({"count": 2.0}, "count is 2.0: it must be a whole number"),
+        ({"count": 10**5_000}, "count is a number of some 5000 digits: it must be a whole number from 1 to 4000000"),
+        ({"factors": {"a": 10**5_000}}, "the values of a is a number of some 5000 digits"),
+        ({"factors": {"a": 4_000, "b": 4_000}}, "factors make 16000000 states: there may be 4000000"),
         ({"count": 1, "factors": {"a": 1}}, "problem.states has count and factors"),
     ],
 )
 def test_bad_states_are_refused(body: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         States.from_json(body)
+
+
+@pytest.mark.parametrize("said", ["yes", None, 2, 1.0, math.nan, [True], pytest.param(10**5_000, id="digits")])
+def test_whether_a_unit_begins_or_ends_is_true_or_false(said: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"begins is .*: it must be true or false") as refusal:
+        THREE.context(0, said)
+    assert refusal.value.code == "bad_state"
+    with pytest.raises(InvalidInput, match=r"ended is .*: it must be true or false") as refusal:
+        THREE.following(None, said)
+    assert refusal.value.code == "bad_next_state"
+    assert THREE.context(0, np.bool_(True)).tolist() == [0.0, 1.0] and THREE.following(None, np.bool_(True)) == 24.0
 
 
 def test_an_id_that_is_there_twice_is_found_among_many_at_once() -> None:
