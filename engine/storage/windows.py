@@ -126,22 +126,34 @@ class Windows(Corrections):
     def open_windows_at_once(self, experiment: int, before: int, has_default: bool) -> OpenWindows:
         """Return the same where rewards are learned at once, and are no closings.
 
-        Of the windows that began up to the seq `before` the time is over: where there is a default those are open still
-        that come after the first of which nothing was learned, else none is.
+        Of the windows that began up to the seq `before` the time is over. Those are open still that come after the
+        first decision of which nothing was learned that is to be: with a default any, else one of which a reward came
+        in time, or one that waits to be shown, of which it will be said that it never was.
         """
         left = self.open_windows(experiment)
         if before <= left.closed:
             return left
+        unlearned = (
+            f"b.seq > ? AND b.seq <= ? AND b.kind IN {DECISIONS} AND NOT EXISTS (SELECT 1 FROM event l "
+            f"WHERE l.experiment = b.experiment AND l.number = b.number AND l.kind = {LEARN})"
+        )
+        where = experiment, left.closed, before
         if has_default:
-            sql = (
-                "SELECT b.seq FROM event b WHERE b.experiment = ? AND b.seq > ? AND b.seq <= ? "
-                f"AND b.kind IN {DECISIONS} AND NOT EXISTS (SELECT 1 FROM event l "
-                f"WHERE l.experiment = b.experiment AND l.number = b.number AND l.kind = {LEARN}) "
-                "ORDER BY b.seq LIMIT 1"
-            )
-            rows = self._read(sql, (experiment, left.closed, before))
-            before = rows[0][0] - 1 if rows else before
-        return self._open_after(experiment, before)
+            sql = f"SELECT b.seq FROM event b WHERE b.experiment = ? AND {unlearned} ORDER BY b.seq LIMIT 1"
+            rows = self._read(sql, where)
+            return self._open_after(experiment, rows[0][0] - 1 if rows else before)
+        said_so = (
+            "EXISTS (SELECT 1 FROM event a WHERE a.experiment = o.experiment AND a.number = o.number "
+            f"AND a.kind = {ACTIVATION} AND a.detail"
+        )
+        sql = (
+            "SELECT min(b.seq) FROM event o JOIN event b ON b.experiment = o.experiment AND b.number = o.number "
+            f"WHERE o.experiment = ? AND o.kind >= {OUTCOME} AND {unlearned} "
+            f"AND ((o.kind = {OUTCOME} AND (o.detail IS NULL OR o.detail NOT LIKE ?) AND NOT {said_so} NOT IN (?, ?))) "
+            f"OR (o.kind = {ACTIVATION} AND o.detail = ? AND NOT {said_so} <> ?)))"
+        )
+        first = self._read(sql, (*where, _begins(LATE), DEFERRED, DONE, DEFERRED, DEFERRED))[0][0]
+        return self._open_after(experiment, before if first is None else first - 1)
 
     def _open_after(self, experiment: int, closed: int) -> OpenWindows:
         """Return which windows are open after the one that began at a seq."""

@@ -12,6 +12,7 @@ from support.served import assert_refused, log_of
 from support.windowed import GRACE, Windowed, assert_clean, learned
 
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.http import windowed
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, LEARNED_AT_ONCE
 from onearm.engine.vocabulary import LEARN
 
@@ -137,6 +138,41 @@ def test_the_default_is_corrected_by_what_comes_late(served: Windowed) -> None:
     assert status(served, "b", 0.25, "more") == "late"
     report = served.report()
     assert (report["rewards"], report["reward_mean"]) == (2, 0.875)
+    assert_clean(served)
+
+
+@pytest.mark.parametrize("default", [0, None])
+def test_what_was_not_shown_closes_after_a_start_too(served: Windowed, default: float | None) -> None:
+    create(served, default=default)
+    decide(served, "a", defer_activation=True)
+    served.pass_time(10.1, close=False)
+    decide(served, "b")  # by whose time the window of "a" is over
+    served.restart()
+    served.pass_time(GRACE + 0.1)
+    assert served.record("a").json()["activation"]["status"] == "never_shown"
+    assert served.report()["never_shown"] == 1
+    assert_clean(served)
+
+
+def test_what_came_in_time_and_was_not_learned_is_learned_after_a_start(
+    served: Windowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(*_: Any) -> None:
+        """Leave a reward on record, as a process that ends before it learns."""
+
+    create(served, default=None)
+    decide(served, "a")
+    decide(served, "b", defer_activation=True)
+    assert served.post(f"{E}/decisions/b:activate").status_code == 200
+    with monkeypatch.context() as patch:
+        patch.setattr(windowed, "learn_at_once", killed)
+        assert [status(served, name, 1.0) for name in "ab"] == ["accepted", "accepted"]
+    assert not learned(served)
+    served.pass_time(10.1, close=False)
+    decide(served, "c")
+    served.restart()
+    served.pass_time(GRACE + 0.1)
+    assert {number: reward for number, (reward, _) in learned(served).items()} == {0: 1.0, 1: 1.0}
     assert_clean(served)
 
 
