@@ -165,8 +165,11 @@ class Arms(_Choice):
         return {"feedback": "cost"} if header.get("feedback") == "cost" else {}
 
     def are_contexts(self, contexts: Any) -> Array:
-        """Return which of n contexts, float64[n, 2], are a state and whether a unit begins in it, if there are any."""
-        if self.states is None:
+        """Return which of n contexts, float64[n, 2], are a state and whether a unit begins in it, if there are any.
+
+        Where contexts are not read, float64[n, 0], all are good.
+        """
+        if self.states is None or contexts.shape[1] == 0:
             return super().are_contexts(contexts)
         begins = contexts[:, 1]
         return np.asarray(_are_states(contexts[:, 0], self.states) & ((begins == 0.0) | (begins == 1.0)))

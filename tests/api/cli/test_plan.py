@@ -47,3 +47,15 @@ def test_wrong_use_is_refused(log: str, more: list[str], words: str, capsys: pyt
     capsys.readouterr()
     assert run(["plan", log, *more]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("asked", [["evaluate", "--target", "uniform"], ["replay", "--policy", "ucb1"]])
+def test_estimates_by_propensities_are_refused(
+    log: str, form: str, asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / f"log.{form}"
+    assert run(["convert", log, str(file)]) == 0
+    capsys.readouterr()
+    assert run([asked[0], str(file), *asked[1:]]) == 2
+    assert "the log is of decisions that move a state" in " ".join(capsys.readouterr().err.split())
