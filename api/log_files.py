@@ -74,16 +74,19 @@ def read_artefact(path: Path) -> Artefact:
     return unpack(both[0], both[1], f"the artefact {path.stem!r}")
 
 
-def writer(path: Path, problem: Problem, experiment: dict[str, Any]) -> Any:
-    """Open an export for writing; to be used in a `with` statement."""
-    return open_writer(_by_ending(path, EXPORTS), path, problem, experiment)
+def writer(path: Path, problem: Problem, experiment: dict[str, Any], begins: int = 0) -> Any:
+    """Open an export for writing, which begins behind a base, 0 without one; to be used in a `with` statement."""
+    return open_writer(_by_ending(path, EXPORTS), path, problem, experiment, begins)
 
 
-def open_writer(form: str, path: Path, problem: Problem, experiment: dict[str, Any]) -> Any:
-    """Open a file of some format for writing, and make its folder; to be used in a `with` statement."""
+def open_writer(form: str, path: Path, *header: Any) -> Any:
+    """Open a file of some format for writing, and make its folder; to be used in a `with` statement.
+
+    `header` is what its `Writer` takes beside the path: the problem, the experiment ...
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return module_of(form).Writer(path, problem, experiment)
+        return module_of(form).Writer(path, *header)
     except OSError as error:
         raise InvalidInput("cannot_write", f"cannot write {path} ({error.strerror}): name another file") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -124,6 +125,8 @@ class Learned(NamedTuple):
     visits: Array  # int64[S, A], how often each was learned
     plans: int  # that were made; of a policy that makes none, transitions that were learned
     since: int  # transitions that were learned since the plan at hand was begun
+    error: float = math.nan  # how much of what was learned speaks against the plan, where a policy counts that
+    error_max: float = math.nan  # beyond which there is another plan
 
 
 class Columns(NamedTuple):

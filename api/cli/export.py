@@ -29,7 +29,7 @@ def export(experiment: str, file: Path, database: str, as_json: bool) -> None:
     """
     with opened(database, experiment) as log:
         last, note = log.size - log.begins, log.note
-        with progress("exporting", last, "events") as advance, writer(file, log.problem, log.spec) as out:
+        with progress("exporting", last, "events") as advance, writer(file, log.problem, log.spec, log.begins) as out:
             for page in log.pages():
                 out.write_events(page)
                 advance(len(page))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -33,6 +34,8 @@ class Plan(msgspec.Struct):
     plans: int  # that were made; of a policy that makes none, rewards that were learned
     learned_since: int  # rewards that were learned since the plan at hand was begun
     states: list[StatePlan]
+    error: float | UnsetType = UNSET  # how much of what was learned speaks against the plan, where a policy counts that
+    error_max: float | UnsetType = UNSET  # beyond which there is another plan; and where a pair is tried first
     states_left_out: int | UnsetType = UNSET  # in which less was decided, where there are many
 
 
@@ -43,6 +46,8 @@ class HeldPlan(msgspec.Struct):
     worth: float  # of the state
     plans: int
     learned_since: int
+    error: float | UnsetType = UNSET
+    error_max: float | UnsetType = UNSET
 
 
 def plan_of(states: States, labels: Sequence[str], learned: Learned) -> Plan:
@@ -54,13 +59,20 @@ def plan_of(states: States, labels: Sequence[str], learned: Learned) -> Plan:
         learned.plans,
         learned.since,
         [_state_plan(states, labels, learned, int(s)) for s in told],
+        *_errors(learned),
         UNSET if len(told) == len(met) else len(met) - len(told),
     )
 
 
 def held_for(learned: Learned, instance: Instance) -> HeldPlan:
     """Return the plan by which an instance is decided."""
-    return HeldPlan(or_null(learned.gain), float(learned.bias[int(instance.context[0])]), learned.plans, learned.since)
+    worth = float(learned.bias[int(instance.context[0])])
+    return HeldPlan(or_null(learned.gain), worth, learned.plans, learned.since, *_errors(learned))
+
+
+def _errors(learned: Learned) -> tuple[float | UnsetType, float | UnsetType]:
+    """Return what speaks against the plan, and how much may."""
+    return (UNSET, UNSET) if math.isnan(learned.error) else (learned.error, learned.error_max)
 
 
 def _state_plan(states: States, labels: Sequence[str], learned: Learned, s: int) -> StatePlan:

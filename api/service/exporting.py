@@ -41,7 +41,7 @@ async def exported(pool: Pool, log: ExperimentLog, form: str, after: int | None)
     sink = _Sink()
 
     def begun() -> Any:
-        writer = module_of(form).Writer.onto(sink, log.problem, log.spec)
+        writer = module_of(form).Writer.onto(sink, log.problem, log.spec, log.begins)
         if after and form == "jsonl":
             sink.take()  # whoever goes on has it
         return writer

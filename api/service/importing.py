@@ -78,6 +78,12 @@ def read_export(body: bytes, experiment_id: str | None, state_bytes: int) -> Imp
             events = module_of("jsonl").read_events(source_of(file))
             if "policy" not in events.spec:
                 raise InvalidInput("no_export", "its first line names no experiment and policy")
+            if events.begins:
+                raise InvalidInput(
+                    "missing_events",
+                    f"the log was compacted and begins at its base, event {events.begins}: an export does not hold "
+                    "what was learned before, so it cannot be imported",
+                )
             spec = _spec(events, experiment_id, state_bytes)
             kind = kind_of(spec.problem)
             found = list(_whole(events, kind, spec.problem))

@@ -107,8 +107,8 @@ def reading(path: Path, form: str, *errors: type[Exception]) -> Iterator[None]:
         raise InvalidInput("wrong_format", f"{path} is not {form} ({_line(error)}): {ADVICE}") from error
 
 
-def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
-    """Return the header of an export."""
+def header_of(problem: Problem, spec: dict[str, Any], begins: int = 0) -> dict[str, Any]:
+    """Return the header of an export; `begins` is the seq of the base behind which it begins, 0 without one."""
     shape: dict[str, Any] = {
         "n_arms": problem.n_arms,
         "context_shape": list(problem.context_shape),
@@ -119,7 +119,14 @@ def header_of(problem: Problem, spec: dict[str, Any]) -> dict[str, Any]:
     if any("tag" in group for group in spec.get("constraints", {}).get("groups", [])):
         shape["tags"] = problem.tags
     shape |= problem.choice.header
-    return {"onearm": FORMAT, "problem": shape, "experiment": spec}
+    base = {"begins": begins} if begins else {}
+    return {"onearm": FORMAT, "problem": shape, "experiment": spec, **base}
+
+
+def begins_of(text: bytes) -> int:
+    """Return the seq of the base behind which an export begins, by its header; 0 without one."""
+    begins = json.loads(text).get("begins", 0)
+    return begins if isinstance(begins, int) else 0
 
 
 def read_header(path: Path, text: bytes) -> tuple[Problem, dict[str, Any]]:

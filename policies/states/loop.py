@@ -138,7 +138,9 @@ def learned(params: LoopParams, state: LoopState) -> Learned:
     """Return the hypothesis that is held, for people; transitions are counted from when the last plan was begun."""
     held = state.held
     planned = float(held.gain[0]), held.value[:-1], held.q, int(held.plans[0])
-    return told(params.rewards, state.seen, *planned, int(state.ascent.believed.visits.sum()))
+    found = told(params.rewards, state.seen, *planned, int(state.ascent.believed.visits.sum()))
+    beta = params.scale * (float(held.budget[0]) - 2.0 * math.log(params.delta))
+    return found._replace(error=float(held.off[0]), error_max=params.factor * beta)
 
 
 def init(params: LoopParams, problem: Problem) -> LoopState:

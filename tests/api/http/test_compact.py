@@ -148,6 +148,20 @@ def test_the_log_begins_after_the_base_and_says_so(played: tuple[Served, Run], c
     assert (tmp_path / "e.jsonl").read_text() == answer.text
 
 
+def test_what_is_compacted_to_its_end_is_imported_as_no_new_experiment(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        served.create()
+        for _ in range(3):
+            assert served.reward(served.decide().json()["decision_id"], 1.0).status_code == 200
+        assert compact(served).status_code == 200
+        export = served.get(f"{E}/log")
+        assert export.headers["x-log-begins"] == "6"
+        before = served.everything()
+        answer = served.post("/v1/experiments:import?experiment_id=copy", export.content)
+        assert_refused(answer, 422, "missing_events")
+        assert served.everything() == before
+
+
 def test_an_evaluation_takes_what_was_learned_since_and_nothing_else(
     played: tuple[Served, Run], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -121,3 +121,20 @@ def test_the_plan_is_told_through_wrappers(policy: Any) -> None:
         world.learn(world.decide(state=t % 2), float(t % 2), next_state=(t + 1) % 2)
     assert [(one.state, sum(one.decisions.values())) for one in world.plan.states] == [("idle", 20), ("busy", 20)]
     assert world.plan.states[0].worth < world.plan.states[1].worth
+
+
+def test_loop_tells_what_speaks_against_its_plan() -> None:
+    """At most three budgets do; a new plan is made with one."""
+    world, before = engine(["idle", "busy"], "loop", seed=1), 0
+    for t in range(60):
+        decision = world.decide(state=t % 2)
+        world.learn(decision, float(t % 2), next_state=(t + decision.action + 1) % 2)
+        plan = world.plan
+        assert 0.0 <= plan.error <= plan.error_max
+        if plan.plans > before:
+            assert plan.error <= plan.error_max / 3 * (1 + 1e-6)
+        before = plan.plans
+    assert before > 1
+    held = world.explain(state=0)["plan"]
+    assert (held["error"], held["error_max"]) == (plan.error, plan.error_max)
+    assert "error" not in engine(policy="half_visit").explain(state=0)["plan"]

@@ -19,7 +19,7 @@ from ....features import units_of
 from ....vocabulary import CORRECTED, DECIDE, EXTERNAL, LEARN, Array, Columns, Problem
 from ...corrections import Corrected as Correctives
 from ...events import Events
-from ...log import BadLines, Log, gathered, log_of_events, read_header, reading
+from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header, reading
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
 from ...rows import Rows, Wanted
 from ...source import Source
@@ -90,7 +90,8 @@ def read_events(source: Source) -> Events:
         if header is None:
             return events_of_table("jsonl", source, lambda again: read_rows(again, Wanted()), table_lines, blocks)
         problem, spec = read_header(source.path, header)
-    return Events(problem, _good_events(source, blocks, problem, bad_lines), spec, bad_lines)
+    events = _good_events(source, blocks, problem, bad_lines)
+    return Events(problem, events, spec, bad_lines, begins_of(header))
 
 
 def _good_events(source: Source, blocks: Iterator[bytes], problem: Problem, bad_lines: BadLines) -> Iterator[Event]:

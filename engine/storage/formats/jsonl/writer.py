@@ -26,24 +26,25 @@ from .values import as_list
 class Writer:
     """An export under way; used in a `with` statement.
 
-    `experiment` is what `verify` needs to make the decisions again: {"policy": spec, "seed": text, ...}.
+    `experiment` is what `verify` needs to make the decisions again: {"policy": spec, "seed": text, ...}. `begins` is
+    the seq of the base behind which the log begins, 0 without one.
     """
 
-    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any]) -> None:
-        self._begin(open_packed(path), problem, experiment)
+    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any], begins: int = 0) -> None:
+        self._begin(open_packed(path), problem, experiment, begins)
 
     @classmethod
-    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any]) -> Writer:
+    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> Writer:
         """Write to what is open already."""
         writer = cls.__new__(cls)
-        writer._begin(file, problem, experiment)
+        writer._begin(file, problem, experiment, begins)
         return writer
 
-    def _begin(self, file: IO[bytes], problem: Problem, experiment: dict[str, Any]) -> None:
+    def _begin(self, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int) -> None:
         self._problem = problem
         self._encoder = msgspec.json.Encoder()
         self._file = file
-        self._file.write(self._encoder.encode(header_of(problem, experiment)) + b"\n")
+        self._file.write(self._encoder.encode(header_of(problem, experiment, begins)) + b"\n")
         self._seq = 0
 
     def __enter__(self) -> Writer:

@@ -18,7 +18,7 @@ TEXTS = ("detail", "sent", "decision_id", "reward_id", "actions", "unit_id")
 OURS = (*TEXTS, "time", "policy")  # columns as they are in the database
 
 
-def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
+def schema(problem: Problem, experiment: dict[str, Any], begins: int = 0) -> pa.Schema:
     """Return the schema of an export: types, and units and meanings in the fields' metadata."""
     lists = _list_types(problem)
     fields = [_field("seq", pa.int64(), "events", "position in the log, from 1")]
@@ -30,7 +30,7 @@ def schema(problem: Problem, experiment: dict[str, Any]) -> pa.Schema:
     fields += [_field(name, pa.string(), "text", "as in the database") for name in TEXTS]
     fields.append(_field("time", pa.int64(), "microseconds since 1970 UTC", "when the event was accepted"))
     fields.append(_field("policy", pa.int64(), "number", "which policy decided; null for the first"))
-    return pa.schema(fields, {"onearm": json.dumps(header_of(problem, experiment))})
+    return pa.schema(fields, {"onearm": json.dumps(header_of(problem, experiment, begins))})
 
 
 def _list_types(problem: Problem) -> dict[str, pa.DataType]:

@@ -28,22 +28,22 @@ REMEMBERED = 1 << 20  # decisions, so that their rewards repeat action and prope
 class Writer:
     """An export under way; used in a `with` statement. `experiment` is as for `jsonl.Writer`."""
 
-    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any]) -> None:
+    def __init__(self, path: Path, problem: Problem, experiment: dict[str, Any], begins: int = 0) -> None:
         if packing_of(path) is not None:
             raise InvalidInput("packed_parquet", f"{path} would be packed twice: name a file that ends in .parquet")
-        self._begin(path, problem, experiment)
+        self._begin(path, problem, experiment, begins)
 
     @classmethod
-    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any]) -> Writer:
+    def onto(cls, file: IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int = 0) -> Writer:
         """Write to what is open already, and has `write`, `tell`, `flush`, `close` and `closed`."""
         writer = cls.__new__(cls)
-        writer._begin(file, problem, experiment)
+        writer._begin(file, problem, experiment, begins)
         return writer
 
-    def _begin(self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any]) -> None:
+    def _begin(self, file: Path | IO[bytes], problem: Problem, experiment: dict[str, Any], begins: int) -> None:
         self._problem = problem
         self._decided: dict[int, tuple[int | None, float | None]] = {}
-        self._schema = schema(problem, experiment)
+        self._schema = schema(problem, experiment, begins)
         self._writer = pq.ParquetWriter(file, self._schema)
         self._seq = 0
 
