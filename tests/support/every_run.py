@@ -28,6 +28,7 @@ REPRESENTATIVES = (
     "half_visit",  # plans in states: with laws, and with sets of them
     "ucrl2",
     "imed_rl",  # in states, anew at every step
+    "differential_q",  # in states, without a plan
     "ucrl2_vtr",
     "loop",
     "loop_mixture",

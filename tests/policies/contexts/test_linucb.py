@@ -110,6 +110,7 @@ def test_ten_thousand_steps_are_those_of_a_numpy_twin(action_features: bool) -> 
     assert simulation.state.model.theta == pytest.approx(theta, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_regret_flattens_where_rewards_are_linear() -> None:
     env = envs.make("linear", arms=5, dimension=4)

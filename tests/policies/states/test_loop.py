@@ -170,6 +170,7 @@ def largest_ratio(name: str, policy: str, runs: int, horizon: int) -> float:
     return most
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("name", ["river_swim", "garnet"])
 @pytest.mark.parametrize("policy", ["loop", "uniform"])

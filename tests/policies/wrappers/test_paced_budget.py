@@ -321,6 +321,7 @@ def test_arms_may_join_where_they_have_a_cost() -> None:
         grown(policy, state, Problem(5))
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_all_sorts_run_compiled() -> None:
     """A model for all contexts, one around a change, the floor around; compiled as in Python."""
