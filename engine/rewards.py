@@ -68,6 +68,12 @@ def part_of(limits: RewardRange, reward: float) -> float:
 
 
 @kernel
+def clipped_part(limits: RewardRange, reward: float) -> float:
+    """Return a reward as a part of its range, from 0 to 1: one outside counts as the nearest end."""
+    return min(max(part_of(limits, reward), 0.0), 1.0)
+
+
+@kernel
 def lack_of(limits: RewardRange, reward: float) -> float:
     """Return what a reward lacks to the highest, as a part of the range: a loss from 0 to 1."""
     return (limits.high - reward) * limits.factor

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernel import kernel
-from ..rewards import part_of
+from ..rewards import clipped_part
 from ..vocabulary import Array, Decision, Feedback, Instance, Problem, RewardRange
 from .transitions import Transitions, append, clear
 
@@ -83,8 +83,16 @@ def no_visits(problem: Problem) -> Visits:
 
 
 @kernel
-def count(seen: Experience | Visits, instance: Instance, s: int, a: int, after: int) -> None:
-    """Count a transition, and note where a unit began or ended and what was open."""
+def count(
+    seen: Experience | Visits, instance: Instance, decision: Decision, feedback: Feedback
+) -> tuple[int, int, int]:
+    """Count a transition, and note where a unit began or ended and what was open.
+
+    Return its state, its action and the next state; -1 for all where that is not known: then nothing is counted.
+    """
+    if not feedback.detail[0] >= 0.0:  # NaN, where nobody knows
+        return -1, -1, -1
+    s, a, after = int(instance.context[0]), decision.action, int(feedback.detail[0])
     seen.learned[0] += 1
     seen.visits[s, a] += 1
     if instance.context[1] > 0.0:
@@ -94,6 +102,7 @@ def count(seen: Experience | Visits, instance: Instance, s: int, a: int, after: 
     seen.met[s] = True
     for b in range(len(instance.available)):
         seen.open[s, b] = instance.available[b]
+    return s, a, after
 
 
 @kernel
@@ -104,11 +113,10 @@ def learn(
 
     A reward outside of the range counts as its nearest end.
     """
-    if not feedback.detail[0] >= 0.0:  # NaN, where nobody knows
+    s, a, after = count(seen, instance, decision, feedback)
+    if s < 0:
         return -1, -1
-    s, a, after = int(instance.context[0]), decision.action, int(feedback.detail[0])
-    reward = min(max(part_of(rewards, feedback.reward), 0.0), 1.0)
-    count(seen, instance, s, a, after)
+    reward = clipped_part(rewards, feedback.reward)
     seen.total[s, a] += reward
     seen.square[s, a] += reward * reward
     if seen.following[s, a, after] == 0:

@@ -20,7 +20,7 @@ from ...engine.draws import UniformBlock, pick, uniform_block, uniform_from
 from ...engine.elementary import exp, log
 from ...engine.kernel import kernel
 from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT, part_of
+from ...engine.rewards import UNIT, clipped_part
 from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
@@ -67,7 +67,7 @@ def update(
     key: Key,
 ) -> None:
     """Add the loss of the arm that was played, over its propensity plus gamma of its own time."""
-    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
+    reward = clipped_part(params.rewards, feedback.reward)
     gamma = 0.5 * _eta(len(state.loss), instance.t)
     state.loss[decision.action] += (1.0 - reward) / (decision.propensity + gamma)
 

@@ -22,7 +22,7 @@ from ...engine.kernel import kernel
 from ...engine.laws.awaited import awaited, check_wait, count_of, note, settle
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT, part_of, reward_at, width_at
+from ...engine.rewards import UNIT, clipped_part, reward_at, width_at
 from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 _PASSES_MAX = 100
@@ -83,7 +83,7 @@ def update(
     """Move the mean of the arm that was played."""
     settle(state.awaited, key.t)
     arm = decision.action
-    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
+    reward = clipped_part(params.rewards, feedback.reward)
     state.count[arm] += 1
     mean = state.mean[arm] + (reward - state.mean[arm]) / state.count[arm]
     state.mean[arm] = min(max(mean, 0.0), 1.0)

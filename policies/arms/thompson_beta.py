@@ -27,7 +27,7 @@ from ...engine.laws.largest_beta import KeptLaw, kept_law, largest_beta_law
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
 from ...engine.registry import earlier
-from ...engine.rewards import UNIT, part_of
+from ...engine.rewards import UNIT, clipped_part
 from ...engine.vocabulary import NO_CONTEXT, Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 
@@ -176,7 +176,7 @@ def update(
     key: Key,
 ) -> None:
     """Count the reward as a part of a success and the rest as a part of a failure."""
-    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
+    reward = clipped_part(params.rewards, feedback.reward)
     state.success[decision.action] += reward
     state.failure[decision.action] += 1.0 - reward
 

@@ -34,7 +34,7 @@ from ...engine.oracles.forgetting import check_half_life
 from ...engine.oracles.oracle import fit, predict, predict_one, split, spread
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT, part_of
+from ...engine.rewards import UNIT, clipped_part
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 
 _WEIGHT_MIN = 1e-4  # of a feedback: below, its response would be so large that nothing but rounding comes of it
@@ -162,7 +162,7 @@ def update(
     k = len(instance.available)
     action: int = decision.action
     only = work.only[:k]
-    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
+    reward = clipped_part(params.rewards, feedback.reward)
     mean = _bounded(predict_one(state.model, instance.context, action, only, work.score))
     only[action] = True
     spread(state.model, instance.context, only, work.width)

@@ -22,7 +22,7 @@ from ...engine.kernel import kernel
 from ...engine.laws.availability import count_available, nth_available
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT, part_of
+from ...engine.rewards import UNIT, clipped_part
 from ...engine.states.counts import Visits, count, no_visits
 from ...engine.states.learned import learned_by_values
 from ...engine.states.planning import greedy
@@ -100,11 +100,10 @@ def update(
     key: Key,
 ) -> None:
     """Move Q and the gain by a transition; one whose next state is not known teaches nothing."""
-    if not feedback.detail[0] >= 0.0:
+    s, a, after = count(state.seen, instance, decision, feedback)
+    if s < 0:
         return
-    s, a, after = int(instance.context[0]), decision.action, int(feedback.detail[0])
-    count(state.seen, instance, s, a, after)
-    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
+    reward = clipped_part(params.rewards, feedback.reward)
     off = reward - state.gain[0] + best_after(state.seen, state.q, after) - state.q[s, a]
     state.q[s, a] += params.alpha * off
     state.gain[0] += params.eta * params.alpha * off

@@ -33,7 +33,7 @@ from ...engine.errors import InvalidInput
 from ...engine.growth import padded
 from ...engine.kernel import kernel, routine
 from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT, part_of
+from ...engine.rewards import UNIT, clipped_part
 from ...engine.states.counts import Experience, experience, learn
 from ...engine.states.divergence import divergence, no_rewards, note_reward
 from ...engine.states.learned import learned_by_plan
@@ -164,7 +164,7 @@ def update(
     seen, plan, epoch = state.seen, state.plan, state.epoch
     s, a = learn(seen, instance, decision, feedback, params.rewards)
     if s >= 0:
-        note_reward(state.rewards, s, a, min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0))
+        note_reward(state.rewards, s, a, clipped_part(params.rewards, feedback.reward))
     if plan.stage[0] == IDLE and epoch.learned[0] < seen.learned[0]:
         _describe(state)
         begin(plan, EPS, math.inf, SWEEPS_MAX)

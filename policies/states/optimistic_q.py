@@ -28,7 +28,7 @@ from ...engine.growth import padded
 from ...engine.kernel import kernel
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
-from ...engine.rewards import UNIT, part_of
+from ...engine.rewards import UNIT, clipped_part
 from ...engine.states.counts import Visits, count, no_visits
 from ...engine.states.learned import learned_by_values
 from ...engine.states.planning import greedy
@@ -129,12 +129,11 @@ def update(
     key: Key,
 ) -> None:
     """Move the value of a pair by a transition; one whose next state is not known teaches nothing."""
-    if not feedback.detail[0] >= 0.0:
+    s, a, after = count(state.seen, instance, decision, feedback)
+    if s < 0:
         return
-    s, a, after = int(instance.context[0]), decision.action, int(feedback.detail[0])
-    count(state.seen, instance, s, a, after)
     n, length = state.seen.visits[s, a], state.length[0]
-    reward = min(max(part_of(params.rewards, feedback.reward), 0.0), 1.0)
+    reward = clipped_part(params.rewards, feedback.reward)
     step = (length + 1.0) / (length + n)
     bonus = params.scale * 4.0 * params.span * math.sqrt(length / n * log(2.0 * params.horizon / params.delta))
     target = reward + (1.0 - 1.0 / length) * best_after(state.seen, state.q, after) + bonus

@@ -17,8 +17,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
-from onearm.api.cli.main import run as run_command
-
 IMPORTED = ["__main__", "onearm.api.cli.serve", "onearm.api.http.app"]  # before any copy is made
 
 
@@ -69,11 +67,6 @@ class Forked:
         """Wait for its end, and let go of what it wrote."""
         self.wait(timeout)
         self.stdout.close()
-
-
-def command(arguments: list[str]) -> int:
-    """Run the command `onearm`."""
-    return run_command(arguments)
 
 
 @functools.cache

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
-from support.forked import Forked, command
+from support.forked import Forked
 from support.served import ARMS, RANDOM, assert_sound
 
+from onearm.api.cli.main import run
 from onearm.engine.vocabulary import CHANGE, DECIDE, LEARN
 
 SEED = 20
@@ -64,7 +65,7 @@ class Process:
         self.port = 0
         self.start()
 
-    def start(self, program: Callable[[list[str]], int] = command) -> None:
+    def start(self, program: Callable[[list[str]], int] = run) -> None:
         """Start it, or a program that takes the same arguments."""
         arguments = ["serve", "--port", str(self.port), "--database", self.database, *self.options]
         self.stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  `end` closes it; a pipe fills, where nobody reads it

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from support.query_service import TASK
 from support.served import ARMS, assert_problem, assert_refused, log_of
-from support.windowed import GRACE, Windowed
+from support.windowed import GRACE, Windowed, assert_clean, learned
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service.closing import READ
 from onearm.engine.errors import Unavailable
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, CLOSED_BY_REWARD, LATE
-from onearm.engine.vocabulary import LEARN, OUTCOME
+from onearm.engine.vocabulary import OUTCOME
 
 WAIT = {"wait_time": "10s", "default": 0}
 
@@ -42,17 +42,6 @@ def status(served: Windowed, name: str, value: float, reward_id: str | None = No
     assert answer.status_code == 200, answer.text
     found: str = answer.json()["status"]
     return found
-
-
-def learned(served: Windowed) -> dict[int | None, tuple[float | None, str | None]]:
-    """Return what was learned of each decision, and why."""
-    _, events = log_of(served.store, "e")
-    return {event.number: (event.reward, event.detail) for event in events if event.kind == LEARN}
-
-
-def assert_clean(served: Windowed) -> None:
-    served.assert_consistent()
-    assert not any(map(has_fault, verified(served.url)))
 
 
 def test_what_is_read_to_close_a_window_does_not_stay_in_memory(served: Windowed) -> None:

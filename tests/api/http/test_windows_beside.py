@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.old_logs import command
 from support.served import assert_refused, log_of
-from support.windowed import Windowed
+from support.windowed import Windowed, assert_clean, learned
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.engine.storage.windows import CLOSED_BY_DEFAULT, LATE, with_beside
@@ -50,11 +50,6 @@ def status(served: Windowed, name: str, **body: Any) -> str:
     return found
 
 
-def learned(served: Windowed) -> dict[int | None, tuple[float | None, str | None]]:
-    _, events = log_of(served.store, "e")
-    return {event.number: (event.reward, event.detail) for event in events if event.kind == LEARN}
-
-
 def plan(served: Windowed) -> Any:
     return served.report()["plan"]
 
@@ -62,11 +57,6 @@ def plan(served: Windowed) -> Any:
 def seen(served: Windowed, state: str) -> int:
     """Return how many steps from a state the policy has learned."""
     return sum(n for one in plan(served)["states"] if one["state"] == state for n in one["decisions"].values())
-
-
-def assert_clean(served: Windowed) -> None:
-    served.assert_consistent()
-    assert not any(map(has_fault, verified(served.url)))
 
 
 @pytest.mark.parametrize("learn", ["at_close", "at_once"])

@@ -13,10 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
-from support.forked import command
 from support.processes import EXPERIMENTS, READY_SECONDS, Client, Process, assert_told, join
 from support.served import log_of
 
+from onearm.api.cli.main import run
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service.archives import Archives
 from onearm.engine.storage.store import Store
@@ -50,7 +50,7 @@ def dying(where: str, after: bool, arguments: list[str]) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, name, fatal)
-    return command(arguments)
+    return run(arguments)
 
 
 def compact(url: str, name: str) -> int:

@@ -91,7 +91,8 @@ def test_counts_and_sums_are_those_of_numpy() -> None:
 def test_visits_are_those_of_an_experience() -> None:
     told, seen = rows(100), no_visits(state_problem(STATES, ARMS))
     for s, a, _, after, begins in told:
-        count(seen, Instance(0, np.array([float(s), float(begins)]), OPEN), s, a, int(after))
+        instance = Instance(0, np.array([float(s), float(begins)]), OPEN)
+        count(seen, instance, Decision(int(a), 1.0), Feedback(0.5, np.array([float(after)])))
     whole = taught(told)
     assert all(getattr(seen, name).tolist() == getattr(whole, name).tolist() for name in seen._fields)
     assert seen.visits.any() and seen.begun.any() and seen.ended[0]
