@@ -104,6 +104,7 @@ class Ascent(NamedTuple):
     stage: Array  # int64[1]
     eps: Array  # float64[1]
     span: Array  # float64[1]
+    bare_span: Array  # float64[1] how far the values of states that were met lie apart where no pair has a bonus
 
 
 def no_ascent(states: int, n_arms: int, noise: Any) -> Ascent:
@@ -133,6 +134,7 @@ def no_ascent(states: int, n_arms: int, noise: Any) -> Ascent:
         stage=np.full(1, ENDED),
         eps=np.zeros(1),
         span=np.full(1, np.inf),
+        bare_span=np.zeros(1),
     )
 
 
@@ -214,6 +216,9 @@ def _take_policy(up: Ascent) -> int:
 
     Where time is spent by the policy before is where following the next one begins.
     """
+    is_first = up.start[0] == ZERO and up.counts[0] == 0
+    if is_first:
+        up.bare_span[0] = _span_met(up)
     is_same = up.counts[0] > 0
     for s in range(len(up.action)):
         a = greedy(up.plan.q[s], up.model.open[s])
@@ -224,12 +229,23 @@ def _take_policy(up: Ascent) -> int:
     if _is_end(up):
         _next_start(up)
         return up.ends.size
-    if up.start[0] == ZERO and up.counts[0] == 0:
+    if is_first:
         begin_shares(up.shares, up.place[0], SHARES_ROUNDS)
     else:
         go_on_with_shares(up.shares)
     up.stage[0] = FOLLOWING
     return up.ends.size
+
+
+@kernel
+def _span_met(up: Ascent) -> float:
+    """Return how far the plan's values of states that were met lie apart."""
+    low, high = math.inf, -math.inf
+    for s in range(len(up.met)):
+        if up.met[s]:
+            low = min(low, up.plan.bias[s])
+            high = max(high, up.plan.bias[s])
+    return max(high - low, 0.0)
 
 
 @kernel

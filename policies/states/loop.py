@@ -10,8 +10,8 @@ beta = scale (sum over pairs of ln(1 + N) + 2 ln(1 / delta)), our own: the paper
 `variance` false v = (span + 1)^2 / 4. With W = N^2 / ((N + 1) v), scale 1 and a true bound on the span of the world's
 bias the truth is then believed at all times, with probability 1 - delta. With `variance` v is what rewards and values
 of next states were seen to vary, and one sample of (span + 1)^2 / 4: not proved, and far better.
-`span` is a bound that somebody knows. "estimate" takes the span of the plan that is held, with no guarantee, and twice
-that as what no bias may exceed.
+`span` is a bound that somebody knows. "estimate" takes the span of the plan that was last made without any bonus, with no
+guarantee, and twice that as what no bias may exceed.
 With `cap` each pair's own W b^2 is at most scale (ln(1 + N) + 2 ln(2 S A / delta)) too, and a pair at `factor` times
 that makes a new plan: without it the budget of all pairs is spent on one after the other. So does the first try of a
 pair; a pair that was never tried is heaven, it pays 1 and stays. Ties go to the lowest arm. Rewards in [0, 1], or as
@@ -237,14 +237,11 @@ def _pair_budget(params: LoopParams, state: LoopState, visits: int) -> float:
 
 @kernel
 def _span(params: LoopParams, state: LoopState) -> float:
-    """Return the span that is given, or that of the plan that is held, at least 1."""
-    if not math.isnan(params.span):
-        return params.span
-    most = SPAN_MIN
-    for s in range(len(state.seen.met)):
-        if state.seen.met[s]:
-            most = max(most, state.held.value[s])
-    return most
+    """Return the span that is given, or that of the last plan before its bonuses, at least 1.
+
+    With its bonuses a plan's span is larger, and makes larger bonuses: in some worlds it doubled with every plan.
+    """
+    return max(SPAN_MIN, state.ascent.bare_span[0]) if math.isnan(params.span) else params.span
 
 
 @routine
