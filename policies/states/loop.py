@@ -10,8 +10,8 @@ beta = scale (sum over pairs of ln(1 + N) + 2 ln(1 / delta)), our own: the paper
 `variance` false v = (span + 1)^2 / 4. With W = N^2 / ((N + 1) v), scale 1 and a true bound on the span of the world's
 bias the truth is then believed at all times, with probability 1 - delta. With `variance` v is what rewards and values
 of next states were seen to vary, and one sample of (span + 1)^2 / 4: not proved, and far better.
-`span` is a bound that somebody knows. "estimate" takes the span of the plan that was last made without any bonus, with no
-guarantee, and twice that as what no bias may exceed.
+`span` is a bound that somebody knows. "estimate" takes the span of the plan that was last made without any bonus, with
+no guarantee, and twice that as what no bias may exceed.
 With `cap` each pair's own W b^2 is at most scale (ln(1 + N) + 2 ln(2 S A / delta)) too, and a pair at `factor` times
 that makes a new plan: without it the budget of all pairs is spent on one after the other. So does the first try of a
 pair; a pair that was never tried is heaven, it pays 1 and stays. Ties go to the lowest arm. Rewards in [0, 1], or as
