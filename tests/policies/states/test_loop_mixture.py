@@ -7,6 +7,7 @@ import pytest
 from support.state_steps import Steps
 
 from onearm.engine.simulation import Simulation
+from onearm.engine.states.learned import learned_by
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
@@ -33,6 +34,13 @@ def test_first_steps_worked_by_hand() -> None:
         steps.tell(0, 1, 0.0, 0)
     assert state.known.learned[0] == 6
     assert state.known.theta[0] == pytest.approx(1 / 6, abs=0.02)
+    told = learned_by(steps.policy, state)
+    assert told is not None
+    assert (told.best.tolist(), told.visits.tolist()) == ([1, -1], [[0, 7], [0, 0]])
+    assert (told.gain, told.plans, told.since) == (pytest.approx(1.0, abs=0.06), 1, 6)
+    np.testing.assert_allclose(told.bias, [0.0, 1.0], atol=0.1)
+    assert told.error == state.off[0]
+    assert told.error_max == 3 * state.off[1]
 
 
 @pytest.mark.jit

@@ -8,6 +8,7 @@ import pytest
 from support.state_steps import Steps
 
 from onearm.engine.simulation import Simulation
+from onearm.engine.states.learned import learned_by
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
@@ -28,6 +29,15 @@ def test_first_steps_worked_by_hand() -> None:
     assert state.known.log_det[0] == pytest.approx(math.log(1 + 3 * half**2 / 1e-4), rel=1e-9)
     assert state.plans[0] == 2
     assert state.known.theta[0] == pytest.approx(1.0, abs=1e-3)
+    told = learned_by(steps.policy, state)
+    assert told is not None
+    assert (told.gain, told.plans, told.since) == (pytest.approx(1.0, abs=0.06), 2, 0)
+    assert (told.best.tolist(), told.visits.tolist()) == ([1, -1], [[0, 1], [0, 0]])
+    assert told.q.max(axis=1).tolist() == pytest.approx(told.bias.tolist(), abs=0.06)
+    steps.tell(1, 1, 1.0, 2)  # the unit ends
+    told = learned_by(steps.policy, state)
+    assert told is not None
+    assert (told.since, told.best.tolist(), told.visits.tolist()) == (0, [1, 1], [[0, 1], [0, 1]])
 
 
 @pytest.mark.jit
