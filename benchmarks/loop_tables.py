@@ -26,6 +26,8 @@ def loop(result: dict[str, Any]) -> str:
     for row in result["mixture"]:
         regret = plus_minus(row["regret_mean"], row["regret_stderr"])
         mixed.append([row["environment"], row["policy"], regret, f"{row['plans']:.1f}"])
+    meant = [["half_visit loses in", "times as much", "meant"]]
+    meant += [[each["what"], f"{each['found']:.2f}", f"{each['asked']:g}"] for each in result["goals"]]
     others = result["held_out"]["worlds"]
     means = ", ".join(f"{name} {value:.0f}" for name, value in result["held_out"]["geometric_means"].items())
     return "\n\n".join(
@@ -35,6 +37,8 @@ def loop(result: dict[str, Any]) -> str:
             markdown(lost),
             "The worlds on which `half_visit` was chosen are among these. In others, which nothing was chosen on "
             f"({', '.join(others)}), the geometric means are {means}.",
+            "What `half_visit` was meant to reach at most, and what it reaches:",
+            markdown(meant),
             "What is to be had: the gain of the best policy, of the best arm alone, and of whoever takes the arm that "
             "pays most at once:",
             markdown(facts),

@@ -32,8 +32,10 @@ import loop_plots  # noqa: E402
 from bars import progress_bar  # noqa: E402
 from loop_golden import golden  # noqa: E402
 from loop_runs import (  # noqa: E402
-    CURVE,
+    EARLY,
     HELD_OUT,
+    KNOWING,
+    MIDDLE,
     MIXTURES,
     POLICIES,
     RIVALS,
@@ -42,18 +44,16 @@ from loop_runs import (  # noqa: E402
     WORLDS,
     Run,
     facts,
-    policy_of,
+    looks,
     row,
     run,
-    world_of,
 )
 from machine import machine  # noqa: E402
-
-from onearm.policies import catalog  # noqa: E402
 
 RESULT = BENCHMARKS / "results" / "loop.json"
 PROCESSES = 2
 HORIZON, SEEDS, SEEDS_OF_MIXTURES, SEEDS_HELD_OUT = 100_000, 20, 6, 10
+Cell = tuple[str, str, int]  # a world, a policy, and how many seeds
 
 
 def main() -> None:
@@ -78,19 +78,20 @@ def main() -> None:
     else:
         worlds = chosen(parser, arguments.worlds, list(WORLDS))
         names = chosen(parser, arguments.policies, list(POLICIES))
+        horizon, seeds = arguments.horizon, arguments.seeds
+        asked_for = [(world, name, min(seeds, SEEDS_FEW.get(name, seeds))) for world in worlds for name in names]
+        others = [(world, name, SEEDS_HELD_OUT) for world in HELD_OUT for name in RIVALS]
+        mixed = [(world, name, SEEDS_OF_MIXTURES) for world in MIXTURES for name in KNOWING]
         with progress_bar("decisions") as progress:
-            found = measure(worlds, names, arguments.horizon, arguments.seeds, arguments.seed, progress)
-            some = bool(arguments.worlds or arguments.policies)
-            result["mixture"] = [] if some else mixtures(arguments.seed, progress)
-            if not some:
-                result["held_out"] = held_out(arguments.horizon, arguments.seed, progress)
-        result["regret"] = [
-            row(world, name, arguments.horizon, one) for world, runs in found.items() for name, one in runs.items()
-        ]
+            found = measure(asked_for if not full else [*asked_for, *mixed, *others], horizon, arguments.seed, progress)
+        result["regret"] = [row(*cell[:2], horizon, found[cell]) for cell in asked_for]
+        result["mixture"] = [row(*cell[:2], horizon, found[cell]) for cell in mixed] if full else []
+        if full:
+            result |= {"held_out": held_out(found, horizon), "goals": goals(found, horizon)}
         result["worlds"] = [facts(world) for world in worlds]
         folder = arguments.plots or (RESULT.parent if full else None)
-        looks = (np.unique(np.geomspace(STEP, arguments.horizon, CURVE).astype(int) // STEP) * STEP).tolist()
-        result["plots"] = loop_plots.draw(found, looks, folder) if folder else []
+        curves = {world: {name: found[world, name, n] for at, name, n in asked_for if at == world} for world in worlds}
+        result["plots"] = loop_plots.draw(curves, looks(horizon), folder) if folder else []
         if full:
             RESULT.write_text(json.dumps(result, indent=1) + "\n")
     if arguments.json or not sys.stdout.isatty():
@@ -112,57 +113,24 @@ def chosen(parser: argparse.ArgumentParser, asked: str | None, there: list[str])
     return names
 
 
-def measure(
-    worlds: list[str], names: list[str], horizon: int, seeds: int, seed: int, progress: Progress
-) -> dict[str, dict[str, Run]]:
-    """Run all policies in all worlds, two at once, and those first that take long."""
-    each = {name: min(seeds, SEEDS_FEW.get(name, seeds)) for name in names}
-    task = progress.add_task("regret", total=len(worlds) * sum(each.values()) * horizon)
-    order = sorted(names, key=lambda name: (name not in SEEDS_FEW, not name.startswith("loop")))
-    found: dict[str, dict[str, Run]] = {world: {} for world in worlds}
+def measure(cells: list[Cell], horizon: int, seed: int, progress: Progress) -> dict[Cell, Run]:
+    """Run policies in worlds, two at once, and those first that take long."""
+    task = progress.add_task("decisions", total=sum(seeds for _, _, seeds in cells) * horizon)
+    order = sorted(cells, key=lambda cell: (cell[1] not in SEEDS_FEW, not cell[1].startswith("loop")))
+    found: dict[Cell, Run] = {}
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         jobs = {
-            pool.submit(one, world, name, horizon, each[name], seed): (world, name)
-            for name in order
-            for world in worlds
+            pool.submit(run, world, name, horizon, seeds, seed): (world, name, seeds) for world, name, seeds in order
         }
         for job in as_completed(jobs):
-            world, name = jobs[job]
-            found[world][name] = job.result()
-            progress.advance(task, each[name] * horizon)
-    return {world: {name: found[world][name] for name in names} for world in worlds}
+            found[jobs[job]] = job.result()
+            progress.advance(task, jobs[job][2] * horizon)
+    return {cell: found[cell] for cell in cells}
 
 
-def one(world: str, name: str, horizon: int, seeds: int, seed: int) -> Run:
-    """Run a policy in a world. In a process of its own."""
-    env, best = world_of(world)
-    return run(policy_of(name, best, horizon), env, horizon, seeds, seed, lambda n: None)
-
-
-def mixtures(seed: int, progress: Progress) -> list[dict[str, Any]]:
-    """Run the policies that know the parts of a mixture."""
-    names = ("loop_mixture", "ucrl2_vtr")
-    task = progress.add_task("mixtures", total=len(MIXTURES) * len(names) * SEEDS_OF_MIXTURES * HORIZON)
-    rows = []
-    for world, (_, _, model) in MIXTURES.items():
-        env, best = world_of(world)
-        for name in names:
-            policy = catalog.make(name, model=model, span=best.span)
-            found = run(policy, env, HORIZON, SEEDS_OF_MIXTURES, seed, lambda n: progress.advance(task, n))
-            rows.append(row(world, name, HORIZON, found))
-    return rows
-
-
-def held_out(horizon: int, seed: int, progress: Progress) -> dict[str, Any]:
-    """Run the default and both ways of posterior sampling in worlds on which nothing was chosen."""
-    task = progress.add_task("held out", total=len(HELD_OUT) * len(RIVALS) * SEEDS_HELD_OUT * horizon)
-    rows = []
-    for world in HELD_OUT:
-        env, best = world_of(world)
-        for name in RIVALS:
-            policy = policy_of(name, best, horizon)
-            found = run(policy, env, horizon, SEEDS_HELD_OUT, seed, lambda n: progress.advance(task, n))
-            rows.append(row(world, name, horizon, found))
+def held_out(found: dict[Cell, Run], horizon: int) -> dict[str, Any]:
+    """Return what the default and both ways of posterior sampling lose in worlds on which nothing was chosen."""
+    rows = [row(world, name, horizon, found[world, name, SEEDS_HELD_OUT]) for world in HELD_OUT for name in RIVALS]
     means = {
         name: float(np.exp(np.mean([np.log(one["regret_mean"]) for one in rows if one["policy"] == name])))
         for name in RIVALS
@@ -175,6 +143,40 @@ def held_out(horizon: int, seed: int, progress: Progress) -> dict[str, Any]:
         "geometric_means": means,
         "default_over_better": ours / min(others),
     }
+
+
+def goals(found: dict[Cell, Run], horizon: int) -> list[dict[str, Any]]:
+    """Return how near the default is to what it was meant to reach, beside others and beside itself."""
+    noted = looks(horizon)
+    lost = {
+        (world, name): dict(zip(noted, one.regret.mean(axis=0), strict=True)) for (world, name, _), one in found.items()
+    }
+
+    def ratio(what: str, asked: float, over: float, under: float) -> dict[str, Any]:
+        return {"what": what, "asked": asked, "found": float(over / under)}
+
+    early = [
+        ratio(
+            f"{world}, beside imed_rl after {EARLY:,}",
+            1.5,
+            lost[world, RIVALS[0]][EARLY],
+            lost[world, "imed_rl"][EARLY],
+        )
+        for world in ("four rooms", "inventory")
+    ]
+    rivals = min(lost["backoff", name][horizon] for name in RIVALS[1:])
+    late = ratio(f"backoff, beside the better psrl after {horizon:,}", 1.5, lost["backoff", RIVALS[0]][horizon], rivals)
+    growth = [
+        ratio(
+            f"{world}, after {horizon:,} beside {MIDDLE:,}",
+            2.0,
+            lost[world, RIVALS[0]][horizon],
+            lost[world, RIVALS[0]][MIDDLE],
+        )
+        for world in WORLDS
+        if world.startswith("garnet")
+    ]
+    return [*early, late, *growth]
 
 
 def report(result: dict[str, Any]) -> None:
@@ -198,6 +200,8 @@ def report(result: dict[str, Any]) -> None:
     if "held_out" in result:
         means = ", ".join(f"{name} {mean:.4g}" for name, mean in result["held_out"]["geometric_means"].items())
         console.print(f"geometric means of regret in {len(result['held_out']['worlds'])} other worlds: {means}")
+        for each in result["goals"]:
+            console.print(f"half_visit in {each['what']}: {each['found']:.2f} times, asked {each['asked']:g}")
     table = Table("environment", "states", "arms", "gain", "span", "diameter", "best arm", "myopic", title="worlds")
     for each in result["worlds"]:
         numbers = (each[key] for key in ("gain", "span", "diameter", "gain_stateless", "gain_myopic"))

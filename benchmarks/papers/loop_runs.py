@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,10 +36,8 @@ HELD_OUT: dict[str, tuple[str, dict[str, Any]]] = {  # worlds that no policy was
     "service 10": ("service", {"places": 10}),
 }
 RIVALS = ("half_visit", "psrl 1/S", "psrl 1")  # of which the first is the default
-MIXTURES = {
-    "arrivals_mixture": ("arrivals_mixture", {}, "arrivals"),
-    "swim 12 clipped": (*WORLDS["swim 12 clipped"], "river"),
-}
+MIXTURES = {"arrivals_mixture": "arrivals", "swim 12 clipped": "river"}  # and the model that is known
+KNOWING = ("loop_mixture", "ucrl2_vtr")  # the policies that are told it
 POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
     "half_visit": ("half_visit", {}),
     "psrl 1/S": ("psrl", {"prior": "1/S"}),
@@ -64,12 +61,13 @@ POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
 SEEDS_FEW = {"imed_rl": 5, "imed_rl, no bound": 5, "kl_ucrl": 4, "psrl 1, tsde": 4}  # of those that take long
 STEP = 100  # decisions between two looks at a policy
 CURVE = 60  # points
+EARLY, MIDDLE = 3_000, 10_000  # decisions at which the default is compared, too
 
 
 class Run(NamedTuple):
     """One policy in one world."""
 
-    regret: Array  # float64[seeds, CURVE]
+    regret: Array  # float64[seeds, looks]
     plans: Array  # float64[seeds]; NaN where a policy makes none
     switches: Array  # float64[seeds] looks at which the best actions of all states had changed
     microseconds: float  # of a step, the world's own time included
@@ -77,21 +75,30 @@ class Run(NamedTuple):
 
 def world_of(name: str) -> tuple[Environment, BestPolicy]:
     """Return a world and what is best in it."""
-    made, params = (WORLDS | HELD_OUT)[name] if name not in MIXTURES else MIXTURES[name][:2]
+    made, params = (WORLDS | HELD_OUT | {"arrivals_mixture": ("arrivals_mixture", {})})[name]
     env = envs.make(made, **params)
     return env, optimum(*tables_of(env))
 
 
-def policy_of(name: str, best: BestPolicy, horizon: int) -> Policy:
-    """Return a policy, told the true span of the world and the horizon of the run where it needs them."""
+def policy_of(name: str, world: str, best: BestPolicy, horizon: int) -> Policy:
+    """Return a policy, told the true span of the world, its parts, and the horizon of the run where it needs them."""
+    if name in KNOWING:
+        return catalog.make(name, model=MIXTURES[world], span=best.span)
     made, params = POLICIES[name]
     told = {"true": best.span, "run": horizon}
     return catalog.make(made, **{key: told.get(value, value) for key, value in params.items()})
 
 
-def run(policy: Policy, env: Environment, horizon: int, seeds: int, seed: int, told: Callable[[int], None]) -> Run:
-    """Run a policy with so many seeds."""
-    looks = np.unique(np.geomspace(STEP, horizon, CURVE).astype(int) // STEP) * STEP
+def looks(horizon: int) -> list[int]:
+    """Return the decisions after which regret is noted."""
+    curve = np.geomspace(STEP, horizon, CURVE).astype(int) // STEP * STEP
+    return sorted({*curve.tolist(), *(t for t in (EARLY, MIDDLE) if t < horizon)})
+
+
+def run(world: str, name: str, horizon: int, seeds: int, seed: int) -> Run:
+    """Run a policy in a world with so many seeds."""
+    env, best_policy = world_of(world)
+    policy, noted = policy_of(name, world, best_policy, horizon), set(looks(horizon))
     curves, plans, switches, spent = [], [], [], 0.0
     for replication in range(seeds):
         simulation = Simulation(policy, env, horizon=horizon, seed=seed, replication=replication)
@@ -104,12 +111,11 @@ def run(policy: Policy, env: Environment, horizon: int, seeds: int, seed: int, t
             now = greedy(simulation.state)
             changes += now != best
             best = now
-            if t in looks:
+            if t in noted:
                 curve.append(float(simulation.totals.regret[0]))
         curves.append(curve)
         plans.append(plans_of(simulation.state))
         switches.append(float(changes))
-        told(horizon)
     return Run(np.array(curves), np.array(plans), np.array(switches), spent / seeds / horizon * 1e6)
 
 
