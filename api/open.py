@@ -21,8 +21,9 @@ from typing import Any, overload
 
 import numpy as np
 
+from ..engine.choices import ARMS_MAX
 from ..engine.domain import Domain
-from ..engine.errors import InvalidInput
+from ..engine.errors import InvalidInput, as_seen
 from ..engine.task import Task
 from ..engine.vocabulary import FeedbackKind
 from ..policies import catalog
@@ -195,7 +196,9 @@ def _states(states: Any) -> dict[str, Any]:
 
 def _arms(arms: Any) -> list[dict[str, Any]]:
     if isinstance(arms, (int, np.integer)) and not isinstance(arms, bool):
+        if arms > ARMS_MAX:
+            raise InvalidInput("bad_arms", f"arms is {as_seen(arms)}: there may be {ARMS_MAX} at most")
         return [{"id": str(arm)} for arm in range(arms)]
     if isinstance(arms, (str, bytes)) or not isinstance(arms, Iterable):
-        raise InvalidInput("bad_arms", f"arms is {arms!r}: it must be a list of ids, or how many there are")
+        raise InvalidInput("bad_arms", f"arms is {as_seen(arms)}: it must be a list of ids, or how many there are")
     return [arm if isinstance(arm, dict) else {"id": arm} for arm in arms]

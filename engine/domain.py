@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .errors import InvalidInput
+from .errors import InvalidInput, as_seen
 
 Array = np.ndarray[Any, Any]
 BALL, BOX, SIMPLEX = 0, 1, 2
@@ -133,12 +133,12 @@ class Domain:
         if not isinstance(body, dict) or body.get("kind") not in list(_FIELDS):  # in a list: a kind may be anything
             raise InvalidInput(
                 "bad_domain",
-                f'the domain is {_short(body)}: it must be an object like {{"kind": "ball", "dimension": 3}}',
+                f'the domain is {as_seen(body)}: it must be an object like {{"kind": "ball", "dimension": 3}}',
             )
         kind, rest = body["kind"], {name: value for name, value in body.items() if name != "kind"}
         needed, others = _FIELDS[kind]
         if unknown := sorted(set(rest) - needed - others):
-            raise InvalidInput("bad_domain", f"the {kind} has the field {_short(unknown[0])}, which it does not take")
+            raise InvalidInput("bad_domain", f"the {kind} has the field {as_seen(unknown[0])}, which it does not take")
         if missing := sorted(needed - set(rest)):
             raise InvalidInput("bad_domain", f"the {kind} has no {missing[0]!r}: it takes {', '.join(sorted(needed))}")
         if kind == "product":
@@ -205,13 +205,13 @@ def _total(numbers: Iterable[float]) -> float:
 
 def _dimension(dimension: Any) -> int:
     if isinstance(dimension, bool) or not isinstance(dimension, int) or not 1 <= dimension <= DIMENSION_MAX:
-        raise InvalidInput("bad_domain", f"the dimension is {_short(dimension)}: it must be from 1 to {DIMENSION_MAX}")
+        raise InvalidInput("bad_domain", f"the dimension is {as_seen(dimension)}: it must be from 1 to {DIMENSION_MAX}")
     return dimension
 
 
 def _positive(name: str, value: Any) -> float:
     if not _is_number(value) or not 0.0 < value <= SIZE_MAX:
-        raise InvalidInput("bad_domain", f"the {name} is {_short(value)}: it must be above 0 and at most {SIZE_MAX:g}")
+        raise InvalidInput("bad_domain", f"the {name} is {as_seen(value)}: it must be above 0 and at most {SIZE_MAX:g}")
     return float(value)
 
 
@@ -221,7 +221,7 @@ def _numbers(name: str, values: Any) -> tuple[float, ...]:
     if not good or not all(_is_number(value) and abs(value) <= SIZE_MAX for value in listed):
         raise InvalidInput(
             "bad_domain",
-            f"{name} is {_short(values)}: it must be a list of 1 to {DIMENSION_MAX} numbers, at most {SIZE_MAX:g} in "
+            f"{name} is {as_seen(values)}: it must be a list of 1 to {DIMENSION_MAX} numbers, at most {SIZE_MAX:g} in "
             "size",
         )
     return tuple(map(float, listed))
@@ -237,7 +237,3 @@ def _counted(domains: Iterable[Domain]) -> Iterator[Domain]:
     for domain in domains:
         dimension = _dimension(dimension + domain.dimension)
         yield domain
-
-
-def _short(value: Any) -> str:
-    return repr(value)[:80]

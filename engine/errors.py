@@ -9,9 +9,27 @@ Every error carries a stable `code`, which the HTTP interface answers and script
 from __future__ import annotations
 
 import errno
+import math
+from numbers import Integral
+from typing import Any
 
 # What an operating system says when it has nothing left to give: descriptors of this process or of all, room on a disk.
 SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
+
+
+def as_seen(given: Any, most: int = 80) -> str:
+    """Return what was given as a message names it, in so many characters at most; large whole numbers by their digits.
+
+    >>> as_seen("a\\nb"), as_seen([1, 2, 3], most=4), as_seen(10**5000), as_seen([10**5000])
+    ("'a\\\\nb'", '[1, ', 'a number of some 5000 digits', 'a list with a number of thousands of digits')
+    """
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        number = int(given)
+        return str(number) if abs(number) < 10**60 else f"a number of some {math.log10(abs(number)):.0f} digits"
+    try:
+        return repr(given)[:most]
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return f"a {type(given).__name__} with a number of thousands of digits"
 
 
 class OnearmError(Exception):

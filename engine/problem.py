@@ -23,7 +23,7 @@ from .choices import PULLS_MAX as PULLS_MAX
 from .choices import REWARD_MAX as REWARD_MAX
 from .choices import SLOTS_MAX as SLOTS_MAX
 from .choices import STREAM_MAX as STREAM_MAX
-from .errors import InvalidInput
+from .errors import InvalidInput, as_seen
 from .task import Task
 from .vocabulary import Array, Policy, Problem, RewardRange
 
@@ -51,12 +51,12 @@ def check_problem(problem: Problem) -> None:
     if problem.horizon is not None and not 1 <= problem.horizon <= 2**power:
         raise InvalidInput(
             "bad_horizon",
-            f"the horizon is {problem.horizon!r}: it must be a whole number from 1 to 2^{power}, or left out",
+            f"the horizon is {as_seen(problem.horizon)}: it must be a whole number from 1 to 2^{power}, or left out",
         )
     if problem.tags and not (len(problem.tags) == problem.n_arms and all(map(_are_strings, problem.tags))):
         raise InvalidInput(
             "bad_tags",
-            f"the tags are {repr(problem.tags)[:80]}, and there are {problem.n_arms} arms: give a tuple of strings for "
+            f"the tags are {as_seen(problem.tags)}, and there are {problem.n_arms} arms: give a tuple of strings for "
             "each arm, () where it has none, or leave them out",
         )
 
@@ -198,7 +198,7 @@ _INSTEAD = {
 def check_seed(seed: int) -> int:
     """Return a seed from 0 to 2^64 - 1."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= SEED_MAX:
-        raise InvalidInput("bad_seed", f"the seed is {seed!r}: it must be a whole number from 0 to 2^64 - 1")
+        raise InvalidInput("bad_seed", f"the seed is {as_seen(seed)}: it must be a whole number from 0 to 2^64 - 1")
     return seed
 
 
@@ -270,7 +270,7 @@ def check_param(
         left = "(" if low_open or low == -math.inf else "["
         right = ")" if high_open or high == math.inf else "]"
         wanted = "one finite number" if low == -high == -math.inf else f"a number in {left}{low:g}, {high:g}{right}"
-        raise InvalidInput("bad_param", f"{name} is {value!r}: it must be {wanted}")
+        raise InvalidInput("bad_param", f"{name} is {as_seen(value)}: it must be {wanted}")
     return float(value)
 
 
@@ -286,7 +286,7 @@ def check_vector(
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise InvalidInput("bad_param", f"{name} is {repr(values)[:80]}: it must be a list of numbers") from None
+        raise InvalidInput("bad_param", f"{name} is {as_seen(values)}: it must be a list of numbers") from None
     if array.ndim != 1 or len(array) == 0:
         raise InvalidInput("bad_param", f"{name} has the shape {array.shape}: it must be a list of one or more numbers")
     for i, value in enumerate(array):
@@ -360,7 +360,7 @@ def check_reward(reward: Any, limits: tuple[float, float] = ANY_REWARD) -> float
     if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not abs(reward) <= REWARD_MAX:
         raise InvalidInput(
             "bad_reward",
-            f"the reward is {repr(reward)[:80]}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}",
+            f"the reward is {as_seen(reward)}: it must be a finite number from {-REWARD_MAX:g} to {REWARD_MAX:g}",
         )
     if not limits[0] <= reward <= limits[1]:
         raise InvalidInput("bad_reward", f"the reward is {reward}: {_must_lie_in(limits)}")
@@ -392,7 +392,7 @@ def check_cost(problem: Problem, cost: Any) -> Array:
     number = isinstance(cost, (int, float, np.number)) and not isinstance(cost, bool)
     if not number or not 0.0 <= cost <= REWARD_MAX:
         raise InvalidInput(
-            "bad_cost", f"the cost is {repr(cost)[:80]}: it must be a finite number from 0 to {REWARD_MAX:g}"
+            "bad_cost", f"the cost is {as_seen(cost)}: it must be a finite number from 0 to {REWARD_MAX:g}"
         )
     return np.full(1, float(cost) + 0.0)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.problem import check_param
 from ...engine.vocabulary import Policy
 from ...policies import catalog
@@ -81,7 +81,7 @@ def constraints_of(said: Any, declared: Sequence[dict[str, Any]]) -> Constraints
             raise InvalidInput("never_met", f"the floor of {arm!r} is {floor:g}, above its cap of {cap:g}: lower it")
     groups = said.get("groups", [])
     if not isinstance(groups, list):
-        raise InvalidInput("bad_constraints", f"constraints.groups is {repr(groups)[:80]}: it must be a list of groups")
+        raise InvalidInput("bad_constraints", f"constraints.groups is {as_seen(groups)}: it must be a list of groups")
     if "sticky" in said:
         check_fields("constraints.sticky", said["sticky"], {"seconds", "units_max"})
     made = Constraints(said, floors, caps, [_group(group, arms) for group in groups])
@@ -116,6 +116,6 @@ def _group(said: Any, arms: Sequence[str]) -> dict[str, Any]:
 def _number(arm: Any, arms: Sequence[str], where: str) -> int:
     if arm not in arms:
         raise InvalidInput(
-            "unknown_arm", f"{where} names the arm {str(arm)[:80]!r}, and the arms are {', '.join(arms[:20])}"
+            "unknown_arm", f"{where} names the arm {as_seen(arm)}, and the arms are {', '.join(arms[:20])}"
         )
     return arms.index(arm)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.features import Encoder
 from ...engine.problem import check_context, check_cost, check_costs
 from ...engine.vocabulary import Array, Problem
@@ -131,7 +131,7 @@ class ContextIntake(Intake):
             if context is not None and not isinstance(context, dict):
                 raise InvalidInput(
                     "bad_context",
-                    f"the context is {repr(context)[:80]}: this experiment reads JSON objects, such as "
+                    f"the context is {as_seen(context)}: this experiment reads JSON objects, such as "
                     '{"user": {"age": 31}}',
                 )
             read = self.encoder.encode if self.encoder.dimension is None else self.encoder.dense

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from ...engine.draws import POLICY, run_key, run_of
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.problem import check_range
 from ...engine.vocabulary import Policy, Problem
 from .constraints import Constraints
@@ -107,7 +107,7 @@ def check_reward_fields(body: Any) -> tuple[float, float] | None:
 def check_arm(arm: Any) -> str:
     """Return the id of an arm, an object that has one."""
     if not isinstance(arm, dict):
-        raise InvalidInput("bad_arms", f'an arm is {json.dumps(arm)[:80]}: it must be an object like {{"id": "a"}}')
+        raise InvalidInput("bad_arms", f'an arm is {as_seen(arm)}: it must be an object like {{"id": "a"}}')
     if not is_shallow(arm):
         raise InvalidInput("too_deep", f"the arm has brackets nested deeper than {DEPTH_MAX}: keep it flat")
     return check_id("the id of an arm", arm.get("id"))
@@ -125,6 +125,6 @@ def is_shallow(value: Any, depth: int = DEPTH_MAX) -> bool:
 def whole(code: str, what: str, value: Any) -> int | None:
     """Return a whole number, None where there is none; refuse anything else with this code."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise InvalidInput(code, f"{what} is {value!r}: it must be a whole number, or left out")
+        raise InvalidInput(code, f"{what} is {as_seen(value)}: it must be a whole number, or left out")
     number: int | None = value
     return number

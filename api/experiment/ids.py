@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Set
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 
 ID_LENGTH_MAX = 256
 
@@ -16,7 +15,7 @@ def check_id(name: str, value: Any) -> str:
     """Return an id: 1 to 256 printable characters, no part between slashes . or .., and not beginning with a tilde."""
     if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH_MAX:
         raise InvalidInput(
-            "bad_id", f"{name} is {repr(value)[:80]}: it must be a string of 1 to {ID_LENGTH_MAX} characters"
+            "bad_id", f"{name} is {as_seen(value)}: it must be a string of 1 to {ID_LENGTH_MAX} characters"
         )
     if not is_id(value):
         raise InvalidInput(
@@ -72,7 +71,7 @@ def of_part(part: str) -> str:
 def check_fields(what: str, body: Any, known: Set[str], planned: Set[str] = frozenset()) -> None:
     """Refuse a body that is no object, or that has fields nobody reads."""
     if not isinstance(body, dict):
-        raise InvalidInput("bad_body", f"{what} is {json.dumps(body)[:80]}: it must be a JSON object")
+        raise InvalidInput("bad_body", f"{what} is {as_seen(body)}: it must be a JSON object")
     if early := sorted(planned & set(body)):
         raise InvalidInput("not_built", f"{what} has the field {early[0]!r}, which is not built yet: leave it out")
     if unknown := sorted(set(body) - known):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.features import Encoder
 from ...engine.vocabulary import Array, Features, Learned, Policy, Problem
 from .ids import ID_LENGTH_MAX, is_id
@@ -118,7 +118,7 @@ def check_labels(labels: Sequence[Any], most: int) -> Sequence[str]:
         if not isinstance(label, str) or not is_id(label):
             raise InvalidInput(
                 "bad_id",
-                f"the id of an action is {repr(label)[:80]}: it must be a string of 1 to {ID_LENGTH_MAX} printable "
+                f"the id of an action is {as_seen(label)}: it must be a string of 1 to {ID_LENGTH_MAX} printable "
                 "characters, not . or .. (nor a part of it between slashes), and not beginning with a tilde",
             )
     if len(set(labels)) < len(labels):
@@ -137,7 +137,7 @@ def mask_of(
             if label not in numbers:
                 raise InvalidInput(
                     "unknown_action",
-                    f"there is no action {str(label)[:80]!r}: the actions are {', '.join(list(numbers)[:20])}",
+                    f"there is no action {as_seen(label)}: the actions are {', '.join(list(numbers)[:20])}",
                 )
             mask[numbers[label]] = value
     mask &= active
@@ -151,6 +151,7 @@ def check_propensity(propensity: float) -> float:
     if isinstance(propensity, bool) or not isinstance(propensity, (int, float)) or not 0 < propensity <= 1:
         raise InvalidInput(
             "bad_propensity",
-            f"the propensity is {propensity}: it must be in (0, 1], the probability with which the action was chosen",
+            f"the propensity is {as_seen(propensity)}: it must be in (0, 1], the probability with which the "
+            "action was chosen",
         )
     return float(propensity)

@@ -20,7 +20,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ...engine.choices import CELLS_MAX
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.vocabulary import Array
 from .ids import check_fields, check_id
 
@@ -80,7 +80,7 @@ class States:
         if count > CELLS_MAX:
             raise InvalidInput(
                 "bad_states",
-                f"problem.states.factors make {_shown(count)} states: there may be {CELLS_MAX}; make them coarser",
+                f"problem.states.factors make {as_seen(count)} states: there may be {CELLS_MAX}; make them coarser",
             )
         return cls(count, factors=sizes)
 
@@ -96,7 +96,7 @@ class States:
             if not 0 <= said < self.count:
                 raise InvalidInput(
                     "unknown_state",
-                    f"{name} is {_shown(said)}: the states of this experiment are 0 to {self.count - 1}",
+                    f"{name} is {as_seen(said)}: the states of this experiment are 0 to {self.count - 1}",
                 )
             return int(said)
         if isinstance(said, str) and self.ids:
@@ -106,7 +106,7 @@ class States:
             return self.numbers[said]
         if isinstance(said, dict) and self.factors:
             return self._combined(name, said)
-        raise InvalidInput("bad_state", f"{name} is {repr(said)[:80]}: it must be {self._wanted}")
+        raise InvalidInput("bad_state", f"{name} is {as_seen(said)}: it must be {self._wanted}")
 
     def label(self, number: int) -> Said:
         """Return a state as clients call it."""
@@ -164,7 +164,7 @@ class States:
         for factor, n in self.factors:
             value = said.get(factor)
             if not _is_whole(value) or not 0 <= value < n:
-                raise InvalidInput("bad_state", f"{name}.{factor} is {_shown(value)}: it must be from 0 to {n - 1}")
+                raise InvalidInput("bad_state", f"{name}.{factor} is {as_seen(value)}: it must be from 0 to {n - 1}")
             number = number * n + int(value)
         if more := sorted(set(said) - {factor for factor, _ in self.factors}):
             raise InvalidInput("bad_state", f"{name} has the field {more[0][:80]!r}: the state is {self._wanted}")
@@ -173,22 +173,14 @@ class States:
 
 def _whole(what: str, value: Any, most: int) -> int:
     if not _is_whole(value) or not 1 <= value <= most:
-        raise InvalidInput("bad_states", f"{what} is {_shown(value)}: it must be a whole number from 1 to {most}")
+        raise InvalidInput("bad_states", f"{what} is {as_seen(value)}: it must be a whole number from 1 to {most}")
     return int(value)
 
 
 def _truth(code: str, name: str, said: Any) -> bool:
     if not isinstance(said, (bool, np.bool_)):
-        raise InvalidInput(code, f"{name} is {_shown(said)}: it must be true or false")
+        raise InvalidInput(code, f"{name} is {as_seen(said)}: it must be true or false")
     return bool(said)
-
-
-def _shown(said: Any) -> str:
-    """Return what somebody said as text of 80 characters at most."""
-    if not _is_whole(said):
-        return repr(said)[:80]
-    number = int(said)
-    return str(number) if abs(number) < 10**60 else f"a number of some {math.log10(abs(number)):.0f} digits"
 
 
 def _is_whole(said: Any) -> TypeGuard[int | np.integer[Any]]:

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 
 LENGTH_MAX = 100  # characters of a tag
 TAGS_MAX = 100  # of an arm
@@ -26,16 +25,20 @@ def tags_of(arms: Sequence[dict[str, Any]]) -> tuple[tuple[str, ...], ...]:
 
 
 def check_tags(arm: dict[str, Any]) -> None:
-    """Refuse an arm whose tags are no list of strings, each of 1 to 100 characters and there once, 100 at most."""
+    """Refuse an arm whose tags are no list of strings, at most 100 of 1 to 100 printable characters, each once."""
     tags = arm.get("tags", [])
-    if not _is_list(tags) or len(tags) > TAGS_MAX or any(not 1 <= len(tag) <= LENGTH_MAX for tag in tags):
+    if not _is_list(tags) or len(tags) > TAGS_MAX or not all(map(_is_tag, tags)):
         raise InvalidInput(
             "bad_tags",
-            f"the tags of arm {arm['id']!r} are {json.dumps(tags)[:80]}: they must be a list of at most {TAGS_MAX} "
-            f"strings of 1 to {LENGTH_MAX} characters, as constraints name a group by a tag",
+            f"the tags of arm {arm['id']!r} are {as_seen(tags)}: they must be a list of at most {TAGS_MAX} "
+            f"strings of 1 to {LENGTH_MAX} printable characters, as constraints name a group by a tag",
         )
     if len(set(tags)) < len(tags):
-        raise InvalidInput("bad_tags", f"arm {arm['id']!r} has a tag twice ({json.dumps(tags)[:80]}): name it once")
+        raise InvalidInput("bad_tags", f"arm {arm['id']!r} has a tag twice ({as_seen(tags)}): name it once")
+
+
+def _is_tag(text: str) -> bool:
+    return 1 <= len(text) <= LENGTH_MAX and text.isprintable()
 
 
 def _is_list(tags: Any) -> bool:

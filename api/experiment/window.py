@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.problem import check_reward
 from ...engine.vocabulary import Problem
 
@@ -103,8 +103,8 @@ def window_of(reward: Mapping[str, Any], limits: tuple[float, float]) -> Window 
     if not isinstance(wait_time, str) or not _WAIT.fullmatch(wait_time) or _microseconds(wait_time) > WAIT_MAX:
         raise InvalidInput(
             "bad_window",
-            f"reward.wait_time is {repr(wait_time)[:40]}: it must be a time from 1s to 400d, a whole number and s, m, "
-            'h or d, such as "30m"',
+            f"reward.wait_time is {as_seen(wait_time, 40)}: it must be a time from 1s to 400d, a whole number and s, "
+            'm, h or d, such as "30m"',
         )
     default = reward.get("default")
     if default is not None:
@@ -133,7 +133,7 @@ def _one_of(reward: Mapping[str, Any], field: str, known: tuple[str, ...]) -> st
     said = reward.get(field, known[0])
     if said in known:
         return str(said)
-    raise InvalidInput("bad_window", f"reward.{field} is {repr(said)[:40]}: it must be {' or '.join(known)}")
+    raise InvalidInput("bad_window", f"reward.{field} is {as_seen(said, 40)}: it must be {' or '.join(known)}")
 
 
 def _microseconds(wait_time: str) -> int:

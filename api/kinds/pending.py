@@ -14,7 +14,7 @@ import numpy as np
 from msgspec.structs import force_setattr
 
 from ...engine.columns import concat, empty, take
-from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError
+from ...engine.errors import Conflict, InvalidInput, NotFound, OnearmError, as_seen
 from ...engine.vocabulary import Array, Columns, Problem
 from .decided import LEARNED, Decided, DecidedMany
 
@@ -129,7 +129,7 @@ class Pending(Generic[Made]):
         if isinstance(decisions, str) or not isinstance(decisions, (Sequence, np.ndarray)):
             raise InvalidInput(
                 "bad_decisions",
-                f"the decisions are {decisions!r}: give what decide_many() returned, or a list of numbers",
+                f"the decisions are {as_seen(decisions)}: give what decide_many() returned, or a list of numbers",
             )
         singles = {place: self.find(one, decided) for place, one in enumerate(decisions) if isinstance(one, self._made)}
         numbers = [one.number if isinstance(one, self._made) else _whole(one) for one in decisions]
@@ -184,7 +184,9 @@ class Pending(Generic[Made]):
 def _whole(decision: Any) -> int:
     """Return the number of a decision that someone gave."""
     if isinstance(decision, bool) or not isinstance(decision, (int, np.integer)):
-        raise InvalidInput("bad_decision", f"the decision is {decision!r}: give what decide() returned, or its number")
+        raise InvalidInput(
+            "bad_decision", f"the decision is {as_seen(decision)}: give what decide() returned, or its number"
+        )
     return int(decision)
 
 
@@ -196,7 +198,7 @@ def _check_different(numbers: Array) -> None:
 
 
 def _unknown(number: int) -> OnearmError:
-    return NotFound("unknown_decision", f"there is no decision {number}: decide first")
+    return NotFound("unknown_decision", f"there is no decision {as_seen(number)}: decide first")
 
 
 def _learned(number: int) -> OnearmError:

@@ -121,6 +121,31 @@ def test_what_cannot_be_opened_is_explained(asked: dict[str, Any], code: str, sa
     assert said in str(caught.value)
 
 
+HUGE = 10**5000  # Python writes no number of so many digits
+OF_TAG = {"groups": [{"name": "fresh", "tag": "new", "floor": 0.1}]}
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: onearm.open("ucb1", [HUGE]), "the id of an arm is a number of some 5000 digits: it must be a string"),  # type: ignore[list-item]
+        (lambda: onearm.open("ucb1", HUGE), "arms is a number of some 5000 digits: there may be 1000000 at most"),
+        (lambda: onearm.open("ucb1", [[HUGE]]), "the id of an arm is a list with a number of thousands of digits"),  # type: ignore[list-item]
+        (
+            lambda: onearm.open("ucb1", [{"id": "a", "tags": HUGE}], constraints=OF_TAG),
+            "the tags of arm 'a' are a numb",
+        ),
+        (lambda: onearm.open("ucb1").decide(unit_id=HUGE), "unit_id is a number of some 5000 digits"),  # type: ignore[arg-type]
+        (lambda: onearm.open("ucb1").decide(eligible=[HUGE]), "there is no action a number of some 5000 digits"),  # type: ignore[list-item]
+        (lambda: onearm.open("ucb1").learn(HUGE, 1.0), "there is no decision a number of some 5000 digits"),
+        (lambda: onearm.open("ucb1").learn([HUGE], 1.0), "the decision is a list with a number of thousands"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_number_that_python_does_not_write_is_refused_as_any_other(call: Any, says: str) -> None:
+    with pytest.raises((InvalidInput, NotFound), match=re.escape(says)):
+        call()
+
+
 def test_what_cannot_be_decided_is_explained_and_takes_no_number() -> None:
     plain = onearm.open("ucb1", arms=ARMS)
     dense = onearm.open("ucb1", arms=ARMS, context=2)

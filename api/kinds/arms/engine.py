@@ -16,7 +16,7 @@ from ....engine.changes.worlds import leader_of
 from ....engine.columns import every_mask
 from ....engine.compiled.binding import Bound
 from ....engine.contexts import as_contexts, concat_contexts, empty_contexts
-from ....engine.errors import InvalidInput
+from ....engine.errors import InvalidInput, as_seen
 from ....engine.features import unit_of, units_of
 from ....engine.problem import (
     WAY_OUT,
@@ -304,11 +304,11 @@ class Engine(PolicyEngine[ArmDecision]):
             raise InvalidInput(
                 "not_built", "action_id is for an engine with arms: leave it out where actions are listed"
             )
-        action = self.roster.numbers.get(str(action_id), -1)
+        action = self.roster.numbers.get(action_id if isinstance(action_id, str) else as_seen(action_id), -1)
         if action < 0:
             raise InvalidInput(
                 "unknown_action",
-                f"there is no action {action_id!r}: the actions are {', '.join(self.roster.labels[:20])}",
+                f"there is no action {as_seen(action_id)}: the actions are {', '.join(self.roster.labels[:20])}",
             )
         if action == decided.action and propensity in (None, decided.propensity):
             return decided

@@ -251,6 +251,8 @@ def test_an_arm_that_joins_with_tags_that_fit_no_group_is_refused(served: Window
         ([7], "bad_tags"),
         ([""], "bad_tags"),
         (["red", "red"], "bad_tags"),
+        (["a\nb"], "bad_tags"),
+        (["\u202e"], "bad_tags"),
     ):
         assert_refused(served.post(f"{E}/arms", {"id": "d", "tags": tags}), 422, code)
     assert served.digest() == before and served.get(f"{E}").json()["arms"] == TAGGED
