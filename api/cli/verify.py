@@ -68,7 +68,7 @@ def verify(log: Path | None, form: str | None, database: str, archives: Path | N
       onearm verify --database sqlite:///run.db
     """
     if log is not None:
-        found = [_file(log, form)]
+        found = [verify_file(log, form)]
     else:
         found = verified(database, Archives.beside(parse_url(database)) if archives is None else Archives(archives))
     if as_json:
@@ -129,7 +129,8 @@ def _links(store: Store, row: Experiment, spec: Spec, archives: Archives) -> lis
         return list(verified_chain(store, row, spec, kind_of(spec.problem), archives, advance))
 
 
-def _file(path: Path, form: str | None) -> dict[str, Any]:
+def verify_file(path: Path, form: str | None) -> dict[str, Any]:
+    """Make every decision of an export again; return what was found. Raises `InvalidInput` where it cannot be."""
     log = read_log(path, form)
     if log.events is None or log.spec is None or "policy" not in log.spec or "seed" not in log.spec:
         raise InvalidInput(
@@ -141,6 +142,12 @@ def _file(path: Path, form: str | None) -> dict[str, Any]:
             "arms_joined",
             f"the experiment of {path} began with {len(arms)} arms and ends with {log.problem.n_arms}, and an export "
             "cannot say from which event on: run onearm verify --database URL on the database that it is from",
+        )
+    if log.begins:
+        raise InvalidInput(
+            "missing_events",
+            f"nothing of {path} was verified: the log was compacted and begins behind event {log.begins}, and an "
+            "export does not hold the state there: run onearm verify --database URL on the database that it is from",
         )
     policy = fitted(catalog.from_stored(log.spec["policy"]), log.problem)
     spec = Definition(path.name, policy, log.problem, (), int(log.spec["seed"]), ContextIntake())

@@ -20,7 +20,7 @@ from ...engine.replay.folding import NOT_JUDGED
 from ...engine.storage.event_columns import learned_columns
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Event
-from ...engine.storage.windows import CLOSINGS, Begun, Valued, why_closed, with_beside
+from ...engine.storage.windows import CLOSINGS, Begun, Closed, Valued, why_closed, with_beside
 from ...engine.vocabulary import Action, Feedback
 from ..experiment.windowed import WindowTally
 from ..tasks import ended
@@ -47,7 +47,7 @@ class Due(NamedTuple):
     record: Record
     action: Action
     feedback: Feedback | None  # None where it was never shown
-    why: str  # "reward", "default" or "lapsed"
+    why: Closed | None  # as well
 
 
 class Passed(NamedTuple):
@@ -200,7 +200,7 @@ def _due(live: Live, record: Record) -> Due | None:
         return None
     action = live.kind.action(live, record.event)
     if waits(record):
-        return Due(record, action, None, "lapsed")
+        return Due(record, action, None, None)
     rewards = windows.rewards(record)
     reward = windows.window.together(rewards)
     if reward is None:
@@ -250,7 +250,7 @@ async def _learn(live: Live, passed: list[Passed], made: list[Event], now: int) 
 def _entered(live: Live, due: Due, now: int) -> Event:
     """Return the event of a window that closes, the next of the log."""
     assert isinstance(live.tally, WindowTally)
-    if due.feedback is None:
+    if due.feedback is None or due.why is None:
         return arriving.lapsed(live, due.record, now)
     closing = with_beside(CLOSINGS[due.why], due.feedback.detail.tolist())
     due.record.reward = event = live.entered(due.record.event, due.action, due.feedback, None, now, closing)

@@ -62,6 +62,7 @@ class Log:
     seqs: Array = field(default_factory=lambda: np.zeros(0, np.int64))  # int64[n], of the events: where each stands
     changes: list[tuple[int, str]] = field(default_factory=list)  # the seq of each, and JSON
     corrected: Corrected = NONE  # lines are seqs
+    begins: int = 0  # the seq of the base behind which an export begins, 0 without one
 
     @cached_property
     def table(self) -> Columns:
@@ -188,11 +189,12 @@ def log_of_events(
     corrected: list[Corrected],
     bad_lines: BadLines,
     header_lines: int,
+    begins: int,
 ) -> Log:
     """Return the log of pages of events with their line numbers, without the bad ones among them.
 
     `changes` are the lines that are neither decisions nor rewards, each with its number. Before the line of the first
-    event are `header_lines`.
+    event are `header_lines`; `begins` is as in its header.
     """
     events, lines = _one(pages, problem)
     decides, learns = events.kind != LEARN, events.kind == LEARN
@@ -210,7 +212,7 @@ def log_of_events(
     seqs = lines[kept] - header_lines
     placed = [(line - header_lines, detail) for line, detail in changes]
     events = joined(events if kept.all() else take(events, kept))
-    return Log(problem, events, spec, bad_lines, seqs=seqs, changes=placed, corrected=said)
+    return Log(problem, events, spec, bad_lines, seqs=seqs, changes=placed, corrected=said, begins=begins)
 
 
 def _one(pages: list[tuple[Columns, Array]], problem: Problem) -> tuple[Columns, Array]:

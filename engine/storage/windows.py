@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -26,7 +26,8 @@ from .tables import Event
 CLOSED_BY_REWARD = '{"closed": "reward"}'
 CLOSED_BY_DEFAULT = '{"closed": "default"}'
 LEARNED_AT_ONCE = '{"closed": "at_once"}'  # when its first reward came: the window stays open
-CLOSINGS = {"reward": CLOSED_BY_REWARD, "default": CLOSED_BY_DEFAULT, "at_once": LEARNED_AT_ONCE}
+Closed = Literal["reward", "default", "at_once"]
+CLOSINGS: dict[Closed, str] = {"reward": CLOSED_BY_REWARD, "default": CLOSED_BY_DEFAULT, "at_once": LEARNED_AT_ONCE}
 _CLOSED = {said: why for why, said in CLOSINGS.items()}
 LATE = '{"late": true}'
 DEFERRED = '{"activation": "deferred"}'

@@ -15,8 +15,10 @@ from support.compacted import Run
 from support.served import Served, assert_refused
 
 from onearm.api.cli.main import run as command
+from onearm.api.cli.verify import verify_file
 from onearm.api.service import archives as archives_module
 from onearm.api.service.archives import Archives
+from onearm.engine.errors import InvalidInput
 
 E = "/v1/experiments/e"
 
@@ -148,7 +150,7 @@ def test_the_log_begins_after_the_base_and_says_so(played: tuple[Served, Run], c
     assert (tmp_path / "e.jsonl").read_text() == answer.text
 
 
-def test_what_is_compacted_to_its_end_is_imported_as_no_new_experiment(tmp_path: Path) -> None:
+def test_what_is_compacted_to_its_end_is_neither_imported_nor_called_clean(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
         served.create()
         for _ in range(3):
@@ -156,6 +158,13 @@ def test_what_is_compacted_to_its_end_is_imported_as_no_new_experiment(tmp_path:
         assert compact(served).status_code == 200
         export = served.get(f"{E}/log")
         assert export.headers["x-log-begins"] == "6"
+        for form in ("jsonl", "parquet"):
+            file = tmp_path / f"e.{form}"
+            file.write_bytes(served.get(f"{E}/log?format={form}").content)
+            with pytest.raises(
+                InvalidInput, match=r"nothing of .* was verified: .* begins behind event 6, .*--database"
+            ):
+                verify_file(file, None)
         before = served.everything()
         answer = served.post("/v1/experiments:import?experiment_id=copy", export.content)
         assert_refused(answer, 422, "missing_events")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from support.old_logs import verified as verified_file
 from support.served import Served, assert_refused
 
-from onearm.api.cli.verify import has_fault, verified
+from onearm.api.cli.verify import has_fault, verified, verify_file
+from onearm.engine.storage.formats import jsonl
+from onearm.engine.storage.rows import Wanted
+from onearm.engine.storage.source import Source
 
 E = "/v1/experiments/e"
 HOUSE = {"states": {"factors": {"length": 10, "class": 2}}}
@@ -89,6 +95,32 @@ def test_a_log_with_states_is_folded_exported_imported_and_verified(
     served.restart()
     assert (served.digest(), served.digest("f")) == (digest, digest)
     assert not any(map(has_fault, verified(served.url)))
+
+
+@pytest.mark.parametrize("detail", [None, [1.0, 2.0]])
+def test_a_reward_on_a_log_that_says_not_what_came_next_is_refused_by_its_line(
+    served: Served, tmp_path: Path, detail: list[float] | None
+) -> None:
+    create(served, DOOR)
+    for state in (0, 1, 0):
+        served.reward(decide(served, state=state), {"value": 0.5, "next_state": 1 - state})
+    lines = [json.loads(line) for line in served.get(f"{E}/log").content.splitlines()]
+    assert lines[4]["kind"] == "learn"
+    lines[4]["detail"] = detail
+    content = b"\n".join(json.dumps(line).encode() for line in lines)
+    refused = assert_refused(served.post("/v1/experiments:import?experiment_id=f", content), 422, "bad_line")
+    assert "line 5 is bad (missing_next_state)" in refused["detail"]
+    file = tmp_path / "e.jsonl"
+    file.write_bytes(content)
+    assert verify_file(file, None)["bad_lines"] == {"missing_next_state": 1}
+    assert jsonl.read_rows(Source(file), Wanted()).bad_lines.lines == {"missing_next_state": [5]}
+    table = pq.read_table(io.BytesIO(served.get(f"{E}/log?format=parquet").content))
+    details = [
+        json.dumps(detail) if row == 3 and detail else None if row == 3 else text
+        for row, text in enumerate(table["detail"].to_pylist())
+    ]
+    pq.write_table(table.set_column(table.schema.get_field_index("detail"), "detail", [details]), file)
+    assert verify_file(file, "parquet")["bad_lines"] == {"missing_next_state": 1}
 
 
 @pytest.mark.parametrize(

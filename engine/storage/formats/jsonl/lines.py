@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from ....vocabulary import ACTIVATION, CHANGE, CORRECTED, DECIDE, EARLY, EXTERNAL, LEARN, OUTCOME
+from ...windows import Closed
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last where brackets are too many
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -66,7 +67,7 @@ class Learn(msgspec.Struct, tag_field="kind", tag="learn", omit_defaults=True, k
     reward: float
     detail: list[float] | None = None
     reward_id: str | None = None
-    closed: Literal["reward", "default", "at_once"] | None = None  # why it was learned, where decisions have windows
+    closed: Closed | None = None  # why it was learned, where decisions have windows
     sent: str | None = None
     time: int | None = None
 

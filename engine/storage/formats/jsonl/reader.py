@@ -59,7 +59,7 @@ def read(path: Path) -> Log:
                 for number, line in zip(numbers.tolist(), lines, strict=True)
                 if isinstance(line, Change)
             ]
-        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=1)
+        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, 1, begins_of(header))
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:
@@ -147,6 +147,11 @@ def _page(lines: list[Any], numbers: Array, problem: Problem, bad_lines: BadLine
     code = np.fromiter(map(attrgetter("code"), lines), np.int8, len(lines))
     decides, learns = (code == DECIDE) | (code == EXTERNAL), code == LEARN
     learned = list(compress(lines, learns.tolist()))
+    if problem.states is not None:
+        whole = np.array([line.closed is not None or len(line.detail or ()) == 1 for line in learned], np.bool_)
+        bad_lines.add("missing_next_state", *numbers[learns][~whole].tolist())
+        learned = list(compress(learned, whole.tolist()))
+        learns[learns] = whole
     rewards = Rewards(
         _numbers(learned, "number"),
         np.array(list(map(attrgetter("reward"), learned)), np.float64),

@@ -16,6 +16,7 @@ from ....contexts import context_at, n_actions, unpack_contexts
 from ....vocabulary import BESIDE, EXTERNAL, LEARN, Columns, Problem
 from ...log import header_of
 from ...tables import Event
+from ...windows import beside_in, why_closed
 from ..packed import open_packed
 from .beside import line_of
 from .lines import BESIDE as LINES
@@ -90,10 +91,9 @@ class Writer:
         assert event.number is not None
         if event.kind == LEARN:
             assert event.reward is not None
-            detail = None if event.detail is None else msgspec.json.decode(event.detail)
-            closed = None
-            if isinstance(detail, dict):
-                closed, detail = detail["closed"], detail.get("beside")
+            closed, detail = why_closed(event), beside_in(event.detail)
+            if closed is None and event.detail is not None:
+                detail = msgspec.json.decode(event.detail)
             return Learn(
                 seq=event.seq,
                 number=event.number,

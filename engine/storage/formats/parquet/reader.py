@@ -31,12 +31,12 @@ from ....vocabulary import (
 )
 from ...corrections import Corrected
 from ...events import Events
-from ...log import BadLines, Log, gathered, log_of_events, read_header
+from ...log import BadLines, Log, begins_of, gathered, log_of_events, read_header
 from ...reward_join import EventPage, RewardJoin, Rewards, in_order, rows_of_events
 from ...rows import Rows, Wanted
 from ...source import STDIN, Source
 from ...tables import Event
-from ...windows import why_closed
+from ...windows import closing_in, why_closed
 from ..table_rows import events_of_table
 from .arrays import booleans, floats, integers, numbers, units, valid, values_of
 from .file import batches, header_in, holds, opened
@@ -56,7 +56,7 @@ def read(path: Path) -> Log:
         found = list(_pages(source, file, problem, bad_lines))
         pages, corrected = [in_order(page, problem) for page in found], [page.corrected for page in found]
         changes = _changes(source, file)
-        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=0)
+        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, 0, begins_of(header))
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:
@@ -87,7 +87,8 @@ def read_events(source: Source) -> Events:
                 return events_of_table("parquet", source, lambda again: read_rows(again, Wanted()), table_lines)
             raise InvalidInput("piped_table", "a plain table of Parquet is read twice: name its file, and not -")
         problem, spec = read_header(source.path, header)
-        return Events(problem, _good_events(source, file, problem, bad_lines, held.pop_all()), spec, bad_lines)
+        events = _good_events(source, file, problem, bad_lines, held.pop_all())
+        return Events(problem, events, spec, bad_lines, begins_of(header))
     raise AssertionError("unreachable")
 
 
@@ -178,6 +179,8 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
     learns = kind == LEARN
     decides = np.isin(kind, DECISIONS)
     number, reward = integers(batch.column("number"), fill=-1), floats(batch.column("reward"))
+    if problem.states is not None:
+        learns = _that_say_what_came(batch, learns, lines, problem, bad_lines)
     rows = np.flatnonzero(learns)  # as indices: masks that alternate take a third longer to read a page
     rewards = Rewards(number[rows], reward[rows], _details(batch, learns, problem), lines[rows])
     told = kind == CORRECTED
@@ -244,6 +247,18 @@ def _details(batch: pa.RecordBatch, learns: Array, problem: Problem) -> Array:
     if problem.detail_length == 0:
         return np.zeros((int(learns.sum()), 0))
     return unpack_details(batch.column("detail").filter(pa.array(learns)).to_pylist(), problem)
+
+
+def _that_say_what_came(
+    batch: pa.RecordBatch, learns: Array, lines: Array, problem: Problem, bad_lines: BadLines
+) -> Array:
+    """Return which LEARN rows of states say which state came next, or that a window closed, bool[n]."""
+    texts = batch.column("detail").filter(pa.array(learns)).to_pylist()
+    closed = np.array([closing_in(text) is not None for text in texts], np.bool_)
+    whole = learns.copy()
+    whole[learns] = closed | ~np.isnan(unpack_details(texts, problem)[:, 0])
+    bad_lines.add("missing_next_state", *lines[learns & ~whole].tolist())
+    return whole
 
 
 def _sets(batch: pa.RecordBatch, decides: Array, problem: Problem) -> tuple[Array, Contexts, Array]:
