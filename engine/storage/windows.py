@@ -124,8 +124,8 @@ class Windows(Corrections):
         )
         return self._open_after(experiment, self._read(sql, (experiment, rows[0][0], DONE))[0][0] or 0)
 
-    def open_windows_at_once(self, experiment: int, before: int, has_default: bool) -> OpenWindows:
-        """Return the same where rewards are learned at once, and are no closings.
+    def open_windows_by_time(self, experiment: int, before: int, has_default: bool) -> OpenWindows:
+        """Return the same where closings are not all on record: of silence nothing is learned, or rewards at once.
 
         Of the windows that began up to the seq `before` the time is over. Those are open still that come after the
         first decision of which nothing was learned that is to be: with a default any, else one of which a reward came
@@ -149,11 +149,12 @@ class Windows(Corrections):
         )
         sql = (
             "SELECT min(b.seq) FROM event o JOIN event b ON b.experiment = o.experiment AND b.number = o.number "
-            f"WHERE o.experiment = ? AND o.kind >= {OUTCOME} AND {unlearned} "
+            f"WHERE o.experiment = ? AND o.kind >= {OUTCOME} AND o.seq > ? AND {unlearned} "
             f"AND ((o.kind = {OUTCOME} AND (o.detail IS NULL OR o.detail NOT LIKE ?) AND NOT {said_so} NOT IN (?, ?))) "
             f"OR (o.kind = {ACTIVATION} AND o.detail = ? AND NOT {said_so} <> ?)))"
         )
-        first = self._read(sql, (*where, _begins(LATE), DEFERRED, DONE, DEFERRED, DEFERRED))[0][0]
+        said = _begins(LATE), DEFERRED, DONE, DEFERRED, DEFERRED
+        first = self._read(sql, (experiment, left.closed, left.closed, before, *said))[0][0]
         return self._open_after(experiment, before if first is None else first - 1)
 
     def _open_after(self, experiment: int, closed: int) -> OpenWindows:
@@ -367,9 +368,14 @@ def beside_in(detail: str | None) -> list[float] | None:
     return told
 
 
-def why_closed(learned: Event) -> str | None:
-    """Return why a LEARN event was learned, a name of `CLOSINGS`; None where no window was why."""
-    return _CLOSED.get(said_in(learned.detail) or "")
+def why_closed(learned: Event) -> Closed | None:
+    """Return why a LEARN event was learned; None where no window was why."""
+    return closing_in(learned.detail)
+
+
+def closing_in(detail: str | None) -> Closed | None:
+    """Return why a LEARN event with a detail was learned; None where no window was why."""
+    return _CLOSED.get(said_in(detail) or "")
 
 
 def is_late(outcome: Event) -> bool:

@@ -175,6 +175,24 @@ def test_without_a_default_only_what_came_is_learned(served: Windowed) -> None:
     assert_clean(served)
 
 
+@pytest.mark.parametrize("late", ["refuse", "record"])
+def test_what_closed_in_silence_stays_closed_after_a_start(served: Windowed, late: str) -> None:
+    served.create(reward={"wait_time": "10s", "late": late})
+    spoken, *silent = decide(served, 3)
+    assert status(served, spoken, 1.0) == "accepted"
+    served.pass_time(11)
+    after = decide(served, 2)
+    for name in silent:
+        served.restart()
+        assert served.report()["open"] == 2, "those that were decided since"
+        answer = served.reward(name, 1.0).json()
+        assert answer["code" if late == "refuse" else "status"] == "late", answer
+    assert status(served, after[1], 0.5) == "accepted"
+    served.pass_time(GRACE + 10)
+    assert (served.report()["open"], sorted(learned(served))) == (0, [0, 4])
+    assert_clean(served)
+
+
 def test_what_came_together_must_lie_in_the_range(served: Windowed) -> None:
     create(served, aggregation="sum", range=[0, 1])
     [name] = decide(served)
