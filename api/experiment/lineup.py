@@ -65,7 +65,7 @@ class PoliciesChanged(msgspec.Struct, frozen=True, tag_field="change", tag="poli
 
     number: int  # of the next decision
     members: tuple[Member, ...]
-    why: str  # "added", "assigned", "retired"; "promoted", "demoted" by a guard
+    why: str  # "added", "assigned", "retired"; "promoted", "demoted" by a guard; "arm_joined", which it cannot take
     policy: int | None = None  # whom that was done to
     told: dict[str, float] | None = None  # by a guard: the difference, low, high, and decisions
     state: bytes | None = None  # what a policy knows that joins with an origin, with the arms of then

@@ -91,6 +91,7 @@ class ChangeHandler(NamedTuple):
     # the change, None where it is made already, and the answer, None where that is the experiment
     seeks: Callable[[Work, Any], str | None] = lambda work, said: None  # the decision that must be looked up before
     waits: bool = False  # until no other thread reads the state
+    is_new: Callable[[Work, Any], bool] = lambda work, said: True  # raises where the change is refused
 
 
 class Reader(NamedTuple):

@@ -410,6 +410,11 @@ class Live(Work):
         async with self.keeping.awake():
             return await self._make(asked, said, now)
 
+    def would_change(self, name: str, said: Any) -> bool:
+        """Tell whether a change of the kind would be a new one; raises where it cannot be made."""
+        asked = self.kind.changes.get(name)
+        return asked is not None and asked.is_new(self, said)
+
     async def _make(self, asked: ChangeHandler, said: Any, now: int) -> tuple[Any, bool]:
         self.check_usable()
         sought = asked.seeks(self, said)

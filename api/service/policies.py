@@ -259,15 +259,15 @@ class Policies:
                     del self._watches[live.row.key]
                 raise
 
-    def check_growth(self, live: Live) -> None:
-        """Refuse an arm that joins where a policy that decides nothing takes none, as where one that decides does."""
-        for member in live.members:
-            if member.policy not in live.spec.numbers and policy_of(live.created, member).grow is None:
-                raise InvalidInput(
-                    "arms_are_fixed",
-                    f"policy {member.policy}, {live.named[member.policy]!r}, takes no new arms while it is at work: "
-                    "retire it first",
-                )
+    async def make_way(self, live: Live, arm: dict[str, Any]) -> None:
+        """Retire the shadows that take no new arms where one will join, in a turn of the caller, who is alone."""
+        fixed = takes_no_arms(live)
+        if not fixed or not live.would_change("join", arm):
+            return
+        for number in fixed:
+            await self._change(live, retired(live.members, number, live.seq + 1), "arm_joined", number)
+            says = "experiment %r: policy %d, %s, takes no new arms and is retired, as one joins"
+            log.warning(says, live.row.id, number, live.named[number])
 
     async def _keep_on(self) -> None:
         while True:
@@ -321,6 +321,12 @@ class Policies:
 def is_watched(live: Live) -> bool:
     """Tell whether there is a policy whose worth is to be told beside that of the live one."""
     return len(live.members) > 1 or live.is_apprentice
+
+
+def takes_no_arms(live: Live) -> list[int]:
+    """Return the numbers of those who decide nothing, and whose states cannot take an arm that joins."""
+    others = (member for member in live.members if member.policy not in live.spec.numbers)
+    return [member.policy for member in others if policy_of(live.created, member).grow is None]
 
 
 def check_several(live: Live) -> None:

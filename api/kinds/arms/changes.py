@@ -9,7 +9,7 @@ from ....engine.changes.worlds import changes_of, leader_of, standing
 from ....engine.errors import Conflict, InvalidInput, NotFound
 from ....engine.growth import grown
 from ....engine.problem import check_problem
-from ....engine.vocabulary import Change, Turn
+from ....engine.vocabulary import Change, Problem, Turn
 from ...experiment.definition import check_arm
 from ...experiment.worlds import as_found
 from ...http.schemas import ArmStatus, World, WorldSaid
@@ -20,13 +20,27 @@ from ..kind import ChangeHandler, Work
 
 def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdded | None, ArmStatus]:
     """Let an arm join; the same arm again changes nothing."""
+    following = _with_arm(work, arm)
+    status = ArmStatus(arm["id"], arm["id"] in work.roster.retired)
+    if following is None:
+        return None, status
+    work.problem, work.state = following
+    return ArmAdded(arm, work.number), status
+
+
+def joins(work: Work, arm: dict[str, Any]) -> bool:
+    """Tell whether an arm is a new one; raises where it cannot join."""
+    return _with_arm(work, arm) is not None
+
+
+def _with_arm(work: Work, arm: dict[str, Any]) -> tuple[Problem, Any] | None:
+    """Return the problem and the state once an arm has joined; None where it is there. Raises where it cannot join."""
     label = check_arm(arm)
     _check_fixed(work)
-    status = ArmStatus(label, label in work.roster.retired)
     if (there := work.roster.numbers.get(label)) is not None:
         if work.roster.arms[there] != arm:
             raise Conflict("arm_exists", f"there is an arm {label!r} with another description: take another id")
-        return None, status
+        return None
     work.check_open()
     if work.spec.intake.encoder is not None:
         work.spec.intake.read(None, [arm])  # raises where it has a field that is no feature
@@ -35,9 +49,7 @@ def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdd
     problem = grown_problem(work.spec, [*work.roster.arms, arm])
     check_problem(problem)
     work.check_room(problem)
-    work.state = grown(work.spec.policy, work.state, problem)
-    work.problem = problem
-    return ArmAdded(arm, work.number), status
+    return problem, grown(work.spec.policy, work.state, problem)
 
 
 def retire(work: Work, label: str, record: Record | None) -> tuple[ArmRetired | None, ArmStatus]:
@@ -110,4 +122,8 @@ def _check_fixed(work: Work) -> None:
         )
 
 
-CHANGES = {"join": ChangeHandler(join), "retire": ChangeHandler(retire), "say": ChangeHandler(say, waits=True)}
+CHANGES = {
+    "join": ChangeHandler(join, is_new=joins),
+    "retire": ChangeHandler(retire),
+    "say": ChangeHandler(say, waits=True),
+}

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.corrected import changes_of
 from support.lives import THOMPSON, TSALLIS, UNIFORM, Life, law
 from support.old_logs import command
-from support.served import Served, assert_refused
+from support.served import Served, assert_refused, log_of
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.api.service import policies as policies_module
@@ -417,13 +418,38 @@ def test_a_page_that_was_not_read_to_the_end_is_learned_once(served: Served, mon
     life.assert_verifies()
 
 
-def test_an_arm_is_refused_where_a_shadow_takes_none(served: Served) -> None:
-    life = Life(served, law("epsilon_greedy"))
-    life.join(TSALLIS, role="shadow")
-    answer = served.post("/v1/experiments/e/arms", {"id": "d"})
-    assert_refused(answer, 422, "arms_are_fixed")
-    life.do(1, "retire")
+def test_a_shadow_that_takes_no_new_arms_retires_where_one_joins(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(served, law("epsilon_greedy"), reward={"range": [0, 1]})
+    life.join(law("exp3_ix"), role="shadow")
+    life.join(law("ucb1"), role="shadow", start="log")
+    life.play(20)
+    before = served.get("/v1/experiments/e").json()["seq"]
+    for arm, code in (({"id": "a", "colour": "red"}, 409), ({"id": "a"}, 200), ({"id": "~d"}, 422)):
+        assert served.post("/v1/experiments/e/arms", arm).status_code == code
+    assert served.get("/v1/experiments/e").json()["seq"] == before and life.roles()[1] == "shadow"
     assert served.post("/v1/experiments/e/arms", {"id": "d"}).status_code == 201
+    assert (life.roles(), life.lineup()["retired"]) == ({0: "live", 2: "shadow"}, [1])
+    told = [change for _, change in changes_of(log_of(served.store, "e")[1])][-2:]
+    assert [(one["change"], one.get("why"), one.get("policy")) for one in told] == [
+        ("policies_changed", "arm_joined", 1),
+        ("arm_added", None, None),
+    ]
+    assert "policy 1, exp3_ix, takes no new arms and is retired, as one joins" in caplog.text
+    life.play(30)
+    life.read_up()
+    life.do(2, "promote")
+    life.play(10)
+    life.assert_verifies()
+
+
+def test_an_arm_is_refused_where_one_that_decides_takes_none(served: Served) -> None:
+    life = Life(served, law("epsilon_greedy"))
+    life.join(law("ucb1"), role="shadow")
+    life.join(law("exp3_ix"), role="canary", share=0.1)
+    assert_refused(served.post("/v1/experiments/e/arms", {"id": "d"}), 422, "arms_are_fixed")
+    assert life.roles() == {0: "live", 1: "shadow", 2: "canary"}
 
 
 def test_a_policy_that_divides_by_propensities_joins_where_all_are_known(served: Served) -> None:
