@@ -21,6 +21,7 @@ from ..rewards import UNIT
 from ..vocabulary import Decision, Feedback, Instance, Key, Policy, Problem, RewardRange
 from .counts import learn
 from .learned import learned_by_plan
+from .of_states import of_states
 from .planning import DESCRIBING, WORK, sweep
 from .replanning import appraise_planned, begin_epoch, described, is_due, planned_probability, take_planned
 
@@ -43,17 +44,7 @@ def describe(widths: Any, state: Any, s: int) -> int:
 
 def hopeful(name: str, widths: Any, init: Callable[[Any, Problem], Any]) -> Policy:
     """Return the policy of that name, whose `init` makes room for its sets."""
-    return Policy(
-        name,
-        HopefulParams(widths),
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=by_padding(init),
-        foretells=False,
-        deterministic=True,
-        learned=learned_by_plan,
-    )
+    return of_states(name, HopefulParams(widths), init, grow=by_padding(init), learned=learned_by_plan)
 
 
 def check_delta(delta: float) -> float:

@@ -25,6 +25,7 @@ from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT, clipped_part
 from ...engine.states.counts import Visits, count, no_visits
 from ...engine.states.learned import learned_by_values
+from ...engine.states.of_states import of_states
 from ...engine.states.planning import greedy
 from ...engine.states.values import appraise_values, best_after
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem, RewardRange
@@ -55,16 +56,8 @@ def differential_q(epsilon: float = 0.1, alpha: float = 0.1, eta: float = 0.1) -
         check_param("alpha", alpha, low=0.0, low_open=True, high=1.0),
         check_param("eta", eta, low=0.0, high=1.0),
     )
-    return Policy(
-        "differential_q",
-        params,
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=by_padding(init),
-        foretells=False,
-        deterministic=epsilon == 0.0,
-        learned=learned,
+    return of_states(
+        "differential_q", params, init, grow=by_padding(init), deterministic=epsilon == 0.0, learned=learned
     )
 
 

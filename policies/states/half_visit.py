@@ -42,6 +42,7 @@ from ...engine.states.counts import (
     visits_of,
 )
 from ...engine.states.learned import learned_by_plan
+from ...engine.states.of_states import of_states
 from ...engine.states.planning import DESCRIBING, WORK, Model, Plan, no_plan, sweep
 from ...engine.states.replanning import (
     Epoch,
@@ -85,17 +86,7 @@ class HalfVisitState(NamedTuple):
 
 def half_visit() -> Policy:
     """Follow the best policy of a model in which each pair was tried a little more, with the best outcome."""
-    return Policy(
-        "half_visit",
-        HalfVisitParams(),
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=by_padding(init),
-        foretells=False,
-        deterministic=True,
-        learned=learned_by_plan,
-    )
+    return of_states("half_visit", HalfVisitParams(), init, grow=by_padding(init), learned=learned_by_plan)
 
 
 def init(params: HalfVisitParams, problem: Problem) -> HalfVisitState:

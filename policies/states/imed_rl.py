@@ -37,6 +37,7 @@ from ...engine.rewards import UNIT, clipped_part
 from ...engine.states.counts import Experience, experience, learn
 from ...engine.states.divergence import divergence, no_rewards, note_reward
 from ...engine.states.learned import learned_by_plan
+from ...engine.states.of_states import of_states
 from ...engine.states.optimum import TIE
 from ...engine.states.planning import IDLE, WORK, Model, Plan, begin, no_plan, sweep
 from ...engine.states.replanning import Epoch, appraise_planned, no_epoch, no_model, write_begin
@@ -69,17 +70,7 @@ def imed_rl(with_bound: bool = True) -> Policy:
     """Take the action against which the least speaks, by what was counted and planned up to now."""
     if not isinstance(with_bound, bool):
         raise InvalidInput("bad_param", f"with_bound is {with_bound!r}: it must be true or false")
-    return Policy(
-        "imed_rl",
-        ImedRlParams(with_bound),
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=grow,
-        foretells=False,
-        deterministic=True,
-        learned=learned_by_plan,
-    )
+    return of_states("imed_rl", ImedRlParams(with_bound), init, grow=grow, learned=learned_by_plan)
 
 
 def init(params: ImedRlParams, problem: Problem) -> ImedRlState:

@@ -49,6 +49,7 @@ from ...engine.states.counts import (
 )
 from ...engine.states.learned import told
 from ...engine.states.noise import known_noise, note_rewards, seen_noise, variance_of
+from ...engine.states.of_states import of_states
 from ...engine.states.planning import WORK, greedy
 from ...engine.states.replanning import write_begin
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem, RewardRange
@@ -121,17 +122,7 @@ def loop(
         variance,
         cap,
     )
-    return Policy(
-        "loop",
-        params,
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=grow,
-        foretells=False,
-        deterministic=True,
-        learned=learned,
-    )
+    return of_states("loop", params, init, grow=grow, learned=learned)
 
 
 def learned(params: LoopParams, state: LoopState) -> Learned:

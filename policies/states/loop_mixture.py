@@ -42,6 +42,7 @@ from ...engine.states.mixture import (
     regression,
 )
 from ...engine.states.mixture_search import ENDED, Search, begin_search, no_search, search
+from ...engine.states.of_states import of_states
 from ...engine.states.planning import WORK, greedy
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem
 
@@ -90,16 +91,7 @@ def loop_mixture(
         check_param("span", span, low=0.0, low_open=True, high=1e6),
         check_param("delta", delta, low=1e-300, high=1.0, high_open=True),
     )
-    return Policy(
-        "loop_mixture",
-        params,
-        _beginning(check_parts(model, reward)),
-        contexts=("states",),
-        feedbacks=("transition",),
-        foretells=False,
-        deterministic=True,
-        learned=learned,
-    )
+    return of_states("loop_mixture", params, _beginning(check_parts(model, reward)), learned=learned)
 
 
 def learned(params: LoopMixtureParams, state: LoopMixtureState) -> Learned:

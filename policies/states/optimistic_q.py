@@ -31,6 +31,7 @@ from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT, clipped_part
 from ...engine.states.counts import Visits, count, no_visits
 from ...engine.states.learned import learned_by_values
+from ...engine.states.of_states import of_states
 from ...engine.states.planning import greedy
 from ...engine.states.values import appraise_values, best_after, best_of
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem, RewardRange
@@ -73,17 +74,7 @@ def optimistic_q(horizon: int, span: float, delta: float = 0.05, scale: float = 
         check_param("delta", delta, low=1e-300, high=1.0, high_open=True),
         check_param("scale", scale, low=0.0, high=1e6),
     )
-    return Policy(
-        "optimistic_q",
-        params,
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=grow,
-        foretells=False,
-        deterministic=True,
-        learned=learned,
-    )
+    return of_states("optimistic_q", params, init, grow=grow, learned=learned)
 
 
 def init(params: OptimisticQParams, problem: Problem) -> OptimisticQState:

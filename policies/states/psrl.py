@@ -34,6 +34,7 @@ from ...engine.protocol import register_policy
 from ...engine.rewards import UNIT
 from ...engine.states.counts import Experience, experience, learn
 from ...engine.states.learned import learned_by_plan
+from ...engine.states.of_states import of_states
 from ...engine.states.planning import DESCRIBING, IDLE, WORK, Model, Plan, no_plan, sweep
 from ...engine.states.replanning import (
     Epoch,
@@ -83,17 +84,7 @@ def psrl(prior: float | str = "1/S", tsde: bool = False) -> Policy:
     if not isinstance(tsde, bool):
         raise InvalidInput("bad_param", f"tsde is {tsde!r}: it must be true or false")
     imagined = math.nan if isinstance(prior, str) else check_param("prior", prior, low=1e-6, high=1e6)
-    return Policy(
-        "psrl",
-        PsrlParams(imagined, tsde),
-        init,
-        contexts=("states",),
-        feedbacks=("transition",),
-        grow=by_padding(init),
-        foretells=False,
-        deterministic=True,
-        learned=learned_by_plan,
-    )
+    return of_states("psrl", PsrlParams(imagined, tsde), init, grow=by_padding(init), learned=learned_by_plan)
 
 
 def init(params: PsrlParams, problem: Problem) -> PsrlState:

@@ -38,6 +38,7 @@ from ...engine.states.mixture import (
     regression,
 )
 from ...engine.states.mixture_balls import MixtureBalls, mixture_balls
+from ...engine.states.of_states import of_states
 from ...engine.states.planning import IDLE, SWEEPS_MAX, WORK, Model, Plan, begin, greedy, no_plan, sweep
 from ...engine.vocabulary import Array, Decision, Feedback, Instance, Key, Learned, Policy, Problem
 
@@ -80,16 +81,7 @@ def ucrl2_vtr(
         check_param("span", span, low=0.0, low_open=True, high=1e6),
         check_param("delta", delta, low=1e-300, high=1.0, high_open=True),
     )
-    return Policy(
-        "ucrl2_vtr",
-        params,
-        _beginning(check_parts(model, reward)),
-        contexts=("states",),
-        feedbacks=("transition",),
-        foretells=False,
-        deterministic=True,
-        learned=learned,
-    )
+    return of_states("ucrl2_vtr", params, _beginning(check_parts(model, reward)), learned=learned)
 
 
 def learned(params: Ucrl2VtrParams, state: Ucrl2VtrState) -> Learned:
