@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -58,22 +59,24 @@ class Visits(threading.Thread):
 
     def _send(self, path: str, body: Any) -> Any:
         """Return the answer; None where it came too late."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            assert time.monotonic() < deadline
-            try:
-                answer = self._client.post(f"{PATH}/{path}", json=body)
-            except httpx.TransportError:
-                time.sleep(0.02)
-                continue
-            if answer.status_code == 503:
-                time.sleep(0.02)
-                continue
-            if answer.status_code == 409:
-                assert answer.json()["code"] == "late", answer.text
-                return None
-            assert answer.status_code < 300, answer.text
-            return answer.json()
+        answer = answered(self._client, "POST", f"{PATH}/{path}", body)
+        if answer.status_code == 409:
+            assert answer.json()["code"] == "late", answer.text
+            return None
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+
+def answered(client: httpx.Client, method: str, path: str, body: Any) -> httpx.Response:
+    """Send a request until there is an answer that is not 503: the service is killed meanwhile, and started again."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        assert time.monotonic() < deadline, f"there is no answer to {method} {path}"
+        with contextlib.suppress(httpx.TransportError):
+            answer = client.request(method, path, json=body)
+            if answer.status_code != 503:
+                return answer
+        time.sleep(0.02)
 
 
 def assert_on_record(events: list[Any], visits: Visits) -> None:

@@ -20,7 +20,7 @@ import pytest
 from support.corrected import changes_of
 from support.processes import Process
 from support.served import assert_sound, log_of
-from support.visits import PATH, PATIENCE, Visits, assert_on_record
+from support.visits import PATH, PATIENCE, Visits, answered, assert_on_record
 
 from onearm.api.cli.verify import has_fault, verified
 from onearm.engine.storage.store import Store
@@ -74,19 +74,9 @@ class Keeper(threading.Thread):
 
     def _send(self, method: str, path: str, body: Any) -> Any:
         """Return the answer; None where there was nothing to correct, or what is done was done by a try before."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            assert time.monotonic() < deadline
-            try:
-                answer = self._client.request(method, f"{PATH}{path}", json=body)
-            except httpx.TransportError:
-                time.sleep(0.02)
-                continue
-            if answer.status_code == 503:
-                time.sleep(0.02)
-                continue
-            assert answer.status_code < 300 or answer.status_code in (404, 409), answer.text
-            return answer.json() if answer.status_code < 300 else None
+        answer = answered(self._client, method, f"{PATH}{path}", body)
+        assert answer.status_code < 300 or answer.status_code in (404, 409), answer.text
+        return answer.json() if answer.status_code < 300 else None
 
 
 def storm(database: str, kills: int) -> None:
