@@ -24,7 +24,7 @@ import numpy as np
 from ...engine import snapshot
 from ...engine.estimate.interval import Z95
 from ...engine.growth import padded
-from ...engine.storage.moments import Moments, together, without
+from ...engine.storage.moments import Amends, Moments
 from ...engine.vocabulary import LEARN, Action, Array, Columns, Feedback
 from .report import Mean
 
@@ -55,16 +55,15 @@ def fresh(choices: int) -> Sums:
 class Tally:
     """Sums at work: to enter an event takes a microsecond, whatever the number of choices.
 
-    What is corrected is entered beside the sums, as rewards that are taken out and put in: the order of the log does
-    not matter for them, and they are read from their index, so snapshots hold nothing of them.
+    What is corrected is entered beside the sums, as rewards that are taken out and put in: they are added up exactly,
+    as their order is another one after a start, and read from their index, so snapshots hold nothing of them.
     """
 
     fresh: Callable[[int], Any] = staticmethod(fresh)  # the sums before any event, of so many choices
 
     def __init__(self, sums: Sums) -> None:
         self.sums: Any = sums
-        self._taken: Tally | None = None  # rewards that are corrected or retracted
-        self._put: Tally | None = None  # and those that stand in their place
+        self._amends: dict[int, Amends] = {}  # by row, what is corrected, retracted or withheld
         # Numbers are read and written through views: NumPy takes twice as long for one.
         self._decisions, self._unknown, self._rewards, self._mean, self._square = map(_view, sums)
 
@@ -122,13 +121,10 @@ class Tally:
 
     def correct(self, action: int | None, was: float | None, reward: float | None) -> None:
         """Enter that the reward of a decision is another one; None where there is none."""
-        if self._taken is None or self._put is None:
-            self._taken, self._put = Tally(fresh(self.choices)), Tally(fresh(self.choices))
-        told = action if self.choices else None
-        if was is not None:
-            self._taken.enter(told, was)
-        if reward is not None:
-            self._put.enter(told, reward)
+        for row in (0,) if action is None or not self.choices else (0, 1 + action):
+            amends = self._amends.get(row, Amends())
+            amends = amends if was is None else amends.taken(was)
+            self._amends[row] = amends if reward is None else amends.put(reward)
 
     def correct_all(self, corrections: Iterable[Correction]) -> None:
         """Enter the corrections of a log."""
@@ -158,25 +154,18 @@ class Tally:
         if not 0 < self.choices < choices:
             return self
         made = type(self)(padded(self.sums, self.fresh(choices)))
-        if self._taken is not None and self._put is not None:
-            made._taken, made._put = self._taken.grown(choices), self._put.grown(choices)
+        made._amends = self._amends
         return made
 
     def copied(self) -> Self:
         """Return sums that do not change any more."""
         made = type(self)(snapshot.copied(self.sums))
-        if self._taken is not None and self._put is not None:
-            made._taken, made._put = self._taken.copied(), self._put.copied()
+        made._amends = dict(self._amends)
         return made
 
     def _mean_of(self, row: int) -> Mean:
-        found = self._moments(row)
-        if self._taken is not None and self._put is not None:
-            found = without(together(found, self._put._moments(row)), self._taken._moments(row))  # some are taken again
-        return mean_of(*found)
-
-    def _moments(self, row: int) -> Moments:
-        return Moments(int(self._rewards[row]), float(self._mean[row]), float(self._square[row]))
+        known = Moments(int(self._rewards[row]), float(self._mean[row]), float(self._square[row]))
+        return mean_of(*self._amends.get(row, Amends()).amended(known))
 
 
 def mean_of(rewards: int, mean: float, square: float) -> Mean:
