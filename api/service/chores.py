@@ -1,8 +1,8 @@
 """What can wait is done a little at a time, in the writer's thread, between the commits of others.
 
-What is erased is blanked so, logs of deleted experiments are wiped, and what lies before a base is made slim, in this
-order: what must be gone does not wait for what only saves room. What is left of these is found again after a start, by
-a mark that was committed before.
+What is erased is blanked so, logs of deleted experiments are wiped, and what lies before a base is made slim, or goes,
+in this order: what must be gone does not wait for what only saves room. What is left of these is found again after a
+start, by a mark that was committed before.
 """
 
 from __future__ import annotations

@@ -79,6 +79,8 @@ class Compactions:
             yield from self.deletion(key)
         for base in self._store.unslimmed():
             yield Rank.SLIMMING, partial(self._store.slim, base.experiment, base.seq)
+        for key in self._store.changed():
+            yield Rank.SLIMMING, partial(self._store.prune, key)
 
     def deletion(self, key: int) -> list[Ranked]:
         """Return what takes away all that is left of a deleted experiment: its archives first, while it has names."""
@@ -115,7 +117,9 @@ class Compactions:
                 name = await self._begin(live, seq, former_seq) if archive else None
                 base = await self._made(live, seq, former_seq if live.kind.slims else seq, former_seq, name)
             live.base = seq
-            self._chores.add([(Rank.SLIMMING, partial(self._store.slim, live.row.key, seq))])
+            key = live.row.key
+            slim, prune = partial(self._store.slim, key, seq), partial(self._store.prune, key)
+            self._chores.add([(Rank.SLIMMING, slim), (Rank.SLIMMING, prune)])
             return Compacted(base, seq - former_seq)
 
     async def move_base(self, live: Live) -> None:

@@ -310,7 +310,7 @@ def starts_of(store: Store, key: int, created: Spec, kind: Kind, members: Sequen
         start = Start(member, member.begun)
         if member.origin is not None:
             start = start._replace(state=_new(created, member, history, member.begun).state)
-        for base in reversed(bases):
+        for base in reversed([base for base in bases if base.seq >= slim]):
             if member.policy in (spec := history.spec(base.seq)).numbers:
                 state, _ = kind.own.split(beginning(store, bases, created, kind, history, base.seq).kept)
                 start = Start(member, base.seq, states_of(spec, state)[member.policy])

@@ -5,7 +5,7 @@ Both are a row, and before it the bytes of the state in parts; a part SUMS holds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 import sqlalchemy as sa
@@ -28,6 +28,7 @@ from .tables import (
     SnapshotPart,
 )
 
+EVENTS_OF_PART = 500  # that take about as long as a part of 1 to 2 MiB
 PARTS = {SNAPSHOT: SNAPSHOT_PART, BASE: BASE_PART}
 _BASELESS = ~sa.exists().where((BASE.c.experiment == BASE_PART.c.experiment) & (BASE.c.seq == BASE_PART.c.seq))
 
@@ -137,6 +138,30 @@ class States(Connections):
         query = sa.select(BASE).where(BASE.c.slim < BASE.c.seq).order_by(BASE.c.experiment, BASE.c.seq)
         return [Base._make(row) for row in self._read_core(query)]
 
+    def changed(self) -> list[int]:
+        """Return the keys of the experiments that have bases of changes."""
+        query = sa.select(BASE.c.experiment).where(BASE.c.of_change).distinct().order_by(BASE.c.experiment)
+        return [row.experiment for row in self._read_core(query)]
+
+    def prune(self, experiment: int, events: int) -> bool:
+        """Take away some parts of the oldest base that nobody begins with any more, in the end its row.
+
+        So many as take about as long as `events` of other chores, one at least; returns whether more is left.
+        """
+        left = unneeded(self.bases(experiment))
+        if not left:
+            return False
+        with self._transaction() as connection:
+            some = max(1, events // EVENTS_OF_PART)
+            mine = (BASE_PART.c.experiment == experiment) & (BASE_PART.c.seq == left[0])
+            query = sa.select(BASE_PART.c.part).where(mine).order_by(BASE_PART.c.part.desc()).limit(some)
+            parts = connection.scalars(query).all()
+            connection.execute(sa.delete(BASE_PART).where(mine, BASE_PART.c.part.in_(parts)))
+            if is_done := len(parts) < some:
+                row = (BASE.c.experiment == experiment) & (BASE.c.seq == left[0]) & BASE.c.of_change
+                connection.execute(sa.delete(BASE).where(row))
+        return len(left) > 1 or not is_done
+
     def seq_before(self, experiment: int, time: int, last: int) -> int:
         """Return the seq of the last event before a time, in microseconds, of the first `last`; 0 where there is none.
 
@@ -168,6 +193,23 @@ class States(Connections):
         sql = f"SELECT state FROM {table} WHERE experiment = ? AND seq = ? AND part = ?"
         rows = self._read(sql, (experiment, seq, SUMS))
         return rows[0][0] if rows else None
+
+
+def unneeded(bases: Iterable[Base]) -> list[int]:
+    """Return the seqs of the bases, of those of an experiment in their order, that nobody begins with any more.
+
+    They are of changes before a plain base behind which every fold begins, and not in its archive, which is folded
+    alone. One that an erasure made is no such base: what lies before it is part of the next archive.
+    """
+    found: list[int] = []
+    before: list[int] = []
+    for base in bases:
+        if base.of_change:
+            before.append(base.seq)
+        elif not base.whole:
+            found += before if base.archive is None else ()
+            before = []
+    return found
 
 
 def slimmed(event: Event) -> Event:

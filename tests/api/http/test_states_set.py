@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +207,63 @@ def test_an_export_of_corrections_and_rollbacks_verifies_alone(served: Correctin
     (tmp_path / "other.jsonl").write_text("\n".join(lines) + "\n")
     status, found = command("verify", str(tmp_path / "other.jsonl"))
     assert status == 1 or found["experiments"][0]["digest"] != served.digest()
+
+
+def changed_bases(served: Correcting) -> list[int]:
+    served.client.portal.call(served.service.chores.done)  # type: ignore[union-attr]
+    return [base.seq for base in served.store.bases(served.service.live("e").row.key) if base.of_change]
+
+
+def life(served: Correcting, names: list[str]) -> None:
+    """Play on, and let states be set four times: three times by corrections, once back."""
+    for value in (0.25, None, 0.75):
+        names += served.rewarded([1.0, 0.0, 0.5, 1.0])
+        served.correct(names[-2], value)
+        served.follow()
+    assert served.rollback(served.get(E).json()["seq"] - 2).status_code == 200
+    names += served.rewarded([0.5])
+
+
+def test_bases_of_changes_go_once_no_fold_begins_there_and_all_goes_on(served: Correcting) -> None:
+    names: list[str] = []
+    sizes = []
+    for _ in range(6):
+        life(served, names)
+        before = changed_bases(served)
+        assert len(before) == 4
+        digest = served.digest()
+        assert served.post(f"{E}:compact", {"archive": False}).status_code == 200
+        assert changed_bases(served) == []
+        served.restart()
+        assert served.digest() == digest
+        served.assert_verified()
+        life(served, names)
+        assert len(changed_bases(served)) == 4, "those that are reached yet stay"
+        served.assert_verified()
+        served.restart()
+        served.assert_verified()
+        assert served.rollback(served.sets()[-2]["settings"][0]["to"]).status_code in (200, 409)
+        served.assert_verified()
+        assert served.post(f"{E}:compact", {"archive": False}).status_code == 200
+        assert changed_bases(served) == []
+        with closing(sqlite3.connect(Path(served.url.removeprefix("sqlite:///")))) as file:
+            sizes.append(file.execute("SELECT count(*), count(DISTINCT seq) FROM base_part").fetchall())
+    plain = len([base for base in served.store.bases(served.service.live("e").row.key) if not base.of_change])
+    assert sizes[-1] == [(2 * plain, plain)], "a state and its sums of each, and nothing else"
+
+
+def test_bases_of_changes_stay_where_an_archive_is_folded_over_them(served: Correcting) -> None:
+    names: list[str] = []
+    life(served, names)
+    served.client.portal.call(served.service.chores.done)  # type: ignore[union-attr]
+    assert served.post(f"{E}:compact", {"archive": True}).status_code == 200
+    kept = changed_bases(served)
+    life(served, names)
+    assert served.post(f"{E}:compact", {"archive": False}).status_code == 200
+    assert changed_bases(served) == kept and len(kept) == 4
+    served.restart()
+    assert changed_bases(served) == kept
+    served.assert_verified()
 
 
 def test_each_policy_that_decides_gets_a_state_of_its_own(served: Correcting, tmp_path: Path) -> None:

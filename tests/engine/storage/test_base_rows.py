@@ -8,7 +8,7 @@ import pytest
 from support.stored import add, decide, learn, run_sql, without_units
 
 from onearm.engine.storage.schema import VERSION_TABLE
-from onearm.engine.storage.states import slimmed
+from onearm.engine.storage.states import slimmed, unneeded
 from onearm.engine.storage.store import Store
 from onearm.engine.storage.tables import SUMS, Base, Counts, Event, SnapshotPart
 from onearm.engine.vocabulary import CHANGE, EXTERNAL
@@ -50,6 +50,35 @@ def test_parts_without_a_base_are_taken_away_and_others_stay(store: Store) -> No
     put(store, base_of(key, 4))
     store.sweep_bases()
     assert (list(store.base_parts(key, 7)), len(list(store.base_parts(key, 4)))) == ([], 2)
+
+
+def of_change(experiment: int, seq: int) -> Base:
+    return base_of(experiment, seq, seq)._replace(archive=None, whole=True, of_change=True)
+
+
+def test_bases_of_changes_go_before_a_plain_one_without_an_archive(store: Store) -> None:
+    key = add(store)
+    of_erasure = base_of(key, 3, 3)._replace(archive=None, whole=True)
+    bases = [of_change(key, 1), base_of(key, 2), of_change(key, 2), of_erasure, of_change(key, 4)]
+    bases += [base_of(key, 5)._replace(archive=None), of_change(key, 6)]
+    assert unneeded(bases) == [2, 4]
+    assert unneeded(bases[:5]) == [], "an erasure makes nothing slim: what lies before is in the next archive"
+
+
+def test_a_base_that_nobody_needs_goes_part_by_part(store: Store) -> None:
+    key, other = add(store), add(store, "other")
+    for base in (of_change(key, 3), of_change(key, 4), base_of(key, 5)._replace(archive=None), of_change(other, 3)):
+        put(store, base)
+    assert store.changed() == [key, other]
+    left = []
+    while store.prune(key, 1):
+        left.append((len(store.bases(key)), len(list(store.base_parts(key, 3))), len(list(store.base_parts(key, 4)))))
+    assert left == [(3, 1, 2), (3, 0, 2), (3, 0, 2), (2, 0, 2), (2, 0, 1), (2, 0, 0), (2, 0, 0)]
+    assert ([base.seq for base in store.bases(key)], store.changed()) == ([5], [other])
+    assert len(list(store.base_parts(key, 5))) == len(list(store.base_parts(other, 3))) == 2
+    assert not store.prune(key, 1) and not store.prune(other, 1)
+    put(store, of_change(key, 7))
+    assert not store.prune(key, 10_000) and len(store.bases(key)) == 2, "it lies behind the plain one"
 
 
 def test_an_attempt_that_ended_is_replaced_and_a_base_never_is(store: Store) -> None:
