@@ -60,7 +60,7 @@ class Keeper(threading.Thread):
                 body = {"former": "retired"} if deed == "promote" else {}
                 self._send("POST", f"/policies/{found['policy']}:{deed}", body)
                 self._correct(2)
-                self._send("POST", "/policies:rollback", {"to": self._client.get(PATH).json().get("seq", 2) // 2})
+                self._send("POST", "/policies:rollback", {"to": self._send("GET", "", None)["seq"] // 2})
                 self.rounds += 1
 
     def _correct(self, times: int) -> None:
