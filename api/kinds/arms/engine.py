@@ -353,9 +353,15 @@ def _checked_unit(unit_id: str | None) -> str | None:
 
 def _mask(numbers: dict[str, int], active: Array, eligible: Iterable[str] | None) -> Array:
     """Return bool[k]: which of the `active` actions are eligible."""
-    if isinstance(eligible, str):
-        raise InvalidInput("bad_eligible", f"eligible is {eligible!r}: it must be a list of ids")
-    return active if eligible is None else mask_of(numbers, active, eligible, None)
+    ids = _ids(eligible)
+    return active if ids is None else mask_of(numbers, active, ids, None)
+
+
+def _ids(eligible: Iterable[str] | None) -> Iterable[str] | None:
+    """Return the ids of eligible actions; raise `InvalidInput` where they are no list of any."""
+    if isinstance(eligible, str) or not (eligible is None or isinstance(eligible, Iterable)):
+        raise InvalidInput("bad_eligible", f"eligible is {as_seen(eligible)}: it must be a list of ids")
+    return eligible
 
 
 def _calls(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> list[tuple[Any, Any, Any]]:
@@ -370,7 +376,7 @@ def _calls(contexts: Any, eligible: Iterable[str] | None, actions: Any) -> list[
         raise InvalidInput(
             "bad_actions", f"there are {len(offers)} lists of actions for {len(seen)} contexts: give each one"
         )
-    ids = eligible if eligible is None or isinstance(eligible, str) else list(eligible)
+    ids = None if (given := _ids(eligible)) is None else list(given)
     return [(context, ids, offer) for context, offer in zip(seen, offers, strict=True)]
 
 

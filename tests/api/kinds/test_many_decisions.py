@@ -193,6 +193,7 @@ def test_a_batch_that_cannot_be_decided_is_explained_and_takes_no_number() -> No
         (lambda: plain.decide_many(-1), "there are -1 contexts: it must be 0 or more"),
         (lambda: plain.decide_many(2, eligible=["cow"]), "there is no action 'cow'"),
         (lambda: plain.decide_many(2, eligible="cat"), "eligible is 'cat': it must be a list of ids"),
+        (lambda: plain.decide_many(2, eligible=5), "eligible is 5: it must be a list of ids"),
         (lambda: plain.decide_many(2, actions=[[], []]), "actions is given: this engine has arms"),
         (lambda: listed.decide_many(2), "actions is missing: list the actions of this call"),
         (
