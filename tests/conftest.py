@@ -15,11 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numba
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# NumPy multiplies with one thread: those that wait for a busy processor turn in circles, and a second became a minute.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it is read once, where NumPy is imported
 # What tests need compiled they wait for; a worker takes 3 s and more.
 os.environ.setdefault("ONEARM_BACKGROUND", "off")
 # Whom HTTP clients believe: here nobody. To read all authorities of the web takes 9 ms for each client and each poll.
@@ -42,6 +43,7 @@ if importlib.util.find_spec("hypothesis") is not None:
     hypothesis.settings.register_profile("every run", hypothesis.settings.get_profile("all"), max_examples=15)
     hypothesis.settings.load_profile("all")
 
+import numba  # noqa: E402
 from support.every_run import mark_further  # noqa: E402  these ask the package for the names of policies
 from support.subjects import long_first, mark_by_folder  # noqa: E402
 

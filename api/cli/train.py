@@ -74,8 +74,8 @@ def train(
     """Train a policy that asks, and keep it as NAME.npz and NAME.json in a folder.
 
     It is trained against an adversary, level by level of difficulty, and then for all levels at once; what is kept has
-    the smallest worst gap. The same command goes on where it was stopped. Needs the extra `train`. With --exact a small
-    problem of signs or bits is solved by a linear programme instead.
+    the smallest worst gap. The same command goes on where it was stopped. With --exact a small problem of signs or bits
+    is solved by a linear programme instead, which needs the extra `solver`.
 
     \b
     Examples:
@@ -89,8 +89,6 @@ def train(
     if grid is not None:
         artefact = _solver().solve(task, budget, grid, list(spans), out, command)
     else:
-        if find_spec("torch") is None:
-            raise Unavailable("no_torch", "training needs PyTorch, which is not installed: pip install onearm[train]")
         plan = Plan(task, budget, spans, seed, starts, iterations, compared)
         with _bars(plan, as_json) as report:
             artefact = train_plan(plan, out, _processes(processes), command, report)
@@ -132,7 +130,7 @@ def _processes(asked: int | None) -> int:
 def _solver() -> Any:
     """Import what needs SciPy, or say how to get it."""
     if find_spec("scipy") is None:
-        raise Unavailable("no_scipy", "solving needs SciPy, which is not installed: pip install onearm[train]")
+        raise Unavailable("no_scipy", "solving needs SciPy, which is not installed: pip install onearm[solver]")
     return importlib.import_module("onearm.api.train.solving")
 
 

@@ -1,4 +1,4 @@
-"""Training of policies for tasks of active learning, with the extra `train`. Nothing else in the package imports it.
+"""Training of policies for tasks of active learning. Nothing else in the package imports it.
 
 Source: Zhang, Jain, Jamieson, "Learning to actively learn: a robust approach", arXiv 2010.15382. Constants are ours.
 """

@@ -1,38 +1,36 @@
 """Adam, on a clipped gradient, with a state that is plain arrays.
 
-PyTorch's own takes 5 s of imports in every process when it is made: longer than many a run of a small task.
-
 Source: Kingma, Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1, with its constants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from .networks import Weights
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class Adam:
-    """Moves parameters down their gradients."""
+    """Moves weights down their gradients, in place."""
 
-    def __init__(self, parameters: Iterable[Tensor]) -> None:
-        self.parameters = list(parameters)
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
         self.steps = 0
-        self.mean = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.square = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.mean = {name: np.zeros_like(value) for name, value in weights.items()}
+        self.square = {name: np.zeros_like(value) for name, value in weights.items()}
 
-    def step(self, gradients: Iterable[Tensor], rate: float, clip: float) -> None:
+    def step(self, gradient: Weights, rate: float, clip: float) -> None:
         """Take one step, with all gradients together cut to the norm `clip`."""
-        found = list(gradients)
-        norm = float(torch.sqrt(sum((gradient.double().square().sum() for gradient in found), torch.zeros(()))))
+        norm = math.sqrt(sum(float(np.square(part, dtype=np.float64).sum()) for part in gradient.values()))
         scale = min(1.0, clip / (norm + 1e-6))
         self.steps += 1
         first, second = 1.0 - BETA1**self.steps, 1.0 - BETA2**self.steps
-        with torch.no_grad():
-            for parameter, gradient, mean, square in zip(self.parameters, found, self.mean, self.square, strict=True):
-                mean.lerp_(gradient * scale, 1.0 - BETA1)
-                square.lerp_((gradient * scale).square(), 1.0 - BETA2)
-                parameter.addcdiv_(mean, (square / second).sqrt_().add_(EPSILON), value=-rate / first)
+        for name, value in self.weights.items():
+            cut, mean, square = gradient[name] * scale, self.mean[name], self.square[name]
+            mean += (1.0 - BETA1) * (cut - mean)
+            square += (1.0 - BETA2) * (cut * cut - square)
+            value -= (rate / first) * mean / (np.sqrt(square / second) + EPSILON)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...engine.errors import Conflict, Damaged, InvalidInput
 from ...engine.task import Array
-from .plan import Plan
+from .plan import PROCEDURE, Plan
 
 PLAN, FIRST = "plan.json", "first.json"
 KEPT = "kept."  # before the names of the weights that a run ends with
@@ -31,7 +31,7 @@ class Bench:
         self.folder = folder
 
     def open(self, plan: Plan) -> None:
-        """Begin a plan here, or go on with it. Raises `Conflict` where another one was begun."""
+        """Begin a plan here, or go on with it. Raises `Conflict` where another one was begun, or another way."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not (self.folder / PLAN).exists():
@@ -40,7 +40,15 @@ class Bench:
             raise InvalidInput(
                 "bad_folder", f"{self.folder} cannot be written to ({error.strerror}): take another folder"
             ) from None
-        if (begun := self.read_json(PLAN)) != plan.to_json():
+        begun = self.read_json(PLAN)
+        if begun.get("procedure", 1) != PROCEDURE:
+            raise Conflict(
+                "another_procedure",
+                f"{self.folder} holds training by another version of onearm, in which the same plan leads to "
+                f"other weights (procedure {begun.get('procedure', '1, with PyTorch')}; here it is {PROCEDURE}): take "
+                "another folder and train anew; policies that were finished there stay good",
+            )
+        if begun != plan.to_json():
             differs = [name for name, value in plan.to_json().items() if begun.get(name) != value]
             raise Conflict(
                 "another_plan",

@@ -6,9 +6,6 @@ exact maximiser of the mean gap minus tau times the divergence from even shares.
 level alone was seen to lose; where the network itself loses less, its own loss takes that place, or the level would be
 given up until it were as bad as a policy that was trained for too short a time.
 
-The network's gradient is that of the mean of R over rollouts, R being the expected loss of the soft recommendation:
-(R - b) grad sum ln p(query) + grad R, with b the mean R of the other rollouts of the same particle.
-
 Every draw is keyed by (seed, run, iteration), so a run that was saved goes on to the last digit on the same machine.
 
 Source: Zhang, Jain, Jamieson, arXiv 2010.15382, sections 3 and 4. Departs from the paper: shares in closed form.
@@ -17,32 +14,20 @@ Source: Zhang, Jain, Jamieson, arXiv 2010.15382, sections 3 and 4. Departs from 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...engine.hardness.adversary import Particles
-from ...engine.hardness.score_gradient import advantages, loss_gradient, score_gradient, tally
+from ...engine.hardness.score_gradient import loss_gradient, score_gradient, tally
 from ...engine.task import Array, Task
 from .adam import Adam
 from .bench import KEPT
-from .networks import Network, arrays_of, load_arrays, network_for
+from .networks import Weights, first_weights, network_for
+from .objective import Histories, histories_of, log_softmax, objective_of
 from .recipe import CLIP, LATELY, MEMORY, Hunt, Recipe
 
-Weights = dict[str, Array]
 Play = Callable[[Weights, Array, int, int], tuple[Array, Array]]  # (weights, means, rollouts, seed) -> queries, answers
-
-
-@dataclass(frozen=True)
-class Histories:
-    """What T queries of M x L rollouts were and came to, step by step. B = M L."""
-
-    queries: Tensor  # int64[T, B]
-    count: Tensor  # float32[T + 1, B, n], before each query and in the end
-    total: Tensor  # float32[T + 1, B, n]
 
 
 class Duel:
@@ -68,13 +53,11 @@ class Duel:
         self.easier = list(easier)
         self.iteration = 0
         rng = np.random.default_rng([*key, 0])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**63)))
-            self.network = network_for(task, budget)
-        if weights is not None:
-            load_arrays(self.network, weights)
-        self.adam = Adam(self.network.parameters())
-        self.average = arrays_of(self.network)
+        self.network = network_for(task, budget)
+        begun = first_weights(self.network, rng)
+        self.present = _copies(begun if weights is None else weights)  # the weights as they are now
+        self.average = _copies(self.present)
+        self.adam = Adam(self.present)
         self.crowds = [Particles.start(task, level, recipe.particles, rng) for level in levels]
         self.offsets = np.asarray(offsets, dtype=np.float64)
         self.reached = self.offsets.copy()  # float64[levels], the worst loss of each level of late
@@ -89,7 +72,7 @@ class Duel:
 
     def weights(self) -> Weights:
         """Return the weights to keep: the averaged ones where the recipe averages."""
-        return self.average if self.recipe.average else arrays_of(self.network)
+        return self.average if self.recipe.average else self.present
 
     def step(self) -> None:
         """Make one iteration."""
@@ -99,7 +82,7 @@ class Duel:
         chosen = self._draw_particles(feasible, rng)
         turned = rng.random(len(chosen)) < 0.5
         played = turn(self.task, means[chosen], turned)
-        queries, answers = self.play(arrays_of(self.network), played, self.recipe.rollouts, int(rng.integers(2**63)))
+        queries, answers = self.play(self.present, played, self.recipe.rollouts, int(rng.integers(2**63)))
         losses, law = self._descend(played, histories_of(queries, answers, self.task.n_queries))
         up = self._slope(played, queries, answers, losses, law)
         self._climb(chosen, turn_slope(self.task, up, turned))
@@ -131,11 +114,10 @@ class Duel:
     def _descend(self, means: Array, histories: Histories) -> tuple[Array, Array]:
         """Take one step of the network; return losses float64[M, L] and the laws of the answers, float64[M, m]."""
         entropy = self.recipe.at(self.recipe.entropy, self.iteration)
-        costs = torch.from_numpy(np.repeat(self.task.losses(means), self.recipe.rollouts, axis=0)).float()
-        objective, losses, law = objective_of(self.network, histories, costs, len(means), entropy)
-        gradients = torch.autograd.grad(objective, self.adam.parameters)
-        self.adam.step(gradients, self.recipe.rate_at(self.iteration), CLIP)
-        return losses, law
+        costs = np.repeat(self.task.losses(means), self.recipe.rollouts, axis=0).astype(np.float32)
+        gradient, losses, laws = objective_of(self.network, self.present, histories, costs, len(means), entropy)
+        self.adam.step(gradient, self.recipe.rate_at(self.iteration), CLIP)
+        return losses, laws
 
     def _slope(self, means: Array, queries: Array, answers: Array, losses: Array, law: Array) -> Array:
         """Return the gradient of the loss by the means that were played, float64[M, n]."""
@@ -201,27 +183,25 @@ class Duel:
 
     def _probe(self, means: Array, rollouts: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the mean loss of the network at means, float64[M], and its gradient by them, float64[M, n]."""
-        queries, answers = self.play(arrays_of(self.network), means, rollouts, int(rng.integers(2**63)))
+        queries, answers = self.play(self.present, means, rollouts, int(rng.integers(2**63)))
         counts, sums = tally(queries, answers, self.task.n_queries)
-        with torch.no_grad():
-            scores = self.network(torch.from_numpy(counts).float(), torch.from_numpy(sums).float())[1]
-        law = torch.softmax(scores, -1).double().numpy()
+        known = (each.reshape(-1, self.task.n_queries).astype(np.float32) for each in (counts, sums))
+        scores = self.network.answer(self.present, *known).scores.astype(np.float64)
+        law = np.exp(log_softmax(scores)).reshape(len(means), rollouts, -1)
         losses = (law * self.task.losses(means)[:, None, :]).sum(axis=-1)
         return losses.mean(axis=1), self._slope(means, queries, answers, losses, law.mean(axis=1))
 
     def _average_weights(self) -> None:
         """Average over the last iterations: what a game's players do on average is nearer to its solution."""
         memory = min(self.recipe.average, (self.iteration + 1) / (self.iteration + 10))
-        for name, now in arrays_of(self.network).items():
+        for name, now in self.present.items():
             self.average[name] += np.float32(1.0 - memory) * (now - self.average[name])
 
     def arrays(self) -> dict[str, Array]:
         """Return all that `restore` needs, as arrays."""
-        saved = {f"network.{name}": value for name, value in arrays_of(self.network).items()}
-        saved |= {f"average.{name}": value for name, value in self.average.items()}
-        saved |= {f"{KEPT}{name}": value for name, value in self.weights().items()}
-        for name in ("mean", "square"):
-            saved |= {f"adam.{i}.{name}": value.numpy().copy() for i, value in enumerate(getattr(self.adam, name))}
+        parts = {"network.": self.present, "average.": self.average, KEPT: self.weights()}
+        parts |= {"adam.mean.": self.adam.mean, "adam.square.": self.adam.square}
+        saved = {f"{part}{name}": value.copy() for part, held in parts.items() for name, value in held.items()}
         for i, crowd in enumerate(self.crowds):
             saved |= {f"crowd.{i}.{name}": getattr(crowd, name) for name in ("raw", "speed", "power")}
         steps = np.array([crowd.steps for crowd in self.crowds])
@@ -236,36 +216,14 @@ class Duel:
     def restore(self, saved: dict[str, Array]) -> None:
         """Go on where `arrays` was taken."""
         self.iteration = int(saved["iteration"])
-        load_arrays(self.network, _under(saved, "network."))
-        self.average = _under(saved, "average.")
+        self.present, self.average = _under(saved, "network."), _under(saved, "average.")
+        self.adam = Adam(self.present)
         self.adam.steps = self.iteration
-        for name in ("mean", "square"):
-            for i, value in enumerate(getattr(self.adam, name)):
-                value.copy_(torch.from_numpy(saved[f"adam.{i}.{name}"]))
+        self.adam.mean, self.adam.square = _under(saved, "adam.mean."), _under(saved, "adam.square.")
         for i, crowd in enumerate(self.crowds):
             crowd.raw, crowd.speed, crowd.power = (saved[f"crowd.{i}.{name}"] for name in ("raw", "speed", "power"))
             crowd.steps = int(saved["steps"][i])
         self.loss, self.drawn, self.reached = (saved[name].copy() for name in ("loss", "drawn", "reached"))
-
-
-def objective_of(
-    network: Network, histories: Histories, costs: Tensor, particles: int, entropy: float
-) -> tuple[Tensor, Array, Array]:
-    """Return what a step makes smaller, the losses float64[M, L] and the mean laws of recommendations float64[M, m].
-
-    `costs` float32[B, m] is what each recommendation costs in each rollout. The gradient of the first is unbiased.
-    """
-    logits, scores = network(histories.count, histories.total)
-    log_law = torch.log_softmax(logits[:-1], -1)
-    taken = log_law.gather(-1, histories.queries.unsqueeze(-1)).squeeze(-1).sum(0)
-    spread = -(log_law.exp() * log_law).sum(-1).mean()
-    law = torch.softmax(scores[-1], -1)
-    loss = (law * costs).sum(-1)
-    losses = loss.detach().double().numpy().reshape(particles, -1)
-    advantage = torch.from_numpy(advantages(losses).ravel()).float()
-    objective = (advantage * taken).mean() + loss.mean() - entropy * spread
-    laws = law.detach().double().numpy().reshape(*losses.shape, -1)
-    return objective, losses, laws.mean(axis=1)
 
 
 def turn(task: Task, means: Array, turned: Array) -> Array:
@@ -284,15 +242,8 @@ def turn_slope(task: Task, slope: Array, turned: Array) -> Array:
     return np.where(turned[:, None], -slope[:, ::-1], slope) if task.kind == "thresholds" else slope
 
 
-def histories_of(queries: Array, answers: Array, n: int) -> Histories:
-    """Rebuild from [M, L, T] queries and answers what the policy knew at every step."""
-    flat = queries.reshape(-1, queries.shape[-1]).T
-    asked = np.zeros((len(flat) + 1, flat.shape[1], n), np.float32)
-    np.put_along_axis(asked[1:], flat[:, :, None], 1.0, axis=2)
-    told = asked.copy()
-    told[1:] *= answers.reshape(-1, answers.shape[-1]).T[:, :, None].astype(np.float32)
-    count, total = (torch.from_numpy(steps.cumsum(axis=0, dtype=np.float32)) for steps in (asked, told))
-    return Histories(torch.from_numpy(np.ascontiguousarray(flat)), count, total)
+def _copies(weights: Weights) -> Weights:
+    return {name: value.copy() for name, value in weights.items()}
 
 
 def _under(saved: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from .recipe import Recipe, level_recipe, prior_recipe, refined_recipe, robust_r
 LEVELS_MAX, STARTS_MAX, ITERATIONS_MAX, BUDGET_MAX = 8, 16, 1_000_000, 1000
 QUERIES_MAX, HYPOTHESES_MAX = 200, 1000  # of what is trained
 PRIOR = "prior"  # the run for a prior
+PROCEDURE = 2  # of the training itself: 1 was of PyTorch, which had other first weights and rounded otherwise
 _USUAL = {
     "arms": ("normal", "identification"),
     "thresholds": ("signs", "simple_regret"),
@@ -112,6 +113,7 @@ class Plan:
         """Return the plan as JSON."""
         rest = {"starts": self.starts, "iterations": self.iterations, "compared": self.compared}
         return {
+            "procedure": PROCEDURE,
             "task": self.task.to_json(),
             "budget": self.budget,
             "levels": list(self.levels),

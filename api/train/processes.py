@@ -19,13 +19,8 @@ from typing import Any
 from ...engine.errors import Unavailable
 
 Report = Callable[[dict[str, Any]], None]
-# One thread each, and memory that is kept: giving it back and getting it again took a third of the time.
-SETTINGS = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "MALLOC_TRIM_THRESHOLD_": "4000000000",
-    "MALLOC_MMAP_THRESHOLD_": "4000000000",
-}
+# One thread each: runs share the processors, and whatever NumPy multiplies with adds up in the same order each time.
+SETTINGS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "VECLIB")}
 PATIENCE = 60.0  # seconds that a run has to save itself
 
 

@@ -186,7 +186,7 @@ def _provenance(plan: Plan, command: str) -> dict[str, Any]:
         "seed": str(plan.seed),
         "losses": "worst found by an adversary: lower bounds of the true worst",
         "iterations": {run: recipe["iterations"] for run, recipe in recipes.items()},
-        "versions": {name: version(name) for name in ("onearm", "torch", "numpy", "numba")},
+        "versions": {name: version(name) for name in ("onearm", "numpy", "numba")},
         "kernels": source_digest()[:16],
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }

@@ -13,14 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...engine.hardness.rollouts import roll_out
 from ...engine.problem import query_problem
 from ...engine.task import Array
 from ...policies.queries.mapo import with_weights
 from .bench import FIRST, Bench
-from .duel import Duel, Weights
+from .duel import Duel
+from .networks import Weights
 from .plan import PRIOR, Plan
 
 SAVE_SECONDS, TELL_SECONDS = 10.0, 0.5
@@ -29,7 +28,6 @@ INTERRUPTED = 130  # exit code
 
 def main(folder: str, run: str) -> int:
     """Make the iterations of a run that are left; return the exit code."""
-    torch.set_num_threads(1)  # runs share the processors, and sums of one thread are the same each time
     stopped: list[int] = []
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda number, frame: stopped.append(number))

@@ -1,18 +1,15 @@
-"""One run of training: unbiased gradients, particles within their level, and runs that go on to the last digit."""
+"""One run of training: particles within their level, and runs that go on to the last digit."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from support.playing import play_out, player
+from support.playing import player
 
-from onearm.api.train import duel as duelling
-from onearm.api.train.duel import Duel, histories_of, objective_of, turn, turn_slope
-from onearm.api.train.networks import Network, arrays_of, network_for
+from onearm.api.train.duel import Duel, turn, turn_slope
+from onearm.api.train.networks import first_weights, network_for
 from onearm.api.train.recipe import ARMS, FLAT, Hunt, Recipe
 from onearm.engine.hardness.complexity import difficulty
 from onearm.engine.task import Array, Task, best_arm, thresholds
@@ -26,77 +23,6 @@ SMALL = replace(
     hunt=Hunt(every=4, starts=3, steps=2, rollouts=4, kept=2),
     average=0.9,
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def shaken(network: Network) -> Network:
-    torch.manual_seed(3)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.4)
-    return network
-
-
-def exact_loss(network: Network, task: Task, budget: int, means: Array) -> torch.Tensor:
-    """Return the expected loss of the soft recommendation, over all queries and answers that can be: differentiable."""
-    n = task.n_queries
-    moves = list(itertools.product(range(n), (0.0, 1.0)))
-    paths = np.array(list(itertools.product(moves, repeat=budget)))
-    queries, answers = paths[:, :, 0].astype(np.int64), paths[:, :, 1]
-    histories = histories_of(queries[:, None], answers[:, None], n)
-    logits, scores = network(histories.count, histories.total)
-    law = torch.log_softmax(logits[:-1], -1).gather(-1, histories.queries.unsqueeze(-1)).squeeze(-1).sum(0).exp()
-    chance = np.where(answers == 1.0, means[queries], 1.0 - means[queries]).prod(axis=1)
-    cost = torch.from_numpy(task.losses(means)).float()
-    loss = (torch.softmax(scores[-1], -1) * cost).sum(-1)
-    return (law * torch.from_numpy(chance).float() * loss).sum()
-
-
-def gradients(network: Network, task: Task, means: Array, budget: int, batches: int, rollouts: int = 32) -> Array:
-    """Return the gradient of the last layer as `step` estimates it, one row a batch."""
-    rng = np.random.default_rng(5)
-    found = []
-    for _ in range(batches):
-        queries, answers = play_out(network, task, np.repeat(means[None], 2 * rollouts, axis=0), budget, rng, rollouts)
-        costs = torch.from_numpy(np.repeat(task.losses(means)[None], 2 * rollouts, axis=0)).float()
-        objective, _, _ = objective_of(network, histories_of(queries, answers, task.n_queries), costs, 2, entropy=0.0)
-        network.zero_grad()
-        objective.backward()
-        found.append(torch.cat([p.grad.ravel() for p in network.layers[-1].parameters()]).numpy().copy())
-    return np.array(found)
-
-
-LINE, UP, BUDGET = thresholds(2, "bits"), np.array([0.9, 0.2]), 3
-QUERIES = slice(0, 2 * 96)  # of the last layer's gradient: the weights of the query logits
-
-
-def line_network() -> Network:
-    network = shaken(network_for(LINE, BUDGET))
-    with torch.no_grad():
-        for parameter in network.layers[-1].parameters():
-            parameter.mul_(0.3)  # so that no query is certain
-    return network
-
-
-def test_the_gradient_of_the_network_is_that_of_the_exact_loss() -> None:
-    network = line_network()
-    exact_loss(network, LINE, BUDGET, UP).backward()
-    wanted = torch.cat([p.grad.ravel() for p in network.layers[-1].parameters()]).numpy().copy()
-    found = gradients(network, LINE, UP, BUDGET, 60, rollouts=500)
-    error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
-    assert (np.abs(found.mean(axis=0) - wanted) <= 4.0 * error + 1e-6).all()
-    assert np.abs(wanted[QUERIES]).max() > 50.0 * error[QUERIES].max(), "there is too little to see an error in"
-
-
-def test_the_other_rollouts_of_a_particle_halve_the_variance(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = line_network()
-    with_them = gradients(network, LINE, UP, BUDGET, 60)[:, QUERIES].var(axis=0).sum()
-    monkeypatch.setattr(duelling, "advantages", lambda losses: losses)
-    without = gradients(network, LINE, UP, BUDGET, 60)[:, QUERIES].var(axis=0).sum()
-    assert without >= 2.0 * with_them > 0.0
 
 
 def test_a_step_plays_only_particles_within_their_level() -> None:
@@ -145,7 +71,7 @@ def test_a_run_that_was_saved_goes_on_to_the_last_digit(task: Task, recipe: Reci
 
 
 def test_other_seeds_and_runs_have_other_draws() -> None:
-    first = [arrays_of(Duel(thresholds(3), 4, (30.0,), (0.0,), SMALL, key, player(thresholds(3), 4)).network)["w1"]
+    first = [Duel(thresholds(3), 4, (30.0,), (0.0,), SMALL, key, player(thresholds(3), 4)).present["w1"]
              for key in ((0, 0), (0, 1), (1, 0))]  # fmt: skip
     assert not np.array_equal(first[0], first[1])
     assert not np.array_equal(first[0], first[2])
@@ -194,10 +120,7 @@ def test_a_hunt_brings_what_the_network_does_badly_in_place_of_what_loses_least(
     hunt = Hunt(every=4, starts=12, steps=8, rollouts=32, kept=3)
     recipe = replace(SMALL, hunt=hunt)
     duel = Duel(task, 4, (30.0,), (0.0,), recipe, (0,), player(task, 4))
-    last = duel.network.layers[-1]
-    assert isinstance(last, torch.nn.Linear)
-    with torch.no_grad():
-        last.bias[3] = 20.0  # it always recommends the first cut, that no point is positive
+    duel.present["b3"][3] = 20.0  # it always recommends the first cut, that no point is positive
     rng = np.random.default_rng(3)
     duel.loss, duel.drawn = np.linspace(0.05, 0.5, 10), np.ones(10, np.bool_)
     before = duel.crowds[0].raw.copy()
@@ -229,19 +152,20 @@ def test_a_line_read_backwards_is_as_hard_and_its_slope_comes_back() -> None:
 
 
 def test_an_untrained_network_asks_evenly_and_answers_by_the_data() -> None:
-    count, total = torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([[2.0, -1.0, 0.0]])
+    count, total = np.array([[2.0, 1.0, 0.0]]), np.array([[2.0, -1.0, 0.0]])
     for task, scores in ((best_arm(3), [[4.0, -4.0, 0.0]]), (thresholds(3), [[0.0, 2.0, 1.0, 1.0]])):
-        logits, found = network_for(task, 6)(count, total)
-        assert logits.detach().tolist() == [[0.0, 0.0, 0.0]]
-        assert found.detach().tolist() == scores
+        network = network_for(task, 6)
+        answered = network.answer(first_weights(network, np.random.default_rng(0)), count, total)
+        assert answered.logits.tolist() == [[0.0, 0.0, 0.0]]
+        assert answered.scores.tolist() == scores
 
 
 def test_a_run_may_begin_with_the_weights_of_another() -> None:
-    weights = {name: value + 0.5 for name, value in arrays_of(network_for(thresholds(3), 4)).items()}
+    first = first_weights(network_for(thresholds(3), 4), np.random.default_rng(0))
+    weights = {name: value + np.float32(0.5) for name, value in first.items()}
     play = player(thresholds(3), 4)
     duel = Duel(thresholds(3), 4, [9.0], [0.0], FLAT, (1,), play, weights=weights)
     for name, value in weights.items():
-        assert np.array_equal(arrays_of(duel.network)[name], value) and np.array_equal(duel.average[name], value)
-    assert not np.array_equal(
-        arrays_of(Duel(thresholds(3), 4, [9.0], [0.0], FLAT, (1,), play).network)["w1"], weights["w1"]
-    )
+        assert np.array_equal(duel.present[name], value) and np.array_equal(duel.average[name], value)
+        assert duel.present[name] is not value, "what another run ended with must stay as it is"
+    assert not np.array_equal(Duel(thresholds(3), 4, [9.0], [0.0], FLAT, (1,), play).present["w1"], weights["w1"])

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
+from support.shaken import shaken
 
-from onearm.api.train.networks import ArmNet, FlatNet, Network, arrays_of
-from onearm.engine.task import best_arm, hypotheses, thresholds
+from onearm.api.train.networks import network_for
+from onearm.engine.task import Task, best_arm, hypotheses, thresholds
 from onearm.engine.trained.networks import arm_net, arm_work, flat_net, flat_work, outputs
 from onearm.engine.vocabulary import Array
 
 TABLE = np.random.default_rng(1).normal(size=(6, 3))
-
-
-def shaken(network: Network) -> Network:
-    """Return the network with weights in its last layer, which is zero at first."""
-    torch.manual_seed(7)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return network
 
 
 def histories(k: int) -> tuple[Array, Array]:
@@ -32,18 +24,18 @@ def histories(k: int) -> tuple[Array, Array]:
 
 
 @pytest.mark.parametrize("task", [best_arm(2), best_arm(5), thresholds(4), hypotheses(TABLE)])
-def test_torch_and_the_engine_answer_the_same(task) -> None:  # type: ignore[no-untyped-def]
-    network = shaken(ArmNet(15) if task.kind == "arms" else FlatNet(task, 15))
+def test_what_is_trained_and_the_engine_answer_the_same(task: Task) -> None:
+    network = network_for(task, 15)
+    weights = shaken(network, 0.2)
     count, total = histories(task.n_queries)
-    with torch.no_grad():
-        logits, scores = network(torch.tensor(count, dtype=torch.float32), torch.tensor(total, dtype=torch.float32))
+    answered = network.answer(weights, count.astype(np.float32), total.astype(np.float32))
     if task.kind == "arms":
-        net = arm_net(15, arrays_of(network))
+        net = arm_net(15, weights)
         work = arm_work(net, task.n_queries)
     else:
-        net = flat_net(15, task.table, arrays_of(network))
+        net = flat_net(15, task.table, weights)
         work = flat_work(net)
     for i in range(5 if task.kind != "arms" else len(count)):  # a wide network takes 10 ms without the compiler
         outputs(net, count[i], count[i], total[i], work)
-        assert np.abs(work.logits - logits[i].numpy()).max() < 1e-5
-        assert np.abs(work.scores - scores[i].numpy()).max() < 1e-5
+        assert np.abs(work.logits - answered.logits[i]).max() < 1e-5
+        assert np.abs(work.scores - answered.scores[i]).max() < 1e-5

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from onearm.api.train import training
 from onearm.api.train.bench import Bench
-from onearm.api.train.networks import arrays_of, network_for
+from onearm.api.train.networks import first_weights, network_for
 from onearm.api.train.plan import Plan, name_of
 from onearm.api.train.processes import Report, run_all
 from onearm.api.train.training import train
@@ -51,8 +50,7 @@ class Interrupting:
 
 
 def run_here(folder: Path, runs: Sequence[str], processes: int, report: Report) -> None:
-    """Make runs in this process: one of its own for each takes seconds to start, and to import PyTorch."""
-    torch.set_num_threads(1)
+    """Make runs in this process: one of its own for each takes seconds to start."""
     bench = Bench(folder)
     for run in runs:
         duel = duel_of(bench, run)
@@ -117,7 +115,7 @@ def test_the_candidate_with_the_smallest_gap_is_kept_beside_what_it_is_compared_
     bench = Bench(tmp_path)
     bench.open(COMPARED)
     for number, run in enumerate(COMPARED.runs):  # all runs are done: their last biases tell them apart
-        weights = arrays_of(network_for(COMPARED.task, COMPARED.budget))
+        weights = first_weights(network_for(COMPARED.task, COMPARED.budget), np.random.default_rng(number))
         weights["b3"][:] = number
         bench.save(run, {f"kept.{name}": value for name, value in weights.items()} | {"iteration": np.array(6)})
     kept = train(COMPARED, tmp_path, 1, "onearm train", lambda news: None)
@@ -145,6 +143,19 @@ def test_a_folder_keeps_to_one_plan(tmp_path: Path) -> None:
     assert bench.plan() == PLAN
     with pytest.raises(Conflict, match=r"another plan \(seed differ"):
         bench.open(Plan(PLAN.task, PLAN.budget, PLAN.levels, 5, PLAN.starts, PLAN.iterations))
+
+
+@pytest.mark.parametrize("procedure", [None, 1, 3])
+def test_runs_of_another_procedure_are_not_gone_on_with(tmp_path: Path, procedure: int | None) -> None:
+    begun = PLAN.to_json() | {"procedure": procedure}
+    if procedure is None:  # as with PyTorch: the plan did not say it
+        del begun["procedure"]
+    (tmp_path / "plan.json").write_text(json.dumps(begun))
+    before = sorted(tmp_path.iterdir())
+    said = "PyTorch" if procedure is None else f"procedure {procedure}"
+    with pytest.raises(Conflict, match=rf"{said}.* take another folder and train anew"):
+        Bench(tmp_path).open(PLAN)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
