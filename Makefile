@@ -96,6 +96,6 @@ COMPILE = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-annotate --no-header $(UPGRADE)
 lock: $(VENV)/.uv  ## resolve pyproject.toml again into requirements/*.lock (UPGRADE=--upgrade)
 	@$(COMPILE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
-	@$(COMPILE) --extra examples --extra postgres --extra report pyproject.toml requirements/build.in \
+	@$(COMPILE) pyproject.toml requirements/build.in \
 		-c requirements/dev.lock -o requirements/run.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock

@@ -51,7 +51,6 @@ def costs(result: dict[str, Any]) -> str:
     words += f" ({row['of_c']:.2f} times a C loop at -O3)" if "of_c" in row else ""
     words += f", {row['ask_us']:.1f} us to ask and {row['tell_us']:.1f} us to tell from Python"
     words += f"; NumPy takes {row['numpy_us']:.0f} us"
-    words += f", PyTorch {row['torch_us']:.0f} us" if "torch_us" in row else ""
     return f"{words}. One for 5 arms takes {speed['arms']['engine_us']:.2f} us."
 
 

@@ -28,7 +28,7 @@ from ..terminal import console
 from .calling import answered, client_of, key_option, url_option
 from .json_option import as_json
 
-ENV = 'classification:{"dataset": "digits"}'
+ENV = 'linear:{"arms": 5, "dimension": 4, "reward": "bernoulli"}'  # no data set, so nothing to install
 STEPS = 2000
 COLUMNS = 64  # of the curve
 ROWS = 8
@@ -61,12 +61,13 @@ def demo(
 ) -> None:
     """Stream a world through a running service (`make run` in another terminal) and watch it learn.
 
-    Each step is one decision and one reward over HTTP. The default world are scikit-learn's digits: ten arms, 64
-    numbers a decision, a reward of 1 for the right digit. Any other environment will do.
+    Each step is one decision and one reward over HTTP. The default world has five arms and four numbers a decision,
+    which say how likely each arm is to pay 1. Any other environment will do; data sets need the extra `examples`.
 
     \b
-    Example:
+    Examples:
       onearm demo --env 'bernoulli:{"mean":[0.2,0.5,0.8]}' --policy ucb1 --steps 1000
+      onearm demo --env 'classification:{"dataset":"digits"}'
     """
     world = env_catalog.parse(env)
     if (kind := kind_of(world.problem)) is not ARMS:

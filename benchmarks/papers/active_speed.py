@@ -1,11 +1,9 @@
-"""What a decision of trained policies costs: in the engine, in C, one at a time from Python, by NumPy and PyTorch."""
+"""What a decision of trained policies costs: in the engine, in C, one at a time from Python, and by NumPy."""
 
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +45,7 @@ def speed_of(rounds: int) -> dict[str, dict[str, float]]:
             play = played_by(c, setting)
             c_us = took(play, rounds) / (ROLLOUTS * setting.budget)
             found[setting.name] |= {"c_us": c_us, "of_c": found[setting.name]["engine_us"] / c_us}
-    found[setting.name] |= by_others(setting, rounds)
+    found[setting.name]["numpy_us"] = by_numpy(setting, rounds)
     return found
 
 
@@ -100,8 +98,8 @@ def played_by(c: ctypes.CDLL, setting: Setting) -> Callable[[], Array]:
     return play
 
 
-def by_others(setting: Setting, rounds: int) -> dict[str, float]:
-    """Return the microseconds of one forward pass by NumPy, and by PyTorch where it is installed."""
+def by_numpy(setting: Setting, rounds: int) -> float:
+    """Return the microseconds of one forward pass by NumPy."""
     artefact = artefacts.fitting(setting.problem)
     w = artefact.arrays
     x = np.ones(w["w1"].shape[1], np.float32)
@@ -114,21 +112,4 @@ def by_others(setting: Setting, rounds: int) -> dict[str, float]:
             law = np.exp(logits - logits.max())
             law /= law.sum()
 
-    found = {"numpy_us": took(numpy_pass, rounds) / ALONE}
-    if importlib.util.find_spec("torch") is None:
-        print("!!! PyTorch is not installed: its time is MISSING from this run", file=sys.stderr)
-        return found
-    torch = importlib.import_module("torch")
-    torch.set_num_threads(1)
-    t = {name: torch.from_numpy(np.array(array)) for name, array in w.items()}
-    given = torch.from_numpy(x)
-
-    def torch_pass() -> None:
-        with torch.no_grad():
-            for _ in range(ALONE):
-                first = torch.relu(torch.nn.functional.linear(given, t["w1"], t["b1"]))
-                second = torch.relu(torch.nn.functional.linear(first, t["w2"], t["b2"]))
-                logits = torch.nn.functional.linear(second, t["w3"], t["b3"])[: setting.task.n_queries]
-                torch.softmax(logits, 0)
-
-    return found | {"torch_us": took(torch_pass, rounds) / ALONE}
+    return took(numpy_pass, rounds) / ALONE

@@ -6,9 +6,6 @@ losses over the grid are then exact.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +13,12 @@ from typing import Any
 
 import numpy as np
 from active_exact import KNOWN, Small, level_losses
+from threadpoolctl import threadpool_limits
 
+from onearm.api.train.duel import Duel
+from onearm.api.train.networks import Weights, network_for
+from onearm.api.train.objective import log_softmax
+from onearm.api.train.recipe import robust_recipe
 from onearm.engine.hardness.exact.states import count_states
 from onearm.engine.hardness.rollouts import roll_out
 from onearm.engine.problem import query_problem
@@ -30,33 +32,28 @@ SEEDS = (0, 1)
 
 
 def trained_rows() -> list[dict[str, Any]]:
-    """Return the gap of what was trained at each seed; none where PyTorch is not installed, which is said."""
-    if importlib.util.find_spec("torch") is None:
-        print("!!! PyTorch is not installed: training is MISSING from this run", file=sys.stderr)
-        return []
-    duels = [begun(seed) for seed in SEEDS]  # one after another: weights are drawn from a generator that all share
-    with ThreadPoolExecutor(len(SEEDS)) as pool:
-        return list(pool.map(trained, SEEDS, duels))
+    """Return the gap of what was trained at each seed."""
+    with threadpool_limits(1), ThreadPoolExecutor(len(SEEDS)) as pool:
+        return list(pool.map(trained, SEEDS))
 
 
-def begun(seed: int) -> Any:
+def begun(seed: int) -> Duel:
     """Return a run of training at one seed, before its first iteration."""
-    duels, recipes = (importlib.import_module(f"onearm.api.train.{name}") for name in ("duel", "recipe"))
-    importlib.import_module("torch").set_num_threads(1)
     small = problem()
     asked = query_problem(small.task, small.budget)
 
-    def play(weights: Any, means: Array, rollouts: int, key: int) -> tuple[Array, Array]:
+    def play(weights: Weights, means: Array, rollouts: int, key: int) -> tuple[Array, Array]:
         policy = with_weights("arm_net/1", small.task, small.budget, weights)
         found = roll_out(policy, asked, means, rollouts, seed=key)
         return found.queries, found.answers
 
-    recipe = replace(recipes.robust_recipe(small.task), iterations=ITERATIONS)
-    return duels.Duel(small.task, small.budget, small.levels, small.minimax, recipe, (seed,), play)
+    recipe = replace(robust_recipe(small.task), iterations=ITERATIONS)
+    return Duel(small.task, small.budget, small.levels, small.minimax, recipe, (seed,), play)
 
 
-def trained(seed: int, duel: Any) -> dict[str, Any]:
+def trained(seed: int) -> dict[str, Any]:
     """Train to the end, and return the exact worst losses and the gap to the optimum of each level."""
+    duel = begun(seed)
     started = time.thread_time()
     while duel.iteration < ITERATIONS:
         duel.step()
@@ -78,14 +75,13 @@ def problem() -> Small:
     return next(small for small in KNOWN if small.problem == PROBLEM)
 
 
-def as_table(small: Small, weights: dict[str, Array]) -> TablePolicy:
+def as_table(small: Small, weights: Weights) -> TablePolicy:
     """Return what a network asks and recommends in every state, as laws."""
-    networks, torch = importlib.import_module("onearm.api.train.networks"), importlib.import_module("torch")
-    network = networks.network_for(small.task, small.budget)
-    networks.load_arrays(network, weights)
+    network = network_for(small.task, small.budget)
     states = count_states(small.task, small.budget)
     sums = states.up if small.task.answers == "bits" else 2 * states.up - states.asked
-    with torch.no_grad():
-        given = [torch.from_numpy(array.astype(np.float32)) for array in (states.asked, sums)]
-        laws = [torch.softmax(each.double(), -1).numpy() for each in network(*given)]
-    return TablePolicy(small.task, small.budget, laws[0][: states.n_open], laws[1])
+    answered = network.answer(weights, states.asked.astype(np.float32), sums.astype(np.float32))
+    query, recommendation = (
+        np.exp(log_softmax(each.astype(np.float64))) for each in (answered.logits, answered.scores)
+    )
+    return TablePolicy(small.task, small.budget, query[: states.n_open], recommendation)

@@ -17,8 +17,8 @@ and its score is correction + 4 m, with m = 0 without an answer.
     visits / 4 [n], total / 2 [n], (F - max F) / 4 [m], t / T [1]
     -> w1 -> ReLU -> w2 -> ReLU -> w3 -> n logits and m corrections, and the scores are correction + F.
 
-Weights are float32, and come as `torch.nn.Linear` has them, (out, in). Sums run over the inputs in their order and
-begin with the bias, so bits are the same on every machine.
+Weights are float32, and come with a row for each output, (out, in). Sums run over the inputs in their order and begin
+with the bias, so bits are the same on every machine.
 
 Source: Zhang, Jain, Jamieson, "Learning to actively learn: a robust approach", arXiv 2010.15382, train networks over
 such statistics. Features and sizes are ours. Cost: about 1.4 us for 10 points and two hidden layers of 96, and 0.5 us

@@ -16,7 +16,7 @@ WIDTH = 7  # no multiple of four: the rest of every unrolled loop runs
 
 
 def random_layers(*sizes: tuple[int, int], seed: int = 0) -> dict[str, Array]:
-    """Return random weights of layers (out, in), as torch.nn.Linear has them."""
+    """Return random weights of layers (out, in)."""
     rng = np.random.default_rng(seed)
     found: dict[str, Array] = {}
     for layer, (out, into) in enumerate(sizes, 1):

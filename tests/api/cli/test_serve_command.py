@@ -20,7 +20,8 @@ import httpx
 import pytest
 
 from onearm.api.cli import serve
-from onearm.api.cli.demo import _answer
+from onearm.api.cli.demo import ENV, _answer
+from onearm.envs import catalog as envs
 
 COMMAND = [sys.executable, "-m", "onearm"]
 READY_SECONDS = 120.0  # a busy machine is no bug
@@ -194,6 +195,16 @@ def test_at_the_limit_of_open_files_a_creation_is_told_to_try_again(tmp_path: Pa
         assert process.stderr is not None
         said = process.stderr.read()
     assert "open" in said, said
+
+
+def test_demo_needs_no_data_set_unless_one_is_named(onearm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("sklearn", "river", "mlxtend"):
+        monkeypatch.setitem(sys.modules, package, None)
+    done = onearm("demo", "--env", 'classification:{"dataset":"digits"}')
+    assert done.code == 2
+    assert "comes with scikit-learn, which is not installed: install onearm[examples]" in done.err
+    world = envs.parse(ENV)
+    assert (world.problem.n_arms, world.problem.context_shape) == (5, (4,))
 
 
 @pytest.mark.jit
