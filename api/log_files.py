@@ -1,6 +1,7 @@
 """Which file is read and written how: by its ending, or by the format that a person names.
 
 A format's module is imported when a file of it is met: Arrow alone would add a quarter to the start of every command.
+So is what a log or an artefact becomes: commands offer the names of formats in their help, which needs no NumPy.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ import importlib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..engine.errors import InvalidInput
 from ..engine.storage.formats.packing import ending_of
-from ..engine.storage.log import Log
-from ..engine.storage.rows import Wanted
-from ..engine.trained.artefact import Artefact, unpack
-from ..engine.vocabulary import Problem
+
+if TYPE_CHECKING:
+    from ..engine.storage.log import Log
+    from ..engine.trained.artefact import Artefact
+    from ..engine.vocabulary import Problem
 
 MODULES = {"csv": "csv_table"}  # of engine/storage, where one is not called as its format
 READERS = ("jsonl", "parquet", "dsjson", "vw", "obd", "li", "csv")  # modules with `read_rows` and `read_events`
@@ -50,16 +52,21 @@ def form_to_write(path: Path, form: str | None) -> str:
 
 def read_log(path: Path, form: str | None, dimension: int | None = None) -> Log:
     """Read a log; named features become rows of numbers where there is a `dimension`."""
+    from ..engine.storage.log import Log
+    from ..engine.storage.rows import Wanted
+
     name = form_of(path, form)
     if name in EXPORTS:
-        log: Log = module_of(name).read(path)
-        return log
+        read: Log = module_of(name).read(path)
+        return read
     with module_of(name).read_rows(source_of(path), Wanted(dimension=dimension)) as rows:
         return Log(rows.problem, rows=rows.columns(), bad_lines=rows.bad_lines)
 
 
 def read_artefact(path: Path) -> Artefact:
     """Return the artefact of two files, NAME.npz and NAME.json, of which one is named."""
+    from ..engine.trained.artefact import unpack
+
     if path.suffix not in (".npz", ".json"):
         raise InvalidInput("bad_artefact", f"{path} does not end in .npz or .json: name one of an artefact's two files")
     both = []

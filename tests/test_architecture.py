@@ -61,6 +61,13 @@ WORLD_NEEDED = {
 LAZY = {
     "engine/_root/__init__.py": "`onearm --help` must not pay for numba",
     "api/console.py": "rich takes 80 ms, and most of what is printed goes to a pipe",
+    "api/log_files.py": "the help of commands names formats, and must not pay for NumPy",
+    "api/cli/options.py": "as the last: what an option loads, if it is given",
+    "api/cli/offline_options.py": "as the last",
+    "api/cli/evaluate.py": "`onearm evaluate --help` must not pay for numba: what it does is imported when it runs",
+    "api/cli/export.py": "as the last",
+    "api/cli/envs.py": "as the last",
+    "api/cli/policies.py": "as the last",
     "engine/storage/schema.py": "Alembic takes a quarter of a second, and hardly any database must be migrated",
     "engine/_root/__main__.py": "as the first: the command line is not needed by `import onearm`",
     "api/http/pages.py": "jinja2 takes a twentieth of the time of a start, and machines look at no pages",

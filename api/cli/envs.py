@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...engine.vocabulary import Environment
-from ...envs import catalog
-from ..catalogue import entries_of
-from ..kinds.table import kind_of
-from ..kinds.vectors.kind import VECTORS
-from ..kinds.vectors.problem import domain_of
-from .catalog import print_catalog
 from .json_option import as_json
+
+if TYPE_CHECKING:
+    from ...engine.vocabulary import Environment
 
 
 @click.command()
@@ -25,11 +21,19 @@ def envs(as_json: bool) -> None:
     Example:
       onearm envs
     """
+    from ...envs import catalog
+    from ..catalogue import entries_of
+    from .catalog import print_catalog
+
     print_catalog(entries_of(catalog, _about), "envs", "reveals", as_json)
 
 
 def _about(name: str, env: Environment | None) -> dict[str, Any]:
     """Tell of an environment as it is if its params are left out."""
+    from ..kinds.table import kind_of
+    from ..kinds.vectors.kind import VECTORS
+    from ..kinds.vectors.problem import domain_of
+
     if env is None:
         return {"decides": None, "reveals": None, "domain": None}
     kind = kind_of(env.problem)

@@ -6,13 +6,9 @@ from typing import Any
 
 import click
 
-from ..offline.candidates import candidate, checked
-from ..offline.lists import LIST_METHODS
-from ..offline.options import METHODS
+from ..offline.options import LIST_METHODS, METHODS
 from .json_option import as_json
-from .offline_lists import run_lists
 from .offline_options import asking_options, method_option, reading_options, showing_options
-from .offline_run import run
 from .options import format_option, policy_file_option, seed_option
 
 
@@ -47,6 +43,10 @@ def evaluate(log: str, form: str | None, targets: tuple[str, ...], as_json: bool
       onearm evaluate men.csv --format obd --target uniform --method snips --method dr \\
         --interval normal --interval confidence-sequence
     """
+    from ..offline.candidates import candidate, checked
+    from .offline_lists import run_lists
+    from .offline_run import run
+
     if set(asked["methods"]) & set(LIST_METHODS):
         run_lists(log, form, targets, as_json=as_json, **asked)
         return

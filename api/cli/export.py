@@ -8,7 +8,6 @@ import click
 
 from ..console import print_json, progress
 from ..log_files import writer
-from ..service.experiment_log import opened
 from .json_option import as_json
 from .options import DatabaseCommand, database_option
 
@@ -27,6 +26,8 @@ def export(experiment: str, file: Path, database: str, as_json: bool) -> None:
     Example:
       onearm export hello hello.jsonl --database sqlite:///onearm.db
     """
+    from ..service.experiment_log import opened
+
     with opened(database, experiment) as log:
         last, note = log.size - log.begins, log.note
         with progress("exporting", last, "events") as advance, writer(file, log.problem, log.spec, log.begins) as out:

@@ -13,7 +13,8 @@ from ...engine.errors import InvalidInput
 from ...engine.storage.formats.slots import read_slots
 from ..console import print_json, progress
 from ..log_files import form_of, source_of
-from ..offline.lists import LIST_METHODS, evaluate_lists
+from ..offline.lists import evaluate_lists
+from ..offline.options import LIST_METHODS
 from .offline_options import options_of
 from .offline_run import refuse_bad_lines
 from .telling import list_data, tell_bad_lines, tell_estimates

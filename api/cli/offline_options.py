@@ -5,26 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import numpy as np
 
 from ...engine.errors import InvalidInput
-from ...engine.features import DIMENSION_MAX
-from ...engine.replay.matching import LEARNING, Learning
 from ..offline.options import INTERVALS, MODELS, Options
+
+if TYPE_CHECKING:
+    from ...engine.replay.matching import Learning
+    from ...engine.vocabulary import Array
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class LearningType(click.ParamType[Learning]):
+class LearningType(click.ParamType["Learning"]):
     """What candidates learn: one of the words, or a share of the rows."""
 
     name = "learning"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Learning:
         """Return the word or the number."""
+        from ...engine.replay.matching import LEARNING
+
         if value in LEARNING:
             return value
         try:
@@ -47,9 +50,15 @@ class RangeType(click.ParamType[tuple[float, float]]):
             low, high = map(float, str(value).split(":"))
         except ValueError:
             self.fail(f"{value!r} is no range: say LOW:HIGH, as 0:1", param, ctx)
-        if not np.isfinite([low, high]).all() or low >= high:
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
             self.fail(f"{value!r} is no range: it must ascend", param, ctx)
         return low, high
+
+
+def _dimension(ctx: click.Context, parameter: click.Parameter, value: int | None) -> int | None:
+    from ...engine.features import DIMENSION_MAX
+
+    return None if value is None else click.IntRange(1, DIMENSION_MAX).convert(value, parameter, ctx)
 
 
 _READING = (
@@ -57,7 +66,8 @@ _READING = (
     click.option("--arms", type=click.IntRange(1), help="How many arms there are, where the log does not say."),
     click.option(
         "--dimension",
-        type=click.IntRange(1, DIMENSION_MAX),
+        type=int,
+        callback=_dimension,
         help="dsjson, vw: hash features to so many columns; default: 256, for what reads no named features.",
     ),
     click.option("--strict", is_flag=True, help="Stop at bad lines, which are otherwise counted and left out."),
@@ -149,7 +159,7 @@ def options_of(
     reward_range: tuple[float, float] | None,
     weight_limit: float | None,
     weight_max: float | None,
-    embedding: np.ndarray[Any, Any] | None,
+    embedding: Array | None,
     baseline: str | None,
     seed: int,
 ) -> Options:

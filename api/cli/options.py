@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 import click
 
 from ...engine.errors import InvalidInput
-from ...policies import artefacts
-from ...policies import catalog as policies
 from ..log_files import READERS, read_artefact
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -49,7 +47,11 @@ class DatabaseCommand(click.Command):
 
 
 def _load(ctx: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> tuple[str, ...]:
-    return tuple(policies.add_file(file) for file in files)
+    if not files:
+        return ()
+    from ...policies import catalog
+
+    return tuple(catalog.add_file(file) for file in files)
 
 
 policy_file_option = click.option(
@@ -64,8 +66,11 @@ policy_file_option = click.option(
 
 
 def _put(ctx: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
-    for file in files:
-        artefacts.add(read_artefact(file))
+    if files:
+        from ...policies import artefacts
+
+        for file in files:
+            artefacts.add(read_artefact(file))
 
 
 artefact_option = click.option(

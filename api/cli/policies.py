@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-from ..catalogue import listed_policies
-from .catalog import print_catalog
 from .json_option import as_json
 
 
@@ -20,4 +18,7 @@ def policies(as_json: bool) -> None:
     Example:
       onearm policies
     """
+    from ..catalogue import listed_policies
+    from .catalog import print_catalog
+
     print_catalog(listed_policies(), "policies", "learns_from", as_json)

@@ -15,7 +15,6 @@ from ...engine.vocabulary import Array
 from .evaluation import Estimate
 from .options import Options
 
-LIST_METHODS = ("slate-ips", "independent", "cascade", "pseudo-inverse")
 INTERVAL_OF: dict[str, Callable[[Terms, Options], Interval]] = {
     "normal": lambda terms, asked: estimate.normal(terms, asked.level),
     "bootstrap": lambda terms, asked: estimate.bootstrap(terms, asked.level, asked.seed, asked.resamples),

@@ -1,12 +1,13 @@
-"""What is asked of a log: methods, intervals, and what is known beforehand."""
+"""What is asked of a log: methods, intervals, and what is known beforehand. The help of commands shows it: no NumPy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ...engine.replay.matching import Learning
-from ...engine.vocabulary import Array
+if TYPE_CHECKING:
+    from ...engine.replay.matching import Learning
+    from ...engine.vocabulary import Array
 
 METHODS = (
     "match",
@@ -21,6 +22,7 @@ METHODS = (
     "mrdr",
     "mips",
 )
+LIST_METHODS = ("slate-ips", "independent", "cascade", "pseudo-inverse")  # of logs of lists
 MODELLED = frozenset({"dm", "dr", "sndr", "switch-dr", "dros", "mrdr"})  # methods with a model of the reward
 RANKED = ("dr", "sndr", "mrdr", "dros", "switch-dr", "snips", "clipped", "ips", "mips", "match", "dm")  # best first
 MODELS = ("ridge", "mean")

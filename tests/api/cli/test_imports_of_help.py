@@ -1,0 +1,36 @@
+"""What answers at once loads nothing that takes long: help, and `import onearm`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# Packages that take from 80 ms (rich) to more than a second (numba), and the compiled loop itself.
+HEAVY = {"numpy", "numba", "sqlalchemy", "alembic", "rich", "httpx", "fastapi", "pyarrow", "scipy", "gymnasium"}
+
+
+def loaded(code: str) -> set[str]:
+    """Return the packages that a new process has imported once it has run some code."""
+    told = f"{code}\nimport sys\nprint(*(name for name in sys.modules if '.' not in name), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    found = loaded("import onearm")
+    assert "onearm" in found
+    assert found & {*HEAVY, "click"} == set()
+
+
+@pytest.mark.parametrize("arguments", [[], ["evaluate"], ["export"], ["policies"], ["envs"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    found = loaded(f"from onearm.api.cli.main import run\nassert run({[*arguments, '--help']}) == 0")
+    assert "click" in found
+    assert found & HEAVY == set()
+
+
+def test_environments_are_listed_without_the_package_of_a_data_set() -> None:
+    code = "from onearm.envs import catalog\nassert catalog.make('classification').problem.n_arms == 10"
+    assert "sklearn" not in loaded(code)
