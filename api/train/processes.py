@@ -20,7 +20,7 @@ from ...engine.errors import Unavailable
 
 Report = Callable[[dict[str, Any]], None]
 # One thread each: runs share the processors, and whatever NumPy multiplies with adds up in the same order each time.
-SETTINGS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "VECLIB")}
+SETTINGS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 PATIENCE = 60.0  # seconds that a run has to save itself
 
 

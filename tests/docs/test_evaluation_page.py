@@ -12,8 +12,7 @@ import pytest
 from test_readme import ROOT, blocks, commands, wrong
 
 from onearm.api.cli.main import run
-from onearm.api.offline.lists import LIST_METHODS
-from onearm.api.offline.options import INTERVALS, METHODS
+from onearm.api.offline.options import INTERVALS, LIST_METHODS, METHODS
 from onearm.engine.replay.matching import LEARNING
 
 PAGE = ROOT / "docs" / "evaluation.md"
