@@ -32,7 +32,11 @@ ARROWS = {
 }
 # What the foundation may import from outside, beside the standard library.
 FOUNDATION = {"numpy", "numba", "llvmlite"}  # llvmlite builds what numba compiles
-EXCEPT = {"engine.storage": {"sqlalchemy", "alembic", "pyarrow", "msgspec"}, "engine.hardness.exact": {"scipy"}}
+EXCEPT = {
+    "engine.storage": {"sqlalchemy", "alembic", "pyarrow", "msgspec", "filelock"},
+    "engine.compiled.worker": {"filelock"},
+    "engine.hardness.exact": {"scipy"},
+}
 # The engine has no clock, disk or network. Who needs one says why.
 WORLD = {
     "time",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import resource
 import signal
 import socket
 import ssl
@@ -19,6 +18,11 @@ from starlette.types import ASGIApp
 
 from ...engine.errors import InvalidInput
 from .connection import Connection, Limits
+
+try:
+    import resource
+except ImportError:  # Windows has none, and no such limit
+    resource = None  # type: ignore[assignment]
 
 GRACE_SECONDS = 10  # for what is in flight when the service is stopped
 SWEEP_TICKS = 10  # of 0.1 s
@@ -100,6 +104,8 @@ class Server(uvicorn.Server):
 
 def make_room(limits: Limits) -> None:
     """Let the process open as many files as it may have connections; raises `InvalidInput` where it must not."""
+    if resource is None:
+        return
     needed = limits.connections + FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or needed <= soft:

@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL
 
 from ...engine.errors import Conflict, Unavailable
 from ...engine.storage import database
+from ...engine.storage.files import sync
 from ...engine.storage.store import Store
 from ...engine.storage.tables import Experiment
 from ..log_files import module_of
@@ -121,7 +122,8 @@ class Archives:
         """Let what was written beside an archive take its name."""
         assert self.folder is not None
         (self.folder / f"{name}{PARTIAL}").rename(self.folder / name)
-        _sync(self.folder)
+        with suppress(PermissionError):  # a folder that may be written to and not read
+            sync(self.folder)
 
     def _put(self, name: str, fill: Callable[[_Hashed], Any]) -> Written:
         """Write a file under the name that it has until it is whole; all of it is on the disk when this returns."""
@@ -188,12 +190,3 @@ def sha256_of(file: Path) -> str:
     """Return the sha256 of a file in hex."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    with suppress(PermissionError):  # a folder that may be written to and not read
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

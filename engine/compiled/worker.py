@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import importlib
 import json
 import os
 import pickle
-import resource
 import signal
 import sys
 import time
@@ -23,7 +21,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock
+
 from . import store
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None  # type: ignore[assignment]
 
 LOCK = "worker.lock"  # in the folder
 KIBIBYTES = sys.platform != "darwin"  # `ru_maxrss` there counts bytes
@@ -56,15 +61,20 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
             loop.code(pickle.loads(base64.b64decode(order["signature"])))
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if KIBIBYTES else 1)
-    return {"seconds": time.perf_counter() - start, "memory": memory}
+    return {"seconds": time.perf_counter() - start, "memory": _most_memory()}
+
+
+def _most_memory() -> int | None:
+    """Return the most bytes that this process had; None where the system does not say."""
+    if resource is None:
+        return None
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1024 if KIBIBYTES else 1)
 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Wait until no other process compiles for a folder, and be the one that does."""
-    with (folder / LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(folder / LOCK, poll_interval=0.01, fallback_to_soft=False, preserve_lock_file=True):
         yield
 
 

@@ -31,7 +31,7 @@ from urllib.parse import quote
 from ..errors import Conflict, InvalidInput, OnearmError
 from .access import RESTORE, Access, deed_by_command
 from .connections import parse_url
-from .files import BESIDE, UNUSED, lock, may_lack_commits
+from .files import BESIDE, UNUSED, lock, may_lack_commits, sync
 from .store import Store
 from .tables import Deed
 
@@ -59,7 +59,7 @@ def back_up(url: str, file: Path) -> None:
         raise Conflict("file_exists", f"{file} was made meanwhile: name another file") from None
     finally:
         part.unlink(missing_ok=True)
-    _sync(file.parent)
+    sync(file.parent)
 
 
 def restore(file: Path, url: str) -> Path | None:
@@ -95,7 +95,7 @@ def restore(file: Path, url: str) -> Path | None:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
-        _sync(target.parent)
+        sync(target.parent)
     return kept if kept.exists() else None
 
 
@@ -150,7 +150,7 @@ def _copy(source: Path, target: Path) -> None:
             writer.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
     except sqlite3.Error as error:
         raise InvalidInput("not_a_database", f"{source} cannot be read, or {target} not written ({error})") from error
-    _sync(target)
+    sync(target)
 
 
 def _note(part: Path, file: Path) -> None:
@@ -164,18 +164,10 @@ def _note(part: Path, file: Path) -> None:
     with closing(sqlite3.connect(part)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     Path(f"{part}.lock").unlink(missing_ok=True)
-    _sync(part)
+    sync(part)
 
 
 def _gather(database: Path) -> None:
     """Move what lies in the -wal file into the database, if it can be read."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

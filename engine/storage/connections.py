@@ -6,10 +6,10 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -50,7 +50,7 @@ class Connections:
         self._opener = _engine(url, write=True, poolclass=NullPool)  # so that closing really ends the session
         self._writer: Connection | None = None
         self._writing = threading.Lock()
-        self._lock_file: IO[str] | None = None
+        self._lock: ExitStack | None = None  # of SQLite's file, where it is written
         self._files: DatabaseFiles | None = None  # of SQLite, where it is written
         self.incomplete = False  # whether its newest commits are missing: it was copied without the file that held them
         self.lost: Unavailable | None = None  # since its files are not those that were opened: nothing is in order then
@@ -92,9 +92,9 @@ class Connections:
         with self._writing:
             self._leave_mark(UNUSED)
             self._drop_writer()
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _in_dialect(self, sql: str) -> str:
         """Return a statement with its places for values, ?, written as this driver wants them."""
@@ -282,11 +282,11 @@ class Connections:
         self.incomplete = may_lack_commits(path)
         if not path.parent.exists():
             raise InvalidInput("no_folder", f"there is no folder {path.parent}: make it, or name another")
-        self._lock_file = lock(path, self.name)
+        self._lock = lock(path, self.name)
 
     def _leave_mark(self, mark: int) -> None:
         """Mark the file of SQLite itself, and not the -wal file beside it, as in use or not: a copy of it says so."""
-        if not self._sqlite or self._lock_file is None or self.lost is not None:
+        if not self._sqlite or self._lock is None or self.lost is not None:
             return
         with suppress(Exception):  # it is a help to people, and nothing else
             self._writer = self._writer or self._connect_writer()

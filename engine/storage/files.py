@@ -5,10 +5,12 @@ What is committed then goes to files that nobody finds any more. SQLite does not
 
 from __future__ import annotations
 
-import fcntl
 import os
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ..errors import InvalidInput, Unavailable
 
@@ -84,31 +86,46 @@ def _lost(name: str, gone: bool) -> Unavailable:
     )
 
 
-def lock(path: Path, name: str) -> IO[str]:
-    """Take the lock of a database, and return its file: the lock is given up when that is closed, or the process ends.
+def sync(path: Path) -> None:
+    """Let a file, or the names in a folder, reach the disk; Windows has no such thing for a folder."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def lock(path: Path, name: str) -> ExitStack:
+    """Take the lock of a database: it is given up when what is returned is closed, or the process ends.
 
     Raises `Unavailable` ("database_in_use") where another process has it; `name` is what the database is called then.
     """
+    file = Path(f"{path}.lock")
+    held = FileLock(file, timeout=0, thread_local=False, fallback_to_soft=False, preserve_lock_file=True)
     try:
         if path.is_dir():
             raise InvalidInput("is_folder", f"{path} is a folder: name a file, such as {path / 'run.db'}")
-        file = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - open as long as the store
-    except OSError as error:
+        held.acquire()
+    except Timeout:
+        raise in_use(name, f"process {_holder(file)}") from None
+    except (OSError, NotImplementedError) as error:
         raise InvalidInput(
-            "not_writable",
-            f"{path}.lock cannot be written ({error.strerror}): use a folder that you may write to",
+            "not_writable", f"{file} cannot be written or locked ({error}): use a folder that you may write to"
         ) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        by = file.read()
-        file.close()
-        raise in_use(name, f"process {by or 'unknown'}") from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+    with suppress(OSError):  # Windows keeps the file to whoever has locked it
+        file.write_text(str(os.getpid()))
+    given_up = ExitStack()
+    given_up.callback(held.release)
+    return given_up
+
+
+def _holder(file: Path) -> str:
+    """Return the number of the process that has a lock, as far as that can be read."""
+    with suppress(OSError):
+        return file.read_text() or "unknown"
+    return "unknown"
 
 
 def in_use(name: str, by: str) -> Unavailable:
