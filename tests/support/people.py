@@ -66,6 +66,9 @@ SORTS = {
     ),
 }
 
+# Of every shape of what is on record about a decision one: a context, names in features and actions, a vector, pulls.
+EVERY_SHAPE = ("contexts", "listed", "vector", "stream")
+
 
 def create(served: Served, sort: str, experiment_id: str = "p") -> None:
     """Make an experiment; where arms come once some are offered."""

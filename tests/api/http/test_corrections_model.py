@@ -163,7 +163,7 @@ class Corrections(RuleBasedStateMachine):
 
 TestCorrections = Corrections.TestCase
 TestCorrections.settings = settings(
-    max_examples=settings.default.max_examples,
+    max_examples=settings.default.max_examples // 3,
     stateful_step_count=30,
     phases=[Phase.generate],  # shrinking a failure takes minutes; add Phase.shrink to look into one
 )

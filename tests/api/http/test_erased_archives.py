@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.people import SORTS, create, visit
+from support.every_run import every_run
+from support.people import EVERY_SHAPE, SORTS, create, visit
 from support.served import Served
 
 from onearm.api.cli.verify import has_fault, verified
@@ -52,7 +53,7 @@ def links(served: Served) -> list[tuple[str, str | None]]:
     return [(link["state"], link.get("note")) for link in found["archives"]]
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", every_run(SORTS, ("arms", *EVERY_SHAPE[1:])))  # others have contexts
 def test_who_is_erased_is_in_no_archive_and_all_others_are(served: Served, sort: str) -> None:
     files = archived(served, sort)
     before = [rows(file) for file in files]

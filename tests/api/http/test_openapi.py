@@ -199,7 +199,7 @@ def test_answers_are_as_documented(document: Any, keys: Any, method: str, path: 
         seen.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
 
-    for names, share in ((st.none(), 3), (known, 1)):
+    for names, share in ((st.none(), 5), (known, 2)):
         few = settings(
             max_examples=settings.default.max_examples // share,
             phases=[Phase.generate],
