@@ -43,6 +43,9 @@ SPECS: dict[str, Spec] = {
     "stream": Spec(None, {"kind": "arm_stream"}),
 }
 
+# Of every shape one, so that what is left to `make test-all` differs in less than these do: arms, dense, rows, vectors.
+EVERY_SHAPE = ("joining", "adaptive", "named", "forecast", "queries", "stream")
+
 
 def asked(kind: str, t: int) -> dict[str, Any]:
     """Return the body of decision t; every third has no id of the client's."""

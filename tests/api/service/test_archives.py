@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.compacted import SPECS, Run
+from support.compacted import EVERY_SHAPE, SPECS, Run
+from support.every_run import every_run
 from support.served import Served
 
 from onearm.api.cli.verify import has_fault, verified
@@ -46,7 +47,7 @@ def compacted(tmp_path: Path) -> Iterator[tuple[Served, Run]]:
         yield served, run
 
 
-@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("kind", every_run(SPECS, EVERY_SHAPE))
 def test_each_archive_folds_from_one_base_to_the_next(tmp_path: Path, kind: str) -> None:
     with Served(tmp_path) as served:
         run = Run(served, kind, "e")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from support.compacted import SPECS, Run
+from support.compacted import EVERY_SHAPE, SPECS, Run
+from support.every_run import every_run
 from support.served import Served, assert_refused
 
 from onearm.api.cli.verify import has_fault, verified
@@ -41,7 +42,7 @@ def folded_afresh(served: Served, run: Run) -> Any:
             return done.value
 
 
-@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("kind", every_run(SPECS, EVERY_SHAPE))
 def test_a_compacted_experiment_goes_on_as_its_twin(tmp_path: Path, kind: str) -> None:
     with Served(tmp_path, cache_bytes=3000) as served:
         run, twin = Run(served, kind, "e"), Run(served, kind, "twin")
