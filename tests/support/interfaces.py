@@ -42,7 +42,7 @@ WORLDS = {
     "river": envs.make("river_swim"),  # of states
     "stream": envs.make("arm_stream", arms=30),
 }
-TURNING = {"name": "switching", "params": {"env": {"name": "bernoulli", "params": {"mean": [0.05, 0.9]}}, "every": 250}}
+TURNING = {"name": "switching", "params": {"env": {"name": "bernoulli", "params": {"mean": [0.05, 0.9]}}, "every": 120}}
 WORLDS["turning"] = envs.make("delayed", env=TURNING, delay=3, law="geometric")
 TRIALS = 20_000  # of the stream: some hundred moves
 WORLDS |= {  # of vectors

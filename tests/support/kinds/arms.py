@@ -90,7 +90,7 @@ def world(name: str) -> Environment:
 
 def simulation(env: str) -> Simulation:
     policy = {"dense": "ucb1", "states": "half_visit"}.get(world(env).problem.context_kind, "squarecb")
-    return Simulation(golden.specimen(policy), world(env), horizon=80, seed=2)
+    return Simulation(golden.specimen(policy), world(env), horizon=48, seed=2)
 
 
 ENVS = [name for name in envs.names() if kind_of(name) == "arm"]
