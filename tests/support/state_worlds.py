@@ -41,7 +41,7 @@ def check_facts(
     return best.policy
 
 
-def check_moves(env: Environment, steps: int = 20_000) -> None:
+def check_moves(env: Environment, steps: int = 8000) -> None:
     """Compare where a world goes under arms at random, what it pays and what it calls regret with its tables."""
     transitions, reward, is_open = tables_of(env)
     gaps = optimum(transitions, reward, is_open).gaps
@@ -60,7 +60,7 @@ def check_moves(env: Environment, steps: int = 20_000) -> None:
     np.add.at(moved, (place, arm, following), 1.0)
     np.add.at(earned, (place, arm), log.reward[learned])
     visits = moved.sum(axis=2)
-    often = visits >= 200
+    often = visits >= 100
     assert often.any()
     spread = 5.0 * 0.5 / np.sqrt(visits[often])  # five standard errors of a share, at the most
     assert (moved[transitions == 0.0] == 0.0).all()

@@ -18,6 +18,8 @@ from onearm.engine.errors import Damaged
 from onearm.engine.storage.tables import Event
 from onearm.engine.vocabulary import CHANGE, DECIDE, EXTERNAL, LEARN
 
+pytestmark = pytest.mark.usefixtures("coarse_quadrature")
+
 UCB = {"name": "ucb1"}
 TWO = {"context": {"kind": "dense", "length": 2}}
 ROWS = {"actions": {"kind": "listed", "length": 2}}

@@ -16,6 +16,7 @@ from onearm.api.service import live as live_module
 from onearm.engine.errors import Damaged
 from onearm.engine.vocabulary import CHANGE
 
+pytestmark = pytest.mark.usefixtures("coarse_quadrature")
 ADAPTIVE = {"name": "adaptive", "params": {"policy": {"name": "thompson_beta"}}}
 TWO = [{"id": "a"}, {"id": "b"}]
 WORLD = "/v1/experiments/w/world"
@@ -259,9 +260,9 @@ def test_what_was_said_and_not_committed_was_never_said(adaptive: Served, monkey
     size = writer.exec_driver_sql("PRAGMA page_count").scalar_one()
     writer.exec_driver_sql(f"PRAGMA max_page_count = {size}")
     writer.rollback()
-    monkeypatch.setattr(live_module, "detail_of", lambda change: " " * 100_000)  # it needs pages that are not there
-    assert_refused(say(adaptive, change="known", number=1), 503, "commit_failed")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(live_module, "detail_of", lambda change: " " * 100_000)  # it needs pages that are not there
+        assert_refused(say(adaptive, change="known", number=1), 503, "commit_failed")
     assert adaptive.everything() == before
     assert (folded_again(adaptive)["changes"], adaptive.digest("w")) == ([], digest)
     writer.exec_driver_sql("PRAGMA max_page_count = 1000000000")
