@@ -54,7 +54,7 @@ from onearm.engine.oracles import fourier_ridge, fourier_root  # noqa: E402
 if TYPE_CHECKING:
     from support.postgres_server import Running
 
-pytest_plugins = ["support.copies"]
+pytest_plugins = ["support.copies", "support.quick_databases"]
 
 if not numba.config.DISABLE_JIT:
     from support import stamped

@@ -68,6 +68,7 @@ def test_a_full_disk_fails_the_commit_and_room_mends_it(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.usefixtures("databases_of_the_service")
 def test_sqlite_commits_reach_the_disk(tmp_path: Path) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/run.db")
     assert store._writer is not None
