@@ -9,7 +9,7 @@ import pytest
 
 from onearm.engine.oracles.heavy_tails import HeavyTails, cut, cuts, heavy_tails, varies
 
-SEEDS = range(8)
+SEEDS = range(5)
 
 
 def enter(tails: HeavyTails, reward: float, width: float = 0.0) -> float:

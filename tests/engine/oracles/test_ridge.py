@@ -17,7 +17,7 @@ from onearm.engine.oracles.oracle import fit, predict, split, spread
 from onearm.engine.oracles.ridge import INTERCEPT, WARM
 from onearm.engine.vocabulary import Array, Problem
 
-MANY = 10_000
+MANY = 4000
 
 
 @loop
@@ -62,7 +62,7 @@ def solution(z: Array, rewards: Array, weights: Array, precision: float) -> tupl
 
 
 @pytest.mark.parametrize("scaling", ["online", "none"])
-def test_arms_are_the_ridge_regressions_of_numpy_after_ten_thousand_feedbacks(scaling: str) -> None:
+def test_arms_are_the_ridge_regressions_of_numpy_after_thousands_of_feedbacks(scaling: str) -> None:
     k, d = 3, 6
     contexts, actions, rewards, weights = stream(MANY, d, k)
     if scaling == "none":
