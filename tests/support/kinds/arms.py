@@ -19,7 +19,7 @@ from onearm.engine.vocabulary import Array, Decision, Environment, Feedback, Ins
 from onearm.envs import catalog as envs
 
 MEANS = [0.3, 0.7, 0.1, 0.5]
-STEPS = {"none": 60, "dense": 30, "actions": 30, "named": 30, "states": 40}
+STEPS = {"none": 40, "dense": 24, "actions": 24, "named": 24, "states": 30}
 STATES = 5
 NAMES = golden.names("arm")
 
