@@ -105,42 +105,61 @@ def respond(params, state, instance, action, detail, key):
 register_env({title}Params, respond=respond)
 '''
 
-# Runs policies on environments, named as "stay,step" and "single,double"; a policy may be a file from outside.
-# Prints {"policy on env": [total reward in a first run, in a second run], ..., "compilations": n}.
-DRIVER = """
+# A loop of the package's own, a fifth of `simulate`: what is kept, and when, is alike for all loops.
+LOOP = '''"""Ten decisions of a policy in an environment."""
+
+from .kernel import loop
+from .protocol import respond, select, update
+from .vocabulary import Feedback, Instance, Key
+
+
+@loop
+def play(params, state, instance, world, place, detail):
+    total = 0.0
+    for t in range(10):
+        now = Instance(t, instance.context, instance.available, instance.unit, instance.time)
+        key = Key(0, t)
+        decision = select(params, state, now, key)
+        reward, _ = respond(world, place, now, decision.action, detail, key)
+        update(params, state, now, decision, Feedback(reward, detail), key)
+        total += reward
+    return total
+'''
+# Gives the function that lets a policy play in an environment, and returns its total reward.
+PLAY = """
 import json, sys
 from pathlib import Path
-from onearm.engine import loop
-from onearm.engine.simulation import Simulation
+import numpy as np
+from onearm.engine.short import play
+from onearm.engine.vocabulary import Instance
 from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
+def earned(policy, env):
+    world = envs.make(env)
+    state = policy.init(policy.params, world.problem)
+    place = world.init(world.params, world.problem, np.uint64(1))
+    instance = Instance(0, np.zeros(0), np.ones(world.problem.n_arms, np.bool_))
+    return float(play(policy.params, state, instance, world.params, place, np.zeros(0)))
+"""
+# Runs policies on environments, named as "stay,step" and "single,double"; a policy may be a file from outside.
+# Prints {"policy on env": [total reward in a first run, in a second run], ..., "compilations": n}.
+DRIVER = f"""{PLAY}
 of = [policies.add_file(Path(name)) if name.endswith(".py") else name for name in sys.argv[1].split(",")]
-found = {}
+found = {{}}
 for again in (1, 2):
     for policy in of:
         for env in sys.argv[2].split(","):
-            simulation = Simulation(policies.make(policy), envs.make(env), horizon=10)
-            simulation.advance(10)
-            found.setdefault(f"{policy} on {env}", []).append(float(simulation.totals.reward[0]))
-found["compilations"] = loop.simulate.compilations
+            found.setdefault(f"{{policy}} on {{env}}", []).append(earned(policies.make(policy), env))
+found["compilations"] = play.compilations
 print(json.dumps(found))
 """
 # Edits a policy's file after its import, and prints what its total reward is.
-EDITED_MEANWHILE = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from onearm.engine.simulation import Simulation
-from onearm.envs import catalog as envs
-from onearm.policies import catalog as policies
-
+EDITED_MEANWHILE = f"""{PLAY}
 policy = policies.make("stay")
 if Path(sys.argv[1]).read_text() != sys.argv[2]:
     Path(sys.argv[1]).write_text(sys.argv[2])
-simulation = Simulation(policy, envs.make("single"), horizon=10)
-simulation.advance(10)
-print(float(simulation.totals.reward[0]))
+print(earned(policy, "single"))
 """
 # Prints the digest of the sources: as they are, with one more, with another name for that, and as they were.
 DIGESTS = """
@@ -182,7 +201,7 @@ class Compiled(NamedTuple):
 
     folder: Path
     first: dict[str, Any]
-    entries: list[Path]  # the files of its simulations
+    entries: list[Path]  # the files of its loop
 
 
 @pytest.fixture(scope="module")
@@ -190,17 +209,18 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     """Return a copy of the package whose kernels one process compiled; who edits it puts back what was there."""
     folder = copied(tmp_path_factory.mktemp("compiled"))
     first = run(folder)
-    return Compiled(folder, first, sorted((folder / "cache").glob("loop_simulate-*")))
+    return Compiled(folder, first, sorted((folder / "cache").glob("short_play-*")))
 
 
 def copied(folder: Path) -> Path:
-    """Copy the package into a folder, with two policies and two environments more; return the folder."""
+    """Copy the package into a folder, with a loop, two policies and two environments more; return the folder."""
     package = folder / "path" / "onearm"
     source = package_root()
     ignore = shutil.ignore_patterns("__pycache__", "_root", "storage")
     shutil.copytree(source / "engine" / "_root", package, ignore=shutil.ignore_patterns("__pycache__"))
     for room in ("engine", "policies", "envs"):
         shutil.copytree(source / room, package / room, ignore=ignore)
+    (package / "engine" / "short.py").write_text(LOOP)
     write_policy(package / "policies" / "arms" / "stay.py", "params.arm")
     write_policy(package / "policies" / "arms" / "step.py", "params.arm + 1")
     write_env(package / "envs" / "arms" / "single.py", "1.0 * action * params.scale")
@@ -255,7 +275,6 @@ def python(copy: Path, code: str, *arguments: str | Path, jit: bool = True, told
 def test_a_second_process_compiles_nothing_until_a_kernel_is_edited(compiled: Compiled) -> None:
     copy, first, _ = compiled
     assert first == RESULTS | {"compilations": 4}
-    assert run(copy) == RESULTS | {"compilations": 0}
     env = copy / "path" / "onearm" / "envs" / "arms" / "single.py"
     write_env(env, "5.0 * action * params.scale")
     edited = RESULTS | {"stay on single": [50.0, 50.0], "step on single": [100.0, 100.0]}
@@ -274,50 +293,47 @@ def test_what_is_edited_after_a_process_began_is_not_kept_under_the_stamp_of_the
 
 
 @pytest.mark.jit
-def test_what_is_another_ones_or_cannot_be_loaded_is_told_and_compiled_anew(
+def test_what_is_another_ones_lost_or_cannot_be_loaded_is_told_and_compiled_anew(
     compiled: Compiled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of four entries two have each other's code, and one is written by us, and whole, but by another version of us."""
+    """Of four entries two have each other's code, and one is written by us, and whole, but by another version of us.
+
+    Then of the two routines that they call one is lost, which is no cause for a word, and the other one is damaged.
+    """
     monkeypatch.setattr(store, "cache_folder", lambda: compiled.folder / "cache")
     one, other, newer, _ = compiled.entries
     codes = one.read_bytes(), other.read_bytes()
     other.write_bytes(codes[0])
     one.write_bytes(codes[1])
-    store.write("loop_simulate", newer.stem.rpartition("-")[2], b"what nobody can load")
+    store.write("short_play", newer.stem.rpartition("-")[2], b"what nobody can load")
     told: list[str] = []
     assert run(compiled.folder, told=told) == RESULTS | {"compilations": 3}
     for file in (one, other, newer):
         assert len([line for line in told if "CacheWarning" in line and file.name in line]) == 1
     assert len([line for line in told if "CacheWarning" in line]) == 3
-    assert run(compiled.folder) == RESULTS | {"compilations": 0}
-
-
-@pytest.mark.jit
-def test_without_a_routine_that_it_calls_an_entry_is_compiled_anew(compiled: Compiled) -> None:
-    """One is lost, and another one damaged, which is told."""
-    copy = compiled.folder
-    (lost,) = (copy / "cache").glob("stay__count-*")
-    (damaged,) = (copy / "cache").glob("step__count-*")
+    (lost,) = (compiled.folder / "cache").glob("stay__count-*")
+    (damaged,) = (compiled.folder / "cache").glob("step__count-*")
     lost.unlink()
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    told: list[str] = []
-    assert run(copy, told=told) == RESULTS | {"compilations": 2}  # the next ones find the routines again
+    told.clear()
+    again = run(compiled.folder, told=told)
+    assert again == RESULTS | {"compilations": 2}  # the next ones find the routines again
     assert any(damaged.name in line for line in told) and not any(lost.name in line for line in told)
-    assert run(copy) == RESULTS | {"compilations": 0}
+    assert run(compiled.folder) == RESULTS | {"compilations": 0}
 
 
 @pytest.mark.jit
 def test_a_routine_is_loaded_by_an_entry_that_is_compiled_now(compiled: Compiled) -> None:
     """It is compiled once, and called by all: the folder has one file of it, which stays as it is."""
     copy = compiled.folder
-    for file in (copy / "cache").glob("loop_simulate-*"):
+    for file in compiled.entries:
         file.unlink()
     before = {file: file.stat().st_mtime_ns for file in (copy / "cache").iterdir()}
     both = {pair: RESULTS[pair] for pair in ("stay on single", "stay on double")}
     assert run(copy, "stay") == both | {"compilations": 2}
     after = {file: file.stat().st_mtime_ns for file in (copy / "cache").iterdir()}
     assert after.items() > before.items()
-    assert all(file.name.startswith("loop_simulate-") for file in set(after) - set(before))
+    assert all(file in compiled.entries for file in set(after) - set(before))
 
 
 @pytest.mark.jit
@@ -341,15 +357,15 @@ def test_two_processes_that_compile_the_same_at_the_same_time_end_well(copy: Pat
 def test_a_policy_from_outside_runs_its_own_kernel_beside_the_built_in_ones_and_is_never_cached(
     compiled: Compiled,
 ) -> None:
-    """The built-in one is loaded; the first process with the policy leaves nothing to the second."""
+    """The built-in one is loaded, and of the other one nothing is left behind, also where it is run once more."""
     copy = compiled.folder
     assert run(copy, "stay", "single").items() >= ALONE.items()
-    outsider = write_policy(copy / "outsider.py", "params.arm + 2")
+    kept = {file: file.stat().st_mtime_ns for file in (copy / "cache").iterdir()}
+    write_policy(copy / "outsider.py", "params.arm + 2")
     expected = ALONE | {"outsider on single": [30.0, 30.0]}
-    assert run(copy, "stay,outsider.py", "single") == expected | {"compilations": 1}
-    assert run(copy, "stay,outsider.py", "single") == expected | {"compilations": 1}
-    write_policy(outsider, "0")
-    assert run(copy, "stay,outsider.py", "single") == ALONE | {"outsider on single": [0.0, 0.0], "compilations": 1}
+    for _ in range(2):
+        assert run(copy, "stay,outsider.py", "single") == expected | {"compilations": 1}
+    assert {file: file.stat().st_mtime_ns for file in (copy / "cache").iterdir()} == kept
 
 
 def test_the_jit_off_gives_the_same_results(copy: Path) -> None:
