@@ -44,7 +44,8 @@ if importlib.util.find_spec("hypothesis") is not None:
     hypothesis.settings.load_profile("all")
 
 import numba  # noqa: E402
-from support.every_run import mark_further  # noqa: E402  these ask the package for the names of policies
+from support.compiled import as_python  # noqa: E402  these ask the package for the names of policies
+from support.every_run import mark_further  # noqa: E402
 from support.subjects import long_first, mark_by_folder  # noqa: E402
 
 from onearm.engine.kernel import Entry, Loop  # noqa: E402
@@ -121,6 +122,13 @@ def entries_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(Loop, "entry", compiled)
+
+
+@pytest.fixture
+def nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what would wait for compiled code run as Python: the same to the bit, and done before it was compiled."""
+    if not numba.config.DISABLE_JIT:
+        as_python(monkeypatch)
 
 
 @pytest.fixture

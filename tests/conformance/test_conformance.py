@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import golden
 import numpy as np
 import pytest
+from support.compiled import as_python
 from support.every_run import every_run, first_of_others
 from support.kinds.course import RUN, Course
 from support.kinds.every import KINDS
@@ -25,7 +26,6 @@ from onearm.engine import loop, snapshot
 from onearm.engine.columns import concat, every_mask
 from onearm.engine.contexts import context_at, pack_context
 from onearm.engine.errors import InvalidInput
-from onearm.engine.kernel import Loop
 from onearm.engine.problem import check_fit
 from onearm.engine.protocol import has_law
 from onearm.engine.simulation import Simulation
@@ -220,8 +220,7 @@ def test_compiled_courses_are_those_of_plain_python_to_the_bit(
     digests = KINDS[kind].digests
     assert digests is not None
     compiled = list(digests(name))
-    monkeypatch.setattr(Loop, "compiled", lambda this, *args: this._interpreted)
-    monkeypatch.setattr(Loop, "__call__", lambda this, *args: this._interpreted(*args))
+    as_python(monkeypatch)
     assert compiled and compiled == list(digests(name))
 
 

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import onearm
 from onearm.api import gym
 from onearm.api.cli.main import run
 from onearm.engine.errors import InvalidInput, NotFound
-from onearm.engine.kernel import KERNELS
+from onearm.engine.kernel import KERNELS, is_outside
 from onearm.engine.registry import Registry
 from onearm.engine.simulation import simulate
 from onearm.engine.vocabulary import Policy
@@ -142,15 +143,22 @@ def onearm_in(folder: Path, *arguments: str, **variables: str) -> subprocess.Com
     )
 
 
-@pytest.fixture(autouse=True)
-def _leave_no_trace() -> Iterator[None]:
-    """Take back what a test adds to this process."""
-    kernels, outside = dict(KERNELS), dict(catalog._outside)
+@contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    """Take back what comes from outside into this process meanwhile. What the package imports stays imported."""
+    kernels, outside = set(KERNELS), dict(catalog._outside)
     yield
-    KERNELS.clear()
-    KERNELS.update(kernels)
+    for params_class in set(KERNELS) - kernels:
+        if is_outside(params_class):
+            del KERNELS[params_class]
     catalog._outside.clear()
     catalog._outside.update(outside)
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_trace() -> Iterator[None]:
+    with nothing_left_behind():
+        yield
 
 
 def test_a_file_is_a_policy_like_any_other(tmp_path: Path) -> None:
@@ -249,23 +257,33 @@ def distribute(folder: Path, name: str) -> None:
 
 
 @pytest.mark.jit
-def test_simulate_replay_and_verify_take_a_file_in_processes_of_their_own(tmp_path: Path) -> None:
+def test_simulate_takes_a_file_in_a_process_of_its_own_and_compiles_it(tmp_path: Path) -> None:
     file = str(write(tmp_path, "in_turn", "InTurn"))
-    world = 'bernoulli:{"mean":[0,1,0]}'
-    simulated = ["simulate", "--env", world, "--policy", "in_turn", "--policy-file", file, "--horizon", "300", "--json"]
-    done = onearm_in(tmp_path, *simulated)
+    simulated = ["simulate", "--env", 'bernoulli:{"mean":[0,1,0]}', "--policy", "in_turn", "--horizon", "300"]
+    done = onearm_in(tmp_path, *simulated, "--policy-file", file, "--json")
     assert json.loads(done.stdout)["runs"][0]["reward_mean"] == pytest.approx(1 / 3), done.stderr
-    plain = {"NUMBA_DISABLE_JIT": "1"}  # the same to the bit, and each process would compile it anew
-    assert onearm_in(tmp_path, *simulated[:-1], "--log", "turn.jsonl", **plain).returncode == 0
-    replayed = ("replay", "turn.jsonl", "--policy", "in_turn", "--policy-file", file, "--json")
-    done = onearm_in(tmp_path, *replayed, **plain)
-    assert json.loads(done.stdout)["estimates"][0]["matched"] == 300, done.stderr
-    assert onearm_in(tmp_path, "verify", "turn.jsonl", "--policy-file", file, **plain).returncode == 0
-    without = onearm_in(tmp_path, "verify", "turn.jsonl", **plain)
-    assert (without.returncode, "there is no policy 'in_turn'" in without.stderr) == (2, True)
 
 
-@pytest.mark.jit
+def test_a_log_of_a_file_is_replayed_and_verified_with_it_and_not_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, log = str(write(tmp_path, "in_turn", "InTurn")), str(tmp_path / "turn.jsonl")
+
+    def told(*arguments: str) -> tuple[int, str, str]:
+        with nothing_left_behind():
+            return run([*arguments]), *capsys.readouterr()
+
+    world = ("--env", 'bernoulli:{"mean":[0,1,0]}')
+    assert (
+        told("simulate", *world, "--policy", "in_turn", "--policy-file", file, "--horizon", "300", "--log", log)[0] == 0
+    )
+    code, out, err = told("replay", log, "--policy", "in_turn", "--policy-file", file, "--json")
+    assert code == 0 and json.loads(out)["estimates"][0]["matched"] == 300, err
+    assert told("verify", log, "--policy-file", file)[0] == 0
+    code, _, err = told("verify", log)
+    assert (code, "there is no policy 'in_turn'" in err) == (2, True)
+
+
 def test_simulate_takes_an_entry_point_in_a_process_of_its_own(tmp_path: Path) -> None:
     distribute(tmp_path, "spun")
     arguments = ["simulate", "--env", 'bernoulli:{"mean":[0,1]}', "--policy", "spun", "--horizon", "100", "--json"]
@@ -275,14 +293,15 @@ def test_simulate_takes_an_entry_point_in_a_process_of_its_own(tmp_path: Path) -
 
 @pytest.mark.jit
 def test_serve_takes_a_file_and_goes_on_with_it_after_a_restart(tmp_path: Path) -> None:
+    """The second time as Python, which for this policy gives the same bits."""
     file = str(write(tmp_path, "in_turn", "InTurn"))
     command = [sys.executable, "-m", "onearm", "serve", "--port", "0", "--database", "sqlite:///run.db"]
     body = {"experiment_id": "mine", "policy": {"name": "in_turn"}, "arms": [{"id": "a"}, {"id": "b"}, {"id": "c"}]}
     actions = []
     for start in range(2):
-        with subprocess.Popen(
-            [*command, "--policy-file", file], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
+        environment = os.environ | {"NUMBA_DISABLE_JIT": str(start)}
+        told = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen([*command, "--policy-file", file], cwd=tmp_path, env=environment, **told) as process:
             try:
                 address = _address(process)
                 if start == 0:

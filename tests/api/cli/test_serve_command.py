@@ -135,6 +135,7 @@ def test_demo_without_a_service_says_how_to_start_one(onearm: Any) -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("nothing_is_compiled")
 def test_the_service_says_what_to_open_and_what_it_says_works_as_pasted(onearm: Any, tmp_path: Path) -> None:
     with serving(tmp_path) as (process, address, said):
         assert f"open         {address}/   and   {address}/docs" in said
@@ -208,6 +209,7 @@ def test_demo_needs_no_data_set_unless_one_is_named(onearm: Any, monkeypatch: py
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("nothing_is_compiled")
 def test_demo_streams_a_world_through_the_service_and_a_policy_learns(onearm: Any, tmp_path: Path) -> None:
     world = 'bernoulli:{"mean":[0.0,1.0]}'
     common = ("demo", "--env", world, "--policy", "ucb1", "--steps", "60")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -20,8 +21,11 @@ from onearm.engine.kernel import is_outside
 from onearm.engine.storage.store import Store
 from onearm.policies import catalog
 
+# Decides and learns, warms once more, and prints how much was compiled.
 SERVED = """
+import sys
 import onearm
+from onearm.api.cli.main import run
 from onearm.engine import loop
 from onearm.engine.kernel import Loop
 
@@ -30,6 +34,7 @@ for _ in range(3):
     engine.learn(engine.decide(), reward=1.0)
 entries = [entry for one in vars(loop).values() if isinstance(one, Loop) for entry in one._entries.values()]
 assert entries and all(entry.compiled for entry in entries)
+assert run(sys.argv[1:]) == 0
 print(sum(one.compilations for one in vars(loop).values() if isinstance(one, Loop)))
 """
 
@@ -77,10 +82,11 @@ def test_what_was_warmed_is_compiled_in_the_next_process(tmp_path: Path) -> None
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    warm = "-m", "onearm", "warm", "--policy", "uniform", "--env", "bernoulli", "--json"
-    assert '"was_compiled": false' in run(*warm)
-    assert '"was_compiled": false' not in run(*warm)
-    assert run("-c", SERVED) == "0\n"
+    warm = "warm", "--policy", "uniform", "--env", "bernoulli", "--json"
+    assert '"was_compiled": false' in run("-m", "onearm", *warm)
+    told, number = run("-c", SERVED, *warm).rstrip().rsplit("\n", 1)
+    assert all(entry["was_compiled"] for entry in json.loads(told)["entries"])
+    assert number == "0"
 
 
 def test_a_person_is_told_what_a_command_compiles_and_a_pipe_is_not(

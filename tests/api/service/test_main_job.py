@@ -72,6 +72,7 @@ def stream(client: httpx.Client, first: int, last: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("nothing_is_compiled")
 def test_a_stream_survives_a_kill_and_every_decision_can_be_made_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
