@@ -390,6 +390,7 @@ def test_binomial_of_ten_thousand_million_by_kolmogorov_and_smirnov(p: float) ->
     assert stats.kstest((sample - 10**10 * p) / deviation, "norm").pvalue > 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_binomial_and_gamma_have_their_laws_to_a_thousandth() -> None:
     """Ten million draws show a bias in the rare branches that one million would hide."""

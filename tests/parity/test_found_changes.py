@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 from support.direct import Direct
+from support.every_run import every_run
 from support.interfaces import SEED, Http, Loop, Python, Run, walk
 
 from onearm.api import gym
@@ -104,9 +105,10 @@ def say(python: Python, http: Http) -> None:
 
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
-def test_compiled_interfaces_find_the_changes_of_the_compiled_simulation(client: Direct) -> None:
-    run = Run(ADAPTIVE, SWITCHING, STEPS + 2)  # another experiment in the service
-    found = simulated(ADAPTIVE, SWITCHING, STEPS + 2)
+@pytest.mark.parametrize("name", every_run([ADAPTIVE], []))  # 7 s; the tiers of adaptive are compared in every run
+def test_compiled_interfaces_find_the_changes_of_the_compiled_simulation(name: str, client: Direct) -> None:
+    run = Run(name, SWITCHING, STEPS + 2)  # another experiment in the service
+    found = simulated(name, SWITCHING, STEPS + 2)
     python, http = Python(run), Http(run, client)
     for interface in (python, http):
         walk(run, interface)

@@ -55,7 +55,7 @@ def steps(course: int) -> list[tuple[Array, Array, Array]]:
     return found
 
 
-@pytest.mark.parametrize("courses", [5, pytest.param(900, marks=pytest.mark.jit)])
+@pytest.mark.parametrize("courses", [5, pytest.param(300, marks=pytest.mark.jit)])
 def test_a_law_that_goes_on_from_the_one_before_has_the_bits_of_one_that_does_not(courses: int) -> None:
     for course in range(courses):
         found = steps(course)
@@ -106,7 +106,7 @@ def test_the_same_holds_over_a_long_course_of_single_rewards() -> None:
     draws = np.random.default_rng(1)
     a, b, available = np.ones(10), np.ones(10), np.ones(10, np.bool_)
     work = kept_law(10)
-    for _ in range(20_000):
+    for _ in range(5000):
         law_of_betas(work, a, b, available)
         assert (work.line.law == beta_law(a, b, available)).all()
         arm = draws.choice(10, p=work.line.law)

@@ -101,9 +101,9 @@ def test_it_is_the_solution_of_scipy(kind: str) -> None:
 
 @pytest.mark.jit
 @pytest.mark.parametrize("kind", every_run(KINDS, KINDS[:2]))
-def test_it_is_the_solution_of_scipy_thousands_of_times(kind: str) -> None:
+def test_it_is_the_solution_of_scipy_hundreds_of_times(kind: str) -> None:
     rng = np.random.default_rng(2)
-    for _ in range(1000):
+    for _ in range(300):
         check_against_scipy(rng, kind)
 
 

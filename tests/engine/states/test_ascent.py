@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from support.every_run import every_run
 from support.small_states import random_world, river_swim
 
 from onearm.engine.kernel import loop
@@ -83,11 +84,12 @@ def test_printed_gains(beta: float, gain: float) -> None:
     assert up.plan.gain[0] == pytest.approx(gain, abs=1e-7)
 
 
-@pytest.mark.jit
-def test_the_plan_is_the_best_of_all_policies_in_85_of_90_worlds() -> None:
+@pytest.mark.parametrize(("seeds", "most"), every_run([(8, 22), (30, 85)], [(8, 22)]))
+def test_the_plan_is_the_best_of_all_policies_in_most_worlds(seeds: int, most: int) -> None:
+    """In 85 and more of 90. As Python: an ascent takes .05 s, and 14 s to compile."""
     rng = np.random.default_rng(0)
     found = 0
-    for seed, beta in itertools.product(range(1, 31), (1.0, 10.0, 100.0)):
+    for seed, beta in itertools.product(range(1, seeds + 1), (1.0, 10.0, 100.0)):
         law, reward, _ = tables_of(envs.make("garnet", states=6, arms=3, branches=3, seed=seed))
         law = 0.98 * law + 0.02 / 6
         visits = rng.integers(5, 200, reward.shape).astype(float)
@@ -96,7 +98,7 @@ def test_the_plan_is_the_best_of_all_policies_in_85_of_90_worlds() -> None:
         best = gains(reward, law, visits, beta).max()
         assert up.plan.gain[0] < best + 1e-6
         found += up.plan.gain[0] > best - 1e-6
-    assert found >= 85
+    assert found >= most
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -14,6 +14,7 @@ from onearm.envs import catalog as envs
 from onearm.policies import catalog as policies
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("name", ["ftrl", "optimistic_ftrl"])
 def test_the_certificate_of_a_leader_is_not_below_the_exact_regret_of_a_hundred_thousand_rounds(name: str) -> None:

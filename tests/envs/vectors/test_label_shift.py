@@ -99,6 +99,7 @@ def test_no_weights_are_better_than_the_comparator() -> None:
     assert total[1] > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_the_shares_are_followed_closer_than_fixed_weights_do() -> None:
     env = catalog.make("label_shift", period=10_000, batch=100)

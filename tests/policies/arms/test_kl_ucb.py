@@ -97,6 +97,7 @@ def test_rewards_are_clipped() -> None:
     assert state.mean[0] == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_regret_is_near_the_lower_bound_of_lai_and_robbins() -> None:
     horizon = 100_000

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from golden import entry
+from support.every_run import every_run
 from support.kinds.drawn import frequencies
 
 from onearm.engine import loop, snapshot
@@ -156,7 +157,7 @@ def shares_of(policy: Policy, posterior: tuple[Array, Array], available: Array, 
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("propensities", [True, False])
+@pytest.mark.parametrize("propensities", every_run([True, False], [True]))
 def test_regret_is_near_the_best_that_is_possible(propensities: bool) -> None:
     """Agrawal and Goyal 2013, theorem 1: as T grows, the sum of gap ln T / d(mean, best), as Lai and Robbins 1985."""
     means, horizon = [0.1, 0.5, 0.9], 5000

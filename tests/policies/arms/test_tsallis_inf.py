@@ -99,6 +99,7 @@ def test_an_unknown_estimator_is_refused() -> None:
         catalog.make("tsallis_inf", estimator="doubly_robust")
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_regret_against_an_adversary_is_within_the_bound() -> None:
     horizon, k = 35_000, 10

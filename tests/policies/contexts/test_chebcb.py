@@ -257,6 +257,7 @@ def test_contexts_of_two_numbers_are_refused() -> None:
         check_fit(catalog.make("chebcb", low=0.0, high=1.0), Problem(3, (2,)))
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize(("variance", "low", "high", "grid"), [("low", 44.0, 50.0, 43.33), ("high", 63.0, 71.0, 58.60)])
 def test_it_relaxes_shifted_laplacians_better_than_any_fixed_omega(

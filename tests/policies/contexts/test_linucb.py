@@ -1,4 +1,4 @@
-"""LinUCB: a step by hand, the expectations of MABWiser, and a NumPy twin of the paper's algorithm over 10^4 steps."""
+"""LinUCB: a step by hand, the expectations of MABWiser, and a NumPy twin of the paper's algorithm over 3000 steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onearm.engine.errors import InvalidInput
 from onearm.engine.growth import grown
 from onearm.engine.protocol import appraise, attribute, probability
 from onearm.engine.simulation import Simulation, simulate
-from onearm.engine.vocabulary import DECIDE, Decision, Feedback, Instance, Key, Problem
+from onearm.engine.vocabulary import Decision, Feedback, Instance, Key, Problem
 from onearm.envs import catalog as envs
 from onearm.policies import catalog
 
@@ -85,29 +85,32 @@ def test_expectations_are_those_of_mabwiser() -> None:
 
 @pytest.mark.jit
 @pytest.mark.parametrize("action_features", every_run([False, True], [False]))
-def test_ten_thousand_steps_are_those_of_a_numpy_twin(action_features: bool) -> None:
-    k, d, steps, alpha, precision = 4, 5, 10_000, 0.7, 1.5
-    env = envs.make("linear", arms=k, dimension=d, action_features=action_features, min_actions=2)
+def test_thousands_of_steps_are_those_of_a_numpy_twin(action_features: bool) -> None:
+    k, d, steps, alpha, precision = 4, 5, 3000, 0.7, 1.5
     policy = catalog.make("linucb", alpha=alpha, regularisation=precision, scaling="none", noise=1.0)
-    simulation = Simulation(policy, env, horizon=steps, seed=3)
-    columns = simulation.advance_logged(steps)
+    state = policy.init(policy.params, Problem(k, (k, d) if action_features else (d,)))
     systems = 1 if action_features else k
     matrix, moment = np.array([precision * np.eye(d)] * systems), np.zeros((systems, d))
-    rows = np.flatnonzero(columns.kind == DECIDE)
-    for row in rows:
-        context, available = columns.context[row], columns.available[row]
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=(systems, d))
+    of = np.zeros(k, np.int64) if action_features else np.arange(k)
+    for t in range(steps):
+        context, available = rng.normal(size=(k, d) if action_features else d), rng.random(k) < 0.6
+        available[rng.choice(k, 2, replace=False)] = True
         x = context if action_features else np.tile(context, (k, 1))
-        of = [0] * k if action_features else list(range(k))
         inverse = np.linalg.inv(matrix)
         scores = np.array([x[a] @ inverse[of[a]] @ moment[of[a]] for a in range(k)])
         widths = np.array([np.sqrt(x[a] @ inverse[of[a]] @ x[a]) for a in range(k)])
         upper = np.where(available, scores + alpha * widths, -np.inf)
-        action = columns.action[row]
+        instance = Instance(t, context, available)
+        action = decide(policy, state, instance).action
         assert upper[action] >= upper.max() - 1e-9
+        reward = float(truth[of[action]] @ x[action] + rng.normal())
+        learn(policy, state, instance, action, reward)
         matrix[of[action]] += np.outer(x[action], x[action])
-        moment[of[action]] += columns.reward[row + 1] * x[action]
+        moment[of[action]] += reward * x[action]
     theta = np.array([np.linalg.solve(a, b) for a, b in zip(matrix, moment, strict=True)])
-    assert simulation.state.model.theta == pytest.approx(theta, abs=1e-9)
+    assert state.model.theta == pytest.approx(theta, abs=1e-9)
 
 
 @pytest.mark.slow
@@ -121,6 +124,7 @@ def test_regret_flattens_where_rewards_are_linear() -> None:
     assert late < early / 4
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_untuned_it_earns_nine_tenths_on_labelled_tables() -> None:
     found = []

@@ -132,6 +132,7 @@ def test_other_problems_are_refused() -> None:
         policy.init(policy.params, Problem(3, feedback="answer", task=task))
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_losses_are_those_of_a_reference_and_not_below_the_minimax() -> None:
     policy = catalog.make("successive_halving")

@@ -52,6 +52,7 @@ def test_in_the_clipped_river_nothing_is_lost() -> None:
     assert simulation.state.plans[0] <= 20
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_arrivals_are_learned() -> None:
     """At most 55 in the mean at 1e5; here four runs of 2e4, of which the plans are few."""

@@ -102,6 +102,7 @@ def test_the_unit_of_the_losses_does_not_matter(steps: str) -> None:
     assert loop.certificate(policy.params, other).bound == 1024.0 * loop.certificate(policy.params, one).bound
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("noise", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("drift", [0.0, 0.01])

@@ -12,10 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import typeof
+from numba.core.registry import cpu_target
+from support.witness import witness
 
 from onearm.engine import loop, protocol, snapshot
+from onearm.engine.compiled.entries import EntryCache
 from onearm.engine.draws import POLICY, run_key, uniform
 from onearm.engine.errors import InvalidInput
+from onearm.engine.kernel import KERNELS
 from onearm.engine.protocol import probability
 from onearm.engine.vocabulary import Array, Decision, Feedback, Instance, Key, Policy, Problem
 from onearm.policies import catalog
@@ -214,6 +219,15 @@ print(json.dumps(loop.decide(policy.params, state, Instance(0, np.zeros(0), np.o
 """
 
 
+@pytest.mark.parametrize(("inside", "kept"), [(ucb1(), True), (witness(), False)])
+def test_around_a_policy_from_outside_nothing_is_kept_on_disk(inside: Policy, kept: bool) -> None:
+    """No stamp covers its code."""
+    signature = [typeof(FloorParams(0.01, inside.params))]
+    need = EntryCache(loop.decide.python, KERNELS).need(signature, cpu_target.target_context)
+    assert (need is not None) == kept
+
+
+@pytest.mark.slow
 @pytest.mark.jit
 def test_an_edited_policy_from_outside_runs_its_new_code_inside_a_floor(tmp_path: Path) -> None:
     file = tmp_path / "outsider.py"

@@ -196,6 +196,7 @@ def best_mixture(mean: list[float], cost: list[float], limit: float) -> float:
     return -float(found.fun)
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("limit", [0.03, 0.1, 0.3])
 def test_three_models_earn_what_the_best_mixture_does(limit: float) -> None:

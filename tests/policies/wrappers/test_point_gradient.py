@@ -127,6 +127,7 @@ def test_late_feedback_gives_the_estimate_of_its_own_decision() -> None:
         assert np.abs(y).max() == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.jit
 def test_two_points_are_nearly_as_good_as_the_gradient_on_bowls_and_one_is_better_than_none() -> None:
     steps, d = 5_000, 5

@@ -205,5 +205,6 @@ def test_compiled_environments_of_vectors_answer_as_single_ones(name: str) -> No
 
 @pytest.mark.jit
 @pytest.mark.usefixtures("entries_are_compiled")
-def test_compiled_environments_tell_the_rewards_of_two_points() -> None:
-    test_every_kind_of_feedback_is_told_and_drives_a_policy("two_rewards")
+@pytest.mark.parametrize("feedback", every_run(["two_rewards"], []))  # as Python every kind is tried, and its tiers
+def test_compiled_every_kind_of_feedback_is_told(feedback: FeedbackKind) -> None:
+    test_every_kind_of_feedback_is_told_and_drives_a_policy(feedback)
