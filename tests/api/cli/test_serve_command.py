@@ -56,6 +56,15 @@ def until_ready(address: str) -> None:
         time.sleep(0.05)
 
 
+def open_files(pid: int) -> int:
+    """Return how many files a process has open, once that stays: it closes connections when it comes to that."""
+    seen: list[int] = []
+    while len(seen) < 20 or len(set(seen[-20:])) > 1:
+        seen.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+        time.sleep(0.01)
+    return seen[-1]
+
+
 def onearm_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command beside the service, uncompiled: it is the same to the bit, and done before it would be compiled."""
     return subprocess.run(
@@ -182,7 +191,7 @@ def test_at_the_limit_of_open_files_a_creation_is_told_to_try_again(tmp_path: Pa
         until_ready(address)
         with httpx.Client(base_url=address, timeout=60) as client:
             assert client.get("/health/live").status_code == 200
-            files = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+            files = open_files(process.pid)
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (files, 4096))
             policy = {"name": "linucb"}
             body = {"experiment_id": "e", "arms": [{"id": "a"}, {"id": "b"}], "policy": policy}
