@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# NumPy multiplies with one thread: those that wait for a busy processor turn in circles, and a second became a minute.
+# NumPy multiplies with one thread: several spin while they wait for a busy processor, and a second became a minute.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it is read once, where NumPy is imported
 # What tests need compiled they wait for; a worker takes 3 s and more.
 os.environ.setdefault("ONEARM_BACKGROUND", "off")

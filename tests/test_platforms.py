@@ -1,4 +1,4 @@
-"""What stands in no system's way: the package imports where the modules that only POSIX has are missing."""
+"""The package imports where the modules that only POSIX has are missing."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from ..experiment.unknown import or_null
 from ..experiment.worlds import as_found
 from ..service.lag import Lag
 from ..service.live import Live
-from ..service.policies import takes_no_arms
+from ..service.policies import shadows_without_growth
 from ..service.refusals import no_stream
 from ..service.service import Service
 from . import schemas
@@ -136,7 +136,7 @@ async def add_arm(service: Service, call: Call) -> Answer:
     """Let an arm join an experiment at work, or where arms come once offer it."""
     live = service.live(call.path["experiment_id"])
     arm = read(_object, call.body, "the arm")
-    turn = live.turns.alone if live.is_large or takes_no_arms(live) else live.turns.take
+    turn = live.turns.alone if live.is_large or shadows_without_growth(live) else live.turns.take
 
     async def join() -> tuple[Any, bool]:
         await service.policies.make_way(live, arm)

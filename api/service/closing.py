@@ -47,7 +47,7 @@ class Due(NamedTuple):
     record: Record
     action: Action
     feedback: Feedback | None  # None where it was never shown
-    why: Closed | None  # as well
+    why: Closed | None  # None there, too
 
 
 class Passed(NamedTuple):

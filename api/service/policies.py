@@ -261,7 +261,7 @@ class Policies:
 
     async def make_way(self, live: Live, arm: dict[str, Any]) -> None:
         """Retire the shadows that take no new arms where one will join, in a turn of the caller, who is alone."""
-        fixed = takes_no_arms(live)
+        fixed = shadows_without_growth(live)
         if not fixed or not live.would_change("join", arm):
             return
         for number in fixed:
@@ -323,8 +323,8 @@ def is_watched(live: Live) -> bool:
     return len(live.members) > 1 or live.is_apprentice
 
 
-def takes_no_arms(live: Live) -> list[int]:
-    """Return the numbers of those who decide nothing, and whose states cannot take an arm that joins."""
+def shadows_without_growth(live: Live) -> list[int]:
+    """Return the numbers of the policies that decide nothing, and take no arm that joins."""
     others = (member for member in live.members if member.policy not in live.spec.numbers)
     return [member.policy for member in others if policy_of(live.created, member).grow is None]
 

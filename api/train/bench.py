@@ -31,7 +31,7 @@ class Bench:
         self.folder = folder
 
     def open(self, plan: Plan) -> None:
-        """Begin a plan here, or go on with it. Raises `Conflict` where another one was begun, or another way."""
+        """Begin a plan here, or go on with it. Raises `Conflict` where another plan or procedure was begun."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not (self.folder / PLAN).exists():

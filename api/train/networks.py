@@ -5,9 +5,10 @@ of the next query, float32[rows, n], and the scores of the hypotheses, float32[r
 correction. Corrections and query logits are zero at first, so that an untrained network asks uniformly.
 `engine/trained/networks.py` computes the same from the same arrays, decision by decision.
 
-Weights are arrays w1, b1, w2, b2, .., of shape [out, in] and [out]. They are float32; where they are float64, all that
-is computed from them is too. Gradients are derived by hand: one pass back through the layers, where a rectified unit
-passes on what comes where it is above 0, and a maximum over arms shares it out among those that reach it.
+Weights are arrays w1, b1, w2, b2, .., of shape [out, in] and [out], float32 where they are trained. Where they are
+float64, all that is computed from them is too. Gradients are derived by hand: one pass back through the layers, where a
+rectified unit passes on what comes where it is above 0, and a maximum over arms shares it out among those that reach
+it.
 
 Departs from the paper, whose sizes are not known: features and sizes are ours.
 """

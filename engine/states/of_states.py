@@ -1,4 +1,4 @@
-"""What all policies tell of themselves that decide in states which their decisions move."""
+"""What all policies of states tell of themselves."""
 
 from __future__ import annotations
 

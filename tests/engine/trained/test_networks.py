@@ -6,26 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from support.small_artefacts import WIDTH, arm_layers, random_layers
 
 from onearm.engine.kernel import loop
 from onearm.engine.task import hypotheses, thresholds
 from onearm.engine.trained.networks import ArmNet, FlatNet, NetWork, arm_net, arm_work, flat_net, flat_work, outputs
 from onearm.engine.vocabulary import Array
 
-WIDTH = 7  # no multiple of four: the rest of every unrolled loop runs
-
-
-def weights_of(*sizes: tuple[int, int], seed: int = 0) -> dict[str, Array]:
-    """Return random weights of layers (out, in)."""
-    rng = np.random.default_rng(seed)
-    found: dict[str, Array] = {}
-    for layer, (out, into) in enumerate(sizes, 1):
-        found[f"w{layer}"] = (rng.normal(size=(out, into)) / math.sqrt(into)).astype(np.float32)
-        found[f"b{layer}"] = (0.3 * rng.normal(size=out)).astype(np.float32)
-    return found
-
-
-ARM_WEIGHTS = weights_of((WIDTH, 8), (WIDTH, WIDTH), (WIDTH + 2, 3 * WIDTH), (2, WIDTH + 2))
+ARM_WEIGHTS = arm_layers()
 
 
 def linear(weights: dict[str, Array], layer: int, x: Array) -> Array:
@@ -112,7 +100,7 @@ def test_arms_without_any_answer_are_alike() -> None:
 @pytest.mark.parametrize("task", [thresholds(4), hypotheses(np.random.default_rng(1).normal(size=(6, 3)))])
 def test_the_flat_net_is_its_definition(task) -> None:  # type: ignore[no-untyped-def]
     n, m = task.n_queries, task.n_hypotheses
-    weights = weights_of((WIDTH, 2 * n + m + 1), (WIDTH, WIDTH), (n + m, WIDTH))
+    weights = random_layers((WIDTH, 2 * n + m + 1), (WIDTH, WIDTH), (n + m, WIDTH))
     net = flat_net(20, task.table, weights)
     work = flat_work(net)
     for seed in range(4):
@@ -169,7 +157,7 @@ def test_answers_of_any_size_leave_outputs_finite() -> None:
     work = run_arms(count, count, np.array([1e109, -1e100, 1e100]), weights)
     assert np.isfinite(work.logits).all()
     assert np.isfinite(work.scores).all()
-    net = flat_net(20, thresholds(3).table, weights_of((WIDTH, 11), (WIDTH, WIDTH), (7, WIDTH)))
+    net = flat_net(20, thresholds(3).table, random_layers((WIDTH, 11), (WIDTH, WIDTH), (7, WIDTH)))
     work = flat_work(net)
     ask(net, count, count, np.array([1e109, -1e100, 1e100]), work)
     assert np.isfinite(work.logits).all()
@@ -184,7 +172,7 @@ def compiled_outputs(net: ArmNet | FlatNet, visits: Array, count: Array, total: 
 @pytest.mark.jit
 def test_compiled_networks_are_their_definition() -> None:
     task = thresholds(10)
-    weights = weights_of((96, 32), (96, 96), (21, 96))
+    weights = random_layers((96, 32), (96, 96), (21, 96))
     flat = flat_net(20, task.table, weights)
     for seed in range(20):
         visits, count, total = history(seed, 10)

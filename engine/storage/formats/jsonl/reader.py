@@ -59,7 +59,8 @@ def read(path: Path) -> Log:
                 for number, line in zip(numbers.tolist(), lines, strict=True)
                 if isinstance(line, Change)
             ]
-        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, 1, begins_of(header))
+        begins = begins_of(header)
+        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=1, begins=begins)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:

@@ -56,7 +56,8 @@ def read(path: Path) -> Log:
         found = list(_pages(source, file, problem, bad_lines))
         pages, corrected = [in_order(page, problem) for page in found], [page.corrected for page in found]
         changes = _changes(source, file)
-        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, 0, begins_of(header))
+        begins = begins_of(header)
+        return log_of_events(problem, spec, pages, changes, corrected, bad_lines, header_lines=0, begins=begins)
 
 
 def read_rows(source: Source, wanted: Wanted) -> Rows:
@@ -180,7 +181,7 @@ def _page(batch: pa.RecordBatch, before: int, problem: Problem, bad_lines: BadLi
     decides = np.isin(kind, DECISIONS)
     number, reward = integers(batch.column("number"), fill=-1), floats(batch.column("reward"))
     if problem.states is not None:
-        learns = _that_say_what_came(batch, learns, lines, problem, bad_lines)
+        learns = _with_next_state(batch, learns, lines, problem, bad_lines)
     rows = np.flatnonzero(learns)  # as indices: masks that alternate take a third longer to read a page
     rewards = Rewards(number[rows], reward[rows], _details(batch, learns, problem), lines[rows])
     told = kind == CORRECTED
@@ -249,7 +250,7 @@ def _details(batch: pa.RecordBatch, learns: Array, problem: Problem) -> Array:
     return unpack_details(batch.column("detail").filter(pa.array(learns)).to_pylist(), problem)
 
 
-def _that_say_what_came(
+def _with_next_state(
     batch: pa.RecordBatch, learns: Array, lines: Array, problem: Problem, bad_lines: BadLines
 ) -> Array:
     """Return which LEARN rows of states say which state came next, or that a window closed, bool[n]."""
