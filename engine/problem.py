@@ -336,12 +336,12 @@ def check_range(name: str, limits: Any) -> tuple[float, float]:
     if not numbers or not -REWARD_MAX <= limits[0] < limits[1] <= REWARD_MAX:
         raise InvalidInput(
             "bad_range",
-            f"{name} is {str(limits)[:80]}: it must be [low, high], two numbers from {-REWARD_MAX:g} to "
+            f"{name} is {as_seen(limits)}: it must be [low, high], two numbers from {-REWARD_MAX:g} to "
             f"{REWARD_MAX:g}, the lower one first",
         )
     low, high = float(limits[0]), float(limits[1])
     if not high - low >= WIDTH_MIN:
-        raise InvalidInput("bad_range", f"{name} is {str(limits)[:80]}: its ends must differ by at least {WIDTH_MIN:g}")
+        raise InvalidInput("bad_range", f"{name} is {as_seen(limits)}: its ends must differ by at least {WIDTH_MIN:g}")
     return low, high
 
 

@@ -30,7 +30,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .errors import InvalidInput
+from .errors import InvalidInput, as_seen
 
 Array = np.ndarray[Any, Any]
 TaskKind = Literal["arms", "thresholds", "hypotheses"]
@@ -110,7 +110,7 @@ class Task:
         """Return an answer; raise `InvalidInput` where the task has none like it."""
         number = isinstance(answer, (int, float)) and not isinstance(answer, bool) and abs(answer) <= ANSWER_MAX
         if not number or not self.possible(np.array([float(answer)]))[0]:
-            raise InvalidInput("bad_answer", f"the answer is {str(answer)[:80]}: it must be {_RULES[self.answers]}")
+            raise InvalidInput("bad_answer", f"the answer is {as_seen(answer)}: it must be {_RULES[self.answers]}")
         return float(answer) + 0.0  # -0.0 becomes 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class Task:
         if not isinstance(body, dict) or body.get("kind") not in get_args(TaskKind):
             raise InvalidInput(
                 "bad_task",
-                f"the task is {str(body)[:80]}: it must be an object whose kind is arms, thresholds or hypotheses",
+                f"the task is {as_seen(body)}: it must be an object whose kind is arms, thresholds or hypotheses",
             )
         known = {"kind", "answers", "loss", "hypotheses" if body["kind"] == "hypotheses" else "queries"}
         if extra := sorted(set(body) - known - {"queries"}):

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_seen
 from ..kernel import kernel, routine
 from ..problem import check_param, check_vector
 from ..vocabulary import Array
@@ -124,7 +124,7 @@ def _check_group(group: Any) -> None:
     if not isinstance(group, dict) or not isinstance(group.get("name"), str) or not group.keys() & {"arms", "tag"}:
         raise InvalidInput(
             "bad_constraints",
-            f'a group is {repr(group)[:80]}: it must be {{"name": ..., "arms": [...], "floor": ...}}, '
+            f'a group is {as_seen(group)}: it must be {{"name": ..., "arms": [...], "floor": ...}}, '
             'with a "tag" in place of arms where arms have tags',
         )
     name = group["name"]
@@ -138,7 +138,7 @@ def _check_group(group: Any) -> None:
         _check_arms(name, group["arms"])
     elif not isinstance(group["tag"], str):
         raise InvalidInput(
-            "bad_constraints", f"the group {name!r} has the tag {repr(group['tag'])[:80]}: a tag is a string"
+            "bad_constraints", f"the group {name!r} has the tag {as_seen(group['tag'])}: a tag is a string"
         )
     if "floor" not in group and "cap" not in group:
         raise InvalidInput("bad_constraints", f"the group {name!r} has no floor and no cap: give it one of them")
@@ -154,7 +154,7 @@ def _check_arms(name: str, arms: Any) -> None:
     whole = isinstance(arms, list) and all(type(arm) is int and arm >= 0 for arm in arms)
     if not whole or not arms:
         raise InvalidInput(
-            "bad_constraints", f"the group {name!r} has the arms {repr(arms)[:80]}: give one arm or more, by number"
+            "bad_constraints", f"the group {name!r} has the arms {as_seen(arms)}: give one arm or more, by number"
         )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...engine.answers import NORMAL, draw_answer
 from ...engine.draws import NATURE, normal, run_key, uniform
-from ...engine.errors import InvalidInput
+from ...engine.errors import InvalidInput, as_seen
 from ...engine.kernel import kernel, loop
 from ...engine.problem import check_param, check_seed, check_table, query_problem
 from ...engine.protocol import register_env
@@ -128,7 +128,7 @@ def _checked(asked: list[int], items: int) -> list[int]:
     if not whole or not asked or len(set(asked)) < len(asked) or not all(0 <= i < items for i in asked):
         raise InvalidInput(
             "bad_param",
-            f"asked is {str(asked)[:80]}: it must be a list of numbers of items, 0 to {items - 1}, each once",
+            f"asked is {as_seen(asked)}: it must be a list of numbers of items, 0 to {items - 1}, each once",
         )
     return asked
 

@@ -17,7 +17,10 @@ from onearm.api.experiment.explanation import wrapped
 from onearm.api.experiment.spec import Spec
 from onearm.api.kinds.arms.engine import ArmDecision, Engine
 from onearm.engine import snapshot
+from onearm.engine.domain import ball
 from onearm.engine.errors import Conflict, InvalidInput, NotFound
+from onearm.engine.laws.constraints import constraints_of
+from onearm.engine.task import best_arm
 from onearm.policies import catalog
 
 ARMS = ["cat", "dog", "fox"]
@@ -137,6 +140,13 @@ OF_TAG = {"groups": [{"name": "fresh", "tag": "new", "floor": 0.1}]}
         ),
         (lambda: onearm.open("ucb1").decide(unit_id=HUGE), "unit_id is a number of some 5000 digits"),  # type: ignore[arg-type]
         (lambda: onearm.open("ucb1").decide(eligible=[HUGE]), "there is no action a number of some 5000 digits"),  # type: ignore[list-item]
+        (lambda: onearm.open("ucb1", reward_range=(0, HUGE)), "reward.range is a tuple with a number of thousands"),
+        (lambda: onearm.open(domain=ball(2), feedback=HUGE), "problem.feedback is a number of some 5000 digits"),  # type: ignore[call-overload]
+        (lambda: best_arm(3).check_answer(HUGE), "the answer is a number of some 5000 digits: it must be"),
+        (
+            lambda: constraints_of(0.0, 1.0, [{"name": "g", "arms": [HUGE, -1]}]),
+            "'g' has the arms a list with a num",
+        ),
         (lambda: onearm.open("ucb1").learn(HUGE, 1.0), "there is no decision a number of some 5000 digits"),
         (lambda: onearm.open("ucb1").learn([HUGE], 1.0), "the decision is a list with a number of thousands"),  # type: ignore[arg-type]
     ],

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-import json
 from typing import Any
 
 from ....engine.choices import ARM_FEEDBACKS, FeedbackKind
-from ....engine.errors import InvalidInput
+from ....engine.errors import InvalidInput, as_seen
 from ....engine.laws.largest import ARMS_MAX as LAW_ARMS_MAX
 from ....engine.problem import check_problem
 from ....engine.vocabulary import Problem
@@ -71,13 +70,13 @@ def _feedback(body: dict[str, Any], problem: Problem) -> FeedbackKind:
     if problem.states is not None and feedback != "transition":
         raise InvalidInput(
             "bad_feedback",
-            f"problem.feedback is {json.dumps(feedback)[:80]}, and there are states: each reward tells the next one "
+            f"problem.feedback is {as_seen(feedback)}, and there are states: each reward tells the next one "
             '("transition"); leave the feedback out',
         )
     if problem.states is None and feedback not in ARM_FEEDBACKS:
         raise InvalidInput(
             "bad_feedback",
-            f"problem.feedback is {json.dumps(feedback)[:80]}: of arms, with no domain, it must be one of "
+            f"problem.feedback is {as_seen(feedback)}: of arms, with no domain, it must be one of "
             f"{', '.join(ARM_FEEDBACKS)}",
         )
     told: FeedbackKind = feedback

@@ -10,11 +10,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, get_args
 
-from ....engine.errors import InvalidInput
+from ....engine.errors import InvalidInput, as_seen
 from ....engine.task import Task, TaskKind, best_arm, hypotheses, thresholds
 from ...experiment.ids import check_fields, check_id
 
@@ -36,13 +35,11 @@ def read_task(body: dict[str, Any]) -> NamedTask:
     """
     kind = body.get("task")
     if kind not in get_args(TaskKind):
-        raise InvalidInput(
-            "bad_task", f"problem.task is {json.dumps(kind)[:80]}: it must be {', '.join(get_args(TaskKind))}"
-        )
+        raise InvalidInput("bad_task", f"problem.task is {as_seen(kind)}: it must be {', '.join(get_args(TaskKind))}")
     given = {name: body[name] for name in ("answers", "loss") if name in body}
     for name, value in given.items():
         if not isinstance(value, str):
-            raise InvalidInput("bad_task", f"problem.{name} is {json.dumps(value)[:80]}: it must be a name")
+            raise InvalidInput("bad_task", f"problem.{name} is {as_seen(value)}: it must be a name")
     if kind != "hypotheses":
         if "hypotheses" in body:
             raise InvalidInput("bad_task", f"the task {kind!r} has hypotheses of its own: leave them out")
@@ -86,7 +83,7 @@ def _count(queries: Any) -> int:
     if isinstance(queries, bool) or not isinstance(queries, int):
         raise InvalidInput(
             "bad_task",
-            f"problem.queries is {json.dumps(queries)[:80]}: it must be a list of ids, or how many there are",
+            f"problem.queries is {as_seen(queries)}: it must be a list of ids, or how many there are",
         )
     return queries
 

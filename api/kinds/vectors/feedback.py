@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from ....engine.errors import InvalidInput
+from ....engine.errors import InvalidInput, as_seen
 from ....engine.limits import check_detail
 from ....engine.problem import check_context, check_reward
 from ....engine.vocabulary import Array, Feedback, Problem
@@ -98,7 +98,7 @@ def _two(body: FeedbackBody) -> Feedback:
     turned = body.reward is None
     values = body.loss if turned else body.reward
     if not isinstance(values, (list, tuple, np.ndarray)) or len(values) != 2:
-        raise InvalidInput("bad_reward", f"the value is {str(values)[:80]}: two points were decided; send two numbers")
+        raise InvalidInput("bad_reward", f"the value is {as_seen(values)}: two points were decided; send two numbers")
     rewards = [check_reward(_plain(value)) for value in values]
     detail = 0.0 - np.array(rewards) if turned else np.array(rewards)
     return Feedback(check_reward(sum(detail.tolist()) / 2.0), detail)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ....engine.domain import Domain
-from ....engine.errors import InvalidInput
+from ....engine.errors import InvalidInput, as_seen
 from ....engine.problem import check_problem
 from ....engine.vocabulary import VECTOR_FEEDBACKS, Problem
 from ...experiment.context_intake import ContextIntake
@@ -35,7 +34,7 @@ def read_problem(body: dict[str, Any], arms: Arms, policy: Any) -> Declared:
     if (feedback := body.get("feedback", "gradient")) not in VECTOR_FEEDBACKS:
         raise InvalidInput(
             "bad_feedback",
-            f"problem.feedback is {json.dumps(feedback)[:80]}: it must be one of {', '.join(VECTOR_FEEDBACKS)}",
+            f"problem.feedback is {as_seen(feedback)}: it must be one of {', '.join(VECTOR_FEEDBACKS)}",
         )
     horizon = whole("bad_horizon", "the horizon", body.get("horizon"))
     context: dict[str, Any] = {"kind": "none"}

@@ -257,5 +257,5 @@ def test_a_task_needs_a_budget_and_a_policy_that_asks() -> None:
         onearm.open("uniform_budget", task=onearm.thresholds(3))  # type: ignore[call-overload]
     with pytest.raises(InvalidInput, match="'ucb1' decides on arms"):
         opened("ucb1")
-    with pytest.raises(InvalidInput, match=r"problem\.task is null"):
+    with pytest.raises(InvalidInput, match=r"problem\.task is None"):
         onearm.open("uniform_budget", task={}, horizon=3)

@@ -140,7 +140,7 @@ def test_feedback_that_cannot_be_is_refused_and_nothing_is_learned(told: dict[st
     [
         ({"domain": ball(2), "arms": 3}, "arms are given, and a domain"),
         ({"domain": ball(2), "policy": "ucb1"}, "policy 'ucb1' decides on arms"),
-        ({"domain": ball(2), "feedback": "rumours"}, 'problem.feedback is "rumours"'),
+        ({"domain": ball(2), "feedback": "rumours"}, "problem.feedback is 'rumours'"),
         ({"domain": ball(2), "policy": "optimistic_omd", "feedback": "reward"}, "reveals the reward of what was"),
         ({"domain": {"kind": "ball", "dimension": 2, "radius": 0}}, "radius is 0"),
         ({"domain": {"kind": "box", "low": [1], "high": [0]}}, "the box is empty"),
