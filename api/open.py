@@ -128,7 +128,7 @@ def open(
         )
         if not isinstance(task, (Task, dict)):
             raise InvalidInput(
-                "bad_task", f"task is {task!r}: take onearm.best_arm, thresholds or hypotheses, or a dict"
+                "bad_task", f"task is {as_seen(task)}: take onearm.best_arm, thresholds or hypotheses, or a dict"
             )
         problem |= {"kind": "queries", **(task_fields(numbered(task)) if isinstance(task, Task) else task)}
     elif domain is None:
@@ -147,7 +147,7 @@ def open(
 def _named(policy: Any) -> dict[str, Any]:
     """Return the policy as a field of a creation body; nothing where the default is meant."""
     if not isinstance(policy, (str, dict)):
-        raise InvalidInput("bad_spec", f"policy is {policy!r}: it must be a name or a spec")
+        raise InvalidInput("bad_spec", f"policy is {as_seen(policy)}: it must be a name or a spec")
     if policy == "usual":
         message = 'policy="usual" is called "default" now, and may be left out; the old word goes with 0.3'
         warnings.warn(message, DeprecationWarning, stacklevel=3)

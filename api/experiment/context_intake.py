@@ -212,7 +212,7 @@ def _context(context: Any) -> tuple[Literal["none", "dense", "features"], int, E
     check_fields("problem.context", context, known)
     kind = context.get("kind")
     if kind not in ("none", "dense", "features"):
-        raise InvalidInput("bad_context", f"the kind of context is {kind!r}: it must be none, dense or features")
+        raise InvalidInput("bad_context", f"the kind of context is {as_seen(kind)}: it must be none, dense or features")
     fields = {"none": {"kind"}, "dense": {"kind", "length"}, "features": known - {"length"}}[kind]
     if extra := sorted(set(context) - fields):
         raise InvalidInput(
@@ -230,14 +230,16 @@ def _context(context: Any) -> tuple[Literal["none", "dense", "features"], int, E
         )
     interactions = context.get("interactions")
     if interactions is not None and not isinstance(interactions, list):
-        raise InvalidInput("bad_context", f"interactions is {interactions!r}: it must be a list of pairs of namespaces")
+        raise InvalidInput(
+            "bad_context", f"interactions is {as_seen(interactions)}: it must be a list of pairs of namespaces"
+        )
     given = {name: context[name] for name in ("bits", "dimension", "interactions") if context.get(name) is not None}
     return "features", 0, Encoder(**given)
 
 
 def _whole(code: str, what: str, value: Any, most: int, instead: str = "") -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidInput(code, f"{what} is {value!r}: it must be a whole number from 1 to {most}{instead}")
+        raise InvalidInput(code, f"{what} is {as_seen(value)}: it must be a whole number from 1 to {most}{instead}")
     return value
 
 

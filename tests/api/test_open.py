@@ -142,6 +142,9 @@ OF_TAG = {"groups": [{"name": "fresh", "tag": "new", "floor": 0.1}]}
         (lambda: onearm.open("ucb1").decide(eligible=[HUGE]), "there is no action a number of some 5000 digits"),  # type: ignore[list-item]
         (lambda: onearm.open("ucb1", reward_range=(0, HUGE)), "reward.range is a tuple with a number of thousands"),
         (lambda: onearm.open(domain=ball(2), feedback=HUGE), "problem.feedback is a number of some 5000 digits"),  # type: ignore[call-overload]
+        (lambda: onearm.open(HUGE), "policy is a number of some 5000 digits: it must be a name or a spec"),
+        (lambda: onearm.open("linucb", context=HUGE), "the length of the context is a number of some 5000 digits"),
+        (lambda: onearm.open("uniform_budget", task=HUGE), "task is a number of some 5000 digits: take onearm"),
         (lambda: best_arm(3).check_answer(HUGE), "the answer is a number of some 5000 digits: it must be"),
         (
             lambda: constraints_of(0.0, 1.0, [{"name": "g", "arms": [HUGE, -1]}]),
