@@ -59,7 +59,9 @@ class Windowed(Served):
 
 
 def learned(served: Windowed) -> dict[int | None, tuple[float | None, str | None]]:
-    """Return the reward that was learned of each decision, by number, and why."""
+    """Return the reward that was learned of each decision, by number, and why, once all of it is committed."""
+    assert served.client.portal is not None
+    served.client.portal.call(served.service.writer.drain)  # an answer waits for its own event alone
     events = log_of(served.store, "e")[1]
     return {event.number: (event.reward, event.detail) for event in events if event.kind == LEARN}
 
