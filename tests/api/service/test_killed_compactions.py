@@ -26,7 +26,7 @@ STORE = "onearm.engine.storage.store:Store"
 STAGES = {  # where it dies, and whether that was done
     "noted": ("onearm.api.service.archives:Archives.write", False),
     "half written": ("onearm.api.service.archives:_Hashed.write", True),
-    "renamed": ("onearm.api.service.archives:_sync", False),
+    "renamed": ("onearm.api.service.archives:sync", False),
     "parts": (f"{STATES}.put_base_parts", True),
     "before the row": (f"{STATES}.put_base", False),
     "behind the row": (f"{STATES}.put_base", True),
