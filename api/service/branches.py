@@ -138,11 +138,18 @@ class Branches:
         if fresh := found is None or fork <= born:
             fork, found = born, None
         if fork < (self._begins if fresh else self._told_from(setting.policy)):
+            if self._leads_on(setting):  # where a state was set that is on the path, and nothing behind it is
+                return _Branch(setting, self._begins, None, fresh=False), None
             raise Damaged("before_base", f"what is set at seq {seq} begins before the base: restore a backup")
         while found is not None and fork < found.begins and (found.branch is None or fork < found.branch.fork):
             found = found.before
         source = None if found is None or fork >= found.begins else found.branch
         return _Branch(setting, fork, source, fresh), found
+
+    def _leads_on(self, setting: Setting) -> bool:
+        """Tell whether what is set can be folded from the state with which the log begins."""
+        is_told = setting.policy in self._history.spec(self._begins).numbers
+        return is_told and self._history.paths.leads_on(setting, self._begins, self._corrections)
 
     def _told_from(self, policy: int) -> int:
         """Return from which seq on the state of a policy is told."""

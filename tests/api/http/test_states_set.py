@@ -319,3 +319,14 @@ def test_a_shadow_that_is_promoted_follows_what_was_corrected_before(served: Cor
     served.follow()
     assert len(served.sets()) == 2
     served.assert_verified()
+
+
+def test_a_rollback_to_a_rollback_at_a_base_verifies(served: Correcting) -> None:
+    served.rewarded([1.0, 0.0, 1.0])
+    set_at = served.rollback(3).json()["seq"]
+    assert served.post(f"{E}:compact", {"archive": False}).json()["base"] == set_at
+    assert served.rollback(set_at).status_code == 200
+    served.assert_verified()
+    served.rewarded([0.5])
+    served.restart()
+    served.assert_verified()
