@@ -9,6 +9,7 @@ from ....engine.changes.worlds import changes_of, leader_of, standing
 from ....engine.errors import Conflict, InvalidInput, NotFound
 from ....engine.growth import grown
 from ....engine.problem import check_problem
+from ....engine.snapshot import copied
 from ....engine.vocabulary import Change, Problem, Turn
 from ...experiment.definition import check_arm
 from ...experiment.worlds import as_found
@@ -20,21 +21,25 @@ from ..kind import ChangeHandler, Work
 
 def join(work: Work, arm: dict[str, Any], record: Record | None) -> tuple[ArmAdded | None, ArmStatus]:
     """Let an arm join; the same arm again changes nothing."""
-    following = _with_arm(work, arm)
+    problem = _with_arm(work, arm)
     status = ArmStatus(arm["id"], arm["id"] in work.roster.retired)
-    if following is None:
+    if problem is None:
         return None, status
-    work.problem, work.state = following
+    work.state = grown(work.spec.policy, work.state, problem)
+    work.problem = problem
     return ArmAdded(arm, work.number), status
 
 
 def joins(work: Work, arm: dict[str, Any]) -> bool:
     """Tell whether an arm is a new one; raises where it cannot join."""
-    return _with_arm(work, arm) is not None
+    if (problem := _with_arm(work, arm)) is None:
+        return False
+    grown(work.spec.policy, copied(work.state), problem)  # a copy: the larger state shares arrays, and writes them
+    return True
 
 
-def _with_arm(work: Work, arm: dict[str, Any]) -> tuple[Problem, Any] | None:
-    """Return the problem and the state once an arm has joined; None where it is there. Raises where it cannot join."""
+def _with_arm(work: Work, arm: dict[str, Any]) -> Problem | None:
+    """Return the problem once an arm has joined; None where it is there. Raises where that cannot be."""
     label = check_arm(arm)
     _check_fixed(work)
     if (there := work.roster.numbers.get(label)) is not None:
@@ -49,7 +54,7 @@ def _with_arm(work: Work, arm: dict[str, Any]) -> tuple[Problem, Any] | None:
     problem = grown_problem(work.spec, [*work.roster.arms, arm])
     check_problem(problem)
     work.check_room(problem)
-    return problem, grown(work.spec.policy, work.state, problem)
+    return problem
 
 
 def retire(work: Work, label: str, record: Record | None) -> tuple[ArmRetired | None, ArmStatus]:

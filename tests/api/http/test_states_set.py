@@ -330,3 +330,15 @@ def test_a_rollback_to_a_rollback_at_a_base_verifies(served: Correcting) -> None
     served.rewarded([0.5])
     served.restart()
     served.assert_verified()
+
+
+@pytest.mark.parametrize("fixed", ["exp3_ix", "tsallis_inf"])
+def test_where_a_shadow_makes_way_for_an_arm_the_state_before_that_is_as_it_was(tmp_path: Path, fixed: str) -> None:
+    """Who leads is looked for among the larger number of arms, in arrays that the smaller state has as well."""
+    with Correcting(tmp_path) as served:
+        assert served.create(policy="epsilon_greedy").status_code == 201
+        served.rewarded([1.0, 0.0, 1.0])
+        assert served.post(f"{E}/policies", {"policy": fixed, "role": "shadow"}).status_code == 201
+        served.rewarded([1.0, 0.0])
+        assert served.post(f"{E}/arms", {"id": "d"}).status_code == 201
+        served.assert_verified()
