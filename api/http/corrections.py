@@ -107,11 +107,11 @@ async def _said(live: Live, decision_id: str, value: float | None) -> tuple[Reco
         raise Conflict("no_reward", f"nothing was learned of decision {decision_id!r}{_why_nothing(live, found)}")
     if found.value == value:
         return found, False
-    if found.reward.seq <= live.floor:
+    if found.reward.seq <= (from_seq := max(live.floor, live.reach)):
         raise Conflict(
             "compacted",
-            f"the reward of decision {decision_id!r} was learned at seq {found.reward.seq}, and the log is folded from "
-            f"seq {live.floor} on: what lies before cannot be learned again",
+            f"the reward of decision {decision_id!r} was learned at seq {found.reward.seq}, and not all who decide can "
+            f"be folded again from before seq {from_seq}: what lies before cannot be learned again",
         )
     live.correct(found, value, live.now())
     return found, True

@@ -257,6 +257,16 @@ class History:
         state = self._brought.get(number)
         return fresh if state is None else snapshot.unpack([state], like=fresh)
 
+    def folds_from(self, number: int, floor: int, seq: int) -> int:
+        """Return behind which event a policy can be folded again that decides behind `seq`; the log is from `floor` on.
+
+        It is a later one than `floor` where the policy began to learn before and is not in the base: then it is where
+        it first decided, which comes with its state.
+        """
+        if floor <= self.paths.born.get(number, 0) or number in self.spec(floor).numbers:
+            return floor
+        return min((at for at in self._casts if at > floor and number in self.spec(at).numbers), default=seq)
+
     def spec(self, seq: int) -> Definition:
         """Return the definition of the experiment after the event of this seq: who decides then is its policy."""
         at = max((at for at in self._casts if at <= seq), default=0)

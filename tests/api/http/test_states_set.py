@@ -321,6 +321,46 @@ def test_a_shadow_that_is_promoted_follows_what_was_corrected_before(served: Cor
     served.assert_verified()
 
 
+def test_a_shadow_that_cannot_learn_a_correction_any_more_is_not_promoted(served: Correcting) -> None:
+    """It had learned the reward as it was, what came before the base is folded no more, and it is not in the base."""
+    names = served.rewarded([1.0, 0.0, 1.0, 0.0, 1.0])
+    shadow = {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.2}}, "role": "shadow", "start": "log"}
+    assert served.post(f"{E}/policies", shadow).status_code == 201
+    names += served.rewarded([1.0, 0.0, 1.0])
+    served.correct(names[6], 1.0)
+    served.follow()
+    base = served.post(f"{E}:compact", {"archive": False}).json()["base"]
+    refused = served.post(f"{E}/policies/1:promote")
+    assert (refused.status_code, refused.json()["code"]) == (409, "compacted")
+    assert f"folded from seq {base} on" in refused.json()["detail"]
+    assert "corrections_left" not in served.get(E).json()
+    assert served.post(f"{E}/policies", {"policy": "thompson_beta", "role": "shadow"}).status_code == 201
+    names += served.rewarded([1.0, 0.0, 1.0])
+    served.correct(names[-1], 0.0)
+    assert served.post(f"{E}/policies/2:promote").status_code == 200, "it began behind the base"
+    served.follow()
+    served.assert_verified()
+
+
+def test_of_who_was_promoted_behind_a_base_nothing_before_is_corrected(served: Correcting) -> None:
+    served.rewarded([1.0, 0.0, 1.0])
+    shadow = {"policy": {"name": "epsilon_greedy", "params": {"epsilon": 0.2}}, "role": "shadow", "start": "log"}
+    assert served.post(f"{E}/policies", shadow).status_code == 201
+    served.rewarded([1.0, 0.0, 1.0])
+    assert served.post(f"{E}:compact", {"archive": False}).status_code == 200
+    before = served.rewarded([0.0, 1.0])
+    assert served.post(f"{E}/policies/1:promote").status_code == 200
+    behind = served.rewarded([0.0, 1.0])
+    for again in (False, True):
+        if again:
+            served.restart()
+        refused = served.client.put(f"{E}/decisions/{before[1]}/reward", json={"value": 0.0})
+        assert (refused.status_code, refused.json()["code"]) == (409, "compacted")
+    served.correct(behind[1], 0.0)
+    served.follow()
+    served.assert_verified()
+
+
 def test_a_rollback_to_a_rollback_at_a_base_verifies(served: Correcting) -> None:
     served.rewarded([1.0, 0.0, 1.0])
     set_at = served.rollback(3).json()["seq"]
