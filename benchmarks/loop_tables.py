@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from table_text import machine_line, markdown, plus_minus
+from table_text import machine_line, markdown
 
 
 def loop(result: dict[str, Any]) -> str:
@@ -16,7 +16,7 @@ def loop(result: dict[str, Any]) -> str:
     took = [["policy", *worlds]]
     for policy in policies:
         of = [found[world, policy] for world in worlds]
-        lost.append([policy, *(plus_minus(row["regret_mean"], row["regret_stderr"]) for row in of)])
+        lost.append([policy, *(_regret(row) for row in of)])
         took.append([policy, *(f"{row['microseconds']:.2f}" for row in of)])
     facts = [["world", "states", "arms", "gain", "span", "best arm", "myopic"]]
     for row in result["worlds"]:
@@ -24,8 +24,7 @@ def loop(result: dict[str, Any]) -> str:
         facts.append([*sizes, *(f"{row[name]:.4g}" for name in ("gain", "span", "gain_stateless", "gain_myopic"))])
     mixed = [["world", "policy", "lost", "plans"]]
     for row in result["mixture"]:
-        regret = plus_minus(row["regret_mean"], row["regret_stderr"])
-        mixed.append([row["environment"], row["policy"], regret, f"{row['plans']:.1f}"])
+        mixed.append([row["environment"], row["policy"], _regret(row), f"{row['plans']:.1f}"])
     meant = [["half_visit loses in", "times as much", "meant"]]
     meant += [[each["what"], f"{each['found']:.2f}", f"{each['asked']:g}"] for each in result["goals"]]
     others = result["held_out"]["worlds"]
@@ -35,8 +34,8 @@ def loop(result: dict[str, Any]) -> str:
             f"`python benchmarks/papers/loop.py`. Rewards lost in {rows[0]['horizon']:,} decisions, by gaps, of "
             f"{rows[0]['seeds']} runs (fewer of those that take long):",
             markdown(lost),
-            "The worlds on which `half_visit` was chosen are among these. In others, which nothing was chosen on "
-            f"({', '.join(others)}), the geometric means are {means}.",
+            "The worlds on which `half_visit` was chosen are among these. In others, on which nothing was chosen "
+            f"({others[0]} to {others[-1]}, {len(others)} in all), the geometric means are {means}.",
             "What `half_visit` was meant to reach at most, and what it reaches:",
             markdown(meant),
             "What is to be had: the gain of the best policy, of the best arm alone, and of whoever takes the arm that "
@@ -50,3 +49,10 @@ def loop(result: dict[str, Any]) -> str:
             machine_line(result["machine"]),
         ]
     )
+
+
+def _regret(row: dict[str, Any]) -> str:
+    """Return what was lost in the mean, and the standard error of that."""
+    mean, error = row["regret_mean"], row["regret_stderr"]
+    digits = 0 if error >= 1.0 else 1
+    return f"{mean:,.{digits}f} ± {error:,.{digits}f}"
