@@ -160,13 +160,14 @@ class Case(NamedTuple):
 
 
 def cases() -> list[Case]:
-    """Return decisions without a context, with one, on actions with features, and in a state."""
+    """Return decisions without a context, in a state, with a context, and on actions with features."""
     numbers = random.Random(1)
     rows = [[round(numbers.gauss(0, 1), 3) for _ in range(LENGTH)] for _ in range(ARMS)]
     actions = [{"id": f"arm{i}", "features": row} for i, row in enumerate(rows)]
     listed = {"actions": {"kind": "listed", "length": LENGTH, "max": ARMS}}
     return [
         Case("plain", "ucb1", {}, {}),
+        Case("state", "ucb1", {"states": {"count": STATES}}, {"state": 4}, is_bare=False),
         Case(
             "context",
             "ucb1",
@@ -174,7 +175,6 @@ def cases() -> list[Case]:
             {"context": [0.01 * i for i in range(CONTEXT)]},
         ),
         Case("actions", "linucb", listed, {"actions": actions}, arms=False),
-        Case("state", "ucb1", {"states": {"count": STATES}}, {"state": 4}, is_bare=False),
     ]
 
 
@@ -209,7 +209,7 @@ def script(case: Case, key: str, items: int = 1) -> str:
 
 def measure(seconds: float, rounds: int, postgres: str | None) -> dict[str, Any]:
     """Load the service and the bare endpoints in turn, and return medians."""
-    plain, _, actions, _ = known = cases()
+    plain, _, _, actions = known = cases()
     found: dict[str, list[dict[str, float]]] = {}
 
     def load(label: str, server: Server, sent: str, connections: int = CONNECTIONS, share: float = 1.0) -> float:
@@ -225,8 +225,8 @@ def measure(seconds: float, rounds: int, postgres: str | None) -> dict[str, Any]
         for case in known:
             create(service, key, case)
         rewarded = 0  # the first one was decided alone
-        for _ in range(rounds):
-            for case in known:
+        for turn in range(rounds):  # a process that has decided more takes longer: what came last is first then
+            for case in known if turn % 2 == 0 else known[::-1]:
                 if case.is_bare:
                     load(f"bare_{case.name}", bare, script(case, key))
                 load(case.name, service, script(case, key))
