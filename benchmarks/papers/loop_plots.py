@@ -11,6 +11,7 @@ from drawing import draw_all, grid
 from loop_runs import Run
 
 COLUMNS = 3
+COLOURS, STYLES = 10, ("-", "--", ":")  # of lines: a colour comes again in another style
 Worlds = dict[str, dict[str, Run]]  # by the world, and the policy
 
 
@@ -20,17 +21,20 @@ def draw(found: Worlds, looks: list[int], folder: Path) -> list[str]:
 
 
 def over_decisions(found: Worlds, looks: list[int]) -> Any:
-    """Return mean regret over decisions, both on logarithmic scales."""
-    rows = math.ceil(len(found) / COLUMNS)
+    """Return mean regret over decisions, both on logarithmic scales; the names stand beside the last world."""
+    rows = math.ceil((len(found) + 1) / COLUMNS)
     figure, axes = grid(rows, COLUMNS, 5.2, 3.6)
-    for i, (world, runs) in enumerate(found.items()):
-        panel = axes[i // COLUMNS][i % COLUMNS]
-        for policy, run in runs.items():
-            panel.plot(looks, run.regret.mean(axis=0), label=policy, linewidth=1.2)
+    panels = [panel for row in axes for panel in row]
+    for panel, (world, runs) in zip(panels, found.items(), strict=False):
+        for i, (policy, run) in enumerate(runs.items()):
+            style = STYLES[i // COLOURS % len(STYLES)]
+            panel.plot(looks, run.regret.mean(axis=0), style, color=f"C{i % COLOURS}", label=policy, linewidth=1.2)
         panel.set_title(world)
         panel.set_xscale("log")
-        panel.set_yscale("symlog", linthresh=1.0)
+        panel.set_yscale("log")
         panel.set_xlabel("decisions")
         panel.set_ylabel("regret")
-    axes[0][0].legend(fontsize=6)
+    for panel in panels[len(found) :]:
+        panel.axis("off")
+    panels[len(found)].legend(*panels[0].get_legend_handles_labels(), fontsize=9, ncols=2, loc="center", frameon=False)
     return figure
