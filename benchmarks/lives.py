@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import track
 from service import HERE, free_port, serve, served_by
 
-from onearm.api.experiment.lineup import Guard
+from onearm.api.experiment.lineup_schemas import Guard
 from onearm.api.service.evidence import Evidence
 from onearm.engine.draws import POLICY, run_key
 from onearm.engine.kernel import loop

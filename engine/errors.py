@@ -2,8 +2,9 @@
 
 Every error carries a stable `code`, which the HTTP interface answers and scripts may rely on.
 
->>> str(InvalidInput("reward", "reward is nan: it must be a finite number"))
-'reward is nan: it must be a finite number'
+>>> error = InvalidInput("reward", "reward is nan: it must be a finite number")
+>>> str(error), error.seen, error.remedy
+('reward is nan: it must be a finite number', 'reward is nan', 'it must be a finite number')
 """
 
 from __future__ import annotations
@@ -38,6 +39,16 @@ class OnearmError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+    @property
+    def seen(self) -> str:
+        """What was seen: the message up to its first colon."""
+        return str(self).partition(": ")[0]
+
+    @property
+    def remedy(self) -> str:
+        """The rule and what to do: what the message says behind that; empty where it says no more."""
+        return str(self).partition(": ")[2]
 
 
 class InvalidInput(OnearmError, ValueError):

@@ -6,57 +6,18 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from ...engine.vocabulary import Array, Instance, Policy
 from ...policies import catalog
 from .definition import Definition
+from .explanation_schemas import Explanation, Part, Ranked, Reasons
 from .intake import values
-from .plan import HeldPlan
 from .unknown import or_null
 
 EXPLAINING = "one with a model of the rewards, like fourier_softmax, or an index, like ucb1"
 ACTIONS_EXPLAINED = 100  # the highest of the ranking
 FEATURES_EXPLAINED = 10  # those that moved the score most
-
-
-class Ranked(msgspec.Struct, omit_defaults=True):
-    """An action that could be chosen; the policy's score of it, where it has one."""
-
-    action_id: str
-    probability: float | None
-    score: float | None = None
-
-
-class Part(msgspec.Struct, omit_defaults=True):
-    """What one feature adds to a score; the intercept has no value."""
-
-    name: str
-    contribution: float
-    value: float | None = None
-
-
-class Reasons(msgspec.Struct):
-    """An action's probability, its score, how unsure that is, and the features that moved it most."""
-
-    action_id: str
-    probability: float | None
-    score: float | None
-    width: float | None
-    features: list[Part]
-
-
-class Explanation(msgspec.Struct, omit_defaults=True):
-    """What is said of a decision beside it, as where `explain` asks. The log keeps it as the detail of the decision."""
-
-    ranking: list[Ranked] = []  # empty where nobody asked
-    explanation: list[Reasons] = []
-    model: int | None = None  # the one that leads, where the policy looks for changes of the world
-    sticky: bool = False  # the unit got what it was given before
-    constraints_applied: list[str] = []  # those that moved the probabilities of this decision
-    relaxed: list[str] = []  # those that gave way, as this decision could not meet them
-    plan: HeldPlan | None = None  # where decisions move a state, and the policy learns which
 
 
 def wrapped(spec: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from ...engine.errors import InvalidInput, as_seen
 from ...engine.features import Encoder
 from ...engine.vocabulary import Array, Features, Learned, Policy, Problem
 from .ids import ID_LENGTH_MAX, is_id
-from .plan import Plan
+from .plan_schemas import Plan
 
 ACTIONS = 1_000  # that a call may list, where the problem does not say
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,29 +21,11 @@ from ...engine.vocabulary import Policy, Problem
 from ...policies import catalog
 from ...policies.wrappers.split import split
 from .definition import NOBODY, Definition
+from .lineup_schemas import Guard, LearnFrom, Origin, Role
 
-Role = Literal["live", "apprentice", "canary", "control", "shadow"]
 LEADING: tuple[Role, ...] = ("live", "apprentice")  # one of all members has one of these
 WATCHING: tuple[Role, ...] = ("shadow", "apprentice")  # who decides nothing
-LearnFrom = Literal["reward", "agreement"]
 Defined = TypeVar("Defined", bound=Definition)
-
-
-class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a policy that is tried is promoted, or retired, by itself: once its confidence sequence says so."""
-
-    against: Literal["live", "control"] = "live"
-    promote_above: float | None = 0.0  # the difference in value per decision; None: never
-    demote_below: float | None = 0.0
-    alpha: float = 0.05  # how often it may move at all where there is no difference
-
-
-class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a policy was that brings along what it knew there."""
-
-    experiment: str
-    seq: int | None = None  # after this event; None, as it is asked for: after the last one
-    policy: int | None = None  # its number there; None, as it is asked for: of the live one
 
 
 class Member(msgspec.Struct, frozen=True, omit_defaults=True):

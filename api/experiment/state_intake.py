@@ -14,7 +14,8 @@ from ...engine.problem import refuse_cost, state_problem
 from ...engine.vocabulary import Array, Learned, Problem
 from .context_intake import ContextIntake
 from .intake import Intake, Named
-from .plan import Plan, plan_of
+from .plan import plan_of
+from .plan_schemas import Plan
 from .states import States
 
 

@@ -23,9 +23,9 @@ from ...engine.choices import CELLS_MAX
 from ...engine.errors import InvalidInput, as_seen
 from ...engine.vocabulary import Array
 from .ids import check_fields, check_id
+from .plan_schemas import Said
 
 FACTORS_MAX = 16
-Said = int | str | dict[str, int]
 
 
 @dataclass(frozen=True)

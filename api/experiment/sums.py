@@ -26,7 +26,7 @@ from ...engine.estimate.interval import Z95
 from ...engine.growth import padded
 from ...engine.storage.moments import Amends, Moments
 from ...engine.vocabulary import LEARN, Action, Array, Columns, Feedback
-from .report import Mean
+from .report_schemas import Mean
 
 if TYPE_CHECKING:
     from ...engine.storage.corrections import Correction

@@ -13,30 +13,10 @@ from ..service.records import Record
 from ..service.service import Service
 from ..service.windows import is_over
 from .bodies import read
+from .correction_schemas import Correction, Rollback, RolledBack
 from .endpoint import Answer, Call
 from .requests import find, iso, settled, time_of
 from .schemas import CorrectionRecord, Rewarded
-
-
-class Correction(msgspec.Struct, forbid_unknown_fields=True):
-    """The reward that a decision should have been learned with."""
-
-    value: float
-
-
-class Rollback(msgspec.Struct, forbid_unknown_fields=True):
-    """To what policies are set back: what they knew after the event of a seq, or before a time (RFC 3339)."""
-
-    to: int | str
-
-
-class RolledBack(msgspec.Struct):
-    """From the event `seq` on policies know what they knew after the event `to`."""
-
-    experiment_id: str
-    to: int
-    seq: int
-
 
 _rollback = msgspec.json.Decoder(Rollback)
 _correction = msgspec.json.Decoder(Correction)

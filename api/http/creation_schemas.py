@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ...engine.problem import ARMS_MAX, HORIZON_MAX, SLOTS_MAX, STREAM_MAX
 from ...engine.task import QUERIES_MAX, AnswerKind, LossKind, TaskKind
 from ..experiment.definition import SAFE_INTEGER_MAX
-from ..kinds.streams.arm_queue import Limits
+from ..kinds.streams.queue_schemas import Limits
 from .constraint_schemas import NewConstraints
 from .schemas import Arm, Id
 

@@ -7,15 +7,16 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from ...engine.errors import InvalidInput
 from ...engine.storage.buckets import ALL, DAY, HOUR
 from ...engine.storage.tables import Bucket
-from ..experiment.report import ArmReport, Mean
+from ..experiment.report_schemas import ArmReport
 from ..experiment.sums import mean_of
 from ..service.curves import told_apart
 from ..service.service import Service
+from .curve_schemas import Curve, Span
 from .endpoint import Answer, Call
 from .requests import EPOCH, iso, time_of, whole_number
 
@@ -23,26 +24,6 @@ SPANS = {"hour": HOUR, "day": DAY}
 PAGE, PAGE_MAX = 100, 1000  # hours or days
 SECONDS = 5.0  # for counting before it answers
 LATEST = 2**62
-
-
-class Span(Mean):
-    """An hour or a day: what was decided in it, and what came of these decisions until now."""
-
-    begins: str
-    decisions: int
-    arms: list[ArmReport] | UnsetType = UNSET  # those that were taken
-
-
-class Curve(msgspec.Struct):
-    """What an experiment came to in each hour or day of UTC; those in which nothing was decided are left out."""
-
-    by: str
-    seq: int  # up to which events are counted
-    of: int  # of so many: where a long log was never counted, ask again
-    spans: list[Span]
-    open: int | UnsetType = (
-        UNSET  # decisions whose windows are: their rewards are in no span, of some of them nothing is
-    )
 
 
 async def curve(service: Service, call: Call) -> Answer:

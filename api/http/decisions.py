@@ -276,10 +276,23 @@ async def _learn_example(live: Live, raw: bytes) -> tuple[Record, Any]:
         raise InvalidInput("no_examples", live.kind.no_examples.format(id=live.spec.id))
     if body.unit_id is not None:
         check_id("unit_id", body.unit_id)
-    propensity = check_propensity(body.propensity)
+    propensity = _propensity_of(live, body)
     beside = live.spec.intake.beside(live.problem, body.cost, body.next_state, body.ended)
     reward = Feedback(check_reward(body.value, live.limits), beside)
     return await live.turns.take(_learn_now, live, body, raw, reward, propensity)
+
+
+def _propensity_of(live: Live, body: Example) -> float:
+    """Return the propensity of an example, NaN where it is not known and no policy divides by it."""
+    if body.propensity is not None:
+        return check_propensity(body.propensity)
+    if live.divides:
+        raise InvalidInput(
+            "missing_propensity",
+            f"the policy {live.spec.policy.name!r} divides by propensities: send the one with which "
+            f"{body.action_id!r} was chosen, in (0, 1]",
+        )
+    return math.nan
 
 
 async def _learn_now(live: Live, body: Example, raw: bytes, reward: Feedback, propensity: float) -> tuple[Record, Any]:

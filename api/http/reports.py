@@ -12,7 +12,8 @@ from ...engine.states.learned import learned_by
 from ...engine.storage.store import Store
 from ...engine.vectors.hindsight import NUMBERS_MAX
 from ...engine.vocabulary import Certificate, Change, Learned
-from ..experiment.report import Report, warnings_of
+from ..experiment.report import warnings_of
+from ..experiment.report_schemas import Report
 from ..experiment.sums import Tally
 from ..experiment.windowed import WindowTally
 from ..experiment.worlds import as_found

@@ -14,27 +14,31 @@ import starlette.routing
 from starlette.types import Receive, Scope, Send
 
 from ..access.caller import ADMIN, OPEN, OPERATOR, READ, WRITE
-from ..experiment.report import Report
+from ..experiment.report_schemas import Report
 from ..kinds.arms.bodies import Action
-from ..kinds.queries.recommendation import RecommendedHypothesis
-from ..kinds.streams.arm_queue import Recommended
+from ..kinds.queries.recommendation_schemas import RecommendedHypothesis
 from ..kinds.streams.bodies import Offered
+from ..kinds.streams.queue_schemas import Recommended
 from ..kinds.table import KINDS
 from ..service.measured import Route
 from . import (
     audit,
+    correction_schemas,
     corrections,
     creation_schemas,
+    curve_schemas,
     curves,
     decisions,
     experiments,
     health,
     keys,
     lineup,
+    lineup_schemas,
     logs,
     metrics,
     pages,
     policies,
+    policy_schemas,
     reports,
     schemas,
     units,
@@ -100,7 +104,7 @@ TABLE = [
         WRITE,
         {200: schemas.Rewarded},
         (404, 409, 413, 422, 503),
-        corrections.Correction,
+        correction_schemas.Correction,
     ),
     Entry(
         "DELETE",
@@ -265,9 +269,9 @@ TABLE = [
         f"{ONE}/policies:rollback",
         audit.audited(corrections.rollback),
         ADMIN,
-        {200: corrections.RolledBack},
+        {200: correction_schemas.RolledBack},
         (404, 409, 413, 422, 503, 507),
-        corrections.Rollback,
+        correction_schemas.Rollback,
     ),
     Entry(
         "POST",
@@ -284,7 +288,7 @@ TABLE = [
         f"{ONE}/curve",
         curves.curve,
         READ,
-        {200: curves.Curve},
+        {200: curve_schemas.Curve},
         (404, 422, 503),
         parameters=(SPAN, BEFORE_TIME, at_most(curves.PAGE_MAX, curves.PAGE)),
     ),
@@ -304,28 +308,28 @@ TABLE = [
         f"{ONE}/policies",
         audit.audited(lineup.add_policy),
         ADMIN,
-        {201: lineup.PolicyStatus, 200: lineup.PolicyStatus},
+        {201: lineup_schemas.PolicyStatus, 200: lineup_schemas.PolicyStatus},
         (404, 409, 413, 422, 503, 507),
-        lineup.NewPolicy,
+        lineup_schemas.NewPolicy,
     ),
-    Entry("GET", f"{ONE}/policies", lineup.list_lineup, READ, {200: lineup.Lineup}, (404, 422, 503)),
+    Entry("GET", f"{ONE}/policies", lineup.list_lineup, READ, {200: lineup_schemas.Lineup}, (404, 422, 503)),
     Entry(
         "POST",
         f"{ONE}/policies/{{policy}}:assign",
         audit.audited(lineup.assign_policy),
         ADMIN,
-        {200: lineup.PolicyStatus},
+        {200: lineup_schemas.PolicyStatus},
         (404, 409, 413, 422, 503, 507),
-        lineup.Part,
+        lineup_schemas.Part,
     ),
     Entry(
         "POST",
         f"{ONE}/policies/{{policy}}:promote",
         audit.audited(lineup.promote_policy),
         ADMIN,
-        {200: lineup.PolicyStatus},
+        {200: lineup_schemas.PolicyStatus},
         (404, 409, 413, 422, 503, 507),
-        lineup.Promotion,
+        lineup_schemas.Promotion,
         body_required=False,
     ),
     Entry(
@@ -333,10 +337,10 @@ TABLE = [
         f"{ONE}/policies/{{policy}}:retire",
         audit.audited(lineup.retire_policy),
         ADMIN,
-        {200: lineup.RetiredPolicy},
+        {200: lineup_schemas.RetiredPolicy},
         (404, 409, 422, 503, 507),
     ),
-    Entry("GET", "/v1/policies", policies.list_policies, READ, {200: policies.Policies}, (503,)),
+    Entry("GET", "/v1/policies", policies.list_policies, READ, {200: policy_schemas.Policies}, (503,)),
     Entry("POST", "/v1/keys", keys.create_key, ADMIN, {201: keys.MadeKey}, (409, 413, 422, 503), keys.WantedKey),
     Entry("GET", "/v1/keys", keys.list_keys, ADMIN, {200: keys.Keys}, (503,)),
     Entry(

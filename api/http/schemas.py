@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ..experiment.explanation import Ranked, Reasons
+from ..experiment.explanation_schemas import Ranked, Reasons
 from ..experiment.ids import ID_LENGTH_MAX
-from ..experiment.plan import HeldPlan
-from ..experiment.worlds import FoundChange
-from ..kinds.streams.arm_queue import Evicted
+from ..experiment.plan_schemas import HeldPlan
+from ..experiment.world_schemas import FoundChange
 from ..kinds.streams.bodies import Stream
+from ..kinds.streams.queue_schemas import Evicted
 from .window_schemas import ActivationRecord, OutcomeRecord
 
 ERASED_MAX = 10_000  # decisions by their ids in one call
@@ -51,7 +51,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
 
     action_id: str
     value: float
-    propensity: float
+    propensity: float | None  # null where that is not known: it is learned, and no estimate weighs it
     context: list[float] | dict[str, Any] | None = None
     state: int | str | dict[str, int] | None = None  # in which it is made, where problem.states says what there are
     begins: bool = False  # a unit begins in that state: no decision led there

@@ -39,7 +39,7 @@ from ...engine.vocabulary import (
 )
 from ..experiment.compiling import Kernels
 from ..experiment.definition import Arms, Declared, Definition
-from ..experiment.report import Report
+from ..experiment.report_schemas import Report
 from ..experiment.sums import Tally
 from ..http.schemas import Decide, Example
 from ..service.history import History, Part, Roster, labels_of

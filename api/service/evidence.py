@@ -15,7 +15,7 @@ import numpy as np
 from ...engine.estimate import difference, sequence
 from ...engine.estimate.sequence import SequenceState
 from ...engine.vocabulary import Array
-from ..experiment.lineup import Guard
+from ..experiment.lineup_schemas import Guard
 from .estimates import LEVEL, Estimate
 from .modelled import Modelled
 

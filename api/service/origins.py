@@ -13,7 +13,8 @@ from ...engine.errors import Conflict, InvalidInput
 from ...engine.growth import grown
 from ...engine.storage.store import Store
 from ...engine.vocabulary import Policy
-from ..experiment.lineup import Origin, leader, states_of
+from ..experiment.lineup import leader, states_of
+from ..experiment.lineup_schemas import Origin
 from .folded import finished, fold_log
 from .history import History
 from .live import Live

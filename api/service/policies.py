@@ -25,12 +25,8 @@ from ...engine.vocabulary import Policy
 from ...policies import catalog
 from ..experiment.lineup import (
     LEADING,
-    Guard,
-    LearnFrom,
     Member,
-    Origin,
     PoliciesChanged,
-    Role,
     assigned,
     in_part,
     joined,
@@ -41,6 +37,7 @@ from ..experiment.lineup import (
     states_of,
     with_members,
 )
+from ..experiment.lineup_schemas import Guard, LearnFrom, Origin, Role
 from ..experiment.spec import Spec
 from ..tasks import ended
 from .history import History

@@ -6,7 +6,7 @@ import msgspec
 
 from ...engine.storage.store import Store
 from ...engine.vocabulary import LEARN
-from ..experiment.report import SinceChange
+from ..experiment.report_schemas import SinceChange
 from ..experiment.sums import Tally, fresh
 
 

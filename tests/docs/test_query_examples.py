@@ -20,7 +20,7 @@ from test_readme import ROOT, blocks, commands, wrong
 import onearm
 from onearm.api.cli.main import run
 from onearm.api.http.creation_schemas import NewProblem
-from onearm.api.kinds.queries.recommendation import RecommendedHypothesis
+from onearm.api.kinds.queries.recommendation_schemas import RecommendedHypothesis
 from onearm.policies import catalog
 
 EXAMPLES = ROOT / "docs" / "examples"

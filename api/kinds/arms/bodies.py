@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ...experiment.explanation import Ranked, Reasons
-from ...experiment.plan import HeldPlan
+from ...experiment.explanation_schemas import Ranked, Reasons
+from ...experiment.plan_schemas import HeldPlan
 from ...http.schemas import BatchReward, Id, Reward
 
 

@@ -35,7 +35,8 @@ from ...experiment.compiling import compile_bound, compile_explain
 from ...experiment.explanation import EXPLAINING, explain, notes_on
 from ...experiment.ids import check_id
 from ...experiment.intake import check_labels, check_propensity, mask_of
-from ...experiment.plan import Plan, held_for
+from ...experiment.plan import held_for
+from ...experiment.plan_schemas import Plan
 from ...experiment.spec import Spec
 from ...log_files import read_log
 from ..engine import NO_UNITS, PolicyEngine

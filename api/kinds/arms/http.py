@@ -16,7 +16,8 @@ from ....engine.problem import check_reward
 from ....engine.states.learned import learned_by
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import EXTERNAL, Action, Array, Decision, Feedback
-from ...experiment.explanation import Explanation, explain, notes_on
+from ...experiment.explanation import explain, notes_on
+from ...experiment.explanation_schemas import Explanation
 from ...experiment.intake import check_labels, mask_of
 from ...experiment.plan import held_for
 from ...http.bodies import read

@@ -8,7 +8,8 @@ import msgspec
 
 from ....engine.vocabulary import Certificate, Problem
 from ...experiment.definition import Definition
-from ...experiment.report import ArmReport, Report, began
+from ...experiment.report import began
+from ...experiment.report_schemas import ArmReport, Report
 from ...experiment.sums import Tally, fresh
 from ...experiment.windowed import WindowTally, fresh_windows
 

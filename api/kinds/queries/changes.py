@@ -16,7 +16,8 @@ from ...service.history import ArmRetired, History
 from ...service.records import Record
 from ..arms.changes import retired
 from ..kind import ChangeHandler, Work
-from .recommendation import RecommendedHypothesis, recommended
+from .recommendation import recommended
+from .recommendation_schemas import RecommendedHypothesis
 
 
 class Concluded(msgspec.Struct, frozen=True, tag_field="change", tag="concluded"):

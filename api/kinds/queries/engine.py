@@ -32,7 +32,8 @@ from ..kind import Request
 from ..pending import REMEMBERED, Many
 from .kind import QUERIES
 from .problem import budget_of, task_of
-from .recommendation import RecommendedHypothesis, recommended
+from .recommendation import recommended
+from .recommendation_schemas import RecommendedHypothesis
 
 __all__ = ["Query", "QueryEngine", "best_arm", "hypotheses", "thresholds"]
 

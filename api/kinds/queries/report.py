@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ....engine.vocabulary import LEARN, Action, Certificate, Columns, Feedback, Problem
 from ...experiment.definition import Definition
-from ...experiment.report import Mean, QueryReport, Report, began
+from ...experiment.report import began
+from ...experiment.report_schemas import Mean, QueryReport, Report
 from ...experiment.sums import Tally, fresh
 
 

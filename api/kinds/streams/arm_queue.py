@@ -20,25 +20,22 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
-from msgspec import UNSET, UnsetType
 
 from ....engine.actions import READ
 from ....engine.errors import Damaged
 from ....engine.estimate.chosen_arm import interval
 from ....engine.vocabulary import Array, Columns, Problem
+from .queue_schemas import Evicted, Held, Reason, Recommended
 
 QUEUE_MAX = 10_000  # arms that wait
 ARM_BYTES_MAX = 10_000  # of an arm's description, as JSON
 SLACK = 1e-9  # of a sum, relative: adding up n rewards rounds
 
 Arm = dict[str, Any]
-Reason = Literal["dropped", "replaced", "over"]
 Range = tuple[float, float]
-Limits = Annotated[list[float], msgspec.Meta(min_length=2, max_length=2)]  # low, high
 
 
 class Places(NamedTuple):
@@ -59,48 +56,6 @@ def empty_places(slots: int) -> Places:
     p = slots + 1
     counts = (np.zeros(1, np.int64) for _ in range(4))
     return Places(np.full(p, -1), np.zeros(p, np.int64), np.zeros(p, np.int64), np.zeros(p), *counts)
-
-
-class Evicted(msgspec.Struct, frozen=True):
-    """An arm that left for good, and what it had earned.
-
-    It was dropped on arrival, replaced in its slot by a newer one, or all was over: there is a commit to another.
-    """
-
-    id: str
-    reason: Reason
-    pulls: int
-    mean: float | None  # null where it was never pulled
-
-
-class Moved(msgspec.Struct, frozen=True):
-    """What the log says of a move in words: the arm that is pulled, or was read, and those that left before."""
-
-    arm_id: str | None  # null where the end of the stream was read
-    evicted: list[Evicted]
-    pulls: int | UnsetType = UNSET  # that are asked for, where fewer are left than the policy would make
-
-
-class Held(msgspec.Struct, frozen=True):
-    """An arm that is held."""
-
-    arm_id: str
-    place: int  # a slot, or the place of the arm that arrived, which is behind the last slot
-    pulls: int
-    mean: float | None
-
-
-class Recommended(msgspec.Struct, frozen=True):
-    """The arm to stay with: its pulls and mean since it was read, and how sure the mean is."""
-
-    arm_id: str
-    pulls: int
-    mean: float | None  # null where it was never pulled
-    interval: Limits | None  # of the mean, 95 %, for all arms seen at all times; null without a reward_range
-    arms_seen: int
-    pulls_made: int
-    committed: bool
-    evicted: list[Evicted] | UnsetType = UNSET  # by the commit; what is recommended only names none
 
 
 class ArmQueue:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from .arm_queue import Evicted, Held
+from .queue_schemas import Evicted, Held
 
 
 class StreamDecision(msgspec.Struct):

@@ -21,10 +21,11 @@ from ...experiment.definition import Definition, check_arm
 from ...service.history import History
 from ...service.records import Record
 from ..kind import ChangeHandler, Work
-from .arm_queue import ARM_BYTES_MAX, QUEUE_MAX, Arm, ArmQueue, Places, Recommended, empty_places
+from .arm_queue import ARM_BYTES_MAX, QUEUE_MAX, Arm, ArmQueue, Places, empty_places
 from .bodies import Offered
 from .moves import feedback_of, moved, read_id
 from .problem import slots_of
+from .queue_schemas import Recommended
 
 
 class ArmOffered(msgspec.Struct, frozen=True, tag_field="change", tag="arm_offered"):

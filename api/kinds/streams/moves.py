@@ -19,7 +19,8 @@ from ....engine.errors import Conflict, OnearmError
 from ....engine.storage.tables import Event
 from ....engine.vocabulary import Array, Decision, Feedback
 from ..kind import Encoded, Move, Request, Work
-from .arm_queue import ArmQueue, Moved
+from .arm_queue import ArmQueue
+from .queue_schemas import Moved
 
 NAMED_MAX = 20  # arms in an error
 

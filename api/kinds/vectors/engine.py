@@ -23,7 +23,7 @@ from ....engine.errors import InvalidInput
 from ....engine.problem import check_context
 from ....engine.vocabulary import Array, Certificate
 from ...experiment.intake import reads_hint
-from ...experiment.report import Report
+from ...experiment.report_schemas import Report
 from ...experiment.spec import Spec
 from ..decided import Decided
 from ..engine import PolicyEngine

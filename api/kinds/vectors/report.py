@@ -12,7 +12,8 @@ from ....engine import snapshot
 from ....engine.vectors.hindsight import LinearLosses, Losses, no_losses
 from ....engine.vocabulary import LEARN, Action, Array, Certificate, Columns, Feedback, Problem
 from ...experiment.definition import Definition
-from ...experiment.report import Report, began
+from ...experiment.report import began
+from ...experiment.report_schemas import Report
 from ...experiment.sums import Sums, Tally, fresh
 from ...experiment.unknown import or_null
 from ...service.history import Part

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support.served import Served, assert_refused
 
-from onearm.api.http.curves import Curve
+from onearm.api.http.curve_schemas import Curve
 from onearm.api.service import curves as curves_module
 from onearm.engine.storage import buckets as buckets_module
 from onearm.engine.vocabulary import CHANGE, LEARN

@@ -12,7 +12,7 @@ import pytest
 from support.served import Served
 
 from onearm.api.cli import main
-from onearm.api.http.policies import Policies
+from onearm.api.http.policy_schemas import Policies
 from onearm.engine.errors import InvalidInput
 from onearm.policies import catalog
 
