@@ -16,10 +16,8 @@ within a budget: `onearm/api/kinds/queries/engine.py`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, overload
-
-import numpy as np
 
 from ..engine.choices import ARMS_MAX
 from ..engine.domain import Domain
@@ -31,8 +29,8 @@ from .experiment.spec import Spec
 from .kinds.arms.engine import Engine
 from .kinds.pending import REMEMBERED
 from .kinds.queries.engine import QueryEngine
-from .kinds.queries.tasks import numbered, task_fields
 from .kinds.vectors.engine import VectorEngine
+from .opening import creation_body, is_count
 
 DEFAULT = "default"  # stands for the policy that the problem calls for, as over HTTP
 
@@ -116,28 +114,26 @@ def open(
     last `remember` decisions.
     For a log on disk run the service (`onearm serve`): at the same seed its decisions are the same, bit for bit.
     """
-    problem = _shown(context, actions, states)
-    if horizon is not None:
-        problem["horizon"] = horizon
-    body: dict[str, Any] = {"experiment_id": "python", "seed": str(seed), "problem": problem}
-    body |= {} if reward_range is None else {"reward": {"range": reward_range}}
-    body |= {} if constraints is None else {"constraints": constraints}
-    if task is not None:
-        _check_alone(
-            arms=arms, context=context or None, actions=actions, domain=domain, feedback=feedback, states=states
+    if is_count(arms) and arms > ARMS_MAX:
+        raise InvalidInput("bad_arms", f"arms is {as_seen(arms)}: there may be {ARMS_MAX} at most")
+    if task is not None and not isinstance(task, (Task, dict)):
+        raise InvalidInput(
+            "bad_task", f"task is {as_seen(task)}: take onearm.best_arm, thresholds or hypotheses, or a dict"
         )
-        if not isinstance(task, (Task, dict)):
-            raise InvalidInput(
-                "bad_task", f"task is {as_seen(task)}: take onearm.best_arm, thresholds or hypotheses, or a dict"
-            )
-        problem |= {"kind": "queries", **(task_fields(numbered(task)) if isinstance(task, Task) else task)}
-    elif domain is None:
-        problem |= {} if feedback is None else {"feedback": feedback}
-        body["arms"] = _arms(2 if arms is None else arms) if actions is None else []
-    else:
-        _check_no_arms(arms=arms, states=states)
-        problem |= {"kind": "vector", "domain": domain.to_json() if isinstance(domain, Domain) else domain}
-        problem |= {} if feedback is None else {"feedback": feedback}
+    body = creation_body(
+        "python",
+        arms,
+        context=context,
+        actions=actions,
+        domain=domain,
+        feedback=feedback,
+        task=task,
+        states=states,
+        seed=seed,
+        horizon=horizon,
+        reward_range=reward_range,
+        constraints=constraints,
+    )
     spec = Spec.from_json(body | _named(policy))
     if task is not None:
         return QueryEngine(spec, remember)
@@ -155,50 +151,3 @@ def _named(policy: Any) -> dict[str, Any]:
     if policy == DEFAULT:
         return {}
     return {"policy": policy if isinstance(policy, dict) else catalog.parse(policy).spec}
-
-
-def _check_alone(**others: Any) -> None:
-    """Refuse what says something else of the problem than its task does."""
-    for name, value in others.items():
-        if value is not None:
-            raise InvalidInput("bad_spec", f"a task is given, and {name}: queries are asked; leave {name} out")
-
-
-def _check_no_arms(**others: Any) -> None:
-    """Refuse what says that arms are decided, where a domain says that vectors are."""
-    for name, value in others.items():
-        if value is not None:
-            raise InvalidInput(
-                "bad_arms", f"{name} are given, and a domain: a decision is either; leave one of them out"
-            )
-
-
-def _shown(context: Any, actions: Any, states: Any) -> dict[str, Any]:
-    """Return what each decision shows, as a problem of a creation body says it."""
-    shown: dict[str, Any] = {}
-    if context != 0:
-        shown["context"] = context if isinstance(context, dict) else {"kind": "dense", "length": context}
-    if actions is not None:
-        shown["actions"] = {"kind": "listed"} | (actions if isinstance(actions, dict) else {"length": actions})
-    return shown if states is None else shown | {"states": _states(states)}
-
-
-def _states(states: Any) -> dict[str, Any]:
-    """Return the states as `problem.states` of a creation body."""
-    if isinstance(states, dict):
-        return {"factors": states}
-    if isinstance(states, (int, np.integer)) and not isinstance(states, bool):
-        return {"count": int(states)}
-    if isinstance(states, (str, bytes)) or not isinstance(states, Iterable):
-        raise InvalidInput("bad_states", f"states is {states!r}: it must be how many there are, ids, or factors")
-    return {"ids": list(states)}
-
-
-def _arms(arms: Any) -> list[dict[str, Any]]:
-    if isinstance(arms, (int, np.integer)) and not isinstance(arms, bool):
-        if arms > ARMS_MAX:
-            raise InvalidInput("bad_arms", f"arms is {as_seen(arms)}: there may be {ARMS_MAX} at most")
-        return [{"id": str(arm)} for arm in range(arms)]
-    if isinstance(arms, (str, bytes)) or not isinstance(arms, Iterable):
-        raise InvalidInput("bad_arms", f"arms is {as_seen(arms)}: it must be a list of ids, or how many there are")
-    return [arm if isinstance(arm, dict) else {"id": arm} for arm in arms]

@@ -73,6 +73,18 @@ class Task:
         """How many can be recommended, m."""
         return {"arms": self.n_queries, "thresholds": self.n_queries + 1}.get(self.kind, len(self.rows))
 
+    def fields(self) -> dict[str, Any]:
+        """Return the task as clients write it: fields of a problem. The ids of queries and hypotheses are numbers."""
+        fields: dict[str, Any] = {
+            "task": self.kind,
+            "queries": self.n_queries,
+            "answers": self.answers,
+            "loss": self.loss,
+        }
+        if self.kind == "hypotheses":
+            fields["hypotheses"] = [{"id": str(number), "answers": list(row)} for number, row in enumerate(self.rows)]
+        return fields
+
     @cached_property
     def table(self) -> Array:
         """The hypotheses, float64[m, n], read-only."""

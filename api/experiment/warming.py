@@ -17,7 +17,6 @@ from ...engine.protocol import explains
 from ...engine.replay.folding import NOT_JUDGED
 from ...engine.task import best_arm, hypotheses, thresholds
 from ...engine.vocabulary import VECTOR_FEEDBACKS, Player
-from ..kinds.queries.tasks import numbered, task_fields
 from ..kinds.table import kind_of
 from .compiling import compile_bound, compile_explain
 from .spec import Spec
@@ -41,7 +40,7 @@ PROBLEMS: list[dict[str, Any]] = [
         for domain in (BALL, SIMPLEX)
     ),
     *(
-        {"problem": {"kind": "queries", "horizon": 10, **task_fields(numbered(task))}}
+        {"problem": {"kind": "queries", "horizon": 10, **task.fields()}}
         for task in (best_arm(2), thresholds(4), hypotheses([[0, 1], [1, 0], [1, 1]]))
     ),
 ]

@@ -70,11 +70,6 @@ def task_fields(named: NamedTask) -> dict[str, Any]:
     return fields
 
 
-def numbered(task: Task) -> NamedTask:
-    """Return a task whose queries and hypotheses have their numbers as ids."""
-    return NamedTask(task, _numbers(task.n_queries), _numbers(task.n_hypotheses))
-
-
 def _numbers(n: int) -> tuple[str, ...]:
     return tuple(map(str, range(n)))
 

@@ -17,7 +17,6 @@ from onearm.api.console import print_table
 from onearm.api.experiment.spec import Spec
 from onearm.api.experiment.warming import default_specs
 from onearm.api.http.app import create_app
-from onearm.api.kinds.queries.tasks import numbered, task_fields
 from onearm.engine import snapshot
 from onearm.engine.replay.rehearsal import rehearse
 from onearm.engine.simulation import Simulation, simulate
@@ -377,8 +376,8 @@ def test_catalogues_say_what_is_decided_and_what_is_revealed(onearm: Any) -> Non
 
 def test_catalogues_say_which_policies_are_taken_where_none_is_named(onearm: Any) -> None:
     marked = {one["name"]: one["default"] for one in ran(onearm, "policies", "--json").json if one["default"]}
-    tasks = (numbered(task) for task in (best_arm(9, "bits"), hypotheses([[0, 1], [2, 0]])))
-    bodies: list[dict[str, Any]] = [{"problem": {"kind": "queries", "horizon": 9, **task_fields(of)}} for of in tasks]
+    tasks = (best_arm(9, "bits"), hypotheses([[0, 1], [2, 0]]))
+    bodies: list[dict[str, Any]] = [{"problem": {"kind": "queries", "horizon": 9, **of.fields()}} for of in tasks]
     bodies.append({"arms": [{"id": "a"}], "reward": {"range": [0, 1]}})
     specs = [*default_specs(), *(Spec.from_json({"experiment_id": "e", **body}) for body in bodies)]
     taken = [spec.policy.spec for spec in specs]

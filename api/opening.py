@@ -1,0 +1,105 @@
+"""What opens an engine or creates an experiment: the arguments of `onearm.open`, as the body of a creation.
+
+>>> creation_body("banner", ["a", "b"], context=2)["problem"]
+{'context': {'kind': 'dense', 'length': 2}}
+>>> creation_body("banner", 3)["arms"]
+[{'id': '0'}, {'id': '1'}, {'id': '2'}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral
+from typing import Any, TypeGuard
+
+from ..engine.errors import InvalidInput, as_seen
+
+
+def creation_body(
+    experiment_id: str,
+    arms: Any = None,
+    *,
+    context: Any = 0,
+    actions: Any = None,
+    domain: Any = None,
+    feedback: str | None = None,
+    task: Any = None,
+    states: Any = None,
+    seed: int = 0,
+    horizon: int | None = None,
+    reward_range: tuple[float, float] | None = None,
+    constraints: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a body without a policy. Where there are no arms, actions, domain or task it has two arms.
+
+    Raises `InvalidInput` where arguments contradict one another, or are nothing that JSON could say.
+    """
+    problem = _shown(context, actions, states)
+    if horizon is not None:
+        problem["horizon"] = horizon
+    body: dict[str, Any] = {"experiment_id": experiment_id, "seed": str(seed), "problem": problem}
+    body |= {} if reward_range is None else {"reward": {"range": reward_range}}
+    body |= {} if constraints is None else {"constraints": constraints}
+    if task is not None:
+        _check_alone(
+            arms=arms, context=context or None, actions=actions, domain=domain, feedback=feedback, states=states
+        )
+        problem |= {"kind": "queries", **(task if isinstance(task, dict) else task.fields())}
+    elif domain is None:
+        problem |= {} if feedback is None else {"feedback": feedback}
+        body["arms"] = _arms(2 if arms is None else arms) if actions is None else []
+    else:
+        _check_no_arms(arms=arms, states=states)
+        problem |= {"kind": "vector", "domain": domain if isinstance(domain, dict) else domain.to_json()}
+        problem |= {} if feedback is None else {"feedback": feedback}
+    return body
+
+
+def is_count(given: Any) -> TypeGuard[int]:
+    """Tell whether something is a whole number; NumPy's are."""
+    return isinstance(given, Integral) and not isinstance(given, bool)
+
+
+def _check_alone(**others: Any) -> None:
+    """Refuse what says something else of the problem than its task does."""
+    for name, value in others.items():
+        if value is not None:
+            raise InvalidInput("bad_spec", f"a task is given, and {name}: queries are asked; leave {name} out")
+
+
+def _check_no_arms(**others: Any) -> None:
+    """Refuse what says that arms are decided, where a domain says that vectors are."""
+    for name, value in others.items():
+        if value is not None:
+            raise InvalidInput(
+                "bad_arms", f"{name} are given, and a domain: a decision is either; leave one of them out"
+            )
+
+
+def _shown(context: Any, actions: Any, states: Any) -> dict[str, Any]:
+    """Return what each decision shows, as a problem of a creation body says it."""
+    shown: dict[str, Any] = {}
+    if context != 0:
+        shown["context"] = context if isinstance(context, dict) else {"kind": "dense", "length": context}
+    if actions is not None:
+        shown["actions"] = {"kind": "listed"} | (actions if isinstance(actions, dict) else {"length": actions})
+    return shown if states is None else shown | {"states": _states(states)}
+
+
+def _states(states: Any) -> dict[str, Any]:
+    """Return the states as `problem.states` of a creation body."""
+    if isinstance(states, dict):
+        return {"factors": states}
+    if is_count(states):
+        return {"count": int(states)}
+    if isinstance(states, (str, bytes)) or not isinstance(states, Iterable):
+        raise InvalidInput("bad_states", f"states is {states!r}: it must be how many there are, ids, or factors")
+    return {"ids": list(states)}
+
+
+def _arms(arms: Any) -> list[dict[str, Any]]:
+    if is_count(arms):
+        return [{"id": str(arm)} for arm in range(arms)]
+    if isinstance(arms, (str, bytes)) or not isinstance(arms, Iterable):
+        raise InvalidInput("bad_arms", f"arms is {as_seen(arms)}: it must be a list of ids, or how many there are")
+    return [arm if isinstance(arm, dict) else {"id": arm} for arm in arms]
