@@ -34,6 +34,7 @@ CONTEXT = 32  # numbers of a context
 STATES = 20
 LENGTH = 32  # numbers of each action
 ITEMS = 100  # of a batch
+REWARDED = "context"  # the case whose decisions get rewards
 
 DECIDE = """
 wrk.method = "POST"
@@ -192,6 +193,12 @@ def create(service: Server, key: str, case: Case) -> None:
         client.get("/metrics").raise_for_status()  # from now on draws are watched
 
 
+def decided(service: Server, key: str, case: Case) -> int:
+    """Return how many decisions of a case are on record."""
+    answer = httpx.get(f"{service.url}/v1/experiments/{case.name}", headers={"Authorization": f"Bearer {key}"})
+    return int(answer.raise_for_status().json()["decisions"])
+
+
 def key_of(database: str) -> str:
     """Make a key of the operator in a database and return it."""
     command = [sys.executable, "-m", "onearm", "keys", "create", "--role", "admin", "--name", "benchmark", "--json"]
@@ -224,17 +231,20 @@ def measure(seconds: float, rounds: int, postgres: str | None) -> dict[str, Any]
         bare = stack.enter_context(serve([sys.executable, str(HERE / "bare.py"), str(bare_port)], bare_port))
         for case in known:
             create(service, key, case)
-        rewarded = 0  # the first one was decided alone
-        for turn in range(rounds):  # a process that has decided more takes longer: what came last is first then
+        for turn in range(rounds):  # what came last is first then: the machine may be slower by that time
             for case in known if turn % 2 == 0 else known[::-1]:
+                before = decided(service, key, case)
                 if case.is_bare:
                     load(f"bare_{case.name}", bare, script(case, key))
                 load(case.name, service, script(case, key))
-            load("bare_reward", bare, REWARD % (key, 0))
-            rewarded += int(load("reward", service, REWARD % (key, rewarded), share=0.25)) + CONNECTIONS + 1
+                if case.name == REWARDED:  # in memory, as the decisions of the last minutes are
+                    load("bare_reward", bare, REWARD % (key, 0), share=0.5)
+                    load("reward", service, REWARD % (key, before), share=0.25)
             load("batch", service, script(actions, key, ITEMS), connections=4)  # what is in flight at the end counts
         syncs = [fdatasync_ms(folder)]
-        load("one", service, script(plain, key), connections=1)
+        for _ in range(rounds):
+            load("bare_one", bare, script(plain, key), connections=1, share=0.5)
+            load("one", service, script(plain, key), connections=1, share=0.5)
         syncs.append(fdatasync_ms(folder))
         if postgres is not None:
             port = free_port()

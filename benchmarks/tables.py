@@ -121,7 +121,8 @@ def service(result: dict[str, Any]) -> str:
     if "postgres" in ratios:
         words += f"With PostgreSQL on the same machine {ratios['postgres']:.2f} times as many are answered a second. "
     words += f"One fdatasync took {result['fdatasync_ms']:.2f} ms: with one connection the median answer takes "
-    words += f"{result['p50_beyond_fdatasync_ms']:.2f} ms more, commit included."
+    words += f"{result['p50_beyond_fdatasync_ms']:.2f} ms more, commit included; "
+    words += f"the bare endpoint, which stores nothing, answers in {result['bare_one']['p50_ms']:.2f} ms."
     return "\n\n".join([markdown(rows), words, machine_line(result["machine"])])
 
 
