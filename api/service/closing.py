@@ -28,7 +28,7 @@ from . import arriving
 from .live import Live
 from .pools import Pool
 from .records import Record
-from .windows import NEVER, begin_of, detail_of, is_over, waits
+from .windows import NEVER, detail_of, is_activated, is_over, waits
 
 EVERY = 0.25  # seconds between two looks at what is due
 SECONDS = 0.002  # for which windows close in one piece
@@ -164,14 +164,14 @@ async def _close(
         if record is not None and live.records.known(one.number) is not record:  # it was erased meanwhile
             is_end = False
             break
-        if record is not None and begin_of(record).seq == one.seq and windows.due(record) > now:
-            following, first_open = windows.due(record), one
+        was_activated = one.number in erased.activated if record is None else is_activated(record)
+        begins = one.is_activation or not was_activated
+        if begins and windows.due_of(one) > now:
+            following, first_open = windows.due_of(one), one
             break
         if record is None:
-            was_activated = one.number in erased.activated
-            begins = one.is_activation or not was_activated
             passed.append(Passed(one, was_activated, at_once=erased.at_once.get(one.number) if begins else None))
-        elif begin_of(record).seq != one.seq:
+        elif not begins:
             passed.append(Passed(one, True))
         else:
             passed.append(Passed(one, False, _due(live, record), _at_once(record)))

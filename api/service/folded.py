@@ -142,11 +142,8 @@ def _folded(
 def _left(store: Store, experiment: int, window: Window, last: int) -> tuple[OpenWindows, int]:
     """Return which windows a log leaves open, and its time at its end."""
     time = store.time_of(experiment, last)
-    if window.learns_at_once or window.default is None:
-        over = store.seq_before(experiment, time - window.wait + 1, last)
-        left = store.open_windows_by_time(experiment, over, window.default is not None)
-    else:
-        left = store.open_windows(experiment)
+    over = store.seq_before(experiment, time - window.wait + 1, last)
+    left = store.open_windows_by_time(experiment, over, window.default is not None)
     first = store.begun(experiment, left.closed, 1)
     return left._replace(closed=first[0].seq - 1 if first else last), time
 

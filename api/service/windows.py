@@ -73,7 +73,10 @@ class Windows:
 
     def due(self, record: Record) -> int:
         """Return when the window of a decision closes: what comes then is late."""
-        begun = begin_of(record)
+        return self.due_of(begin_of(record))
+
+    def due_of(self, begun: Event | Begun) -> int:
+        """Return when the window closes that begins with an event."""
         due = begun.time + self._wait
         return max(due, self._held_until) if begun.seq <= self._held else due
 

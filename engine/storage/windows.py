@@ -58,6 +58,7 @@ class Begun(NamedTuple):
 
     seq: int
     number: int  # of the decision
+    time: int  # microseconds since 1970 UTC
     is_activation: bool
 
 
@@ -125,18 +126,19 @@ class Windows(Corrections):
         return self._open_after(experiment, self._read(sql, (experiment, rows[0][0], DONE))[0][0] or 0)
 
     def open_windows_by_time(self, experiment: int, before: int, has_default: bool) -> OpenWindows:
-        """Return the same where closings are not all on record: of silence nothing is learned, or rewards at once.
+        """Return the same by the time as well: of silence without a default nothing is on record, nor of erasures.
 
         Of the windows that began up to the seq `before` the time is over. Those are open still that come after the
-        first decision of which nothing was learned that is to be: with a default any, else one of which a reward came
-        in time, or one that waits to be shown, of which it will be said that it never was.
+        first decision of which nothing was learned that is to be, and that is not erased: with a default any, else one
+        of which a reward came in time, or one that waits to be shown, of which it will be said that it never was.
         """
         left = self.open_windows(experiment)
         if before <= left.closed:
             return left
         unlearned = (
             f"b.seq > ? AND b.seq <= ? AND b.kind IN {DECISIONS} AND NOT EXISTS (SELECT 1 FROM event l "
-            f"WHERE l.experiment = b.experiment AND l.number = b.number AND l.kind = {LEARN})"
+            f"WHERE l.experiment = b.experiment AND l.number = b.number AND l.kind = {LEARN}) "
+            "AND NOT EXISTS (SELECT 1 FROM erased x WHERE x.experiment = b.experiment AND x.number = b.number)"
         )
         where = experiment, left.closed, before
         if has_default:
@@ -230,11 +232,11 @@ class Windows(Corrections):
     def begun(self, experiment: int, after: int, limit: int) -> list[Begun]:
         """Return the first `limit` events after a seq with which windows may begin, in order."""
         sql = (
-            "SELECT seq, number, kind FROM event WHERE experiment = ? AND seq > ? "
+            "SELECT seq, number, time, kind FROM event WHERE experiment = ? AND seq > ? "
             f"AND (kind IN {DECISIONS} OR (kind = {ACTIVATION} AND detail = ?)) ORDER BY seq LIMIT ?"
         )
         rows = self._read(sql, (experiment, after, DONE, limit))
-        return [Begun(seq, number, kind == ACTIVATION) for seq, number, kind in rows]
+        return [Begun(seq, number, time, kind == ACTIVATION) for seq, number, time, kind in rows]
 
     def activated(self, experiment: int, numbers: Sequence[int]) -> set[int]:
         """Return which decisions were activated, of some numbers, also where they are erased."""

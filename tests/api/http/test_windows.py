@@ -193,6 +193,28 @@ def test_what_closed_in_silence_stays_closed_after_a_start(served: Windowed, lat
     assert_clean(served)
 
 
+@pytest.mark.parametrize("erased", [0, 1])
+@pytest.mark.parametrize("reward", [{"late": "record"}, {"learn": "at_once", "default": 0.1}, {"default": 0}])
+def test_windows_of_what_is_erased_close_by_the_same_time_before_and_after_a_start(
+    served: Windowed, reward: dict[str, Any], erased: int
+) -> None:
+    """They closed as soon as they were the first, and were open again after a start."""
+    served.create(reward={"wait_time": "10s"} | reward)
+    for names, seconds in ((("a", "b"), 6), (("c", "d"), 3), (("e", "f"), 3)):
+        for name in names:
+            assert served.decide({"decision_id": name}).status_code == 201
+        assert served.post("/v1/experiments/e:erase", {"decision_ids": [names[erased]]}).status_code == 200
+        served.pass_time(seconds)
+    assert served.decide({"decision_id": "g"}).status_code == 201  # the log knows the time
+    before = served.report()
+    assert before["open"] == 5, "of a and b they are closed"
+    served.restart()
+    assert served.report() == before
+    served.pass_time(GRACE + 10)
+    assert served.report()["open"] == 0
+    assert not any(map(has_fault, verified(served.url)))
+
+
 def test_what_came_together_must_lie_in_the_range(served: Windowed) -> None:
     create(served, aggregation="sum", range=[0, 1])
     [name] = decide(served)

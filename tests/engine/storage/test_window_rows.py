@@ -197,7 +197,7 @@ def deferred(store: Store) -> int:
 
 def test_windows_begin_with_decisions_and_activations(store: Store, deferred: int) -> None:
     assert store.counts(deferred) == Counts(11, 4, 1)
-    begun = [*(Begun(2 * n + 1, n, False) for n in range(4)), Begun(8, 2, True), Begun(9, 1, True)]
+    begun = [*(Begun(2 * n + 1, n, 2 * n + 1, False) for n in range(4)), Begun(8, 2, 8, True), Begun(9, 1, 9, True)]
     assert store.begun(deferred, 0, 9) == begun
     assert store.begun(deferred, 3, 2) == begun[2:4]
     assert store.activated(deferred, [0, 1, 3, 9]) == {1}
