@@ -76,11 +76,7 @@ class Correcting:
         live.check_open()
         if to > live.seq:
             raise InvalidInput("ahead_of_log", f"to is {to}, and the log of {live.spec.id!r} ends at seq {live.seq}")
-        if to < live.floor:
-            raise Conflict(
-                "compacted",
-                f"the log of {live.spec.id!r} is folded from seq {live.floor} on: no state before can be told again",
-            )
+        _check_floor(live, to)
         return await self._set(live, "rolled_back", to, self._pools.rollbacks, 1.0)
 
     async def _keep_on(self) -> None:
@@ -103,16 +99,17 @@ class Correcting:
                 while True:
                     await live.committed()
                     live.check_open()
+                    _check_floor(live, to)
                     of = Log(self._store, live.row.key, live.created)
                     refold = Refold(of, live.kind, live.floor, to, live.seq, self._rungs.of(live))
-                    set_at = live.set_at
+                    began = live.set_at, live.floor
                     for _ in range(ROUNDS):
                         last = live.seq
                         await live.committed()
                         await self._gone_on(refold.steps(last), pool, share)
                         if live.seq - last <= NEAR:
                             break
-                    committed = await live.turns.alone(self._take_over, live, refold, pool, set_at, why)
+                    committed = await live.turns.alone(self._take_over, live, refold, pool, began, why)
                     if committed is not None:
                         seq = live.set_at
                         await committed
@@ -130,12 +127,20 @@ class Correcting:
             await asyncio.sleep((time.perf_counter() - begun) * (1 / share - 1))
 
     async def _take_over(
-        self, live: Live, refold: Refold, pool: Pool, set_at: int, why: Literal["corrected", "rolled_back"]
+        self,
+        live: Live,
+        refold: Refold,
+        pool: Pool,
+        began: tuple[int, int],
+        why: Literal["corrected", "rolled_back"],
     ) -> asyncio.Future[None] | None:
-        """Set the state to what was folded, and that is not committed yet; None where it was set meanwhile."""
+        """Set the state to what was folded, and that is not committed yet.
+
+        None where it was set meanwhile, or got another base: `began` are the seqs of both as the fold began.
+        """
         live.check_open()
         await live.committed()
-        if live.set_at != set_at:
+        if (live.set_at, live.floor) != began:
             return None
         last = live.seq
         await self._gone_on(refold.steps(last), pool, 1.0)
@@ -145,6 +150,15 @@ class Correcting:
         known = {one.policy: one.corrected_to for one in refold.settings}
         following = Next(live.spec, kernels, live.members, state, known)
         return await set_state(live, change, following, live.now(), self._store, self._writer, self._pools)
+
+
+def _check_floor(live: Live, to: int | None) -> None:
+    """Refuse what would be folded to a seq before the base."""
+    if to is not None and to < live.floor:
+        raise Conflict(
+            "compacted",
+            f"the log of {live.spec.id!r} is folded from seq {live.floor} on: no state before can be told again",
+        )
 
 
 def check_corrected(live: Live) -> None:

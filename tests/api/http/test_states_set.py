@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from support.old_logs import command
 from support.served import assert_refused
 
 from onearm.api.cli.verify import has_fault, verified
+from onearm.api.service import correcting
 from onearm.engine.storage.store import Store
 
 E = "/v1/experiments/e"
@@ -382,3 +384,23 @@ def test_where_a_shadow_makes_way_for_an_arm_the_state_before_that_is_as_it_was(
         served.rewarded([1.0, 0.0])
         assert served.post(f"{E}/arms", {"id": "d"}).status_code == 201
         served.assert_verified()
+
+
+def test_a_base_that_is_made_during_a_rollback_to_before_it_refuses_that(
+    served: Correcting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of a rollback would else be one that nobody can fold again."""
+    served.rewarded([1.0, 0.0, 1.0])
+    live, fold = served.service.live("e"), correcting.Correcting._gone_on
+
+    async def behind_a_base(self: Any, *given: Any) -> None:
+        monkeypatch.setattr(correcting.Correcting, "_gone_on", fold)
+        await served.service.compactions.compact(live)
+        await fold(self, *given)
+
+    monkeypatch.setattr(correcting.Correcting, "_gone_on", behind_a_base)
+    assert_refused(served.rollback(2), 409, "compacted")
+    assert served.sets() == []
+    served.rewarded([0.5])
+    assert served.rollback(7).status_code == 200
+    served.assert_right()
